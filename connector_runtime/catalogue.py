@@ -1,0 +1,158 @@
+"""What a platform draws: a connector's actions, triggers and connections as one JSON document. Pure.
+
+`input_schema` says what a run accepts. `form_schema` is for drawing a form: one type a field, choices as `enum`
+with their labels in `inputs`, and no `default`, so that a form nobody touched posts nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import conditions, takes
+from .model import ActionSpec, Condition, Input, Json
+
+if TYPE_CHECKING:
+    from .connector import Connector
+
+WIDGETS = {"text": "textarea", "secret": "password", "boolean": "select", "json": "code", "any": "code"}
+SAFE_INTEGER = 2**53
+
+
+def catalogue(connector: Connector) -> dict[str, Json]:
+    """The whole catalogue, in the order of keys; the same definitions always give the same document."""
+    about = connector.profile
+    return {
+        "key": about.key,
+        "version": about.version,
+        "label": about.label,
+        "description": about.description,
+        "categories": list(about.categories),
+        "connections": [
+            {
+                "key": kind.key,
+                "label": kind.label,
+                "description": kind.description,
+                "inputs": [hints(row) for row in kind.inputs],
+                "oauth": dict(kind.oauth) if kind.oauth else None,
+            }
+            for kind in about.connections
+        ],
+        "triggers": [
+            {
+                "key": trigger.key,
+                "label": trigger.label,
+                "description": trigger.description,
+                "inputs": [hints(row) for row in trigger.inputs],
+            }
+            for trigger in connector.triggers.values()
+        ],
+        "actions": [entry(action) for action in connector.actions.values()],
+        "choices": dict(about.choices),
+    }
+
+
+def entry(action: Any) -> dict[str, Json]:
+    """One action of the catalogue."""
+    spec: ActionSpec = action
+    return {
+        "key": spec.key,
+        "label": spec.label,
+        "description": spec.description,
+        "docs": spec.docs,
+        "summary": spec.summary,
+        "effect": spec.effect,
+        "list": spec.paging is not None,
+        "scopes": {kind: list(scopes) for kind, scopes in spec.scopes.items()},
+        "rate_limit": spec.rate_limit,
+        "input_schema": action.input_schema,
+        "form_schema": form_schema(spec),
+        "inputs": [hints(row) for row in spec.inputs.values()],
+    }
+
+
+def hints(row: Input) -> dict[str, Json]:
+    """How a form shows an input; keys that say nothing are left out."""
+    said: dict[str, Json] = {
+        "key": row.key,
+        "label": row.label,
+        "type": row.type,
+        "collection": row.collection,
+        "help": row.comments,
+        "required": True if row.required == () and row.only_when is None else condition(row.required),
+        "only_when": condition(row.only_when),
+        "shown_when": condition(row.shown_when) or condition(row.only_when),
+        "choices": [{"value": form_value(choice.value), "label": choice.label} for choice in row.choices],
+        "choices_from": row.choices_from,
+        "placeholder": None if row.type == "secret" else row.example,
+        "if_absent": row.if_absent,
+        "widget": WIDGETS.get(row.type),
+        "secret": row.type == "secret",
+        "group": row.group,
+        "advanced": row.advanced,
+        "clearable": bool(row.clear),
+    }
+    kept = {name: value for name, value in said.items() if value not in (None, False, "", []) or name == "if_absent"}
+    if row.if_absent is None:
+        kept.pop("if_absent")
+    if row.has_default:
+        kept["filled_in" if row.fills_in else "published_default"] = row.default
+    return kept
+
+
+def condition(parsed: Condition | None) -> Json:
+    """A condition as data: `[{"input", "is": [..]}]` or `"is_not"`, null for not given; all must hold."""
+    if not parsed:
+        return None
+    return [{"input": test.name, "is_not" if test.negate else "is": list(test.values)} for test in parsed]
+
+
+def form_schema(spec: ActionSpec) -> dict[str, Json]:
+    """The schema that a form is drawn from. It says no `$schema` and no `default`; what it posts, a run accepts."""
+    rows = [row for row in spec.inputs.values() if row.type != "connection"]
+    return {
+        "type": "object",
+        "title": spec.label,
+        "description": spec.description,
+        "properties": {row.key: field(row) for row in rows},
+        "required": [row.key for row in rows if row.required == () and row.only_when is None and not row.has_default],
+    }
+
+
+def field(row: Input) -> dict[str, Json]:
+    """One field of a form."""
+    titles = {"title": row.label, **({"description": row.comments} if row.comments else {})}
+    if row.collection == "map":
+        pair = {"key": {"type": "string", "title": "Key"}, "value": {**_plain(row), "title": "Value"}}
+        return {**titles, "type": "array", "items": {"type": "object", "properties": pair, "required": ["key"]}}
+    if row.collection == "list":
+        return {**titles, "type": "array", "items": _plain(row)}
+    return {**titles, **_plain(row)}
+
+
+def _plain(row: Input) -> dict[str, Json]:
+    if row.choices:
+        values = [form_value(choice.value) for choice in row.choices]
+        return {"type": "string" if isinstance(values[0], str) else "integer", "enum": values}
+    if row.type in takes.TEXTS:
+        limits = {key: row.schema[key] for key in ("minLength", "maxLength", "pattern") if key in row.schema}
+        return {"type": "string", **limits}
+    if row.type in ("integer", "number"):
+        return {"type": row.type, **row.schema}
+    if row.type == "boolean":
+        return {"type": "boolean"}
+    if row.type == "json":
+        return {"type": "object" if row.schema.get("type") == "object" else "array", **row.schema} if row.schema else {}
+    return {"type": "string"}
+
+
+def form_value(value: Json) -> Json:
+    """A value as a form can hold it: JavaScript rounds integers above 2^53, so those are text there."""
+    return value if not isinstance(value, int) or abs(value) < SAFE_INTEGER else str(value)
+
+
+def all_text(row: Input) -> bool:
+    """Whether any choice needs text, so that all of the list are text."""
+    return any(isinstance(form_value(choice.value), str) for choice in row.choices)
+
+
+__all__ = ["catalogue", "condition", "conditions", "entry", "field", "form_schema", "form_value", "hints"]

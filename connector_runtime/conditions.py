@@ -1,0 +1,66 @@
+"""The one condition grammar, for inputs, rules, error cases, pages and challenges. Pure.
+
+`a` (given) · `[a, b]` (all given) · `{a: 2}` · `{a: [1, 3]}` one of · `{a: null}` not given · `{a: {not: 2}}`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from .model import Condition, Input, Test
+
+
+def parse(raw: Any) -> Condition:
+    """Read a condition as it stands in a definition."""
+    if isinstance(raw, str):
+        return (given(raw),)
+    if isinstance(raw, list):
+        return tuple(given(name) for name in raw)
+    return tuple(_test(name, value) for name, value in raw.items())
+
+
+def given(name: str) -> Test:
+    return Test(name, (None,), negate=True)
+
+
+def _test(name: str, value: Any) -> Test:
+    negate = isinstance(value, dict) and set(value) == {"not"}
+    wanted = value["not"] if negate else value
+    return Test(name, tuple(wanted) if isinstance(wanted, list) else (wanted,), negate)
+
+
+def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:
+    """Whether all tests hold; `value_of` answers None for what is not given."""
+    return all(any(same(value_of(test.name), value) for value in test.values) is not test.negate for test in condition)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equality as JSON has it: 1 is 1.0, but true is not 1."""
+    return one == other and isinstance(one, bool) is isinstance(other, bool)
+
+
+def phrase(condition: Condition, inputs: dict[str, Input]) -> str:
+    """The condition in words, with labels: `'Type Recurrence' is Weekly`."""
+    return " and ".join(_phrase(test, inputs) for test in condition)
+
+
+def _phrase(test: Test, inputs: dict[str, Input]) -> str:
+    subject = inputs.get(test.name)
+    label = f"'{subject.label}'" if subject else test.name
+    wanted = [value for value in test.values if value is not None]
+    blank = None in test.values
+    if not wanted:
+        return f"{label} is {'given' if test.negate else 'left out'}"
+    words = " or ".join(_word(subject, value) for value in wanted)
+    if test.negate:
+        return f"{label} is {'given and ' if blank else ''}not {words}"
+    return f"{label} is {words}{' or left out' if blank else ''}"
+
+
+def _word(subject: Input | None, value: Any) -> str:
+    for choice in subject.choices if subject else ():
+        if same(choice.value, value):
+            return choice.label
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,143 @@
+"""One call over time, as a generator of effects: which tokens, requests and pages, in which order. Pure.
+
+It yields `Token` and is answered with what the connection gives, yields `Send` and is answered with a `Response`,
+asks `Now` for the time, and yields a `Page` for each answer. A driver performs the effects; `fold` makes one result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from . import answer as answers
+from . import conditions, render, words
+from .action import Action
+from .answer import Answer
+from .bind import Bound
+from .errors import ApiError
+from .model import Next, Page, Paging, Place, Request, Response, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Wanted: what the connection gives to a request, by name. `rejected` says that the last one was refused."""
+
+    rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Wanted: the answer to a request."""
+
+    request: Request
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Wanted: the time."""
+
+
+Exchange = Generator[Token | Send | Now | Page, Any, None]
+
+
+def exchange(action: Action, bound: Bound, *, limit: int | None = None, base_url: str | None = None) -> Exchange:
+    """Carry out one call. `limit` bounds the items of a list; no page is asked for beyond it."""
+    made = render.draft(action, bound.values)
+    effect = render.effect_of(action, made.method)
+    wanted = made.call.get("response_type", "json")
+    paging = action.paging
+    if paging and paging.size:
+        made = made.turn(paging.size, paging.max if limit is None else max(1, min(paging.max, limit)))
+    styles = paging.next if paging else ()
+    seen: set[str] = set()
+    count = 0
+    while True:
+        granted: Mapping[str, str] = yield Token()
+        response: Response = yield Send(render.finish(made, action.profile, base_url, granted), effect)
+        now: datetime = yield Now()
+        page, answer = answers.page(action, response, effect, wanted, now)
+        count += len(page.items or ())
+        yield page
+        if limit is not None and count >= limit:
+            return
+        styles, place, value = _onward(styles, answer, made, page)
+        if value is None:
+            return
+        token = words.text_of(value)
+        if token in seen:
+            raise ApiError(
+                f"The list does not end: after {count} items the vendor named the same next page again.",
+                hint="What was read is complete so far; start the list again.",
+                status=page.status,
+                retriable=True,
+            )
+        seen.add(token)
+        made = made.turn(place, value)
+
+
+def _onward(
+    styles: tuple[Next, ...], answer: Answer, made: render.Draft, page: Page
+) -> tuple[tuple[Next, ...], Place | None, Any]:
+    """The style that yields, alone from now on, with where its value goes; no value at the end of the list."""
+    for style in styles:
+        value = _value(style, answer, made, page)
+        if value is not None:
+            return (style,), style.to, value
+    return styles, None, None
+
+
+def _value(style: Next, answer: Answer, made: render.Draft, page: Page) -> Any:
+    if style.when and not conditions.holds(style.when, lambda name: words.look(name, answer)):
+        return None
+    value: Any
+    if style.source.startswith("items."):
+        value = words.dig(page.items, tuple(style.source.split(".")[1:]))
+    elif style.source.startswith("query."):
+        value = dict(made.query).get(style.source.partition(".")[2], 0)
+    else:
+        value = words.look(style.source, answer)
+    if value is None or value == "":
+        return None
+    if style.plus is None:
+        return value
+    step = len(page.items or ()) if style.plus == "count" else int(style.plus)
+    try:
+        here = int(value)
+        below = None if style.below is None else int(words.look(style.below, answer))
+    except (TypeError, ValueError):
+        return None
+    if step == 0 or (below is not None and here >= below):
+        return None
+    return here + step
+
+
+def fold(pages: Iterable[Page], paging: Paging | None, warnings: Iterable[Any] = (), limit: int | None = None) -> Result:
+    """One result of all pages: the first page's object with the items of all, without the keys that are about pages."""
+    said = list(warnings)
+    first: Page | None = None
+    last: Page | None = None
+    items: list[Any] = []
+    for page in pages:
+        first, last = first or page, page
+        items += page.items or ()
+        said += page.warnings
+    assert first is not None and last is not None, "an exchange yields at least one page"
+    data = first.data
+    if paging is not None:
+        kept = items[:limit]
+        if paging.items == ".":
+            data = kept
+        else:
+            data = {key: value for key, value in first.data.items() if key not in paging.keys}
+            _replace(data, tuple(paging.items.split(".")), kept)
+    return Result(data=data, status=last.status, headers=last.headers, warnings=tuple(said))
+
+
+def _replace(data: dict[str, Any], path: tuple[str, ...], items: list[Any]) -> None:
+    for step in path[:-1]:
+        data[step] = dict(data.get(step) or {})
+        data = data[step]
+    data[path[-1]] = items

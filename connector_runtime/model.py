@@ -1,0 +1,278 @@
+"""What a compiled definition says, as frozen data. A leaf: no behaviour, imports nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value goes: `Place("body", ("settings", "audio"))`; with `spread` a map lands there key by key."""
+
+    kind: str
+    path: tuple[str, ...]
+    spread: bool = False
+
+    def __str__(self) -> str:
+        return ".".join((self.kind, *self.path, *(("*",) if self.spread else ())))
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One name must have one of `values` (None: not given), or none of them if `negate`."""
+
+    name: str
+    values: tuple[Json, ...]
+    negate: bool = False
+
+    __test__ = False  # it is not a test of pytest's
+
+
+Condition = tuple[Test, ...]  # all must hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One entry of a drop-down: what is sent and what is shown."""
+
+    value: Json
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warn:
+    """A schema that warns instead of refusing, under a condition."""
+
+    when: Condition
+    schema: Mapping[str, Json]
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One row of an input table."""
+
+    key: str
+    label: str
+    type: str
+    collection: str | None = None
+    to: tuple[Place, ...] = ()
+    codecs: tuple[Any, ...] = ()
+    required: Condition | None = None  # () means always
+    only_when: Condition | None = None
+    shown_when: Condition | None = None
+    comments: str = ""
+    choices: tuple[Choice, ...] = ()
+    choices_from: str | None = None
+    schema: Mapping[str, Json] = field(default_factory=dict)
+    warn: tuple[Warn, ...] = ()
+    example: Json = None
+    has_default: bool = False
+    default: Json = None
+    if_absent: Json = None
+    group: str | None = None
+    advanced: bool = False
+    clear: tuple[Json, ...] = ()  # () if it can't be emptied, else the one value that empties it
+
+    @property
+    def optional_default(self) -> bool:
+        """A default that is shown and not sent; a required input's default is filled in instead."""
+        return self.has_default and self.required is None
+
+    @property
+    def fills_in(self) -> bool:
+        return self.has_default and self.required is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule about a group: `at_least_one`, `at_most_one` or `together`."""
+
+    kind: str
+    keys: tuple[str, ...]
+    when: Condition
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """One style of getting to the next page."""
+
+    source: str
+    to: Place | None  # None: the source is the next URL
+    plus: int | str | None = None  # a number, or "count": the items of this page
+    below: str | None = None
+    when: Condition = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paging:
+    """Where a list's items lie and what leads on."""
+
+    items: str
+    size: Place | None
+    max: int
+    next: tuple[Next, ...]
+    keys: tuple[str, ...]  # keys of the answer that are about the page, not the list
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What one kind of refusal means and what the user can do."""
+
+    when: Condition
+    text: str | None  # a pattern on the message
+    kind: str
+    names: str | None
+    do: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """How refusals look: where their parts lie, and which case is which kind."""
+
+    failed: Condition | None
+    code: str | None
+    message: tuple[str, ...]
+    each: str | None
+    field_name: str
+    field_says: str
+    id: str | None
+    retry_at: tuple[str, ...]
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What may stand in a brace of the base URL, and the only hosts it may lead to."""
+
+    default: str | None
+    hosts: tuple[str, ...]
+    pattern: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One value that a connection gives to every request, by name."""
+
+    name: str
+    to: tuple[Place, ...]
+    codecs: tuple[Any, ...]
+    secret: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A kind of connection: what a person fills in, how a token is got, what every request is given."""
+
+    key: str
+    label: str
+    description: str
+    inputs: tuple[Input, ...]
+    oauth: Mapping[str, Json] | None
+    grants: tuple[Grant, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What all actions of a connector share."""
+
+    key: str
+    label: str
+    description: str
+    version: str
+    categories: tuple[str, ...]
+    base_url: str
+    base: Mapping[str, Base]
+    headers: Mapping[str, str]
+    encode: str
+    errors: Errors
+    connections: tuple[Connection, ...]
+    choices: Mapping[str, Json]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionSpec:
+    """What an action's file says."""
+
+    key: str
+    label: str
+    description: str
+    docs: str | None
+    summary: str | None
+    effect: str | None  # None: it follows from the method
+    scopes: Mapping[str, tuple[Any, ...]]
+    rate_limit: str | None
+    method: str | None
+    path: str
+    headers: Mapping[str, str]
+    query: Mapping[str, Json]
+    body: Json
+    encode: str
+    inputs: Mapping[str, Input]
+    compute: Mapping[Place, str]
+    rules: tuple[Rule, ...]
+    paging: Paging | None
+    errors: Errors
+    profile: Profile = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """What a trigger's file says: how a request is verified, and what its event is."""
+
+    key: str
+    label: str
+    description: str
+    inputs: tuple[Input, ...]
+    verify: Mapping[str, Json] = field(repr=False)
+    challenge: Mapping[str, Json] | None = field(repr=False)
+    event: Mapping[str, Json] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One answer of a call. `items` is the page's part of a list, None where the call is no list."""
+
+    data: Json
+    items: list[Json] | None
+    status: int
+    headers: Mapping[str, str]
+    warnings: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a call gave: `data` (JSON; `{}` without a body), `status`, `headers` (lower-case names), `warnings`."""
+
+    data: Json
+    status: int
+    headers: Mapping[str, str]
+    warnings: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One HTTP request, complete. What its repr leaves out can hold secrets."""
+
+    method: str
+    template: str  # the path with its braces: names the endpoint without naming anybody
+    shown: str = field(repr=False)  # the URL with secrets masked
+    url: str = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    content: bytes | None = field(repr=False)
+    body: Json = field(repr=False)  # the content as data, for a person to read
+    call: Mapping[str, Json] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """One HTTP answer, read to its end. Header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes = field(repr=False)

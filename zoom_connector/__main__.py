@@ -1,0 +1,42 @@
+"""The command `zoom-connector`, also as `python -m zoom_connector`."""
+
+from __future__ import annotations
+
+import sys
+
+from connector_runtime import cli
+
+from .bundled import load
+
+
+def _sandbox(context: cli.Context, arguments: list[str]) -> int:
+    from . import commands
+
+    return commands.sandbox(context, arguments)
+
+
+def _demo(context: cli.Context, arguments: list[str]) -> int:
+    from . import commands
+
+    return commands.demo(context, arguments)
+
+
+COMMANDS = {
+    "sandbox": cli.Command("sandbox [--port N]", "run a Zoom on this machine, to try things without an account", _sandbox),
+    "demo": cli.Command("demo", "watch the actions run, against a sandbox or your account", _demo),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    return cli.main(
+        sys.argv[1:] if arguments is None else arguments,
+        "zoom-connector",
+        load,
+        example='create-meeting --user-id me --topic "Weekly sync" --type 2',
+        more=COMMANDS,
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
