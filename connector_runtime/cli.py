@@ -106,7 +106,7 @@ def _overview(prog: str, commands: Mapping[str, Command]) -> str:
     return "\n".join([f"usage: {prog} COMMAND …", "", *lines, "", f"{prog} COMMAND --help tells more.", "", EXIT_CODES])
 
 
-def _parser(context: Context, name: str, says: str, example: str = "") -> options.Parser:
+def parser(context: Context, name: str, says: str, example: str = "") -> options.Parser:
     return options.Parser(
         prog=f"{context.prog} {name}",
         description=says,
@@ -128,9 +128,9 @@ def _json(data: Any) -> None:
 
 
 def list_actions(context: Context, arguments: list[str]) -> int:
-    parser = _parser(context, "list", "List the actions.", "list")
-    parser.add_argument("--markdown", action="store_true", help="as a table for a README")
-    markdown = parser.parse_args(arguments).markdown
+    asked = parser(context, "list", "List the actions.", "list")
+    asked.add_argument("--markdown", action="store_true", help="as a table for a README")
+    markdown = asked.parse_args(arguments).markdown
     specs = list(context.load(None).actions.values())
     for line in tables.markdown(specs) if markdown else tables.action_list(specs):
         print(line)
@@ -138,9 +138,9 @@ def list_actions(context: Context, arguments: list[str]) -> int:
 
 
 def show(context: Context, arguments: list[str]) -> int:
-    parser = _parser(context, "show", "Show an action's inputs: labels, options, types, limits and help.", f"show {context.example.split()[0]}")
-    parser.add_argument("action", metavar="ACTION", help=f"a key from `{context.prog} list`")
-    action = context.load(None).action(parser.parse_args(arguments).action)
+    asked = parser(context, "show", "Show an action's inputs: labels, options, types, limits and help.", f"show {context.example.split()[0]}")
+    asked.add_argument("action", metavar="ACTION", help=f"a key from `{context.prog} list`")
+    action = context.load(None).action(asked.parse_args(arguments).action)
     for line in tables.input_table(action, _width()):
         print(line)
     return 0
@@ -184,9 +184,9 @@ def run(context: Context, arguments: list[str]) -> int:
 
 
 def check(context: Context, arguments: list[str]) -> int:
-    parser = _parser(context, "check", "Check every definition of a folder: file, line, what is wrong and what to do.", "check .")
-    parser.add_argument("folder", metavar="FOLDER", nargs="?", help="a definition folder; the bundled one if left out")
-    connector = context.load(parser.parse_args(arguments).folder)
+    asked = parser(context, "check", "Check every definition of a folder: file, line, what is wrong and what to do.", "check .")
+    asked.add_argument("folder", metavar="FOLDER", nargs="?", help="a definition folder; the bundled one if left out")
+    connector = context.load(asked.parse_args(arguments).folder)
     problems = connector.check()
     for problem in problems:
         print(problem)
@@ -196,9 +196,20 @@ def check(context: Context, arguments: list[str]) -> int:
 
 
 def catalogue(context: Context, arguments: list[str]) -> int:
-    _parser(context, "catalogue", "Print the catalogue that platforms draw from, as JSON.", "catalogue").parse_args(arguments)
+    parser(context, "catalogue", "Print the catalogue that platforms draw from, as JSON.", "catalogue").parse_args(arguments)
     _json(context.load(None).catalogue())
     return 0
+
+
+def later(module: str, function: str) -> Callable[[Context, list[str]], int]:
+    """A command in a module that is imported when it is first run, so that light commands stay light."""
+
+    def run(context: Context, arguments: list[str]) -> int:
+        from importlib import import_module
+
+        return getattr(import_module(module), function)(context, arguments)  # type: ignore[no-any-return]
+
+    return run
 
 
 COMMANDS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import signature
 from types import TracebackType
 from typing import Any
 
@@ -14,25 +15,37 @@ from .errors import AuthError, InputError, Problem
 from .exchange import exchange, fold
 from .model import Page, Result
 
-TokenSource = str | Callable[[], str]
+TokenSource = str | Callable[[str | None], str] | Callable[[], str]
+ConnectionSource = Mapping[str, str] | drive.Grants
 
 
 class Client:
-    """Runs a connector's actions with one account's token.
+    """Runs a connector's actions for one connection.
 
         with Client(load(), token="…") as client:
             meeting = client.run("create-meeting", {"user_id": "me", "topic": "Weekly"}).data
 
-    `token` is an access token, or a function that returns one and is asked before every request. `base_url` replaces
-    the vendor's base URL (with its path, as `https://api.zoom.us/v2`): https, or http on this machine.
+    `token` is an access token, or a function that returns one: it is asked before every request, and if it takes an
+    argument given the token that the vendor has just rejected, or None. `connection` instead gives all that a connection gives to requests, by name:
+    a mapping such as `{"api_key": "…"}`, or a function that is given what was rejected. `base_url` replaces the
+    vendor's base URL, with its path: https, or http on this machine.
     All clients of a process share one pool of HTTP connections. A client may be used by several threads.
     """
 
-    def __init__(self, connector: Connector, token: TokenSource, base_url: str | None = None) -> None:
+    def __init__(
+        self,
+        connector: Connector,
+        token: TokenSource | None = None,
+        base_url: str | None = None,
+        *,
+        connection: ConnectionSource | None = None,
+    ) -> None:
         if base_url is not None:
             render.check_base_url(base_url)
+        if token is not None and connection is not None:
+            raise InputError.of("the client", [Problem("token", "is given beside a connection; choose one")])
         self._connector = connector
-        self._token = token
+        self._grants = _grants(connector, token, connection)
         self._base_url = base_url
         self._open = True
         drive.POOL.enter()
@@ -97,8 +110,22 @@ class Client:
                 yield from page.items[:left]
                 left = None if left is None else left - len(page.items)
 
-    def _grants(self, rejected: bool) -> Mapping[str, str]:
-        token = self._token() if callable(self._token) else self._token
-        if not isinstance(token, str) or not token.strip():
+
+def _grants(connector: Connector, token: TokenSource | None, connection: ConnectionSource | None) -> drive.Grants:
+    """What the connection gives to requests, however it was told to the client."""
+    if callable(connection):
+        return connection
+    if connection is not None:
+        values = dict(connection)
+        return lambda rejected: values
+    name = connector.token_name
+    asks = callable(token) and bool(signature(token).parameters)
+
+    def granted(rejected: Mapping[str, str] | None) -> Mapping[str, str]:
+        old = (rejected.get(name) if rejected else None,) if asks else ()
+        found = token(*old) if callable(token) else token
+        if not isinstance(found, str) or not found.strip():
             raise AuthError("There is no access token.", hint="Give one to the client, or connect an account.")
-        return {self._connector.token_name: token.strip()}
+        return {name: found.strip()}
+
+    return granted

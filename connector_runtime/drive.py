@@ -23,7 +23,7 @@ TIMEOUT = 30.0
 CONNECT_TIMEOUT = 10.0
 logger = logging.getLogger("connector_runtime")
 
-Grants = Callable[[bool], Mapping[str, str]]
+Grants = Callable[[Mapping[str, str] | None], Mapping[str, str]]
 
 
 def drive(exchange: Exchange, grants: Grants, send: Callable[[Send], Response]) -> Iterator[Page]:

@@ -16,15 +16,15 @@ from . import conditions, render, words
 from .action import Action
 from .answer import Answer
 from .bind import Bound
-from .errors import ApiError
+from .errors import ApiError, AuthError, MissingScope
 from .model import Next, Page, Paging, Place, Request, Response, Result
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Wanted: what the connection gives to a request, by name. `rejected` says that the last one was refused."""
+    """Wanted: what the connection gives to requests, by name. `rejected` is what the vendor has just refused."""
 
-    rejected: bool = False
+    rejected: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,17 @@ def exchange(action: Action, bound: Bound, *, limit: int | None = None, base_url
     count = 0
     while True:
         granted: Mapping[str, str] = yield Token()
-        response: Response = yield Send(render.finish(made, action.profile, base_url, granted), effect)
-        now: datetime = yield Now()
-        page, answer = answers.page(action, response, effect, wanted, now)
+        while True:
+            response: Response = yield Send(render.finish(made, action.profile, base_url, granted), effect)
+            now: datetime = yield Now()
+            try:
+                page, answer = answers.page(action, response, effect, wanted, now)
+                break
+            except AuthError as error:  # a refused token did nothing, so the request may go again with another one
+                renewed: Mapping[str, str] = granted if isinstance(error, MissingScope) else (yield Token(granted))
+                if renewed == granted:
+                    raise
+                granted = renewed
         count += len(page.items or ())
         yield page
         if limit is not None and count >= limit:

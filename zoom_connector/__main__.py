@@ -9,21 +9,15 @@ from connector_runtime import cli
 from .bundled import load
 
 
-def _sandbox(context: cli.Context, arguments: list[str]) -> int:
-    from . import commands
-
-    return commands.sandbox(context, arguments)
-
-
-def _demo(context: cli.Context, arguments: list[str]) -> int:
-    from . import commands
-
-    return commands.demo(context, arguments)
-
-
 COMMANDS = {
-    "sandbox": cli.Command("sandbox [--port N]", "run a Zoom on this machine, to try things without an account", _sandbox),
-    "demo": cli.Command("demo", "watch the actions run, against a sandbox or your account", _demo),
+    "sandbox": cli.Command(
+        "sandbox [--port N]",
+        "run a Zoom on this machine, to try things without an account",
+        cli.later("zoom_connector.commands", "sandbox"),
+    ),
+    "demo": cli.Command(
+        "demo", "watch the actions run, against a sandbox or your account", cli.later("zoom_connector.commands", "demo")
+    ),
 }
 
 
