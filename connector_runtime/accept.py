@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import conditions, takes, wording
 from .errors import Problem
-from .model import ActionSpec, Condition, Input, Json, Rule, Test
+from .model import Condition, Input, Json, Rule, Table, Test
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -35,7 +35,7 @@ class Constraint:
 class Acceptance:
     """An action's compiled input schema."""
 
-    spec: ActionSpec
+    spec: Table
     schema: Schema
     constraints: tuple[Constraint, ...]
     validator: Validator
@@ -50,7 +50,7 @@ class Acceptance:
         return sorted(dict.fromkeys(found), key=self._position)
 
     def _explain(self, error: Any, inputs: Mapping[str, Any]) -> Iterator[Problem]:
-        rows = self.spec.inputs
+        rows = self.spec.by_name
         match list(error.absolute_schema_path):
             case ["required"]:
                 missing = [key for key in error.validator_value if key not in inputs]
@@ -58,7 +58,7 @@ class Acceptance:
             case ["additionalProperties"]:
                 for key in inputs:
                     if key not in rows:
-                        what = f"is no input of {self.spec.key}.{wording.nearest(str(key), rows)}"
+                        what = f"is no input of {self.spec.key}.{wording.nearest(str(key), self.spec.inputs)}"
                         yield Problem(f"inputs.{key}", what)
             case ["properties", key, *_]:
                 for path, what in wording.complaints(rows[key], inputs[key]):
@@ -68,30 +68,40 @@ class Acceptance:
                 yield Problem(constraint.where, constraint.what)
 
     def _position(self, problem: Problem) -> int:
-        key = problem.where.split(".")[1] if "." in problem.where else ""
-        return list(self.spec.inputs).index(key) if key in self.spec.inputs else len(self.spec.inputs)
+        row = self.spec.by_name.get(problem.where.split(".")[1]) if "." in problem.where else None
+        return list(self.spec.inputs).index(row.key) if row else len(self.spec.inputs)
 
 
-def acceptance(spec: ActionSpec) -> Acceptance:
+def acceptance(spec: Table) -> Acceptance:
     """Compile the input schema of an action."""
     from jsonschema import Draft202012Validator
 
     rows = {key: row for key, row in spec.inputs.items() if row.type != "connection"}
-    always = [key for key, row in rows.items() if row.required == () and row.only_when is None and not row.has_default]
+    always = [key for key, row in rows.items() if _always(row) and not row.was]
     constraints = tuple(_constraints(rows, spec.rules))
     schema: Schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": spec.label,
         "description": spec.description,
         "type": "object",
-        "properties": {key: takes.takes(row, blank=key not in always) for key, row in rows.items()},
+        "properties": {name: _property(row, name, always) for row in rows.values() for name in row.names},
         "required": always,
-        "allOf": [constraint.schema for constraint in constraints],
         "additionalProperties": False,
     }
+    if constraints:
+        schema["allOf"] = [constraint.schema for constraint in constraints]
     if len(rows) < len(spec.inputs):
         schema["patternProperties"] = {"^connection$": True}  # the platform chooses it; a form may post it: ignored
     return Acceptance(spec, schema, constraints, Draft202012Validator(schema))
+
+
+def _always(row: Input) -> bool:
+    return row.required == () and row.only_when is None and not row.has_default
+
+
+def _property(row: Input, name: str, always: list[str]) -> Schema:
+    schema = takes.takes(row, blank=row.key not in always)
+    return {"deprecated": True, **schema} if row.deprecated is not None or name != row.key else schema
 
 
 # -- conditions as schemas -------------------------------------------------------------------------------------------
@@ -107,15 +117,20 @@ def _some(schemas: Iterable[Schema]) -> Schema:
     return (parts[0] if len(parts) == 1 else {"anyOf": parts}) if parts else NEVER
 
 
+def _has(row: Input, schema: Schema) -> Schema:
+    """The input is there, under any of its names, with a value of this kind."""
+    return _some({"required": [name], "properties": {name: schema}} for name in row.names)
+
+
 def _given(row: Input) -> Schema:
-    return {"required": [row.key], "properties": {row.key: {"not": takes.blanks(row)}}}
+    return _has(row, {"not": takes.blanks(row)})
 
 
 def _touched(row: Input) -> Schema:
     if not row.optional_default:
         return _given(row)
     untouched = [takes.blanks(row), takes.spelled(row, row.default)]
-    return {"required": [row.key], "properties": {row.key: {"not": {"anyOf": untouched}}}}
+    return _has(row, {"not": {"anyOf": untouched}})
 
 
 def _is(row: Input, value: Json) -> Schema:
@@ -124,7 +139,7 @@ def _is(row: Input, value: Json) -> Schema:
         return NEVER if row.fills_in else {"not": _touched(row)}
     if row.optional_default and conditions.same(row.default, value):
         return NEVER
-    has = {"required": [row.key], "properties": {row.key: takes.spelled(row, value)}}
+    has = _has(row, takes.spelled(row, value))
     if row.fills_in and conditions.same(row.default, value):
         return _some([has, {"not": _given(row)}])
     return has
@@ -152,6 +167,9 @@ def _if(condition: Condition, rows: Mapping[str, Input], then: Schema) -> Schema
 
 def _constraints(rows: dict[str, Input], rules: tuple[Rule, ...]) -> Iterator[Constraint]:
     for row in rows.values():
+        yield from _old_names(row)
+        if row.was and _always(row):
+            yield Constraint(_given(row), f"inputs.{row.key}", wording.complaints(row, None)[0][1])
         if row.only_when is not None:
             schema = {"if": _met(row.only_when, rows), "else": {"not": _touched(row)}}
             remedy = f"applies only when {conditions.phrase(row.only_when, rows)}; leave it out"
@@ -162,6 +180,19 @@ def _constraints(rows: dict[str, Input], rules: tuple[Rule, ...]) -> Iterator[Co
             yield Constraint(_if(when, rows, _given(row)), f"inputs.{row.key}", what)
     for rule in rules:
         yield from _RULES[rule.kind](rule, [rows[key] for key in rule.keys], rows)
+
+
+def _old_names(row: Input) -> Iterator[Constraint]:
+    """An input that had other names is given under one of them."""
+    for index, name in enumerate(row.names):
+        for other in row.names[index + 1 :]:
+            given: list[Schema] = [_has_name(row, name), _has_name(row, other)]
+            what = f"is the old name of '{name}', which is given too; leave '{other}' out"
+            yield Constraint({"not": {"allOf": given}}, f"inputs.{other}", what)
+
+
+def _has_name(row: Input, name: str) -> Schema:
+    return {"required": [name], "properties": {name: {"not": takes.blanks(row)}}}
 
 
 def _labels(members: list[Input], word: str) -> str:

@@ -48,6 +48,9 @@ class Action(ActionSpec):
         made = render.draft(self, bound.values)
         if self.paging and self.paging.size:
             made = made.turn(self.paging.size, self.paging.max)
+        place = render.key_place(self, made)
+        if place is not None:
+            made = made.turn(place, render.MASK)  # a run makes a key of its own
         request = render.finish(made, self.profile, base_url)
         headers: dict[str, str] = {}
         for name, value in request.headers:

@@ -14,7 +14,7 @@ from typing import Any
 from . import conditions, takes, wording
 from .accept import Acceptance
 from .errors import InputError, Problem
-from .model import ActionSpec, Input
+from .model import Input, Table
 from .read import Unreadable, read
 
 MAX_DEPTH = 100
@@ -36,28 +36,28 @@ def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = 
     problems = list(_not_json(dict(inputs), "inputs", 0))
     if problems:
         raise InputError.of(spec.key, problems)
-    cleared = list(dict.fromkeys(clear))
+    cleared = [spec.by_name[key].key if key in spec.by_name else key for key in dict.fromkeys(clear)]
     problems = [*accepts.problems(inputs), *_unclearable(spec, inputs, cleared)]
     values: dict[str, Any] = {}
     refused = {problem.where for problem in problems}
     for key, raw in inputs.items():
-        row = spec.inputs.get(key)
+        row = spec.by_name.get(key)
         if row is None or row.type == "connection" or takes.is_blank(row, raw):
             continue
         if any(where == f"inputs.{key}" or where.startswith(f"inputs.{key}.") for where in refused):
             continue
         try:
-            values[key] = read(row, raw)
+            values[row.key] = read(row, raw)
         except Unreadable as error:
             problems += [Problem(".".join(["inputs", key, *map(str, path)]), what) for path, what in error.faults]
     if problems:
         raise InputError.of(spec.key, problems)
     values.update({key: spec.inputs[key].clear[0] for key in cleared})
     settled = _settle(spec, values)
-    return Bound(settled, tuple(_warnings(spec, settled)))
+    return Bound(settled, (*_renamed(spec, inputs), *_warnings(spec, settled)))
 
 
-def _settle(spec: ActionSpec, given: dict[str, Any]) -> dict[str, Any]:
+def _settle(spec: Table, given: dict[str, Any]) -> dict[str, Any]:
     touched = {key: value for key, value in given.items() if not _untouched(spec.inputs[key], value)}
     for key, row in spec.inputs.items():
         if key not in given and (row.fills_in or (row.has_default and row.to and row.to[0].kind == "call")):
@@ -80,19 +80,28 @@ def _untouched(row: Input, value: Any) -> bool:
     return row.optional_default and conditions.same(row.default, value)
 
 
-def _unclearable(spec: ActionSpec, inputs: Mapping[str, Any], cleared: list[str]) -> Iterable[Problem]:
+def _unclearable(spec: Table, inputs: Mapping[str, Any], cleared: list[str]) -> Iterable[Problem]:
     able = [key for key, row in spec.inputs.items() if row.clear]
     for key in cleared:
         if key not in able:
             known = f"; inputs that can: {', '.join(able)}" if able else ""
             yield Problem(f"clear.{key}", f"is no input of {spec.key} that can be emptied{known}")
-        elif key in inputs and not takes.is_blank(spec.inputs[key], inputs[key]):
+        elif any(not takes.is_blank(spec.inputs[key], inputs.get(name)) for name in spec.inputs[key].names):
             yield Problem(f"clear.{key}", "is given a value as well; choose one")
 
 
-def _warnings(spec: ActionSpec, values: dict[str, Any]) -> Iterable[Problem]:
+def _renamed(spec: Table, inputs: Mapping[str, Any]) -> Iterable[Problem]:
+    for name in inputs:
+        row = spec.by_name.get(name)
+        if row is not None and name != row.key and not takes.is_blank(row, inputs[name]):
+            yield Problem(f"inputs.{name}", f"is the old name of '{row.key}'; it still works, and '{row.key}' is better")
+
+
+def _warnings(spec: Table, values: dict[str, Any]) -> Iterable[Problem]:
     for key, value in values.items():
         row = spec.inputs[key]
+        if row.deprecated is not None and not _untouched(row, value):
+            yield Problem(f"inputs.{key}", f"'{row.label}' is deprecated: {row.deprecated}")
         if _untouched(row, value) and isinstance(value, list | dict) and value:
             what = f"'{row.label}' is the published sample, unchanged; it is sent as it is"
             yield Problem(f"inputs.{key}", what)

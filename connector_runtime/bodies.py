@@ -103,13 +103,15 @@ def dumps(data: Json) -> bytes:
 
 
 def flat(data: Any, prefix: str = "") -> Pairs:
-    """Nested data as form fields: `address[city]`, `items[0][price]`."""
+    """Nested data as form fields: `address[city]`, `items[0][price]`; an empty list or object is an empty field."""
     if isinstance(data, Mapping):
         entries = [(f"{prefix}[{key}]" if prefix else str(key), value) for key, value in data.items()]
     elif isinstance(data, list):
         entries = [(f"{prefix}[{index}]", value) for index, value in enumerate(data)]
     else:
         return [(prefix, "" if data is None else text_of(data))]
+    if not data and prefix:
+        return [(prefix, "")]
     return [pair for name, value in entries for pair in flat(value, name)]
 
 

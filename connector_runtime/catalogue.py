@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import conditions, takes
+from .events import OWN as OWN_FILTERS
 from .model import ActionSpec, Condition, Input, Json
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ def catalogue(connector: Connector) -> dict[str, Json]:
                 "label": trigger.label,
                 "description": trigger.description,
                 "inputs": [hints(row) for row in trigger.inputs],
+                "filters": [
+                    *({"key": key, "label": said[0], "help": said[1]} for key, said in OWN_FILTERS.items()),
+                    *({"key": row.key, "label": row.label, "help": row.comments} for row in trigger.filters.values()),
+                ],
+                "events": [event.entry() for event in trigger.events.values()],
             }
             for trigger in connector.triggers.values()
         ],
@@ -90,6 +96,8 @@ def hints(row: Input) -> dict[str, Json]:
         "group": row.group,
         "advanced": row.advanced,
         "clearable": bool(row.clear),
+        "was": list(row.was),
+        "deprecated": row.deprecated,
     }
     kept = {name: value for name, value in said.items() if value not in (None, False, "", []) or name == "if_absent"}
     if row.if_absent is None:
@@ -120,7 +128,9 @@ def form_schema(spec: ActionSpec) -> dict[str, Json]:
 
 def field(row: Input) -> dict[str, Json]:
     """One field of a form."""
-    titles = {"title": row.label, **({"description": row.comments} if row.comments else {})}
+    titles: dict[str, Json] = {"title": row.label, **({"description": row.comments} if row.comments else {})}
+    if row.deprecated is not None:
+        titles["deprecated"] = True
     if row.collection == "map":
         pair = {"key": {"type": "string", "title": "Key"}, "value": {**_plain(row), "title": "Value"}}
         return {**titles, "type": "array", "items": {"type": "object", "properties": pair, "required": ["key"]}}

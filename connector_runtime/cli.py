@@ -21,6 +21,7 @@ from .errors import (
     QuotaReached,
     RateLimited,
     RequestError,
+    StoreError,
     TransportError,
 )
 from .model import Page
@@ -29,6 +30,7 @@ EXITS: tuple[tuple[type[ConnectorError], int], ...] = (
     (InputError, 2),
     (DefinitionError, 2),
     (AuthError, 3),
+    (StoreError, 3),
     (RateLimited, 5),
     (QuotaReached, 5),
     (TransportError, 6),
@@ -48,7 +50,7 @@ class Context:
     example: str  # an action with some inputs
 
     def setting(self, name: str) -> str | None:
-        """`ZOOM_BASE_URL` for `base_url`: the connector's key, then the name; None if it is not set."""
+        """An environment variable by the connector's key and a name, as ACME_BASE_URL; None if it is not set."""
         return self.environment.get(f"{self.load(None).key.upper().replace('-', '_')}_{name.upper()}") or None
 
 
@@ -167,15 +169,13 @@ def run(context: Context, arguments: list[str]) -> int:
     with Client(context.load(None), token=token, base_url=base_url) as client:
         pages = _watched(client.pages(action.key, inputs, chosen.limit, clear=chosen.clear))
         if chosen.ndjson:
-            left = chosen.limit
             for page in pages:
-                for item in [page.data] if page.items is None else page.items[:left]:
+                for item in [page.data] if page.items is None else page.items:
                     print(json.dumps(item, ensure_ascii=False))
-                left = None if left is None else left - len(page.items or ())
             warnings = list(action.bind(inputs, chosen.clear).warnings)
         else:
             bound = action.bind(inputs, chosen.clear)
-            result = fold(pages, action.paging, bound.warnings, chosen.limit)
+            result = fold(pages, action.paging, bound.warnings)
             _json(result.data)
             warnings = list(result.warnings)
     for warning in warnings:

@@ -17,6 +17,7 @@ from .model import (
     Condition,
     Connection,
     Errors,
+    FilterRow,
     Grant,
     Input,
     Json,
@@ -24,9 +25,9 @@ from .model import (
     Paging,
     Profile,
     Rule,
-    Trigger,
     Warn,
 )
+from .webhook import Trigger, sources
 
 Shared = Callable[[str], Json]  # a file name of schemas/ -> its data
 Codecs = Mapping[str, Callable[[Any], Any]]
@@ -48,6 +49,7 @@ def profile(data: dict[str, Any], connections: tuple[Connection, ...], shared: S
         },
         headers={"User-Agent": f"{data['key']}-connector/{data.get('version', '0')}", **request.get("headers", {})},
         encode=request.get("encode", "json"),
+        idempotency=words.place(data["idempotency"]["to"]) if "idempotency" in data else None,
         errors=_errors(data.get("errors", {}), {}),
         connections=connections,
         choices={name: choice_list(entry, shared) for name, entry in data.get("choices", {}).items()},
@@ -57,6 +59,7 @@ def profile(data: dict[str, Any], connections: tuple[Connection, ...], shared: S
 def action(data: dict[str, Any], common: dict[str, Any], about: Profile, shared: Shared, codecs: Codecs) -> Action:
     """Compile one file of actions/; `common` is connector.yaml's data, `about` its profile."""
     request = data["request"]
+    inputs = {key: row(key, raw, shared, codecs) for key, raw in data["inputs"].items()}
     return Action(
         key=data["key"],
         label=data["label"],
@@ -72,7 +75,8 @@ def action(data: dict[str, Any], common: dict[str, Any], about: Profile, shared:
         query=request.get("query", {}),
         body=request.get("body"),
         encode=request.get("encode", about.encode),
-        inputs={key: row(key, raw, shared, codecs) for key, raw in data["inputs"].items()},
+        inputs=inputs,
+        by_name={name: entry for entry in inputs.values() for name in entry.names},
         compute={words.place(to): source for to, source in data.get("compute", {}).items()},
         rules=tuple(_rule(raw) for raw in data.get("rules", ())),
         paging=_paging({**common.get("paging", {}), **data["paging"]}) if "paging" in data else None,
@@ -85,7 +89,7 @@ def connection(data: dict[str, Any], shared: Shared, codecs: Codecs) -> Connecti
     """Compile one file of connection/."""
     inputs = tuple(row(key, raw, shared, codecs) for key, raw in data["inputs"].items())
     given = [
-        Grant(name=item.key, to=item.to, codecs=item.codecs, secret=item.type == "secret")
+        Grant(name=item.key, to=item.to, codecs=item.codecs, secret=item.type == "secret", required=item.required == ())
         for item in inputs
         if item.to and item.to[0].kind in ("header", "query", "base", "basic")
     ]
@@ -95,6 +99,7 @@ def connection(data: dict[str, Any], shared: Shared, codecs: Codecs) -> Connecti
             to=(words.place(raw["to"], name),),
             codecs=_codecs(raw, codecs),
             secret=words.place(raw["to"], name).kind != "base",
+            required=words.place(raw["to"], name).kind != "base",
         )
         for name, raw in data.get("token", {}).items()
     ]
@@ -105,19 +110,39 @@ def connection(data: dict[str, Any], shared: Shared, codecs: Codecs) -> Connecti
         inputs=inputs,
         oauth=data.get("oauth"),
         grants=(*given, *granted),
+        errors=_errors(data.get("oauth", {}).get("errors", {}), {}),
+        over=tuple(conditions.parse(raw) for raw in data.get("oauth", {}).get("dead_when", ())),
+        test=data.get("test"),
+        forbids=data.get("forbid_values", {}),
     )
 
 
-def trigger(data: dict[str, Any], shared: Shared, codecs: Codecs) -> Trigger:
-    """Compile one file of triggers/."""
+def trigger(data: dict[str, Any], shared: Shared, codecs: Codecs, beside: Shared) -> Trigger:
+    """Compile one file of triggers/; `beside` reads the data files that lie there."""
+    reply = data.get("reply", {})
+    file = data["events"]["file"] if "events" in data else None
     return Trigger(
         key=data["key"],
         label=data["label"],
         description=data.get("description", ""),
         inputs=tuple(row(key, raw, shared, codecs) for key, raw in data["inputs"].items()),
-        verify=data["verify"],
-        challenge=data.get("challenge"),
+        verify_with=data["verify"],
+        challenge_with=data.get("challenge"),
         event=data["event"],
+        filters={
+            key: FilterRow(
+                key=key,
+                label=raw["label"],
+                comments=raw.get("comments", ""),
+                sources=sources(raw["from"]),
+                codecs=_codecs(raw, codecs),
+            )
+            for key, raw in data.get("filters", {}).items()
+        },
+        disconnect_when=_condition(data, "disconnect_when"),
+        reply_status=reply.get("status", 200),
+        reply_within=float(reply.get("within", "10s").removesuffix("s")),
+        load_events=None if file is None else lambda: beside(file),
     )
 
 
@@ -153,6 +178,8 @@ def row(key: str, raw: dict[str, Any], shared: Shared, codecs: Codecs) -> Input:
         group=raw.get("group"),
         advanced=raw.get("advanced", False),
         clear=(raw["clear"],) if "clear" in raw else (),
+        was=several(raw.get("was", ())),
+        deprecated=raw.get("deprecated"),
     )
 
 
@@ -219,24 +246,30 @@ def _next(raw: dict[str, Any]) -> Next:
     )
 
 
+def _moments(raw: Any) -> tuple[tuple[str, Condition], ...]:
+    entries = raw if isinstance(raw, list | tuple) else (raw,)
+    return tuple((at, ()) if isinstance(at, str) else (at["from"], conditions.parse(at["when"])) for at in entries)
+
+
 def _errors(common: dict[str, Any], own: dict[str, Any]) -> Errors:
     fields = common.get("fields", {})
     failed = own.get("failed", common.get("failed", False))
     return Errors(
         failed=conditions.parse(failed) if failed else None,
         code=common.get("code"),
-        message=_several(common.get("message", ())),
+        message=several(common.get("message", ())),
         each=fields.get("each"),
         field_name=fields.get("name", ""),
-        field_says=fields.get("says", ""),
+        field_says=several(fields.get("says", ())),
         id=common.get("id"),
-        retry_at=_several(common.get("retry_at", ())),
+        retry_at=_moments(common.get("retry_at", ())),
         cases=tuple(
             Case(
                 when=conditions.parse(raw["when"]),
                 text=raw.get("text"),
                 kind=raw["kind"],
-                names=raw.get("names"),
+                names=raw["names"] if isinstance(raw.get("names"), str) else None,
+                names_from=raw["names"]["from"] if isinstance(raw.get("names"), dict) else None,
                 do=raw.get("do"),
             )
             for raw in (*own.get("cases", ()), *common.get("cases", ()))
@@ -244,5 +277,6 @@ def _errors(common: dict[str, Any], own: dict[str, Any]) -> Errors:
     )
 
 
-def _several(raw: Any) -> tuple[str, ...]:
+def several(raw: Any) -> tuple[str, ...]:
+    """What may be one text or a list of them."""
     return (raw,) if isinstance(raw, str) else tuple(raw)

@@ -13,7 +13,8 @@ from . import documents
 from .action import Action
 from .documents import Document
 from .errors import DefinitionError, InputError, Problem
-from .model import Connection, Json, Profile, Trigger
+from .model import Connection, Json, Profile
+from .webhook import Trigger
 from .wording import nearest
 
 T = TypeVar("T")
@@ -107,7 +108,7 @@ class Connector:
         kinds += [(kind, stem, f"{kind}/{stem}.yaml") for kind in checks.PLACES for stem in self._folder.stems(kind)]
         for kind, stem, path in kinds:
             try:
-                found += checks.faults(documents.read(self._folder.text(path), path), kind, stem, self._around(kind))
+                found += checks.faults(documents.examine(self._folder.text(path), path), kind, stem, self._around(kind))
             except DefinitionError as error:
                 found += error.problems
         return found
@@ -123,7 +124,8 @@ class Connector:
         return compiler.action(data, self._common, self.profile, self._shared, self._codecs)
 
     def _trigger(self, key: str) -> Trigger:
-        return compiler.trigger(self._checked("triggers", key, f"triggers/{key}.yaml").data, self._shared, self._codecs)
+        data = self._checked("triggers", key, f"triggers/{key}.yaml").data
+        return compiler.trigger(data, self._shared, self._codecs, lambda file: self._read_json(f"triggers/{file}"))
 
     def _connection(self, key: str) -> Connection:
         data = self._checked("connection", key, f"connection/{key}.yaml").data
@@ -162,11 +164,20 @@ class Connector:
 
     def _read_shared(self, name: str) -> Json:
         try:
-            return json.loads(self._folder.text(f"schemas/{name}"))
+            text = self._folder.text(f"schemas/{name}")
         except DefinitionError:
             raise LookupError(name) from None
-        except ValueError as error:
-            raise DefinitionError.of([Problem(f"schemas/{name}:1", f"is no JSON: {error}")]) from None
+        return _json(text, f"schemas/{name}")
+
+    def _read_json(self, path: str) -> Json:
+        return _json(self._folder.text(path), path)
+
+
+def _json(text: str, path: str) -> Json:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DefinitionError.of([Problem(f"{path}:1", f"is no JSON: {error}")]) from None
 
 
 def readable(folder: Folder) -> Mapping[str, Any]:

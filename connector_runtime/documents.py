@@ -37,18 +37,31 @@ class Document:
     name: str
     data: Any
     lines: dict[Path, int] = field(repr=False)
+    problems: tuple[Problem, ...] = ()  # what is wrong with the YAML; `read` lets no document pass that has any
+    holes: tuple[Path, ...] = ()  # where data is lacking because of them
+
+    def line(self, path: Path = ()) -> int:
+        """The line of the nearest key on a path."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
 
     def where(self, path: Path = ()) -> str:
         """`actions/x.yaml:31 inputs.type.to`: the file, the line of the nearest key, and the path."""
-        known = path
-        while known and known not in self.lines:
-            known = known[:-1]
         place = ".".join(str(step) for step in path)
-        return f"{self.name}:{self.lines.get(known, 1)}{' ' + place if place else ''}"
+        return f"{self.name}:{self.line(path)}{' ' + place if place else ''}"
 
 
 def read(text: str, name: str) -> Document:
     """Read one YAML document; raises `DefinitionError` with every fault that can be told at once."""
+    document = examine(text, name)
+    if document.problems:
+        raise DefinitionError.of(document.problems)
+    return document
+
+
+def examine(text: str, name: str) -> Document:
+    """Read one YAML document with its faults; raises `DefinitionError` only where there is nothing to read."""
     import yaml
 
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -57,20 +70,18 @@ def read(text: str, name: str) -> Document:
     try:
         root = yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise DefinitionError.of([Problem(f"{name}:{line}", _syntax(text, line, error.problem))]) from None
+        raise DefinitionError.of([Problem(*_syntax(text, name, error))]) from None
     except yaml.YAMLError as error:
-        raise DefinitionError.of([Problem(f"{name}:1", f"is not YAML: {str(error).splitlines()[0]}")]) from None
+        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
+        what = f"is not YAML: {getattr(error, 'reason', 'unreadable')}; type the line anew"
+        raise DefinitionError.of([Problem(f"{name}:{line}", what)]) from None
     except RecursionError:
         raise DefinitionError.of([Problem(f"{name}:1", "is nested too deeply")]) from None
     if root is None:
         raise DefinitionError.of([Problem(f"{name}:1", "is empty; a definition is a mapping of keys")])
     builder = _Builder(name)
     data = builder.build(root, (), 0)
-    if builder.problems:
-        raise DefinitionError.of(builder.problems)
-    return Document(name, data, builder.lines)
+    return Document(name, data, builder.lines, tuple(builder.problems), tuple(builder.holes))
 
 
 def walk(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -84,13 +95,30 @@ def walk(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from walk(value, (*path, index))
 
 
-def _syntax(text: str, line: int, problem: str | None) -> str:
-    lines = text.splitlines()
-    shown = lines[line - 1] if 0 < line <= len(lines) else ""
+def _syntax(text: str, name: str, error: Any) -> tuple[str, str]:
+    """Where a syntax error is, and what it is in words that an author can act on."""
+    lines = text.splitlines() or [""]
+    mark, opened = error.problem_mark or error.context_mark, error.context_mark
+    number = min(mark.line + 1 if mark else 1, len(lines))
+    shown = lines[number - 1]
+    problem = error.problem or "unreadable"
     if "\t" in shown[: len(shown) - len(shown.lstrip())]:
-        return "indents with a tab; YAML wants blanks"
-    remedy = "; put the text in quotes" if problem and "mapping values" in problem else ""
-    return f"is not YAML: {problem or 'unreadable'}{remedy}"
+        return f"{name}:{number}", "indents with a tab; YAML wants blanks"
+    if opened and ("flow" in (error.context or "") or "end of stream" in problem):
+        began = "a quote" if "scalar" in error.context else "a { or ["
+        what = f"is not YAML: {began} that begins here is not closed, or a comma is missing"
+        return f"{name}:{opened.line + 1}", what
+    if "mapping values" in problem:
+        problem += "; put a text that holds a colon in quotes, or mend the indentation"
+    elif "cannot start" in problem:
+        problem += "; put the text in quotes"
+    elif "undefined alias" in problem:
+        problem += "; put a text that begins with * in quotes, or write out what the alias stands for"
+    elif "another document" in problem:
+        problem += "; write one file for each"
+    elif "block" in (error.context or ""):
+        problem += "; mend the indentation"
+    return f"{name}:{number}", f"is not YAML: {problem}"
 
 
 class _Builder:
@@ -100,6 +128,7 @@ class _Builder:
         self.name = name
         self.lines: dict[Path, int] = {}
         self.problems: list[Problem] = []
+        self.holes: list[Path] = []
         self.nodes = 0
 
     def fault(self, node: Any, path: Path, what: str) -> None:
@@ -110,11 +139,13 @@ class _Builder:
         self.nodes += 1
         if self.nodes > MAX_NODES or depth > MAX_DEPTH:
             reason = "aliases and all" if self.nodes > MAX_NODES else "depth"
-            problem = Problem(f"{self.name}:{node.start_mark.line + 1}", f"holds too much ({reason}); make it smaller")
+            problem = Problem(f"{self.name}:{node.start_mark.line + 1}", f"holds too much ({reason}); write out less")
             raise DefinitionError.of([*self.problems, problem])
         self.lines.setdefault(path, node.start_mark.line + 1)
         if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.split(":")[-1] not in ("str", "seq", "map"):
-            self.fault(node, path, f"carries the tag {node.tag}; definitions use none")
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            what = f"carries the tag {tag}; definitions use none, put a text that begins with ! in quotes"
+            self.fault(node, path, what)
         if node.id == "mapping":
             return self.mapping(node, path, depth)
         if node.id == "sequence":
@@ -126,10 +157,12 @@ class _Builder:
         for key_node, value_node in node.value:
             key = key_node.value
             if key_node.id != "scalar":
-                self.fault(key_node, path, "has a key that is no text")
+                self.fault(key_node, path, "has a key that is no text; put a value that begins with { or [ in quotes")
+                self.holes.append(path)
                 continue
             if key == "<<" and not key_node.style:
                 self.fault(key_node, path, "merges with <<; write the keys out, so that each file reads alone")
+                self.holes.append(path)
                 continue
             if key in data:
                 self.fault(key_node, (*path, key), "stands twice; keep one")
@@ -145,5 +178,5 @@ class _Builder:
             if pattern.fullmatch(text):
                 return convert(text)
         if text.lower() in (".inf", "+.inf", "-.inf", ".nan"):
-            self.fault(node, path, f"{text} is no number that JSON can carry")
+            self.fault(node, path, f"{text} is no number that JSON can carry; put it in quotes if it is text")
         return text

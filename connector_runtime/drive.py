@@ -5,48 +5,100 @@ One pool of connections serves the process; every `Client` shares it and the las
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timezone
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
+from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import httpx
 
 from .errors import TransportError
-from .exchange import Exchange, Now, Send, Token
+from .exchange import Effect, Exchange, Key, Now, Send, Token, Wait
 from .model import Page, Request, Response
 
 TIMEOUT = 30.0
 CONNECT_TIMEOUT = 10.0
+CONNECTIONS = 100
 logger = logging.getLogger("connector_runtime")
 
 Grants = Callable[[Mapping[str, str] | None], Mapping[str, str]]
+AsyncGrants = Callable[[Mapping[str, str] | None], Awaitable[Mapping[str, str]]]
 
 
-def drive(exchange: Exchange, grants: Grants, send: Callable[[Send], Response]) -> Iterator[Page]:
+def drive(exchange: Exchange, grants: Grants) -> Iterator[Page]:
     """Perform an exchange's effects and hand out its pages as they come; closing it stops it before the next request."""
-    answer: Any = None
+    step: Callable[[Any], Effect | Page] = exchange.send
+    value: Any = None
     try:
         while True:
             try:
-                effect = exchange.send(answer)
+                effect = step(value)
             except StopIteration:
                 return
-            answer = None
+            step, value = exchange.send, None
             match effect:
                 case Page():
                     yield effect
                 case Send():
-                    answer = send(effect)
+                    try:
+                        value = _send(effect)
+                    except TransportError as error:
+                        step, value = exchange.throw, error
                 case Token():
-                    answer = grants(effect.rejected)
+                    value = grants(effect.rejected)
+                case Wait():
+                    time.sleep(effect.seconds)
+                case Key():
+                    value = str(uuid4())
                 case Now():
-                    answer = datetime.now(timezone.utc)
+                    value = _now()
     finally:
         exchange.close()
+
+
+async def drive_async(exchange: Exchange, grants: AsyncGrants, pool: AsyncPool) -> AsyncIterator[Page]:
+    """The same for asyncio; cancelling it stops it at once."""
+    step: Callable[[Any], Effect | Page] = exchange.send
+    value: Any = None
+    try:
+        while True:
+            try:
+                effect = step(value)
+            except StopIteration:
+                return
+            step, value = exchange.send, None
+            match effect:
+                case Page():
+                    yield effect
+                case Send():
+                    try:
+                        value = await pool.send(effect)
+                    except TransportError as error:
+                        step, value = exchange.throw, error
+                case Token():
+                    value = await grants(effect.rejected)
+                case Wait():
+                    await asyncio.sleep(effect.seconds)
+                case Key():
+                    value = str(uuid4())
+                case Now():
+                    value = _now()
+    finally:
+        exchange.close()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Pool:
@@ -75,10 +127,8 @@ class Pool:
     def client(self) -> httpx.Client:
         with self._lock:
             if self._client is None or self._process != os.getpid():
-                jar = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-                timeout = httpx.Timeout(TIMEOUT, connect=CONNECT_TIMEOUT)
-                limits = httpx.Limits(max_connections=100, max_keepalive_connections=20)
-                self._client = httpx.Client(cookies=jar, timeout=timeout, limits=limits, follow_redirects=False)
+                limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=20)
+                self._client = httpx.Client(limits=limits, **_settings())
                 self._process = os.getpid()
             return self._client
 
@@ -86,31 +136,126 @@ class Pool:
 POOL = Pool()
 
 
-def send(wanted: Send) -> Response:
+class AsyncPool:
+    """Connections for one event loop, each in a client of its own that is lent to one call at a time.
+
+    httpx's own pool looks through all its connections at every request, which at 64 concurrent calls costs more than
+    the requests; a stack of clients with one connection each costs nothing to choose from.
+    """
+
+    _of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncPool] = WeakKeyDictionary()
+
+    @classmethod
+    def enter(cls) -> AsyncPool:
+        """The pool of the running event loop; `leave` lets go of it."""
+        pool = cls._of_loop.setdefault(asyncio.get_running_loop(), cls())
+        pool._users += 1
+        return pool
+
+    async def leave(self) -> None:
+        self._users -= 1
+        if self._users == 0:
+            while self._idle:
+                await self._idle.pop().aclose()
+
+    def __init__(self, connections: int = CONNECTIONS) -> None:
+        self._users = 0
+        self._context: ssl.SSLContext | None = None
+        self._idle: list[httpx.AsyncClient] = []
+        self._places = asyncio.Semaphore(connections)
+
+    async def send(self, wanted: Send) -> Response:
+        """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
+        async with self._places:
+            client = self._idle.pop() if self._idle else self._new()
+            try:
+                with _reported(wanted):
+                    return _answer(await client.send(_native(wanted.request)), wanted.request)
+            finally:
+                self._idle.append(client)
+
+    def _new(self) -> httpx.AsyncClient:
+        if self._context is None:
+            self._context = httpx.create_ssl_context()
+        limits = httpx.Limits(max_connections=1)
+        return httpx.AsyncClient(verify=self._context, limits=limits, **_settings())
+
+
+def _send(wanted: Send) -> Response:
     """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
-    request = wanted.request
-    client = POOL.client()
-    seconds = request.call["timeout"] / 1000 if "timeout" in request.call else None
-    if request.call.get("debug"):
-        logger.warning("%s %s", request.method, request.shown)
-    try:
-        answer = client.send(_native(request, httpx.Timeout(seconds) if seconds else client.timeout))
-    except httpx.HTTPError as error:
-        raise _lost(error, wanted) from None
-    headers = {name.lower(): value for name, value in answer.headers.items()}
-    if request.call.get("debug"):
-        logger.warning("%s %s: %s, %d bytes", request.method, request.shown, answer.status_code, len(answer.content))
-    return Response(status=answer.status_code, headers=headers, content=answer.content)
+    with _reported(wanted):
+        return _answer(POOL.client().send(_native(wanted.request)), wanted.request)
 
 
-def _native(request: Request, timeout: httpx.Timeout) -> httpx.Request:
-    return httpx.Request(
+def _settings() -> dict[str, Any]:
+    """What every client of ours is made with; its cookie jar keeps nothing."""
+    jar = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+    return {"cookies": jar, "timeout": httpx.Timeout(TIMEOUT, connect=CONNECT_TIMEOUT), "follow_redirects": False}
+
+
+def _native(request: Request) -> httpx.Request:
+    if request.call.get("debug"):
+        logger.warning("> %s %s", request.method, request.shown)
+    timeout = httpx.Timeout(TIMEOUT, connect=CONNECT_TIMEOUT)
+    if "timeout" in request.call:
+        timeout = httpx.Timeout(request.call["timeout"] / 1000)
+    native = httpx.Request(
         request.method,
         request.url,
         headers=list(request.headers),
         content=request.content,
         extensions={"timeout": timeout.as_dict()},
     )
+    native.url = _Shown(request.url, request.shown)
+    return native
+
+
+class _Shown(httpx.URL):
+    """A URL that logs and exceptions of httpx show with its secrets masked; only on the wire it is complete."""
+
+    def __init__(self, url: str, shown: str) -> None:
+        super().__init__(url)
+        self._shown = shown
+
+    def __str__(self) -> str:
+        return self._shown
+
+    def __repr__(self) -> str:
+        return f"URL({self._shown!r})"
+
+
+_SENDING: ContextVar[bool] = ContextVar("sending", default=False)
+
+
+def _without_headers(record: logging.LogRecord) -> bool:
+    """Whether a record of the HTTP library may be logged: not if it holds the headers of a call of ours."""
+    return not (_SENDING.get() and "headers" in record.getMessage().partition(" ")[0])
+
+
+for _name in ("httpcore.http11", "httpcore.http2"):
+    logging.getLogger(_name).addFilter(_without_headers)
+
+
+def _answer(answer: httpx.Response, request: Request) -> Response:
+    if request.call.get("debug"):
+        logger.warning("< %d %s, %d bytes", answer.status_code, answer.reason_phrase, len(answer.content))
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    return Response(status=answer.status_code, headers=headers, content=answer.content)
+
+
+@contextmanager
+def _reported(wanted: Send) -> Iterator[None]:
+    """Failures of the transport as `TransportError`; httpx's own error is dropped, since it holds the request."""
+    outside = _SENDING.set(True)
+    try:
+        yield
+    except httpx.HTTPError as error:
+        failure = _lost(error, wanted)
+    else:
+        return
+    finally:
+        _SENDING.reset(outside)
+    raise failure
 
 
 def _lost(error: httpx.HTTPError, wanted: Send) -> TransportError:

@@ -12,6 +12,7 @@ ConnectorError
 │   ├── RateLimited     wait until `retry_at`
 │   └── QuotaReached    wait until `retry_at`, which may be hours away
 ├── TransportError      no readable answer; `may_have_been_done` says whether a change may have happened
+├── StoreError          the store of connections and events is locked, full, damaged or sealed with another key
 ├── SignatureError      a webhook that the vendor did not sign
 └── PayloadError        a signed webhook that cannot be read
 """
@@ -176,6 +177,16 @@ class TransportError(RequestError):
     """No readable answer: the network, a time-out, or an answer that is not what the API promises."""
 
     kind = "transport"
+
+
+class StoreError(ConnectorError):
+    """What keeps connections and events can't be read or written; nothing that was stored is lost."""
+
+    kind = "store"
+
+    def __init__(self, message: str, *, hint: str | None = None, retriable: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.retriable = retriable
 
 
 class SignatureError(ConnectorError):

@@ -1,22 +1,23 @@
 """One call over time, as a generator of effects: which tokens, requests and pages, in which order. Pure.
 
-It yields `Token` and is answered with what the connection gives, yields `Send` and is answered with a `Response`,
-asks `Now` for the time, and yields a `Page` for each answer. A driver performs the effects; `fold` makes one result.
+It yields `Token` and is answered with what the connection gives, yields `Send` and is answered with a `Response` or
+thrown a `TransportError`, asks `Now` for the time, `Wait` for a pause and `Key` for a new idempotency key, and yields a
+`Page` for each answer. A driver performs the effects; `fold` makes one result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from . import answer as answers
-from . import conditions, render, words
+from . import conditions, render, retry, words
 from .action import Action
 from .answer import Answer
 from .bind import Bound
-from .errors import ApiError, AuthError, MissingScope
+from .errors import ApiError, AuthError, TransportError
 from .model import Next, Page, Paging, Place, Request, Response, Result
 
 
@@ -40,14 +41,29 @@ class Now:
     """Wanted: the time."""
 
 
-Exchange = Generator[Token | Send | Now | Page, Any, None]
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wanted: a pause of so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Wanted: a text that no call had before, by which the vendor knows a repetition of this one."""
+
+
+Effect = Token | Send | Now | Wait | Key
+Exchange = Generator[Effect | Page, Any, None]
 
 
 def exchange(action: Action, bound: Bound, *, limit: int | None = None, base_url: str | None = None) -> Exchange:
     """Carry out one call. `limit` bounds the items of a list; no page is asked for beyond it."""
     made = render.draft(action, bound.values)
     effect = render.effect_of(action, made.method)
-    wanted = made.call.get("response_type", "json")
+    key_place = render.key_place(action, made)
+    if key_place is not None:  # once a call: all its attempts carry the same key
+        made = made.turn(key_place, (yield Key()))
     paging = action.paging
     if paging and paging.size:
         made = made.turn(paging.size, paging.max if limit is None else max(1, min(paging.max, limit)))
@@ -55,19 +71,11 @@ def exchange(action: Action, bound: Bound, *, limit: int | None = None, base_url
     seen: set[str] = set()
     count = 0
     while True:
-        granted: Mapping[str, str] = yield Token()
-        while True:
-            response: Response = yield Send(render.finish(made, action.profile, base_url, granted), effect)
-            now: datetime = yield Now()
-            try:
-                page, answer = answers.page(action, response, effect, wanted, now)
-                break
-            except AuthError as error:  # a refused token did nothing, so the request may go again with another one
-                renewed: Mapping[str, str] = granted if isinstance(error, MissingScope) else (yield Token(granted))
-                if renewed == granted:
-                    raise
-                granted = renewed
-        count += len(page.items or ())
+        page, answer = yield from _attempts(action, made, effect, base_url)
+        items = page.items
+        if items is not None and limit is not None:
+            page = replace(page, items=items[: limit - count])
+        count += len(items or ())
         yield page
         if limit is not None and count >= limit:
             return
@@ -84,6 +92,34 @@ def exchange(action: Action, bound: Bound, *, limit: int | None = None, base_url
             )
         seen.add(token)
         made = made.turn(place, value)
+
+
+def _attempts(
+    action: Action, made: render.Draft, effect: str, base_url: str | None
+) -> Generator[Effect, Any, tuple[Page, Answer]]:
+    """One page, however many attempts it takes: again with another token where one was refused, and by the policy."""
+    policy = retry.of(made.call)
+    wanted = made.call.get("response_type", "json")
+    granted: Mapping[str, str] = yield Token()
+    attempt = 0
+    while True:
+        try:
+            response: Response = yield Send(render.finish(made, action.profile, base_url, granted), effect)
+            now: datetime = yield Now()
+            secrets = render.secrets_of(action.profile, granted)
+            return answers.page(action, response, effect, wanted, now, secrets)
+        except (AuthError, ApiError, TransportError) as error:
+            failure = error
+        if type(failure) is AuthError:  # a refused token did nothing, so the request may go again with another one
+            renewed: Mapping[str, str] = yield Token(granted)
+            if renewed != granted:
+                granted = renewed
+                continue
+        pause = policy.pause(attempt, failure)
+        if pause is None:
+            raise failure
+        attempt += 1
+        yield Wait(pause)
 
 
 def _onward(
@@ -122,7 +158,7 @@ def _value(style: Next, answer: Answer, made: render.Draft, page: Page) -> Any:
     return here + step
 
 
-def fold(pages: Iterable[Page], paging: Paging | None, warnings: Iterable[Any] = (), limit: int | None = None) -> Result:
+def fold(pages: Iterable[Page], paging: Paging | None, warnings: Iterable[Any] = ()) -> Result:
     """One result of all pages: the first page's object with the items of all, without the keys that are about pages."""
     said = list(warnings)
     first: Page | None = None
@@ -135,12 +171,11 @@ def fold(pages: Iterable[Page], paging: Paging | None, warnings: Iterable[Any] =
     assert first is not None and last is not None, "an exchange yields at least one page"
     data = first.data
     if paging is not None:
-        kept = items[:limit]
         if paging.items == ".":
-            data = kept
+            data = items
         else:
             data = {key: value for key, value in first.data.items() if key not in paging.keys}
-            _replace(data, tuple(paging.items.split(".")), kept)
+            _replace(data, tuple(paging.items.split(".")), items)
     return Result(data=data, status=last.status, headers=last.headers, warnings=tuple(said))
 
 

@@ -44,9 +44,8 @@ class FilesFolder:
 
 def _language() -> Traversable:
     """The language's schemas: inside the installed package, or beside it in a checkout."""
-    package = files("connector_runtime")
-    installed = package / "schemas"
-    return installed if installed.is_dir() else package / ".." / "schemas"
+    installed = files("connector_runtime") / "schemas"
+    return installed if installed.is_dir() else Path(__file__).resolve().parents[1] / "schemas"
 
 
 def load(path: str | Path | Traversable, *, codecs: Mapping[str, Callable[[Any], Any]] | None = None) -> Connector:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,6 +77,13 @@ class Input:
     group: str | None = None
     advanced: bool = False
     clear: tuple[Json, ...] = ()  # () if it can't be emptied, else the one value that empties it
+    was: tuple[str, ...] = ()  # names under which saved inputs may still give it
+    deprecated: str | None = None  # why it should not be given any more
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name under which it may be given, today's first."""
+        return (self.key, *self.was)
 
     @property
     def optional_default(self) -> bool:
@@ -127,7 +134,8 @@ class Case:
     when: Condition
     text: str | None  # a pattern on the message
     kind: str
-    names: str | None
+    names: str | None  # a pattern on the message for what `do` may name
+    names_from: str | None  # or the place in the answer where it stands
     do: str | None
 
 
@@ -140,9 +148,9 @@ class Errors:
     message: tuple[str, ...]
     each: str | None
     field_name: str
-    field_says: str
+    field_says: tuple[str, ...]
     id: str | None
-    retry_at: tuple[str, ...]
+    retry_at: tuple[tuple[str, Condition], ...]
     cases: tuple[Case, ...]
 
 
@@ -163,6 +171,7 @@ class Grant:
     to: tuple[Place, ...]
     codecs: tuple[Any, ...]
     secret: bool
+    required: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +184,10 @@ class Connection:
     inputs: tuple[Input, ...]
     oauth: Mapping[str, Json] | None
     grants: tuple[Grant, ...]
+    errors: Errors  # of the token endpoint
+    over: tuple[Condition, ...]  # the token endpoint's answers by which a refresh token is over for good
+    test: Mapping[str, Json] | None
+    forbids: Mapping[str, Mapping[str, str]]  # input -> value -> what to do instead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,18 +203,28 @@ class Profile:
     base: Mapping[str, Base]
     headers: Mapping[str, str]
     encode: str
+    idempotency: Place | None
     errors: Errors
     connections: tuple[Connection, ...]
     choices: Mapping[str, Json]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ActionSpec:
-    """What an action's file says."""
+class Table:
+    """An input table: the rows that a person fills in, with the rules between them."""
 
     key: str
     label: str
     description: str
+    inputs: Mapping[str, Input]
+    by_name: Mapping[str, Input]  # the inputs under today's names and their old ones
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionSpec(Table):
+    """What an action's file says."""
+
     docs: str | None
     summary: str | None
     effect: str | None  # None: it follows from the method
@@ -213,25 +236,39 @@ class ActionSpec:
     query: Mapping[str, Json]
     body: Json
     encode: str
-    inputs: Mapping[str, Input]
     compute: Mapping[Place, str]
-    rules: tuple[Rule, ...]
     paging: Paging | None
     errors: Errors
     profile: Profile = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trigger:
+class FilterRow:
+    """One way to narrow a trigger's events: what a flow gives is compared, as text, with what stands at `sources`."""
+
+    key: str
+    label: str
+    comments: str
+    sources: tuple[Any, ...]
+    codecs: tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerSpec:
     """What a trigger's file says: how a request is verified, and what its event is."""
 
     key: str
     label: str
     description: str
     inputs: tuple[Input, ...]
-    verify: Mapping[str, Json] = field(repr=False)
-    challenge: Mapping[str, Json] | None = field(repr=False)
+    verify_with: Mapping[str, Json] = field(repr=False)
+    challenge_with: Mapping[str, Json] | None = field(repr=False)
     event: Mapping[str, Json] = field(repr=False)
+    filters: Mapping[str, FilterRow] = field(repr=False)
+    disconnect_when: Condition | None
+    reply_status: int
+    reply_within: float  # seconds until the vendor gives up
+    load_events: Callable[[], Json] | None = field(repr=False)  # the data of the events file, read when first needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

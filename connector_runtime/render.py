@@ -12,14 +12,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_plus, urljoin, urlsplit
 
 from . import bodies, words
-from .errors import AuthError, InputError, Problem
+from .errors import ApiError, AuthError, InputError, Problem
 from .model import ActionSpec, Connection, Grant, Json, Place, Profile, Request
 
 MASK = "***"
 READS = ("GET", "HEAD", "OPTIONS")
+_IN_URL = "/?%:@!$&'()*+,;=~-._[]"
 
 
 @dataclass(slots=True)
@@ -40,7 +41,9 @@ class Draft:
     def turn(self, place: Place | None, value: Json) -> Draft:
         """The draft of the next page: one place has another value, or the whole URL is the one given."""
         if place is None:
-            return replace(self, next_url=str(value))
+            return replace(self, next_url=urljoin(self.next_url or "", str(value)))
+        if place.kind == "header":
+            return replace(self, headers=bodies.merged(self.headers, bodies.pairs(place, value), folded=True))
         if place.kind == "query":
             kept = [pair for pair in self.query if pair[0] != place.path[0]]
             return replace(self, query=[*kept, (place.path[0], words.text_of(value))])
@@ -56,10 +59,20 @@ def effect_of(spec: ActionSpec, method: str) -> str:
     return "read" if method in READS else {"POST": "create", "DELETE": "delete"}.get(method, "update")
 
 
+def key_place(spec: ActionSpec, made: Draft) -> Place | None:
+    """Where a create carries its idempotency key; None if it needs none, or the inputs gave one."""
+    place = spec.profile.idempotency
+    if place is None or effect_of(spec, made.method) != "create":
+        return None
+    given = place.kind == "header" and any(name.lower() == place.path[0].lower() for name, _ in made.headers)
+    return None if given else place
+
+
 def draft(spec: ActionSpec, values: Mapping[str, Any]) -> Draft:
     """Lay bound values at their places."""
     made = Draft(spec.method or "GET", spec.path, spec.path, encode=spec.encode)
     made.query = [(name, words.text_of(value)) for name, value in spec.query.items()]
+    made.headers = list(spec.headers.items())
     rows = spec.inputs
     tree: dict[str, Any] = json.loads(json.dumps(spec.body)) if spec.body else {}
     placed = [(rows[key].to[0], rows[key].key, words.encode(rows[key].codecs, v)) for key, v in values.items() if rows[key].to]
@@ -106,7 +119,7 @@ def _lay(made: Draft, tree: dict[str, Any], place: Place, key: str, value: Any) 
         case "request" if name == "method":
             made.method = value
         case "request":
-            made.path = quote(value, safe="/?%:@!$&'()*+,;=~-._[]")
+            made.path = quote(value, safe=_IN_URL)
             made.template = "(raw)"
 
 
@@ -116,17 +129,22 @@ def _lay(made: Draft, tree: dict[str, Any], place: Place, key: str, value: Any) 
 def finish(made: Draft, about: Profile, base_url: str | None = None, granted: Mapping[str, str] | None = None) -> Request:
     """The complete request. Without `granted` its secrets are masked: a preview.
 
-    Raises `AuthError` if what the connection gives can't be sent, or would lead to a host that is not the vendor's.
+    Raises `AuthError` if what the connection gives can't be sent, or would lead to a host that is not the vendor's,
+    and `ApiError` if the next page lies on another host.
     """
     kind = connection_of(about, granted)
+    if kind is None and granted:
+        raise AuthError(f"The connection gives {', '.join(sorted(granted))}, which no kind of connection here gives.")
     grants = kind.grants if kind else ()
-    given = {grant.name: "" for grant in grants} if granted is None else granted
+    given = {grant.name: "" for grant in grants if grant.required} if granted is None else granted
     base = base_url.rstrip("/") if base_url else _base(about, grants, granted)
-    headers = [("Accept", _accepts(made)), ("Accept-Encoding", "gzip, deflate"), *about.headers.items()]
+    headers = [("Accept", _accepts(made)), ("Accept-Encoding", "gzip, deflate")]
+    headers = bodies.merged(headers, list(about.headers.items()), folded=True)
     content, body, content_type = bodies.written(made.body, made.parts, made.encode, made.headers)
     headers = bodies.merged(headers, [("Content-Type", content_type)] if content_type else [], folded=True)
     headers = bodies.merged(headers, made.headers, folded=True)
-    query, masked = list(made.query), list(made.query)
+    query: bodies.Pairs = []
+    masked: bodies.Pairs = []
     basic: dict[str, str] = {}
     for grant in grants:
         if grant.name not in given:
@@ -145,15 +163,11 @@ def finish(made: Draft, about: Profile, base_url: str | None = None, granted: Ma
         pair = f"{basic.get('user', '')}:{basic.get('password', '')}"
         token = MASK if granted is None else base64.b64encode(pair.encode()).decode()
         headers = bodies.merged(headers, [("Authorization", f"Basic {token}")], folded=True)
-    if made.next_url is not None:
-        url = shown = _onward(made.next_url, base)
-    else:
-        url, shown = _url(base, made.path, query), _url(base, made.path, masked)
     return Request(
         method=made.method,
         template=made.template,
-        shown=shown,
-        url=url,
+        shown=_url(base, made, masked),
+        url=_url(base, made, query),
         headers=tuple(headers),
         content=content,
         body=body,
@@ -162,11 +176,21 @@ def finish(made: Draft, about: Profile, base_url: str | None = None, granted: Ma
 
 
 def connection_of(about: Profile, granted: Mapping[str, str] | None) -> Connection | None:
-    """The kind of connection that gives these values; the first, if nothing is known of it."""
-    for kind in about.connections:
-        if granted is None or set(granted) <= {grant.name for grant in kind.grants}:
-            return kind
-    return None
+    """The kind of connection that gives these values, with the least missing; the first, if nothing is known of it."""
+    if granted is None:
+        return next(iter(about.connections), None)
+
+    def missing(kind: Connection) -> int:
+        return sum(grant.required and grant.name not in granted for grant in kind.grants)
+
+    able = [kind for kind in about.connections if set(granted) <= {grant.name for grant in kind.grants}]
+    return min(able, key=missing, default=None)
+
+
+def secrets_of(about: Profile, granted: Mapping[str, str]) -> list[str]:
+    """The secrets among what the connection gives: nothing that is shown or logged may hold one."""
+    kind = connection_of(about, granted)
+    return [granted[grant.name] for grant in kind.grants if grant.secret and grant.name in granted] if kind else []
 
 
 def _base(about: Profile, grants: Iterable[Grant], granted: Mapping[str, str] | None) -> str:
@@ -202,17 +226,33 @@ def check_base_url(text: str) -> None:
 
 
 def _onward(url: str, base: str) -> str:
-    """The next page's URL, which must stay on the origin of the base."""
-    here, there = urlsplit(base), urlsplit(url)
-    if (there.scheme, there.netloc) != (here.scheme, here.netloc):
-        raise AuthError("The answer's next page lies on another host; the token is not sent there.")
-    return url
+    """The next page's URL as the vendor gave it, which must stay on the origin of the base."""
+    try:
+        here, there = urlsplit(base), urlsplit(url)
+        ports = {"https": 443, "http": 80}
+        same = [(at.scheme, at.hostname, at.port or ports.get(at.scheme), at.username) for at in (here, there)]
+    except ValueError:
+        raise ApiError("The answer names a next page that is no URL.") from None
+    if same[0] != same[1]:
+        raise ApiError("The answer's next page lies on another host; the connection's secrets are not sent there.")
+    rest = f"{there.path}?{there.query}" if there.query else there.path
+    return f"{here.scheme}://{here.netloc}{quote(rest, safe=_IN_URL)}"
 
 
-def _url(base: str, path: str, query: list[tuple[str, str]]) -> str:
-    encoded = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query)
-    joint = "" if not encoded else "&" if "?" in path else "?"
-    return f"{base}{path}{joint}{encoded}"
+def _url(base: str, made: Draft, given: bodies.Pairs) -> str:
+    """The URL with what the connection gives to the query: once, even where a next page's URL repeats it."""
+    url = f"{base}{made.path}"
+    if made.next_url is not None:
+        url = _onward(urljoin(url, made.next_url), base)
+    if given:
+        head, _, query = url.partition("?")
+        names = {name for name, _ in given}
+        kept = [pair for pair in query.split("&") if unquote_plus(pair.partition("=")[0]) not in names]
+        url = f"{head}?{'&'.join(kept)}" if any(kept) else head
+    pairs = given if made.next_url is not None else bodies.merged(made.query, given)
+    encoded = "&".join(f"{quote(name, safe='')}={quote(value, safe='*')}" for name, value in pairs)
+    joint = "" if not encoded else "&" if "?" in url else "?"
+    return f"{url}{joint}{encoded}"
 
 
 def _accepts(made: Draft) -> str:

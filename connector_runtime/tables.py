@@ -82,6 +82,10 @@ def _input(row: Input, spec: ActionSpec, width: int) -> Iterator[str]:
     yield f"  {row.label}  {option(row)}  {kind_of(row)}{needed}"
     if row.comments:
         yield from _wrapped(row.comments, 6, width)
+    if row.deprecated is not None:
+        yield from _wrapped(f"Deprecated: {row.deprecated}", 6, width)
+    if row.was:
+        yield from _wrapped(f"Old name, which still works: {', '.join(row.was)}", 6, width)
     if row.only_when:
         yield from _wrapped(f"Only when {conditions.phrase(row.only_when, rows)}.", 6, width)
     if row.choices:

@@ -12,6 +12,9 @@ from typing import Any
 
 from . import takes
 from .model import Input
+from .patterns import HEADER_VALUE
+
+_HEADER = "must be one line of printable ASCII text"
 
 Fault = tuple[tuple[str | int, ...], str]
 
@@ -71,8 +74,8 @@ def _collection(row: Input, value: Any) -> list[Fault]:
     if row.collection == "map":
         faults = _map(row, value)
         return faults or [((), 'must be an object {"key": "value"} or a list of {"key": …, "value": …}')]
+    found: list[Fault] = []
     if isinstance(value, list):
-        found: list[Fault] = []
         for index, item in enumerate(value):
             if takes.is_blank(row, item):
                 continue
@@ -81,7 +84,8 @@ def _collection(row: Input, value: Any) -> list[Fault]:
         return found
     if isinstance(value, str) and not value.strip().startswith("["):
         parts = [part.strip() for part in value.split(",")]
-        return [((), what) for part in parts if _wrong(row, part) for _, what in _scalar(row, part)][:5]
+        found = [((), what) for part in parts if _wrong(row, part) for _, what in _scalar(row, part)]
+        return found[:5]
     return [((), f"must be a list: [..] or text such as \"{row.example if row.example else 'a, b'}\"")]
 
 
@@ -104,7 +108,7 @@ def _map(row: Input, value: Any) -> list[Fault]:
         if misfits(names, name):
             found.append(((str(name),), "is set by the connection" if _guarded(name, header) else "is no usable name"))
         elif misfits(values, item):
-            what = "must be one line of printable ASCII text" if header else "must be text; repeat the key in a list of pairs"
+            what = _HEADER if header else "must be text; repeat the key in a list of pairs"
             found.append(((str(name),), what if row.type != "file" else _scalar(row, item)[0][1]))
     return found
 
@@ -114,7 +118,8 @@ def _guarded(name: Any, header: bool) -> bool:
 
 
 def _choices(row: Input, value: Any) -> str:
-    shown = [f"{choice.value}" if str(choice.value) == choice.label else f"{choice.value} ({choice.label})" for choice in row.choices]
+    titles = [(str(choice.value), choice.label) for choice in row.choices]
+    shown = [label if text == label else f"{text} ({label})" for text, label in titles]
     known = {str(choice.value): choice for choice in row.choices} | {choice.label: choice for choice in row.choices}
     close = difflib.get_close_matches(str(value), list(known), n=1, cutoff=0.6) if isinstance(value, str) else []
     meant = f" Did you mean {known[close[0]].value}?" if close else ""
@@ -134,12 +139,13 @@ def _text(row: Input, value: Any) -> str:
     if not isinstance(value, str):
         return "must be given as text, in quotes: a number does not keep its leading zeros"
     for place in row.to:
-        if place.kind == "header" and misfits({"pattern": takes.patterns.HEADER_VALUE}, text):
-            return "must be one line of printable ASCII text: it goes into a header"
+        if place.kind == "header" and misfits({"pattern": HEADER_VALUE}, text):
+            return f"{_HEADER}: it goes into a header"
         if place.kind == "path" and text in (".", ".."):
             return "must not be . or .., which would leave its place in the path"
         if place.kind == "request" and place.path == ("path",):
-            return f"must be a path below the base URL that begins with one /{example(row)}: no host, no dot segments, no backslash"
+            what = f"must be a path below the base URL that begins with one /{example(row)}"
+            return f"{what}: no host, no dot segments, no backslash"
     likes = [step.like for step in row.codecs if step.like]
     like = likes[0] if likes else {"date": "2026-11-01", "datetime": "2026-11-01T09:00:00Z"}.get(row.type, row.example)
     if like is None:
@@ -199,6 +205,8 @@ def misfit(error: Any) -> str:
         case "type":
             kinds = [wanted] if isinstance(wanted, str) else wanted
             return f"must be {' or '.join(_KINDS[kind] for kind in kinds)}, not {kind_of(found)}"
+        case "const":
+            return f"must be {json.dumps(wanted, ensure_ascii=False)}"
         case "required":
             missing = [name for name in wanted if name not in found]
             return f"lacks {', '.join(repr(name) for name in missing)}"
@@ -217,8 +225,18 @@ def misfit(error: Any) -> str:
             return f"must have at most {wanted} entries; it has {len(found)}"
         case "minItems":
             return f"must have at least {wanted} entries"
+        case "minProperties":
+            return "is empty; say something in it, or leave it out"
+        case "maxProperties":
+            return f"must have at most {wanted} {'key' if wanted == 1 else 'keys'}; it has {len(found)}"
+        case "uniqueItems":
+            return "names one thing twice; keep one"
         case "minimum" | "maximum":
             return f"must be {'at least' if error.validator == 'minimum' else 'at most'} {wanted}"
+        case "exclusiveMinimum" | "exclusiveMaximum":
+            return f"must be {'above' if error.validator == 'exclusiveMinimum' else 'below'} {wanted}"
+        case "multipleOf":
+            return f"must be a multiple of {wanted}"
         case "pattern":
             return "is not of the form that is wanted here"
     return "does not fit what is wanted here"

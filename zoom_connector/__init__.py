@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from connector_runtime.action import Action as Action
+    from connector_runtime.client import AsyncClient as AsyncClient
     from connector_runtime.client import Client as Client
     from connector_runtime.connector import Connector as Connector
     from connector_runtime.errors import (
@@ -67,6 +68,7 @@ _ERRORS = (
 )
 _HOMES = {
     "Action": "connector_runtime.action",
+    "AsyncClient": "connector_runtime.client",
     "Client": "connector_runtime.client",
     "Connector": "connector_runtime.connector",
     "Page": "connector_runtime.model",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from connector_runtime import cli
 
 from .bundled import load
-
 
 COMMANDS = {
     "sandbox": cli.Command(
@@ -23,9 +23,10 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
+    as_module = Path(sys.argv[0]).name == "__main__.py"
     return cli.main(
         sys.argv[1:] if arguments is None else arguments,
-        "zoom-connector",
+        "python -m zoom_connector" if as_module else "zoom-connector",
         load,
         example='create-meeting --user-id me --topic "Weekly sync" --type 2',
         more=COMMANDS,

@@ -16,7 +16,7 @@ from connector_runtime.connector import Connector
 def root() -> Traversable:
     """The bundled folder: inside the installed package, or around it in a checkout."""
     installed = files("zoom_connector") / "definitions"
-    return installed if installed.is_dir() else files("zoom_connector") / ".."
+    return installed if installed.is_dir() else Path(__file__).resolve().parents[1]
 
 
 def load(path: str | Path | None = None, *, codecs: Mapping[str, Callable[[Any], Any]] | None = None) -> Connector:

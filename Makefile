@@ -1,0 +1,40 @@
+# Everything sets itself up: these commands need Python 3.11 or later, make, and PyPI.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint docs clean
+
+help: ## show this help
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+demo: $(VENV)/ready ## watch the actions run against a Zoom on this machine; no account needed
+	@$(BIN)/python -m zoom_connector demo
+
+test: $(VENV)/ready-test ## run all tests, the linters and the type checker
+	$(BIN)/python -m zoom_connector check
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/ready ## check the definitions
+	@$(BIN)/python -m zoom_connector check
+
+docs: $(VENV)/ready ## write the generated parts of the documentation anew
+	$(BIN)/python docs/generate.py
+
+clean: ## remove what these commands made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/ready: $(VENV)/bin/python pyproject.toml
+	@echo "installing …" && $(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/ready-test: $(VENV)/bin/python pyproject.toml
+	@echo "installing …" && $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,test,lint]'
+	@touch $@ $(VENV)/ready

@@ -1,0 +1,85 @@
+"""Where a document leaves the shape that its kind's JSON Schema gives, in words for an author. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .documents import walk
+from .faults import Faults
+from .wording import kind_of, misfit, nearest
+
+_SCHEMA_WORDS = {
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
+    "minItems", "maxItems", "items", "properties", "enum", "format",
+}  # fmt: skip
+
+
+def faults(own: Faults, validator: Any) -> None:
+    """Hold the document against its schema; what does not fit is broken."""
+    holes = own.document.holes
+    for error in validator.iter_errors(own.document.data):
+        if error.validator != "required" or tuple(error.absolute_path) not in holes:
+            _explain(own, error)
+
+
+def patterns(own: Faults) -> None:
+    """Regular expressions that are none."""
+    for path, value in walk(own.document.data):
+        if not isinstance(value, str) or not path or not (
+            path[-1] == "pattern" or (path[-1] in ("text", "names") and "cases" in path)
+        ):
+            continue
+        try:
+            re.compile(value)
+        except re.error as error:
+            own.add(path, f"is no regular expression: {error}; put a \\ before a character that stands for itself")
+            own.breaks(path)
+
+
+def _explain(own: Faults, error: Any) -> None:
+    path = tuple(error.absolute_path)
+    match error.validator:
+        case "additionalProperties" if error.validator_value is False:
+            known = list(error.schema.get("properties", {}))
+            for key in error.instance:
+                if key not in known:
+                    _add(own, (*path, key), f"is no word of the language here.{_remedy(key, known)}")
+            return
+        case "anyOf" | "oneOf" if error.context:
+            deepest = max(error.context, key=lambda inner: (len(inner.absolute_path), inner.validator != "type"))
+            if len(deepest.absolute_path) > len(path) or deepest.validator == "additionalProperties":
+                _explain(own, deepest)
+                return
+            what = f"must be: {error.schema['description']}" if "description" in error.schema else misfit(deepest)
+            if error.instance is False:
+                what += "; leave it out to say no"
+        case "oneOf":
+            what = f"must be of one kind only: {error.schema.get('description', 'keep the keys of one')}"
+        case _ if error.parent is not None and error.parent.validator == "propertyNames":
+            path = (*path, error.instance)
+            what = "must be snake_case: small letters, digits and _, a letter first"
+        case "pattern":
+            wanted = error.schema.get("description", error.validator_value)
+            what = f"is {error.instance!r}; it must be: {wanted}"
+        case "type" if error.validator_value == "string" and not isinstance(error.instance, str):
+            remedy = "; put it in quotes" if error.instance is not None else "; write it after the colon"
+            what = f"must be text, not {kind_of(error.instance)}{remedy}"
+        case "const" if error.validator_value is True:
+            what = "must be true; leave it out to say no"
+        case "type" if not path:
+            what = "must hold keys with values, such as `key: send-message`"
+        case _:
+            what = misfit(error)
+    _add(own, path, what)
+
+
+def _add(own: Faults, path: tuple[str | int, ...], what: str) -> None:
+    own.add(path, what)
+    own.breaks(path)
+
+
+def _remedy(key: str, known: list[str]) -> str:
+    if key in _SCHEMA_WORDS and "schema" in known:
+        return f" Say it under schema: `schema: {{{key}: …}}`."
+    return nearest(key, known) or f" Known here: {', '.join(known)}."

@@ -1,0 +1,314 @@
+"""OAuth 2.0 as requests and what their answers give. Pure: nothing is sent, and time and chance are arguments.
+
+Secrets stand in headers and bodies of token requests, never in a URL, and are cut out of what a refusal quotes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
+
+from . import answer as answers
+from . import conditions, words
+from .accept import acceptance
+from .answer import Answer
+from .bind import bind
+from .errors import AuthError, InputError, Problem, TransportError
+from .model import Connection, Errors, Input, Place, Request, Response, Table
+
+EARLY = 60.0  # seconds before its end at which a token is renewed, or a tenth of its life if that is less
+LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What a token endpoint gave: `granted` goes to requests; times are seconds since 1970."""
+
+    granted: Mapping[str, str] = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    expires_at: float | None = None
+    lifetime: float | None = None
+    scopes: tuple[str, ...] = ()
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to renew: min(60 s, a tenth of the lifetime) before the end."""
+        return self.expires_at is not None and now >= self.expires_at - min(EARLY, (self.lifetime or 0) / 10)
+
+    def is_over(self, now: float) -> bool:
+        return self.expires_at is not None and now >= self.expires_at
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON data with its secrets, for a store."""
+        return {
+            "granted": dict(self.granted),
+            "refresh_token": self.refresh_token,
+            "expires_at": self.expires_at,
+            "lifetime": self.lifetime,
+            "scopes": list(self.scopes),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Tokens:
+        return cls(**{**data, "scopes": tuple(data["scopes"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What a test of a connection found. `missing_scopes` are those the actions asked about need; `error` is why not."""
+
+    ok: bool
+    identity: str | None = None
+    account: str | None = None
+    scopes: tuple[str, ...] = ()
+    missing_scopes: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+    error: Mapping[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        lists = {name: list(getattr(self, name)) for name in ("scopes", "missing_scopes", "hints")}
+        return {"ok": self.ok, "identity": self.identity, "account": self.account, **lists, "error": self.error}
+
+
+# -- what a person fills in ------------------------------------------------------------------------------------------
+
+
+def values(kind: Connection, given: Mapping[str, Any]) -> dict[str, str]:
+    """What a person filled in, checked like the inputs of an action; raises `InputError` with all problems."""
+    rows = {row.key: row for row in kind.inputs}
+    table = Table(key=f"the connection '{kind.label}'", label=kind.label, description="", inputs=rows, by_name=rows, rules=())
+    return {name: words.text_of(value).strip() for name, value in bind(acceptance(table), given).values.items()}
+
+
+def needs_person(kind: Connection) -> bool:
+    """Whether a person has to sign in."""
+    return kind.oauth is not None and kind.oauth["grant"] == "authorization_code"
+
+
+def secrets_of(kind: Connection, given: Mapping[str, str]) -> set[str]:
+    return {given[row.key] for row in kind.inputs if row.type == "secret" and row.key in given}
+
+
+def refuse_values(kind: Connection | None, action: str, bound: Mapping[str, Any]) -> None:
+    """Raise `InputError` for values that make no sense under this kind of connection."""
+    found = [
+        Problem(f"inputs.{name}", said[str(bound[name])])
+        for name, said in (kind.forbids.items() if kind else ())
+        if name in bound and str(bound[name]) in said
+    ]
+    if found:
+        raise InputError.of(action, found)
+
+
+# -- where the vendor's OAuth lives ----------------------------------------------------------------------------------
+
+
+def check_origin(kind: Connection, origin: str | None) -> str | None:
+    """Where OAuth is to live instead: one of the definition's, or this machine for tests. Raises `InputError`."""
+    if origin is None or kind.oauth is None:
+        return None
+    origin = origin.rstrip("/")
+    parts = urlsplit(origin)
+    own = {"{0.scheme}://{0.netloc}".format(urlsplit(kind.oauth["token_url"]))}
+    allowed = sorted(own | set(kind.oauth.get("origins", {})))
+    local = parts.scheme == "http" and parts.hostname in LOCAL and not (parts.path or parts.query or parts.username)
+    if origin not in allowed and not local:
+        what = f"is none of {', '.join(allowed)}; secrets are sent nowhere else"
+        raise InputError.of(f"the connection '{kind.label}'", [Problem("oauth_url", what)])
+    return None if origin in own else origin
+
+
+def _at(kind: Connection, word: str, origin: str | None) -> str:
+    assert kind.oauth is not None
+    url: str = kind.oauth[word]
+    origin = check_origin(kind, origin)
+    return url if origin is None else origin + urlsplit(url).path
+
+
+# -- requests --------------------------------------------------------------------------------------------------------
+
+
+def authorize_url(
+    kind: Connection,
+    given: Mapping[str, str],
+    *,
+    redirect_uri: str,
+    state: str,
+    verifier: str,
+    scopes: Iterable[str] = (),
+    origin: str | None = None,
+) -> str:
+    """The address where a person signs in. `state` and `verifier` are texts that nobody can guess."""
+    assert kind.oauth is not None
+    query = {"response_type": "code", "client_id": _client(kind, given)[0], "redirect_uri": redirect_uri, "state": state}
+    if kind.oauth.get("pkce") == "S256":
+        digest = hashlib.sha256(verifier.encode()).digest()
+        query["code_challenge"] = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        query["code_challenge_method"] = "S256"
+    scope = kind.oauth.get("scope", {})
+    if scope.get("from") == "actions":
+        query["scope"] = scope.get("separator", " ").join(scopes)
+    return f"{_at(kind, 'authorize_url', origin)}?{urlencode(query)}"
+
+
+def code_request(
+    kind: Connection, given: Mapping[str, str], code: str, redirect_uri: str, verifier: str, origin: str | None, seconds: float
+) -> Request:
+    """Ask for the tokens of an authorization code."""
+    assert kind.oauth is not None
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
+    if "pkce" in kind.oauth:
+        form["code_verifier"] = verifier
+    return _post(kind, given, "token_url", form, origin, seconds)
+
+
+def renewal_request(
+    kind: Connection, given: Mapping[str, str], refresh_token: str | None, origin: str | None, seconds: float
+) -> Request:
+    """Ask for the next tokens: with the refresh token, or with the app's own credentials."""
+    assert kind.oauth is not None
+    form = {"grant_type": kind.oauth["grant"]}
+    if refresh_token is not None:
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+    return _post(kind, given, "token_url", form, origin, seconds)
+
+
+def revoke_request(kind: Connection, given: Mapping[str, str], token: str, origin: str | None, seconds: float) -> Request:
+    """Ask the vendor to take a token back."""
+    return _post(kind, given, "revoke_url", {"token": token}, origin, seconds)
+
+
+def _client(kind: Connection, given: Mapping[str, str]) -> tuple[str, str]:
+    places = {str(place): given.get(row.key, "") for row in kind.inputs for place in row.to}
+    return places.get("client.id", ""), places.get("client.secret", "")
+
+
+def _post(
+    kind: Connection, given: Mapping[str, str], word: str, form: dict[str, str], origin: str | None, seconds: float
+) -> Request:
+    assert kind.oauth is not None
+    headers = [("Accept", "application/json"), ("Content-Type", "application/x-www-form-urlencoded")]
+    identity, secret = _client(kind, given)
+    if kind.oauth["client"] == "basic":  # RFC 6749, 2.3.1: both are written as in a form before they are joined
+        pair = f"{quote_plus(identity)}:{quote_plus(secret)}"
+        headers.append(("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"))
+    else:
+        form["client_id"] = identity
+        if kind.oauth["client"] == "body":
+            form["client_secret"] = secret
+    if word == "token_url" and "refresh_token" not in form and "code" not in form:
+        form.update({place.path[0]: given[row.key] for row in kind.inputs for place in row.to if place.kind == "token"})
+    url = _at(kind, word, origin)
+    content = urlencode(form).encode()
+    call = {"timeout": seconds * 1000}
+    return Request(
+        method="POST", template=f"({word})", shown=url, url=url, headers=tuple(headers), content=content, body=None, call=call
+    )
+
+
+# -- answers ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    """What `answer.refusal` asks of what was asked."""
+
+    errors: Errors
+    inputs: Mapping[str, Input]
+    compute: Mapping[Place, str]
+
+
+def read_tokens(
+    kind: Connection, response: Response, sent_at: float, hidden: Iterable[str], old: Tokens | None, origin: str | None
+) -> Tokens:
+    """The tokens of an answer; raises the error that it is instead, with every text of `hidden` cut out.
+
+    `old` is what the answer follows: it may leave out what has not changed.
+    """
+    assert kind.oauth is not None
+    check_answer(kind, response, sent_at, hidden)
+    body = answers.parse(response).body
+    if not isinstance(body, Mapping) or not isinstance(body.get("access_token"), str):
+        kind_of = response.headers.get("content-type", "no content type").partition(";")[0]
+        raise TransportError(
+            f"The token endpoint's answer ({response.status}, {kind_of}) holds no access token.",
+            hint="Something between here and the vendor may have answered instead; try again.",
+            status=response.status,
+            retriable=True,
+        )
+    implied = kind.oauth.get("origins", {}).get(origin, {})
+    before = old.granted if old else {}
+    granted = {}
+    for name in (grant.name for grant in kind.grants):
+        found = body.get(name) or before.get(name) or implied.get(name)
+        if isinstance(found, str):
+            granted[name] = found
+    lifetime = _seconds(body.get("expires_in"))
+    scope = body.get("scope")
+    refresh = body.get("refresh_token")
+    return Tokens(
+        granted=granted,
+        refresh_token=refresh if isinstance(refresh, str) and refresh else old.refresh_token if old else None,
+        expires_at=None if lifetime is None else sent_at + lifetime,
+        lifetime=lifetime,
+        scopes=tuple(scope.replace(",", " ").split()) if isinstance(scope, str) else old.scopes if old else (),
+    )
+
+
+def check_answer(kind: Connection, response: Response, now: float, hidden: Iterable[str]) -> None:
+    """Raise the error that an answer of the token endpoint is, with every text of `hidden` cut out."""
+    content = response.content
+    for secret in sorted(hidden, key=len, reverse=True):
+        if secret:
+            content = content.replace(json.dumps(secret)[1:-1].encode(), b"***").replace(secret.encode(), b"***")
+    shown = Response(status=response.status, headers=response.headers, content=content)
+    about = _Endpoint(kind.errors, {}, {})
+    error = answers.refusal(about, answers.parse(shown), "read", datetime.fromtimestamp(now, timezone.utc))
+    if error is not None:
+        raise error
+
+
+def is_over(kind: Connection, response: Response) -> bool:
+    """Whether an answer says that the refresh token will never be good again."""
+    answer = answers.parse(response)
+    seen = Answer(answer.status, answer.headers, None if answer.body is answers.UNREADABLE else answer.body)
+
+    def value_of(name: str) -> Any:
+        source = kind.errors.code if name == "code" else name
+        return words.look(source, seen) if source else None
+
+    return response.status >= 400 and any(conditions.holds(condition, value_of) for condition in kind.over)
+
+
+def _seconds(value: Any) -> float | None:
+    try:
+        return None if value is None or isinstance(value, bool) else max(0.0, float(value))
+    except (TypeError, ValueError):
+        return None
+
+
+# -- callbacks -------------------------------------------------------------------------------------------------------
+
+
+def query_of(callback: str | Mapping[str, str]) -> dict[str, str]:
+    """The parameters of a callback: given as such, as the whole URL, or as what follows its question mark."""
+    if not isinstance(callback, str):
+        return dict(callback)
+    return dict(parse_qsl(urlsplit(callback).query or callback.strip().lstrip("?"), keep_blank_values=True))
+
+
+def code_of(query: Mapping[str, str]) -> str:
+    """The authorization code of a callback; raises `AuthError` for the error that it may carry instead."""
+    if query.get("code"):
+        return query["code"]
+    if query.get("error") == "access_denied":
+        raise AuthError("The sign-in was declined.", hint="Sign in again and allow the access, or ask an admin to.")
+    if query.get("error"):
+        said = " ".join(query.get("error_description", query["error"]).split())[:200]
+        raise AuthError(f"The vendor refused the sign-in: {said}.", hint="Mend what it says and sign in again.")
+    raise AuthError("The callback brought no code.", hint="Sign in again.")

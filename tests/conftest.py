@@ -1,0 +1,90 @@
+"""What the tests share: the bundled connector, a Zoom that runs here, and a client between the two."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pytest
+
+from zoom_connector import AsyncClient, Client, Connector, Page, Result, load
+from zoom_connector.sandbox import Sandbox
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def connector() -> Connector:
+    return load()
+
+
+@pytest.fixture(scope="session")
+def tables() -> dict[str, Any]:
+    """The published specification."""
+    return json.loads((HERE / "spec" / "input-tables.json").read_text())  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def zoom() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+class Blocking:
+    """An `AsyncClient` driven from plain tests, so that one suite holds for both clients."""
+
+    def __init__(self, connector: Connector, **options: Any) -> None:
+        self._runner = asyncio.Runner()
+        self._client = AsyncClient(connector, **options)
+
+    def __enter__(self) -> Blocking:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._client)
+
+    def close(self) -> None:
+        self._runner.run(self._client.aclose())
+        self._runner.close()
+
+    def run(self, key: str, inputs: dict[str, Any], limit: int | None = None, **more: Any) -> Result:
+        return self._runner.run(self._client.run(key, inputs, limit, **more))
+
+    def stream(self, key: str, inputs: dict[str, Any], limit: int | None = None) -> Iterator[Any]:
+        return self._each(self._client.stream(key, inputs, limit))
+
+    def pages(self, key: str, inputs: dict[str, Any], limit: int | None = None) -> Iterator[Page]:
+        return self._each(self._client.pages(key, inputs, limit))
+
+    def _each(self, stream: Any) -> Iterator[Any]:
+        try:
+            while True:
+                try:
+                    yield self._runner.run(anext(stream))
+                except StopAsyncIteration:
+                    return
+        finally:
+            self._runner.run(stream.aclose())
+
+
+Made = Callable[..., AbstractContextManager[Any]]
+
+
+@pytest.fixture(params=["sync", "async"])
+def make(request: pytest.FixtureRequest) -> Made:
+    """The client classes, one after the other."""
+    return {"sync": Client, "async": Blocking}[request.param]
+
+
+@pytest.fixture
+def client(make: Made, connector: Connector, zoom: Sandbox) -> Iterator[Client]:
+    with make(connector, token=zoom.token, base_url=zoom.base_url) as made:
+        yield made

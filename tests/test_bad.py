@@ -1,0 +1,123 @@
+"""Anti-examples: each file of tests/bad has one fault, and `check` must name it, its line and what to do."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from connector_runtime.errors import DefinitionError, Problem
+from connector_runtime.folders import load
+
+HERE = Path(__file__).parent
+BAD = HERE / "bad"
+ROOT = HERE.parent
+FILES = sorted(file for kind in ("actions", "connection", "connector", "triggers") for file in (BAD / kind).glob("*.yaml"))
+
+
+def folder_with(file: Path, folder: Path) -> Path:
+    """The sound folder of tests/bad with one file put in; returns the file's path in it."""
+    if not folder.exists():
+        shutil.copytree(BAD / "folder", folder)
+    kind = file.parent.name
+    target = folder / ("connector.yaml" if kind == "connector" else f"{kind}/{file.name}")
+    shutil.copy(file, target)
+    return target.relative_to(folder)
+
+
+def expected(file: Path) -> tuple[str, str]:
+    says, at = (line.partition(": ")[2].strip() for line in file.read_bytes().decode(errors="replace").splitlines()[:2])
+    return says, at
+
+
+def test_the_folder_around_the_bad_files_has_no_fault() -> None:
+    assert load(BAD / "folder").check() == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_check_names_the_one_fault_of_a_bad_file_with_its_line_and_remedy(file: Path, tmp_path: Path) -> None:
+    says, at = expected(file)
+    name = folder_with(file, tmp_path / "folder")
+    found = load(tmp_path / "folder").check()
+    assert [problem.where for problem in found] == [f"{name.as_posix()}{at}"]
+    assert re.search(says, found[0].what), found[0].what
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.parent.name != "connector"], ids=lambda file: file.stem)
+def test_a_bad_definition_is_refused_when_it_is_asked_for(file: Path, tmp_path: Path) -> None:
+    folder_with(file, tmp_path / "folder")
+    connector = load(tmp_path / "folder")
+    kinds = {"actions": connector.actions, "connection": connector.connections, "triggers": connector.triggers}
+    with pytest.raises(DefinitionError):
+        kinds[file.parent.name][file.stem]
+
+
+def test_one_folder_with_every_bad_file_reports_all_faults_at_once(tmp_path: Path) -> None:
+    """The connector's own files replace each other, so that one of them stands for all."""
+    wanted = set()
+    for file in FILES:
+        if file.parent.name != "connector" or file.stem == "version-as-number":
+            wanted.add(f"{folder_with(file, tmp_path / 'folder').as_posix()}{expected(file)[1]}")
+    found = load(tmp_path / "folder").check()
+    assert wanted <= {problem.where for problem in found}
+    assert len(wanted) > 150
+
+
+MANY = """\
+key: many-faults
+label: Many
+sumary: "Send {txt}"
+summary: "Send {txt}"
+request: {method: GET, path: "/lofts/{loft}"}
+inputs:
+  loft_id: {label: Loft, type: string, required: true, to: path}
+  text: {label: Text, type: str, to: body}
+  text: {label: Text, type: string, requird: true, to: body}
+  mode: {label: Mode, type: string, choices: [a, b], default: c, to: body}
+  at: {label: At, type: datetime, only_when: {mode: z}, to: body, as: uct}
+rules:
+  - {at_least_one: [mode, nothing]}
+"""
+
+
+def test_one_file_with_many_faults_reports_all_of_them_by_line(tmp_path: Path) -> None:
+    shutil.copytree(BAD / "folder", tmp_path / "folder")
+    (tmp_path / "folder/actions/many-faults.yaml").write_text(MANY)
+    found = load(tmp_path / "folder").check()
+    assert [problem.where.removeprefix("actions/many-faults.yaml") for problem in found] == [
+        ":3 sumary",
+        ":4 summary",
+        ":5 request.method",
+        ":7 inputs.loft_id.to",
+        ":9 inputs.text",
+        ":9 inputs.text.requird",
+        ":10 inputs.mode.default",
+        ":11 inputs.at.as",
+        ":11 inputs.at.only_when",
+        ":13 rules.0.at_least_one",
+    ]
+
+
+def test_every_fault_says_what_to_do_and_none_dumps_the_file(tmp_path: Path) -> None:
+    for file in FILES:
+        if file.parent.name != "connector":
+            folder_with(file, tmp_path / "folder")
+    verbs = (
+        ["keep", "say", "leave", "put", "write", "must", "take", "change", "name", "mend", "give", "make", "add", "rename", "lacks", "type", "sign", "Did", "Known", "has", "is_empty", "never", "goes"]
+    )
+    for problem in load(tmp_path / "folder").check():
+        words = set(re.findall(r"[A-Za-z]+", problem.what))
+        assert words & set(verbs), problem
+        assert len(problem.what) < 400, problem
+
+
+def folders_of_the_repository() -> list[Path]:
+    return sorted(file.parent for file in [ROOT / "connector.yaml", *ROOT.glob("examples/*/connector.yaml")])
+
+
+@pytest.mark.parametrize("folder", folders_of_the_repository(), ids=lambda folder: folder.name)
+def test_no_definition_of_the_repository_is_refused(folder: Path) -> None:
+    found: list[Problem] = load(folder).check()
+    assert found == []

@@ -1,0 +1,74 @@
+"""What the documentation shows is what happens: snippets run, tables are current, links lead somewhere."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from connector_runtime import documents, folders
+from zoom_connector.sandbox import Sandbox
+
+ROOT = Path(__file__).parents[1]
+PAGES = [page for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]]
+
+
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def test_the_generated_parts_are_current() -> None:
+    pages = generate().PAGES
+    for name, made in pages.items():
+        assert made((ROOT / name).read_text()) == (ROOT / name).read_text(), f"run: make docs ({name})"
+
+
+def test_the_readmes_python_runs_and_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = blocks("README.md", "python")
+    with Sandbox() as zoom:
+        here = first.replace('token="…"', f'token="{zoom.token}", base_url="{zoom.base_url}"')
+        names: dict[str, object] = {}
+        exec(here, names)
+        out = capsys.readouterr().out
+        assert out.startswith("POST https://api.zoom.us/v2/users/me/meetings {'topic': 'Weekly sync', 'duration': 30}")
+        assert out.count("@") == 25
+        exec(second, names)
+        said = capsys.readouterr().out.splitlines()
+    assert said == [line.removeprefix("# ") for line in second.splitlines() if line.startswith("# ")]
+
+
+def test_the_readmes_commands_exist() -> None:
+    from connector_runtime.cli import COMMANDS as COMMON
+    from zoom_connector.__main__ import COMMANDS
+
+    named = re.findall(r"^zoom-connector (\S+)", "\n".join(blocks("README.md", "sh")), re.MULTILINE)
+    assert named
+    assert set(named) <= {*COMMANDS, *COMMON}
+
+
+def test_the_readmes_action_is_a_valid_definition(tmp_path: Path) -> None:
+    (yaml,) = blocks("README.md", "yaml")
+    key = documents.read(yaml, "x.yaml").data["key"]
+    (tmp_path / "actions").mkdir()
+    (tmp_path / "actions" / f"{key}.yaml").write_text(yaml)
+    (tmp_path / "connector.yaml").write_text((ROOT / "connector.yaml").read_text().partition("\nchoices:")[0])
+    loaded = folders.load(tmp_path)
+    assert loaded.check() == []
+    assert loaded.actions[key].preview({"meeting_id": "123 456"})["url"] == "https://api.zoom.us/v2/meetings/123456"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target

@@ -1,0 +1,70 @@
+"""The commands that only this connector has: `sandbox` and `demo`."""
+
+from __future__ import annotations
+
+from connector_runtime import cli
+from connector_runtime.client import Client
+from connector_runtime.errors import AuthError
+
+from . import demo as demos
+
+
+def sandbox(context: cli.Context, arguments: list[str]) -> int:
+    """Serve a Zoom on loopback until interrupted."""
+    asked = cli.parser(
+        context,
+        "sandbox",
+        "Run a Zoom on this machine: real HTTP, state, paging, Zoom's statuses and error bodies. No account is needed.",
+        "sandbox --port 8100 --users 1000",
+    )
+    asked.add_argument("--port", type=int, default=8100, metavar="N", help="on 127.0.0.1; 0 takes a free one (8100)")
+    asked.add_argument("--users", type=int, default=25, metavar="N", help="how many users it begins with (25)")
+    asked.add_argument("--token", default="sandbox-token", metavar="TEXT", help="the access token that it takes")
+    chosen = asked.parse_args(arguments)
+    from .sandbox import Sandbox
+
+    try:
+        with Sandbox(port=chosen.port, users=chosen.users, token=chosen.token) as zoom:
+            print("The sandbox runs until you press Ctrl-C. In another terminal:\n", flush=True)
+            print(f"  export ZOOM_BASE_URL={zoom.base_url}")
+            print(f"  export ZOOM_ACCESS_TOKEN={zoom.token}")
+            print(f"  {context.prog} run list-users --limit 3", flush=True)
+            wait_forever()
+    except OSError as error:
+        raise AuthError(f"Port {chosen.port} cannot be opened: {error.strerror}.", hint="Choose another --port.") from None
+    except KeyboardInterrupt:
+        print("\nThe sandbox has stopped.")
+    return 0
+
+
+def wait_forever() -> None:
+    """Sleep until a signal comes."""
+    import threading
+
+    threading.Event().wait()
+
+
+def demo(context: cli.Context, arguments: list[str]) -> int:
+    """Play the demo against a sandbox of its own, or against the account of `ZOOM_ACCESS_TOKEN`."""
+    asked = cli.parser(context, "demo", "Watch the actions run over real HTTP, each with its request and its result.", "demo")
+    asked.add_argument(
+        "--account",
+        action="store_true",
+        help="use ZOOM_ACCESS_TOKEN: creates one meeting for the user who connected, changes it and deletes it",
+    )
+    connector = context.load(None)
+    if asked.parse_args(arguments).account:
+        token = context.setting("access_token")
+        if token is None:
+            raise AuthError("There is no access token.", hint="Set ZOOM_ACCESS_TOKEN.")
+        base_url = context.setting("base_url")
+        with Client(connector, token=token, base_url=base_url) as client:
+            demos.play(connector, client, base_url, demos.ACCOUNT_STEPS, print)
+        return 0
+    from .sandbox import Sandbox
+
+    with Sandbox() as zoom, Client(connector, token=zoom.token, base_url=zoom.base_url) as client:
+        print(f"A Zoom that runs on this machine answers at {zoom.base_url}; no account is needed.")
+        demos.play(connector, client, zoom.base_url, demos.SANDBOX_STEPS, print)
+        print(f"\nDone: {len(zoom.requests)} requests over HTTP. To try it yourself: {context.prog} sandbox")
+    return 0

@@ -1,0 +1,23 @@
+"""A Zoom that runs here: the documented endpoints over real HTTP, with state, for tests, demos and offline work.
+
+It is built from what Zoom documents (`endpoints.json`), not from the connector's definitions, and imports nothing
+of the connector, so that it can contradict them.
+
+    with Sandbox(users=25) as zoom:
+        httpx.get(f"{zoom.base_url}/users", headers={"Authorization": f"Bearer {zoom.token}"})
+
+Where things are: `sandbox` puts it together; `server` and `wire` speak HTTP; `zoom` leads a request past `auth`,
+`endpoints` (the data file), `checks` and `conditions` to its handler in `users`, `meetings`, `registrants`,
+`webinars`, `recordings` or `chat`; these read and change the `account`, which `seed` has filled.
+
+Where Zoom documents nothing, it is strict: a number with a decimal point is no integer, null is no text, a page may
+not be larger than its maximum, and a "+" in a path must be written %2B. Fields and parameters that Zoom does not
+know are ignored.
+"""
+
+from .account import Account
+from .sandbox import Record, Recorded, Sandbox, serve
+from .server import Limits
+from .wire import Answer, Request
+
+__all__ = ["Account", "Answer", "Limits", "Record", "Recorded", "Request", "Sandbox", "serve"]

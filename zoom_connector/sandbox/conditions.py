@@ -1,0 +1,195 @@
+"""The closed list of what may be wrong with an account, and which requests notice; it refuses and changes nothing.
+
+Zoom refuses many things because of the state of an account, not of the request. Each name here switches one such
+state on: `Sandbox(conditions={"no_webinar_plan"})`. `DESCRIPTIONS` says what each name means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .endpoints import Call, Refusal
+from .times import DAY, day_of, write_time
+
+_HOSTING = (
+    "meetingRegistrantCreate", "meetingCreate", "meeting", "meetingInvitation", "meetingRegistrants", "meetings",
+    "meetingUpdate",
+)  # fmt: skip
+_WEBINARS = ("webinarRegistrantCreate", "webinar", "webinarRegistrants", "webinars")
+_FREE_MAIL = ("@gmail.com", "@hotmail.com", "@yahoo.com", "@freemail.example")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One documented refusal that a condition provokes at some endpoints, if `when` is true of the request."""
+
+    name: str
+    at: tuple[str, ...]  # operations; none: every one
+    code: int | None
+    about: str = ""
+    when: Callable[[Call], bool] = lambda call: True
+
+
+def _info(call: Call) -> dict[str, Any]:
+    """Give what a request says about a user: create wraps it, update does not."""
+    info: dict[str, Any] = call.body.get("user_info", call.body)
+    return info
+
+
+def _is_type(*types: int) -> Callable[[Call], bool]:
+    return lambda call: _info(call).get("type") in types
+
+
+def _zoom_one(call: Call) -> Any:
+    info = _info(call)
+    return info.get("zoom_one_type", info.get("feature", {}).get("zoom_one_type"))
+
+
+DESCRIPTIONS: dict[str, str] = {
+    "no_hosting": "nobody of the account may host or schedule meetings",
+    "no_permission": "the caller's role lacks the permission",
+    "no_privilege": "the caller's role lacks the privilege to create users",
+    "no_user_edit": "the token lacks the permission User:Edit",
+    "no_webinar_plan": "the account has no webinar plan",
+    "meeting_full": "meetings and webinars take no more registrants",
+    "paid_registration": "webinars ask registrants for money",
+    "work_email_only": "webinars take no addresses of free mail services",
+    "users_blocked": "the host is blocked from meetings",
+    "account_unpaid": "the account is neither paid nor ZMP",
+    "account_mismatch": "the host belongs to another account",
+    "recording_owner_gone": "the owner of the recordings no longer exists",
+    "no_phone_account": "the account has no Zoom Phone",
+    "others_meetings_hidden": "meetings of others are not shown",
+    "api_denied": "the account is shut out of the API",
+    "call_queue_manager": "the user manages a call queue",
+    "limited_domains": "only addresses of sandbox.example are let in",
+    "no_type_change": "the type of users may not be changed",
+    "no_licenses": "all licences are in use",
+    "no_basic_seats": "all basic seats are in use",
+    "basic_seats_capped": "the account has its permitted maximum of basic users",
+    "no_zoom_one_seats": "all Zoom One licences are in use",
+    "no_basic_fallback": "no basic licence is left for a user who gives a licence back",
+    "no_sso": "single sign-on is off",
+    "no_sso_provision": "the account may not create users by single sign-on",
+    "gpa_account": "the account is a GPA account",
+    "gpa_owner": "the invited user owns a GPA account",
+    "force_forbidden": "the invited user is forbidden",
+    "contact_support": "Zoom wants the account to call support",
+    "group_missing": "the group of new users does not exist",
+    "no_phone_licenses": "no Zoom Phone licence is left",
+    "published_events": "users have published Zoom Events",
+    "api_user": "users were made through the API and cannot be unlinked",
+    "zoom_room": "users are Zoom Rooms",
+    "concurrent_delete": "somebody else is deleting the same user",
+    "rate_limited": "the account has used up this second's requests",
+    "daily_limited": "the account has used up today's requests",
+    "host_limited": "the host has used up today's 100 creations and updates",
+    "webinars_by_number": "lists of webinars have no next_page_token, only page numbers",
+    "refusals_in_200": "webinar endpoints refuse with HTTP 200, as old ones did",
+}
+CONDITIONS = frozenset(DESCRIPTIONS)
+
+_RULES: tuple[Rule, ...] = (
+    Rule(name="rate_limited", at=(), code=429, about="per-second"),
+    Rule(name="daily_limited", at=(), code=429, about="maximum daily"),
+    Rule(name="host_limited", at=("meetingCreate", "meetingUpdate"), code=429, about="(100)"),
+    Rule(name="api_denied", at=("users",), code=None, about="Forbidden"),
+    Rule(name="no_hosting", at=_HOSTING, code=3161),
+    Rule(name="no_webinar_plan", at=_WEBINARS, code=200, about="plan is missing"),
+    Rule(name="no_permission", at=_WEBINARS, code=200, about="No permission"),
+    Rule(name="no_permission", at=("listWebinarParticipants", "reportWebinarParticipants"), code=200, about="No perm"),
+    Rule(name="no_permission", at=("getChatMessages",), code=200, about="Unauthorized"),
+    Rule(name="no_permission", at=("userCreate",), code=200, about="No permission."),
+    Rule(name="no_privilege", at=("userCreate",), code=200, about="No privilege"),
+    Rule(name="no_user_edit", at=("userCreate",), code=200, about="User:Edit"),
+    Rule(name="meeting_full", at=("meetingRegistrantCreate",), code=3043),
+    Rule(name="meeting_full", at=("webinarRegistrantCreate",), code=3000, about="limit for the number"),
+    Rule(name="paid_registration", at=("webinarRegistrantCreate",), code=3000, about="paid registration"),
+    Rule(name="work_email_only", at=("webinarRegistrantCreate",), code=3034,
+         when=lambda call: call.body["email"].casefold().endswith(_FREE_MAIL)),
+    Rule(name="users_blocked", at=("meetingCreate", "meetingUpdate"), code=3000, about="have been blocked"),
+    Rule(name="account_unpaid", at=("listWebinarParticipants",), code=200, about="Paid or ZMP"),
+    Rule(name="account_mismatch", at=("recordingGet", "reportWebinarParticipants"), code=1010),
+    Rule(name="recording_owner_gone", at=("recordingGet",), code=1001, about="does not belong to this account"),
+    Rule(name="no_phone_account", at=("phoneUserRecordings",), code=2001),
+    Rule(name="others_meetings_hidden", at=("meetings",), code=2306, when=lambda call: call.path["userId"] != "me"),
+    Rule(name="call_queue_manager", at=("userCreate", "userDelete"), code=1000),
+    Rule(name="limited_domains", at=("userCreate",), code=1116,
+         when=lambda call: not _info(call).get("email", "").casefold().endswith("@sandbox.example")),
+    Rule(name="no_type_change", at=("userCreate", "userUpdate"), code=1108, when=lambda call: "type" in _info(call)),
+    Rule(name="no_licenses", at=("userCreate", "userUpdate"), code=2034, when=_is_type(2)),
+    Rule(name="no_basic_seats", at=("userCreate", "userUpdate"), code=2033, when=_is_type(1)),
+    Rule(name="basic_seats_capped", at=("userCreate", "userUpdate"), code=3412, when=_is_type(1)),
+    Rule(name="no_zoom_one_seats", at=("userCreate", "userUpdate"), code=2038, when=lambda call: bool(_zoom_one(call))),
+    Rule(name="no_basic_fallback", at=("userUpdate",), code=2039, about="Zoom United",
+         when=lambda call: call.body.get("plan_united_type") == "none"),
+    Rule(name="no_basic_fallback", at=("userUpdate",), code=2039, about="Zoom One",
+         when=lambda call: call.body.get("zoom_one_type") == 0),
+    Rule(name="no_sso", at=("userCreate",), code=2002, when=lambda call: call.body["action"] == "ssoCreate"),
+    Rule(name="no_sso_provision", at=("userCreate",), code=2032, when=lambda call: call.body["action"] == "ssoCreate"),
+    Rule(name="gpa_account", at=("userCreate",), code=2035),
+    Rule(name="gpa_owner", at=("userCreate",), code=2036),
+    Rule(name="force_forbidden", at=("userCreate",), code=2037),
+    Rule(name="contact_support", at=("userCreate",), code=2016),
+    Rule(name="group_missing", at=("userCreate",), code=4130),
+    Rule(name="no_phone_licenses", at=("userCreate",), code=1102,
+         when=lambda call: _info(call).get("feature", {}).get("zoom_phone") is True),
+    Rule(name="published_events", at=("userDelete",), code=300, about="published events",
+         when=lambda call: call.query["transfer_events"] and not call.query.get("transfer_email")),
+    Rule(name="api_user", at=("userDelete",), code=300, about="API user"),
+    Rule(name="zoom_room", at=("userDelete",), code=200, about="Zoom Rooms"),
+    Rule(name="zoom_room", at=("userUpdate",), code=200, about="free user type", when=_is_type(1)),
+    Rule(name="zoom_room", at=("userUpdate",), code=200, about="no-meeting-license", when=_is_type(4, 99)),
+    Rule(name="concurrent_delete", at=("userDelete",), code=429, about="concurrent"),
+)  # fmt: skip
+
+
+def known(names: Iterable[str]) -> set[str]:
+    """Give the names as a set, or raise ValueError for one that is not on the list."""
+    given = set(names)
+    unknown = sorted(given - CONDITIONS)
+    if unknown:
+        raise ValueError(f"unknown conditions {unknown}; there are {sorted(CONDITIONS)}")
+    return given
+
+
+def refuse(conditions: set[str], call: Call) -> None:
+    """Raise the first refusal that the account's conditions have for this request."""
+    for rule in _RULES:
+        if rule.name not in conditions or (rule.at and call.endpoint.operation not in rule.at) or not rule.when(call):
+            continue
+        if rule.name == "rate_limited":
+            raise _with_headers(_per_second(call), "QPS")
+        refusal = call.refusal(rule.code, rule.about, **_words(call))
+        if rule.name == "daily_limited":
+            midnight = write_time((day_of(call.now) + 1) * DAY)
+            refusal = _with_headers(refusal, "Daily-limit", ("Retry-After", midnight))
+        raise refusal
+
+
+def _per_second(call: Call) -> Refusal:
+    """Zoom documents 4001 for one endpoint and 429 for the others."""
+    said = next(each for each in call.endpoint.errors if each.http == 429)
+    return said.fill({})
+
+
+def _with_headers(refusal: Refusal, kind: str, *more: tuple[str, str]) -> Refusal:
+    refusal.headers = (("X-RateLimit-Type", kind), ("X-RateLimit-Limit", "1"), ("X-RateLimit-Remaining", "0"), *more)
+    return refusal
+
+
+def _words(call: Call) -> dict[str, Any]:
+    info = _info(call)
+    return {
+        "email": info.get("email", ""),
+        "userId": call.path.get("userId", "sandbox"),
+        "domains": "sandbox.example",
+        "accountId": "sandbox",
+        "groupId": "sandbox",
+        "maximum": 25,
+        "userType": "Licensed",
+        "0": "licensed",
+        "1": "licensed",
+    }

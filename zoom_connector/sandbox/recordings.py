@@ -1,0 +1,87 @@
+"""Answers what Zoom answers about recordings, in the cloud and of the phone; it touches the account and no HTTP."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+from .account import ACCOUNT_ID, Account
+from .endpoints import Call
+from .paging import page
+from .times import DAY, read_date, read_time, start_of, write_date, write_time
+from .users import find_user
+
+_USER_ID = re.compile(r"me|[A-Za-z0-9_-]{22}|[^@\s]+@[^@\s]+")
+_DEFAULT_WINDOW = 30 * DAY
+_WIDEST_WINDOW = 31 * DAY
+_OLDEST = 184 * DAY
+_DEFAULT_TTL = 86400
+
+
+def get_recordings(account: Account, call: Call) -> dict[str, Any]:
+    """Answer a meeting's recordings; a number means its latest instance, a UUID that instance."""
+    given = call.path["meetingId"]
+    is_number = given.isascii() and given.isdigit()
+    meeting = account.meetings.get(int(given)) if is_number else account.meetings_by_uuid.get(given)
+    if meeting is None or meeting.recording is None:
+        raise call.refusal(3301)
+    files = meeting.recording["recording_files"]
+    answer = {
+        "account_id": ACCOUNT_ID,
+        "host_id": meeting.host.id,
+        "id": meeting.id,
+        "uuid": meeting.uuid,
+        "topic": meeting.topic,
+        "type": str(meeting.type),
+        "start_time": write_time(meeting.start or meeting.created),
+        "duration": meeting.duration,
+        "total_size": sum(each.get("file_size", 0) for each in files),
+        "recording_count": len(files),
+        "password": "rec123",
+        "recording_play_passcode": f"{meeting.uuid[:12]}",
+        "auto_delete": False,
+        **meeting.recording,
+    }
+    if "download_access_token" in call.query.get("include_fields", "").split(","):
+        expires = int(call.now) + call.query.get("ttl", _DEFAULT_TTL)
+        said = f"{meeting.id}.{expires}".encode()
+        answer["download_access_token"] = base64.urlsafe_b64encode(said).decode().rstrip("=")
+    return answer
+
+
+def list_phone_recordings(account: Account, call: Call) -> dict[str, Any]:
+    if not _USER_ID.fullmatch(call.path["userId"]):
+        raise call.refusal(300, "Invalid user id.")
+    user = find_user(account, call)
+    first, last = _window(call)
+    rows = [row for row in account.phone_recordings.get(user.id, ()) if first <= row["at"] < last]
+    rows.sort(key=lambda row: -row["seq"])  # newest first
+    known = call.endpoint.fields_of("recordings")
+
+    def show(row: dict[str, Any]) -> dict[str, Any]:
+        return {name: row[name] for name in known if name in row}
+
+    answer = page(account.tokens, call, "recordings", rows, show, order=lambda row: -row["seq"])
+    return {**answer, "from": write_date(first), "to": write_date(last - 1)}
+
+
+def _window(call: Call) -> tuple[float, float]:
+    """Read `from` and `to`: `to` goes with `from`, at most a month apart, within the last six months."""
+    query = call.query
+    if "from" in query and "to" not in query:
+        raise call.invalid("to")
+    last = _read(query["to"], is_end=True) if "to" in query else call.now + 1
+    first = _read(query["from"], is_end=False) if "from" in query else last - _DEFAULT_WINDOW
+    if not first <= last or last - first > _WIDEST_WINDOW + DAY or first < call.now - _OLDEST:
+        raise call.invalid("from", "to")
+    return first, last
+
+
+def _read(text: str, *, is_end: bool) -> float:
+    """Read a day or a moment; a day at the end of a window is in it."""
+    day = read_date(text)
+    if day is not None:
+        return start_of(day) + (DAY if is_end else 0)
+    moment = read_time(text, "UTC")
+    return (moment or 0.0) + (1 if is_end else 0)

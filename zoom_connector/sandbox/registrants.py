@@ -1,0 +1,153 @@
+"""Answers what Zoom answers about the registrants of meetings and webinars; it touches the account and no HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .account import Account, Event, Meeting, Occurrence, Registrant, Webinar
+from .endpoints import Call
+from .meeting_views import show_occurrences
+from .meetings import find_meeting
+from .paging import page
+from .times import day_of, write_time
+from .webinars import find_webinar
+
+REQUESTS_A_DAY = 3  # for one registrant and one meeting
+MOST = 4999
+_ROW_FIELDS = (
+    "address", "city", "comments", "country", "custom_questions", "first_name", "industry", "job_title", "last_name",
+    "no_of_employees", "org", "phone", "purchasing_time_frame", "role_in_purchase_process", "state", "zip",
+)  # fmt: skip
+
+
+def add_meeting_registrant(account: Account, call: Call) -> dict[str, Any]:
+    meeting = find_meeting(account, call)
+    if meeting.settings["approval_type"] == 2:
+        raise call.refusal(3000, "Registration has not been enabled")
+    _refuse_registration(call, meeting)
+    is_automatic = meeting.settings["approval_type"] == 0 or call.body.get("auto_approve", False)
+    registrant = _register(account, call, meeting, "approved" if is_automatic else "pending")
+    answer = _confirm(meeting, registrant)
+    answer["participant_pin_code"] = registrant.pin
+    return answer
+
+
+def add_webinar_registrant(account: Account, call: Call) -> dict[str, Any]:
+    webinar = find_webinar(account, call)
+    if webinar.settings["approval_type"] == 2:
+        raise call.refusal(3000, "does not have registration")
+    if call.body["email"].casefold() in webinar.panelists:
+        raise call.refusal(3000, "panelist")
+    _refuse_registration(call, webinar)
+    is_automatic = webinar.settings["approval_type"] == 0
+    registrant = _register(account, call, webinar, "approved" if is_automatic else "pending")
+    return _confirm(webinar, registrant)
+
+
+def _refuse_registration(call: Call, event: Event) -> None:
+    email = call.body["email"].casefold()
+    if email == event.host.email.casefold():
+        raise call.refusal(3027)
+    if event.end is not None and event.end < call.now:
+        raise call.refusal(3038)
+    if event.registrants.requests.get((email, day_of(call.now)), 0) >= REQUESTS_A_DAY:
+        kind = "meeting" if isinstance(event, Meeting) else "webinar"
+        raise call.refusal(429, "registrant", email=call.body["email"], kind=kind)
+    if len(event.registrants) >= MOST and email not in event.registrants.by_email:
+        if isinstance(event, Meeting):
+            raise call.refusal(3043)
+        raise call.refusal(3000, "limit for the number")
+
+
+def _register(account: Account, call: Call, event: Event, status: str) -> Registrant:
+    """Register somebody; who registers again keeps the place they have."""
+    body = call.body
+    chosen = _chosen_occurrences(call, event)
+    registrants = event.registrants
+    key = (body["email"].casefold(), day_of(call.now))
+    registrants.requests[key] = registrants.requests.get(key, 0) + 1
+    known = registrants.by_email.get(key[0])
+    if known is not None:
+        known.fields.update({name: body[name] for name in _ROW_FIELDS if name in body})
+        if known.occurrences is not None:
+            known.occurrences = None if chosen is None else known.occurrences | chosen
+        return known
+    registrant = Registrant(
+        seq=account.next_seq(),
+        id=account.new_id(),
+        email=body["email"],
+        status=status,
+        created=call.now,
+        fields={name: body[name] for name in _ROW_FIELDS if name in body},
+        occurrences=chosen,
+        source_id=body.get("source_id", ""),
+        pin=account.draw.randrange(100_000, 1_000_000),
+    )
+    registrants.add(registrant)
+    return registrant
+
+
+def _chosen_occurrences(call: Call, event: Event) -> frozenset[str] | None:
+    text = call.query.get("occurrence_ids", "")
+    chosen = frozenset(part.strip() for part in text.split(",") if part.strip())
+    known = {each.id for each in event.occurrences if each.status == "available"}
+    if chosen - known:
+        raise call.invalid("occurrence_ids")
+    return chosen or None
+
+
+def join_url(event: Event, registrant: Registrant) -> str:
+    page_of = "w" if isinstance(event, Webinar) else "j"
+    return f"https://zoom.us/{page_of}/{event.id}?tk={registrant.id}"
+
+
+def _confirm(event: Event, registrant: Registrant) -> dict[str, Any]:
+    answer: dict[str, Any] = {"registrant_id": registrant.id, "id": event.id, "topic": event.topic}
+    if event.start is not None:
+        answer["start_time"] = write_time(event.start)
+    if event.occurrences:
+        answer["occurrences"] = show_occurrences(each for each in event.occurrences if _attends(registrant, each))
+    if registrant.status == "approved":
+        answer["join_url"] = join_url(event, registrant)
+    return answer
+
+
+def _attends(registrant: Registrant, occurrence: Occurrence) -> bool:
+    return registrant.occurrences is None or occurrence.id in registrant.occurrences
+
+
+def list_meeting_registrants(account: Account, call: Call) -> dict[str, Any]:
+    return _list(account, call, find_meeting(account, call))
+
+
+def list_webinar_registrants(account: Account, call: Call) -> dict[str, Any]:
+    return _list(account, call, find_webinar(account, call))
+
+
+def _list(account: Account, call: Call, event: Event) -> dict[str, Any]:
+    rows = event.registrants.by_status[call.query["status"]].rows
+    wanted = call.query.get("occurrence_id")
+    if wanted:
+        if event.occurrence(wanted) is None:
+            raise call.refusal(300, "occurrence_id")
+        rows = [each for each in rows if each.occurrences is None or wanted in each.occurrences]
+    if call.query.get("tracking_source_id"):
+        rows = [each for each in rows if each.source_id == call.query["tracking_source_id"]]
+
+    def show(registrant: Registrant) -> dict[str, Any]:
+        row = {
+            "id": registrant.id,
+            "email": registrant.email,
+            "first_name": "",
+            "last_name": "",
+            **registrant.fields,
+            "status": registrant.status,
+            "create_time": write_time(registrant.created),
+        }
+        if registrant.status == "approved":
+            row["join_url"] = join_url(event, registrant)
+            if isinstance(event, Meeting):
+                row["participant_pin_code"] = registrant.pin
+        return row
+
+    return page(account.tokens, call, "registrants", rows, show, order=lambda each: each.seq)

@@ -1,0 +1,186 @@
+"""Serves HTTP/1.1 on a loopback port with asyncio; it moves bytes and time, and knows nothing of Zoom or of state.
+
+One `Connection` per client, no thread per request: everything runs on the loop that called `listen`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from email.utils import formatdate
+from typing import cast
+
+from .wire import Answer, Malformed, Parser, Request, render
+
+Respond = Callable[[Request], Answer]
+Refuse = Callable[[int, str], Answer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much a client may send and how long it may keep us waiting (bytes, seconds)."""
+
+    body: int = 5 * 1024 * 1024
+    idle: float = 75.0
+    request: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """An open port: `close` ends it and every connection that is still there."""
+
+    port: int
+    server: asyncio.Server
+    connections: set[Connection]
+    sweeper: asyncio.Task[None]
+
+    async def close(self) -> None:
+        self.sweeper.cancel()
+        self.server.close()
+        for connection in list(self.connections):
+            connection.abort()
+        await asyncio.gather(self.sweeper, return_exceptions=True)
+        await self.server.wait_closed()
+
+
+async def listen(
+    respond: Respond, refuse: Refuse, *, host: str = "127.0.0.1", port: int = 0, limits: Limits | None = None
+) -> Listener:
+    """Open a port (0: any free one); `respond` answers requests, `refuse` words answers to bytes that are none."""
+    connections: set[Connection] = set()
+    allowed = limits or Limits()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(respond, refuse, connections, allowed), host, port, backlog=1024
+    )
+    return Listener(
+        port=server.sockets[0].getsockname()[1],
+        server=server,
+        connections=connections,
+        sweeper=asyncio.create_task(_sweep(connections, allowed)),
+    )
+
+
+async def _sweep(connections: set[Connection], limits: Limits) -> None:
+    """Close the connections of clients that stopped talking."""
+    while True:
+        await asyncio.sleep(min(limits.idle, limits.request) / 4)
+        now = time.monotonic()
+        for connection in list(connections):
+            connection.expire(now)
+
+
+class Connection(asyncio.Protocol):
+    """One client: reads requests in order and answers each before it looks at the next."""
+
+    def __init__(self, respond: Respond, refuse: Refuse, peers: set[Connection], limits: Limits) -> None:
+        self._respond = respond
+        self._refuse = refuse
+        self._peers = peers
+        self._limits = limits
+        self._parser = Parser(body_limit=limits.body)
+        self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.TimerHandle | None = None  # a delayed answer: later requests stand behind it
+        self._writable = True
+        self._since = time.monotonic()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._peers.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._peers.discard(self)
+        self._transport = None
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        if self._parser.is_idle:
+            self._since = time.monotonic()
+        self._parser.feed(data)
+        self._advance()
+
+    def pause_writing(self) -> None:
+        self._writable = False  # a client that does not read gets no more to read
+        self._read(False)
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._read(True)
+        self._advance()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def expire(self, now: float) -> None:
+        """End this connection if its client has been silent, or amid one request, for too long."""
+        if self._waiting is None:
+            allowed = self._limits.idle if self._parser.is_idle else self._limits.request
+            if now - self._since > allowed:
+                self.abort()
+
+    def _read(self, on: bool) -> None:
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            (transport.resume_reading if on else transport.pause_reading)()
+
+    def _advance(self) -> None:
+        while self._transport is not None and not self._transport.is_closing():
+            if self._waiting is not None or not self._writable:
+                return
+            try:
+                request = self._parser.next()
+            except Malformed as error:
+                self._send(self._refuse(error.status, str(error)), close=True)
+                return
+            if request is None:
+                if self._parser.wants_continue():
+                    self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                return
+            answer = self._respond(request)
+            if answer.delay > 0:
+                self._read(False)
+                loop = asyncio.get_running_loop()
+                self._waiting = loop.call_later(answer.delay, self._send_late, request, answer)
+                return
+            self._finish(request, answer)
+
+    def _send_late(self, request: Request, answer: Answer) -> None:
+        self._waiting = None
+        self._read(True)
+        self._finish(request, answer)
+        self._advance()
+
+    def _finish(self, request: Request, answer: Answer) -> None:
+        self._since = time.monotonic()
+        if self._transport is None:
+            return
+        if answer.drop:
+            self._transport.abort()
+        else:
+            self._send(answer, close=not request.keep_alive, with_body=request.method != "HEAD")
+
+    def _send(self, answer: Answer, *, close: bool, with_body: bool = True) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        dated = replace(answer, headers=(*answer.headers, ("date", _date(int(time.time())))))
+        data = render(dated, close=close, with_body=with_body)
+        if answer.truncate:
+            data, close = data[: len(data) - (len(answer.body) + 1) // 2], True
+        transport.write(data)
+        if close:
+            transport.close()
+
+
+_last_date = (0, "")
+
+
+def _date(second: int) -> str:
+    """Write a second as an HTTP date; kept for the second it lasts, because every answer carries it."""
+    global _last_date
+    if _last_date[0] != second:
+        _last_date = (second, formatdate(second, usegmt=True))
+    return _last_date[1]

@@ -1,0 +1,98 @@
+"""Turns a request into Zoom's answer: finds the endpoint, authorizes, checks, asks the account; moves no bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from . import auth, chat, checks, conditions, endpoints, meetings, recordings, registrants, users, webinars
+from .account import Account
+from .endpoints import Call, Endpoint, Refusal
+from .wire import Answer, Request
+
+Handler = Callable[[Account, Call], dict[str, Any] | None]
+
+HANDLERS: dict[str, Handler] = {
+    "meetingCreate": meetings.create_meeting,
+    "meeting": meetings.get_meeting,
+    "meetingUpdate": meetings.update_meeting,
+    "meetingDelete": meetings.delete_meeting,
+    "meetingInvitation": meetings.get_invitation,
+    "meetings": meetings.list_meetings,
+    "meetingRegistrantCreate": registrants.add_meeting_registrant,
+    "meetingRegistrants": registrants.list_meeting_registrants,
+    "userCreate": users.create_user,
+    "user": users.get_user,
+    "userUpdate": users.update_user,
+    "userDelete": users.delete_user,
+    "users": users.list_users,
+    "webinar": webinars.get_webinar,
+    "webinars": webinars.list_webinars,
+    "webinarRegistrantCreate": registrants.add_webinar_registrant,
+    "webinarRegistrants": registrants.list_webinar_registrants,
+    "listWebinarParticipants": webinars.list_participants,
+    "reportWebinarParticipants": webinars.report_participants,
+    "recordingGet": recordings.get_recordings,
+    "phoneUserRecordings": recordings.list_phone_recordings,
+    "getChannels": chat.list_channels,
+    "getChatMessages": chat.list_messages,
+}
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class Zoom:
+    """Answers requests for one account; `authorize` is where tokens and scopes are decided."""
+
+    def __init__(self, account: Account, tokens: auth.Tokens) -> None:
+        self._account = account
+        self._tokens = tokens
+        self._tracking = count(1)
+
+    def answer(self, request: Request) -> Answer:
+        """Answer any request; what Zoom refuses is an answer too."""
+        try:
+            endpoint, path = self._find(request)
+        except Refusal as refusal:
+            return self.refuse(refusal)
+        category = (("X-RateLimit-Category", endpoint.rate.capitalize()),)
+        try:
+            auth.check_scopes(self.authorize(request), endpoint)
+            call = checks.check(endpoint, request, path, self._account.clock())
+            if self._account.conditions:
+                conditions.refuse(self._account.conditions, call)
+            body = HANDLERS[endpoint.operation](self._account, call)
+        except Refusal as refusal:
+            if "refusals_in_200" in self._account.conditions and "webinar" in endpoint.path:
+                refusal.status = 200
+            return self.refuse(refusal, category)
+        content = b"" if body is None else _encode(body).encode("utf-8", "surrogatepass")
+        return Answer(status=endpoint.success, body=content, headers=(self._track(), *category))
+
+    def authorize(self, request: Request) -> auth.Grant:
+        """Give what the request's token may do, or raise the refusal."""
+        return self._tokens.authorize(request)
+
+    def refuse(self, refusal: Refusal, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+        """Word a refusal as an answer."""
+        body = _encode(refusal.body()).encode()
+        return Answer(status=refusal.status, body=body, headers=(self._track(), *headers, *refusal.headers))
+
+    def refuse_bytes(self, status: int, reason: str) -> Answer:
+        """Answer bytes that are no request."""
+        if status == 413:
+            return self.refuse(auth.refusal(300, "too large"))
+        return self.refuse(Refusal(status, 300, f"Bad request: {reason}."))
+
+    def _find(self, request: Request) -> tuple[Endpoint, dict[str, str]]:
+        path = request.target.partition("?")[0]
+        found = endpoints.find(request.method, path[3:]) if path.startswith("/v2/") else None
+        if found is None:
+            self.authorize(request)
+            raise auth.refusal(2300, "")
+        return found
+
+    def _track(self) -> tuple[str, str]:
+        return ("x-zm-trackingid", f"v=2.0;clid=us01;rid=WEB_{next(self._tracking):032x}")
