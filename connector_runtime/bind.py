@@ -94,7 +94,7 @@ def _renamed(spec: Table, inputs: Mapping[str, Any]) -> Iterable[Problem]:
     for name in inputs:
         row = spec.by_name.get(name)
         if row is not None and name != row.key and not takes.is_blank(row, inputs[name]):
-            yield Problem(f"inputs.{name}", f"is the old name of '{row.key}'; it still works, and '{row.key}' is better")
+            yield Problem(f"inputs.{name}", f"is the old name of '{row.key}'; it works; better give '{row.key}'")
 
 
 def _warnings(spec: Table, values: dict[str, Any]) -> Iterable[Problem]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import conditions, takes
+from . import takes
 from .events import OWN as OWN_FILTERS
 from .model import ActionSpec, Condition, Input, Json
 
@@ -73,6 +73,10 @@ def entry(action: Any) -> dict[str, Json]:
         "input_schema": action.input_schema,
         "form_schema": form_schema(spec),
         "inputs": [hints(row) for row in spec.inputs.values()],
+        "rules": [
+            {"kind": rule.kind, "inputs": list(rule.keys), "when": condition(rule.when), "says": rule.says}
+            for rule in spec.rules
+        ],
     }
 
 
@@ -84,10 +88,10 @@ def hints(row: Input) -> dict[str, Json]:
         "type": row.type,
         "collection": row.collection,
         "help": row.comments,
-        "required": True if row.required == () and row.only_when is None else condition(row.required),
+        "required": True if row.required == () and row.only_when is None else _needed(row),
         "only_when": condition(row.only_when),
         "shown_when": condition(row.shown_when) or condition(row.only_when),
-        "choices": [{"value": form_value(choice.value), "label": choice.label} for choice in row.choices],
+        "choices": form_choices(row),
         "choices_from": row.choices_from,
         "placeholder": None if row.type == "secret" else row.example,
         "if_absent": row.if_absent,
@@ -105,6 +109,11 @@ def hints(row: Input) -> dict[str, Json]:
     if row.has_default:
         kept["filled_in" if row.fills_in else "published_default"] = row.default
     return kept
+
+
+def _needed(row: Input) -> Json:
+    """When a value is needed: where the input applies, and its own condition holds."""
+    return None if row.required is None else condition((*(row.only_when or ()), *row.required))
 
 
 def condition(parsed: Condition | None) -> Json:
@@ -141,7 +150,7 @@ def field(row: Input) -> dict[str, Json]:
 
 def _plain(row: Input) -> dict[str, Json]:
     if row.choices:
-        values = [form_value(choice.value) for choice in row.choices]
+        values = [choice["value"] for choice in form_choices(row)]
         return {"type": "string" if isinstance(values[0], str) else "integer", "enum": values}
     if row.type in takes.TEXTS:
         limits = {key: row.schema[key] for key in ("minLength", "maxLength", "pattern") if key in row.schema}
@@ -155,14 +164,7 @@ def _plain(row: Input) -> dict[str, Json]:
     return {"type": "string"}
 
 
-def form_value(value: Json) -> Json:
-    """A value as a form can hold it: JavaScript rounds integers above 2^53, so those are text there."""
-    return value if not isinstance(value, int) or abs(value) < SAFE_INTEGER else str(value)
-
-
-def all_text(row: Input) -> bool:
-    """Whether any choice needs text, so that all of the list are text."""
-    return any(isinstance(form_value(choice.value), str) for choice in row.choices)
-
-
-__all__ = ["catalogue", "condition", "conditions", "entry", "field", "form_schema", "form_value", "hints"]
+def form_choices(row: Input) -> list[dict[str, Json]]:
+    """The choices as a form can hold them: JavaScript rounds integers above 2^53, so a list that has one is text."""
+    rounded = any(isinstance(choice.value, int) and abs(choice.value) >= SAFE_INTEGER for choice in row.choices)
+    return [{"value": str(choice.value) if rounded else choice.value, "label": choice.label} for choice in row.choices]

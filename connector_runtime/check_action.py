@@ -225,7 +225,7 @@ def cases(own: Faults, errors: Mapping[str, Any]) -> None:
             earlier.append(case["when"])
         for slot in SLOT.findall(case.get("do", "")):
             if slot != "names" or "names" not in case:
-                own.add((*at, "do"), f"has {{{slot}}}; only {{names}} can stand here, with `names` saying what it is")
+                own.add((*at, "do"), f"has {{{slot}}}; {{names}} alone can stand here: say under `names` what it is")
         if isinstance(case.get("names"), dict):
             looks(own, (*at, "names", "from"), case["names"]["from"], SEEN)
         elif "names" in case and re.compile(case["names"]).groups == 0:

@@ -80,7 +80,9 @@ def connection(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> 
     braces = around.common.get("base", {})
     token = data.get("token", {}) if own.sound("token") else {}
     places: list[tuple[Path, Place]] = [(("inputs", key, "to"), place) for key, row in rows.items() for place in row.to]
-    given: list[tuple[Path, Place]] = [(("token", name, "to"), words.place(raw["to"], name)) for name, raw in token.items()]
+    given: list[tuple[Path, Place]] = []
+    for name, raw in token.items():
+        given.append((("token", name, "to"), words.place(raw["to"], name)))
     for path, place in given:
         if place.kind not in PLACES["connection"]:
             own.add(path, f"is {place}; a connection gives to {', '.join(PLACES['connection'])}")

@@ -12,7 +12,7 @@ from .faults import PLACES, Faults, Surroundings, listed
 from .model import Input, Json
 from .wording import nearest
 
-RESERVED = ("inputs", "limit", "base_url", "ndjson", "clear", "help")  # the command line's own options
+RESERVED = ("inputs", "limit", "base_url", "ndjson", "output", "clear", "help")  # the command line's own options
 
 _NUMBER = {"minimum": (int, float), "maximum": (int, float)}
 _MORE = {"exclusiveMinimum": (int, float), "exclusiveMaximum": (int, float), "multipleOf": (int, float)}

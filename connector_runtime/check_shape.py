@@ -19,7 +19,7 @@ def faults(own: Faults, validator: Any) -> None:
     """Hold the document against its schema; what does not fit is broken."""
     holes = own.document.holes
     for error in validator.iter_errors(own.document.data):
-        if error.validator != "required" or tuple(error.absolute_path) not in holes:
+        if error.validator == "additionalProperties" or tuple(error.absolute_path) not in holes:
             _explain(own, error)
 
 
@@ -47,8 +47,8 @@ def _explain(own: Faults, error: Any) -> None:
                     _add(own, (*path, key), f"is no word of the language here.{_remedy(key, known)}")
             return
         case "anyOf" | "oneOf" if error.context:
-            deepest = max(error.context, key=lambda inner: (len(inner.absolute_path), inner.validator != "type"))
-            if len(deepest.absolute_path) > len(path) or deepest.validator == "additionalProperties":
+            deepest = max(error.context, key=_closeness)
+            if len(deepest.absolute_path) > len(path) or deepest.validator in ("additionalProperties", "required"):
                 _explain(own, deepest)
                 return
             what = f"must be: {error.schema['description']}" if "description" in error.schema else misfit(deepest)
@@ -56,7 +56,7 @@ def _explain(own: Faults, error: Any) -> None:
                 what += "; leave it out to say no"
         case "oneOf":
             what = f"must be of one kind only: {error.schema.get('description', 'keep the keys of one')}"
-        case _ if error.parent is not None and error.parent.validator == "propertyNames":
+        case "pattern" if "propertyNames" in list(error.absolute_schema_path)[-2:]:
             path = (*path, error.instance)
             what = "must be snake_case: small letters, digits and _, a letter first"
         case "pattern":
@@ -72,6 +72,13 @@ def _explain(own: Faults, error: Any) -> None:
         case _:
             what = misfit(error)
     _add(own, path, what)
+
+
+def _closeness(error: Any) -> tuple[float, ...]:
+    """How near an alternative comes to what was written: by depth, by its type, by the keys that are there."""
+    missing = error.validator == "required"
+    present = sum(key in error.instance for key in error.validator_value) / len(error.validator_value) if missing else 0
+    return len(error.absolute_path), error.validator != "type", present
 
 
 def _add(own: Faults, path: tuple[str | int, ...], what: str) -> None:

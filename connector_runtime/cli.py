@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from . import options, tables
+from . import bodies, options, tables
 from .connector import Connector
 from .errors import (
     AuthError,
     ConnectorError,
     DefinitionError,
     InputError,
+    Problem,
     QuotaReached,
     RateLimited,
     RequestError,
@@ -51,7 +55,11 @@ class Context:
 
     def setting(self, name: str) -> str | None:
         """An environment variable by the connector's key and a name, as ACME_BASE_URL; None if it is not set."""
-        return self.environment.get(f"{self.load(None).key.upper().replace('-', '_')}_{name.upper()}") or None
+        return self.environment.get(self.variable(name)) or None
+
+    def variable(self, name: str) -> str:
+        """The environment variable's own name."""
+        return f"{self.load(None).key.upper().replace('-', '_')}_{name.upper()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +134,20 @@ def _json(data: Any) -> None:
     print(json.dumps(data, ensure_ascii=False, indent=2))
 
 
+def _put(data: Any, path: str | None) -> None:
+    """Print a result, or write it to a file: bytes as they are, all else as JSON."""
+    if path is None:
+        _json(data)
+        return
+    text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
+    content = base64.b64decode(data["base64"]) if bodies.is_file(data) else text.encode()
+    try:
+        Path(path).write_bytes(content)
+    except OSError as error:
+        raise InputError.of("run", [Problem("--output", f"{path}: {error.strerror}")]) from None
+    print(f"wrote {len(content)} bytes to {path}", file=sys.stderr)
+
+
 # -- commands --------------------------------------------------------------------------------------------------------
 
 
@@ -161,12 +183,8 @@ def run(context: Context, arguments: list[str]) -> int:
     from .client import Client
     from .exchange import fold
 
-    key = context.load(None).key.upper().replace("-", "_")
-    token = context.setting("access_token")
-    if token is None:
-        raise AuthError("There is no access token.", hint=f"Set {key}_ACCESS_TOKEN.")
     base_url = chosen.base_url or context.setting("base_url")
-    with Client(context.load(None), token=token, base_url=base_url) as client:
+    with _access(context, chosen.connection) as access, Client(context.load(None), base_url=base_url, **access) as client:
         pages = _watched(client.pages(action.key, inputs, chosen.limit, clear=chosen.clear))
         if chosen.ndjson:
             for page in pages:
@@ -176,7 +194,7 @@ def run(context: Context, arguments: list[str]) -> int:
         else:
             bound = action.bind(inputs, chosen.clear)
             result = fold(pages, action.paging, bound.warnings)
-            _json(result.data)
+            _put(result.data, chosen.output)
             warnings = list(result.warnings)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -212,6 +230,9 @@ def later(module: str, function: str) -> Callable[[Context, list[str]], int]:
     return run
 
 
+CONNECTIONS = "connector_runtime.connection_commands"
+WEBHOOKS = "connector_runtime.webhook_commands"
+AUTHORS = "connector_runtime.author_commands"
 COMMANDS = {
     "list": Command("list", "list the actions", list_actions),
     "show": Command("show ACTION", "show an action's inputs", show),
@@ -219,6 +240,19 @@ COMMANDS = {
     "run": Command("run ACTION [--INPUT VALUE …]", "run an action and print its result", run),
     "check": Command("check [FOLDER]", "check the definitions of a folder", check),
     "catalogue": Command("catalogue", "print what platforms draw from", catalogue),
+    "connect": Command("connect [KIND]", "connect an account and keep it", later(CONNECTIONS, "connect")),
+    "connections": Command("connections", "list the stored connections", later(CONNECTIONS, "connections")),
+    "disconnect": Command("disconnect NAME", "revoke and forget a connection", later(CONNECTIONS, "disconnect")),
+    "scopes": Command("scopes [ACTION …]", "the smallest set of scopes for actions", later(CONNECTIONS, "scopes")),
+    "doctor": Command("doctor [NAME]", "check a connection end to end", later(CONNECTIONS, "doctor")),
+    "diff": Command("diff OLD NEW", "what changed between two catalogues, and what of it breaks", later(AUTHORS, "diff")),
+    "new": Command("new ACTION", "write the first draft of an action, also from an OpenAPI document", later(AUTHORS, "new")),
+    "events": Command(
+        "events [PATTERN]", "list the events of webhooks; events show NAME", later(WEBHOOKS, "events")
+    ),
+    "listen": Command("listen [--port N]", "print the webhooks that arrive here", later(WEBHOOKS, "listen")),
+    "send-event": Command("send-event NAME --to URL", "sign and post a sample event", later(WEBHOOKS, "send_event")),
+    "inbox": Command("inbox [--replay ID]", "list the events that wait or failed", later(WEBHOOKS, "inbox")),
 }
 
 
@@ -239,11 +273,26 @@ def _action(
     own.add_argument("--clear", metavar="INPUT", action="append", default=[], help="empty this field at the vendor")
     own.add_argument("--base-url", metavar="URL", help="the API's base URL, with its path")
     if sends:
+        own.add_argument("--connection", metavar="NAME", help="a stored connection, if there are several")
         own.add_argument("--limit", metavar="N", type=int, help="at most so many items of a list")
         own.add_argument("--ndjson", action="store_true", help="one line of JSON for each item, as they come")
+        own.add_argument("--output", metavar="FILE", help="write the result there; a binary one as it is")
     inputs, chosen = options.parse(parser, action, arguments[1:])
     chosen.clear = [key.replace("-", "_") for key in chosen.clear]
     return action, inputs, chosen
+
+
+@contextmanager
+def _access(context: Context, name: str | None) -> Iterator[dict[str, Any]]:
+    """The token of the environment, or a stored connection: the one named, or the only one."""
+    token = None if name else context.setting("access_token")
+    if token is not None:
+        yield {"token": token}
+        return
+    from .connection_commands import stored
+
+    with stored(context, name) as connection:
+        yield {"connection": connection}
 
 
 def _watched(pages: Iterator[Page]) -> Iterator[Page]:

@@ -7,7 +7,7 @@ from inspect import isawaitable, signature
 from types import TracebackType
 from typing import Any
 
-from . import credentials, drive, render
+from . import connect, credentials, drive, render
 from .action import Action
 from .bind import Bound
 from .connector import Connector
@@ -31,6 +31,7 @@ class _Caller:
             raise InputError.of("the client", [Problem("token", "is given beside a connection; choose one")])
         self._connector = connector
         self._grants = _grants(connector, token, connection)
+        self._kind = getattr(connection, "kind", None)  # a stored connection knows its kind
         self._base_url = base_url
         self._open = True
 
@@ -46,6 +47,7 @@ class _Caller:
             raise InputError.of(key, [Problem("limit", "must be a whole number of at least 1")])
         action = self._connector.action(key)
         bound = action.bind(inputs, clear)
+        connect.refuse_values(self._kind, key, bound.values)
         return action, bound, exchange(action, bound, limit=limit, base_url=self._base_url)
 
 

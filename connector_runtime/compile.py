@@ -27,7 +27,8 @@ from .model import (
     Rule,
     Warn,
 )
-from .webhook import Trigger, sources
+from .payloads import sources
+from .webhook import Trigger
 
 Shared = Callable[[str], Json]  # a file name of schemas/ -> its data
 Codecs = Mapping[str, Callable[[Any], Any]]
@@ -50,6 +51,7 @@ def profile(data: dict[str, Any], connections: tuple[Connection, ...], shared: S
         headers={"User-Agent": f"{data['key']}-connector/{data.get('version', '0')}", **request.get("headers", {})},
         encode=request.get("encode", "json"),
         idempotency=words.place(data["idempotency"]["to"]) if "idempotency" in data else None,
+        levels=data.get("levels", {}),
         errors=_errors(data.get("errors", {}), {}),
         connections=connections,
         choices={name: choice_list(entry, shared) for name, entry in data.get("choices", {}).items()},

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
@@ -58,40 +58,44 @@ class Tokens:
         return cls(**{**data, "scopes": tuple(data["scopes"])})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """What a test of a connection found. `missing_scopes` are those the actions asked about need; `error` is why not."""
-
-    ok: bool
-    identity: str | None = None
-    account: str | None = None
-    scopes: tuple[str, ...] = ()
-    missing_scopes: tuple[str, ...] = ()
-    hints: tuple[str, ...] = ()
-    error: Mapping[str, Any] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        lists = {name: list(getattr(self, name)) for name in ("scopes", "missing_scopes", "hints")}
-        return {"ok": self.ok, "identity": self.identity, "account": self.account, **lists, "error": self.error}
-
-
 # -- what a person fills in ------------------------------------------------------------------------------------------
 
 
-def values(kind: Connection, given: Mapping[str, Any]) -> dict[str, str]:
-    """What a person filled in, checked like the inputs of an action; raises `InputError` with all problems."""
+@dataclass(frozen=True, slots=True)
+class App:
+    """What a person filled in for a kind of connection, and where the vendor's OAuth lives if not as usual."""
+
+    kind: Connection = field(repr=False)
+    values: Mapping[str, str] = field(repr=False)
+    origin: str | None = None
+
+    @property
+    def client(self) -> tuple[str, str]:
+        """Its id and its secret; a blank one if there is none."""
+        places = {str(place): self.values.get(row.key, "") for row in self.kind.inputs for place in row.to}
+        return places.get("client.id", ""), places.get("client.secret", "")
+
+    @property
+    def secrets(self) -> set[str]:
+        return {self.values[row.key] for row in self.kind.inputs if row.type == "secret" and row.key in self.values}
+
+
+def app(kind: Connection, given: Mapping[str, Any], origin: str | None = None) -> App:
+    """The app that a person filled in, checked like the inputs of an action.
+
+    `origin` is where OAuth lives instead of at its usual place: one of the definition's `origins`, such as a
+    government's cloud, or this machine for tests. Raises `InputError` with all problems.
+    """
     rows = {row.key: row for row in kind.inputs}
-    table = Table(key=f"the connection '{kind.label}'", label=kind.label, description="", inputs=rows, by_name=rows, rules=())
-    return {name: words.text_of(value).strip() for name, value in bind(acceptance(table), given).values.items()}
+    key = f"the connection '{kind.label}'"
+    table = Table(key=key, label=kind.label, description=kind.description, inputs=rows, by_name=rows, rules=())
+    found = {name: words.text_of(value).strip() for name, value in bind(acceptance(table), given).values.items()}
+    return App(kind, found, check_origin(kind, origin))
 
 
 def needs_person(kind: Connection) -> bool:
     """Whether a person has to sign in."""
     return kind.oauth is not None and kind.oauth["grant"] == "authorization_code"
-
-
-def secrets_of(kind: Connection, given: Mapping[str, str]) -> set[str]:
-    return {given[row.key] for row in kind.inputs if row.type == "secret" and row.key in given}
 
 
 def refuse_values(kind: Connection | None, action: str, bound: Mapping[str, Any]) -> None:
@@ -123,91 +127,75 @@ def check_origin(kind: Connection, origin: str | None) -> str | None:
     return None if origin in own else origin
 
 
-def _at(kind: Connection, word: str, origin: str | None) -> str:
-    assert kind.oauth is not None
-    url: str = kind.oauth[word]
-    origin = check_origin(kind, origin)
+def _at(app: App, word: str) -> str:
+    assert app.kind.oauth is not None
+    url: str = app.kind.oauth[word]
+    origin = check_origin(app.kind, app.origin)  # again, since it may come from a store
     return url if origin is None else origin + urlsplit(url).path
 
 
 # -- requests --------------------------------------------------------------------------------------------------------
 
 
-def authorize_url(
-    kind: Connection,
-    given: Mapping[str, str],
-    *,
-    redirect_uri: str,
-    state: str,
-    verifier: str,
-    scopes: Iterable[str] = (),
-    origin: str | None = None,
-) -> str:
+def authorize_url(app: App, *, redirect_uri: str, state: str, verifier: str, scopes: Iterable[str] = ()) -> str:
     """The address where a person signs in. `state` and `verifier` are texts that nobody can guess."""
-    assert kind.oauth is not None
-    query = {"response_type": "code", "client_id": _client(kind, given)[0], "redirect_uri": redirect_uri, "state": state}
-    if kind.oauth.get("pkce") == "S256":
+    oauth = app.kind.oauth
+    assert oauth is not None
+    query = {"response_type": "code", "client_id": app.client[0], "redirect_uri": redirect_uri, "state": state}
+    if oauth.get("pkce") == "S256":
         digest = hashlib.sha256(verifier.encode()).digest()
         query["code_challenge"] = base64.urlsafe_b64encode(digest).decode().rstrip("=")
         query["code_challenge_method"] = "S256"
-    scope = kind.oauth.get("scope", {})
+    scope = oauth.get("scope", {})
     if scope.get("from") == "actions":
         query["scope"] = scope.get("separator", " ").join(scopes)
-    return f"{_at(kind, 'authorize_url', origin)}?{urlencode(query)}"
+    return f"{_at(app, 'authorize_url')}?{urlencode(query)}"
 
 
-def code_request(
-    kind: Connection, given: Mapping[str, str], code: str, redirect_uri: str, verifier: str, origin: str | None, seconds: float
-) -> Request:
+def code_request(app: App, code: str, redirect_uri: str, verifier: str, seconds: float) -> Request:
     """Ask for the tokens of an authorization code."""
-    assert kind.oauth is not None
+    assert app.kind.oauth is not None
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
-    if "pkce" in kind.oauth:
+    if "pkce" in app.kind.oauth:
         form["code_verifier"] = verifier
-    return _post(kind, given, "token_url", form, origin, seconds)
+    return _post(app, "token_url", form, seconds)
 
 
-def renewal_request(
-    kind: Connection, given: Mapping[str, str], refresh_token: str | None, origin: str | None, seconds: float
-) -> Request:
+def renewal_request(app: App, refresh_token: str | None, seconds: float) -> Request:
     """Ask for the next tokens: with the refresh token, or with the app's own credentials."""
-    assert kind.oauth is not None
-    form = {"grant_type": kind.oauth["grant"]}
+    assert app.kind.oauth is not None
     if refresh_token is not None:
-        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-    return _post(kind, given, "token_url", form, origin, seconds)
+        return _post(app, "token_url", {"grant_type": "refresh_token", "refresh_token": refresh_token}, seconds)
+    own = {place.path[0]: app.values[row.key] for row in app.kind.inputs for place in row.to if place.kind == "token"}
+    return _post(app, "token_url", {"grant_type": app.kind.oauth["grant"], **own}, seconds)
 
 
-def revoke_request(kind: Connection, given: Mapping[str, str], token: str, origin: str | None, seconds: float) -> Request:
+def revoke_request(app: App, token: str, seconds: float) -> Request:
     """Ask the vendor to take a token back."""
-    return _post(kind, given, "revoke_url", {"token": token}, origin, seconds)
+    return _post(app, "revoke_url", {"token": token}, seconds)
 
 
-def _client(kind: Connection, given: Mapping[str, str]) -> tuple[str, str]:
-    places = {str(place): given.get(row.key, "") for row in kind.inputs for place in row.to}
-    return places.get("client.id", ""), places.get("client.secret", "")
-
-
-def _post(
-    kind: Connection, given: Mapping[str, str], word: str, form: dict[str, str], origin: str | None, seconds: float
-) -> Request:
-    assert kind.oauth is not None
+def _post(app: App, word: str, form: dict[str, str], seconds: float) -> Request:
+    assert app.kind.oauth is not None
     headers = [("Accept", "application/json"), ("Content-Type", "application/x-www-form-urlencoded")]
-    identity, secret = _client(kind, given)
-    if kind.oauth["client"] == "basic":  # RFC 6749, 2.3.1: both are written as in a form before they are joined
+    identity, secret = app.client
+    if app.kind.oauth["client"] == "basic":  # RFC 6749, 2.3.1: both are written as in a form before they are joined
         pair = f"{quote_plus(identity)}:{quote_plus(secret)}"
         headers.append(("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"))
     else:
         form["client_id"] = identity
-        if kind.oauth["client"] == "body":
+        if app.kind.oauth["client"] == "body":
             form["client_secret"] = secret
-    if word == "token_url" and "refresh_token" not in form and "code" not in form:
-        form.update({place.path[0]: given[row.key] for row in kind.inputs for place in row.to if place.kind == "token"})
-    url = _at(kind, word, origin)
-    content = urlencode(form).encode()
-    call = {"timeout": seconds * 1000}
+    url = _at(app, word)
     return Request(
-        method="POST", template=f"({word})", shown=url, url=url, headers=tuple(headers), content=content, body=None, call=call
+        method="POST",
+        template=f"({word})",
+        shown=url,
+        url=url,
+        headers=tuple(headers),
+        content=urlencode(form).encode(),
+        body=None,
+        call={"timeout": seconds * 1000},
     )
 
 
@@ -223,15 +211,13 @@ class _Endpoint:
     compute: Mapping[Place, str]
 
 
-def read_tokens(
-    kind: Connection, response: Response, sent_at: float, hidden: Iterable[str], old: Tokens | None, origin: str | None
-) -> Tokens:
+def read_tokens(app: App, response: Response, sent_at: float, hidden: Iterable[str], old: Tokens | None) -> Tokens:
     """The tokens of an answer; raises the error that it is instead, with every text of `hidden` cut out.
 
     `old` is what the answer follows: it may leave out what has not changed.
     """
-    assert kind.oauth is not None
-    check_answer(kind, response, sent_at, hidden)
+    assert app.kind.oauth is not None
+    check_answer(app.kind, response, sent_at, hidden)
     body = answers.parse(response).body
     if not isinstance(body, Mapping) or not isinstance(body.get("access_token"), str):
         kind_of = response.headers.get("content-type", "no content type").partition(";")[0]
@@ -241,10 +227,10 @@ def read_tokens(
             status=response.status,
             retriable=True,
         )
-    implied = kind.oauth.get("origins", {}).get(origin, {})
+    implied = app.kind.oauth.get("origins", {}).get(app.origin, {})
     before = old.granted if old else {}
     granted = {}
-    for name in (grant.name for grant in kind.grants):
+    for name in (grant.name for grant in app.kind.grants):
         found = body.get(name) or before.get(name) or implied.get(name)
         if isinstance(found, str):
             granted[name] = found
@@ -268,7 +254,7 @@ def check_answer(kind: Connection, response: Response, now: float, hidden: Itera
             content = content.replace(json.dumps(secret)[1:-1].encode(), b"***").replace(secret.encode(), b"***")
     shown = Response(status=response.status, headers=response.headers, content=content)
     about = _Endpoint(kind.errors, {}, {})
-    error = answers.refusal(about, answers.parse(shown), "read", datetime.fromtimestamp(now, timezone.utc))
+    error = answers.refusal(about, answers.parse(shown), "read", datetime.fromtimestamp(now, UTC))
     if error is not None:
         raise error
 

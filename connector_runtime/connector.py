@@ -111,6 +111,19 @@ class Connector:
                 found += checks.faults(documents.examine(self._folder.text(path), path), kind, stem, self._around(kind))
             except DefinitionError as error:
                 found += error.problems
+        return found if found else self._check_events()
+
+    def _check_events(self) -> list[Problem]:
+        from . import events
+
+        found: list[Problem] = []
+        for key, trigger in self.triggers.items():
+            if trigger.load_events is None:
+                continue
+            try:
+                found += events.faults(trigger.load_events(), f"triggers/{key}.yaml's events")
+            except DefinitionError as error:
+                found += error.problems
         return found
 
     # -- from files to compiled definitions --------------------------------------------------------------------------

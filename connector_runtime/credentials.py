@@ -21,6 +21,7 @@ def checked(about: Profile, given: Any) -> dict[str, str]:
     """
     if not isinstance(given, Mapping):
         raise InputError.of("the client", [Problem("connection", f"must be an object, not {kind_of(given)}")])
+    given = {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}  # as pasted
     kind = _kind(about, {name for name, value in given.items() if value is not None})
     if kind is None and not given:
         return {}
@@ -35,7 +36,7 @@ def checked(about: Profile, given: Any) -> dict[str, str]:
     except InputError as error:
         found = [Problem(problem.where.replace("inputs", "connection", 1), problem.what) for problem in error.problems]
         raise InputError.of(subject, found) from None
-    return {name: words.text_of(value).strip() for name, value in values.items()}
+    return {name: words.text_of(value) for name, value in values.items()}
 
 
 def _kind(about: Profile, names: set[str]) -> Connection | None:

@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +29,7 @@ T = TypeVar("T")
 Handler = Callable[["Notification"], Awaitable[object] | object]
 logger = logging.getLogger("connector_runtime")
 
+REST = 5.0  # seconds at most between two looks that are slow
 PURGE = 3600.0  # seconds between two looks for marks that may be forgotten
 
 
@@ -66,6 +68,7 @@ class Deliveries:
         self._clock = clock
         self._queue: asyncio.Queue[Held] = asyncio.Queue()
         self._busy: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     @property
     def claim(self) -> float:
@@ -85,8 +88,11 @@ class Deliveries:
         tasks = [asyncio.create_task(self._work()) for _ in range(self._pace.workers)]
         tasks.append(asyncio.create_task(self._look()))
         try:
-            await asyncio.gather(*tasks)
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
         finally:
+            self._stopping = True
             for task in tasks:
                 if task not in self._busy:
                     task.cancel()
@@ -101,7 +107,7 @@ class Deliveries:
     async def run_once(self) -> int:
         """Deliver what is due now, one after the other; returns how many events were tried."""
         count = 0
-        while taken := await threaded(self._inbox.take, self._clock(), self._pace.claim, 1):
+        while taken := await stored(self._inbox.take, self._clock(), self._pace.claim, 1):
             await self._deliver(taken[0])
             count += 1
         return count
@@ -113,29 +119,29 @@ class Deliveries:
             started = time.monotonic()
             try:
                 while (room := self.room) and self._queue.empty():
-                    taken = await threaded(self._inbox.take, self._clock(), self._pace.claim, room)
+                    taken = await stored(self._inbox.take, self._clock(), self._pace.claim, room)
                     for held in taken:
                         self.offer(held)
                     if len(taken) < room:
                         break
                 if self._clock() - purged >= PURGE:
                     purged = self._clock()
-                    await threaded(self._inbox.forget, purged)
+                    await stored(self._inbox.forget, purged)
             except StoreError as error:
                 logger.error("The inbox cannot be read, deliveries wait: %s", error)
             took = time.monotonic() - started
-            await asyncio.sleep(max(self._pace.poll, 5 * took))  # a long backlog must not keep the store busy
+            await asyncio.sleep(max(self._pace.poll, min(5 * took, REST)))  # a long backlog must not keep the store busy
 
     async def _work(self) -> None:
         me = asyncio.current_task()
         assert me is not None
-        while True:
+        while not self._stopping:
             held: Held | None = await self._queue.get()
             assert held is not None
             self._busy.add(me)
             try:
                 if held.claimed - self._clock() < self._pace.claim / 2:  # it waited long in the queue
-                    held = await threaded(self._inbox.renew, held, self._clock(), self._pace.claim)
+                    held = await stored(self._inbox.renew, held, self._clock(), self._pace.claim)
                 if held is not None:
                     await self._deliver(held)
             except StoreError as error:
@@ -146,11 +152,7 @@ class Deliveries:
                 self._busy.discard(me)
 
     async def _deliver(self, held: Held) -> None:
-        try:
-            reason, held = await self._attempt(held)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._release(held))
-            raise
+        reason, held = await self._attempt(held)
         if reason is None:
             await self._settle(partial(self._inbox.done, held, self._clock()))
             return
@@ -170,7 +172,11 @@ class Deliveries:
                 await asyncio.wait({task}, timeout=min(left, self._pace.claim / 2))
                 if not task.done():
                     with contextlib.suppress(StoreError):
-                        held = await threaded(self._inbox.renew, held, self._clock(), self._pace.claim) or held
+                        renewed = await stored(self._inbox.renew, held, self._clock(), self._pace.claim)
+                        held = renewed or held
+        except asyncio.CancelledError:
+            await self._release(held)
+            raise
         finally:
             if not task.done():
                 task.add_done_callback(_ignored)
@@ -191,14 +197,14 @@ class Deliveries:
         """Write what became of an event; while the store fails, try until it works: the handler has run already."""
         while True:
             try:
-                return await threaded(write)
+                return await stored(write)
             except StoreError as error:
                 logger.error("The inbox cannot be written, this is tried again: %s", error)
                 await asyncio.sleep(self._pace.poll)
 
     async def _release(self, held: Held) -> None:
         with contextlib.suppress(StoreError):
-            await threaded(self._inbox.release, held)
+            await stored(self._inbox.release, held)
 
 
 def is_async(handler: Any) -> bool:
@@ -206,6 +212,14 @@ def is_async(handler: Any) -> bool:
     while isinstance(handler, partial):
         handler = handler.func
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004
+
+
+_stores = ThreadPoolExecutor(max_workers=4, thread_name_prefix="inbox")
+
+
+async def stored(function: Callable[..., T], *arguments: Any) -> T:
+    """Call the store in one of a few threads; a call that nobody waits for any more is not begun."""
+    return await asyncio.get_running_loop().run_in_executor(_stores, partial(function, *arguments))
 
 
 async def threaded(function: Callable[..., T], *arguments: Any) -> T:

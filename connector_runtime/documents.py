@@ -78,7 +78,7 @@ def examine(text: str, name: str) -> Document:
     except RecursionError:
         raise DefinitionError.of([Problem(f"{name}:1", "is nested too deeply")]) from None
     if root is None:
-        raise DefinitionError.of([Problem(f"{name}:1", "is empty; a definition is a mapping of keys")])
+        raise DefinitionError.of([Problem(f"{name}:1", "is empty; write a definition, or delete the file")])
     builder = _Builder(name)
     data = builder.build(root, (), 0)
     return Document(name, data, builder.lines, tuple(builder.problems), tuple(builder.holes))
@@ -146,6 +146,7 @@ class _Builder:
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
             what = f"carries the tag {tag}; definitions use none, put a text that begins with ! in quotes"
             self.fault(node, path, what)
+            self.holes.append(path)
         if node.id == "mapping":
             return self.mapping(node, path, depth)
         if node.id == "sequence":

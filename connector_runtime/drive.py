@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
+from . import redact
 from .errors import TransportError
 from .exchange import Effect, Exchange, Key, Now, Send, Token, Wait
 from .model import Page, Request, Response
@@ -181,6 +182,15 @@ class AsyncPool:
         return httpx.AsyncClient(verify=self._context, limits=limits, **_settings())
 
 
+def send(request: Request) -> Response:
+    """Send one request outside of any exchange. Raises `TransportError` where there is no answer."""
+    POOL.enter()
+    try:
+        return _send(Send(request, "read"))
+    finally:
+        POOL.leave()
+
+
 def _send(wanted: Send) -> Response:
     """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
     with _reported(wanted):
@@ -195,7 +205,7 @@ def _settings() -> dict[str, Any]:
 
 def _native(request: Request) -> httpx.Request:
     if request.call.get("debug"):
-        logger.warning("> %s %s", request.method, request.shown)
+        logger.warning("%s", redact.shown(request))
     timeout = httpx.Timeout(TIMEOUT, connect=CONNECT_TIMEOUT)
     if "timeout" in request.call:
         timeout = httpx.Timeout(request.call["timeout"] / 1000)
@@ -238,7 +248,7 @@ for _name in ("httpcore.http11", "httpcore.http2"):
 
 def _answer(answer: httpx.Response, request: Request) -> Response:
     if request.call.get("debug"):
-        logger.warning("< %d %s, %d bytes", answer.status_code, answer.reason_phrase, len(answer.content))
+        logger.warning("%d %s, %d bytes", answer.status_code, answer.reason_phrase, len(answer.content))
     headers = {name.lower(): value for name, value in answer.headers.items()}
     return Response(status=answer.status_code, headers=headers, content=answer.content)
 
@@ -251,6 +261,8 @@ def _reported(wanted: Send) -> Iterator[None]:
         yield
     except httpx.HTTPError as error:
         failure = _lost(error, wanted)
+    except httpx.InvalidURL:
+        failure = TransportError("The URL is too long to be sent.", hint="Shorten the inputs that stand in it.")
     else:
         return
     finally:

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import words
+from . import payloads, words
 from .errors import InputError, Problem
 from .model import Json
 from .wording import nearest
 
 if TYPE_CHECKING:
-    from .webhook import Notification, Source, Trigger
+    from .payloads import Source
+    from .webhook import Notification, Trigger
 
 OWN = {
     "event": ("Event", "An event's name; * stands for any text, as in meeting.*"),
@@ -78,26 +79,30 @@ def catalogued(data: Mapping[str, Any]) -> dict[str, Event]:
 
 
 def faults(data: Json, path: str) -> Iterator[Problem]:
-    """What is wrong with an events file: a shape that cannot be read, a schema that is none, a sample that misfits."""
-    from jsonschema import Draft202012Validator, SchemaError
+    """What is wrong with an events file: a shape that cannot be read, a reference to nowhere, a sample that misfits."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import UnknownType
 
     if not isinstance(data, dict) or not isinstance(data.get("events"), dict):
-        yield Problem(f"{path}:1", 'must be {"$defs": {…}, "events": {name: {…}}}')
+        yield Problem(path, 'must be {"$defs": {…}, "events": {name: {…}}}')
         return
     for name, raw in data["events"].items():
         missing = [key for key in ("label", "product", "scopes", "schema", "sample") if key not in raw]
         if missing:
-            yield Problem(f"{path}:1 events.{name}", f"lacks {', '.join(missing)}")
+            yield Problem(f"{path} events.{name}", f"lacks {', '.join(missing)}")
             continue
         try:
             schema = catalogued({**data, "events": {name: raw}})[name].schema
-            Draft202012Validator.check_schema(schema)
-        except (LookupError, SchemaError) as error:
-            yield Problem(f"{path}:1 events.{name}.schema", f"is no JSON Schema: {str(error).splitlines()[0]}")
+            misfits = list(Draft202012Validator(schema).iter_errors(raw["sample"]))
+        except LookupError as error:
+            yield Problem(f"{path} events.{name}.schema", f"refers to {error.args[0]!r}, which $defs lack")
             continue
-        for error in Draft202012Validator(schema).iter_errors(raw["sample"]):
-            where = ".".join(str(step) for step in ("events", name, "sample", *error.absolute_path))
-            yield Problem(f"{path}:1 {where}", f"does not fit the schema ({error.validator})")
+        except UnknownType as error:
+            yield Problem(f"{path} events.{name}.schema", f"has the type {error.type!r}, which JSON Schema lacks")
+            continue
+        for misfit in misfits:
+            where = ".".join(str(step) for step in ("events", name, "sample", *misfit.absolute_path))
+            yield Problem(f"{path} {where}", f"does not fit the schema ({misfit.validator})")
 
 
 def _collect(shape: Json, shared: Mapping[str, Json], used: dict[str, Json]) -> None:
@@ -136,7 +141,8 @@ class Filter:
         problems = []
         wanted: dict[str, list[str]] = {}
         for key, value in given.items():
-            values = [item for item in (value if isinstance(value, list | tuple) else [value]) if item not in (None, "")]
+            several = value if isinstance(value, list | tuple) else [value]
+            values = [item for item in several if item not in (None, "")]
             if key not in known:
                 what = f"is no filter of {trigger.key}.{nearest(key, known)} Known: {', '.join(known)}."
                 problems.append(Problem(f"filter.{key}", what))
@@ -162,14 +168,12 @@ class Filter:
 
     def admits(self, found: Notification) -> bool:
         """Whether the flow wants this event."""
-        from .webhook import first
-
         return (
             (not self.patterns or any(pattern.fullmatch(found.event) for pattern in self.patterns))
             and (not self.account or found.account in self.account)
             and (not self.object or found.object in self.object)
             and all(
-                any(_same(first([source], found.headers, found.payload), texts) for source in places)
+                any(_same(payloads.first([source], found.headers, found.payload), texts) for source in places)
                 for places, texts in self.rows
             )
         )

@@ -101,19 +101,20 @@ def _attempts(
     policy = retry.of(made.call)
     wanted = made.call.get("response_type", "json")
     granted: Mapping[str, str] = yield Token()
-    attempt = 0
+    attempt, is_renewed = 0, False
     while True:
+        request = render.finish(made, action.profile, base_url, granted)
+        secrets = render.secrets_of(action.profile, granted)
         try:
-            response: Response = yield Send(render.finish(made, action.profile, base_url, granted), effect)
+            response: Response = yield Send(request, effect)
             now: datetime = yield Now()
-            secrets = render.secrets_of(action.profile, granted)
             return answers.page(action, response, effect, wanted, now, secrets)
         except (AuthError, ApiError, TransportError) as error:
             failure = error
-        if type(failure) is AuthError:  # a refused token did nothing, so the request may go again with another one
+        if type(failure) is AuthError and not is_renewed:
             renewed: Mapping[str, str] = yield Token(granted)
-            if renewed != granted:
-                granted = renewed
+            if renewed != granted:  # a refused token did nothing, so the request may go again with another one, once
+                granted, is_renewed = renewed, True
                 continue
         pause = policy.pause(attempt, failure)
         if pause is None:

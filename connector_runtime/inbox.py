@@ -26,7 +26,7 @@ MOST_REASON = 500  # characters
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """An event of the inbox: `failures` so far, `reason` of the last; `due` and `claimed` are seconds since the epoch."""
+    """An event of the inbox: `failures` so far, `reason` of the last. Times are seconds since the epoch."""
 
     event_id: str
     body: bytes = field(repr=False)
@@ -81,7 +81,8 @@ class Inbox:
         """Keep an event, claimed for `claim` seconds; None if it is a repeat of one that is or was here."""
         if self._finished(event_id, 0):
             return None
-        held = Held(event_id=event_id, body=body, headers=headers, received=now, due=now, claimed=now + claim if claim else 0)
+        claimed = now + claim if claim else 0.0
+        held = Held(event_id=event_id, body=body, headers=headers, received=now, due=now, claimed=claimed)
         version = self._store.put(self._key("waiting", event_id), held.to_bytes(), None)
         if version is None:
             return None

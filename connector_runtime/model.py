@@ -204,6 +204,7 @@ class Profile:
     headers: Mapping[str, str]
     encode: str
     idempotency: Place | None
+    levels: Mapping[str, Mapping[str, str]]  # level of an app -> which scopes it can have: {only} or {prefer: pattern}
     errors: Errors
     connections: tuple[Connection, ...]
     choices: Mapping[str, Json]

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from dataclasses import dataclass, field
 from typing import Any
 
-from .deliver import Deliveries, Handler, Pace, is_async, threaded
+from .deliver import Deliveries, Handler, Pace, is_async, stored, threaded
 from .errors import ConnectorError, InputError, PayloadError, Problem, SignatureError
 from .inbox import Held, Inbox
 from .keep import Store, open_store
@@ -95,7 +95,7 @@ class Receiver:
     def deliver(self, handler: Handler, pace: Pace | None = None, *, once: bool = False) -> None:
         """Hand the events to `handler` until interrupted, or with `once` until nothing is due."""
         deliveries = self.deliveries(handler, pace)
-        asyncio.run(deliveries.run_once() if once else deliveries.run())  # type: ignore[arg-type]
+        asyncio.run(deliveries.run_once() if once else deliveries.run())
 
     def verified(self, body: bytes, headers: Headers) -> tuple[Reply, Notification | None]:
         """The answer to a request, and the event to record before it is given; nothing is written."""
@@ -165,8 +165,9 @@ def webhook_app(
 ) -> WebhookApp:
     """An ASGI app that receives a trigger's webhooks at whatever path it is mounted.
 
-    `handler` is called with one `Notification` for each event, at least once; it may be a coroutine function. `pace` says
-    how, `options` are those of `Receiver`. Raises `InputError` for an empty secret, `StoreError` for a store that fails.
+    `handler` is called with one `Notification` for each event, at least once; it may be a coroutine function. `pace`
+    says how, `options` are those of `Receiver`. Raises `InputError` for an empty secret, `StoreError` for a store that
+    fails.
     """
     return WebhookApp(Receiver(trigger, secrets, **options), handler, pace)
 
@@ -212,7 +213,7 @@ class WebhookApp:
                 if found is not None:
                     deliveries = self._started()
                     claim = deliveries.claim if deliveries.room else 0.0
-                    held = await threaded(self.receiver.record, found, claim)
+                    held = await stored(self.receiver.record, found, claim)
                     if held is not None and claim:
                         deliveries.offer(held)
                 return reply

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote, unquote_plus, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote_plus, urljoin, urlsplit
 
 from . import bodies, words
 from .errors import ApiError, AuthError, InputError, Problem
@@ -41,7 +41,7 @@ class Draft:
     def turn(self, place: Place | None, value: Json) -> Draft:
         """The draft of the next page: one place has another value, or the whole URL is the one given."""
         if place is None:
-            return replace(self, next_url=urljoin(self.next_url or "", str(value)))
+            return replace(self, next_url=_joined(self.next_url or "", str(value)))
         if place.kind == "header":
             return replace(self, headers=bodies.merged(self.headers, bodies.pairs(place, value), folded=True))
         if place.kind == "query":
@@ -225,15 +225,24 @@ def check_base_url(text: str) -> None:
     raise InputError.of("the client", [Problem("base_url", what)])
 
 
-def _onward(url: str, base: str) -> str:
-    """The next page's URL as the vendor gave it, which must stay on the origin of the base."""
+def _joined(base: str, url: str) -> str:
     try:
-        here, there = urlsplit(base), urlsplit(url)
-        ports = {"https": 443, "http": 80}
-        same = [(at.scheme, at.hostname, at.port or ports.get(at.scheme), at.username) for at in (here, there)]
+        return urljoin(base, url)
     except ValueError:
         raise ApiError("The answer names a next page that is no URL.") from None
-    if same[0] != same[1]:
+
+
+def _origin(url: SplitResult) -> tuple[str, str | None, int | None, str | None]:
+    try:
+        return url.scheme, url.hostname, url.port or {"https": 443, "http": 80}.get(url.scheme), url.username
+    except ValueError:
+        return url.scheme, None, None, None
+
+
+def _onward(url: str, base: str) -> str:
+    """The next page's URL as the vendor gave it, which must stay on the origin of the base."""
+    here, there = urlsplit(base), urlsplit(url)
+    if _origin(here) != _origin(there):
         raise ApiError("The answer's next page lies on another host; the connection's secrets are not sent there.")
     rest = f"{there.path}?{there.query}" if there.query else there.path
     return f"{here.scheme}://{here.netloc}{quote(rest, safe=_IN_URL)}"
@@ -243,7 +252,7 @@ def _url(base: str, made: Draft, given: bodies.Pairs) -> str:
     """The URL with what the connection gives to the query: once, even where a next page's URL repeats it."""
     url = f"{base}{made.path}"
     if made.next_url is not None:
-        url = _onward(urljoin(url, made.next_url), base)
+        url = _onward(_joined(url, made.next_url), base)
     if given:
         head, _, query = url.partition("?")
         names = {name for name, _ in given}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import connect
-from .connect import Tokens
+from .connect import App, Tokens
 from .errors import AuthError, ConnectorError, RequestError, TransportError
 from .model import Connection, Request, Response
 
@@ -25,7 +25,7 @@ class Record:
     """One stored connection. `dead` is why it can't be renewed any more."""
 
     kind: str
-    values: Mapping[str, str] = field(repr=False)
+    values: Mapping[str, str] = field(repr=False)  # what a person filled in
     tokens: Tokens
     origin: str | None = None
     identity: str | None = None
@@ -96,11 +96,21 @@ Effect = Read | Hold | Free | Ask | Keep | Clock | Pause
 Renewal = Generator[Effect, Any, Record]
 
 
-def renewal(kind: Connection, name: str, rejected: Mapping[str, str] | None, seconds: float, patience: float) -> Renewal:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whose token is wanted, and what the vendor has just refused."""
+
+    kind: Connection
+    name: str
+    rejected: Mapping[str, str] | None = field(repr=False)
+
+
+def renewal(wanted: Wanted, seconds: float, patience: float) -> Renewal:
     """Give a record whose token can be used, renewed if need be.
 
-    `rejected` is what the vendor has just refused; `seconds` bounds the token request, `patience` the wait for others.
+    `seconds` bounds the token request, `patience` the wait for somebody else's.
     """
+    name, rejected = wanted.name, wanted.rejected
     started: float = yield Clock()
     while True:
         record, version = _there(name, (yield Read()))
@@ -113,33 +123,34 @@ def renewal(kind: Connection, name: str, rejected: Mapping[str, str] | None, sec
         if _good_yet(record, rejected, now):
             return record
         if now - started > patience:
-            raise TransportError(f"Somebody else has been renewing the connection {name} for {patience:.0f} s.", retriable=True)
+            what = f"Somebody else has been renewing the connection {name} for {patience:.0f} s."
+            raise TransportError(what, hint="Try again.", retriable=True)
         yield Pause(PAUSE)
     record, version = _there(name, (yield Read()))  # the last holder may have renewed it
     now = yield Clock()
     if not record.serves(rejected, now):
         _check_alive(name, record)
-        record = yield from _renewed(kind, name, rejected, seconds, record, version, now)
+        record = yield from _renewed(wanted, seconds, record, version, now)
     yield Free()
     return record
 
 
-def _renewed(
-    kind: Connection, name: str, rejected: Mapping[str, str] | None, seconds: float, record: Record, version: int, now: float
-) -> Renewal:
-    spent = record.tokens.refresh_token
-    if spent is None and connect.needs_person(kind):
+def _renewed(wanted: Wanted, seconds: float, record: Record, version: int, now: float) -> Renewal:
+    name, spent = wanted.name, record.tokens.refresh_token
+    if wanted.kind.oauth is None:
+        raise _gone(name, "the vendor refuses what it holds")
+    if spent is None and connect.needs_person(wanted.kind):
         raise _gone(name, "its token ended and cannot be renewed")
     try:
-        request = connect.renewal_request(kind, record.values, spent, record.origin, seconds)
-        response: Response = yield Ask(request)
-        hidden = {*connect.secrets_of(kind, record.values), spent or ""}
-        if spent is not None and connect.is_over(kind, response):
-            return (yield from _over(kind, name, response, now, hidden, spent))
-        tokens = connect.read_tokens(kind, response, now, hidden, record.tokens, record.origin)
+        app = App(wanted.kind, record.values, record.origin)
+        response: Response = yield Ask(connect.renewal_request(app, spent, seconds))
+        hidden = {*app.secrets, *record.tokens.granted.values(), spent or ""}
+        if spent is not None and connect.is_over(wanted.kind, response):
+            return (yield from _over(wanted, response, now, hidden, spent))
+        tokens = connect.read_tokens(app, response, now, hidden, record.tokens)
     except RequestError as error:
         if isinstance(error, TransportError) or error.retriable:
-            if _good_yet(record, rejected, now):
+            if _good_yet(record, wanted.rejected, now):
                 return record  # the next call tries again
             raise TransportError(
                 f"The token of {name} could not be renewed: {error.message}",
@@ -163,13 +174,15 @@ def _kept(name: str, new: Record, version: int, spent: str | None) -> Renewal:
     return new
 
 
-def _over(kind: Connection, name: str, response: Response, now: float, hidden: set[str], spent: str) -> Renewal:
+def _over(wanted: Wanted, response: Response, now: float, hidden: set[str], spent: str) -> Renewal:
     """The refresh token is refused. If the store holds another by now, that one counts; else the connection is dead."""
+    name = wanted.name
     current, version = _there(name, (yield Read()))
     if current.tokens.refresh_token != spent:
+        _check_alive(name, current)
         return current
     try:
-        connect.check_answer(kind, response, now, hidden)
+        connect.check_answer(wanted.kind, response, now, hidden)
     except RequestError as error:
         why: RequestError = error
     yield Keep(replace(current, dead=why.message), version)

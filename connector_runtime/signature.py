@@ -1,4 +1,4 @@
-"""Signs and verifies raw bytes by the recipe of a trigger's file. Pure: it is given the bytes, the headers and the time.
+"""Signs and verifies raw bytes by the recipe of a trigger's file. Pure: it is given bytes, headers and the time.
 
 Only the bytes as they were received are ever signed or compared: JSON that was read and written again is other bytes.
 """
@@ -17,6 +17,7 @@ from .errors import InputError, Problem, SignatureError
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 Secrets = str | Sequence[str]
 
+ONLY = "Only the vendor's own requests are accepted."
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
 
@@ -37,12 +38,14 @@ class Recipe:
     past: float | None  # seconds; None: the vendor signs no time
     future: float
 
-    def verify(self, body: bytes, headers: Mapping[str, str], secrets: Secrets, now: float, window: float | None) -> str:
+    def verify(
+        self, body: bytes, headers: Mapping[str, str], secrets: Secrets, now: float, window: float | None
+    ) -> str:
         """The secret that signed these bytes; `headers` have small names. Raises `SignatureError`."""
         keys = usable(secrets)
         said = headers.get(self.header)
         if not said:
-            raise SignatureError(f"There is no {self.header} header.", hint="Only the vendor's own requests are accepted.")
+            raise SignatureError(f"There is no {self.header} header.", hint=ONLY)
         parts = _parts(said) if self.field else {}
         given = parts.get(self.field, ()) if self.field else (said,)
         timestamp = self._timestamp(headers, parts, now, window)
@@ -85,12 +88,13 @@ class Recipe:
         where = self.time_header or f"{self.time_field} of {self.header}"
         said = headers.get(self.time_header) if self.time_header else parts.get(self.time_field or "", [None])[0]
         if not said:
-            raise SignatureError(f"There is no {where}.", hint="Only the vendor's own requests are accepted.")
+            raise SignatureError(f"There is no {where}.", hint=ONLY)
         if not _NUMBER.fullmatch(said):
             raise SignatureError(f"The {where} is no number.")
         age = now - int(said) / self.per_second
         if age > (self.past if window is None else window):
-            raise SignatureError(f"The {where} is {age:.0f} seconds old.", hint="It is a replay, or this machine's clock is wrong.")
+            hint = "It is a replay, or this machine's clock is wrong."
+            raise SignatureError(f"The {where} is {age:.0f} seconds old.", hint=hint)
         if -age > self.future:
             raise SignatureError(f"The {where} lies {-age:.0f} seconds ahead.", hint="Set this machine's clock.")
         return said

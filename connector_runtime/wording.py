@@ -182,7 +182,8 @@ def kind_of(value: Any) -> str:
 
 
 def _shape(row: Input) -> str:
-    return {"object": '{"key": "value"}', "array": '[{"key": "value"}]'}.get(row.schema.get("type", ""), "quote text in it")
+    shapes = {"object": '{"key": "value"}', "array": '[{"key": "value"}]'}
+    return shapes.get(row.schema.get("type", ""), "quote text in it")
 
 
 # -- JSON inside a value ---------------------------------------------------------------------------------------------

@@ -89,11 +89,12 @@ def dig(data: Any, steps: tuple[str, ...]) -> Any:
 
 def links(header: str) -> dict[str, str]:
     """The URLs of a Link header (RFC 8288) by their `rel`."""
-    found = {}
-    for url, parameters in re.findall(r"<([^>]*)>((?:\s*;\s*[^,;\"]+(?:=\"[^\"]*\")?)*)", header):
-        rel = re.search(r"rel=\"?([^\";,]+)", parameters)
-        if rel:
-            found.update({name.lower(): url for name in rel[1].split()})
+    found: dict[str, str] = {}
+    url = ""
+    for target, name, value in re.findall(r'<([^>]*)>|;\s*([^=,;"\s]+)\s*=\s*("[^"]*"|[^",;\s]+)', header):
+        url = url if name else target
+        if name.lower() == "rel":
+            found.update({rel.lower(): url for rel in value.strip('"').split()})
     return found
 
 

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="session")
 def connector() -> Connector:
-    return load()
+    return load(HERE.parent)  # compiled anew, so that a mutated compiler is seen to be wrong
 
 
 @pytest.fixture(scope="session")

@@ -167,3 +167,27 @@ def test_help_teaches_with_an_example() -> None:
 
 def test_the_catalogue_is_json() -> None:
     assert len(json.loads(run("catalogue").stdout)["actions"]) == 22
+
+
+def test_a_binary_answer_goes_to_a_file_as_it_is(tmp_path: Path) -> None:
+    content = bytes(range(256))
+    with Sandbox() as zoom:
+        zoom.inject(match="GET /v2/file", status=200, body=content, content_type="application/octet-stream")
+        raw = ("run", "raw-request", "--url", "/file", "--method", "GET", "--response-type", "binary")
+        done = run(*raw, "--output", str(tmp_path / "f.bin"), zoom=zoom)
+    assert done.returncode == 0 and done.stdout == ""
+    assert (tmp_path / "f.bin").read_bytes() == content
+
+
+def test_a_file_is_uploaded_from_its_path(tmp_path: Path) -> None:
+    (tmp_path / "logo.png").write_bytes(b"\x89PNG")
+    raw = ("preview", "raw-request", "--url", "/x", "--method", "POST")
+    for given in (
+        ("--file-data", f"file=@{tmp_path}/logo.png"),
+        ("--inputs", str(tmp_path / "inputs.json")),
+    ):
+        (tmp_path / "inputs.json").write_text(json.dumps({"file_data": {"file": {"path": f"{tmp_path}/logo.png"}}}))
+        request = json.loads(run(*raw, *given).stdout)
+        assert request["body"] == {
+            "multipart": [{"name": "file", "filename": "logo.png", "content_type": "image/png", "bytes": 4}]
+        }

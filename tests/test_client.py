@@ -324,3 +324,21 @@ def test_a_coroutine_may_give_the_token(connector: Connector, zoom: Sandbox) -> 
             return (await client.run("get-user", {"user_id": "me"})).status
 
     assert asyncio.run(call()) == 200
+
+
+def test_a_debugged_request_is_logged_with_its_secrets_masked(
+    make: Any, connector: Connector, zoom: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = {
+        "method": "POST",
+        "url": "/users/me/meetings?access_token=query-secret&x=1",
+        "data": {"topic": "Weekly", "password": "body-secret"},
+        "header": {"X-Api-Key": "header-secret", "X-A": "seen"},
+        "debug_request": True,
+    }
+    with make(connector, token=zoom.token, base_url=zoom.base_url) as client, pytest.raises(AuthError):
+        client.run("raw-request", raw)  # the sandbox refuses a token in the query, as the vendor does
+    record = caplog.records[0].getMessage()
+    assert record.startswith("POST http://127.0.0.1")
+    assert "X-A: seen" in record and '"topic": "Weekly"' in record and "x=1" in record
+    assert not [secret for secret in ("query-secret", "body-secret", "header-secret", zoom.token) if secret in caplog.text]

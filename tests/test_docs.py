@@ -48,6 +48,16 @@ def test_the_readmes_python_runs_and_prints_what_it_says(capsys: pytest.CaptureF
     assert said == [line.removeprefix("# ") for line in second.splitlines() if line.startswith("# ")]
 
 
+@pytest.mark.parametrize("page", ["docs/embedding.md", "docs/sandbox.md"])
+def test_a_pages_python_runs_in_one_go_and_prints_what_it_says(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with Sandbox() as zoom:
+        names: dict[str, object] = {"TOKEN": zoom.token, "BASE_URL": zoom.base_url}
+        for block in blocks(page, "python"):
+            exec(block, names)
+            wanted = [line.removeprefix("# ") for line in block.splitlines() if line.startswith("# ")]
+            assert capsys.readouterr().out.splitlines() == wanted
+
+
 def test_the_readmes_commands_exist() -> None:
     from connector_runtime.cli import COMMANDS as COMMON
     from zoom_connector.__main__ import COMMANDS

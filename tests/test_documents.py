@@ -51,11 +51,10 @@ def test_a_path_is_reported_with_the_line_of_its_nearest_key() -> None:
 
 
 def test_all_faults_that_can_be_told_at_once_are_told() -> None:
-    assert faults("a: 1\na: 2\nb: !!python/object:os.system x\nc: .nan\n") == [
-        ("actions/x.yaml:2 a", "stands twice; keep one"),
-        ("actions/x.yaml:3 b", "carries the tag tag:yaml.org,2002:python/object:os.system; definitions use none"),
-        ("actions/x.yaml:4 c", ".nan is no number that JSON can carry"),
-    ]
+    found = faults("a: 1\na: 2\nb: !!python/object:os.system x\nc: .nan\n")
+    assert [where for where, _ in found] == ["actions/x.yaml:2 a", "actions/x.yaml:3 b", "actions/x.yaml:4 c"]
+    for (_, what), word in zip(found, ("twice", "tag", "JSON"), strict=True):
+        assert word in what
 
 
 def test_a_merge_key_is_refused_so_that_each_file_reads_alone() -> None:
@@ -65,9 +64,10 @@ def test_a_merge_key_is_refused_so_that_each_file_reads_alone() -> None:
 
 
 def test_a_tab_and_an_empty_file_are_named() -> None:
-    assert faults("a:\n\tb: 1\n") == [("actions/x.yaml:2", "indents with a tab; YAML wants blanks")]
-    assert faults("") == [("actions/x.yaml:1", "is empty; a definition is a mapping of keys")]
-    assert faults("# only a comment\n") == [("actions/x.yaml:1", "is empty; a definition is a mapping of keys")]
+    for text, line, word in (("a:\n\tb: 1\n", 2, "tab"), ("", 1, "empty"), ("# only a comment\n", 1, "empty")):
+        ((where, what),) = faults(text)
+        assert where == f"actions/x.yaml:{line}"
+        assert word in what
 
 
 def test_an_alias_bomb_is_stopped() -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from connector_runtime.client import AsyncClient as AsyncClient
     from connector_runtime.client import Client as Client
     from connector_runtime.connector import Connector as Connector
+    from connector_runtime.deliver import Pace as Pace
     from connector_runtime.errors import (
         ApiError as ApiError,
     )
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
         NotFound as NotFound,
     )
     from connector_runtime.errors import (
+        PayloadError as PayloadError,
+    )
+    from connector_runtime.errors import (
         PlanRequired as PlanRequired,
     )
     from connector_runtime.errors import (
@@ -52,6 +56,9 @@ if TYPE_CHECKING:
         RateLimited as RateLimited,
     )
     from connector_runtime.errors import (
+        SignatureError as SignatureError,
+    )
+    from connector_runtime.errors import (
         TransportError as TransportError,
     )
     from connector_runtime.errors import (
@@ -59,6 +66,11 @@ if TYPE_CHECKING:
     )
     from connector_runtime.model import Page as Page
     from connector_runtime.model import Result as Result
+    from connector_runtime.receiver import Receiver as Receiver
+    from connector_runtime.receiver import webhook_app as webhook_app
+    from connector_runtime.webhook import Notification as Notification
+    from connector_runtime.webhook import Trigger as Trigger
+    from connector_runtime.webhook import UrlValidation as UrlValidation
 
     from .bundled import load as load
 
@@ -71,9 +83,15 @@ _HOMES = {
     "AsyncClient": "connector_runtime.client",
     "Client": "connector_runtime.client",
     "Connector": "connector_runtime.connector",
+    "Notification": "connector_runtime.webhook",
+    "Pace": "connector_runtime.deliver",
     "Page": "connector_runtime.model",
+    "Receiver": "connector_runtime.receiver",
     "Result": "connector_runtime.model",
+    "Trigger": "connector_runtime.webhook",
+    "UrlValidation": "connector_runtime.webhook",
     "load": "zoom_connector.bundled",
+    "webhook_app": "connector_runtime.receiver",
     **dict.fromkeys(_ERRORS.split(), "connector_runtime.errors"),
 }
 __all__ = ["__version__", *_HOMES]

@@ -106,7 +106,9 @@ class Vendor:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -224,7 +226,9 @@ class Slack(Vendor):
             return self._no("invalid_blocks", response_metadata={"messages": [note]})
         if not given.get("text") and not blocks:
             return self._no("no_text")
-        return Answer({"ok": True, "channel": given["channel"], "ts": "1503435956.000247", "message": {"blocks": blocks}})
+        return Answer(
+            {"ok": True, "channel": given["channel"], "ts": "1503435956.000247", "message": {"blocks": blocks}}
+        )
 
 
 class Stripe(Vendor):
@@ -261,7 +265,9 @@ class Stripe(Vendor):
         if key in self._done:
             before, answer = self._done[key]
             if before != (asked.path, given):
-                message = "Keys for idempotent requests can only be used with the same parameters they were first used with."
+                message = (
+                    "Keys for idempotent requests can only be used with the same parameters they were first used with."
+                )
                 return Answer({"error": {"type": "idempotency_error", "message": message}}, 400)
             return Answer(answer.body, answer.status, {"Idempotent-Replayed": "true"})
         answer = self._create(asked.path, given)
@@ -276,7 +282,9 @@ class Stripe(Vendor):
             message = f"Invalid email address: {given['email']}"
             return self._no(400, code="email_invalid", message=message, param="email")
         if given.get("address", {}).get("country") == "XX":
-            return self._no(400, code="country_code_invalid", message="Country 'XX' is unknown.", param="address[country]")
+            return self._no(
+                400, code="country_code_invalid", message="Country 'XX' is unknown.", param="address[country]"
+            )
         made = {"id": f"cus_{len(self.customers):04}", "object": "customer", **given}
         self.customers.insert(0, made)
         return Answer(made)
@@ -349,7 +357,9 @@ class Shopify(Vendor):
             page = base64.b64encode(f"{end:05}".encode()).decode()
             headers["Link"] = f'<{self.url}/orders.json?limit={size}&page_info={page}>; rel="next"'
             if start:
-                headers["Link"] = f'<{self.url}/orders.json?limit={size}&page_info=x>; rel="previous", ' + headers["Link"]
+                headers["Link"] = (
+                    f'<{self.url}/orders.json?limit={size}&page_info=x>; rel="previous", ' + headers["Link"]
+                )
         return Answer({"orders": self.orders[start:end]}, headers=headers)
 
     def _create(self, asked: Asked) -> Answer:

@@ -17,6 +17,8 @@ from . import conditions as _conditions
 from .account import Account
 from .auth import Tokens
 from .faults import Fault, Faults, header_pairs
+from .hooks import Hooks
+from .oauth import OAuth
 from .seed import fill
 from .server import Limits, Listener, listen
 from .wire import JSON, Answer, Request
@@ -118,7 +120,9 @@ class Sandbox:
         self.conditions = conditions
         self.tokens = Tokens(clock)
         self.tokens.issue(token, scopes=scopes, lifetime=token_lifetime)
-        self._zoom = Zoom(self.state, self.tokens)
+        self.hooks = Hooks(self.state)
+        self._zoom = Zoom(self.state, self.tokens, self.hooks)
+        self.oauth = OAuth(self.tokens, clock)
         self._before = before
         self._faults = Faults()
         self._limits = limits
@@ -133,6 +137,11 @@ class Sandbox:
         if self._listener is None:
             raise RuntimeError("the sandbox does not run; use it as a context manager")
         return f"http://127.0.0.1:{self._listener.port}/v2"
+
+    @property
+    def origin(self) -> str:
+        """Where its OAuth lives: `http://127.0.0.1:PORT`."""
+        return self.base_url.removesuffix("/v2")
 
     @property
     def conditions(self) -> Collection[str]:
@@ -209,7 +218,8 @@ class Sandbox:
 
     def _answer_as_zoom(self, request: Request) -> Answer:
         try:
-            return self._zoom.answer(request)
+            part = self.oauth if request.target.startswith("/oauth/") else self._zoom
+            return part.answer(request)
         except Exception:  # a fault of ours must not take the server down
             _log.exception("%s %s", request.method, request.target)
             return Answer(status=500, body=b'{"code":500,"message":"The sandbox failed; its log says why."}')
@@ -219,7 +229,8 @@ class Sandbox:
         self._listener = await listen(self.answer, self._zoom.refuse_bytes, port=self._port, limits=self._limits)
 
     async def stop(self) -> None:
-        """Close the port and every connection."""
+        """Close the port and every connection, and send no more events."""
+        self.hooks.close()
         if self._listener is not None:
             listener, self._listener = self._listener, None
             await listener.close()

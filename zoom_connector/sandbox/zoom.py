@@ -10,6 +10,7 @@ from typing import Any
 from . import auth, chat, checks, conditions, endpoints, meetings, recordings, registrants, users, webinars
 from .account import Account
 from .endpoints import Call, Endpoint, Refusal
+from .hooks import Hooks
 from .wire import Answer, Request
 
 Handler = Callable[[Account, Call], dict[str, Any] | None]
@@ -46,8 +47,9 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class Zoom:
     """Answers requests for one account; `authorize` is where tokens and scopes are decided."""
 
-    def __init__(self, account: Account, tokens: auth.Tokens) -> None:
+    def __init__(self, account: Account, tokens: auth.Tokens, hooks: Hooks) -> None:
         self._account = account
+        self._hooks = hooks
         self._tokens = tokens
         self._tracking = count(1)
 
@@ -63,7 +65,7 @@ class Zoom:
             call = checks.check(endpoint, request, path, self._account.clock())
             if self._account.conditions:
                 conditions.refuse(self._account.conditions, call)
-            body = HANDLERS[endpoint.operation](self._account, call)
+            body = self._hooks.carry_out(HANDLERS[endpoint.operation], call)
         except Refusal as refusal:
             if "refusals_in_200" in self._account.conditions and "webinar" in endpoint.path:
                 refusal.status = 200

@@ -1,0 +1,305 @@
+"""Rows of an input table from the parameters and the body of an operation. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .check_rows import RESERVED
+from .model import Json
+from .openapi import Operation, Schema
+from .takes import GUARDED_HEADERS
+
+MAX_ROWS = 60
+MAX_DEPTH = 3
+LONG = 500  # characters from which a text gets a field of several lines
+Row = dict[str, Json]
+
+
+@dataclass(slots=True)
+class Table:
+    """The rows as they are made, and what a person has to look at."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+    placeholders: dict[str, str] = field(default_factory=dict)  # the document's name -> the row's key
+
+    def add(self, names: tuple[str, ...], row: Row, to: str, group: str | None = None) -> str:
+        key = self.key(names)
+        kind, _, rest = to.partition(".")
+        said = {"label": label(key), **row, **({"group": group} if group else {})}
+        self.rows[key] = {**said, "to": kind if rest == key and kind != "header" else to}
+        if "as" in said:
+            self.rows[key]["as"] = self.rows[key].pop("as")
+        return key
+
+    def key(self, names: tuple[str, ...]) -> str:
+        key = snake("_".join(names))
+        if key in (*RESERVED, "connection"):
+            key = f"{key}_value"
+        wanted, number = key, 2
+        while key in self.rows:
+            key, number = f"{wanted}_{number}", number + 1
+        return key
+
+
+def snake(name: str) -> str:
+    """`meetingId` and `X-Meeting-Id` as `meeting_id` and `x_meeting_id`."""
+    name = re.sub(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3_\2\4", name)
+    name = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return name if name[:1].isalpha() else f"value_{name}".strip("_")
+
+
+def label(key: str) -> str:
+    return " ".join(word.capitalize() for word in re.split("[_-]", key))
+
+
+def table(operation: Operation, skipped: set[str]) -> Table:
+    """The rows of an operation; `skipped` are query parameters that paging fills in."""
+    made = Table()
+    for entry in operation.parameters:
+        if entry.place == "query" and entry.name in skipped:
+            continue
+        if not re.fullmatch(r"[^\s.*]+(\.[^\s.*]+)*", entry.name) or (
+            entry.place == "header" and entry.name.lower() in GUARDED_HEADERS
+        ):
+            made.left.append(f"{entry.place} parameter {entry.name!r} was left out: the language can't name it")
+            continue
+        row = typed(entry.schema, entry.place)
+        if entry.place == "path":
+            row = _for_path(row)
+        elif row.get("collection") and entry.style == "csv":
+            row["as"] = "csv"
+        elif entry.style == "json" or (row["type"] == "json" and entry.place == "query"):
+            row["as"] = "json"
+            made.left.append(f"look how the vendor wants {entry.name!r} in the {entry.place}; it is sent as JSON text")
+        required = entry.required and not ("deprecated" in row and entry.place != "path")
+        row = {"type": row.pop("type"), **({"required": True} if required else {}), **row}
+        if entry.deprecated and not required:
+            row["deprecated"] = "The vendor advises against it."
+        key = made.add((entry.name,), row, f"{entry.place}.{entry.name}")
+        if entry.place == "path":
+            made.placeholders[entry.name] = key
+    if operation.body is not None:
+        _body(made, operation, operation.body)
+    return made
+
+
+def _for_path(row: Row) -> Row:
+    if row.get("collection"):
+        return {**row, "as": "csv"}
+    return row if row["type"] not in ("json", "any", "file", "boolean") else {"type": "string"}
+
+
+# -- bodies ----------------------------------------------------------------------------------------------------------
+
+
+def _body(made: Table, operation: Operation, schema: Schema) -> None:
+    place = "part" if operation.media == "multipart" else "body"
+    required = {"required": True} if operation.body_required else {}
+    properties = _writable(schema)
+    if operation.media == "other":
+        made.add(("body",), {"type": "any", **required}, "request.body")
+        made.left.append("the body is neither JSON nor a form; see what `body` must hold")
+    elif properties and "anyOf" not in schema:
+        before = dict(made.rows)
+        _fields(made, schema, (), place, depth=1, parent=operation.body_required)
+        if len(made.rows) - len(before) > MAX_ROWS:
+            made.rows = before
+            _fields(made, schema, (), place, depth=MAX_DEPTH, parent=operation.body_required)
+    elif schema.get("type") == "object" and place == "body" and not required and "anyOf" not in schema:
+        made.add(("fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
+    else:
+        row = typed(schema, "body")
+        if row.get("collection") or row["type"] not in ("json", "any"):
+            limits = {"schema": shape(schema)} if "items" in schema else {}
+            row = {"type": "json" if row.get("collection") else "any", **limits}
+        made.add(("body",), {"type": row.pop("type"), **required, **row}, "request.body")
+        if "anyOf" in schema:
+            made.left.append("the body has several forms; take the inputs of the one you want out of `body`")
+
+
+def _writable(schema: Mapping[str, Any]) -> dict[str, Schema]:
+    return {name: part for name, part in (schema.get("properties") or {}).items() if not part.get("readOnly")}
+
+
+def _fields(made: Table, schema: Schema, path: tuple[str, ...], place: str, *, depth: int, parent: bool) -> None:
+    """The properties of an object as rows; `parent` says whether the object itself must be there."""
+    odd = []
+    for name, part in _writable(schema).items():
+        if not nameable(name):
+            odd.append(name)
+            continue
+        needed = parent and name in schema.get("required", ())
+        inside = (*path, name)
+        if place == "body" and depth < MAX_DEPTH and _flat(part, needed):
+            _fields(made, part, inside, place, depth=depth + 1, parent=needed)
+            continue
+        row = typed(part, place)
+        row = {"type": row.pop("type"), **({"required": True} if needed else {}), **row}
+        if part.get("nullable") and not needed and place == "body":
+            row["clear"] = None
+        if part.get("deprecated") and not needed:
+            row["deprecated"] = "The vendor advises against it."
+        made.add(inside, row, ".".join((place, *inside)), group=label(snake(path[0])) if path else None)
+    if odd and place == "body":
+        made.add(("more_fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
+    if odd:
+        made.left.append(f"{', '.join(map(repr, odd))} can't be named as places; see `more_fields`")
+
+
+def nameable(name: str) -> bool:
+    """Whether a key of a body can be a step of a place."""
+    return re.fullmatch(r"[^\s.*]+", name) is not None
+
+
+def _flat(part: Schema, needed: bool) -> bool:
+    """Whether an object's keys can be inputs: it is there exactly when one of them is given."""
+    properties = _writable(part)
+    if part.get("type") != "object" or not properties or len(properties) > 15:
+        return False
+    if "anyOf" in part or part.get("nullable"):
+        return False
+    inner = [name for name in part.get("required", ()) if name in properties]
+    return bool(inner) is needed and all(map(nameable, properties)) and not part.get("additionalProperties")
+
+
+# -- values ----------------------------------------------------------------------------------------------------------
+
+
+def typed(schema: Schema, place: str) -> Row:
+    """Type, collection, choices, limits, example of one value; the type comes first."""
+    row = _typed(schema, place)
+    default = schema.get("default")
+    if isinstance(default, bool | int | float | str) and default != "" and len(str(default)) <= 60:
+        row["if_absent"] = default
+    examples = schema.get("examples")
+    example = schema.get("example", examples[0] if isinstance(examples, list) and examples else None)
+    if isinstance(example, int | float | str) and len(str(example)) <= 60 and "choices" not in row:
+        row["example"] = example
+    return row
+
+
+def _typed(schema: Schema, place: str) -> Row:
+    kind, enum = schema.get("type"), _enum(schema)
+    if "anyOf" in schema:
+        return _either(schema, place)
+    if kind == "array":
+        return _list(schema, place)
+    if kind == "object" or (kind is None and "properties" in schema):
+        return {"type": "json", "schema": _top(schema)}
+    if kind == "boolean":
+        return {"type": "boolean"}
+    if kind == "integer" or (kind is None and enum and all(type(value) is int for value in enum)):
+        return {"type": "integer", **({"choices": enum} if enum else _schema(_whole(schema)))}
+    if kind == "number":
+        return {"type": "number", **_schema(_pick(schema, "minimum", "maximum", "multipleOf"))}
+    if kind == "file" or (kind == "string" and schema.get("format") == "binary" and place == "part"):
+        return {"type": "file"}
+    return _text(schema, enum) if kind == "string" or enum else {"type": "any" if place == "body" else "string"}
+
+
+def _text(schema: Schema, enum: list[Json]) -> Row:
+    texts = [value for value in enum if isinstance(value, str) and value.strip()]
+    if texts:
+        return {"type": "string", "choices": texts}
+    form = schema.get("format")
+    if form == "date":
+        return {"type": "date"}
+    if form == "date-time":
+        return {"type": "datetime", "as": "utc"}
+    limits = _pick(schema, "minLength", "maxLength")
+    if limits.get("minLength", 2) < 2:
+        limits.pop("minLength")
+    pattern = schema.get("pattern")
+    if isinstance(pattern, str) and _portable(pattern):
+        limits["pattern"] = pattern
+    long = limits.get("maxLength", 0) >= LONG and "pattern" not in limits
+    return {"type": "secret" if form == "password" else "text" if long else "string", **_schema(limits)}
+
+
+def _list(schema: Schema, place: str) -> Row:
+    items = schema.get("items") or {}
+    inner = _typed(items, place) if items.get("type") not in ("array", "object") else {"type": "json"}
+    limited = place == "body" and bool({"maxItems", "minItems"} & set(schema))
+    if limited or inner["type"] in ("json", "any", "file"):
+        return {"type": "json", "schema": _top(schema)}
+    return {"type": inner.pop("type"), "collection": "list", **inner}
+
+
+def _either(schema: Schema, place: str) -> Row:
+    kinds = {part.get("type") for part in schema["anyOf"]}
+    texts = [part for part in schema["anyOf"] if part.get("type") == "string"]
+    if kinds <= {"string", "integer", "number"} and texts:
+        return {"type": "string"} if len(texts) < len(schema["anyOf"]) or len(texts) > 1 else _typed(texts[0], place)
+    if kinds == {"integer", "number"}:
+        return {"type": "number"}
+    return {"type": "json"} if kinds <= {"object", "array", "integer", "number", "boolean"} else {"type": "any"}
+
+
+def _enum(schema: Schema) -> list[Json]:
+    values = schema.get("enum") or ([schema["const"]] if "const" in schema else [])
+    return [value for index, value in enumerate(values) if value is not None and value not in values[:index]]
+
+
+def _schema(limits: Schema) -> Row:
+    return {"schema": limits} if limits else {}
+
+
+def _pick(schema: Schema, *words: str) -> Schema:
+    return {word: schema[word] for word in words if isinstance(schema.get(word), int | float)}
+
+
+def _whole(schema: Schema) -> Schema:
+    """The limits of an integer, both inclusive; 3.0 says `exclusiveMinimum: true`, 3.1 a number."""
+    found: Schema = {}
+    for word, other, step in (("minimum", "exclusiveMinimum", 1), ("maximum", "exclusiveMaximum", -1)):
+        limit, beyond = schema.get(word), schema.get(other)
+        if isinstance(beyond, int | float) and not isinstance(beyond, bool):
+            found[word] = int(beyond) + step
+        elif isinstance(limit, int | float):
+            found[word] = int(limit) + (step if beyond is True else 0)
+    return found
+
+
+def _portable(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return len(pattern) <= 200
+
+
+# -- JSON inside a value ---------------------------------------------------------------------------------------------
+
+
+def _top(schema: Schema) -> Schema:
+    made = shape(schema)
+    if isinstance(made.get("type"), list):
+        made["type"] = made["type"][0]
+    return made if len(str(made)) <= 1500 else {"type": made.get("type", "object")}
+
+
+def shape(schema: Schema, depth: int = 3, *, answer: bool = False) -> Schema:
+    """A schema that stands alone and says only what restricts; deeper than `depth`, only the type."""
+    kind = schema.get("type")
+    made: Schema = {}
+    if kind in ("string", "integer", "number", "boolean", "object", "array"):
+        made["type"] = [kind, "null"] if schema.get("nullable") else kind
+    enum = schema.get("enum")
+    if enum and not answer:
+        made["enum"] = [*enum, *([None] if schema.get("nullable") and None not in enum else [])]
+    if not answer:
+        made.update(_pick(schema, "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"))
+    if depth and kind == "object" and schema.get("properties"):
+        chosen = schema["properties"] if answer else _writable(schema)
+        made["properties"] = {name: shape(part, depth - 1, answer=answer) for name, part in chosen.items()}
+        required = [name for name in schema.get("required", ()) if name in made["properties"]]
+        if required and not answer:
+            made["required"] = required
+    if depth and kind == "array":
+        items = shape(schema.get("items") or {}, depth - 1, answer=answer)
+        made.update({"items": items} if items else {})
+    return made

@@ -1,0 +1,216 @@
+"""`diff` names what breaks flows: each case edits one thing in a small folder and says what must be found."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connector_runtime.diff import Change, bump, differences
+from connector_runtime.folders import load
+
+HERE = Path(__file__).parent
+
+ACTION = """\
+key: fly
+label: Fly
+description: Send a bird
+summary: Fly to {loft}
+effect: update
+scopes: {granular: [fly:write, [fly:read, fly:go]], classic: [fly]}
+request: {method: PATCH, path: /flights}
+inputs:
+  connection: {label: Connection, type: connection, required: true}
+  loft: {label: Loft, type: string, required: true, schema: {maxLength: 20}, to: body}
+  mode: {label: Mode, type: string, required: true, choices: [fast, slow], default: slow, to: body}
+  colour: {label: Colour, type: string, choices: [{value: grey, label: Grey}, {value: red, label: Red}], to: body}
+  count: {label: Count, type: integer, schema: {minimum: 1, maximum: 9}, default: 2, to: body}
+  tags: {label: Tags, type: string, collection: list, to: body}
+  at: {label: At, type: datetime, to: body, as: local_or_utc}
+  why: {label: Why, type: text, only_when: {mode: fast}, clear: "", to: body}
+  extra:
+    label: Extra
+    type: json
+    schema: {type: object, properties: {a: {type: string}, b: {type: integer, maximum: 5}}}
+    to: body
+  old: {label: Old, type: boolean, was: ancient, to: body}
+rules:
+  - {at_most_one: [tags, at]}
+"""
+
+CASES = [  # what is edited in the action, the level, where in the action, what is said
+    ("  old: {label: Old, type: boolean, was: ancient, to: body}\n", "", "major", "inputs.old", "was removed"),
+    ("  old: {", "  renewed: {", "major", "inputs.old", "if it became 'renewed', say `was: old` there"),
+    ("  old: {label: Old, type: boolean, was: ancient,", "  renewed: {label: Old, type: boolean, was: [old, ancient],",
+     "minor", "inputs.old", "became 'renewed'; the old name still works"),
+    (", was: ancient", "", "major", "inputs.old", "its old name 'ancient' does not work any more"),
+    ("  tags: {", "  more: {label: More, type: string, to: body}\n  tags: {", "minor", "inputs.more", "was added"),
+    ("  tags: {", "  more: {label: More, type: string, required: true, to: body}\n  tags: {",
+     "major", "inputs.more", "was added, and is required"),
+    ("  tags: {", "  more: {label: More, type: string, required: true, default: a, to: body}\n  tags: {",
+     "minor", "inputs.more", "was added"),
+    ("  tags: {", "  more: {label: More, type: string, required: tags, to: body}\n  tags: {",
+     "major", "inputs.more", "was added, and is required"),
+    ("{label: Count, type: integer,", "{label: Count, type: integer, required: tags,", "major", "inputs.count", "required"),
+    ("{label: Tags, type: string,", "{label: Tags, type: string, required: true,", "major", "inputs.tags", "is required now"),
+    ("required: true, schema: {maxLength: 20}", "schema: {maxLength: 20}", "minor", "inputs.loft", "is not required any more"),
+    ("type: boolean", "type: string", "major", "inputs.old", 'its type boolean became string'),
+    ("type: text,", "type: string,", "minor", "inputs.why", "its type text became string"),
+    ("type: string, collection: list", "type: string", "major", "inputs.tags", "a list became one value"),
+    ("choices: [fast, slow]", "choices: [slow, calm, fast]", "minor", "inputs.mode", 'the choice "calm" was added'),
+    (", {value: red, label: Red}]", "]", "major", "inputs.colour", 'the choice "red" was removed'),
+    ("choices: [{value: grey, label: Grey}, {value: red, label: Red}], ", "", "minor", "inputs.colour", "takes any value now"),
+    ("{label: Tags, type: string,", "{label: Tags, type: string, choices: [a, b],", "major", "inputs.tags", "takes only"),
+    ("label: Grey}", "label: Gray}", "patch", "inputs.colour", "the words for its choices changed"),
+    ("{maxLength: 20}", "{maxLength: 10}", "major", "inputs.loft", "maxLength 20 became 10"),
+    ("{maxLength: 20}", "{maxLength: 30}", "minor", "inputs.loft", "maxLength 20 became 30"),
+    ("schema: {maxLength: 20}, ", "", "minor", "inputs.loft", "maxLength 20 became gone"),
+    ("{maxLength: 20}", "{maxLength: 20, pattern: a}", "major", "inputs.loft", "its pattern is new or another"),
+    ("{minimum: 1, maximum: 9}", "{minimum: 2, maximum: 9}", "major", "inputs.count", "minimum 1 became 2"),
+    ("{minimum: 1, maximum: 9}", "{minimum: 0, maximum: 9}", "minor", "inputs.count", "minimum 1 became 0"),
+    ("b: {type: integer, maximum: 5}", "b: {type: integer, maximum: 4}", "major", "inputs.extra.b", "maximum 5 became 4"),
+    ("a: {type: string}", "a: {type: integer}", "major", "inputs.extra.a", 'its type "string" became "integer"'),
+    ("properties: {a", "required: [a], properties: {a", "major", "inputs.extra.a", "is required now"),
+    ("properties: {a", "additionalProperties: false, properties: {a", "major", "inputs.extra", "takes no other keys"),
+    ("as: local_or_utc", "as: utc", "major", "inputs.at", "takes other values than before"),
+    ("default: slow, ", "default: fast, ", "major", "inputs.mode", 'what is filled in for it changed: "slow" became "fast"'),
+    ("default: 2, ", "default: 3, ", "patch", "inputs.count", "its published default 2 became 3"),
+    ("only_when: {mode: fast}, ", "", "minor", "inputs.why", "applies always"),
+    ("only_when: {mode: fast}, ", "only_when: {mode: slow}, ", "major", "inputs.why", "applies under another condition"),
+    ('clear: "", ', "", "major", "inputs.why", "can't be emptied any more"),
+    ("{label: Old,", "{label: Old, deprecated: Leave it out.,", "minor", "inputs.old", "is deprecated: Leave it out."),
+    ("{label: Old,", "{label: Older,", "patch", "inputs.old", "its label changed"),
+    ("effect: update", "effect: create", "major", "", 'its effect "update" became "create"'),
+    ("rules:", "paging: {items: flights}\nrules:", "major", "", "became a list"),
+    ("classic: [fly]", "classic: [[fly, soar]]", "major", "scopes.classic", "became"),
+    ("classic: [fly]", "classic: [fly, soar]", "minor", "scopes.classic", "became"),
+    ("granular: [fly:write, [", "granular: [[", "major", "scopes.granular", "became"),
+    ("[fly:read, fly:go]]", "fly:read]", "minor", "scopes.granular", "became"),
+    (", classic: [fly]", "", "major", "scopes.classic", "was removed"),
+    ("scopes: {granular: [fly:write, [fly:read, fly:go]], classic: [fly]}\n", "", "minor", "scopes.classic", "was removed"),
+    ("  - {at_most_one: [tags, at]}", "  - {at_most_one: [tags, at, old]}", "major", "", "the rule at most one of tags, at, old was"),
+    ("  - {at_most_one: [tags, at]}", "  - {at_least_one: [tags, at]}", "major", "", "the rule at least one of tags, at was added"),
+    ("rules:\n  - {at_most_one: [tags, at]}\n", "", "minor", "", "the rule at most one of tags, at is gone"),
+    ("description: Send a bird", "description: Send birds", "patch", "", "its description changed"),
+]  # fmt: skip
+
+
+def catalogue(folder: Path) -> dict[str, Any]:
+    connector = load(folder)
+    assert connector.check() == []
+    return json.loads(json.dumps(connector.catalogue()))  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "folder"
+    shutil.copytree(HERE / "bad/folder", made)
+    (made / "actions/fly.yaml").write_text(ACTION)
+    return made
+
+
+@pytest.mark.parametrize(("before", "after", "level", "where", "what"), CASES, ids=[f"{c[3]}-{c[4]}"[:60] for c in CASES])
+def test_a_change_of_an_action_has_its_level_place_and_words(
+    folder: Path, before: str, after: str, level: str, where: str, what: str
+) -> None:
+    old = catalogue(folder)
+    assert ACTION.count(before) == 1, "the edit must be unambiguous"
+    (folder / "actions/fly.yaml").write_text(ACTION.replace(before, after))
+    found = differences(old, catalogue(folder))
+    place = f"action fly {where}".strip()
+    assert [change for change in found if change.where == place and re.search(re.escape(what), change.what)], found
+    assert found[0].level == level, found
+
+
+def test_a_catalogue_does_not_differ_from_itself(folder: Path) -> None:
+    assert differences(catalogue(folder), catalogue(folder)) == []
+
+
+def test_whole_actions_triggers_and_connections_come_and_go(folder: Path) -> None:
+    old = catalogue(folder)
+    (folder / "actions/fly.yaml").rename(folder / "actions/soar.yaml")
+    (folder / "actions/soar.yaml").write_text(ACTION.replace("key: fly", "key: soar"))
+    (folder / "triggers/webhook.yaml").unlink()
+    (folder / "connection/token.yaml").rename(folder / "connection/key.yaml")
+    text = (folder / "connection/key.yaml").read_text().replace("key: token", "key: key")
+    (folder / "connection/key.yaml").write_text(text)
+    found = {(change.where, change.level) for change in differences(old, catalogue(folder))}
+    assert found == {
+        ("action fly", "major"), ("action soar", "minor"), ("trigger webhook", "major"),
+        ("connection token", "major"), ("connection key", "minor"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "level"),
+    [
+        ("{at_most_one: [tags, more]}", "minor"),
+        ("{at_least_one: [tags, more]}", "major"),
+        ("{at_least_one: [tags, at], when: more}", "minor"),
+        ("{together: [tags, more]}", "major"),
+    ],
+)
+def test_a_rule_about_a_new_input_breaks_only_if_an_old_flow_can_meet_it(folder: Path, rule: str, level: str) -> None:
+    old = catalogue(folder)
+    text = ACTION.replace("  tags:", "  more: {label: More, type: string, to: body}\n  tags:")
+    (folder / "actions/fly.yaml").write_text(f"{text}  - {rule}\n")
+    assert differences(old, catalogue(folder))[0].level == level
+
+
+def test_a_new_input_that_another_new_one_calls_for_breaks_nothing(folder: Path) -> None:
+    old = catalogue(folder)
+    rows = "  more: {label: More, type: string, to: body}\n  most: {label: Most, type: string, required: more, to: body}\n"
+    (folder / "actions/fly.yaml").write_text(ACTION.replace("  tags:", f"{rows}  tags:"))
+    assert {change.level for change in differences(old, catalogue(folder))} == {"minor"}
+
+
+@pytest.mark.parametrize(
+    ("version", "levels", "wanted"),
+    [
+        ("1.4.2", ["patch", "major", "minor"], "2.0.0"),
+        ("1.4.2", ["patch", "minor"], "1.5.0"),
+        ("1.4.2", ["patch"], "1.4.3"),
+        ("1.4.2", [], "1.4.2"),
+        ("0.4.2", ["major"], "0.5.0"),
+        ("0.4.2", ["minor"], "0.4.3"),
+    ],
+)
+def test_the_next_version_is_what_semantic_versioning_asks_for(version: str, levels: list[str], wanted: str) -> None:
+    assert bump(version, [Change(where="x", what="y", level=level) for level in levels]) == wanted
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "zoom_connector", "diff", *arguments]
+    return subprocess.run(line, cwd=HERE.parent, capture_output=True, text=True, timeout=60)
+
+
+def test_the_command_compares_a_saved_catalogue_with_a_folder_and_exits_1_if_something_breaks(folder: Path) -> None:
+    saved = folder.parent / "old.json"
+    saved.write_text(json.dumps(catalogue(folder)))
+    same = command(str(saved), str(folder))
+    assert (same.returncode, same.stdout) == (0, "")
+    assert "the version stays 1.0.0" in same.stderr
+    (folder / "actions/fly.yaml").unlink()
+    broken = command(str(saved), str(folder))
+    assert (broken.returncode, broken.stdout) == (1, "BREAKING action fly: was removed\n")
+    assert "after 1.0.0 comes at least 2.0.0; NEW says 1.0.0" in broken.stderr
+    data = json.loads(command(str(saved), str(folder), "--json").stdout)
+    assert data == {
+        "breaking": 1,
+        "version": "2.0.0",
+        "changes": [{"where": "action fly", "what": "was removed", "level": "major"}],
+    }
+
+
+def test_the_command_refuses_what_is_no_catalogue(folder: Path) -> None:
+    (folder / "x.json").write_text("{}")
+    done = command(str(folder / "x.json"), str(folder))
+    assert done.returncode == 2
+    assert "is no catalogue; write one with" in done.stderr
+    assert command(str(folder / "none.json"), str(folder)).returncode == 2

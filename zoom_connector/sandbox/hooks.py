@@ -1,0 +1,218 @@
+"""Sends events to the addresses that subscribed: Zoom's signature, its retries and its URL validation.
+
+A delivery that is answered 500 or above, late or not at all is sent again 5, 25 and 85 minutes after the event by the
+account's clock, with its first timestamp and signature; anything else ends it. Deliveries go out from one thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.client
+import json
+import secrets as randomness
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Any
+from urllib.parse import urlsplit
+
+from . import emits
+from .account import Account
+from .endpoints import Call
+
+PATIENCE = 3.0  # seconds until an answer is late
+RETRIES = (300.0, 1500.0, 5100.0)  # seconds after the event
+MOST = 20  # subscriptions of one app
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """One address and the events it wants; `*` in a name stands for any text."""
+
+    url: str
+    secret: str = field(repr=False)
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """One attempt: `status` 0 is no answer."""
+
+    event: str
+    url: str
+    status: int
+    attempt: int
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event on its way to one address."""
+
+    event: str
+    to: Subscription
+    body: bytes
+    headers: dict[str, str]
+    since: float
+    due: float
+    attempt: int = 1
+
+
+class Hooks:
+    """The subscriptions of an account's app, and what is on its way to them."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._subscriptions: list[Subscription] = []
+        self._pending: list[Delivery] = []
+        self._sending = 0
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._is_open = True
+        self.sent: list[Sent] = []
+
+    def subscribe(self, url: str, secret: str, events: Collection[str] = ("*",)) -> None:
+        """Send these events to `url` from now on, signed with `secret`; raise `ValueError` if it is not validated."""
+        if len(self._subscriptions) >= MOST:
+            raise ValueError(f"an app has at most {MOST} subscriptions")
+        subscription = Subscription(url=url, secret=secret, events=tuple(events))
+        self.validate(subscription)
+        with self._changed:
+            self._subscriptions.append(subscription)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="zoom-sandbox-hooks", daemon=True)
+                self._thread.start()
+
+    def validate(self, subscription: Subscription) -> None:
+        """Ask an address to prove that it knows the secret, as Zoom does at first and every 72 hours."""
+        token = randomness.token_urlsafe(16)
+        now = self._account.clock()
+        asked = {
+            "event": "endpoint.url_validation",
+            "payload": {"plainToken": token},
+            "event_ts": int(now * 1000),
+        }
+        body = json.dumps(asked).encode()
+        status, answer = _post(subscription.url, body, sign(body, subscription.secret, now))
+        wanted = {"plainToken": token, "encryptedToken": _digest(subscription.secret, token.encode())}
+        try:
+            is_right = status == 200 and json.loads(answer) == wanted
+        except ValueError:
+            is_right = False
+        if not is_right:
+            raise ValueError(f"{subscription.url} did not answer the validation (status {status})")
+
+    def emit(self, event: str, payload: dict[str, Any]) -> None:
+        """Send an event with this payload to all that want it."""
+        now = self._account.clock()
+        said = {"event": event, "event_ts": int(now * 1000), "payload": payload}
+        body = json.dumps(said, ensure_ascii=False).encode()
+        with self._changed:
+            for to in self._subscriptions:
+                if any(fnmatchcase(event, pattern) for pattern in to.events):
+                    headers = {**sign(body, to.secret, now), "x-zm-request-id": randomness.token_hex(16)}
+                    self._pending.append(Delivery(event=event, to=to, body=body, headers=headers, since=now, due=now))
+            self._changed.notify_all()
+
+    def start_meeting(self, number: int) -> None:
+        """Let a meeting start, as if its host had come."""
+        meeting = self._account.meetings[number]
+        meeting.status = "started"
+        self.emit(*emits.live(meeting, None))
+
+    def end_meeting(self, number: int) -> None:
+        """Let a meeting end."""
+        meeting = self._account.meetings[number]
+        meeting.status = "waiting"
+        self.emit(*emits.live(meeting, self._account.clock()))
+
+    def carry_out(self, handler: Callable[[Account, Call], Any], call: Call) -> Any:
+        """Answer a call, and send the events that it causes."""
+        if not self._subscriptions:
+            return handler(self._account, call)
+        old = emits.before(self._account, call)
+        answer = handler(self._account, call)
+        for event, payload in emits.after(self._account, call, old, answer):
+            self.emit(event, payload)
+        return answer
+
+    def settle(self, seconds: float = 10.0) -> bool:
+        """Wait until nothing is due by the account's clock, for at most `seconds`; False if something still is."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            self._changed.notify_all()
+            while self._sending or any(each.due <= self._account.clock() for each in self._pending):
+                left = until - time.monotonic()
+                if left <= 0:
+                    return False
+                self._changed.wait(left)
+        return True
+
+    def close(self) -> None:
+        """Send nothing more."""
+        with self._changed:
+            self._is_open = False
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                now = self._account.clock()
+                delivery = next((each for each in self._pending if each.due <= now), None)
+                if not self._is_open:
+                    return
+                if delivery is None:
+                    self._changed.wait(0.2)  # the account's clock tells nobody that it has moved
+                    continue
+                self._pending.remove(delivery)
+                self._sending += 1
+            status, _ = _post(delivery.to.url, delivery.body, delivery.headers)
+            with self._changed:
+                self.sent.append(
+                    Sent(
+                        event=delivery.event,
+                        url=delivery.to.url,
+                        status=status,
+                        attempt=delivery.attempt,
+                        body=delivery.body,
+                    )
+                )
+                if (status == 0 or status >= 500) and delivery.attempt <= len(RETRIES):
+                    due = delivery.since + RETRIES[delivery.attempt - 1]
+                    self._pending.append(replace(delivery, due=due, attempt=delivery.attempt + 1))
+                self._sending -= 1
+                self._changed.notify_all()
+
+
+def sign(body: bytes, secret: str, now: float) -> dict[str, str]:
+    """Give the headers with which Zoom would send these bytes at `now`."""
+    timestamp = str(int(now))
+    return {
+        "x-zm-signature": f"v0={_digest(secret, f'v0:{timestamp}:'.encode() + body)}",
+        "x-zm-request-timestamp": timestamp,
+    }
+
+
+def _digest(secret: str, message: bytes) -> str:
+    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
+
+
+def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    """Post once; 0 for no answer in time."""
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=PATIENCE)
+    given = {"content-type": "application/json; charset=utf-8", "user-agent": "Zoom Marketplace/1.0a", **headers}
+    try:
+        connection.request("POST", f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", body, given)
+        answer = connection.getresponse()
+        return answer.status, answer.read(100_000)
+    except (OSError, http.client.HTTPException):
+        return 0, b""
+    finally:
+        connection.close()

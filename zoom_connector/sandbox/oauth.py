@@ -1,0 +1,273 @@
+"""Plays Zoom's authorize, token and revoke endpoints for one account; it moves no bytes and checks no API request.
+
+It follows Zoom's documents and real logs: a refresh token is good once, a later sign-in ends the earlier one, and
+refusals come as `{"reason", "error"}` from the token endpoint and as `{"errorCode", "errorMessage"}` to a browser.
+Like the rest of the sandbox it is touched from the server's loop only.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from html import escape
+from urllib.parse import parse_qsl, unquote_plus, urlencode
+
+from .account import ACCOUNT_ID
+from .auth import Tokens
+from .endpoints import endpoints
+from .wire import Answer, Request
+
+CODE_LIFETIME = 300.0
+CALLBACK = "http://127.0.0.1:8765/callback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """An app of the Marketplace. No secret: a public client. An account id: server-to-server, and nobody signs in."""
+
+    client_id: str
+    secret: str | None = field(default=None, repr=False)
+    redirect_uris: tuple[str, ...] = ()
+    account_id: str | None = None
+    scopes: frozenset[str] | None = None  # None: all
+
+
+APPS = (
+    App(client_id="sandbox-client", secret="sandbox-secret", redirect_uris=(CALLBACK,)),
+    App(client_id="sandbox-public", redirect_uris=(CALLBACK,)),
+    App(client_id="sandbox-server", secret="sandbox-secret", account_id=ACCOUNT_ID),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Code:
+    app: App
+    redirect_uri: str
+    challenge: str | None
+    method: str
+    expires: float
+
+
+class _Refused(Exception):
+    def __init__(self, error: str, reason: str, status: int = 400) -> None:
+        self.answer = _json({"reason": reason, "error": error}, status)
+
+
+class OAuth:
+    """The apps of the sandbox and their tokens.
+
+    `lifetime` (seconds) is that of access tokens to come and may be changed at any time, as may `api_url`, what token
+    answers name as the API's address (None: they name none). `spent` are the refresh tokens that were used, in order,
+    and `issued` all access tokens.
+    """
+
+    def __init__(self, tokens: Tokens, clock: Callable[[], float]) -> None:
+        self.lifetime = 3600.0
+        self.api_url: str | None = "https://api.zoom.us"
+        self.spent: list[str] = []
+        self.issued: list[str] = []
+        self._tokens = tokens
+        self._clock = clock
+        self._apps = {app.client_id: app for app in APPS}
+        self._codes: dict[str, _Code] = {}
+        self._refresh: dict[str, App] = {}  # those that are good
+        self._revoked: set[str] = set()
+        self._access: dict[str, str] = {}  # access token -> the refresh token that came with it
+
+    def register(
+        self,
+        client_id: str,
+        secret: str | None = None,
+        *,
+        redirect_uris: Collection[str] = (CALLBACK,),
+        account_id: str | None = None,
+        scopes: Collection[str] | None = None,
+    ) -> None:
+        """Make an app, or change the one of that id."""
+        self._apps[client_id] = App(
+            client_id=client_id,
+            secret=secret,
+            redirect_uris=tuple(redirect_uris),
+            account_id=account_id,
+            scopes=None if scopes is None else frozenset(scopes),
+        )
+
+    def forget(self) -> None:
+        """End every sign-in, as when the user removes the app."""
+        self._end(list(self._refresh))
+
+    def answer(self, request: Request) -> Answer:
+        """Answer a request to /oauth/…"""
+        path, _, query = request.target.partition("?")
+        form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
+        try:
+            match request.method, path:
+                case "GET", "/oauth/authorize":
+                    return self._ask(dict(parse_qsl(query)))
+                case "POST", "/oauth/authorize":
+                    return self._decide(form)
+                case "POST", "/oauth/token":
+                    return self._token(request, form)
+                case "POST", "/oauth/revoke":
+                    return self._revoke(request, form)
+        except _Refused as refused:
+            return refused.answer
+        return _json({"status": False, "errorCode": 404, "errorMessage": "Not found", "result": None}, 404)
+
+    # -- in the browser ----------------------------------------------------------------------------------------------
+
+    def _ask(self, query: dict[str, str]) -> Answer:
+        fault = self._fault(query)
+        if fault is not None:
+            return fault
+        hidden = "".join(f'<input type="hidden" name="{escape(k)}" value="{escape(v)}">' for k, v in query.items())
+        page = (
+            '<!doctype html><html lang="en"><meta charset="utf-8"><title>Zoom sandbox</title>'
+            f"<h1>{escape(query['client_id'])} wants to reach your Zoom account</h1>"
+            f'<form method="post" action="/oauth/authorize">{hidden}'
+            '<button name="decision" value="allow">Allow</button> '
+            '<button name="decision" value="decline">Decline</button></form></html>'
+        )
+        return Answer(status=200, body=page.encode(), content_type="text/html; charset=utf-8")
+
+    def _fault(self, query: dict[str, str]) -> Answer | None:
+        app = self._apps.get(query.get("client_id", ""))
+        if app is None or app.account_id is not None:
+            return _browser(4702, f"Invalid client_id: {query.get('client_id')}")
+        if query.get("redirect_uri") not in app.redirect_uris:
+            return _browser(4700, "Invalid redirect url")
+        if query.get("response_type") != "code":
+            return _browser(4700, "Invalid response type")
+        if app.secret is None and "code_challenge" not in query:
+            return _browser(4700, "A public client needs a code challenge")
+        return None
+
+    def _decide(self, form: dict[str, str]) -> Answer:
+        fault = self._fault(form)
+        if fault is not None:
+            return fault
+        back = {"state": form["state"]} if "state" in form else {}
+        if form.get("decision") != "allow":
+            return _onward(form["redirect_uri"], {"error": "access_denied", **back})
+        code = secrets.token_urlsafe(24)
+        self._codes[code] = _Code(
+            app=self._apps[form["client_id"]],
+            redirect_uri=form["redirect_uri"],
+            challenge=form.get("code_challenge"),
+            method=form.get("code_challenge_method", "plain"),
+            expires=self._clock() + CODE_LIFETIME,
+        )
+        return _onward(form["redirect_uri"], {"code": code, **back})
+
+    # -- tokens ------------------------------------------------------------------------------------------------------
+
+    def _client(self, request: Request, form: dict[str, str]) -> App:
+        scheme, _, encoded = (request.header("authorization") or "").partition(" ")
+        if scheme.lower() == "basic":
+            try:
+                pair = base64.b64decode(encoded, validate=True).decode().partition(":")
+            except ValueError:
+                raise _Refused("invalid_client", "Invalid client_id or client_secret", 401) from None
+            app = self._apps.get(unquote_plus(pair[0]))
+            if app is not None and app.secret is not None and hmac.compare_digest(app.secret, unquote_plus(pair[2])):
+                return app
+        elif not scheme:
+            app = self._apps.get(form.get("client_id", ""))
+            if app is not None and app.secret is None:
+                return app
+        raise _Refused("invalid_client", "Invalid client_id or client_secret", 401)
+
+    def _token(self, request: Request, form: dict[str, str]) -> Answer:
+        app = self._client(request, form)
+        match form.get("grant_type"):
+            case "authorization_code":
+                self._check_code(app, form)
+                self._end([token for token, whose in self._refresh.items() if whose.client_id == app.client_id])
+                return self._grant(app, refresh=True)
+            case "refresh_token":
+                token = form.get("refresh_token", "")
+                if token in self._revoked:
+                    raise _Refused("invalid_grant", "The token has been revoked.")
+                if self._refresh.get(token) is None or self._refresh[token].client_id != app.client_id:
+                    raise _Refused("invalid_grant", "Invalid Token!")
+                del self._refresh[token]
+                self.spent.append(token)
+                return self._grant(app, refresh=True)
+            case "account_credentials":
+                if app.account_id is None:
+                    raise _Refused("unsupported_grant_type", "unsupported grant type")
+                if form.get("account_id") != app.account_id:
+                    raise _Refused("invalid_request", "Bad Request")
+                return self._grant(app, refresh=False)
+            case None:
+                raise _Refused("invalid_request", "Missing grant type.")
+        raise _Refused("unsupported_grant_type", "unsupported grant type")
+
+    def _check_code(self, app: App, form: dict[str, str]) -> None:
+        code = self._codes.pop(form.get("code", ""), None)
+        if code is None or code.app.client_id != app.client_id:
+            raise _Refused("invalid_grant", "Invalid authorization code.")
+        if self._clock() >= code.expires:
+            raise _Refused("invalid_grant", "Code is expired")
+        if form.get("redirect_uri") != code.redirect_uri:
+            raise _Refused("invalid_request", "Redirect URI mismatch.")
+        if code.challenge is not None:
+            verifier = form.get("code_verifier", "")
+            if code.method == "S256":
+                verifier = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+            if not hmac.compare_digest(verifier, code.challenge):
+                raise _Refused("invalid_grant", "Invalid code verifier")
+
+    def _grant(self, app: App, *, refresh: bool) -> Answer:
+        access = f"access-{secrets.token_urlsafe(32)}"
+        self._tokens.issue(access, scopes=app.scopes, lifetime=self.lifetime)
+        self.issued.append(access)
+        scopes = app.scopes
+        if scopes is None:
+            named = {scope for endpoint in endpoints() for scope in endpoint.scopes["granular"]}
+            scopes = frozenset(scope for scope in named if scope.endswith(":admin"))
+        body: dict[str, object] = {"access_token": access, "token_type": "bearer"}
+        if refresh:
+            token = f"refresh-{secrets.token_urlsafe(32)}"
+            self._refresh[token] = app
+            self._access[access] = body["refresh_token"] = token
+        body |= {"expires_in": int(self.lifetime), "scope": " ".join(sorted(scopes))}
+        if self.api_url is not None:
+            body["api_url"] = self.api_url
+        return _json(body)
+
+    def _revoke(self, request: Request, form: dict[str, str]) -> Answer:
+        self._client(request, form)
+        token = form.get("token", "")
+        if token not in self.issued:
+            raise _Refused("invalid_request", "Invalid Token!")
+        self._tokens.revoke(token)
+        if token in self._access:
+            self._end([self._access[token]])
+        return _json({"status": "success"})
+
+    def _end(self, refresh_tokens: list[str]) -> None:
+        for token in refresh_tokens:
+            self._refresh.pop(token, None)
+            self._revoked.add(token)
+        for access, refresh in self._access.items():
+            if refresh in refresh_tokens:
+                self._tokens.revoke(access)
+
+
+def _json(body: dict[str, object], status: int = 200) -> Answer:
+    return Answer(status=status, body=json.dumps(body).encode(), headers=(("cache-control", "no-store"),))
+
+
+def _browser(code: int, message: str) -> Answer:
+    return _json({"status": False, "errorCode": code, "errorMessage": message, "result": None}, 400)
+
+
+def _onward(redirect_uri: str, query: dict[str, str]) -> Answer:
+    joint = "&" if "?" in redirect_uri else "?"
+    return Answer(status=302, headers=(("location", f"{redirect_uri}{joint}{urlencode(query)}"),))
