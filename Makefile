@@ -36,5 +36,5 @@ $(VENV)/ready: $(VENV)/bin/python pyproject.toml
 	@touch $@
 
 $(VENV)/ready-test: $(VENV)/bin/python pyproject.toml
-	@echo "installing …" && $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,test,lint]'
+	@echo "installing …" && $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint]'
 	@touch $@ $(VENV)/ready

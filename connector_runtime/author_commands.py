@@ -154,7 +154,8 @@ def _catalogue(context: Context, path: str) -> dict[str, Any]:
         raise InputError.of("diff", [Problem(path, f"cannot be read: {error.strerror}")]) from None
     except ValueError as error:
         raise InputError.of("diff", [Problem(path, f"is no JSON: {error}")]) from None
-    if not isinstance(data, dict) or not {"key", "version", "actions", "triggers", "connections", "choices"} <= set(data):
+    needed = {"key", "version", "actions", "triggers", "connections", "choices"}
+    if not isinstance(data, dict) or not needed <= set(data):
         what = f"is no catalogue; write one with `{context.prog} catalogue > FILE`"
         raise InputError.of("diff", [Problem(path, what)])
     return data

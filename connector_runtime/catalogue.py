@@ -72,6 +72,8 @@ def entry(action: Any) -> dict[str, Json]:
         "rate_limit": spec.rate_limit,
         "input_schema": action.input_schema,
         "form_schema": form_schema(spec),
+        "output_schema": spec.output.get("schema") if spec.output else None,
+        "sample": spec.output.get("example") if spec.output else None,
         "inputs": [hints(row) for row in spec.inputs.values()],
         "rules": [
             {"kind": rule.kind, "inputs": list(rule.keys), "when": condition(rule.when), "says": rule.says}

@@ -114,7 +114,7 @@ def _request(own: Faults, request: dict[str, Any], rows: Mapping[str, Input], ta
     if "{" in bare or "}" in bare:
         own.add(("request", "path"), f"is {path}, where a brace has no partner; write {{name}}")
     if "?" in path or "#" in path:
-        own.add(("request", "path"), "has a ? or #; constants of the query stand under request.query")
+        own.add(("request", "path"), "has a ? or #; say constants of the query under request.query")
     for name in braces if whole else ():
         if f"path.{name}" not in targets:
             own.add(("request", "path"), f"has {{{name}}}, where no input goes: say `to: path` on one")
@@ -202,7 +202,8 @@ def paging(own: Faults, given: Mapping[str, Any]) -> None:
     """Page settings that could not work."""
     size = given.get("size", {}).get("to", "query.x")
     if words.place(size).kind not in ("query", "body") or not words.place(size).path:
-        own.add(("paging", "size", "to"), f"is {size}; the size of a page goes to query.x or body.x")
+        what = f"is {size}, and the size of a page goes to the query or the body: say query.x or body.x"
+        own.add(("paging", "size", "to"), what)
     styles = given.get("next", [])
     for index, style in enumerate(styles if isinstance(styles, list) else [styles]):
         at: Path = ("paging", "next", *([index] if isinstance(styles, list) else []))
@@ -240,7 +241,7 @@ def looks(own: Faults, at: Path, raw: Any, kinds: tuple[str, ...]) -> None:
         single = kind in ("status", "code", "message", "count")
         if kind not in kinds or (not rest and not single) or (rest and single):
             shown = ", ".join(word if word in ("status", "code", "message", "count") else f"{word}.x" for word in kinds)
-            own.add(at, f"looks at {name!r}; an answer has {shown}.{nearest(kind, kinds)}")
+            own.add(at, f"looks at {name!r}; name one of {shown}.{nearest(kind, kinds)}")
 
 
 def _output(own: Faults, output: Mapping[str, Any], around: Surroundings) -> None:

@@ -85,7 +85,7 @@ def connection(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> 
         given.append((("token", name, "to"), words.place(raw["to"], name)))
     for path, place in given:
         if place.kind not in PLACES["connection"]:
-            own.add(path, f"is {place}; a connection gives to {', '.join(PLACES['connection'])}")
+            own.add(path, f"is {place}; say one of {', '.join(PLACES['connection'])}, where a connection gives to")
     taken: dict[str, Path] = {}
     for path, place in (*places, *given):
         if place.kind == "base" and place.path[0] not in braces:
@@ -103,6 +103,14 @@ def connection(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> 
     for key, row in rows.items():
         if not row.to:
             own.add(("inputs", key), f"goes nowhere: say `to`, one of {', '.join(PLACES['connection'])}")
+    action = data.get("test", {}).get("action") if own.sound("test") else None
+    if action is not None and action not in around.actions:
+        remedy = nearest(action, around.actions) or " Write it, or take another."
+        own.add(("test", "action"), f"is {action!r}, which actions/ lacks.{remedy}")
+    for word in ("identity", "account") if own.sound("test") and own.sound("inputs") else ():
+        place, _, name = data.get("test", {}).get(word, "").partition(".")
+        if place == "input" and name not in rows:
+            own.add(("test", word), f"names {name!r}, which is no input here.{nearest(name, rows) or ' Name one.'}")
     if own.sound("oauth") and own.sound("token"):
         _oauth(own, data, whole=own.sound("inputs"), taken=taken)
 
@@ -141,7 +149,7 @@ def trigger(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
     time = verify.get("time", {})
     for word in SLOT.findall(verify["message"]):
         if word not in ("body", "timestamp"):
-            own.add(("verify", "message"), f"uses {{{word}}}; {{body}} and {{timestamp}} are the only words here")
+            own.add(("verify", "message"), f"uses {{{word}}}; take {{body}} and {{timestamp}}, the only words here")
     if "{body}" not in verify["message"]:
         own.add(("verify", "message"), "leaves out {body}, so that anybody could change it; sign the body")
     if "{timestamp}" in verify["message"] and not time:

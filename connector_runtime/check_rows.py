@@ -140,7 +140,7 @@ def _places(own: Faults, kind: str, at: Path, row: Input) -> None:
         elif place.kind == "call" and name not in words.CALL_KNOBS:
             add(f"is {place}; the runtime knows call.{', call.'.join(words.CALL_KNOBS)}")
         elif place.kind == "request" and name not in ("method", "path", "body"):
-            add(f"is {place}; a request has request.method, request.path and request.body")
+            add(f"is {place}; say request.method, request.path or request.body")
         elif place.kind in FIXED and name not in FIXED[place.kind]:
             add(f"is {place}; there is {' and '.join(f'{place.kind}.{name}' for name in FIXED[place.kind])}")
         elif any("*" in step.split(".") for step in place.path):

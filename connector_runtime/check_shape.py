@@ -27,7 +27,9 @@ def patterns(own: Faults) -> None:
     """Regular expressions that are none."""
     for path, value in walk(own.document.data):
         if not isinstance(value, str) or not path or not (
-            path[-1] == "pattern" or (path[-1] in ("text", "names") and "cases" in path)
+            path[-1] == "pattern"
+            or (path[-1] in ("text", "names") and "cases" in path)
+            or (path[0] == "levels" and len(path) == 3)
         ):
             continue
         try:

@@ -6,7 +6,7 @@ Nothing is judged here; a fault is `check`'s to find. What is said once in conne
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import conditions, words
 from .action import Action
@@ -27,8 +27,9 @@ from .model import (
     Rule,
     Warn,
 )
-from .payloads import sources
-from .webhook import Trigger
+
+if TYPE_CHECKING:
+    from .webhook import Trigger
 
 Shared = Callable[[str], Json]  # a file name of schemas/ -> its data
 Codecs = Mapping[str, Callable[[Any], Any]]
@@ -83,6 +84,7 @@ def action(data: dict[str, Any], common: dict[str, Any], about: Profile, shared:
         rules=tuple(_rule(raw) for raw in data.get("rules", ())),
         paging=_paging({**common.get("paging", {}), **data["paging"]}) if "paging" in data else None,
         errors=_errors(common.get("errors", {}), data.get("errors", {})),
+        output=inline(data["output"], shared) if "output" in data else None,
         profile=about,
     )
 
@@ -121,6 +123,9 @@ def connection(data: dict[str, Any], shared: Shared, codecs: Codecs) -> Connecti
 
 def trigger(data: dict[str, Any], shared: Shared, codecs: Codecs, beside: Shared) -> Trigger:
     """Compile one file of triggers/; `beside` reads the data files that lie there."""
+    from .payloads import sources  # what most commands do not need
+    from .webhook import Trigger
+
     reply = data.get("reply", {})
     file = data["events"]["file"] if "events" in data else None
     return Trigger(

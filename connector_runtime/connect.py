@@ -76,8 +76,15 @@ class App:
         return places.get("client.id", ""), places.get("client.secret", "")
 
     @property
+    def basic(self) -> str:
+        """Id and secret as a Basic header has them: written as in a form before they are joined (RFC 6749, 2.3.1)."""
+        return base64.b64encode(":".join(map(quote_plus, self.client)).encode()).decode()
+
+    @property
     def secrets(self) -> set[str]:
-        return {self.values[row.key] for row in self.kind.inputs if row.type == "secret" and row.key in self.values}
+        """What no message may show."""
+        own = {self.values[row.key] for row in self.kind.inputs if row.type == "secret" and row.key in self.values}
+        return own | {self.basic}
 
 
 def app(kind: Connection, given: Mapping[str, Any], origin: str | None = None) -> App:
@@ -179,9 +186,8 @@ def _post(app: App, word: str, form: dict[str, str], seconds: float) -> Request:
     assert app.kind.oauth is not None
     headers = [("Accept", "application/json"), ("Content-Type", "application/x-www-form-urlencoded")]
     identity, secret = app.client
-    if app.kind.oauth["client"] == "basic":  # RFC 6749, 2.3.1: both are written as in a form before they are joined
-        pair = f"{quote_plus(identity)}:{quote_plus(secret)}"
-        headers.append(("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"))
+    if app.kind.oauth["client"] == "basic":
+        headers.append(("Authorization", f"Basic {app.basic}"))
     else:
         form["client_id"] = identity
         if app.kind.oauth["client"] == "body":
@@ -249,9 +255,9 @@ def read_tokens(app: App, response: Response, sent_at: float, hidden: Iterable[s
 def check_answer(kind: Connection, response: Response, now: float, hidden: Iterable[str]) -> None:
     """Raise the error that an answer of the token endpoint is, with every text of `hidden` cut out."""
     content = response.content
-    for secret in sorted(hidden, key=len, reverse=True):
-        if secret:
-            content = content.replace(json.dumps(secret)[1:-1].encode(), b"***").replace(secret.encode(), b"***")
+    for secret in sorted(filter(None, hidden), key=len, reverse=True):
+        for written in (json.dumps(secret)[1:-1], secret, quote_plus(secret)):
+            content = content.replace(written.encode(), b"***")
     shown = Response(status=response.status, headers=response.headers, content=content)
     about = _Endpoint(kind.errors, {}, {})
     error = answers.refusal(about, answers.parse(shown), "read", datetime.fromtimestamp(now, UTC))

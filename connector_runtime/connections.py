@@ -80,7 +80,8 @@ class Connections:
         if not connect.needs_person(app.kind):
             raise InputError.of("connect", [Problem("kind", f"is {kind}, for which nobody signs in; use `add`")])
         self._forget_late()
-        start = oauth.authorize(app, redirect_uri, self._wanted(actions))
+        asks = (app.kind.oauth or {}).get("scope", {}).get("from") == "actions"
+        start = oauth.authorize(app, redirect_uri, self._wanted(actions) if asks else ())
         waiting = {
             "name": name,
             "kind": kind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from . import check as checks
 from . import compile as compiler
@@ -14,8 +14,10 @@ from .action import Action
 from .documents import Document
 from .errors import DefinitionError, InputError, Problem
 from .model import Connection, Json, Profile
-from .webhook import Trigger
 from .wording import nearest
+
+if TYPE_CHECKING:
+    from .webhook import Trigger
 
 T = TypeVar("T")
 
@@ -27,6 +29,10 @@ class Folder(Protocol):
     def name(self) -> str: ...
     def stems(self, kind: str) -> list[str]:
         """The names, without .yaml, of the files of `actions`, `connection` or `triggers`."""
+        ...
+
+    def strays(self, kind: str) -> list[str]:
+        """The names of files in that folder that look like definitions and are not read, such as `x.yml`."""
         ...
 
     def text(self, path: str) -> str:
@@ -103,7 +109,8 @@ class Connector:
 
     def check(self) -> list[Problem]:
         """Every fault of the folder at once; empty if there is none."""
-        found: list[Problem] = []
+        what = "is not read: a definition's file ends in .yaml; rename it"
+        found = [Problem(f"{kind}/{name}:1", what) for kind in checks.PLACES for name in self._folder.strays(kind)]
         kinds = [("connector", "connector", "connector.yaml")]
         kinds += [(kind, stem, f"{kind}/{stem}.yaml") for kind in checks.PLACES for stem in self._folder.stems(kind)]
         for kind, stem, path in kinds:

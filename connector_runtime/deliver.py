@@ -130,7 +130,7 @@ class Deliveries:
             except StoreError as error:
                 logger.error("The inbox cannot be read, deliveries wait: %s", error)
             took = time.monotonic() - started
-            await asyncio.sleep(max(self._pace.poll, min(5 * took, REST)))  # a long backlog must not keep the store busy
+            await asyncio.sleep(max(self._pace.poll, min(5 * took, REST)))  # a long backlog leaves the store some rest
 
     async def _work(self) -> None:
         me = asyncio.current_task()

@@ -107,9 +107,8 @@ def _action(where: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> Fou
     for rule in old.get("rules", ()):
         if rule not in new.get("rules", ()):
             yield "minor", where, f"the rule {_rule(rule)} is gone, or is another"
-    for word in ("output_schema", "output"):
-        for path, what in lost(old.get(word), new.get(word), ""):
-            yield "major", f"{where} {word}{path}", what
+    for path, what in lost(old.get("output_schema"), new.get("output_schema"), ""):
+        yield "major", f"{where} output_schema{path}", what
 
 
 def _scopes(where: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> Found:

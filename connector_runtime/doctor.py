@@ -52,7 +52,7 @@ def examine(
         yield Finding("identity", "warning", refused["message"], refused["hint"])
     else:
         account = f"account {health.account}" if health.account else "an account that the vendor does not name"
-        yield Finding("identity", "ok", f"It is {health.identity}, {account}." if health.identity else f"It is {account}.")
+        yield Finding("identity", "ok", f"It is {', '.join(part for part in (health.identity, account) if part)}.")
     yield from _scopes(connections, stored.name, health.scopes, actions)
     for hint in health.hints:
         yield Finding("plan", "warning", hint)

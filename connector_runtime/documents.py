@@ -103,10 +103,10 @@ def _syntax(text: str, name: str, error: Any) -> tuple[str, str]:
     shown = lines[number - 1]
     problem = error.problem or "unreadable"
     if "\t" in shown[: len(shown) - len(shown.lstrip())]:
-        return f"{name}:{number}", "indents with a tab; YAML wants blanks"
+        return f"{name}:{number}", "indents with a tab; use blanks"
     if opened and ("flow" in (error.context or "") or "end of stream" in problem):
         began = "a quote" if "scalar" in error.context else "a { or ["
-        what = f"is not YAML: {began} that begins here is not closed, or a comma is missing"
+        what = f"is not YAML: {began} that begins here is not closed; close it, or add a comma"
         return f"{name}:{opened.line + 1}", what
     if "mapping values" in problem:
         problem += "; put a text that holds a colon in quotes, or mend the indentation"

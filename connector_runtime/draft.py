@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl
 
 from . import compile as compiler
 from . import draft_yaml, takes
-from .draft_rows import Row, Table, label, shape, snake, table
+from .draft_rows import Table, label, snake, table
+from .draft_values import Row, shape
 from .model import Json
 from .openapi import Operation, Schema, arrays
 from .wording import misfits
@@ -97,6 +98,8 @@ def drafted(key: str, operation: Operation, beside: Beside) -> Draft:
     if paging:
         data["paging"] = paging
     data["inputs"] = inputs
+    if made.rules:
+        data["rules"] = made.rules
     output = _output(operation.answer)
     if output:
         data["output"] = output

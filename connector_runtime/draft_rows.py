@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from .check_rows import RESERVED
+from .draft_values import Row, shape, typed, writable
 from .model import Json
 from .openapi import Operation, Schema
 from .takes import GUARDED_HEADERS
 
 MAX_ROWS = 60
 MAX_DEPTH = 3
-LONG = 500  # characters from which a text gets a field of several lines
-Row = dict[str, Json]
 
 
 @dataclass(slots=True)
@@ -23,6 +20,7 @@ class Table:
     """The rows as they are made, and what a person has to look at."""
 
     rows: dict[str, Row] = field(default_factory=dict)
+    rules: list[dict[str, Json]] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     placeholders: dict[str, str] = field(default_factory=dict)  # the document's name -> the row's key
 
@@ -98,17 +96,20 @@ def _for_path(row: Row) -> Row:
 
 def _body(made: Table, operation: Operation, schema: Schema) -> None:
     place = "part" if operation.media == "multipart" else "body"
-    required = {"required": True} if operation.body_required else {}
-    properties = _writable(schema)
+    properties = writable(schema)
+    # a request sends {} rather than no body, so what the body requires is always required
+    whole = operation.body_required or bool(properties and schema.get("required"))
+    required = {"required": True} if whole else {}
     if operation.media == "other":
         made.add(("body",), {"type": "any", **required}, "request.body")
         made.left.append("the body is neither JSON nor a form; see what `body` must hold")
     elif properties and "anyOf" not in schema:
         before = dict(made.rows)
-        _fields(made, schema, (), place, depth=1, parent=operation.body_required)
+        keys = _fields(made, schema, (), place, depth=1, parent=whole)
         if len(made.rows) - len(before) > MAX_ROWS:
             made.rows = before
-            _fields(made, schema, (), place, depth=MAX_DEPTH, parent=operation.body_required)
+            keys = _fields(made, schema, (), place, depth=MAX_DEPTH, parent=whole)
+        _groups(made, schema, keys)
     elif schema.get("type") == "object" and place == "body" and not required and "anyOf" not in schema:
         made.add(("fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
     else:
@@ -121,14 +122,30 @@ def _body(made: Table, operation: Operation, schema: Schema) -> None:
             made.left.append("the body has several forms; take the inputs of the one you want out of `body`")
 
 
-def _writable(schema: Mapping[str, Any]) -> dict[str, Schema]:
-    return {name: part for name, part in (schema.get("properties") or {}).items() if not part.get("readOnly")}
+def _groups(made: Table, schema: Schema, keys: dict[str, str]) -> None:
+    """What the document says of keys that go together, as far as a rule can say it."""
+    needs = schema.get("needs", [])
+    if schema.get("minProperties") == 1 and not needs and len(keys) == len(writable(schema)):
+        needs = [[name] for name in keys]
+    names = [one[0] for one in needs if len(one) == 1]
+    needed = any(made.rows[key].get("required") for name, key in keys.items() if name in names)
+    if len(names) == len(needs) > 1 and all(name in keys for name in names) and not needed:
+        made.rules.append({"at_least_one": [keys[name] for name in names]})
+    elif needs and not needed:
+        made.left.append(f"rules: the body needs {' or '.join(' with '.join(one) for one in needs)}")
 
 
-def _fields(made: Table, schema: Schema, path: tuple[str, ...], place: str, *, depth: int, parent: bool) -> None:
-    """The properties of an object as rows; `parent` says whether the object itself must be there."""
+def _fields(
+    made: Table, schema: Schema, path: tuple[str, ...], place: str, *, depth: int, parent: bool
+) -> dict[str, str]:
+    """The properties of an object as rows, and the keys of those that are one row.
+
+    `parent` says whether the object itself must be there.
+    """
     odd = []
-    for name, part in _writable(schema).items():
+    keys: dict[str, str] = {}
+    missing = [name for name in schema.get("required", ()) if name not in (schema.get("properties") or {})]
+    for name, part in {**writable(schema), **{name: {} for name in missing}}.items():
         if not nameable(name):
             odd.append(name)
             continue
@@ -143,11 +160,15 @@ def _fields(made: Table, schema: Schema, path: tuple[str, ...], place: str, *, d
             row["clear"] = None
         if part.get("deprecated") and not needed:
             row["deprecated"] = "The vendor advises against it."
-        made.add(inside, row, ".".join((place, *inside)), group=label(snake(path[0])) if path else None)
+        group = label(snake(path[0])) if path else None
+        keys[name] = made.add(inside, row, ".".join((place, *inside)), group)
     if odd and place == "body":
         made.add(("more_fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
     if odd:
         made.left.append(f"{', '.join(map(repr, odd))} can't be named as places; see `more_fields`")
+    if missing:
+        made.left.append(f"{', '.join(map(repr, missing))} is required and not described; see what it is")
+    return keys
 
 
 def nameable(name: str) -> bool:
@@ -157,149 +178,10 @@ def nameable(name: str) -> bool:
 
 def _flat(part: Schema, needed: bool) -> bool:
     """Whether an object's keys can be inputs: it is there exactly when one of them is given."""
-    properties = _writable(part)
+    properties = writable(part)
     if part.get("type") != "object" or not properties or len(properties) > 15:
         return False
     if "anyOf" in part or part.get("nullable"):
         return False
     inner = [name for name in part.get("required", ()) if name in properties]
     return bool(inner) is needed and all(map(nameable, properties)) and not part.get("additionalProperties")
-
-
-# -- values ----------------------------------------------------------------------------------------------------------
-
-
-def typed(schema: Schema, place: str) -> Row:
-    """Type, collection, choices, limits, example of one value; the type comes first."""
-    row = _typed(schema, place)
-    default = schema.get("default")
-    if isinstance(default, bool | int | float | str) and default != "" and len(str(default)) <= 60:
-        row["if_absent"] = default
-    examples = schema.get("examples")
-    example = schema.get("example", examples[0] if isinstance(examples, list) and examples else None)
-    if isinstance(example, int | float | str) and len(str(example)) <= 60 and "choices" not in row:
-        row["example"] = example
-    return row
-
-
-def _typed(schema: Schema, place: str) -> Row:
-    kind, enum = schema.get("type"), _enum(schema)
-    if "anyOf" in schema:
-        return _either(schema, place)
-    if kind == "array":
-        return _list(schema, place)
-    if kind == "object" or (kind is None and "properties" in schema):
-        return {"type": "json", "schema": _top(schema)}
-    if kind == "boolean":
-        return {"type": "boolean"}
-    if kind == "integer" or (kind is None and enum and all(type(value) is int for value in enum)):
-        return {"type": "integer", **({"choices": enum} if enum else _schema(_whole(schema)))}
-    if kind == "number":
-        return {"type": "number", **_schema(_pick(schema, "minimum", "maximum", "multipleOf"))}
-    if kind == "file" or (kind == "string" and schema.get("format") == "binary" and place == "part"):
-        return {"type": "file"}
-    return _text(schema, enum) if kind == "string" or enum else {"type": "any" if place == "body" else "string"}
-
-
-def _text(schema: Schema, enum: list[Json]) -> Row:
-    texts = [value for value in enum if isinstance(value, str) and value.strip()]
-    if texts:
-        return {"type": "string", "choices": texts}
-    form = schema.get("format")
-    if form == "date":
-        return {"type": "date"}
-    if form == "date-time":
-        return {"type": "datetime", "as": "utc"}
-    limits = _pick(schema, "minLength", "maxLength")
-    if limits.get("minLength", 2) < 2:
-        limits.pop("minLength")
-    pattern = schema.get("pattern")
-    if isinstance(pattern, str) and _portable(pattern):
-        limits["pattern"] = pattern
-    long = limits.get("maxLength", 0) >= LONG and "pattern" not in limits
-    return {"type": "secret" if form == "password" else "text" if long else "string", **_schema(limits)}
-
-
-def _list(schema: Schema, place: str) -> Row:
-    items = schema.get("items") or {}
-    inner = _typed(items, place) if items.get("type") not in ("array", "object") else {"type": "json"}
-    limited = place == "body" and bool({"maxItems", "minItems"} & set(schema))
-    if limited or inner["type"] in ("json", "any", "file"):
-        return {"type": "json", "schema": _top(schema)}
-    return {"type": inner.pop("type"), "collection": "list", **inner}
-
-
-def _either(schema: Schema, place: str) -> Row:
-    kinds = {part.get("type") for part in schema["anyOf"]}
-    texts = [part for part in schema["anyOf"] if part.get("type") == "string"]
-    if kinds <= {"string", "integer", "number"} and texts:
-        return {"type": "string"} if len(texts) < len(schema["anyOf"]) or len(texts) > 1 else _typed(texts[0], place)
-    if kinds == {"integer", "number"}:
-        return {"type": "number"}
-    return {"type": "json"} if kinds <= {"object", "array", "integer", "number", "boolean"} else {"type": "any"}
-
-
-def _enum(schema: Schema) -> list[Json]:
-    values = schema.get("enum") or ([schema["const"]] if "const" in schema else [])
-    return [value for index, value in enumerate(values) if value is not None and value not in values[:index]]
-
-
-def _schema(limits: Schema) -> Row:
-    return {"schema": limits} if limits else {}
-
-
-def _pick(schema: Schema, *words: str) -> Schema:
-    return {word: schema[word] for word in words if isinstance(schema.get(word), int | float)}
-
-
-def _whole(schema: Schema) -> Schema:
-    """The limits of an integer, both inclusive; 3.0 says `exclusiveMinimum: true`, 3.1 a number."""
-    found: Schema = {}
-    for word, other, step in (("minimum", "exclusiveMinimum", 1), ("maximum", "exclusiveMaximum", -1)):
-        limit, beyond = schema.get(word), schema.get(other)
-        if isinstance(beyond, int | float) and not isinstance(beyond, bool):
-            found[word] = int(beyond) + step
-        elif isinstance(limit, int | float):
-            found[word] = int(limit) + (step if beyond is True else 0)
-    return found
-
-
-def _portable(pattern: str) -> bool:
-    try:
-        re.compile(pattern)
-    except re.error:
-        return False
-    return len(pattern) <= 200
-
-
-# -- JSON inside a value ---------------------------------------------------------------------------------------------
-
-
-def _top(schema: Schema) -> Schema:
-    made = shape(schema)
-    if isinstance(made.get("type"), list):
-        made["type"] = made["type"][0]
-    return made if len(str(made)) <= 1500 else {"type": made.get("type", "object")}
-
-
-def shape(schema: Schema, depth: int = 3, *, answer: bool = False) -> Schema:
-    """A schema that stands alone and says only what restricts; deeper than `depth`, only the type."""
-    kind = schema.get("type")
-    made: Schema = {}
-    if kind in ("string", "integer", "number", "boolean", "object", "array"):
-        made["type"] = [kind, "null"] if schema.get("nullable") else kind
-    enum = schema.get("enum")
-    if enum and not answer:
-        made["enum"] = [*enum, *([None] if schema.get("nullable") and None not in enum else [])]
-    if not answer:
-        made.update(_pick(schema, "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"))
-    if depth and kind == "object" and schema.get("properties"):
-        chosen = schema["properties"] if answer else _writable(schema)
-        made["properties"] = {name: shape(part, depth - 1, answer=answer) for name, part in chosen.items()}
-        required = [name for name in schema.get("required", ()) if name in made["properties"]]
-        if required and not answer:
-            made["required"] = required
-    if depth and kind == "array":
-        items = shape(schema.get("items") or {}, depth - 1, answer=answer)
-        made.update({"items": items} if items else {})
-    return made

@@ -17,7 +17,7 @@ def text(data: dict[str, Any]) -> str:
     """A definition; every loader reads it as the same data."""
     lines: list[str] = []
     for key, value in data.items():
-        lines += _entry(key, value, "", blocks=key == "inputs")
+        lines += _entry(key, value, "", blocks=key in ("inputs", "rules"))
     return "\n".join([*lines, ""])
 
 

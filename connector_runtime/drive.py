@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from uuid import uuid4
@@ -129,7 +130,7 @@ class Pool:
         with self._lock:
             if self._client is None or self._process != os.getpid():
                 limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=20)
-                self._client = httpx.Client(limits=limits, **_settings())
+                self._client = httpx.Client(verify=_trusted(), limits=limits, **_settings())
                 self._process = os.getpid()
             return self._client
 
@@ -195,6 +196,12 @@ def _send(wanted: Send) -> Response:
     """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
     with _reported(wanted):
         return _answer(POOL.client().send(_native(wanted.request)), wanted.request)
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates that are trusted; reading them takes longer than many a request."""
+    return httpx.create_ssl_context()
 
 
 def _settings() -> dict[str, Any]:

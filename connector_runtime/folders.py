@@ -25,6 +25,11 @@ class FilesFolder:
             return []
         return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
 
+    def strays(self, kind: str) -> list[str]:
+        folder = self._root / kind
+        names = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+        return sorted(name for name in names if name.lower().endswith((".yml", ".yaml")) and not name.endswith(".yaml"))
+
     def text(self, path: str) -> str:
         file = self._root
         for part in path.split("/"):

@@ -240,6 +240,7 @@ class ActionSpec(Table):
     compute: Mapping[Place, str]
     paging: Paging | None
     errors: Errors
+    output: Mapping[str, Json] | None  # schema and example of what a run gives
     profile: Profile = field(repr=False)
 
 

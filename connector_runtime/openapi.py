@@ -247,8 +247,10 @@ class _Reader:
                 kept = [part for part in others if part.get("type") != "null" and part.get("enum") != [None]]
                 nullable = {"nullable": True} if len(kept) < len(others) else {}
                 schema = {key: value for key, value in schema.items() if key != word} | nullable
-                if "properties" in schema:  # they only say which of its keys go together
-                    kept = [part for part in kept if set(part) - {"required", "type", "not"}]
+                if "properties" in schema:  # alternatives that only say which of its keys go together
+                    groups = [part for part in kept if set(part) <= {"required", "type", "not"}]
+                    schema["needs"] = [part["required"] for part in groups if "required" in part]
+                    kept = [part for part in kept if part not in groups]
                 if kept:
                     schema = _merged(kept[0], schema) if len(kept) == 1 else {**schema, "anyOf": kept}
         if isinstance(schema.get("type"), list):

@@ -141,13 +141,12 @@ def _renewed(wanted: Wanted, seconds: float, record: Record, version: int, now: 
         raise _gone(name, "the vendor refuses what it holds")
     if spent is None and connect.needs_person(wanted.kind):
         raise _gone(name, "its token ended and cannot be renewed")
+    app = App(wanted.kind, record.values, record.origin)
+    hidden = {*app.secrets, *record.tokens.granted.values(), spent or ""}
     try:
-        app = App(wanted.kind, record.values, record.origin)
         response: Response = yield Ask(connect.renewal_request(app, spent, seconds))
-        hidden = {*app.secrets, *record.tokens.granted.values(), spent or ""}
-        if spent is not None and connect.is_over(wanted.kind, response):
-            return (yield from _over(wanted, response, now, hidden, spent))
-        tokens = connect.read_tokens(app, response, now, hidden, record.tokens)
+        is_over = spent is not None and connect.is_over(wanted.kind, response)
+        tokens = record.tokens if is_over else connect.read_tokens(app, response, now, hidden, record.tokens)
     except RequestError as error:
         if isinstance(error, TransportError) or error.retriable:
             if _good_yet(record, wanted.rejected, now):
@@ -161,6 +160,8 @@ def _renewed(wanted: Wanted, seconds: float, record: Record, version: int, now: 
                 retry_at=error.retry_at,
             ) from None
         raise _named(name, error) from None
+    if is_over:
+        return (yield from _over(wanted, response, now, hidden, spent))
     return (yield from _kept(name, replace(record, tokens=tokens, dead=None), version, spent))
 
 
@@ -174,7 +175,7 @@ def _kept(name: str, new: Record, version: int, spent: str | None) -> Renewal:
     return new
 
 
-def _over(wanted: Wanted, response: Response, now: float, hidden: set[str], spent: str) -> Renewal:
+def _over(wanted: Wanted, response: Response, now: float, hidden: set[str], spent: str | None) -> Renewal:
     """The refresh token is refused. If the store holds another by now, that one counts; else the connection is dead."""
     name = wanted.name
     current, version = _there(name, (yield Read()))

@@ -27,23 +27,41 @@ class ScopeSet:
 
 def smallest(actions: Iterable[ActionSpec], kind: str, level: str, rule: Mapping[str, str]) -> ScopeSet:
     """The smallest set with which all actions work; of two that are equally small, the one listed earlier."""
-    found: dict[frozenset[str], int] = {frozenset(): 0}  # a set of scopes that serves the actions so far -> how late
+    wanted: dict[tuple[frozenset[str], ...], None] = {}  # each choice once: actions often share theirs
     impossible = []
     for action in actions:
         options = _options(action, kind, rule)
-        if options is None:
-            continue
-        if not options:
+        if options:
+            wanted[tuple(options)] = None
+        elif options is not None:
             impossible.append(action.key)
-            continue
+    best = {scope for group in _groups(wanted) for scope in _cover(group)}
+    return ScopeSet(kind=kind, level=level, scopes=tuple(sorted(best)), impossible=tuple(impossible))
+
+
+def _groups(wanted: Iterable[tuple[frozenset[str], ...]]) -> list[list[tuple[frozenset[str], ...]]]:
+    """The choices in groups that have no scope in common, which can be made one group at a time."""
+    groups: list[tuple[set[str], list[tuple[frozenset[str], ...]]]] = []
+    for options in wanted:
+        scopes = {scope for option in options for scope in option}
+        touched = [group for group in groups if group[0] & scopes]
+        groups = [group for group in groups if not group[0] & scopes]
+        merged = scopes.union(*(group[0] for group in touched))
+        groups.append((merged, [*(choice for group in touched for choice in group[1]), options]))
+    return [choices for _, choices in groups]
+
+
+def _cover(choices: Iterable[tuple[frozenset[str], ...]]) -> frozenset[str]:
+    """The smallest set that holds one option of each choice."""
+    found: dict[frozenset[str], int] = {frozenset(): 0}  # a set that serves the choices so far -> how late it is listed
+    for options in choices:
         grown: dict[frozenset[str], int] = {}
         for chosen, late in found.items():
             for place, option in enumerate(options):
                 union = chosen | option
                 grown[union] = min(late + place, grown.get(union, late + place))
         found = grown
-    best = min(found, key=lambda scopes: (len(scopes), found[scopes], sorted(scopes)))
-    return ScopeSet(kind=kind, level=level, scopes=tuple(sorted(best)), impossible=tuple(impossible))
+    return min(found, key=lambda scopes: (len(scopes), found[scopes], sorted(scopes)))
 
 
 def missing(

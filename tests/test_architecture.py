@@ -10,8 +10,9 @@ ROOT = Path(__file__).parents[1]
 RUNTIME = ROOT / "connector_runtime"
 SHELL = {"__init__", "folders", "drive", "client", "cli"}
 PURE = {
-    "accept", "action", "answer", "bind", "bodies", "catalogue", "check", "compile", "conditions", "connector",
-    "documents", "errors", "exchange", "model", "patterns", "read", "render", "tables", "takes", "wording", "words",
+    "accept", "action", "answer", "bind", "bodies", "catalogue", "check", "compile", "conditions", "connect",
+    "connector", "documents", "errors", "exchange", "model", "patterns", "read", "render", "renew", "scopes",
+    "tables", "takes", "wording", "words",
 }  # fmt: skip
 IMPURE = {"httpx", "os", "time", "pathlib", "socket", "subprocess", "random", "asyncio", "threading", "sqlite3", "io"}
 VENDORS = re.compile(r"zoom|github|slack|stripe|shopify|openweather", re.IGNORECASE)

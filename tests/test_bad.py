@@ -14,7 +14,14 @@ from connector_runtime.folders import load
 HERE = Path(__file__).parent
 BAD = HERE / "bad"
 ROOT = HERE.parent
-FILES = sorted(file for kind in ("actions", "connection", "connector", "triggers") for file in (BAD / kind).glob("*.yaml"))
+KINDS = ("actions", "connection", "connector", "triggers")
+FILES = sorted(file for kind in KINDS for file in (BAD / kind).glob("*.yaml"))
+
+
+REMEDIES = """
+add change delete end extend give go keep known lacks leave make mean mend must name needs never no put rename say sign
+take takes type use write
+"""
 
 
 def folder_with(file: Path, folder: Path) -> Path:
@@ -45,7 +52,9 @@ def test_check_names_the_one_fault_of_a_bad_file_with_its_line_and_remedy(file: 
     assert re.search(says, found[0].what), found[0].what
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file.parent.name != "connector"], ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if file.parent.name != "connector"], ids=lambda file: file.stem
+)
 def test_a_bad_definition_is_refused_when_it_is_asked_for(file: Path, tmp_path: Path) -> None:
     folder_with(file, tmp_path / "folder")
     connector = load(tmp_path / "folder")
@@ -106,10 +115,7 @@ def test_every_fault_says_what_to_do_and_none_dumps_the_file(tmp_path: Path) -> 
     for file in FILES:
         if file.parent.name != "connector":
             folder_with(file, tmp_path / "folder")
-    remedies = set(
-        "add change delete end extend give go keep known lacks leave make mean mend must name needs never no put rename say "
-        "sign take type write".split()
-    )
+    remedies = set(REMEDIES.split())
     for problem in load(tmp_path / "folder").check():
         assert remedies & set(re.findall("[a-z]+", problem.what.lower())), problem
         assert len(problem.what) < 400, problem
@@ -123,3 +129,12 @@ def folders_of_the_repository() -> list[Path]:
 def test_no_definition_of_the_repository_is_refused(folder: Path) -> None:
     found: list[Problem] = load(folder).check()
     assert found == []
+
+
+def test_a_file_with_another_ending_is_a_fault_and_not_silently_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    shutil.copytree(BAD / "folder", folder)
+    (folder / "actions" / "late.yml").write_text("key: late\n")
+    assert [str(problem) for problem in load(folder).check()] == [
+        "actions/late.yml:1: is not read: a definition's file ends in .yaml; rename it"
+    ]

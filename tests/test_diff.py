@@ -47,26 +47,76 @@ rules:
 CASES = [  # what is edited in the action, the level, where in the action, what is said
     ("  old: {label: Old, type: boolean, was: ancient, to: body}\n", "", "major", "inputs.old", "was removed"),
     ("  old: {", "  renewed: {", "major", "inputs.old", "if it became 'renewed', say `was: old` there"),
-    ("  old: {label: Old, type: boolean, was: ancient,", "  renewed: {label: Old, type: boolean, was: [old, ancient],",
-     "minor", "inputs.old", "became 'renewed'; the old name still works"),
+    (
+        "  old: {label: Old, type: boolean, was: ancient,",
+        "  renewed: {label: Old, type: boolean, was: [old, ancient],",
+        "minor",
+        "inputs.old",
+        "became 'renewed'; the old name still works",
+    ),
     (", was: ancient", "", "major", "inputs.old", "its old name 'ancient' does not work any more"),
     ("  tags: {", "  more: {label: More, type: string, to: body}\n  tags: {", "minor", "inputs.more", "was added"),
-    ("  tags: {", "  more: {label: More, type: string, required: true, to: body}\n  tags: {",
-     "major", "inputs.more", "was added, and is required"),
-    ("  tags: {", "  more: {label: More, type: string, required: true, default: a, to: body}\n  tags: {",
-     "minor", "inputs.more", "was added"),
-    ("  tags: {", "  more: {label: More, type: string, required: tags, to: body}\n  tags: {",
-     "major", "inputs.more", "was added, and is required"),
-    ("{label: Count, type: integer,", "{label: Count, type: integer, required: tags,", "major", "inputs.count", "required"),
-    ("{label: Tags, type: string,", "{label: Tags, type: string, required: true,", "major", "inputs.tags", "is required now"),
-    ("required: true, schema: {maxLength: 20}", "schema: {maxLength: 20}", "minor", "inputs.loft", "is not required any more"),
-    ("type: boolean", "type: string", "major", "inputs.old", 'its type boolean became string'),
+    (
+        "  tags: {",
+        "  more: {label: More, type: string, required: true, to: body}\n  tags: {",
+        "major",
+        "inputs.more",
+        "was added, and is required",
+    ),
+    (
+        "  tags: {",
+        "  more: {label: More, type: string, required: true, default: a, to: body}\n  tags: {",
+        "minor",
+        "inputs.more",
+        "was added",
+    ),
+    (
+        "  tags: {",
+        "  more: {label: More, type: string, required: tags, to: body}\n  tags: {",
+        "major",
+        "inputs.more",
+        "was added, and is required",
+    ),
+    (
+        "{label: Colour, type: string,",
+        "{label: Colour, type: string, required: tags,",
+        "major",
+        "inputs.colour",
+        "is required at times",
+    ),
+    (
+        "{label: Tags, type: string,",
+        "{label: Tags, type: string, required: true,",
+        "major",
+        "inputs.tags",
+        "is required now",
+    ),
+    (
+        "required: true, schema: {maxLength: 20}",
+        "schema: {maxLength: 20}",
+        "minor",
+        "inputs.loft",
+        "is not required any more",
+    ),
+    ("type: boolean", "type: string", "major", "inputs.old", "its type boolean became string"),
     ("type: text,", "type: string,", "minor", "inputs.why", "its type text became string"),
     ("type: string, collection: list", "type: string", "major", "inputs.tags", "a list became one value"),
     ("choices: [fast, slow]", "choices: [slow, calm, fast]", "minor", "inputs.mode", 'the choice "calm" was added'),
     (", {value: red, label: Red}]", "]", "major", "inputs.colour", 'the choice "red" was removed'),
-    ("choices: [{value: grey, label: Grey}, {value: red, label: Red}], ", "", "minor", "inputs.colour", "takes any value now"),
-    ("{label: Tags, type: string,", "{label: Tags, type: string, choices: [a, b],", "major", "inputs.tags", "takes only"),
+    (
+        "choices: [{value: grey, label: Grey}, {value: red, label: Red}], ",
+        "",
+        "minor",
+        "inputs.colour",
+        "takes any value now",
+    ),
+    (
+        "{label: Tags, type: string,",
+        "{label: Tags, type: string, choices: [a, b],",
+        "major",
+        "inputs.tags",
+        "takes only",
+    ),
     ("label: Grey}", "label: Gray}", "patch", "inputs.colour", "the words for its choices changed"),
     ("{maxLength: 20}", "{maxLength: 10}", "major", "inputs.loft", "maxLength 20 became 10"),
     ("{maxLength: 20}", "{maxLength: 30}", "minor", "inputs.loft", "maxLength 20 became 30"),
@@ -74,15 +124,33 @@ CASES = [  # what is edited in the action, the level, where in the action, what 
     ("{maxLength: 20}", "{maxLength: 20, pattern: a}", "major", "inputs.loft", "its pattern is new or another"),
     ("{minimum: 1, maximum: 9}", "{minimum: 2, maximum: 9}", "major", "inputs.count", "minimum 1 became 2"),
     ("{minimum: 1, maximum: 9}", "{minimum: 0, maximum: 9}", "minor", "inputs.count", "minimum 1 became 0"),
-    ("b: {type: integer, maximum: 5}", "b: {type: integer, maximum: 4}", "major", "inputs.extra.b", "maximum 5 became 4"),
+    (
+        "b: {type: integer, maximum: 5}",
+        "b: {type: integer, maximum: 4}",
+        "major",
+        "inputs.extra.b",
+        "maximum 5 became 4",
+    ),
     ("a: {type: string}", "a: {type: integer}", "major", "inputs.extra.a", 'its type "string" became "integer"'),
     ("properties: {a", "required: [a], properties: {a", "major", "inputs.extra.a", "is required now"),
     ("properties: {a", "additionalProperties: false, properties: {a", "major", "inputs.extra", "takes no other keys"),
     ("as: local_or_utc", "as: utc", "major", "inputs.at", "takes other values than before"),
-    ("default: slow, ", "default: fast, ", "major", "inputs.mode", 'what is filled in for it changed: "slow" became "fast"'),
+    (
+        "default: slow, ",
+        "default: fast, ",
+        "major",
+        "inputs.mode",
+        'what is filled in for it changed: "slow" became "fast"',
+    ),
     ("default: 2, ", "default: 3, ", "patch", "inputs.count", "its published default 2 became 3"),
     ("only_when: {mode: fast}, ", "", "minor", "inputs.why", "applies always"),
-    ("only_when: {mode: fast}, ", "only_when: {mode: slow}, ", "major", "inputs.why", "applies under another condition"),
+    (
+        "only_when: {mode: fast}, ",
+        "only_when: {mode: slow}, ",
+        "major",
+        "inputs.why",
+        "applies under another condition",
+    ),
     ('clear: "", ', "", "major", "inputs.why", "can't be emptied any more"),
     ("{label: Old,", "{label: Old, deprecated: Leave it out.,", "minor", "inputs.old", "is deprecated: Leave it out."),
     ("{label: Old,", "{label: Older,", "patch", "inputs.old", "its label changed"),
@@ -93,12 +161,30 @@ CASES = [  # what is edited in the action, the level, where in the action, what 
     ("granular: [fly:write, [", "granular: [[", "major", "scopes.granular", "became"),
     ("[fly:read, fly:go]]", "fly:read]", "minor", "scopes.granular", "became"),
     (", classic: [fly]", "", "major", "scopes.classic", "was removed"),
-    ("scopes: {granular: [fly:write, [fly:read, fly:go]], classic: [fly]}\n", "", "minor", "scopes.classic", "was removed"),
-    ("  - {at_most_one: [tags, at]}", "  - {at_most_one: [tags, at, old]}", "major", "", "the rule at most one of tags, at, old was"),
-    ("  - {at_most_one: [tags, at]}", "  - {at_least_one: [tags, at]}", "major", "", "the rule at least one of tags, at was added"),
+    (
+        "scopes: {granular: [fly:write, [fly:read, fly:go]], classic: [fly]}\n",
+        "",
+        "minor",
+        "scopes.classic",
+        "was removed",
+    ),
+    (
+        "  - {at_most_one: [tags, at]}",
+        "  - {at_most_one: [tags, at, old]}",
+        "major",
+        "",
+        "the rule at most one of tags, at, old was",
+    ),
+    (
+        "  - {at_most_one: [tags, at]}",
+        "  - {at_least_one: [tags, at]}",
+        "major",
+        "",
+        "the rule at least one of tags, at was added",
+    ),
     ("rules:\n  - {at_most_one: [tags, at]}\n", "", "minor", "", "the rule at most one of tags, at is gone"),
     ("description: Send a bird", "description: Send birds", "patch", "", "its description changed"),
-]  # fmt: skip
+]
 
 
 def catalogue(folder: Path) -> dict[str, Any]:
@@ -115,7 +201,9 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.mark.parametrize(("before", "after", "level", "where", "what"), CASES, ids=[f"{c[3]}-{c[4]}"[:60] for c in CASES])
+@pytest.mark.parametrize(
+    ("before", "after", "level", "where", "what"), CASES, ids=[f"{c[3]}-{c[4]}"[:60] for c in CASES]
+)
 def test_a_change_of_an_action_has_its_level_place_and_words(
     folder: Path, before: str, after: str, level: str, where: str, what: str
 ) -> None:
@@ -142,9 +230,12 @@ def test_whole_actions_triggers_and_connections_come_and_go(folder: Path) -> Non
     (folder / "connection/key.yaml").write_text(text)
     found = {(change.where, change.level) for change in differences(old, catalogue(folder))}
     assert found == {
-        ("action fly", "major"), ("action soar", "minor"), ("trigger webhook", "major"),
-        ("connection token", "major"), ("connection key", "minor"),
-    }  # fmt: skip
+        ("action fly", "major"),
+        ("action soar", "minor"),
+        ("trigger webhook", "major"),
+        ("connection token", "major"),
+        ("connection key", "minor"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -165,7 +256,9 @@ def test_a_rule_about_a_new_input_breaks_only_if_an_old_flow_can_meet_it(folder:
 
 def test_a_new_input_that_another_new_one_calls_for_breaks_nothing(folder: Path) -> None:
     old = catalogue(folder)
-    rows = "  more: {label: More, type: string, to: body}\n  most: {label: Most, type: string, required: more, to: body}\n"
+    rows = (
+        "  more: {label: More, type: string, to: body}\n  most: {label: Most, type: string, required: more, to: body}\n"
+    )
     (folder / "actions/fly.yaml").write_text(ACTION.replace("  tags:", f"{rows}  tags:"))
     assert {change.level for change in differences(old, catalogue(folder))} == {"minor"}
 

@@ -60,7 +60,10 @@ def test_a_government_account_signs_in_at_its_own_host_and_calls_its_own_api(con
     assert connect.read_tokens(app, answer, 0.0, (), None).granted["api_url"] == "https://api.zoomgov.com"
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "http://zoom.us", "https://zoom.us.evil.example", "http://localhost@evil.example"])
+ELSEWHERE = ["https://evil.example", "http://zoom.us", "https://zoom.us.evil.example", "http://localhost@evil.example"]
+
+
+@pytest.mark.parametrize("origin", ELSEWHERE)
 def test_secrets_go_to_no_host_that_the_definition_does_not_name(connector: Connector, origin: str) -> None:
     with pytest.raises(InputError, match="secrets are sent nowhere else"):
         connect.app(connector.connections["oauth2"], OAUTH2, origin)
@@ -85,7 +88,7 @@ def test_the_tokens_api_url_decides_where_requests_go(person: Person, connection
 # -- for a platform --------------------------------------------------------------------------------------------------
 
 
-def test_a_platform_signs_in_exchanges_tests_refreshes_and_revokes_without_a_store(person: Person, zoom: Sandbox) -> None:
+def test_a_platform_signs_in_tests_refreshes_and_revokes_without_a_store(person: Person, zoom: Sandbox) -> None:
     kind = person.connector.connections["oauth2"]
     app = connect.app(kind, OAUTH2, zoom.origin)
     start = oauth.authorize(app, REDIRECT)
@@ -342,15 +345,15 @@ def test_too_many_token_requests_are_a_rate_limit(connector: Connector) -> None:
 def test_an_answer_that_is_no_token_says_that_something_else_answered(connector: Connector, content: bytes) -> None:
     app = connect.app(connector.connections["oauth2"], OAUTH2)
     with pytest.raises(TransportError, match="holds no access token"):
-        connect.read_tokens(app, Response(status=200, headers={"content-type": "text/html"}, content=content), 0.0, (), None)
+        connect.read_tokens(app, Response(status=200, headers={}, content=content), 0.0, (), None)
 
 
 def test_what_a_vendor_quotes_of_our_secrets_is_cut_out(connector: Connector) -> None:
     app = connect.app(connector.connections["oauth2"], OAUTH2)
     content = b'{"reason": "No such secret: sandbox-secret, token \\"r-1\\"", "error": "invalid_request"}'
-    with pytest.raises(AuthError) as caught:
-        connect.read_tokens(app, Response(status=400, headers={}, content=content), 0.0, {"sandbox-secret", "r-1"}, None)
-    assert "secret: ***, token \"***\"" in caught.value.message
+    answer = Response(status=400, headers={}, content=content)
+    with pytest.raises(AuthError, match=r'secret: \*\*\*, token "\*\*\*"'):
+        connect.read_tokens(app, answer, 0.0, {"sandbox-secret", "r-1"}, None)
 
 
 # -- to end ----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ The requests are held against the document itself, with jsonschema and without t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -88,7 +89,9 @@ class Judge:
                     "header": [headers[name.lower()]] if name.lower() in headers else [],
                 }[place]
                 yield from self.parameter(place, parameter, values)
-        known = {name for place, name in parameters if place == "query"} | {n for n, _ in parse_qsl(path.partition("?")[2])}
+        known = {name for place, name in parameters if place == "query"} | {
+            n for n, _ in parse_qsl(path.partition("?")[2])
+        }
         yield from (f"unknown query parameter {name}" for name, _ in query if name not in known)
         yield from self.body(said, parameters, request)
 
@@ -106,7 +109,11 @@ class Judge:
                 key: value for key, value in parameter.items() if key not in ("name", "in", "required", "description")
             }
         kinds = self.kinds(schema)
-        if "array" in kinds and len(values) == 1 and (place != "query" or parameter.get("explode") is False or "in" in schema):
+        if (
+            "array" in kinds
+            and len(values) == 1
+            and (place != "query" or parameter.get("explode") is False or "in" in schema)
+        ):
             values = values[0].split(",")
         candidates = [readings(value) for value in values]
         tries = [[reading[min(i, len(reading) - 1)] for reading in candidates] for i in range(4)]
@@ -128,7 +135,10 @@ class Judge:
         body = self.follow(said.get("requestBody")) or {}
         whole = next((one for (place, _), one in parameters.items() if place == "body"), None)
         if whole is not None:
-            body = {"required": whole.get("required"), "content": {"application/json": {"schema": whole.get("schema", {})}}}
+            body = {
+                "required": whole.get("required"),
+                "content": {"application/json": {"schema": whole.get("schema", {})}},
+            }
         content = body.get("content", {})
         if request["body"] is None:
             if body.get("required"):
@@ -144,15 +154,15 @@ class Judge:
             yield f"body {error}"
 
 
-def readings(text: str) -> list[Any]:
+def readings(text: Any) -> list[Any]:
     """What a text of a URL may stand for."""
+    if not isinstance(text, str):
+        return [text]
     found: list[Any] = [text]
     if text in ("true", "false"):
         found.insert(0, text == "true")
-    try:
+    with contextlib.suppress(ValueError):
         found.insert(0, json.loads(text))
-    except ValueError:
-        pass
     return found
 
 
@@ -169,9 +179,8 @@ def modern(node: Any) -> Any:
         if isinstance(made.get("enum"), list) and None not in made["enum"]:
             made["enum"] = [*made["enum"], None]
     for limit, beyond in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
-        if isinstance(made.get(beyond), bool):
-            if made.pop(beyond) and limit in made:
-                made[beyond] = made.pop(limit)
+        if isinstance(made.get(beyond), bool) and made.pop(beyond) and limit in made:
+            made[beyond] = made.pop(limit)
     if made.get("type") == "file":
         made.pop("type")
     if isinstance(made.get("required"), list) and isinstance(made.get("properties"), dict):
@@ -208,7 +217,11 @@ def scalar(kind: str, schema: Mapping[str, Any]) -> Any:
     if "pattern" in schema:
         pattern = re.compile(schema["pattern"])
         fits = [text for text in ("a", "1", "a1", "A", "abc") if pattern.search(text) and low <= len(text) <= high]
-        return fits[0] if fits else find(st.from_regex(pattern), lambda text: low <= len(text.strip()) and len(text) <= high)
+        return (
+            fits[0]
+            if fits
+            else find(st.from_regex(pattern), lambda text: low <= len(text.strip()) and len(text) <= high)
+        )
     return "a" * max(1, low)
 
 
@@ -245,7 +258,8 @@ def described(operation: openapi.Operation, row: Input) -> Mapping[str, Any]:
 
 def inputs_of(action: Action, operation: openapi.Operation, *, all_of_them: bool) -> dict[str, Any]:
     rows = [row for row in action.inputs.values() if row.type != "connection"]
-    chosen = [row for row in rows if row.required == () or (all_of_them and row.deprecated is None)]
+    asked = [rule.keys[0] for rule in action.rules if rule.kind == "at_least_one"]
+    chosen = [row for row in rows if row.required == () or row.key in asked or (all_of_them and row.deprecated is None)]
     return {row.key: value_of(row, described(operation, row)) for row in chosen if not row.to[0].spread}
 
 
@@ -273,7 +287,9 @@ def measure(document: dict[str, Any], *, say: bool = False) -> Counter[str]:
             operation = openapi.operation(document, name)
             made = draft.drafted("measured-action", operation, draft.Beside(common=connector._common))
             file = "actions/measured-action.yaml"
-            faults = check.faults(documents.examine(made.text, file), "actions", "measured-action", connector._around("actions"))
+            faults = check.faults(
+                documents.examine(made.text, file), "actions", "measured-action", connector._around("actions")
+            )
             if faults:
                 if say:
                     print(f"  {name}: {faults[0]}")

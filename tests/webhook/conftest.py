@@ -40,7 +40,8 @@ def signed(body: bytes, at: float = NOW, secret: str = SECRET) -> dict[str, str]
 def event(number: int = 1, **more: Any) -> bytes:
     """An event of its own for each number."""
     payload = {"account_id": "acc1", "object": {"id": str(number), "uuid": f"u{number}==", "host_id": "h1"}}
-    return json.dumps({"event": "meeting.started", "event_ts": 1700000000000 + number, "payload": payload, **more}).encode()
+    said = {"event": "meeting.started", "event_ts": 1700000000000 + number, "payload": payload, **more}
+    return json.dumps(said).encode()
 
 
 def until(true: Callable[[], Any], seconds: float = 20.0) -> Any:

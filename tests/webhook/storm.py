@@ -14,6 +14,7 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -182,8 +183,6 @@ def storm(folder: Path, total: int = 10_000, kills: int = 5, connections: int = 
         if len(processes) > 1
     )
     outcome.forged_reached = sum(sha256(body).hexdigest() in runs for body in forged_bodies)
-    import sqlite3
-
     with sqlite3.connect(folder / "effects.sqlite3") as effects:
         outcome.remembered = effects.execute("SELECT count(*) FROM effects").fetchone()[0]
     effects.close()
@@ -194,7 +193,8 @@ def storm(folder: Path, total: int = 10_000, kills: int = 5, connections: int = 
 def figures(outcome: Outcome) -> str:
     return "\n".join(
         [
-            f"{outcome.requests} requests: {outcome.distinct} events, {outcome.repeats} repeats, {outcome.forged} forged;"
+            f"{outcome.requests} requests: {outcome.distinct} events, {outcome.repeats} repeats,"
+            f" {outcome.forged} forged;"
             f" {outcome.kills} kills; {outcome.seconds:.1f} s",
             f"answers: {', '.join(f'{count} x {status}' for status, count in sorted(outcome.statuses.items()))};"
             f" {outcome.sent_again} sent again",

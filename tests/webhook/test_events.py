@@ -154,6 +154,9 @@ def folder(tmp_path: Path, events: str | None) -> Connector:
     return load(tmp_path)
 
 
+FILE = '{"events": {"a": {"label": "A", "product": "P", "scopes": {}, "schema": {%s}, "sample": 1}}}'
+
+
 @pytest.mark.parametrize(
     ("events", "says"),
     [
@@ -161,18 +164,9 @@ def folder(tmp_path: Path, events: str | None) -> Connector:
         ("{", "no JSON"),
         ("[]", "must be"),
         ('{"events": {"a": {"label": "A"}}}', "lacks product, scopes, schema, sample"),
-        (
-            '{"events": {"a": {"label": "A", "product": "P", "scopes": {}, "schema": {"$ref": "#/$defs/x"}, "sample": 1}}}',
-            "'x'",
-        ),
-        (
-            '{"events": {"a": {"label": "A", "product": "P", "scopes": {}, "schema": {"type": "text"}, "sample": 1}}}',
-            "'text'",
-        ),
-        (
-            '{"events": {"a": {"label": "A", "product": "P", "scopes": {}, "schema": {"type": "object"}, "sample": 1}}}',
-            "does not fit",
-        ),
+        (FILE % '"$ref": "#/$defs/x"', "'x'"),
+        (FILE % '"type": "text"', "'text'"),
+        (FILE % '"type": "object"', "does not fit"),
     ],
 )
 def test_a_wrong_events_file_is_found_by_check(tmp_path: Path, events: str | None, says: str) -> None:
@@ -182,7 +176,8 @@ def test_a_wrong_events_file_is_found_by_check(tmp_path: Path, events: str | Non
 
 def test_a_trigger_receives_even_where_its_events_file_is_broken(tmp_path: Path) -> None:
     hook = folder(tmp_path, "{").triggers["hook"]
-    assert hook.receive(b'{"type":"a"}', hook.sign(b'{"type":"a"}', "s", NOW), "s", NOW).event == "a"  # type: ignore[union-attr]
+    found = hook.receive(b'{"type":"a"}', hook.sign(b'{"type":"a"}', "s", NOW), "s", NOW)
+    assert found.event == "a"  # type: ignore[union-attr]
     with pytest.raises(DefinitionError):
         _ = hook.events
 

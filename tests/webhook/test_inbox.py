@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -210,10 +211,8 @@ def finish(inbox: Inbox, now: float) -> list[str]:
 @pytest.mark.parametrize("writes", [0, 1])
 def test_a_kill_while_recording_loses_nothing_that_was_acknowledged(store: Store, writes: int) -> None:
     acknowledged = False
-    try:
-        acknowledged = recorded(Inbox(Mortal(store, writes))) is not None  # type: ignore[arg-type]
-    except Dies:
-        pass
+    with contextlib.suppress(Dies):
+        acknowledged = recorded(Inbox(Mortal(store, writes))) is not None
     assert acknowledged is (writes == 1)
     inbox = Inbox(store)
     again = inbox.record("e1", BODY, {}, T + 300)  # the vendor sends it again where it heard nothing
@@ -224,10 +223,8 @@ def test_a_kill_while_recording_loses_nothing_that_was_acknowledged(store: Store
 @pytest.mark.parametrize("writes", [0, 1, 2])
 def test_a_kill_after_the_handler_delivers_again_only_where_the_mark_was_not_written(store: Store, writes: int) -> None:
     held = recorded(Inbox(store), claim=20)
-    try:
-        Inbox(Mortal(store, writes)).done(held, T)  # type: ignore[arg-type]
-    except Dies:
-        pass
+    with contextlib.suppress(Dies):
+        Inbox(Mortal(store, writes)).done(held, T)
     inbox = Inbox(store)
     assert inbox.record("e1", BODY, {}, T + 300) is None
     assert finish(inbox, T + 300) == (["e1"] if writes == 0 else [])
@@ -237,10 +234,8 @@ def test_a_kill_after_the_handler_delivers_again_only_where_the_mark_was_not_wri
 @pytest.mark.parametrize("writes", [0, 1, 2])
 def test_a_kill_while_an_event_is_put_aside_keeps_it_once(store: Store, writes: int) -> None:
     held = recorded(Inbox(store, pauses=()), claim=20)
-    try:
-        Inbox(Mortal(store, writes), pauses=()).fail(held, T, "broken")  # type: ignore[arg-type]
-    except Dies:
-        pass
+    with contextlib.suppress(Dies):
+        Inbox(Mortal(store, writes), pauses=()).fail(held, T, "broken")
     inbox = Inbox(store, pauses=())
     for taken in inbox.take(T + 300, 20, 10):
         inbox.fail(taken, T + 300, "broken")
@@ -252,10 +247,8 @@ def test_a_kill_while_an_event_is_put_aside_keeps_it_once(store: Store, writes: 
 def test_a_kill_during_a_replay_loses_nothing(store: Store, writes: int) -> None:
     inbox = Inbox(store, pauses=())
     inbox.fail(recorded(inbox), T, "broken")
-    try:
-        Inbox(Mortal(store, writes)).replay("e1", T + 1)  # type: ignore[arg-type]
-    except Dies:
-        pass
+    with contextlib.suppress(Dies):
+        Inbox(Mortal(store, writes)).replay("e1", T + 1)
     delivered = finish(inbox, T + 2)
     if writes == 0:
         assert delivered == [] and ids(inbox.aside()) == {"e1"}
@@ -282,7 +275,7 @@ def test_a_repeat_that_arrives_while_its_event_is_being_finished_is_not_delivere
         def __getattr__(self, name: str) -> Any:
             return getattr(store, name)
 
-    assert Inbox(Late()).record("e1", BODY, {}, T + 1) is None  # type: ignore[arg-type]
+    assert Inbox(Late()).record("e1", BODY, {}, T + 1) is None
     assert finish(inbox, T + 300) == []
 
 

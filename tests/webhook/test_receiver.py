@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import http.client
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +48,7 @@ def store_of(folder: Path) -> str:
 # -- what is answered ------------------------------------------------------------------------------------------------
 
 FORGED = "x" + SECRET
-BAD = {
+BAD: dict[str, tuple[bytes, Callable[[float], dict[str, str]], int]] = {
     "no signature": (BODY, lambda now: {}, 401),
     "a wrong signature": (BODY, lambda now: signed(BODY, now, FORGED), 401),
     "no time": (BODY, lambda now: {"x-zm-signature": signed(BODY, now)["x-zm-signature"]}, 401),
@@ -170,8 +173,6 @@ def test_a_replayed_request_is_acknowledged_and_delivered_once(trigger: Trigger,
 
 
 def test_the_handler_is_given_the_hash_of_the_bytes_and_the_payload_unchanged(trigger: Trigger) -> None:
-    import hashlib
-
     seen = Seen()
     body = '{"event":"a","event_ts":1,"n":12345678901234567890,"t":"\\ud83c\\udf89 🎉"}'.encode()
     with serving(webhook_app(trigger, SECRET, seen, store=MemoryStore(), pace=FAST)) as server:
@@ -311,8 +312,6 @@ class Locked:
     """Holds the write lock of a SQLite file, as a backup might."""
 
     def __init__(self, path: Path) -> None:
-        import sqlite3
-
         self._other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
     def __enter__(self) -> None:
@@ -379,7 +378,7 @@ class Process:
 def test_a_full_disk_is_a_503_and_the_event_is_delivered_when_there_is_space_again(tmp_path: Path) -> None:
     now = time.time()
     full = Process(tmp_path, most=200_000)
-    statuses = []
+    statuses: list[int] = []
     while 503 not in statuses and len(statuses) < 200:
         body = event(len(statuses), filler="x" * 5000)
         statuses.append(full.server.send(body, now))
@@ -392,8 +391,6 @@ def test_a_full_disk_is_a_503_and_the_event_is_delivered_when_there_is_space_aga
 
 
 def test_an_event_whose_handler_was_killed_is_delivered_again_with_the_same_id(tmp_path: Path) -> None:
-    import hashlib
-
     event_id = hashlib.sha256(BODY).hexdigest()
     first = Process(tmp_path, sleep=20)
     assert first.server.send(BODY) == 200

@@ -60,7 +60,7 @@ def test_headers_may_be_pairs_of_bytes_as_asgi_gives_them(trigger: Trigger) -> N
 
 
 @pytest.mark.parametrize("name", ["x-zm-signature", "x-zm-request-timestamp"])
-@pytest.mark.parametrize("said", [None, "", " ", "v0=", "v0=" + "0" * 64, "nonsense", "v0=é", "-5", "1e9", "٣", "9" * 30])
+@pytest.mark.parametrize("said", [None, "", " ", "v0=", f"v0={'0' * 64}", "none", "v0=é", "-5", "1e9", "٣", "9" * 30])
 def test_a_missing_or_senseless_header_is_refused(trigger: Trigger, name: str, said: str | None) -> None:
     headers = {**signed(BODY), name: said}
     if said is None:
@@ -83,7 +83,7 @@ def test_a_header_that_stands_twice_is_refused(trigger: Trigger) -> None:
 
 
 def test_a_signature_over_reserialised_json_is_refused(trigger: Trigger) -> None:
-    raw = '{"event": "meeting.started", "payload": {"object": {"topic": "caf\\u00e9 \\ud83c\\udf89"}}}'.encode()
+    raw = b'{"event": "meeting.started", "payload": {"object": {"topic": "caf\\u00e9 \\ud83c\\udf89"}}}'
     again = json.dumps(json.loads(raw), ensure_ascii=False, separators=(",", ":")).encode()
     assert json.loads(again) == json.loads(raw)
     with pytest.raises(SignatureError):
@@ -206,7 +206,8 @@ def test_text_and_parsed_json_are_no_raw_bytes(trigger: Trigger) -> None:
 )
 def test_whatever_is_signed_gives_an_event_or_a_payload_error(payload: Any) -> None:
     trigger = load_zoom().triggers["webhook"]
-    for data in (payload, {"event": payload, "event_ts": payload, "payload": {"account_id": payload, "object": payload}}):
+    inner = {"account_id": payload, "object": payload}
+    for data in (payload, {"event": payload, "event_ts": payload, "payload": inner}):
         body = json.dumps(data).encode()
         try:
             found = trigger.receive(body, signed(body), SECRET, NOW)
@@ -287,7 +288,9 @@ def test_two_topics_with_one_body_are_two_events_where_only_a_header_names_them(
 
 # -- the challenge ---------------------------------------------------------------------------------------------------
 
-CHALLENGE = b'{"payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"},"event_ts":1654503849680,"event":"endpoint.url_validation"}'
+CHALLENGE = (
+    b'{"payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"},"event_ts":1654503849680,"event":"endpoint.url_validation"}'
+)
 
 
 def test_the_challenge_is_answered_with_the_tokens_digest(trigger: Trigger) -> None:

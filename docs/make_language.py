@@ -1,0 +1,180 @@
+"""Writes docs/language.md, the reference of the definition language, from the schemas that check every file.
+
+Run it after a change of schemas/: `python docs/make_language.py`. A test fails while the page is not current.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from connector_runtime import words
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "language.md"
+FILES = (
+    ("connector", "connector.yaml"),
+    ("action", "actions/*.yaml"),
+    ("connection", "connection/*.yaml"),
+    ("trigger", "triggers/*.yaml"),
+)
+TITLES = {
+    "input": "An input",
+    "condition": "A condition",
+    "test": "A test in a condition",
+    "place": "A place in the request",
+    "source": "A place in an answer",
+    "codecs": "A way of writing",
+    "schema": "A schema",
+    "paging": "Paging",
+    "style": "What leads to the next page",
+    "errors": "Errors",
+    "case": "A case of errors",
+}
+KINDS = {"string": "text", "integer": "whole number", "boolean": "true or false", "object": "map", "array": "list"}
+HEAD = """\
+# The definition language
+
+<!-- Written by docs/make_language.py from schemas/*.schema.json: change it there. -->
+
+Every word that a definition may say. Unknown words are refused, with the nearest known one.
+How to write an action is told in [CONTRIBUTING](../CONTRIBUTING.md).
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    common = read("common")
+    lines = [HEAD]
+    for kind, files in FILES:
+        schema = read(kind)
+        lines += [f"## {schema['title']}: `{files}`", "", f"{sentence(schema['description'])}", ""]
+        lines += table(schema, common, "")
+    lines += ["## What they share", ""]
+    for name, schema in sorted(common["$defs"].items(), key=lambda entry: order(entry[0])):
+        lines += [f"### {title(name)}", ""]
+        if "description" in schema:
+            lines += [f"{sentence(schema['description'])}", ""]
+        if "properties" in schema:
+            lines += table(schema, common, "")
+        lines += more(name)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def title(name: str) -> str:
+    return TITLES.get(name, f"A {name.replace('_', ' ')}")
+
+
+def order(name: str) -> int:
+    return list(TITLES).index(name) if name in TITLES else len(TITLES)
+
+
+def read(kind: str) -> dict[str, Any]:
+    return json.loads((ROOT / "schemas" / f"{kind}.schema.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def sentence(text: str) -> str:
+    """A description as a sentence; a word of the language at its start keeps its case."""
+    word = text.split()[0]
+    capital = text[0].upper() if len(word) > 2 and word.strip(",:").isalpha() else text[0]
+    return f"{capital}{text[1:]}{'' if text.endswith('.') else '.'}"
+
+
+def table(schema: dict[str, Any], common: dict[str, Any], prefix: str) -> list[str]:
+    found = words_of(schema, prefix, common["$defs"])
+    rows = [f"| `{path}`{' *' if needed else ''} | {kind} | {says} |" for path, needed, kind, says in found]
+    note = ["", "\\* must be there."] if any(" * |" in row for row in rows) else []
+    return ["| word | takes | means |", "|---|---|---|", *rows, *note, ""]
+
+
+def words_of(schema: dict[str, Any], prefix: str, shared: dict[str, Any]) -> Iterator[tuple[str, bool, str, str]]:
+    """The words of an object and of the objects in it, as (path, needed, kind, meaning)."""
+    for name, part in schema.get("properties", {}).items():
+        path = f"{prefix}{name}"
+        yield path, name in schema.get("required", ()), kind_of(part), cell(meaning(part, shared))
+        inner, step = part, f"{path}."
+        if isinstance(part.get("additionalProperties"), dict) and "properties" in part["additionalProperties"]:
+            inner, step = part["additionalProperties"], f"{path}.‹name›."
+        elif "properties" in part.get("items", {}):
+            inner, step = part["items"], f"{path}[]."
+        if "properties" in inner:
+            yield from words_of(inner, step, shared)
+
+
+def meaning(part: dict[str, Any], shared: dict[str, Any]) -> str:
+    """What a word means: what is said of it, or of the shared thing that it is."""
+    whole = shared.get(part.get("$ref", "").rpartition("/")[2], {})
+    said: str = part.get("description") or whole.get("description", "")
+    return said
+
+
+def kind_of(part: dict[str, Any]) -> str:
+    """What a word takes, in a few words, with links to what is told further down."""
+    if "$ref" in part:
+        return link(part["$ref"].rpartition("/")[2])
+    if "enum" in part:
+        shown = [value if value and isinstance(value, str) else json.dumps(value) for value in part["enum"]]
+        return ", ".join(f"`{value}`" for value in shown)
+    if "const" in part:
+        return f"`{json.dumps(part['const'])}`"
+    for word in ("anyOf", "oneOf"):
+        if word in part and "type" not in part:
+            return " or ".join(dict.fromkeys(kind_of(option) for option in part[word]))
+    kind = part.get("type")
+    if isinstance(kind, list):
+        return " or ".join(KINDS.get(one, one) for one in kind)
+    if kind == "array" and part.get("items"):
+        inner = kind_of(part["items"])
+        return f"list of {inner}"
+    if kind == "object" and isinstance(part.get("additionalProperties"), dict) and part["additionalProperties"]:
+        return f"map of names to {kind_of(part['additionalProperties'])}"
+    return KINDS.get(str(kind), "anything")
+
+
+def link(name: str) -> str:
+    shown = title(name).lower()
+    return f"[{shown.removeprefix('a ').removeprefix('an ')}](#{shown.replace(' ', '-')})"
+
+
+def cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def more(name: str) -> list[str]:
+    """What code says and no schema: the codecs, and what the runtime itself can be told."""
+    if name == "codecs":
+        rows = [f"| `{key}` | {cell(about(key))} |" for key in words.CODECS]
+        rows.append('| `"Bearer {}"` | the value in the place of the braces |')
+        return ["| codec | writes |", "|---|---|", *rows, ""]
+    if name == "place":
+        rows = [f"| `call.{key}` | {says} |" for key, says in words.CALL_KNOBS.items()]
+        return ["What a call itself can be told:", "", "| place | means |", "|---|---|", *rows, ""]
+    return []
+
+
+def about(key: str) -> str:
+    example = words.CODECS[key].like
+    samples = {
+        "csv": "`[1, 2]` as `1,2`",
+        "json": '`{"a": 1}` as the text `{"a":1}`',
+        "base64": "text in base64",
+        "digits": "`812 7943-2123` as `81279432123`",
+        "slash_twice": "an id with slashes encoded once more, so that servers don't take it apart",
+        "utc": "`2026-11-01T09:00:00+01:00` as `2026-11-01T08:00:00Z`",
+        "local_or_utc": "a local time as it is, any other as `utc`",
+        "date_or_utc": "a date as it is, a time as `utc`",
+    }
+    return samples.get(key, f"such as {example}" if example else "see connector_runtime/words.py")
+
+
+def main() -> int:
+    """Write the page."""
+    PAGE.write_text(page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,360 @@
+"""The commands with which a person connects, looks after and ends connections."""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from connector_runtime.callback import Callback
+from connector_runtime.connections import Connections
+from connector_runtime.errors import AuthError, InputError
+from connector_runtime.vault import open_vault
+from zoom_connector.__main__ import main
+from zoom_connector.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from .conftest import Clock, Person
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture
+def settings(zoom: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A person's environment, with a data directory of this test's own."""
+    for name in [name for name in os.environ if name.startswith("ZOOM_")]:
+        monkeypatch.delenv(name)
+    made = {
+        "XDG_DATA_HOME": str(tmp_path),
+        "ZOOM_BASE_URL": zoom.base_url,
+        "ZOOM_OAUTH_URL": zoom.origin,
+        "ZOOM_CLIENT_SECRET": "sandbox-secret",
+    }
+    for name, value in made.items():
+        monkeypatch.setenv(name, value)
+    return made
+
+
+@pytest.fixture
+def run(settings: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command: exit code, stdout, stderr."""
+
+    def command(*arguments: str, typed: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        code = main(list(arguments))
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return command
+
+
+SERVER = ("connect", "server-to-server", "--client-id", "sandbox-server", "--account-id", "sandboxAccountId123456")
+
+
+def test_connect_opens_a_real_browser_takes_the_callback_and_greets_with_the_account(
+    settings: dict[str, str], zoom: Sandbox, tmp_path: Path
+) -> None:
+    if shutil.which("chromium") is None or importlib.util.find_spec("playwright") is None:
+        pytest.skip("browser: chromium and playwright are not both installed")
+    port = free_port()
+    zoom.oauth.register("sandbox-client", "sandbox-secret", redirect_uris=[f"http://127.0.0.1:{port}/callback"])
+    driver = tmp_path / "browser"
+    page = tmp_path / "page"
+    person = Path(__file__).with_name("browser.py")
+    driver.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{person}" "$1" > "{page}"\n')
+    driver.chmod(0o700)
+    done = subprocess.run(
+        [sys.executable, "-m", "zoom_connector", "connect", "--client-id", "sandbox-client", "--port", str(port)],
+        env={**os.environ, **settings, "BROWSER": f"{driver} %s"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "Connected main: user0@sandbox.example of account sandboxAccountId123456.\n"
+    assert f"The app's redirect URL must be: http://127.0.0.1:{port}/callback" in done.stderr
+    assert page.read_text() == "Connected as main. You can close this window.\n"
+
+
+def test_without_a_browser_the_address_that_it_ended_at_is_pasted(
+    run: Run, person: Person, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read, write = os.pipe()
+    monkeypatch.setattr("sys.stdin", os.fdopen(read))
+    said = io.StringIO()
+    monkeypatch.setattr("sys.stderr", said)
+
+    def somebody() -> None:
+        while "Then paste" not in said.getvalue():
+            pass
+        url = next(line for line in said.getvalue().splitlines() if "/oauth/authorize" in line)
+        os.write(write, f"{person.sign_in(url)}\n".encode())
+        os.close(write)
+
+    thread = threading.Thread(target=somebody)
+    thread.start()
+    code = main(["connect", "oauth2", "--client-id", "sandbox-client", "--no-browser", "--name", "work"])
+    thread.join()
+    sys.stdin.close()
+    assert code == 0, said.getvalue()
+    assert capsys.readouterr().out == "Connected work: user0@sandbox.example of account sandboxAccountId123456.\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [("", "No code was given"), ("wrong\n", "Invalid authorization code"), ("http://x/?code=a&state=b\n", "state")],
+)
+def test_what_is_pasted_wrongly_is_refused_with_the_reason(run: Run, typed: str, says: str) -> None:
+    code, _, err = run("connect", "--client-id", "sandbox-client", "--no-browser", typed=typed)
+    assert code == 3
+    assert says in err
+
+
+def test_server_to_server_connects_without_anybody_and_is_used_by_run(run: Run) -> None:
+    assert run(*SERVER)[:2] == (0, "Connected main: account sandboxAccountId123456.\n")
+    code, out, _ = run("run", "list-users", "--limit", "1")
+    assert code == 0
+    assert len(json.loads(out)["users"]) == 1
+    code, _, err = run("run", "get-user", "--user-id", "me")
+    assert code == 2
+    assert "There is no user behind a server-to-server connection" in err
+
+
+def test_run_without_token_or_connection_names_both_ways_and_makes_no_file(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("run", "get-user", "--user-id", "me")
+    assert code == 3
+    assert "Set ZOOM_ACCESS_TOKEN, or connect an account: " in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_named_connection_wins_over_the_environments_token(
+    run: Run, monkeypatch: pytest.MonkeyPatch, zoom: Sandbox
+) -> None:
+    run(*SERVER, "--name", "one")
+    monkeypatch.setenv("ZOOM_ACCESS_TOKEN", "wrong")
+    assert run("run", "list-users", "--limit", "1")[0] == 3
+    assert run("run", "list-users", "--limit", "1", "--connection", "one")[0] == 0
+    assert "There are: one." in run("run", "list-users", "--connection", "two")[2]
+
+
+def test_a_secret_is_no_option_that_every_process_could_see(run: Run) -> None:
+    code, _, err = run(*SERVER, "--client-secret", "sandbox-secret")
+    assert code == 2
+    assert "sandbox-secret" not in err.replace("--client-secret sandbox-secret", "")
+    out = io.StringIO()
+    with pytest.raises(SystemExit):
+        main(["connect", "--help"])
+    assert "--client-secret" not in out.getvalue()
+
+
+def test_what_is_not_given_is_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ZOOM_CLIENT_SECRET")
+    typed = "sandboxAccountId123456\nsandbox-server\nsandbox-secret\n"
+    assert run("connect", "server-to-server", typed=typed)[0] == 0
+
+
+def test_connections_lists_kind_identity_expiry_and_health(run: Run, zoom: Sandbox, clock: Clock) -> None:
+    assert run("connections")[1] == ""
+    run(*SERVER, "--name", "one")
+    lines = run("connections")[1].splitlines()
+    assert lines[0].split() == ["NAME", "KIND", "IDENTITY", "TOKEN", "UNTIL", "HEALTH"]
+    assert lines[1].split()[:3] == ["one", "server-to-server", "sandboxAccountId123456"]
+    assert lines[1].endswith("ready")
+
+
+def test_disconnect_revokes_and_forgets(run: Run, zoom: Sandbox) -> None:
+    run(*SERVER)
+    assert run("disconnect", "main")[:2] == (0, "Revoked and forgot main.\n")
+    assert [request.status for request in zoom.requests if request.target == "/oauth/revoke"] == [200]
+    assert run("disconnect", "main")[0] == 3
+    run(*SERVER)
+    zoom.inject(match="POST /oauth/revoke", drop="before")
+    code, _, err = run("disconnect", "main")
+    assert code == 6
+    assert "disconnect main --forget" in err
+    assert run("disconnect", "main", "--forget")[:2] == (0, "Forgot main.\n")
+
+
+def test_doctor_finds_nothing_wrong_with_a_good_connection(run: Run) -> None:
+    run(*SERVER)
+    code, out, _ = run("doctor")
+    assert code == 0
+    steps = [line.split()[:2] for line in out.splitlines()]
+    assert steps == [["ok", step] for step in ("connection", "token", "reachability", "clock", "identity", "scopes")]
+
+
+def test_doctor_names_the_actions_whose_scopes_are_missing_and_what_to_add(run: Run, zoom: Sandbox) -> None:
+    zoom.oauth.register(
+        "sandbox-server", "sandbox-secret", account_id="sandboxAccountId123456", scopes=["user:read:list_users:admin"]
+    )
+    run(*SERVER)
+    code, out, _ = run("doctor", "--action", "create-meeting", "--action", "list-users")
+    assert code == 0
+    assert "create-meeting will be refused." in out
+    assert "Add meeting:write:meeting:admin to the app, then reconnect main." in out
+    assert "list-users will" not in out
+
+
+def test_doctor_tells_a_clock_that_is_wrong_a_plan_that_is_small_and_a_vendor_that_is_away(
+    run: Run, person: Person, zoom: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(*SERVER)
+    zoom.inject(
+        match="GET /v2/users", status=200, body={"users": []}, headers={"date": "Sun, 01 Nov 2026 00:00:00 GMT"}
+    )
+    assert "ahead of the vendor's" in run("doctor")[1]
+    zoom.inject(match="GET /v2/users", drop="before", times=5)
+    code, out, _ = run("doctor")
+    assert code == 3
+    assert "FAULT reachability" in out
+    zoom.clear_faults()
+    monkeypatch.setenv("ZOOM_CONNECTOR_KEY", "A" * 43 + "=")
+    code, out, _ = run("doctor")
+    assert code == 3
+    assert "FAULT store" in out
+    assert "encrypted with another key" in out
+
+
+def test_scopes_prints_the_smallest_set_for_each_kind_and_level_of_app(run: Run) -> None:
+    code, out, _ = run("scopes", "create-meeting", "list-users")
+    assert code == 0
+    assert out.splitlines() == [
+        "granular scopes, user:",
+        "  meeting:write:meeting",
+        "  (not possible: list-users)",
+        "granular scopes, admin:",
+        "  meeting:write:meeting:admin",
+        "  user:read:list_users:admin",
+        "classic scopes, user:",
+        "  meeting:write",
+        "  user:read",
+        "classic scopes, admin:",
+        "  meeting:write:admin",
+        "  user:read:admin",
+    ]
+
+
+# the set that was put together from Zoom's own pages for all actions of an admin's app
+ALL_GRANULAR = {
+    "meeting:write:meeting:admin", "meeting:update:meeting:admin", "meeting:read:meeting:admin",
+    "meeting:read:invitation:admin", "meeting:read:list_meetings:admin", "meeting:write:registrant:admin",
+    "meeting:read:list_registrants:admin", "webinar:read:webinar:admin", "webinar:read:list_webinars:admin",
+    "webinar:write:registrant:admin", "webinar:read:list_registrants:admin",
+    "webinar:read:list_past_participants:admin", "user:read:user:admin", "user:read:list_users:admin",
+    "user:write:user:admin", "user:update:user:admin", "user:delete:user:admin",
+    "cloud_recording:read:list_recording_files:admin", "phone:read:list_recordings:admin",
+    "team_chat:read:list_user_channels:admin", "team_chat:read:list_user_messages:admin",
+}  # fmt: skip
+
+
+def test_the_smallest_set_for_all_actions_is_the_documented_one(run: Run) -> None:
+    out = run("scopes")[1]
+    section = out.partition("granular scopes, admin:\n")[2].partition("classic")[0]
+    assert set(section.split()) == ALL_GRANULAR
+
+
+def test_one_scope_that_serves_two_actions_is_taken_instead_of_two(run: Run) -> None:
+    out = run("scopes", "get-user", "update-user")[1]
+    assert out.partition("classic scopes, user:\n")[2].split()[0] == "user:write"
+    assert "user:read" not in out.partition("classic scopes, user:\n")[2]
+
+
+def test_rekey_seals_the_store_with_the_newest_key(run: Run, tmp_path: Path) -> None:
+    from cryptography.fernet import Fernet
+
+    run(*SERVER)
+    key = tmp_path / "zoom-connector" / "store.key"
+    new = Fernet.generate_key().decode()
+    key.write_text(f"{new}\n{key.read_text()}")
+    assert "1 entries" in run("connections", "--rekey")[2]
+    key.write_text(new)
+    assert "server-to-server" in run("connections")[1]
+
+
+# -- the port that waits for the browser -----------------------------------------------------------------------------
+
+
+def visit(port: int, path: str) -> tuple[int, str]:
+    browser = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    browser.request("GET", path)
+    answer = browser.getresponse()
+    found = (answer.status, answer.read().decode())
+    browser.close()
+    return found
+
+
+def test_the_port_waits_on_for_the_right_state_and_tells_the_browser_what_is_wrong() -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/callback"
+    got: list[Any] = []
+    with Callback(url, "right", lambda query: got.append(query) or "main") as callback:  # type: ignore[func-returns-value]
+        assert visit(port, "/favicon.ico")[0] == 404
+        for query in ("code=1&state=wrong", "code=1", "", "state=right&state=wrong"):
+            status, page = visit(port, f"/callback?{query}")
+            assert status == 400
+            assert "no sign-in begun here" in page
+        assert got == []
+        assert visit(port, "/callback?code=1&state=right")[0] == 200
+        assert callback.wait(5) == "main"
+        assert visit(port, "/callback?code=1&state=right")[0] == 404
+    assert got == ["code=1&state=right"]
+
+
+def test_the_port_passes_on_what_went_wrong_and_nobody_coming_back() -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/callback"
+
+    def refuse(query: str) -> str:
+        raise AuthError("The sign-in was <declined>.")
+
+    with Callback(url, "s", refuse) as callback:
+        with pytest.raises(AuthError, match="Nobody came back"):
+            callback.wait(0.01)
+        assert "was &lt;declined&gt;" in visit(port, "/callback?state=s")[1]
+        with pytest.raises(AuthError, match="was <declined>"):
+            callback.wait(5)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(InputError, match="can't be listened on"):
+            Callback(f"http://127.0.0.1:{taken.getsockname()[1]}/callback", "s", refuse)
+    assert urlsplit(url).hostname == "127.0.0.1"
+
+
+def shown(name: str) -> tuple[list[str], str]:
+    """The command of a block in the documentation, and its output there."""
+    page = (Path(__file__).parents[2] / "docs" / "connections.md").read_text()
+    block = page.partition(f"<!-- {name} -->\n```\n")[2].partition("```\n")[0]
+    command, _, output = block.partition("\n")
+    return command.removeprefix("$ zoom-connector ").split(), output
+
+
+def test_the_documentation_shows_what_scopes_and_doctor_print(run: Run, person: Person, zoom: Sandbox) -> None:
+    command, output = shown("scopes")
+    assert run(*command)[1] == output
+    zoom.oauth.register("sandbox-client", "sandbox-secret", scopes=["user:read:user", "meeting:write:meeting"])
+    vault = open_vault("zoom-connector")
+    person.connect(Connections(person.connector, vault))
+    vault.close()
+    zoom.run(lambda account: account.find_user("me").profile.update(type=1))
+    command, output = shown("doctor")
+    assert run(*command)[1] == output

@@ -1,0 +1,87 @@
+"""A process that calls through a stored connection: told what to do by lines of JSON, answers in the same way.
+
+`{"calls": 20, "seconds": 10}` calls so often, spread over that time. `{"kill": ["Ask", "after"]}` asks for a token in a
+child that ends by SIGKILL before or after that effect of the renewal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Generator
+from typing import Any
+
+from connector_runtime import renew
+from connector_runtime.connections import Connections
+from connector_runtime.errors import ConnectorError
+from connector_runtime.keep import open_store
+from connector_runtime.vault import Sealed
+from zoom_connector import Client, load
+
+
+def call(connections: Connections, base_url: str, calls: int, seconds: float) -> list[str]:
+    said = []
+    with Client(load(), connection=connections.open("main"), base_url=base_url) as client:
+        for number in range(calls):
+            began = time.monotonic()
+            try:
+                said.append(str(client.run("get-user", {"user_id": "me"}).status))
+            except ConnectorError as error:
+                said.append(str(error))
+            if number < calls - 1:
+                time.sleep(max(0.0, seconds / calls - (time.monotonic() - began)))
+    return said
+
+
+def killed(connections: Connections, at: str, when: str) -> str:
+    """How a child ended that was to be killed at an effect; the store's connections do not survive the fork."""
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        return f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit {os.WEXITSTATUS(status)}"
+    original = renew.renewal
+
+    def watched(*arguments: Any) -> Generator[renew.Effect, Any, renew.Record]:
+        asked, seen = original(*arguments), 0
+        step, value = asked.send, None
+        while True:
+            try:
+                effect = step(value)
+            except StopIteration as end:
+                return end.value
+            name = type(effect).__name__
+            seen += name == at.partition(" ")[0]
+            here = name == at.partition(" ")[0] and seen == int(at.partition(" ")[2] or 1)
+            if here and when == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            value = yield effect
+            if here:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    renew.renewal = watched
+    try:
+        connections.open("main")()
+    finally:
+        os._exit(7)
+
+
+def main() -> None:
+    url, key, base_url, seconds = sys.argv[1:]
+    load().action("get-user")
+    store = Sealed(open_store(url), [key])
+    connections = Connections(load(), store, "acme", seconds=float(seconds))
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if "kill" in asked:
+            print(json.dumps(killed(connections, *asked["kill"])), flush=True)
+        else:
+            print(json.dumps(call(connections, base_url, **asked)), flush=True)
+    store.close()
+
+
+if __name__ == "__main__":
+    main()

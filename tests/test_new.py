@@ -1,0 +1,354 @@
+"""`new` writes drafts that pass `check`, from a name alone and from OpenAPI documents; one of them is run."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connector_runtime import documents, draft_yaml
+from connector_runtime.author_commands import _document as read_document
+from connector_runtime.draft import Beside, blank, drafted
+from connector_runtime.folders import load
+from connector_runtime.openapi import operation
+from zoom_connector import Client, NotFound
+from zoom_connector.sandbox import Sandbox
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+PIGEON = {"base_url": "https://eu.pigeon.example/v1"}
+
+
+def new(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`zoom-connector new …` as a person types it in a definition folder."""
+    line = [sys.executable, "-m", "zoom_connector", "new", *arguments]
+    path = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    return subprocess.run(line, cwd=folder, env=path, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the repository's definitions."""
+    made = tmp_path / "definitions"
+    for name in ("actions", "connection", "triggers", "schemas"):
+        shutil.copytree(ROOT / name, made / name)
+    shutil.copy(ROOT / "connector.yaml", made)
+    return made
+
+
+@pytest.fixture
+def pigeon(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(HERE / "bad/folder", tmp_path / "pigeon"))
+
+
+# -- Delete Meeting: from a document to a deleted meeting --------------------------------------------------------------
+
+
+def test_a_drafted_delete_meeting_deletes_a_meeting(folder: Path) -> None:
+    document = str(HERE / "openapi/zoom-meeting-delete.json")
+    done = new(folder, "delete-meeting", "--from", document, "--operation", "meetingDelete")
+    assert done.returncode == 0, done.stderr
+    assert "wrote actions/delete-meeting.yaml" in done.stdout
+    connector = load(folder)
+    assert connector.check() == []
+    action = connector.actions["delete-meeting"]
+    assert (action.method, action.path, action.effect, action.rate_limit) == (
+        "DELETE",
+        "/meetings/{meeting_id}",
+        "delete",
+        "light",
+    )
+    assert action.scopes == {"granular": ("meeting:delete:meeting", "meeting:delete:meeting:admin")}
+    rows = {key: (row.type, row.required == (), [str(place) for place in row.to]) for key, row in action.inputs.items()}
+    assert rows == {
+        "connection": ("connection", True, []),
+        "meeting_id": ("integer", True, ["path.meeting_id"]),
+        "occurrence_id": ("string", False, ["query.occurrence_id"]),
+        "schedule_for_reminder": ("boolean", False, ["query.schedule_for_reminder"]),
+        "cancel_meeting_reminder": ("boolean", False, ["query.cancel_meeting_reminder"]),
+    }
+    with Sandbox() as zoom, Client(connector, token=zoom.token, base_url=zoom.base_url) as client:
+        meeting = client.run("create-meeting", {"user_id": "me", "topic": "Farewell"}).data["id"]
+        gone = client.run("delete-meeting", {"meeting_id": meeting, "cancel_meeting_reminder": True})
+        assert gone.status == 204
+        assert zoom.requests[-1].target == f"/v2/meetings/{meeting}?cancel_meeting_reminder=true"
+        with pytest.raises(NotFound):
+            client.run("get-meeting", {"meeting_id": meeting})
+
+
+def test_the_draft_reads_like_the_other_actions(folder: Path) -> None:
+    new(
+        folder,
+        "delete-meeting",
+        "--from",
+        str(HERE / "openapi/zoom-meeting-delete.json"),
+        "--operation",
+        "meetingDelete",
+    )
+    assert (
+        (folder / "actions/delete-meeting.yaml").read_text()
+        == """\
+# yaml-language-server: $schema=../schemas/action.schema.json
+key: delete-meeting
+label: Delete Meeting
+description: Delete a meeting
+summary: "Delete meeting {meeting_id}"
+effect: delete
+scopes: {granular: ["meeting:delete:meeting", "meeting:delete:meeting:admin"]}
+rate_limit: light
+request: {method: DELETE, path: "/meetings/{meeting_id}"}
+inputs:
+  connection: {label: Connection, type: connection, required: true}
+  meeting_id: {label: Meeting Id, type: integer, required: true, to: path}
+  occurrence_id: {label: Occurrence Id, type: string, to: query}
+  schedule_for_reminder: {label: Schedule For Reminder, type: boolean, to: query}
+  cancel_meeting_reminder: {label: Cancel Meeting Reminder, type: boolean, to: query}
+"""
+    )
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+def test_new_says_what_is_left_to_do_and_what_comes_next(folder: Path) -> None:
+    said = new(folder, "archive-meeting").stdout
+    assert "take them from the vendor's page" in said
+    assert "scopes: what the connection must be allowed to do" in said
+    assert said.splitlines()[-1] == "then: python -m zoom_connector check ."
+
+
+def test_new_never_replaces_a_file_unless_it_is_forced(folder: Path) -> None:
+    before = (folder / "actions/get-meeting.yaml").read_text()
+    done = new(folder, "get-meeting")
+    assert (done.returncode, (folder / "actions/get-meeting.yaml").read_text()) == (2, before)
+    assert "is there already; --force replaces it" in done.stderr
+    assert new(folder, "get-meeting", "--force").returncode == 0
+    assert (folder / "actions/get-meeting.yaml").read_text() != before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["Delete Meeting"], "a key is made of small letters, digits and -"),
+        (["x", "--operation", "y"], "give the document with --from"),
+        (["x", "--from", "none.json"], "cannot be read"),
+        (["x", "--from", "connector.yaml"], "is no OpenAPI document: it has neither `openapi` nor `swagger`"),
+        (["x", "--from", str(HERE / "openapi/pigeon.yaml")], "is needed. It has: listLofts, updateBird"),
+        (["x", "--from", str(HERE / "openapi/pigeon.yaml"), "--operation", "listLoft"], "Did you mean 'listLofts'?"),
+        (["x", "--folder", "schemas"], "is no definition folder: it has no connector.yaml"),
+    ],
+)
+def test_new_refuses_with_a_remedy(folder: Path, arguments: list[str], says: str) -> None:
+    done = new(folder, *arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "method", "path", "effect"),
+    [
+        ("delete-bird", "DELETE", "/birds/{bird_id}", "delete"),
+        ("get-bird", "GET", "/birds/{bird_id}", "read"),
+        ("list-birds", "GET", "/birds", "read"),
+        ("update-bird", "PATCH", "/birds/{bird_id}", "update"),
+        ("add-bird", "POST", "/birds", "create"),
+        ("fly", "POST", "/flys", "create"),
+    ],
+)
+def test_a_draft_from_a_name_alone_passes_check(pigeon: Path, key: str, method: str, path: str, effect: str) -> None:
+    made = blank(key, Beside(common=PIGEON))
+    (pigeon / "actions" / f"{key}.yaml").write_text(made.text)
+    connector = load(pigeon)
+    assert connector.check() == []
+    action = connector.actions[key]
+    assert (action.method, action.path, action.effect) == (method, path, effect)
+
+
+# -- what is read from a document --------------------------------------------------------------------------------------
+
+
+def draft_of(name: str, file: str = "pigeon.yaml", common: dict[str, Any] | None = None) -> dict[str, Any]:
+    facts = operation(read_document(str(HERE / "openapi" / file)), name)
+    return drafted("try-it", facts, Beside(common=common or PIGEON)).data
+
+
+def test_parameters_become_rows_with_types_limits_choices_and_ways_of_writing() -> None:
+    made = draft_of("listLofts")
+    assert made["request"] == {"method": "GET", "path": "/lofts"}
+    assert made["description"] == "List the lofts of an account"
+    assert made["docs"] == "https://pigeon.example/docs/lofts"
+    assert made["scopes"] == {"oauth": ["read"]}
+    assert {key: row for key, row in made["inputs"].items() if key != "connection"} == {
+        "limit_value": {
+            "label": "Limit Value",
+            "type": "integer",
+            "schema": {"minimum": 1, "maximum": 50},
+            "if_absent": 10,
+            "to": "query.limit",
+        },
+        "cursor": {"label": "Cursor", "type": "string", "to": "query"},
+        "filter_city": {
+            "label": "Filter City",
+            "type": "string",
+            "schema": {"maxLength": 40},
+            "to": "query.filter[city]",
+        },
+        "since": {"label": "Since", "type": "datetime", "to": "query", "as": "utc"},
+        "kinds": {
+            "label": "Kinds",
+            "type": "string",
+            "collection": "list",
+            "choices": ["tower", "cot"],
+            "to": "query",
+            "as": "csv",
+        },
+        "ids": {"label": "Ids", "type": "integer", "collection": "list", "to": "query"},
+        "where": {"label": "Where", "type": "json", "schema": {"type": "object"}, "to": "query", "as": "json"},
+        "x_trace_id": {"label": "X Trace Id", "type": "string", "to": "header.X-Trace-Id"},
+        "old_style": {
+            "label": "Old Style",
+            "type": "boolean",
+            "deprecated": "The vendor advises against it.",
+            "to": "query",
+        },
+    }
+
+
+def test_the_connectors_own_paging_is_recognized_and_takes_its_parameters() -> None:
+    common = {
+        **PIGEON,
+        "paging": {"size": {"to": "query.limit", "max": 100}, "next": {"from": "body.next", "to": "query.cursor"}},
+    }
+    made = draft_of("listLofts", common=common)
+    assert made["paging"] == {"items": "lofts", "size": {"to": "query.limit", "max": 50}}
+    assert not {"limit_value", "cursor"} & set(made["inputs"])
+
+
+def test_a_body_becomes_rows_with_dotted_places_and_json_where_rows_cannot_say_it() -> None:
+    made = draft_of("updateBird")
+    rows = made["inputs"]
+    assert made["request"]["path"] == "/lofts/{loft_id}/birds/{bird_id}"
+    assert made["scopes"] == {"oauth": [["birds:write", "birds:read"], "admin"]}
+    assert rows["loft_id"] == {"label": "Loft Id", "type": "string", "required": True, "to": "path"}
+    assert rows["name"] == {
+        "label": "Name",
+        "type": "string",
+        "required": True,
+        "schema": {"pattern": "^[a-z]+$"},
+        "example": "grey",
+        "to": "body",
+    }
+    assert rows["kind"] == {
+        "label": "Kind",
+        "type": "string",
+        "required": True,
+        "choices": ["racer", "carrier"],
+        "to": "body",
+    }
+    assert rows["nick"] == {"label": "Nick", "type": "string", "schema": {"maxLength": 20}, "clear": None, "to": "body"}
+    assert rows["age"]["schema"] == {"minimum": 1, "maximum": 30}
+    assert rows["hatched"]["type"] == "date"
+    assert rows["home_city"] == {"label": "Home City", "type": "string", "group": "Home", "to": "body.home.city"}
+    assert rows["home_map_x"]["to"] == "body.home.map.x"
+    assert rows["ring"]["schema"] == {
+        "type": "object",
+        "properties": {"code": {"type": "string"}, "colour": {"type": "string"}},
+        "required": ["code"],
+    }
+    assert rows["tags"]["schema"] == {"type": "array", "maxItems": 3, "items": {"type": "string"}}
+    assert rows["limit_value"]["to"] == "body.limit"
+    assert (rows["story"]["type"], rows["mood"]["type"]) == ("text", "string")
+    assert "id" not in rows and "ring_code" not in rows
+
+
+def test_a_body_of_several_forms_is_one_input() -> None:
+    assert draft_of("sendMessage")["inputs"]["body"] == {
+        "label": "Body",
+        "type": "json",
+        "required": True,
+        "to": "request",
+    }
+
+
+def test_forms_files_text_and_alternatives_of_keys_are_kept() -> None:
+    photo = draft_of("addPhoto")["inputs"]
+    assert photo["photo"] == {"label": "Photo", "type": "file", "required": True, "to": "part"}
+    assert photo["title"] == {"label": "Title", "type": "string", "to": "part"}
+    search = draft_of("search")
+    assert search["request"] == {"method": "POST", "path": "/search", "encode": "form"}
+    assert search["rules"] == [{"at_least_one": ["name", "city"]}]
+    assert draft_of("putNote")["inputs"]["body"] == {"label": "Body", "type": "any", "required": True, "to": "request"}
+
+
+def test_swagger_two_is_read_as_well() -> None:
+    rows = draft_of("listBirds", "pigeon-old.json")["inputs"]
+    assert (rows["tags"]["as"], "as" in rows["ids"], rows["age"]["schema"]) == (
+        "csv",
+        False,
+        {"minimum": 1, "maximum": 30},
+    )
+    added = draft_of("addBird", "pigeon-old.json")["inputs"]
+    assert (added["name"]["required"], added["nick"]["clear"]) == (True, None)
+    assert draft_of("addPhoto", "pigeon-old.json")["inputs"]["photo"]["to"] == "part"
+
+
+def test_the_answer_becomes_a_schema_and_a_sample_that_fits_it() -> None:
+    assert draft_of("listLofts")["output"] == {
+        "schema": {
+            "type": "object",
+            "properties": {
+                "next": {"type": "string"},
+                "lofts": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {"id": {"type": "string"}, "city": {"type": ["string", "null"]}},
+                    },
+                },
+            },
+        },
+        "example": {"next": "text", "lofts": [{"id": "text", "city": "text"}]},
+    }
+
+
+@pytest.mark.parametrize("file", ["pigeon.yaml", "pigeon-old.json", "zoom-meeting-delete.json"])
+def test_every_draft_of_a_document_passes_check_and_makes_requests_that_the_document_accepts(file: str) -> None:
+    spec = importlib.util.spec_from_file_location("measure", HERE / "openapi/measure.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    document = read_document(str(HERE / "openapi" / file))
+    found = module.measure(document)
+    assert found["operations"] >= 1
+    assert found == dict.fromkeys(("operations", "check", "required", "all"), found["operations"])
+
+
+# -- the writer --------------------------------------------------------------------------------------------------------
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+TREES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=30
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.dictionaries(st.text(min_size=1), TREES, min_size=1, max_size=6))
+def test_what_is_written_is_read_back_by_our_loader(data: dict[str, Any]) -> None:
+    text = draft_yaml.text(data)
+    assert documents.read(text, "x.yaml").data == data
+    assert json.loads(json.dumps(documents.read(text, "x.yaml").data)) == data
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.dictionaries(st.text(min_size=1), st.text() | st.lists(st.text()), min_size=1, max_size=6))
+def test_text_is_text_for_any_other_yaml_reader_too(data: dict[str, Any]) -> None:
+    assert yaml.safe_load(draft_yaml.text(data)) == data
