@@ -28,7 +28,7 @@ TARGETS = {"verify": 0.75, "verify and parse": 0.55}
 
 def app_of(name: str) -> Any:
     """The app to measure; `GET` tells the processor time that the server has used."""
-    from connector_runtime.keep import MemoryStore
+    from connector_runtime.stores.store import MemoryStore
     from zoom_connector import load, webhook_app
 
     trigger = load().triggers["webhook"]

@@ -1,7 +1,7 @@
 """A runtime for connectors declared in YAML. It knows no vendor.
 
-    from connector_runtime import load
-    load("some/folder").actions["create-thing"].preview({"name": "x"})
+from connector_runtime import load
+load("some/folder").actions["create-thing"].preview({"name": "x"})
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .client import Client as Client
-    from .connector import Connector as Connector
-    from .folders import load as load
+    from .definitions.connector import Connector as Connector
+    from .definitions.folders import load as load
 
 __all__ = ["Client", "Connector", "load"]
-_HOMES = {"Client": "client", "Connector": "connector", "load": "folders"}
+_HOMES = {"Client": "client", "Connector": "definitions.connector", "load": "definitions.folders"}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,12 +7,12 @@ from inspect import isawaitable, signature
 from types import TracebackType
 from typing import Any
 
-from . import connect, credentials, drive, render
-from .action import Action
-from .bind import Bound
-from .connector import Connector
+from .calls import credentials, drive, render
+from .calls.action import Action
+from .calls.exchange import Exchange, exchange, fold
+from .definitions.connector import Connector
 from .errors import AuthError, InputError, Problem
-from .exchange import Exchange, exchange, fold
+from .inputs.bind import Bound
 from .model import Page, Result
 
 TokenSource = str | Callable[[str | None], str] | Callable[[], str]
@@ -47,7 +47,7 @@ class _Caller:
             raise InputError.of(key, [Problem("limit", "must be a whole number of at least 1")])
         action = self._connector.action(key)
         bound = action.bind(inputs, clear)
-        connect.refuse_values(self._kind, key, bound.values)
+        credentials.refuse_values(self._kind, key, bound.values)
         return action, bound, exchange(action, bound, limit=limit, base_url=self._base_url)
 
 
@@ -78,7 +78,9 @@ class Client(_Caller):
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -87,7 +89,9 @@ class Client(_Caller):
             self._open = False
             drive.POOL.leave()
 
-    def run(self, key: str, inputs: Mapping[str, Any], limit: int | None = None, *, clear: Iterable[str] = ()) -> Result:
+    def run(
+        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, *, clear: Iterable[str] = ()
+    ) -> Result:
         """Run an action; of a list, all pages (or `limit` items) in one result.
 
         `clear` names inputs whose fields are to be emptied. Raises `InputError` before anything is sent, and the
@@ -172,7 +176,7 @@ class AsyncClient(_Caller):
 
     async def _awaited(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:
         granted: Any = self._grants(rejected)
-        return (await granted if isawaitable(granted) else granted)  # type: ignore[no-any-return]
+        return await granted if isawaitable(granted) else granted  # type: ignore[no-any-return]
 
 
 def _grants(connector: Connector, token: Any, connection: Any) -> Callable[[Mapping[str, str] | None], Any]:

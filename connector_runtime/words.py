@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -100,6 +100,7 @@ def links(header: str) -> dict[str, str]:
 
 # -- codecs ----------------------------------------------------------------------------------------------------------
 
+
 @dataclass(frozen=True, slots=True)
 class Codec:
     """How a value is written. `takes` is a pattern of the texts it can write (None: any), `like` an example of one."""
@@ -123,7 +124,7 @@ def _moment(value: Any) -> Any:
     if offset not in "Zz":
         hours, minutes = int(offset[1:3]), int(offset[3:5])
         local -= timedelta(hours=hours, minutes=minutes) * (-1 if offset[0] == "-" else 1)
-    return local.replace(tzinfo=timezone.utc).isoformat().replace("+00:00", "Z")
+    return local.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
 
 
 def _digits(value: Any) -> Any:
@@ -155,7 +156,7 @@ CODECS: dict[str, Codec] = {
 
 
 def codec(name: str, more: Mapping[str, Callable[[Any], Any]] | None = None) -> Codec | None:
-    """The codec of an `as`: one of the closed list, one given to `load`, or a text with one `{}`; None if it is none."""
+    """The codec of an `as`: of the closed list, given to `load`, or a text with one `{}`; None if it is none."""
     if more and name in more:
         return Codec(more[name])
     if name.count("{}") == 1:
@@ -166,7 +167,9 @@ def codec(name: str, more: Mapping[str, Callable[[Any], Any]] | None = None) -> 
 def encode(codecs: tuple[Codec, ...], value: Any) -> Any:
     """Write a value by its codecs in turn."""
     for step in codecs:
-        value = [step.write(item) for item in value] if isinstance(value, list) and not step.joins else step.write(value)
+        value = (
+            [step.write(item) for item in value] if isinstance(value, list) and not step.joins else step.write(value)
+        )
     return value
 
 

@@ -6,49 +6,95 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 RUNTIME = ROOT / "connector_runtime"
-SHELL = {"__init__", "folders", "drive", "client", "cli"}
-PURE = {
-    "accept", "action", "answer", "bind", "bodies", "catalogue", "check", "compile", "conditions", "connect",
-    "connector", "documents", "errors", "exchange", "model", "patterns", "read", "render", "renew", "scopes",
-    "tables", "takes", "wording", "words",
-}  # fmt: skip
-IMPURE = {"httpx", "os", "time", "pathlib", "socket", "subprocess", "random", "asyncio", "threading", "sqlite3", "io"}
 VENDORS = re.compile(r"zoom|github|slack|stripe|shopify|openweather", re.IGNORECASE)
 
+# Rooms from the ground up: a room may look at those before it and at nothing after it.
+ROOMS = ("", "stores", "inputs", "calls", "triggers", "definitions", "authoring", "client", "connections", "commands")
+SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pure
+    "calls.drive",
+    "definitions.folders",
+    "client",
+    "triggers.deliver",
+    "triggers.inbox",
+    "triggers.receiver",
+    "connections.callback",
+    "connections.connections",
+    "connections.doctor",
+    "stores.store",
+    "stores.postgres",
+    "stores.sqlite",
+    "connections.oauth",
+    "connections.stored",
+    "stores.vault",
+    "commands.action_commands",
+    "commands.author_commands",
+    "commands.cli",
+    "commands.connection_commands",
+    "commands.options",
+    "commands.webhook_commands",
+}
+IMPURE = {"httpx", "os", "time", "pathlib", "socket", "subprocess", "random", "asyncio", "threading", "sqlite3", "io"}
 
-def imports(path: Path, *, lazy: bool = True) -> set[str]:
-    """The modules that a file imports; without `lazy`, only what importing it imports."""
-    tree = ast.parse(path.read_text())
-    if not lazy:
-        tree.body = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+
+def modules() -> dict[str, Path]:
+    """The modules by their name in the runtime: `calls.render`."""
+    paths = [path for path in RUNTIME.rglob("*.py") if path.name != "__init__.py"]
+    return {".".join(path.relative_to(RUNTIME).with_suffix("").parts): path for path in paths}
+
+
+NAMES = sorted(modules())
+
+
+def imports(name: str, *, typing: bool = True, lazy: bool = True) -> set[str]:
+    """What a module imports: ours as `calls.render`, others by their own name."""
+    tree = ast.parse(modules()[name].read_text())
+    nodes = list(ast.walk(tree)) if lazy else list(tree.body)
+    if not typing:
+        asides = [
+            node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        ]
+        hidden = {id(inner) for aside in asides for inner in ast.walk(aside)}
+        nodes = [node for node in nodes if id(node) not in hidden]
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 1:
-            found |= {f".{node.module}"} if node.module else {f".{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            room = name.split(".")[: -node.level]
+            base = ".".join([*room, *(node.module or "").split(".")]).strip(".")
+            for alias in node.names:
+                full = f"{base}.{alias.name}".strip(".")
+                found.add(full if full in modules() else base)
         elif isinstance(node, ast.ImportFrom):
             found.add(node.module or "")
     return found
 
 
-def modules() -> dict[str, Path]:
-    return {path.stem: path for path in RUNTIME.glob("*.py")}
+def room(name: str) -> str:
+    return name.rpartition(".")[0] or ("client" if name == "client" else "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_module_looks_only_at_rooms_below_its_own(name: str) -> None:
+    ours = {target for target in imports(name, typing=False) if target in modules()}
+    above = {target for target in ours if ROOMS.index(room(target)) > ROOMS.index(room(name))}
+    assert not above, f"{name} looks up at {above}"
 
 
 def test_the_import_graph_has_no_cycle() -> None:
     graph = {
-        name: {target[1:] for target in imports(path, lazy=False) if target.startswith(".")}
-        for name, path in modules().items()
+        name: {target for target in imports(name, typing=False, lazy=False) if target in modules()} for name in NAMES
     }
     done: set[str] = set()
 
     def visit(name: str, way: tuple[str, ...]) -> None:
         assert name not in way, f"cycle: {' -> '.join([*way, name])}"
         if name not in done:
-            for target in sorted(graph.get(name, ())):
+            for target in sorted(graph[name]):
                 visit(target, (*way, name))
             done.add(name)
 
@@ -56,27 +102,32 @@ def test_the_import_graph_has_no_cycle() -> None:
         visit(name, ())
 
 
-def test_the_pure_core_touches_no_network_clock_file_or_thread() -> None:
-    for name in PURE:
-        used = {module.partition(".")[0] for module in imports(modules()[name])}
-        assert not used & IMPURE, f"{name} imports {used & IMPURE}"
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in SHELL])
+def test_a_pure_module_touches_no_network_clock_file_or_thread(name: str) -> None:
+    used = {module.partition(".")[0] for module in imports(name)}
+    assert not used & IMPURE
+    assert not imports(name) & SHELL
 
 
 def test_only_one_module_imports_httpx() -> None:
-    assert [name for name, path in modules().items() if "httpx" in imports(path)] == ["drive"]
+    assert [name for name in NAMES if "httpx" in imports(name)] == ["calls.drive"]
 
 
-def test_the_runtime_never_imports_the_connector_and_names_no_vendor() -> None:
-    for name, path in modules().items():
-        assert not any(module.startswith("zoom_connector") for module in imports(path)), name
-        found = [line for line in path.read_text().splitlines() if VENDORS.search(line)]
-        assert not found, f"{name}: {found}"
+@pytest.mark.parametrize("name", NAMES)
+def test_the_runtime_never_imports_the_connector_and_names_no_vendor(name: str) -> None:
+    assert not any(module.startswith("zoom_connector") for module in imports(name))
+    assert not [line for line in modules()[name].read_text().splitlines() if VENDORS.search(line)]
 
 
 def test_every_module_says_first_what_it_is() -> None:
-    for path in [*RUNTIME.glob("*.py"), *(ROOT / "zoom_connector").rglob("*.py")]:
+    for path in [*RUNTIME.rglob("*.py"), *(ROOT / "zoom_connector").rglob("*.py")]:
         docstring = ast.get_docstring(ast.parse(path.read_text()))
         assert docstring and docstring.splitlines()[0].endswith((".", ":")), path
+
+
+def test_no_module_is_longer_than_a_person_reads_at_a_sitting() -> None:
+    for path in [*RUNTIME.rglob("*.py"), *(ROOT / "zoom_connector").rglob("*.py")]:
+        assert len(path.read_text().splitlines()) <= 330, path
 
 
 def test_nothing_in_the_repository_names_the_machine_it_was_written_on() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from connector_runtime.definitions.folders import load
 from connector_runtime.errors import DefinitionError, Problem
-from connector_runtime.folders import load
 
 HERE = Path(__file__).parent
 BAD = HERE / "bad"

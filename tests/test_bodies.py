@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from connector_runtime import bodies
-from connector_runtime.bodies import Part
+from connector_runtime.calls import bodies
+from connector_runtime.calls.bodies import Part
 from connector_runtime.model import Place
 
 
@@ -51,7 +51,10 @@ def test_a_file_is_decoded_and_named_after_its_part_unless_it_says_otherwise() -
     full = {"base64": "aGk=", "filename": "a.txt", "content_type": "text/plain"}
     assert bodies.part("f", full) == Part("f", b"hi", "a.txt", "text/plain")
     assert bodies.part("n", 1.0) == Part("n", b"1")
-    assert bodies.renamed([Part("f", b"", "x"), Part("g", b"", "y")], {"f": "z"}) == [Part("f", b"", "z"), Part("g", b"", "y")]
+    assert bodies.renamed([Part("f", b"", "x"), Part("g", b"", "y")], {"f": "z"}) == [
+        Part("f", b"", "z"),
+        Part("g", b"", "y"),
+    ]
 
 
 @pytest.mark.parametrize(

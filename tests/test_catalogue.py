@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from connector_runtime import folders
+from connector_runtime.definitions import folders
 from zoom_connector import Connector, bundled
 
 
@@ -33,7 +33,9 @@ def test_it_names_the_22_actions_the_trigger_and_the_connections(catalogue: dict
     assert (catalogue["label"], catalogue["version"]) == ("Zoom Connector", "0.1.0")
 
 
-def test_inputs_are_listed_in_order_with_the_connection_first(catalogue: dict[str, Any], tables: dict[str, Any]) -> None:
+def test_inputs_are_listed_in_order_with_the_connection_first(
+    catalogue: dict[str, Any], tables: dict[str, Any]
+) -> None:
     for table in tables["actions"]:
         (entry,) = [action for action in actions(catalogue) if action["key"] == table["key"]]
         assert [row["key"] for row in entry["inputs"]] == [row["key"] for row in table["inputs"]]
@@ -48,7 +50,9 @@ def test_no_form_schema_has_a_default_a_const_or_a_dialect(catalogue: dict[str, 
 
     for action in actions(catalogue):
         names = {row["key"] for row in action["inputs"]}
-        assert not words(action["form_schema"]) & ({"default", "const", "oneOf", "$schema", "$ref"} - names), action["key"]
+        assert not words(action["form_schema"]) & ({"default", "const", "oneOf", "$schema", "$ref"} - names), action[
+            "key"
+        ]
 
 
 def test_what_a_form_can_post_for_a_choice_the_action_accepts(connector: Connector, catalogue: dict[str, Any]) -> None:

@@ -40,7 +40,12 @@ def test_list_names_the_22_actions() -> None:
 
 def test_show_prints_labels_options_choices_and_conditions() -> None:
     shown = run("show", "create-meeting").stdout
-    for text in ("Weekly Day", "--weekly-day", "required when 'Type Recurrence' is Weekly", "8 Recurring meeting (Fixed Time)"):
+    for text in (
+        "Weekly Day",
+        "--weekly-day",
+        "required when 'Type Recurrence' is Weekly",
+        "8 Recurring meeting (Fixed Time)",
+    ):
         assert text in shown
     assert "Published default (shown, not sent): false" in shown
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from connector_runtime import drive
+from connector_runtime.calls import drive
 from zoom_connector import (
     AsyncClient,
     AuthError,
@@ -47,7 +47,13 @@ def test_a_meeting_lives_from_creation_to_deletion(client: Client) -> None:
 
 
 def test_what_is_sent_is_what_the_preview_showed(client: Client, connector: Connector, zoom: Sandbox) -> None:
-    inputs = {"user_id": "me", "topic": "é 🎉 <b>", "type": 2, "password": "a/b?c", "settings_extra_fields": {"jbh_time": 5}}
+    inputs = {
+        "user_id": "me",
+        "topic": "é 🎉 <b>",
+        "type": 2,
+        "password": "a/b?c",
+        "settings_extra_fields": {"jbh_time": 5},
+    }
     shown = connector.actions["create-meeting"].preview(inputs, base_url=zoom.base_url)
     client.run("create-meeting", inputs)
     sent = zoom.requests[-1]
@@ -111,7 +117,9 @@ def test_an_unknown_action_names_the_nearest(client: Client) -> None:
         client.run("create-meting", {})
 
 
-def test_a_token_function_is_asked_again_with_the_rejected_token(make: Any, connector: Connector, zoom: Sandbox) -> None:
+def test_a_token_function_is_asked_again_with_the_rejected_token(
+    make: Any, connector: Connector, zoom: Sandbox
+) -> None:
     asked: list[str | None] = []
 
     def token(rejected: str | None) -> str:
@@ -138,7 +146,14 @@ def test_a_token_that_no_header_can_carry_is_refused_before_anything_is_sent(
 
 @pytest.mark.parametrize(
     "url",
-    ["http://api.example.com/v2", "ftp://localhost/", "api.zoom.us", "https://u:p@api.zoom.us/v2", "https://a.b/v2?x=1", ""],
+    [
+        "http://api.example.com/v2",
+        "ftp://localhost/",
+        "api.zoom.us",
+        "https://u:p@api.zoom.us/v2",
+        "https://a.b/v2?x=1",
+        "",
+    ],
 )
 def test_a_base_url_that_would_leak_the_token_is_refused(make: Any, connector: Connector, url: str) -> None:
     with pytest.raises(InputError, match="base_url"):
@@ -205,7 +220,10 @@ def test_an_answer_that_is_not_what_the_api_promises_gives_a_typed_error(
 
 def test_a_rate_limit_says_when_to_go_on(client: Client, zoom: Sandbox) -> None:
     zoom.inject(
-        match="GET /v2/users/me", status=429, body=b'{"code":429,"message":"x"}', headers={"retry-after": "2030-05-31T00:00:00Z"}
+        match="GET /v2/users/me",
+        status=429,
+        body=b'{"code":429,"message":"x"}',
+        headers={"retry-after": "2030-05-31T00:00:00Z"},
     )
     with pytest.raises(RateLimited) as caught:
         client.run("get-user", {"user_id": "me"})
@@ -341,4 +359,6 @@ def test_a_debugged_request_is_logged_with_its_secrets_masked(
     record = caplog.records[0].getMessage()
     assert record.startswith("POST http://127.0.0.1")
     assert "X-A: seen" in record and '"topic": "Weekly"' in record and "x=1" in record
-    assert not [secret for secret in ("query-secret", "body-secret", "header-secret", zoom.token) if secret in caplog.text]
+    assert not [
+        secret for secret in ("query-secret", "body-secret", "header-secret", zoom.token) if secret in caplog.text
+    ]

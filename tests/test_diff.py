@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from connector_runtime.diff import Change, bump, differences
-from connector_runtime.folders import load
+from connector_runtime.authoring.diff import Change, bump, differences
+from connector_runtime.definitions.folders import load
 
 HERE = Path(__file__).parent
 

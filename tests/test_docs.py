@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from connector_runtime import documents, folders
+from connector_runtime.definitions import documents, folders
 from zoom_connector.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
@@ -59,7 +59,7 @@ def test_a_pages_python_runs_in_one_go_and_prints_what_it_says(page: str, capsys
 
 
 def test_the_readmes_commands_exist() -> None:
-    from connector_runtime.cli import COMMANDS as COMMON
+    from connector_runtime.commands.cli import COMMANDS as COMMON
     from zoom_connector.__main__ import COMMANDS
 
     named = re.findall(r"^zoom-connector (\S+)", "\n".join(blocks("README.md", "sh")), re.MULTILINE)

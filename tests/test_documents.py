@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connector_runtime import documents
+from connector_runtime.definitions import documents
 from connector_runtime.errors import DefinitionError
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector_runtime.exchange import Now, Send, Token, Wait, exchange, fold
+from connector_runtime.calls.exchange import Now, Send, Token, Wait, exchange, fold
 from connector_runtime.model import Page, Request, Response
 from zoom_connector import ApiError, AuthError, Connector, MissingScope, Result, TransportError
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from connector_runtime import documents
+from connector_runtime.definitions import documents
 from zoom_connector import Connector
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES: list[tuple[str, dict[str, Any]]] = [
-    (file.stem, case) for file in sorted(GOLDEN.glob("*.yaml")) for case in documents.read(file.read_text(), file.name).data
+    (file.stem, case)
+    for file in sorted(GOLDEN.glob("*.yaml"))
+    for case in documents.read(file.read_text(), file.name).data
 ]
 
 

@@ -15,7 +15,9 @@ def body(connector: Connector, inputs: dict[str, Any], action: str = "create-mee
     return connector.actions[action].preview(inputs)["body"]
 
 
-def refused(connector: Connector, inputs: dict[str, Any], action: str = "create-meeting", **more: Any) -> dict[str, str]:
+def refused(
+    connector: Connector, inputs: dict[str, Any], action: str = "create-meeting", **more: Any
+) -> dict[str, str]:
     with pytest.raises(InputError) as caught:
         connector.actions[action].preview(inputs, **more)
     return {problem.where: problem.what for problem in caught.value.problems}
@@ -30,7 +32,9 @@ def test_what_forms_post_for_an_untouched_field_sends_nothing(connector: Connect
 
 
 def test_false_zero_and_empty_lists_and_objects_are_values(connector: Connector) -> None:
-    sent = body(connector, {**MEETING, "host_video_on_start": False, "global_dial_in_countries": [], "approval_type": 0})
+    sent = body(
+        connector, {**MEETING, "host_video_on_start": False, "global_dial_in_countries": [], "approval_type": 0}
+    )
     assert sent == {"settings": {"host_video": False, "global_dial_in_countries": [], "approval_type": 0}}
     assert body(connector, {**MEETING, "tracking_fields": []}) == {"tracking_fields": []}
 
@@ -117,10 +121,14 @@ def test_a_boolean_takes_its_spellings(connector: Connector, spelling: Any) -> N
 
 @pytest.mark.parametrize("wrong", [1, 0, "yes", "on", [], {}])
 def test_a_boolean_takes_nothing_else(connector: Connector, wrong: Any) -> None:
-    assert "true or false" in refused(connector, {**MEETING, "host_video_on_start": wrong})["inputs.host_video_on_start"]
+    assert (
+        "true or false" in refused(connector, {**MEETING, "host_video_on_start": wrong})["inputs.host_video_on_start"]
+    )
 
 
-@pytest.mark.parametrize(("number", "text"), [(478, "478"), (1.5, "1.5"), (81279432123, "81279432123"), (8.1e10, "81000000000")])
+@pytest.mark.parametrize(
+    ("number", "text"), [(478, "478"), (1.5, "1.5"), (81279432123, "81279432123"), (8.1e10, "81000000000")]
+)
 def test_text_takes_a_number_as_it_is_written(connector: Connector, number: Any, text: str) -> None:
     assert body(connector, {**MEETING, "topic": number}) == {"topic": text}
 
@@ -150,7 +158,9 @@ def test_integers_above_two_to_the_53_stay_exact_and_are_text_in_forms(connector
         ("2026-12-31T23:30:00-01:00", "2027-01-01T00:30:00Z"),
     ],
 )
-def test_a_time_with_a_zone_goes_as_utc_and_a_local_time_stays_local(connector: Connector, given: str, sent: str) -> None:
+def test_a_time_with_a_zone_goes_as_utc_and_a_local_time_stays_local(
+    connector: Connector, given: str, sent: str
+) -> None:
     assert body(connector, {**MEETING, "start_time": given}) == {"start_time": sent}
 
 
@@ -199,13 +209,17 @@ def test_a_path_value_is_one_encoded_segment(connector: Connector, given: str, s
         ("812 7943-2123", "81279432123"),
     ],
 )
-def test_a_uuid_with_slashes_is_encoded_twice_where_zoom_needs_it(connector: Connector, uuid: str, segment: str) -> None:
+def test_a_uuid_with_slashes_is_encoded_twice_where_zoom_needs_it(
+    connector: Connector, uuid: str, segment: str
+) -> None:
     url = connector.actions["get-meeting-recordings"].preview({"meeting_id": uuid})["url"]
     assert url == f"https://api.zoom.us/v2/meetings/{segment}/recordings"
 
 
 def test_a_meeting_id_is_a_number_where_zoom_takes_no_uuid(connector: Connector) -> None:
-    assert "must look like 81279432123" in refused(connector, {"meeting_id": "abc=="}, "get-meeting")["inputs.meeting_id"]
+    assert (
+        "must look like 81279432123" in refused(connector, {"meeting_id": "abc=="}, "get-meeting")["inputs.meeting_id"]
+    )
 
 
 @pytest.mark.parametrize("name", ["Authorization", "HOST", "content-length", "Transfer-Encoding"])
@@ -305,7 +319,9 @@ def test_a_secret_that_is_refused_is_not_quoted(connector: Connector) -> None:
 def test_what_json_cannot_carry_is_refused(connector: Connector) -> None:
     assert "NaN" not in refused(connector, {**MEETING, "topic": float("nan")})["inputs.topic"]
     assert list(refused(connector, {**MEETING, "topic": "\ud800"})) == ["inputs.topic"]
-    assert list(refused(connector, {**MEETING, "tracking_fields": [{"field": b"x"}]})) == ["inputs.tracking_fields.0.field"]
+    assert list(refused(connector, {**MEETING, "tracking_fields": [{"field": b"x"}]})) == [
+        "inputs.tracking_fields.0.field"
+    ]
     assert list(refused(connector, {**MEETING, "tracking_fields": '[{"field": NaN}]'})) == ["inputs.tracking_fields"]
 
 

@@ -15,11 +15,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector_runtime import documents, draft_yaml
-from connector_runtime.author_commands import _document as read_document
-from connector_runtime.draft import Beside, blank, drafted
-from connector_runtime.folders import load
-from connector_runtime.openapi import operation
+from connector_runtime.authoring import draft_yaml
+from connector_runtime.authoring.draft import Beside, blank, drafted
+from connector_runtime.authoring.openapi import operation
+from connector_runtime.commands.author_commands import _document as read_document
+from connector_runtime.definitions import documents
+from connector_runtime.definitions.folders import load
 from zoom_connector import Client, NotFound
 from zoom_connector.sandbox import Sandbox
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connector_runtime import folders
+from connector_runtime.calls.exchange import Now, Send, Token, exchange, fold
+from connector_runtime.definitions import folders
 from connector_runtime.errors import ApiError, AuthError, TransportError
-from connector_runtime.exchange import Now, Send, Token, exchange, fold
 from connector_runtime.model import Page, Response, Result
 
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CONNECTOR = """
 key: acme
 label: Acme
@@ -59,7 +59,9 @@ def play(
                 sent.append(effect.request)
                 headers, body = answers.pop(0)
                 answer = Response(
-                    status=200, headers={"content-type": "application/json", **headers}, content=json.dumps(body).encode()
+                    status=200,
+                    headers={"content-type": "application/json", **headers},
+                    content=json.dumps(body).encode(),
                 )
 
 
@@ -82,7 +84,10 @@ def test_a_next_url_on_another_host_gets_nothing(tmp_path: Path) -> None:
 
 def test_the_last_items_id_leads_on_while_there_is_more(tmp_path: Path) -> None:
     paging = "{next: {from: items.-1.id, while: {body.more: true}, to: query.after}}"
-    answers = [({}, {"things": [{"id": "a"}, {"id": "b"}], "more": True}), ({}, {"things": [{"id": "c"}], "more": False})]
+    answers = [
+        ({}, {"things": [{"id": "a"}, {"id": "b"}], "more": True}),
+        ({}, {"things": [{"id": "c"}], "more": False}),
+    ]
     result, sent = play(tmp_path, paging, answers)
     assert [thing["id"] for thing in result.data["things"]] == ["a", "b", "c"]
     assert targets(sent) == ["/things?kind=a%20b", "/things?kind=a%20b&after=b"]
@@ -97,8 +102,15 @@ def test_an_offset_grows_by_the_items_of_each_page_until_one_is_empty(tmp_path: 
 
 @pytest.mark.parametrize(
     ("first", "pages"),
-    [({"n": 1, "of": 3}, 3), ({"n": "1", "of": "2"}, 2), ({"n": 3, "of": 3}, 1), ({"n": None, "of": 3}, 1), ({"n": 1}, 1), ({"n": "x", "of": 2}, 1)],
-)  # fmt: skip
+    [
+        ({"n": 1, "of": 3}, 3),
+        ({"n": "1", "of": "2"}, 2),
+        ({"n": 3, "of": 3}, 1),
+        ({"n": None, "of": 3}, 1),
+        ({"n": 1}, 1),
+        ({"n": "x", "of": 2}, 1),
+    ],
+)
 def test_a_page_number_grows_while_it_is_below_the_count(tmp_path: Path, first: dict[str, Any], pages: int) -> None:
     paging = "{next: {from: body.n, plus: 1, below: body.of, to: query.page}, keys: [n, of]}"
     answers = [({}, {"things": [0], **first, **({"n": number} if number > 1 else {})}) for number in range(1, 5)]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from connector_runtime import answer as answers
+from connector_runtime.calls import answer as answers
 from connector_runtime.model import Response
 from zoom_connector import Connector
 
-NOW = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.utc)
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 SCOPES = "Invalid access token, does not contain scopes:[meeting:write:meeting, meeting:write:meeting:admin]."
 REFUSALS = [
     # the connection
@@ -23,7 +23,7 @@ REFUSALS = [
     (401, 4700, SCOPES, "missing_scope"),
     (401, None, "", "token"),
     # the account's plan, role and licences
-    (400, 200, "Webinar plan is missing. You must subscribe to the webinar plan and enable webinars for this user.", "plan"),
+    (400, 200, "Webinar plan is missing. You must subscribe to the webinar plan and enable webinars for this.", "plan"),
     (400, 200, "Only available for Paid or ZMP account: abc.", "plan"),
     (400, 200, "No permission.", "plan"),
     (400, 200, "No privilege.", "plan"),
@@ -117,11 +117,15 @@ def test_a_missing_scope_is_named_in_the_remedy(connector: Connector) -> None:
 
 def test_a_daily_limit_is_known_by_its_header_and_says_when_to_go_on(connector: Connector) -> None:
     error = refusal(
-        connector, 429, {"code": 429, "message": "x"}, x_ratelimit_type="Daily-limit", retry_after="2026-11-23T00:00:00Z"
+        connector,
+        429,
+        {"code": 429, "message": "x"},
+        x_ratelimit_type="Daily-limit",
+        retry_after="2026-11-23T00:00:00Z",
     )
     assert error.kind == "quota"
     assert error.retriable
-    assert error.retry_at == datetime(2026, 11, 23, tzinfo=timezone.utc)
+    assert error.retry_at == datetime(2026, 11, 23, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +144,7 @@ def test_retry_after_comes_as_date_time_http_date_seconds_or_epoch(
 ) -> None:
     error = refusal(connector, 429, {"code": 429, "message": "x"}, retry_after=retry_after)
     found = error.retry_at.isoformat() if error.retry_at else None
-    assert found == (datetime.fromtimestamp(1795349000, timezone.utc).isoformat() if retry_after == "1795349000" else at)
+    assert found == (datetime.fromtimestamp(1795349000, UTC).isoformat() if retry_after == "1795349000" else at)
 
 
 def test_complaints_about_fields_are_mapped_back_to_our_inputs(connector: Connector) -> None:
@@ -162,7 +166,10 @@ def test_complaints_about_fields_are_mapped_back_to_our_inputs(connector: Connec
 
 
 def test_the_tracking_id_is_kept_for_zooms_support(connector: Connector) -> None:
-    assert refusal(connector, 404, {"code": 3001, "message": "x"}, x_zm_trackingid="v=2.0;rid=1").tracking_id == "v=2.0;rid=1"
+    assert (
+        refusal(connector, 404, {"code": 3001, "message": "x"}, x_zm_trackingid="v=2.0;rid=1").tracking_id
+        == "v=2.0;rid=1"
+    )
 
 
 def test_an_error_body_in_a_200_is_a_refusal_and_a_meeting_with_a_code_is_none(connector: Connector) -> None:

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from connector_runtime.action import Action
-from connector_runtime.connector import Connector
+from connector_runtime.calls.action import Action
+from connector_runtime.commands.tables import input_table
+from connector_runtime.definitions.connector import Connector
+from connector_runtime.definitions.folders import load
 from connector_runtime.errors import InputError
-from connector_runtime.folders import load
-from connector_runtime.tables import input_table
 
 HERE = Path(__file__).parent
 

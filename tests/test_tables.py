@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector_runtime import documents
+from connector_runtime.definitions import documents
 from zoom_connector import Connector
 
 ROOT = Path(__file__).parents[1]
@@ -36,8 +36,10 @@ def test_an_action_says_what_the_published_table_says_of_it(key: str) -> None:
     assert ours["request"] == theirs.get("request", {})
     assert ours.get("rate_limit") == theirs.get("rate_limit")
     assert {kind: sorted(scopes) for kind, scopes in ours.get("scopes", {}).items()} == {
-        kind: sorted("recording:read:admin" if scope == "phone_recording:read:admin" and "meeting-recordings" in key else scope
-                     for scope in scopes)
+        kind: sorted(
+            "recording:read:admin" if scope == "phone_recording:read:admin" and "meeting-recordings" in key else scope
+            for scope in scopes
+        )
         for kind, scopes in theirs.get("scopes", {}).items()
     }
 
@@ -97,7 +99,9 @@ def test_the_connector_and_its_trigger_and_connection_have_the_published_words(c
         (TABLES["triggers"][0], connector.triggers["webhook"]),
     ):
         assert (ours.key, ours.label, ours.description) == (theirs["key"], theirs["label"], theirs["description"])
-        assert [(row.key, row.label, row.comments, row.required == (), row.type == "secret") for row in ours.inputs] == [
+        assert [
+            (row.key, row.label, row.comments, row.required == (), row.type == "secret") for row in ours.inputs
+        ] == [
             (row["key"], row["label"], row["comments"], row["required"], row.get("secret", False))
             for row in theirs["inputs"]
         ]
@@ -131,7 +135,12 @@ CONDITIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("list-users-chat-messages", "to_channel"): {"to_contact": None},
     ("raw-request", "file_data_file_names"): {"file_data": {"file": "text"}},
 }
-EXAMPLES = {"password": "s3cret!", "user_password": "Passw0rdXy", "host_key": "123456", "settings_extra_fields": {"jbh_time": 5}}
+EXAMPLES = {
+    "password": "s3cret!",
+    "user_password": "Passw0rdXy",
+    "host_key": "123456",
+    "settings_extra_fields": {"jbh_time": 5},
+}
 NEEDED: dict[str, dict[str, Any]] = {"list-users-chat-messages": {"to_contact": "someone@example.com"}}
 
 

@@ -15,7 +15,7 @@ GOLDEN = """
 import json, sys
 from pathlib import Path
 from zoom_connector import load
-from connector_runtime import documents
+from connector_runtime.definitions import documents
 import connector_runtime, zoom_connector
 assert "site-packages" in zoom_connector.__file__ and "site-packages" in connector_runtime.__file__
 connector = load()

@@ -1,7 +1,7 @@
 """The Zoom connector: actions and triggers declared in YAML, run by `connector_runtime`.
 
-    from zoom_connector import Client, load
-    load().actions["create-meeting"].preview({"user_id": "me", "topic": "Weekly"})
+from zoom_connector import Client, load
+load().actions["create-meeting"].preview({"user_id": "me", "topic": "Weekly"})
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from connector_runtime.action import Action as Action
+    from connector_runtime.calls.action import Action as Action
     from connector_runtime.client import AsyncClient as AsyncClient
     from connector_runtime.client import Client as Client
-    from connector_runtime.connector import Connector as Connector
-    from connector_runtime.deliver import Pace as Pace
+    from connector_runtime.definitions.connector import Connector as Connector
     from connector_runtime.errors import (
         ApiError as ApiError,
     )
@@ -66,11 +65,12 @@ if TYPE_CHECKING:
     )
     from connector_runtime.model import Page as Page
     from connector_runtime.model import Result as Result
-    from connector_runtime.receiver import Receiver as Receiver
-    from connector_runtime.receiver import webhook_app as webhook_app
-    from connector_runtime.webhook import Notification as Notification
-    from connector_runtime.webhook import Trigger as Trigger
-    from connector_runtime.webhook import UrlValidation as UrlValidation
+    from connector_runtime.triggers.deliver import Pace as Pace
+    from connector_runtime.triggers.receiver import Receiver as Receiver
+    from connector_runtime.triggers.receiver import webhook_app as webhook_app
+    from connector_runtime.triggers.webhook import Notification as Notification
+    from connector_runtime.triggers.webhook import Trigger as Trigger
+    from connector_runtime.triggers.webhook import UrlValidation as UrlValidation
 
     from .bundled import load as load
 
@@ -79,19 +79,19 @@ _ERRORS = (
     "PlanRequired Problem QuotaReached RateLimited SignatureError TransportError ValidationFailed"
 )
 _HOMES = {
-    "Action": "connector_runtime.action",
+    "Action": "connector_runtime.calls.action",
     "AsyncClient": "connector_runtime.client",
     "Client": "connector_runtime.client",
-    "Connector": "connector_runtime.connector",
-    "Notification": "connector_runtime.webhook",
-    "Pace": "connector_runtime.deliver",
+    "Connector": "connector_runtime.definitions.connector",
+    "Notification": "connector_runtime.triggers.webhook",
+    "Pace": "connector_runtime.triggers.deliver",
     "Page": "connector_runtime.model",
-    "Receiver": "connector_runtime.receiver",
+    "Receiver": "connector_runtime.triggers.receiver",
     "Result": "connector_runtime.model",
-    "Trigger": "connector_runtime.webhook",
-    "UrlValidation": "connector_runtime.webhook",
+    "Trigger": "connector_runtime.triggers.webhook",
+    "UrlValidation": "connector_runtime.triggers.webhook",
     "load": "zoom_connector.bundled",
-    "webhook_app": "connector_runtime.receiver",
+    "webhook_app": "connector_runtime.triggers.receiver",
     **dict.fromkeys(_ERRORS.split(), "connector_runtime.errors"),
 }
 __all__ = ["__version__", *_HOMES]

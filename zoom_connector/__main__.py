@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from connector_runtime import cli
+from connector_runtime.commands import cli
 
 from .bundled import load
 

@@ -9,8 +9,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from connector_runtime import folders
-from connector_runtime.connector import Connector
+from connector_runtime.definitions import folders
+from connector_runtime.definitions.connector import Connector
 
 
 def root() -> Traversable:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from connector_runtime import cli
 from connector_runtime.client import Client
+from connector_runtime.commands import cli
 from connector_runtime.errors import AuthError
 
 from . import demo as demos
@@ -31,7 +31,9 @@ def sandbox(context: cli.Context, arguments: list[str]) -> int:
             print(f"  {context.prog} run list-users --limit 3", flush=True)
             wait_forever()
     except OSError as error:
-        raise AuthError(f"Port {chosen.port} cannot be opened: {error.strerror}.", hint="Choose another --port.") from None
+        raise AuthError(
+            f"Port {chosen.port} cannot be opened: {error.strerror}.", hint="Choose another --port."
+        ) from None
     except KeyboardInterrupt:
         print("\nThe sandbox has stopped.")
     return 0
@@ -46,7 +48,9 @@ def wait_forever() -> None:
 
 def demo(context: cli.Context, arguments: list[str]) -> int:
     """Play the demo against a sandbox of its own, or against the account of `ZOOM_ACCESS_TOKEN`."""
-    asked = cli.parser(context, "demo", "Watch the actions run over real HTTP, each with its request and its result.", "demo")
+    asked = cli.parser(
+        context, "demo", "Watch the actions run over real HTTP, each with its request and its result.", "demo"
+    )
     asked.add_argument(
         "--account",
         action="store_true",

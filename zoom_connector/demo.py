@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector_runtime.client import Client
-from connector_runtime.connector import Connector
+from connector_runtime.definitions.connector import Connector
 from connector_runtime.errors import ConnectorError
 
 Seen = Mapping[str, Any]

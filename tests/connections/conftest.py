@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from cryptography.fernet import Fernet
 
-from connector_runtime.connections import Connections
-from connector_runtime.keep import MemoryStore, Store, open_store
+from connector_runtime.connections.connections import Connections
+from connector_runtime.stores.store import MemoryStore, Store, open_store
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
 

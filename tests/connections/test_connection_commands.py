@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from connector_runtime.callback import Callback
-from connector_runtime.connections import Connections
+from connector_runtime.connections.callback import Callback
+from connector_runtime.connections.connections import Connections
 from connector_runtime.errors import AuthError, InputError
-from connector_runtime.vault import open_vault
+from connector_runtime.stores.vault import open_vault
 from zoom_connector.__main__ import main
 from zoom_connector.sandbox import Sandbox
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connector_runtime.folders import load
+from connector_runtime.definitions.folders import load
 
 ROOT = Path(__file__).parents[2]
 FAULTS = {

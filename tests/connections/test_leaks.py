@@ -14,12 +14,12 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from connector_runtime import connect, oauth
-from connector_runtime.connections import Connections
+from connector_runtime.connections import connect, oauth
+from connector_runtime.connections.connections import Connections
+from connector_runtime.connections.renew import Record
 from connector_runtime.errors import ConnectorError
-from connector_runtime.keep import MemoryStore, open_store
-from connector_runtime.renew import Record
-from connector_runtime.vault import Sealed
+from connector_runtime.stores.store import MemoryStore, open_store
+from connector_runtime.stores.vault import Sealed
 from zoom_connector import Client
 from zoom_connector.__main__ import main
 from zoom_connector.sandbox import Answer, Request, Sandbox

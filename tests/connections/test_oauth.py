@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from connector_runtime import connect, oauth
-from connector_runtime.connections import Connections
+from connector_runtime.connections import connect, oauth
+from connector_runtime.connections.connections import Connections
 from connector_runtime.errors import AuthError, InputError, RateLimited, TransportError
-from connector_runtime.keep import MemoryStore
 from connector_runtime.model import Response
+from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Client, Connector
 from zoom_connector.sandbox import Sandbox
 
@@ -95,9 +95,7 @@ def test_a_platform_signs_in_tests_refreshes_and_revokes_without_a_store(person:
     back = query(person.sign_in(start.url))
     assert back["state"] == start.state
     tokens = oauth.exchange_code(app, back["code"], REDIRECT, start.verifier)
-    health = oauth.test(
-        person.connector, app, tokens.granted, token_scopes=tokens.scopes, base_url=zoom.base_url
-    )
+    health = oauth.test(person.connector, app, tokens.granted, token_scopes=tokens.scopes, base_url=zoom.base_url)
     assert (health.ok, health.identity, health.account) == (True, "user0@sandbox.example", "sandboxAccountId123456")
     assert health.missing_scopes == ()
     newer = oauth.refresh(app, connect.Tokens.from_dict(tokens.to_dict()))
@@ -216,7 +214,7 @@ def test_a_state_ends_after_ten_minutes(
 ) -> None:
     back = person.sign_in(person.begin(connections))
     now = time.time()
-    monkeypatch.setattr("connector_runtime.connections.time.time", lambda: now + 601)
+    monkeypatch.setattr("connector_runtime.connections.connections.time.time", lambda: now + 601)
     with pytest.raises(AuthError, match="longer than ten minutes"):
         connections.finish(back)
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from connector_runtime import renew
-from connector_runtime.connect import Tokens
-from connector_runtime.connections import Connections
+from connector_runtime.connections import renew
+from connector_runtime.connections.connect import Tokens
+from connector_runtime.connections.connections import Connections
+from connector_runtime.connections.renew import Ask, Clock, Free, Hold, Keep, Pause, Read, Record, Wanted, renewal
 from connector_runtime.errors import AuthError, MissingScope, StoreError, TransportError
-from connector_runtime.keep import MemoryStore, Store, open_store
 from connector_runtime.model import Response
-from connector_runtime.renew import Ask, Clock, Free, Hold, Keep, Pause, Read, Record, Wanted, renewal
-from connector_runtime.vault import Sealed
+from connector_runtime.stores.store import MemoryStore, Store, open_store
+from connector_runtime.stores.vault import Sealed
 from zoom_connector import AsyncClient, Client, Connector
 from zoom_connector.sandbox import Sandbox
 

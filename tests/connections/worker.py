@@ -14,11 +14,11 @@ import time
 from collections.abc import Generator
 from typing import Any
 
-from connector_runtime import renew
-from connector_runtime.connections import Connections
+from connector_runtime.connections import renew
+from connector_runtime.connections.connections import Connections
 from connector_runtime.errors import ConnectorError
-from connector_runtime.keep import open_store
-from connector_runtime.vault import Sealed
+from connector_runtime.stores.store import open_store
+from connector_runtime.stores.vault import Sealed
 from zoom_connector import Client, load
 
 

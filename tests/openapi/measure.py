@@ -23,9 +23,10 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from connector_runtime import check, documents, draft, folders, openapi
-from connector_runtime.action import Action
-from connector_runtime.author_commands import _document as read_document
+from connector_runtime.authoring import draft, openapi
+from connector_runtime.calls.action import Action
+from connector_runtime.commands.author_commands import _document as read_document
+from connector_runtime.definitions import check, documents, folders
 from connector_runtime.errors import InputError
 from connector_runtime.model import Input
 

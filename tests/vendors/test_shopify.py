@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from connector_runtime import Client, render
+from connector_runtime import Client
+from connector_runtime.calls import render
 from connector_runtime.errors import (
     ApiError,
     AuthError,

@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 import pytest
 
 from connector_runtime import Client
+from connector_runtime.calls.exchange import Key, Send, Token, exchange
 from connector_runtime.errors import (
     ApiError,
     AuthError,
@@ -19,7 +20,6 @@ from connector_runtime.errors import (
     RateLimited,
     ValidationFailed,
 )
-from connector_runtime.exchange import Key, Send, Token, exchange
 from connector_runtime.model import Response
 
 from .conftest import Connect, Enter, example

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from connector_runtime.errors import PayloadError, SignatureError
-from connector_runtime.webhook import Notification, UrlValidation
+from connector_runtime.triggers.webhook import Notification, UrlValidation
 
 from .conftest import example
 

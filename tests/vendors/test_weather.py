@@ -145,7 +145,7 @@ def test_a_url_that_no_client_can_send_is_an_error_of_ours(weather: Weather, cli
 
 
 def test_the_key_is_in_no_repr(weather: Weather, client: Client) -> None:
-    from connector_runtime import render
+    from connector_runtime.calls import render
 
     action = example("weather").actions["current"]
     request = render.finish(render.draft(action, {"city": "London"}), action.profile, weather.url, {"api_key": KEY})

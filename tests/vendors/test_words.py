@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from connector_runtime import Client, Connector, load, render
+from connector_runtime import Client, Connector, load
+from connector_runtime.calls import render
 from connector_runtime.errors import ApiError, AuthError, InputError
 from connector_runtime.words import links
 

@@ -27,8 +27,8 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from connector_runtime.inbox import Inbox
-from connector_runtime.keep import open_store
+from connector_runtime.stores.store import open_store
+from connector_runtime.triggers.inbox import Inbox
 from tests.webhook.conftest import SECRET, event, signed, until
 
 HERE = Path(__file__).parent

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from connector_runtime.inbox import Inbox
-from connector_runtime.keep import open_store
+from connector_runtime.stores.store import open_store
+from connector_runtime.triggers.inbox import Inbox
 from zoom_connector import Trigger
 
 from .conftest import STARTED, until

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from connector_runtime.keep import MemoryStore
+from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Client, Connector, NotFound, Notification, Pace, Trigger, webhook_app
 from zoom_connector.sandbox import Sandbox
 from zoom_connector.sandbox.hooks import sign

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from connector_runtime.errors import InputError, StoreError
-from connector_runtime.inbox import PAUSES, Held, Inbox
-from connector_runtime.keep import MemoryStore, Store, open_store
+from connector_runtime.stores.store import MemoryStore, Store, open_store
+from connector_runtime.triggers.inbox import PAUSES, Held, Inbox
 
 T = 1_700_000_000.0
 BODY = b'{"event":"a","topic":"\xf0\x9f\x8e\x89"}\n'

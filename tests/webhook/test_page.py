@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from connector_runtime.keep import MemoryStore
+from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Trigger, webhook_app
 
 from .conftest import SECRET, serving

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from connector_runtime.errors import InputError
-from connector_runtime.inbox import Inbox
-from connector_runtime.keep import MemoryStore, open_store
+from connector_runtime.stores.store import MemoryStore, open_store
+from connector_runtime.triggers.inbox import Inbox
 from zoom_connector import Notification, Pace, Receiver, Trigger, webhook_app
 
 from .conftest import SECRET, STARTED, Served, event, serving, signed, until

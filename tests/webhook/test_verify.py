@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from connector_runtime import load
 from connector_runtime.errors import InputError, PayloadError, SignatureError
-from connector_runtime.webhook import Notification, UrlValidation
+from connector_runtime.triggers.webhook import Notification, UrlValidation
 from zoom_connector import Trigger
 from zoom_connector import load as load_zoom
 

@@ -1,0 +1,264 @@
+"""The first draft of an action, from its name alone or from an operation of an OpenAPI document. Pure.
+
+A draft passes `check`. What only a person can say stands beside it as a list of what is left to do.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+from ..definitions import compile as compiler
+from ..inputs import takes
+from ..inputs.wording import misfits
+from ..model import Json
+from . import draft_yaml
+from .draft_rows import Table, label, snake, table
+from .draft_values import Row, shape
+from .openapi import Operation, Schema, arrays
+
+VERBS = {
+    "get": "GET", "list": "GET", "find": "GET", "search": "GET", "read": "GET", "show": "GET",
+    "update": "PATCH", "edit": "PATCH", "set": "PUT", "replace": "PUT", "delete": "DELETE", "remove": "DELETE",
+}  # fmt: skip
+EFFECTS = {"GET": "read", "HEAD": "read", "OPTIONS": "read", "POST": "create", "DELETE": "delete"}
+CONNECTION: Row = {"label": "Connection", "type": "connection", "required": True}
+MAX_OUTPUT = 3000  # characters of an output schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What the folder already says: connector.yaml's data, and the scopes of its actions by kind."""
+
+    common: Mapping[str, Any]
+    scopes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()  # rate labels that its actions use
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A definition, and what is left to do."""
+
+    data: dict[str, Json]
+    left: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return draft_yaml.text(self.data)
+
+
+def blank(key: str, beside: Beside) -> Draft:
+    """A draft from nothing but the name: `delete-meeting` deletes a meeting by its id."""
+    verb, _, noun = key.partition("-")
+    method = VERBS.get(verb, "POST")
+    things = noun or key
+    many = verb in ("list", "find", "search") or (method == "POST" and verb not in VERBS)
+    plural = things if things.endswith("s") else f"{things}s"
+    inputs: dict[str, Row] = {"connection": dict(CONNECTION)}
+    path = f"/{plural}"
+    if not many:
+        name = snake(f"{things.removesuffix('s')}_id")
+        inputs[name] = {"label": label(name), "type": "string", "required": True, "to": "path"}
+        path = f"/{plural}/{{{name}}}"
+    if method in ("POST", "PATCH", "PUT"):
+        inputs["name"] = {"label": "Name", "type": "string", "to": "body"}
+    data: dict[str, Json] = {**_head(key, label(key), "", method), "request": {"method": method, "path": path}}
+    if many and method == "GET":
+        data["paging"] = {"items": snake(plural)}
+    left = ["method, path and inputs are guessed from the name; take them from the vendor's page, and add `docs`"]
+    return Draft(data={**data, "inputs": inputs}, left=(*left, *_always(inputs, scopes=False)))
+
+
+def drafted(key: str, operation: Operation, beside: Beside) -> Draft:
+    """A draft of one operation."""
+    left: list[str] = []
+    paging, skipped = _paging(operation, beside.common, left)
+    made = table(operation, skipped)
+    left += made.left
+    request = _request(operation, made, beside.common, left)
+    inputs = {"connection": dict(CONNECTION), **{name: _fitting(name, row) for name, row in made.rows.items()}}
+    head = _head(key, label(key), operation.summary, operation.method)
+    names = list(made.placeholders.values())
+    data: dict[str, Json] = {
+        **{word: head[word] for word in ("key", "label", "description")},
+        **({"docs": operation.docs} if operation.docs else {}),
+        **({"summary": f"{label(key).capitalize()} {{{names[-1]}}}"} if names else {}),
+        "effect": head["effect"],
+    }
+    scopes = _scopes(operation, beside)
+    if scopes:
+        data["scopes"] = scopes
+    rate = _rate(operation, beside)
+    if rate:
+        data["rate_limit"] = rate
+    data["request"] = request
+    if paging:
+        data["paging"] = paging
+    data["inputs"] = inputs
+    if made.rules:
+        data["rules"] = made.rules
+    output = _output(operation.answer)
+    if output:
+        data["output"] = output
+    left += [] if operation.docs else ["docs: the address of the vendor's page"]
+    return Draft(data=data, left=(*left, *_always(inputs, scopes=bool(scopes))))
+
+
+def _head(key: str, title: str, summary: str, method: str) -> dict[str, Json]:
+    line = " ".join(summary.split("\n")[0].split()).rstrip(".")
+    if len(line) > 100:
+        line = line[:100].rpartition(" ")[0]
+    effect = EFFECTS.get(method, "update")
+    return {"key": key, "label": title, "description": line or title.capitalize(), "effect": effect}
+
+
+def _always(inputs: Mapping[str, Row], *, scopes: bool) -> list[str]:
+    bare = [key for key, row in inputs.items() if row["type"] != "connection" and "comments" not in row]
+    left = ["description: say in your own words what it does"]
+    left += [f"comments: say what each input is for ({', '.join(bare[:6])}{' …' if bare[6:] else ''})"] if bare else []
+    left += [] if scopes else ["scopes: what the connection must be allowed to do, by kind of app"]
+    return [*left, "if_absent, only_when, rules: what the vendor does with what is left out, and what goes together"]
+
+
+# -- request ---------------------------------------------------------------------------------------------------------
+
+
+def _request(operation: Operation, made: Table, common: Mapping[str, Any], left: list[str]) -> dict[str, Json]:
+    path, _, query = operation.path.partition("#")[0].partition("?")
+    path = _below(operation.server + (path or "/"), common, left)
+    for name in re.findall(r"\{([^{}]*)\}", path):
+        bare = re.sub(r"^[+#./;?&]|[*]$", "", name)
+        if bare not in made.placeholders:
+            made.placeholders[bare] = made.add((bare,), {"type": "string", "required": True}, "path")
+            left.append(f"{{{name}}} stands in the path and is no parameter of the document; see what it is")
+        path = path.replace(f"{{{name}}}", f"{{{made.placeholders[bare]}}}")
+    for name, key in list(made.placeholders.items()):
+        if f"{{{key}}}" not in path:
+            del made.rows[key], made.placeholders[name]
+            left.append(f"the path parameter {name!r} stands in no brace of {operation.path}; it was left out")
+        else:
+            made.rows[key]["to"] = "path"
+    request: dict[str, Json] = {"method": operation.method, "path": path}
+    if query:
+        request["query"] = dict(parse_qsl(query, keep_blank_values=True))
+    usual = common.get("request", {}).get("encode", "json")
+    encode = operation.media if operation.media in ("json", "form") else usual
+    return request if encode == usual else {**request, "encode": encode}
+
+
+def _below(path: str, common: Mapping[str, Any], left: list[str]) -> str:
+    """A path of the document as a path under the connector's base URL."""
+    base = re.sub(r"^(https://[^/]*|\{[^}]*\})", "", str(common.get("base_url", ""))).rstrip("/")
+    if base and (path == base or path.startswith(f"{base}/")):
+        return path.removeprefix(base) or "/"
+    if base:
+        left.append(f"request.path: the document has {path}, which is not below the base URL's {base}")
+    return path
+
+
+def _fitting(key: str, row: Row) -> Row:
+    """The row without an example that it would not take itself."""
+    if "example" not in row:
+        return row
+    from jsonschema import Draft202012Validator
+
+    compiled = compiler.row(key, row, lambda name: {}, {})
+    if row["type"] != "secret" and Draft202012Validator(takes.takes(compiled)).is_valid(row["example"]):
+        return row
+    return {word: value for word, value in row.items() if word != "example"}
+
+
+# -- what is said about the call -------------------------------------------------------------------------------------
+
+
+def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) -> tuple[dict[str, Json], set[str]]:
+    """The action's paging, if the connector's own is what the operation uses, and the parameters it fills in."""
+    lists = dict(arrays(operation.answer))
+    query = {entry.name: entry for entry in operation.parameters if entry.place == "query"}
+    size = common.get("paging", {}).get("size", {})
+    styles = _listed(common.get("paging", {}).get("next", []))
+    steers = {style["to"].removeprefix("query.") for style in styles if style["to"].startswith("query.")}
+    sized = str(size.get("to", "")).removeprefix("query.")
+    if operation.method != "GET" or not lists:
+        return {}, set()
+    if not (sized in query or steers & set(query)):
+        left.append(f"paging: the answer holds the list {next(iter(lists))!r}; say how it goes on, if it does")
+        return {}, set()
+    last = snake(operation.path.rstrip("/").rpartition("/")[2])
+    items = next((name for name in lists if snake(name) == last), next(iter(lists)))
+    if len(lists) > 1:
+        left.append(f"paging.items: took {items!r} among {', '.join(lists)}")
+    paging: dict[str, Json] = {"items": items}
+    most = query[sized].schema.get("maximum") if sized in query else None
+    if isinstance(most, int) and most != size.get("max"):
+        paging["size"] = {**size, "max": most}
+    return paging, {sized, *steers} & set(query)
+
+
+def _listed(raw: Any) -> list[Any]:
+    return raw if isinstance(raw, list) else [raw]
+
+
+def _scopes(operation: Operation, beside: Beside) -> dict[str, Json]:
+    given = next((value for name, value in operation.more.items() if "scopes" in name and _by_kind(value)), None)
+    if given is not None:
+        return {kind: list(scopes) for kind, scopes in given.items() if scopes}
+    found: dict[str, Json] = {}
+    for scheme, alternatives in operation.scopes.items():
+        entries: list[Json] = [one[0] if len(one) == 1 else one for one in alternatives]
+        kind = _kind(alternatives, beside) or snake(scheme)
+        found[kind] = [*found.get(kind, []), *(entry for entry in entries if entry not in found.get(kind, []))]
+    return found
+
+
+def _by_kind(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(scopes, list) for scopes in value.values())
+
+
+def _kind(alternatives: list[list[str]], beside: Beside) -> str | None:
+    """The folder's kind of scopes that are made of as many words as these."""
+    here = {scope.count(":") for one in alternatives for scope in one}
+    for kind, scopes in beside.scopes.items():
+        flat = [name for scope in scopes for name in ([scope] if isinstance(scope, str) else scope)]
+        if here & {name.count(":") for name in flat} or len(beside.scopes) == 1:
+            return kind
+    return None
+
+
+def _rate(operation: Operation, beside: Beside) -> str | None:
+    """The vendor's label for what the call costs, from an extension that speaks of a rate."""
+    for name, value in operation.more.items():
+        if "rate" in name and isinstance(value, str):
+            return value.lower() if value.lower() in beside.labels or value.isupper() else value
+    return None
+
+
+def _output(answer: Schema | None) -> dict[str, Json]:
+    """The answer's schema, as deep as it stays readable, and a sample that fits it."""
+    for depth in (3, 2, 1):
+        schema = shape(answer or {}, depth, answer=True)
+        if len(json.dumps(schema)) <= MAX_OUTPUT:
+            example = _sample(schema)
+            good = example not in ({}, [], None) and not misfits(schema, example)
+            return {"schema": schema, **({"example": example} if good else {})} if schema else {}
+    return {"schema": {"type": (answer or {}).get("type", "object")}}
+
+
+def _sample(schema: Schema) -> Json:
+    kind = schema.get("type")
+    match kind[0] if isinstance(kind, list) else kind:
+        case "object":
+            return {name: _sample(part) for name, part in schema.get("properties", {}).items()}
+        case "array":
+            return [_sample(schema["items"])] if schema.get("items") else []
+        case "string":
+            return "text"
+        case "integer" | "number":
+            return 1
+        case "boolean":
+            return True
+    return None

@@ -1,0 +1,187 @@
+"""Rows of an input table from the parameters and the body of an operation. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from ..definitions.check_rows import RESERVED
+from ..inputs.takes import GUARDED_HEADERS
+from ..model import Json
+from .draft_values import Row, shape, typed, writable
+from .openapi import Operation, Schema
+
+MAX_ROWS = 60
+MAX_DEPTH = 3
+
+
+@dataclass(slots=True)
+class Table:
+    """The rows as they are made, and what a person has to look at."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+    rules: list[dict[str, Json]] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    placeholders: dict[str, str] = field(default_factory=dict)  # the document's name -> the row's key
+
+    def add(self, names: tuple[str, ...], row: Row, to: str, group: str | None = None) -> str:
+        key = self.key(names)
+        kind, _, rest = to.partition(".")
+        said = {"label": label(key), **row, **({"group": group} if group else {})}
+        self.rows[key] = {**said, "to": kind if rest == key and kind != "header" else to}
+        if "as" in said:
+            self.rows[key]["as"] = self.rows[key].pop("as")
+        return key
+
+    def key(self, names: tuple[str, ...]) -> str:
+        key = snake("_".join(names))
+        if key in (*RESERVED, "connection"):
+            key = f"{key}_value"
+        wanted, number = key, 2
+        while key in self.rows:
+            key, number = f"{wanted}_{number}", number + 1
+        return key
+
+
+def snake(name: str) -> str:
+    """`meetingId` and `X-Meeting-Id` as `meeting_id` and `x_meeting_id`."""
+    name = re.sub(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3_\2\4", name)
+    name = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    return name if name[:1].isalpha() else f"value_{name}".strip("_")
+
+
+def label(key: str) -> str:
+    return " ".join(word.capitalize() for word in re.split("[_-]", key))
+
+
+def table(operation: Operation, skipped: set[str]) -> Table:
+    """The rows of an operation; `skipped` are query parameters that paging fills in."""
+    made = Table()
+    for entry in operation.parameters:
+        if entry.place == "query" and entry.name in skipped:
+            continue
+        if not re.fullmatch(r"[^\s.*]+(\.[^\s.*]+)*", entry.name) or (
+            entry.place == "header" and entry.name.lower() in GUARDED_HEADERS
+        ):
+            made.left.append(f"{entry.place} parameter {entry.name!r} was left out: the language can't name it")
+            continue
+        row = typed(entry.schema, entry.place)
+        if entry.place == "path":
+            row = _for_path(row)
+        elif row.get("collection") and entry.style == "csv":
+            row["as"] = "csv"
+        elif entry.style == "json" or (row["type"] == "json" and entry.place == "query"):
+            row["as"] = "json"
+            made.left.append(f"look how the vendor wants {entry.name!r} in the {entry.place}; it is sent as JSON text")
+        required = entry.required and not ("deprecated" in row and entry.place != "path")
+        row = {"type": row.pop("type"), **({"required": True} if required else {}), **row}
+        if entry.deprecated and not required:
+            row["deprecated"] = "The vendor advises against it."
+        key = made.add((entry.name,), row, f"{entry.place}.{entry.name}")
+        if entry.place == "path":
+            made.placeholders[entry.name] = key
+    if operation.body is not None:
+        _body(made, operation, operation.body)
+    return made
+
+
+def _for_path(row: Row) -> Row:
+    if row.get("collection"):
+        return {**row, "as": "csv"}
+    return row if row["type"] not in ("json", "any", "file", "boolean") else {"type": "string"}
+
+
+# -- bodies ----------------------------------------------------------------------------------------------------------
+
+
+def _body(made: Table, operation: Operation, schema: Schema) -> None:
+    place = "part" if operation.media == "multipart" else "body"
+    properties = writable(schema)
+    # a request sends {} rather than no body, so what the body requires is always required
+    whole = operation.body_required or bool(properties and schema.get("required"))
+    required = {"required": True} if whole else {}
+    if operation.media == "other":
+        made.add(("body",), {"type": "any", **required}, "request.body")
+        made.left.append("the body is neither JSON nor a form; see what `body` must hold")
+    elif properties and "anyOf" not in schema:
+        before = dict(made.rows)
+        keys = _fields(made, schema, (), place, depth=1, parent=whole)
+        if len(made.rows) - len(before) > MAX_ROWS:
+            made.rows = before
+            keys = _fields(made, schema, (), place, depth=MAX_DEPTH, parent=whole)
+        _groups(made, schema, keys)
+    elif schema.get("type") == "object" and place == "body" and not required and "anyOf" not in schema:
+        made.add(("fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
+    else:
+        row = typed(schema, "body")
+        if row.get("collection") or row["type"] not in ("json", "any"):
+            limits = {"schema": shape(schema)} if "items" in schema else {}
+            row = {"type": "json" if row.get("collection") else "any", **limits}
+        made.add(("body",), {"type": row.pop("type"), **required, **row}, "request.body")
+        if "anyOf" in schema:
+            made.left.append("the body has several forms; take the inputs of the one you want out of `body`")
+
+
+def _groups(made: Table, schema: Schema, keys: dict[str, str]) -> None:
+    """What the document says of keys that go together, as far as a rule can say it."""
+    needs = schema.get("needs", [])
+    if schema.get("minProperties") == 1 and not needs and len(keys) == len(writable(schema)):
+        needs = [[name] for name in keys]
+    names = [one[0] for one in needs if len(one) == 1]
+    needed = any(made.rows[key].get("required") for name, key in keys.items() if name in names)
+    if len(names) == len(needs) > 1 and all(name in keys for name in names) and not needed:
+        made.rules.append({"at_least_one": [keys[name] for name in names]})
+    elif needs and not needed:
+        made.left.append(f"rules: the body needs {' or '.join(' with '.join(one) for one in needs)}")
+
+
+def _fields(
+    made: Table, schema: Schema, path: tuple[str, ...], place: str, *, depth: int, parent: bool
+) -> dict[str, str]:
+    """The properties of an object as rows, and the keys of those that are one row.
+
+    `parent` says whether the object itself must be there.
+    """
+    odd = []
+    keys: dict[str, str] = {}
+    missing = [name for name in schema.get("required", ()) if name not in (schema.get("properties") or {})]
+    for name, part in {**writable(schema), **{name: {} for name in missing}}.items():
+        if not nameable(name):
+            odd.append(name)
+            continue
+        needed = parent and name in schema.get("required", ())
+        inside = (*path, name)
+        if place == "body" and depth < MAX_DEPTH and _flat(part, needed):
+            _fields(made, part, inside, place, depth=depth + 1, parent=needed)
+            continue
+        row = typed(part, place)
+        row = {"type": row.pop("type"), **({"required": True} if needed else {}), **row}
+        if part.get("nullable") and not needed and place == "body":
+            row["clear"] = None
+        if part.get("deprecated") and not needed:
+            row["deprecated"] = "The vendor advises against it."
+        group = label(snake(path[0])) if path else None
+        keys[name] = made.add(inside, row, ".".join((place, *inside)), group)
+    if odd and place == "body":
+        made.add(("more_fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
+    if odd:
+        made.left.append(f"{', '.join(map(repr, odd))} can't be named as places; see `more_fields`")
+    if missing:
+        made.left.append(f"{', '.join(map(repr, missing))} is required and not described; see what it is")
+    return keys
+
+
+def nameable(name: str) -> bool:
+    """Whether a key of a body can be a step of a place."""
+    return re.fullmatch(r"[^\s.*]+", name) is not None
+
+
+def _flat(part: Schema, needed: bool) -> bool:
+    """Whether an object's keys can be inputs: it is there exactly when one of them is given."""
+    properties = writable(part)
+    if part.get("type") != "object" or not properties or len(properties) > 15:
+        return False
+    if "anyOf" in part or part.get("nullable"):
+        return False
+    inner = [name for name in part.get("required", ()) if name in properties]
+    return bool(inner) is needed and all(map(nameable, properties)) and not part.get("additionalProperties")

@@ -1,0 +1,64 @@
+"""An action that can be asked: what it accepts, and which request given inputs become. Pure; nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..inputs.accept import Acceptance, acceptance
+from ..inputs.bind import Bound, bind
+from ..model import ActionSpec, Json
+from . import render
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action(ActionSpec):
+    """One compiled action."""
+
+    @cached_property
+    def accepts(self) -> Acceptance:
+        return acceptance(self)
+
+    @property
+    def input_schema(self) -> dict[str, Json]:
+        """JSON Schema 2020-12 of the inputs: it accepts exactly what `preview` accepts.
+
+        The one thing that a schema cannot look into is text that holds JSON, where `contentSchema` says what it holds.
+        """
+        return self.accepts.schema
+
+    def bind(self, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> Bound:
+        """The typed values to send; raises `InputError` with every problem at once."""
+        return bind(self.accepts, inputs, clear)
+
+    def preview(
+        self, inputs: Mapping[str, Any], *, clear: Iterable[str] = (), base_url: str | None = None
+    ) -> dict[str, Json]:
+        """The request that a run would send (for a list: its first page), without sending it or needing a connection.
+
+        `{"method", "url", "headers", "body", "warnings"}`: `url` complete and encoded, every header that the connector
+        sets (HTTP itself adds Host and Content-Length) with secrets as `***`, `body` a JSON value or None.
+        Raises `InputError` with every problem at once.
+        """
+        bound = self.bind(inputs, clear)
+        if base_url is not None:
+            render.check_base_url(base_url)
+        made = render.draft(self, bound.values)
+        if self.paging and self.paging.size:
+            made = made.turn(self.paging.size, self.paging.max)
+        place = render.key_place(self, made)
+        if place is not None:
+            made = made.turn(place, render.MASK)  # a run makes a key of its own
+        request = render.finish(made, self.profile, base_url)
+        headers: dict[str, str] = {}
+        for name, value in request.headers:
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        return {
+            "method": request.method,
+            "url": request.shown,
+            "headers": headers,
+            "body": request.body,
+            "warnings": [{"where": problem.where, "what": problem.what} for problem in bound.warnings],
+        }

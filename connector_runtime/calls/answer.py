@@ -1,0 +1,295 @@
+"""An HTTP response to data, items or the error that it is. Pure: the clock is given, never read."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from .. import conditions, words
+from ..errors import KINDS, ApiError, Problem, RequestError, TransportError
+from ..model import ActionSpec, Case, Errors, Input, Json, Page, Place, Response
+
+UNREADABLE = object()
+SHORTEST_SECRET = 6  # a shorter text would mask parts of words
+MAX_MESSAGE = 500
+Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # a place in the request, the inputs behind it
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response with its body as JSON: None if it has none, `UNREADABLE` if it is no JSON."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any = field(repr=False)
+
+
+def parse(response: Response) -> Answer:
+    """Read a response's body as JSON."""
+    if not response.content.strip():
+        return Answer(response.status, response.headers, None)
+    try:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):
+        body = UNREADABLE
+    return Answer(response.status, response.headers, body)
+
+
+def page(
+    spec: ActionSpec, response: Response, effect: str, wanted: str, now: datetime, secrets: Iterable[str] = ()
+) -> tuple[Page, Answer]:
+    """The page that a response is; raises the error that it is instead, without the secrets that it may repeat."""
+    answer = parse(response)
+    error = refusal(spec, answer, effect, now)
+    if error is not None:
+        raise refusal(spec, parse(_masked(response, secrets)), effect, now) or error
+    if wanted == "text":
+        kind = response.headers.get("content-type", "")
+        charset = re.search(r"charset=\"?([\w-]+)", kind)
+        data: Json = _decoded(response.content, charset[1] if charset else "utf-8")
+    elif wanted == "binary":
+        data = _file(response)
+    elif answer.body is None:
+        data = {}
+        listed = spec.paging and response.status != HTTPStatus.NO_CONTENT
+        if listed or (effect == "read" and response.status == HTTPStatus.OK and "content-type" in response.headers):
+            raise _unreadable(answer, "is empty", effect)
+    elif answer.body is UNREADABLE:
+        kind = response.headers.get("content-type", "no content type")
+        what = "is cut off" if _cut(response) else f"is not JSON ({kind.partition(';')[0]})"
+        raise _unreadable(answer, what, effect)
+    else:
+        data = answer.body
+    items, warnings = _items(spec, answer) if spec.paging else (None, ())
+    return Page(data=data, items=items, status=answer.status, headers=answer.headers, warnings=warnings), answer
+
+
+def _masked(response: Response, secrets: Iterable[str]) -> Response:
+    content = response.content
+    for form in (form for text in secrets for form in (text, quote(text, safe="")) if len(text) >= SHORTEST_SECRET):
+        content = content.replace(form.encode(), b"***")
+    return replace(response, content=content)
+
+
+def _items(spec: ActionSpec, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
+    assert spec.paging is not None
+    key = spec.paging.items
+    found = answer.body if key == "." else words.dig(answer.body, tuple(key.split(".")))
+    if answer.body is None and answer.status == HTTPStatus.NO_CONTENT:
+        return [], ()
+    if found is None and isinstance(answer.body, dict):
+        return [], (Problem(f"body.{key}", f"The answer has no '{key}'; it was read as an empty list."),)
+    if not isinstance(found, list):
+        what = "The answer" if key == "." else f"The answer's '{key}'"
+        raise ApiError(f"{what} is no list.", status=answer.status)
+    return found, ()
+
+
+def _file(response: Response) -> Json:
+    named = re.search(r"filename=\"?([^\";]+)", response.headers.get("content-disposition", ""))
+    return {
+        "filename": re.sub(r"[^\w. -]", "_", named[1]).lstrip(".") if named else None,
+        "content_type": response.headers.get("content-type"),
+        "base64": base64.b64encode(response.content).decode(),
+    }
+
+
+def _decoded(content: bytes, charset: str) -> str:
+    try:
+        return content.decode(charset, errors="replace")
+    except LookupError:
+        return content.decode(errors="replace")
+
+
+def _cut(response: Response) -> bool:
+    return "json" in response.headers.get("content-type", "") and response.content.lstrip()[:1] in (b"{", b"[")
+
+
+def _unreadable(answer: Answer, what: str, effect: str) -> TransportError:
+    done = effect != "read"
+    return TransportError(
+        f"The answer ({answer.status}) {what}.",
+        hint="It was accepted, so the change has probably been made; look before you send it again." if done else None,
+        status=answer.status,
+        retriable=not done,
+        may_have_been_done=done,
+    )
+
+
+# -- refusals --------------------------------------------------------------------------------------------------------
+
+
+class Refusing(Protocol):
+    """What an answer may refuse: an action, or a connection at its token endpoint."""
+
+    @property
+    def errors(self) -> Errors: ...
+    @property
+    def inputs(self) -> Mapping[str, Input]: ...
+    @property
+    def compute(self) -> Mapping[Place, str]: ...
+
+
+def refusal(spec: Refusing, answer: Answer, effect: str, now: datetime) -> RequestError | None:
+    """The error that an answer is, or None."""
+    rules = spec.errors
+    value_of = _looking(rules, answer)
+    if answer.status < 300 and not (
+        rules.failed is not None and isinstance(answer.body, dict) and conditions.holds(rules.failed, value_of)
+    ):
+        return None
+    problems = _problems(spec, value_of)
+    told = _told(rules, value_of, problems)
+    case = next((case for case in rules.cases if _matches(case, value_of, told or "")), None)
+    kind = case.kind if case else "api"
+    server = answer.status >= 500
+    code = value_of("code")
+    hint = _remedy(case, told or "", value_of) if case else None
+    if hint is None and server:
+        hint = "The vendor's server failed; try again later."
+    elif hint is None and 300 <= answer.status < 400:
+        hint = "The vendor redirects; redirects are not followed, since the token would go with them."
+    status = f"{answer.status} {_phrase(answer.status)}".strip()
+    return KINDS[kind](
+        f"{_sentence(told or 'The vendor gave no reason.')} ({status}{f', code {code}' if code is not None else ''})",
+        hint=hint,
+        problems=problems,
+        status=answer.status,
+        code=code if isinstance(code, int | str) else None,
+        tracking_id=_text(value_of(rules.id)) if rules.id else None,
+        retriable=kind in ("rate_limit", "quota") or (server and effect != "create"),
+        retry_at=_retry_at(rules, value_of, now) if server or kind in ("rate_limit", "quota") else None,
+        may_have_been_done=server and effect != "read",
+    )
+
+
+def _looking(rules: Errors, answer: Answer) -> Any:
+    """How an error case looks at an answer; `code` stands for the place that `errors.code` names."""
+    seen = Answer(answer.status, answer.headers, answer.body if answer.body is not UNREADABLE else None)
+
+    def value_of(name: str) -> Any:
+        if name == "code":
+            return words.look(rules.code, seen) if rules.code else None
+        return words.look(name, seen)
+
+    return value_of
+
+
+def _matches(case: Case, value_of: Any, told: str) -> bool:
+    if case.text is not None and not re.search(case.text, told, re.IGNORECASE):
+        return False
+    return conditions.holds(case.when, value_of)
+
+
+def _told(rules: Errors, value_of: Any, problems: list[Problem]) -> str | None:
+    """What the vendor says, in the first place that says anything; an object of complaints is data, and no sentence."""
+    found = [value_of(source) for source in rules.message]
+    texts = [text for text in (_text(value) for value in found if not (problems and isinstance(value, dict))) if text]
+    return texts[0] if texts else "The vendor does not accept some values" if problems else None
+
+
+def _remedy(case: Case, told: str, value_of: Any) -> str | None:
+    if case.do is None or "{names}" not in case.do:
+        return case.do
+    if case.names_from is not None:
+        name = _text(value_of(case.names_from))
+    else:
+        named = re.search(case.names, told) if case.names else None
+        name = named[1].strip() if named else None
+    return case.do.replace("{names}", name or "it needs")
+
+
+def _text(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    text = " ".join(words.text_of(value).split())
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…", "]")) else f"{text}."
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _problems(spec: Refusing, value_of: Any) -> list[Problem]:
+    """The vendor's complaints about fields, mapped back to our inputs by inverting `to`."""
+    rules = spec.errors
+    found = value_of(rules.each) if rules.each else None
+    complaints = list(_complaints(rules, found)) if found else []
+    fields: Fields = [(place.path, (row.key,)) for row in spec.inputs.values() for place in row.to if place.path]
+    fields += [(place.path, tuple(words.expression(source).names)) for place, source in spec.compute.items()]
+    problems = []
+    for name, says in complaints:
+        wheres = [f"inputs.{key}" for key in sorted(_inputs_of(name, fields))] or [name or "request"]
+        problems += [Problem(where, says or "is not accepted") for where in wheres]
+    return problems
+
+
+def _complaints(rules: Errors, found: Any) -> Iterable[tuple[str, str | None]]:
+    """The fields that the vendor names, each with what it says of it."""
+    if rules.field_name:
+        for entry in found if isinstance(found, list) else [found]:
+            if isinstance(entry, Mapping) and (entry.get(rules.field_name) or isinstance(found, list)):
+                says = (_text(entry.get(key)) for key in rules.field_says)
+                yield str(entry.get(rules.field_name) or ""), next((text for text in says if text), None)
+    elif isinstance(found, Mapping):
+        for name, says in found.items():
+            yield str(name), _text("; ".join(map(words.text_of, says)) if isinstance(says, list) else says)
+
+
+def _inputs_of(name: str, fields: Fields) -> tuple[str, ...]:
+    """The inputs behind a field as the vendor writes it: whole, without its envelope, or by its last part."""
+
+    def parts(text: str) -> tuple[str, ...]:
+        return tuple(part for part in re.split(r"[.\[\]]+", text) if part)
+
+    steps = parts(name)
+    paths = [(parts(".".join(path)), keys) for path, keys in fields]
+    for close in (
+        [keys for path, keys in paths if path == steps],
+        [keys for path, keys in paths if steps and path[-len(steps) :] == steps],
+        [keys for path, keys in paths if path and path == steps[-1:]],
+        [keys for path, keys in paths if path and path == steps[: len(path)]],
+    ):
+        if len(close) == 1:
+            return close[0]
+    return ()
+
+
+def _retry_at(rules: Errors, value_of: Any, now: datetime) -> datetime | None:
+    for source, when in rules.retry_at:
+        value = value_of(source) if conditions.holds(when, value_of) else None
+        moment = moment_of(str(value), now) if value is not None else None
+        if moment is not None:
+            return moment
+    return None
+
+
+def moment_of(text: str, now: datetime) -> datetime | None:
+    """When a `Retry-After` lies: ISO date-time, HTTP-date, seconds from now, or seconds since 1970."""
+    text = text.strip()
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", text):
+        seconds = float(text)
+        return datetime.fromtimestamp(seconds, UTC) if seconds > 1e9 else now + timedelta(seconds=seconds)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

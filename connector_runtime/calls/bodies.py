@@ -1,0 +1,153 @@
+"""How bodies, queries and headers are written: nested JSON, forms, multipart. Pure."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from ..model import Json, Place
+from ..words import text_of
+
+Pairs = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a multipart body; without a file name it is a field."""
+
+    name: str
+    content: bytes
+    filename: str | None = None
+    content_type: str | None = None
+
+
+def put(tree: dict[str, Any], path: tuple[str, ...], value: Json) -> None:
+    """Set a value deep in a tree, making the objects on the way."""
+    for step in path[:-1]:
+        tree = tree.setdefault(step, {})
+    tree[path[-1]] = value
+
+
+def put_all(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    """Spread a map's entries at a path."""
+    for step in path:
+        tree = tree.setdefault(step, {})
+    tree.update(value)
+
+
+def pairs(place: Place, value: Any) -> Pairs:
+    """A value as pairs of text: a map's own, or the place's name once for each item of a list."""
+    if place.spread:
+        return [(name, text_of(item)) for name, item in (value.items() if isinstance(value, Mapping) else value)]
+    items = value if isinstance(value, list) else [value]
+    return [(place.path[0], text_of(item)) for item in items]
+
+
+def merged(old: Iterable[tuple[str, str]], new: Pairs, *, folded: bool = False) -> Pairs:
+    """The pairs with the new ones in place of the old ones of the same name; repeats among the new are kept."""
+
+    def fold(name: str) -> str:
+        return name.lower() if folded else name
+
+    names = {fold(name) for name, _ in new}
+    return [*(pair for pair in old if fold(pair[0]) not in names), *new]
+
+
+def part(name: str, value: Any) -> Part:
+    """A field from any value, a file from the file shape."""
+    if is_file(value):
+        kind = value.get("content_type", "application/octet-stream")
+        return Part(name, base64.b64decode(value["base64"]), value.get("filename", name), kind)
+    return Part(name, text_of(value).encode())
+
+
+def is_file(value: Any) -> bool:
+    """The shape in which a file crosses JSON: `{"base64"}`, with `filename` and `content_type` if known."""
+    return isinstance(value, Mapping) and "base64" in value and set(value) <= {"base64", "filename", "content_type"}
+
+
+def renamed(parts: list[Part], names: Mapping[str, str]) -> list[Part]:
+    """The parts with the file names given for them."""
+    return [replace(part, filename=names.get(part.name, part.filename)) for part in parts]
+
+
+def written(
+    body: Json, parts: list[Part], encode: str, headers: Iterable[tuple[str, str]]
+) -> tuple[bytes | None, Json, str | None]:
+    """The body as bytes, as data for a person, and its content type (None without a body, or if the caller set one)."""
+    typed = any(name.lower() == "content-type" for name, _ in headers)
+    if parts:
+        return _multipart(parts)
+    if body is None:
+        return None, None, None
+    if is_file(body):
+        kind = body.get("content_type", "application/octet-stream")
+        return base64.b64decode(body["base64"]), dict(body), None if typed else kind
+    if isinstance(body, str):
+        data = None if typed else _json_in(body)
+        if data is None:
+            return body.encode(), body, None if typed else "text/plain; charset=utf-8"
+        return body.encode(), data, "application/json"
+    if encode == "form":
+        return urlencode(flat(body), quote_via=quote).encode(), body, "application/x-www-form-urlencoded"
+    return dumps(body), body, None if typed else "application/json"
+
+
+def dumps(data: Json) -> bytes:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def flat(data: Any, prefix: str = "") -> Pairs:
+    """Nested data as form fields: `address[city]`, `items[0][price]`; an empty list or object is an empty field."""
+    if isinstance(data, Mapping):
+        entries = [(f"{prefix}[{key}]" if prefix else str(key), value) for key, value in data.items()]
+    elif isinstance(data, list):
+        entries = [(f"{prefix}[{index}]", value) for index, value in enumerate(data)]
+    else:
+        return [(prefix, "" if data is None else text_of(data))]
+    if not data and prefix:
+        return [(prefix, "")]
+    return [pair for name, value in entries for pair in flat(value, name)]
+
+
+def _json_in(text: str) -> Any:
+    """The object or list that a text holds; None if it is other text."""
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _multipart(parts: list[Part]) -> tuple[bytes, Json, str]:
+    digest = hashlib.sha256(b"\0".join(part.name.encode() + b"\0" + part.content for part in parts)).hexdigest()
+    boundary = f"part-{digest[:32]}"  # from the content, so that the same values always give the same bytes
+    lines: list[bytes] = []
+    shown: list[dict[str, Json]] = []
+    for part in parts:
+        head = f'Content-Disposition: form-data; name="{_quoted(part.name)}"'
+        if part.filename is not None:
+            head += f'; filename="{_quoted(part.filename)}"'
+        lines += [f"--{boundary}".encode(), head.encode()]
+        if part.content_type is not None:
+            lines.append(f"Content-Type: {part.content_type}".encode())
+        lines += [b"", part.content]
+        if part.filename is None:
+            shown.append({"name": part.name, "value": part.content.decode(errors="replace")})
+        else:
+            kind = part.content_type
+            shown.append(
+                {"name": part.name, "filename": part.filename, "content_type": kind, "bytes": len(part.content)}
+            )
+    content = b"\r\n".join([*lines, f"--{boundary}--".encode(), b""])
+    return content, {"multipart": shown}, f"multipart/form-data; boundary={boundary}"
+
+
+def _quoted(text: str) -> str:
+    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

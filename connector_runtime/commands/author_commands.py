@@ -1,0 +1,161 @@
+"""The commands for people who write definitions: `diff` and `new`. They read and write files; the rest is pure."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..definitions import documents
+from ..errors import DefinitionError, InputError, Problem
+from .cli import Context, parser
+
+if TYPE_CHECKING:
+    from ..authoring.draft import Beside
+
+
+def diff(context: Context, arguments: list[str]) -> int:
+    says = "Compare two catalogues, or two definition folders: what changed, and what of it breaks flows."
+    asked = parser(context, "diff", says, "diff catalogue.json .")
+    asked.add_argument("old", metavar="OLD", help="a catalogue (JSON, as `catalogue` prints it) or a definition folder")
+    asked.add_argument("new", metavar="NEW", help="what it became")
+    asked.add_argument("--json", action="store_true", help="the changes as JSON")
+    chosen = asked.parse_args(arguments)
+    from ..authoring.diff import bump, differences
+
+    old, new = _catalogue(context, chosen.old), _catalogue(context, chosen.new)
+    changes = differences(old, new)
+    breaking = sum(change.breaking for change in changes)
+    try:
+        wanted = bump(old["version"], changes)
+    except ValueError:
+        wanted = None
+    if chosen.json:
+        listed = [{"where": change.where, "what": change.what, "level": change.level} for change in changes]
+        print(json.dumps({"breaking": breaking, "version": wanted, "changes": listed}, ensure_ascii=False, indent=2))
+    else:
+        for change in changes:
+            print(change)
+    counted = f"{len(changes)} change{'' if len(changes) == 1 else 's'}, {breaking or 'none'} breaking"
+    if wanted is None:
+        advice = f"{old['version']!r} is no version of the form 1.2.3, so the next can't be told"
+    elif wanted == old["version"]:
+        advice = f"the version stays {wanted}"
+    else:
+        advice = f"after {old['version']} comes at least {wanted}; NEW says {new['version']}"
+    print(f"{counted}; {advice}", file=sys.stderr)
+    return 1 if breaking else 0
+
+
+def new(context: Context, arguments: list[str]) -> int:
+    says = "Write the first draft of an action into actions/, and say what is left to do."
+    example = "new delete-meeting --from openapi.json --operation meetingDelete"
+    asked = parser(context, "new", says, example)
+    asked.add_argument("action", metavar="ACTION", help="its key, as in delete-meeting")
+    asked.add_argument("--from", metavar="FILE", dest="source", help="an OpenAPI document, JSON or YAML")
+    asked.add_argument("--operation", metavar="ID", help="the operation's id there, or as in 'GET /users'")
+    asked.add_argument("--folder", metavar="FOLDER", default=".", help="the definition folder; this one if left out")
+    asked.add_argument("--force", action="store_true", help="replace the file if there is one")
+    chosen = asked.parse_args(arguments)
+    from ..authoring import draft, openapi
+
+    folder = Path(chosen.folder)
+    file = folder / "actions" / f"{chosen.action}.yaml"
+    _may_write(chosen.action, folder, file, force=chosen.force)
+    beside = _beside(folder)
+    if chosen.source is not None:
+        made = draft.drafted(chosen.action, openapi.operation(_document(chosen.source), chosen.operation), beside)
+    elif chosen.operation is not None:
+        what = "is an operation of a document; give the document with --from"
+        raise InputError.of("new", [Problem("--operation", what)])
+    else:
+        made = draft.blank(chosen.action, beside)
+    file.parent.mkdir(exist_ok=True)
+    schema = "# yaml-language-server: $schema=../schemas/action.schema.json\n"
+    has_schema = (folder / "schemas" / "action.schema.json").is_file()
+    file.write_text(f"{schema if has_schema else ''}{made.text}", encoding="utf-8")
+    found = context.load(str(folder)).check()
+    faults = [problem for problem in found if problem.where.startswith(f"actions/{file.name}:")]
+    print(f"wrote {file}\nleft to do:")
+    for line in (*map(str, faults), *made.left):
+        print(f"  {line}")
+    print(f"then: {context.prog} check {chosen.folder}")
+    return 1 if faults else 0
+
+
+def _may_write(key: str, folder: Path, file: Path, *, force: bool) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", key):
+        what = f"is {key!r}; a key is made of small letters, digits and -, as in delete-meeting"
+        raise InputError.of("new", [Problem("ACTION", what)])
+    if not (folder / "connector.yaml").is_file():
+        what = "is no definition folder: it has no connector.yaml; go to one, or give it with --folder"
+        raise InputError.of("new", [Problem(str(folder), what)])
+    if file.exists() and not force:
+        raise InputError.of("new", [Problem(str(file), "is there already; --force replaces it")])
+
+
+def _beside(folder: Path) -> Beside:
+    """What the folder says already; its faults are for `check` to tell."""
+    from ..authoring.draft import Beside
+
+    scopes: dict[str, tuple[Any, ...]] = {}
+    labels: set[str] = set()
+    for file in sorted(folder.glob("actions/*.yaml")):
+        data = _plain(file)
+        for kind, given in (data.get("scopes") or {}).items():
+            scopes[kind] = (*scopes.get(kind, ()), *given)
+        labels |= {data["rate_limit"]} if "rate_limit" in data else set()
+    return Beside(common=_plain(folder / "connector.yaml"), scopes=scopes, labels=tuple(sorted(labels)))
+
+
+def _plain(file: Path) -> dict[str, Any]:
+    try:
+        data = documents.read(file.read_text(encoding="utf-8"), file.name).data
+    except (DefinitionError, UnicodeDecodeError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _document(path: str) -> Any:
+    """An OpenAPI document, which may be large and need not be as strict as a definition."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        return json.loads(text) if text.lstrip().startswith("{") else _yaml(text)
+    except OSError as error:
+        raise InputError.of("--from", [Problem(path, f"cannot be read: {error.strerror}")]) from None
+    except ValueError as error:
+        raise InputError.of("--from", [Problem(path, f"is neither JSON nor YAML: {error}")]) from None
+
+
+def _yaml(text: str) -> Any:
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        """Leaves dates as the text they are."""
+
+    resolvers = Loader.yaml_implicit_resolvers.items()
+    dates = "tag:yaml.org,2002:timestamp"
+    kept = {first: [one for one in found if one[0] != dates] for first, found in resolvers}
+    Loader.yaml_implicit_resolvers = kept
+    try:
+        return yaml.load(text, Loader=Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error).splitlines()[0]) from None
+
+
+def _catalogue(context: Context, path: str) -> dict[str, Any]:
+    if Path(path).is_dir():
+        return context.load(path).catalogue()
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError.of("diff", [Problem(path, f"cannot be read: {error.strerror}")]) from None
+    except ValueError as error:
+        raise InputError.of("diff", [Problem(path, f"is no JSON: {error}")]) from None
+    needed = {"key", "version", "actions", "triggers", "connections", "choices"}
+    if not isinstance(data, dict) or not needed <= set(data):
+        what = f"is no catalogue; write one with `{context.prog} catalogue > FILE`"
+        raise InputError.of("diff", [Problem(path, what)])
+    return data

@@ -1,0 +1,234 @@
+"""The commands about connections: `connect`, `connections`, `disconnect`, `scopes`, `doctor`."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from urllib.parse import urlsplit
+
+from ..connections import connect as oauth2
+from ..connections import scopes as scope_sets
+from ..connections.callback import Callback, is_ours
+from ..connections.connections import PENDING, Connections
+from ..connections.oauth import Health
+from ..connections.stored import Stored
+from ..errors import AuthError, InputError, Problem, TransportError
+from ..model import Connection
+from ..stores import vault
+from ..stores.vault import Sealed
+from .cli import Context, parser
+
+PORT = 8765
+MARKS = {"ok": "ok", "warning": "!!", "fault": "FAULT"}
+
+
+def connect(context: Context, arguments: list[str]) -> int:
+    """Connect an account: sign in with a browser, or with the app's own credentials."""
+    kinds = context.load(None).connections
+    example = f"connect {next(iter(kinds), '')}"
+    asked = parser(context, "connect", "Connect an account and store the connection.", example)
+    asked.add_argument("kind", metavar="KIND", nargs="?", help=f"one of {', '.join(kinds)}; the first if left out")
+    asked.add_argument("--name", metavar="NAME", default="main", help="the connection's name (main)")
+    asked.add_argument("--port", metavar="N", type=int, default=PORT, help=f"where the browser comes back to ({PORT})")
+    asked.add_argument("--redirect-url", metavar="URL", help="the app's redirect URL, if it is not on that port")
+    asked.add_argument("--no-browser", action="store_true", help="print the address and take the code that it leads to")
+    asked.add_argument("--oauth-url", metavar="URL", help="where OAuth lives, if not at the vendor's usual place")
+    names = {row.key: row for kind in [*kinds.values()][::-1] for row in kind.inputs}
+    for row in names.values():
+        if row.type != "secret":
+            asked.add_argument(f"--{row.key.replace('_', '-')}", dest=f"={row.key}", metavar="TEXT", help=row.label)
+    variables = ", ".join(sorted(context.variable(name) for name in names))
+    asked.epilog = f"{asked.epilog}\n\nWhat is not given is taken from {variables}, or asked for."
+    chosen = asked.parse_args(arguments)
+    key = chosen.kind or next(iter(kinds), "")
+    if key not in kinds:
+        raise InputError.of("connect", [Problem("KIND", f"is {key!r}; known: {', '.join(kinds)}")])
+    kind = kinds[key]
+    values = _values(context, kind, chosen)
+    origin = chosen.oauth_url or context.setting("oauth_url")
+    with opened(context) as store:
+        connections = Connections(context.load(None), store)
+        if oauth2.needs_person(kind):
+            _sign_in(connections, kind, values, origin, chosen)
+        else:
+            connections.add(key, values, name=chosen.name, origin=origin)
+        health = connections.test(chosen.name, base_url=context.setting("base_url"))
+        _greet(context, chosen.name, health)
+    return 0 if health.ok else 3
+
+
+def _values(context: Context, kind: Connection, chosen: Namespace) -> dict[str, str]:
+    """What the person gives: by option, in the environment, or when asked; no secret by option, which all can see."""
+    values = {}
+    for row in kind.inputs:
+        given = getattr(chosen, f"={row.key}", None) or context.setting(row.key)
+        if given is None and row.required is not None:
+            given = _asked(row.label, row.type == "secret")
+        if given is not None:
+            values[row.key] = given
+    return values
+
+
+def _asked(label: str, secret: bool) -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().strip()
+    if secret:
+        return getpass.getpass(f"{label}: ")
+    print(f"{label}: ", end="", file=sys.stderr, flush=True)
+    return input().strip()
+
+
+def _sign_in(
+    connections: Connections, kind: Connection, values: dict[str, str], origin: str | None, chosen: Namespace
+) -> None:
+    redirect_url = chosen.redirect_url or f"http://127.0.0.1:{chosen.port}/callback"
+    url = connections.begin(kind.key, values, redirect_url, name=chosen.name, origin=origin)
+    _say(f"The app's redirect URL must be: {redirect_url}")
+    if chosen.no_browser or not is_ours(redirect_url):
+        _say(f"Sign in at:\n\n{url}\n")
+        _say("Then paste the address that the browser ended at, or the code in it:")
+        pasted = sys.stdin.readline().strip()
+        if not pasted:
+            raise AuthError("No code was given.", hint="Sign in again.")
+        if "=" in pasted or urlsplit(pasted).scheme:
+            connections.finish(pasted)
+        else:
+            connections.finish_code(url, pasted)
+        return
+    with Callback(redirect_url, oauth2.query_of(url)["state"], connections.finish) as callback:
+        _say(f"Sign in in the browser. If none opens, go to:\n\n{url}\n")
+        _browse(url)
+        callback.wait(PENDING)
+
+
+def _browse(url: str) -> None:
+    import webbrowser
+
+    try:
+        webbrowser.open(url)
+    except webbrowser.Error:
+        _say("There is no browser that could be opened.")
+
+
+def _greet(context: Context, name: str, health: Health) -> None:
+    if not health.ok and health.error is not None:
+        said = f"{health.error['message']} {health.error['hint'] or ''}".rstrip()
+        print(f"Stored {name}, but its first call failed: {said}")
+        return
+    whose = " of ".join(part for part in (health.identity, health.account and f"account {health.account}") if part)
+    print(f"Connected {name}{f': {whose}' if whose else ''}.")
+    if health.missing_scopes:
+        count = len(health.missing_scopes)
+        some = f"{count} scope{'s are' if count > 1 else ' is'} missing for some actions"
+        print(f"{some}: see {context.prog} doctor {name}")
+
+
+def connections(context: Context, arguments: list[str]) -> int:
+    """List the stored connections."""
+    asked = parser(context, "connections", "List the stored connections.", "connections")
+    asked.add_argument("--rekey", action="store_true", help="encrypt everything in the store anew with the newest key")
+    chosen = asked.parse_args(arguments)
+    with opened(context) as store:
+        if chosen.rekey:
+            _say(f"{store.rekey()} entries are encrypted with the newest key.")
+        found = Connections(context.load(None), store).list()
+    rows = [("NAME", "KIND", "IDENTITY", "TOKEN UNTIL", "HEALTH")]
+    for entry in found:
+        until = "" if entry.expires_at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.expires_at))
+        said = {"ready": "ready", "due": "ready, renewed at its next call"}.get(entry.health, f"reconnect: {entry.why}")
+        rows.append((entry.name, entry.kind, entry.identity or entry.account or "", until, said))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows if found else []:
+        print("  ".join([f"{text:<{width}}" for text, width in zip(row, widths, strict=False)] + [row[4]]))
+    if not found:
+        _say(f"There is none. Make one: {context.prog} connect")
+    return 0
+
+
+def disconnect(context: Context, arguments: list[str]) -> int:
+    """Revoke and forget a connection."""
+    says = "Have the vendor take the tokens back, and forget the connection."
+    asked = parser(context, "disconnect", says, "disconnect main")
+    asked.add_argument("name", metavar="NAME", help="the connection's name")
+    asked.add_argument("--forget", action="store_true", help="forget it without asking the vendor")
+    chosen = asked.parse_args(arguments)
+    with opened(context) as store:
+        try:
+            revoked = Connections(context.load(None), store).disconnect(chosen.name, revoke=not chosen.forget)
+        except TransportError as error:
+            how = f"Try again, or only forget it: {context.prog} disconnect {chosen.name} --forget"
+            raise TransportError(f"{chosen.name} is kept: {error.message}", hint=how, status=error.status) from None
+    print(f"{'Revoked and forgot' if revoked else 'Forgot'} {chosen.name}.")
+    return 0
+
+
+def scopes(context: Context, arguments: list[str]) -> int:
+    """Print the smallest set of scopes for actions, for each kind and level of app."""
+    says = "Print the smallest set of scopes for the actions named, or for all."
+    asked = parser(context, "scopes", says, f"scopes {context.example.split()[0]}")
+    asked.add_argument("actions", metavar="ACTION", nargs="*", help=f"keys from `{context.prog} list`")
+    connector = context.load(None)
+    actions = [connector.action(key) for key in asked.parse_args(arguments).actions or connector.actions]
+    kinds = dict.fromkeys(kind for action in actions for kind in action.scopes)
+    levels = connector.profile.levels or {"app": {}}
+    for kind in kinds:
+        for level, rule in levels.items():
+            found = scope_sets.smallest(actions, kind, level, rule)
+            print(f"{kind} scopes, {level}:" if connector.profile.levels else f"{kind} scopes:")
+            for scope in found.scopes:
+                print(f"  {scope}")
+            if found.impossible:
+                print(f"  (not possible: {', '.join(found.impossible)})")
+    if not kinds:
+        _say("These actions need no scopes.")
+    return 0
+
+
+def doctor(context: Context, arguments: list[str]) -> int:
+    """Check a connection end to end and say what to do."""
+    from ..connections.doctor import examine
+
+    asked = parser(context, "doctor", "Check a connection end to end and say what to do.", "doctor main")
+    asked.add_argument("name", metavar="NAME", nargs="?", help="the connection's name, if there are several")
+    only = "look for its scopes only; repeatable"
+    asked.add_argument("--action", metavar="ACTION", action="append", default=[], help=only)
+    chosen = asked.parse_args(arguments)
+    worst = "ok"
+    with opened(context) as store:
+        held = Connections(context.load(None), store)
+        for found in examine(held, chosen.name, actions=chosen.action, base_url=context.setting("base_url")):
+            print(f"{MARKS[found.state]:<5} {found.step:<12} {found.says}")
+            if found.do:
+                print(f"{'':<18} {found.do}")
+            worst = "fault" if "fault" in (worst, found.state) else worst
+    return 3 if worst == "fault" else 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+# -- the store -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def opened(context: Context) -> Iterator[Sealed]:
+    """The store of connections that the environment names, or the user's own; closed at the end."""
+    app = f"{context.load(None).key}-connector"
+    with closing(vault.open_vault(app, context.setting("store"), context.setting("connector_key"))) as store:
+        yield store
+
+
+@contextmanager
+def stored(context: Context, name: str | None) -> Iterator[Stored]:
+    """The stored connection of that name, or the only one; raises `AuthError` with the ways to give one."""
+    app = f"{context.load(None).key}-connector"
+    if context.setting("store") is None and not (vault.data_directory(app) / "store.db").exists():
+        hint = f"Set {context.variable('access_token')}, or connect an account: {context.prog} connect"
+        raise AuthError("There is no access token and no stored connection.", hint=hint)
+    with opened(context) as store:
+        yield Connections(context.load(None), store).open(name)

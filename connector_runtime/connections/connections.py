@@ -1,0 +1,292 @@
+"""The stored connections of one tenant: made, listed, tested, ended, and as what a client asks for tokens.
+
+A connection lies in the store under its tenant and name; an object made for one tenant never reads another's entries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote, unquote
+
+from ..definitions.connector import Connector
+from ..errors import AuthError, ConnectorError, InputError, Problem
+from ..inputs.wording import nearest
+from ..model import Connection
+from ..stores.store import Store
+from . import connect, oauth, scopes
+from .connect import App, Tokens
+from .oauth import Health
+from .renew import Record
+from .stored import AsyncStored, Stored
+
+PENDING = 600.0  # seconds for which a sign-in may take
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """A stored connection without its secrets. `health`: ready, due (renewed at the next call) or dead; times in s."""
+
+    name: str
+    kind: str
+    identity: str | None
+    account: str | None
+    expires_at: float | None
+    health: str
+    why: str | None = None
+
+
+class Connections:
+    """The connections of one tenant in a store.
+
+    `seconds` bounds each phase of a token request; four times that is how long a process that died in the middle of
+    one keeps others from renewing.
+    """
+
+    def __init__(
+        self, connector: Connector, store: Store, tenant: str = "default", *, seconds: float = oauth.SECONDS
+    ) -> None:
+        self._connector = connector
+        self._store = store
+        self._tenant = tenant
+        self._seconds = seconds
+
+    def __repr__(self) -> str:
+        return f"Connections({self._connector.key!r}, tenant={self._tenant!r})"
+
+    # -- to connect --------------------------------------------------------------------------------------------------
+
+    def begin(
+        self,
+        kind: str,
+        values: Mapping[str, Any],
+        redirect_uri: str,
+        *,
+        name: str = "main",
+        origin: str | None = None,
+        actions: Iterable[str] = (),
+    ) -> str:
+        """Begin a sign-in and give the URL to send the person to.
+
+        The rest waits in the store for ten minutes; `finish` may run in another process. `origin` is as in
+        `connect.app`. Raises `InputError`.
+        """
+        app = connect.app(self._kind(kind), values, origin)
+        if not connect.needs_person(app.kind):
+            raise InputError.of("connect", [Problem("kind", f"is {kind}, for which nobody signs in; use `add`")])
+        self._forget_late()
+        asks = (app.kind.oauth or {}).get("scope", {}).get("from") == "actions"
+        start = oauth.authorize(app, redirect_uri, self._wanted(actions) if asks else ())
+        waiting = {
+            "name": name,
+            "kind": kind,
+            "values": app.values,
+            "origin": app.origin,
+            "redirect_uri": redirect_uri,
+            "verifier": start.verifier,
+            "until": time.time() + PENDING,
+        }
+        self._store.put(self._state_key(start.state), json.dumps(waiting).encode(), None)
+        return start.url
+
+    def finish(self, callback: str | Mapping[str, str]) -> str:
+        """Carry a sign-in through with what the callback brought, and give the connection's name.
+
+        `callback` is its URL or its parameters. A state is good once: it is used up before anything else happens.
+        Raises `AuthError` for a wrong, used, late or missing state and for what the vendor refuses.
+        """
+        query = connect.query_of(callback)
+        if not query.get("state"):
+            raise AuthError("The callback brought no state, so nobody can say who sent it.", hint="Sign in again.")
+        waiting = self._take(query["state"])
+        return self._exchange(waiting, connect.code_of(query))
+
+    def finish_code(self, url: str, code: str) -> str:
+        """As `finish`, for a code that a person copied: `url` is what `begin` gave."""
+        return self._exchange(self._take(connect.query_of(url)["state"]), code)
+
+    def add(self, kind: str, values: Mapping[str, Any], *, name: str = "main", origin: str | None = None) -> str:
+        """Store a connection for which nobody signs in, once the vendor has given it a token."""
+        app = connect.app(self._kind(kind), values, origin)
+        if connect.needs_person(app.kind):
+            raise InputError.of("connect", [Problem("kind", f"is {kind}, for which a person signs in; use `begin`")])
+        given = {grant.name: app.values[grant.name] for grant in app.kind.grants if grant.name in app.values}
+        tokens = Tokens(granted=given) if app.kind.oauth is None else oauth.obtain(app, seconds=self._seconds)
+        return self._write(name, app, tokens)
+
+    def adopt(self, kind: str, values: Mapping[str, Any], tokens: Tokens, *, name: str = "main") -> str:
+        """Store a connection whose tokens were got elsewhere."""
+        return self._write(name, connect.app(self._kind(kind), values), tokens)
+
+    # -- to use ------------------------------------------------------------------------------------------------------
+
+    def open(self, name: str | None = None) -> Stored:
+        """The connection as `Client(…, connection=…)` takes it; `name` may be left out if there is only one."""
+        name = self._chosen(name)
+        record, _ = self._record(name)
+        return Stored(self._kind(record.kind), name, self._store, self._key(name), self._seconds)
+
+    def open_async(self, name: str | None = None) -> AsyncStored:
+        """The connection as `AsyncClient(…, connection=…)` takes it."""
+        return AsyncStored(self.open(name))
+
+    def names(self) -> list[str]:
+        return [summary.name for summary in self.list()]
+
+    def list(self) -> list[Summary]:
+        """All connections, by name."""
+        found: list[Summary] = []
+        after, now = "", time.time()
+        while page := self._store.scan(self._prefix, after):
+            for key, entry in page:
+                record = Record.read(entry.value)
+                health = "dead" if record.dead else "due" if record.tokens.is_due(now) else "ready"
+                found.append(
+                    Summary(
+                        name=unquote(key.removeprefix(self._prefix)),
+                        kind=record.kind,
+                        identity=record.identity,
+                        account=record.account,
+                        expires_at=record.tokens.expires_at,
+                        health=health,
+                        why=record.dead,
+                    )
+                )
+            after = page[-1][0]
+        return found
+
+    def test(self, name: str | None = None, *, actions: Iterable[str] = (), base_url: str | None = None) -> Health:
+        """Call the vendor through the connection, and remember whose it is."""
+        name = self._chosen(name)
+        stored = self.open(name)
+        try:
+            stored(None)
+        except ConnectorError as error:
+            return Health(ok=False, error=error.to_dict())
+        record, _ = self._record(name)
+        app = App(stored.kind, record.values, record.origin)
+        health = oauth.test(
+            self._connector, app, stored, token_scopes=record.tokens.scopes, actions=actions, base_url=base_url
+        )
+        if health.identity or health.account:
+            self._change(name, lambda now: replace(now, identity=health.identity, account=health.account))
+        return health
+
+    def missing(self, name: str, actions: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
+        """The scopes that actions (all if none is named) lack under a connection, by action."""
+        every = [self._connector.action(key) for key in self._connector.actions]
+        asked = [self._connector.action(key) for key in actions] or every
+        have = self._record(name)[0].tokens.scopes
+        return scopes.missing(asked, every, have, self._connector.profile.levels)
+
+    # -- to end ------------------------------------------------------------------------------------------------------
+
+    def disconnect(self, name: str, *, revoke: bool = True) -> bool:
+        """Have the vendor take the tokens back, and forget the connection; whether the vendor did.
+
+        A token that the vendor does not know any more counts as taken back. If the vendor can't be reached the
+        connection is kept and `TransportError` raised; `revoke=False` forgets it all the same.
+        """
+        record, version = self._record(name)
+        revoked = False
+        if revoke:
+            with suppress(AuthError):
+                self.open(name)(None)  # an access token that has ended can't be named for revocation
+                record, version = self._record(name)
+                app = App(self._kind(record.kind), record.values, record.origin)
+                oauth.revoke(app, record.tokens, seconds=self._seconds)
+                revoked = True
+        while self._store.put(self._key(name), None, version) is None:
+            record, version = self._record(name)
+        return revoked
+
+    # -- within ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _prefix(self) -> str:
+        return f"connections/{self._connector.key}/{quote(self._tenant, safe='')}/"
+
+    @property
+    def _pending(self) -> str:
+        return f"pending/{self._connector.key}/{quote(self._tenant, safe='')}/"
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}{quote(name, safe='')}"
+
+    def _state_key(self, state: str) -> str:
+        return f"{self._pending}{hashlib.sha256(state.encode()).hexdigest()}"
+
+    def _kind(self, key: str) -> Connection:
+        kinds = self._connector.connections
+        if key not in kinds:
+            what = f"is {key!r}, which is no kind of connection here.{nearest(key, kinds)} Known: {', '.join(kinds)}."
+            raise InputError.of("connect", [Problem("kind", what)])
+        return kinds[key]
+
+    def _wanted(self, actions: Iterable[str]) -> tuple[str, ...]:
+        """The scopes for a vendor that is asked for them: the smallest set for the actions."""
+        keys = list(actions) or list(self._connector.actions)
+        asked = [self._connector.action(key) for key in keys]
+        kind = next((kind for action in asked for kind in action.scopes), None)
+        return () if kind is None else scopes.smallest(asked, kind, "", {}).scopes
+
+    def _chosen(self, name: str | None) -> str:
+        if name is not None:
+            return name
+        names = self.names()
+        if len(names) == 1:
+            return names[0]
+        if not names:
+            raise AuthError("There is no stored connection.", hint="Connect an account.")
+        raise AuthError(f"There are several connections: {', '.join(names)}.", hint="Say which one.")
+
+    def _record(self, name: str) -> tuple[Record, int]:
+        entry = self._store.read(self._key(name))
+        if entry is None:
+            names = self.names()
+            hint = f"There are: {', '.join(names)}." if names else "Connect an account."
+            raise AuthError(f"There is no connection {name}.", hint=hint)
+        return Record.read(entry.value), entry.version
+
+    def _write(self, name: str, app: App, tokens: Tokens) -> str:
+        record = Record(
+            kind=app.kind.key, values=app.values, origin=app.origin, tokens=tokens, connected_at=time.time()
+        ).write()
+        while True:
+            entry = self._store.read(self._key(name))
+            if self._store.put(self._key(name), record, entry.version if entry else None) is not None:
+                return name
+
+    def _change(self, name: str, change: Callable[[Record], Record]) -> None:
+        while True:
+            record, version = self._record(name)
+            new = change(record)
+            if new == record or self._store.put(self._key(name), new.write(), version) is not None:
+                return
+
+    def _take(self, state: str) -> dict[str, Any]:
+        """What waits for a state, which is used up by this."""
+        key = self._state_key(state)
+        entry = self._store.read(key)
+        if entry is None or self._store.put(key, None, entry.version) is None:
+            what = "The state of the callback is wrong or was used before, so it belongs to no sign-in begun here."
+            raise AuthError(what, hint="Sign in again.")
+        waiting: dict[str, Any] = json.loads(entry.value)
+        if waiting["until"] < time.time():
+            raise AuthError("The sign-in took longer than ten minutes.", hint="Sign in again.")
+        return waiting
+
+    def _exchange(self, waiting: dict[str, Any], code: str) -> str:
+        app = App(self._kind(waiting["kind"]), waiting["values"], waiting["origin"])
+        tokens = oauth.exchange_code(app, code, waiting["redirect_uri"], waiting["verifier"], seconds=self._seconds)
+        return self._write(waiting["name"], app, tokens)
+
+    def _forget_late(self) -> None:
+        for key, entry in self._store.scan(self._pending):
+            if json.loads(entry.value)["until"] < time.time():
+                self._store.put(key, None, entry.version)

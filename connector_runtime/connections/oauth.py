@@ -1,0 +1,173 @@
+"""OAuth for platforms that keep their connections themselves: typed functions, without a browser, server or store.
+
+app = connect.app(load().connections["oauth2"], {"client_id": "…", "client_secret": "…"})
+start = oauth.authorize(app, "https://platform.example/callback")     # send the person to start.url
+tokens = oauth.exchange_code(app, code, "https://platform.example/callback", start.verifier)
+tokens = oauth.refresh(app, tokens)                                   # store it before you use it
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from .. import words
+from ..calls import drive
+from ..calls.answer import Answer
+from ..client import Client
+from ..conditions import holds, parse
+from ..definitions.connector import Connector
+from ..errors import AuthError, ConnectorError, MissingScope
+from ..model import Response, Result
+from . import connect, scopes
+from .connect import App, Tokens
+
+SECONDS = 15.0  # for one phase of a token request
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """A sign-in that was begun: keep `state` and `verifier` until the callback, then use them once."""
+
+    url: str = field(repr=False)
+    state: str = field(repr=False)
+    verifier: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What a test of a connection found.
+
+    `missing_scopes` are those that the actions asked about lack, `skew` the seconds by which this machine's clock is
+    ahead of the vendor's, `error` why it is not ok, as `ConnectorError.to_dict` gives it.
+    """
+
+    ok: bool
+    identity: str | None = None
+    account: str | None = None
+    scopes: tuple[str, ...] = ()
+    missing_scopes: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+    skew: float | None = None
+    error: Mapping[str, Any] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        lists = {name: list(getattr(self, name)) for name in ("scopes", "missing_scopes", "hints")}
+        named = {name: getattr(self, name) for name in ("ok", "identity", "account", "skew", "error")}
+        return {**named, **lists}
+
+
+def authorize(app: App, redirect_uri: str, scopes: Iterable[str] = ()) -> Authorization:
+    """Begin a sign-in. Compare the callback's state with `state` before the code is exchanged.
+
+    `scopes` are asked for where the definition says `scope: {from: actions}`; elsewhere the app's own setup counts.
+    """
+    state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
+    url = connect.authorize_url(app, redirect_uri=redirect_uri, state=state, verifier=verifier, scopes=scopes)
+    return Authorization(url, state, verifier)
+
+
+def exchange_code(app: App, code: str, redirect_uri: str, verifier: str, *, seconds: float = SECONDS) -> Tokens:
+    """The tokens of an authorization code; `redirect_uri` and `verifier` are those it was asked for with.
+
+    Raises `AuthError` with a remedy if the vendor refuses, `TransportError` if there is no readable answer.
+    """
+    now = time.time()
+    response = drive.send(connect.code_request(app, code, redirect_uri, verifier, seconds))
+    return connect.read_tokens(app, response, now, {*app.secrets, code, verifier}, None)
+
+
+def obtain(app: App, *, seconds: float = SECONDS) -> Tokens:
+    """Tokens for the app itself, where no person signs in. Raises as `exchange_code`."""
+    now = time.time()
+    return connect.read_tokens(app, drive.send(connect.renewal_request(app, None, seconds)), now, app.secrets, None)
+
+
+def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
+    """The tokens that follow these. The old refresh token may be void from now on: store the new one before its use.
+
+    Raises as `exchange_code`; let one process do it at a time.
+    """
+    if tokens.refresh_token is None and connect.needs_person(app.kind):
+        raise AuthError("There is no refresh token.", hint="Sign in again.")
+    now = time.time()
+    response = drive.send(connect.renewal_request(app, tokens.refresh_token, seconds))
+    hidden = {*app.secrets, *tokens.granted.values(), tokens.refresh_token or ""}
+    return connect.read_tokens(app, response, now, hidden, tokens)
+
+
+def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
+    """Have the vendor take the access token back, and with it the refresh token. Does nothing where there is no way."""
+    token = tokens.granted.get("access_token")
+    if app.kind.oauth is None or "revoke_url" not in app.kind.oauth or token is None:
+        return
+    response: Response = drive.send(connect.revoke_request(app, token, seconds))
+    connect.check_answer(app.kind, response, time.time(), {*app.secrets, token})
+
+
+def test(
+    connector: Connector,
+    app: App,
+    granted: Mapping[str, str] | drive.Grants,
+    *,
+    token_scopes: Iterable[str] = (),
+    actions: Iterable[str] = (),
+    base_url: str | None = None,
+) -> Health:
+    """Call the connection's test action and say whose connection it is; never raises for what the vendor says.
+
+    `granted` is what the connection gives to requests, or a function that gives it; `token_scopes` are `Tokens.scopes`;
+    `actions` are those whose scopes are looked for, all if none is named.
+    """
+    have = tuple(token_scopes)
+    asked = [connector.action(key) for key in (list(actions) or connector.actions)]
+    known = [connector.action(key) for key in connector.actions]
+    lacks = scopes.missing(asked, known, have, connector.profile.levels)
+    missing = tuple(sorted({scope for needed in lacks.values() for scope in needed}))
+    about = app.kind.test
+    try:
+        if about is None:
+            return Health(ok=True, scopes=have, missing_scopes=missing)
+        with Client(connector, base_url=base_url, connection=granted) as client:
+            result = client.run(about["action"], about.get("with", {}), limit=1)
+    except MissingScope as error:  # the vendor knows the token, which is what was to be found out
+        return Health(ok=True, scopes=have, missing_scopes=missing, error=error.to_dict())
+    except ConnectorError as error:
+        return Health(ok=False, scopes=have, missing_scopes=missing, error=error.to_dict())
+    return Health(
+        ok=True,
+        identity=_named(about, "identity", app, result),
+        account=_named(about, "account", app, result),
+        scopes=have,
+        missing_scopes=missing,
+        hints=tuple(hint["says"] for hint in about.get("hints", ()) if _holds(hint["when"], result)),
+        skew=_skew(result),
+    )
+
+
+def _named(about: Mapping[str, Any], word: str, app: App, result: Result) -> str | None:
+    source = about.get(word)
+    if source is None:
+        return None
+    place, _, name = source.partition(".")
+    value = app.values.get(name) if place == "input" else words.look(source, _answer(result))
+    return None if value is None else words.text_of(value)
+
+
+def _skew(result: Result) -> float | None:
+    try:
+        return time.time() - parsedate_to_datetime(result.headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return None
+
+
+def _holds(raw: Any, result: Result) -> bool:
+    return holds(parse(raw), lambda name: words.look(name, _answer(result)))
+
+
+def _answer(result: Result) -> Answer:
+    return Answer(result.status, result.headers, result.data)

@@ -1,0 +1,107 @@
+"""Which scopes actions need: the smallest set for an app of a kind and level, and what a token lacks. Pure.
+
+An action lists alternatives for each kind of scope an app can have; one alternative is enough, and it may be several
+scopes at once. A level (one user's app, an admin's app) says which alternatives an app can have at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from ..model import ActionSpec
+
+Levels = Mapping[str, Mapping[str, str]]  # level -> {only: pattern} or {prefer: pattern}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeSet:
+    """The scopes that actions need of one kind of app; `impossible` are actions for which this level has none."""
+
+    kind: str
+    level: str
+    scopes: tuple[str, ...]
+    impossible: tuple[str, ...]
+
+
+def smallest(actions: Iterable[ActionSpec], kind: str, level: str, rule: Mapping[str, str]) -> ScopeSet:
+    """The smallest set with which all actions work; of two that are equally small, the one listed earlier."""
+    wanted: dict[tuple[frozenset[str], ...], None] = {}  # each choice once: actions often share theirs
+    impossible = []
+    for action in actions:
+        options = _options(action, kind, rule)
+        if options:
+            wanted[tuple(options)] = None
+        elif options is not None:
+            impossible.append(action.key)
+    best = {scope for group in _groups(wanted) for scope in _cover(group)}
+    return ScopeSet(kind=kind, level=level, scopes=tuple(sorted(best)), impossible=tuple(impossible))
+
+
+def _groups(wanted: Iterable[tuple[frozenset[str], ...]]) -> list[list[tuple[frozenset[str], ...]]]:
+    """The choices in groups that have no scope in common, which can be made one group at a time."""
+    groups: list[tuple[set[str], list[tuple[frozenset[str], ...]]]] = []
+    for options in wanted:
+        scopes = {scope for option in options for scope in option}
+        touched = [group for group in groups if group[0] & scopes]
+        groups = [group for group in groups if not group[0] & scopes]
+        merged = scopes.union(*(group[0] for group in touched))
+        groups.append((merged, [*(choice for group in touched for choice in group[1]), options]))
+    return [choices for _, choices in groups]
+
+
+def _cover(choices: Iterable[tuple[frozenset[str], ...]]) -> frozenset[str]:
+    """The smallest set that holds one option of each choice."""
+    found: dict[frozenset[str], int] = {frozenset(): 0}  # a set that serves the choices so far -> how late it is listed
+    for options in choices:
+        grown: dict[frozenset[str], int] = {}
+        for chosen, late in found.items():
+            for place, option in enumerate(options):
+                union = chosen | option
+                grown[union] = min(late + place, grown.get(union, late + place))
+        found = grown
+    return min(found, key=lambda scopes: (len(scopes), found[scopes], sorted(scopes)))
+
+
+def missing(
+    actions: Iterable[ActionSpec], known: Iterable[ActionSpec], scopes: Collection[str], levels: Levels
+) -> dict[str, tuple[str, ...]]:
+    """What a token's scopes lack, by action, in the kind and level of the scopes that it has.
+
+    `known` are all the connector's actions, which tell kinds apart. Empty if the vendor does not say what a token has.
+    """
+    have = set(scopes)
+    shared: dict[str, int] = {}
+    for action in known if have else ():
+        for kind in action.scopes:
+            named = {scope for option in _all(action, kind) for scope in option}
+            shared[kind] = shared.get(kind, 0) + len(have & named)
+    best = max(shared, key=lambda kind: shared[kind], default="")
+    found: dict[str, tuple[str, ...]] = {}
+    for action in actions if have else ():
+        if not action.scopes or any(option <= have for kind in action.scopes for option in _all(action, kind)):
+            continue
+        kind = best if best in action.scopes else next(iter(action.scopes))
+        options = _options(action, kind, levels.get(_level(have, levels), {})) or _all(action, kind)
+        found[action.key] = tuple(sorted(min(options, key=lambda option: len(option - have)) - have))
+    return found
+
+
+def _options(action: ActionSpec, kind: str, rule: Mapping[str, str]) -> list[frozenset[str]] | None:
+    """The alternatives that an app of this level can have; None if the action needs no scope of this kind."""
+    options = _all(action, kind)
+    pattern = rule.get("only") or rule.get("prefer", "")
+    fitting = [option for option in options if all(re.search(pattern, scope) for scope in option)]
+    return None if not options else fitting if fitting or "only" in rule else options
+
+
+def _all(action: ActionSpec, kind: str) -> list[frozenset[str]]:
+    return [frozenset([entry] if isinstance(entry, str) else entry) for entry in action.scopes.get(kind, ())]
+
+
+def _level(have: Collection[str], levels: Levels) -> str:
+    """The level of a token: the last whose preferred scopes it has, else the first."""
+    marks = {name: rule["prefer"] for name, rule in levels.items() if "prefer" in rule}
+    fitting = [name for name, mark in marks.items() if any(re.search(mark, scope) for scope in have)]
+    return fitting[-1] if fitting else next(iter(levels), "")

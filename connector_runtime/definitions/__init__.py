@@ -1,0 +1,1 @@
+"""Definition files: read, checked, compiled when first asked for, and shown to platforms as a catalogue."""

@@ -1,0 +1,282 @@
+"""What is wrong with an input table that its shape does not show: types, limits, places, defaults, conditions. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .. import conditions, words
+from ..inputs import takes
+from ..inputs.wording import nearest
+from ..model import Input, Json
+from . import compile as compiler
+from .documents import Path
+from .faults import PLACES, Faults, Surroundings, listed
+
+RESERVED = ("inputs", "limit", "base_url", "ndjson", "output", "clear", "help")  # the command line's own options
+
+_NUMBER = {"minimum": (int, float), "maximum": (int, float)}
+_MORE = {"exclusiveMinimum": (int, float), "exclusiveMaximum": (int, float), "multipleOf": (int, float)}
+_TEXT = {"minLength": int, "maxLength": int, "pattern": str}
+_ANY: dict[str, Any] = {
+    **_NUMBER, **_MORE, **_TEXT,
+    "type": (str, list), "enum": list, "const": object, "format": str, "title": str, "description": str,
+    "minItems": int, "maxItems": int, "uniqueItems": bool, "items": dict, "properties": dict, "required": list,
+    "additionalProperties": (dict, bool), "minProperties": int, "maxProperties": int, "propertyNames": dict,
+    "anyOf": list, "oneOf": list, "allOf": list, "not": dict, "default": object, "examples": list, "$ref": str,
+}  # fmt: skip
+_WORDS: dict[str, Mapping[str, Any]] = {
+    **{kind: {**_TEXT, **_NUMBER} for kind in takes.TEXTS},
+    "integer": _NUMBER,
+    "number": {**_NUMBER, **_MORE},
+    "json": _ANY,
+    "any": _ANY,
+}
+_PAIRS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"))
+
+
+def faults(own: Faults, kind: str, inputs: Mapping[str, Any], around: Surroundings) -> dict[str, Input]:
+    """The faults of the table, and the rows that could be compiled."""
+    rows: dict[str, Input] = {}
+    for key, raw in inputs.items():
+        if not own.sound("inputs", key):
+            continue
+        before = own.count()
+        try:
+            row = compiler.row(key, raw, around.shared, around.codecs)
+        except LookupError as error:
+            what = f"names {error.args[0]!r}, which is in no file of schemas/; mend the name"
+            own.add(("inputs", key, "schema"), what)
+            continue
+        except TypeError:
+            own.add(("inputs", key, "schema"), "has a $ref that leads nowhere; name a definition that the file has")
+            continue
+        rows[key] = row
+        at: Path = ("inputs", key)
+        _codecs(own, at, raw, row, around)
+        _schema(own, at, raw, row)
+        _places(own, kind, at, row)
+        _row(own, kind, at, row, raw)
+        if own.count() == before and row.type != "connection":
+            _values(own, at, row, raw)
+    for key, raw in inputs.items():
+        if own.sound("inputs", key):
+            for word in ("only_when", "shown_when", "required"):
+                if word in raw and raw[word] is not True:
+                    condition(own, ("inputs", key, word), raw[word], rows, inputs, key)
+            for index, warn in enumerate(raw.get("warn", ())):
+                if "when" in warn:
+                    condition(own, ("inputs", key, "warn", index, "when"), warn["when"], rows, inputs)
+            _names(own, key, raw, inputs)
+    _cycles(own, rows)
+    return rows
+
+
+def _codecs(own: Faults, at: Path, raw: dict[str, Any], row: Input, around: Surroundings) -> None:
+    names = raw.get("as", [])
+    for name in [names] if isinstance(names, str) else names:
+        if words.codec(name, around.codecs) is None:
+            known = [*words.CODECS, *around.codecs]
+            own.add((*at, "as"), f"is {name!r}, which is no codec.{nearest(name, known)} {listed(known)}")
+        elif name == "csv" and row.collection != "list" and row.type not in ("json", "any"):
+            own.add((*at, "as"), "joins a list, and this is none: say `collection: list`")
+    if "as" in raw and not row.to:
+        own.add((*at, "as"), "says how a value is written that goes nowhere: say `to` as well")
+
+
+def _schema(own: Faults, at: Path, raw: dict[str, Any], row: Input) -> None:
+    schema = raw.get("schema", {})
+    known = _WORDS.get(row.type, {})
+    for word in () if "$ref" in schema else schema:
+        if word in known:
+            continue
+        if row.collection and word in ("minItems", "maxItems", "uniqueItems"):
+            remedy = f"say `type: json` with `schema: {{type: array, {word}: …}}`"
+            what = f"is about the list, and `schema` is of one entry: {remedy}"
+        elif word in _ANY:
+            what = f"says nothing about {row.type}; " + (f"it takes {', '.join(known)}" if known else "leave it out")
+        else:
+            what = f"is no word of JSON Schema.{nearest(word, known or _ANY)}"
+        own.add((*at, "schema", word), what)
+    _limits(own, (*at, "schema"), schema)
+    for index, warn in enumerate(raw.get("warn", ())):
+        _limits(own, (*at, "warn", index, "schema"), warn["schema"])
+
+
+def _limits(own: Faults, at: Path, schema: Any) -> None:
+    """Words of JSON Schema that hold what they cannot, at any depth."""
+    if not isinstance(schema, dict):
+        own.add(at, "must be a schema, such as {type: string}")
+        return
+    for word, value in schema.items():
+        if len(at) > 3 and word not in _ANY:
+            own.add((*at, word), f"is no word of JSON Schema.{nearest(word, _ANY)}")
+        elif word in _ANY and (
+            not isinstance(value, _ANY[word]) or (isinstance(value, bool) and _ANY[word] in (int, (int, float)))
+        ):
+            wanted = {int: "a whole number", str: "text", list: "a list", dict: "a schema", bool: "true or false"}
+            own.add((*at, word), f"is {value!r}; it must be {wanted.get(_ANY[word], 'a number')}")
+        elif word == "properties":
+            for name, inner in value.items():
+                _limits(own, (*at, word, name), inner)
+        elif word in ("anyOf", "oneOf", "allOf"):
+            for index, inner in enumerate(value):
+                _limits(own, (*at, word, index), inner)
+        elif word in ("items", "not", "propertyNames") or (word == "additionalProperties" and isinstance(value, dict)):
+            _limits(own, (*at, word), value)
+    for word, other in _PAIRS:
+        low, high = schema.get(word), schema.get(other)
+        if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
+            own.add((*at, word), f"is {low}, above the {other} of {high}, so that nothing fits; change one")
+
+
+def _places(own: Faults, kind: str, at: Path, row: Input) -> None:
+    def add(what: str) -> None:
+        own.add((*at, "to"), what)
+
+    for place in row.to:
+        name = ".".join(place.path)
+        if place.kind not in PLACES[kind]:
+            add(f"is {place}; in {kind}/ values go to {', '.join(PLACES[kind])}")
+        elif place.kind == "call" and name not in words.CALL_KNOBS:
+            add(f"is {place}; the runtime knows call.{', call.'.join(words.CALL_KNOBS)}")
+        elif place.kind == "request" and name not in ("method", "path", "body"):
+            add(f"is {place}; say request.method, request.path or request.body")
+        elif place.kind in FIXED and name not in FIXED[place.kind]:
+            add(f"is {place}; there is {' and '.join(f'{place.kind}.{name}' for name in FIXED[place.kind])}")
+        elif any("*" in step.split(".") for step in place.path):
+            add(f"is {place}; .* stands only at the end, and in {place.kind} right after it: body.a.*, query.*")
+        elif place.spread and row.collection != "map" and row.type not in ("json", "any"):
+            add("spreads a value with .*, which takes a map: say `collection: map` or `type: json`")
+        elif place.kind == "path":
+            _in_path(own, at, row)
+        elif kind == "actions" and place.kind == "header" and name.lower() in takes.GUARDED_HEADERS:
+            add(f"is {place}, which the connection or HTTP itself sets; say it in connection/ or leave it out")
+        if row.type == "file" and place.kind not in ("part", *PLACES["triggers"]):
+            add("takes a file to a place that cannot carry one; files go to part.x")
+    if row.type == "connection" and row.to:
+        add("says where the connection goes; the connection's own file does that, leave it out")
+
+
+FIXED = {"client": ("id", "secret"), "basic": ("user", "password"), "verify": ("secret",)}
+
+
+def _in_path(own: Faults, at: Path, row: Input) -> None:
+    if row.required != () or row.only_when is not None:
+        own.add(at, "stands in the path, so it must be `required: true`, without `only_when`")
+    if row.collection == "map" or (row.collection == "list" and not any(step.joins for step in row.codecs)):
+        own.add((*at, "to"), "puts many values into one place of the path: say `as: csv`, or leave `collection` out")
+    elif row.type in ("json", "any"):
+        own.add((*at, "type"), f"is {row.type}, which does not go into a path; take string or integer")
+
+
+def _row(own: Faults, kind: str, at: Path, row: Input, raw: dict[str, Any]) -> None:
+    if row.key in RESERVED:
+        own.add(at, "is an option of the command line; give the input another name and say `to`")
+    if (row.key == "connection") is not (row.type == "connection"):
+        own.add((*at, "type"), "is connection where the input is called connection, and nowhere else; rename the input")
+    if row.has_default and row.required is not None and (row.required or row.only_when is not None):
+        what = "is filled in for a required input, so `required` must be true and without `only_when`"
+        own.add((*at, "default"), what)
+    if row.has_default and row.type == "secret":
+        own.add((*at, "default"), "stands in a file for all to read; a secret has no default, leave it out")
+    if row.clear and row.required == ():
+        own.add((*at, "clear"), "empties an input that is required; leave one of the two out")
+    if row.clear == ([],) and row.collection != "list" and row.type not in ("json", "any"):
+        own.add((*at, "clear"), 'empties it with a list, and it takes none; say `clear: ""` or `clear: null`')
+    if row.deprecated is not None and row.required == () and not row.has_default:
+        own.add((*at, "deprecated"), "asks to leave out what is required; take `required` away")
+    _choices(own, at, row)
+
+
+def _choices(own: Faults, at: Path, row: Input) -> None:
+    at = (*at, "choices")
+    values = [choice.value for choice in row.choices]
+    for index, value in enumerate(values):
+        if row.type == "integer" and not isinstance(value, int):
+            own.add((*at, index), f"is {value!r}, which is no integer; change it, or the type to string")
+        elif row.type in takes.TEXTS and not isinstance(value, str):
+            own.add((*at, index), f"is {value!r}; put it in quotes, the type is {row.type}")
+        elif row.type not in ("integer", *takes.TEXTS):
+            own.add(at, f"does not go with the type {row.type}; take string or integer")
+            return
+        elif value in values[:index]:
+            own.add((*at, index), f"is {value!r} once more; keep one")
+    if row.choices and row.choices_from:
+        what = "offers values beside `choices`, which are the only ones; keep one of the two"
+        own.add((*at[:-1], "choices_from"), what)
+
+
+def _values(own: Faults, at: Path, row: Input, raw: dict[str, Any]) -> None:
+    for word in ("default", "example"):
+        if word in raw and not _fits(row, raw[word]):
+            known = ", ".join(str(choice.value) for choice in row.choices)
+            among = f"one of {known}" if known else "what it accepts"
+            own.add((*at, word), f"is {raw[word]!r}, which is not {among}; change one of them")
+
+
+def _fits(row: Input, value: Json) -> bool:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(takes.takes(row)).is_valid(value)
+
+
+def _names(own: Faults, key: str, raw: dict[str, Any], inputs: Mapping[str, Any]) -> None:
+    """Old names must lead to one input."""
+    earlier = {name: other for name, other in inputs.items() if own.sound("inputs", name)}
+    for old in compiler.several(raw.get("was", ())):
+        holders = [name for name, other in earlier.items() if old in compiler.several(other.get("was", ()))]
+        if old in inputs:
+            own.add(("inputs", key, "was"), f"is {old!r}, which is an input of today; an old name must be free")
+        elif old in RESERVED:
+            own.add(("inputs", key, "was"), f"is {old!r}, which is an option of the command line; leave it out")
+        elif holders[0] != key:
+            own.add(("inputs", key, "was"), f"is {old!r}, which '{holders[0]}' was already; keep one")
+
+
+def condition(
+    own: Faults, at: Path, raw: Any, rows: Mapping[str, Input], names: Mapping[str, Any], subject: str | None = None
+) -> None:
+    """The faults of a condition: names that are no input, values that an input never has."""
+    for test in conditions.parse(raw):
+        row = rows.get(test.name)
+        values = [value for value in test.values if value is not None]
+        if test.name not in names:
+            remedy = nearest(test.name, names) or " Name one that is."
+            own.add(at, f"speaks of {test.name!r}, which is no input here.{remedy}")
+        elif test.name == subject:
+            own.add(at, "waits for its own input; name another")
+        elif row is None:
+            continue
+        elif row.type == "connection":
+            own.add(at, "asks for the connection, which the platform chooses; name another input")
+        elif values and (row.collection or row.type in ("json", "any", "file")):
+            remedy = f"say `{test.name}` or {{{test.name}: null}}"
+            own.add(at, f"compares '{test.name}', which can only be given or not: {remedy}")
+        else:
+            for value in values:
+                if not _fits(row, value):
+                    known = ", ".join(str(choice.value) for choice in row.choices)
+                    shown = f"; it takes {known}" if known else f"; its type is {row.type}"
+                    own.add(at, f"waits for {value!r}, which '{test.name}' never is{shown}")
+
+
+def _cycles(own: Faults, rows: Mapping[str, Input]) -> None:
+    """Inputs that wait for each other, so that none can ever be given."""
+    waits = {
+        key: [test.name for test in row.only_when or () if test.negate is (None in test.values)]
+        for key, row in rows.items()
+    }
+    for key in rows:
+        seen: list[str] = []
+        ahead = list(waits[key])
+        while ahead:
+            name = ahead.pop()
+            if name == key and waits[key] != [key]:
+                if key == min([key, *seen], key=list(rows).index):
+                    what = f"waits for '{waits[key][0]}', which waits for it; take one away"
+                    own.add(("inputs", key, "only_when"), what)
+                break
+            if name not in seen and name in waits:
+                seen.append(name)
+                ahead += waits[name]

@@ -1,0 +1,98 @@
+"""Where a document leaves the shape that its kind's JSON Schema gives, in words for an author. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..inputs.wording import kind_of, misfit, nearest
+from .documents import walk
+from .faults import Faults
+
+_SCHEMA_WORDS = {
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
+    "minItems", "maxItems", "items", "properties", "enum", "format",
+}  # fmt: skip
+
+
+def faults(own: Faults, validator: Any) -> None:
+    """Hold the document against its schema; what does not fit is broken."""
+    holes = own.document.holes
+    for error in validator.iter_errors(own.document.data):
+        if error.validator == "additionalProperties" or tuple(error.absolute_path) not in holes:
+            _explain(own, error)
+
+
+def patterns(own: Faults) -> None:
+    """Regular expressions that are none."""
+    for path, value in walk(own.document.data):
+        if (
+            not isinstance(value, str)
+            or not path
+            or not (
+                path[-1] == "pattern"
+                or (path[-1] in ("text", "names") and "cases" in path)
+                or (path[0] == "levels" and len(path) == 3)
+            )
+        ):
+            continue
+        try:
+            re.compile(value)
+        except re.error as error:
+            own.add(path, f"is no regular expression: {error}; put a \\ before a character that stands for itself")
+            own.breaks(path)
+
+
+def _explain(own: Faults, error: Any) -> None:
+    path = tuple(error.absolute_path)
+    match error.validator:
+        case "additionalProperties" if error.validator_value is False:
+            known = list(error.schema.get("properties", {}))
+            for key in error.instance:
+                if key not in known:
+                    _add(own, (*path, key), f"is no word of the language here.{_remedy(key, known)}")
+            return
+        case "anyOf" | "oneOf" if error.context:
+            deepest = max(error.context, key=_closeness)
+            if len(deepest.absolute_path) > len(path) or deepest.validator in ("additionalProperties", "required"):
+                _explain(own, deepest)
+                return
+            what = f"must be: {error.schema['description']}" if "description" in error.schema else misfit(deepest)
+            if error.instance is False:
+                what += "; leave it out to say no"
+        case "oneOf":
+            what = f"must be of one kind only: {error.schema.get('description', 'keep the keys of one')}"
+        case "pattern" if "propertyNames" in list(error.absolute_schema_path)[-2:]:
+            path = (*path, error.instance)
+            what = "must be snake_case: small letters, digits and _, a letter first"
+        case "pattern":
+            wanted = error.schema.get("description", error.validator_value)
+            what = f"is {error.instance!r}; it must be: {wanted}"
+        case "type" if error.validator_value == "string" and not isinstance(error.instance, str):
+            remedy = "; put it in quotes" if error.instance is not None else "; write it after the colon"
+            what = f"must be text, not {kind_of(error.instance)}{remedy}"
+        case "const" if error.validator_value is True:
+            what = "must be true; leave it out to say no"
+        case "type" if not path:
+            what = "must hold keys with values, such as `key: send-message`"
+        case _:
+            what = misfit(error)
+    _add(own, path, what)
+
+
+def _closeness(error: Any) -> tuple[float, ...]:
+    """How near an alternative comes to what was written: by depth, by its type, by the keys that are there."""
+    missing = error.validator == "required"
+    present = sum(key in error.instance for key in error.validator_value) / len(error.validator_value) if missing else 0
+    return len(error.absolute_path), error.validator != "type", present
+
+
+def _add(own: Faults, path: tuple[str | int, ...], what: str) -> None:
+    own.add(path, what)
+    own.breaks(path)
+
+
+def _remedy(key: str, known: list[str]) -> str:
+    if key in _SCHEMA_WORDS and "schema" in known:
+        return f" Say it under schema: `schema: {{{key}: …}}`."
+    return nearest(key, known) or f" Known here: {', '.join(known)}."

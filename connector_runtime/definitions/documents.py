@@ -1,0 +1,183 @@
+"""Strict YAML text to plain data, with the line of every key. Pure: it is given text and reads no files.
+
+YAML 1.2 scalars (`on`, `no`, `12:30:00` and dates stay text), no tags, no duplicate keys, text keys only,
+and a bound on size, depth and what aliases may expand to. Faults come as problems with file and line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import DefinitionError, Problem
+
+MAX_CHARACTERS = 1_000_000
+MAX_NODES = 100_000
+MAX_DEPTH = 60
+
+Path = tuple[str | int, ...]
+
+_PLAIN: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
+    (re.compile(r"|~|null|Null|NULL"), lambda text: None),
+    (re.compile(r"true|True|TRUE"), lambda text: True),
+    (re.compile(r"false|False|FALSE"), lambda text: False),
+    (re.compile(r"[-+]?[0-9]+"), int),
+    (re.compile(r"0o[0-7]+"), lambda text: int(text[2:], 8)),
+    (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text[2:], 16)),
+    (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"), float),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file's data and, for each path into it, the line it stands on."""
+
+    name: str
+    data: Any
+    lines: dict[Path, int] = field(repr=False)
+    problems: tuple[Problem, ...] = ()  # what is wrong with the YAML; `read` lets no document pass that has any
+    holes: tuple[Path, ...] = ()  # where data is lacking because of them
+
+    def line(self, path: Path = ()) -> int:
+        """The line of the nearest key on a path."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+    def where(self, path: Path = ()) -> str:
+        """`actions/x.yaml:31 inputs.type.to`: the file, the line of the nearest key, and the path."""
+        place = ".".join(str(step) for step in path)
+        return f"{self.name}:{self.line(path)}{' ' + place if place else ''}"
+
+
+def read(text: str, name: str) -> Document:
+    """Read one YAML document; raises `DefinitionError` with every fault that can be told at once."""
+    document = examine(text, name)
+    if document.problems:
+        raise DefinitionError.of(document.problems)
+    return document
+
+
+def examine(text: str, name: str) -> Document:
+    """Read one YAML document with its faults; raises `DefinitionError` only where there is nothing to read."""
+    import yaml
+
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    if len(text) > MAX_CHARACTERS:
+        raise DefinitionError.of([Problem(f"{name}:1", f"is longer than {MAX_CHARACTERS:,} characters; split it")])
+    try:
+        root = yaml.compose(text, Loader=loader)
+    except yaml.MarkedYAMLError as error:
+        raise DefinitionError.of([Problem(*_syntax(text, name, error))]) from None
+    except yaml.YAMLError as error:
+        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
+        what = f"is not YAML: {getattr(error, 'reason', 'unreadable')}; type the line anew"
+        raise DefinitionError.of([Problem(f"{name}:{line}", what)]) from None
+    except RecursionError:
+        raise DefinitionError.of([Problem(f"{name}:1", "is nested too deeply")]) from None
+    if root is None:
+        raise DefinitionError.of([Problem(f"{name}:1", "is empty; write a definition, or delete the file")])
+    builder = _Builder(name)
+    data = builder.build(root, (), 0)
+    return Document(name, data, builder.lines, tuple(builder.problems), tuple(builder.holes))
+
+
+def walk(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every path in plain data with what stands there, outermost first."""
+    yield path, data
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from walk(value, (*path, key))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from walk(value, (*path, index))
+
+
+def _syntax(text: str, name: str, error: Any) -> tuple[str, str]:
+    """Where a syntax error is, and what it is in words that an author can act on."""
+    lines = text.splitlines() or [""]
+    mark, opened = error.problem_mark or error.context_mark, error.context_mark
+    number = min(mark.line + 1 if mark else 1, len(lines))
+    shown = lines[number - 1]
+    problem = error.problem or "unreadable"
+    if "\t" in shown[: len(shown) - len(shown.lstrip())]:
+        return f"{name}:{number}", "indents with a tab; use blanks"
+    if opened and ("flow" in (error.context or "") or "end of stream" in problem):
+        began = "a quote" if "scalar" in error.context else "a { or ["
+        what = f"is not YAML: {began} that begins here is not closed; close it, or add a comma"
+        return f"{name}:{opened.line + 1}", what
+    if "mapping values" in problem:
+        problem += "; put a text that holds a colon in quotes, or mend the indentation"
+    elif "cannot start" in problem:
+        problem += "; put the text in quotes"
+    elif "undefined alias" in problem:
+        problem += "; put a text that begins with * in quotes, or write out what the alias stands for"
+    elif "another document" in problem:
+        problem += "; write one file for each"
+    elif "block" in (error.context or ""):
+        problem += "; mend the indentation"
+    return f"{name}:{number}", f"is not YAML: {problem}"
+
+
+class _Builder:
+    """Turns YAML nodes into data, gathering faults and lines on the way."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lines: dict[Path, int] = {}
+        self.problems: list[Problem] = []
+        self.holes: list[Path] = []
+        self.nodes = 0
+
+    def fault(self, node: Any, path: Path, what: str) -> None:
+        place = ".".join(str(step) for step in path)
+        self.problems.append(Problem(f"{self.name}:{node.start_mark.line + 1}{' ' + place if place else ''}", what))
+
+    def build(self, node: Any, path: Path, depth: int) -> Any:
+        self.nodes += 1
+        if self.nodes > MAX_NODES or depth > MAX_DEPTH:
+            reason = "aliases and all" if self.nodes > MAX_NODES else "depth"
+            problem = Problem(f"{self.name}:{node.start_mark.line + 1}", f"holds too much ({reason}); write out less")
+            raise DefinitionError.of([*self.problems, problem])
+        self.lines.setdefault(path, node.start_mark.line + 1)
+        if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.split(":")[-1] not in ("str", "seq", "map"):
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            what = f"carries the tag {tag}; definitions use none, put a text that begins with ! in quotes"
+            self.fault(node, path, what)
+            self.holes.append(path)
+        if node.id == "mapping":
+            return self.mapping(node, path, depth)
+        if node.id == "sequence":
+            return [self.build(item, (*path, index), depth + 1) for index, item in enumerate(node.value)]
+        return self.scalar(node, path)
+
+    def mapping(self, node: Any, path: Path, depth: int) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value
+            if key_node.id != "scalar":
+                self.fault(key_node, path, "has a key that is no text; put a value that begins with { or [ in quotes")
+                self.holes.append(path)
+                continue
+            if key == "<<" and not key_node.style:
+                self.fault(key_node, path, "merges with <<; write the keys out, so that each file reads alone")
+                self.holes.append(path)
+                continue
+            if key in data:
+                self.fault(key_node, (*path, key), "stands twice; keep one")
+            self.lines[(*path, key)] = key_node.start_mark.line + 1
+            data[key] = self.build(value_node, (*path, key), depth + 1)
+        return data
+
+    def scalar(self, node: Any, path: Path) -> Any:
+        text: str = node.value
+        if node.style:
+            return text
+        for pattern, convert in _PLAIN:
+            if pattern.fullmatch(text):
+                return convert(text)
+        if text.lower() in (".inf", "+.inf", "-.inf", ".nan"):
+            self.fault(node, path, f"{text} is no number that JSON can carry; put it in quotes if it is text")
+        return text

@@ -1,0 +1,196 @@
+"""The documented events of a trigger, and filters that narrow what arrives to what a flow wants. Pure.
+
+A documented event is a named trigger: builders choose it by name and see its schema and a sample. What arrives is
+never refused because it is not documented: vendors add events without telling.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .. import words
+from ..errors import InputError, Problem
+from ..inputs.wording import nearest
+from ..model import Json
+from . import payloads
+
+if TYPE_CHECKING:
+    from .payloads import Source
+    from .webhook import Notification, Trigger
+
+OWN = {
+    "event": ("Event", "An event's name; * stands for any text, as in meeting.*"),
+    "account": ("Account", "The id of the account that the event is about."),
+    "object": ("Object", "The id of what the event is about."),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One documented event: a named trigger. `scopes` are by kind of app, as an action's are."""
+
+    name: str
+    label: str
+    product: str
+    scopes: Mapping[str, tuple[str, ...]]
+    deprecated: bool
+    sample: dict[str, Json] = field(repr=False)
+    shape: Mapping[str, Json] = field(repr=False)
+    shared: Mapping[str, Json] = field(repr=False)
+
+    @cached_property
+    def schema(self) -> dict[str, Json]:
+        """JSON Schema 2020-12 of the payload; it stands alone."""
+        used: dict[str, Json] = {}
+        _collect(self.shape, self.shared, used)
+        return {**self.shape, **({"$defs": dict(sorted(used.items()))} if used else {})}
+
+    def entry(self) -> dict[str, Json]:
+        """The event as the catalogue has it."""
+        return {
+            "name": self.name,
+            "label": self.label,
+            "product": self.product,
+            "scopes": {kind: list(names) for kind, names in self.scopes.items()},
+            "deprecated": self.deprecated,
+            "schema": self.schema,
+            "sample": self.sample,
+        }
+
+
+def catalogued(data: Mapping[str, Any]) -> dict[str, Event]:
+    """The events of an events file: `{"$defs": shared shapes, "events": {name: …}}`."""
+    return {
+        name: Event(
+            name=name,
+            label=raw["label"],
+            product=raw["product"],
+            scopes={kind: tuple(names) for kind, names in raw["scopes"].items()},
+            deprecated=raw.get("deprecated", False),
+            sample=raw["sample"],
+            shape=raw["schema"],
+            shared=data.get("$defs", {}),
+        )
+        for name, raw in data.get("events", {}).items()
+    }
+
+
+def faults(data: Json, path: str) -> Iterator[Problem]:
+    """What is wrong with an events file: a shape that cannot be read, a reference to nowhere, a sample that misfits."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import UnknownType
+
+    if not isinstance(data, dict) or not isinstance(data.get("events"), dict):
+        yield Problem(path, 'must be {"$defs": {…}, "events": {name: {…}}}')
+        return
+    for name, raw in data["events"].items():
+        missing = [key for key in ("label", "product", "scopes", "schema", "sample") if key not in raw]
+        if missing:
+            yield Problem(f"{path} events.{name}", f"lacks {', '.join(missing)}")
+            continue
+        try:
+            schema = catalogued({**data, "events": {name: raw}})[name].schema
+            misfits = list(Draft202012Validator(schema).iter_errors(raw["sample"]))
+        except LookupError as error:
+            yield Problem(f"{path} events.{name}.schema", f"refers to {error.args[0]!r}, which $defs lack")
+            continue
+        except UnknownType as error:
+            yield Problem(f"{path} events.{name}.schema", f"has the type {error.type!r}, which JSON Schema lacks")
+            continue
+        for misfit in misfits:
+            where = ".".join(str(step) for step in ("events", name, "sample", *misfit.absolute_path))
+            yield Problem(f"{path} {where}", f"does not fit the schema ({misfit.validator})")
+
+
+def _collect(shape: Json, shared: Mapping[str, Json], used: dict[str, Json]) -> None:
+    if isinstance(shape, list):
+        for item in shape:
+            _collect(item, shared, used)
+    elif isinstance(shape, dict):
+        target = shape.get("$ref")
+        if isinstance(target, str):
+            name = target.removeprefix("#/$defs/")
+            if name not in used:
+                used[name] = shared[name]
+                _collect(shared[name], shared, used)
+        for key, value in shape.items():
+            if key not in ("enum", "const"):
+                _collect(value, shared, used)
+
+
+# -- filters ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """What a flow wants of a trigger's events. An empty one wants all. `warnings` name what is probably a mistake."""
+
+    patterns: tuple[re.Pattern[str], ...]
+    account: frozenset[str]
+    object: frozenset[str]
+    rows: tuple[tuple[tuple[Source, ...], frozenset[str]], ...]
+    warnings: tuple[Problem, ...] = ()
+
+    @classmethod
+    def of(cls, trigger: Trigger, given: Mapping[str, Any]) -> Filter:
+        """Read a filter as a flow gives it: each key a text or a list of texts, any of which may hold."""
+        known = [*OWN, *trigger.filters]
+        problems = []
+        wanted: dict[str, list[str]] = {}
+        for key, value in given.items():
+            several = value if isinstance(value, list | tuple) else [value]
+            values = [item for item in several if item not in (None, "")]
+            if key not in known:
+                what = f"is no filter of {trigger.key}.{nearest(key, known)} Known: {', '.join(known)}."
+                problems.append(Problem(f"filter.{key}", what))
+            elif not all(isinstance(item, str | int) and not isinstance(item, bool) for item in values):
+                problems.append(Problem(f"filter.{key}", "must be a text or a list of texts"))
+            elif values:
+                wanted[key] = [words.text_of(item).strip() for item in values]
+        if problems:
+            raise InputError.of(f"{trigger.key}'s filter", problems)
+        rows = []
+        for key, row in trigger.filters.items():
+            if key in wanted:
+                texts = frozenset(words.text_of(words.encode(row.codecs, text)) for text in wanted[key])
+                rows.append((row.sources, texts))
+        names = wanted.get("event", [])
+        return cls(
+            patterns=tuple(_pattern(name) for name in names),
+            account=frozenset(wanted.get("account", ())),
+            object=frozenset(wanted.get("object", ())),
+            rows=tuple(rows),
+            warnings=tuple(_undocumented(trigger, names)),
+        )
+
+    def admits(self, found: Notification) -> bool:
+        """Whether the flow wants this event."""
+        return (
+            (not self.patterns or any(pattern.fullmatch(found.event) for pattern in self.patterns))
+            and (not self.account or found.account in self.account)
+            and (not self.object or found.object in self.object)
+            and all(
+                any(_same(payloads.first([source], found.headers, found.payload), texts) for source in places)
+                for places, texts in self.rows
+            )
+        )
+
+
+def _same(value: Json, texts: frozenset[str]) -> bool:
+    return isinstance(value, str | int | float) and words.text_of(value) in texts
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(part) for part in name.split("*")), re.DOTALL)
+
+
+def _undocumented(trigger: Trigger, names: list[str]) -> Iterator[Problem]:
+    """Names that no documented event has: mistyped, or newer than this list."""
+    documented = trigger.events if names else {}
+    for name in names if documented else ():
+        if not any(_pattern(name).fullmatch(event) for event in documented):
+            yield Problem("filter.event", f"{name!r} is no event that is documented.{nearest(name, documented)}")

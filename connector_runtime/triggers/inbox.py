@@ -1,0 +1,196 @@
+"""Events that were accepted and are not yet handled, kept in a store so that none is lost and no repeat is taken twice.
+
+An event lies under `waiting/` until it was handled, then its id under `done/`, or it is put `aside/` with the reason.
+The mark of the new state is always written before the old one is deleted: a process that dies between the two leaves
+both, and the newer one counts. Whoever delivers an event claims it for some seconds and renews the claim while its
+handler runs; a dead process's claims end by themselves. Knows no HTTP and no clock: every call is given the time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from ..stores.store import Entry, Store
+
+PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 3600.0)  # seconds before the second attempt, the third, …
+REMEMBER = 3 * 86400.0
+PAGE = 100
+MOST_REASON = 500  # characters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An event of the inbox: `failures` so far, `reason` of the last. Times are seconds since the epoch."""
+
+    event_id: str
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    received: float
+    due: float
+    claimed: float = 0.0
+    failures: int = 0
+    reason: str | None = None
+    turn: int = 0  # how often it was replayed
+    version: int = 0
+
+    def to_bytes(self) -> bytes:
+        said = {
+            "headers": dict(self.headers),
+            "received": self.received,
+            "due": self.due,
+            "claimed": self.claimed,
+            "failures": self.failures,
+            "reason": self.reason,
+            "turn": self.turn,
+        }
+        return json.dumps(said).encode() + b"\n" + self.body
+
+    @classmethod
+    def read(cls, event_id: str, entry: Entry) -> Held:
+        said, _, body = entry.value.partition(b"\n")
+        return cls(event_id=event_id, body=body, version=entry.version, **json.loads(said))
+
+
+class Inbox:
+    """The events of one trigger in a store. May be used by any thread, and by several processes at once.
+
+    `name` sets apart the inboxes of one store; `pauses` are the seconds between attempts, so an event is put aside
+    after one failure more than there are pauses; `remember` is for how many seconds a repeat is recognised.
+    Raises `StoreError` where the store fails.
+    """
+
+    def __init__(
+        self, store: Store, name: str = "webhook", *, pauses: tuple[float, ...] = PAUSES, remember: float = REMEMBER
+    ) -> None:
+        if not name or "/" in name:
+            raise InputError.of("the inbox", [Problem("name", "must be a text without /")])
+        self._store = store
+        self._prefix = f"inbox/{name}/"
+        self._pauses = pauses
+        self.remember = remember
+
+    def record(
+        self, event_id: str, body: bytes, headers: Mapping[str, str], now: float, claim: float = 0.0
+    ) -> Held | None:
+        """Keep an event, claimed for `claim` seconds; None if it is a repeat of one that is or was here."""
+        if self._finished(event_id, 0):
+            return None
+        claimed = now + claim if claim else 0.0
+        held = Held(event_id=event_id, body=body, headers=headers, received=now, due=now, claimed=claimed)
+        version = self._store.put(self._key("waiting", event_id), held.to_bytes(), None)
+        if version is None:
+            return None
+        held = replace(held, version=version)
+        if self._finished(event_id, 0):  # between the look and the record
+            self._delete("waiting", held)
+            return None
+        return held
+
+    def take(self, now: float, claim: float, limit: int) -> list[Held]:
+        """Claim at most `limit` events that are due and nobody's, the longest waiting first of each page."""
+        taken: list[Held] = []
+        for held in self._all("waiting"):
+            if len(taken) == limit:
+                break
+            if held.due > now or held.claimed > now:
+                continue
+            if self._finished(held.event_id, held.turn):
+                self._delete("waiting", held)
+                continue
+            claimed = self.renew(held, now, claim)
+            if claimed is not None:
+                taken.append(claimed)
+        return sorted(taken, key=lambda held: held.received)
+
+    def renew(self, held: Held, now: float, claim: float) -> Held | None:
+        """Claim an event for `claim` seconds more; None if somebody else has it or had it done."""
+        return self._rewrite(replace(held, claimed=now + claim))
+
+    def release(self, held: Held) -> None:
+        """Give up a claim, so that the event can be taken at once."""
+        self._rewrite(replace(held, claimed=0.0))
+
+    def done(self, held: Held, now: float) -> None:
+        """Remember that the event was handled."""
+        self._store.put(self._key("done", held.event_id), str(int(now)).encode(), None)
+        self._delete("waiting", held)
+
+    def fail(self, held: Held, now: float, reason: str) -> bool:
+        """Count a failed attempt: the event is due again after a pause, or put aside. True if it was put aside."""
+        failed = replace(held, failures=held.failures + 1, reason=reason[:MOST_REASON], claimed=0.0)
+        if failed.failures <= len(self._pauses):
+            self._rewrite(replace(failed, due=now + self._pauses[failed.failures - 1]))
+            return False
+        key = self._key("aside", held.event_id)
+        before = self._store.read(key)
+        self._store.put(key, replace(failed, due=now).to_bytes(), before.version if before else None)
+        self._delete("waiting", held)
+        return True
+
+    def waiting(self) -> Iterator[Held]:
+        """The events that are still to be handled, in no order."""
+        return self._all("waiting")
+
+    def aside(self) -> Iterator[Held]:
+        """The events that were put aside, each with its `reason`."""
+        return self._all("aside")
+
+    def replay(self, event_id: str, now: float) -> bool:
+        """Let an event that was put aside be delivered again, with all its attempts; False if there is none."""
+        entry = self._store.read(self._key("aside", event_id))
+        if entry is None:
+            return False
+        held = Held.read(event_id, entry)
+        again = replace(held, due=now, claimed=0.0, failures=0, turn=held.turn + 1)
+        left = self._store.read(self._key("waiting", event_id))
+        self._store.put(self._key("waiting", event_id), again.to_bytes(), left.version if left else None)
+        self._delete("aside", held)
+        return True
+
+    def forget(self, now: float) -> int:
+        """Drop the marks of events that were handled more than `remember` seconds ago; returns how many."""
+        count = 0
+        for key, entry in self._entries("done"):
+            if float(entry.value) + self.remember < now:
+                self._store.put(key, None, entry.version)
+                count += 1
+        return count
+
+    # -- keys and entries --------------------------------------------------------------------------------------------
+
+    def _finished(self, event_id: str, turn: int) -> bool:
+        """Whether the event was handled, or put aside in this turn."""
+        if self._store.read(self._key("done", event_id)) is not None:
+            return True
+        entry = self._store.read(self._key("aside", event_id))
+        return entry is not None and Held.read(event_id, entry).turn >= turn
+
+    def _rewrite(self, held: Held) -> Held | None:
+        version = self._store.put(self._key("waiting", held.event_id), held.to_bytes(), held.version)
+        return None if version is None else replace(held, version=version)
+
+    def _delete(self, state: str, held: Held) -> None:
+        self._store.put(self._key(state, held.event_id), None, held.version)
+
+    def _key(self, state: str, event_id: str) -> str:
+        return f"{self._prefix}{state}/{event_id}"
+
+    def _all(self, state: str) -> Iterator[Held]:
+        for key, entry in self._entries(state):
+            try:
+                yield Held.read(key.rpartition("/")[2], entry)
+            except (ValueError, TypeError):  # nothing here wrote it; it must not keep the others waiting
+                continue
+
+    def _entries(self, state: str) -> Iterator[tuple[str, Any]]:
+        prefix = f"{self._prefix}{state}/"
+        after = ""
+        while page := self._store.scan(prefix, after, PAGE):
+            yield from page
+            after = page[-1][0]
