@@ -23,6 +23,7 @@ check: $(VENV)/ready ## check the definitions
 
 docs: $(VENV)/ready ## write the generated parts of the documentation anew
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/make_language.py
 
 clean: ## remove what these commands made
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

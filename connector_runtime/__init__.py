@@ -1,7 +1,9 @@
 """A runtime for connectors declared in YAML. It knows no vendor.
 
-from connector_runtime import load
-load("some/folder").actions["create-thing"].preview({"name": "x"})
+In short:
+
+    from connector_runtime import load
+    load("some/folder").actions["create-thing"].preview({"name": "x"})
 """
 
 from __future__ import annotations

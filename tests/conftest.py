@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -90,3 +91,17 @@ def make(request: pytest.FixtureRequest) -> Made:
 def client(make: Made, connector: Connector, zoom: Sandbox) -> Iterator[Client]:
     with make(connector, token=zoom.token, base_url=zoom.base_url) as made:
         yield made
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """With NO_SKIPS set, as in CI, a test that was skipped is named."""
+    if os.environ.get("NO_SKIPS"):
+        for report in terminalreporter.stats.get("skipped", []):
+            terminalreporter.write_line(f"NO_SKIPS: {report.nodeid} was skipped", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With NO_SKIPS set, a skipped test fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("NO_SKIPS") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

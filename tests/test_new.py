@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from connector_runtime.authoring import draft_yaml
 from connector_runtime.authoring.draft import Beside, blank, drafted

@@ -16,8 +16,7 @@ from .. import conditions, words
 from ..errors import ApiError, AuthError, TransportError
 from ..inputs.bind import Bound
 from ..model import Next, Page, Paging, Place, Request, Response, Result
-from . import answer as answers
-from . import render, retry
+from . import answer as answers, render, retry
 from .action import Action
 from .answer import Answer
 

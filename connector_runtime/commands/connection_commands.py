@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
-from ..connections import connect as oauth2
-from ..connections import scopes as scope_sets
+from ..connections import connect as oauth2, scopes as scope_sets
 from ..connections.callback import Callback, is_ours
 from ..connections.connections import PENDING, Connections
 from ..connections.oauth import Health

@@ -11,9 +11,7 @@ from ..calls.action import Action
 from ..errors import DefinitionError, InputError, Problem
 from ..inputs.wording import nearest
 from ..model import Connection, Json, Profile
-from . import check as checks
-from . import compile as compiler
-from . import documents
+from . import check as checks, compile as compiler, documents
 from .documents import Document
 
 if TYPE_CHECKING:

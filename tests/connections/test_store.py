@@ -223,11 +223,12 @@ def test_a_full_disk_says_so_and_keeps_what_was_there(file: Path) -> None:
 
 READ_ONLY = """
 import os, sys
-from connector_runtime.connections import keep, keep_sqlite
+from connector_runtime.stores import sqlite
+from connector_runtime.stores.store import open_store
 from connector_runtime.errors import StoreError
 if os.getuid() == 0:
     os.setuid(65534)  # root may write anything
-store = keep.open_store(sys.argv[1])
+store = open_store(sys.argv[1])
 assert store.read("a").value == b"1"
 try:
     store.lease("x", 5)

@@ -8,8 +8,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from zoom_connector.sandbox import Request, Sandbox
 from zoom_connector.sandbox.conditions import CONDITIONS

@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from connector_runtime import load
 from connector_runtime.errors import InputError, PayloadError, SignatureError
 from connector_runtime.triggers.webhook import Notification, UrlValidation
-from zoom_connector import Trigger
-from zoom_connector import load as load_zoom
+from zoom_connector import Trigger, load as load_zoom
 
 from .conftest import NOW, SECRET, STARTED, signed, zoom_signature
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from .account import ACCOUNT_ID, Account, Event, Meeting, Registrant, User, Webinar
 from .endpoints import Call
-from .meeting_views import join_url as meeting_url
-from .meeting_views import show_occurrences
+from .meeting_views import join_url as meeting_url, show_occurrences
 from .registrants import join_url
 from .times import write_time
 
