@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -91,6 +94,39 @@ def make(request: pytest.FixtureRequest) -> Made:
 def client(make: Made, connector: Connector, zoom: Sandbox) -> Iterator[Client]:
     with make(connector, token=zoom.token, base_url=zoom.base_url) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL of our own, or of the one that TEST_POSTGRES_URL names."""
+    if os.environ.get("TEST_POSTGRES_URL"):
+        yield os.environ["TEST_POSTGRES_URL"]
+        return
+    pytest.importorskip("psycopg", reason="PostgreSQL: psycopg is not installed")
+    pgserver = pytest.importorskip("pgserver", reason="PostgreSQL: pgserver is not installed")
+    # not below pytest's folder: every other run of pytest closes that to all but its owner, whom PostgreSQL is not
+    with tempfile.TemporaryDirectory(prefix="runtime-") as runtime, tempfile.TemporaryDirectory(prefix="pg-") as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", runtime)
+        for attempt in range(3):
+            try:
+                server = pgserver.get_server(folder, cleanup_mode="stop")
+                break
+            except subprocess.TimeoutExpired:  # it gives a start ten seconds, which a busy machine may exceed
+                if attempt == 2:
+                    raise
+        yield server.get_uri()
+        server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """A database of this test's own."""
+    import psycopg
+
+    name = f"test_{os.urandom(6).hex()}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return urlsplit(postgres_server)._replace(path=f"/{name}").geturl()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 def run(*arguments: str, zoom: Sandbox | None = None, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("ZOOM_")}
+    clean["XDG_DATA_HOME"] = "/nonexistent"  # a developer's own connections are not the tests'
     if zoom is not None:
         clean |= {"ZOOM_BASE_URL": zoom.base_url, "ZOOM_ACCESS_TOKEN": zoom.token}
     return subprocess.run(

@@ -226,8 +226,12 @@ def opened(context: Context) -> Iterator[Sealed]:
 def stored(context: Context, name: str | None) -> Iterator[Stored]:
     """The stored connection of that name, or the only one; raises `AuthError` with the ways to give one."""
     app = f"{context.load(None).key}-connector"
+    hint = f"Set {context.variable('access_token')}, or connect an account: {context.prog} connect"
+    neither = AuthError("There is no access token and no stored connection.", hint=hint)
     if context.setting("store") is None and not (vault.data_directory(app) / "store.db").exists():
-        hint = f"Set {context.variable('access_token')}, or connect an account: {context.prog} connect"
-        raise AuthError("There is no access token and no stored connection.", hint=hint)
+        raise neither  # and no empty store is left behind
     with opened(context) as store:
-        yield Connections(context.load(None), store).open(name)
+        connections = Connections(context.load(None), store)
+        if name is None and not connections.names():
+            raise neither
+        yield connections.open(name)

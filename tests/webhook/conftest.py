@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import http.client
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -88,20 +87,6 @@ def serving(app: Any, lifespan: str = "on") -> Iterator[Served]:
     finally:
         server.should_exit = True
         thread.join()
-
-
-@pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL of our own, or the one that TEST_POSTGRES_URL names."""
-    if os.environ.get("TEST_POSTGRES_URL"):
-        yield os.environ["TEST_POSTGRES_URL"]
-        return
-    pytest.importorskip("psycopg", reason="PostgreSQL: psycopg is not installed")
-    pgserver = pytest.importorskip("pgserver", reason="PostgreSQL: pgserver is not installed")
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
 
 
 @pytest.fixture(scope="session")
