@@ -22,13 +22,19 @@ def sandbox(context: cli.Context, arguments: list[str]) -> int:
     asked.add_argument("--token", default="sandbox-token", metavar="TEXT", help="the access token that it takes")
     chosen = asked.parse_args(arguments)
     from .sandbox import Sandbox
+    from .sandbox.oauth import APPS
 
+    app = APPS[0]
     try:
         with Sandbox(port=chosen.port, users=chosen.users, token=chosen.token) as zoom:
             print("The sandbox runs until you press Ctrl-C. In another terminal:\n", flush=True)
             print(f"  export ZOOM_BASE_URL={zoom.base_url}")
             print(f"  export ZOOM_ACCESS_TOKEN={zoom.token}")
-            print(f"  {context.prog} run list-users --limit 3", flush=True)
+            print(f"  {context.prog} run list-users --limit 3\n")
+            print("To try a connection instead of a token, in a terminal without ZOOM_ACCESS_TOKEN:\n")
+            print(f"  export ZOOM_BASE_URL={zoom.base_url} ZOOM_OAUTH_URL={zoom.origin}")
+            print(f"  export ZOOM_CLIENT_ID={app.client_id} ZOOM_CLIENT_SECRET={app.secret}")
+            print(f"  {context.prog} connect", flush=True)
             wait_forever()
     except OSError as error:
         raise AuthError(
