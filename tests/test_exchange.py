@@ -246,3 +246,66 @@ def test_the_time_out_of_a_raw_request_is_in_milliseconds_for_one_attempt(connec
     script = Script(connector, say({}))
     script.play("raw-request", {"url": "/x", "method": "GET", "timeout": "2000"})
     assert script.sent[0].call["timeout"] == 2000
+
+
+@pytest.mark.parametrize(
+    ("method", "effect"),
+    [
+        ("GET", "read"),
+        ("HEAD", "read"),
+        ("OPTIONS", "read"),
+        ("POST", "create"),
+        ("PUT", "update"),
+        ("PATCH", "update"),
+        ("DELETE", "delete"),
+    ],
+)
+def test_what_a_raw_request_may_have_done_follows_from_its_method(
+    connector: Connector, method: str, effect: str
+) -> None:
+    from connector_runtime.calls.render import effect_of
+
+    assert effect_of(connector.actions["raw-request"], method) == effect
+    answer = Response(status=200, headers={"content-type": "text/html"}, content=b"<html>")
+    with pytest.raises(TransportError) as caught:
+        Script(connector, answer).play("raw-request", {"url": "/x", "method": method})
+    assert caught.value.may_have_been_done is (effect != "read")
+    assert caught.value.retriable is (effect == "read")
+    assert "is not JSON (text/html)" in caught.value.message
+
+
+def test_the_warnings_of_all_pages_and_of_the_inputs_are_kept(connector: Connector) -> None:
+    script = Script(connector, say({"users": [1], "next_page_token": "t"}), say({"next_page_token": ""}))
+    result = script.play("list-users", {})
+    assert [problem.where for problem in result.warnings] == ["body.users"]
+    sample = connector.actions["create-meeting"].inputs["tracking_fields"].default
+    made = Script(connector, say({"id": 1}, 201)).play("create-meeting", {"user_id": "me", "tracking_fields": sample})
+    assert [problem.where for problem in made.warnings] == ["inputs.tracking_fields"]
+
+
+def test_an_answer_that_is_cut_off_says_so(connector: Connector) -> None:
+    cut = Response(status=200, headers={"content-type": "application/json"}, content=b' {"id": "u')
+    with pytest.raises(TransportError, match="is cut off"):
+        Script(connector, cut).play("get-user", {"user_id": "me"})
+    bare = Response(status=200, headers={}, content=b"hello")
+    with pytest.raises(TransportError, match="no content type"):
+        Script(connector, bare).play("get-user", {"user_id": "me"})
+
+
+def test_every_attempt_and_page_asks_the_connection_anew_so_that_a_long_list_outlives_its_token(
+    connector: Connector,
+) -> None:
+    script = Script(
+        connector,
+        say({"users": [1], "next_page_token": "t"}),
+        say({"code": 124, "message": "Access token is expired."}, 401),
+        say({"users": [2], "next_page_token": ""}),
+        tokens=("old", "new"),
+    )
+    assert script.play("list-users", {}).data == {"users": [1, 2]}
+    assert [dict(request.headers)["Authorization"] for request in script.sent] == [
+        "Bearer old",
+        "Bearer old",
+        "Bearer new",
+    ]
+    assert script.sent[1].url == script.sent[2].url

@@ -24,6 +24,15 @@ def test_a_range_of_integers_matches_just_the_integers_in_it(
         assert bool(re.search(pattern, str(candidate))) == inside
 
 
+def test_a_range_of_integers_is_exact_at_its_ends_and_where_a_digit_is_added() -> None:
+    ends = [0, 1, 7, 9, 10, 11, 19, 60, 99, 100, 101, 899, 999, 1000, 1440, 9999999999, 10**10]
+    near = sorted({end + step for end in ends for step in (-1, 0, 1)})
+    for low in ends:
+        for high in [end for end in ends if end >= low]:
+            pattern = patterns.whole(patterns.integers(low, high))
+            assert [n for n in near if n >= 0 and bool(re.search(pattern, str(n))) != (low <= n <= high)] == []
+
+
 @given(st.dates(date(1900, 1, 1), date(2999, 12, 31)))
 def test_every_day_is_a_date(day: date) -> None:
     assert re.fullmatch(patterns.DATE, day.isoformat())

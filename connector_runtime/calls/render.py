@@ -155,6 +155,8 @@ def finish(
         if grant.name not in given:
             continue
         text = MASK if granted is None else given[grant.name]
+        if grant.secret and not text.strip():
+            raise AuthError(f"The connection's {grant.name} is empty.")
         written = words.text_of(words.encode(grant.codecs, text))
         for place in grant.to:
             if place.kind == "header":

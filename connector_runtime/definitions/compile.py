@@ -49,7 +49,7 @@ def profile(data: dict[str, Any], connections: tuple[Connection, ...], shared: S
             name: Base(default=base.get("default"), hosts=tuple(base["hosts"]), pattern=base.get("pattern"))
             for name, base in data.get("base", {}).items()
         },
-        headers={"User-Agent": f"{data['key']}-connector/{data.get('version', '0')}", **request.get("headers", {})},
+        headers=_headers(f"{data['key']}-connector/{data.get('version', '0')}", request.get("headers", {})),
         encode=request.get("encode", "json"),
         idempotency=words.place(data["idempotency"]["to"]) if "idempotency" in data else None,
         levels=data.get("levels", {}),
@@ -57,6 +57,11 @@ def profile(data: dict[str, Any], connections: tuple[Connection, ...], shared: S
         connections=connections,
         choices={name: choice_list(entry, shared) for name, entry in data.get("choices", {}).items()},
     )
+
+
+def _headers(agent: str, own: dict[str, str]) -> dict[str, str]:
+    """The headers of every request; a User-Agent of the connector's own, in any case, takes the place of ours."""
+    return own if any(name.lower() == "user-agent" for name in own) else {"User-Agent": agent, **own}
 
 
 def action(data: dict[str, Any], common: dict[str, Any], about: Profile, shared: Shared, codecs: Codecs) -> Action:

@@ -1,0 +1,133 @@
+"""What all requests of a connector share, and who may override it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connector_runtime.calls import render
+from connector_runtime.definitions import folders
+from connector_runtime.errors import AuthError, InputError
+
+CONNECTOR = """
+key: acme
+label: Acme
+version: 2.5.0
+base_url: "{site}/v1"
+base: {site: {default: "https://api.acme.example/", hosts: [acme.example], pattern: "https?://[a-z.@:]+/?"}}
+request: {headers: {X-Common: one, user-agent: ours}}
+"""
+ACTION = """
+key: make-thing
+label: Make Thing
+effect: create
+request: {method: POST, path: "/things/{id}", headers: {x-common: two}, query: {mode: json}, body: {fixed: {a: 1}}}
+inputs:
+  id: {label: Id, type: string, required: true, to: path}
+  kind: {label: Kind, type: string, to: query}
+  b: {label: B, type: integer, to: body.fixed.b}
+  more: {label: More, type: json, schema: {type: object}, to: "body.fixed.*"}
+"""
+CONNECTION = """
+key: token
+label: Token
+inputs:
+  site: {label: Site, type: string, to: base}
+  token: {label: Token, type: secret, required: true, to: header.Authorization, as: "Bearer {}"}
+"""
+
+
+@pytest.fixture
+def action(tmp_path: Path) -> Any:
+    for folder, name, text in (
+        (".", "connector", CONNECTOR),
+        ("actions", "make-thing", ACTION),
+        ("connection", "token", CONNECTION),
+    ):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / f"{name}.yaml").write_text(text)
+    connector = folders.load(tmp_path)
+    assert connector.check() == []
+    return connector.actions["make-thing"]
+
+
+def sent(action: Any, granted: dict[str, str], inputs: dict[str, Any] | None = None) -> Any:
+    made = render.draft(action, action.bind({"id": "a/b", **(inputs or {})}).values)
+    return render.finish(made, action.profile, None, granted)
+
+
+def test_constants_stand_on_every_request_and_the_nearer_one_wins(action: Any) -> None:
+    shown = action.preview({"id": "1"})
+    assert shown["url"] == "https://api.acme.example/v1/things/1?mode=json"
+    headers = {name.lower(): value for name, value in shown["headers"].items()}
+    assert len(headers) == len(shown["headers"])
+    assert (headers["x-common"], headers["user-agent"], headers["accept"]) == ("two", "ours", "application/json")
+    assert shown["body"] == {"fixed": {"a": 1}}
+
+
+def test_a_map_wins_over_constants_and_a_named_input_over_a_map(action: Any) -> None:
+    shown = action.preview({"id": "1", "kind": "x", "b": 2, "more": {"a": 9, "b": 9, "c": 9}})
+    assert shown["url"].endswith("?mode=json&kind=x")
+    assert shown["body"] == {"fixed": {"a": 9, "b": 2, "c": 9}}
+    assert action.preview({"id": "1"})["body"] == {"fixed": {"a": 1}}, "constants are not changed by a call"
+
+
+def test_the_connection_gives_its_secret_and_its_site(action: Any) -> None:
+    request = sent(action, {"token": "t", "site": "https://eu.acme.example/"})
+    assert request.url == "https://eu.acme.example/v1/things/a%2Fb?mode=json"
+    assert dict(request.headers)["Authorization"] == "Bearer t"
+    assert request.template == "/things/{id}"
+    assert "Bearer t" not in repr(request)
+
+
+@pytest.mark.parametrize(
+    "site",
+    [
+        "https://evil.example",
+        "https://acme.example.evil",
+        "https://notacme.example",
+        "http://api.acme.example",
+        "https://a@api.acme.example",
+        "https://x y",
+    ],
+)
+def test_a_site_that_is_not_the_vendors_gets_no_token(action: Any, site: str) -> None:
+    with pytest.raises(AuthError):
+        sent(action, {"token": "t", "site": site})
+
+
+@pytest.mark.parametrize("token", ["", "a\nb", "é", "\x7f"])
+def test_a_token_that_no_header_can_carry_is_not_sent(action: Any, token: str) -> None:
+    with pytest.raises(AuthError):
+        sent(action, {"token": token})
+
+
+def test_values_that_no_kind_of_connection_gives_are_not_dropped_silently(action: Any) -> None:
+    with pytest.raises(AuthError, match="password"):
+        sent(action, {"token": "t", "password": "x"})
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a.example/v1", "http://localhost:1/v1", "http://127.0.0.1:8/x", "http://[::1]:8"]
+)
+def test_a_base_url_is_https_or_on_this_machine(url: str) -> None:
+    render.check_base_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://a.example",
+        "https://",
+        "https://u@a.example",
+        "https://a.example?x",
+        "https://a.example#x",
+        "x",
+        "http://127.0.0.1.evil",
+    ],
+)
+def test_any_other_base_url_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="base_url"):
+        render.check_base_url(url)

@@ -1,0 +1,286 @@
+"""What each type of input accepts and refuses, value by value, and what a refusal says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from connector_runtime import words
+from connector_runtime.inputs import read, takes, wording
+from connector_runtime.model import Choice, Input, Place
+
+ONE_TWO = (Choice(value=1, label="One"), Choice(value=-1, label="Last"))
+RED = (Choice(value="red", label="Red"), Choice(value="8", label="Eight"))
+BLANKS: list[Any] = [None, "", " ", "\t\n"]
+
+
+def row(type: str, **more: Any) -> Input:
+    return Input(key="x", label="X", type=type, **more)
+
+
+def to(text: str) -> tuple[Place, ...]:
+    return (words.place(text, "x"),)
+
+
+def codec(name: str) -> tuple[Any, ...]:
+    return (words.CODECS[name],)
+
+
+FILE = {"filename": "a.png", "content_type": "image/png", "base64": "aGk="}
+CASES: list[tuple[Input, list[Any], list[Any]]] = [
+    (row("string"), ["a", "478", 478, 1.5, -3, 10**24], [True, [], {}, ["a"], 10**25]),
+    (row("string", schema={"maxLength": 3}), ["abc", 999, -99], ["abcd", 1000, -100, 1.5]),
+    (row("string", schema={"minLength": 2}), ["ab", 10], ["a", 9, -10, 1.5]),
+    (row("string", schema={"pattern": "^[a-c]+$"}), ["abc"], ["abcd", "abc\n", 1]),
+    (row("secret", schema={"pattern": "^[0-9]{3}$", "minimum": 100, "maximum": 999}), ["012", 100], [99, 1000, "12"]),
+    (row("string", to=to("path")), ["a/b", "...", 5], [".", ".."]),
+    (row("string", to=to("header.X-A")), ["a b", "", 5], ["a\nb", "a\n", "é", "\x00"]),
+    (row("string", to=to("request.path")), ["/users?x=1"], ["users", "//x", "/a/../b", 5, "/a\n"]),
+    (row("string", choices=RED), ["red", "8", 8], ["Red", "RED", 9, "1", True, ["red"]]),
+    (row("date"), ["2026-02-28", " 2028-02-29 "], ["2026-02-29", "2026-2-1", 20260228, "2026-02-28T00:00:00Z"]),
+    (
+        row("datetime"),
+        ["2026-11-01T09:00", "2026-11-01 09:00:59.5Z", "2026-11-01T09:00:00-14:59"],
+        ["2026-11-01", "09:00", 1],
+    ),
+    (row("datetime", codecs=codec("utc")), ["2026-11-01T09:00:00Z"], ["2026-11-01T09:00:00", "2026-11-01"]),
+    (row("datetime", codecs=codec("date_or_utc")), ["2026-11-01", "2026-11-01T09:00Z"], ["2026-11-01T09:00"]),
+    (row("integer"), [1, "1", 1.0, "-5", " 07 ", "3.00", 10**30], [1.5, "1.5", "a", True, [], "1e3"]),
+    (row("integer", schema={"minimum": 1, "maximum": 60}), [1, 60, "60", "1"], [0, 61, "0", "61", "600"]),
+    (row("integer", choices=ONE_TWO), [1, "1", -1, "-1.0"], [0, 2, "11", "one", True]),
+    (row("number"), [1, 1.5, "1.5", "-2e3", " 0 "], ["a", "1,5", True, "0x1", []]),
+    (row("number", schema={"minimum": 1}), [1.5], [0.5]),
+    (row("boolean"), [True, False, "true", "FALSE", " True "], [0, 1, "yes", "1", [], "truefalse"]),
+    (row("json"), [{}, [], 5, True, {"a": None}, "[1]", '"x"', "anything that may be JSON"], []),
+    (row("json", schema={"type": "object"}), [{"a": 1}, '{"a": 1}', " {} "], [[], 5, "[]", "x", True]),
+    (row("json", schema={"type": "array", "maxItems": 1}), [[], [1], "[1, 2]"], [[1, 2], {}, "{}", "x"]),
+    (row("any"), ["x", 1, [], {}, True], []),
+    (row("file"), [FILE, {"base64": ""}, "text"], [{"filename": "a"}, {"base64": "?"}, {**FILE, "x": 1}, 5, []]),
+    (row("file"), [], [{**FILE, "filename": "a\nb"}, {**FILE, "filename": ""}, {**FILE, "content_type": "png"}]),
+    (
+        row("integer", collection="list"),
+        [[1, "2"], "1, 2", "[1,2]", 3, [], "[]", [None, 1]],
+        ["a", "1;2", ["a"], {}, [[1]], "1,", True],
+    ),
+    (row("integer", collection="list", schema={"maximum": 7}), [[7], "1,7", 7], [[8], "1,8", 8]),
+    (row("string", collection="list"), [["a"], "a, b", '["a"]', 5, [5], []], [{}, True, [True], [["a"]], "[a"]),
+    (row("string", collection="list", codecs=codec("csv")), [["a"], "a,b"], [["a,b"]]),
+    (row("string", collection="list", choices=RED), [["red"], [8], "red"], [["blue"], {}]),
+    (
+        row("string", collection="map"),
+        [{"a": "b"}, {"a": ""}, {"a": None}, [{"key": "a", "value": "b"}], [{"key": "a"}], [None], '{"a": "b"}', "[]"],
+        [
+            {"a": True},
+            {"a": ["b"]},
+            {" ": "b"},
+            [{"key": "", "value": "b"}],
+            [{"value": "b"}],
+            [{"key": "a", "x": 1}],
+            "a",
+            5,
+            ["a"],
+        ],
+    ),
+    (
+        row("string", collection="map", to=to("header.*")),
+        [{"X-A": "b"}, {"X-A": 5}],
+        [{"X A": "b"}, {"X-A": "b\n"}, {"authorization": "b"}, {"HOST": "b"}, {"a:": "b"}],
+    ),
+    (row("any", collection="map"), [{"a": True}, {"a": [1]}, {"a": {"b": 1}}], [5]),
+    (row("file", collection="map"), [{"f": FILE}, {"f": "text"}], [{"f": 5}, {"f": {}}]),
+]
+
+
+@pytest.mark.parametrize(("given", "good", "bad"), CASES, ids=lambda value: getattr(value, "type", ""))
+def test_a_type_accepts_its_spellings_and_nothing_else(given: Input, good: list[Any], bad: list[Any]) -> None:
+    optional, needed = (Draft202012Validator(takes.takes(given, blank=blank)) for blank in (True, False))
+    Draft202012Validator.check_schema(optional.schema)
+    Draft202012Validator.check_schema(needed.schema)
+    assert [value for value in [*good, *BLANKS] if not optional.is_valid(value)] == []
+    assert [value for value in bad if optional.is_valid(value)] == []
+    solid = [value for value in good if not takes.is_blank(given, value)]
+    assert [value for value in solid if not needed.is_valid(value)] == []
+    assert [value for value in [*bad, *BLANKS] if needed.is_valid(value)] == []
+
+
+@pytest.mark.parametrize(("given", "good", "bad"), CASES, ids=lambda value: getattr(value, "type", ""))
+def test_whatever_is_accepted_can_be_read_and_whatever_is_refused_is_explained(
+    given: Input, good: list[Any], bad: list[Any]
+) -> None:
+    for value in good:
+        if not takes.is_blank(given, value):
+            try:
+                read.read(given, value)
+            except read.Unreadable as error:
+                assert isinstance(value, str) and all(what for _, what in error.faults)
+    for value in bad:
+        assert all(what for _, what in wording.complaints(given, value)), value
+
+
+@pytest.mark.parametrize(
+    ("given", "value", "blank"),
+    [
+        (row("string"), " ", True),
+        (row("string"), [], False),
+        (row("string", collection="list"), [], False),
+        (row("string", collection="list"), ["", None, " "], True),
+        (row("string", collection="list"), ["", "a"], False),
+        (row("string", collection="map"), {}, False),
+        (row("string", collection="map"), [{"key": "", "value": None}, {}], True),
+        (row("string", collection="map"), [{"key": "a"}], False),
+        (row("string", collection="list"), [{}], False),
+    ],
+)
+def test_what_counts_as_not_given_counts_so_in_the_schema_too(given: Input, value: Any, blank: bool) -> None:
+    assert takes.is_blank(given, value) is blank
+    assert Draft202012Validator(takes.blanks(given)).is_valid(value) is blank
+
+
+@pytest.mark.parametrize(
+    ("given", "value", "same", "other"),
+    [
+        (row("boolean"), False, [False, "false", " FALSE "], [True, 0, "", None, "falsey"]),
+        (row("integer"), 8, [8, 8.0, "8", " 08.0 "], [88, "18", "8.5", True]),
+        (row("integer"), 1, [1, "1"], [True, "11"]),
+        (row("string"), "1", ["1", 1], ["01", " 1", True]),
+        (row("string"), "a", ["a"], ["A", "a "]),
+        (row("json"), [1], [[1]], ["[1]", [1, 2]]),
+    ],
+)
+def test_a_value_is_known_in_every_spelling_that_is_accepted(given: Input, value: Any, same: Any, other: Any) -> None:
+    schema = Draft202012Validator(takes.spelled(given, value))
+    assert [found for found in same if not schema.is_valid(found)] == []
+    assert [found for found in other if schema.is_valid(found)] == []
+
+
+def test_text_that_holds_json_says_what_it_must_hold() -> None:
+    held = {"contentMediaType": "application/json", "contentSchema": {"type": "array"}}
+    data, text = takes.takes(row("json", schema={"type": "array"}))["anyOf"][0]["anyOf"]
+    assert data == {"type": "array"}
+    assert text["type"] == "string" and held.items() <= text.items()
+
+
+@pytest.mark.parametrize(
+    ("given", "value", "typed"),
+    [
+        (row("integer"), "07.0", 7),
+        (row("integer"), 5.0, 5),
+        (row("number"), "1.5", 1.5),
+        (row("boolean"), " TRUE ", True),
+        (row("boolean"), "false", False),
+        (row("string"), 1.5, "1.5"),
+        (row("json"), '{"a": [1]}', {"a": [1]}),
+        (row("any"), '{"a": 1}', '{"a": 1}'),
+        (row("file"), "é", {"base64": "w6k=", "content_type": "text/plain; charset=utf-8"}),
+        (row("file"), FILE, FILE),
+        (row("integer", collection="list"), " 1 , 3 ", [1, 3]),
+        (row("integer", collection="list"), 3, [3]),
+        (row("string", collection="list"), ["a", "", None, 5], ["a", "5"]),
+        (row("string", collection="list"), '["a,b"]', ["a,b"]),
+        (row("string", collection="map"), {" a ": 1, "b": None, "c": ""}, [("a", "1"), ("c", "")]),
+        (
+            row("string", collection="map"),
+            [{"key": "a", "value": "1"}, {"key": "a", "value": "2"}],
+            [("a", "1"), ("a", "2")],
+        ),
+        (row("string", collection="map"), '{"a": "1"}', [("a", "1")]),
+    ],
+)
+def test_a_value_is_read_as_its_type(given: Input, value: Any, typed: Any) -> None:
+    found = read.read(given, value)
+    assert found == typed
+    assert type(found) is type(typed)
+
+
+@pytest.mark.parametrize(
+    ("given", "value", "faults"),
+    [
+        (
+            row("json"),
+            "{x",
+            [((), "is not JSON: expecting property name enclosed in double quotes (line 1, column 2)")],
+        ),
+        (row("json"), "[NaN]", [((), "is not JSON: NaN is no number there")]),
+        (row("json"), "[-Infinity]", [((), "is not JSON: -Infinity is no number there")]),
+        (
+            row("json"),
+            "[" * 100_000,
+            [((), "is no JSON that can be read: nested too deeply, or with too long a number")],
+        ),
+        (
+            row("json", schema={"type": "array", "maxItems": 1}),
+            "[1, 2]",
+            [((), "must have at most 1 entries; it has 2")],
+        ),
+        (row("string", collection="list"), "[true]", [((0,), "does not fit what is wanted here")]),
+    ],
+)
+def test_text_that_cannot_be_read_says_why(given: Input, value: str, faults: Any) -> None:
+    with pytest.raises(read.Unreadable) as caught:
+        read.read(given, value)
+    assert [path for path, _ in caught.value.faults] == [path for path, _ in faults]
+    if "does not fit" not in faults[0][1]:
+        assert list(caught.value.faults) == faults
+
+
+@pytest.mark.parametrize(
+    ("given", "value", "says"),
+    [
+        (row("string", example="abc"), None, "is needed: give 'X', such as abc"),
+        (row("secret", example="abc"), "", "is needed: give 'X'"),
+        (row("integer"), "a", 'must be a whole number, not "a"'),
+        (row("integer", schema={"minimum": 1}), 0, "must be a whole number of at least 1, not 0"),
+        (row("integer", schema={"maximum": 5}), 6, "must be a whole number of at most 5, not 6"),
+        (row("number"), "a", 'must be a number, not "a"'),
+        (row("boolean"), "yes", 'must be true or false, not "yes"'),
+        (row("string"), True, "must be text, not true or false"),
+        (row("string"), {}, "must be text, not an object"),
+        (row("string", schema={"maxLength": 2}), "abc", "must have at most 2 characters; it has 3"),
+        (row("string", schema={"minLength": 2}), "a", "must have at least 2 characters; it has 1"),
+        (row("string", schema={"pattern": "^a$"}, example="a"), "b", 'must look like a, not "b"'),
+        (row("secret", schema={"pattern": "^a$"}), "b", "is not of the form that is wanted here"),
+        (
+            row("string", schema={"pattern": "^a$"}),
+            5,
+            "must be given as text, in quotes: a number does not keep its leading zeros",
+        ),
+        (row("date"), "tomorrow", 'must look like 2026-11-01, not "tomorrow"'),
+        (row("datetime", codecs=codec("utc")), "now", 'must look like 2026-11-01T09:00:00Z, not "now"'),
+        (row("string", to=to("path")), "..", "must not be . or .., which would leave its place in the path"),
+        (row("string", to=to("header.X")), "a\nb", "must be one line of printable ASCII text: it goes into a header"),
+        (row("string", choices=RED), "rde", 'must be one of red (Red), 8 (Eight), not "rde". Did you mean red?'),
+        (row("integer", choices=ONE_TWO), 5, "must be one of 1 (One), -1 (Last), not 5."),
+        (row("json", schema={"type": "object"}), "x", 'must be an object, as JSON: {"key": "value"}'),
+        (row("json", schema={"type": "array"}), {}, "must be a list, not an object"),
+        (row("string", collection="map"), 5, 'must be an object {"key": "value"} or a list of {"key": …, "value": …}'),
+    ],
+)
+def test_a_refusal_says_what_to_do(given: Input, value: Any, says: str) -> None:
+    assert [what for _, what in wording.complaints(given, value)] == [says]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "says"),
+    [
+        ({"type": "string"}, 5, "must be text, not a number"),
+        ({"type": ["integer", "null"]}, "a", "must be a whole number or null, not text"),
+        ({"required": ["a", "b"]}, {"a": 1}, "lacks 'b'"),
+        (
+            {"properties": {"topic": {}}, "additionalProperties": False},
+            {"topc": 1},
+            "has the unknown key 'topc'. Did you mean 'topic'?",
+        ),
+        ({"enum": ["a", 1]}, "b", 'must be one of "a", 1'),
+        ({"maxLength": 1}, "ab", "must have at most 1 characters; it has 2"),
+        ({"minLength": 3}, "ab", "must have at least 3 characters"),
+        ({"maxItems": 1}, [1, 2], "must have at most 1 entries; it has 2"),
+        ({"minItems": 1}, [], "must have at least 1 entries"),
+        ({"minimum": 2}, 1, "must be at least 2"),
+        ({"maximum": 2}, 3, "must be at most 2"),
+        ({"pattern": "^a"}, "b", "is not of the form that is wanted here"),
+    ],
+)
+def test_a_misfit_inside_json_is_a_sentence_without_the_instance(schema: Any, value: Any, says: str) -> None:
+    assert [what for _, what in wording.misfits(schema, value)] == [says]
