@@ -309,3 +309,13 @@ def test_every_attempt_and_page_asks_the_connection_anew_so_that_a_long_list_out
         "Bearer new",
     ]
     assert script.sent[1].url == script.sent[2].url
+
+
+def test_text_without_a_charset_is_utf_8_and_an_endpoint_given_by_hand_is_named_without_its_ids(
+    connector: Connector,
+) -> None:
+    plain = Response(status=200, headers={"content-type": "text/plain"}, content="é".encode())
+    script = Script(connector, plain)
+    raw = {"url": "/users/secret@id.example", "method": "GET", "response_type": "text"}
+    assert script.play("raw-request", raw).data == "é"
+    assert script.sent[0].template == "(raw)"

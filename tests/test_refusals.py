@@ -165,6 +165,15 @@ def test_complaints_about_fields_are_mapped_back_to_our_inputs(connector: Connec
     assert [problem.where for problem in error.problems] == ["inputs.email"]
 
 
+def test_a_refusal_tells_status_and_code_and_complaints_without_a_field_are_about_the_request(
+    connector: Connector,
+) -> None:
+    error = refusal(connector, 400, {"code": 300, "message": "Validation Failed", "errors": [{"message": "Too old."}]})
+    assert error.message == "Validation Failed. (400 Bad Request, code 300)"
+    assert [(problem.where, problem.what) for problem in error.problems] == [("request", "Too old.")]
+    assert refusal(connector, 500, {}).message == "The vendor gave no reason. (500 Internal Server Error)"
+
+
 def test_the_tracking_id_is_kept_for_zooms_support(connector: Connector) -> None:
     assert (
         refusal(connector, 404, {"code": 3001, "message": "x"}, x_zm_trackingid="v=2.0;rid=1").tracking_id

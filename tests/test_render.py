@@ -17,7 +17,7 @@ label: Acme
 version: 2.5.0
 base_url: "{site}/v1"
 base: {site: {default: "https://api.acme.example/", hosts: [acme.example], pattern: "https?://[a-z.@:]+/?"}}
-request: {headers: {X-Common: one, user-agent: ours}}
+request: {headers: {X-Common: one, user-agent: ours, accept: application/acme}}
 """
 ACTION = """
 key: make-thing
@@ -63,7 +63,7 @@ def test_constants_stand_on_every_request_and_the_nearer_one_wins(action: Any) -
     assert shown["url"] == "https://api.acme.example/v1/things/1?mode=json"
     headers = {name.lower(): value for name, value in shown["headers"].items()}
     assert len(headers) == len(shown["headers"])
-    assert (headers["x-common"], headers["user-agent"], headers["accept"]) == ("two", "ours", "application/json")
+    assert (headers["x-common"], headers["user-agent"], headers["accept"]) == ("two", "ours", "application/acme")
     assert shown["body"] == {"fixed": {"a": 1}}
 
 

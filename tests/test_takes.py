@@ -67,6 +67,7 @@ CASES: list[tuple[Input, list[Any], list[Any]]] = [
     (row("integer", collection="list", schema={"maximum": 7}), [[7], "1,7", 7], [[8], "1,8", 8]),
     (row("string", collection="list"), [["a"], "a, b", '["a"]', 5, [5], []], [{}, True, [True], [["a"]], "[a"]),
     (row("string", collection="list", codecs=codec("csv")), [["a"], "a,b"], [["a,b"]]),
+    (row("integer", collection="list", choices=ONE_TWO), ["1,-1", [1, "-1"], "[1]", "-1"], ["2", "1,2", [2]]),
     (row("string", collection="list", choices=RED), [["red"], [8], "red"], [["blue"], {}]),
     (
         row("string", collection="map"),
@@ -252,6 +253,22 @@ def test_text_that_cannot_be_read_says_why(given: Input, value: str, faults: Any
         (row("string", to=to("header.X")), "a\nb", "must be one line of printable ASCII text: it goes into a header"),
         (row("string", choices=RED), "rde", 'must be one of red (Red), 8 (Eight), not "rde". Did you mean red?'),
         (row("integer", choices=ONE_TWO), 5, "must be one of 1 (One), -1 (Last), not 5."),
+        (
+            row("string", choices=tuple(Choice(value=c, label=c) for c in "abcdefgh")),
+            5,
+            "must be one of a, b, c, d, e, f, g, h, not 5.",
+        ),
+        (
+            row("string", choices=tuple(Choice(value=c, label=c) for c in "abcdefghi")),
+            5,
+            "must be one of a, b, c, d, e, f, 3 more, not 5.",
+        ),
+        (row("string", schema={"pattern": "^a$"}, example="a"), "b\nc", 'must look like a, not "b\\nc"'),
+        (
+            row("file", collection="map"),
+            {"f": 5},
+            'must be text or a file: {"filename": "a.png", "content_type": "image/png", "base64": "…"}',
+        ),
         (row("json", schema={"type": "object"}), "x", 'must be an object, as JSON: {"key": "value"}'),
         (row("json", schema={"type": "array"}), {}, "must be a list, not an object"),
         (row("string", collection="map"), 5, 'must be an object {"key": "value"} or a list of {"key": …, "value": …}'),
