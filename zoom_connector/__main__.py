@@ -23,14 +23,22 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
-    as_module = Path(sys.argv[0]).name == "__main__.py"
     return cli.main(
         sys.argv[1:] if arguments is None else arguments,
-        "python -m zoom_connector" if as_module else "zoom-connector",
+        _called(),
         load,
         example='create-meeting --user-id me --topic "Weekly sync" --type 2',
         more=COMMANDS,
     )
+
+
+def _called() -> str:
+    """How this program was called, so that the commands it names can be copied."""
+    if Path(sys.argv[0]).name != "__main__.py":
+        return "zoom-connector"
+    python = Path(sys.executable)
+    here = Path.cwd()
+    return f"{python.relative_to(here) if python.is_relative_to(here) else 'python'} -m zoom_connector"
 
 
 if __name__ == "__main__":
