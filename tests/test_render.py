@@ -131,3 +131,39 @@ def test_a_base_url_is_https_or_on_this_machine(url: str) -> None:
 def test_any_other_base_url_is_refused(url: str) -> None:
     with pytest.raises(InputError, match="base_url"):
         render.check_base_url(url)
+
+
+def test_a_default_that_is_filled_in_decides_as_if_it_were_given(tmp_path: Path) -> None:
+    (tmp_path / "actions").mkdir()
+    (tmp_path / "connector.yaml").write_text("key: acme\nlabel: Acme\nbase_url: https://api.acme.example\n")
+    (tmp_path / "actions" / "go.yaml").write_text("""
+key: go
+label: Go
+request: {method: POST, path: /go}
+inputs:
+  way: {label: Way, type: string, required: true, choices: [road, rail], default: road, to: body}
+  lane: {label: Lane, type: integer, only_when: {way: road}, to: body}
+  track: {label: Track, type: integer, required: true, only_when: {way: rail}, to: body}
+""")
+    action = folders.load(tmp_path).actions["go"]
+    assert action.preview({"lane": 2})["body"] == {"way": "road", "lane": 2}
+    assert action.preview({"way": "", "lane": 2})["body"] == {"way": "road", "lane": 2}
+    for inputs, where in (
+        ({"way": "rail", "lane": 2, "track": 1}, "inputs.lane"),
+        ({"way": "rail"}, "inputs.track"),
+        ({"track": 1}, "inputs.track"),
+    ):
+        with pytest.raises(InputError) as caught:
+            action.preview(inputs)
+        assert [problem.where for problem in caught.value.problems] == [where]
+
+
+def test_a_value_nested_too_deeply_is_refused_with_its_place(action: Any) -> None:
+    deep: Any = {}
+    for _ in range(200):
+        deep = {"a": deep}
+    with pytest.raises(InputError) as caught:
+        action.preview({"id": "1", "more": deep})
+    ((where, what),) = [(problem.where, problem.what) for problem in caught.value.problems]
+    assert where.startswith("inputs.more.a.a.")
+    assert what == "is nested deeper than 100 levels"
