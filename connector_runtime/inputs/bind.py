@@ -126,7 +126,7 @@ def _not_json(value: Any, where: str, depth: int) -> Iterable[Problem]:
             if not isinstance(key, str):
                 yield Problem(where, f"has the key {key!r}; keys are text")
             else:
-                yield from _not_json(key, where, depth + 1)
+                yield from _not_json(key, where, 0)
                 yield from _not_json(item, f"{where}.{key}", depth + 1)
     elif isinstance(value, list):
         for index, item in enumerate(value):
