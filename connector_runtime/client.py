@@ -12,7 +12,6 @@ from .calls.action import Action
 from .calls.exchange import Exchange, exchange, fold
 from .definitions.connector import Connector
 from .errors import AuthError, InputError, Problem
-from .inputs.bind import Bound
 from .model import Page, Result
 
 TokenSource = str | Callable[[str | None], str] | Callable[[], str]
@@ -40,7 +39,7 @@ class _Caller:
 
     def _begin(
         self, key: str, inputs: Mapping[str, Any], limit: int | None, clear: Iterable[str]
-    ) -> tuple[Action, Bound, Exchange]:
+    ) -> tuple[Action, Exchange]:
         if not self._open:
             raise RuntimeError("this client is closed")
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
@@ -48,7 +47,7 @@ class _Caller:
         action = self._connector.action(key)
         bound = action.bind(inputs, clear)
         credentials.refuse_values(self._kind, key, bound.values)
-        return action, bound, exchange(action, bound, limit=limit, base_url=self._base_url)
+        return action, exchange(action, bound, limit=limit, base_url=self._base_url)
 
 
 class Client(_Caller):
@@ -97,8 +96,8 @@ class Client(_Caller):
         `clear` names inputs whose fields are to be emptied. Raises `InputError` before anything is sent, and the
         errors of `connector_runtime.errors` after.
         """
-        action, bound, call = self._begin(key, inputs, limit, clear)
-        return fold(drive.drive(call, self._grants), action.paging, bound.warnings)
+        action, call = self._begin(key, inputs, limit, clear)
+        return fold(drive.drive(call, self._grants), action.paging)
 
     def stream(
         self, key: str, inputs: Mapping[str, Any], limit: int | None = None, *, clear: Iterable[str] = ()
@@ -111,7 +110,7 @@ class Client(_Caller):
         self, key: str, inputs: Mapping[str, Any], limit: int | None = None, *, clear: Iterable[str] = ()
     ) -> Iterator[Page]:
         """The answers of a call as they come, each with its `items`."""
-        _, _, call = self._begin(key, inputs, limit, clear)
+        _, call = self._begin(key, inputs, limit, clear)
         return drive.drive(call, self._grants)
 
 
@@ -151,8 +150,8 @@ class AsyncClient(_Caller):
         self, key: str, inputs: Mapping[str, Any], limit: int | None = None, *, clear: Iterable[str] = ()
     ) -> Result:
         """As `Client.run`."""
-        action, bound, call = self._begin(key, inputs, limit, clear)
-        return fold([page async for page in self._drive(call)], action.paging, bound.warnings)
+        action, call = self._begin(key, inputs, limit, clear)
+        return fold([page async for page in self._drive(call)], action.paging)
 
     async def stream(
         self, key: str, inputs: Mapping[str, Any], limit: int | None = None, *, clear: Iterable[str] = ()
@@ -166,7 +165,7 @@ class AsyncClient(_Caller):
         self, key: str, inputs: Mapping[str, Any], limit: int | None = None, *, clear: Iterable[str] = ()
     ) -> AsyncIterator[Page]:
         """As `Client.pages`."""
-        _, _, call = self._begin(key, inputs, limit, clear)
+        _, call = self._begin(key, inputs, limit, clear)
         return self._drive(call)
 
     def _drive(self, call: Exchange) -> AsyncIterator[Page]:

@@ -21,8 +21,6 @@ from .model import Place
 
 # -- places in a request ---------------------------------------------------------------------------------------------
 
-REQUEST_KINDS = ("path", "query", "header", "body", "part", "request", "call")
-CONNECTION_KINDS = ("header", "query", "base", "basic", "token", "client", "verify")
 BARE_KINDS = ("path", "query", "header", "body", "part", "request", "call", "base")
 CALL_KNOBS = {
     "response_type": "json, text or binary",

@@ -37,7 +37,7 @@ class Script:
             try:
                 effect = step(answer)
             except StopIteration:
-                return fold(pages, action.paging, bound.warnings)
+                return fold(pages, action.paging)
             step, answer = call.send, None
             match effect:
                 case Page():

@@ -58,7 +58,10 @@ Exchange = Generator[Effect | Page, Any, None]
 
 
 def exchange(action: Action, bound: Bound, *, limit: int | None = None, base_url: str | None = None) -> Exchange:
-    """Carry out one call. `limit` bounds the items of a list; no page is asked for beyond it."""
+    """Carry out one call. `limit` bounds the items of a list; no page is asked for beyond it.
+
+    The first page carries what the inputs warn of beside its own warnings.
+    """
     made = render.draft(action, bound.values)
     effect = render.effect_of(action, made.method)
     key_place = render.key_place(action, made)
@@ -70,11 +73,14 @@ def exchange(action: Action, bound: Bound, *, limit: int | None = None, base_url
     styles = paging.next if paging else ()
     seen: set[str] = set()
     count = 0
+    warnings = bound.warnings
     while True:
         page, answer = yield from _attempts(action, made, effect, base_url)
         items = page.items
         if items is not None and limit is not None:
             page = replace(page, items=items[: limit - count])
+        if warnings:
+            page, warnings = replace(page, warnings=(*warnings, *page.warnings)), ()
         count += len(items or ())
         yield page
         if limit is not None and count >= limit:
@@ -159,9 +165,9 @@ def _value(style: Next, answer: Answer, made: render.Draft, page: Page) -> Any:
     return here + step
 
 
-def fold(pages: Iterable[Page], paging: Paging | None, warnings: Iterable[Any] = ()) -> Result:
+def fold(pages: Iterable[Page], paging: Paging | None) -> Result:
     """One result of all pages: the first page's object with the items of all, without the keys that are about pages."""
-    said = list(warnings)
+    said: list[Any] = []
     first: Page | None = None
     last: Page | None = None
     items: list[Any] = []

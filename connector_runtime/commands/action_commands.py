@@ -86,16 +86,16 @@ def run(context: Context, arguments: list[str]) -> int:
         Client(context.load(None), base_url=base_url, **access) as client,
     ):
         pages = _watched(client.pages(action.key, inputs, chosen.limit, clear=chosen.clear))
+        warnings: list[Any] = []
         if chosen.ndjson:
             for page in pages:
                 for item in [page.data] if page.items is None else page.items:
                     print(json.dumps(item, ensure_ascii=False))
-            warnings = list(action.bind(inputs, chosen.clear).warnings)
+                warnings += page.warnings
         else:
-            bound = action.bind(inputs, chosen.clear)
-            result = fold(pages, action.paging, bound.warnings)
+            result = fold(pages, action.paging)
             _put(result.data, chosen.output)
-            warnings = list(result.warnings)
+            warnings += result.warnings
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     return 0
