@@ -7,7 +7,7 @@ from inspect import isawaitable, signature
 from types import TracebackType
 from typing import Any
 
-from .calls import credentials, drive, render
+from .calls import credentials, drive, render, transport
 from .calls.action import Action
 from .calls.exchange import Exchange, exchange, fold
 from .definitions.connector import Connector
@@ -72,7 +72,7 @@ class Client(_Caller):
         connection: ConnectionSource | None = None,
     ) -> None:
         super().__init__(connector, token, base_url, connection)
-        drive.POOL.enter()
+        self._pool = transport.Pool.enter()
 
     def __enter__(self) -> Client:
         return self
@@ -86,7 +86,7 @@ class Client(_Caller):
         """Let go of the connections; the client cannot be used any more."""
         if self._open:
             self._open = False
-            drive.POOL.leave()
+            self._pool.leave()
 
     def run(
         self, key: str, inputs: Mapping[str, Any], limit: int | None = None, *, clear: Iterable[str] = ()
@@ -97,7 +97,7 @@ class Client(_Caller):
         errors of `connector_runtime.errors` after.
         """
         action, call = self._begin(key, inputs, limit, clear)
-        return fold(drive.drive(call, self._grants), action.paging)
+        return fold(drive.drive(call, self._grants, self._pool.send), action.paging)
 
     def stream(
         self, key: str, inputs: Mapping[str, Any], limit: int | None = None, *, clear: Iterable[str] = ()
@@ -111,7 +111,7 @@ class Client(_Caller):
     ) -> Iterator[Page]:
         """The answers of a call as they come, each with its `items`."""
         _, call = self._begin(key, inputs, limit, clear)
-        return drive.drive(call, self._grants)
+        return drive.drive(call, self._grants, self._pool.send)
 
 
 class AsyncClient(_Caller):
@@ -129,7 +129,7 @@ class AsyncClient(_Caller):
         connection: AsyncConnectionSource | None = None,
     ) -> None:
         super().__init__(connector, token, base_url, connection)
-        self._pool: drive.AsyncPool | None = None
+        self._pool: transport.AsyncPool | None = None
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -170,8 +170,8 @@ class AsyncClient(_Caller):
 
     def _drive(self, call: Exchange) -> AsyncIterator[Page]:
         if self._pool is None:
-            self._pool = drive.AsyncPool.enter()
-        return drive.drive_async(call, self._awaited, self._pool)
+            self._pool = transport.AsyncPool.enter()
+        return drive.drive_async(call, self._awaited, self._pool.send)
 
     async def _awaited(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:
         granted: Any = self._grants(rejected)

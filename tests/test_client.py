@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from connector_runtime.calls import drive
+from connector_runtime.calls import transport
 from zoom_connector import (
     AsyncClient,
     AuthError,
@@ -241,11 +241,13 @@ def test_clients_share_one_pool_and_a_closed_client_is_refused(connector: Connec
     first = Client(connector, token=zoom.token, base_url=zoom.base_url)
     second = Client(connector, token=zoom.token, base_url=zoom.base_url)
     first.run("get-user", {"user_id": "me"})
-    pool = drive.POOL.client()
+    pool = transport.Pool.enter()
+    opened = pool.client()
     second.run("get-user", {"user_id": "me"})
     first.close()
     assert second.run("get-user", {"user_id": "me"}).status == 200
-    assert drive.POOL.client() is pool
+    assert pool.client() is opened
+    pool.leave()
     with pytest.raises(RuntimeError, match="closed"):
         first.run("get-user", {"user_id": "me"})
     second.close()
@@ -289,13 +291,15 @@ def test_the_token_is_in_no_log_error_or_repr(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_process_opens_connections_of_its_own() -> None:
-    before = id(drive.POOL.client())
+    pool = transport.Pool.enter()
+    before = id(pool.client())
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(writer, b"other" if id(drive.POOL.client()) != before else b"same!")
+        os.write(writer, b"other" if id(pool.client()) != before else b"same!")
         os._exit(0)
     os.waitpid(child, 0)
+    pool.leave()
     assert os.read(reader, 5) == b"other"
 
 

@@ -34,6 +34,7 @@ class Send:
 
     request: Request
     effect: str
+    seconds: float | None = None  # what the call's deadline leaves
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from .. import words
-from ..calls import drive
+from ..calls import drive, transport
 from ..calls.answer import Answer
 from ..client import Client
 from ..conditions import holds, parse
@@ -77,14 +77,14 @@ def exchange_code(app: App, code: str, redirect_uri: str, verifier: str, *, seco
     Raises `AuthError` with a remedy if the vendor refuses, `TransportError` if there is no readable answer.
     """
     now = time.time()
-    response = drive.send(connect.code_request(app, code, redirect_uri, verifier, seconds))
+    response = transport.send(connect.code_request(app, code, redirect_uri, verifier, seconds))
     return connect.read_tokens(app, response, now, {*app.secrets, code, verifier}, None)
 
 
 def obtain(app: App, *, seconds: float = SECONDS) -> Tokens:
     """Tokens for the app itself, where no person signs in. Raises as `exchange_code`."""
     now = time.time()
-    return connect.read_tokens(app, drive.send(connect.renewal_request(app, None, seconds)), now, app.secrets, None)
+    return connect.read_tokens(app, transport.send(connect.renewal_request(app, None, seconds)), now, app.secrets, None)
 
 
 def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
@@ -95,7 +95,7 @@ def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
     if tokens.refresh_token is None and connect.needs_person(app.kind):
         raise AuthError("There is no refresh token.", hint="Sign in again.")
     now = time.time()
-    response = drive.send(connect.renewal_request(app, tokens.refresh_token, seconds))
+    response = transport.send(connect.renewal_request(app, tokens.refresh_token, seconds))
     hidden = {*app.secrets, *tokens.granted.values(), tokens.refresh_token or ""}
     return connect.read_tokens(app, response, now, hidden, tokens)
 
@@ -105,7 +105,7 @@ def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
     token = tokens.granted.get("access_token")
     if app.kind.oauth is None or "revoke_url" not in app.kind.oauth or token is None:
         return
-    response: Response = drive.send(connect.revoke_request(app, token, seconds))
+    response: Response = transport.send(connect.revoke_request(app, token, seconds))
     connect.check_answer(app.kind, response, time.time(), {*app.secrets, token})
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ..calls import drive
+from ..calls import transport
 from ..errors import StoreError, TransportError
 from ..model import Connection
 from ..stores.store import Lease, Store
@@ -81,7 +81,7 @@ class Stored:
                         lease.release()
                     case renew.Ask():
                         try:
-                            value = drive.send(effect.request)
+                            value = transport.send(effect.request)
                         except TransportError as error:
                             step, value = asked.throw, error
                     case renew.Keep():
