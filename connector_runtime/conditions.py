@@ -33,7 +33,17 @@ def _test(name: str, value: Any) -> Test:
 
 def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:
     """Whether all tests hold; `value_of` answers None for what is not given."""
-    return all(any(same(value_of(test.name), value) for value in test.values) is not test.negate for test in condition)
+    for test in condition:
+        found = value_of(test.name)
+        for value in test.values:
+            if same(found, value):
+                if test.negate:
+                    return False
+                break
+        else:
+            if not test.negate:
+                return False
+    return True
 
 
 def same(one: Any, other: Any) -> bool:

@@ -46,8 +46,11 @@ class ConnectorError(Exception):
         self.message = message
         self.hint = hint
         self.problems = tuple(problems)
-        lines = [message if hint is None else f"{message} {hint}", *(f"  {problem}" for problem in self.problems)]
-        super().__init__("\n".join(lines))
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        first = self.message if self.hint is None else f"{self.message} {self.hint}"
+        return "\n".join([first, *(f"  {problem}" for problem in self.problems)])
 
     def to_dict(self) -> dict[str, Any]:
         """The error as JSON data, the shape that platforms and the command line show."""
@@ -84,7 +87,11 @@ class InputError(ConnectorError):
 
 
 class RequestError(ConnectorError):
-    """What all errors share that come from a request: what the vendor answered, if it answered."""
+    """What all errors share that come from a request: what the vendor answered, if it answered.
+
+    In the middle of a list, `items_read` is how many items came before it, `cursor` where the list can go on (None:
+    only from its beginning), and `partial` the result so far where a run collected them.
+    """
 
     def __init__(
         self,
@@ -106,6 +113,9 @@ class RequestError(ConnectorError):
         self.retriable = retriable
         self.retry_at = retry_at
         self.may_have_been_done = may_have_been_done
+        self.items_read: int | None = None
+        self.cursor: str | None = None
+        self.partial: Any = None
 
     def to_dict(self) -> dict[str, Any]:
         at = self.retry_at
@@ -116,6 +126,8 @@ class RequestError(ConnectorError):
             "tracking_id": self.tracking_id,
             "retry_at": at.isoformat().replace("+00:00", "Z") if at else None,
             "may_have_been_done": self.may_have_been_done,
+            "items_read": self.items_read,
+            "cursor": self.cursor,
         }
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .calls.files import Files
+    from .limits import Limits
+    from .offers import ChoiceList
 
 Json = Any
 
@@ -37,10 +42,11 @@ Condition = tuple[Test, ...]  # all must hold
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One entry of a drop-down: what is sent and what is shown."""
+    """One entry of a drop-down: what is sent, what is shown, and a line that says more."""
 
     value: Json
     label: str
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +131,18 @@ class Paging:
     max: int
     next: tuple[Next, ...]
     keys: tuple[str, ...]  # keys of the answer that are about the page, not the list
+    total: str | None = None  # where the vendor says how many items the whole list has
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recover:
+    """How to look whether a create whose answer was lost has been done."""
+
+    action: str  # the action that lists, or gets, what would have been made
+    inputs: Mapping[str, str]  # its inputs -> ours
+    same: Mapping[str, Place]  # fields of what it finds -> what was sent there
+    since: str | None  # the field that says when it was made
+    when: Condition = ()  # where looking can find it at all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +202,8 @@ class Connection:
     inputs: tuple[Input, ...]
     oauth: Mapping[str, Json] | None
     grants: tuple[Grant, ...]
+    gives: frozenset[str]  # the names of all grants
+    needs: frozenset[str]  # and of those that are required
     errors: Errors  # of the token endpoint
     over: tuple[Condition, ...]  # the token endpoint's answers by which a refresh token is over for good
     test: Mapping[str, Json] | None
@@ -206,8 +226,11 @@ class Profile:
     idempotency: Place | None
     levels: Mapping[str, Mapping[str, str]]  # level of an app -> which scopes it can have: {only} or {prefer: pattern}
     errors: Errors
+    limits: Limits
     connections: tuple[Connection, ...]
-    choices: Mapping[str, Json]
+    choices: Mapping[str, ChoiceList]
+    language: str = "en"  # the code of the language that the texts are in
+    icon: str | None = None  # SVG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +264,8 @@ class ActionSpec(Table):
     paging: Paging | None
     errors: Errors
     output: Mapping[str, Json] | None  # schema and example of what a run gives
+    files: Files | None = None
+    recover: Recover | None = None
     profile: Profile = field(repr=False)
 
 
@@ -275,23 +300,31 @@ class TriggerSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One answer of a call. `items` is the page's part of a list, None where the call is no list."""
+    """One answer of a call. `items` is the page's part of a list, None where the call is no list.
+
+    `cursor` is by what the list goes on after this page; None at its end.
+    """
 
     data: Json
     items: list[Json] | None
     status: int
     headers: Mapping[str, str]
     warnings: tuple[Any, ...] = ()
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a call gave: `data` (JSON; `{}` without a body), `status`, `headers` (lower-case names), `warnings`."""
+    """What a call gave: `data` (JSON; `{}` without a body), `status`, `headers` (lower-case names), `warnings`.
+
+    `cursor` is by what a list that was cut at a limit goes on; None at its end.
+    """
 
     data: Json
     status: int
     headers: Mapping[str, str]
     warnings: tuple[Any, ...] = ()
+    cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,14 +63,20 @@ class Answered(Protocol):
 
 def look(source: str, answer: Answered) -> Any:
     """What stands at a place of an answer: `status`, `header.x`, `body.a.0`, `link.next`; None if nothing does."""
-    kind, _, rest = source.partition(".")
+    kind, rest, steps = _parts(source)
     if kind == "status":
         return answer.status
     if kind == "header":
         return answer.headers.get(rest.lower())
     if kind == "link":
         return links(answer.headers.get("link", "")).get(rest)
-    return dig(answer.body, tuple(rest.split("."))) if rest else answer.body
+    return dig(answer.body, steps) if rest else answer.body
+
+
+@cache
+def _parts(source: str) -> tuple[str, str, tuple[str, ...]]:
+    kind, _, rest = source.partition(".")
+    return kind, rest, tuple(rest.split("."))
 
 
 def dig(data: Any, steps: tuple[str, ...]) -> Any:
@@ -112,8 +118,8 @@ class Codec:
 def _moment(value: Any) -> Any:
     """`2026-11-01 09:00:00.5+01:00` as `2026-11-01T08:00:00Z`; a local time keeps its hour, other text stays."""
     text = str(value).strip()
-    if not re.fullmatch(patterns.MOMENT, text):
-        return text
+    if not re.fullmatch(patterns.MOMENT, text) or (len(text) == 20 and text[10] + text[19] == "TZ"):
+        return text  # no moment, or written so already
     zone = re.search(f"{patterns.ZONE}$", text[10:])
     local = datetime.fromisoformat(f"{text[:10]}T{text[11:19] if text[16:17] == ':' else text[11:16]}")
     if zone is None:
@@ -205,9 +211,53 @@ def expression(source: str) -> Expression:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     environment = ImmutableSandboxedEnvironment()
+    environment.filters["moment"] = moment
     try:
         compiled = environment.compile_expression(source)
         names = meta.find_undeclared_variables(environment.parse(f"{{{{ {source} }}}}"))
     except TemplateSyntaxError as error:
         raise ValueError(error.message) from None
-    return Expression(lambda given: compiled(**given), frozenset(names))
+    return Expression(lambda given: compiled(dict(given)), frozenset(names))
+
+
+@cache
+def template(text: str) -> Expression:
+    """Compile a line of a drop-down: a text with `{{ expressions }}` in it, or the path of a field (`host.email`).
+
+    It gives one line of text, or None where any part of it is blank. An expression that fails on what a vendor sent
+    counts as blank. Raises `ValueError` for what is no expression.
+    """
+    if "{{" not in text:
+        steps = tuple(text.split("."))
+        return Expression(lambda item: line(dig(item, steps)), frozenset(steps[:1]))
+    parts = re.split(r"\{\{(.*?)\}\}", text)
+    holes = [expression(part.strip()) for part in parts[1::2]]
+
+    def written(item: Mapping[str, Any]) -> str | None:
+        filled = [line(_tried(hole, item)) for hole in holes]
+        if None in filled:
+            return None
+        return line("".join(part for pair in zip(parts[::2], [*filled, ""], strict=True) for part in pair if part))
+
+    return Expression(written, frozenset().union(*(hole.names for hole in holes)))
+
+
+def moment(value: Any) -> str:
+    """`2026-11-01T09:00:00Z` as people read it, `2026-11-01 09:00 UTC`; other text stays. A filter of expressions."""
+    found = re.fullmatch(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2})(:[0-9]{2})?(?:\.[0-9]+)?(.*)", str(value))
+    if found is None:
+        return str(value)
+    day, hour, second, zone = found.groups()
+    return f"{day} {hour}{'' if second in (None, ':00') else second} {'UTC' if zone == 'Z' else zone}".rstrip()
+
+
+def line(value: Any) -> str | None:
+    """A value as one line of text; None if it is blank."""
+    return None if value is None else " ".join(text_of(value).split()) or None
+
+
+def _tried(hole: Expression, item: Mapping[str, Any]) -> Any:
+    try:
+        return hole.value({name: value for name, value in item.items() if value is not None})
+    except Exception:  # an author's expression can fail in any way on data that nobody foresaw
+        return None

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from connector_runtime.offers import Choices
 from zoom_connector import AsyncClient, Client, Connector, Page, Result, load
 from zoom_connector.sandbox import Sandbox
 
@@ -70,6 +71,15 @@ class Blocking:
     def pages(self, key: str, inputs: dict[str, Any], limit: int | None = None) -> Iterator[Page]:
         return self._each(self._client.pages(key, inputs, limit))
 
+    def files(self, key: str, inputs: dict[str, Any]) -> list[Any]:
+        return self._runner.run(self._client.files(key, inputs))
+
+    def download(self, files: Any, to: Any, **more: Any) -> list[Any]:
+        return self._runner.run(self._client.download(files, to, **more))
+
+    def choices(self, action: str, input: str | None = None, *given: Any, **more: Any) -> Choices:
+        return self._runner.run(self._client.choices(action, input, *given, **more))
+
     def _each(self, stream: Any) -> Iterator[Any]:
         try:
             while True:
@@ -93,6 +103,13 @@ def make(request: pytest.FixtureRequest) -> Made:
 @pytest.fixture
 def client(make: Made, connector: Connector, zoom: Sandbox) -> Iterator[Client]:
     with make(connector, token=zoom.token, base_url=zoom.base_url) as made:
+        yield made
+
+
+@pytest.fixture
+def once(make: Made, connector: Connector, zoom: Sandbox) -> Iterator[Client]:
+    """A client that sends each request once, whatever becomes of it."""
+    with make(connector, token=zoom.token, base_url=zoom.base_url, retries=0) as made:
         yield made
 
 

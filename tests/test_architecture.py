@@ -13,29 +13,58 @@ RUNTIME = ROOT / "connector_runtime"
 VENDORS = re.compile(r"zoom|github|slack|stripe|shopify|openweather", re.IGNORECASE)
 
 # Rooms from the ground up: a room may look at those before it and at nothing after it.
-ROOMS = ("", "stores", "inputs", "calls", "triggers", "definitions", "authoring", "client", "connections", "commands")
+ROOMS = (
+    "", "stores", "pacing", "inputs", "calls", "downloads", "triggers", "definitions", "authoring", "client", "connections", "service",
+    "commands",
+)
 SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pure
     "calls.drive",
+    "calls.kept",
     "calls.transport",
     "definitions.folders",
+    "caller",
+    "downloading",
     "client",
+    "downloads.download",
+    "downloads.part",
+    "downloads.save",
+    "downloads.stream",
     "triggers.deliver",
     "triggers.inbox",
     "triggers.receiver",
     "connections.callback",
     "connections.connections",
     "connections.doctor",
+    "pacing.accounts",
+    "pacing.kept",
+    "pacing.pacer",
+    "pacing.quotas",
     "stores.store",
     "stores.postgres",
     "stores.sqlite",
     "connections.oauth",
     "connections.stored",
     "stores.vault",
+    "service.app",
+    "service.catalogue_routes",
+    "service.clients",
+    "service.connection_routes",
+    "service.feed",
+    "service.gate",
+    "service.keys",
+    "service.runs",
+    "service.serving",
+    "service.state",
+    "service.telemetry",
+    "service.webhook_routes",
     "commands.action_commands",
     "commands.author_commands",
+    "commands.choices_command",
     "commands.cli",
     "commands.connection_commands",
+    "commands.download_command",
     "commands.options",
+    "commands.service_commands",
     "commands.webhook_commands",
 }
 IMPURE = {"httpx", "os", "time", "pathlib", "socket", "subprocess", "random", "asyncio", "threading", "sqlite3", "io"}
@@ -76,7 +105,7 @@ def imports(name: str, *, typing: bool = True, lazy: bool = True) -> set[str]:
 
 
 def room(name: str) -> str:
-    return name.rpartition(".")[0] or ("client" if name == "client" else "")
+    return name.rpartition(".")[0] or ("client" if name in ("caller", "client", "downloading") else "")
 
 
 @pytest.mark.parametrize("name", NAMES)

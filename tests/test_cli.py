@@ -51,6 +51,14 @@ def test_show_prints_labels_options_choices_and_conditions() -> None:
     assert "Published default (shown, not sent): false" in shown
 
 
+def test_show_prints_what_an_action_gives_and_which_of_it_is_secret() -> None:
+    lines = run("show", "get-meeting-recordings", "--output").stdout.splitlines()
+    assert lines[0] == "Get Meeting Recordings (get-meeting-recordings) gives:"
+    assert "  recording_files.*.download_url  text · secret · send an access token along" in lines
+    assert "  recording_count  whole number" in lines
+    assert "fields are not declared" in run("show", "raw-request", "--output").stdout
+
+
 def test_preview_prints_the_request_that_zooms_documentation_expects() -> None:
     done = run(
         "preview", "create-meeting", "--user-id", "me", "--type", "8", "--type-recurrence", "2", "--weekly-day", "1,3"
@@ -134,10 +142,10 @@ def test_refusals_have_exit_codes_of_their_own(zoom: Sandbox) -> None:
     assert gone.returncode == 4
     assert "tracking id" in gone.stderr
     zoom.inject(match="GET /v2/users/me", status=429, body=b'{"code":429,"message":"slow"}')
-    assert run("run", "get-user", "--user-id", "me", zoom=zoom).returncode == 5
+    assert run("run", "get-user", "--user-id", "me", "--retries", "0", zoom=zoom).returncode == 5
     with Sandbox() as closed:
         gone_url = closed.base_url
-    assert run("run", "get-user", "--user-id", "me", "--base-url", gone_url, zoom=zoom).returncode == 6
+    assert run("run", "get-user", "--user-id", "me", "--retries", "0", "--base-url", gone_url, zoom=zoom).returncode == 6
 
 
 def test_check_reports_a_typo_with_file_line_and_remedy(tmp_path: Path) -> None:

@@ -48,10 +48,27 @@ def test_the_readmes_python_runs_and_prints_what_it_says(capsys: pytest.CaptureF
     assert said == [line.removeprefix("# ") for line in second.splitlines() if line.startswith("# ")]
 
 
-@pytest.mark.parametrize("page", ["docs/embedding.md", "docs/sandbox.md"])
+class Tracer:
+    """What the documentation's observer needs of OpenTelemetry's tracer; it keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def start_span(self, name: str, start_time: int) -> Tracer:
+        self.told.append((name, start_time))
+        return self
+
+    def set_attributes(self, attributes: dict[str, object]) -> None:
+        self.told.append(attributes)
+
+    def end(self, end_time: int) -> None:
+        self.told.append(end_time)
+
+
+@pytest.mark.parametrize("page", ["docs/embedding.md", "docs/sandbox.md", "docs/lists.md", "docs/resilience.md"])
 def test_a_pages_python_runs_in_one_go_and_prints_what_it_says(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     with Sandbox() as zoom:
-        names: dict[str, object] = {"TOKEN": zoom.token, "BASE_URL": zoom.base_url}
+        names: dict[str, object] = {"TOKEN": zoom.token, "BASE_URL": zoom.base_url, "tracer": Tracer()}
         for block in blocks(page, "python"):
             exec(block, names)
             wanted = [line.removeprefix("# ") for line in block.splitlines() if line.startswith("# ")]

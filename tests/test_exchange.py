@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from connector_runtime.calls.exchange import Now, Send, Token, Wait, exchange, fold
+from connector_runtime.calls.effects import Now, Send, Terms, Token, Wait
+from connector_runtime.calls.exchange import exchange, fold
 from connector_runtime.model import Page, Request, Response
 from zoom_connector import ApiError, AuthError, Connector, MissingScope, Result, TransportError
 
@@ -29,7 +30,7 @@ class Script:
     def play(self, key: str, inputs: dict[str, Any], limit: int | None = None) -> Result:
         action = self.connector.actions[key]
         bound = action.bind(inputs)
-        call = exchange(action, bound, limit=limit)
+        call = exchange(action, bound, Terms(limit=limit))
         pages: list[Page] = []
         step: Any = call.send
         answer: Any = None

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from connector_runtime.calls.exchange import Now, Send, Token, exchange, fold
+from connector_runtime.calls.effects import Now, Send, Terms, Token
+from connector_runtime.calls.exchange import exchange, fold
 from connector_runtime.definitions import folders
 from connector_runtime.errors import ApiError, AuthError, TransportError
 from connector_runtime.model import Page, Response, Result
@@ -40,7 +41,7 @@ def play(
     said = {"method": "GET", "constants": "", "to": "query", **more}
     (folder / "actions" / "list-things.yaml").write_text(ACTION.format(items=items, **said))
     action = folders.load(folder).actions["list-things"]
-    call = exchange(action, action.bind({"kind": "a b"}), limit=limit)
+    call = exchange(action, action.bind({"kind": "a b"}), Terms(limit=limit))
     pages, sent, answer = [], [], None
     while True:
         try:

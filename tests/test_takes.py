@@ -67,6 +67,8 @@ CASES: list[tuple[Input, list[Any], list[Any]]] = [
     (row("integer", collection="list", schema={"maximum": 7}), [[7], "1,7", 7], [[8], "1,8", 8]),
     (row("string", collection="list"), [["a"], "a, b", '["a"]', 5, [5], []], [{}, True, [True], [["a"]], "[a"]),
     (row("string", collection="list", codecs=codec("csv")), [["a"], "a,b"], [["a,b"]]),
+    (row("number", collection="list"), [[1.5, "-2e3"], "[1, 2]", 1.5], [["a"], {}, [[1]], True]),
+    (row("json", collection="list", schema={"type": "object"}), [[{"a": 1}, "{}"]], [["x"], [[1]], {}, 5]),
     (row("integer", collection="list", choices=ONE_TWO), ["1,-1", [1, "-1"], "[1]", "-1"], ["2", "1,2", [2]]),
     (row("string", collection="list", choices=RED), [["red"], [8], "red"], [["blue"], {}]),
     (
@@ -178,6 +180,8 @@ def test_text_that_holds_json_says_what_it_must_hold() -> None:
         (row("file"), FILE, FILE),
         (row("integer", collection="list"), " 1 , 3 ", [1, 3]),
         (row("integer", collection="list"), 3, [3]),
+        (row("number", collection="list"), [1, "1.5"], [1, 1.5]),
+        (row("json", collection="map"), {"a": "[1]"}, [("a", [1])]),
         (row("string", collection="list"), ["a", "", None, 5], ["a", "5"]),
         (row("string", collection="list"), '["a,b"]', ["a,b"]),
         (row("string", collection="map"), {" a ": 1, "b": None, "c": ""}, [("a", "1"), ("c", "")]),

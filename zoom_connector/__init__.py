@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         ValidationFailed as ValidationFailed,
     )
     from connector_runtime.model import Page as Page, Result as Result
+    from connector_runtime.service.app import service as service
     from connector_runtime.stores.store import Store as Store, open_store as open_store
     from connector_runtime.stores.vault import open_vault as open_vault
     from connector_runtime.triggers.deliver import Pace as Pace
@@ -56,7 +57,9 @@ _ERRORS = (
 _HOMES = {
     "Action": "connector_runtime.calls.action",
     "AsyncClient": "connector_runtime.client",
+    "Attempt": "connector_runtime.calls.effects",
     "Client": "connector_runtime.client",
+    "Http": "connector_runtime.calls.transport",
     "Connections": "connector_runtime.connections.connections",
     "Connector": "connector_runtime.definitions.connector",
     "Store": "connector_runtime.stores.store",
@@ -70,6 +73,7 @@ _HOMES = {
     "Trigger": "connector_runtime.triggers.webhook",
     "UrlValidation": "connector_runtime.triggers.webhook",
     "load": "zoom_connector.bundled",
+    "service": "connector_runtime.service.app",
     "webhook_app": "connector_runtime.triggers.receiver",
     **dict.fromkeys(_ERRORS.split(), "connector_runtime.errors"),
 }

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from connector_runtime.client import Client
 from connector_runtime.commands import cli
 from connector_runtime.errors import AuthError
 
 from . import demo as demos
 
+if TYPE_CHECKING:
+    from .sandbox import Sandbox
+
 
 def sandbox(context: cli.Context, arguments: list[str]) -> int:
     """Serve a Zoom on loopback until interrupted."""
-    asked = cli.parser(
-        context,
-        "sandbox",
-        "Run a Zoom on this machine: real HTTP, state, paging, Zoom's statuses and error bodies. No account is needed.",
-        "sandbox --port 8100 --users 1000",
-    )
-    asked.add_argument("--port", type=int, default=8100, metavar="N", help="on 127.0.0.1; 0 takes a free one (8100)")
-    asked.add_argument("--users", type=int, default=25, metavar="N", help="how many users it begins with (25)")
-    asked.add_argument("--token", default="sandbox-token", metavar="TEXT", help="the access token that it takes")
-    chosen = asked.parse_args(arguments)
-    from .sandbox import Sandbox
+    zoom = _sandbox_as_asked(context, arguments)
     from .sandbox.oauth import APPS
 
     app = APPS[0]
     try:
-        with Sandbox(port=chosen.port, users=chosen.users, token=chosen.token) as zoom:
+        with zoom:
             print("The sandbox runs until you press Ctrl-C. In another terminal:\n", flush=True)
             print(f"  export ZOOM_BASE_URL={zoom.base_url}")
             print(f"  export ZOOM_ACCESS_TOKEN={zoom.token}")
@@ -34,15 +29,59 @@ def sandbox(context: cli.Context, arguments: list[str]) -> int:
             print("To try a connection instead of a token, in a terminal without ZOOM_ACCESS_TOKEN:\n")
             print(f"  export ZOOM_BASE_URL={zoom.base_url} ZOOM_OAUTH_URL={zoom.origin}")
             print(f"  export ZOOM_CLIENT_ID={app.client_id} ZOOM_CLIENT_SECRET={app.secret}")
-            print(f"  {context.prog} connect", flush=True)
+            print(f"  {context.prog} connect\n")
+            print("To change limits and faults meanwhile, and to read what happened:\n")
+            print(f"  curl {zoom.origin}/_sandbox", flush=True)
             wait_forever()
     except OSError as error:
-        raise AuthError(
-            f"Port {chosen.port} cannot be opened: {error.strerror}.", hint="Choose another --port."
-        ) from None
+        raise AuthError(f"A port cannot be opened: {error.strerror}.", hint="Choose another --port.") from None
     except KeyboardInterrupt:
         print("\nThe sandbox has stopped.")
     return 0
+
+
+def _sandbox_as_asked(context: cli.Context, arguments: list[str]) -> Sandbox:
+    """Make the sandbox that the options describe, or raise `InputError`."""
+    from .sandbox import Sandbox
+    from .sandbox.kinds import KINDS
+    from .sandbox.plans import PLANS
+
+    asked = cli.parser(
+        context,
+        "sandbox",
+        "Run a Zoom on this machine: real HTTP, state, paging, Zoom's statuses and error bodies. No account is needed.",
+        "sandbox --users 1000 --plan business --faults seed=7,rate=0.1 --latency 0.01-0.2",
+    )
+    asked.add_argument("--port", type=int, default=8100, metavar="N", help="on 127.0.0.1; 0 takes a free one (8100)")
+    asked.add_argument("--users", type=int, default=25, metavar="N", help="how many users it begins with (25)")
+    asked.add_argument("--token", default="sandbox-token", metavar="TEXT", help="the access token that it takes")
+    asked.add_argument(
+        "--plan",
+        choices=tuple(PLANS),
+        help="hold the rate limits of this Zoom plan: buckets by label, days, quotas, headers and 429s (no limits)",
+    )
+    asked.add_argument(
+        "--faults",
+        metavar="TEXT",
+        help="let requests go wrong at random, and the same ones the next time: seed=7,rate=0.1 is every tenth; "
+        "kinds=late+reset_after chooses kinds, delay=2 lets answers be up to 2 seconds late (none)",
+    )
+    asked.add_argument("--latency", metavar="S", help="wait before every answer: 0.05 seconds, or 0.01-0.2 at random")
+    asked.add_argument(
+        "--storage",
+        action="store_true",
+        help="keep recording files on a second port, to which downloads are redirected and no token may follow",
+    )
+    kinds = "\n".join(f"  {name:<14} {kind.says}" for name, kind in KINDS.items())
+    asked.epilog = f"kinds of faults:\n{kinds}\n\n{asked.epilog}"
+    chosen = asked.parse_args(arguments)
+    zoom = Sandbox(port=chosen.port, users=chosen.users, token=chosen.token, plan=chosen.plan, storage=chosen.storage)
+    for name in ("faults", "latency"):
+        try:
+            setattr(zoom, name, getattr(chosen, name))
+        except ValueError as error:
+            asked.error(f"--{name}: {error}")
+    return zoom
 
 
 def wait_forever() -> None:

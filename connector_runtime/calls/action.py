@@ -10,7 +10,8 @@ from typing import Any
 from ..inputs.accept import Acceptance, acceptance
 from ..inputs.bind import Bound, bind
 from ..model import ActionSpec, Json
-from . import render
+from . import outputs, render
+from .files import File, files_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,26 @@ class Action(ActionSpec):
         The one thing that a schema cannot look into is text that holds JSON, where `contentSchema` says what it holds.
         """
         return self.accepts.schema
+
+    @property
+    def secrets(self) -> list[str]:
+        """Where secrets lie in what a run gives: `start_url`, `recording_files.*.download_url`."""
+        return outputs.secrets(self._output_schema)
+
+    def hide(self, data: Json) -> Json:
+        """A run's data, to show or to log: a copy with `***` in place of each secret that the output schema marks."""
+        return outputs.hide(data, self._output_schema)
+
+    @property
+    def _output_schema(self) -> Json:
+        return self.output.get("schema", {}) if self.output else {}
+
+    def files_in(self, data: Json, token: str | None = None) -> list[File]:
+        """The files that an answer offers, or a webhook's payload of the same shape: give them to `Client.download`.
+
+        `token` is used for them instead of the connection's; if the answer has one of its own, that is taken.
+        """
+        return files_of(self, data, token)
 
     def bind(self, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> Bound:
         """The typed values to send; raises `InputError` with every problem at once."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -18,6 +19,8 @@ from ..errors import KINDS, ApiError, Problem, RequestError, TransportError
 from ..model import ActionSpec, Case, Errors, Input, Json, Page, Place, Response
 
 UNREADABLE = object()
+DIGITS = bytes.maketrans(b"123456789", b"000000000")
+LONG = b"0" * 19  # digits; orjson rounds a number of more than 64 bits
 SHORTEST_SECRET = 6  # a shorter text would mask parts of words
 MAX_MESSAGE = 500
 Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # a place in the request, the inputs behind it
@@ -34,13 +37,32 @@ class Answer:
 
 def parse(response: Response) -> Answer:
     """Read a response's body as JSON."""
-    if not response.content.strip():
+    if not response.content or response.content.isspace():
         return Answer(response.status, response.headers, None)
     try:
-        body = json.loads(response.content)
+        body = _decoder()(response.content)
     except (ValueError, RecursionError):
         body = UNREADABLE
     return Answer(response.status, response.headers, body)
+
+
+@cache
+def _decoder() -> Callable[[bytes], Any]:
+    """What reads JSON: orjson where it is installed, and the standard library what only that reads, or reads exactly."""
+    try:
+        from orjson import JSONDecodeError, loads
+    except ImportError:
+        return json.loads
+
+    def decode(content: bytes) -> Any:
+        if LONG not in content.translate(DIGITS):
+            try:
+                return loads(content)
+            except JSONDecodeError:
+                pass
+        return json.loads(content)
+
+    return decode
 
 
 def page(
@@ -141,10 +163,10 @@ class Refusing(Protocol):
 def refusal(spec: Refusing, answer: Answer, effect: str, now: datetime) -> RequestError | None:
     """The error that an answer is, or None."""
     rules = spec.errors
+    if answer.status < 300 and (rules.failed is None or not isinstance(answer.body, dict)):
+        return None
     value_of = _looking(rules, answer)
-    if answer.status < 300 and not (
-        rules.failed is not None and isinstance(answer.body, dict) and conditions.holds(rules.failed, value_of)
-    ):
+    if answer.status < 300 and not conditions.holds(rules.failed or (), value_of):
         return None
     problems = _problems(spec, value_of)
     told = _told(rules, value_of, problems)
@@ -173,7 +195,7 @@ def refusal(spec: Refusing, answer: Answer, effect: str, now: datetime) -> Reque
 
 def _looking(rules: Errors, answer: Answer) -> Any:
     """How an error case looks at an answer; `code` stands for the place that `errors.code` names."""
-    seen = Answer(answer.status, answer.headers, answer.body if answer.body is not UNREADABLE else None)
+    seen = replace(answer, body=None) if answer.body is UNREADABLE else answer
 
     def value_of(name: str) -> Any:
         if name == "code":

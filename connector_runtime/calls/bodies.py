@@ -28,9 +28,10 @@ class Part:
 
 def put(tree: dict[str, Any], path: tuple[str, ...], value: Json) -> None:
     """Set a value deep in a tree, making the objects on the way."""
-    for step in path[:-1]:
+    *steps, last = path
+    for step in steps:
         tree = tree.setdefault(step, {})
-    tree[path[-1]] = value
+    tree[last] = value
 
 
 def put_all(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
@@ -51,11 +52,11 @@ def pairs(place: Place, value: Any) -> Pairs:
 def merged(old: Iterable[tuple[str, str]], new: Pairs, *, folded: bool = False) -> Pairs:
     """The pairs with the new ones in place of the old ones of the same name; repeats among the new are kept."""
 
-    def fold(name: str) -> str:
-        return name.lower() if folded else name
-
-    names = {fold(name) for name, _ in new}
-    return [*(pair for pair in old if fold(pair[0]) not in names), *new]
+    if not folded:
+        taken = {name for name, _ in new}
+        return [*(pair for pair in old if pair[0] not in taken), *new]
+    taken = {name.lower() for name, _ in new}
+    return [*(pair for pair in old if pair[0].lower() not in taken), *new]
 
 
 def part(name: str, value: Any) -> Part:
@@ -98,8 +99,11 @@ def written(
     return dumps(body), body, None if typed else "application/json"
 
 
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
 def dumps(data: Json) -> bytes:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return _compact(data).encode()
 
 
 def flat(data: Any, prefix: str = "") -> Pairs:

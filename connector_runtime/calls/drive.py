@@ -3,21 +3,53 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from ..errors import TransportError
+from ..errors import RequestError
 from ..model import Page, Response
-from .exchange import Effect, Exchange, Key, Now, Send, Token, Wait
+from ..pacing.claim import Pacing
+from .effects import Attempt, Effect, Exchange, Heard, Key, Now, Send, Token, Turn, Wait
 
 Grants = Callable[[Mapping[str, str] | None], Mapping[str, str]]
 AsyncGrants = Callable[[Mapping[str, str] | None], Awaitable[Mapping[str, str]]]
+Observer = Callable[[Attempt], object]
+logger = logging.getLogger("connector_runtime.calls")
 
 
-def drive(exchange: Exchange, grants: Grants, send: Callable[[Send], Response]) -> Iterator[Page]:
+class Ears:
+    """Who paces the calls of a client, and who is told of their attempts."""
+
+    def __init__(self, pacing: Pacing | None, observe: Observer | None) -> None:
+        self._pacing = pacing
+        self._observe = observe
+
+    def ask(self, turn: Turn) -> float:
+        return 0.0 if self._pacing is None else self._pacing.ask(turn.claim)
+
+    def heard(self, news: Heard) -> None:
+        attempt = news.attempt
+        if self._pacing is not None:
+            kind = attempt.kind if attempt.kind in ("rate_limit", "quota") else None
+            self._pacing.heard(news.claim, attempt.status, news.headers, attempt.retry_at, kind)
+        self.told(attempt)
+
+    def told(self, attempt: Attempt) -> None:
+        """Log an attempt and tell the observer of it."""
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s", attempt)
+        if self._observe is not None:
+            try:
+                self._observe(attempt)
+            except Exception:  # the call must not suffer from who watches it
+                logger.exception("the observer failed")
+
+
+def drive(exchange: Exchange, grants: Grants, send: Callable[[Send], Response], ears: Ears) -> Iterator[Page]:
     """Perform an exchange's effects and hand out its pages as they come; closing it stops before the next request."""
     step: Callable[[Any], Effect | Page] = exchange.send
     value: Any = None
@@ -28,28 +60,33 @@ def drive(exchange: Exchange, grants: Grants, send: Callable[[Send], Response]) 
             except StopIteration:
                 return
             step, value = exchange.send, None
-            match effect:
-                case Page():
-                    yield effect
-                case Send():
-                    try:
+            if isinstance(effect, Page):
+                yield effect
+                continue
+            try:
+                match effect:
+                    case Now():
+                        value = datetime.now(UTC)
+                    case Send():
                         value = send(effect)
-                    except TransportError as error:
-                        step, value = exchange.throw, error
-                case Token():
-                    value = grants(effect.rejected)
-                case Wait():
-                    time.sleep(effect.seconds)
-                case Key():
-                    value = str(uuid4())
-                case Now():
-                    value = _now()
+                    case Token():
+                        value = grants(effect.rejected)
+                    case Turn():
+                        value = ears.ask(effect)
+                    case Heard():
+                        ears.heard(effect)
+                    case Wait():
+                        time.sleep(effect.seconds)
+                    case Key():
+                        value = str(uuid4())
+            except RequestError as error:
+                step, value = exchange.throw, error
     finally:
         exchange.close()
 
 
 async def drive_async(
-    exchange: Exchange, grants: AsyncGrants, send: Callable[[Send], Awaitable[Response]]
+    exchange: Exchange, grants: AsyncGrants, send: Callable[[Send], Awaitable[Response]], ears: Ears
 ) -> AsyncIterator[Page]:
     """The same for asyncio; cancelling it stops it at once."""
     step: Callable[[Any], Effect | Page] = exchange.send
@@ -61,25 +98,26 @@ async def drive_async(
             except StopIteration:
                 return
             step, value = exchange.send, None
-            match effect:
-                case Page():
-                    yield effect
-                case Send():
-                    try:
+            if isinstance(effect, Page):
+                yield effect
+                continue
+            try:
+                match effect:
+                    case Now():
+                        value = datetime.now(UTC)
+                    case Send():
                         value = await send(effect)
-                    except TransportError as error:
-                        step, value = exchange.throw, error
-                case Token():
-                    value = await grants(effect.rejected)
-                case Wait():
-                    await asyncio.sleep(effect.seconds)
-                case Key():
-                    value = str(uuid4())
-                case Now():
-                    value = _now()
+                    case Token():
+                        value = await grants(effect.rejected)
+                    case Turn():
+                        value = ears.ask(effect)
+                    case Heard():
+                        ears.heard(effect)
+                    case Wait():
+                        await asyncio.sleep(effect.seconds)
+                    case Key():
+                        value = str(uuid4())
+            except RequestError as error:
+                step, value = exchange.throw, error
     finally:
         exchange.close()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote_plus, urljoin, urlsplit
 
@@ -74,14 +75,15 @@ def draft(spec: ActionSpec, values: Mapping[str, Any]) -> Draft:
     made = Draft(spec.method or "GET", spec.path, spec.path, encode=spec.encode)
     made.query = [(name, words.text_of(value)) for name, value in spec.query.items()]
     made.headers = list(spec.headers.items())
-    rows = spec.inputs
     tree: dict[str, Any] = json.loads(json.dumps(spec.body)) if spec.body else {}
-    placed = [
-        (rows[key].to[0], rows[key].key, words.encode(rows[key].codecs, v)) for key, v in values.items() if rows[key].to
-    ]
-    placed += [(place, str(place), value) for place, value in _computed(spec, values)]
-    for place, key, value in sorted(placed, key=lambda entry: not entry[0].spread):  # a named input wins over a spread
-        _lay(made, tree, place, key, value)
+    named: list[tuple[Place, Any]] = []
+    for place, value in _placed(spec, values):
+        if place.spread:
+            _lay(made, tree, place, value)
+        else:
+            named.append((place, value))
+    for place, value in named:  # last, so that a named input wins over a spread
+        _lay(made, tree, place, value)
     if tree or (made.method not in (*READS, "DELETE") and _has_body(spec)):
         made.body = tree
     if made.call.get("file_names"):
@@ -89,7 +91,12 @@ def draft(spec: ActionSpec, values: Mapping[str, Any]) -> Draft:
     return made
 
 
-def _computed(spec: ActionSpec, values: Mapping[str, Any]) -> Iterable[tuple[Place, Any]]:
+def _placed(spec: ActionSpec, values: Mapping[str, Any]) -> Iterable[tuple[Place, Any]]:
+    rows = spec.inputs
+    for key, value in values.items():
+        row = rows[key]
+        if row.to:
+            yield row.to[0], words.encode(row.codecs, value) if row.codecs else value
     for place, source in spec.compute.items():
         found = words.expression(source)
         if all(name in values for name in found.names):
@@ -100,19 +107,19 @@ def _has_body(spec: ActionSpec) -> bool:
     return any(row.to and row.to[0].kind == "body" for row in spec.inputs.values()) or spec.body is not None
 
 
-def _lay(made: Draft, tree: dict[str, Any], place: Place, key: str, value: Any) -> None:
+def _lay(made: Draft, tree: dict[str, Any], place: Place, value: Any) -> None:
     name = place.path[-1] if place.path else ""
     match place.kind:
+        case "body" if place.spread:
+            bodies.put_all(tree, place.path, value)
+        case "body":
+            bodies.put(tree, place.path, value)
         case "path":
             made.path = made.path.replace(f"{{{name}}}", quote(words.text_of(value), safe=""))
         case "query":
             made.query = bodies.merged(made.query, bodies.pairs(place, value))
         case "header":
             made.headers = bodies.merged(made.headers, bodies.pairs(place, value), folded=True)
-        case "body" if place.spread:
-            bodies.put_all(tree, place.path, value)
-        case "body":
-            bodies.put(tree, place.path, value)
         case "part":
             made.parts += [bodies.part(part, item) for part, item in (value if place.spread else [(name, value)])]
         case "call":
@@ -143,11 +150,10 @@ def finish(
     grants = kind.grants if kind else ()
     given = {grant.name: "" for grant in grants if grant.required} if granted is None else granted
     base = base_url.rstrip("/") if base_url else _base(about, grants, granted)
-    headers = [("Accept", _accepts(made)), ("Accept-Encoding", "gzip, deflate")]
-    headers = bodies.merged(headers, list(about.headers.items()), folded=True)
     content, body, content_type = bodies.written(made.body, made.parts, made.encode, made.headers)
-    headers = bodies.merged(headers, [("Content-Type", content_type)] if content_type else [], folded=True)
-    headers = bodies.merged(headers, made.headers, folded=True)
+    headers = [*_standing(_accepts(made), content_type, *about.headers.items())]
+    if made.headers:
+        headers = bodies.merged(headers, made.headers, folded=True)
     query: bodies.Pairs = []
     masked: bodies.Pairs = []
     basic: dict[str, str] = {}
@@ -170,11 +176,12 @@ def finish(
         pair = f"{basic.get('user', '')}:{basic.get('password', '')}"
         token = MASK if granted is None else base64.b64encode(pair.encode()).decode()
         headers = bodies.merged(headers, [("Authorization", f"Basic {token}")], folded=True)
+    shown = _url(base, made, masked)
     return Request(
         method=made.method,
         template=made.template,
-        shown=_url(base, made, masked),
-        url=_url(base, made, query),
+        shown=shown,
+        url=shown if query == masked else _url(base, made, query),
         headers=tuple(headers),
         content=content,
         body=body,
@@ -182,16 +189,21 @@ def finish(
     )
 
 
+@lru_cache(maxsize=64)
+def _standing(accepts: str, content_type: str | None, *own: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    """The headers that no input and no connection says."""
+    headers = bodies.merged([("Accept", accepts), ("Accept-Encoding", "gzip, deflate")], [*own], folded=True)
+    return tuple(bodies.merged(headers, [("Content-Type", content_type)] if content_type else [], folded=True))
+
+
 def connection_of(about: Profile, granted: Mapping[str, str] | None) -> Connection | None:
     """The kind of connection that gives these values, with the least missing; the first, if nothing is known of it."""
     if granted is None:
         return next(iter(about.connections), None)
-
-    def missing(kind: Connection) -> int:
-        return sum(grant.required and grant.name not in granted for grant in kind.grants)
-
-    able = [kind for kind in about.connections if set(granted) <= {grant.name for grant in kind.grants}]
-    return min(able, key=missing, default=None)
+    names = granted.keys()
+    able = [kind for kind in about.connections if names <= kind.gives]
+    whole = [kind for kind in able if kind.needs <= names]
+    return whole[0] if whole else min(able, key=lambda kind: len(kind.needs - names), default=None)
 
 
 def secrets_of(about: Profile, granted: Mapping[str, str]) -> list[str]:
@@ -211,12 +223,18 @@ def _base(about: Profile, grants: Iterable[Grant], granted: Mapping[str, str] | 
         if allowed.pattern is not None and not re.fullmatch(allowed.pattern, value):
             raise AuthError(f"The connection's {name} is not of the form that the URL needs.")
         base = base.replace(f"{{{name}}}", value.rstrip("/"))
-    parts = urlsplit(base)
-    hosts = [host for allowed in about.base.values() for host in allowed.hosts]
-    named = any(parts.hostname == host or str(parts.hostname).endswith(f".{host}") for host in hosts)
-    if hosts and granted is not None and (parts.scheme != "https" or not named or parts.username is not None):
-        raise AuthError(f"The connection leads to {parts.hostname}, which is none of {', '.join(hosts)}.")
+    if granted is not None:
+        _check_host(base, *(host for allowed in about.base.values() for host in allowed.hosts))
     return base
+
+
+@lru_cache(maxsize=64)
+def _check_host(base: str, *hosts: str) -> None:
+    """A base URL must be https and lead to one of the hosts or below it, if there are any. Raises `AuthError`."""
+    parts = urlsplit(base)
+    named = any(parts.hostname == host or str(parts.hostname).endswith(f".{host}") for host in hosts)
+    if hosts and (parts.scheme != "https" or not named or parts.username is not None):
+        raise AuthError(f"The connection leads to {parts.hostname}, which is none of {', '.join(hosts)}.")
 
 
 def check_base_url(text: str) -> None:
@@ -266,8 +284,10 @@ def _url(base: str, made: Draft, given: bodies.Pairs) -> str:
         kept = [pair for pair in query.split("&") if unquote_plus(pair.partition("=")[0]) not in names]
         url = f"{head}?{'&'.join(kept)}" if any(kept) else head
     pairs = given if made.next_url is not None else bodies.merged(made.query, given)
-    encoded = "&".join(f"{quote(name, safe='')}={quote(value, safe='*')}" for name, value in pairs)
-    joint = "" if not encoded else "&" if "?" in url else "?"
+    if not pairs:
+        return url
+    encoded = "&".join([f"{quote(name, safe='')}={quote(value, safe='*')}" for name, value in pairs])
+    joint = "&" if "?" in url else "?"
     return f"{url}{joint}{encoded}"
 
 
@@ -276,6 +296,6 @@ def _accepts(made: Draft) -> str:
 
 
 def _safe(grant: Grant, text: str) -> str:
-    if not re.fullmatch(r"[\x21-\x7e][\x20-\x7e]*", text):
+    if not text or text[0] == " " or not (text.isascii() and text.isprintable()):
         raise AuthError(f"The connection's {grant.name} holds a character that no header can carry, or is empty.")
     return text

@@ -12,8 +12,8 @@ import os
 import ssl
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
@@ -26,7 +26,7 @@ import httpx
 from ..errors import TransportError
 from ..model import Request, Response
 from . import redact
-from .exchange import Send
+from .effects import Send
 
 logger = logging.getLogger("connector_runtime")
 
@@ -71,7 +71,7 @@ class Pool:
             return pool
 
     def __init__(self, way: Http = PLAIN) -> None:
-        self._way = way
+        self.way = way
         self._users = 0
         self._client: httpx.Client | None = None
         self._process = 0
@@ -80,8 +80,8 @@ class Pool:
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                del self._of_way[self._way]
-                if self._client is not None and self._way.client is None:
+                del self._of_way[self.way]
+                if self._client is not None and self.way.client is None:
                     self._client.close()
                 self._client = None
 
@@ -91,25 +91,25 @@ class Pool:
             return client
         with self._lock:
             if self._client is None or self._process != os.getpid():
-                kept = min(20, self._way.connections)
-                limits = httpx.Limits(max_connections=self._way.connections, max_keepalive_connections=kept)
-                self._client = self._way.client or httpx.Client(limits=limits, **_settings(self._way))
+                kept = min(20, self.way.connections)
+                limits = httpx.Limits(max_connections=self.way.connections, max_keepalive_connections=kept)
+                self._client = self.way.client or httpx.Client(limits=limits, **_settings(self.way))
                 self._process = os.getpid()
             return self._client
 
     def send(self, wanted: Send) -> Response:
         """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
         client = self.client()
-        with _reported(wanted):
+        with reported(wanted):
             if wanted.seconds is None:
-                return _answer(client.send(_native(wanted, self._way), follow_redirects=False), wanted.request)
+                return answered(client.send(native(wanted, self.way), follow_redirects=False), wanted.request)
             until = time.monotonic() + wanted.seconds
-            answer = client.send(_native(wanted, self._way), stream=True, follow_redirects=False)
+            answer = client.send(native(wanted, self.way), stream=True, follow_redirects=False)
             try:
                 content = b"".join(_until(answer, until))
             finally:
                 answer.close()
-            return _answer(answer, wanted.request, content)
+            return answered(answer, wanted.request, content)
 
 
 def _until(answer: httpx.Response, until: float) -> Iterator[bytes]:
@@ -139,36 +139,42 @@ class AsyncPool:
     async def leave(self) -> None:
         self._users -= 1
         if self._users == 0:
-            self._of_loop[asyncio.get_running_loop()].pop(self._way, None)
+            self._of_loop[asyncio.get_running_loop()].pop(self.way, None)
             while self._idle:
                 await self._idle.pop().aclose()
 
     def __init__(self, way: Http = PLAIN) -> None:
-        self._way = way
+        self.way = way
         self._users = 0
         self._idle: list[httpx.AsyncClient] = []
         self._places = asyncio.Semaphore(way.connections)
 
     async def send(self, wanted: Send) -> Response:
         """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
+        async with self.lent() as client:
+            with reported(wanted):
+                ready = native(wanted, self.way)
+                if wanted.seconds is None:
+                    return answered(await client.send(ready, follow_redirects=False), wanted.request)
+                try:
+                    async with asyncio.timeout(wanted.seconds):
+                        return answered(await client.send(ready, follow_redirects=False), wanted.request)
+                except TimeoutError:
+                    raise httpx.ReadTimeout("The deadline passed.") from None
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[httpx.AsyncClient]:
+        """A client with a connection of its own, for one request at a time."""
         async with self._places:
-            client = self._way.client or (self._idle.pop() if self._idle else self._new())
+            client = self.way.client or (self._idle.pop() if self._idle else self._new())
             try:
-                with _reported(wanted):
-                    native = _native(wanted, self._way)
-                    if wanted.seconds is None:
-                        return _answer(await client.send(native, follow_redirects=False), wanted.request)
-                    try:
-                        async with asyncio.timeout(wanted.seconds):
-                            return _answer(await client.send(native, follow_redirects=False), wanted.request)
-                    except TimeoutError:
-                        raise httpx.ReadTimeout("The deadline passed.") from None
+                yield client
             finally:
-                if self._way.client is None:
+                if self.way.client is None:
                     self._idle.append(client)
 
     def _new(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(limits=httpx.Limits(max_connections=1), **_settings(self._way))
+        return httpx.AsyncClient(limits=httpx.Limits(max_connections=1), **_settings(self.way))
 
 
 def send(request: Request, way: Http = PLAIN) -> Response:
@@ -198,7 +204,7 @@ def _settings(way: Http) -> dict[str, Any]:
     }
 
 
-def _native(wanted: Send, way: Http) -> httpx.Request:
+def native(wanted: Send, way: Http) -> httpx.Request:
     request = wanted.request
     if request.call.get("debug"):
         logger.warning("%s", redact.shown(request))
@@ -207,15 +213,15 @@ def _native(wanted: Send, way: Http) -> httpx.Request:
         each = connect = request.call["timeout"] / 1000
     if wanted.seconds is not None:
         each, connect = min(each, wanted.seconds), min(connect, wanted.seconds)
-    native = httpx.Request(
+    made = httpx.Request(
         request.method,
         request.url,
         headers=list(request.headers),
         content=request.content,
         extensions={"timeout": {"connect": connect, "read": each, "write": each, "pool": each}},
     )
-    native.url = _Shown(native.url, request.shown)
-    return native
+    made.url = _Shown(made.url, request.shown)
+    return made
 
 
 class _Shown(httpx.URL):
@@ -244,7 +250,7 @@ for _name in ("httpcore.http11", "httpcore.http2"):
     logging.getLogger(_name).addFilter(_without_headers)
 
 
-def _answer(answer: httpx.Response, request: Request, content: bytes | None = None) -> Response:
+def answered(answer: httpx.Response, request: Request, content: bytes | None = None) -> Response:
     content = answer.content if content is None else content
     if request.call.get("debug"):
         logger.warning("%d %s, %d bytes", answer.status_code, answer.reason_phrase, len(content))
@@ -253,7 +259,7 @@ def _answer(answer: httpx.Response, request: Request, content: bytes | None = No
 
 
 @contextmanager
-def _reported(wanted: Send) -> Iterator[None]:
+def reported(wanted: Send) -> Iterator[None]:
     """Failures of the transport as `TransportError`; httpx's own error is dropped, since it holds the request."""
     outside = _SENDING.set(True)
     try:

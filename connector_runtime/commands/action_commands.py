@@ -59,8 +59,10 @@ def show(context: Context, arguments: list[str]) -> int:
         f"show {context.example.split()[0]}",
     )
     asked.add_argument("action", metavar="ACTION", help=f"a key from `{context.prog} list`")
-    action = context.load(None).action(asked.parse_args(arguments).action)
-    for line in tables.input_table(action, _width()):
+    asked.add_argument("--output", action="store_true", help="what it gives, instead of its inputs")
+    chosen = asked.parse_args(arguments)
+    action = context.load(None).action(chosen.action)
+    for line in tables.output_table(action) if chosen.output else tables.input_table(action, _width()):
         print(line)
     return 0
 
@@ -82,10 +84,19 @@ def run(context: Context, arguments: list[str]) -> int:
 
     base_url = chosen.base_url or context.setting("base_url")
     with (
-        _access(context, chosen.connection) as access,
-        Client(context.load(None), base_url=base_url, **access) as client,
+        access(context, chosen.connection) as given,
+        Client(context.load(None), base_url=base_url, retries=chosen.retries, **given) as client,
     ):
-        pages = _watched(client.pages(action.key, inputs, chosen.limit, clear=chosen.clear))
+        call = client.pages(
+            action.key,
+            inputs,
+            chosen.limit,
+            clear=chosen.clear,
+            cursor=chosen.cursor,
+            deadline=chosen.deadline,
+            recover=chosen.recover,
+        )
+        pages = _watched(call)
         warnings: list[Any] = []
         if chosen.ndjson:
             for page in pages:
@@ -114,6 +125,8 @@ def check(context: Context, arguments: list[str]) -> int:
     problems = connector.check()
     for problem in problems:
         print(problem)
+    for gap in [] if problems else connector.gaps():
+        print(f"note: {gap}", file=sys.stderr)
     parts = {"action": connector.actions, "trigger": connector.triggers, "connection": connector.connections}
     counted = ", ".join(_count(len(found), word) for word, found in parts.items())
     print(f"{counted}: {_count(len(problems), 'fault')}", file=sys.stderr)
@@ -121,10 +134,11 @@ def check(context: Context, arguments: list[str]) -> int:
 
 
 def catalogue(context: Context, arguments: list[str]) -> int:
-    parser(context, "catalogue", "Print the catalogue that platforms draw from, as JSON.", "catalogue").parse_args(
-        arguments
-    )
-    _json(context.load(None).catalogue())
+    asked = parser(context, "catalogue", "Print the catalogue that platforms draw from, as JSON.", "catalogue")
+    asked.add_argument("--locale", metavar="CODE", help="the language of its texts, if locales/ has it")
+    asked.add_argument("--events", action="store_true", help="with the schema and a sample of every event")
+    chosen = asked.parse_args(arguments)
+    _json(context.load(None).catalogue(chosen.locale, events=chosen.events))
     return 0
 
 
@@ -152,13 +166,17 @@ def _action(
         own.add_argument("--limit", metavar="N", type=int, help="at most so many items of a list")
         own.add_argument("--ndjson", action="store_true", help="one line of JSON for each item, as they come")
         own.add_argument("--output", metavar="FILE", help="write the result there; a binary one as it is")
+        own.add_argument("--cursor", metavar="TEXT", help="go on with a list where an error or a limit ended it")
+        own.add_argument("--retries", metavar="N", type=int, default=4, help="how often to try again (default: 4)")
+        own.add_argument("--deadline", metavar="SECONDS", type=float, help="give up after so long, pauses included")
+        own.add_argument("--recover", action="store_true", help="if an answer is lost, look before creating again")
     inputs, chosen = options.parse(parser, action, arguments[1:])
     chosen.clear = [key.replace("-", "_") for key in chosen.clear]
     return action, inputs, chosen
 
 
 @contextmanager
-def _access(context: Context, name: str | None) -> Iterator[dict[str, Any]]:
+def access(context: Context, name: str | None) -> Iterator[dict[str, Any]]:
     """The token of the environment, or a stored connection: the one named, or the only one."""
     token = None if name else context.setting("access_token")
     if token is not None:

@@ -1,4 +1,4 @@
-"""The commands for people who write definitions: `diff` and `new`. They read and write files; the rest is pure."""
+"""The commands for people who write definitions: `diff`, `new`, `locale`. They read and write files; the rest is pure."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ def diff(context: Context, arguments: list[str]) -> int:
     from ..authoring.diff import bump, differences
 
     old, new = _catalogue(context, chosen.old), _catalogue(context, chosen.new)
+    if _events(old) != _events(new):
+        advice = f"write it with `{context.prog} catalogue --events`"
+        which = chosen.new if _events(old) else chosen.old
+        print(f"note: {which} is without the schemas of events, so those are not compared; {advice}", file=sys.stderr)
     changes = differences(old, new)
     breaking = sum(change.breaking for change in changes)
     try:
@@ -83,6 +87,33 @@ def new(context: Context, arguments: list[str]) -> int:
         print(f"  {line}")
     print(f"then: {context.prog} check {chosen.folder}")
     return 1 if faults else 0
+
+
+def locale(context: Context, arguments: list[str]) -> int:
+    says = "Write locales/CODE.yaml with every text that is to be translated; what is translated already is kept."
+    asked = parser(context, "locale", says, "locale fr")
+    asked.add_argument("code", metavar="CODE", help="the language, as in fr, pt-BR or zh-Hant-TW")
+    asked.add_argument("--folder", metavar="FOLDER", default=".", help="the definition folder; this one if left out")
+    chosen = asked.parse_args(arguments)
+    from ..authoring.locale_draft import draft
+    from ..definitions import locales
+
+    if not re.fullmatch(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?", chosen.code):
+        what = f"is {chosen.code!r}; write the language's code as in fr, pt-BR or zh-Hant-TW"
+        raise InputError.of("locale", [Problem("CODE", what)])
+    folder = Path(chosen.folder)
+    connector = context.load(str(folder))
+    if chosen.code == connector.profile.language:
+        raise InputError.of("locale", [Problem("CODE", f"is {chosen.code}, the language of the definitions; name another")])
+    known, old = locales.texts(connector), connector.translations.get(chosen.code)
+    file = folder / "locales" / f"{chosen.code}.yaml"
+    file.parent.mkdir(exist_ok=True)
+    has_schema = (folder / "schemas" / "locale.schema.json").is_file()
+    schema = "../schemas/locale.schema.json" if has_schema else None
+    file.write_text(draft(chosen.code, known, old, locales.event_texts(connector), schema), encoding="utf-8")
+    left = len(locales.untranslated(old.texts, old.actions, known)) if old else len(known)
+    print(f"wrote {file}: {left:,} of {len(known):,} texts left to translate")
+    return 0
 
 
 def _may_write(key: str, folder: Path, file: Path, *, force: bool) -> None:
@@ -145,9 +176,14 @@ def _yaml(text: str) -> Any:
         raise ValueError(str(error).splitlines()[0]) from None
 
 
+def _events(catalogue: dict[str, Any]) -> bool:
+    """Whether a catalogue's events, if it has any, have their schemas."""
+    return all("schema" in event for trigger in catalogue["triggers"] for event in trigger.get("events", ()))
+
+
 def _catalogue(context: Context, path: str) -> dict[str, Any]:
     if Path(path).is_dir():
-        return context.load(path).catalogue()
+        return context.load(path).catalogue(events=True)
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

@@ -96,6 +96,9 @@ def main(
         print(f"error: {error}", file=sys.stderr)
         if isinstance(error, RequestError) and error.tracking_id:
             print(f"  tracking id for the vendor's support: {error.tracking_id}", file=sys.stderr)
+        if isinstance(error, RequestError) and error.items_read:
+            on = f"; go on with --cursor {error.cursor}" if error.cursor else ""
+            print(f"  {error.items_read} items were read before it{on}", file=sys.stderr)
         if isinstance(error, RequestError) and error.retry_at:
             print(f"  try again at {error.retry_at.isoformat()}", file=sys.stderr)
         return next(code for kind, code in EXITS if isinstance(error, kind))
@@ -136,9 +139,12 @@ def later(module: str, function: str) -> Callable[[Context, list[str]], int]:
 
 
 ACTIONS = "connector_runtime.commands.action_commands"
+CHOICES = "connector_runtime.commands.choices_command"
 CONNECTIONS = "connector_runtime.commands.connection_commands"
+DOWNLOADS = "connector_runtime.commands.download_command"
 WEBHOOKS = "connector_runtime.commands.webhook_commands"
 AUTHORS = "connector_runtime.commands.author_commands"
+SERVICE = "connector_runtime.commands.service_commands"
 COMMANDS = {
     "list": Command("list", "list the actions", later(ACTIONS, "list_actions")),
     "show": Command("show ACTION", "show an action's inputs", later(ACTIONS, "show")),
@@ -146,8 +152,12 @@ COMMANDS = {
         "preview ACTION [--INPUT VALUE …]", "print the request that run would send", later(ACTIONS, "preview")
     ),
     "run": Command("run ACTION [--INPUT VALUE …]", "run an action and print its result", later(ACTIONS, "run")),
+    "choices": Command("choices ACTION INPUT", "list what an input's drop-down offers", later(CHOICES, "choices")),
+    "download": Command(
+        "download ID [--to FOLDER]", "download the files that an action offers", later(DOWNLOADS, "download")
+    ),
     "check": Command("check [FOLDER]", "check the definitions of a folder", later(ACTIONS, "check")),
-    "catalogue": Command("catalogue", "print what platforms draw from", later(ACTIONS, "catalogue")),
+    "catalogue": Command("catalogue [--locale CODE]", "print what platforms draw from", later(ACTIONS, "catalogue")),
     "connect": Command("connect [KIND]", "connect an account and keep it", later(CONNECTIONS, "connect")),
     "connections": Command("connections", "list the stored connections", later(CONNECTIONS, "connections")),
     "disconnect": Command("disconnect NAME", "revoke and forget a connection", later(CONNECTIONS, "disconnect")),
@@ -159,8 +169,13 @@ COMMANDS = {
     "new": Command(
         "new ACTION", "write the first draft of an action, also from an OpenAPI document", later(AUTHORS, "new")
     ),
+    "locale": Command(
+        "locale CODE", "write or complete a translation: locales/CODE.yaml with all that is left", later(AUTHORS, "locale")
+    ),
     "events": Command("events [PATTERN]", "list the events of webhooks; events show NAME", later(WEBHOOKS, "events")),
     "listen": Command("listen [--port N]", "print the webhooks that arrive here", later(WEBHOOKS, "listen")),
     "send-event": Command("send-event NAME --to URL", "sign and post a sample event", later(WEBHOOKS, "send_event")),
     "inbox": Command("inbox [--replay ID]", "list the events that wait or failed", later(WEBHOOKS, "inbox")),
+    "serve": Command("serve [--port N]", "serve the connector over HTTP", later(SERVICE, "serve")),
+    "api-key": Command("api-key create|list|revoke", "who may use the service", later(SERVICE, "api_key")),
 }

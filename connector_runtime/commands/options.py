@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from ..errors import InputError, Problem
 from ..inputs.wording import nearest
-from ..model import ActionSpec, Input
+from ..model import Input, Table
 from .tables import kind_of, limits_of, option
 
 
@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message[0].upper()}{message[1:]}.", hint=f"See: {self.prog} --help")
 
 
-def parser_of(prog: str, spec: ActionSpec) -> Parser:
+def parser_of(prog: str, spec: Table) -> Parser:
     """A parser with one option for each input."""
     parser = Parser(
         prog=prog,
@@ -45,7 +45,7 @@ def parser_of(prog: str, spec: ActionSpec) -> Parser:
     return parser
 
 
-def parse(parser: Parser, spec: ActionSpec, arguments: list[str]) -> tuple[dict[str, Any], argparse.Namespace]:
+def parse(parser: Parser, spec: Table, arguments: list[str]) -> tuple[dict[str, Any], argparse.Namespace]:
     """The inputs and the other options; an option wins over `--inputs`. Raises `InputError` for unknown options."""
     known, rest = parser.parse_known_args([_dashed(argument) for argument in arguments])
     unknown = [argument for argument in rest if argument.startswith("--")]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .. import conditions
+from ..calls import outputs
 from ..model import ActionSpec, Input
 
 KINDS = {
@@ -19,6 +20,9 @@ KINDS = {
     "json": "JSON",
     "any": "JSON or text",
 }
+
+
+SHAPES = {"string": "text", "integer": "whole number", "boolean": "true or false", "array": "list"}  # of JSON Schema
 
 
 def action_list(specs: Iterable[ActionSpec]) -> Iterator[str]:
@@ -61,6 +65,19 @@ def input_table(spec: ActionSpec, width: int = 100) -> Iterator[str]:
             names = ", ".join(spec.inputs[key].label for key in rule.keys)
             when = f" when {conditions.phrase(rule.when, dict(spec.inputs))}" if rule.when else ""
             yield from _wrapped(f"{rule.kind.replace('_', ' ')} of: {names}{when}", 2, width)
+
+
+def output_table(spec: ActionSpec) -> Iterator[str]:
+    """What an action gives, a line a value: path, type, whether it is a secret, what it means."""
+    schema = spec.output.get("schema", {}) if spec.output else {}
+    shown = {path: said for path, said in outputs.fields(schema) if path and said.get("type") != "object"}
+    nothing = schema.get("description", "what the vendor answers; its fields are not declared")
+    yield f"{spec.label} ({spec.key}) gives{':' if shown else f' {nothing}.'}"
+    for path, said in shown.items():
+        kinds = said.get("type", [])
+        kind = " or ".join(SHAPES.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+        facts = [kind, "secret" if said.get(outputs.MARK) else "", said.get("description", "")]
+        yield f"  {path}  {' · '.join(fact for fact in facts if fact)}"
 
 
 def option(row: Input) -> str:

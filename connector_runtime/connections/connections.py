@@ -135,6 +135,10 @@ class Connections:
         """The connection as `AsyncClient(…, connection=…)` takes it."""
         return AsyncStored(self.open(name))
 
+    def connected_at(self, name: str) -> float:
+        """When a connection was made, in seconds since 1970: another time is another connection under its name."""
+        return self._record(name)[0].connected_at
+
     def names(self) -> list[str]:
         return [summary.name for summary in self.list()]
 

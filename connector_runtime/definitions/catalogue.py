@@ -1,65 +1,86 @@
 """What a platform draws: a connector's actions, triggers and connections as one JSON document. Pure.
 
-`input_schema` says what a run accepts. `form_schema` is for drawing a form: one type a field, choices as `enum`
-with their labels in `inputs`, and no `default`, so that a form nobody touched posts nothing.
+schemas/catalogue.schema.json is its shape. `input_schema` says what a run accepts, `form_schema` is for drawing a
+form, and `inputs` are the rows in order with what a form shows beside them. Schema and sample of an event, which are
+two thirds of the whole, are there if asked for; otherwise `event` gives those of one.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..inputs import takes
-from ..model import ActionSpec, Condition, Input, Json
+from ..calls.choices import reads
+from ..model import ActionSpec, Condition, Connection, Input, Json
+from ..offers import ChoiceList
 from ..triggers.events import OWN as OWN_FILTERS
+from . import icon
+from .forms import WIDGETS, Say, choices, form_schema, same, ui_schema
 
 if TYPE_CHECKING:
+    from ..triggers.webhook import Trigger
     from .connector import Connector
 
-WIDGETS = {"text": "textarea", "secret": "password", "boolean": "select", "json": "code", "any": "code"}
-SAFE_INTEGER = 2**53
+SHAPE = 1  # the number of the document's shape; it grows when a reader of the old shape would be misled
+SAFETY = {  # effect -> nothing changes; something is lost for good; twice is as good as once
+    "read": (True, False, True),
+    "create": (False, False, False),
+    "update": (False, False, True),
+    "delete": (False, True, True),
+    None: (False, True, False),  # it follows from the inputs, so that the worst is said
+}
+INSIDE = ("errors", "dead_when")  # how the runtime reads a token endpoint; no platform needs it
 
 
-def catalogue(connector: Connector) -> dict[str, Json]:
-    """The whole catalogue, in the order of keys; the same definitions always give the same document."""
+def catalogue(connector: Connector, *, events: bool = False) -> dict[str, Json]:
+    """The whole catalogue, in the order of keys; the same definitions always give the same document.
+
+    `events`: whether each event has its `schema` and `sample`.
+    """
     about = connector.profile
     return {
+        "catalogue_version": SHAPE,
         "key": about.key,
         "version": about.version,
+        "locale": connector.locale,
+        "locales": list(connector.locales),
         "label": about.label,
         "description": about.description,
+        "icon": icon.data_url(about.icon) if about.icon else None,
         "categories": list(about.categories),
-        "connections": [
-            {
-                "key": kind.key,
-                "label": kind.label,
-                "description": kind.description,
-                "inputs": [hints(row) for row in kind.inputs],
-                "oauth": dict(kind.oauth) if kind.oauth else None,
-            }
-            for kind in about.connections
-        ],
-        "triggers": [
-            {
-                "key": trigger.key,
-                "label": trigger.label,
-                "description": trigger.description,
-                "inputs": [hints(row) for row in trigger.inputs],
-                "filters": [
-                    *({"key": key, "label": said[0], "help": said[1]} for key, said in OWN_FILTERS.items()),
-                    *({"key": row.key, "label": row.label, "help": row.comments} for row in trigger.filters.values()),
-                ],
-                "events": [event.entry() for event in trigger.events.values()],
-            }
-            for trigger in connector.triggers.values()
-        ],
-        "actions": [entry(action) for action in connector.actions.values()],
-        "choices": dict(about.choices),
+        "connections": [_connection(kind) for kind in about.connections],
+        "triggers": [_trigger(trigger, connector.say, events) for trigger in connector.triggers.values()],
+        "actions": [entry(action, connector.say) for action in connector.actions.values()],
+        "choices": {name: offered(source) for name, source in about.choices.items()},
     }
 
 
-def entry(action: Any) -> dict[str, Json]:
+def _connection(kind: Connection) -> dict[str, Json]:
+    return {
+        "key": kind.key,
+        "label": kind.label,
+        "description": kind.description,
+        "inputs": [hints(row) for row in kind.inputs],
+        "oauth": {word: said for word, said in kind.oauth.items() if word not in INSIDE} if kind.oauth else None,
+    }
+
+
+def _trigger(trigger: Trigger, say: Say, events: bool) -> dict[str, Json]:
+    own = ({"key": key, "label": say(label), "help": say(help)} for key, (label, help) in OWN_FILTERS.items())
+    rows = ({"key": row.key, "label": row.label, "help": row.comments} for row in trigger.filters.values())
+    return {
+        "key": trigger.key,
+        "label": trigger.label,
+        "description": trigger.description,
+        "inputs": [hints(row) for row in trigger.inputs],
+        "filters": [*own, *rows],
+        "events": [event.entry() if events else event.head() for event in trigger.events.values()],
+    }
+
+
+def entry(action: Any, say: Say = same) -> dict[str, Json]:
     """One action of the catalogue."""
     spec: ActionSpec = action
+    output = spec.output or {}
     return {
         "key": spec.key,
         "label": spec.label,
@@ -67,18 +88,50 @@ def entry(action: Any) -> dict[str, Json]:
         "docs": spec.docs,
         "summary": spec.summary,
         "effect": spec.effect,
+        "safety": safety(spec.effect),
         "list": spec.paging is not None,
         "scopes": {kind: list(scopes) for kind, scopes in spec.scopes.items()},
         "rate_limit": spec.rate_limit,
-        "input_schema": action.input_schema,
-        "form_schema": form_schema(spec),
-        "output_schema": spec.output.get("schema") if spec.output else None,
-        "sample": spec.output.get("example") if spec.output else None,
-        "inputs": [hints(row) for row in spec.inputs.values()],
+        "inputs": [{**hints(row), **needs(spec, row)} for row in spec.inputs.values()],
         "rules": [
             {"kind": rule.kind, "inputs": list(rule.keys), "when": condition(rule.when), "says": rule.says}
             for rule in spec.rules
         ],
+        "input_schema": action.input_schema,
+        "form_schema": form_schema(spec, say),
+        "ui_schema": ui_schema(spec, say),
+        "output_schema": output.get("schema"),
+        "sample": output.get("example"),
+        "secrets": action.secrets,
+    }
+
+
+def safety(effect: str | None) -> dict[str, bool]:
+    """What an effect means to whoever decides whether to ask a person first, or whether to try again."""
+    return dict(zip(("read_only", "destructive", "idempotent"), SAFETY[effect], strict=True))
+
+
+def needs(spec: ActionSpec, row: Input) -> dict[str, Json]:
+    """What a platform must know to load an input's choices: the inputs and parameters that they depend on."""
+    source = spec.profile.choices.get(row.choices_from or "")
+    if source is None:
+        return {}
+    inputs, parameters = reads(source, spec)
+    said = {"depends_on": inputs, "parameters": [hints(each) for each in parameters], "searchable": True}
+    return {name: value for name, value in said.items() if value}
+
+
+def offered(source: ChoiceList) -> dict[str, Json]:
+    """A named list: its entries, or which action gives them and what a platform that asks for it by name can say."""
+    if source.action is None:
+        return {"choices": [{"value": each.value, "label": each.label} for each in source.choices]}
+    return {
+        "action": source.action,
+        "with": dict(source.fills),
+        "parameters": [hints(row) for row in source.parameters.values()],
+        "value": list(source.value),
+        "label": list(source.label),
+        "searchable": True,
     }
 
 
@@ -93,7 +146,7 @@ def hints(row: Input) -> dict[str, Json]:
         "required": True if row.required == () and row.only_when is None else _needed(row),
         "only_when": condition(row.only_when),
         "shown_when": condition(row.shown_when) or condition(row.only_when),
-        "choices": form_choices(row),
+        "choices": choices(row),
         "choices_from": row.choices_from,
         "placeholder": None if row.type == "secret" else row.example,
         "if_absent": row.if_absent,
@@ -123,50 +176,3 @@ def condition(parsed: Condition | None) -> Json:
     if not parsed:
         return None
     return [{"input": test.name, "is_not" if test.negate else "is": list(test.values)} for test in parsed]
-
-
-def form_schema(spec: ActionSpec) -> dict[str, Json]:
-    """The schema that a form is drawn from. It says no `$schema` and no `default`; what it posts, a run accepts."""
-    rows = [row for row in spec.inputs.values() if row.type != "connection"]
-    return {
-        "type": "object",
-        "title": spec.label,
-        "description": spec.description,
-        "properties": {row.key: field(row) for row in rows},
-        "required": [row.key for row in rows if row.required == () and row.only_when is None and not row.has_default],
-    }
-
-
-def field(row: Input) -> dict[str, Json]:
-    """One field of a form."""
-    titles: dict[str, Json] = {"title": row.label, **({"description": row.comments} if row.comments else {})}
-    if row.deprecated is not None:
-        titles["deprecated"] = True
-    if row.collection == "map":
-        pair = {"key": {"type": "string", "title": "Key"}, "value": {**_plain(row), "title": "Value"}}
-        return {**titles, "type": "array", "items": {"type": "object", "properties": pair, "required": ["key"]}}
-    if row.collection == "list":
-        return {**titles, "type": "array", "items": _plain(row)}
-    return {**titles, **_plain(row)}
-
-
-def _plain(row: Input) -> dict[str, Json]:
-    if row.choices:
-        values = [choice["value"] for choice in form_choices(row)]
-        return {"type": "string" if isinstance(values[0], str) else "integer", "enum": values}
-    if row.type in takes.TEXTS:
-        limits = {key: row.schema[key] for key in ("minLength", "maxLength", "pattern") if key in row.schema}
-        return {"type": "string", **limits}
-    if row.type in ("integer", "number"):
-        return {"type": row.type, **row.schema}
-    if row.type == "boolean":
-        return {"type": "boolean"}
-    if row.type == "json":
-        return {"type": "object" if row.schema.get("type") == "object" else "array", **row.schema} if row.schema else {}
-    return {"type": "string"}
-
-
-def form_choices(row: Input) -> list[dict[str, Json]]:
-    """The choices as a form can hold them: JavaScript rounds integers above 2^53, so a list that has one is text."""
-    rounded = any(isinstance(choice.value, int) and abs(choice.value) >= SAFE_INTEGER for choice in row.choices)
-    return [{"value": str(choice.value) if rounded else choice.value, "label": choice.label} for choice in row.choices]

@@ -18,6 +18,7 @@ _KINDS = {
     "connection": check_connector.connection,
     "triggers": check_connector.trigger,
     "connector": check_connector.connector,
+    "locales": lambda own, rows, around: _locale(own, around),
 }
 
 
@@ -35,3 +36,9 @@ def faults(document: Document, kind: str, stem: str, around: Surroundings) -> li
     rows = check_rows.faults(own, kind, inputs, around)
     _KINDS[kind](own, rows, around)
     return own.all()
+
+
+def _locale(own: Faults, around: Surroundings) -> None:
+    from . import locales  # what no other kind needs
+
+    locales.faults(own, around)

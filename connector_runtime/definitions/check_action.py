@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import words
+from ..calls.outputs import MARK
 from ..calls.render import READS
 from ..inputs import takes
-from ..inputs.wording import misfits, nearest
+from ..inputs.wording import misfit, misfits, nearest
 from ..model import Input, Place
-from ..patterns import HEADER_NAME, HEADER_VALUE
-from . import compile as compiler
+from ..patterns import HEADER_NAME, HEADER_VALUE, INSTANT
+from . import check_files, check_recover, choice_lists, limits
 from .check_rows import condition
-from .documents import Path
+from .documents import Path, walk
 from .faults import Faults, Surroundings
+from .shared import inline
 
 Targets = dict[str, tuple[Place, str]]  # a place as text -> the place, and who goes there
 
@@ -43,6 +45,10 @@ def faults(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
         if name is not None and name not in lists:
             what = f"is {name!r}, which connector.yaml's choices lack.{nearest(name, lists) or ' Add it there.'}"
             own.add(("inputs", key, "choices_from"), what)
+        elif name is not None and isinstance(lists[name], dict):
+            for lack in choice_lists.lacking(lists[name], inputs):
+                what = f"is {name}, which reads '{lack}', no input here; give the list a parameter of that name"
+                own.add(("inputs", key, "choices_from"), what)
     if own.sound("rules"):
         _rules(own, data.get("rules", ()), rows, inputs)
     if own.sound("summary"):
@@ -62,6 +68,12 @@ def faults(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
             own.add(("inputs", taken[1], "to"), f"is {taken[0]}, which `paging` fills in itself; leave the input out")
     if own.sound("errors"):
         cases(own, data.get("errors", {}))
+    if own.sound("recover") and "recover" in data and own.sound("inputs"):
+        check_recover.recover(own, rows, targets, around)
+    limits.action(own, around)
+    if own.sound("files") and "files" in data:
+        check_files.files(own)
+        looks(own, ("files", "errors", "failed"), data["files"].get("errors", {}).get("failed", {}), SEEN)
     if own.sound("output"):
         _output(own, data.get("output", {}), around)
 
@@ -246,11 +258,33 @@ def looks(own: Faults, at: Path, raw: Any, kinds: tuple[str, ...]) -> None:
 
 
 def _output(own: Faults, output: Mapping[str, Any], around: Surroundings) -> None:
+    at: Path = ("output", "schema")
     try:
-        schema = compiler.inline(output.get("schema", {}), around.shared)
+        schema = inline(output.get("schema", {}), around.shared)
     except (LookupError, TypeError):
-        own.add(("output", "schema"), "has a $ref that leads nowhere; name a definition that a file of schemas/ has")
+        own.add(at, "has a $ref that leads nowhere; name a definition that a file of schemas/ has")
         return
+    except RecursionError:
+        own.add(at, "has a $ref that leads back to itself; write out as many levels as are needed")
+        return
+    for path, said in walk(schema):
+        if path[-1:] == (MARK,) and said is not True:
+            own.add((*at, *path), "must be true; leave it out where nothing is secret")
     if "example" in output:
-        for path, what in misfits(schema, output["example"]):
-            own.add(("output", "example", *path), f"{what}; the example must fit the schema")
+        for path, what in _misfits(schema, output["example"]):
+            own.add(("output", *path), what)
+
+
+def _misfits(schema: Any, example: Any) -> Iterator[tuple[Path, str]]:
+    """Every fault of an example, the formats that can be checked among them."""
+    from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema.exceptions import UnknownType
+
+    formats = FormatChecker()
+    formats.checks("date-time")(lambda value: not isinstance(value, str) or re.fullmatch(INSTANT, value) is not None)
+    try:
+        for error in Draft202012Validator(schema, format_checker=formats).iter_errors(example):
+            what = f"is no {error.validator_value}" if error.validator == "format" else misfit(error)
+            yield ("example", *error.absolute_path), f"{what}; the example must fit the schema"
+    except UnknownType as error:
+        yield ("schema",), f"has the type {error.type!r}, which JSON Schema lacks; name one that it knows"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from .. import words
 from ..inputs.wording import nearest
 from ..model import Input, Place
-from . import compile as compiler
+from . import choice_lists, compile as compiler, limits
 from .check_action import SLOT, cases, headers, paging
 from .documents import Path
 from .faults import PLACES, Faults, Surroundings, listed
@@ -26,9 +26,10 @@ def connector(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> N
         paging(own, data.get("paging", {}))
     if own.sound("errors"):
         cases(own, data.get("errors", {}))
-    for name, entry in data.get("choices", {}).items() if own.whole("choices") else ():
-        if own.sound("choices", name):
-            _choices(own, ("choices", name), entry, around)
+    if own.sound("limits"):
+        limits.faults(own, data.get("limits", {}), around)
+    if own.whole("choices"):
+        choice_lists.faults(own, data.get("choices", {}), around)
 
 
 def _base(own: Faults, url: str, base: Mapping[str, Mapping[str, object]]) -> None:
@@ -54,24 +55,6 @@ def _base(own: Faults, url: str, base: Mapping[str, Mapping[str, object]]) -> No
         at = urlsplit(url.replace(f"{{{name}}}", default)).hostname
         if at is not None and not any(at == host or at.endswith(f".{host}") for host in hosts):
             own.add(("base", name, "default"), f"leads to {at}, which is none of its hosts; add it there")
-
-
-def _choices(own: Faults, at: Path, entry: Mapping[str, object], around: Surroundings) -> None:
-    action = str(entry.get("action", ""))
-    if "action" in entry and action not in around.actions:
-        remedy = nearest(action, around.actions) or " Write it, or leave this list out."
-        own.add((*at, "action"), f"is {action!r}, which actions/ lacks.{remedy}")
-    if "list" in entry:
-        try:
-            compiler.choice_list(dict(entry), around.shared)
-        except (LookupError, TypeError):
-            own.add((*at, "list"), "leads to no `oneOf` list in a file of schemas/; write schemas/FILE#/$defs/NAME")
-    for text in compiler.several(entry.get("label", ())):
-        for source in re.findall(r"\{\{(.*?)\}\}", text):
-            try:
-                words.expression(source.strip())
-            except ValueError as error:
-                own.add((*at, "label"), f"holds no expression: {error}; write it as in {{{{ a or b }}}}")
 
 
 def connection(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:

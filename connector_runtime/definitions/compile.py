@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import conditions, words
 from ..calls.action import Action
+from ..calls.files import Files
 from ..model import (
     Base,
     Case,
@@ -24,9 +25,13 @@ from ..model import (
     Next,
     Paging,
     Profile,
+    Recover,
     Rule,
     Warn,
 )
+from .choice_lists import choice_list
+from .limits import limits
+from .shared import inline
 
 if TYPE_CHECKING:
     from ..triggers.webhook import Trigger
@@ -35,8 +40,10 @@ Shared = Callable[[str], Json]  # a file name of schemas/ -> its data
 Codecs = Mapping[str, Callable[[Any], Any]]
 
 
-def profile(data: dict[str, Any], connections: tuple[Connection, ...], shared: Shared) -> Profile:
-    """Compile connector.yaml."""
+def profile(
+    data: dict[str, Any], connections: tuple[Connection, ...], shared: Shared, icon: str | None = None
+) -> Profile:
+    """Compile connector.yaml; `icon` is the text of the file that it names."""
     request = data.get("request", {})
     return Profile(
         key=data["key"],
@@ -54,8 +61,11 @@ def profile(data: dict[str, Any], connections: tuple[Connection, ...], shared: S
         idempotency=words.place(data["idempotency"]["to"]) if "idempotency" in data else None,
         levels=data.get("levels", {}),
         errors=_errors(data.get("errors", {}), {}),
+        limits=limits(data["key"], data.get("limits", {})),
         connections=connections,
-        choices={name: choice_list(entry, shared) for name, entry in data.get("choices", {}).items()},
+        choices={name: choice_list(name, entry, shared) for name, entry in data.get("choices", {}).items()},
+        language=data.get("language", "en"),
+        icon=icon,
     )
 
 
@@ -90,6 +100,8 @@ def action(data: dict[str, Any], common: dict[str, Any], about: Profile, shared:
         paging=_paging({**common.get("paging", {}), **data["paging"]}) if "paging" in data else None,
         errors=_errors(common.get("errors", {}), data.get("errors", {})),
         output=inline(data["output"], shared) if "output" in data else None,
+        files=_files(data["files"], common.get("errors", {}), data.get("errors", {})) if "files" in data else None,
+        recover=_recover(data["recover"]) if "recover" in data else None,
         profile=about,
     )
 
@@ -112,13 +124,16 @@ def connection(data: dict[str, Any], shared: Shared, codecs: Codecs) -> Connecti
         )
         for name, raw in data.get("token", {}).items()
     ]
+    grants = (*given, *granted)
     return Connection(
         key=data["key"],
         label=data["label"],
         description=data.get("description", ""),
         inputs=inputs,
         oauth=data.get("oauth"),
-        grants=(*given, *granted),
+        grants=grants,
+        gives=frozenset(grant.name for grant in grants),
+        needs=frozenset(grant.name for grant in grants if grant.required),
         errors=_errors(data.get("oauth", {}).get("errors", {}), {}),
         over=tuple(conditions.parse(raw) for raw in data.get("oauth", {}).get("dead_when", ())),
         test=data.get("test"),
@@ -195,21 +210,6 @@ def row(key: str, raw: dict[str, Any], shared: Shared, codecs: Codecs) -> Input:
     )
 
 
-def inline(schema: Any, shared: Shared, file: str = "") -> Any:
-    """A schema with every `$ref` replaced by what it names, so that it can stand alone."""
-    if isinstance(schema, list):
-        return [inline(item, shared, file) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        name, _, pointer = schema["$ref"].partition("#")
-        name = name or file
-        found = words.dig(shared(name), tuple(pointer.strip("/").split("/"))) if pointer else shared(name)
-        rest = {key: value for key, value in schema.items() if key != "$ref"}
-        return {**inline(found, shared, name), **inline(rest, shared, file)}
-    return {key: inline(value, shared, file) for key, value in schema.items()}
-
-
 def _condition(raw: dict[str, Any], word: str) -> Condition | None:
     return conditions.parse(raw[word]) if word in raw else None
 
@@ -222,14 +222,6 @@ def _codecs(raw: dict[str, Any], more: Codecs) -> tuple[words.Codec, ...]:
 
 def _choice(raw: Any) -> Choice:
     return Choice(**raw) if isinstance(raw, dict) else Choice(value=raw, label=str(raw))
-
-
-def choice_list(raw: dict[str, Any], shared: Shared) -> Json:
-    if "list" not in raw:
-        return raw
-    name, _, pointer = raw["list"].partition("#")
-    entries = words.dig(shared(name.rpartition("/")[2]), tuple(pointer.strip("/").split("/")))["oneOf"]
-    return {"choices": [{"value": entry["const"], "label": entry["title"]} for entry in entries]}
 
 
 def _rule(raw: dict[str, Any]) -> Rule:
@@ -245,6 +237,18 @@ def _paging(raw: dict[str, Any]) -> Paging:
         max=raw["size"]["max"] if "size" in raw else 0,
         next=tuple(_next(style) for style in ([styles] if isinstance(styles, dict) else styles)),
         keys=tuple(raw.get("keys", ())),
+        total=raw.get("total"),
+    )
+
+
+def _recover(raw: dict[str, Any]) -> Recover:
+    same = raw["same"] if isinstance(raw["same"], dict) else {name: f"body.{name}" for name in raw["same"]}
+    return Recover(
+        action=raw["action"],
+        inputs=raw.get("with", {}),
+        same={name: words.place(to) for name, to in same.items()},
+        since=raw.get("since"),
+        when=_condition(raw, "when") or (),
     )
 
 
@@ -255,6 +259,23 @@ def _next(raw: dict[str, Any]) -> Next:
         plus=raw.get("plus"),
         below=raw.get("below"),
         when=_condition(raw, "while") or (),
+    )
+
+
+def _files(raw: dict[str, Any], common: dict[str, Any], own: dict[str, Any]) -> Files:
+    def path(word: str) -> tuple[str, ...]:
+        return tuple(raw[word].split(".")) if word in raw else ()
+
+    return Files(
+        sources=tuple((".",) if text == "." else tuple(text.split(".")) for text in several(raw["from"])),
+        url=path("url"),
+        name=several(raw["name"]),
+        type=path("type"),
+        size=path("size"),
+        id=path("id"),
+        token=path("token"),
+        ready=_condition(raw, "ready"),
+        errors=_errors({**common, **raw.get("errors", {})}, own),
     )
 
 

@@ -16,6 +16,7 @@ from .documents import Document
 
 if TYPE_CHECKING:
     from ..triggers.webhook import Trigger
+    from .locales import Locale
 
 T = TypeVar("T")
 
@@ -62,16 +63,27 @@ class Definitions(Mapping[str, T], Generic[T]):
 
 
 class Connector:
-    """One vendor's connector: `actions`, `triggers` and `connections` by key, and the catalogue of all of them."""
+    """One vendor's connector: `actions`, `triggers` and `connections` by key, and the catalogue of all of them.
 
-    def __init__(self, folder: Folder, codecs: Mapping[str, Callable[[Any], Any]] | None = None) -> None:
+    Its texts are in the language of the definitions, or in that of `translation`: `localized` gives the other.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        codecs: Mapping[str, Callable[[Any], Any]] | None = None,
+        translation: Locale | None = None,
+    ) -> None:
         self._folder = folder
         self._codecs = dict(codecs or {})
+        self._translation = translation
+        self._in = cache(lambda code: Connector(folder, codecs, code and self.translations[code]))
         self._validator = cache(self._language)
         self._shared = cache(self._read_shared)
         self.actions: Mapping[str, Action] = Definitions(folder.stems("actions"), self._action)
         self.triggers: Mapping[str, Trigger] = Definitions(folder.stems("triggers"), self._trigger)
         self.connections: Mapping[str, Connection] = Definitions(folder.stems("connection"), self._connection)
+        self.translations: Mapping[str, Locale] = Definitions(folder.stems("locales"), self._locale)
 
     def __repr__(self) -> str:
         return f"Connector({self._folder.name!r})"
@@ -84,7 +96,9 @@ class Connector:
     def profile(self) -> Profile:
         """What all actions share."""
         connections = tuple(self.connections[key] for key in self.connections)
-        return compiler.profile(self._common, connections, self._shared)
+        icon = self._folder.text(self._common["icon"]) if "icon" in self._common else None
+        compiled = compiler.profile(self._common, connections, self._shared, icon)
+        return compiled if self._translation is None else _translate().profile(compiled, self.say)
 
     @cached_property
     def token_name(self) -> str:
@@ -99,24 +113,103 @@ class Connector:
             raise InputError(f"'{key}' {what}", problems=[Problem("action", f"{key!r} {what}")])
         return self.actions[key]
 
-    def catalogue(self) -> dict[str, Json]:
-        """Everything that a platform draws, as one JSON document: see `connector_runtime.definitions.catalogue`."""
+    def catalogue(self, locale: str | None = None, *, events: bool = False) -> dict[str, Json]:
+        """Everything that a platform draws, as one JSON document: schemas/catalogue.schema.json is its shape.
+
+        `locale`: a language's code, as in `localized`. `events`: with the schema and the sample of every event, which
+        make it three times as long; `event` gives those of one. Raises `InputError` for an unknown language.
+        """
         from .catalogue import catalogue
 
-        return catalogue(self)
+        return catalogue(self if locale is None else self.localized(locale), events=events)
+
+    def event(self, trigger: str, name: str) -> dict[str, Json]:
+        """A documented event of a trigger as the catalogue lists it, with `schema` and `sample`.
+
+        Raises `InputError` with the nearest one if there is none.
+        """
+        if trigger not in self.triggers:
+            what = f"is no trigger of {self.key}.{nearest(trigger, self.triggers)}"
+            raise InputError(f"'{trigger}' {what}", problems=[Problem("trigger", f"{trigger!r} {what}")])
+        events = self.triggers[trigger].events
+        if name not in events:
+            what = f"is no event of {trigger}.{nearest(name, events)}"
+            raise InputError(f"'{name}' {what}", problems=[Problem("event", f"{name!r} {what}")])
+        return events[name].entry()
+
+    # -- languages -----------------------------------------------------------------------------------------------------
+
+    @property
+    def locale(self) -> str:
+        """The code of the language that the texts are in."""
+        return self._translation.key if self._translation else self.profile.language
+
+    @property
+    def locales(self) -> tuple[str, ...]:
+        """The codes of all languages, that of the definitions first."""
+        return (self.profile.language, *self.translations)
+
+    def localized(self, locale: str) -> Connector:
+        """The same connector with its texts in a language, the hints of errors among them.
+
+        `locale` is a code as in de or pt-BR; where there is no pt-BR, pt is taken. A text that is not translated stays
+        as it is. Raises `InputError` for a language that there is none of.
+        """
+        for code in (locale, locale.partition("-")[0]):
+            if code in self.translations:
+                return self._in(code)
+            if code == self.profile.language:
+                return self if self._translation is None else self._in(None)
+        what = f"is no language of {self.key}; known: {', '.join(self.locales)}"
+        raise InputError(f"'{locale}' {what}", problems=[Problem("locale", f"{locale!r} {what}")])
+
+    def say(self, text: str, action: str | None = None) -> str:
+        """A text of the definitions in the language of this connector; `action` is the one that says it."""
+        return self._translation.say(text, action) if self._translation else text
+
+    def gaps(self) -> list[Problem]:
+        """What translations lack and what they say for nothing. It breaks nothing: such a text stays as it is.
+
+        Raises `DefinitionError` if the definitions have faults.
+        """
+        from . import locales
+
+        if not self.translations:
+            return []
+        plain = self._in(None)
+        known, spare = locales.texts(plain), locales.event_texts(plain)
+        paths = [f"locales/{key}.yaml" for key in self.translations]
+        return [
+            problem
+            for path in paths
+            for problem in locales.gaps(documents.read(self._folder.text(path), path), known, spare)
+        ]
+
+    # -- faults --------------------------------------------------------------------------------------------------------
 
     def check(self) -> list[Problem]:
         """Every fault of the folder at once; empty if there is none."""
         what = "is not read: a definition's file ends in .yaml; rename it"
-        found = [Problem(f"{kind}/{name}:1", what) for kind in checks.PLACES for name in self._folder.strays(kind)]
+        folders = (*checks.PLACES, "locales")
+        found = [Problem(f"{kind}/{name}:1", what) for kind in folders for name in self._folder.strays(kind)]
         kinds = [("connector", "connector", "connector.yaml")]
-        kinds += [(kind, stem, f"{kind}/{stem}.yaml") for kind in checks.PLACES for stem in self._folder.stems(kind)]
+        kinds += [(kind, stem, f"{kind}/{stem}.yaml") for kind in folders for stem in self._folder.stems(kind)]
         for kind, stem, path in kinds:
             try:
-                found += checks.faults(documents.examine(self._folder.text(path), path), kind, stem, self._around(kind))
+                around = self._around(kind, deep=True)
+                found += checks.faults(documents.examine(self._folder.text(path), path), kind, stem, around)
             except DefinitionError as error:
                 found += error.problems
-        return found if found else self._check_events()
+        return found if found else [*self._check_icon(), *self._check_events()]
+
+    def _check_icon(self) -> list[Problem]:
+        from .icon import refused
+
+        name = self._common.get("icon")
+        try:
+            return [Problem(f"{name}:1", what) for what in refused(self._folder.text(name))] if name else []
+        except DefinitionError as error:
+            return list(error.problems)
 
     def _check_events(self) -> list[Problem]:
         from ..triggers import events
@@ -139,15 +232,24 @@ class Connector:
 
     def _action(self, key: str) -> Action:
         data = self._checked("actions", key, f"actions/{key}.yaml").data
-        return compiler.action(data, self._common, self.profile, self._shared, self._codecs)
+        compiled = compiler.action(data, self._common, self.profile, self._shared, self._codecs)
+        return compiled if self._translation is None else _translate().action(compiled, lambda text: self.say(text, key))
 
     def _trigger(self, key: str) -> Trigger:
         data = self._checked("triggers", key, f"triggers/{key}.yaml").data
-        return compiler.trigger(data, self._shared, self._codecs, lambda file: self._read_json(f"triggers/{file}"))
+        read = self._read_json
+        compiled = compiler.trigger(data, self._shared, self._codecs, lambda file: read(f"triggers/{file}"))
+        return compiled if self._translation is None else _translate().trigger(compiled, self.say)
 
     def _connection(self, key: str) -> Connection:
         data = self._checked("connection", key, f"connection/{key}.yaml").data
-        return compiler.connection(data, self._shared, self._codecs)
+        compiled = compiler.connection(data, self._shared, self._codecs)
+        return compiled if self._translation is None else _translate().connection(compiled, self.say)
+
+    def _locale(self, key: str) -> Locale:
+        from .locales import locale
+
+        return locale(self._checked("locales", key, f"locales/{key}.yaml").data)
 
     def _checked(self, kind: str, stem: str, path: str) -> Document:
         document = documents.read(self._folder.text(path), path)
@@ -156,29 +258,31 @@ class Connector:
             raise DefinitionError.of(found)
         return document
 
-    def _around(self, kind: str) -> checks.Surroundings:
+    def _around(self, kind: str, *, deep: bool = False) -> checks.Surroundings:
         common: Mapping[str, Any] = {}
         if kind != "connector":
             try:
                 common = self._common
             except DefinitionError:  # its own faults are reported with connector.yaml
-                common = readable(self._folder)
+                common = readable(self._folder, "connector.yaml")
         return checks.Surroundings(
             language=self._validator,
             shared=self._shared,
             codecs=self._codecs,
             common=common,
             actions=tuple(self._folder.stems("actions")),
+            # connector.yaml points to many actions; to load one of them, the others are not read
+            action=lambda key: readable(self._folder, f"actions/{key}.yaml") if deep or kind == "actions" else {},
         )
 
     def _language(self, kind: str) -> Any:
         from jsonschema import Draft202012Validator
         from referencing import Registry, Resource
 
-        names = {"actions": "action", "connection": "connection", "triggers": "trigger", "connector": "connector"}
+        names = {"actions": "action", "triggers": "trigger", "locales": "locale"}
         common = Resource.from_contents(json.loads(self._folder.language("common")))
         registry: Any = Registry().with_resource("common.schema.json", common)
-        return Draft202012Validator(json.loads(self._folder.language(names[kind])), registry=registry)
+        return Draft202012Validator(json.loads(self._folder.language(names.get(kind, kind))), registry=registry)
 
     def _read_shared(self, name: str) -> Json:
         try:
@@ -191,6 +295,12 @@ class Connector:
         return _json(self._folder.text(path), path)
 
 
+def _translate() -> Any:
+    from . import translate  # what the language of the definitions does not need
+
+    return translate
+
+
 def _json(text: str, path: str) -> Json:
     try:
         return json.loads(text)
@@ -198,10 +308,10 @@ def _json(text: str, path: str) -> Json:
         raise DefinitionError.of([Problem(f"{path}:1", f"is no JSON: {error}")]) from None
 
 
-def readable(folder: Folder) -> Mapping[str, Any]:
-    """connector.yaml's data as far as it can be read, for checking the files that refer to it."""
+def readable(folder: Folder, path: str) -> Mapping[str, Any]:
+    """A file's data as far as it can be read, for checking the files that refer to it."""
     try:
-        data = documents.read(folder.text("connector.yaml"), "connector.yaml").data
+        data = documents.read(folder.text(path), path).data
     except DefinitionError:
         return {}
     return data if isinstance(data, dict) else {}

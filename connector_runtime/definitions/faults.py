@@ -26,6 +26,7 @@ class Surroundings:
     codecs: Mapping[str, Any] = field(default_factory=dict)
     common: Mapping[str, Any] = field(default_factory=dict)
     actions: tuple[str, ...] = ()
+    action: Callable[[str], Mapping[str, Any]] = lambda key: {}  # its data, for what looks into other files
 
 
 class Faults:

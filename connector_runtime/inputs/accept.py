@@ -7,17 +7,17 @@ blank, *touched* if it is given and not the published default of an optional inp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import conditions
 from ..errors import Problem
-from ..model import Condition, Input, Json, Rule, Table, Test
+from ..model import Condition, Input, Json, Rule, Table, Test, Warn
 from . import takes, wording
-
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
+from .read import NATIVE
+from .settle import Settling, settling
+from .verdict import verdict
 
 Schema = dict[str, Json]
 NEVER: Schema = {"not": {}}
@@ -33,20 +33,31 @@ class Constraint:
 
 
 @dataclass(frozen=True, slots=True)
+class Wary:
+    """A warning, and whether a value surely does not call for it."""
+
+    warn: Warn
+    surely: Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
 class Acceptance:
-    """An action's compiled input schema."""
+    """An action's compiled input schema, whether inputs surely fit it, and which of them are sent."""
 
     spec: Table
     schema: Schema
     constraints: tuple[Constraint, ...]
-    validator: Validator
+    surely: Callable[[Mapping[str, Any]], bool]
+    settling: Settling
+    rows: Mapping[str, tuple[str, type | None, Input]]  # a name -> its input: key, the type that needs no reading, row
+    wary: tuple[tuple[Input, tuple[Wary, ...]], ...]  # the inputs that may warn
 
     def problems(self, inputs: Mapping[str, Any]) -> list[Problem]:
         """Every reason why the inputs are not accepted; empty if they are."""
-        if self.validator.is_valid(inputs):
-            return []
+        from jsonschema import Draft202012Validator
+
         found: list[Problem] = []
-        for error in self.validator.iter_errors(inputs):
+        for error in Draft202012Validator(self.schema).iter_errors(inputs):
             found += self._explain(error, inputs)
         return sorted(dict.fromkeys(found), key=self._position)
 
@@ -75,8 +86,6 @@ class Acceptance:
 
 def acceptance(spec: Table) -> Acceptance:
     """Compile the input schema of an action."""
-    from jsonschema import Draft202012Validator
-
     rows = {key: row for key, row in spec.inputs.items() if row.type != "connection"}
     always = [key for key, row in rows.items() if _always(row) and not row.was]
     constraints = tuple(_constraints(rows, spec.rules))
@@ -89,11 +98,28 @@ def acceptance(spec: Table) -> Acceptance:
         "required": always,
         "additionalProperties": False,
     }
+    named = [(name, row) for name, row in spec.by_name.items() if row.type != "connection"]
     if constraints:
         schema["allOf"] = [constraint.schema for constraint in constraints]
     if len(rows) < len(spec.inputs):
         schema["patternProperties"] = {"^connection$": True}  # the platform chooses it; a form may post it: ignored
-    return Acceptance(spec, schema, constraints, Draft202012Validator(schema))
+    return Acceptance(
+        spec=spec,
+        schema=schema,
+        constraints=constraints,
+        surely=verdict(schema),
+        settling=settling(spec),
+        rows={name: (row.key, None if row.collection else NATIVE.get(row.type), row) for name, row in named},
+        wary=tuple(
+            (row, tuple(Wary(warn, verdict(warn.schema)) for warn in row.warn))
+            for row in rows.values()
+            if row.warn or row.deprecated is not None or _is_sample(row)
+        ),
+    )
+
+
+def _is_sample(row: Input) -> bool:
+    return row.optional_default and isinstance(row.default, list | dict)
 
 
 def _always(row: Input) -> bool:

@@ -13,10 +13,11 @@ from typing import Any
 
 from .. import conditions
 from ..errors import InputError, Problem
-from ..model import Input, Table
+from ..model import Table
 from . import takes, wording
 from .accept import Acceptance
 from .read import Unreadable, read
+from .wording import misfits
 
 MAX_DEPTH = 100
 
@@ -32,53 +33,44 @@ class Bound:
 def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> Bound:
     """Read and check inputs; raises `InputError` with every problem at once."""
     spec = accepts.spec
+    problems = [] if accepts.surely(inputs) else _problems(accepts, inputs)
+    cleared = [spec.by_name[key].key if key in spec.by_name else key for key in dict.fromkeys(clear)] if clear else []
+    if cleared:
+        problems += _unclearable(spec, inputs, cleared)
+    refused = {problem.where for problem in problems}
+    values: dict[str, Any] = {}
+    for name, raw in inputs.items():
+        if name not in accepts.rows:
+            continue
+        key, native, row = accepts.rows[name]
+        if type(raw) is native and raw != "" and not refused and (native is not str or not raw.isspace()):
+            values[key] = raw
+        elif not takes.is_blank(row, raw) and not _is_refused(f"inputs.{name}", refused):
+            try:
+                values[key] = read(row, raw)
+            except Unreadable as error:
+                problems += [Problem(".".join(["inputs", name, *map(str, path)]), what) for path, what in error.faults]
+    if problems:
+        raise InputError.of(spec.key, problems)
+    for key in cleared:
+        values[key] = spec.inputs[key].clear[0]
+    settled = accepts.settling.settle(values)
+    return Bound(settled, (*_renamed(spec, inputs), *_warnings(accepts, settled)))
+
+
+def _problems(accepts: Acceptance, inputs: Any) -> list[Problem]:
+    """Why inputs are not accepted; raises `InputError` where they are not even JSON."""
+    key = accepts.spec.key
     if not isinstance(inputs, Mapping):
-        raise InputError.of(spec.key, [Problem("inputs", f"must be an object, not {wording.kind_of(inputs)}")])
+        raise InputError.of(key, [Problem("inputs", f"must be an object, not {wording.kind_of(inputs)}")])
     problems = list(_not_json(dict(inputs), "inputs", 0))
     if problems:
-        raise InputError.of(spec.key, problems)
-    cleared = [spec.by_name[key].key if key in spec.by_name else key for key in dict.fromkeys(clear)]
-    problems = [*accepts.problems(inputs), *_unclearable(spec, inputs, cleared)]
-    values: dict[str, Any] = {}
-    refused = {problem.where for problem in problems}
-    for key, raw in inputs.items():
-        row = spec.by_name.get(key)
-        if row is None or row.type == "connection" or takes.is_blank(row, raw):
-            continue
-        if any(where == f"inputs.{key}" or where.startswith(f"inputs.{key}.") for where in refused):
-            continue
-        try:
-            values[row.key] = read(row, raw)
-        except Unreadable as error:
-            problems += [Problem(".".join(["inputs", key, *map(str, path)]), what) for path, what in error.faults]
-    if problems:
-        raise InputError.of(spec.key, problems)
-    values.update({key: spec.inputs[key].clear[0] for key in cleared})
-    settled = _settle(spec, values)
-    return Bound(settled, (*_renamed(spec, inputs), *_warnings(spec, settled)))
+        raise InputError.of(key, problems)
+    return accepts.problems(inputs)
 
 
-def _settle(spec: Table, given: dict[str, Any]) -> dict[str, Any]:
-    touched = {key: value for key, value in given.items() if not _untouched(spec.inputs[key], value)}
-    for key, row in spec.inputs.items():
-        if key not in given and (row.fills_in or (row.has_default and row.to and row.to[0].kind == "call")):
-            touched[key] = row.default
-    values = {**given, **touched}
-    for key, row in spec.inputs.items():
-        if row.only_when is not None and key in values and not conditions.holds(row.only_when, touched.get):
-            del values[key]
-    for rule in spec.rules:
-        if rule.kind == "at_most_one" and conditions.holds(rule.when, touched.get):
-            rivals = [key for key in rule.keys if key in values]
-            kept = [key for key in rivals if key in touched] or rivals
-            for key in rivals:
-                if key != kept[0]:
-                    del values[key]
-    return {key: values[key] for key in spec.inputs if key in values}
-
-
-def _untouched(row: Input, value: Any) -> bool:
-    return row.optional_default and conditions.same(row.default, value)
+def _is_refused(where: str, refused: set[str]) -> bool:
+    return any(found == where or found.startswith(f"{where}.") for found in refused)
 
 
 def _unclearable(spec: Table, inputs: Mapping[str, Any], cleared: list[str]) -> Iterable[Problem]:
@@ -92,22 +84,28 @@ def _unclearable(spec: Table, inputs: Mapping[str, Any], cleared: list[str]) -> 
 
 
 def _renamed(spec: Table, inputs: Mapping[str, Any]) -> Iterable[Problem]:
+    if len(spec.by_name) == len(spec.inputs):
+        return  # no input had another name
     for name in inputs:
         row = spec.by_name.get(name)
         if row is not None and name != row.key and not takes.is_blank(row, inputs[name]):
             yield Problem(f"inputs.{name}", f"is the old name of '{row.key}'; it works; better give '{row.key}'")
 
 
-def _warnings(spec: Table, values: dict[str, Any]) -> Iterable[Problem]:
-    for key, value in values.items():
-        row = spec.inputs[key]
-        if row.deprecated is not None and not _untouched(row, value):
+def _warnings(accepts: Acceptance, values: dict[str, Any]) -> Iterable[Problem]:
+    for row, warns in accepts.wary:
+        if row.key not in values:
+            continue
+        key, value = row.key, values[row.key]
+        is_untouched = accepts.settling.is_untouched(key, value)
+        if row.deprecated is not None and not is_untouched:
             yield Problem(f"inputs.{key}", f"'{row.label}' is deprecated: {row.deprecated}")
-        if _untouched(row, value) and isinstance(value, list | dict) and value:
+        if is_untouched and isinstance(value, list | dict) and value:
             what = f"'{row.label}' is the published sample, unchanged; it is sent as it is"
             yield Problem(f"inputs.{key}", what)
-        for warn in row.warn:
-            if conditions.holds(warn.when, values.get) and wording.misfits(warn.schema, value):
+        for wary in warns:
+            warn = wary.warn
+            if conditions.holds(warn.when, values.get) and not wary.surely(value) and misfits(warn.schema, value):
                 yield Problem(f"inputs.{key}", warn.says)
 
 

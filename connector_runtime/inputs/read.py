@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from .. import words
@@ -20,13 +21,17 @@ class Unreadable(Exception):
         self.faults = faults
 
 
+NATIVE: dict[str, type] = {**dict.fromkeys(takes.TEXTS, str), "integer": int, "boolean": bool}  # read as they are
+
+
 def read(row: Input, value: Any) -> Any:
     """The typed value; lists without their blanks, maps as pairs in order. Raises `Unreadable` for text only."""
+    one = replace(row, collection=None) if row.collection and row.type not in NATIVE else row
     if row.collection == "list":
-        return [_READ[row.type](row, item) for item in _items(row, value) if not takes.is_blank(row, item)]
+        return [_READ[row.type](one, item) for item in _items(row, value) if not takes.is_blank(row, item)]
     if row.collection == "map":
         pairs = ((name.strip(), item) for name, item in _pairs(row, value) if item is not None)
-        return [(name, item if item == "" else _READ[row.type](row, item)) for name, item in pairs]
+        return [(name, item if item == "" else _READ[row.type](one, item)) for name, item in pairs]
     return _READ[row.type](row, value)
 
 

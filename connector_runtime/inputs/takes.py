@@ -7,6 +7,7 @@ a schema cannot say is what text that holds JSON holds: `contentSchema` says it,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from .. import patterns
@@ -197,8 +198,13 @@ _SCALARS: dict[str, Callable[[Input, bool], Schema]] = {
 # -- collections -----------------------------------------------------------------------------------------------------
 
 
+def _one(row: Input, blank: bool) -> Schema:
+    """What one entry of a list or map takes."""
+    return _SCALARS[row.type](replace(row, collection=None), blank)
+
+
 def _item(row: Input) -> Schema:
-    item = _SCALARS[row.type](row, True)
+    item = _one(row, True)
     if row.type in TEXTS and any(step.joins for step in row.codecs):
         return {"allOf": [item, {"pattern": "^[^,]*$"}]}  # a comma inside an item would make two of it
     return item
@@ -209,7 +215,7 @@ def _list(row: Input, blank: bool) -> Schema:
     if not blank:
         items["not"] = {"minItems": 1, "items": {"anyOf": BLANKS}}
     text = {"type": "string", "pattern": patterns.whole(_list_text(row), blank=blank), **_holding(row)}
-    single = {"allOf": [{"type": ["integer", "number", "boolean"]}, _SCALARS[row.type](row, False)]}
+    single = {"allOf": [{"type": ["integer", "number", "boolean"]}, _one(row, False)]}
     return {"anyOf": [items, text, single, *([{"type": "null"}] if blank else [])]}
 
 
@@ -232,7 +238,7 @@ BLANK_PAIR: Schema = {
 
 def _maps(row: Input) -> list[Schema]:
     """The two forms of a map: `{k: v}` and `[{key, value}]`, the second of which keeps repeats."""
-    value: Schema = {"anyOf": [{"type": "null"}, {"type": "string"}, _SCALARS[row.type](row, True)]}
+    value: Schema = {"anyOf": [{"type": "null"}, {"type": "string"}, _one(row, True)]}
     name: Schema = {"type": "string", "pattern": r"\S"}
     if any(place.kind == "header" for place in row.to):
         value = {"type": ["string", "number", "null"], "pattern": patterns.HEADER_VALUE}

@@ -49,17 +49,19 @@ class Event:
         _collect(self.shape, self.shared, used)
         return {**self.shape, **({"$defs": dict(sorted(used.items()))} if used else {})}
 
-    def entry(self) -> dict[str, Json]:
-        """The event as the catalogue has it."""
+    def head(self) -> dict[str, Json]:
+        """The event as the catalogue lists it."""
         return {
             "name": self.name,
             "label": self.label,
             "product": self.product,
             "scopes": {kind: list(names) for kind, names in self.scopes.items()},
             "deprecated": self.deprecated,
-            "schema": self.schema,
-            "sample": self.sample,
         }
+
+    def entry(self) -> dict[str, Json]:
+        """The event with the schema of its payload and a sample."""
+        return {**self.head(), "schema": self.schema, "sample": self.sample}
 
 
 def catalogued(data: Mapping[str, Any]) -> dict[str, Event]:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from zoom_connector.sandbox import Answer, Limits, Request, Sandbox, serve
+from zoom_connector.sandbox import Answer, Bounds, Request, Sandbox, serve
 
 
 def raw(sandbox: Sandbox, data: bytes, *, slowly: bool = False) -> bytes:
@@ -288,7 +288,7 @@ def test_old_and_closing_clients_are_answered_and_closed(sandbox: Sandbox) -> No
 
 
 def test_clients_that_stop_amid_a_request_are_let_go() -> None:
-    with Sandbox(limits=Limits(request=0.1, idle=0.1)) as sandbox:
+    with Sandbox(bounds=Bounds(request=0.1, idle=0.1)) as sandbox:
         assert raw(sandbox, b"GET /v2/us") in (b"", b"(reset)")
         assert raw(sandbox, get())
 

@@ -40,6 +40,6 @@ def connect(stack: ExitStack) -> Connect:
     """Give a function that makes a client: the example's name, the base URL, the connection."""
 
     def make(name: str, url: str, **connection: str) -> Client:
-        return stack.enter_context(Client(example(name), base_url=url, connection=connection))
+        return stack.enter_context(Client(example(name), base_url=url, connection=connection, retries=0))
 
     return make

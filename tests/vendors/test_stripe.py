@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
 import pytest
 
 from connector_runtime import Client
-from connector_runtime.calls.exchange import Key, Send, Token, exchange
+from connector_runtime.calls.effects import Key, Now, Send, Terms, Token
+from connector_runtime.calls.exchange import exchange
 from connector_runtime.errors import (
     ApiError,
     AuthError,
@@ -101,7 +103,7 @@ def test_a_create_carries_a_key_of_its_own_and_a_read_none(stripe: Stripe, clien
 def test_all_attempts_of_a_call_carry_the_same_key(stripe: Stripe) -> None:
     """A token that was refused once is the one reason for a second attempt that needs no setting."""
     action = example("stripe").actions["create-customer"]
-    call = exchange(action, action.bind({"name": "Jenny Rosen"}), base_url=stripe.url)
+    call = exchange(action, action.bind({"name": "Jenny Rosen"}), Terms(base_url=stripe.url))
     keys: list[str] = []
     tokens = iter([{"api_key": "sk_old_key"}, {"api_key": "sk_new_key"}])
     refused = Response(status=401, headers={}, content=b'{"error": {"message": "Expired API Key provided"}}')
@@ -115,10 +117,10 @@ def test_all_attempts_of_a_call_carry_the_same_key(stripe: Stripe) -> None:
             case Send():
                 keys += [value for name, value in effect.request.headers if name == "Idempotency-Key"]
                 effect = call.send(refused)
-            case _:
-                from datetime import UTC, datetime
-
+            case Now():
                 effect = call.send(datetime(2026, 1, 1, tzinfo=UTC))
+            case _:
+                effect = call.send(None)
     assert keys == ["KG5LxwFBepaKHyUD"] * 2
 
 

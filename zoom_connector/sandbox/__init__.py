@@ -16,8 +16,24 @@ know are ignored.
 """
 
 from .account import Account
-from .sandbox import Record, Recorded, Sandbox, serve
-from .server import Limits
+from .chances import Odds
+from .limits import Limits, Phase, Terms
+from .record import Record, Recorded
+from .sandbox import Sandbox, serve
+from .server import Bounds
 from .wire import Answer, Request
 
-__all__ = ["Account", "Answer", "Limits", "Record", "Recorded", "Request", "Sandbox", "serve"]
+__all__ = [
+    "Account",
+    "Answer",
+    "Bounds",
+    "Limits",
+    "Odds",
+    "Phase",
+    "Record",
+    "Recorded",
+    "Request",
+    "Sandbox",
+    "Terms",
+    "serve",
+]

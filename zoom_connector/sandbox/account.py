@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
+from .contents import File
+from .limits import Limits
 from .paging import Tokens
 
 ACCOUNT_ID = "sandboxAccountId123456"
@@ -115,7 +117,6 @@ class Registrants:
     def __init__(self) -> None:
         self.by_email: dict[str, Registrant] = {}
         self.by_status: dict[str, Shelf[Registrant]] = {name: Shelf() for name in ("pending", "approved", "denied")}
-        self.requests: dict[tuple[str, int], int] = {}  # (email, UTC day) -> requests to register
 
     def add(self, registrant: Registrant) -> None:
         self.by_email[registrant.email.casefold()] = registrant
@@ -175,13 +176,15 @@ class Webinar(Event):
 
 
 class Account:
-    """One Zoom account. `conditions` names what is wrong with it (see `conditions`)."""
+    """One Zoom account. `conditions` names what is wrong with it (see `conditions`); `origin` is where it answers."""
 
     def __init__(self, *, clock: Callable[[], float], seed: int, page_token_lifetime: float) -> None:
         self.clock = clock
         self.draw = random.Random(seed)
         self.tokens = Tokens(secret=f"sandbox {seed}".encode(), lifetime=page_token_lifetime)
         self.conditions: set[str] = set()
+        self.limits = Limits(clock)
+        self.origin = "https://zoom.us"
         self.owner: User | None = None
         self.users: dict[str, User] = {}  # by id
         self.users_by_email: dict[str, User] = {}
@@ -192,6 +195,7 @@ class Account:
         self.webinars: dict[int, Webinar] = {}
         self.webinars_by_uuid: dict[str, Webinar] = {}
         self.phone_recordings: dict[str, list[dict[str, Any]]] = {}  # by user id, newest last
+        self.files: dict[str, File] = {}  # by path
         self.channels: dict[str, dict[str, Any]] = {}  # by channel id
         self.members: dict[str, list[str]] = {}  # user id -> channel ids
         self.messages: dict[tuple[str, str], list[dict[str, Any]]] = {}  # (user id, contact or channel) -> messages
@@ -243,6 +247,11 @@ class Account:
         del self.meetings[meeting.id]
         del self.meetings_by_uuid[meeting.uuid]
         meeting.host.meetings.remove(meeting)
+
+    def add_file(self, path: str, *, size: int, extension: str, meeting: int = 0) -> str:
+        """Let a file be downloaded at `path`; give the path."""
+        self.files[path] = File(path=path, size=size, extension=extension, meeting=meeting)
+        return path
 
     def add_webinar(self, webinar: Webinar) -> None:
         self.webinars[webinar.id] = webinar

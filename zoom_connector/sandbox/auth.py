@@ -40,13 +40,18 @@ class Tokens:
         query = request.target.partition("?")[2]
         if query and "access_token" in query and any(name == "access_token" for name, _ in parse_qsl(query)):
             raise refusal(124, "Invalid")
-        scheme, _, token = (request.header("authorization") or "").partition(" ")
-        grant = self._grants.get(token.strip()) if scheme.lower() == "bearer" else None
+        grant = self._grants.get(bearer(request))
         if grant is None:
             raise refusal(124, "Invalid")
         if grant.expires is not None and self._clock() >= grant.expires:
             raise refusal(124, "expired")
         return grant
+
+
+def bearer(request: Request) -> str:
+    """Give the bearer token of a request, or ""."""
+    scheme, _, token = (request.header("authorization") or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def refusal(code: int, about: str) -> Refusal:

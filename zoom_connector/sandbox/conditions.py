@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .endpoints import Call, Refusal
-from .times import DAY, day_of, write_time
+from .endpoints import Call
+from .limits import too_fast, used_up
 
 _HOSTING = (
     "meetingRegistrantCreate", "meetingCreate", "meeting", "meetingInvitation", "meetingRegistrants", "meetings",
@@ -86,6 +86,7 @@ DESCRIPTIONS: dict[str, str] = {
     "rate_limited": "the account has used up this second's requests",
     "daily_limited": "the account has used up today's requests",
     "host_limited": "the host has used up today's 100 creations and updates",
+    "pages_expired": "page tokens have expired",
     "webinars_by_number": "lists of webinars have no next_page_token, only page numbers",
     "refusals_in_200": "webinar endpoints refuse with HTTP 200, as old ones did",
 }
@@ -95,6 +96,8 @@ _RULES: tuple[Rule, ...] = (
     Rule(name="rate_limited", at=(), code=429, about="per-second"),
     Rule(name="daily_limited", at=(), code=429, about="maximum daily"),
     Rule(name="host_limited", at=("meetingCreate", "meetingUpdate"), code=429, about="(100)"),
+    Rule(name="pages_expired", at=(), code=300, about="next page token",
+         when=lambda call: bool(call.query.get("next_page_token"))),
     Rule(name="api_denied", at=("users",), code=None, about="Forbidden"),
     Rule(name="no_hosting", at=_HOSTING, code=3161),
     Rule(name="no_webinar_plan", at=_WEBINARS, code=200, about="plan is missing"),
@@ -161,23 +164,10 @@ def refuse(conditions: set[str], call: Call) -> None:
         if rule.name not in conditions or (rule.at and call.endpoint.operation not in rule.at) or not rule.when(call):
             continue
         if rule.name == "rate_limited":
-            raise _with_headers(_per_second(call), "QPS")
-        refusal = call.refusal(rule.code, rule.about, **_words(call))
+            raise too_fast(call.endpoint)
         if rule.name == "daily_limited":
-            midnight = write_time((day_of(call.now) + 1) * DAY)
-            refusal = _with_headers(refusal, "Daily-limit", ("Retry-After", midnight))
-        raise refusal
-
-
-def _per_second(call: Call) -> Refusal:
-    """Zoom documents 4001 for one endpoint and 429 for the others."""
-    said = next(each for each in call.endpoint.errors if each.http == 429)
-    return said.fill({})
-
-
-def _with_headers(refusal: Refusal, kind: str, *more: tuple[str, str]) -> Refusal:
-    refusal.headers = (("X-RateLimit-Type", kind), ("X-RateLimit-Limit", "1"), ("X-RateLimit-Remaining", "0"), *more)
-    return refusal
+            raise used_up(call.endpoint, call.now)
+        raise call.refusal(rule.code, rule.about, **_words(call))
 
 
 def _words(call: Call) -> dict[str, Any]:

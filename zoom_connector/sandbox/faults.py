@@ -1,80 +1,229 @@
-"""Keeps the faults that a test has ordered and spends each on the requests it matches; it touches nothing else."""
+"""Says what may go wrong with a request, and lets it go wrong; it decides neither when nor to whom.
+
+A `Fault` is a value. It comes from the queue of `inject` or from `chances`, the random plan; both are here or made of
+what is here, and the sandbox asks each of them once for every request.
+"""
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Any
+from urllib.parse import parse_qsl
 
+from .conditions import CONDITIONS
 from .wire import JSON, Answer, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What goes wrong: another answer (`status`), none at all (`drop`), half of one (`truncate`), or a late one."""
+    """What goes wrong with the requests that it matches.
 
+    Args:
+        kind: its name in the counters.
+        match: `GET /v2/users`; the path without its query, raw, `*` for any text; None: every request.
+        page: only requests that carry a page token.
+        status: answer this, with `body`, `headers` and `content_type`, instead of what Zoom would.
+        drop: close the connection instead of answering.
+        carry_out: with `status` or `drop`: the request is carried out all the same.
+        cut: announce the whole body, send so many bytes of it (below 1.0: such a share), close.
+        takes: seconds in which the body is sent.
+        delay: seconds to wait before answering.
+        condition: let Zoom refuse as if this one of `conditions.CONDITIONS` held.
+        repeat_page: a page leads on to itself: it gives the page token that it was asked with.
+        revoke: the token of the request is good no more, for this request and later ones.
+    """
+
+    kind: str = ""
     match: str | None = None
+    page: bool = False
     status: int | None = None
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str = JSON
-    drop: Literal["before", "after"] | None = None
-    truncate: bool = False
+    drop: bool = False
+    carry_out: bool = False
+    cut: float | None = None
+    takes: float | None = None
     delay: float = 0.0
+    condition: str | None = None
+    repeat_page: bool = False
+    revoke: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its kind, or what it does."""
+        does = {
+            "revoked": self.revoke,
+            "reset_after": self.drop and self.carry_out,
+            "reset_before": self.drop,
+            f"status_{self.status}": self.status is not None,
+            f"{self.condition}": self.condition is not None,
+            "page_repeated": self.repeat_page,
+            "truncated": self.cut is not None,
+            "slow": self.takes is not None,
+        }
+        return self.kind or next((name for name, is_so in does.items() if is_so), "late")
 
     def matches(self, request: Request) -> bool:
         """Compare `GET /v2/users`, where the path may have `*` and the method may be left out or `*`."""
+        if self.page and not page_token(request):
+            return False
         if self.match is None:
             return True
         method, _, path = self.match.rpartition(" ")
         return method in ("", "*", request.method) and fnmatchcase(request.target.partition("?")[0], path)
 
-    @property
-    def is_instead(self) -> bool:
-        """True if the request is not carried out at all."""
-        return self.drop == "before" or self.status is not None
+    def spoil(self, request: Request, answer: Callable[[], Answer]) -> Answer:
+        """Let a request go wrong; `answer` carries it out, and is not called if it is not to be carried out."""
+        is_instead = self.drop or self.status is not None
+        said = answer() if self.carry_out or not is_instead else Answer(status=self.status or 500)
+        if self.status is not None:
+            said = replace(
+                said, status=self.status, body=self.body, headers=self.headers, content_type=self.content_type
+            )
+        if self.repeat_page:
+            said = _with_page_token(said, page_token(request))
+        size = len(said.body)
+        cut = int(size * self.cut) if isinstance(self.cut, float) and self.cut < 1 else self.cut
+        return replace(
+            said,
+            delay=self.delay,
+            drop=self.drop,
+            cut=None if cut is None else int(cut),
+            pace=size / self.takes if self.takes and size else None,
+        )
 
-    def answer(self) -> Answer:
-        """Give the answer that stands in for Zoom's."""
-        answer = Answer(status=self.status or 500, body=self.body, headers=self.headers, content_type=self.content_type)
-        return self.spoil(answer)
 
-    def spoil(self, answer: Answer) -> Answer:
-        """Let an answer go wrong on its way."""
-        return replace(answer, delay=self.delay, drop=self.drop is not None, truncate=self.truncate)
+FIELDS = tuple(field.name for field in fields(Fault))
 
 
-def header_pairs(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Give headers as pairs, from a mapping or from pairs."""
-    return tuple(headers.items() if isinstance(headers, Mapping) else headers)
+def page_token(request: Request) -> str:
+    """Give the page token that a request carries, or ""."""
+    query = request.target.partition("?")[2]
+    return dict(parse_qsl(query)).get("next_page_token", "") if "next_page_token" in query else ""
 
 
-class Faults:
-    """A queue of faults; tests add from their own thread, so it has a lock."""
+def _with_page_token(answer: Answer, token: str) -> Answer:
+    try:
+        said = json.loads(answer.body) if isinstance(answer.body, bytes) else None
+    except ValueError:
+        return answer
+    if not isinstance(said, dict) or "next_page_token" not in said:
+        return answer
+    return replace(answer, body=json.dumps({**said, "next_page_token": token}, ensure_ascii=False).encode())
+
+
+def change(fault: Fault, given: Mapping[str, Any]) -> Fault:
+    """Give `fault` with these fields, written as `inject` and JSON write them; None: leave it; raise ValueError.
+
+    `body` may be bytes, text or a mapping, `headers` a mapping or pairs, `drop` "before" or "after".
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    unknown = sorted(values.keys() - set(FIELDS))
+    if unknown:
+        raise ValueError(f"a fault has no {', '.join(unknown)}; it has {', '.join(FIELDS)}")
+    if "drop" in values:
+        if values["drop"] not in ("before", "after"):
+            raise ValueError('drop is "before" or "after" the request is carried out')
+        values["carry_out"], values["drop"] = values["drop"] == "after", True
+    if "body" in values:
+        values["body"] = _bytes(values["body"])
+    if "headers" in values:
+        values["headers"] = _pairs(values["headers"])
+    for name, value in values.items():
+        if not _RIGHT[name](value):
+            raise ValueError(f"{name} can't be {value!r}")
+    return replace(fault, **values)
+
+
+def _bytes(body: bytes | str | Mapping[str, Any]) -> bytes:
+    if isinstance(body, Mapping):
+        return json.dumps(body).encode()
+    return body.encode() if isinstance(body, str) else body
+
+
+def _pairs(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple(headers.items() if isinstance(headers, Mapping) else ((name, value) for name, value in headers))
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and not {"\r", "\n"} & set(value)
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+_RIGHT: dict[str, Callable[[Any], bool]] = {
+    "kind": _is_text,
+    "match": _is_text,
+    "page": _is_bool,
+    "status": lambda value: isinstance(value, int) and 200 <= value <= 599,
+    "body": lambda value: isinstance(value, bytes),
+    "headers": lambda value: all(_is_text(part) for pair in value for part in pair),
+    "content_type": _is_text,
+    "drop": _is_bool,
+    "carry_out": _is_bool,
+    "cut": _is_amount,
+    "takes": _is_amount,
+    "delay": _is_amount,
+    "condition": lambda value: value in CONDITIONS,
+    "repeat_page": _is_bool,
+    "revoke": _is_bool,
+}
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Order:
+    """A fault, how often it is still to come, and how many requests it lets pass before."""
+
+    fault: Fault
+    times: int
+    skip: int
+
+
+class Queue:
+    """The faults that were ordered; each is spent on the requests it matches. Tests order from their own thread."""
 
     def __init__(self) -> None:
-        self._queue: list[Fault] = []
+        self._orders: list[_Order] = []
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return sum(order.times for order in self._orders)
 
-    def add(self, fault: Fault, times: int) -> None:
+    def add(self, fault: Fault, times: int = 1, skip: int = 0) -> None:
+        """Spend `fault` on `times` requests that it matches, after it has let `skip` of them pass."""
+        if not (isinstance(times, int) and isinstance(skip, int) and times >= 1 and skip >= 0):
+            raise ValueError("times is a whole number from 1, skip from 0")
         with self._lock:
-            self._queue.extend([fault] * times)
+            self._orders.append(_Order(fault=fault, times=times, skip=skip))
 
     def clear(self) -> None:
         with self._lock:
-            self._queue.clear()
+            self._orders.clear()
 
     def take(self, request: Request) -> Fault | None:
-        """Spend the oldest fault that matches."""
-        if not self._queue:
+        """Spend the oldest fault that matches and lets no more requests pass."""
+        if not self._orders:
             return None
         with self._lock:
-            for position, fault in enumerate(self._queue):
-                if fault.matches(request):
-                    return self._queue.pop(position)
+            for order in self._orders:
+                if not order.fault.matches(request):
+                    continue
+                if order.skip > 0:
+                    order.skip -= 1
+                    continue
+                order.times -= 1
+                if order.times <= 0:
+                    self._orders.remove(order)
+                return order.fault
         return None

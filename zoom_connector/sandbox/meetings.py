@@ -63,6 +63,7 @@ def create_meeting(account: Account, call: Call) -> dict[str, Any]:
         meeting.details["assistant_id"] = user.id
     if kind == 8:
         _plan(call, meeting, body["recurrence"])
+    account.limits.spend_host(call, host.id)
     account.add_meeting(meeting)
     return describe(meeting, meeting.occurrences)
 
@@ -148,6 +149,7 @@ def update_meeting(account: Account, call: Call) -> None:
     body = call.body
     kind = body.get("type", meeting.type)
     _check_body(call, kind, meeting)
+    account.limits.spend_host(call, meeting.host.id)
     if call.query.get("occurrence_id"):
         _update_occurrence(call, meeting, find_occurrence(call, meeting))
         return

@@ -261,7 +261,8 @@ class OAuth:
 
 
 def _json(body: dict[str, object], status: int = 200) -> Answer:
-    return Answer(status=status, body=json.dumps(body).encode(), headers=(("cache-control", "no-store"),))
+    content = json.dumps(body).encode()
+    return Answer(status=status, body=content, headers=(("cache-control", "no-store"),), carried_out=status < 400)
 
 
 def _browser(code: int, message: str) -> Answer:

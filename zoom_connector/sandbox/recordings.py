@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import Any
 
+from . import downloads
 from .account import ACCOUNT_ID, Account
 from .endpoints import Call
 from .paging import page
@@ -41,13 +41,17 @@ def get_recordings(account: Account, call: Call) -> dict[str, Any]:
         "password": "rec123",
         "recording_play_passcode": f"{meeting.uuid[:12]}",
         "auto_delete": False,
-        **meeting.recording,
+        **{key: [_reachable(account, each) for each in files] for key, files in meeting.recording.items()},
     }
     if "download_access_token" in call.query.get("include_fields", "").split(","):
         expires = int(call.now) + call.query.get("ttl", _DEFAULT_TTL)
-        said = f"{meeting.id}.{expires}".encode()
-        answer["download_access_token"] = base64.urlsafe_b64encode(said).decode().rstrip("=")
+        answer["download_access_token"] = downloads.issue(account, meeting.id, expires)
     return answer
+
+
+def _reachable(account: Account, file: dict[str, Any]) -> dict[str, Any]:
+    """Show where a file can be downloaded."""
+    return {**file, "download_url": f"{account.origin}{file['download_url']}"}
 
 
 def list_phone_recordings(account: Account, call: Call) -> dict[str, Any]:
@@ -60,7 +64,7 @@ def list_phone_recordings(account: Account, call: Call) -> dict[str, Any]:
     known = call.endpoint.fields_of("recordings")
 
     def show(row: dict[str, Any]) -> dict[str, Any]:
-        return {name: row[name] for name in known if name in row}
+        return {name: value for name, value in _reachable(account, row).items() if name in known}
 
     answer = page(account.tokens, call, "recordings", rows, show, order=lambda row: -row["seq"])
     return {**answer, "from": write_date(first), "to": write_date(last - 1)}

@@ -9,10 +9,9 @@ from .endpoints import Call
 from .meeting_views import show_occurrences
 from .meetings import find_meeting
 from .paging import page
-from .times import day_of, write_time
+from .times import write_time
 from .webinars import find_webinar
 
-REQUESTS_A_DAY = 3  # for one registrant and one meeting
 MOST = 4999
 _ROW_FIELDS = (
     "address", "city", "comments", "country", "custom_questions", "first_name", "industry", "job_title", "last_name",
@@ -50,9 +49,6 @@ def _refuse_registration(call: Call, event: Event) -> None:
         raise call.refusal(3027)
     if event.end is not None and event.end < call.now:
         raise call.refusal(3038)
-    if event.registrants.requests.get((email, day_of(call.now)), 0) >= REQUESTS_A_DAY:
-        kind = "meeting" if isinstance(event, Meeting) else "webinar"
-        raise call.refusal(429, "registrant", email=call.body["email"], kind=kind)
     if len(event.registrants) >= MOST and email not in event.registrants.by_email:
         if isinstance(event, Meeting):
             raise call.refusal(3043)
@@ -64,9 +60,8 @@ def _register(account: Account, call: Call, event: Event, status: str) -> Regist
     body = call.body
     chosen = _chosen_occurrences(call, event)
     registrants = event.registrants
-    key = (body["email"].casefold(), day_of(call.now))
-    registrants.requests[key] = registrants.requests.get(key, 0) + 1
-    known = registrants.by_email.get(key[0])
+    account.limits.spend_registrant(call, event.id, "meeting" if isinstance(event, Meeting) else "webinar")
+    known = registrants.by_email.get(body["email"].casefold())
     if known is not None:
         known.fields.update({name: body[name] for name in _ROW_FIELDS if name in body})
         if known.occurrences is not None:

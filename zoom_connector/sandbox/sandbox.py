@@ -3,78 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import threading
+import random
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
-from . import conditions as _conditions
+from . import conditions as _conditions, control
 from .account import Account
-from .auth import Tokens
-from .faults import Fault, Faults, header_pairs
+from .auth import Tokens, bearer
+from .background import Background
+from .chances import Chances, Latency, Odds, read_latency
+from .downloads import Downloads
+from .faults import FIELDS, Fault, Queue, change
 from .hooks import Hooks
+from .kinds import known
+from .limits import Limits
 from .oauth import OAuth
+from .record import Record
 from .seed import fill
-from .server import Limits, Listener, listen
-from .wire import JSON, Answer, Request
+from .server import Bounds, Listener, listen
+from .wire import Answer, Request
 from .zoom import Zoom
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """One request as it arrived, and the status it was answered with (0: the connection was dropped)."""
-
-    method: str
-    target: str
-    headers: list[tuple[str, str]]
-    body: bytes
-    status: int
-
-    def header(self, name: str) -> str | None:
-        """Give the first header called `name` (lower case), or None."""
-        return next((value for key, value in self.headers if key == name), None)
-
-
-class Record(Sequence[Recorded]):
-    """The last requests, newest last; safe to read from any thread, and `clear()` forgets them."""
-
-    def __init__(self, most: int) -> None:
-        self._kept: deque[Recorded] = deque(maxlen=most)
-
-    def add(self, request: Request, status: int) -> None:
-        self._kept.append(
-            Recorded(
-                method=request.method,
-                target=request.target,
-                headers=list(request.headers),
-                body=request.body,
-                status=status,
-            )
-        )
-
-    def clear(self) -> None:
-        self._kept.clear()
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    @overload
-    def __getitem__(self, index: int) -> Recorded: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Recorded]: ...
-    def __getitem__(self, index: int | slice) -> Recorded | list[Recorded]:
-        return self._kept.copy()[index] if isinstance(index, int) else list(self._kept.copy())[index]
-
-    def __iter__(self) -> Iterator[Recorded]:
-        return iter(self._kept.copy())
 
 
 class Sandbox:
@@ -92,7 +49,11 @@ class Sandbox:
         conditions: what is wrong with the account; the names are in `conditions.CONDITIONS`.
         before: sees each request first and may answer it itself.
         record: how many requests `requests` remembers.
-        limits: how much a client may send, and how slowly.
+        bounds: how much a client may send, and how slowly.
+        plan: the account's plan, free, pro or business, whose rate limits hold; None: there are none.
+        faults: a random plan of faults, `seed=7,rate=0.1`; see `chances.Odds`.
+        latency: seconds before every answer, or the shortest and the longest.
+        storage: recording files lie on a second port, `storage_origin`, to which downloads are redirected.
     """
 
     def __init__(
@@ -111,7 +72,11 @@ class Sandbox:
         conditions: Collection[str] = (),
         before: Callable[[Request], Answer | None] | None = None,
         record: int = 1000,
-        limits: Limits | None = None,
+        bounds: Bounds | None = None,
+        plan: str | None = None,
+        faults: str | Mapping[str, Any] | Odds | None = None,
+        latency: Latency = 0.0,
+        storage: bool = False,
     ) -> None:
         self.token = token
         self.requests = Record(record)
@@ -123,13 +88,22 @@ class Sandbox:
         self.hooks = Hooks(self.state)
         self._zoom = Zoom(self.state, self.tokens, self.hooks)
         self.oauth = OAuth(self.tokens, clock)
+        self._downloads = Downloads(self.state, self.tokens, lambda: self.storage_origin)
+        self.storage_requests = Record(record)
+        self._has_storage = storage
         self._before = before
-        self._faults = Faults()
-        self._limits = limits
+        self._queue = Queue()
+        self._chances: Chances | None = None
+        self._draw = random.Random(seed)
+        self._bounds = bounds
+        self.faults = faults
+        self.latency = latency
+        if plan is not None:
+            self.limits.plan = plan
         self._port = port
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._background: Background | None = None
         self._listener: Listener | None = None
+        self._storage: Listener | None = None
 
     @property
     def base_url(self) -> str:
@@ -144,6 +118,24 @@ class Sandbox:
         return self.base_url.removesuffix("/v2")
 
     @property
+    def storage_origin(self) -> str:
+        """Where downloads are redirected to: `http://127.0.0.1:ANOTHER PORT`; "" without a storage."""
+        return "" if self._storage is None else f"http://127.0.0.1:{self._storage.port}"
+
+    def recording_bytes(self, download_url: str) -> bytes:
+        """Give what a download from this address must bring; raise KeyError for an address that has no file."""
+        return self.state.files[urlsplit(download_url).path].content()[:]
+
+    def replace_recording(self, download_url: str) -> None:
+        """Give a file other bytes and another ETag, as when Zoom processes a recording again."""
+
+        def act(account: Account) -> None:
+            path = urlsplit(download_url).path
+            account.files[path] = replace(account.files[path], version=account.files[path].version + 1)
+
+        self.run(act)
+
+    @property
     def conditions(self) -> Collection[str]:
         """What is wrong with the account; assign other names of `conditions.CONDITIONS` at any time."""
         return frozenset(self.state.conditions)
@@ -152,124 +144,159 @@ class Sandbox:
     def conditions(self, names: Collection[str]) -> None:
         self.state.conditions = _conditions.known(names)
 
+    @property
+    def limits(self) -> Limits:
+        """The account's rate limits: assign `plan`, `scale` or `others` at any time, read `phases`."""
+        return self.state.limits
+
+    @property
+    def faults(self) -> Odds | None:
+        """The random plan of faults; assign a text such as `seed=7,rate=0.1`, `Odds` or None at any time."""
+        return None if self._chances is None else self._chances.odds
+
+    @faults.setter
+    def faults(self, given: str | Mapping[str, Any] | Odds | None) -> None:
+        odds = given if isinstance(given, Odds | None) else Odds.read(given)
+        self._chances = None if odds is None else Chances(odds, self._may_revoke)
+
+    @property
+    def faults_done(self) -> Counter[str]:
+        """How often each kind of fault hit a request."""
+        return self.requests.faults.copy()
+
+    @property
+    def latency(self) -> tuple[float, float]:
+        """Shortest and longest wait (seconds) before every answer; assign them, or one number, or `0.01-0.2`."""
+        return self._latency
+
+    @latency.setter
+    def latency(self, seconds: Latency) -> None:
+        self._latency = read_latency(seconds)
+
     def inject(
         self,
+        kind: str | None = None,
         *,
         match: str | None = None,
-        status: int | None = None,
-        body: bytes | str | Mapping[str, Any] = b"",
-        headers: Mapping[str, str] | Iterable[tuple[str, str]] = (),
-        content_type: str = JSON,
-        drop: Literal["before", "after"] | None = None,
-        truncate: bool = False,
-        delay: float = 0.0,
         times: int = 1,
+        skip: int = 0,
+        page: bool | None = None,
+        status: int | None = None,
+        body: bytes | str | Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        content_type: str | None = None,
+        drop: Literal["before", "after"] | None = None,
+        carry_out: bool | None = None,
+        truncate: bool = False,
+        cut: float | None = None,
+        takes: float | None = None,
+        delay: float | None = None,
+        condition: str | None = None,
+        repeat_page: bool | None = None,
+        revoke: bool | None = None,
     ) -> None:
         """Let the next `times` requests that match go wrong; the oldest fault that matches is spent first.
 
         Args:
+            kind: one of `kinds.KINDS`; the other arguments change its details. None: only what they say.
             match: `GET /v2/users`; the path without its query, raw, `*` for any text; None: every request.
+            skip: let so many requests that match pass first.
+            page: only requests that carry a page token.
             status: answer this, with `body`, `headers` and `content_type`, without carrying the request out.
             drop: close the connection `before` the request is carried out, or `after`.
+            carry_out: with `status`: carry the request out all the same.
             truncate: announce the whole body, send half of it, close.
+            cut: the same after so many bytes; below 1.0: after such a share.
+            takes: seconds in which the body is sent.
             delay: seconds to wait before answering.
+            condition: refuse this request as Zoom does when this one of `conditions.CONDITIONS` holds.
+            repeat_page: give the page token that the request was asked with.
+            revoke: revoke the request's token first.
         """
-        content = body.encode() if isinstance(body, str) else body
-        if isinstance(content, Mapping):
-            content = json.dumps(content).encode()
-        fault = Fault(
-            match=match,
-            status=status,
-            body=bytes(content),
-            headers=header_pairs(headers),
-            content_type=content_type,
-            drop=drop,
-            truncate=truncate,
-            delay=delay,
+        given = locals()
+        fault = change(
+            Fault() if kind is None else known(kind).draw(random.Random(0), 1.0),
+            {name: given[name] for name in FIELDS if name in given} | ({"cut": 0.5} if truncate else {}),
         )
-        self._faults.add(fault, times)
+        self._queue.add(fault, times, skip)
 
     def clear_faults(self) -> None:
-        """Forget the faults that are still to come."""
-        self._faults.clear()
+        """Forget the faults that are still to come, the random plan too."""
+        self._queue.clear()
+        self._chances = None
 
     def run(self, act: Callable[[Account], T]) -> T:
         """Do something with the account where the requests do, so that none comes between."""
-        if self._loop is None:
+        if self._background is None:
             return act(self.state)
-
-        async def acted() -> T:
-            return act(self.state)
-
-        return asyncio.run_coroutine_threadsafe(acted(), self._loop).result()
+        return self._background.run(lambda: act(self.state))
 
     def answer(self, request: Request) -> Answer:
         """Answer one request, faults and hook included; the server's loop calls this."""
-        fault = self._faults.take(request)
-        answer = self._before(request) if self._before is not None else None
-        if fault is not None and fault.is_instead:
-            answer = fault.answer()
-        elif answer is None:
-            answer = self._answer_as_zoom(request)
-            if fault is not None:
-                answer = fault.spoil(answer)
-        self.requests.add(request, 0 if answer.drop else answer.status)
+        if request.target.startswith(control.PATH):
+            return control.answer(self, request)
+        at = self.state.clock()
+        by_chance = None if self._chances is None else self._chances.take(request)
+        fault = self._queue.take(request) or by_chance
+        hooked = self._before(request) if self._before is not None else None
+        if fault is None:
+            answer = hooked or self._answer_as_zoom(request)
+        else:
+            if fault.revoke:
+                self.tokens.revoke(bearer(request))
+            more = () if fault.condition is None else (fault.condition,)
+            answer = fault.spoil(request, lambda: hooked or self._answer_as_zoom(request, more))
+        low, high = self._latency
+        if high:
+            answer = replace(answer, delay=answer.delay + self._draw.uniform(low, high))
+        self.requests.add(request, answer, at=at, fault="" if fault is None else fault.name)
         return answer
 
-    def _answer_as_zoom(self, request: Request) -> Answer:
+    def _answer_as_zoom(self, request: Request, more_conditions: Collection[str] = ()) -> Answer:
         try:
-            part = self.oauth if request.target.startswith("/oauth/") else self._zoom
-            return part.answer(request)
+            if request.target.startswith("/oauth/"):
+                return self.oauth.answer(request)
+            if self._downloads.serves(request):
+                return self._downloads.answer(request)
+            return self._zoom.answer(request, more_conditions)
         except Exception:  # a fault of ours must not take the server down
             _log.exception("%s %s", request.method, request.target)
             return Answer(status=500, body=b'{"code":500,"message":"The sandbox failed; its log says why."}')
 
+    def _may_revoke(self, request: Request) -> bool:
+        """By chance only tokens that can be had anew are revoked."""
+        return bearer(request) in self.oauth.issued
+
+    def _store(self, request: Request) -> Answer:
+        answer = self._downloads.answer_in_storage(request)
+        self.storage_requests.add(request, answer, at=self.state.clock())
+        return answer
+
     async def start(self) -> None:
         """Open the port on the running loop."""
-        self._listener = await listen(self.answer, self._zoom.refuse_bytes, port=self._port, limits=self._limits)
+        self._listener = await listen(self.answer, self._zoom.refuse_bytes, port=self._port, bounds=self._bounds)
+        self.state.origin = self.origin
+        if self._has_storage:
+            self._storage = await listen(self._store, self._zoom.refuse_bytes, bounds=self._bounds)
 
     async def stop(self) -> None:
         """Close the port and every connection, and send no more events."""
         self.hooks.close()
-        if self._listener is not None:
-            listener, self._listener = self._listener, None
-            await listener.close()
+        listeners, self._listener, self._storage = (self._listener, self._storage), None, None
+        for listener in listeners:
+            if listener is not None:
+                await listener.close()
 
     def __enter__(self) -> Self:
-        ready = threading.Event()
-        failure: list[OSError] = []
-        loop = self._loop = asyncio.new_event_loop()
-
-        def run() -> None:
-            asyncio.set_event_loop(loop)
-            try:
-                loop.run_until_complete(self.start())
-            except OSError as error:
-                failure.append(error)
-                return
-            finally:
-                ready.set()
-            loop.run_forever()
-            loop.run_until_complete(self.stop())
-
-        self._thread = threading.Thread(target=run, name="zoom-sandbox", daemon=True)
-        self._thread.start()
-        ready.wait()
-        if failure:
-            self.__exit__(None, None, None)
-            raise failure[0]
+        self._background = Background(self.start, self.stop)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        loop, thread = self._loop, self._thread
-        self._loop = self._thread = None
-        if loop is not None and thread is not None:
-            if thread.is_alive():
-                loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.close()
+        background, self._background = self._background, None
+        if background is not None:
+            background.end()
 
 
 def serve(*, say: Callable[[str], None] = lambda line: None, **options: Any) -> None:

@@ -13,6 +13,7 @@ from .account import Account, Meeting, Registrant, User, Webinar
 from .occurrences import complete, occurrences
 from .times import DAY, write_time
 
+_CAPTIONS = 2345  # bytes; Zoom does not say how many
 PANELIST = "panelist@guest.example"
 _SETTINGS: dict[str, Any] = {
     "host_video": True,
@@ -124,12 +125,16 @@ def _participant(account: Account, webinar: Webinar, number: int) -> dict[str, A
 
 
 def recording_of(account: Account, meeting: Meeting) -> dict[str, Any]:
-    """Make the recordings of a meeting that is over; the caption file has fewer fields, as at Zoom."""
+    """Make the recordings of a meeting that is over; the caption file has fewer fields, as at Zoom.
+
+    Their addresses are paths: where the account answers is not known yet.
+    """
     start = meeting.start or 0.0
     span = {"recording_start": write_time(start), "recording_end": write_time(start + meeting.duration * 60)}
 
     def file(kind: str, extension: str, what: str, size: int) -> dict[str, Any]:
         id = account.new_id()
+        path = f"/rec/download/{id}"
         return {
             "id": id,
             "meeting_id": meeting.uuid,
@@ -137,20 +142,22 @@ def recording_of(account: Account, meeting: Meeting) -> dict[str, Any]:
             "file_extension": extension,
             "file_size": size,
             "play_url": f"https://zoom.us/rec/play/{id}",
-            "download_url": f"https://zoom.us/rec/download/{id}",
+            "download_url": account.add_file(path, size=size, extension=extension, meeting=meeting.id),
             "recording_type": what,
             "status": "completed",
             **span,
         }
 
+    path = f"/rec/download/{account.new_id()}"
     captions = {
         "meeting_id": meeting.uuid,
         "file_type": "CC",
         "file_extension": "VTT",
-        "download_url": f"https://zoom.us/rec/download/{account.new_id()}",
+        "download_url": account.add_file(path, size=_CAPTIONS, extension="VTT", meeting=meeting.id),
         **span,
     }
     spoken = account.new_id()
+    audio = account.add_file(f"/rec/download/{spoken}", size=1_234_567, extension="M4A", meeting=meeting.id)
     return {
         "recording_files": [
             file("MP4", "MP4", "shared_screen_with_speaker_view", 24_567_890),
@@ -165,7 +172,7 @@ def recording_of(account: Account, meeting: Meeting) -> dict[str, Any]:
                 "file_type": "M4A",
                 "file_size": 1_234_567,
                 "play_url": f"https://zoom.us/rec/play/{spoken}",
-                "download_url": f"https://zoom.us/rec/download/{spoken}",
+                "download_url": audio,
                 "status": "completed",
                 **span,
             }

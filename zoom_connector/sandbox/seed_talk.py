@@ -39,7 +39,9 @@ def add_phone_recordings(account: Account, user: User, now: float) -> None:
                 "direction": "outbound",
                 "duration": 30 + number,
                 "date_time": write_time(at),
-                "download_url": f"https://zoom.us/v2/phone/recording/download/{id}",
+                "download_url": account.add_file(
+                    f"/v2/phone/recording/download/{id}", size=20_000 + number, extension="MP3"
+                ),
                 "outgoing_by": {"name": user.profile["display_name"], "extension_number": "1000"},
             }
         )

@@ -12,14 +12,17 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import cast
 
-from .wire import Answer, Malformed, Parser, Request, render
+from .contents import Content
+from .wire import Answer, Malformed, Parser, Request, render_head
 
 Respond = Callable[[Request], Answer]
 Refuse = Callable[[int, str], Answer]
+_PIECE = 1 << 16  # bytes that are made and written at once
+_BEATS = 20  # pieces a second of a body that is sent slowly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Bounds:
     """How much a client may send and how long it may keep us waiting (bytes, seconds)."""
 
     body: int = 5 * 1024 * 1024
@@ -46,11 +49,11 @@ class Listener:
 
 
 async def listen(
-    respond: Respond, refuse: Refuse, *, host: str = "127.0.0.1", port: int = 0, limits: Limits | None = None
+    respond: Respond, refuse: Refuse, *, host: str = "127.0.0.1", port: int = 0, bounds: Bounds | None = None
 ) -> Listener:
     """Open a port (0: any free one); `respond` answers requests, `refuse` words answers to bytes that are none."""
     connections: set[Connection] = set()
-    allowed = limits or Limits()
+    allowed = bounds or Bounds()
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(respond, refuse, connections, allowed), host, port, backlog=1024
     )
@@ -62,26 +65,38 @@ async def listen(
     )
 
 
-async def _sweep(connections: set[Connection], limits: Limits) -> None:
+async def _sweep(connections: set[Connection], bounds: Bounds) -> None:
     """Close the connections of clients that stopped talking."""
     while True:
-        await asyncio.sleep(min(limits.idle, limits.request) / 4)
+        await asyncio.sleep(min(bounds.idle, bounds.request) / 4)
         now = time.monotonic()
         for connection in list(connections):
             connection.expire(now)
 
 
+@dataclass(slots=True, kw_only=True)
+class _Outgoing:
+    """A body on its way: the bytes from `at` to before `end` are still to be sent."""
+
+    body: bytes | Content
+    at: int = 0
+    end: int
+    pace: float | None
+    close: bool
+
+
 class Connection(asyncio.Protocol):
     """One client: reads requests in order and answers each before it looks at the next."""
 
-    def __init__(self, respond: Respond, refuse: Refuse, peers: set[Connection], limits: Limits) -> None:
+    def __init__(self, respond: Respond, refuse: Refuse, peers: set[Connection], bounds: Bounds) -> None:
         self._respond = respond
         self._refuse = refuse
         self._peers = peers
-        self._limits = limits
-        self._parser = Parser(body_limit=limits.body)
+        self._bounds = bounds
+        self._parser = Parser(body_limit=bounds.body)
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.TimerHandle | None = None  # a delayed answer: later requests stand behind it
+        self._outgoing: _Outgoing | None = None  # the same
         self._writable = True
         self._since = time.monotonic()
 
@@ -107,7 +122,10 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable = True
-        self._read(True)
+        if self._outgoing is None:
+            self._read(True)
+        elif self._waiting is None:
+            self._pump()
         self._advance()
 
     def abort(self) -> None:
@@ -117,7 +135,8 @@ class Connection(asyncio.Protocol):
     def expire(self, now: float) -> None:
         """End this connection if its client has been silent, or amid one request, for too long."""
         if self._waiting is None:
-            allowed = self._limits.idle if self._parser.is_idle else self._limits.request
+            is_idle = self._parser.is_idle and self._outgoing is None
+            allowed = self._bounds.idle if is_idle else self._bounds.request
             if now - self._since > allowed:
                 self.abort()
 
@@ -128,7 +147,7 @@ class Connection(asyncio.Protocol):
 
     def _advance(self) -> None:
         while self._transport is not None and not self._transport.is_closing():
-            if self._waiting is not None or not self._writable:
+            if self._waiting is not None or self._outgoing is not None or not self._writable:
                 return
             try:
                 request = self._parser.next()
@@ -167,12 +186,45 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         dated = replace(answer, headers=(*answer.headers, ("date", _date(int(time.time())))))
-        data = render(dated, close=close, with_body=with_body)
-        if answer.truncate:
-            data, close = data[: len(data) - (len(answer.body) + 1) // 2], True
-        transport.write(data)
-        if close:
-            transport.close()
+        body = answer.body if with_body and answer.has_body else b""
+        end = len(body) if answer.cut is None else min(answer.cut, len(body))
+        head = render_head(dated, close=close)
+        close = close or answer.cut is not None
+        if end <= _PIECE and answer.pace is None:
+            transport.write(head + body[:end])
+            if close:
+                transport.close()
+            return
+        transport.write(head)
+        self._read(False)
+        self._outgoing = _Outgoing(body=body, end=end, pace=answer.pace, close=close)
+        self._pump()
+
+    def _pump(self) -> None:
+        """Write as much of the body as the client takes, or as its pace allows."""
+        out = self._outgoing
+        while out is not None and self._writable and self._transport is not None:
+            size = _PIECE if out.pace is None else max(1, min(_PIECE, int(out.pace / _BEATS)))
+            piece = out.body[out.at : min(out.at + size, out.end)]
+            out.at += len(piece)
+            self._since = time.monotonic()
+            if out.at == out.end:
+                self._outgoing = None
+                self._transport.write(piece)
+                if out.close:
+                    self._transport.close()
+                elif self._writable:
+                    self._read(True)
+                return
+            self._transport.write(piece)
+            if out.pace is not None:
+                self._waiting = asyncio.get_running_loop().call_later(size / out.pace, self._go_on)
+                return
+
+    def _go_on(self) -> None:
+        self._waiting = None
+        self._pump()
+        self._advance()
 
 
 _last_date = (0, "")

@@ -64,6 +64,8 @@ def create_user(account: Account, call: Call) -> dict[str, Any]:
     if info["type"] == 99 and action != "ssoCreate":
         raise call.invalid("user_info.type")
     is_pending = action == "create"
+    if is_pending:
+        account.limits.spend_user(call)
     first, last = info.get("first_name", ""), info.get("last_name", "")
     profile = new_profile(account, first_name=first, last_name=last, type=info["type"])
     for name in ("display_name", "division_ids", "plan_united_type", "license_info_list"):

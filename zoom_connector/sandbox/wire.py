@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from .contents import Content
+
 HEAD_LIMIT = 64 * 1024
 JSON = "application/json;charset=UTF-8"
 
@@ -49,28 +51,32 @@ class Answer:
     """What goes back: a status, bytes and headers, and the ways in which a line may fail while they travel."""
 
     status: int
-    body: bytes = b""
+    body: bytes | Content = b""
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str = JSON
     delay: float = 0.0  # seconds before the first byte
     drop: bool = False  # close the connection instead of answering
-    truncate: bool = False  # announce the whole body, send half of it, close
+    cut: int | None = None  # announce the whole body, send so many bytes of it, close
+    pace: float | None = None  # bytes of the body a second
+    carried_out: bool = False  # what was asked for was done, whatever comes of the answer
+
+    @property
+    def has_body(self) -> bool:
+        """False for a status whose answers never have one."""
+        return self.status >= 200 and self.status not in (204, 304)
 
 
-def render(answer: Answer, *, close: bool, with_body: bool = True) -> bytes:
-    """Write an answer as HTTP/1.1 bytes; `close` adds the header that ends the connection."""
+def render_head(answer: Answer, *, close: bool) -> bytes:
+    """Write what comes before the body, as HTTP/1.1 bytes; `close` adds the header that ends the connection."""
     lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}"]
     lines.extend(f"{name}: {value}" for name, value in answer.headers)
-    if answer.status >= 200 and answer.status not in (204, 304):
+    if answer.has_body:
         lines.append(f"content-type: {answer.content_type}")
         lines.append(f"content-length: {len(answer.body)}")
-    else:
-        with_body = False
     if close:
         lines.append("connection: close")
     lines.append("\r\n")
-    head = "\r\n".join(lines).encode("latin-1")
-    return head + answer.body if with_body else head
+    return "\r\n".join(lines).encode("latin-1")
 
 
 class Parser:

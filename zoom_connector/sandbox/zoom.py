@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import count
 from typing import Any
 
@@ -53,25 +53,28 @@ class Zoom:
         self._tokens = tokens
         self._tracking = count(1)
 
-    def answer(self, request: Request) -> Answer:
-        """Answer any request; what Zoom refuses is an answer too."""
+    def answer(self, request: Request, more_conditions: Collection[str] = ()) -> Answer:
+        """Answer any request, as if the account were in these conditions too; what Zoom refuses is an answer."""
         try:
             endpoint, path = self._find(request)
         except Refusal as refusal:
             return self.refuse(refusal)
-        category = (("X-RateLimit-Category", endpoint.rate.capitalize()),)
+        account, now = self._account, self._account.clock()
+        headers: tuple[tuple[str, str], ...] = (("X-RateLimit-Category", endpoint.rate.capitalize()),)
         try:
-            auth.check_scopes(self.authorize(request), endpoint)
-            call = checks.check(endpoint, request, path, self._account.clock())
-            if self._account.conditions:
-                conditions.refuse(self._account.conditions, call)
+            grant = self.authorize(request)
+            headers += account.limits.take(endpoint, now)
+            auth.check_scopes(grant, endpoint)
+            call = checks.check(endpoint, request, path, now)
+            if account.conditions or more_conditions:
+                conditions.refuse(account.conditions.union(more_conditions), call)
             body = self._hooks.carry_out(HANDLERS[endpoint.operation], call)
         except Refusal as refusal:
-            if "refusals_in_200" in self._account.conditions and "webinar" in endpoint.path:
+            if "refusals_in_200" in account.conditions and "webinar" in endpoint.path:
                 refusal.status = 200
-            return self.refuse(refusal, category)
+            return self.refuse(refusal, headers)
         content = b"" if body is None else _encode(body).encode("utf-8", "surrogatepass")
-        return Answer(status=endpoint.success, body=content, headers=(self._track(), *category))
+        return Answer(status=endpoint.success, body=content, headers=(self._track(), *headers), carried_out=True)
 
     def authorize(self, request: Request) -> auth.Grant:
         """Give what the request's token may do, or raise the refusal."""
@@ -80,7 +83,8 @@ class Zoom:
     def refuse(self, refusal: Refusal, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
         """Word a refusal as an answer."""
         body = _encode(refusal.body()).encode()
-        return Answer(status=refusal.status, body=body, headers=(self._track(), *headers, *refusal.headers))
+        said = {**dict(headers), **dict(refusal.headers)}
+        return Answer(status=refusal.status, body=body, headers=(self._track(), *said.items()))
 
     def refuse_bytes(self, status: int, reason: str) -> Answer:
         """Answer bytes that are no request."""

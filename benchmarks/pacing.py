@@ -1,0 +1,106 @@
+"""How much of a changing rate limit our clients use, and how often they are refused: one process, four, and a naive one.
+
+    python benchmarks/pacing.py [--seconds N] [--workers N]
+
+64 workers call a light action of the sandbox without a pause. Its account has the business limits (80 a second), which
+drop to a half and rise again while other apps take a changing share. `used` is what was answered, of what was left
+with the bucket that was full at the start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from connector_runtime.errors import RequestError
+from connector_runtime.pacing.claim import Claim
+from connector_runtime.pacing.pacer import pacer
+from connector_runtime.stores.store import open_store
+from zoom_connector import Client, load
+from zoom_connector.sandbox import Sandbox
+
+CHANGES = ((1.0, 0.0), (1.0, 20.0), (0.5, 10.0), (0.5, 25.0), (1.0, 50.0), (1.0, 10.0))  # scale, taken by others a second
+
+
+class Naive:
+    """Sends whenever it likes."""
+
+    def ask(self, claim: Claim) -> float:
+        return 0.0
+
+    def heard(self, *news: Any) -> None:
+        pass
+
+
+def work(base_url: str, token: str, workers: int, seconds: float, store: str | None, naive: bool) -> None:
+    """Call without a pause, with that many threads; who is refused tries again a second later."""
+    connector = load()
+    shared = open_store(store) if store else None
+    pacing = Naive() if naive else pacer(connector, account="benchmark", plan="business", share=1.0, store=shared)
+    until = time.monotonic() + seconds
+    with Client(connector, token=token, base_url=base_url, pacing=pacing, retries=0) as client:
+
+        def calls() -> None:
+            while (left := until - time.monotonic()) > 0:
+                try:
+                    client.run("get-user", {"user_id": "me"}, deadline=left + 0.01)
+                except RequestError as error:
+                    if error.status is not None:
+                        time.sleep(1)
+
+        threads = [threading.Thread(target=calls) for _ in range(workers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def measure(name: str, processes: int, workers: int, seconds: float, naive: bool = False) -> str:
+    """One line of the table."""
+    with Sandbox(plan="business") as zoom, tempfile.TemporaryDirectory() as folder:
+        store = f"sqlite:///{folder}/store.db" if processes > 1 else "-"
+        command = [sys.executable, __file__, "--worker", zoom.base_url, zoom.token, str(workers // processes), store]
+        command += [str(seconds + 0.5), "naive" if naive else "ours"]
+        running = [subprocess.Popen(command) for _ in range(processes)]
+        while not zoom.limits.phases[-1].requests:
+            time.sleep(0.01)
+        zoom.limits.change(plan="business")
+        first = len(zoom.limits.phases) - 1
+        for scale, others in CHANGES:
+            zoom.limits.change(scale=scale, others={"light": others})
+            time.sleep(seconds / len(CHANGES))
+        zoom.limits.change(scale=1.0)
+        phases = [phase.describe(0) for phase in zoom.limits.phases[first + 1 : -1]]
+        for each in running:
+            each.wait()
+    left = 80 + sum(phase["left"].get("light", 0) * phase["seconds"] for phase in phases)  # the bucket was full
+    refused = [phase["refused"].get("light", 0) for phase in phases]
+    done = sum(phase["requests"].get("light", 0) for phase in phases) - sum(refused)
+    return f"{name:22} {done:6} answered   {done / left:6.1%} used   {sum(refused):5} refused, by change: {refused}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--workers", type=int, default=64)
+    parser.add_argument("--worker", nargs=6, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.worker:
+        url, token, workers, store, seconds, kind = asked.worker
+        work(url, token, int(workers), float(seconds), None if store == "-" else store, kind == "naive")
+        return
+    print(measure("naive, one process", 1, asked.workers, asked.seconds, naive=True), flush=True)
+    print(measure("ours, one process", 1, asked.workers, asked.seconds), flush=True)
+    print(measure("ours, four processes", 4, asked.workers, asked.seconds), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""One request, however many attempts it takes: its turn, its token, its retries, all within the deadline. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from .. import words
+from ..errors import ApiError, AuthError, NotFound, Problem, RateLimited, RequestError, TransportError
+from ..model import Page, Response
+from ..pacing.claim import Claim, claim_of
+from . import answer as answers, render, retry
+from .action import Action
+from .answer import Answer
+from .effects import Attempt, Effect, Heard, Now, Send, Terms, Token, Turn, Wait
+
+NOTHING: Mapping[str, str] = {}
+
+
+def attempts(
+    action: Action,
+    values: Mapping[str, Any],
+    made: render.Draft,
+    effect: str,
+    terms: Terms,
+    until: datetime | None,
+    keyed: bool,
+) -> Generator[Effect, Any, tuple[Page, Answer]]:
+    """The page that a request gives, or the error of its last attempt. `until` is when the call must have ended."""
+    policy = retry.of(made.call, terms.retries, keyed)
+    wanted = made.call.get("response_type", "json")
+    granted: Mapping[str, str] = yield Token()
+    retries, number, waited = 0, 0, 0.0
+    is_renewed = is_in_doubt = False
+    while True:
+        claim = claim_of(action, values)
+        waited += yield from _turn(claim, until)
+        request = render.finish(made, action.profile, terms.base_url, granted)
+        secrets = render.secrets_of(action.profile, granted)
+        number += 1
+        began: datetime = yield Now()
+        headers, failure = NOTHING, None
+        try:
+            response: Response = yield Send(request, effect, _left(began, until))
+            now: datetime = yield Now()
+            headers = response.headers
+            page, answer = answers.page(action, response, effect, wanted, now, secrets)
+        except (AuthError, ApiError, TransportError) as error:
+            failure = error
+        now = (yield Now()) if headers is NOTHING else now
+        told = action.errors.id
+        attempt = Attempt(
+            action=action.key,
+            effect=effect,
+            method=request.method,
+            path=request.template,
+            number=number,
+            at=began,
+            seconds=max(0.0, (now - began).total_seconds()),
+            waited=waited,
+            status=response.status if headers is not NOTHING else None,
+            kind=failure.kind if failure else None,
+            code=failure.code if failure else None,
+            tracking_id=words.look(told, Answer(0, headers, None)) if told else None,
+            retry_at=failure.retry_at if failure else None,
+        )
+        yield Heard(claim, attempt, headers)
+        if failure is None:
+            return page, answer
+        if type(failure) is AuthError and not is_renewed:
+            renewed: Mapping[str, str] = yield Token(granted)
+            if renewed != granted:  # a refused token did nothing, so the request may go again with another one, once
+                granted, is_renewed, waited = renewed, True, 0.0
+                continue
+        if isinstance(failure, NotFound) and effect == "delete" and is_in_doubt:
+            return _deleted(failure)
+        is_in_doubt |= failure.may_have_been_done
+        pause = policy.pause(retries, failure, now)
+        if pause is None or (until is not None and now + timedelta(seconds=pause) >= until):
+            raise failure
+        retries += 1
+        yield Wait(pause)
+        waited = pause
+
+
+def _turn(claim: Claim, until: datetime | None) -> Generator[Effect, Any, float]:
+    """Wait until the claim may go; how long that took, in seconds."""
+    waited = 0.0
+    try:
+        while pause := (yield Turn(claim)):
+            if until is not None:
+                now: datetime = yield Now()
+                if now + timedelta(seconds=pause) >= until:
+                    raise RateLimited(
+                        "The deadline leaves no time to wait for a turn under the vendor's limits.",
+                        hint="Nothing was sent; try again later, or give the call more time.",
+                        retriable=True,
+                        retry_at=now + timedelta(seconds=pause),
+                    )
+            yield Wait(pause)
+            waited += pause
+    except BaseException:  # cancelled, or too late: nobody waits behind it
+        claim.gone = True
+        raise
+    return waited
+
+
+def _left(now: datetime, until: datetime | None) -> float | None:
+    if until is None:
+        return None
+    left = (until - now).total_seconds()
+    if left <= 0:
+        raise TransportError("The call's deadline has passed.", hint="Nothing more was sent.", retriable=True)
+    return left
+
+
+def _deleted(failure: RequestError) -> tuple[Page, Answer]:
+    """What a delete gives that is repeated after a lost answer, and finds nothing: the first one did it."""
+    said = Problem("status", "The answer was lost; asked again, the vendor no longer knows what was to be deleted.")
+    status = failure.status or 0
+    page = Page(data={}, items=None, status=status, headers=NOTHING, warnings=(said,))
+    return page, Answer(status, NOTHING, None)

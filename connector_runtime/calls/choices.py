@@ -1,0 +1,203 @@
+"""What an input's drop-down offers: which list, what it depends on, page by page until something is found. Pure.
+
+A client asks `browse`, reads the pages that it wants, if they are not kept from a moment ago, and takes its result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from .. import words
+from ..errors import InputError, Problem
+from ..inputs import takes
+from ..inputs.wording import kind_of, nearest
+from ..model import ActionSpec, Input, Page, Profile
+from ..offers import ChoiceList, Choices
+from . import entries
+from .action import Action
+
+MOST_PAGES = 5  # that one request reads while it finds nothing
+NOTHING = Choices(choices=())
+
+
+@dataclass(slots=True, kw_only=True)
+class Browse:
+    """One request for choices. While `wants_page`, it is given the page at `cursor`; `result` is what it found."""
+
+    subject: str
+    row: Input | None  # None: a list asked for by its name
+    source: ChoiceList
+    search: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)  # of the list's action, as they were given
+    bound: Mapping[str, Any] = field(default_factory=dict)  # as they are sent
+    wheres: Mapping[str, str] = field(default_factory=dict)  # an input of that action -> where its value was given
+    cursor: str | None = None
+    wants_page: bool = False
+    result: Choices = NOTHING
+    _read: int = 0
+
+    @property
+    def action(self) -> str:
+        """The action whose answer is the list."""
+        assert self.source.action is not None, "a list of its own entries wants no page"
+        return self.source.action
+
+    def key(self, granted: Mapping[str, str]) -> str:
+        """What the page at `cursor` is kept under: another connection, list, input or page has another key."""
+        said = [granted, self.source.key, self.bound, self.cursor]
+        return sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+    def read(self, page: Page) -> Choices:
+        """The entries of a page as the vendor wrote them, whatever the input and the search."""
+        items = page.items or []
+        if self.source.items:
+            found = [words.dig(page.data, tuple(path.split("."))) for path in self.source.items]
+            items = [item for part in found if isinstance(part, list) for item in part]
+        return Choices(choices=entries.entries(self.source, items), cursor=page.cursor)
+
+    def take(self, page: Choices) -> None:
+        """Look for entries on a page; where there are none the next one is wanted, up to a bound."""
+        found = entries.fitted(page.choices, self.row)
+        if not self.source.search:
+            found = entries.matching(found, self.search)
+        self._read += 1
+        self.cursor = page.cursor
+        self.wants_page = not found and page.cursor is not None and self._read < MOST_PAGES
+        self.result = Choices(choices=found, cursor=page.cursor)
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """What the list's action finds wrong with its inputs is told of the inputs and parameters they came from."""
+        try:
+            yield
+        except InputError as error:
+            raise _refused(self.subject, [self._told(problem) for problem in error.problems]) from None
+
+    def _told(self, problem: Problem) -> Problem:
+        place, _, rest = problem.where.partition(".")
+        name, _, inner = rest.partition(".")
+        if place != "inputs" or name not in self.wheres:
+            return problem
+        return Problem(self.wheres[name] + (f".{inner}" if inner else ""), problem.what)
+
+
+def browse(
+    about: Profile,
+    find: Callable[[str], Action],
+    key: str,
+    name: str | None,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    search: str | None = None,
+    cursor: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> Browse:
+    """Begin a request: for an input of an action, or without `name` for the list called `key`.
+
+    Raises `InputError` for a name that is none, and for what has to be filled in first.
+    """
+    spec, row, source = _named(about, find, key, name)
+    subject = f"the choices of {source.key if row is None else repr(row.label)}"
+    problems = [
+        Problem(where, f"must be an object, not {kind_of(given)}")
+        for where, given in (("inputs", inputs), ("parameters", parameters))
+        if given is not None and not isinstance(given, Mapping)
+    ]
+    if search is not None and not isinstance(search, str):
+        problems.append(Problem("search", f"must be text, not {kind_of(search)}"))
+    if source.action is None and cursor:
+        problems.append(Problem("cursor", "leads nowhere: the whole list comes at once; leave it out"))
+    if problems:
+        raise _refused(subject, problems)
+    begun = Browse(subject=subject, row=row, source=source, search=(search or "").strip(), cursor=cursor or None)
+    if source.action is None:
+        begun.take(Choices(choices=source.choices))
+        return begun
+    problems = [*_unknown_parameters(source, spec, parameters or {})]
+    begun.inputs, begun.wheres, missing = _gathered(begun, spec, find(source.action), inputs or {}, parameters or {})
+    if problems or missing:
+        raise _refused(subject, [*problems, *missing])
+    with begun.explaining():
+        begun.bound = find(source.action).bind(begun.inputs).values
+    begun.wants_page = True
+    return begun
+
+
+def reads(source: ChoiceList, spec: ActionSpec | None) -> tuple[list[str], list[Input]]:
+    """What a list depends on: inputs of the action that offers it, and parameters in place of those it lacks."""
+    names = list(dict.fromkeys(source.fills.values()))
+    here = spec.inputs if spec else {}
+    lacking = [source.parameters[name] for name in names if name not in here and name in source.parameters]
+    return [name for name in names if name in here], lacking
+
+
+def _named(
+    about: Profile, find: Callable[[str], Action], key: str, name: str | None
+) -> tuple[ActionSpec | None, Input | None, ChoiceList]:
+    if name is None:
+        if key in about.choices:
+            return None, None, about.choices[key]
+        what = f"is no list of choices of {about.key}.{nearest(str(key), about.choices)}"
+        raise InputError(f"'{key}' {what}", problems=[Problem("action", f"{key!r} {what}")])
+    spec = find(key)
+    row = spec.by_name.get(name)
+    if row is None:
+        what = f"{name!r} is no input of {key}.{nearest(str(name), spec.inputs)}"
+    elif row.choices:
+        return spec, row, ChoiceList(key=name, choices=row.choices)
+    elif row.choices_from:
+        return spec, row, about.choices[row.choices_from]
+    else:
+        able = [other.key for other in spec.inputs.values() if other.choices or other.choices_from]
+        known = f"; inputs of {key} that have: {', '.join(able)}" if able else ""
+        what = f"{name!r} has no choices{known}.{nearest(name, able)}"
+    raise _refused(f"the choices of {key}", [Problem("input", what)])
+
+
+def _refused(subject: str, problems: list[Problem]) -> InputError:
+    return InputError(f"{subject[0].upper()}{subject[1:]} cannot be given:", problems=problems)
+
+
+def _unknown_parameters(
+    source: ChoiceList, spec: ActionSpec | None, parameters: Mapping[str, Any]
+) -> Iterator[Problem]:
+    own, lacking = reads(source, spec)
+    for name in parameters:
+        if name in own:
+            yield Problem(f"parameters.{name}", f"is an input here; give it among the inputs, as '{name}'")
+        elif name not in source.fills.values():
+            known = [row.key for row in lacking]
+            yield Problem(f"parameters.{name}", f"is no parameter of this list.{nearest(str(name), known)}")
+
+
+def _gathered(
+    begun: Browse, spec: ActionSpec | None, lister: ActionSpec, given: Mapping[str, Any], parameters: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str], list[Problem]]:
+    """The inputs of the list's action, where each came from, and what has to be filled in first."""
+    source = begun.source
+    inputs: dict[str, Any] = {}
+    wheres: dict[str, str] = {}
+    missing: list[Problem] = []
+    for target, name in source.fills.items():
+        row = spec.inputs.get(name) if spec else None
+        asked = row or source.parameters.get(name)
+        values = [given.get(each) for each in row.names] if row else [parameters.get(name)]
+        value = next((value for value in values if not takes.is_blank(lister.inputs[target], value)), None)
+        if value is None and asked is not None and asked.fills_in:
+            value = asked.default
+        wheres[target] = f"{'inputs' if row else 'parameters'}.{name}"
+        if value is not None:
+            inputs[target] = value
+        elif lister.inputs[target].required == () and not lister.inputs[target].has_default:
+            label = asked.label if asked else lister.inputs[target].label
+            missing.append(Problem(wheres[target], f"fill in '{label}' first: {begun.subject} depend on it"))
+    if begun.search:
+        for target, value in source.search.items():
+            inputs[target] = value.replace("{}", begun.search) if isinstance(value, str) else value
+            wheres[target] = "search"
+    return inputs, wheres, missing

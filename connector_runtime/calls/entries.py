@@ -1,0 +1,119 @@
+"""A page's items as the entries of a drop-down: told apart, as their input takes them, searched. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from .. import words
+from ..inputs import read, takes
+from ..model import Choice, Input, Json
+from ..offers import ChoiceList
+
+SAFE_INTEGER = 2**53
+_UNMARKED = str.maketrans(  # letters that look marked and that Unicode does not take apart
+    {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe"}
+)
+
+
+def entries(of: ChoiceList, items: Iterable[Json]) -> tuple[Choice, ...]:
+    """What a list makes of items; those without a value are left out, values stay as the vendor wrote them."""
+    found = []
+    for item in items:
+        value = _value(of, item)
+        if value is not None:
+            label = _first(of.label, item) or words.text_of(value)
+            found.append(Choice(value=value, label=label, description=_first(of.description, item)))
+    return tuple(found)
+
+
+def _value(of: ChoiceList, item: Json) -> Json:
+    if not isinstance(item, dict):
+        return None
+    found = (words.dig(item, tuple(path.split("."))) for path in of.value)
+    plain = (value for value in found if isinstance(value, str | int | float) and not isinstance(value, bool))
+    return next((value for value in plain if words.line(value) is not None), None)
+
+
+def _first(lines: tuple[str, ...], item: Json) -> str | None:
+    return next((text for text in (words.template(line).value(item) for line in lines) if text is not None), None)
+
+
+def fitted(found: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
+    """The entries with values as an input takes them, each value and each label once.
+
+    What the input would refuse is left out. Without an input, values are text. Where an integer is above 2^53, which
+    JavaScript rounds, all values are text.
+    """
+    cast = _text if row is None else _caster(row)
+    once: dict[str, Choice] = {}
+    for each in found:
+        value = cast(each.value)
+        if value is not None:
+            once.setdefault(words.text_of(value), replace(each, value=value))
+    kept = [*once.values()]
+    if any(isinstance(each.value, int) and abs(each.value) >= SAFE_INTEGER for each in kept):
+        kept = [replace(each, value=words.text_of(each.value)) for each in kept]
+    return told_apart(kept)
+
+
+def _text(value: Json) -> Json:
+    return words.text_of(value)
+
+
+def _caster(row: Input) -> Callable[[Json], Json]:
+    """How a value becomes what the input takes, or None if it takes no such value; of a list or map, one entry's."""
+    from jsonschema import Draft202012Validator
+
+    fits = Draft202012Validator(takes.takes(row, blank=False)).is_valid
+
+    def cast(value: Json) -> Any:
+        if row.collection == "list":
+            return read.read(row, [value])[0] if fits([value]) else None
+        if row.collection == "map":
+            return read.read(row, {"key": value})[0][1] if fits({"key": value}) else None
+        return read.read(row, value) if fits(value) else None
+
+    return cast
+
+
+def told_apart(found: Iterable[Choice]) -> tuple[Choice, ...]:
+    """The entries, where several have one label with their value beside it."""
+    listed = [*found]
+    counts = Counter(each.label for each in listed)
+    taken, apart = set(counts), []
+    for each in listed:
+        label = each.label
+        if counts[label] > 1:
+            while label in taken:
+                label += f" · {words.text_of(each.value)}"
+            taken.add(label)
+        apart.append(replace(each, label=label))
+    return tuple(apart)
+
+
+def matching(found: Iterable[Choice], search: str) -> tuple[Choice, ...]:
+    """The entries in which every word of a search occurs, whatever its case or accents.
+
+    It may stand anywhere in the label or the description; in the value, which often is an id of random letters, a part
+    must begin with it.
+    """
+    sought = plain(search).split()
+    return tuple(each for each in found if all(_occurs(word, each) for word in sought)) if sought else tuple(found)
+
+
+def _occurs(word: str, each: Choice) -> bool:
+    if word in plain(f"{each.label}\n{each.description or ''}"):
+        return True
+    return re.search(rf"(?<![^\W_]){re.escape(word)}", plain(words.text_of(each.value))) is not None
+
+
+def plain(text: str) -> str:
+    """Text without case and accents: `Żółć` is `zolc`, `Straße` is `strasse`."""
+    for _ in range(2):  # taking apart can make capitals, and lower case can make marks
+        text = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(letter for letter in text if not unicodedata.combining(letter)).translate(_UNMARKED)

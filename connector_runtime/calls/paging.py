@@ -1,0 +1,120 @@
+"""How a list goes on: from a page to the next, and from a cursor that a page gave. Pure."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from hashlib import blake2s
+from typing import Any
+
+from .. import conditions, words
+from ..errors import InputError, Problem
+from ..model import Next, Page, Paging
+from . import render
+from .answer import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where in a list a page begins: the style that led there (None: the list's beginning) and its value.
+
+    `skip` items of the page were handed out already. All pages of a list have the same `size`.
+    """
+
+    size: int = 0
+    style: int | None = None
+    value: Any = None
+    skip: int = 0
+
+
+def start(paging: Paging | None, limit: int | None) -> Spot:
+    """Where a list begins: with a page as large as it may be and no larger than needed."""
+    if paging is None or paging.size is None:
+        return Spot()
+    return Spot(paging.max if limit is None else max(1, min(paging.max, limit)))
+
+
+def turned(paging: Paging, made: render.Draft, spot: Spot) -> render.Draft:
+    """The draft of the page that begins there."""
+    if paging.size is not None:
+        made = made.turn(paging.size, spot.size)
+    return made if spot.style is None else made.turn(paging.next[spot.style].to, spot.value)
+
+
+def onward(paging: Paging, here: Spot, answer: Answer, made: render.Draft, page: Page) -> Spot | None:
+    """Where the next page begins; None at the end. The style that yielded first is kept for the whole list."""
+    numbers = range(len(paging.next)) if here.style is None else (here.style,)
+    for number in numbers:
+        value = _value(paging.next[number], answer, made, page)
+        if value is not None:
+            return Spot(here.size, number, value)
+    return None
+
+
+def _value(style: Next, answer: Answer, made: render.Draft, page: Page) -> Any:
+    if style.when and not conditions.holds(style.when, lambda name: words.look(name, answer)):
+        return None
+    value: Any
+    if style.source.startswith("items."):
+        value = words.dig(page.items, tuple(style.source.split(".")[1:]))
+    elif style.source.startswith("query."):
+        value = dict(made.query).get(style.source.partition(".")[2], 0)
+    else:
+        value = words.look(style.source, answer)
+    if value is None or value == "":
+        return None
+    if style.plus is None:
+        return value
+    step = len(page.items or ()) if style.plus == "count" else int(style.plus)
+    try:
+        here = int(value)
+        below = None if style.below is None else int(words.look(style.below, answer))
+    except (TypeError, ValueError):
+        return None
+    if step == 0 or (below is not None and here >= below):
+        return None
+    return here + step
+
+
+def miscounted(paging: Paging, answer: Answer, count: int) -> tuple[Problem, ...]:
+    """A warning if the vendor announced another number of items than it gave."""
+    total = words.look(paging.total, answer) if paging.total else None
+    if isinstance(total, bool) or not str(total).isdecimal() or str(total) == str(count):
+        return ()
+    return (Problem(paging.total or "", f"The vendor announced {total} items and gave {count}."),)
+
+
+# -- cursors ---------------------------------------------------------------------------------------------------------
+
+
+def mark(made: render.Draft) -> str:
+    """A short text that differs for lists that differ: a cursor of one must not lead on in another."""
+    said = json.dumps([made.method, made.path, sorted(made.query), made.body], sort_keys=True, default=str)
+    return blake2s(said.encode(), digest_size=6).hexdigest()
+
+
+def cursor(mark: str, spot: Spot | None) -> str | None:
+    """The spot as an opaque text that is safe in a URL."""
+    if spot is None:
+        return None
+    said = json.dumps([mark, spot.size, spot.style, spot.value, spot.skip], separators=(",", ":"))
+    return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
+
+
+def spot_of(text: str, mark: str, paging: Paging | None) -> Spot:
+    """The spot that a cursor names; raises `InputError` for a text that is none, or is another list's."""
+    try:
+        said = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+        theirs, size, style, value, skip = said
+        spot = Spot(size, style, value, skip)
+        known = all(type(number) is int and number >= 0 for number in (size, skip, style or 0))
+        known = known and isinstance(value, str | int | None) and (style is None) is (value is None)
+    except (ValueError, TypeError, RecursionError):
+        known = False
+    if not known:
+        raise InputError.of("the list", [Problem("cursor", "is none that a page gave; leave it out to begin anew")])
+    if theirs != mark or paging is None or (style or 0) >= len(paging.next) or not 0 <= size <= paging.max:
+        what = "belongs to another list or other inputs; give the inputs that it came with"
+        raise InputError.of("the list", [Problem("cursor", what)])
+    return spot

@@ -1,0 +1,126 @@
+"""A create that is looked for before it is sent again, where an answer was lost. Pure.
+
+What tells it apart is what was sent: the fields that the definition calls `same`, and that it was made since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from .. import conditions, words
+from ..errors import NotFound, Problem, RequestError
+from ..inputs.bind import Bound
+from ..model import Json, Page, Recover
+from . import render, retry
+from .action import Action
+from .effects import Effect, Exchange, Now, Terms, Wait
+from .exchange import exchange
+
+TOLERANCE = timedelta(seconds=2)  # both clocks are written in whole seconds
+
+
+def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Exchange:
+    """Carry out a create; if it may have been done, look with the `other` action and send again only if it was not."""
+    rule = action.recover
+    assert rule is not None
+    sent = _sent(action, bound, rule)
+    policy = retry.Policy(most=max(1, terms.retries), keyed=True)
+    sendings = 0
+    began: datetime = yield Now()
+    while True:
+        try:
+            yield from exchange(action, bound, terms)
+            return
+        except RequestError as error:
+            known = None not in sent.values() and conditions.holds(rule.when, bound.values.get)
+            if not (error.may_have_been_done and known):
+                raise
+            failure = error
+        now: datetime = yield Now()
+        pause = policy.pause(sendings, failure, now) or 0.0
+        left = None if terms.deadline is None else terms.deadline - (now - began).total_seconds() - pause
+        if left is not None and left <= 0:
+            raise failure
+        yield Wait(pause)
+        inputs = {name: bound.values[ours] for name, ours in rule.inputs.items() if ours in bound.values}
+        looking = exchange(other, other.bind(inputs), replace(terms, limit=None, cursor=None, key=None, deadline=left))
+        found = yield from _found(looking, rule, sent, began)
+        if len(found) == 1:
+            said = f"The answer was lost; {other.key} found that it had been done, and gave this."
+            yield Page(data=found[0], items=None, status=200, headers={}, warnings=(*bound.warnings, Problem("", said)))
+            return
+        sendings += 1
+        if found or sendings > terms.retries:
+            failure.hint = (
+                f"{len(found)} that look like it were found by {other.key}; look before you send it again."
+                if found
+                else f"{other.key} did not find it, so it was most likely not done."
+            )
+            raise failure
+
+
+def _sent(action: Action, bound: Bound, rule: Recover) -> dict[str, Json]:
+    """What was sent in the fields that must be the same; None where nothing was, so that nothing tells it apart."""
+    made = render.draft(action, bound.values)
+    return {name: words.dig(made.body, place.path) for name, place in rule.same.items()}
+
+
+def _found(
+    looking: Exchange, rule: Recover, sent: dict[str, Json], began: datetime
+) -> Generator[Effect, Any, list[Json]]:
+    """What the look finds that is the same; its pages are read here, its effects handed on."""
+    found: list[Json] = []
+    step: Callable[[Any], Effect | Page] = looking.send
+    value: Any = None
+    while True:
+        try:
+            effect = step(value)
+        except StopIteration:
+            return found
+        except NotFound:
+            return []
+        step, value = looking.send, None
+        if isinstance(effect, Page):
+            now: datetime = yield Now()
+            since = began + _ahead(effect, now) - TOLERANCE
+            items = [effect.data] if effect.items is None else effect.items
+            found += [item for item in items if _is_same(item, rule, sent, since)]
+            continue
+        try:
+            value = yield effect
+        except RequestError as error:
+            step, value = looking.throw, error
+
+
+def _ahead(page: Page, now: datetime) -> timedelta:
+    """How far the vendor's clock is ahead of ours."""
+    try:
+        return parsedate_to_datetime(page.headers["date"]) - now
+    except (KeyError, ValueError, TypeError):
+        return timedelta()
+
+
+def _is_same(item: Json, rule: Recover, sent: dict[str, Json], since: datetime) -> bool:
+    if rule.since is not None:
+        made = _moment(words.dig(item, (rule.since,)))
+        if made is None or made < since:
+            return False
+    return all(_equal(words.dig(item, tuple(name.split("."))), value) for name, value in sent.items())
+
+
+def _equal(theirs: Json, ours: Json) -> bool:
+    if isinstance(theirs, str) and isinstance(ours, str):
+        return theirs.strip().casefold() == ours.strip().casefold()
+    return conditions.same(theirs, ours)
+
+
+def _moment(text: Json) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

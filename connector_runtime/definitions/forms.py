@@ -1,0 +1,142 @@
+"""The form of an action: the schema it is drawn from, and the `uiSchema` that React JSON Schema Form wants. Pure.
+
+A form that nobody touched posts nothing: no `default`, choices as `enum` with their labels beside the schema, and
+booleans as a list of yes, no and nothing. What a form posts, a run accepts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ..inputs import takes
+from ..model import ActionSpec, Input, Json
+
+Say = Callable[[str], str]  # a text of ours -> the same in the language of the form
+
+WIDGETS = {
+    "text": "textarea",
+    "secret": "password",
+    "boolean": "select",
+    "json": "code",
+    "any": "code",
+    "date": "date",
+    "datetime": "datetime",
+    "file": "file",
+}
+SAFE_INTEGER = 2**53
+OWN_WORDS = ("Key", "Value", "Yes", "No", "Default: {value}", "Left out: {value}")
+RJSF_WIDGETS = {"textarea": "textarea", "password": "password", "code": "textarea"}
+
+
+def same(text: str) -> str:
+    """The text as it is: what forms say in the language of the definitions."""
+    return text
+
+
+def form_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
+    """The schema that a form is drawn from. It says no `$schema` and no `default`."""
+    rows = _rows(spec)
+    return {
+        "type": "object",
+        "title": spec.label,
+        "description": spec.description,
+        "properties": {row.key: _field(row, say) for row in rows},
+        "required": [row.key for row in rows if row.required == () and row.only_when is None and not row.has_default],
+    }
+
+
+def choices(row: Input) -> list[dict[str, Json]]:
+    """The choices as a form can hold them: JavaScript rounds integers above 2^53, so a list that has one is text."""
+    rounded = any(isinstance(choice.value, int) and abs(choice.value) >= SAFE_INTEGER for choice in row.choices)
+    return [{"value": str(choice.value) if rounded else choice.value, "label": choice.label} for choice in row.choices]
+
+
+def _rows(spec: ActionSpec) -> list[Input]:
+    return [row for row in spec.inputs.values() if row.type != "connection"]
+
+
+def _field(row: Input, say: Say) -> dict[str, Json]:
+    titles: dict[str, Json] = {"title": row.label, **({"description": row.comments} if row.comments else {})}
+    if row.deprecated is not None:
+        titles["deprecated"] = True
+    if row.collection == "map":
+        pair = {"key": {"type": "string", "title": say("Key")}, "value": {**_plain(row), "title": say("Value")}}
+        return {**titles, "type": "array", "items": {"type": "object", "properties": pair, "required": ["key"]}}
+    if row.collection == "list":
+        return {**titles, "type": "array", "items": _plain(row)}
+    return {**titles, **_plain(row)}
+
+
+def _plain(row: Input) -> dict[str, Json]:
+    if row.choices:
+        values = [choice["value"] for choice in choices(row)]
+        return {"type": "string" if isinstance(values[0], str) else "integer", "enum": values}
+    if row.type in takes.TEXTS:
+        limits = {key: row.schema[key] for key in ("minLength", "maxLength", "pattern") if key in row.schema}
+        return {"type": "string", **limits}
+    if row.type in ("integer", "number"):
+        return {"type": row.type, **row.schema}
+    if row.type == "boolean":
+        return {"type": "boolean"}
+    if row.type == "json" and row.schema.get("type") in ("object", "array"):
+        return {**row.schema}
+    return {"type": "string"}  # JSON of any kind is typed as text, and read as JSON
+
+
+# -- React JSON Schema Form ------------------------------------------------------------------------------------------
+
+
+def ui_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
+    """The `uiSchema` for React JSON Schema Form 5 and 6, to go with `form_schema`.
+
+    It says the order, the widgets, the labels of choices (`ui:enumNames`), placeholders, and as help what a field
+    that is left out comes to.
+    """
+    rows = _rows(spec)
+    shown = {row.key: _drawn(row, say) for row in rows}
+    return {"ui:order": [row.key for row in rows], **{key: said for key, said in shown.items() if said}}
+
+
+def _drawn(row: Input, say: Say) -> dict[str, Json]:
+    plain = _plain(row)
+    said: dict[str, Json] = _nested(plain, [say("Yes"), say("No")])
+    widget = RJSF_WIDGETS.get(WIDGETS.get(row.type, ""))
+    if widget and not row.choices and plain.get("type") == "string":
+        said["ui:widget"] = widget
+    if row.choices:
+        said["ui:enumNames"] = [choice.label for choice in row.choices]
+    elif isinstance(row.example, str | int) and row.type != "secret":
+        said["ui:placeholder"] = _text(row, row.example, say)
+    if row.collection:
+        said = {"items": {"value": said} if row.collection == "map" and said else said} if said else {}
+    asides = " · ".join(asides_of(row, say))
+    return {**said, **({"ui:help": asides} if asides else {})}
+
+
+def _nested(schema: Mapping[str, Any], answers: list[str]) -> dict[str, Json]:
+    """A boolean, here or inside a structured value, as a list of yes, no and nothing."""
+    if schema.get("type") == "boolean":
+        return {"ui:widget": "select", "ui:enumNames": answers}
+    if schema.get("type") == "array" and isinstance(schema.get("items"), Mapping):
+        inner = _nested(schema["items"], answers)
+        return {"items": inner} if inner else {}
+    found = {name: _nested(inner, answers) for name, inner in schema.get("properties", {}).items()}
+    return {name: said for name, said in found.items() if said}
+
+
+def asides_of(row: Input, say: Say = same) -> Iterator[str]:
+    """What is shown and not sent: the published default, and what the vendor does without a value."""
+    if row.has_default and not isinstance(row.default, list | dict) and row.default != row.if_absent:
+        yield say("Default: {value}").replace("{value}", _text(row, row.default, say))
+    if row.if_absent is not None:
+        yield say("Left out: {value}").replace("{value}", _text(row, row.if_absent, say))
+
+
+def _text(row: Input, value: Json, say: Say) -> str:
+    """A value as a person reads it: a choice by its label, a boolean as yes or no."""
+    if isinstance(value, bool):
+        return say("Yes") if value else say("No")
+    named = [choice.label for choice in row.choices if choice.value == value and type(choice.value) is type(value)]
+    return named[0] if named else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

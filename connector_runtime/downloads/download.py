@@ -1,0 +1,220 @@
+"""Downloads files into a folder, several at a time: with threads, or with the tasks of asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from ..calls.effects import Attempt
+from ..calls.files import File, safe_name
+from ..calls.transport import AsyncPool, Pool
+from ..errors import ConnectorError, InputError, Problem
+from .fetch import Course
+from .save import Job, save, save_async
+
+Told = Callable[[File, int, int | None], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What became of a file: where it is, how many bytes it has, and whether it was there already."""
+
+    file: File
+    path: Path
+    size: int
+    is_new: bool
+
+
+Outcome = Saved | ConnectorError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to download, and how. `course` is asked for each file what its definition lays down."""
+
+    asked: tuple[File, ...]
+    there: Mapping[File, Saved]  # those that need not be downloaded
+    folder: Path
+    course: Callable[[File], Course]
+    parallel: int = 3
+    overwrite: bool = False
+    progress: Told | None = None
+    observe: Callable[[Attempt], object] | None = None
+
+    @property
+    def files(self) -> list[File]:
+        """What is to be downloaded."""
+        return [file for file in self.asked if file not in self.there]
+
+    def job(self, file: File) -> Job:
+        return Job(
+            file=file,
+            target=self.folder / file.name,
+            course=self.course(file),
+            overwrite=self.overwrite,
+            progress=self.progress,
+            observe=self.observe,
+        )
+
+
+def order(
+    files: File | Iterable[File],
+    to: str | os.PathLike[str],
+    course: Callable[[File], Course],
+    *,
+    parallel: int = 3,
+    overwrite: bool = False,
+    progress: Told | None = None,
+    observe: Callable[[Attempt], object] | None = None,
+) -> Order:
+    """An order that can be carried out; raises `InputError` with all that stands against it, before any request.
+
+    The folder is made if it is missing.
+    """
+    given = (files,) if isinstance(files, File) else tuple(files)
+    folder = Path(to)
+    problems: list[Problem] = []
+    if isinstance(parallel, bool) or not isinstance(parallel, int) or parallel < 1:
+        problems.append(Problem("parallel", "must be a whole number of at least 1"))
+    there: dict[File, Saved] = {}
+    names: set[str] = set()
+    for file in given:
+        path = folder / file.name
+        if file.name != safe_name(file.name):
+            problems.append(Problem("files", f"{file.name!r} is no safe name; {safe_name(file.name)!r} would be"))
+        elif file.name.casefold() in names:
+            problems.append(Problem("files", f"two have the name {file.name!r}; give one another name or folder"))
+        elif os.path.lexists(path):
+            size = path.stat().st_size if path.is_file() else None
+            if size is None:
+                problems.append(Problem(str(path), "exists and is no file; take it away, or name another folder"))
+            elif overwrite:
+                pass
+            elif file.size in (None, size):
+                there[file] = Saved(file, path, size, False)
+            else:
+                what = f"exists with {size} bytes, and {file.size} are announced; say overwrite to replace it"
+                problems.append(Problem(str(path), what))
+        names.add(file.name.casefold())
+    made = Order(
+        asked=given,
+        there=there,
+        folder=folder,
+        course=course,
+        parallel=parallel,
+        overwrite=overwrite,
+        progress=progress,
+        observe=observe,
+    )
+    if made.files and not problems:
+        problems += _folder_problems(folder, made.files)
+    if problems:
+        raise InputError.of("the download", problems)
+    return made
+
+
+def _folder_problems(folder: Path, files: Iterable[File]) -> list[Problem]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return [Problem("to", f"{folder} can't be used: {error.strerror}")]
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return [Problem("to", f"{folder} can't be written: permission denied")]
+    needed = 0
+    for file in files:
+        part = folder / f".{file.name}.part"
+        needed += max(0, (file.size or 0) - (part.stat().st_size if part.is_file() else 0))
+    if needed > free:
+        return [Problem("to", f"{folder} has room for {free} bytes and {needed} are needed; make room")]
+    return []
+
+
+# -- several at a time -----------------------------------------------------------------------------------------------
+
+
+def download(wanted: Order, grants: Callable[[Any], Mapping[str, str]], pool: Pool) -> list[Saved]:
+    """Download all files of an order; one that fails does not stop the others, and is named in the error at the end."""
+    stop = threading.Event()
+    if len(wanted.files) <= 1 or wanted.parallel == 1:
+        return _gathered(wanted, {file: _tried(wanted, file, grants, pool, stop) for file in wanted.files})
+    waiting, done = deque(wanted.files), SimpleQueue[tuple[File, Outcome | BaseException]]()
+
+    def work() -> None:
+        with suppress(IndexError):
+            while not stop.is_set():
+                file = waiting.popleft()
+                try:
+                    done.put((file, _tried(wanted, file, grants, pool, stop)))
+                except BaseException as error:  # not the vendor's or the disk's: all is over
+                    stop.set()
+                    done.put((file, error))
+
+    found: dict[File, Outcome] = {}
+    try:
+        for _ in range(min(wanted.parallel, len(wanted.files))):
+            threading.Thread(target=work, daemon=True, name="download").start()  # none outlives an interrupted program
+        while len(found) < len(wanted.files):
+            file, outcome = done.get()
+            if not isinstance(outcome, Saved | ConnectorError):
+                raise outcome
+            found[file] = outcome
+    finally:
+        stop.set()
+    return _gathered(wanted, found)
+
+
+def _tried(
+    wanted: Order, file: File, grants: Callable[[Any], Mapping[str, str]], pool: Pool, stop: threading.Event
+) -> Outcome:
+    job = wanted.job(file)
+    try:
+        return Saved(file, job.target, save(job, grants, pool, stop), True)
+    except ConnectorError as error:
+        return error
+
+
+async def download_async(
+    wanted: Order, grants: Callable[[Any], Awaitable[Mapping[str, str]]], pool: AsyncPool
+) -> list[Saved]:
+    """The same for asyncio."""
+    places = asyncio.Semaphore(wanted.parallel)
+
+    async def tried(file: File) -> Outcome:
+        job = wanted.job(file)
+        async with places:
+            try:
+                return Saved(file, job.target, await save_async(job, grants, pool), True)
+            except ConnectorError as error:
+                return error
+
+    tasks = [asyncio.create_task(tried(file)) for file in wanted.files]
+    try:
+        return _gathered(wanted, dict(zip(wanted.files, await asyncio.gather(*tasks), strict=True)))
+    finally:
+        for task in tasks:
+            if not task.cancelling():  # a second time would disturb what it still has to put away
+                task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _gathered(wanted: Order, found: Mapping[File, Outcome]) -> list[Saved]:
+    """What was saved; of several that failed, the error of the first, with all of them as its problems."""
+    failed = [(file, found[file]) for file in wanted.files if isinstance(found[file], ConnectorError)]
+    if not failed:
+        every = {**wanted.there, **found}
+        return [saved for saved in (every[file] for file in wanted.asked) if isinstance(saved, Saved)]
+    error: Any = failed[0][1]
+    if len(wanted.asked) > 1:
+        said = f"{len(failed)} of {len(wanted.asked)} files were not downloaded:"
+        ConnectorError.__init__(error, said, problems=[Problem(file.name, str(each)) for file, each in failed])
+    raise error

@@ -1,0 +1,199 @@
+"""What is known of one limit: how much the vendor still allows, and how much we allow ourselves. Pure; times are given.
+
+Two things bound what may go. *Ours*: a token bucket at the declared rate times our share, with a small burst. *Theirs*:
+what the vendor last said remains, plus what it refills since, less what was sent since; we spend it down to a reserve,
+which is for the other apps of the account and for what we can't know yet. Where neither is known everything may go,
+until the vendor refuses; then the rate at which it did is the bound, and grows again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field, fields
+
+from ..limits import DAY
+
+RESERVE = 0.25  # of what the vendor allows in a window: left alone
+BURST = 0.25  # of what we allow ourselves in a window: may go at once
+PROBE = 0.2  # of what it adds: counted on even if others seem to take all, so that we look again
+MORE = 2.0  # windows over which we come to believe that others take more
+LESS = 1.5  # windows over which we come to believe that they take less
+BACK = 0.7  # of the rate that was refused: where we go on
+GROWTH = 0.05  # of that rate, each second
+PAUSE = 1.0  # seconds after a refusal that says nothing more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What holds for a limit whatever happens: `count` in `seconds` as declared for the plan, and our share of it."""
+
+    count: float | None = None
+    seconds: float = 1.0
+    share: float = 1.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Bucket:
+    """The state of one limit at the time `at`. `numbered` counts all permits that were ever given."""
+
+    terms: Terms = field(repr=False)
+    at: float
+    limit: float | None = None  # what the vendor says it allows in a window
+    level: float = 0.0  # what remains of it, less what was given since
+    others: float = 0.0  # what other callers seem to take of it, a second
+    own: float = math.inf
+    until: float = 0.0  # nothing goes before
+    refused: float | None = None  # permits a second at which we were refused, and when
+    since: float = 0.0
+    recent: float = 0.0  # permits of the last second, fading
+    numbered: int = 0
+    day: int = 0  # since the epoch
+    used: int = 0  # permits of that day
+    out: float = 0.0  # until then the vendor's budget of the day is used up; by everybody's own clock
+
+    def __post_init__(self) -> None:
+        if self.pace is not None:
+            self.own = min(self.own, self._burst(self.pace))
+
+    def advance(self, now: float) -> None:
+        """Let the time pass."""
+        past = now - self.at
+        if past <= 0:
+            return
+        self.at = now
+        self.recent *= math.exp(-past)
+        if self.refused is not None and self._slowed() >= 4 * self.refused:
+            self.refused = None
+        if self.limit is not None:
+            self.level = min(self.limit, self.level + past * self.refill)
+        pace = self.pace
+        self.own = math.inf if pace is None else min(self._burst(pace), self.own + past * pace)
+
+    def rewind(self, now: float) -> None:
+        """The clock was set back; what was to come stays as far away as it was."""
+        back = self.at - now
+        self.at, self.until, self.since = now, self.until - back, self.since - back
+
+    @property
+    def pace(self) -> float | None:
+        """The permits a second that we allow ourselves; None: any number."""
+        capped = self._slowed()
+        if self.terms.count is not None:
+            allowed = self.terms.count if self.limit is None else min(self.terms.count, self.limit)
+            capped = min(capped, self.terms.share * allowed / self.terms.seconds)
+        return None if capped == math.inf else capped
+
+    def _slowed(self) -> float:
+        if self.refused is None:
+            return math.inf
+        return self.refused * (1 + GROWTH * max(0.0, self.at - self.since))
+
+    def _burst(self, pace: float) -> float:
+        return max(1.0, pace * self.terms.seconds * BURST)
+
+    @property
+    def reserve(self) -> float:
+        return 0.0 if self.limit is None else max(0.0, min(RESERVE * self.limit, self.limit - 1))
+
+    @property
+    def known(self) -> bool:
+        """Whether anything bounds what may go."""
+        return self.limit is not None or self.pace is not None
+
+    @property
+    def free(self) -> float:
+        """The permits that may be given now."""
+        if self.at < self.until:
+            return 0.0
+        theirs = math.inf if self.limit is None else self.level - self.reserve
+        return max(0.0, min(theirs, self.own))
+
+    @property
+    def refill(self) -> float:
+        """What the vendor adds a second for us to take."""
+        added = (self.limit or 0.0) / self.terms.seconds
+        return max(PROBE * added, added - self.others)
+
+    @property
+    def rate(self) -> float | None:
+        """The permits a second that will become free."""
+        theirs = math.inf if self.limit is None else self.refill
+        rate = min(theirs, math.inf if self.pace is None else self.pace)
+        return None if rate == math.inf else rate
+
+    def wait(self, count: float) -> float:
+        """The seconds until so many permits are free, if all goes as it does now."""
+        pause = max(0.0, self.until - self.at)
+        if self.limit is not None:
+            lacking = count + self.reserve - self.level
+            pause = max(pause, lacking / self.refill)
+        pace = self.pace
+        if pace is not None:
+            pause = max(pause, (count - self.own) / pace)
+        return pause
+
+    def take(self, count: int, day: int) -> None:
+        """Give so many permits, on that UTC day; a negative count takes permits back that nobody used."""
+        self.numbered += max(0, count)
+        self.recent = max(0.0, self.recent + count)
+        if self.limit is not None:
+            self.level -= count
+        self.own -= count
+        self.used = max(0, self.used_on(day) + count)
+        if self.used == count or day > self.day:
+            self.day = day
+
+    def used_on(self, day: int) -> int:
+        """The permits given on a day; another clock may be a little ahead and have begun the next one."""
+        return self.used if self.day - 1 <= day <= self.day else 0
+
+    def observe(self, limit: float, remaining: float, number: int, age: float) -> None:
+        """What the vendor said `age` seconds ago, to the permit of that number: later ones it had not seen."""
+        if limit < 1:
+            return
+        known, expected = self.limit is not None, self.level
+        self.limit = limit
+        later = self.numbered - number
+        self.level = min(limit, min(limit, remaining) + age * self.refill - later)
+        if known:
+            missing = min(expected, limit) - self.level
+            soon = (MORE if missing > 0 else LESS) * self.terms.seconds
+            self.others = min(max(0.0, self.others + missing / soon), limit / self.terms.seconds)
+        if self.pace is not None:
+            self.own = min(self.own, self._burst(self.pace))
+
+    def refuse(self, until: float | None, *, explained: bool) -> None:
+        """The vendor refused a call: when it takes more, if it said so; `explained`: it said what remains."""
+        if until is None and explained:
+            return
+        self.until = max(self.until, self.at + PAUSE if until is None else until)
+        if self.limit is not None:
+            self.level = min(self.level, 0.0)
+        if self.refused is None or self.at > self.since:  # one for all that were on the way
+            rate = min(self.recent, math.inf if self.pace is None else self.pace)
+            self.refused = max(BACK * rate, 1 / max(60.0, self.terms.seconds))
+            self.since = self.until
+            self.own = min(self.own, 1.0)
+
+    def dump(self) -> bytes:
+        """The state, for a store."""
+        names = [entry.name for entry in fields(self) if entry.name != "terms"]
+        state = {name: getattr(self, name) for name in names}
+        return json.dumps({**state, "own": None if self.own == math.inf else self.own}).encode()
+
+    @classmethod
+    def load(cls, terms: Terms, data: bytes) -> Bucket:
+        """A state from a store. Raises `ValueError` or `TypeError` if it is none."""
+        state = json.loads(data)
+        return cls(terms=terms, **{**state, "own": math.inf if state["own"] is None else state["own"]})
+
+
+def today(now: float) -> int:
+    """The UTC day of a time, in days since the epoch."""
+    return int(now // DAY)
+
+
+def midnight(now: float) -> float:
+    """When the next UTC day begins."""
+    return (today(now) + 1) * DAY

@@ -1,0 +1,83 @@
+"""What a call asks of a pacer before each of its attempts, and what any pacer must answer to. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from .. import conditions, words
+from ..model import ActionSpec
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Claim:
+    """One attempt's wish to be sent. It stands for that attempt alone: make a new one for the next.
+
+    `label` is what the action says that a call costs, `account` whose limits it counts against ("": the pacer's own).
+    `quotas` are the counted quotas it falls under, each as (name, digest of what it is counted by).
+    """
+
+    action: str
+    label: str | None = None
+    account: str = ""
+    quotas: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    gone: bool = False  # its call has ended or was cancelled: nobody waits any more
+
+
+class Pacing(Protocol):
+    """What a client asks when it may send. Both may be called from any thread, and neither sleeps."""
+
+    def ask(self, claim: Claim) -> float:
+        """The seconds to wait before asking again with the same claim; 0.0: send now, it is counted.
+
+        Raises `QuotaReached` with `retry_at` where a budget or quota is used up for longer than a call waits.
+        """
+        ...
+
+    def heard(
+        self,
+        claim: Claim,
+        status: int | None,
+        headers: Mapping[str, str],
+        retry_at: datetime | None = None,
+        kind: str | None = None,
+    ) -> None:
+        """Learn from the answer to a claim that was sent: lower-case headers, or status None where none came.
+
+        `kind` is `rate_limit` or `quota` where the answer was that refusal, and `retry_at` when the vendor said to go
+        on.
+        """
+        ...
+
+
+def claim_of(action: ActionSpec, values: Mapping[str, Any], account: str = "") -> Claim:
+    """The claim of an action's next attempt, given the values that it sends by input key."""
+    limits = action.profile.limits
+    quotas = [
+        (name, digest(account, name, *(_written(action, key, values.get(key)) for key in quota.per)))
+        for name, quota in limits.quotas.items()
+        if action.key in quota.on and conditions.holds(quota.when, values.get)
+    ]
+    label = limits.counted_as(action.key, action.rate_limit)
+    return Claim(action=action.key, label=label, account=account, quotas=tuple(quotas))
+
+
+def digest(*texts: str) -> str:
+    """A short name for what should not be read where it is kept."""
+    hashed = hashlib.blake2b(digest_size=16)
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        hashed.update(len(data).to_bytes(8))
+        hashed.update(data)
+    return hashed.hexdigest()
+
+
+def _written(action: ActionSpec, key: str, value: Any) -> str:
+    """A value as it is sent, so that two ways of writing one id are counted together."""
+    if value is None:
+        return ""
+    row = action.inputs.get(key)
+    return words.text_of(words.encode(row.codecs, value) if row else value).strip().casefold()

@@ -1,0 +1,302 @@
+"""The pacer: says to each call of an account when it may be sent, in the order they asked. Touches a clock and a store.
+
+It never sleeps, so threads and asyncio can share one. Calls of one label wait in one line; who is not at its head is
+told to come back half-way, since things may change. What a `store` keeps is shared by all processes that use it.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from .. import conditions
+from ..errors import InputError, Problem, QuotaReached
+from ..limits import DAY, Limits, Rate, rates_of
+from ..model import Profile
+from ..stores.store import MemoryStore, Store
+from .bucket import Bucket, Terms, midnight, today
+from .claim import Claim, digest
+from .kept import Kept, Shared
+from .line import Line
+from .quotas import Quotas
+
+SHARE = 0.5  # the limit belongs to the account, and other apps use it too
+FORGET = 60.0  # seconds after which an answer that never came is not expected any more
+LEARNING = 64  # answers until a label of which nothing is known may be used at will
+SOON = 1.0  # seconds in which an answer is expected while nothing is known
+EARLY = 0.7  # of its time, when somebody further back looks again
+LEAST = 0.001  # seconds that anybody waits
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Lane:
+    """One label of one account: its limit, its budgets, and those who wait."""
+
+    name: str
+    kept: Kept
+    budgets: tuple[tuple[Rate, tuple[str, ...]], ...]  # a day's, with the labels that share it
+    line: Line = field(default_factory=Line)
+    heard: int = 0
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A claim that went: where it counted, as which permit, and when."""
+
+    lane: _Lane
+    number: int
+    at: float
+
+
+class Pacer:
+    """Keeps the calls of an account within its limits.
+
+    `limits`: a connector's (`connector.profile.limits`). `account`: whose limits they are, any text that is the same
+    wherever the account is used. `plan`: one of the vendor's plans; without it nothing is declared, and only what the
+    vendor says counts. `share`: which part of the declared limits is ours, more than 0 and at most 1. `store`: shares
+    what is known with every process and machine that uses the same store. Raises `InputError`.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        account: str = "",
+        plan: str | None = None,
+        share: float = SHARE,
+        store: Store | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if plan is not None and plan not in limits.plans:
+            known = f"one of {', '.join(limits.plans)}" if limits.plans else "left out: the connector names no plans"
+            raise InputError.of("the pacer", [Problem("plan", f"must be {known}")])
+        if not 0 < share <= 1:
+            raise InputError.of("the pacer", [Problem("share", "must be more than 0 and at most 1")])
+        self._limits, self._account, self._plan, self._share = limits, account, plan, share
+        self._store, self._clock = store, clock
+        self._lock = threading.Lock()
+        self._lanes: dict[tuple[str, str], _Lane] = {}
+        self._learned: dict[str, str] = {}  # action -> the label that the vendor says it has
+        self._sent: dict[Claim, _Sent] = {}
+        self._quotas = Quotas(store or MemoryStore(), f"pacing/{limits.key}")
+
+    def __repr__(self) -> str:
+        return f"Pacer({self._limits.key!r}, plan={self._plan!r}, share={self._share})"
+
+    # -- before a call -----------------------------------------------------------------------------------------------
+
+    def ask(self, claim: Claim) -> float:
+        """The seconds to wait before asking again with the same claim; 0.0: send now, it is counted.
+
+        Raises `QuotaReached` where a daily budget or a quota is used up.
+        """
+        with self._lock:
+            now = self._clock()
+            lane = self._lane(claim)
+            try:
+                if lane.budgets or lane.kept.bucket.out > now:
+                    self._check_budgets(claim, lane, now)
+                place = lane.line.place(claim, now)
+                if not lane.kept.ready(now, place + 1, len(lane.line)) or self._too_early(lane, now):
+                    pause = self._pause(lane, place, now)
+                    lane.line.comes_back(claim, now + pause)
+                    return pause
+                if claim.quotas:
+                    self._count_quotas(claim, now)
+            except QuotaReached:
+                lane.line.leave(claim)
+                raise
+            lane.line.leave(claim)
+            self._sent[claim] = _Sent(lane, lane.kept.take(now), now)
+            return 0.0
+
+    def _too_early(self, lane: _Lane, now: float) -> bool:
+        """Whether as many calls are under way as may be while nothing is known: more with every answer."""
+        if lane.heard >= LEARNING or lane.kept.bucket.known:
+            return False
+        under_way = sum(sent.lane is lane and sent.at > now - SOON for sent in self._sent.values())
+        return under_way >= 2 + 2 * lane.heard
+
+    def _pause(self, lane: _Lane, place: int, now: float) -> float:
+        pause = lane.kept.wait(now, place + 1)
+        if pause <= 0:  # for an answer that tells more
+            return 0.01 * (1 + place)
+        return max(LEAST, pause if place == 0 else max(pause * EARLY, lane.kept.wait(now, 1)))
+
+    # -- after it ----------------------------------------------------------------------------------------------------
+
+    def heard(
+        self,
+        claim: Claim,
+        status: int | None,
+        headers: Mapping[str, str],
+        retry_at: datetime | None = None,
+        kind: str | None = None,
+    ) -> None:
+        """Learn from the answer to a claim that was sent: see `Pacing.heard`."""
+        with self._lock:
+            now = self._clock()
+            self._forget(now)
+            sent = self._sent.pop(claim, None)
+            if sent is None:
+                return
+            lane, number = self._lane_of(claim, sent, headers, now)
+            lane.heard += 1
+            said = self._limits.reported
+            limit, remaining = _number(headers, said.limit), _number(headers, said.remaining)
+            of_the_day = bool(said.daily) and conditions.holds(said.daily or (), lambda name: _header(headers, name))
+            explained = False
+            if limit is not None and remaining is not None and not of_the_day:
+                explained = True
+                self._observe(lane, now, limit, remaining, number, (now + sent.at) / 2)
+            until = retry_at.timestamp() if retry_at else None
+            if kind == "rate_limit":
+                self._refuse(lane, now, until, explained=explained)
+            elif kind == "quota" and claim.quotas:  # if it was the label's budget, a call without quotas will tell
+                self._quotas.use_up(self._keys(claim), now, until or midnight(now))
+            elif (kind == "quota" and (of_the_day or until)) or (of_the_day and remaining == 0):
+                self._use_up(lane, now, until or midnight(now))
+            if kind != "quota" and (status is None or status >= 300):  # as far as we know it was not done
+                self._quotas.give_back(self._keys(claim), now)
+
+    def _observe(self, lane: _Lane, now: float, limit: int, remaining: int, number: int, measured: float) -> None:
+        def news(bucket: Bucket, ahead: float) -> None:
+            bucket.observe(limit, remaining, number, bucket.at - measured - ahead)
+
+        lane.kept.learn(now, news)
+
+    def _refuse(self, lane: _Lane, now: float, until: float | None, *, explained: bool) -> None:
+        def news(bucket: Bucket, ahead: float) -> None:
+            bucket.refuse(None if until is None else until + ahead, explained=explained)
+
+        lane.kept.learn(now, news, urgent=True)
+
+    def _use_up(self, lane: _Lane, now: float, until: float) -> None:
+        def news(bucket: Bucket, ahead: float) -> None:
+            bucket.out = max(bucket.out, until)
+
+        lane.kept.learn(now, news, urgent=True)
+
+    def _lane_of(self, claim: Claim, sent: _Sent, headers: Mapping[str, str], now: float) -> tuple[_Lane, int]:
+        """Where an answer belongs: the vendor's word for the label counts, unless the definition counts it apart."""
+        named = _header(headers, self._limits.reported.label)
+        label = "-".join(named.casefold().split()) if named else None
+        labels = self._limits.labels
+        apart = any(claim.action in entry.on for entry in labels.values())
+        if label is None or apart or label == sent.lane.name or (labels and label not in labels):
+            return sent.lane, sent.number
+        self._learned[claim.action] = label
+        lane = self._lane(claim)
+        return lane, lane.kept.take(now)
+
+    def _forget(self, now: float) -> None:
+        while self._sent:
+            claim = next(iter(self._sent))
+            if not claim.gone and self._sent[claim].at + FORGET > now:
+                return
+            del self._sent[claim]
+
+    # -- lanes -------------------------------------------------------------------------------------------------------
+
+    def _lane(self, claim: Claim) -> _Lane:
+        label = self._learned.get(claim.action) or self._limits.counted_as(claim.action, claim.label)
+        return self._lane_named(claim.account or self._account, label or f"action:{claim.action}")
+
+    def _lane_named(self, account: str, name: str) -> _Lane:
+        lane = self._lanes.get((account, name))
+        if lane is None:
+            lane = self._lanes[account, name] = self._new_lane(account, name)
+        return lane
+
+    def _new_lane(self, account: str, name: str) -> _Lane:
+        entry = self._limits.labels.get(name)
+        every = [rate for rates in entry.rates.values() for rate in rates] if entry else []
+        ours = rates_of(entry.rates, self._plan) if entry else ()
+        declared = next((rate for rate in ours if rate.seconds < DAY), None)
+        window = next((rate.seconds for rate in every if rate.seconds < DAY), 1.0)
+        budgets: list[tuple[Rate, tuple[str, ...]]] = [(rate, (name,)) for rate in ours if rate.seconds == DAY]
+        for both in self._limits.combined:
+            if name in both.labels:
+                budgets += [(rate, both.labels) for rate in rates_of(both.rates, self._plan)]
+        terms = Terms(
+            count=declared.count if declared else None,
+            seconds=declared.seconds if declared else window,
+            share=self._share,
+        )
+        now = self._clock()
+        key = f"pacing/{self._limits.key}/{digest(account)}/{name}"
+        kept = Kept(terms, now) if self._store is None else Shared(self._store, key, terms, now)
+        return _Lane(name=name, kept=kept, budgets=tuple(budgets))
+
+    # -- budgets and quotas ------------------------------------------------------------------------------------------
+
+    def _check_budgets(self, claim: Claim, lane: _Lane, now: float) -> None:
+        out = lane.kept.look(now).out
+        if out > now:
+            what = f"The vendor takes no more '{lane.name}' requests of this {self._limits.per} today"
+            raise _used_up(what, "Go on then.", out)
+        for rate, labels in lane.budgets:
+            lanes = [self._lane_named(claim.account or self._account, label) for label in labels]
+            used = sum(each.kept.look(now).used_on(today(now)) for each in lanes)
+            if used >= max(1.0, self._share * rate.count):
+                named = " and ".join(f"'{label}'" for label in labels)
+                part = "" if self._share == 1 else f"our share ({self._share:.0%}) of "
+                what = f"{part}the {rate.count} {named} requests of this {self._limits.per} a day is used up"
+                hint = "Go on then" + ("." if self._share == 1 else ", or give the pacer a larger share.")
+                raise _used_up(what[0].upper() + what[1:], hint, midnight(now))
+
+    def _count_quotas(self, claim: Claim, now: float) -> None:
+        rates = {name: rates_of(self._limits.quotas[name].rates, self._plan) for name, _ in claim.quotas}
+        keys = [(key, min(rate.count for rate in rates[name])) for (name, _), key in self._named(claim) if rates[name]]
+        until = self._quotas.count(keys, now)
+        if until is not None:
+            names = " or ".join(name.replace("_", " ") for name, _ in claim.quotas)
+            allowed = ", ".join(str(count) for _, count in keys)
+            what = f"The {allowed} requests a day of the quota '{names}' are used up for what the inputs name"
+            raise _used_up(what, "Go on then, or for another one now.", until)
+
+    def _keys(self, claim: Claim) -> list[str]:
+        return [key for _, key in self._named(claim)]
+
+    def _named(self, claim: Claim) -> Iterator[tuple[tuple[str, str], str]]:
+        for name, key in claim.quotas:
+            if name in self._limits.quotas:
+                yield (name, key), f"{name}-{digest(claim.account or self._account, key)}"
+
+
+class Definitions(Protocol):
+    """What has limits: a connector."""
+
+    @property
+    def profile(self) -> Profile: ...
+
+
+def pacer(
+    connector: Definitions,
+    *,
+    account: str = "",
+    plan: str | None = None,
+    share: float = SHARE,
+    store: Store | None = None,
+) -> Pacer:
+    """The pacer of an account of a connector; the arguments are those of `Pacer`."""
+    return Pacer(connector.profile.limits, account=account, plan=plan, share=share, store=store)
+
+
+def _used_up(what: str, hint: str, until: float) -> QuotaReached:
+    at = datetime.fromtimestamp(until, UTC)
+    return QuotaReached(f"{what}, until {at:%Y-%m-%d %H:%M} UTC.", hint=hint, retriable=True, retry_at=at)
+
+
+def _header(headers: Mapping[str, str], source: str | None) -> str | None:
+    return headers.get(source.removeprefix("header.").lower()) if source else None
+
+
+def _number(headers: Mapping[str, str], source: str | None) -> int | None:
+    text = _header(headers, source)
+    return int(text) if text and re.fullmatch(r"[0-9]{1,15}", text.strip()) else None

@@ -1,0 +1,93 @@
+"""Counts what a vendor allows by the day for one user, registrant or meeting. Touches the store it is given.
+
+A count lies under a digest, so that no name or address stands in the store, and is removed when its day is over.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+
+from ..errors import StoreError
+from ..stores.store import Store
+
+log = logging.getLogger("connector_runtime.pacing")
+
+TRIES = 20
+SWEEP = 100
+
+
+class Quotas:
+    """The counts of one connector, each under the digest of what is counted."""
+
+    def __init__(self, store: Store, prefix: str) -> None:
+        self._store, self._prefix = store, f"{prefix}/quotas/"
+        self._swept = ""
+
+    def count(self, keys: Iterable[tuple[str, int]], now: float) -> float | None:
+        """Count one more under each key, which allows so many a day; if one is full, nothing, and until when it is."""
+        self._sweep(now)
+        counted: list[str] = []
+        for key, allowed in keys:
+            full: list[float] = []
+
+            def more(used: int, out: float, allowed: int = allowed, full: list[float] = full) -> tuple[int, float]:
+                full[:] = [out] if out > now else [_next_day(now)] if used >= allowed else []
+                return (used, out) if full else (used + 1, out)
+
+            self._change(key, now, more)
+            if full:
+                self.give_back(counted, now)
+                return full[0]
+            counted.append(key)
+        return None
+
+    def give_back(self, keys: Iterable[str], now: float) -> None:
+        """Count one less under each key: the call did nothing."""
+        for key in keys:
+            self._change(key, now, lambda used, out: (max(0, used - 1), out))
+
+    def use_up(self, keys: Iterable[str], now: float, until: float) -> None:
+        """The vendor says that nothing more goes under these keys until then."""
+        for key in keys:
+            self._change(key, now, lambda used, out: (used, max(out, until)))
+
+    def _change(self, key: str, now: float, change: Callable[[int, float], tuple[int, float]]) -> None:
+        place = f"{self._prefix}{_day(now)}/{key}"
+        try:
+            for _ in range(TRIES):
+                entry = self._store.read(place)
+                state = json.loads(entry.value) if entry else [0, 0.0]
+                changed = list(change(*state))
+                if changed == state or self._store.put(
+                    place, json.dumps(changed).encode(), entry.version if entry else None
+                ):
+                    return
+        except StoreError as error:
+            log.warning("a quota is not counted: %s", error.message)
+
+    def _sweep(self, now: float) -> None:
+        """Remove counts of days before yesterday, some at a time; another clock may still have yesterday."""
+        yesterday = _day(now, -1)
+        if self._swept == yesterday:
+            return
+        try:
+            found = self._store.scan(self._prefix, limit=SWEEP)
+            over = [(key, entry) for key, entry in found if key < f"{self._prefix}{yesterday}"]
+            for key, entry in over:
+                self._store.put(key, None, entry.version)
+        except StoreError as error:
+            log.warning("old quotas are not removed: %s", error.message)
+            return
+        if len(over) < SWEEP:
+            self._swept = yesterday
+
+
+def _day(now: float, days: int = 0) -> str:
+    return (datetime.fromtimestamp(now, UTC) + timedelta(days=days)).date().isoformat()
+
+
+def _next_day(now: float) -> float:
+    return datetime.fromisoformat(f"{_day(now, 1)}T00:00:00+00:00").timestamp()

@@ -1,0 +1,153 @@
+"""Runs the service behind uvicorn: in this process, or in several that share one port and one store.
+
+A connection that sends nothing, or no whole head of a request, is closed; an end (SIGTERM, Ctrl-C) lets what runs
+finish. A worker that dies is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import multiprocessing.connection
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ..errors import InputError
+from . import telemetry
+
+HEAD = 10.0  # seconds for the head of a request
+KEPT = 30  # seconds for which an idle connection is kept
+END = 15  # seconds beyond a run's own time that an end waits for it
+LINGER = 5.0  # seconds for a closing connection to take what was written
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What a worker needs: `app` makes the app, `end` is how many seconds it may take to finish."""
+
+    app: Callable[[], Any]
+    end: float
+
+
+class Patient(H11Protocol):
+    """HTTP whose patience with slow heads, and with readers that have stopped, ends."""
+
+    _until_head: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_waiting()
+        elif self._until_head is None:
+            self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self.loop.call_later(LINGER, self.transport.abort)
+
+    def _await_head(self) -> None:
+        self._until_head = self.loop.call_later(HEAD, self._too_slow)
+
+    def _stop_waiting(self) -> None:
+        if self._until_head is not None:
+            self._until_head.cancel()
+            self._until_head = None
+
+    def _too_slow(self) -> None:
+        self._until_head = None
+        if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
+            self.transport.close()
+            self.loop.call_later(LINGER, self.transport.abort)
+
+
+def serve(serving: Serving, port: socket.socket, workers: int) -> None:
+    """Serve at an open port until interrupted."""
+    if workers == 1:
+        _work(serving, port)
+        return
+    folder = tempfile.mkdtemp(prefix="metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the workers put their metrics, for any of them to read
+    try:
+        _Workers(serving, port, workers).run()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _work(serving: Serving, port: socket.socket) -> None:
+    telemetry.log_as_json()
+    config = uvicorn.Config(
+        serving.app,
+        factory=True,
+        http=Patient,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEPT,
+        timeout_graceful_shutdown=int(serving.end) + END,
+        backlog=2048,
+    )
+    uvicorn.Server(config).run(sockets=[port])
+
+
+class _Workers:
+    """Several processes that accept at one port; one that dies is replaced until the end is asked for."""
+
+    def __init__(self, serving: Serving, port: socket.socket, count: int) -> None:
+        self._serving = serving
+        self._port = port
+        self._count = count
+        self._ending = False
+        self._processes: list[BaseProcess] = []
+        self._spawn = multiprocessing.get_context("spawn")
+
+    def run(self) -> None:
+        for name in ("SIGTERM", "SIGINT"):
+            signal.signal(getattr(signal, name), self._end)
+        self._processes = [self._new() for _ in range(self._count)]
+        began = time.monotonic()
+        while not self._ending:
+            multiprocessing.connection.wait([process.sentinel for process in self._processes], timeout=0.5)
+            for place, process in enumerate(self._processes):
+                if process.exitcode is not None and not self._ending:
+                    telemetry.logger.error("worker %s ended with %s", process.pid, process.exitcode)
+                    if time.monotonic() - began < HEAD:  # it would not start a second time either
+                        self._end()
+                        break
+                    self._processes[place] = self._new()
+        for process in self._processes:
+            process.join()
+        if any(process.exitcode not in (0, -signal.SIGTERM) for process in self._processes):
+            raise InputError("A worker did not start or did not end as it should.", hint="Its log says why.")
+
+    def _new(self) -> BaseProcess:
+        process = self._spawn.Process(target=_work, args=(self._serving, self._port), daemon=False)
+        process.start()
+        return process
+
+    def _end(self, *what: Any) -> None:
+        self._ending = True
+        for process in self._processes:
+            if process.exitcode is None and process.pid is not None:
+                os.kill(process.pid, signal.SIGTERM)
+

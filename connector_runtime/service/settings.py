@@ -1,0 +1,53 @@
+"""What one who runs the service may set. Pure: data and its checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..errors import InputError, Problem
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Times in seconds, sizes in bytes; counts are for one worker."""
+
+    base_url: str | None = None  # where the vendor's API is instead of at its usual place
+    oauth_url: str | None = None  # the same for OAuth
+    public_url: str | None = None  # where browsers and the vendor reach the service
+    timeout: float = 60.0  # for one request; of a stream for one page
+    patience: float = 30.0  # for a client to send its body, or to read the next piece of an answer
+    body: int = 8 * 1024 * 1024
+    concurrency: int = 512
+    tenant_concurrency: int = 256
+    clients: int = 256  # connections that are held ready
+    credentials: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of the app in which people sign in
+
+    def __post_init__(self) -> None:
+        found = [
+            Problem(name, "must be more than 0")
+            for name in ("timeout", "patience", "body", "concurrency", "tenant_concurrency", "clients")
+            if getattr(self, name) <= 0
+        ]
+        if self.public_url is not None and (problem := _no_origin(self.public_url)):
+            found.append(Problem("public_url", problem))
+        if found:
+            raise InputError.of("the service", found)
+
+    @property
+    def callback(self) -> str | None:
+        """The redirect URL to enter in the vendor's app."""
+        return None if self.public_url is None else f"{self.public_url.rstrip('/')}/v1/oauth/callback"
+
+
+def _no_origin(url: str) -> str | None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        return f"{url!r} is no URL such as https://connector.example"
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        return "must begin with https://; codes of sign-ins come there"
+    return None

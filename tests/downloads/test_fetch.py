@@ -1,0 +1,183 @@
+"""How a file is fetched, as a script of effects: no network, no disk, no clock; any server, however broken."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import given, settings, strategies as st
+
+from connector_runtime.calls.effects import Now, Token
+from connector_runtime.calls.files import File
+from connector_runtime.downloads.address import address
+from connector_runtime.downloads.fetch import Course, Open, Peek, Store, Stored, fetch
+from connector_runtime.downloads.mark import Mark
+from connector_runtime.downloads.mark import read as read_mark
+from connector_runtime.errors import ApiError, RequestError, TransportError
+from connector_runtime.model import Response
+from zoom_connector import Connector, load
+
+CONNECTOR = load()
+ACTION = CONNECTOR.actions["get-meeting-recordings"]
+FILE = File(name="talk.mp4", id="1", size=None, action=ACTION.key, url="https://zoom.us/rec/download/1")
+COURSE = Course(action=ACTION, token_name="access_token", retries=3)
+
+
+@dataclass
+class Server:
+    """A server in a variable: versions of a file, and for each request what goes wrong."""
+
+    versions: list[bytes]
+    has_etag: bool
+    turns: list[tuple[str, int, int]]  # what goes wrong, after how many bytes, and which version there is by then
+    version: int = 0
+    served: set[int] = field(default_factory=set)
+
+    def answer(self, headers: dict[str, str]) -> tuple[Response, bytes, bool]:
+        what, cut, version = self.turns.pop(0) if self.turns else ("", 10**9, self.version)
+        self.version = max(self.version, min(version, len(self.versions) - 1))  # a vendor never goes back
+        content = self.versions[self.version]
+        etag = f'"{self.version}"'
+        if what == "fails":
+            raise TransportError("No answer.", retriable=True)
+        if what in ("429", "500", "503"):
+            return Response(status=int(what), headers={"retry-after": "0"}, content=b""), b"", False
+        start = int(found[1]) if (found := re.fullmatch("bytes=([0-9]+)-", headers.get("Range", ""))) else 0
+        if what == "no ranges" or ("If-Range" in headers and what != "no if" and headers["If-Range"] != etag):
+            start = 0
+        if start and start >= len(content):
+            return Response(status=416, headers={"content-range": f"bytes */{len(content)}"}, content=b""), b"", False
+        said = {"content-type": "video/mp4", "content-length": str(len(content) - start)}
+        if self.has_etag:
+            said["etag"] = etag
+        if start:
+            said["content-range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        self.served.add(self.version)
+        return Response(status=206 if start else 200, headers=said, content=b""), content[start:][:cut], cut < len(content) - start
+
+
+def carried_out(server: Server, have: bytes = b"", mark: Mark | None = None) -> bytes:
+    """The file that a fetch makes, with everything in memory."""
+    part, coming, is_cut = bytearray(have), b"", False
+    course = fetch(FILE, COURSE, len(have), mark)
+    step: Any = course.send
+    value: Any = None
+    try:
+        while True:
+            effect = step(value)
+            step, value = course.send, None
+            match effect:
+                case Token():
+                    value = {"access_token": "t"}
+                case Now():
+                    value = datetime(2026, 11, 22, tzinfo=UTC)
+                case Open():
+                    try:
+                        value, coming, is_cut = server.answer(dict(effect.request.headers))
+                    except TransportError as error:
+                        step, value = course.throw, error
+                case Peek():
+                    value = coming
+                case Store():
+                    del part[effect.at :]
+                    part += coming
+                    value = Stored(len(part), TransportError("Broke.", retriable=True) if is_cut else None)
+    except StopIteration as end:
+        assert end.value == len(part)
+        return bytes(part)
+
+
+LETTERS = st.sampled_from([bytes([65 + number]) * size for number in range(4) for size in (5000, 5001, 7000)])
+WRONG = st.sampled_from(["", "", "", "fails", "429", "500", "503", "no ranges"])
+TURNS = st.lists(st.tuples(WRONG, st.integers(0, 8000), st.integers(0, 2)), max_size=25)
+
+
+@given(st.lists(LETTERS, min_size=1, max_size=3, unique=True), TURNS)
+@settings(deadline=None)
+def test_whatever_breaks_and_changes_a_file_that_is_whole_is_one_version_of_the_vendors(
+    versions: list[bytes], turns: list[tuple[str, int, int]]
+) -> None:
+    server = Server(versions, has_etag=True, turns=turns)
+    try:
+        assert carried_out(server) in [versions[number] for number in server.served]
+    except RequestError as error:
+        assert isinstance(error, TransportError | ApiError)
+
+
+@given(st.lists(LETTERS, min_size=1, max_size=3, unique=True), TURNS.map(lambda turns: [("no if", *rest) for _, *rest in turns]))
+@settings(deadline=None)
+def test_a_server_that_ignores_if_range_cannot_mix_two_versions_either(
+    versions: list[bytes], turns: list[tuple[str, int, int]]
+) -> None:
+    server = Server(versions, has_etag=True, turns=turns)
+    try:
+        assert carried_out(server) in versions
+    except RequestError:
+        pass
+
+
+@given(st.integers(0, 5000), st.lists(st.integers(1, 3000), max_size=30))
+def test_as_long_as_each_attempt_brings_something_it_ends_with_the_file(have: int, cuts: list[int]) -> None:
+    content = bytes(number % 251 for number in range(5000))
+    mark = read_mark(Mark(of="", etag='"0"', total=5000).text())
+    assert mark is not None
+    known = Mark(of=carried_mark().of, etag=mark.etag, total=mark.total)
+    server = Server([content], has_etag=True, turns=[("", cut, 0) for cut in cuts])
+    assert carried_out(server, content[:have], known) == content
+
+
+def carried_mark() -> Mark:
+    """What the first answer says of the file, as the fetch asks for it to be kept."""
+    course = fetch(FILE, COURSE)
+    effect = course.send(None)
+    answers: dict[type, Any] = {Token: {"access_token": "t"}, Now: datetime(2026, 11, 22, tzinfo=UTC)}
+    while not isinstance(effect, Store):
+        value = answers.get(type(effect))
+        if isinstance(effect, Open):
+            value = Response(status=200, headers={"content-length": "5000", "content-type": "video/mp4"}, content=b"")
+        effect = course.send(value)
+    return effect.mark
+
+
+@given(st.text() | st.binary().map(repr))
+def test_a_mark_is_read_or_is_none(text: str) -> None:
+    assert read_mark(text) is None or isinstance(read_mark(text), Mark)
+
+
+HOSTS = st.sampled_from(["zoom.us", "us02web.zoom.us", "ZOOM.us", "evilzoom.us", "zoom.us.evil.example", "evil.example", "127.0.0.1"])
+SEPARATORS = st.sampled_from(["", "/", "@", "\\", "#", "?", ":443", ":8443", "%2F", ".", "\t", "//"])
+URLS = st.tuples(st.sampled_from(["https://", "http://", "//", "HTTPS://", ""]), HOSTS, SEPARATORS, HOSTS, st.text(max_size=9))
+
+
+@given(URLS.map("".join) | st.text(max_size=30))
+def test_only_hosts_of_the_definition_over_https_are_given_the_token(url: str) -> None:
+    import httpx
+
+    try:
+        found = address(url, ACTION.profile, None)
+    except ApiError:
+        return
+    sent_to = httpx.URL(found.url)  # as the HTTP library reads it, which is what counts
+    assert sent_to.scheme == "https" and not sent_to.userinfo
+    if found.is_ours:
+        assert sent_to.host == "zoom.us" or sent_to.host.endswith((".zoom.us", ".zoomgov.com"))
+        assert sent_to.port in (None, 443)
+
+
+@given(URLS.map("".join), URLS.map("".join))
+def test_a_redirect_never_brings_the_token_back(first: str, second: str) -> None:
+    try:
+        away = address(first, ACTION.profile, None)
+        found = address(second, ACTION.profile, None, away)
+    except ApiError:
+        return
+    assert not found.is_ours or away.is_ours
+
+
+def test_the_base_url_of_the_client_is_given_the_token_too(connector: Connector) -> None:
+    about = connector.profile
+    assert address("https://proxy.example/rec/1", about, "https://proxy.example/v2").is_ours
+    assert not address("https://proxy.example:8443/rec/1", about, "https://proxy.example/v2").is_ours
+    assert not address("https://proxy.example/rec/1", about, None).is_ours

@@ -1,0 +1,194 @@
+"""What the tests of the service share: the app behind a real server, a Zoom behind it, and people who ask."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from cryptography.fernet import Fernet
+
+from connector_runtime.connections.connect import Tokens
+from connector_runtime.connections.connections import Connections
+from connector_runtime.service.app import service
+from connector_runtime.service.keys import ApiKeys
+from connector_runtime.service.serving import Patient
+from connector_runtime.service.settings import Settings
+from connector_runtime.stores.store import MemoryStore, Store
+from zoom_connector import Connector
+from zoom_connector.sandbox import Sandbox
+
+MEETING = {"inputs": {"user_id": "me", "topic": "Weekly sync"}}
+CREATE = "/v1/actions/create-meeting/run"
+APP = {"client_id": "sandbox-client", "client_secret": "sandbox-secret"}
+PUBLIC = "http://127.0.0.1:8765"
+
+
+def until(true: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """Wait until something is true; returns what it is at last."""
+    end = time.monotonic() + seconds
+    while not (found := true()) and time.monotonic() < end:
+        time.sleep(0.01)
+    return found
+
+
+@dataclass
+class Served:
+    """A running service, and a client for it."""
+
+    app: Any
+    url: str
+    server: uvicorn.Server
+    store: Store
+    clients: list[httpx.Client] = field(default_factory=list)
+
+    def client(self, key: str | None = None, **headers: str) -> httpx.Client:
+        """A client that brings an API key, if one is given."""
+        given = {"Authorization": f"Bearer {key}"} if key else {}
+        made = httpx.Client(base_url=self.url, headers={**given, **headers}, timeout=30, trust_env=False)
+        self.clients.append(made)
+        return made
+
+
+@contextmanager
+def serving(app: Any, store: Store) -> Iterator[Served]:
+    config = uvicorn.Config(
+        app, port=0, log_config=None, http=Patient, ws="none", timeout_keep_alive=30, server_header=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    assert until(lambda: server.started or not thread.is_alive())
+    port = server.servers[0].sockets[0].getsockname()[1]
+    served = Served(app, f"http://127.0.0.1:{port}", server, store)
+    try:
+        yield served
+    finally:
+        for client in served.clients:
+            client.close()
+        server.should_exit = True
+        thread.join()
+
+
+Start = Callable[..., AbstractContextManager[Served]]
+
+
+@pytest.fixture
+def start(connector: Connector, zoom: Sandbox) -> Start:
+    """Start a service for the sandbox; what is given wins over what tests usually want."""
+
+    @contextmanager
+    def started(store: Store | None = None, limits: dict[str, Any] | None = None, **given: Any) -> Iterator[Served]:
+        opened = store or MemoryStore()
+        about = {"base_url": zoom.base_url, "oauth_url": zoom.origin, "public_url": PUBLIC, **(limits or {})}
+        app = service(connector, **{"store": opened, "settings": Settings(**about), **given})
+        with serving(app, opened) as served:
+            yield served
+
+    return started
+
+
+@pytest.fixture
+def local(start: Start, zoom: Sandbox) -> Iterator[httpx.Client]:
+    """A client of a service that needs no key and goes with the sandbox's own token."""
+    with start(tenant="default", token=zoom.token) as served:
+        yield served.client()
+
+
+@dataclass
+class Tenants:
+    """A service of two tenants, each with a key, and a connection `main` of the first."""
+
+    served: Served
+    store: Store
+    keys: ApiKeys
+    acme: httpx.Client
+    other: httpx.Client
+    acme_key: str
+
+
+def connect(connector: Connector, store: Store, zoom: Sandbox, tenant: str, name: str = "main") -> None:
+    """Store a connection with the sandbox's token for a tenant."""
+    tokens = Tokens(granted={"access_token": zoom.token})
+    Connections(connector, store, tenant).adopt("oauth2", APP, tokens, name=name)
+
+
+@pytest.fixture
+def tenants(start: Start, connector: Connector, zoom: Sandbox) -> Iterator[Tenants]:
+    store = MemoryStore()
+    keys = ApiKeys(store, connector.key)
+    acme, other = keys.create("acme")[0], keys.create("other")[0]
+    connect(connector, store, zoom, "acme")
+    with start(store) as served:
+        yield Tenants(served, store, keys, served.client(acme), served.client(other), acme)
+
+
+@dataclass
+class Command:
+    """`zoom-connector serve` as a process of its own."""
+
+    process: subprocess.Popen[str]
+    url: str
+    err: Path
+
+    def stop(self, how: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(30)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it has logged."""
+        return [json.loads(line) for line in self.err.read_text().splitlines() if line.startswith("{")]
+
+
+@pytest.fixture
+def command(tmp_path: Path, zoom: Sandbox) -> Iterator[Callable[..., Command]]:
+    """Runs `zoom-connector serve` with options, against the sandbox and a store of this test's own."""
+    running: list[Command] = []
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("ZOOM_")},
+        "ZOOM_BASE_URL": zoom.base_url,
+        "ZOOM_OAUTH_URL": zoom.origin,
+        "ZOOM_STORE": f"sqlite:///{tmp_path}/store.db",
+        "ZOOM_CONNECTOR_KEY": Fernet.generate_key().decode(),
+    }
+
+    def started(*options: str, **more: str) -> Command:
+        err = tmp_path / f"err{len(running)}"
+        words = [sys.executable, "-m", "zoom_connector", "serve", "--port", "0", *options]
+        process = subprocess.Popen(
+            words, stderr=err.open("w"), text=True, env={**environment, **more}, cwd=Path(__file__).parents[2]
+        )
+        assert until(lambda: "Serving at " in err.read_text() or process.poll() is not None), err.read_text()
+        assert process.poll() is None, err.read_text()
+        url = err.read_text().partition("Serving at ")[2].partition(";")[0]
+        found = Command(process, url, err)
+        running.append(found)
+        assert until(lambda: _answers(url)), err.read_text()
+        return found
+
+    started.environment = environment  # type: ignore[attr-defined]
+    yield started
+    for found in running:
+        if found.process.poll() is None:
+            found.process.kill()
+            found.process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False

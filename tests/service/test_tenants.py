@@ -1,0 +1,245 @@
+"""Who may do what: API keys, tenants that see nothing of each other, and a service without keys on one machine."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from connector_runtime.errors import InputError
+from connector_runtime.service.keys import ApiKeys
+from connector_runtime.stores.store import MemoryStore
+from connector_runtime.stores.vault import Sealed
+from zoom_connector import Connector
+from zoom_connector.sandbox import Sandbox
+
+from .conftest import APP, CREATE, MEETING, Start, Tenants, connect
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
+def test_a_key_tells_whose_a_request_is(tenants: Tenants, header: str) -> None:
+    value = f"Bearer {tenants.acme_key}" if header == "Authorization" else tenants.acme_key
+    said = tenants.served.client(**{header: value}).get("/v1/tenant").json()
+    assert (said["tenant"], said["local"]) == ("acme", False)
+
+
+WRONG = {
+    "none": {},
+    "another word": {"Authorization": "Bearer open-sesame"},
+    "a key in another scheme": {"Authorization": "Basic KEY"},
+    "a key with a wrong secret": {"Authorization": "Bearer WRONG"},
+    "a key that never was": {"X-API-Key": f"ck_{'a' * 12}_{'b' * 43}"},
+    "a key and something more": {"X-API-Key": "KEYx"},
+    "nothing": {"X-API-Key": ""},
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_key_is_a_401_that_says_how_to_bring_one(tenants: Tenants, zoom: Sandbox, name: str) -> None:
+    key = tenants.acme_key
+    wrong = key[:-1] + ("a" if key[-1] != "a" else "b")
+    headers = {field: said.replace("KEY", key).replace("WRONG", wrong) for field, said in WRONG[name].items()}
+    client = tenants.served.client(**headers)
+    for _ in range(2):  # also when the right one is remembered
+        answer = client.post(CREATE, json=MEETING)
+        assert (answer.status_code, answer.json()["kind"]) == (401, "key")
+        assert answer.headers["www-authenticate"] == "Bearer" and key not in answer.text
+        assert tenants.acme.get("/v1/tenant").status_code == 200
+    assert not zoom.requests
+
+
+def test_a_revoked_key_is_refused(tenants: Tenants) -> None:
+    text, key = tenants.keys.create("acme")
+    client = tenants.served.client(text)
+    assert client.get("/v1/tenant").status_code == 200
+    tenants.served.app.state.service.keys.revoke(key.id)
+    assert client.get("/v1/tenant").status_code == 401
+    with pytest.raises(InputError, match="no key's"):
+        tenants.keys.revoke(key.id)
+
+
+def test_a_key_is_kept_as_a_digest_only(connector: Connector) -> None:
+    store = MemoryStore()
+    text, made = ApiKeys(store, connector.key).create("acme", "for tests")
+    kept = b"".join(key.encode() + entry.value for key, entry in store.scan(""))
+    assert made.id.encode() in kept and text.rpartition("_")[2].encode() not in kept and text.encode() not in kept
+
+
+@pytest.mark.parametrize("tenant", ["", "a\nb", "x" * 101])
+def test_a_tenant_has_a_name(connector: Connector, tenant: str) -> None:
+    with pytest.raises(InputError, match="--tenant"):
+        ApiKeys(MemoryStore(), connector.key).create(tenant)
+
+
+def test_another_tenants_connection_is_as_if_it_were_not_there(tenants: Tenants, zoom: Sandbox) -> None:
+    assert [found["name"] for found in tenants.acme.get("/v1/connections").json()["connections"]] == ["main"]
+    assert tenants.other.get("/v1/connections").json()["connections"] == []
+    asked = [
+        ("GET", "/v1/connections/main", None),
+        ("POST", "/v1/connections/main/test", None),
+        ("DELETE", "/v1/connections/main", None),
+        ("POST", CREATE, {**MEETING, "connection": "main"}),
+        ("POST", "/v1/actions/list-users/stream", {"connection": "main"}),
+        ("POST", "/v1/actions/create-meeting/inputs/user_id/choices", {"connection": "main"}),
+    ]
+    for method, url, body in asked:
+        answer = tenants.other.request(method, url, json=body)
+        assert (answer.status_code, answer.json()["kind"]) == (404, "not_found"), (url, answer.text)
+        assert "acme" not in answer.text
+    assert not zoom.requests
+    assert tenants.acme.post(CREATE, json={**MEETING, "connection": "main"}).status_code == 200
+
+
+def test_tenants_have_idempotency_keys_of_their_own(tenants: Tenants, connector: Connector, zoom: Sandbox) -> None:
+    connect(connector, tenants.store, zoom, "other")
+    key = {"Idempotency-Key": "one"}
+    first = tenants.acme.post(CREATE, json=MEETING, headers=key)
+    second = tenants.other.post(CREATE, json=MEETING, headers=key)
+    assert first.json()["data"]["id"] != second.json()["data"]["id"]
+    assert "idempotency-replayed" not in second.headers
+
+
+def test_the_metrics_are_for_keys_of_their_own(tenants: Tenants) -> None:
+    assert tenants.served.client().get("/metrics").status_code == 401
+    assert tenants.acme.get("/metrics").status_code == 403
+    reader = tenants.served.client(tenants.keys.create(None)[0])
+    assert reader.get("/metrics").status_code == 200
+    refused = reader.get("/v1/connections")
+    assert (refused.status_code, refused.json()["kind"]) == (403, "forbidden")
+
+
+def test_health_and_readiness_need_no_key(tenants: Tenants) -> None:
+    client = tenants.served.client()
+    assert client.get("/health").json() == {"status": "ok"}
+    assert client.get("/ready").json() == {"status": "ready"}
+
+
+def test_a_service_whose_store_fails_lives_and_is_not_ready(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from connector_runtime.errors import StoreError
+
+    def fails(*asked: Any) -> Any:
+        raise StoreError("The disk is gone.", hint="Look after it.", retriable=True)
+
+    monkeypatch.setattr(tenants.store, "read", fails)
+    client = tenants.served.client()
+    assert client.get("/health").status_code == 200
+    answer = client.get("/ready")
+    assert (answer.status_code, answer.json()["kind"]) == (503, "not_ready")
+    answer = tenants.acme.get("/v1/connections/main")
+    assert (answer.status_code, answer.json()["kind"]) == (503, "store")
+
+
+# -- without keys ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8300", "127.0.0.1.evil.example", "", "[::2]", "[::1"])
+def test_without_keys_only_the_names_of_this_machine_are_answered(local: httpx.Client, host: str) -> None:
+    answer = local.get("/v1/tenant", headers={"Host": host})
+    assert answer.status_code == 421 and answer.json()["kind"] == "host"
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8300", "127.0.0.1:1", "[::1]", "[::1]:8300", "LOCALHOST"])
+def test_the_names_of_this_machine_are_answered(local: httpx.Client, host: str) -> None:
+    assert local.get("/v1/tenant", headers={"Host": host}).json()["local"]
+
+
+def test_no_page_of_another_origin_may_read_or_post(local: httpx.Client) -> None:
+    origin = {"Origin": "https://evil.example"}
+    asked = local.options(CREATE, headers={**origin, "Access-Control-Request-Method": "POST"})
+    assert asked.status_code == 405
+    plain = local.post(CREATE, content=json.dumps(MEETING), headers={**origin, "Content-Type": "text/plain"})
+    assert plain.status_code == 415
+    for answer in (asked, plain, local.get("/v1/catalogue", headers=origin)):
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+# -- secrets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """All that is logged, with its fields."""
+    found: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(f"{self.format(record)} {vars(record)}")
+
+    handler = Keep()
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield found
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+def test_no_secret_is_in_a_log_a_metric_or_a_problem(
+    start: Start, connector: Connector, zoom: Sandbox, logged: list[str]
+) -> None:
+    from cryptography.fernet import Fernet
+
+    store = Sealed(MemoryStore(), [Fernet.generate_key().decode()])
+    keys = ApiKeys(store, connector.key)
+    key, reader = keys.create("acme")[0], keys.create(None)[0]
+    connect(connector, store, zoom, "acme")
+    topic = "the-secret-topic-of-a-meeting"
+    secrets = [key, key.rpartition("_")[2], reader, zoom.token, APP["client_secret"], topic, "S3cr3t-passcode"]
+    with start(store) as served:
+        client = served.client(key)
+        inputs = {"user_id": "me", "topic": topic, "password": "S3cr3t-passcode", "type": 2}
+        said = [
+            client.post(CREATE, json={"inputs": inputs}, headers={"Idempotency-Key": "a"}),
+            client.post(CREATE, json={"inputs": {**inputs, "duration": "x"}}),
+            client.post(CREATE, json={"inputs": inputs, "wrong": key}),
+            client.post(CREATE, content=f'{{"inputs": "{topic}', headers={"Content-Type": "application/json"}),
+            client.get(f"/v1/connections/{topic[:5]}"),
+            client.get("/v1/oauth/callback", params={"code": "S3cr3t-passcode", "state": topic}),
+            served.client(f"{key}x").get("/v1/tenant"),
+            client.post("/v1/connections", json={"kind": "server-to-server", "values": {**APP, "account_id": "x"}}),
+        ]
+        zoom.inject(status=400, body={"code": 300, "message": f"bad {zoom.token}"})
+        said.append(client.post(CREATE, json={"inputs": inputs}))
+        metrics = served.client(reader).get("/metrics").text
+    assert [answer.status_code for answer in said] == [200, 422, 422, 400, 404, 400, 401, 424, 422]
+    ours = [line for line in logged if "'name': 'connector_runtime" in line or "'name': 'uvicorn" in line]
+    assert len([line for line in ours if "'said'" in line]) >= len(said)
+    problems = "\n".join(f"{answer.text}{answer.headers}" for answer in said[1:])
+    for secret in secrets:
+        assert not [line for line in ours if secret in line], secret
+        assert secret not in metrics, secret
+        assert secret not in problems, secret
+
+
+def test_a_log_line_says_what_happened_without_saying_to_whom(
+    tenants: Tenants, logged: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    from connector_runtime.service.telemetry import JsonLines
+
+    caplog.set_level(logging.INFO, "connector_runtime.service")
+    answer = tenants.acme.post(CREATE, json=MEETING)
+    record = next(found for found in caplog.records if getattr(found, "said", {}).get("route") == "/v1/actions/{key}/run")
+    line = json.loads(JsonLines().format(record))
+    assert line["request_id"] == answer.headers["x-request-id"] and line["tenant"] == "acme"
+    assert (line["status"], line["action"], line["outcome"], line["method"]) == (200, "create-meeting", "ok", "POST")
+    assert line["key"] in tenants.acme_key and line["event"] == "request" and line["ms"] >= 0
+
+
+def test_metrics_count_by_route_action_and_outcome(tenants: Tenants) -> None:
+    tenants.acme.post(CREATE, json=MEETING)
+    tenants.acme.post("/v1/actions/get-meeting/run", json={"inputs": {"meeting_id": "99999999999"}})
+    tenants.acme.post("/v1/actions/made-up-by-somebody/run", json={})
+    tenants.acme.get("/made/up/by/somebody")
+    text = tenants.served.client(tenants.keys.create(None)[0]).get("/metrics").text
+    assert 'connector_runs_total{action="create-meeting",outcome="ok"} 1.0' in text
+    assert 'connector_runs_total{action="get-meeting",outcome="not_found"} 1.0' in text
+    assert 'connector_requests_total{method="GET",route="(none)",status="404"} 1.0' in text
+    assert "somebody" not in text and "acme" not in text
+

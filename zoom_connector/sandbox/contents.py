@@ -1,0 +1,59 @@
+"""Makes the bytes of recording files as they are read, the same each time; it keeps none of them and moves none."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+_BLOCK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """`size` bytes from offset `start` of an endless row that follows from `name`; it gives slices, as bytes do.
+
+    No two places of the row are alike: a piece that arrives twice, in the wrong place or of another file is found out.
+    """
+
+    name: str
+    size: int
+    start: int = 0
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, span: slice) -> bytes:
+        first, last, _ = span.indices(self.size)
+        first, last = first + self.start, last + self.start
+        if first >= last:
+            return b""
+        block = first // _BLOCK
+        row = b"".join(self._block(number) for number in range(block, (last - 1) // _BLOCK + 1))
+        return row[first - block * _BLOCK : last - block * _BLOCK]
+
+    def _block(self, number: int) -> bytes:
+        return hashlib.shake_128(f"{self.name} {number}".encode()).digest(_BLOCK)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """What can be downloaded at `path`; `meeting` is the number of the one it belongs to, 0: of none.
+
+    Another `version` has other bytes and another tag, as when Zoom processes a recording again.
+    """
+
+    path: str
+    size: int
+    extension: str
+    meeting: int = 0
+    version: int = 1
+
+    @property
+    def tag(self) -> str:
+        """Its ETag."""
+        return '"' + hashlib.sha256(f"{self.path} {self.version}".encode()).hexdigest()[:32] + '"'
+
+    def content(self, first: int = 0, last: int | None = None) -> Content:
+        """Give its bytes from `first` to before `last`."""
+        stop = self.size if last is None else last
+        return Content(name=f"{self.path} {self.version}", start=first, size=stop - first)

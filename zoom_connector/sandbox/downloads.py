@@ -1,0 +1,131 @@
+"""Serves recording files, whole or in ranges, to who may have them; it reads the account and moves no bytes.
+
+A file is given to who shows, in the header, an access token of the account or the `download_access_token` of its
+meeting. Where the sandbox has a storage, a download is redirected to that other port, to an address that is its own
+permission; a token that comes along all the same is refused there, as by the storages that Zoom uses.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Callable
+
+from .account import Account
+from .auth import Tokens, bearer
+from .contents import File
+from .endpoints import Refusal
+from .wire import Answer, Request
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_TYPES = {"MP4": "video/mp4", "M4A": "audio/mp4", "MP3": "audio/mpeg", "VTT": "text/vtt", "TXT": "text/plain"}
+
+
+class Downloads:
+    """The files of an account; `storage` gives the origin of the other port, or "" where files are served here."""
+
+    def __init__(self, account: Account, tokens: Tokens, storage: Callable[[], str]) -> None:
+        self._account = account
+        self._tokens = tokens
+        self._storage = storage
+
+    def serves(self, request: Request) -> bool:
+        """True if there is a file at this path."""
+        return request.target.partition("?")[0] in self._account.files
+
+    def answer(self, request: Request) -> Answer:
+        """Answer a request for a file, at the address that the API gave."""
+        file = self._account.files[request.target.partition("?")[0]]
+        if request.method not in ("GET", "HEAD"):
+            return _refuse(405, "Method not allowed")
+        if not self._may_have(file, request):
+            return _refuse(401, "Forbidden")
+        if self._storage():
+            signed = f"{self._storage()}{file.path}?key={self._key(file)}"
+            return Answer(status=302, headers=(("location", signed),), carried_out=True)
+        return serve(file, request)
+
+    def answer_in_storage(self, request: Request) -> Answer:
+        """Answer a request for a file, at the address to which a download was redirected."""
+        path, _, query = request.target.partition("?")
+        file = self._account.files.get(path)
+        if file is None or query != f"key={self._key(file)}":
+            return _refuse(403, "The address is not signed.")
+        if request.header("authorization") is not None:
+            return _refuse(400, "Only one way to authorize is allowed: the address or a header.")
+        return serve(file, request)
+
+    def _key(self, file: File) -> str:
+        return hmac.new(self._account.tokens.secret, file.path.encode(), hashlib.sha256).hexdigest()
+
+    def _may_have(self, file: File, request: Request) -> bool:
+        if reads(self._account, bearer(request), file.meeting):
+            return True
+        try:
+            self._tokens.authorize(request)
+        except Refusal:
+            return False
+        return True
+
+
+def issue(account: Account, meeting: int, expires: int) -> str:
+    """Make a `download_access_token`: good for the files of one meeting until `expires` (seconds)."""
+    said = f"{meeting}.{expires}".encode()
+    return base64.urlsafe_b64encode(_sign(account, said) + said).decode().rstrip("=")
+
+
+def reads(account: Account, token: str, meeting: int) -> bool:
+    """True if `token` was issued for the files of this meeting and has not expired."""
+    try:
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        return False
+    signature, said = raw[:16], raw[16:]
+    if not meeting or not hmac.compare_digest(signature, _sign(account, said)):
+        return False
+    number, _, expires = said.decode().partition(".")
+    return int(number) == meeting and account.clock() < int(expires)
+
+
+def _sign(account: Account, said: bytes) -> bytes:
+    return hashlib.blake2b(b"download " + said, key=account.tokens.secret, digest_size=16).digest()
+
+
+def serve(file: File, request: Request) -> Answer:
+    """Give a file or the one range of it that is asked for."""
+    headers = (
+        ("accept-ranges", "bytes"),
+        ("etag", file.tag),
+        ("content-disposition", f'attachment; filename="Recording.{file.extension.lower()}"'),
+    )
+    kind = _TYPES.get(file.extension, "application/octet-stream")
+    span = _span(file, request)
+    if span is None:
+        return Answer(status=200, body=file.content(), headers=headers, content_type=kind, carried_out=True)
+    first, last = span
+    if first >= last:
+        return Answer(status=416, headers=(("content-range", f"bytes */{file.size}"),))
+    ranged = (*headers, ("content-range", f"bytes {first}-{last - 1}/{file.size}"))
+    return Answer(status=206, body=file.content(first, last), headers=ranged, content_type=kind, carried_out=True)
+
+
+def _span(file: File, request: Request) -> tuple[int, int] | None:
+    """Read `Range` as RFC 9110 says: None for the whole, and an empty span for what the file has not."""
+    asked = _RANGE.fullmatch((request.header("range") or "").strip())
+    if asked is None or asked[0] == "bytes=-" or request.header("if-range") not in (None, file.tag):
+        return None
+    first, last = asked.groups()
+    if not first:
+        return (max(0, file.size - int(last)), file.size)
+    if last and int(last) < int(first):
+        return None
+    return (int(first), min(int(last) + 1, file.size) if last else file.size)
+
+
+def _refuse(status: int, message: str) -> Answer:
+    return Answer(
+        status=status,
+        body=b'{"status":false,"errorCode":%d,"errorMessage":"%s","result":null}' % (status, message.encode()),
+    )
