@@ -1,4 +1,4 @@
-"""How much of a changing rate limit our clients use, and how often they are refused: one process, four, and a naive one.
+"""How much of a changing rate limit our clients use and how often they are refused: one process, four, a naive one.
 
     python benchmarks/pacing.py [--seconds N] [--workers N]
 
@@ -27,7 +27,7 @@ from connector_runtime.stores.store import open_store
 from zoom_connector import Client, load
 from zoom_connector.sandbox import Sandbox
 
-CHANGES = ((1.0, 0.0), (1.0, 20.0), (0.5, 10.0), (0.5, 25.0), (1.0, 50.0), (1.0, 10.0))  # scale, taken by others a second
+CHANGES = ((1.0, 0.0), (1.0, 20.0), (0.5, 10.0), (0.5, 25.0), (1.0, 50.0), (1.0, 10.0))  # scale, others a second
 
 
 class Naive:

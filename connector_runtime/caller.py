@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from inspect import isawaitable, signature
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from .calls import choices, credentials, drive, render, transport
 from .calls.action import Action
@@ -14,7 +14,9 @@ from .calls.kept import Kept
 from .calls.recover import recovering
 from .definitions.connector import Connector
 from .errors import AuthError, InputError, Problem
+from .pacing import accounts
 from .pacing.claim import Pacing
+from .pacing.pacer import Pacer
 
 RETRIES = 4
 
@@ -23,13 +25,14 @@ class ClientOptions(TypedDict, total=False):
     """How a client sends.
 
     `retries` is how often a request goes again where that can do no harm; 0 where the platform does that itself.
-    `deadline` bounds each call, in seconds. `pacing` says when a request may go (`connector_runtime.pacing`), and
-    `observe` is called with an `Attempt` for each request. `http` is the way out: proxy, certificates, time-outs.
+    `deadline` bounds each call, in seconds. `pacing` says when a request may go: a `Pacer` that knows the account's
+    plan; if it is left out, one that goes by what the vendor says; False for none. `observe` is called with an
+    `Attempt` for each request. `http` is the way out: proxy, certificates, time-outs.
     """
 
     retries: int
     deadline: float | None
-    pacing: Pacing | None
+    pacing: Pacing | Literal[False] | None
     observe: drive.Observer | None
     http: transport.Http
 
@@ -62,7 +65,7 @@ class Caller:
         *,
         retries: int = RETRIES,
         deadline: float | None = None,
-        pacing: Pacing | None = None,
+        pacing: Pacing | Literal[False] | None = None,
         observe: drive.Observer | None = None,
         http: transport.Http = transport.PLAIN,
     ) -> None:
@@ -79,7 +82,11 @@ class Caller:
         self._base_url = base_url
         self._retries = retries
         self._deadline = deadline
-        self._ears = drive.Ears(pacing, observe)
+        if pacing is None:
+            account = getattr(connection, "account", None)  # a stored connection knows whose it is
+            limits = connector.profile.limits
+            pacing = accounts.of(limits, account) if account else Pacer(limits)
+        self._ears = drive.Ears(pacing or None, observe)
         self._way = http
         self._kept = Kept()
         self._open = True

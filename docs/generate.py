@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from connector_runtime.commands import tables
+from connector_runtime.commands.list_command import markdown_table
 from zoom_connector import load
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,7 +20,7 @@ def between(text: str, name: str, new: str) -> str:
 
 def readme(text: str) -> str:
     """The README with today's table of actions."""
-    return between(text, "actions", "\n".join(tables.markdown(load().actions.values())))
+    return between(text, "actions", "\n".join(markdown_table(load().outlines())))
 
 
 PAGES = {"README.md": readme}

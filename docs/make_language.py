@@ -20,6 +20,7 @@ FILES = (
     ("action", "actions/*.yaml"),
     ("connection", "connection/*.yaml"),
     ("trigger", "triggers/*.yaml"),
+    ("locale", "locales/*.yaml"),
 )
 TITLES = {
     "input": "An input",

@@ -21,6 +21,7 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "calls.drive",
     "calls.kept",
     "calls.transport",
+    "definitions.cache",
     "definitions.folders",
     "caller",
     "downloading",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -226,7 +227,10 @@ def test_fixed_choices_and_named_fixed_lists_come_from_the_same_call_and_send_no
     client: Client, zoom: Sandbox
 ) -> None:
     kinds = client.choices("create-meeting", "type")
-    assert [(each.value, each.label) for each in kinds.choices][:2] == [(1, "Instant meeting"), (2, "Scheduled meeting")]
+    assert [(each.value, each.label) for each in kinds.choices][:2] == [
+        (1, "Instant meeting"),
+        (2, "Scheduled meeting"),
+    ]
     assert kinds.cursor is None
     assert [each.value for each in client.choices("create-meeting", "timezone", search="berlin").choices] == [
         "Europe/Berlin"
@@ -260,15 +264,15 @@ def test_an_unknown_input_or_list_and_an_input_without_choices_name_the_nearest(
     found = refused(client.choices, "create-meeting", "userid")
     assert found == {"input": "'userid' is no input of create-meeting. Did you mean 'user_id'?"}
     found = refused(client.choices, "get-meeting", "show_previous_occurrences")
-    assert found["input"].startswith("'show_previous_occurrences' has no choices; inputs of get-meeting that have: meet")
+    assert found["input"].startswith(
+        "'show_previous_occurrences' has no choices; inputs of get-meeting that have: meet"
+    )
     assert "Did you mean 'users'" in refused(client.choices, "user")["action"]
     assert "Did you mean 'get-user'" in refused(client.choices, "get-usr", "user_id")["action"]
 
 
 def test_entries_with_the_same_label_show_their_ids(client: Client) -> None:
-    made = [
-        client.run("create-meeting", {"user_id": "me", "topic": "Twin", "type": 3}).data["id"] for _ in range(2)
-    ]
+    made = [client.run("create-meeting", {"user_id": "me", "topic": "Twin", "type": 3}).data["id"] for _ in range(2)]
     found = client.choices("get-meeting", "meeting_id", search="twin")
     assert sorted(each.label for each in found.choices) == sorted(f"Twin · {id}" for id in made)
 
@@ -288,7 +292,9 @@ def test_messages_are_searched_by_zoom(client: Client, zoom: Sandbox) -> None:
 # -- errors and the cache --------------------------------------------------------------------------------------------
 
 
-def test_what_the_vendor_refuses_comes_as_it_is(make: Made, client: Client, connector: Connector, zoom: Sandbox) -> None:
+def test_what_the_vendor_refuses_comes_as_it_is(
+    make: Made, client: Client, connector: Connector, zoom: Sandbox
+) -> None:
     with pytest.raises(NotFound) as caught:
         client.choices("meeting-registrants", parameters={"meeting_id": "99999999999"})
     assert caught.value.code == 3001
@@ -308,9 +314,7 @@ def test_a_form_that_opens_twice_asks_once(client: Client, zoom: Sandbox) -> Non
     assert len(sent(zoom)) == 2
 
 
-def test_another_connection_does_not_see_what_is_kept(
-    make: Made, connector: Connector, zoom: Sandbox
-) -> None:
+def test_another_connection_does_not_see_what_is_kept(make: Made, connector: Connector, zoom: Sandbox) -> None:
     tokens = {"now": zoom.token}
     with make(connector, token=lambda: tokens["now"], base_url=zoom.base_url) as client:
         client.choices("create-meeting", "user_id")
@@ -376,6 +380,12 @@ def test_every_pointer_to_a_list_can_be_followed_from_the_catalogue(connector: C
         for row in action["inputs"]:
             for each in (row, *row.get("parameters", ())):
                 assert each.get("choices_from") in (None, *catalogue["choices"]), (action["key"], row["key"])
+
+
+def test_the_documentation_names_every_list(connector: Connector) -> None:
+    page = (ROOT / "docs" / "choices.md").read_text()
+    table = page[page.index("| list | of |") : page.index("Choices only offer")]
+    assert sorted(re.findall(r"`([a-z-]+)`", table)) == sorted(connector.profile.choices)
 
 
 def test_the_command_prints_values_and_labels(zoom: Sandbox) -> None:

@@ -65,7 +65,9 @@ class Tracer:
         self.told.append(end_time)
 
 
-@pytest.mark.parametrize("page", ["docs/embedding.md", "docs/sandbox.md", "docs/lists.md", "docs/resilience.md"])
+@pytest.mark.parametrize(
+    "page", ["docs/choices.md", "docs/downloads.md", "docs/embedding.md", "docs/sandbox.md", "docs/lists.md", "docs/resilience.md"]
+)
 def test_a_pages_python_runs_in_one_go_and_prints_what_it_says(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     with Sandbox() as zoom:
         names: dict[str, object] = {"TOKEN": zoom.token, "BASE_URL": zoom.base_url, "tracer": Tracer()}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator
 
 from connector_runtime import words
@@ -81,6 +81,7 @@ def test_the_first_value_that_is_not_blank_is_taken() -> None:
     assert [(each.value, each.label) for each in found] == [(7, "Guest")]
 
 
+@settings(deadline=None)
 @given(st.lists(FIELDS | JSON, max_size=5))
 def test_whatever_a_vendor_sends_becomes_entries_with_one_line_of_label(items: list[Json]) -> None:
     found = entries.fitted(entries.entries(LIST, items), None)
@@ -98,6 +99,7 @@ def test_entries_with_one_label_show_their_values_and_others_stay_as_they_are() 
     assert [each.label for each in found] == ["A · 1", "B", "A · 3"]
 
 
+@settings(deadline=None)
 @given(CHOICES)
 def test_no_two_labels_are_the_same_and_no_entry_is_lost(found: list[Choice]) -> None:
     apart = entries.told_apart(found)
@@ -138,6 +140,7 @@ def test_a_value_is_what_the_input_takes_and_what_it_would_refuse_is_left_out(
     assert [type(each) for each in found] == ([] if cast is None else [type(cast)])
 
 
+@settings(deadline=None)
 @given(
     st.lists(JSON, max_size=6),
     st.sampled_from(["string", "integer", "number", "date", "boolean", "json"]),
@@ -177,7 +180,12 @@ def test_a_search_finds_whatever_the_case_and_the_accents(search: str, label: st
 
 def test_every_word_must_occur_in_the_label_the_value_or_the_description() -> None:
     ada = Choice(value="id7", label="Ada Lovelace", description="Research")
-    for search, hit in (("ada id7 research", True), ("ada sales", False), ("adalovelace", False), ("lovelaceid7", False)):
+    for search, hit in (
+        ("ada id7 research", True),
+        ("ada sales", False),
+        ("adalovelace", False),
+        ("lovelaceid7", False),
+    ):
         assert bool(entries.matching([ada], search)) is hit, search
 
 
@@ -193,6 +201,7 @@ def test_in_a_value_a_part_must_begin_with_the_word() -> None:
         assert bool(entries.matching([Choice(value=value, label="x")], search)) is hit, search
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1))
 def test_an_entry_is_found_by_its_own_label_in_another_case_or_another_form_of_unicode(label: str) -> None:
     found = [Choice(value="v", label=label)]

@@ -21,6 +21,7 @@ from zoom_connector import (
     AsyncClient,
     Client,
     Connector,
+    ConnectorError,
     InputError,
     QuotaReached,
     RateLimited,
@@ -200,6 +201,14 @@ def test_a_delete_whose_answer_was_lost_and_that_finds_nothing_the_second_time_w
         run(connector, Play(UNSENT, gone), "delete-user", Terms(retries=1))  # the first never arrived
 
 
+def test_what_the_last_attempt_is_told_does_not_undo_the_first(connector: Connector) -> None:
+    lost = TransportError("The answer broke off.", retriable=True, may_have_been_done=True)
+    refused = say({"code": 124, "message": "Invalid access token."}, 401)
+    with pytest.raises(ConnectorError, match="Invalid access token") as caught:
+        run(connector, Play(lost, refused), "update-meeting", Terms(retries=1))
+    assert getattr(caught.value, "may_have_been_done", False)
+
+
 # -- the deadline ----------------------------------------------------------------------------------------------------
 
 
@@ -349,8 +358,10 @@ def test_what_nothing_tells_apart_is_not_looked_for(connector: Connector) -> Non
 
 def test_a_look_that_fails_leaves_the_doubt(connector: Connector) -> None:
     play = Play(DOUBT, say({"code": 124, "message": "Expired."}, 401))
-    with pytest.raises(Exception, match="Expired"):
+    with pytest.raises(ConnectorError, match="Expired") as caught:
         recover(connector, play)
+    assert getattr(caught.value, "may_have_been_done", False)
+    assert not caught.value.retriable
     assert len(play.sent) == 2
 
 

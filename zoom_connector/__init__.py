@@ -14,9 +14,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from connector_runtime.calls.action import Action as Action
+    from connector_runtime.calls.files import File as File
     from connector_runtime.client import AsyncClient as AsyncClient, Client as Client
     from connector_runtime.connections.connections import Connections as Connections
     from connector_runtime.definitions.connector import Connector as Connector
+    from connector_runtime.downloads.download import Saved as Saved
     from connector_runtime.errors import (
         ApiError as ApiError,
         AuthError as AuthError,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     )
     from connector_runtime.model import Page as Page, Result as Result
     from connector_runtime.service.app import service as service
+    from connector_runtime.offers import Choices as Choices
     from connector_runtime.stores.store import Store as Store, open_store as open_store
     from connector_runtime.stores.vault import open_vault as open_vault
     from connector_runtime.triggers.deliver import Pace as Pace
@@ -58,10 +61,13 @@ _HOMES = {
     "Action": "connector_runtime.calls.action",
     "AsyncClient": "connector_runtime.client",
     "Attempt": "connector_runtime.calls.effects",
+    "Choices": "connector_runtime.offers",
     "Client": "connector_runtime.client",
+    "File": "connector_runtime.calls.files",
     "Http": "connector_runtime.calls.transport",
     "Connections": "connector_runtime.connections.connections",
     "Connector": "connector_runtime.definitions.connector",
+    "Saved": "connector_runtime.downloads.download",
     "Store": "connector_runtime.stores.store",
     "open_store": "connector_runtime.stores.store",
     "open_vault": "connector_runtime.stores.vault",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 
 from connector_runtime.commands import cli
 
@@ -34,11 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _called() -> str:
     """How this program was called, so that the commands it names can be copied."""
-    if Path(sys.argv[0]).name != "__main__.py":
+    if os.path.basename(sys.argv[0]) != "__main__.py":
         return "zoom-connector"
-    python = Path(sys.executable)
-    here = Path.cwd()
-    return f"{python.relative_to(here) if python.is_relative_to(here) else 'python'} -m zoom_connector"
+    here = os.path.join(os.getcwd(), "")
+    python = sys.executable.removeprefix(here) if sys.executable.startswith(here) else "python"
+    return f"{python} -m zoom_connector"
 
 
 if __name__ == "__main__":

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connector_runtime.definitions import folders
 from connector_runtime.definitions.connector import Connector
 
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
 
 def root() -> Traversable:
-    """The bundled folder: inside the installed package, or around it in a checkout."""
-    installed = files("zoom_connector") / "definitions"
-    return installed if installed.is_dir() else Path(__file__).resolve().parents[1]
+    """The bundled folder: inside the installed package, around it in a checkout, or in an archive."""
+    here = Path(__file__).resolve().parent
+    found = [folder for folder in (here / "definitions", here.parent) if (folder / "connector.yaml").is_file()]
+    if found:
+        return found[0]
+    from importlib.resources import files
+
+    return files("zoom_connector") / "definitions"
 
 
 def load(path: str | Path | None = None, *, codecs: Mapping[str, Callable[[Any], Any]] | None = None) -> Connector:

@@ -47,15 +47,25 @@ def inputs(where: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> Foun
     ruled = {name for rule in (*old.get("rules", ()), *new.get("rules", ())) for name in rule["inputs"]}
     for before, after in pairs:
         found = list(_input(f"{where} inputs.{after}", olds[before], news[after], ruled=after in ruled))
-        found += narrowed(f"{where} inputs.{after}", _field(old, before), _field(new, after))
+        found += narrowed(f"{where} inputs.{after}", _field(old, olds[before]), _field(new, news[after]))
         yield from found
         if not any(level != "patch" for level, _, _ in found) and accepted(old, before) != accepted(new, after):
             yield "major", f"{where} inputs.{after}", "takes other values than before"
 
 
-def _field(entry: Mapping[str, Json], key: str) -> Mapping[str, Json]:
-    found: Mapping[str, Json] = entry.get("form_schema", {}).get("properties", {}).get(key, {})
+def _field(entry: Mapping[str, Json], hint: Mapping[str, Json]) -> Mapping[str, Json]:
+    """The limits of an input: a structured one's are those of the text that may hold it, a form says only some."""
+    found: Mapping[str, Json] = entry.get("form_schema", {}).get("properties", {}).get(hint["key"], {})
+    if hint["type"] == "json":
+        return _content(accepted(entry, hint["key"])) or found
     return found
+
+
+def _content(schema: Json) -> Mapping[str, Json] | None:
+    if not isinstance(schema, Mapping):
+        return None
+    inner = [schema.get("contentSchema"), *(_content(part) for part in schema.get("anyOf", ()))]
+    return next((part for part in inner if part), None)
 
 
 def _alike(old: Mapping[str, Json], new: Mapping[str, Json]) -> bool:

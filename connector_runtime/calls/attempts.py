@@ -33,55 +33,59 @@ def attempts(
     granted: Mapping[str, str] = yield Token()
     retries, number, waited = 0, 0, 0.0
     is_renewed = is_in_doubt = False
-    while True:
-        claim = claim_of(action, values)
-        waited += yield from _turn(claim, until)
-        request = render.finish(made, action.profile, terms.base_url, granted)
-        secrets = render.secrets_of(action.profile, granted)
-        number += 1
-        began: datetime = yield Now()
-        headers, failure = NOTHING, None
-        try:
-            response: Response = yield Send(request, effect, _left(began, until))
-            now: datetime = yield Now()
-            headers = response.headers
-            page, answer = answers.page(action, response, effect, wanted, now, secrets)
-        except (AuthError, ApiError, TransportError) as error:
-            failure = error
-        now = (yield Now()) if headers is NOTHING else now
-        told = action.errors.id
-        attempt = Attempt(
-            action=action.key,
-            effect=effect,
-            method=request.method,
-            path=request.template,
-            number=number,
-            at=began,
-            seconds=max(0.0, (now - began).total_seconds()),
-            waited=waited,
-            status=response.status if headers is not NOTHING else None,
-            kind=failure.kind if failure else None,
-            code=failure.code if failure else None,
-            tracking_id=words.look(told, Answer(0, headers, None)) if told else None,
-            retry_at=failure.retry_at if failure else None,
-        )
-        yield Heard(claim, attempt, headers)
-        if failure is None:
-            return page, answer
-        if type(failure) is AuthError and not is_renewed:
-            renewed: Mapping[str, str] = yield Token(granted)
-            if renewed != granted:  # a refused token did nothing, so the request may go again with another one, once
-                granted, is_renewed, waited = renewed, True, 0.0
-                continue
-        if isinstance(failure, NotFound) and effect == "delete" and is_in_doubt:
-            return _deleted(failure)
-        is_in_doubt |= failure.may_have_been_done
-        pause = policy.pause(retries, failure, now)
-        if pause is None or (until is not None and now + timedelta(seconds=pause) >= until):
-            raise failure
-        retries += 1
-        yield Wait(pause)
-        waited = pause
+    try:
+        while True:
+            claim = claim_of(action, values)
+            waited += yield from _turn(claim, until)
+            request = render.finish(made, action.profile, terms.base_url, granted)
+            secrets = render.secrets_of(action.profile, granted)
+            number += 1
+            began: datetime = yield Now()
+            headers, failure = NOTHING, None
+            try:
+                response: Response = yield Send(request, effect, _left(began, until))
+                now: datetime = yield Now()
+                headers = response.headers
+                page, answer = answers.page(action, response, effect, wanted, now, secrets)
+            except (AuthError, ApiError, TransportError) as error:
+                failure = error
+            now = (yield Now()) if headers is NOTHING else now
+            told = action.errors.id
+            attempt = Attempt(
+                action=action.key,
+                effect=effect,
+                method=request.method,
+                path=request.template,
+                number=number,
+                at=began,
+                seconds=max(0.0, (now - began).total_seconds()),
+                waited=waited,
+                status=response.status if headers is not NOTHING else None,
+                kind=failure.kind if failure else None,
+                code=failure.code if failure else None,
+                tracking_id=words.look(told, Answer(0, headers, None)) if told else None,
+                retry_at=failure.retry_at if failure else None,
+            )
+            yield Heard(claim, attempt, headers)
+            if failure is None:
+                return page, answer
+            if type(failure) is AuthError and not is_renewed:
+                renewed: Mapping[str, str] = yield Token(granted)
+                if renewed != granted:  # what was refused did nothing, so it may go again with another token, once
+                    granted, is_renewed, waited = renewed, True, 0.0
+                    continue
+            if isinstance(failure, NotFound) and effect == "delete" and is_in_doubt:
+                return _deleted(failure)
+            is_in_doubt |= failure.may_have_been_done
+            pause = policy.pause(retries, failure, now)
+            if pause is None or (until is not None and now + timedelta(seconds=pause) >= until):
+                raise failure
+            retries += 1
+            yield Wait(pause)
+            waited = pause
+    except RequestError as error:  # what the last attempt was told does not undo the first
+        error.may_have_been_done |= is_in_doubt
+        raise
 
 
 def _turn(claim: Claim, until: datetime | None) -> Generator[Effect, Any, float]:

@@ -72,11 +72,14 @@ def _caster(row: Input) -> Callable[[Json], Json]:
     fits = Draft202012Validator(takes.takes(row, blank=False)).is_valid
 
     def cast(value: Json) -> Any:
-        if row.collection == "list":
-            return read.read(row, [value])[0] if fits([value]) else None
-        if row.collection == "map":
-            return read.read(row, {"key": value})[0][1] if fits({"key": value}) else None
-        return read.read(row, value) if fits(value) else None
+        whole = {"list": [value], "map": {"key": value}}.get(row.collection or "", value)
+        try:
+            found = read.read(row, whole) if fits(whole) else None
+        except read.Unreadable:  # text that should hold JSON and does not
+            return None
+        if found is None or row.collection is None:
+            return found
+        return found[0] if row.collection == "list" else found[0][1]
 
     return cast
 

@@ -48,7 +48,11 @@ def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Exc
         yield Wait(pause)
         inputs = {name: bound.values[ours] for name, ours in rule.inputs.items() if ours in bound.values}
         looking = exchange(other, other.bind(inputs), replace(terms, limit=None, cursor=None, key=None, deadline=left))
-        found = yield from _found(looking, rule, sent, began)
+        try:
+            found = yield from _found(looking, rule, sent, began)
+        except RequestError as error:  # whatever kept it from looking, the doubt stays
+            error.may_have_been_done, error.retriable = True, False
+            raise
         if len(found) == 1:
             said = f"The answer was lost; {other.key} found that it had been done, and gave this."
             yield Page(data=found[0], items=None, status=200, headers={}, warnings=(*bound.warnings, Problem("", said)))

@@ -1,4 +1,4 @@
-"""The commands about actions: `list`, `show`, `preview`, `run`, `check`, `catalogue`."""
+"""The commands about actions: `show`, `preview`, `run`, `check`, `catalogue`."""
 
 from __future__ import annotations
 
@@ -39,16 +39,6 @@ def _put(data: Any, path: str | None) -> None:
     except OSError as error:
         raise InputError.of("run", [Problem("--output", f"{path}: {error.strerror}")]) from None
     print(f"wrote {len(content)} bytes to {path}", file=sys.stderr)
-
-
-def list_actions(context: Context, arguments: list[str]) -> int:
-    asked = parser(context, "list", "List the actions.", "list")
-    asked.add_argument("--markdown", action="store_true", help="as a table for a README")
-    markdown = asked.parse_args(arguments).markdown
-    specs = list(context.load(None).actions.values())
-    for line in tables.markdown(specs) if markdown else tables.action_list(specs):
-        print(line)
-    return 0
 
 
 def show(context: Context, arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The commands for people who write definitions: `diff`, `new`, `locale`. They read and write files; the rest is pure."""
+"""The commands for people who write definitions: `diff`, `new`, `locale`. Files are read and written here."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ def locale(context: Context, arguments: list[str]) -> int:
     folder = Path(chosen.folder)
     connector = context.load(str(folder))
     if chosen.code == connector.profile.language:
-        raise InputError.of("locale", [Problem("CODE", f"is {chosen.code}, the language of the definitions; name another")])
+        what = f"is {chosen.code}, the language of the definitions; name another"
+        raise InputError.of("locale", [Problem("CODE", what)])
     known, old = locales.texts(connector), connector.translations.get(chosen.code)
     file = folder / "locales" / f"{chosen.code}.yaml"
     file.parent.mkdir(exist_ok=True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import (
     AuthError,
@@ -20,10 +18,10 @@ from ..errors import (
     StoreError,
     TransportError,
 )
-from . import options
 
 if TYPE_CHECKING:
     from ..definitions.connector import Connector
+    from . import options
 
 EXITS: tuple[tuple[type[ConnectorError], int], ...] = (
     (InputError, 2),
@@ -39,8 +37,7 @@ EXIT_CODES = """exit codes: 0 ok, 1 check or diff found something, 2 usage, inpu
             4 the vendor refused, 5 rate limit or quota, 6 transport, 130 interrupted"""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """What a command needs: the program's name, a way to load a connector, the environment."""
 
     prog: str
@@ -57,8 +54,7 @@ class Context:
         return f"{self.load(None).key.upper().replace('-', '_')}_{name.upper()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A command: its usage after the program's name, what it does in one line, and the function that does it."""
 
     usage: str
@@ -118,6 +114,10 @@ def _overview(prog: str, commands: Mapping[str, Command]) -> str:
 
 def parser(context: Context, name: str, says: str, example: str = "") -> options.Parser:
     """The parser of a command, with its purpose and an example in the help."""
+    import argparse
+
+    from . import options
+
     return options.Parser(
         prog=f"{context.prog} {name}",
         description=says,
@@ -138,6 +138,7 @@ def later(module: str, function: str) -> Callable[[Context, list[str]], int]:
     return run
 
 
+LIST = "connector_runtime.commands.list_command"
 ACTIONS = "connector_runtime.commands.action_commands"
 CHOICES = "connector_runtime.commands.choices_command"
 CONNECTIONS = "connector_runtime.commands.connection_commands"
@@ -146,7 +147,7 @@ WEBHOOKS = "connector_runtime.commands.webhook_commands"
 AUTHORS = "connector_runtime.commands.author_commands"
 SERVICE = "connector_runtime.commands.service_commands"
 COMMANDS = {
-    "list": Command("list", "list the actions", later(ACTIONS, "list_actions")),
+    "list": Command("list", "list the actions", later(LIST, "list_actions")),
     "show": Command("show ACTION", "show an action's inputs", later(ACTIONS, "show")),
     "preview": Command(
         "preview ACTION [--INPUT VALUE …]", "print the request that run would send", later(ACTIONS, "preview")
@@ -170,7 +171,7 @@ COMMANDS = {
         "new ACTION", "write the first draft of an action, also from an OpenAPI document", later(AUTHORS, "new")
     ),
     "locale": Command(
-        "locale CODE", "write or complete a translation: locales/CODE.yaml with all that is left", later(AUTHORS, "locale")
+        "locale CODE", "write or complete a translation: all texts into locales/CODE.yaml", later(AUTHORS, "locale")
     ),
     "events": Command("events [PATTERN]", "list the events of webhooks; events show NAME", later(WEBHOOKS, "events")),
     "listen": Command("listen [--port N]", "print the webhooks that arrive here", later(WEBHOOKS, "listen")),

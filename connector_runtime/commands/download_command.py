@@ -121,6 +121,7 @@ class _Bar:
         self._live = sys.stderr.isatty()
         self._lock = threading.Lock()
         self._next = 0.0
+        self._drawn = False
 
     def __enter__(self) -> _Bar:
         return self
@@ -133,7 +134,7 @@ class _Bar:
             self._bytes[file.name] = (done, total)
             now = time.monotonic()
             if self._live and (now >= self._next or done == total):
-                self._next = now + EACH
+                self._next, self._drawn = now + EACH, True
                 print(f"\r\x1b[K{self._line()}", end="", file=sys.stderr, flush=True)
 
     def done(self, saved: Saved) -> None:
@@ -152,7 +153,8 @@ class _Bar:
         return f"{bar} {share:4.0%}  {amount(done)} of {amount(whole)}  {complete} of {len(totals)} files"
 
     def _clear(self) -> None:
-        if self._live:
+        if self._drawn:
+            self._drawn = False
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 

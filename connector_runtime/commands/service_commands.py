@@ -68,6 +68,7 @@ def serve(context: Context, arguments: list[str]) -> int:
     asked.add_argument("--base-url", metavar="URL", help="the vendor's API, if it is not at its usual place")
     asked.add_argument("--public-url", metavar="URL", help="where browsers and the vendor reach this service")
     asked.add_argument("--timeout", type=float, default=plain.timeout, metavar="S", help="for one request (60)")
+    asked.add_argument("--retries", type=int, default=plain.retries, metavar="N", help="of the vendor; 0 for none (4)")
     asked.add_argument("--body", type=int, default=plain.body, metavar="BYTES", help="the largest body (8388608)")
     asked.add_argument("--concurrency", type=int, default=plain.concurrency, metavar="N", help="of one worker (512)")
     per = plain.tenant_concurrency
@@ -90,6 +91,7 @@ def serve(context: Context, arguments: list[str]) -> int:
             oauth_url=context.setting("oauth_url"),
             public_url=chosen.public_url or (url if chosen.host in LOOPBACK else None),
             timeout=chosen.timeout,
+            retries=chosen.retries,
             body=chosen.body,
             concurrency=chosen.concurrency,
             tenant_concurrency=chosen.tenant_concurrency,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from .. import conditions
@@ -23,23 +23,6 @@ KINDS = {
 
 
 SHAPES = {"string": "text", "integer": "whole number", "boolean": "true or false", "array": "list"}  # of JSON Schema
-
-
-def action_list(specs: Iterable[ActionSpec]) -> Iterator[str]:
-    """One line an action: key, label, description."""
-    rows = [(spec.key, spec.label, spec.description) for spec in specs]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)] if rows else [0, 0]
-    for key, label, description in rows:
-        yield f"{key:<{widths[0]}}  {label:<{widths[1]}}  {description}"
-
-
-def markdown(specs: Iterable[ActionSpec]) -> Iterator[str]:
-    """The table of actions for the README."""
-    yield "| action | what it does | request | effect |"
-    yield "|---|---|---|---|"
-    for spec in specs:
-        request = f"`{spec.method} {spec.path}`" if spec.method else "any"
-        yield f"| `{spec.key}` | {spec.description.rstrip('.')} | {request} | {spec.effect or 'by method'} |"
 
 
 def input_table(spec: ActionSpec, width: int = 100) -> Iterator[str]:

@@ -129,7 +129,8 @@ class Connections:
         """The connection as `Client(…, connection=…)` takes it; `name` may be left out if there is only one."""
         name = self._chosen(name)
         record, _ = self._record(name)
-        return Stored(self._kind(record.kind), name, self._store, self._key(name), self._seconds)
+        kind, key = self._kind(record.kind), self._key(name)
+        return Stored(kind, name, self._store, key, self._seconds, record.account or key)
 
     def open_async(self, name: str | None = None) -> AsyncStored:
         """The connection as `AsyncClient(…, connection=…)` takes it."""

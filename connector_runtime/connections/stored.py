@@ -29,9 +29,10 @@ class Stored:
     It may be used by any number of threads and clients; each process may have its own.
     """
 
-    def __init__(self, kind: Connection, name: str, store: Store, key: str, seconds: float) -> None:
+    def __init__(self, kind: Connection, name: str, store: Store, key: str, seconds: float, account: str) -> None:
         self.kind = kind
         self.name = name
+        self.account = account  # whose limits its calls count against
         self._store = store
         self._key = key
         self._seconds = seconds
@@ -119,7 +120,7 @@ class AsyncStored:
     """The same for asyncio: what blocks happens in a thread, and is carried through if the task is cancelled."""
 
     def __init__(self, stored: Stored) -> None:
-        self.kind, self.name, self._stored = stored.kind, stored.name, stored
+        self.kind, self.name, self.account, self._stored = stored.kind, stored.name, stored.account, stored
 
     def __repr__(self) -> str:
         return f"AsyncStored({self.name!r})"

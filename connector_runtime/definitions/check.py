@@ -6,19 +6,29 @@ names that must exist, places that must be free, defaults that must fit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..errors import Problem
+from ..model import Input
 from . import check_action, check_connector, check_rows, check_shape
 from .documents import Document
 from .faults import PLACES, Faults, Surroundings
 
 __all__ = ["PLACES", "Surroundings", "faults"]
 
+
+def _locale(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    from . import locales  # what no other kind needs
+
+    locales.faults(own, around)
+
+
 _KINDS = {
     "actions": check_action.faults,
     "connection": check_connector.connection,
     "triggers": check_connector.trigger,
     "connector": check_connector.connector,
-    "locales": lambda own, rows, around: _locale(own, around),
+    "locales": _locale,
 }
 
 
@@ -36,9 +46,3 @@ def faults(document: Document, kind: str, stem: str, around: Surroundings) -> li
     rows = check_rows.faults(own, kind, inputs, around)
     _KINDS[kind](own, rows, around)
     return own.all()
-
-
-def _locale(own: Faults, around: Surroundings) -> None:
-    from . import locales  # what no other kind needs
-
-    locales.faults(own, around)

@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from ..calls.action import Action
 from ..errors import DefinitionError, InputError, Problem
-from ..inputs.wording import nearest
-from ..model import Connection, Json, Profile
-from . import check as checks, compile as compiler, documents
-from .documents import Document
+from .sources import Folder, Sources
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what is needed depends on what is asked for, and a list of actions should not wait for all of it
+    from ..calls.action import Action
+    from ..model import Connection, Json, Profile
     from ..triggers.webhook import Trigger
     from .locales import Locale
 
 T = TypeVar("T")
-
-
-class Folder(Protocol):
-    """Where the files of a definition folder come from."""
-
-    @property
-    def name(self) -> str: ...
-    def stems(self, kind: str) -> list[str]:
-        """The names, without .yaml, of the files of `actions`, `connection` or `triggers`."""
-        ...
-
-    def strays(self, kind: str) -> list[str]:
-        """The names of files in that folder that look like definitions and are not read, such as `x.yml`."""
-        ...
-
-    def text(self, path: str) -> str:
-        """The text of a file by its path in the folder; raises `DefinitionError` if it can't be read."""
-        ...
-
-    def language(self, kind: str) -> str:
-        """The text of the language's own schema for a kind of definition."""
-        ...
 
 
 class Definitions(Mapping[str, T], Generic[T]):
@@ -62,6 +37,17 @@ class Definitions(Mapping[str, T], Generic[T]):
         return len(self._stems)
 
 
+class Outline(NamedTuple):
+    """What a list says of an action."""
+
+    key: str
+    label: str
+    description: str
+    effect: str | None  # None: it follows from the method
+    method: str | None
+    path: str
+
+
 class Connector:
     """One vendor's connector: `actions`, `triggers` and `connections` by key, and the catalogue of all of them.
 
@@ -78,8 +64,7 @@ class Connector:
         self._codecs = dict(codecs or {})
         self._translation = translation
         self._in = cache(lambda code: Connector(folder, codecs, code and self.translations[code]))
-        self._validator = cache(self._language)
-        self._shared = cache(self._read_shared)
+        self._sources = Sources(folder, self._codecs)
         self.actions: Mapping[str, Action] = Definitions(folder.stems("actions"), self._action)
         self.triggers: Mapping[str, Trigger] = Definitions(folder.stems("triggers"), self._trigger)
         self.connections: Mapping[str, Connection] = Definitions(folder.stems("connection"), self._connection)
@@ -95,10 +80,17 @@ class Connector:
     @cached_property
     def profile(self) -> Profile:
         """What all actions share."""
+        from . import compile as compiler
+
         connections = tuple(self.connections[key] for key in self.connections)
-        icon = self._folder.text(self._common["icon"]) if "icon" in self._common else None
-        compiled = compiler.profile(self._common, connections, self._shared, icon)
-        return compiled if self._translation is None else _translate().profile(compiled, self.say)
+        common = self._sources.common
+        icon = self._folder.text(common["icon"]) if "icon" in common else None
+        compiled = compiler.profile(common, connections, self._sources.shared, icon)
+        if self._translation is None:
+            return compiled
+        from . import translate
+
+        return translate.profile(compiled, self.say)
 
     @cached_property
     def token_name(self) -> str:
@@ -109,9 +101,21 @@ class Connector:
     def action(self, key: str) -> Action:
         """The action of that key; raises `InputError` with the nearest one if there is none."""
         if key not in self.actions:
+            from ..inputs.wording import nearest
+
             what = f"is no action of {self.key}.{nearest(key, self.actions)}"
             raise InputError(f"'{key}' {what}", problems=[Problem("action", f"{key!r} {what}")])
         return self.actions[key]
+
+    def outlines(self) -> Iterator[Outline]:
+        """What a list says of each action; none is compiled for it."""
+        for key in self.actions:
+            data = self._sources.data("actions", key)
+            label, description = self.say(data["label"], key), self.say(data.get("description", ""), key)
+            request = data["request"]
+            yield Outline(
+                key, label, description, data.get("effect"), request.get("method"), request.get("path", "")
+            )
 
     def catalogue(self, locale: str | None = None, *, events: bool = False) -> dict[str, Json]:
         """Everything that a platform draws, as one JSON document: schemas/catalogue.schema.json is its shape.
@@ -128,6 +132,8 @@ class Connector:
 
         Raises `InputError` with the nearest one if there is none.
         """
+        from ..inputs.wording import nearest
+
         if trigger not in self.triggers:
             what = f"is no trigger of {self.key}.{nearest(trigger, self.triggers)}"
             raise InputError(f"'{trigger}' {what}", problems=[Problem("trigger", f"{trigger!r} {what}")])
@@ -172,7 +178,7 @@ class Connector:
 
         Raises `DefinitionError` if the definitions have faults.
         """
-        from . import locales
+        from . import documents, locales
 
         if not self.translations:
             return []
@@ -190,22 +196,18 @@ class Connector:
     def check(self) -> list[Problem]:
         """Every fault of the folder at once; empty if there is none."""
         what = "is not read: a definition's file ends in .yaml; rename it"
-        folders = (*checks.PLACES, "locales")
-        found = [Problem(f"{kind}/{name}:1", what) for kind in folders for name in self._folder.strays(kind)]
-        kinds = [("connector", "connector", "connector.yaml")]
-        kinds += [(kind, stem, f"{kind}/{stem}.yaml") for kind in folders for stem in self._folder.stems(kind)]
-        for kind, stem, path in kinds:
-            try:
-                around = self._around(kind, deep=True)
-                found += checks.faults(documents.examine(self._folder.text(path), path), kind, stem, around)
-            except DefinitionError as error:
-                found += error.problems
+        kinds = ("actions", "connection", "triggers", "locales")
+        found = [Problem(f"{kind}/{name}:1", what) for kind in kinds for name in self._folder.strays(kind)]
+        found += self._sources.faults("connector", "connector")
+        for kind in kinds:
+            for stem in self._folder.stems(kind):
+                found += self._sources.faults(kind, stem)
         return found if found else [*self._check_icon(), *self._check_events()]
 
     def _check_icon(self) -> list[Problem]:
         from .icon import refused
 
-        name = self._common.get("icon")
+        name = self._sources.common.get("icon")
         try:
             return [Problem(f"{name}:1", what) for what in refused(self._folder.text(name))] if name else []
         except DefinitionError as error:
@@ -226,92 +228,41 @@ class Connector:
 
     # -- from files to compiled definitions --------------------------------------------------------------------------
 
-    @cached_property
-    def _common(self) -> dict[str, Any]:
-        return self._checked("connector", "connector", "connector.yaml").data  # type: ignore[no-any-return]
-
     def _action(self, key: str) -> Action:
-        data = self._checked("actions", key, f"actions/{key}.yaml").data
-        compiled = compiler.action(data, self._common, self.profile, self._shared, self._codecs)
-        return compiled if self._translation is None else _translate().action(compiled, lambda text: self.say(text, key))
+        from . import compile as compiler
+
+        data = self._sources.data("actions", key)
+        compiled = compiler.action(data, self._sources.common, self.profile, self._sources.shared, self._codecs)
+        if self._translation is None:
+            return compiled
+        from . import translate  # what the language of the definitions does not need
+
+        return translate.action(compiled, lambda text: self.say(text, key))
 
     def _trigger(self, key: str) -> Trigger:
-        data = self._checked("triggers", key, f"triggers/{key}.yaml").data
-        read = self._read_json
-        compiled = compiler.trigger(data, self._shared, self._codecs, lambda file: read(f"triggers/{file}"))
-        return compiled if self._translation is None else _translate().trigger(compiled, self.say)
+        from . import compile as compiler
+
+        data = self._sources.data("triggers", key)
+        read = self._sources.json
+        compiled = compiler.trigger(data, self._sources.shared, self._codecs, lambda file: read(f"triggers/{file}"))
+        if self._translation is None:
+            return compiled
+        from . import translate
+
+        return translate.trigger(compiled, self.say)
 
     def _connection(self, key: str) -> Connection:
-        data = self._checked("connection", key, f"connection/{key}.yaml").data
-        compiled = compiler.connection(data, self._shared, self._codecs)
-        return compiled if self._translation is None else _translate().connection(compiled, self.say)
+        from . import compile as compiler
+
+        data = self._sources.data("connection", key)
+        compiled = compiler.connection(data, self._sources.shared, self._codecs)
+        if self._translation is None:
+            return compiled
+        from . import translate
+
+        return translate.connection(compiled, self.say)
 
     def _locale(self, key: str) -> Locale:
         from .locales import locale
 
-        return locale(self._checked("locales", key, f"locales/{key}.yaml").data)
-
-    def _checked(self, kind: str, stem: str, path: str) -> Document:
-        document = documents.read(self._folder.text(path), path)
-        found = checks.faults(document, kind, stem, self._around(kind))
-        if found:
-            raise DefinitionError.of(found)
-        return document
-
-    def _around(self, kind: str, *, deep: bool = False) -> checks.Surroundings:
-        common: Mapping[str, Any] = {}
-        if kind != "connector":
-            try:
-                common = self._common
-            except DefinitionError:  # its own faults are reported with connector.yaml
-                common = readable(self._folder, "connector.yaml")
-        return checks.Surroundings(
-            language=self._validator,
-            shared=self._shared,
-            codecs=self._codecs,
-            common=common,
-            actions=tuple(self._folder.stems("actions")),
-            # connector.yaml points to many actions; to load one of them, the others are not read
-            action=lambda key: readable(self._folder, f"actions/{key}.yaml") if deep or kind == "actions" else {},
-        )
-
-    def _language(self, kind: str) -> Any:
-        from jsonschema import Draft202012Validator
-        from referencing import Registry, Resource
-
-        names = {"actions": "action", "triggers": "trigger", "locales": "locale"}
-        common = Resource.from_contents(json.loads(self._folder.language("common")))
-        registry: Any = Registry().with_resource("common.schema.json", common)
-        return Draft202012Validator(json.loads(self._folder.language(names.get(kind, kind))), registry=registry)
-
-    def _read_shared(self, name: str) -> Json:
-        try:
-            text = self._folder.text(f"schemas/{name}")
-        except DefinitionError:
-            raise LookupError(name) from None
-        return _json(text, f"schemas/{name}")
-
-    def _read_json(self, path: str) -> Json:
-        return _json(self._folder.text(path), path)
-
-
-def _translate() -> Any:
-    from . import translate  # what the language of the definitions does not need
-
-    return translate
-
-
-def _json(text: str, path: str) -> Json:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise DefinitionError.of([Problem(f"{path}:1", f"is no JSON: {error}")]) from None
-
-
-def readable(folder: Folder, path: str) -> Mapping[str, Any]:
-    """A file's data as far as it can be read, for checking the files that refer to it."""
-    try:
-        data = documents.read(folder.text(path), path).data
-    except DefinitionError:
-        return {}
-    return data if isinstance(data, dict) else {}
+        return locale(self._sources.data("locales", key))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DefinitionError, Problem
+from .cache import Cache
 from .connector import Connector
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 
 class FilesFolder:
@@ -17,6 +19,7 @@ class FilesFolder:
 
     def __init__(self, root: Traversable) -> None:
         self._root = root
+        self._cache = Cache(str(root)) if isinstance(root, Path) else None  # what lies in an archive is read each time
         self.name = root.name
 
     def stems(self, kind: str) -> list[str]:
@@ -43,14 +46,22 @@ class FilesFolder:
         except OSError as error:
             raise DefinitionError.of([Problem(f"{path}:1", f"cannot be read: {error.strerror}")]) from None
 
+    def kept(self, path: str, make: Callable[[], tuple[Any, Iterable[str]]]) -> Any:
+        return make()[0] if self._cache is None else self._cache.get(path.replace("/", "-"), make)
+
     def language(self, kind: str) -> str:
         return (_language() / f"{kind}.schema.json").read_text(encoding="utf-8")
 
 
 def _language() -> Traversable:
-    """The language's schemas: inside the installed package, or beside it in a checkout."""
-    installed = files("connector_runtime") / "schemas"
-    return installed if installed.is_dir() else Path(__file__).resolve().parents[2] / "schemas"
+    """The language's schemas: inside the installed package, beside it in a checkout, or in an archive."""
+    here = Path(__file__).resolve()
+    found = [folder for folder in (here.parents[1] / "schemas", here.parents[2] / "schemas") if folder.is_dir()]
+    if found:
+        return found[0]
+    from importlib.resources import files
+
+    return files("connector_runtime") / "schemas"
 
 
 def load(path: str | Path | Traversable, *, codecs: Mapping[str, Callable[[Any], Any]] | None = None) -> Connector:

@@ -1,7 +1,7 @@
-"""The form of an action: the schema it is drawn from, and the `uiSchema` that React JSON Schema Form wants. Pure.
+"""The form of an action: the schema that it is drawn from, and what form libraries want beside it. Pure.
 
-A form that nobody touched posts nothing: no `default`, choices as `enum` with their labels beside the schema, and
-booleans as a list of yes, no and nothing. What a form posts, a run accepts.
+A form that nobody touched posts nothing: the schema has no `default`, choices are an `enum` with their labels beside
+it, and nothing is said that makes a library fill something in. What a form posts, a run accepts.
 """
 
 from __future__ import annotations
@@ -43,8 +43,14 @@ def form_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
         "title": spec.label,
         "description": spec.description,
         "properties": {row.key: _field(row, say) for row in rows},
-        "required": [row.key for row in rows if row.required == () and row.only_when is None and not row.has_default],
+        "required": [row.key for row in rows if _always(row)],
     }
+
+
+def _always(row: Input) -> bool:
+    """Whether the form asks for it. Of a boolean it does not: libraries answer no for a person who says nothing."""
+    whole = row.type != "boolean" or row.collection is not None
+    return row.required == () and row.only_when is None and not row.has_default and whole
 
 
 def choices(row: Input) -> list[dict[str, Json]]:
@@ -81,8 +87,53 @@ def _plain(row: Input) -> dict[str, Json]:
     if row.type == "boolean":
         return {"type": "boolean"}
     if row.type == "json" and row.schema.get("type") in ("object", "array"):
-        return {**row.schema}
+        return dict(_quiet(row.schema))
     return {"type": "string"}  # JSON of any kind is typed as text, and read as JSON
+
+
+def _quiet(schema: Json, *, added: bool = False) -> Json:
+    """A structured value's schema without what libraries fill in, or ask for, before anybody wants the value.
+
+    That is the least number of entries, and what an object needs, unless it is an entry that a person has `added`.
+    """
+    if not isinstance(schema, Mapping):
+        return schema
+    said = {word: part for word, part in schema.items() if word not in ("minItems", "minProperties", "required")}
+    parts: Mapping[str, Any] = schema.get("properties", {})
+    if parts:
+        said["properties"] = {name: _quiet(part) for name, part in parts.items()}
+    if "items" in schema:
+        said["items"] = _quiet(schema["items"], added=True)
+    if added and "required" in schema:
+        said["required"] = [name for name in schema["required"] if parts.get(name, {}).get("type") != "boolean"]
+    return said
+
+
+# -- json-editor -----------------------------------------------------------------------------------------------------
+
+
+def editor_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
+    """The form's schema for json-editor: with labels of choices, long texts and secrets said in its own words.
+
+    To go with its option `show_opt_in`, by which an optional field is posted only if a person asked for it.
+    """
+    schema = form_schema(spec, say)
+    fields = {row.key: row for row in _rows(spec)}
+    properties = {key: _edited(fields[key], field, say) for key, field in schema["properties"].items()}
+    return {**schema, "properties": properties}
+
+
+def _edited(row: Input, field: dict[str, Json], say: Say) -> dict[str, Json]:
+    said: dict[str, Json] = {}
+    if row.choices:
+        said["options"] = {"enum_titles": [choice.label for choice in row.choices]}
+    elif row.type == "boolean":
+        said["options"] = {"enum_titles": [say("Yes"), say("No")]}
+    elif WIDGETS.get(row.type) in ("textarea", "password"):
+        said["format"] = WIDGETS[row.type]
+    if row.collection == "list" and said:
+        return {**field, "items": {**field["items"], **said}}
+    return {**field, **({} if row.collection else said)}
 
 
 # -- React JSON Schema Form ------------------------------------------------------------------------------------------

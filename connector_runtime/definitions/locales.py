@@ -77,9 +77,8 @@ def texts(connector: Connector) -> Texts:
 
 
 def event_texts(connector: Connector) -> set[str]:
-    """The labels and products of events: names made from the vendor's, which a locale may leave as they are."""
-    found = [event for trigger in connector.triggers.values() for event in trigger.events.values()]
-    return {text for event in found for text in (event.label, event.product)}
+    """The labels of events: names made from the vendor's, which a locale may leave as they are."""
+    return {event.label for trigger in connector.triggers.values() for event in trigger.events.values()}
 
 
 def gaps(document: Document, known: Texts, spare: set[str]) -> Iterator[Problem]:
@@ -91,7 +90,8 @@ def gaps(document: Document, known: Texts, spare: set[str]) -> Iterator[Problem]
         named = ", ".join(_clipped(text) for text in lacking[:NAMED])
         more = f" and {len(lacking) - NAMED:,} more" if len(lacking) > NAMED else ""
         what = f"{'is' if len(lacking) == 1 else 'are'} not translated: {named}{more}"
-        yield Problem(f"{document.name}:{document.line(('texts',))}", f"{len(lacking):,} of {len(known):,} texts {what}")
+        where = f"{document.name}:{document.line(('texts',))}"
+        yield Problem(where, f"{len(lacking):,} of {len(known):,} texts {what}")
     for text in said:
         if text not in known and text not in spare:
             yield _left_over(document, ("texts", text), lacking or list(known))

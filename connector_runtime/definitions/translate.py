@@ -50,7 +50,7 @@ def connection(found: Connection, say: Say) -> Connection:
 
 
 def trigger(found: Trigger, say: Say) -> Trigger:
-    """A trigger; of its events, the labels and products that there are words for."""
+    """A trigger; of its events, the labels that there are words for."""
     load = found.load_events
     return replace(
         found,
@@ -127,8 +127,4 @@ def _test(found: Mapping[str, Json] | None, say: Say) -> Mapping[str, Json] | No
 
 
 def _events(data: Json, say: Say) -> Json:
-    events = {
-        name: {**event, "label": say(event["label"]), "product": say(event["product"])}
-        for name, event in data["events"].items()
-    }
-    return {**data, "events": events}
+    return {**data, "events": {key: {**event, "label": say(event["label"])} for key, event in data["events"].items()}}

@@ -20,6 +20,7 @@ PROBE = 0.2  # of what it adds: counted on even if others seem to take all, so t
 MORE = 2.0  # windows over which we come to believe that others take more
 LESS = 1.5  # windows over which we come to believe that they take less
 BACK = 0.7  # of the rate that was refused: where we go on
+LITTLE = 0.1  # of what we allow ourselves: not less after a first refusal
 GROWTH = 0.05  # of that rate, each second
 PAUSE = 1.0  # seconds after a refusal that says nothing more
 
@@ -171,8 +172,11 @@ class Bucket:
         if self.limit is not None:
             self.level = min(self.level, 0.0)
         if self.refused is None or self.at > self.since:  # one for all that were on the way
-            rate = min(self.recent, math.inf if self.pace is None else self.pace)
-            self.refused = max(BACK * rate, 1 / max(60.0, self.terms.seconds))
+            pace = self.pace
+            rate = BACK * min(self.recent, math.inf if pace is None else pace)
+            if self.refused is None:  # with few calls of our own it was others who used it up
+                rate = max(rate, LITTLE / self.terms.seconds if pace is None else LITTLE * pace)
+            self.refused = max(rate, 1 / max(60.0, self.terms.seconds))
             self.since = self.until
             self.own = min(self.own, 1.0)
 

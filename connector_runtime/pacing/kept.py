@@ -14,6 +14,7 @@ log = logging.getLogger("connector_runtime.pacing")
 BATCH = 0.05  # seconds' worth of permits that a process takes at once
 FRESH = 0.5  # seconds after which it gives back what it did not use
 LOOK = 0.25  # seconds between two looks at a limit of which nothing is known
+ALONE = 5.0  # seconds until a store that failed is asked again
 TRIES = 8
 MOST = 20  # things heard that wait to be told
 
@@ -65,6 +66,7 @@ class Shared(Kept):
         self._owed = 0  # permits that we used and did not take, less those that we took and did not use
         self._news: list[Callable[[Bucket, float], None]] = []
         self._looked = -LOOK
+        self._failed = -ALONE  # when the store last did
         self._next = 0.0
 
     def ready(self, now: float, count: int, waiting: int) -> bool:
@@ -112,27 +114,45 @@ class Shared(Kept):
 
     def _visit(self, now: float, wanted: int) -> None:
         """Read the state, tell what we heard, take permits, write it if nobody was faster."""
-        try:
-            for _ in range(TRIES):
-                entry = self._store.read(self._key)
-                bucket = self._read(entry.value if entry else None, now)
-                self._ahead = max(self._ahead, bucket.at - now)
-                given = self._change(bucket, now, wanted)
-                if self._store.put(self._key, bucket.dump(), entry.version if entry else None) is not None:
-                    break
+        given = None
+        if not self._failed <= now < self._failed + ALONE:
+            try:
+                given = self._trade(now, wanted)
+                self._failed = -ALONE
+            except StoreError as error:
+                if self._failed < 0:
+                    log.warning("pacing goes on without its store: %s", error.message)
+                self._failed = now
             else:
-                self._next = now + LOOK / 10
-                return
-        except StoreError as error:
-            log.warning("pacing goes on without its store: %s", error.message)
-            bucket, given = self.bucket, self._change(self.bucket, now, wanted)
-            self._looked = now + PAUSE
-        else:
-            self._looked = now
-        self.bucket = bucket
-        self._news, self._owed = [], 0
+                if given is None:  # others were faster again and again
+                    self._next = now + LOOK / 10
+                    return
+        if given is None:
+            given = self._take(self.bucket, now, wanted)
+        self._looked, self._news, self._owed = now, [], 0
         self._permits += given
-        self._next = now if given == wanted else now + bucket.wait(min(wanted, self._batch()))
+        self._next = now if given == wanted else now + self.bucket.wait(min(wanted, self._batch()))
+
+    def _trade(self, now: float, wanted: int) -> int | None:
+        for _ in range(TRIES):
+            entry = self._store.read(self._key)
+            bucket = self._read(entry.value if entry else None, now)
+            self._ahead = max(self._ahead, bucket.at - now)
+            bucket.advance(now + self._ahead)
+            for news in self._news:
+                news(bucket, self._ahead)
+            given = self._take(bucket, now, wanted)
+            if self._store.put(self._key, bucket.dump(), entry.version if entry else None) is not None:
+                self.bucket = bucket
+                return given
+        return None
+
+    def _take(self, bucket: Bucket, now: float, wanted: int) -> int:
+        bucket.advance(now + self._ahead)
+        bucket.take(self._owed, today(now))
+        given = min(wanted, int(min(bucket.free, wanted)))
+        bucket.take(given, today(now))
+        return given
 
     def _read(self, data: bytes | None, now: float) -> Bucket:
         terms = self.bucket.terms
@@ -142,12 +162,3 @@ class Shared(Kept):
             except (ValueError, TypeError, LookupError):
                 log.warning("pacing begins anew: its state in the store can't be read")
         return Bucket(terms=terms, at=now + self._ahead)
-
-    def _change(self, bucket: Bucket, now: float, wanted: int) -> int:
-        bucket.advance(now + self._ahead)
-        for news in self._news:
-            news(bucket, self._ahead)
-        bucket.take(self._owed, today(now))
-        given = min(wanted, int(min(bucket.free, wanted)))
-        bucket.take(given, today(now))
-        return given

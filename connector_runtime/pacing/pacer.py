@@ -6,9 +6,11 @@ told to come back half-way, since things may change. What a `store` keeps is sha
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,7 +31,7 @@ SHARE = 0.5  # the limit belongs to the account, and other apps use it too
 FORGET = 60.0  # seconds after which an answer that never came is not expected any more
 LEARNING = 64  # answers until a label of which nothing is known may be used at will
 SOON = 1.0  # seconds in which an answer is expected while nothing is known
-EARLY = 0.7  # of its time, when somebody further back looks again
+EARLY = 0.5  # of its time, when somebody further back looks again
 LEAST = 0.001  # seconds that anybody waits
 
 
@@ -84,9 +86,14 @@ class Pacer:
         self._learned: dict[str, str] = {}  # action -> the label that the vendor says it has
         self._sent: dict[Claim, _Sent] = {}
         self._quotas = Quotas(store or MemoryStore(), f"pacing/{limits.key}")
+        _pacers.add(self)
 
     def __repr__(self) -> str:
         return f"Pacer({self._limits.key!r}, plan={self._plan!r}, share={self._share})"
+
+    def forked(self) -> None:
+        """A thread of the parent's may have held the lock."""
+        self._lock = threading.Lock()
 
     # -- before a call -----------------------------------------------------------------------------------------------
 
@@ -119,7 +126,7 @@ class Pacer:
         """Whether as many calls are under way as may be while nothing is known: more with every answer."""
         if lane.heard >= LEARNING or lane.kept.bucket.known:
             return False
-        under_way = sum(sent.lane is lane and sent.at > now - SOON for sent in self._sent.values())
+        under_way = sum(sent.lane is lane and abs(now - sent.at) < SOON for sent in self._sent.values())
         return under_way >= 2 + 2 * lane.heard
 
     def _pause(self, lane: _Lane, place: int, now: float) -> float:
@@ -267,6 +274,18 @@ class Pacer:
         for name, key in claim.quotas:
             if name in self._limits.quotas:
                 yield (name, key), f"{name}-{digest(claim.account or self._account, key)}"
+
+
+_pacers: weakref.WeakSet[Pacer] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for each in _pacers:
+        each.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Definitions(Protocol):

@@ -41,12 +41,12 @@ class Clients:
     """Lends clients to runs. It belongs to one event loop."""
 
     def __init__(
-        self, connector: Connector, store: Store, in_thread: InThread, *, base_url: str | None, most: int, token: Any
+        self, connector: Connector, store: Store, in_thread: InThread, *, base_url: str | None, retries: int, most: int, token: Any
     ) -> None:
         self._connector = connector
         self._store = store
         self._in_thread = in_thread
-        self._base_url = base_url
+        self._terms: dict[str, Any] = {"base_url": base_url, "retries": retries}
         self._most = most
         self._token = token
         self._ready: dict[tuple[str, str], _Ready] = {}  # those used longest ago first
@@ -106,7 +106,7 @@ class Clients:
     def _shared(self, token: Any) -> AsyncClient:
         """The client with the service's own token, or with none."""
         if token not in self._without:
-            self._without[token] = AsyncClient(self._connector, token=token, base_url=self._base_url)
+            self._without[token] = AsyncClient(self._connector, token=token, **self._terms)
         return self._without[token]
 
     def _only(self, tenant: str) -> str:
@@ -124,7 +124,7 @@ class Clients:
             old.checked = time.monotonic()
             self._ready[place] = old
             return old
-        client = AsyncClient(self._connector, connection=stored, base_url=self._base_url)
+        client = AsyncClient(self._connector, connection=stored, **self._terms)
         ready = self._ready[place] = _Ready(client, stamp, time.monotonic())
         if old is not None:
             await self._let_go(old)

@@ -21,6 +21,7 @@ class Settings:
     public_url: str | None = None  # where browsers and the vendor reach the service
     timeout: float = 60.0  # for one request; of a stream for one page
     patience: float = 30.0  # for a client to send its body, or to read the next piece of an answer
+    retries: int = 4  # of a request to the vendor, where that can do no harm; 0 where the caller tries again itself
     body: int = 8 * 1024 * 1024
     concurrency: int = 512
     tenant_concurrency: int = 256

@@ -66,6 +66,7 @@ class Service:
             self.store,
             self.in_store,
             base_url=settings.base_url,
+            retries=settings.retries,
             most=settings.clients,
             token=self.token,
         )

@@ -1,4 +1,4 @@
-"""A vendor that runs here and misbehaves on order: it answers with its files, and each request can go wrong by itself."""
+"""A vendor that runs here and misbehaves on order: each of its files, and each request, can go wrong by itself."""
 
 from __future__ import annotations
 

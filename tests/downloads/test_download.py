@@ -151,7 +151,9 @@ def test_a_later_run_goes_on_where_the_one_before_gave_up(
     vendor.add("talk.mp4", VIDEO).breaks.append(250_000)
     with make(connector, token=TOKEN, base_url=vendor.base_url, retries=0) as client:
         found = client.files("get-meeting-recordings", {"meeting_id": "1"})
-        with pytest.raises(TransportError, match=r"talk\.mp4.*250000 of 700000 bytes.*download it again to go on") as caught:
+        with pytest.raises(
+            TransportError, match=r"talk\.mp4.*250000 of 700000 bytes.*download it again to go on"
+        ) as caught:
             client.download(found, tmp_path)
         assert caught.value.retriable
         assert names(tmp_path) == [".talk.mp4.part", ".talk.mp4.part.json"]
@@ -241,7 +243,9 @@ def test_a_part_of_another_file_is_not_gone_on_with(vendor: Any, client: Client,
     vendor.add("talk.mp4", VIDEO).breaks.extend([250_000] * 5)
     file = one(files)
     (tmp_path / ".talk.mp4.part").write_bytes(AUDIO)
-    (tmp_path / ".talk.mp4.part.json").write_text('{"of": "other", "etag": "\\"v1\\"", "modified": null, "total": 700000}')
+    (tmp_path / ".talk.mp4.part.json").write_text(
+        '{"of": "other", "etag": "\\"v1\\"", "modified": null, "total": 700000}'
+    )
     client.download(file, tmp_path)
     assert (tmp_path / "talk.mp4").read_bytes() == VIDEO
 
@@ -323,7 +327,9 @@ def test_a_file_that_lies_elsewhere_from_the_start_is_fetched_without_a_token(
     vendor: Any, other: Any, client: Client, files: Files, tmp_path: Path
 ) -> None:
     other.add("talk.mp4", VIDEO, needs=None)
-    vendor.entries.append({"id": "1", "file_name": "talk", "file_type": "MP4", "download_url": other.entries[0]["download_url"]})
+    vendor.entries.append(
+        {"id": "1", "file_name": "talk", "file_type": "MP4", "download_url": other.entries[0]["download_url"]}
+    )
     client.download(files(), tmp_path)
     assert "authorization" not in other.asked[0].headers
     assert (tmp_path / "talk.mp4").read_bytes() == VIDEO
@@ -351,9 +357,7 @@ def test_an_address_that_is_not_safe_is_not_asked(
     assert vendor.of("talk.mp4") == []
 
 
-def test_a_redirect_to_plain_http_is_not_followed(
-    vendor: Any, client: Client, files: Files, tmp_path: Path
-) -> None:
+def test_a_redirect_to_plain_http_is_not_followed(vendor: Any, client: Client, files: Files, tmp_path: Path) -> None:
     vendor.add("talk.mp4", VIDEO, location="http://example.com/talk.mp4")
     with pytest.raises(ApiError, match=r"http://example\.com"):
         client.download(files(), tmp_path)
@@ -433,7 +437,7 @@ def test_a_web_page_instead_of_a_file_is_an_error_and_no_file(
     vendor: Any, client: Client, files: Files, tmp_path: Path
 ) -> None:
     vendor.add("talk.mp4", b"<!DOCTYPE html><p>Passcode?</p>" * 999, size=None, content_type="text/html; charset=utf-8")
-    with pytest.raises(ApiError, match="a web page instead of the file.*passcode or a sign-in"):
+    with pytest.raises(ApiError, match=r"a web page instead of the file\..*passcode or a sign-in"):
         client.download(files(), tmp_path)
     assert "talk.mp4" not in names(tmp_path)
 
@@ -541,9 +545,7 @@ def test_another_file_of_that_name_is_an_error_before_any_request_unless_it_may_
     assert (tmp_path / "talk.mp4").read_bytes() == VIDEO
 
 
-def test_a_link_of_that_name_is_not_written_through(
-    vendor: Any, client: Client, files: Files, tmp_path: Path
-) -> None:
+def test_a_link_of_that_name_is_not_written_through(vendor: Any, client: Client, files: Files, tmp_path: Path) -> None:
     vendor.add("talk.mp4", VIDEO)
     (tmp_path / "precious").write_bytes(b"mine")
     folder = tmp_path / "to"
@@ -630,9 +632,7 @@ def test_a_file_that_is_being_downloaded_is_not_downloaded_a_second_time(
 # -- stopping --------------------------------------------------------------------------------------------------------
 
 
-def test_cancelling_stops_at_once_and_keeps_what_has_arrived(
-    vendor: Any, connector: Connector, tmp_path: Path
-) -> None:
+def test_cancelling_stops_at_once_and_keeps_what_has_arrived(vendor: Any, connector: Connector, tmp_path: Path) -> None:
     vendor.add("a.mp4", VIDEO, piece=50_000, pause=0.1)
     vendor.add("b.mp4", VIDEO, piece=50_000, pause=0.1)
 
@@ -695,5 +695,9 @@ def test_no_descriptor_stays_open(vendor: Any, client: Client, files: Files, tmp
     vendor.add("page.mp4", b"<html>" * 9999, size=None, content_type="text/html")
     with pytest.raises(ApiError):
         client.download(files(), tmp_path)
-    held = [os.readlink(f"/proc/self/fd/{each}") for each in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{each}")]
+    held = [
+        os.readlink(f"/proc/self/fd/{each}")
+        for each in os.listdir("/proc/self/fd")
+        if os.path.exists(f"/proc/self/fd/{each}")
+    ]
     assert not [each for each in held if str(tmp_path) in each]

@@ -11,7 +11,9 @@ from hypothesis import given, strategies as st
 from connector_runtime.calls.files import LONGEST, numbered, safe_name
 from zoom_connector import Connector
 
-ANY = st.text(st.characters(codec=None), max_size=300) | st.text(st.sampled_from("./\\ .:\0\n\t_-aA\u0301CONnul1²"), max_size=40)
+ANY = st.text(st.characters(codec=None), max_size=300) | st.text(
+    st.sampled_from("./\\ .:\0\n\t_-aA\u0301CONnul1²"), max_size=40
+)
 
 
 @given(ANY)
@@ -73,7 +75,11 @@ def test_a_recording_is_called_after_its_meeting_and_keeps_its_name_whichever_ty
     connector: Connector,
 ) -> None:
     part = {"file_type": "MP4", "file_extension": "MP4", "recording_type": "gallery_view", "status": "completed"}
-    part |= {"recording_start": "2026-11-17T09:00:12Z", "download_url": "https://zoom.us/rec/download/x", "file_size": 5}
+    part |= {
+        "recording_start": "2026-11-17T09:00:12Z",
+        "download_url": "https://zoom.us/rec/download/x",
+        "file_size": 5,
+    }
     answer = {
         "topic": "Weekly/sync",
         "recording_files": [
@@ -81,7 +87,9 @@ def test_a_recording_is_called_after_its_meeting_and_keeps_its_name_whichever_ty
             {**part, "id": "2"},
             {"file_type": "TIMELINE", "download_url": "https://zoom.us/rec/download/y"},
         ],
-        "participant_audio_files": [{**part, "id": "3", "file_name": "Audio only - Ada", "file_type": "M4A", "file_extension": "M4A"}],
+        "participant_audio_files": [
+            {**part, "id": "3", "file_name": "Audio only - Ada", "file_type": "M4A", "file_extension": "M4A"}
+        ],
     }
     found = connector.actions["get-meeting-recordings"].files_in(answer)
     assert [(file.name, file.type, file.size) for file in found] == [
@@ -93,7 +101,10 @@ def test_a_recording_is_called_after_its_meeting_and_keeps_its_name_whichever_ty
 
 
 def test_a_webhooks_payload_offers_its_files_with_its_own_token(connector: Connector) -> None:
-    payload = {"topic": "Sync", "recording_files": [{"id": "1", "file_type": "MP4", "download_url": "https://zoom.us/a"}]}
+    payload = {
+        "topic": "Sync",
+        "recording_files": [{"id": "1", "file_type": "MP4", "download_url": "https://zoom.us/a"}],
+    }
     (file,) = connector.actions["get-meeting-recordings"].files_in(payload, token="from-the-event")
     assert (file.name, file.token) == ("mp4.mp4", "from-the-event")
     assert "from-the-event" not in repr(file) and "zoom.us/a" not in repr(file)

@@ -8,6 +8,7 @@ import {createRoot} from "react-dom/client";
 
 let root;
 let editor;
+const sent = (value) => JSON.parse(JSON.stringify(value ?? {})); // as it goes to a server
 
 function place() {
   root?.unmount();
@@ -21,14 +22,14 @@ function place() {
 window.drawRjsf = (schema, uiSchema) => {
   const form = createRef();
   window.posted = undefined;
-  window.held = () => form.current.state.formData ?? {};
+  window.held = () => sent(form.current.state.formData);
   root = createRoot(place());
-  const post = ({formData}) => { window.posted = formData ?? {}; };
+  const post = ({formData}) => { window.posted = sent(formData); };
   flushSync(() => root.render(<Form ref={form} schema={schema} uiSchema={uiSchema} validator={validator} onSubmit={post} />));
 };
 
 window.drawJsonEditor = (schema, options) => {
   editor = new JSONEditor(place(), {schema, ...options});
-  window.held = () => editor.getValue();
+  window.held = () => sent(editor.getValue());
   return editor.promise ?? null;
 };

@@ -294,7 +294,7 @@ def test_every_endpoint_answers_429_when_the_account_is_too_fast(
 
 
 def test_every_condition_is_used_by_some_test_of_this_folder() -> None:
-    elsewhere = {"daily_limited", "host_limited", "webinars_by_number", "refusals_in_200"}
+    elsewhere = {"daily_limited", "host_limited", "pages_expired", "webinars_by_number", "refusals_in_200"}
     assert {name for case in CASES for name in case.when} | elsewhere == CONDITIONS
 
 

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -22,6 +23,7 @@ from cryptography.fernet import Fernet
 
 from connector_runtime.connections.connect import Tokens
 from connector_runtime.connections.connections import Connections
+from connector_runtime.pacing import accounts
 from connector_runtime.service.app import service
 from connector_runtime.service.keys import ApiKeys
 from connector_runtime.service.serving import Patient
@@ -65,7 +67,7 @@ class Served:
 @contextmanager
 def serving(app: Any, store: Store) -> Iterator[Served]:
     config = uvicorn.Config(
-        app, port=0, log_config=None, http=Patient, ws="none", timeout_keep_alive=30, server_header=False
+        app, port=0, log_config=None, access_log=False, http=Patient, ws="none", timeout_keep_alive=30
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -83,6 +85,19 @@ def serving(app: Any, store: Store) -> Iterator[Served]:
 
 
 Start = Callable[..., AbstractContextManager[Served]]
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> None:
+    """A process remembers what an account was refused; these tests' accounts bear the same names."""
+    accounts._pacers.clear()
+
+
+@pytest.fixture
+def zoom() -> Iterator[Sandbox]:
+    """A Zoom whose token is found nowhere else."""
+    with Sandbox(token=f"sandbox-{uuid4().hex}") as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
@@ -168,9 +183,9 @@ def command(tmp_path: Path, zoom: Sandbox) -> Iterator[Callable[..., Command]]:
     def started(*options: str, **more: str) -> Command:
         err = tmp_path / f"err{len(running)}"
         words = [sys.executable, "-m", "zoom_connector", "serve", "--port", "0", *options]
-        process = subprocess.Popen(
-            words, stderr=err.open("w"), text=True, env={**environment, **more}, cwd=Path(__file__).parents[2]
-        )
+        with err.open("w") as file:
+            folder = Path(__file__).parents[2]
+            process = subprocess.Popen(words, stderr=file, text=True, env={**environment, **more}, cwd=folder)
         assert until(lambda: "Serving at " in err.read_text() or process.poll() is not None), err.read_text()
         assert process.poll() is None, err.read_text()
         url = err.read_text().partition("Serving at ")[2].partition(";")[0]

@@ -178,12 +178,14 @@ class Webinar(Event):
 class Account:
     """One Zoom account. `conditions` names what is wrong with it (see `conditions`); `origin` is where it answers."""
 
-    def __init__(self, *, clock: Callable[[], float], seed: int, page_token_lifetime: float) -> None:
+    def __init__(
+        self, *, clock: Callable[[], float], seed: int, page_token_lifetime: float, plan: str | None = None
+    ) -> None:
         self.clock = clock
         self.draw = random.Random(seed)
         self.tokens = Tokens(secret=f"sandbox {seed}".encode(), lifetime=page_token_lifetime)
         self.conditions: set[str] = set()
-        self.limits = Limits(clock)
+        self.limits = Limits(clock, plan)
         self.origin = "https://zoom.us"
         self.owner: User | None = None
         self.users: dict[str, User] = {}  # by id

@@ -80,10 +80,10 @@ def _read_kinds(given: Any) -> tuple[str, ...]:
 
 def read_latency(given: Latency) -> tuple[float, float]:
     """Read `0.05`, `0.01-0.2` or the same as numbers: the shortest and the longest wait (seconds); raise ValueError."""
-    parts = str(given).split("-", 1) if isinstance(given, str | int | float) else list(given or (0,))
+    parts = str(given or 0).split("-", 1) if isinstance(given, str | int | float | None) else list(given)
     try:
         low, high = float(parts[0]), float(parts[-1])
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, LookupError):
         low, high = -1.0, -1.0
     if not 0 <= low <= high <= 3600 or len(parts) > 2:
         raise ValueError("latency is seconds from 0 to 3600, such as 0.05, or the shortest and the longest: 0.01-0.2")

@@ -19,6 +19,7 @@ from .contents import File
 from .endpoints import Refusal
 from .wire import Answer, Request
 
+STORAGE = "/storage"  # what the paths of the other port begin with
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _TYPES = {"MP4": "video/mp4", "M4A": "audio/mp4", "MP3": "audio/mpeg", "VTT": "text/vtt", "TXT": "text/plain"}
 
@@ -43,14 +44,14 @@ class Downloads:
         if not self._may_have(file, request):
             return _refuse(401, "Forbidden")
         if self._storage():
-            signed = f"{self._storage()}{file.path}?key={self._key(file)}"
+            signed = f"{self._storage()}{STORAGE}{file.path}?key={self._key(file)}"
             return Answer(status=302, headers=(("location", signed),), carried_out=True)
         return serve(file, request)
 
     def answer_in_storage(self, request: Request) -> Answer:
         """Answer a request for a file, at the address to which a download was redirected."""
         path, _, query = request.target.partition("?")
-        file = self._account.files.get(path)
+        file = self._account.files.get(path.removeprefix(STORAGE)) if path.startswith(STORAGE) else None
         if file is None or query != f"key={self._key(file)}":
             return _refuse(403, "The address is not signed.")
         if request.header("authorization") is not None:

@@ -147,7 +147,10 @@ def _bytes(body: bytes | str | Mapping[str, Any]) -> bytes:
 
 
 def _pairs(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple(headers.items() if isinstance(headers, Mapping) else ((name, value) for name, value in headers))
+    try:
+        return tuple(headers.items() if isinstance(headers, Mapping) else ((name, value) for name, value in headers))
+    except (TypeError, ValueError):
+        raise ValueError(f"headers can't be {headers!r}; they are a mapping or pairs") from None
 
 
 def _is_amount(value: object) -> bool:
@@ -175,7 +178,7 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     "cut": _is_amount,
     "takes": _is_amount,
     "delay": _is_amount,
-    "condition": lambda value: value in CONDITIONS,
+    "condition": lambda value: value in tuple(CONDITIONS),
     "repeat_page": _is_bool,
     "revoke": _is_bool,
 }

@@ -122,6 +122,6 @@ KINDS: dict[str, Kind] = {
 
 def known(name: str) -> Kind:
     """Find a kind, or raise ValueError."""
-    if name not in KINDS:
+    if name not in tuple(KINDS):
         raise ValueError(f"unknown kind of fault {name!r}; there are {', '.join(KINDS)}")
     return KINDS[name]

@@ -236,7 +236,7 @@ class Limits:
 
 def _terms(terms: Terms) -> Terms:
     """Give the terms if they are possible, or raise ValueError."""
-    if terms.plan is not None and terms.plan not in PLANS:
+    if terms.plan not in (None, *PLANS):
         raise ValueError(f"unknown plan {terms.plan!r}; there are {', '.join(PLANS)}")
     if not _is_amount(terms.scale) or terms.scale == 0:
         raise ValueError("scale is a number above 0; 1 is the plan's own limits")

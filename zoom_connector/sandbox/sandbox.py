@@ -31,6 +31,7 @@ from .wire import Answer, Request
 from .zoom import Zoom
 
 T = TypeVar("T")
+Respond = Callable[[Request, Collection[str]], Answer]
 _log = logging.getLogger(__name__)
 
 
@@ -80,7 +81,7 @@ class Sandbox:
     ) -> None:
         self.token = token
         self.requests = Record(record)
-        self.state = Account(clock=clock, seed=seed, page_token_lifetime=page_token_lifetime)
+        self.state = Account(clock=clock, seed=seed, page_token_lifetime=page_token_lifetime, plan=plan)
         fill(self.state, users=users, meetings=meetings, registrants=registrants)
         self.conditions = conditions
         self.tokens = Tokens(clock)
@@ -98,8 +99,6 @@ class Sandbox:
         self._bounds = bounds
         self.faults = faults
         self.latency = latency
-        if plan is not None:
-            self.limits.plan = plan
         self._port = port
         self._background: Background | None = None
         self._listener: Listener | None = None
@@ -162,7 +161,7 @@ class Sandbox:
     @property
     def faults_done(self) -> Counter[str]:
         """How often each kind of fault hit a request."""
-        return self.requests.faults.copy()
+        return self.requests.faults + self.storage_requests.faults
 
     @property
     def latency(self) -> tuple[float, float]:
@@ -235,24 +234,27 @@ class Sandbox:
         """Answer one request, faults and hook included; the server's loop calls this."""
         if request.target.startswith(control.PATH):
             return control.answer(self, request)
+        return self._answer_or_fail(request, self._answer_as_zoom, self.requests)
+
+    def _answer_or_fail(self, request: Request, respond: Respond, record: Record) -> Answer:
         at = self.state.clock()
         by_chance = None if self._chances is None else self._chances.take(request)
         fault = self._queue.take(request) or by_chance
         hooked = self._before(request) if self._before is not None else None
         if fault is None:
-            answer = hooked or self._answer_as_zoom(request)
+            answer = hooked or respond(request, ())
         else:
             if fault.revoke:
                 self.tokens.revoke(bearer(request))
             more = () if fault.condition is None else (fault.condition,)
-            answer = fault.spoil(request, lambda: hooked or self._answer_as_zoom(request, more))
+            answer = fault.spoil(request, lambda: hooked or respond(request, more))
         low, high = self._latency
         if high:
             answer = replace(answer, delay=answer.delay + self._draw.uniform(low, high))
-        self.requests.add(request, answer, at=at, fault="" if fault is None else fault.name)
+        record.add(request, answer, at=at, fault="" if fault is None else fault.name)
         return answer
 
-    def _answer_as_zoom(self, request: Request, more_conditions: Collection[str] = ()) -> Answer:
+    def _answer_as_zoom(self, request: Request, more_conditions: Collection[str]) -> Answer:
         try:
             if request.target.startswith("/oauth/"):
                 return self.oauth.answer(request)
@@ -267,17 +269,18 @@ class Sandbox:
         """By chance only tokens that can be had anew are revoked."""
         return bearer(request) in self.oauth.issued
 
-    def _store(self, request: Request) -> Answer:
-        answer = self._downloads.answer_in_storage(request)
-        self.storage_requests.add(request, answer, at=self.state.clock())
-        return answer
+    def _answer_from_storage(self, request: Request) -> Answer:
+        def respond(request: Request, _: Collection[str]) -> Answer:
+            return self._downloads.answer_in_storage(request)
+
+        return self._answer_or_fail(request, respond, self.storage_requests)
 
     async def start(self) -> None:
         """Open the port on the running loop."""
         self._listener = await listen(self.answer, self._zoom.refuse_bytes, port=self._port, bounds=self._bounds)
         self.state.origin = self.origin
         if self._has_storage:
-            self._storage = await listen(self._store, self._zoom.refuse_bytes, bounds=self._bounds)
+            self._storage = await listen(self._answer_from_storage, self._zoom.refuse_bytes, bounds=self._bounds)
 
     async def stop(self) -> None:
         """Close the port and every connection, and send no more events."""

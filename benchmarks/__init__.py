@@ -1,0 +1,1 @@
+"""The measurements of the connector beside its rivals: `make bench`."""

@@ -1,0 +1,1 @@
+"""What the connector is measured against, each as its own documentation would write it."""

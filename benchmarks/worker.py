@@ -1,0 +1,33 @@
+"""A process of contestants: `python -m benchmarks.worker MODULE:FUNCTION WITHOUT [ARGUMENT …]`.
+
+It says the names of the contestants, then runs the one that each line of its input names and says what that gave.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+
+def main() -> None:
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # some rivals write to it
+    factory, without, *given = sys.argv[1:]
+    for name in without.split(",") if without else []:
+        sys.modules[name] = None  # type: ignore[assignment]  # as if it were not installed
+    module, _, function = factory.partition(":")
+    contestants = getattr(import_module(module), function)(*given)
+
+    def say(what: Any) -> None:
+        print(json.dumps(what), file=out, flush=True)
+
+    say(list(contestants))
+    for line in sys.stdin:
+        say(contestants[line.strip()]())
+
+
+if __name__ == "__main__":
+    main()

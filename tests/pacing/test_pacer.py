@@ -1,0 +1,479 @@
+"""What the pacer says to single calls: budgets, quotas, refusals, labels; the time is set by the tests."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import pytest
+from conftest import Time
+
+from connector_runtime.errors import InputError, QuotaReached, StoreError
+from connector_runtime.limits import Limits
+from connector_runtime.pacing import accounts
+from connector_runtime.pacing.claim import Claim, claim_of
+from connector_runtime.pacing.pacer import Pacer, pacer
+from connector_runtime.stores.store import MemoryStore, Store, open_store
+from zoom_connector import load
+
+MIDNIGHT = datetime(2026, 11, 2, tzinfo=UTC)
+
+
+def claim(label: str | None = "light", action: str = "get-thing", **more: object) -> Claim:
+    return Claim(action=action, label=label, **more)  # type: ignore[arg-type]
+
+
+def said(limit: int, remaining: int, category: str = "Light", kind: str = "QPS") -> Mapping[str, str]:
+    return {
+        "x-ratelimit-category": category,
+        "x-ratelimit-type": kind,
+        "x-ratelimit-limit": str(limit),
+        "x-ratelimit-remaining": str(remaining),
+    }
+
+
+def go(pacer: Pacer, time: Time, wanted: Claim) -> Claim:
+    """Ask until it may go, moving the clock as told."""
+    while pause := pacer.ask(wanted):
+        time.now += pause
+    return wanted
+
+
+def count_now(pacer: Pacer, label: str | None = "light", action: str = "get-thing") -> int:
+    """How many calls may go without waiting."""
+    count = 0
+    while count < 1000:
+        new = claim(label, action)
+        if pacer.ask(new):
+            new.gone = True
+            break
+        count += 1
+    return count
+
+
+# -- what is declared ------------------------------------------------------------------------------------------------
+
+
+def test_a_quarter_of_our_share_may_go_at_once_and_the_rest_evenly(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", clock=time)  # 40 a second are ours
+    assert count_now(pacer) == 10
+    assert pacer.ask(claim()) == pytest.approx(1 / 40)
+    time.now += 10
+    assert count_now(pacer) == 10
+
+
+def test_calls_of_different_labels_and_accounts_do_not_wait_for_each_other(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", clock=time)
+    assert count_now(pacer) == 10
+    assert pacer.ask(claim("heavy")) == 0
+    assert pacer.ask(claim(account="another")) == 0
+
+
+def test_an_action_that_is_counted_apart_has_its_own_limit(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
+    assert count_now(pacer, "light", "get-calls") == 5  # a quarter of 20
+    assert count_now(pacer, "light") == 20
+
+
+def test_a_vendor_that_allows_less_than_the_plan_says_lowers_our_cap(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", clock=time)
+    pacer.heard(go(pacer, time, claim()), 200, said(20, 19))
+    time.now += 5
+    assert count_now(pacer) == 2  # a quarter of a half of 20
+
+
+def test_without_a_plan_only_the_vendors_word_counts(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, clock=time)
+    pacer.heard(go(pacer, time, claim()), 200, said(80, 50))
+    assert count_now(pacer) == 30  # down to the reserve, a quarter of 80
+
+
+def test_a_plan_or_share_that_can_not_be_is_refused(limits: Limits) -> None:
+    with pytest.raises(InputError, match="plan: must be one of loft, tower"):
+        Pacer(limits, plan="castle")
+    with pytest.raises(InputError, match="plan: must be left out"):
+        Pacer(Limits(key="x"), plan="castle")
+    for share in (0, -1, 1.5, float("nan")):
+        with pytest.raises(InputError, match="share: must be more than 0 and at most 1"):
+            Pacer(limits, share=share)
+
+
+# -- what the vendor says --------------------------------------------------------------------------------------------
+
+
+def test_nothing_known_two_calls_go_and_each_answer_lets_more_follow(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, clock=time)
+    first, second = go(pacer, time, claim()), go(pacer, time, claim())
+    assert pacer.ask(claim()) > 0
+    pacer.heard(first, 200, {})
+    pacer.heard(second, 200, {})
+    assert count_now(pacer) == 6
+
+
+def test_an_answer_that_never_comes_does_not_stop_the_others(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, clock=time)
+    go(pacer, time, claim())
+    go(pacer, time, claim())
+    time.now += 1.1
+    assert pacer.ask(claim()) == 0
+
+
+def test_a_refusal_with_a_time_stops_the_label_until_then_and_nothing_else(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", clock=time)
+    sent = go(pacer, time, claim())
+    pacer.heard(sent, 429, {}, datetime.fromtimestamp(time.now + 30, UTC), "rate_limit")
+    waits = claim()
+    assert pacer.ask(waits) == pytest.approx(30, abs=0.1)
+    assert pacer.ask(claim("heavy")) == 0
+    time.now += 30.1
+    assert pacer.ask(waits) == 0
+
+
+def test_a_refusal_that_says_nothing_stops_it_for_a_second_and_slows_it_down(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
+    sent = [go(pacer, time, claim()) for _ in range(120)]
+    for each in sent[-5:]:
+        pacer.heard(each, 429, {}, None, "rate_limit")
+    waits = claim()
+    assert pacer.ask(waits) == pytest.approx(1, abs=0.1)
+    time.now += 2
+    assert pacer.ask(waits) == 0
+    assert 7 <= count_now(pacer) <= 14
+    time.now += 60
+    assert count_now(pacer) == 20
+
+
+def test_a_refusal_that_tells_what_remains_waits_for_the_reserve_to_fill(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
+    pacer.heard(go(pacer, time, claim()), 429, said(80, 0), None, "rate_limit")
+    assert pacer.ask(claim()) == pytest.approx(21 / 80, abs=0.02)
+
+
+def test_a_call_without_a_label_is_counted_where_the_answer_says(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
+    pacer.heard(go(pacer, time, claim(None, "raw-request")), 200, said(40, 11, "Heavy"))
+    assert count_now(pacer, "heavy") == 1
+    assert pacer.ask(claim(None, "raw-request")) > 0
+
+
+def test_a_label_that_the_vendor_contradicts_is_learned(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
+    pacer.heard(go(pacer, time, claim("light", "get-report")), 200, said(40, 11, "Heavy"))
+    assert count_now(pacer, "light", "get-report") == 1
+    assert count_now(pacer, "light") == 19, "the first one was counted here"
+
+
+def test_a_category_that_is_no_label_of_ours_changes_nothing(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
+    pacer.heard(go(pacer, time, claim()), 200, said(80, 79, "Featherweight"))
+    assert count_now(pacer) == 19
+
+
+def test_what_is_heard_of_a_claim_that_never_went_changes_nothing(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", clock=time)
+    pacer.heard(claim(), 429, said(80, 0), None, "rate_limit")
+    assert count_now(pacer) == 10
+
+
+# -- the line --------------------------------------------------------------------------------------------------------
+
+
+def test_who_is_gone_is_not_waited_for(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", clock=time)
+    count_now(pacer)
+    first, second = claim(), claim()
+    assert 0 < pacer.ask(first) <= pacer.ask(second)
+    first.gone = True
+    time.now += 1 / 40 + 1e-6
+    assert pacer.ask(second) == 0
+
+
+def test_who_does_not_come_back_loses_its_place_after_two_seconds(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="loft", clock=time)  # 2 a second are ours
+    go(pacer, time, claim())
+    lost, last = claim(), claim()
+    pacer.ask(lost)
+    pacer.ask(last)
+    time.now += 0.51
+    assert pacer.ask(last) > 0, "the first permit is the other's"
+    time.now += 2.1
+    assert pacer.ask(last) == 0
+
+
+def test_a_clock_that_is_set_back_stops_nobody_for_long(limits: Limits, time: Time) -> None:
+    for store in (None, MemoryStore()):
+        pacer = Pacer(limits, plan="loft", store=store, clock=time)
+        go(pacer, time, claim())
+        time.now -= 3600
+        assert pacer.ask(claim()) <= 1
+
+
+# -- budgets of a day ------------------------------------------------------------------------------------------------
+
+
+def stores() -> list[Store | None]:
+    return [None, MemoryStore()]
+
+
+@pytest.mark.parametrize("store", stores(), ids=["alone", "shared"])
+def test_a_days_budget_ends_before_anything_is_sent_and_begins_anew_at_midnight(
+    limits: Limits, time: Time, store: Store | None
+) -> None:
+    pacer = Pacer(limits, plan="loft", share=1.0, store=store, clock=time)
+    for _ in range(6):
+        go(pacer, time, claim())
+    with pytest.raises(QuotaReached) as caught:
+        pacer.ask(claim())
+    assert str(caught.value) == (
+        "The 6 'light' requests of this account a day is used up, until 2026-11-02 00:00 UTC. Go on then."
+    )
+    assert caught.value.retry_at == MIDNIGHT
+    assert caught.value.retriable
+    time.now = MIDNIGHT.timestamp() + 1
+    assert pacer.ask(claim()) == 0
+
+
+def test_of_a_budget_too_only_our_share_is_ours(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="loft", clock=time)
+    for _ in range(3):
+        go(pacer, time, claim())
+    with pytest.raises(QuotaReached, match=r"Our share \(50%\) of the 6 'light' requests .* larger share"):
+        pacer.ask(claim())
+
+
+@pytest.mark.parametrize("store", stores(), ids=["alone", "shared"])
+def test_labels_that_share_a_budget_use_it_up_together(limits: Limits, time: Time, store: Store | None) -> None:
+    pacer = Pacer(limits, plan="tower", share=1.0, store=store, clock=time)
+    for _ in range(3):
+        go(pacer, time, claim("heavy"))
+    for _ in range(2):
+        go(pacer, time, claim("slow"))
+    for label in ("heavy", "slow"):
+        with pytest.raises(QuotaReached, match="5 'heavy' and 'slow' requests"):
+            pacer.ask(claim(label))
+    assert pacer.ask(claim("light")) == 0
+
+
+def test_a_budget_is_shared_through_the_store(limits: Limits, time: Time) -> None:
+    store = MemoryStore()
+    one, other = (Pacer(limits, plan="loft", share=1.0, store=store, clock=time) for _ in range(2))
+    for _ in range(3):
+        go(one, time, claim())
+        go(other, time, claim())
+    time.now += 1.1
+    for each in (one, other):
+        with pytest.raises(QuotaReached):
+            each.ask(claim())
+
+
+@pytest.mark.parametrize("store", stores(), ids=["alone", "shared"])
+def test_a_vendors_daily_refusal_stops_the_label_until_the_time_it_gives(
+    limits: Limits, time: Time, store: Store | None
+) -> None:
+    pacer = Pacer(limits, store=store, clock=time)
+    until = datetime(2026, 11, 1, 20, tzinfo=UTC)
+    pacer.heard(go(pacer, time, claim()), 429, said(6000, 0, kind="Daily-limit"), until, "quota")
+    with pytest.raises(QuotaReached, match=r"takes no more 'light' requests .* until 2026-11-01 20:00 UTC") as caught:
+        pacer.ask(claim())
+    assert caught.value.retry_at == until
+    assert pacer.ask(claim("heavy")) == 0
+    time.now = until.timestamp() + 1
+    assert pacer.ask(claim()) == 0
+
+
+def test_another_process_hears_of_a_vendors_daily_refusal(limits: Limits, time: Time) -> None:
+    store = MemoryStore()
+    one, other = (Pacer(limits, plan="tower", store=store, clock=time) for _ in range(2))
+    go(other, time, claim())
+    one.heard(go(one, time, claim()), 429, said(6000, 0, kind="Daily-limit"), MIDNIGHT, "quota")
+    time.now += 2
+    with pytest.raises(QuotaReached):
+        for _ in range(100):
+            go(other, time, claim())
+
+
+def test_figures_of_the_day_are_not_taken_for_those_of_the_second(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
+    pacer.heard(go(pacer, time, claim()), 200, said(60000, 3, kind="Daily-limit"))
+    assert count_now(pacer) == 19
+
+
+# -- quotas ----------------------------------------------------------------------------------------------------------
+
+
+def letter(email: str = "a") -> Claim:
+    return Claim(action="send-letter", label="heavy", quotas=(("letters", email),))
+
+
+@pytest.mark.parametrize("store", stores(), ids=["alone", "shared"])
+def test_a_quota_is_counted_by_what_it_is_per_and_refused_before_sending(
+    limits: Limits, time: Time, store: Store | None
+) -> None:
+    pacer = Pacer(limits, store=store, clock=time)
+    for _ in range(3):
+        pacer.heard(go(pacer, time, letter()), 201, {})
+    with pytest.raises(QuotaReached) as caught:
+        pacer.ask(letter())
+    assert str(caught.value) == (
+        "The 3 requests a day of the quota 'letters' are used up for what the inputs name,"
+        " until 2026-11-02 00:00 UTC. Go on then, or for another one now."
+    )
+    assert caught.value.retry_at == MIDNIGHT
+    assert pacer.ask(letter("b")) == 0
+    time.now = MIDNIGHT.timestamp()
+    assert pacer.ask(letter()) == 0
+
+
+@pytest.mark.parametrize(("status", "kind"), [(429, "rate_limit"), (None, None), (401, None), (503, None)])
+def test_a_call_that_did_nothing_does_not_count(
+    limits: Limits, time: Time, status: int | None, kind: str | None
+) -> None:
+    pacer = Pacer(limits, clock=time)
+    for _ in range(10):
+        pacer.heard(go(pacer, time, letter()), status, {}, None, kind)
+        time.now += 60
+
+
+def test_the_vendors_refusal_of_a_quota_stops_that_one_and_nobody_else(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, clock=time)
+    pacer.heard(go(pacer, time, letter()), 429, {}, None, "quota")
+    with pytest.raises(QuotaReached):
+        pacer.ask(letter())
+    assert pacer.ask(letter("b")) == 0
+    assert pacer.ask(claim("heavy")) == 0
+
+
+def test_a_refusal_of_a_quota_that_we_can_not_count_stops_nothing(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, clock=time)
+    pacer.heard(go(pacer, time, claim()), 429, {}, None, "quota")
+    assert pacer.ask(claim()) == 0
+
+
+def test_a_quota_of_one_plan_is_not_counted_on_another(limits: Limits, time: Time) -> None:
+    def user() -> Claim:
+        return Claim(action="create-user", label="heavy", quotas=(("users", "x"),))
+
+    small, large = Pacer(limits, plan="loft", clock=time), Pacer(limits, plan="tower", clock=time)
+    for _ in range(3):
+        large.heard(go(large, time, user()), 201, {})
+    small.heard(go(small, time, user()), 201, {})
+    with pytest.raises(QuotaReached):
+        small.ask(user())
+
+
+def test_counts_of_old_days_are_removed_and_no_name_stands_in_the_store(time: Time) -> None:
+    store, connector = MemoryStore(), load()
+    add = connector.actions["add-meeting-registrant"]
+    pacer = Pacer(connector.profile.limits, account="acme@example.com", store=store, clock=time)
+    for number in range(150):
+        values = {"meeting_id": "123 456", "email": f"jill{number}@example.com"}
+        pacer.heard(go(pacer, time, claim_of(add, values)), 201, {})
+    kept = store.scan("", limit=1000)
+    assert len(kept) >= 150
+    assert not [key for key, entry in kept if b"@" in key.encode() + entry.value or b"123456" in key.encode()]
+    time.now += 2 * 86_400
+    for _ in range(3):
+        pacer.heard(go(pacer, time, claim_of(add, {"meeting_id": "1", "email": "x"})), 201, {})
+    assert len(store.scan("pacing/zoom/quotas/", limit=1000)) == 1
+
+
+def test_one_person_or_meeting_written_in_two_ways_is_one() -> None:
+    add = load().actions["add-meeting-registrant"]
+    one = claim_of(add, {"meeting_id": "123 456", "email": "Jill@Example.com"})
+    other = claim_of(add, {"meeting_id": "123456", "email": "jill@example.com"})
+    third = claim_of(add, {"meeting_id": "123456", "email": "jack@example.com"})
+    assert one.quotas == other.quotas != third.quotas
+    assert one.quotas[0][0] == "registrations_of_a_person"
+
+
+def test_a_quota_with_a_condition_counts_only_under_it() -> None:
+    create = load().actions["create-user"]
+    assert [name for name, _ in claim_of(create, {"user_action": "create"}).quotas] == ["new_users"]
+    assert claim_of(create, {"user_action": "custCreate"}).quotas == ()
+
+
+# -- the rest --------------------------------------------------------------------------------------------------------
+
+
+def test_no_claim_or_pacer_shows_whose_it_is_or_what_it_counts(limits: Limits) -> None:
+    pacer = Pacer(limits, account="acme@example.com", store=MemoryStore())
+    shown = repr(pacer) + str(pacer) + repr(letter("jill@example.com"))
+    assert "@" not in shown
+
+
+def test_errors_do_not_name_the_account(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, account="acme@example.com", plan="loft", clock=time)
+    with pytest.raises(QuotaReached) as caught:
+        for _ in range(10):
+            go(pacer, time, claim())
+    assert "acme" not in str(caught.value) + str(caught.value.to_dict())
+
+
+def test_a_process_has_one_pacer_for_an_account_and_keeps_those_used_last(limits: Limits) -> None:
+    first = accounts.of(limits, "first")
+    assert accounts.of(limits, "first") is first
+    assert accounts.of(limits, "second") is not first
+    assert accounts.of(Limits(key="dove"), "first") is not first
+    for number in range(accounts.MOST):
+        accounts.of(limits, f"account {number}")
+        accounts.of(limits, "first")
+    assert accounts.of(limits, "first") is first
+    assert len(accounts._pacers) <= accounts.MOST
+    accounts._pacers.clear()
+    gc.collect()
+
+
+def test_a_connectors_pacer_knows_its_limits() -> None:
+    ours = pacer(load(), plan="pro", share=1.0)
+    assert repr(ours) == "Pacer('zoom', plan='pro', share=1.0)"
+    assert count_now(ours) in (7, 8)  # a quarter of 30 a second, and the clock goes on
+
+
+def test_a_state_that_can_not_be_read_is_begun_anew(limits: Limits, time: Time) -> None:
+    store = MemoryStore()
+    first = Pacer(limits, plan="tower", store=store, clock=time)
+    first.ask(claim())
+    ((key, entry),) = store.scan("pacing/")
+    for number, nonsense in enumerate([b"", b"[]", b"5", b'{"at": 1}', b'{"own": null, "new": 1}']):
+        assert store.put(key, nonsense, entry.version + number)
+        assert Pacer(limits, plan="tower", store=store, clock=time).ask(claim()) == 0
+        entry_now = store.read(key)
+        assert entry_now is not None
+        store.put(key, entry.value, entry_now.version)
+        found = store.read(key)
+        assert found is not None
+        entry = type(entry)(entry.value, found.version - number - 1)
+
+
+def test_a_store_that_fails_stops_no_call(limits: Limits, time: Time) -> None:
+    class Full(MemoryStore):
+        def read(self, key: str) -> None:
+            raise StoreError("The disk is full.")
+
+    pacer = Pacer(limits, plan="tower", store=Full(), clock=time)
+    assert count_now(pacer) == 10
+    assert pacer.ask(letter()) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_process_is_not_stopped_by_what_the_parent_was_just_doing(limits: Limits) -> None:
+    pacer = Pacer(limits)
+    with pacer._lock:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if pacer.ask(claim()) == 0 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_the_store_may_be_a_database(limits: Limits, time: Time, tmp_path: object) -> None:
+    stores = [open_store(f"sqlite:///{tmp_path}/pacing.db") for _ in range(2)]
+    one, other = (Pacer(limits, plan="loft", share=1.0, store=store, clock=time) for store in stores)
+    for each in (one, other, one, other, one, other):
+        go(each, time, claim())
+    time.now += 1.1
+    with pytest.raises(QuotaReached):
+        one.ask(claim())
+    for store in stores:
+        store.close()

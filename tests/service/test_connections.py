@@ -1,0 +1,195 @@
+"""Connections over HTTP: made, signed in to in a browser, tested, deleted; each tenant's alone."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from connector_runtime.connections.connections import Connections
+from connector_runtime.service.keys import ApiKeys
+from connector_runtime.stores.store import MemoryStore
+from zoom_connector import Connector
+from zoom_connector.sandbox import Sandbox
+
+from .conftest import APP, PUBLIC, Start, Tenants, connect
+
+CALLBACK = f"{PUBLIC}/v1/oauth/callback"
+SERVER = {"account_id": "sandboxAccountId123456", "client_id": "sandbox-server", "client_secret": "sandbox-secret"}
+SIGN_IN = {"kind": "oauth2", "name": "signed-in", "values": APP}
+
+
+@pytest.fixture
+def zoom(zoom: Sandbox) -> Sandbox:
+    zoom.oauth.register("sandbox-client", "sandbox-secret", redirect_uris=[CALLBACK])
+    return zoom
+
+
+def come_back(url: str, decision: str = "allow") -> str:
+    """What a person does in the browser; the path and query that the browser is sent back to."""
+    parts = urlsplit(url)
+    with httpx.Client(trust_env=False) as browser:
+        assert browser.get(url).status_code == 200
+        form = {**{name: values[0] for name, values in parse_qs(parts.query).items()}, "decision": decision}
+        answer = browser.post(f"{parts.scheme}://{parts.netloc}{parts.path}", data=form)
+    assert answer.status_code == 302, answer.text
+    assert answer.headers["location"].startswith(CALLBACK)
+    return answer.headers["location"].removeprefix(PUBLIC)
+
+
+def test_a_person_signs_in_and_the_connection_is_theirs(tenants: Tenants, zoom: Sandbox) -> None:
+    begun = tenants.acme.post("/v1/connections", json=SIGN_IN)
+    assert begun.status_code == 202 and begun.headers["location"] == begun.json()["authorize_url"]
+    assert "sandbox-secret" not in begun.text
+    browser = tenants.served.client()  # brings no key
+    page = browser.get(come_back(begun.json()["authorize_url"]))
+    assert page.status_code == 200 and "Connected as signed-in." in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert page.headers["cache-control"] == "no-store"
+    found = tenants.acme.get("/v1/connections/signed-in").json()
+    assert (found["kind"], found["identity"], found["health"]) == ("oauth2", "user0@sandbox.example", "ready")
+    assert tenants.other.get("/v1/connections").json()["connections"] == []
+    run = {"inputs": {"user_id": "me"}, "connection": "signed-in"}
+    assert tenants.acme.post("/v1/actions/get-user/run", json=run).status_code == 200
+
+
+def test_a_state_is_good_once_and_must_be_ours(tenants: Tenants, zoom: Sandbox) -> None:
+    url = tenants.acme.post("/v1/connections", json=SIGN_IN).json()["authorize_url"]
+    back = come_back(url)
+    browser = tenants.served.client()
+    forged = back.replace("state=", "state=x")
+    for wrong in (forged, "/v1/oauth/callback?code=abc", "/v1/oauth/callback"):
+        answer = browser.get(wrong)
+        assert answer.status_code == 400 and "Sign in again." in answer.text
+    assert browser.get(back).status_code == 200
+    assert browser.get(back).status_code == 400
+
+
+def test_a_sign_in_that_is_declined_says_so(tenants: Tenants, zoom: Sandbox) -> None:
+    url = tenants.acme.post("/v1/connections", json=SIGN_IN).json()["authorize_url"]
+    page = tenants.served.client().get(come_back(url, "decline"))
+    assert page.status_code == 400 and "declined" in page.text
+    assert tenants.acme.get("/v1/connections/signed-in").status_code == 404
+
+
+def test_the_callbacks_page_holds_no_markup_of_others(tenants: Tenants) -> None:
+    url = tenants.acme.post("/v1/connections", json=SIGN_IN).json()["authorize_url"]
+    state = parse_qs(urlsplit(url).query)["state"][0]
+    said = {"state": state, "error": "x", "error_description": "<script>alert(1)</script>"}
+    page = tenants.served.client().get("/v1/oauth/callback", params=said)
+    assert page.status_code == 400 and "<script" not in page.text and "&lt;script&gt;" in page.text
+
+
+def test_a_browser_is_led_to_the_sign_in_with_the_services_own_app(
+    start: Start, connector: Connector, zoom: Sandbox
+) -> None:
+    store = MemoryStore()
+    with start(store, {"credentials": APP}, tenant="default") as served:
+        browser = served.client()
+        led = browser.get("/v1/oauth/authorize", params={"kind": "oauth2", "name": "mine"})
+        assert led.status_code == 303 and "sandbox-secret" not in led.headers["location"]
+        assert "httponly" in led.headers["set-cookie"].lower() and "samesite=lax" in led.headers["set-cookie"].lower()
+        back = come_back(led.headers["location"])
+        assert served.client().get(back).status_code == 400  # another browser, without the cookie
+        led = browser.get("/v1/oauth/authorize", params={"kind": "oauth2", "name": "mine"})
+        assert browser.get(come_back(led.headers["location"])).status_code == 200
+        assert Connections(connector, store).names() == ["mine"]
+        foreign = browser.get("/v1/oauth/authorize?kind=oauth2", headers={"Sec-Fetch-Site": "cross-site"})
+        assert (foreign.status_code, foreign.json()["kind"]) == (403, "forbidden")
+        wrong = browser.get("/v1/oauth/authorize?kind=server-to-server")
+        assert (wrong.status_code, wrong.json()["kind"]) == (422, "input")
+
+
+def test_the_services_own_account_is_lent_to_no_tenant(start: Start, connector: Connector, zoom: Sandbox) -> None:
+    store = MemoryStore()
+    key = ApiKeys(store, connector.key).create("acme")[0]
+    with start(store, {"credentials": SERVER}) as served:
+        refused = served.client(key).post("/v1/connections", json={"kind": "server-to-server"})
+        assert refused.status_code == 422 and "client_secret" in refused.text
+
+
+def test_a_connection_without_a_person_is_made_and_tested_at_once(tenants: Tenants, zoom: Sandbox) -> None:
+    body = {"kind": "server-to-server", "name": "server", "values": SERVER}
+    made = tenants.acme.post("/v1/connections", json=body)
+    assert made.status_code == 201 and made.json()["account"] == "sandboxAccountId123456"
+    health = tenants.acme.post("/v1/connections/server/test").json()
+    assert health["ok"] and health["account"] == "sandboxAccountId123456"
+    wrong = tenants.acme.post("/v1/connections", json={**body, "values": {**SERVER, "client_secret": "wrong"}})
+    assert (wrong.status_code, wrong.json()["kind"]) == (424, "token") and wrong.json()["hint"]
+
+
+BAD = {
+    "an unknown kind": ({"kind": "oauth3"}, 404, "not_found"),
+    "no kind": ({}, 422, "input"),
+    "missing values": ({"kind": "server-to-server"}, 422, "input"),
+    "a name with a slash": ({**SIGN_IN, "name": "a/b"}, 422, "input"),
+    "another host for OAuth": ({**SIGN_IN, "oauth_url": "https://evil.example"}, 422, "input"),
+    "this machine for OAuth": ({**SIGN_IN, "oauth_url": "http://127.0.0.1:1"}, 422, "input"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_connection_that_cannot_be_is_refused(tenants: Tenants, name: str) -> None:
+    body, status, kind = BAD[name]
+    answer = tenants.acme.post("/v1/connections", json=body)
+    assert (answer.status_code, answer.json()["kind"]) == (status, kind), answer.text
+    assert "sandbox-secret" not in answer.text
+
+
+def test_a_deleted_connection_is_gone_here_and_at_the_vendor(tenants: Tenants, zoom: Sandbox) -> None:
+    body = {"kind": "server-to-server", "name": "server", "values": SERVER}
+    tenants.acme.post("/v1/connections", json=body)
+    run = {"connection": "server", "limit": 1}
+    assert tenants.acme.post("/v1/actions/list-users/run", json=run).status_code == 200
+    assert tenants.acme.delete("/v1/connections/server").json() == {"revoked": True}
+    assert tenants.acme.get("/v1/connections/server").status_code == 404
+    assert tenants.acme.post("/v1/actions/list-users/run", json=run).status_code == 404
+    assert tenants.acme.delete("/v1/connections/server").status_code == 404
+
+
+def test_a_connection_that_cannot_be_revoked_is_kept_unless_it_is_only_to_be_forgotten(
+    tenants: Tenants, zoom: Sandbox
+) -> None:
+    tenants.acme.post("/v1/connections", json={"kind": "server-to-server", "name": "server", "values": SERVER})
+    zoom.inject(match="POST /oauth/revoke", drop="before", times=5)
+    kept = tenants.acme.delete("/v1/connections/server")
+    assert (kept.status_code, kept.json()["kind"]) == (502, "transport")
+    assert tenants.acme.get("/v1/connections/server").status_code == 200
+    assert tenants.acme.delete("/v1/connections/server", params={"revoke": "false"}).json() == {"revoked": False}
+    assert tenants.acme.get("/v1/connections/server").status_code == 404
+
+
+def test_what_another_worker_changes_is_noticed(
+    tenants: Tenants, connector: Connector, zoom: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from connector_runtime.service import clients
+
+    run = {"connection": "main", "limit": 1}
+    assert tenants.acme.post("/v1/actions/list-users/run", json=run).status_code == 200
+    other = Connections(connector, tenants.store, "acme")
+    other.disconnect("main", revoke=False)
+    monkeypatch.setattr(clients, "FRESH", -1.0)
+    tenants.served.app.state.service.clients._ready["acme", "main"].checked = 0.0
+    assert tenants.acme.post("/v1/actions/list-users/run", json=run).status_code == 404
+    connect(connector, tenants.store, zoom, "acme")
+    assert tenants.acme.post("/v1/actions/list-users/run", json=run).status_code == 200
+
+
+def test_no_more_clients_are_held_than_are_allowed(start: Start, connector: Connector, zoom: Sandbox) -> None:
+    store = MemoryStore()
+    for number in range(5):
+        connect(connector, store, zoom, "t", f"c{number}")
+    with start(store, {"clients": 2}, tenant="t") as served:
+        client = served.client()
+        for number in [*range(5), *range(5)]:
+            body = {"connection": f"c{number}", "inputs": {"user_id": "me"}}
+            assert client.post("/v1/actions/get-user/run", json=body).status_code == 200
+            assert len(served.app.state.service.clients._ready) <= 2
+
+
+def test_without_a_public_address_nobody_can_sign_in(start: Start) -> None:
+    with start(limits={"public_url": None}, tenant="t") as served:
+        answer = served.client().post("/v1/connections", json=SIGN_IN)
+        assert (answer.status_code, answer.json()["kind"]) == (503, "not_ready")
+        assert "--public-url" in answer.json()["hint"]

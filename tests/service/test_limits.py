@@ -1,0 +1,177 @@
+"""Whatever is sent, however slowly and however often: the service answers what it should and stays up."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from connector_runtime.service import serving
+from zoom_connector.sandbox import Sandbox
+from zoom_connector.sandbox.wire import Answer, Request
+
+from .conftest import CREATE, Served, Start, Tenants, until
+
+USER = "/v1/actions/get-user/run"
+ME: dict[str, Any] = {"inputs": {"user_id": "me"}}
+
+
+def connected(served: Served) -> socket.socket:
+    parts = urlsplit(served.url)
+    assert parts.hostname and parts.port
+    return socket.create_connection((parts.hostname, parts.port), timeout=15)
+
+
+def received(raw: socket.socket) -> bytes:
+    """All that comes until the other side closes."""
+    found = b""
+    while piece := raw.recv(65536):
+        found += piece
+    return found
+
+
+def test_two_hundred_parallel_runs_are_all_done(local: httpx.Client, zoom: Sandbox) -> None:
+    limits = httpx.Limits(max_connections=200)
+    with (
+        httpx.Client(base_url=local.base_url, limits=limits, timeout=60, trust_env=False) as client,
+        ThreadPoolExecutor(200) as many,
+    ):
+        found = list(many.map(lambda number: client.post(USER, json=ME).status_code, range(200)))
+    assert found == [200] * 200
+    assert local.get("/health").status_code == 200
+
+
+def test_more_than_the_service_takes_is_a_503_and_health_still_answers(start: Start, zoom: Sandbox) -> None:
+    with start(tenant="t", token=zoom.token, limits={"concurrency": 2}) as served, ThreadPoolExecutor(6) as many:
+        client = served.client()
+        zoom.inject(delay=1.0, times=10)
+        runs = [many.submit(client.post, USER, json=ME) for _ in range(6)]
+        assert until(lambda: len(zoom.requests) == 2)
+        assert served.client().get("/health").status_code == 200
+        answers = [run.result() for run in runs]
+        refused = [answer for answer in answers if answer.status_code == 503]
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 503, 503, 503, 503]
+        assert {answer.json()["kind"] for answer in refused} == {"busy"}
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+        zoom.clear_faults()
+        assert client.post(USER, json=ME).status_code == 200
+
+
+def test_one_tenant_cannot_take_the_places_of_all(
+    start: Start, tenants: Tenants, zoom: Sandbox, connector: Any
+) -> None:
+    from connector_runtime.service.keys import ApiKeys
+
+    with start(tenants.store, {"tenant_concurrency": 2}) as served, ThreadPoolExecutor(5) as many:
+        acme = served.client(tenants.acme_key)
+        other = served.client(ApiKeys(tenants.store, connector.key).create("other")[0])
+        zoom.inject(delay=1.0, times=10)
+        runs = [many.submit(acme.post, USER, json=ME) for _ in range(5)]
+        assert until(lambda: len(zoom.requests) == 2)
+        assert other.get("/v1/tenant").status_code == 200
+        answers = [run.result() for run in runs]
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429, 429]
+        zoom.clear_faults()
+        assert acme.post(USER, json=ME).status_code == 200
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_huge_body_is_a_413(start: Start, told: bool) -> None:
+    with start(tenant="t", limits={"body": 10_000}) as served:
+        content = json.dumps({"inputs": {"topic": "x" * 20_000}}).encode()
+        body = content if told else iter([content[:5000], content[5000:10_000], content[10_000:]])
+        answer = served.client().post(CREATE, content=body, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["kind"]) == (413, "too_large")
+        assert served.client().get("/health").status_code == 200
+
+
+def test_a_length_that_is_a_lie_is_a_413_before_the_body_is_read(start: Start) -> None:
+    with start(tenant="t") as served, connected(served) as raw:
+        head = f"POST {CREATE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        raw.sendall(f"{head}Content-Length: 999999999999\r\n\r\n{{".encode())
+        assert received(raw).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_that_comes_too_slowly_is_a_408(start: Start) -> None:
+    with start(tenant="t", limits={"patience": 0.5}) as served, connected(served) as raw:
+        head = f"POST {CREATE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        raw.sendall(f"{head}Content-Length: 100\r\n\r\n".encode())
+        for _ in range(3):  # a byte now and then does not help
+            raw.sendall(b"{")
+            time.sleep(0.1)
+        said = received(raw)
+        assert said.startswith(b"HTTP/1.1 408 ") and b'"kind":"slow"' in said
+        assert served.client().get("/health").status_code == 200
+
+
+def test_who_sends_no_request_is_hung_up_on(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "HEAD", 0.3)
+    with start(tenant="t") as served, connected(served) as silent, connected(served) as slow, connected(served) as done:
+        done.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        said = b""
+        while b'{"status":"ok"}' not in said:
+            said += done.recv(1000)
+        done.sendall(b"GET /heal")
+        slow.sendall(b"GET /health HTTP/1.1\r\nHo")
+        assert received(silent) == received(slow) == received(done) == b""
+        assert served.client().get("/health").status_code == 200
+
+
+def endless(request: Request) -> Answer:
+    """A page of a list without end."""
+    users = [{"id": str(number), "email": "x" * 1000} for number in range(300)]
+    return Answer(status=200, body=json.dumps({"users": users, "next_page_token": uuid4().hex}).encode())
+
+
+def test_who_stops_reading_a_stream_is_hung_up_on(start: Start) -> None:
+    with (
+        Sandbox(before=endless) as zoom,
+        start(tenant="t", token=zoom.token, limits={"base_url": zoom.base_url, "patience": 0.5}) as served,
+        connected(served) as raw,
+    ):
+        head = "POST /v1/actions/list-users/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        raw.sendall(f"{head}Content-Length: 2\r\n\r\n{{}}".encode())
+        running = served.app.state.service.running
+        assert until(lambda: running["t"] == 1)
+        assert until(lambda: running["t"] == 0)
+        raw.settimeout(serving.LINGER + 10)
+        with contextlib.suppress(ConnectionError):  # aborted, when it has lingered
+            assert b'"end"' not in received(raw)
+
+
+def test_who_goes_away_in_the_middle_of_a_stream_ends_it(start: Start) -> None:
+    with (
+        Sandbox(before=endless) as zoom,
+        start(tenant="t", token=zoom.token, limits={"base_url": zoom.base_url}) as served,
+    ):
+        with served.client().stream("POST", "/v1/actions/list-users/stream", json={}) as answer:
+            assert next(answer.iter_lines())
+        assert until(lambda: not served.app.state.service.running)
+        asked = len(zoom.requests)
+        time.sleep(0.3)
+        assert len(zoom.requests) == asked
+
+
+def test_a_large_answer_survives(start: Start) -> None:
+    with (
+        Sandbox(users=3000) as zoom,
+        start(tenant="t", token=zoom.token, limits={"base_url": zoom.base_url}) as served,
+    ):
+        assert len(served.client().post("/v1/actions/list-users/run", json={}).json()["data"]["users"]) == 3000
+
+
+def test_pipelined_and_kept_connections_are_answered_in_order(start: Start) -> None:
+    with start(tenant="t") as served, connected(served) as raw:
+        raw.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3 + b"GET /x HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        said = received(raw)
+        assert said.count(b'{"status":"ok"}') == 3 and said.count(b"HTTP/1.1 404") == 1
+
+
