@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint docs clean
+.PHONY: help demo test check bench lint docs clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -21,12 +22,15 @@ test: $(VENV)/ready-test ## run all tests, the linters and the type checker
 check: $(VENV)/ready ## check the definitions
 	@$(BIN)/python -m zoom_connector check
 
+bench: $(BENCH)/ready ## measure everything beside its rivals; QUICK=1 for a minute's worth, ONLY=starts for one group
+	@$(BENCH)/plain/bin/python -m benchmarks.suite $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
 docs: $(VENV)/ready ## write the generated parts of the documentation anew
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/make_language.py
 
 clean: ## remove what these commands made
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
@@ -39,3 +43,11 @@ $(VENV)/ready: $(VENV)/bin/python pyproject.toml
 $(VENV)/ready-test: $(VENV)/bin/python pyproject.toml
 	@echo "installing …" && $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint]'
 	@touch $@ $(VENV)/ready
+
+# two: the connector as it is installed, and beside what it is measured against
+$(BENCH)/ready: $(VENV)/bin/python pyproject.toml benchmarks/requirements.txt
+	@echo "installing what it is measured against; this takes a minute or two …"
+	@$(BIN)/python -m venv $(BENCH)/plain && $(BIN)/python -m venv $(BENCH)/rivals
+	@$(BENCH)/plain/bin/python -m pip install --quiet --disable-pip-version-check -e '.[receiver]'
+	@$(BENCH)/rivals/bin/python -m pip install --quiet --disable-pip-version-check -e . -r benchmarks/requirements.txt
+	@touch $@

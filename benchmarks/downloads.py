@@ -33,7 +33,7 @@ from urllib.request import urlopen
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-KINDS = ("httpx stream to a file", "download", "AsyncClient.download", "3 files at once")
+KINDS = ("httpx stream to a file", "download", "httpx.AsyncClient", "AsyncClient.download", "3 files at once")
 SLOW = 16 * 2**20  # bytes a second, so that there is something to kill
 KILLS = 5
 
@@ -70,6 +70,8 @@ def serve(port: Any, size: int, sent: Any) -> None:
 
 def work(kind: str, url: str, folder: str, size: int) -> None:
     """One download after a small one that warms everything up; prints what it took."""
+    import httpx
+
     from connector_runtime.calls.files import File
     from zoom_connector import AsyncClient, Client, load
 
@@ -93,9 +95,17 @@ def work(kind: str, url: str, folder: str, size: int) -> None:
             with taking():
                 await client.download(files, folder)
 
-    if kind.startswith("httpx"):
-        import httpx
+    async def stream_async() -> None:
+        async with httpx.AsyncClient() as client:
+            await client.get(warm)
+            with taking(), open(Path(folder) / "0.mp4", "wb") as target:
+                async with client.stream("GET", url) as answer:
+                    async for piece in answer.aiter_bytes():
+                        target.write(piece)
 
+    if kind.startswith("httpx.Async"):
+        asyncio.run(stream_async())
+    elif kind.startswith("httpx"):
         client = httpx.Client(headers={"Authorization": "Bearer t"})
         stream(client, warm)
         with taking():
@@ -124,7 +134,7 @@ def measured(kind: str, port: int, size: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         url = f"http://127.0.0.1:{port}/file/{size}"
         command = [sys.executable, __file__, "--worker", kind, url, folder, str(size)]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # type: ignore[no-any-return]
+        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)  # type: ignore[no-any-return]
 
 
 def killed(port: int, size: int, sent: Any) -> str:

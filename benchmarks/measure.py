@@ -25,15 +25,15 @@ def python(rivals: bool = False) -> str:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """What processes are started with; None of what this shell says about the connector or a proxy is passed on."""
+    """What processes are started with; none of what this shell says about the connector or a proxy is passed on."""
     kept = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
     kept = {key: value for key, value in kept.items() if not key.startswith(("ZOOM_", "CONNECTOR_", "PYTHON"))}
     return {**kept, "RUNTIME__DLTHUB_TELEMETRY": "false", "NO_COLOR": "1", **more}
 
 
-def interleaved[T](contestants: Mapping[str, Callable[[], T]], rounds: int, warm: int = 1) -> dict[str, list[T]]:
+def interleaved(contestants: Mapping[str, Callable[[], Any]], rounds: int, warm: int = 1) -> dict[str, list[Any]]:
     """What each gave, once a round, after `warm` rounds that do not count; every other round goes backwards."""
-    given: dict[str, list[T]] = {name: [] for name in contestants}
+    given: dict[str, list[Any]] = {name: [] for name in contestants}
     for turn in range(rounds + warm):
         for name, run in contestants.items() if turn % 2 else reversed(contestants.items()):
             found = run()

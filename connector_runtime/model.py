@@ -230,7 +230,6 @@ class Profile:
     connections: tuple[Connection, ...]
     choices: Mapping[str, ChoiceList]
     language: str = "en"  # the code of the language that the texts are in
-    icon: str | None = None  # SVG
 
 
 @dataclass(frozen=True, kw_only=True)

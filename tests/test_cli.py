@@ -151,9 +151,10 @@ def test_refusals_have_exit_codes_of_their_own(zoom: Sandbox) -> None:
 def test_check_reports_a_typo_with_file_line_and_remedy(tmp_path: Path) -> None:
     import shutil
 
-    for part in ("actions", "connection", "triggers", "schemas"):
+    for part in ("actions", "connection", "triggers", "locales", "schemas"):
         shutil.copytree(ROOT / part, tmp_path / part)
-    shutil.copy(ROOT / "connector.yaml", tmp_path)
+    for part in ("connector.yaml", "icon.svg"):
+        shutil.copy(ROOT / part, tmp_path)
     assert run("check", str(tmp_path)).returncode == 0
     file = tmp_path / "actions" / "get-user.yaml"
     file.write_text(file.read_text().replace("    comments: Provide the unique", "    coments: Provide the unique"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -66,7 +67,11 @@ class Tracer:
 
 
 @pytest.mark.parametrize(
-    "page", ["docs/choices.md", "docs/downloads.md", "docs/embedding.md", "docs/sandbox.md", "docs/lists.md", "docs/resilience.md"]
+    "page",
+    [
+        f"docs/{name}.md"
+        for name in ("catalogue", "choices", "downloads", "embedding", "limits", "lists", "resilience", "sandbox")
+    ],
 )
 def test_a_pages_python_runs_in_one_go_and_prints_what_it_says(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     with Sandbox() as zoom:
@@ -91,7 +96,8 @@ def test_the_readmes_action_is_a_valid_definition(tmp_path: Path) -> None:
     key = documents.read(yaml, "x.yaml").data["key"]
     (tmp_path / "actions").mkdir()
     (tmp_path / "actions" / f"{key}.yaml").write_text(yaml)
-    (tmp_path / "connector.yaml").write_text((ROOT / "connector.yaml").read_text().partition("\nchoices:")[0])
+    (tmp_path / "connector.yaml").write_text((ROOT / "connector.yaml").read_text().partition("\nlimits:")[0])
+    shutil.copy(ROOT / "icon.svg", tmp_path)
     loaded = folders.load(tmp_path)
     assert loaded.check() == []
     assert loaded.actions[key].preview({"meeting_id": "123 456"})["url"] == "https://api.zoom.us/v2/meetings/123456"

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from connector_runtime import words
 from connector_runtime.calls import entries
 from connector_runtime.calls.choices import browse
+from connector_runtime.calls.kept import Kept
 from connector_runtime.definitions.folders import load
 from connector_runtime.errors import InputError
 from connector_runtime.inputs import takes
@@ -72,7 +73,7 @@ def test_what_people_type_in_a_topic_is_never_an_expression() -> None:
 
 
 def test_an_item_without_an_id_is_left_out_and_one_without_a_name_shows_its_id() -> None:
-    items = [{"id": 1, "name": "Ada"}, {"name": "pending"}, {"id": "", "name": "x"}, {"id": 0}, "no object", None]
+    items = [{"id": 1, "name": "Ada"}, {"name": "pending"}, {"id": "", "name": "x"}, {"id": 0}, {"id": True}, "no object", None]
     assert [(each.value, each.label) for each in entries.entries(LIST, items)] == [(1, "Ada"), (0, "0")]
 
 
@@ -97,6 +98,13 @@ def test_whatever_a_vendor_sends_becomes_entries_with_one_line_of_label(items: l
 def test_entries_with_one_label_show_their_values_and_others_stay_as_they_are() -> None:
     found = entries.told_apart([Choice(value=value, label=label) for value, label in ((1, "A"), (2, "B"), (3, "A"))])
     assert [each.label for each in found] == ["A · 1", "B", "A · 3"]
+
+
+def test_labels_that_would_meet_by_their_values_are_told_apart_too() -> None:
+    pairs = (("A", "b · c"), ("A", "x"), ("A · b", "c"), ("A · b", "y"), ("A · x", "z"))
+    labels = [each.label for each in entries.told_apart(Choice(value=value, label=label) for label, value in pairs)]
+    assert len({*labels}) == 5
+    assert labels[4] == "A · x"
 
 
 @settings(deadline=None)
@@ -242,6 +250,14 @@ def test_a_search_that_finds_nothing_gives_up_after_some_pages_and_leaves_a_curs
     assert asked.result == page(cursor="5")
 
 
+def test_what_the_vendor_found_is_not_looked_through_again() -> None:
+    connector = load(FOLDER)
+    asked = browse(connector.profile, connector.action, "lofts", None, search="b")
+    asked.source = replace(asked.source, search={"query": "{}"})
+    asked.take(page("a", cursor=None))
+    assert asked.result == page("a", cursor=None)
+
+
 def test_the_answer_of_an_action_that_is_no_list_is_read_where_the_list_says() -> None:
     connector = load(FOLDER)
     asked = browse(connector.profile, connector.action, "lofts", None)
@@ -265,6 +281,16 @@ def test_a_page_is_kept_under_another_name_for_another_connection_list_input_or_
             setattr(changed, name, value)
         keys.add(changed.key({"access_token": "one"}))
     assert len(keys) == 5
+
+
+def test_no_more_pages_are_kept_than_there_is_room_for_and_none_with_a_ttl_of_0() -> None:
+    kept = Kept(most=2)
+    for key in "abc":
+        kept.put(key, page(key, cursor=None), 60)
+    assert [kept.get(key, 60) for key in "abc"] == [None, page("b", cursor=None), page("c", cursor=None)]
+    assert kept.get("c", 0) is None
+    kept.put("c", page("new", cursor=None), 0)
+    assert kept.get("c", 60) is None
 
 
 # -- what is asked for -----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -273,3 +274,27 @@ def test_what_is_no_other_language_is_refused(folder: Path, code: str, what: str
     done = command("locale", code, "--folder", str(folder))
     assert done.returncode == 2 and what in done.stderr
     assert not (folder / "locales" / f"{code}.yaml").exists()
+
+
+def test_the_locale_that_the_page_shows_fits_our_definitions(tmp_path: Path) -> None:
+    made = tmp_path / "clone"
+    for part in ("actions", "connection", "triggers", "schemas"):
+        shutil.copytree(HERE.parent / part, made / part)
+    for part in ("connector.yaml", "icon.svg"):
+        shutil.copy(HERE.parent / part, made)
+    (block,) = re.findall(r"```yaml\n(.*?)```", (HERE.parent / "docs/catalogue.md").read_text(), re.DOTALL)
+    (made / "locales").mkdir()
+    (made / "locales/fr.yaml").write_text(block)
+    connector = load(made)
+    assert connector.check() == []
+    assert [gap for gap in connector.gaps() if "not translated" not in gap.what] == []
+    assert connector.localized("fr").actions["raw-request"].inputs["header"].label == "En-tête HTTP"
+
+
+def test_the_schemas_of_events_are_compared_where_both_catalogues_have_them(tmp_path: Path) -> None:
+    for name, options in (("light", ()), ("whole", ("--events",))):
+        (tmp_path / f"{name}.json").write_text(command("catalogue", *options).stdout)
+    done = command("diff", str(tmp_path / "light.json"), str(tmp_path / "whole.json"))
+    assert done.returncode == 0
+    assert "light.json is without the schemas of events" in done.stderr and "catalogue --events" in done.stderr
+    assert "note" not in command("diff", str(tmp_path / "whole.json"), ".").stderr

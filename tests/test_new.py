@@ -39,9 +39,10 @@ def new(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def folder(tmp_path: Path) -> Path:
     """A copy of the repository's definitions."""
     made = tmp_path / "definitions"
-    for name in ("actions", "connection", "triggers", "schemas"):
+    for name in ("actions", "connection", "triggers", "locales", "schemas"):
         shutil.copytree(ROOT / name, made / name)
-    shutil.copy(ROOT / "connector.yaml", made)
+    for name in ("connector.yaml", "icon.svg"):
+        shutil.copy(ROOT / name, made)
     return made
 
 

@@ -20,6 +20,8 @@ import connector_runtime, zoom_connector
 assert "site-packages" in zoom_connector.__file__ and "site-packages" in connector_runtime.__file__
 connector = load()
 assert connector.check() == []
+assert connector.localized("de").actions["get-user"].label == "Benutzer abrufen"
+assert connector.catalogue()["icon"].startswith("data:image/svg+xml")
 count = 0
 for file in sorted(Path(sys.argv[1]).glob("*.yaml")):
     for case in documents.read(file.read_text(), file.name).data:

@@ -26,7 +26,7 @@ def entries(of: ChoiceList, items: Iterable[Json]) -> tuple[Choice, ...]:
     for item in items:
         value = _value(of, item)
         if value is not None:
-            label = _first(of.label, item) or words.text_of(value)
+            label = _first(of.label, item) or words.line(value) or ""
             found.append(Choice(value=value, label=label, description=_first(of.description, item)))
     return tuple(found)
 
@@ -77,8 +77,8 @@ def _caster(row: Input) -> Callable[[Json], Json]:
             found = read.read(row, whole) if fits(whole) else None
         except read.Unreadable:  # text that should hold JSON and does not
             return None
-        if found is None or row.collection is None:
-            return found
+        if not row.collection or not found:
+            return None if row.collection else found
         return found[0] if row.collection == "list" else found[0][1]
 
     return cast

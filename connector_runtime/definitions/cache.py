@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
-Stamp = list[int] | None  # which file it is, and which state of it; None if there is none
+Stamp = list[int] | None  # a file's length, and when it and its entry changed, in ns; None if there is none
 FRESH = 2.0  # seconds; a file changed so lately may change again without a trace in its times
 FORGOTTEN = 30 * 86400.0  # seconds after which the entries of a folder go, when another folder comes
 
@@ -56,7 +56,7 @@ class Cache:
 
     def _put(self, path: str, body: str, sources: Iterable[str]) -> None:
         head = self._head(sources, body)
-        times = [moment for stamp in head["sources"].values() for moment in (stamp or ())[2:]]
+        times = [moment for stamp in head["sources"].values() for moment in (stamp or ())[1:]]
         if max(times, default=0) > (time.time() - FRESH) * 1e9 or not self._has_room():
             return
         mine = f"{path}.{os.getpid()}"
@@ -111,7 +111,7 @@ def _stamp(path: str) -> Stamp:
         found = os.stat(path)
     except OSError:
         return None
-    return [found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
 @cache

@@ -45,7 +45,7 @@ def catalogue(connector: Connector, *, events: bool = False) -> dict[str, Json]:
         "locales": list(connector.locales),
         "label": about.label,
         "description": about.description,
-        "icon": icon.data_url(about.icon) if about.icon else None,
+        "icon": icon.data_url(connector.icon) if connector.icon else None,
         "categories": list(about.categories),
         "connections": [_connection(kind) for kind in about.connections],
         "triggers": [_trigger(trigger, connector.say, events) for trigger in connector.triggers.values()],

@@ -6,16 +6,18 @@ Pure: what an action's file says is asked of the surroundings.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import words
 from ..calls.render import READS
 from ..inputs.wording import nearest
 from ..model import Choice, Input, Json
 from ..offers import ChoiceList
-from .documents import Path
-from .faults import Faults, Surroundings, listed
 from .shared import inline
+
+if TYPE_CHECKING:
+    from .documents import Path
+    from .faults import Faults, Surroundings
 
 
 def choice_list(key: str, raw: Mapping[str, Any], shared: Callable[[str], Json]) -> ChoiceList:
@@ -100,6 +102,8 @@ def _parameters(own: Faults, at: Path, raw: Mapping[str, Any], lists: Mapping[st
 
 def _pointer(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, Any]) -> None:
     """What does not fit the action that the list points to; of a file that can't be read nothing is asked."""
+    from .faults import listed
+
     inputs, request = action.get("inputs"), action.get("request")
     if not isinstance(inputs, dict) or not isinstance(request, dict):
         return

@@ -40,10 +40,8 @@ Shared = Callable[[str], Json]  # a file name of schemas/ -> its data
 Codecs = Mapping[str, Callable[[Any], Any]]
 
 
-def profile(
-    data: dict[str, Any], connections: tuple[Connection, ...], shared: Shared, icon: str | None = None
-) -> Profile:
-    """Compile connector.yaml; `icon` is the text of the file that it names."""
+def profile(data: dict[str, Any], connections: tuple[Connection, ...], shared: Shared) -> Profile:
+    """Compile connector.yaml."""
     request = data.get("request", {})
     return Profile(
         key=data["key"],
@@ -65,7 +63,6 @@ def profile(
         connections=connections,
         choices={name: choice_list(name, entry, shared) for name, entry in data.get("choices", {}).items()},
         language=data.get("language", "en"),
-        icon=icon,
     )
 
 

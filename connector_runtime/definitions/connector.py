@@ -83,14 +83,18 @@ class Connector:
         from . import compile as compiler
 
         connections = tuple(self.connections[key] for key in self.connections)
-        common = self._sources.common
-        icon = self._folder.text(common["icon"]) if "icon" in common else None
-        compiled = compiler.profile(common, connections, self._sources.shared, icon)
+        compiled = compiler.profile(self._sources.common, connections, self._sources.shared)
         if self._translation is None:
             return compiled
         from . import translate
 
         return translate.profile(compiled, self.say)
+
+    @cached_property
+    def icon(self) -> str | None:
+        """The connector's icon as SVG text, if it has one."""
+        name = self._sources.common.get("icon")
+        return self._folder.text(name) if name is not None else None
 
     @cached_property
     def token_name(self) -> str:
@@ -207,9 +211,9 @@ class Connector:
     def _check_icon(self) -> list[Problem]:
         from .icon import refused
 
-        name = self._sources.common.get("icon")
         try:
-            return [Problem(f"{name}:1", what) for what in refused(self._folder.text(name))] if name else []
+            found = refused(self.icon) if self.icon is not None else []
+            return [Problem(f"{self._sources.common['icon']}:1", what) for what in found]
         except DefinitionError as error:
             return list(error.problems)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import conditions
 from ..inputs.wording import nearest
 from ..limits import DAY, Combined, Label, Limits, Quota, Rate, Rates, Reported
-from .documents import Path
-from .faults import Faults, Surroundings
+
+if TYPE_CHECKING:
+    from .documents import Path
+    from .faults import Faults, Surroundings
 
 OWN = ("on", "labels", "per", "when", "rate")  # words beside which a plan's name stands
 

@@ -57,7 +57,7 @@ class Part:
                 self._beside.write_text(mark.text(), encoding="utf-8")
                 self.mark = mark
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytes | bytearray) -> None:
         with _writing(self.target):
             rest = memoryview(piece)
             while rest:

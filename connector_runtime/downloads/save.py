@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from .fetch import Course, Fetch, Open, Peek, Store, Stored, fetch
 from .part import Part
 from .stream import AsyncStream, Stream
 
+BATCH = 2**20  # bytes that asyncio collects before it writes them
+LONGEST_HELD = 0.25  # seconds for which it does so
 HEAD = 64 * 1024  # bytes of an answer that are looked at to see whether it is a refusal
 T = TypeVar("T")
 
@@ -153,17 +156,23 @@ async def save_async(job: Job, grants: Callable[[Any], Awaitable[Mapping[str, st
 
 async def _stored_async(job: Job, effect: Store, part: Part, stream: AsyncStream, head: bytes) -> Stored:
     part.begin(effect.at, effect.mark)
+    held, due, broke = bytearray(head), 0.0, None
     try:
-        piece = head or await stream.piece()
-        while piece:
-            await _in_thread(lambda held=piece: part.write(held))  # type: ignore[misc]
-            job.told(part)
-            if effect.most is not None and part.size > effect.most:
+        while piece := await stream.piece():
+            held += piece
+            if len(held) >= BATCH or time.monotonic() >= due:  # going to a thread for each piece takes twice the time
+                ready, held = bytes(held), bytearray()
+                await _in_thread(lambda ready=ready: part.write(ready))  # type: ignore[misc]
+                job.told(part)
+                due = time.monotonic() + LONGEST_HELD
+            if effect.most is not None and part.size + len(held) > effect.most:
                 break
-            piece = await stream.piece()
     except TransportError as error:
-        return Stored(part.size, error)
-    return Stored(part.size)
+        broke = error
+    finally:
+        part.write(held)
+    job.told(part)
+    return Stored(part.size, broke)
 
 
 async def _in_thread(act: Callable[[], T]) -> T:

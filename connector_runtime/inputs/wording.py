@@ -5,7 +5,6 @@ Nothing here decides: the schemas of `takes` do. A secret's value is never quote
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -31,7 +30,9 @@ _KINDS = {
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'topic'?` or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    from difflib import get_close_matches  # what only a mistake needs
+
+    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" Did you mean '{close[0]}'?" if close else ""
 
 
@@ -121,7 +122,9 @@ def _choices(row: Input, value: Any) -> str:
     titles = [(str(choice.value), choice.label) for choice in row.choices]
     shown = [label if text == label else f"{text} ({label})" for text, label in titles]
     known = {str(choice.value): choice for choice in row.choices} | {choice.label: choice for choice in row.choices}
-    close = difflib.get_close_matches(str(value), list(known), n=1, cutoff=0.6) if isinstance(value, str) else []
+    from difflib import get_close_matches
+
+    close = get_close_matches(str(value), list(known), n=1, cutoff=0.6) if isinstance(value, str) else []
     meant = f" Did you mean {known[close[0]].value}?" if close else ""
     if len(shown) > 8:
         shown = [*shown[:6], f"{len(row.choices) - 6} more"]

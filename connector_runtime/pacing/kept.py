@@ -72,6 +72,7 @@ class Shared(Kept):
     def ready(self, now: float, count: int, waiting: int) -> bool:
         if now < self._looked:  # the clock was set back
             self._looked = self._next = now
+            self._ahead = max(self._ahead, self.bucket.at - now)
         if self._permits and now > self._looked + FRESH:
             self._owed -= self._permits
             self._permits = 0

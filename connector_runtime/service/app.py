@@ -16,6 +16,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from ..definitions.connector import Connector
 from ..errors import ConnectorError, Problem, StoreError
@@ -24,7 +25,7 @@ from ..triggers.deliver import Handler
 from ..triggers.receiver import SecretSource, WebhookApp, webhook_app
 from . import catalogue_routes, connection_routes, models, openapi, problems, runs, strict, webhook_routes
 from .feed import Feed
-from .gate import Gate, host_names
+from .gate import METHODS, Gate, host_names
 from .problems import Refusal, of_status, told
 from .settings import Settings
 from .state import Service, TenantOf, may_read_metrics, note_of, of
@@ -84,7 +85,7 @@ def service(
         app.include_router(import_module(PAGE).router, include_in_schema=False)
     names = host_names(chosen.public_url) if shared.local_tenant is not None else None
     app.add_middleware(Gate, settings=chosen, metrics=shared.metrics, names=names)
-    app.openapi = _openapi(app, connector)  # type: ignore[method-assign]
+    app.openapi = _openapi(app, connector, shared)  # type: ignore[method-assign]
     return app
 
 
@@ -179,7 +180,8 @@ def _add_problems(app: FastAPI) -> None:
         return answered(request, error)
 
     async def framework(request: Request, error: Any) -> Response:
-        return answered(request, of_status(error.status_code, str(error.detail), error.headers))
+        headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+        return answered(request, of_status(error.status_code, str(error.detail), headers))
 
     async def invalid(request: Request, error: Any) -> Response:
         found = tuple(
@@ -195,13 +197,36 @@ def _add_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
 
 
-def _openapi(app: FastAPI, connector: Connector) -> Callable[[], dict[str, Any]]:
+def _allowed(request: Request) -> str:
+    """Every method of a path; the framework names those of the first route that has it."""
+    scope = {name: value for name, value in request.scope.items() if name in ("type", "path", "root_path", "headers")}
+    routes = request.app.router.routes
+    fits = [method for method in sorted(METHODS) if any(_fits(route, {**scope, "method": method}) for route in routes)]
+    return ", ".join(fits)
+
+
+def _fits(route: Any, scope: dict[str, Any]) -> bool:
+    return bool(route.matches(scope)[0] == Match.FULL)
+
+
+def _openapi(app: FastAPI, connector: Connector, shared: Service) -> Callable[[], dict[str, Any]]:
     def made() -> dict[str, Any]:
         if app.openapi_schema is None:
             about = connector.profile
             said = {"title": about.label, "version": about.version, "description": about.description}
             raw = get_openapi(**said, routes=app.routes)
-            app.openapi_schema = openapi.document(raw, connector.actions, connector.connections)
+            app.openapi_schema = openapi.document(
+                raw,
+                openapi.About(
+                    actions=connector.actions,
+                    kinds=connector.connections,
+                    triggers=tuple(connector.triggers),
+                    locales=tuple(connector.locales),
+                    credentials=frozenset(shared.settings.credentials),
+                    timeout=shared.settings.timeout,
+                    needs_key=shared.local_tenant is None,
+                ),
+            )
         return app.openapi_schema
 
     return made

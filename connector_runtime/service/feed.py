@@ -19,7 +19,7 @@ from ..triggers.webhook import Notification
 
 KEPT = 24 * 3600  # seconds
 OVERLAP = 2.0  # seconds: what others may still be writing under a time that has passed
-CURSOR = re.compile(r"\d{13}(-[0-9a-f]{16})?")
+CURSOR = re.compile(r"^[0-9]{13}(-[0-9a-f]{16})?$")
 EVERY = "*"
 
 

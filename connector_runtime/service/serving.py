@@ -81,9 +81,10 @@ class Patient(H11Protocol):
 
 
 def serve(serving: Serving, port: socket.socket, workers: int) -> None:
-    """Serve at an open port until interrupted."""
+    """Serve at an open port until the end is asked for. Raises `KeyboardInterrupt` after an end by Ctrl-C."""
     if workers == 1:
-        _work(serving, port)
+        signal.signal(signal.SIGTERM, _noted)
+        _run(serving, port)
         return
     folder = tempfile.mkdtemp(prefix="metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the workers put their metrics, for any of them to read
@@ -93,7 +94,18 @@ def serve(serving: Serving, port: socket.socket, workers: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _noted(*what: Any) -> None:
+    """The server raises a signal again when it has ended by it; that was all there was to do."""
+
+
 def _work(serving: Serving, port: socket.socket) -> None:
+    """A worker's whole life."""
+    for name in (signal.SIGTERM, signal.SIGINT):  # Ctrl-C reaches all processes of a terminal
+        signal.signal(name, _noted)
+    _run(serving, port)
+
+
+def _run(serving: Serving, port: socket.socket) -> None:
     telemetry.log_as_json()
     config = uvicorn.Config(
         serving.app,
@@ -118,26 +130,31 @@ class _Workers:
         self._port = port
         self._count = count
         self._ending = False
+        self._interrupted = False
         self._processes: list[BaseProcess] = []
+        self._born: list[float] = []
         self._spawn = multiprocessing.get_context("spawn")
 
     def run(self) -> None:
-        for name in ("SIGTERM", "SIGINT"):
-            signal.signal(getattr(signal, name), self._end)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, self._end)
         self._processes = [self._new() for _ in range(self._count)]
-        began = time.monotonic()
+        self._born = [time.monotonic()] * self._count
         while not self._ending:
             multiprocessing.connection.wait([process.sentinel for process in self._processes], timeout=0.5)
             for place, process in enumerate(self._processes):
                 if process.exitcode is not None and not self._ending:
                     telemetry.logger.error("worker %s ended with %s", process.pid, process.exitcode)
-                    if time.monotonic() - began < HEAD:  # it would not start a second time either
-                        self._end()
+                    if process.exitcode > 0 and time.monotonic() < self._born[place] + HEAD:
+                        self._end()  # it could not start, and would not a second time
                         break
                     self._processes[place] = self._new()
+                    self._born[place] = time.monotonic()
         for process in self._processes:
             process.join()
-        if any(process.exitcode not in (0, -signal.SIGTERM) for process in self._processes):
+        if self._interrupted:
+            raise KeyboardInterrupt
+        if any(process.exitcode not in (0, -signal.SIGTERM) for process in self._processes):  # that: still starting
             raise InputError("A worker did not start or did not end as it should.", hint="Its log says why.")
 
     def _new(self) -> BaseProcess:
@@ -145,8 +162,9 @@ class _Workers:
         process.start()
         return process
 
-    def _end(self, *what: Any) -> None:
+    def _end(self, number: int = 0, frame: Any = None) -> None:
         self._ending = True
+        self._interrupted |= number == signal.SIGINT
         for process in self._processes:
             if process.exitcode is None and process.pid is not None:
                 os.kill(process.pid, signal.SIGTERM)

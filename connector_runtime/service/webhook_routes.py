@@ -15,7 +15,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from ..triggers.receiver import WebhookApp
 from . import models, problems
-from .feed import Feed
+from .feed import CURSOR, Feed
 from .problems import Refusal
 from .runs import answer
 from .state import CallerOf, Service, of
@@ -57,7 +57,7 @@ async def receive(trigger: str, request: Request) -> Response:
 async def events(
     request: Request,
     caller: CallerOf,
-    cursor: Annotated[str | None, Query(max_length=40, description="Only what came after it.")] = None,
+    cursor: Annotated[str | None, Query(pattern=CURSOR.pattern, description="Only what came after it.")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     wait: Annotated[float, Query(ge=0, le=LONGEST, description="Seconds to wait for the first.")] = 0,
 ) -> Response:

@@ -172,6 +172,20 @@ def test_what_says_beside_a_part_is_no_secret(make: Any, connector: Connector, v
     assert TOKEN not in said and "/files/" not in said
 
 
+def test_a_part_is_not_gone_on_with_when_another_size_is_announced(
+    make: Any, connector: Connector, vendor: Any, tmp_path: Path
+) -> None:
+    stored = vendor.add("talk.mp4", VIDEO, etag=None)
+    stored.breaks.append(250_000)
+    with make(connector, token=TOKEN, base_url=vendor.base_url, retries=0) as client:
+        with pytest.raises(TransportError):
+            client.download(client.files("get-meeting-recordings", {"meeting_id": "1"}), tmp_path)
+        stored.content, vendor.entries[0]["file_size"] = AUDIO, len(AUDIO)
+        client.download(client.files("get-meeting-recordings", {"meeting_id": "1"}), tmp_path)
+    assert "range" not in vendor.of("talk.mp4")[-1].headers
+    assert (tmp_path / "talk.mp4").read_bytes() == AUDIO
+
+
 def test_a_whole_part_gets_its_name_without_another_request(
     make: Any, connector: Connector, vendor: Any, tmp_path: Path
 ) -> None:
@@ -401,6 +415,24 @@ def test_a_token_that_stays_refused_is_an_error_that_says_so(
     assert len(vendor.of("talk.mp4")) == 1
 
 
+def test_a_vendor_that_refuses_every_new_token_is_not_asked_forever(
+    make: Any, connector: Connector, vendor: Any, tmp_path: Path
+) -> None:
+    vendor.add("talk.mp4", VIDEO, needs="Bearer never")
+    count = 0
+
+    def token() -> str:
+        nonlocal count
+        count += 1
+        return f"t{count}"
+
+    with make(connector, token=token, base_url=vendor.base_url) as client:
+        found = client.files("get-meeting-recordings", {"meeting_id": "1"})
+        with pytest.raises(AuthError):
+            client.download(found, tmp_path)
+    assert len(vendor.of("talk.mp4")) == 2
+
+
 def test_the_answers_own_token_is_used_and_the_connections_when_that_is_refused(
     vendor: Any, client: Client, files: Files, tmp_path: Path
 ) -> None:
@@ -415,6 +447,15 @@ def test_the_answers_own_token_is_used_and_the_connections_when_that_is_refused(
         f"Bearer {TOKEN}",
     ]
     assert "only-for-these" not in repr(found)
+
+
+def test_a_token_that_the_vendor_repeats_is_not_shown(
+    vendor: Any, client: Client, files: Files, tmp_path: Path
+) -> None:
+    body = f'{{"status":false,"errorCode":3301,"errorMessage":"Not with {TOKEN}."}}'.encode()
+    vendor.add("talk.mp4", VIDEO).before.append((404, {}, body))
+    with pytest.raises(NotFound, match=r"Not with \*\*\*"):
+        client.download(files(), tmp_path)
 
 
 def test_no_secret_is_logged_or_shown_in_an_error(
@@ -662,8 +703,12 @@ def test_the_threads_end_when_the_caller_is_gone(vendor: Any, connector: Connect
     for number in range(4):
         vendor.add(f"{number}.mp4", VIDEO, piece=20_000, pause=0.02)
 
-    def interrupted(*_: Any) -> None:
-        raise KeyboardInterrupt
+    raised: list[str] = []
+
+    def interrupted(file: Any, *_: Any) -> None:
+        if not raised:
+            raised.append(file.name)
+            raise KeyboardInterrupt
 
     with Client(connector, token=TOKEN, base_url=vendor.base_url) as client:
         found = client.files("get-meeting-recordings", {"meeting_id": "1"})
@@ -673,6 +718,7 @@ def test_the_threads_end_when_the_caller_is_gone(vendor: Any, connector: Connect
             if thread.name == "download":
                 thread.join(5)
                 assert not thread.is_alive()
+        assert not (tmp_path / "0.mp4").exists() and not (tmp_path / "1.mp4").exists()
     assert len({each.path for each in vendor.asked if each.path.startswith("/files/")}) == 2  # the others never began
 
 

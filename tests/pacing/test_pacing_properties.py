@@ -1,4 +1,4 @@
-"""What holds of the pacer whatever comes: the cap in every window, the order of the line, that everybody gets a turn."""
+"""What holds of the pacer whatever comes: the cap in every window, the order of the line, a turn for everybody."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ PAUSES = st.lists(st.floats(0, 3) | st.sampled_from([0.0, 0.0001, 30.0]), min_si
 ANSWERS = st.lists(
     st.tuples(st.sampled_from([200, 200, 200, 429, 503, None]), st.integers(0, 120), st.integers(-5, 120)), max_size=30
 )
+
+
+STATUSES = st.sampled_from([200, 429, None])
 
 
 class Machine:
@@ -152,7 +155,7 @@ def test_whatever_happened_before_a_call_that_comes_back_when_told_gets_its_turn
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.dictionaries(st.sampled_from(["limit", "remaining"]), st.text(max_size=20)), st.sampled_from([200, 429, None]))
+@given(st.dictionaries(st.sampled_from(["limit", "remaining"]), st.text(max_size=20)), STATUSES)
 def test_any_text_in_a_header_is_survived(headers: dict[str, str], status: int | None) -> None:
     machine, each = Machine(Rate(80, 1.0), 1.0), claim()
     machine.ask(each)

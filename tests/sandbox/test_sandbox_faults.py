@@ -135,6 +135,12 @@ def test_a_fault_may_let_requests_pass_and_hit_the_third(zoom: httpx.Client, san
     assert [zoom.get(path).status_code for path in paths] == [200, 200, 200, 500, 500, 200]
 
 
+def test_a_fault_that_still_lets_requests_pass_holds_up_no_other(zoom: httpx.Client, sandbox: Sandbox) -> None:
+    sandbox.inject(status=500, skip=2)
+    sandbox.inject(status=502, skip=1)
+    assert [zoom.get("/users/me").status_code for _ in range(4)] == [200, 502, 500, 200]
+
+
 def test_details_change_a_kind(zoom: httpx.Client, sandbox: Sandbox) -> None:
     sandbox.inject("error_html", status=503, headers={"Retry-After": "2"}, body="<p>later")
     answer = zoom.get("/users/me")
@@ -230,6 +236,23 @@ def test_the_order_in_which_calls_arrive_changes_nothing() -> None:
     assert by_order[0] == by_order[1]
 
 
+def test_ids_and_page_tokens_of_another_run_change_nothing() -> None:
+    runs = []
+    for run in ("x", "y"):
+        calls = [
+            request
+            for number in range(200)
+            for request in (
+                ask("GET", f"/v2/users?page_size=5&next_page_token={run}{number}"),
+                ask("GET", f"/v2/meetings/{run.encode().hex()}{number}"),
+                ask("GET", f"/rec/download/{run}{number}"),
+            )
+        ]
+        runs.append([fault for _, _, fault in play(Sandbox(faults="seed=7,rate=0.2", record=2000), calls)])
+    assert runs[0] == runs[1]
+    assert all(any(runs[0][sort::3]) for sort in range(3))
+
+
 def test_a_rate_of_a_tenth_hits_about_every_tenth_request_with_all_kinds_alike() -> None:
     sandbox = Sandbox(faults="seed=3,rate=0.1", record=10)
     for number in range(6000):
@@ -248,6 +271,13 @@ def test_a_plan_of_some_kinds_has_these_alone_and_only_where_they_fit() -> None:
     for _ in range(50):
         sandbox.answer(ask("GET", "/v2/users?next_page_token=x"))
     assert sandbox.faults_done.keys() == {"late", "page_expired"}
+
+
+def test_downloads_are_not_rate_limited_by_chance() -> None:
+    sandbox = Sandbox(faults="rate=1,kinds=rate_limited+daily_limited")
+    for path in sandbox.state.files:
+        sandbox.answer(ask("GET", path))
+    assert sandbox.faults_done == {}
 
 
 def test_deletes_are_answered_without_a_body_that_could_break_off() -> None:

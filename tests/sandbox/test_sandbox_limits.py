@@ -147,8 +147,11 @@ def test_a_request_without_a_good_token_takes_nothing_and_an_unknown_user_does(
     assert (missing.status_code, missing.headers["x-ratelimit-remaining"]) == (404, "79")
     made = zoom.post("/users/me/meetings", json={})
     assert made.headers["x-ratelimit-remaining"] == "78"
+    business.tokens.issue("narrow", scopes={"user:read:user:admin"})
+    narrow = zoom.post("/users/me/meetings", json={}, headers={"Authorization": "Bearer narrow"})
+    assert (narrow.json()["code"], narrow.headers["x-ratelimit-remaining"]) == (4711, "77")
     gone = zoom.delete(f"/meetings/{made.json()['id']}")
-    assert (gone.status_code, gone.headers["x-ratelimit-remaining"]) == (204, "77")
+    assert (gone.status_code, gone.headers["x-ratelimit-remaining"]) == (204, "76")
 
 
 def test_without_a_plan_there_are_no_limits(connect: Connect) -> None:
@@ -258,6 +261,8 @@ def test_a_used_up_day_ends_at_midnight_and_says_so_as_a_date_time(connect: Conn
         assert refused.headers["x-ratelimit-remaining"] == "0"
         assert refused.headers["retry-after"] == MIDNIGHT
         assert zoom.get("/users").status_code == 200  # medium has a day of its own
+        types = [zoom.get("/users/me").headers["x-ratelimit-type"] for _ in range(5)]
+        assert types == ["Daily-limit"] * 5  # though this second has only 3 requests left
         clock.now += 12 * 3600 - 0.1
         assert zoom.get("/users/me").status_code == 429
         clock.now += 0.1

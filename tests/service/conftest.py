@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -136,8 +136,9 @@ class Tenants:
 
 def connect(connector: Connector, store: Store, zoom: Sandbox, tenant: str, name: str = "main") -> None:
     """Store a connection with the sandbox's token for a tenant."""
-    tokens = Tokens(granted={"access_token": zoom.token})
-    Connections(connector, store, tenant).adopt("oauth2", APP, tokens, name=name)
+    connections = Connections(connector, store, tenant)
+    connections.adopt("oauth2", APP, Tokens(granted={"access_token": zoom.token}), name=name)
+    connections._change(name, lambda record: replace(record, origin=zoom.origin))  # nothing here asks the real one
 
 
 @pytest.fixture

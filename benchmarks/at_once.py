@@ -1,0 +1,91 @@
+"""1 to 256 calls at once: the connector's `AsyncClient` beside one shared `httpx.AsyncClient`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from . import stub as stubs
+from .frame import Row, Target
+from .measure import Worker, contest, series
+
+GROUP = "Calls at once (get-user)"
+TARGETS = {64: Target("at least", 3), 256: Target("at least", 3)}
+
+
+def contestants(url: str, workers: str, calls: str) -> dict[str, Callable[[], float]]:
+    from . import ours
+    from .rivals import by_hand
+
+    number, count = int(workers), int(calls)
+    made = {f"{workers}, ours": ours.at_once(url, number, count), f"{workers}, httpx": by_hand.at_once(url, number, count)}
+    runner = asyncio.Runner()
+    return {name: _rate(runner, runner.run(made_), count) for name, made_ in made.items()}
+
+
+def over_aiohttp(url: str, workers: str, calls: str) -> dict[str, Callable[[], float]]:
+    """The connector with a client of the user's own, over aiohttp's transport."""
+    import httpx
+    from httpx_aiohttp import AiohttpTransport
+
+    from . import ours
+
+    async def made() -> Any:
+        room = httpx.Limits(max_connections=int(workers), max_keepalive_connections=int(workers))
+        client = httpx.AsyncClient(transport=AiohttpTransport(limits=room), timeout=60)
+        http = ours.Http(client=client, connections=int(workers))
+        return await ours.at_once(url, int(workers), int(calls), http)
+
+    runner = asyncio.Runner()
+    return {f"{workers}, aiohttp": _rate(runner, runner.run(made()), int(calls))}
+
+
+def _rate(runner: asyncio.Runner, run: Callable[[], Any], calls: int) -> Callable[[], float]:
+    def measured() -> float:
+        start = time.perf_counter()
+        runner.run(run())
+        return calls / (time.perf_counter() - start)
+
+    return measured
+
+
+def rows(quick: bool) -> Iterable[Row]:
+    rounds = 3 if quick else 9
+    found: dict[str, list[Any]] = {}
+    numbers = (1, 64, 256) if quick else (1, 4, 16, 64, 256)
+    with stubs.Stub() as stub:
+        for number in numbers:
+            given = (stub.url(), str(number), str(max(256, number * 2)))
+            found |= contest([Worker(f"{__name__}:contestants", *given)], rounds)
+            if number == 64:
+                aiohttp = Worker(f"{__name__}:over_aiohttp", *given, rivals=True, without="orjson")
+                found |= contest([aiohttp], rounds)
+    for number in numbers:
+        yield Row(
+            group=GROUP,
+            what=f"{number} at once",
+            unit="calls/s",
+            ours=series("connector", found[f"{number}, ours"]),
+            rival=series("one shared httpx.AsyncClient", found[f"{number}, httpx"]),
+            more=True,
+            target=TARGETS.get(number),
+        )
+    for who, name in (("ours", "connector"), ("httpx", "httpx.AsyncClient")):
+        yield Row(
+            group=GROUP,
+            what=f"growth of {name}",
+            unit="calls/s",
+            ours=series("256 at once", found[f"256, {who}"]),
+            rival=series("1 at once", found[f"1, {who}"]),
+            more=True,
+        )
+    yield Row(
+        group=GROUP,
+        what="64 at once, over httpx-aiohttp",
+        unit="calls/s",
+        ours=series("connector, Http(client=…)", found["64, aiohttp"]),
+        rival=series("one shared httpx.AsyncClient", found["64, httpx"]),
+        more=True,
+    )

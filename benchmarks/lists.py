@@ -1,0 +1,73 @@
+"""9,000 users listed: the connector beside a loop by hand, airbyte-cdk and dlt, as a call and as a whole process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from importlib import import_module
+
+from . import stub as stubs
+from .frame import Row, Target
+from .measure import Worker, contest, interleaved, python, seconds, series
+
+GROUP = "9,000 users listed"
+USERS = 9000
+RIVALS = {"airbyte": "airbyte-cdk", "dlt_rest": "dlt rest_api", "by_hand": "by hand, one httpx.Client"}
+TARGETS = {
+    "std": {"airbyte": 6, "dlt_rest": 2.2, "by_hand": 0.95},
+    "fast": {"airbyte": 10, "dlt_rest": 4, "by_hand": 1.4},
+}
+NAMES = {"std": "connector", "fast": "connector, orjson installed"}
+
+
+def contestant(name: str, module: str, url: str) -> dict[str, Callable[[], float]]:
+    users = import_module(module).users
+
+    def run() -> float:
+        start = time.perf_counter()
+        count = users(url)
+        taken = time.perf_counter() - start
+        assert count == USERS, (module, count)
+        return taken
+
+    return {name: run}
+
+
+def rows(quick: bool) -> Iterable[Row]:
+    rounds = 3 if quick else 11
+    here = f"{__name__}:contestant"
+    with stubs.Stub() as stub:
+        url = stub.url(USERS)
+        workers = [
+            Worker(here, "std", "benchmarks.ours", url, without="orjson"),
+            Worker(here, "fast", "benchmarks.ours", url, rivals=True),
+            *(Worker(here, name, f"benchmarks.rivals.{name}", url, rivals=True) for name in RIVALS),
+        ]
+        called = contest(workers, rounds)
+        scripts = {
+            "std": [python(), "-m", "benchmarks.ours"],
+            "fast": [python(rivals=True), "-m", "benchmarks.ours"],
+            **{name: [python(rivals=True), "-m", f"benchmarks.rivals.{name}"] for name in RIVALS},
+            "by_hand": [python(), "-m", "benchmarks.rivals.by_hand"],
+        }
+        commands = {name: [*script, url, str(USERS)] for name, script in scripts.items()}
+        whole = interleaved({name: lambda c=c: seconds(c) for name, c in commands.items()}, 2 if quick else 5)
+    for kind, targets in TARGETS.items():
+        for name, limit in targets.items():
+            yield Row(
+                group=GROUP,
+                what=f"the call, beside {RIVALS[name].split(',')[0]}",
+                unit="ms",
+                ours=series(NAMES[kind], called[kind], 1e3),
+                rival=series(RIVALS[name], called[name], 1e3),
+                target=Target("at least", limit),
+            )
+    for kind, targets in TARGETS.items():
+        for name in targets:
+            yield Row(
+                group=GROUP,
+                what=f"whole process, beside {RIVALS[name].split(',')[0]}",
+                unit="ms",
+                ours=series(NAMES[kind], whole[kind], 1e3),
+                rival=series(RIVALS[name], whole[name], 1e3),
+            )

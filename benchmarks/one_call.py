@@ -1,0 +1,116 @@
+"""One call after the other: the connector beside the same call by hand, by httpx2, by requests and by zoomus."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from . import stub as stubs
+from .frame import Row, Target
+from .measure import Worker, contest, series
+
+GROUP = "One call after the other"
+CALLS = 20  # few: a block should end before the system gives the processor to another process
+
+
+def timed(call: Callable[[], Any], calls: int = CALLS) -> Callable[[], float]:
+    """Seconds a call, over so many of them."""
+
+    def run() -> float:
+        start = time.perf_counter()
+        for _ in range(calls):
+            call()
+        return (time.perf_counter() - start) / calls
+
+    return run
+
+
+def against_httpx(url: str) -> dict[str, Callable[[], float]]:
+    from . import ours
+    from .rivals import by_hand
+
+    found = {
+        "create, ours": ours.create(url),
+        "create, by hand": by_hand.create(url),
+        "get, ours": ours.get(url),
+        "get, by hand": by_hand.get(url),
+    }
+    assert found["create, ours"]() == found["create, by hand"]() and found["get, ours"]() == found["get, by hand"]()
+    assert ours.load().action("create-meeting").preview(ours.TWELVE)["body"] == by_hand.MEETING
+    return {name: timed(call) for name, call in found.items()}
+
+
+def own_work() -> dict[str, Callable[[], float]]:
+    from . import ours
+
+    meeting, user = (stubs.bodies()[name].encode() for name in ("meeting.json", "user.json"))
+    return {
+        "create, work": timed(ours.alone("create-meeting", ours.TWELVE, meeting), 50),
+        "create, read json": timed(lambda: json.loads(meeting), 50),
+        "get, work": timed(ours.alone("get-user", {"user_id": "me"}, user), 50),
+        "get, read json": timed(lambda: json.loads(user), 50),
+    }
+
+
+def against_others(url: str, origin: str) -> dict[str, Callable[[], float]]:
+    from . import ours
+    from .rivals import by_hand, zoomus_create
+
+    found = {
+        "create, ours again": ours.create(url),
+        "create, httpx": by_hand.create(url),
+        "create, httpx2": by_hand.create(url, "httpx2"),
+        "create, requests": by_hand.create_requests(url),
+        "create, zoomus": zoomus_create.create(origin, url),
+    }
+    return {name: timed(call) for name, call in found.items()}
+
+
+def over_httpx2(url: str) -> dict[str, Callable[[], float]]:
+    """The connector as it would be if the one module that imports httpx imported httpx2."""
+    import httpx2
+
+    sys.modules["httpx"] = httpx2
+    from . import ours
+
+    return {"create, over httpx2": timed(ours.create(url))}
+
+
+def rows(quick: bool) -> Iterable[Row]:
+    rounds = 60 if quick else 300
+    with stubs.Stub() as stub:
+        url = stub.url()
+        found = contest([Worker(f"{__name__}:against_httpx", url)], rounds, warm=3)
+        found |= contest([Worker(f"{__name__}:own_work")], rounds // 3, warm=3)
+        others = [
+            Worker(f"{__name__}:against_others", url, stub.origin, rivals=True, without="orjson"),
+            Worker(f"{__name__}:over_httpx2", url, rivals=True, without="orjson"),
+        ]
+        found |= contest(others, rounds // 3, warm=2)
+    for what, key in (("create-meeting, 12 inputs", "create"), ("get-user", "get")):
+        yield _row(what, found, f"{key}, ours", f"{key}, by hand", "by hand, one httpx.Client", Target("at most", 1.05))
+    for what, key in (("create-meeting, own work", "create"), ("get-user, own work", "get")):
+        mine = series("bind, check, render, read", found[f"{key}, work"], 1e6)
+        read = series("json.loads of the answer alone", found[f"{key}, read json"], 1e6)
+        yield Row(group=GROUP, what=what, unit="µs", ours=mine, target=Target("at most", 30, 15))
+        yield Row(group=GROUP, what=f"{what}, beside", unit="µs", ours=mine, rival=read)
+    for name, says in (("zoomus", "zoomus"), ("requests", "by hand, requests.Session"), ("httpx2", "by hand, httpx2")):
+        yield _row(f"create-meeting, beside {name}", found, "create, ours again", f"create, {name}", says)
+    hand = "create, httpx"
+    yield _row("create-meeting, over httpx2", found, "create, over httpx2", hand, "by hand, httpx", name="over httpx2")
+
+
+def _row(
+    what: str,
+    found: dict[str, list[Any]],
+    ours: str,
+    rival: str,
+    says: str,
+    target: Target | None = None,
+    name: str = "connector",
+) -> Row:
+    mine, other = series(name, found[ours], 1e6), series(says, found[rival], 1e6)
+    return Row(group=GROUP, what=what, unit="µs", ours=mine, rival=other, target=target)

@@ -1,0 +1,39 @@
+"""dlt's rest_api source lists users."""
+
+from __future__ import annotations
+
+import sys
+
+
+def users(url: str) -> int:
+    """Iterate the resource `users`; how many items there were."""
+    from dlt.sources.rest_api import rest_api_source
+
+    source = rest_api_source(
+        {
+            "client": {
+                "base_url": f"{url}/",
+                "auth": {"type": "bearer", "token": "t"},
+                "paginator": {
+                    "type": "cursor",
+                    "cursor_path": "next_page_token",
+                    "cursor_param": "next_page_token",
+                },
+            },
+            "resources": [
+                {
+                    "name": "users",
+                    "endpoint": {
+                        "path": "users",
+                        "params": {"page_size": 300, "status": "active"},
+                        "data_selector": "users",
+                    },
+                }
+            ],
+        }
+    )
+    return sum(1 for _ in source.resources["users"])
+
+
+if __name__ == "__main__":
+    assert users(sys.argv[1]) == int(sys.argv[2])

@@ -1,0 +1,69 @@
+"""Runs every row beside its rival and writes the table: `make bench`, or `python -m benchmarks.suite`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+import traceback
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+
+from . import stub
+from .frame import Row, markdown, summary, table
+from .measure import python
+
+GROUPS = ("stubs", "one_call", "at_once", "lists", "streams", "starts", "growth", "webhook")
+HERE = Path(__file__).parent
+PACKAGES = "httpx httpx2 httpx-aiohttp requests orjson zoomus dlt airbyte-cdk uvicorn jsonschema"
+
+
+def about() -> list[tuple[str, str]]:
+    """What this was measured on, and when."""
+    code = "import sys; from importlib.metadata import version; print(', '.join(f'{n} {version(n)}' for n in sys.argv[1:]))"
+    command = [python(rivals=True), "-c", code, *PACKAGES.split()]
+    versions = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    return [
+        ("date", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
+        ("machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"),
+        ("load while it began (1, 5, 15 minutes)", ", ".join(f"{load:.1f}" for load in os.getloadavg())),
+        ("Python", platform.python_version()),
+        ("versions", versions),
+        ("stub", f"in {stub.kind()}"),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller lists: about a minute")
+    parser.add_argument("--only", choices=GROUPS, action="append", help="only these groups of rows; nothing is written")
+    asked = parser.parse_args()
+    found: list[Row] = []
+    broken: list[str] = []
+    known = about()
+    for name in asked.only or GROUPS:
+        start = time.perf_counter()
+        try:
+            part = list(import_module(f"benchmarks.{name}").rows(asked.quick))
+        except Exception:  # the other groups can still be measured
+            traceback.print_exc()
+            broken.append(name)
+            continue
+        print(f"{table(part)}\n  ({time.perf_counter() - start:.0f} s)\n", flush=True)
+        found += part
+    print(summary(found))
+    if not asked.only:
+        known.append(("how", "--quick: few rounds" if asked.quick else "in full"))
+        (HERE / "RESULTS.md").write_text(markdown(found, known))
+        print(f"written: {HERE / 'RESULTS.md'}")
+    if broken:
+        print(f"not measured: {', '.join(broken)}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+// Asks the service. A key, where one is needed, stays in this tab.
+
+let key = sessionStorage.getItem("key") || "";
+
+export function useKey(text) {
+  key = text.trim();
+  sessionStorage.setItem("key", key);
+}
+
+export class Failed extends Error {
+  constructor(problem) {
+    super(problem.message || problem.title || "The service did not answer.");
+    this.problem = problem;
+  }
+}
+
+export async function ask(path, body, signal) {
+  const headers = { Accept: "application/json" };
+  if (key) headers.Authorization = `Bearer ${key}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let answer;
+  try {
+    const method = body === undefined ? "GET" : "POST";
+    answer = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Failed({ title: "No answer", message: "The service does not answer.", hint: "Is it still running?" });
+  }
+  const text = await answer.text();
+  let data;
+  try {
+    data = JSON.parse(exact(text));
+  } catch {
+    data = { title: `Status ${answer.status}`, message: text.slice(0, 300) };
+  }
+  if (!answer.ok) throw new Failed({ ...data, status: data.status || answer.status });
+  return data;
+}
+
+// JavaScript rounds integers above 2^53: they are read as text, so that an id stays the id.
+function exact(text) {
+  return text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (found) =>
+    found[0] === '"' || Number.isSafeInteger(Number(found)) ? found : `"${found}"`);
+}

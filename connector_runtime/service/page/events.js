@@ -1,0 +1,40 @@
+// Watches webhook events arrive.
+
+import { ask } from "./api.js";
+import { h } from "./dom.js";
+import { json } from "./shown.js";
+
+export function watch(view, { arrived }) {
+  const rows = h("ol", { class: "events" });
+  const note = h("p", { class: "quiet" }, "Waiting for events. Webhooks that are sent to this service show up here as they arrive.");
+  const seen = new Set();
+  let cursor = null, running = false;
+  view.replaceChildren(h("h2", {}, "Events"), note, rows);
+
+  function show(event) {
+    if (seen.has(event.event_id)) return;
+    seen.add(event.event_id);
+    note.hidden = true;
+    const time = event.time || event.received_at;
+    rows.prepend(h("li", {}, h("details", {}, h("summary", {}, h("b", {}, event.name || event.event), " ", h("small", {}, [event.object, time].filter(Boolean).join(" · "))), json(event, []))));
+    arrived();
+  }
+
+  return async function poll() {
+    if (running) return;
+    running = true;
+    for (let pause = 1000; ; ) {
+      try {
+        const path = `/v1/events?wait=20&limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`;
+        const found = await ask(path);
+        found.events.forEach(show);
+        cursor = found.cursor;
+        pause = 1000;
+        if (!found.events.length) await new Promise((done) => setTimeout(done, 300));
+      } catch {
+        await new Promise((done) => setTimeout(done, pause));
+        pause = Math.min(pause * 2, 30000);
+      }
+    }
+  };
+}
