@@ -10,7 +10,7 @@ BENCH := .venv-bench
 help: ## show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
 
-demo: $(VENV)/ready ## watch the actions run against a Zoom on this machine; no account needed
+demo: $(VENV)/ready ## watch the actions run against a Zoom on this machine, then try them in a browser; no account needed
 	@$(BIN)/python -m zoom_connector demo
 
 test: $(VENV)/ready-test ## run all tests, the linters and the type checker
@@ -37,7 +37,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/ready: $(VENV)/bin/python pyproject.toml
-	@echo "installing …" && $(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@echo "installing …" && $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[service]'
 	@touch $@
 
 $(VENV)/ready-test: $(VENV)/bin/python pyproject.toml

@@ -166,7 +166,7 @@ def test_check_reports_a_typo_with_file_line_and_remedy(tmp_path: Path) -> None:
 
 
 def test_the_demo_runs_without_an_account() -> None:
-    done = run("demo")
+    done = run("demo", "--once")
     assert done.returncode == 0
     assert "Done: 12 requests" in done.stdout
     assert "POST http://127.0.0.1" in done.stdout

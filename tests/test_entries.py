@@ -54,7 +54,7 @@ CHOICES = st.lists(
         ("{{ text[:3] }}", {"text": "abcdef"}, "abc"),
         ("{{ text[:3] }}", {}, None),
         ("{{ 1 // number }}", {"number": 0}, None),
-        ("{{ self }}{{ name }}", {"self": "x", "name": "Ada"}, "xAda"),
+        ("{{ name ~ '!' }}", {"self": "a field of the vendor's", "name": "Ada"}, "Ada!"),
         ("{{ at | moment }}", {"at": "2026-11-01T09:00:00Z"}, "2026-11-01 09:00 UTC"),
         ("{{ at | moment }}", {"at": "2026-11-01T09:00:07.25+01:00"}, "2026-11-01 09:00:07 +01:00"),
         ("{{ at | moment }}", {"at": "tomorrow"}, "tomorrow"),
@@ -73,7 +73,15 @@ def test_what_people_type_in_a_topic_is_never_an_expression() -> None:
 
 
 def test_an_item_without_an_id_is_left_out_and_one_without_a_name_shows_its_id() -> None:
-    items = [{"id": 1, "name": "Ada"}, {"name": "pending"}, {"id": "", "name": "x"}, {"id": 0}, {"id": True}, "no object", None]
+    items = [
+        {"id": 1, "name": "Ada"},
+        {"name": "pending"},
+        {"id": "", "name": "x"},
+        {"id": 0},
+        {"id": True},
+        "no object",
+        None,
+    ]
     assert [(each.value, each.label) for each in entries.entries(LIST, items)] == [(1, "Ada"), (0, "0")]
 
 

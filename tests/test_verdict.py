@@ -102,22 +102,43 @@ def test_without_the_fast_library_nothing_is_sure(monkeypatch: pytest.MonkeyPatc
     assert not verdict({})("a")
 
 
-@pytest.mark.parametrize("pattern", [patterns.BLANK, patterns.BASE64, patterns.whole(patterns.MOMENT), r"\S", "^a-?[x$]?"])
+@pytest.mark.parametrize(
+    "pattern", [patterns.BLANK, patterns.BASE64, patterns.whole(patterns.MOMENT), r"\S", "^a-?[x$]?"]
+)
 def test_patterns_that_python_and_ecmascript_share_are_known(pattern: str) -> None:
     assert patterns.is_shared(pattern) is ("$]" not in pattern)
 
 
-TEXTS = st.text(st.sampled_from("a1 \t\n\x0b\x1c\x1f\x85\xa0\u2028\u3000\ufeffé٣Aſ-_/.,[]{}\"\\"), max_size=6)
+TEXTS = st.text(st.sampled_from('a1 \t\n\x0b\x1c\x1f\x85\xa0\u2028\u3000\ufeffé٣Aſ-_/.,[]{}"\\'), max_size=6)
 PATTERNS = st.sampled_from(
-    [r"\s", r"\S", r"^\s*$", r"\d", r"\D", r"\w", r"\W", r"\b", "a$", "^a", "(?i)a", ".", "[^a]", r"[\s,]", "^a$", patterns.END]
+    [
+        r"\s",
+        r"\S",
+        r"^\s*$",
+        r"\d",
+        r"\D",
+        r"\w",
+        r"\W",
+        r"\b",
+        "a$",
+        "^a",
+        "(?i)a",
+        ".",
+        "[^a]",
+        r"[\s,]",
+        "^a$",
+        patterns.END,
+    ]
 )
 SCHEMAS = st.recursive(
     st.builds(lambda pattern: {"pattern": pattern}, PATTERNS)
     | st.sampled_from([{"type": "string"}, {"maxLength": 3}, {"minLength": 2}, {"const": "a"}, {"enum": ["1", "a"]}]),
-    lambda inner: st.builds(lambda part: {"not": part}, inner)
-    | st.builds(lambda parts: {"anyOf": parts}, st.lists(inner, min_size=1, max_size=3))
-    | st.builds(lambda parts: {"oneOf": parts}, st.lists(inner, min_size=2, max_size=3))
-    | st.builds(lambda test, then: {"if": test, "then": then}, inner, inner),
+    lambda inner: (
+        st.builds(lambda part: {"not": part}, inner)
+        | st.builds(lambda parts: {"anyOf": parts}, st.lists(inner, min_size=1, max_size=3))
+        | st.builds(lambda parts: {"oneOf": parts}, st.lists(inner, min_size=2, max_size=3))
+        | st.builds(lambda test, then: {"if": test, "then": then}, inner, inner)
+    ),
     max_leaves=4,
 )
 

@@ -51,4 +51,4 @@ def test_the_wheel_from_the_sdist_runs_the_golden_cases_from_another_folder(tmp_
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel, cwd=tmp_path)
     assert json.loads(run(python, "-c", GOLDEN, ROOT / "tests" / "golden", cwd=tmp_path)) >= 50
     assert "create-meeting" in run(tmp_path / "venv" / "bin" / "zoom-connector", "list", cwd=tmp_path)
-    assert "Done" in run(python, "-m", "zoom_connector", "demo", cwd=tmp_path)
+    assert "Done" in run(python, "-m", "zoom_connector", "demo", "--once", cwd=tmp_path)

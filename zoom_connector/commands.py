@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from connector_runtime.client import Client
 from connector_runtime.commands import cli
-from connector_runtime.errors import AuthError
+from connector_runtime.errors import AuthError, InputError
 
 from . import demo as demos
 
 if TYPE_CHECKING:
+    from connector_runtime.definitions.connector import Connector
+
     from .sandbox import Sandbox
 
 
@@ -101,8 +103,11 @@ def demo(context: cli.Context, arguments: list[str]) -> int:
         action="store_true",
         help="use ZOOM_ACCESS_TOKEN: creates one meeting for the user who connected, changes it and deletes it",
     )
+    asked.add_argument("--once", action="store_true", help="end when it has been played, instead of serving the page")
+    asked.add_argument("--port", type=int, default=8300, metavar="N", help="of the page; 0 takes a free one (8300)")
+    chosen = asked.parse_args(arguments)
     connector = context.load(None)
-    if asked.parse_args(arguments).account:
+    if chosen.account:
         token = context.setting("access_token")
         if token is None:
             raise AuthError("There is no access token.", hint="Set ZOOM_ACCESS_TOKEN.")
@@ -115,5 +120,26 @@ def demo(context: cli.Context, arguments: list[str]) -> int:
     with Sandbox() as zoom, Client(connector, token=zoom.token, base_url=zoom.base_url) as client:
         print(f"A Zoom that runs on this machine answers at {zoom.base_url}; no account is needed.")
         demos.play(connector, client, zoom.base_url, demos.SANDBOX_STEPS, print)
-        print(f"\nDone: {len(zoom.requests)} requests over HTTP. To try it yourself: {context.prog} sandbox")
+        print(f"\nDone: {len(zoom.requests)} requests over HTTP.", flush=True)
+        if not chosen.once:
+            _show(context, connector, zoom, chosen.port)
     return 0
+
+
+def _show(context: cli.Context, connector: Connector, zoom: Sandbox, port: int) -> None:
+    """Serve the page with the sandbox behind it, and its events coming in, until interrupted."""
+    from importlib.util import find_spec
+
+    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
+        print(f"To see it in a browser: pip install 'zoom-connector[service]', and {context.prog} demo again.")
+        return
+    from .showing import shown
+
+    try:
+        with shown(connector, zoom, port) as url:
+            print(f"\nNow try it yourself: open {url} in a browser. Ctrl-C ends it.", flush=True)
+            wait_forever()
+    except OSError as error:
+        raise InputError(f"Port {port} cannot be opened: {error.strerror}.", hint="Choose another --port.") from None
+    except KeyboardInterrupt:
+        print("\nThe demo has ended.")

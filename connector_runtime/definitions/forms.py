@@ -140,7 +140,7 @@ def _edited(row: Input, field: dict[str, Json], say: Say) -> dict[str, Json]:
 
 
 def ui_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
-    """The `uiSchema` for React JSON Schema Form 5 and 6, to go with `form_schema`.
+    """The `uiSchema` for React JSON Schema Form 6, to go with `form_schema`.
 
     It says the order, the widgets, the labels of choices (`ui:enumNames`), placeholders, and as help what a field
     that is left out comes to.

@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import conditions
 from ..errors import Problem
-from ..model import Condition, Input, Json, Rule, Table, Test, Warn
+from ..model import Condition, Input, Json, Rule, Table, Test
 from . import takes, wording
 from .read import NATIVE
 from .settle import Settling, settling
@@ -33,14 +33,6 @@ class Constraint:
 
 
 @dataclass(frozen=True, slots=True)
-class Wary:
-    """A warning, and whether a value surely does not call for it."""
-
-    warn: Warn
-    surely: Callable[[Any], bool]
-
-
-@dataclass(frozen=True, slots=True)
 class Acceptance:
     """An action's compiled input schema, whether inputs surely fit it, and which of them are sent."""
 
@@ -50,7 +42,7 @@ class Acceptance:
     surely: Callable[[Mapping[str, Any]], bool]
     settling: Settling
     rows: Mapping[str, tuple[str, type | None, Input]]  # a name -> its input: key, the type that needs no reading, row
-    wary: tuple[tuple[Input, tuple[Wary, ...]], ...]  # the inputs that may warn
+    wary: tuple[Input, ...]  # the inputs that may warn
 
     def problems(self, inputs: Mapping[str, Any]) -> list[Problem]:
         """Every reason why the inputs are not accepted; empty if they are."""
@@ -110,11 +102,7 @@ def acceptance(spec: Table) -> Acceptance:
         surely=verdict(schema),
         settling=settling(spec),
         rows={name: (row.key, None if row.collection else NATIVE.get(row.type), row) for name, row in named},
-        wary=tuple(
-            (row, tuple(Wary(warn, verdict(warn.schema)) for warn in row.warn))
-            for row in rows.values()
-            if row.warn or row.deprecated is not None or _is_sample(row)
-        ),
+        wary=tuple(row for row in rows.values() if row.warn or row.deprecated is not None or _is_sample(row)),
     )
 
 

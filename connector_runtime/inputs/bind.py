@@ -93,7 +93,7 @@ def _renamed(spec: Table, inputs: Mapping[str, Any]) -> Iterable[Problem]:
 
 
 def _warnings(accepts: Acceptance, values: dict[str, Any]) -> Iterable[Problem]:
-    for row, warns in accepts.wary:
+    for row in accepts.wary:
         if row.key not in values:
             continue
         key, value = row.key, values[row.key]
@@ -103,9 +103,8 @@ def _warnings(accepts: Acceptance, values: dict[str, Any]) -> Iterable[Problem]:
         if is_untouched and isinstance(value, list | dict) and value:
             what = f"'{row.label}' is the published sample, unchanged; it is sent as it is"
             yield Problem(f"inputs.{key}", what)
-        for wary in warns:
-            warn = wary.warn
-            if conditions.holds(warn.when, values.get) and not wary.surely(value) and misfits(warn.schema, value):
+        for warn in row.warn:
+            if conditions.holds(warn.when, values.get) and misfits(warn.schema, value):
                 yield Problem(f"inputs.{key}", warn.says)
 
 

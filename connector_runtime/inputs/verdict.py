@@ -6,8 +6,10 @@ counts, and only to data that both read alike: another answer, or any doubt, is 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from .. import patterns
@@ -17,6 +19,16 @@ DEEPEST = 20  # levels; what lies deeper is left to the slower judge
 ROUNDED = 2.0**53  # from here on a float is not the number that was written
 
 _ODD = re.compile("[\x1c-\x1f\x85\ufeff\ud800-\udfff]")  # blank to one and not to the other, or no character
+
+
+def surely_fits(schema: Mapping[str, Json], data: Any) -> bool:
+    """The verdict on one piece of data; a schema that was seen before is not compiled again."""
+    return not schema or _known(json.dumps(schema))(data)
+
+
+@lru_cache(maxsize=512)
+def _known(schema: str) -> Callable[[Any], bool]:
+    return verdict(json.loads(schema))
 
 
 def verdict(schema: Mapping[str, Json]) -> Callable[[Any], bool]:

@@ -12,6 +12,7 @@ from typing import Any
 from ..model import Input
 from ..patterns import HEADER_VALUE
 from . import takes
+from .verdict import surely_fits
 
 _HEADER = "must be one line of printable ASCII text"
 
@@ -30,10 +31,14 @@ _KINDS = {
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'topic'?` or nothing."""
+    close = _closest(name, known)
+    return f" Did you mean '{close}'?" if close is not None else ""
+
+
+def _closest(name: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches  # what only a mistake needs
 
-    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f" Did you mean '{close[0]}'?" if close else ""
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.6)), None)
 
 
 def complaints(row: Input, value: Any) -> list[Fault]:
@@ -122,10 +127,8 @@ def _choices(row: Input, value: Any) -> str:
     titles = [(str(choice.value), choice.label) for choice in row.choices]
     shown = [label if text == label else f"{text} ({label})" for text, label in titles]
     known = {str(choice.value): choice for choice in row.choices} | {choice.label: choice for choice in row.choices}
-    from difflib import get_close_matches
-
-    close = get_close_matches(str(value), list(known), n=1, cutoff=0.6) if isinstance(value, str) else []
-    meant = f" Did you mean {known[close[0]].value}?" if close else ""
+    close = _closest(value, known) if isinstance(value, str) else None
+    meant = f" Did you mean {known[close].value}?" if close is not None else ""
     if len(shown) > 8:
         shown = [*shown[:6], f"{len(row.choices) - 6} more"]
     return f"must be one of {', '.join(shown)}, not {quoted(row, value)}.{meant}"
@@ -194,10 +197,10 @@ def _shape(row: Input) -> str:
 
 def misfits(schema: Mapping[str, Any], value: Any) -> list[Fault]:
     """Every fault of JSON data against a schema, with its path."""
+    if surely_fits(schema, value):
+        return []
     from jsonschema import Draft202012Validator
 
-    if not schema:
-        return []
     errors = Draft202012Validator(schema).iter_errors(value)
     return [(tuple(error.absolute_path), misfit(error)) for error in errors]
 

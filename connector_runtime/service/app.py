@@ -24,6 +24,7 @@ from ..stores.store import Store, open_store
 from ..triggers.deliver import Handler
 from ..triggers.receiver import SecretSource, WebhookApp, webhook_app
 from . import catalogue_routes, connection_routes, models, openapi, problems, runs, strict, webhook_routes
+from .catalogue_routes import document, once
 from .feed import Feed
 from .gate import METHODS, Gate, host_names
 from .problems import Refusal, of_status, told
@@ -72,7 +73,7 @@ def service(
         docs_url=None,  # its page loads from other hosts
         redoc_url=None,
         lifespan=_lifespan(shared, feed, apps),
-        openapi_url="/openapi.json",
+        openapi_url=None,  # made in a thread instead, since it takes a while
     )
     app.state.service = shared
     app.state.feed = feed
@@ -85,7 +86,7 @@ def service(
         app.include_router(import_module(PAGE).router, include_in_schema=False)
     names = host_names(chosen.public_url) if shared.local_tenant is not None else None
     app.add_middleware(Gate, settings=chosen, metrics=shared.metrics, names=names)
-    app.openapi = _openapi(app, connector, shared)  # type: ignore[method-assign]
+    app.openapi = lambda: _openapi(app, shared)  # type: ignore[method-assign]
     return app
 
 
@@ -121,6 +122,16 @@ async def _purge(shared: Service, feed: Feed) -> None:
 
 
 def _add_states(app: FastAPI) -> None:
+    @app.get("/openapi.json", include_in_schema=False)
+    async def described(request: Request) -> Response:
+        root = request.scope.get("root_path", "")
+        servers = {"servers": [{"url": root}]} if root else {}
+
+        def made() -> dict[str, Any]:
+            return {**app.openapi(), **servers}
+
+        return document(request, await of(request).in_store(once, of(request), ("openapi", root), made))
+
     @app.get("/health", response_model=models.StateAnswer, summary="Whether the process lives", tags=["state"])
     async def health() -> Response:
         return runs.answer({"status": "ok"})
@@ -209,27 +220,22 @@ def _fits(route: Any, scope: dict[str, Any]) -> bool:
     return bool(route.matches(scope)[0] == Match.FULL)
 
 
-def _openapi(app: FastAPI, connector: Connector, shared: Service) -> Callable[[], dict[str, Any]]:
-    def made() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            about = connector.profile
-            said = {"title": about.label, "version": about.version, "description": about.description}
-            raw = get_openapi(**said, routes=app.routes)
-            app.openapi_schema = openapi.document(
-                raw,
-                openapi.About(
-                    actions=connector.actions,
-                    kinds=connector.connections,
-                    triggers=tuple(connector.triggers),
-                    locales=tuple(connector.locales),
-                    credentials=frozenset(shared.settings.credentials),
-                    timeout=shared.settings.timeout,
-                    needs_key=shared.local_tenant is None,
-                ),
-            )
-        return app.openapi_schema
-
-    return made
+def _openapi(app: FastAPI, shared: Service) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        connector = shared.connector
+        profile = connector.profile
+        said = {"title": profile.label, "version": profile.version, "description": profile.description}
+        about = openapi.About(
+            actions=connector.actions,
+            kinds=connector.connections,
+            triggers=tuple(connector.triggers),
+            locales=tuple(connector.locales),
+            credentials=frozenset(shared.settings.credentials),
+            timeout=shared.settings.timeout,
+            needs_key=shared.local_tenant is None,
+        )
+        app.openapi_schema = openapi.document(get_openapi(**said, routes=app.routes), about)
+    return app.openapi_schema
 
 
 def _tag(module: str) -> str:

@@ -45,7 +45,7 @@ async def catalogue(request: Request, caller: CallerOf, locale: Locale = None, e
     With `events` each event has its schema and sample, which make it three times as long.
     """
     service = of(request)
-    return _document(request, await service.in_store(_catalogue, service, locale, events))
+    return document(request, await service.in_store(_catalogue, service, locale, events))
 
 
 @router.get(
@@ -58,7 +58,7 @@ async def action(key: str, request: Request, caller: CallerOf, locale: Locale = 
     service, note = of(request), note_of(request)
     service.action(key, note)
     note.action = None
-    return _document(request, await service.in_store(_entry, service, key, locale))
+    return document(request, await service.in_store(_entry, service, key, locale))
 
 
 @router.get(
@@ -74,7 +74,7 @@ async def event(trigger: str, name: str, request: Request, caller: CallerOf) -> 
     events = (await service.in_store(service.connector.triggers.__getitem__, trigger)).events
     if name not in events:
         raise unknown("event", name, events)
-    return _document(request, await service.in_store(_event, service, trigger, name))
+    return document(request, await service.in_store(_event, service, trigger, name))
 
 
 @router.get("/problems", response_model=models.KindsAnswer, summary="The kinds of problem")
@@ -98,21 +98,22 @@ async def tenant(request: Request, caller: CallerOf) -> Response:
 
 
 def _catalogue(service: Service, locale: str | None, events: bool) -> Written:
-    return _once(service, ("catalogue", locale, events), lambda: service.connector.catalogue(locale, events=events))
+    return once(service, ("catalogue", locale, events), lambda: service.connector.catalogue(locale, events=events))
 
 
 def _entry(service: Service, key: str, locale: str | None) -> Written:
     def found() -> Any:
         return next(entry for entry in service.connector.catalogue(locale)["actions"] if entry["key"] == key)
 
-    return _once(service, ("action", key, locale), found)
+    return once(service, ("action", key, locale), found)
 
 
 def _event(service: Service, trigger: str, name: str) -> Written:
-    return _once(service, ("event", trigger, name), lambda: service.connector.event(trigger, name))
+    return once(service, ("event", trigger, name), lambda: service.connector.event(trigger, name))
 
 
-def _once(service: Service, place: tuple[Any, ...], make: Callable[[], Any]) -> Written:
+def once(service: Service, place: tuple[Any, ...], make: Callable[[], Any]) -> Written:
+    """A document that stays as it is, written when it is first asked for."""
     written: Written | None = service.written.get(place)
     if written is None:
         content = strict.write(make())
@@ -122,7 +123,8 @@ def _once(service: Service, place: tuple[Any, ...], make: Callable[[], Any]) -> 
     return written
 
 
-def _document(request: Request, written: Written) -> Response:
+def document(request: Request, written: Written) -> Response:
+    """The answer that a document is: not at all if the client has it, packed if the client can unpack it."""
     headers = {"ETag": written.etag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
     wanted = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if written.etag.removeprefix("W/") in wanted or "*" in wanted:

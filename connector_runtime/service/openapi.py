@@ -93,7 +93,9 @@ def _kind(kind: Connection, credentials: frozenset[str]) -> dict[str, Any]:
     signs_in = kind.oauth is not None and kind.oauth["grant"] == "authorization_code"
     needed = [key for key in schema.get("required", ()) if not (signs_in and key in credentials)]
     values = {**{name: value for name, value in schema.items() if name != "title"}, "required": needed}
-    return {"properties": {"kind": {"const": kind.key}, "values": values}, **({"required": ["values"]} if needed else {})}
+    origins = [None, *(kind.oauth or {}).get("origins", {})]
+    properties = {"kind": {"const": kind.key}, "values": values, "oauth_url": {"enum": origins}}
+    return {"properties": properties, **({"required": ["values"]} if needed else {})}
 
 
 def _own(generic: Mapping[str, Any], action: Any, word: str, timeout: float) -> dict[str, Any]:
@@ -134,9 +136,13 @@ def inputs_schema(action: Any) -> dict[str, Any]:
 
 def example(action: Any) -> dict[str, Any]:
     """Inputs with which the action can be tried: what it needs, and as much of its examples as goes together."""
-    needed = dict(_examples(action, _is_needed))
-    whole = {**needed, **dict(_examples(action, lambda row: row.only_when is None and not row.advanced))}
-    return needed if action.accepts.problems(whole) else whole
+    found = dict(_examples(action, _is_needed))
+    left = len(action.accepts.problems(found))
+    for key, value in _examples(action, lambda row: row.only_when is None and not row.advanced):
+        problems = len(action.accepts.problems({**found, key: value}))
+        if problems <= left:
+            found[key], left = value, problems
+    return found
 
 
 def _examples(action: Any, wanted: Callable[[Input], bool]) -> Iterator[tuple[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ OTHERS = [
     (folder.name, key) for folder in sorted((ROOT / "examples").iterdir()) for key in load_folder(folder).actions
 ]
 OPT_IN = {"show_opt_in": True}
+pytestmark = pytest.mark.timeout(300)  # the first run fetches the libraries
 
 
 class Rjsf:
@@ -121,6 +123,41 @@ def test_the_forms_of_other_vendors_are_born_empty_too(page: Page, folder: str, 
     action = load_folder(ROOT / "examples" / folder).actions[key]
     assert Rjsf(page, entry(action)).held() == {}
     assert set(JsonEditor(page, editor_schema(action)).post()) <= set(entry(action)["form_schema"]["required"])
+
+
+TRAPS = """\
+key: trap
+label: Trap
+request: {method: POST, path: /traps}
+inputs:
+  connection: {label: Connection, type: connection, required: true}
+  armed: {label: Armed, type: boolean, required: true, to: body}
+  bait:
+    label: Bait
+    type: json
+    schema:
+      type: object
+      required: [fresh, kinds]
+      properties:
+        fresh: {type: boolean}
+        kinds: {type: array, minItems: 2, items: {type: object, required: [name], properties: {name: {type: string}}}}
+    to: body
+  springs: {label: Springs, type: json, schema: {type: array, minItems: 1, items: {type: string}}, to: body}
+"""
+
+
+def test_what_a_library_would_fill_in_is_not_in_the_schema(page: Page, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    shutil.copytree(ROOT / "tests/bad/folder", folder)
+    (folder / "actions/trap.yaml").write_text(TRAPS)
+    connector = load_folder(folder)
+    assert connector.check() == []
+    action = entry(connector.actions["trap"])
+    form = Rjsf(page, action)
+    assert form.held() == {}
+    assert form.post() == {}, "the browser asks for nothing inside what nobody wants"
+    raw = {**action, "form_schema": {**action["form_schema"], "required": ["armed"]}}
+    assert Rjsf(page, raw).held() == {"armed": False}, "so that the test would see it"
 
 
 def test_what_a_form_posts_the_action_accepts(page: Page, catalogue: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -151,6 +152,29 @@ def test_a_refusal_that_tells_what_remains_waits_for_the_reserve_to_fill(limits:
     assert pacer.ask(claim()) == pytest.approx(21 / 80, abs=0.02)
 
 
+def test_what_came_in_while_an_answer_was_on_its_way_is_counted_on(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, clock=time)
+    sent = go(pacer, time, claim())
+    time.now += 0.5  # so the answer is a quarter of a second old, in which 20 came in
+    pacer.heard(sent, 200, said(80, 30))
+    assert count_now(pacer) == 30
+
+
+def test_an_answer_does_not_know_of_what_was_sent_after_its_call(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
+    first = go(pacer, time, claim())
+    for _ in range(9):
+        assert pacer.ask(claim()) == 0
+    pacer.heard(first, 200, said(80, 31))
+    assert count_now(pacer) == 2  # 31, less the 9 and the reserve of 20
+
+
+def test_a_limit_of_nothing_is_not_believed(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", clock=time)
+    pacer.heard(go(pacer, time, claim()), 200, said(0, 0))
+    assert count_now(pacer) == 9
+
+
 def test_a_call_without_a_label_is_counted_where_the_answer_says(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
     pacer.heard(go(pacer, time, claim(None, "raw-request")), 200, said(40, 11, "Heavy"))
@@ -208,6 +232,23 @@ def test_a_clock_that_is_set_back_stops_nobody_for_long(limits: Limits, time: Ti
         go(pacer, time, claim())
         time.now -= 3600
         assert pacer.ask(claim()) <= 1
+
+
+def test_a_clock_that_is_set_back_keeps_a_pause_as_long_as_it_was(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", clock=time)
+    pacer.heard(go(pacer, time, claim()), 429, {}, datetime.fromtimestamp(time.now + 30, UTC), "rate_limit")
+    time.now -= 3600
+    assert pacer.ask(claim()) == pytest.approx(30, abs=0.1)
+
+
+def test_who_got_lost_before_the_clock_was_set_back_is_not_waited_for_either(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="loft", clock=time)
+    go(pacer, time, claim())
+    pacer.ask(claim())
+    time.now -= 3600
+    last, began = claim(), time.now
+    go(pacer, time, last)
+    assert time.now - began < 5
 
 
 # -- budgets of a day ------------------------------------------------------------------------------------------------
@@ -445,6 +486,25 @@ def test_a_state_that_can_not_be_read_is_begun_anew(limits: Limits, time: Time) 
         found = store.read(key)
         assert found is not None
         entry = type(entry)(entry.value, found.version - number - 1)
+
+
+def test_a_process_gives_back_the_permits_that_it_did_not_use(limits: Limits, time: Time) -> None:
+    store = MemoryStore()
+    pacer = Pacer(limits, plan="tower", share=1.0, store=store, clock=time)
+    went = count_now(pacer)
+    waiting = [claim() for _ in range(10)]
+    for each in waiting:
+        pacer.ask(each)
+    time.now += 1
+    assert pacer.ask(waiting[0]) == 0
+    ((_, entry),) = store.scan("pacing/")
+    assert json.loads(entry.value)["used"] == went + 4  # a twentieth of a second's worth
+    for each in waiting:
+        each.gone = True
+    time.now += 10
+    assert pacer.ask(claim()) == 0
+    ((_, entry),) = store.scan("pacing/")
+    assert json.loads(entry.value)["used"] == went + 2
 
 
 def test_a_store_that_fails_stops_no_call(limits: Limits, time: Time) -> None:

@@ -251,3 +251,20 @@ def test_the_page_may_load_nothing_from_elsewhere_and_be_framed_by_nobody(served
         again = httpx.get(f"{served}/page/{name}", headers={"If-None-Match": part.headers["etag"]}, trust_env=False)
         assert again.status_code == 304
     assert httpx.get(f"{served}/page/routes.py", trust_env=False).status_code == 404
+
+
+def test_the_demo_shows_a_page_on_which_a_meeting_is_made_and_its_event_arrives(
+    chromium: Any, connector: Connector, zoom: Sandbox
+) -> None:
+    from zoom_connector.showing import shown
+
+    with shown(connector, zoom) as url:
+        opened = chromium.new_page()
+        opened.goto(f"{url}/#create-meeting")
+        opened.get_by_role("combobox", name="User Id").fill("me")
+        opened.keyboard.press("Escape")
+        opened.keyboard.press("Control+Enter")
+        opened.get_by_text("Result 201").wait_for()
+        opened.get_by_role("link", name="Events").click()
+        opened.get_by_text("meeting.created").first.wait_for()
+        opened.close()

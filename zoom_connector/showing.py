@@ -1,0 +1,46 @@
+"""The HTTP service with its page in front of a sandbox, whose webhooks it receives; in a thread, on loopback."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from connector_runtime.definitions.connector import Connector
+from connector_runtime.service.app import service
+from connector_runtime.service.settings import Settings
+from connector_runtime.stores.store import MemoryStore
+
+from .sandbox import Sandbox
+
+
+@contextmanager
+def shown(connector: Connector, zoom: Sandbox, port: int = 0) -> Iterator[str]:
+    """Serve at a port of this machine (0: any free one) and give the page's address. Raises `OSError`."""
+    secret = secrets.token_urlsafe(16)
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        settings = Settings(base_url=zoom.base_url, oauth_url=zoom.origin, public_url=url)
+        app = service(
+            connector,
+            store=MemoryStore(),
+            tenant="demo",
+            token=zoom.token,
+            settings=settings,
+            webhook_secrets={"webhook": secret},
+        )
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="demo-page")
+        thread.start()
+        try:
+            while not server.started and thread.is_alive():
+                thread.join(0.02)
+            zoom.hooks.subscribe(f"{url}/v1/webhooks/webhook", secret)
+            yield url
+        finally:
+            server.should_exit = True
+            thread.join()
