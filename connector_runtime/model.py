@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -266,35 +266,6 @@ class ActionSpec(Table):
     files: Files | None = None
     recover: Recover | None = None
     profile: Profile = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilterRow:
-    """One way to narrow a trigger's events: what a flow gives is compared, as text, with what stands at `sources`."""
-
-    key: str
-    label: str
-    comments: str
-    sources: tuple[Any, ...]
-    codecs: tuple[Any, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TriggerSpec:
-    """What a trigger's file says: how a request is verified, and what its event is."""
-
-    key: str
-    label: str
-    description: str
-    inputs: tuple[Input, ...]
-    verify_with: Mapping[str, Json] = field(repr=False)
-    challenge_with: Mapping[str, Json] | None = field(repr=False)
-    event: Mapping[str, Json] = field(repr=False)
-    filters: Mapping[str, FilterRow] = field(repr=False)
-    disconnect_when: Condition | None
-    reply_status: int
-    reply_within: float  # seconds until the vendor gives up
-    load_events: Callable[[], Json] | None = field(repr=False)  # the data of the events file, read when first needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ VENDORS = re.compile(r"zoom|github|slack|stripe|shopify|openweather", re.IGNOREC
 # Rooms from the ground up: a room may look at those before it and at nothing after it.
 ROOMS = (
     "", "stores", "pacing", "inputs", "calls", "downloads", "triggers", "definitions", "authoring", "client",
-    "connections", "service", "commands",
+    "connections", "service", "service.page", "commands",
 )
 SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pure
     "calls.drive",
@@ -52,10 +52,12 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "service.connection_routes",
     "service.feed",
     "service.gate",
+    "service.idempotency",
     "service.keys",
     "service.runs",
     "service.serving",
     "service.state",
+    "service.streams",
     "service.telemetry",
     "service.webhook_routes",
     "commands.action_commands",
@@ -63,6 +65,7 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "commands.choices_command",
     "commands.cli",
     "commands.connection_commands",
+    "commands.list_command",
     "commands.download_command",
     "commands.options",
     "commands.service_commands",

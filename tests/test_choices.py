@@ -422,6 +422,7 @@ def test_the_command_says_what_is_wrong(zoom: Sandbox, arguments: list[str], say
 
 
 def test_the_commands_help_teaches() -> None:
+    assert "To list what it can be: choices get-meeting meeting_id" in run("show", "get-meeting").stdout
     done = run("choices", "--help")
     assert done.returncode == 0
     for text in ("choices ACTION INPUT", "choices LIST", "phone-recordings", "meeting_id"):

@@ -145,7 +145,8 @@ def test_refusals_have_exit_codes_of_their_own(zoom: Sandbox) -> None:
     assert run("run", "get-user", "--user-id", "me", "--retries", "0", zoom=zoom).returncode == 5
     with Sandbox() as closed:
         gone_url = closed.base_url
-    assert run("run", "get-user", "--user-id", "me", "--retries", "0", "--base-url", gone_url, zoom=zoom).returncode == 6
+    nowhere = ("--retries", "0", "--base-url", gone_url)
+    assert run("run", "get-user", "--user-id", "me", *nowhere, zoom=zoom).returncode == 6
 
 
 def test_check_reports_a_typo_with_file_line_and_remedy(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from connector_runtime.calls.action import Action as Action
+    from connector_runtime.calls.effects import Attempt as Attempt
     from connector_runtime.calls.files import File as File
+    from connector_runtime.calls.transport import Http as Http
     from connector_runtime.client import AsyncClient as AsyncClient, Client as Client
     from connector_runtime.connections.connections import Connections as Connections
     from connector_runtime.definitions.connector import Connector as Connector
@@ -39,8 +41,9 @@ if TYPE_CHECKING:
         ValidationFailed as ValidationFailed,
     )
     from connector_runtime.model import Page as Page, Result as Result
-    from connector_runtime.service.app import service as service
     from connector_runtime.offers import Choices as Choices
+    from connector_runtime.pacing.pacer import Pacer as Pacer
+    from connector_runtime.service.app import service as service
     from connector_runtime.stores.store import Store as Store, open_store as open_store
     from connector_runtime.stores.vault import open_vault as open_vault
     from connector_runtime.triggers.deliver import Pace as Pace
@@ -73,6 +76,7 @@ _HOMES = {
     "open_vault": "connector_runtime.stores.vault",
     "Notification": "connector_runtime.triggers.webhook",
     "Pace": "connector_runtime.triggers.deliver",
+    "Pacer": "connector_runtime.pacing.pacer",
     "Page": "connector_runtime.model",
     "Receiver": "connector_runtime.triggers.receiver",
     "Result": "connector_runtime.model",

@@ -48,7 +48,7 @@ def parse(response: Response) -> Answer:
 
 @cache
 def _decoder() -> Callable[[bytes], Any]:
-    """What reads JSON: orjson where it is installed, and the standard library what only that reads, or reads exactly."""
+    """What reads JSON: orjson where it is installed, and the standard library what that alone reads, or exactly."""
     try:
         from orjson import JSONDecodeError, loads
     except ImportError:

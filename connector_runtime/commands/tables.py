@@ -92,6 +92,8 @@ def _input(row: Input, spec: ActionSpec, width: int) -> Iterator[str]:
         same = all(str(choice.value) == choice.label for choice in row.choices)
         shown = [str(choice.value) if same else f"{choice.value} {choice.label}" for choice in row.choices]
         yield from _wrapped(f"One of: {' · '.join(shown)}", 6, width)
+    if row.choices_from:
+        yield f"      To list what it can be: choices {spec.key} {row.key}"
     limits = limits_of(row)
     if limits:
         yield f"      {limits}"

@@ -18,7 +18,6 @@ from ..model import (
     Condition,
     Connection,
     Errors,
-    FilterRow,
     Grant,
     Input,
     Json,
@@ -141,6 +140,7 @@ def connection(data: dict[str, Any], shared: Shared, codecs: Codecs) -> Connecti
 def trigger(data: dict[str, Any], shared: Shared, codecs: Codecs, beside: Shared) -> Trigger:
     """Compile one file of triggers/; `beside` reads the data files that lie there."""
     from ..triggers.payloads import sources  # what most commands do not need
+    from ..triggers.spec import FilterRow
     from ..triggers.webhook import Trigger
 
     reply = data.get("reply", {})

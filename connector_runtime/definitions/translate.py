@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..calls.action import Action
-from ..model import Choice, Connection, Errors, FilterRow, Input, Json, Profile
+from ..model import Choice, Connection, Errors, Input, Json, Profile
+from ..triggers.spec import FilterRow
 
 if TYPE_CHECKING:
     from ..triggers.webhook import Trigger

@@ -43,7 +43,8 @@ def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = 
         if name not in accepts.rows:
             continue
         key, native, row = accepts.rows[name]
-        if type(raw) is native and raw != "" and not refused and (native is not str or not raw.isspace()):
+        kind = type(raw)
+        if kind is native and raw != "" and not refused and (native is not str or not raw.isspace()):
             values[key] = raw
         elif not takes.is_blank(row, raw) and not _is_refused(f"inputs.{name}", refused):
             try:

@@ -28,7 +28,7 @@ def read(row: Input, value: Any) -> Any:
     """The typed value; lists without their blanks, maps as pairs in order. Raises `Unreadable` for text only."""
     one = replace(row, collection=None) if row.collection and row.type not in NATIVE else row
     if row.collection == "list":
-        return [_READ[row.type](one, item) for item in _items(row, value) if not takes.is_blank(row, item)]
+        return [_READ[row.type](one, item) for item in _items(row, value) if not _blank(item)]
     if row.collection == "map":
         pairs = ((name.strip(), item) for name, item in _pairs(row, value) if item is not None)
         return [(name, item if item == "" else _READ[row.type](one, item)) for name, item in pairs]
@@ -61,6 +61,11 @@ def _fit(value: Any, schema: Mapping[str, Any]) -> None:
     faults = misfits(schema, value)
     if faults:
         raise Unreadable(*faults)
+
+
+def _blank(item: Any) -> bool:
+    """Whether an entry of a list counts as not given; a list within it is a value."""
+    return item is None or takes.is_blank_text(item)
 
 
 def _items(row: Input, value: Any) -> list[Any]:

@@ -31,7 +31,7 @@ def _known(schema: str) -> Callable[[Any], bool]:
     return verdict(json.loads(schema))
 
 
-def verdict(schema: Mapping[str, Json]) -> Callable[[Any], bool]:
+def verdict(schema: Json) -> Callable[[Any], bool]:
     """A function that tells whether data surely fits the schema; it may be unsure of what does fit."""
     try:
         from jsonschema_rs import Draft202012Validator
@@ -65,9 +65,9 @@ def _plain(data: Any, alike: bool, levels: int) -> bool:
     elif kind is list and levels:
         pass
     elif kind is str:
-        return (data.isascii() and data.isprintable()) or (alike and _ODD.search(data) is None)
+        return bool(data.isascii() and data.isprintable()) or (alike and _ODD.search(data) is None)
     elif kind is float:
-        return -ROUNDED < data < ROUNDED
+        return bool(-ROUNDED < data < ROUNDED)
     else:
         return kind is int or kind is bool or data is None
     for value in data:

@@ -83,7 +83,7 @@ def _collection(row: Input, value: Any) -> list[Fault]:
     found: list[Fault] = []
     if isinstance(value, list):
         for index, item in enumerate(value):
-            if takes.is_blank(row, item):
+            if item is None or takes.is_blank_text(item):
                 continue
             if misfits(takes.content(row)["items"], item):
                 found += [((index, *path), what) for path, what in _scalar(row, item)]

@@ -224,7 +224,9 @@ def _openapi(app: FastAPI, shared: Service) -> dict[str, Any]:
     if app.openapi_schema is None:
         connector = shared.connector
         profile = connector.profile
-        said = {"title": profile.label, "version": profile.version, "description": profile.description}
+        raw = get_openapi(
+            title=profile.label, version=profile.version, description=profile.description, routes=app.routes
+        )
         about = openapi.About(
             actions=connector.actions,
             kinds=connector.connections,
@@ -234,7 +236,7 @@ def _openapi(app: FastAPI, shared: Service) -> dict[str, Any]:
             timeout=shared.settings.timeout,
             needs_key=shared.local_tenant is None,
         )
-        app.openapi_schema = openapi.document(get_openapi(**said, routes=app.routes), about)
+        app.openapi_schema = openapi.document(raw, about)
     return app.openapi_schema
 
 

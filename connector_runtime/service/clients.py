@@ -41,7 +41,15 @@ class Clients:
     """Lends clients to runs. It belongs to one event loop."""
 
     def __init__(
-        self, connector: Connector, store: Store, in_thread: InThread, *, base_url: str | None, retries: int, most: int, token: Any
+        self,
+        connector: Connector,
+        store: Store,
+        in_thread: InThread,
+        *,
+        base_url: str | None,
+        retries: int,
+        most: int,
+        token: Any,
     ) -> None:
         self._connector = connector
         self._store = store

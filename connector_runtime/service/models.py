@@ -35,7 +35,7 @@ class RunRequest(PreviewRequest):
     connection: Name | None = Field(None, description="The connection's name; may be left out if there is only one.")
     limit: int | None = Field(None, ge=1, description="At most so many items of a list.")
     cursor: Cursor | None = Field(None, description="Where a list goes on: what `meta.cursor` or `end.cursor` said.")
-    deadline: float | None = Field(None, ge=0.1, description="Seconds after which to give up; at most the service's own.")
+    deadline: float | None = Field(None, ge=0.1, description="Seconds after which to give up.")
     recover: bool = Field(False, description="Look for a create whose answer was lost, where its action says how.")
 
 

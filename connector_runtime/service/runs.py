@@ -6,13 +6,12 @@ is said by `is_kept`.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
@@ -21,14 +20,14 @@ from ..calls import render
 from ..calls.action import Action
 from ..client import AsyncClient
 from ..errors import AuthError, ConnectorError, InputError, Problem, RequestError, StoreError, TransportError
-from ..model import Page, Result
+from ..model import Result
 from . import models, problems, strict
 from .idempotency import LARGEST, Held, Kept, fingerprint
 from .problems import Refusal, told
-from .state import Caller, CallerOf, Service, note_of, of, read, timed_out
+from .state import Caller, CallerOf, Service, note_of, of, read
+from .streams import Lines, closable, lines, warned, within
 from .telemetry import Note
 
-T = TypeVar("T")
 GRACE = 2.0  # seconds beyond the deadline that a client gets to say itself that it has passed
 HIDDEN = frozenset({"set-cookie", "connection", "transfer-encoding", "content-encoding", "content-length"})
 logger = logging.getLogger("connector_runtime.service")
@@ -116,10 +115,10 @@ async def stream(
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(lent(service, caller, asked.connection))
         found_pages = client.pages(action.key, asked.inputs, asked.limit, clear=asked.clear, cursor=asked.cursor)
-        pages = await stack.enter_async_context(aclosing(_generator(found_pages)))
-        first = await _within(seconds, anext(pages), effect_of(action, asked))
+        pages = await stack.enter_async_context(aclosing(closable(found_pages)))
+        first = await within(seconds, anext(pages), effect_of(action, asked))
         held = stack.pop_all()
-    return Lines(_lines(pages, first, note, seconds, effect_of(action, asked)), held)
+    return Lines(lines(pages, first, note, seconds, effect_of(action, asked)), held)
 
 
 @router.post(
@@ -137,7 +136,7 @@ async def choices(key: str, input: str, request: Request, caller: CallerOf) -> R
         asking = client.choices(
             key, input, asked.inputs, search=asked.search, cursor=asked.cursor, parameters=asked.parameters
         )
-        found = await _within(service.settings.timeout, asking, "read")
+        found = await within(service.settings.timeout, asking, "read")
     listed = [
         {"value": choice.value, "label": choice.label, "description": choice.description} for choice in found.choices
     ]
@@ -201,7 +200,7 @@ async def _run(
             idempotency_key=vendors_key,
         )
         try:
-            result = await _within(seconds + GRACE, running, effect_of(action, asked))
+            result = await within(seconds + GRACE, running, effect_of(action, asked))
         except TransportError as error:
             raise _late(error) if time.monotonic() - started >= seconds else error from None
     return strict.write({"data": result.data, "meta": _meta(result, note)})
@@ -211,14 +210,10 @@ def _meta(result: Result, note: Note) -> dict[str, Any]:
     return {
         "status": result.status,
         "headers": {name: value for name, value in result.headers.items() if name not in HIDDEN},
-        "warnings": _warnings(result.warnings),
+        "warnings": warned(result.warnings),
         "cursor": result.cursor,
         "request_id": note.request_id,
     }
-
-
-def _warnings(found: tuple[Any, ...]) -> list[dict[str, str]]:
-    return [{"where": warning.where, "what": warning.what} for warning in found]
 
 
 def _late(error: TransportError) -> Refusal:
@@ -241,14 +236,6 @@ def _seconds(asked: models.RunRequest, service: Service) -> float:
 def _refuse(wrong: bool, where: str, what: str) -> None:
     if wrong:
         raise Refusal(kind="input", message="One problem with the request:", problems=(Problem(where, what),))
-
-
-async def _within(seconds: float, running: Awaitable[T], effect: str) -> T:
-    try:
-        async with asyncio.timeout(seconds):
-            return await running
-    except TimeoutError:
-        raise timed_out(seconds, may_have_been_done=effect != "read") from None
 
 
 def _vendors_key(action: Action, tenant: str, key: str) -> str | None:
@@ -278,60 +265,3 @@ async def _forget(service: Service, held: Held) -> None:
         await service.in_store(held.forget)
     except (StoreError, Refusal) as error:
         logger.error("An idempotency key could not be given back: %s", error)
-
-
-# -- streams ---------------------------------------------------------------------------------------------------------
-
-
-async def _generator(pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
-    async for page in pages:
-        yield page
-
-
-class Lines(StreamingResponse):
-    """Lines of JSON; what they need is let go of at their end, also when the reader goes away."""
-
-    def __init__(self, lines: Any, held: AsyncExitStack) -> None:
-        super().__init__(lines, media_type="application/x-ndjson")
-        self._lines = lines
-        self._held = held
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._lines.aclose()
-            await self._held.aclose()
-
-
-async def _lines(
-    pages: AsyncIterator[Page], first: Page, note: Note, seconds: float, effect: str
-) -> AsyncIterator[bytes]:
-    """A chunk for each page, and the last line."""
-    count = 0
-    cursor: str | None = None
-    warnings: list[dict[str, str]] = []
-    page: Page | None = first
-    failure: ConnectorError | Refusal | None = None
-    note.outcome = "cut"  # until it ends
-    while page is not None:
-        items = [page.data] if page.items is None else page.items
-        count += len(items)
-        cursor = page.cursor
-        warnings += _warnings(page.warnings)
-        if items:
-            yield b"".join(strict.write({"item": item}) + b"\n" for item in items)
-        try:
-            page = await _within(seconds, anext(pages), effect)
-        except StopAsyncIteration:
-            page = None
-        except (ConnectorError, Refusal) as error:
-            page, failure = None, error
-    end: dict[str, Any] = {"ok": failure is None, "items": count, "warnings": warnings, "cursor": cursor}
-    note.outcome = "ok"
-    if failure is not None:
-        problem = told(failure, note.request_id, note.root)
-        note.outcome = problem.kind
-        end |= {"error": problem.document, "cursor": getattr(failure, "cursor", None) or cursor}
-    yield strict.write({"end": end}) + b"\n"
-

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from .. import conditions
 from ..errors import PayloadError
-from ..model import Json, TriggerSpec
+from ..model import Json
 from . import payloads
 from .payloads import Source, Tests
 from .signature import Headers, Recipe, Secrets, picked, recipe, usable
+from .spec import TriggerSpec
 
 if TYPE_CHECKING:
     from .events import Event, Filter

@@ -189,6 +189,13 @@ def test_a_label_that_the_vendor_contradicts_is_learned(limits: Limits, time: Ti
     assert count_now(pacer, "light") == 19, "the first one was counted here"
 
 
+def test_an_action_that_is_counted_apart_stays_there_whatever_label_answers_name(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
+    pacer.heard(go(pacer, time, claim("light", "get-calls")), 200, said(20, 6, "Light"))
+    assert count_now(pacer, "light", "get-calls") == 1  # 6, less the reserve of 5
+    assert count_now(pacer, "light") == 20
+
+
 def test_a_category_that_is_no_label_of_ours_changes_nothing(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
     pacer.heard(go(pacer, time, claim()), 200, said(80, 79, "Featherweight"))
@@ -377,6 +384,26 @@ def test_a_call_that_did_nothing_does_not_count(
         time.now += 60
 
 
+def test_two_accounts_with_one_store_have_quotas_of_their_own(limits: Limits, time: Time) -> None:
+    store = MemoryStore()
+    one, other = (Pacer(limits, account=name, store=store, clock=time) for name in ("one", "other"))
+    for _ in range(3):
+        one.heard(go(one, time, letter()), 201, {})
+    with pytest.raises(QuotaReached):
+        one.ask(letter())
+    assert other.ask(letter()) == 0
+
+
+def test_of_two_quotas_none_is_counted_when_one_is_full(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, clock=time)
+    for _ in range(3):
+        pacer.heard(go(pacer, time, letter("full")), 201, {})
+    for _ in range(5):
+        with pytest.raises(QuotaReached):
+            pacer.ask(Claim(action="send-letter", label="heavy", quotas=(("letters", "other"), ("letters", "full"))))
+    assert pacer.ask(letter("other")) == 0
+
+
 def test_the_vendors_refusal_of_a_quota_stops_that_one_and_nobody_else(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, clock=time)
     pacer.heard(go(pacer, time, letter()), 429, {}, None, "quota")
@@ -505,6 +532,17 @@ def test_a_process_gives_back_the_permits_that_it_did_not_use(limits: Limits, ti
     assert pacer.ask(claim()) == 0
     ((_, entry),) = store.scan("pacing/")
     assert json.loads(entry.value)["used"] == went + 2
+
+
+def test_permits_that_went_while_nothing_was_known_are_told_to_the_others(limits: Limits, time: Time) -> None:
+    store = MemoryStore()
+    pacer = Pacer(limits, store=store, clock=time)
+    for _ in range(2):
+        pacer.heard(go(pacer, time, claim()), 200, {})
+    time.now += 1
+    assert pacer.ask(claim()) == 0
+    ((_, entry),) = store.scan("pacing/")
+    assert json.loads(entry.value)["used"] == 2
 
 
 def test_a_store_that_fails_stops_no_call(limits: Limits, time: Time) -> None:

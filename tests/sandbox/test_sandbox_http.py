@@ -224,6 +224,15 @@ def test_requests_behind_a_late_answer_keep_their_order(sandbox: Sandbox) -> Non
     )
 
 
+def test_requests_behind_a_slow_body_wait_for_its_end(sandbox: Sandbox) -> None:
+    path = next(path for path, file in sandbox.state.files.items() if file.extension == "M4A")
+    sandbox.inject(match=f"GET {path}", takes=0.1)
+    answers = raw(sandbox, get(path) + get("/v2/users/b") + get("/v2/users/c", more="Connection: close\r\n"))
+    body, _, rest = answers.partition(b"\r\n\r\n")[2].partition(b"HTTP/1.1 404 ")
+    assert body == sandbox.recording_bytes(path)
+    assert rest.index(b"exist: b") < rest.index(b"exist: c")
+
+
 def test_a_hook_may_answer_first(connect: Any) -> None:
     def before(request: Request) -> Answer | None:
         return Answer(status=503, body=b"busy") if request.target == "/v2/users" else None

@@ -16,5 +16,3 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
             case.headers[name] = uuid4().hex
     if isinstance(case.body, dict) and isinstance(case.body.get("cursor"), str):
         case.body["cursor"] = None
-    if isinstance((case.query or {}).get("wait"), int | float):
-        case.query["wait"] = min(0, case.query["wait"])

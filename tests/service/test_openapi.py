@@ -53,7 +53,7 @@ def test_every_action_has_a_run_with_its_own_schema_and_an_example(
 def test_a_service_without_keys_asks_for_none(start: Start) -> None:
     with start(tenant="default") as served:
         document = served.client().get("/openapi.json").json()
-    assert not [path for path, found in document["paths"].items() for operation in found.values() if "security" in operation]
+    assert not [path for path, found in document["paths"].items() if "security" in json.dumps(found)]
 
 
 def test_every_operation_says_how_it_fails(document: dict[str, Any]) -> None:
@@ -102,8 +102,8 @@ def test_the_document_has_no_word_that_other_tools_stumble_over(document: dict[s
     assert len(ids) == len(set(ids))
 
 
-SENT = r"^/(health|ready|metrics|v1/(?!actions/(?!(create-meeting|list-users|\{)[/}])))"
-UNSENT = r"create-meeting/(run|stream)|list-users/preview"  # what the vendor thinks of values is not in our document
+SENT = r"^/(health|ready|metrics|v1/(?!actions/(?!(create-user|list-users|\{)[/}])))"
+UNSENT = r"create-user/(run|stream)|list-users/preview"  # what the vendor thinks of values is not in our document
 
 
 @pytest.mark.timeout(240)
@@ -114,7 +114,7 @@ def test_what_the_document_says_is_what_happens(
     store = MemoryStore()
     key = ApiKeys(store, connector.key).create("acme")[0]
     connect(connector, store, zoom, "acme")
-    with start(store, {"retries": 0}, webhook_secrets={"webhook": "secret"}) as served:
+    with start(store, {"retries": 0, "timeout": 4.0}, webhook_secrets={"webhook": "secret"}) as served:
         command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml")]
         command += ["run", f"{served.url}/openapi.json", "--header", f"Authorization: Bearer {key}", "--no-color"]
         command += ["--phases", "examples,coverage", "--max-examples", "2", "--generation-deterministic"]
@@ -123,5 +123,5 @@ def test_what_the_document_says_is_what_happens(
         environment = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE)}
         done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout[-20000:] + done.stderr[-2000:]
-        assert int(re.findall(r"(\d+) generated", done.stdout)[0]) > 500
+        assert int(re.findall(r"(\d+) generated", done.stdout)[0]) > 300
         assert served.client().get("/health").status_code == 200

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 
 from . import endpoints
 from .faults import Fault
-from .kinds import KINDS, known
+from .kinds import KINDS, USUAL, known
 from .wire import Request
 
 _TOP = 1 << 64
@@ -31,13 +31,14 @@ class Odds:
     Args:
         seed: another seed gives other faults.
         rate: the share of requests that go wrong, from 0 to 1.
-        kinds: those of `KINDS` that happen, each as often as any other that fits the request; none named: all.
+        kinds: those of `KINDS` that happen, each as often as any other that fits the request; none named: all
+            but `daily_limited`, after which a client that believes it sends nothing more today.
         delay: the longest delay (seconds) of `late` and `slow`.
     """
 
     seed: int = 1
     rate: float = 0.1
-    kinds: tuple[str, ...] = tuple(KINDS)
+    kinds: tuple[str, ...] = USUAL
     delay: float = 0.05
 
     @classmethod
@@ -75,7 +76,7 @@ def _read_kinds(given: Any) -> tuple[str, ...]:
         raise ValueError("kinds is a list of names")
     for name in names or ():
         known(name)
-    return tuple(names or KINDS)
+    return tuple(names or USUAL)
 
 
 def read_latency(given: Latency) -> tuple[float, float]:

@@ -158,7 +158,8 @@ def _is_amount(value: object) -> bool:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and not {"\r", "\n"} & set(value)
+    """Texts may stand in a header."""
+    return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
 def _is_bool(value: object) -> bool:

@@ -21,11 +21,15 @@ _GATEWAY = {502: b"502 Bad Gateway", 503: b"503 Service Temporarily Unavailable"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of fault: `draw` makes one of random numbers and the longest delay (seconds)."""
+    """One kind of fault: `draw` makes one of random numbers and the longest delay (seconds), `fits` finds its requests.
+
+    `by_chance` False: a random plan has it only if it names it.
+    """
 
     says: str
     draw: Callable[[random.Random, float], Fault]
     fits: Callable[[Request], bool] = lambda request: True
+    by_chance: bool = True
 
 
 def _json(status: int, message: str) -> Fault:
@@ -101,6 +105,7 @@ KINDS: dict[str, Kind] = {
         says="429: today's requests are used up, with Retry-After; not carried out",
         draw=lambda draw, longest: Fault(condition="daily_limited"),
         fits=_is_api,
+        by_chance=False,  # whoever believes it sends nothing more today
     ),
     "page_expired": Kind(
         says="400: the page token is invalid or expired",
@@ -118,6 +123,9 @@ KINDS: dict[str, Kind] = {
         fits=_is_api,
     ),
 }
+
+
+USUAL = tuple(name for name, kind in KINDS.items() if kind.by_chance)
 
 
 def known(name: str) -> Kind:

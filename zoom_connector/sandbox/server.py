@@ -84,6 +84,11 @@ class _Outgoing:
     pace: float | None
     close: bool
 
+    @property
+    def step(self) -> int:
+        """How many bytes go out at once."""
+        return _PIECE if self.pace is None else max(1, min(_PIECE, int(self.pace / _BEATS)))
+
 
 class Connection(asyncio.Protocol):
     """One client: reads requests in order and answers each before it looks at the next."""
@@ -96,7 +101,7 @@ class Connection(asyncio.Protocol):
         self._parser = Parser(body_limit=bounds.body)
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.TimerHandle | None = None  # a delayed answer: later requests stand behind it
-        self._outgoing: _Outgoing | None = None  # the same
+        self._outgoing: _Outgoing | None = None  # a long body: it waits, or the client does not take more
         self._writable = True
         self._since = time.monotonic()
 
@@ -147,7 +152,7 @@ class Connection(asyncio.Protocol):
 
     def _advance(self) -> None:
         while self._transport is not None and not self._transport.is_closing():
-            if self._waiting is not None or self._outgoing is not None or not self._writable:
+            if self._waiting is not None or not self._writable:
                 return
             try:
                 request = self._parser.next()
@@ -198,28 +203,35 @@ class Connection(asyncio.Protocol):
         transport.write(head)
         self._read(False)
         self._outgoing = _Outgoing(body=body, end=end, pace=answer.pace, close=close)
-        self._pump()
+        if not self._wait_for_beat():
+            self._pump()
 
     def _pump(self) -> None:
-        """Write as much of the body as the client takes, or as its pace allows."""
+        """Write as much of the body as the client takes and its pace allows."""
         out = self._outgoing
         while out is not None and self._writable and self._transport is not None:
-            size = _PIECE if out.pace is None else max(1, min(_PIECE, int(out.pace / _BEATS)))
-            piece = out.body[out.at : min(out.at + size, out.end)]
+            piece = out.body[out.at : min(out.at + out.step, out.end)]
             out.at += len(piece)
             self._since = time.monotonic()
+            self._transport.write(piece)
             if out.at == out.end:
                 self._outgoing = None
-                self._transport.write(piece)
                 if out.close:
                     self._transport.close()
                 elif self._writable:
                     self._read(True)
                 return
-            self._transport.write(piece)
-            if out.pace is not None:
-                self._waiting = asyncio.get_running_loop().call_later(size / out.pace, self._go_on)
+            if self._wait_for_beat():
                 return
+
+    def _wait_for_beat(self) -> bool:
+        """Put off the next piece of a body that is sent slowly; False for any other."""
+        out = self._outgoing
+        if out is None or out.pace is None:
+            return False
+        seconds = min(out.step, out.end - out.at) / out.pace
+        self._waiting = asyncio.get_running_loop().call_later(seconds, self._go_on)
+        return True
 
     def _go_on(self) -> None:
         self._waiting = None

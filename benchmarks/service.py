@@ -1,0 +1,195 @@
+"""Requests per second of the service against a bare FastAPI app, side by side in one run.
+
+    python benchmarks/service.py [--rounds N] [--requests N] [--connections N]
+
+Each app runs behind uvicorn in a process of its own; the rounds are interleaved. What runs of actions call is a server
+in a process of its own that answers at once. Only the ratios mean anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+USER = {"id": "u1", "email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace", "type": 2}
+BODY = json.dumps({"inputs": {"user_id": "me"}}).encode()
+RUN = "/v1/actions/get-user/run"
+MARK = "KEY"  # stands for a new idempotency key
+CASES = {  # name -> app, method, path, whether each request has a key of its own
+    "bare FastAPI, a small answer": ("bare", "GET", "/small", False),
+    "service: /health": ("service", "GET", "/health", False),
+    "service: /v1/tenant (API key)": ("service", "GET", "/v1/tenant", False),
+    "service: catalogue, unchanged (304)": ("service", "GET", "/v1/catalogue", False),
+    "service: preview": ("service", "POST", "/v1/actions/get-user/preview", False),
+    "bare FastAPI, one httpx call": ("bare", "POST", "/call", False),
+    "service: run": ("service", "POST", RUN, False),
+    "service: run, a new idempotency key each": ("service", "POST", RUN, True),
+}
+AGAINST = {"service: run": "bare FastAPI, one httpx call", "service: run, a new idempotency key each": "service: run"}
+
+
+def vendor() -> Any:
+    """A vendor that answers at once."""
+    body = json.dumps(USER).encode()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return app
+
+
+def bare(url: str) -> Any:
+    """What somebody would write by hand with the framework."""
+    import httpx
+    from fastapi import FastAPI
+
+    app = FastAPI()
+    client = httpx.AsyncClient(limits=httpx.Limits(max_connections=100))
+
+    @app.get("/small")
+    async def small() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.post("/call")
+    async def call(asked: dict[str, Any]) -> Any:
+        user = asked["inputs"]["user_id"]
+        answer = await client.get(f"{url}/users/{user}", headers={"Authorization": "Bearer x"})
+        return {"data": answer.json()}
+
+    return app
+
+
+def served(url: str) -> tuple[Any, str]:
+    """The service and an API key for it."""
+    from connector_runtime.connections.connect import Tokens
+    from connector_runtime.connections.connections import Connections
+    from connector_runtime.service.app import service
+    from connector_runtime.service.keys import ApiKeys
+    from connector_runtime.service.settings import Settings
+    from connector_runtime.stores.store import MemoryStore
+    from zoom_connector import load
+
+    store = MemoryStore()
+    values = {"client_id": "a", "client_secret": "b"}
+    Connections(load(), store, "acme").adopt("oauth2", values, Tokens(granted={"access_token": "x"}))
+    key = ApiKeys(store, load().key).create("acme")[0]
+    return service(load(), store=store, settings=Settings(base_url=url)), key
+
+
+def serve(name: str, url: str) -> None:
+    import uvicorn
+
+    key = ""
+    if name == "service":
+        app, key = served(url)
+    else:
+        app = vendor() if name == "vendor" else bare(url)
+    port = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    print(port.getsockname()[1], key, flush=True)
+    lifespan = "off" if name == "vendor" else "on"
+    config = uvicorn.Config(app, log_level="error", access_log=False, ws="none", lifespan=lifespan, http="h11")
+    uvicorn.Server(config).run(sockets=[port])
+
+
+class Server:
+    """One app in its process."""
+
+    def __init__(self, name: str, url: str = "") -> None:
+        command = [sys.executable, __file__, "--serve", name, "--url", url]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout
+        port, self.key = [*self.process.stdout.readline().split(), ""][:2]
+        self.port = int(port)
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+def request(method: str, path: str, server: Server, own_key: bool, etag: str) -> bytes:
+    head = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {server.key}"]
+    head += [f"Idempotency-Key: {MARK}"] if own_key else []
+    head += [f"If-None-Match: {etag}"] if etag else []
+    head += ["Content-Type: application/json", f"Content-Length: {len(BODY)}"] if method == "POST" else []
+    return "\r\n".join([*head, "", ""]).encode() + (BODY if method == "POST" else b"")
+
+
+async def fire(port: int, sent: bytes, count: int, connections: int) -> float:
+    """Requests per second over kept connections."""
+    left = iter(range(count))
+
+    async def work() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in left:
+            writer.write(sent.replace(MARK.encode(), f"{time.time_ns()}-{id(writer)}".encode()))
+            status, _ = await answer(reader)
+            assert status in (200, 304), status
+        writer.close()
+        await writer.wait_closed()
+
+    started = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(connections)))
+    return count / (time.perf_counter() - started)
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[int, str]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
+    found = dict(line.split(": ", 1) for line in head[1:] if line)
+    await reader.readexactly(int(found.get("content-length", 0)))
+    return int(head[0].split()[1]), found.get("etag", "").replace("w/", "W/")
+
+
+async def etag_of(server: Server) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(request("GET", "/v1/catalogue", server, False, ""))
+    found = (await answer(reader))[1]
+    writer.close()
+    return found
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    asked.add_argument("--rounds", type=int, default=5)
+    asked.add_argument("--requests", type=int, default=1000)
+    asked.add_argument("--connections", type=int, default=16)
+    asked.add_argument("--serve", help=argparse.SUPPRESS)
+    asked.add_argument("--url", default="", help=argparse.SUPPRESS)
+    chosen = asked.parse_args()
+    if chosen.serve:
+        return serve(chosen.serve, chosen.url)
+    behind = Server("vendor")
+    url = f"http://127.0.0.1:{behind.port}"
+    servers = {name: Server(name, url) for name in ("bare", "service")}
+    etag = asyncio.run(etag_of(servers["service"]))
+    rates: dict[str, list[float]] = {name: [] for name in CASES}
+    for turn in range(chosen.rounds + 1):
+        for name, (app, method, path, own_key) in CASES.items():
+            server = servers[app]
+            sent = request(method, path, server, own_key, etag if path == "/v1/catalogue" else "")
+            rate = asyncio.run(fire(server.port, sent, chosen.requests, chosen.connections))
+            if turn:  # the first warms up
+                rates[name].append(rate)
+    for running in (*servers.values(), behind):
+        running.close()
+    print(f"{'':<44}{'requests/s':>11}  against")
+    for name in CASES:
+        first = AGAINST.get(name, "bare FastAPI, a small answer")
+        ratio = statistics.median(own / bare for own, bare in zip(rates[name], rates[first], strict=True))
+        told = "" if name == first or name.startswith("bare") else f"{ratio:4.0%} of {first}"
+        print(f"{name:<44}{statistics.median(rates[name]):>11.0f}  {told}")
+
+
+if __name__ == "__main__":
+    main()
