@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,7 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
 IMPURE = {"httpx", "os", "time", "pathlib", "socket", "subprocess", "random", "asyncio", "threading", "sqlite3", "io"}
 
 
+@cache
 def modules() -> dict[str, Path]:
     """The modules by their name in the runtime: `calls.render`."""
     paths = [path for path in RUNTIME.rglob("*.py") if path.name != "__init__.py"]
@@ -83,9 +85,14 @@ def modules() -> dict[str, Path]:
 NAMES = sorted(modules())
 
 
+@cache
+def parsed(name: str) -> ast.Module:
+    return ast.parse(modules()[name].read_text())
+
+
 def imports(name: str, *, typing: bool = True, lazy: bool = True) -> set[str]:
     """What a module imports: ours as `calls.render`, others by their own name."""
-    tree = ast.parse(modules()[name].read_text())
+    tree = parsed(name)
     nodes = list(ast.walk(tree)) if lazy else list(tree.body)
     if not typing:
         asides = [

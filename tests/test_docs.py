@@ -11,7 +11,9 @@ from types import ModuleType
 import pytest
 
 from connector_runtime.definitions import documents, folders
+from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
+from zoom_connector.showing import shown
 
 ROOT = Path(__file__).parents[1]
 PAGES = [page for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]]
@@ -36,7 +38,7 @@ def test_the_generated_parts_are_current() -> None:
 
 
 def test_the_readmes_python_runs_and_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    first, second = blocks("README.md", "python")
+    first, second, _ = blocks("README.md", "python")
     with Sandbox() as zoom:
         here = first.replace('token="…"', f'token="{zoom.token}", base_url="{zoom.base_url}"')
         names: dict[str, object] = {}
@@ -47,6 +49,18 @@ def test_the_readmes_python_runs_and_prints_what_it_says(capsys: pytest.CaptureF
         exec(second, names)
         said = capsys.readouterr().out.splitlines()
     assert said == [line.removeprefix("# ") for line in second.splitlines() if line.startswith("# ")]
+
+
+def test_the_readmes_ten_lines_embed_the_connector_over_http(
+    capsys: pytest.CaptureFixture[str], connector: Connector
+) -> None:
+    block = blocks("README.md", "python")[2]
+    assert len([line for line in block.splitlines() if line and line[0] != "#"]) <= 10
+    with Sandbox() as zoom, shown(connector, zoom) as url:
+        exec(block.replace("http://127.0.0.1:8300", url), {})
+    assert capsys.readouterr().out.splitlines() == [
+        line.removeprefix("# ") for line in block.splitlines() if line.startswith("# ")
+    ]
 
 
 class Tracer:

@@ -25,7 +25,7 @@ from referencing.jsonschema import DRAFT202012
 from connector_runtime.authoring import draft, openapi
 from connector_runtime.calls.action import Action
 from connector_runtime.commands.author_commands import _document as read_document
-from connector_runtime.definitions import check, documents, folders
+from connector_runtime.definitions import folders
 from connector_runtime.errors import InputError
 from connector_runtime.model import Input
 
@@ -285,17 +285,15 @@ def measure(document: dict[str, Any], *, say: bool = False) -> Counter[str]:
         for name, (method, path) in openapi.operations(document).items():
             counted["operations"] += 1
             operation = openapi.operation(document, name)
-            made = draft.drafted("measured-action", operation, draft.Beside(common=connector._common))
+            made = draft.drafted("measured-action", operation, draft.Beside(common=connector._sources.common))
             file = "actions/measured-action.yaml"
-            faults = check.faults(
-                documents.examine(made.text, file), "actions", "measured-action", connector._around("actions")
-            )
+            (folder / file).write_text(made.text)
+            faults = connector._sources.faults("actions", "measured-action")
             if faults:
                 if say:
                     print(f"  {name}: {faults[0]}")
                 continue
             counted["check"] += 1
-            (folder / file).write_text(made.text)
             action = folders.load(folder).actions["measured-action"]
             for word, everything in (("required", False), ("all", True)):
                 try:

@@ -384,6 +384,16 @@ def test_a_call_that_did_nothing_does_not_count(
         time.now += 60
 
 
+def test_who_is_refused_leaves_the_line(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", clock=time)
+    first, second = letter(), letter()
+    first.label = second.label = "light"
+    pacer.heard(go(pacer, time, first), 429, {}, None, "quota")
+    with pytest.raises(QuotaReached):
+        pacer.ask(second)
+    assert count_now(pacer) == 9  # a quarter of 40, less the first
+
+
 def test_two_accounts_with_one_store_have_quotas_of_their_own(limits: Limits, time: Time) -> None:
     store = MemoryStore()
     one, other = (Pacer(limits, account=name, store=store, clock=time) for name in ("one", "other"))
