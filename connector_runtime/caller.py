@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from inspect import isawaitable, signature
 from typing import Any, Literal, TypedDict
 
 from .calls import choices, credentials, drive, render, transport
@@ -165,7 +164,7 @@ def _grants(connector: Connector, token: Any, connection: Any) -> Callable[[Mapp
     name = connector.token_name
     if isinstance(token, str) and token.strip():
         credentials.checked(connector.profile, {name: token})  # what else it needs, a token alone cannot give
-    asks = callable(token) and bool(signature(token).parameters)
+    asks = callable(token) and _takes_one(token)
 
     def checked(found: Any) -> Mapping[str, str]:
         if not isinstance(found, str) or not found.strip():
@@ -178,6 +177,13 @@ def _grants(connector: Connector, token: Any, connection: Any) -> Callable[[Mapp
     def granted(rejected: Mapping[str, str] | None) -> Any:
         old = (rejected.get(name) if rejected else None,) if asks else ()
         found = token(*old) if callable(token) else token
-        return later(found) if isawaitable(found) else checked(found)
+        return later(found) if hasattr(found, "__await__") else checked(found)
 
     return granted
+
+
+def _takes_one(token: Callable[..., Any]) -> bool:
+    """Whether it wants to be told which token was rejected."""
+    from inspect import signature  # heavy, and of no use to those who give a text
+
+    return bool(signature(token).parameters)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
-from inspect import isawaitable
 from types import TracebackType
 from typing import Any, Unpack, cast
 
@@ -210,7 +209,7 @@ class AsyncClient(AsyncDownloading):
 
     async def _awaited(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:
         granted: Any = self._grants(rejected)
-        return await granted if isawaitable(granted) else granted  # type: ignore[no-any-return]
+        return await granted if hasattr(granted, "__await__") else granted  # type: ignore[no-any-return]
 
 
 async def _first(pages: AsyncIterator[Page]) -> Page:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -89,6 +88,8 @@ async def drive_async(
     exchange: Exchange, grants: AsyncGrants, send: Callable[[Send], Awaitable[Response]], ears: Ears
 ) -> AsyncIterator[Page]:
     """The same for asyncio; cancelling it stops it at once."""
+    from asyncio import sleep  # which plain calls need not load
+
     step: Callable[[Any], Effect | Page] = exchange.send
     value: Any = None
     try:
@@ -114,7 +115,7 @@ async def drive_async(
                     case Heard():
                         ears.heard(effect)
                     case Wait():
-                        await asyncio.sleep(effect.seconds)
+                        await sleep(effect.seconds)
                     case Key():
                         value = str(uuid4())
             except RequestError as error:

@@ -6,7 +6,6 @@ every client shares them and the last one to close ends them.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import ssl
@@ -18,7 +17,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -27,6 +26,9 @@ from ..errors import TransportError
 from ..model import Request, Response
 from . import redact
 from .effects import Send
+
+if TYPE_CHECKING:
+    import asyncio  # loaded where it is used: plain calls do without
 
 logger = logging.getLogger("connector_runtime")
 
@@ -131,7 +133,9 @@ class AsyncPool:
     @classmethod
     def enter(cls, way: Http = PLAIN) -> AsyncPool:
         """The pool of the running event loop and that way out; `leave` lets go of it."""
-        pools = cls._of_loop.setdefault(asyncio.get_running_loop(), {})
+        from asyncio import get_running_loop
+
+        pools = cls._of_loop.setdefault(get_running_loop(), {})
         pool = pools.setdefault(way, cls(way))
         pool._users += 1
         return pool
@@ -139,7 +143,9 @@ class AsyncPool:
     async def leave(self) -> None:
         self._users -= 1
         if self._users == 0:
-            self._of_loop[asyncio.get_running_loop()].pop(self.way, None)
+            from asyncio import get_running_loop
+
+            self._of_loop[get_running_loop()].pop(self.way, None)
             while self._idle:
                 await self._idle.pop().aclose()
 
@@ -147,17 +153,21 @@ class AsyncPool:
         self.way = way
         self._users = 0
         self._idle: list[httpx.AsyncClient] = []
-        self._places = asyncio.Semaphore(way.connections)
+        from asyncio import Semaphore
+
+        self._places = Semaphore(way.connections)
 
     async def send(self, wanted: Send) -> Response:
         """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
+        from asyncio import timeout
+
         async with self.lent() as client:
             with reported(wanted):
                 ready = native(wanted, self.way)
                 if wanted.seconds is None:
                     return answered(await client.send(ready, follow_redirects=False), wanted.request)
                 try:
-                    async with asyncio.timeout(wanted.seconds):
+                    async with timeout(wanted.seconds):
                         return answered(await client.send(ready, follow_redirects=False), wanted.request)
                 except TimeoutError:
                     raise httpx.ReadTimeout("The deadline passed.") from None

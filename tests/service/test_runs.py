@@ -181,7 +181,7 @@ BAD: dict[str, tuple[str, str, dict[str, str], str | bytes, int, str, str]] = {
         "input",
         "choices",
     ),
-    "a cursor of events that is a path": ("GET", "/v1/events?cursor=../../x", {}, b"", 422, "input", "events"),
+    "a cursor of events that is a path": ("GET", "/v1/events?cursor=../../x", {}, b"", 422, "input", "One problem"),
     "a key that is too long": ("POST", CREATE, {**JSON, "Idempotency-Key": "k" * 256}, "{}", 422, "input", "problem"),
     "a stream with a key": (
         "POST",
