@@ -97,6 +97,7 @@ def serve(name: str, url: str) -> None:
     else:
         app = vendor() if name == "vendor" else bare(url)
     port = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    port.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as `serve` does
     print(port.getsockname()[1], key, flush=True)
     lifespan = "off" if name == "vendor" else "on"
     config = uvicorn.Config(app, log_level="error", access_log=False, ws="none", lifespan=lifespan, http="h11")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, TypedDict
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from .calls import choices, credentials, drive, render, transport
+from .calls import credentials, drive, render, transport
 from .calls.action import Action
 from .calls.effects import Exchange, Terms
 from .calls.exchange import exchange
-from .calls.kept import Kept
-from .calls.recover import recovering
 from .definitions.connector import Connector
 from .errors import AuthError, InputError, Problem
 from .pacing import accounts
 from .pacing.claim import Pacing
 from .pacing.pacer import Pacer
+
+if TYPE_CHECKING:
+    from .calls.choices import Browse
+    from .calls.kept import Kept
 
 RETRIES = 4
 
@@ -82,12 +85,11 @@ class Caller:
         self._retries = retries
         self._deadline = deadline
         if pacing is None:
-            account = getattr(connection, "account", None)  # a stored connection knows whose it is
             limits = connector.profile.limits
-            pacing = accounts.of(limits, account) if account else Pacer(limits)
+            whose = getattr(connection, limits.per, None)  # a stored connection knows itself and its account
+            pacing = accounts.of(limits, whose) if whose else Pacer(limits)
         self._ears = drive.Ears(pacing or None, observe)
         self._way = http
-        self._kept = Kept()
         self._open = True
 
     def __repr__(self) -> str:
@@ -129,8 +131,16 @@ class Caller:
             key=idempotency_key,
         )
         if recover and action.recover is not None:
+            from .calls.recover import recovering  # what most calls do not need
+
             return action, recovering(action, bound, terms, self._connector.action(action.recover.action))
         return action, exchange(action, bound, terms)
+
+    @cached_property
+    def _kept(self) -> Kept:
+        from .calls.kept import Kept
+
+        return Kept()
 
     def _browse(
         self,
@@ -140,7 +150,9 @@ class Caller:
         search: str | None,
         cursor: str | None,
         parameters: Mapping[str, Any] | None,
-    ) -> choices.Browse:
+    ) -> Browse:
+        from .calls import choices
+
         if not self._open:
             raise RuntimeError("this client is closed")
         about, find = self._connector.profile, self._connector.action

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from .caller import CallOptions, ClientOptions
 from .calls import drive, transport
@@ -15,7 +15,9 @@ from .definitions.connector import Connector
 from .downloading import AsyncDownloading, Downloading
 from .errors import RequestError
 from .model import Page, Result
-from .offers import Choices
+
+if TYPE_CHECKING:
+    from .offers import Choices
 
 TokenSource = str | Callable[[str | None], str] | Callable[[], str]
 ConnectionSource = Mapping[str, str] | drive.Grants

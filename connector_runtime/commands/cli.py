@@ -146,6 +146,7 @@ DOWNLOADS = "connector_runtime.commands.download_command"
 WEBHOOKS = "connector_runtime.commands.webhook_commands"
 AUTHORS = "connector_runtime.commands.author_commands"
 SERVICE = "connector_runtime.commands.service_commands"
+MCP = "connector_runtime.commands.mcp_command"
 COMMANDS = {
     "list": Command("list", "list the actions", later(LIST, "list_actions")),
     "show": Command("show ACTION", "show an action's inputs", later(ACTIONS, "show")),
@@ -179,4 +180,5 @@ COMMANDS = {
     "inbox": Command("inbox [--replay ID]", "list the events that wait or failed", later(WEBHOOKS, "inbox")),
     "serve": Command("serve [--port N]", "serve the connector over HTTP", later(SERVICE, "serve")),
     "api-key": Command("api-key create|list|revoke", "who may use the service", later(SERVICE, "api_key")),
+    "mcp": Command("mcp [--only PATTERN …]", "offer the actions to a language model as tools", later(MCP, "mcp")),
 }

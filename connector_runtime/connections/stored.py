@@ -32,7 +32,7 @@ class Stored:
     def __init__(self, kind: Connection, name: str, store: Store, key: str, seconds: float, account: str) -> None:
         self.kind = kind
         self.name = name
-        self.account = account  # whose limits its calls count against
+        self.account, self.connection = account, key  # whose limits its calls count against
         self._store = store
         self._key = key
         self._seconds = seconds
@@ -120,7 +120,8 @@ class AsyncStored:
     """The same for asyncio: what blocks happens in a thread, and is carried through if the task is cancelled."""
 
     def __init__(self, stored: Stored) -> None:
-        self.kind, self.name, self.account, self._stored = stored.kind, stored.name, stored.account, stored
+        self.kind, self.name, self._stored = stored.kind, stored.name, stored
+        self.account, self.connection = stored.account, stored.connection
 
     def __repr__(self) -> str:
         return f"AsyncStored({self.name!r})"

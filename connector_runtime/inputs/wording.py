@@ -87,12 +87,11 @@ def _collection(row: Input, value: Any) -> list[Fault]:
                 continue
             if misfits(takes.content(row)["items"], item):
                 found += [((index, *path), what) for path, what in _scalar(row, item)]
-        return found
-    if isinstance(value, str) and not value.strip().startswith("["):
+    elif isinstance(value, str) and not value.strip().startswith("["):
         parts = [part.strip() for part in value.split(",")]
-        found = [((), what) for part in parts if _wrong(row, part) for _, what in _scalar(row, part)]
-        return found[:5]
-    return [((), f'must be a list: [..] or text such as "{row.example if row.example else "a, b"}"')]
+        found = [((), what) for part in parts if _wrong(row, part) for _, what in _scalar(row, part)][:5]
+    shape = f'must be a list: [..] or text such as "{row.example if row.example else "a, b"}"'
+    return found or [((), shape)]
 
 
 def _wrong(row: Input, item: Any) -> bool:

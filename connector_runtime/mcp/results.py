@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConnectorError, InputError, Problem
@@ -11,36 +12,56 @@ from ..model import Json, Result
 from .tools import LIMIT, MOST, Offer, Tool, data_schema, withheld
 
 EXACT = 2**53  # what JavaScript can hold; a larger integer is text
-Arguments = tuple[dict[str, Any], int | None, str | None]
 
 
-def apart(tool: Tool, arguments: Mapping[str, Any]) -> Arguments:
-    """The inputs, the limit and the cursor. Raises `InputError` for a wrong limit or cursor, with all other problems."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a tool was called with: inputs as they were given, and its own arguments."""
+
+    inputs: Mapping[str, Any]
+    limit: int | None = None
+    cursor: str | None = None
+    clear: tuple[str, ...] = ()
+
+
+def asked(tool: Tool, arguments: Mapping[str, Any]) -> Asked:
+    """The inputs and the tool's own arguments. Raises `InputError` with all problems if one of its own is wrong."""
     inputs = dict(arguments)
-    if tool.paging is None:
-        return inputs, None, None
+    own = {use: inputs.pop(name, None) for use, name in tool.own.items()}
     problems: list[Problem] = []
-    named_limit, named_cursor = tool.paging
-    limit, cursor = inputs.pop(named_limit, None), inputs.pop(named_cursor, None)
-    if _is_blank(limit):
-        limit = LIMIT
-    elif isinstance(limit, str) and limit.strip().isascii() and limit.strip().isdigit():
-        limit = int(limit.strip()[:9])
-    elif isinstance(limit, float) and limit.is_integer():
-        limit = int(limit)
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST:
-        problems.append(Problem(named_limit, f"must be a whole number from 1 to {MOST}"))
-    if _is_blank(cursor):
-        cursor = None
-    elif not isinstance(cursor, str):
-        problems.append(Problem(named_cursor, "must be the text that an earlier answer gave as its cursor"))
+    limit, cursor, clear = _limit(own.get("limit")), own.get("cursor"), own.get("clear")
+    if limit is None:
+        problems.append(Problem(tool.own["limit"], f"must be a whole number from 1 to {MOST}"))
+    if not _is_blank(cursor) and not isinstance(cursor, str):
+        problems.append(Problem(tool.own["cursor"], "must be the text that an earlier answer gave as its cursor"))
+    if isinstance(clear, str):
+        clear = clear.split(",")
+    if clear is not None and not (isinstance(clear, list) and all(isinstance(name, str) for name in clear)):
+        problems.append(Problem(tool.own["clear"], "must be a list of inputs"))
+        clear = None
+    emptied = tuple(name.strip() for name in clear or () if name.strip())
     if problems:
         try:
-            tool.action.bind(inputs)
+            tool.action.bind(inputs, emptied)
         except InputError as error:
             problems += error.problems
         raise InputError.of(tool.action.key, problems)
-    return inputs, limit, cursor
+    return Asked(
+        inputs=inputs,
+        limit=limit if "limit" in tool.own else None,
+        cursor=None if _is_blank(cursor) else cursor,
+        clear=emptied,
+    )
+
+
+def _limit(given: Any) -> int | None:
+    """The number of items, None for what is no such number. Text and 5.0 are read, as inputs are."""
+    if _is_blank(given):
+        return LIMIT
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
+        return None
+    text = str(given).strip().removesuffix(".0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MOST else None
 
 
 def _is_blank(value: Any) -> bool:

@@ -5,7 +5,7 @@ Every answer is an object with `data`, and where there is something to say `curs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -22,7 +22,7 @@ from ..model import Condition, Input, Json
 LIMIT = 50  # items of a list, unless the model asks for another number
 MOST = 1000
 LABELLED = 30  # choices whose labels are told
-SHAPES = {"date": "such as 2026-11-01", "datetime": "such as 2026-11-01T09:00:00Z"}
+SHAPES = {"date": "Such as 2026-11-01", "datetime": "Such as 2026-11-01T09:00:00Z"}
 EFFECTS: Mapping[str | None, str] = {
     "read": "Changes nothing.",
     "create": "Makes something new, once more with each call.",
@@ -45,14 +45,14 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """One tool. `annotations` are by the protocol's names, `paging` names its arguments `limit` and `cursor`."""
+    """One tool. `annotations` are by the protocol's names; `own` are the arguments that are no inputs: use -> name."""
 
     action: Action
     description: str
     input_schema: dict[str, Json]
     output_schema: dict[str, Json]
     annotations: dict[str, Json]
-    paging: tuple[str, str] | None
+    own: dict[str, str]
 
 
 def tools(connector: Connector, offer: Offer) -> dict[str, Tool]:
@@ -60,9 +60,8 @@ def tools(connector: Connector, offer: Offer) -> dict[str, Tool]:
     wanted = offer.only or ("*",)
     lost = [each for each in wanted if not any(fnmatchcase(key, each) for key in connector.actions)]
     if lost:
-        what = "fits no action; see the command list."
         raise InputError.of(
-            "mcp", [Problem("--only", f"{each!r} {what}{nearest(each, connector.actions)}") for each in lost]
+            "mcp", [Problem("--only", f"{each!r} fits no action.{nearest(each, connector.actions)}") for each in lost]
         )
     fits = [connector.actions[key] for key in connector.actions if any(fnmatchcase(key, each) for each in wanted)]
     offered = {action.key: action for action in fits if withheld(action, offer) is None}
@@ -86,11 +85,11 @@ def withheld(action: Action, offer: Offer) -> str | None:
 def _tool(action: Action, offered: frozenset[str], offer: Offer) -> Tool:
     about = safety(action.effect)
     said = (action.description, action.summary, EFFECTS[action.effect])
-    paging = _paging(action)
+    own = _own(action)
     return Tool(
         action=action,
-        description=" ".join(text if text.endswith(".") else f"{text}." for text in said if text),
-        input_schema=_input_schema(action, offered, paging),
+        description=_sentences(said),
+        input_schema=_input_schema(action, offered, own),
         output_schema=_output_schema(action, offer.secrets),
         annotations={
             "title": action.label,
@@ -99,30 +98,46 @@ def _tool(action: Action, offered: frozenset[str], offer: Offer) -> Tool:
             "idempotentHint": about["idempotent"],
             "openWorldHint": True,
         },
-        paging=paging,
+        own=own,
     )
+
+
+def _sentences(said: Iterable[str | None]) -> str:
+    return " ".join(text if text.endswith((".", "?", "!")) else f"{text}." for text in said if text)
 
 
 # -- what a tool takes -----------------------------------------------------------------------------------------------
 
 
-def _paging(action: Action) -> tuple[str, str] | None:
-    """The names of a list's own arguments, which must not be those of an input."""
-    if action.paging is None:
-        return None
-    limit, cursor = (f"list_{name}" if name in action.inputs else name for name in ("limit", "cursor"))
-    return limit, cursor
+def _own(action: Action) -> dict[str, str]:
+    """The arguments of a tool that are no inputs, each by a name that no input has."""
+    uses = ["limit", "cursor"] if action.paging is not None else []
+    uses += ["clear"] if any(row.clear for row in action.inputs.values()) else []
+    return {use: f"{use}_" if use in action.inputs else use for use in uses}
 
 
-def _input_schema(action: Action, offered: frozenset[str], paging: tuple[str, str] | None) -> dict[str, Json]:
+def _input_schema(action: Action, offered: frozenset[str], own: Mapping[str, str]) -> dict[str, Json]:
     fields: dict[str, Json] = form_schema(action)["properties"]
+    clearable = [row.key for row in action.inputs.values() if row.clear]
+    about: dict[str, dict[str, Json]] = {
+        "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MOST,
+            "description": f"At most so many items; {LIMIT} if left out.",
+        },
+        "cursor": {
+            "type": "string",
+            "description": "Goes on where an answer with this cursor ended; the other arguments as they were.",
+        },
+        "clear": {
+            "type": "array",
+            "items": {"type": "string", "enum": clearable},
+            "description": "Fields to empty; blank text and null only leave a field as it is.",
+        },
+    }
     properties = {key: _argument(action, action.inputs[key], field, offered) for key, field in fields.items()}
-    if paging is not None:
-        limit, cursor = paging
-        what = f"At most so many items; {LIMIT} if left out."
-        properties[limit] = {"type": "integer", "minimum": 1, "maximum": MOST, "description": what}
-        what = "Goes on where an earlier answer with this `cursor` ended; the other arguments as they were."
-        properties[cursor] = {"type": "string", "description": what}
+    properties |= {name: about[use] for use, name in own.items()}
     needed = [key for key in fields if _is_needed(action.inputs[key])]
     return {"type": "object", "properties": properties, "required": needed, "additionalProperties": False}
 
@@ -132,26 +147,28 @@ def _is_needed(row: Input) -> bool:
 
 
 def _argument(action: Action, row: Input, field: Mapping[str, Json], offered: frozenset[str]) -> dict[str, Json]:
-    described = " ".join(text if text.endswith((".", "?", "!")) else f"{text}." for text in _about(action, row, offered))
+    described = _sentences(_about(action, row, offered))
     schema = {word: said for word, said in field.items() if word not in ("title", "description")}
     return {**schema, **({"description": described} if described else {})}
 
 
-def _about(action: Action, row: Input, offered: frozenset[str]) -> Iterable[str]:
+def _about(action: Action, row: Input, offered: frozenset[str]) -> Iterator[str | None]:
     """What a model has to know of an input, in sentences."""
-    yield from [row.comments] if row.comments else []
+    yield row.comments
     if row.type in SHAPES:
-        yield SHAPES[row.type].capitalize()
-    named = [f"{choice.value} {choice.label}" for choice in row.choices if str(choice.value) != choice.label]
+        yield SHAPES[row.type]
+    named = [f"{choice.value} = {choice.label}" for choice in row.choices if str(choice.value) != choice.label]
     if named and len(row.choices) <= LABELLED:
-        yield f"Choices: {', '.join(named)}"
+        yield ", ".join(named)
     source = action.profile.choices.get(row.choices_from or "")
     if source is not None and source.action in offered and source.action != action.key:
         yield f"{source.action} lists them"
-    needed = row.required is not None and not _is_needed(row) and not row.has_default
-    if needed:
-        yield f"Needed {_when((*(row.only_when or ()), *(row.required or ())))}"
-    if row.only_when and not (needed and not row.required):
+    if row.required and not row.has_default:
+        yield f"Needed {_when((*(row.only_when or ()), *row.required))}"
+    elif row.required is not None and row.only_when and not row.has_default:
+        yield f"Needed {_when(row.only_when)}, and only then"
+        return
+    if row.only_when:
         yield f"Only {_when(row.only_when)}"
     yield from list(asides_of(row))[-1:]
 
@@ -177,7 +194,7 @@ def _output_schema(action: Action, secrets: bool) -> dict[str, Json]:
     if action.paging is not None:
         properties["cursor"] = {"type": "string", "description": "There is more: call again with it."}
     properties["warnings"] = {"type": "array", "items": {"type": "string"}}
-    properties["unexpected"] = {"description": "The data where it is not of the documented shape."}
+    properties["unexpected"] = {**ANY, "description": "The data where it is not of the documented shape."}
     properties["error"] = {"type": "object", "description": "Why it failed, and what to do."}
     return {"type": "object", "properties": properties}
 
@@ -185,8 +202,8 @@ def _output_schema(action: Action, secrets: bool) -> dict[str, Json]:
 def data_schema(action: Action, secrets: bool) -> dict[str, Json]:
     """The shape of a tool's `data`; what is hidden in it is text."""
     schema = (action.output or {}).get("schema")
-    opened = _opened(schema, secrets) if isinstance(schema, Mapping) else {}
-    return opened if isinstance(opened, dict) else {}
+    opened: dict[str, Json] = _opened(schema, secrets) if isinstance(schema, Mapping) else {}
+    return opened or ANY
 
 
 def _opened(schema: Json, secrets: bool) -> Json:
@@ -195,13 +212,23 @@ def _opened(schema: Json, secrets: bool) -> Json:
     if not isinstance(schema, Mapping):
         return schema
     if schema.get(outputs.MARK) is True and not secrets:
-        return {"type": ["string", "null"], "description": "hidden"}
+        return {**_of_types(["string", "null"]), "description": "hidden"}
     kept: dict[str, Json] = {}
     for word, part in schema.items():
         if word in ("properties", "patternProperties"):
             kept[word] = {name: _opened(inner, secrets) for name, inner in part.items()}
         elif word in ("enum", "const", "examples", "default"):
             kept[word] = part
+        elif word == "type" and isinstance(part, list) and "anyOf" not in schema:
+            kept |= _of_types(part)
         elif word not in UNKEPT:
             kept[word] = _opened(part, secrets)
     return kept
+
+
+def _of_types(types: list[str]) -> dict[str, Json]:
+    """One of several types, as also those clients read it that know no list of types."""
+    return {"anyOf": [{"type": each} for each in types]}
+
+
+ANY = _of_types(["object", "array", "string", "number", "boolean", "null"])

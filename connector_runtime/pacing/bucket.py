@@ -22,6 +22,8 @@ LESS = 1.5  # windows over which we come to believe that they take less
 BACK = 0.7  # of the rate that was refused: where we go on
 LITTLE = 0.1  # of what we allow ourselves: not less after a first refusal
 GROWTH = 0.05  # of that rate, each second
+DOUBLES = 1.5  # seconds in which it doubles where nothing else is known: then a refusal says little about the limit
+FORGOTTEN = 4  # times that rate: the refusal counts no longer
 PAUSE = 1.0  # seconds after a refusal that says nothing more
 
 
@@ -64,7 +66,7 @@ class Bucket:
             return
         self.at = now
         self.recent *= math.exp(-past)
-        if self.refused is not None and self._slowed() >= 4 * self.refused:
+        if self.refused is not None and self._slowed() >= self.refused * FORGOTTEN ** (3 if self._is_unknown else 1):
             self.refused = None
         if self.limit is not None:
             self.level = min(self.limit, self.level + past * self.refill)
@@ -88,7 +90,12 @@ class Bucket:
     def _slowed(self) -> float:
         if self.refused is None:
             return math.inf
-        return self.refused * (1 + GROWTH * max(0.0, self.at - self.since))
+        past = max(0.0, self.at - self.since)
+        return self.refused * (2.0 ** (past / DOUBLES) if self._is_unknown else 1 + GROWTH * past)
+
+    @property
+    def _is_unknown(self) -> bool:
+        return self.limit is None and self.terms.count is None
 
     def _burst(self, pace: float) -> float:
         return max(1.0, pace * self.terms.seconds * BURST)

@@ -183,6 +183,11 @@ async def _caller(
 CallerOf = Annotated[Caller, Depends(_caller)]
 
 
+async def caller_of(request: Request) -> Caller:
+    """The same for an app that is none of FastAPI's. Raises `Refusal` (401, 403, 429)."""
+    return await _caller(request, await _bearer(request), await _header(request))
+
+
 async def may_read_metrics(
     request: Request,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,

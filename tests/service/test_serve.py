@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from connector_runtime.commands import service_commands
 from zoom_connector.sandbox import Sandbox
 
 from .conftest import CREATE, MEETING, Command, until
@@ -181,3 +183,8 @@ def test_webhooks_reach_a_service_that_knows_the_secret(command: Callable[..., A
     assert [event["event"] for event in events] == ["meeting.started"]
 
 
+
+
+def test_a_kept_connection_does_not_wait_for_bodies() -> None:
+    with service_commands._bound("127.0.0.1", 0) as port:
+        assert port.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

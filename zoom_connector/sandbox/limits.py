@@ -262,7 +262,7 @@ def _headers(kind: str, limit: int, remaining: int) -> Headers:
 def too_fast(endpoint: Endpoint, headers: Headers | None = None) -> Refusal:
     """Give Zoom's refusal of too many requests a second; it says nothing of when to try again."""
     refusal = next(each for each in endpoint.errors if each.http == 429).fill({})  # one endpoint has a code of its own
-    refusal.headers = headers or _headers("QPS", 1, 0)
+    refusal.headers = headers or (("X-RateLimit-Type", "QPS"),)  # without a plan there is no figure to tell
     return refusal
 
 

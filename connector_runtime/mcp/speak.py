@@ -1,0 +1,131 @@
+"""The tools spoken over the Model Context Protocol: a server, and it at standard input and output.
+
+A client is lent for each call, so that whoever serves decides whose connection it goes with. Standard output belongs to
+the protocol.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Any, cast
+
+import mcp_types as protocol
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+
+from ..calls.exchange import fold
+from ..client import AsyncClient
+from ..definitions import icon
+from ..definitions.connector import Connector
+from ..errors import ConnectorError, RequestError
+from ..model import Json, Page, Result
+from ..service import strict
+from . import results
+from .tools import LIMIT, Offer, Tool, tools
+
+Lend = Callable[[Any], AbstractAsyncContextManager[AsyncClient]]
+Context = ServerRequestContext[Any, Any]
+logger = logging.getLogger("connector_runtime.mcp")
+
+
+def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> Server[Any]:
+    """The server of a connector's tools.
+
+    `lend` is given the HTTP request that a call came with (None at standard input) and lends the client for it;
+    `deadline` bounds each call, in seconds. Raises `InputError` if nothing is offered.
+    """
+    about = connector.profile
+    offered = tools(connector, offer)
+    listed = protocol.ListToolsResult(tools=[_listed(key, tool) for key, tool in offered.items()])
+
+    async def on_list(context: Context, asked: protocol.PaginatedRequestParams | None) -> protocol.ListToolsResult:
+        return listed
+
+    async def on_call(context: Context, asked: protocol.CallToolRequestParams) -> protocol.CallToolResult:
+        tool = offered.get(asked.name)
+        try:
+            if tool is None:
+                raise results.unknown(asked.name, offered, connector.actions, offer)
+            given = results.asked(tool, asked.arguments or {})
+            async with lend(context.request) as client:
+                result = await _run(client, tool, given, deadline, context)
+            return _said(results.answer(tool, result, offer))
+        except ConnectorError as error:
+            return _said(results.failure(tool, error, offer), failed=True)
+
+    return Server(
+        f"{about.key}-connector",
+        version=about.version,
+        title=about.label,
+        description=about.description,
+        instructions=instructions(connector, offer),
+        icons=[protocol.Icon(src=icon.data_url(connector.icon), mime_type="image/svg+xml")] if connector.icon else None,
+        on_list_tools=on_list,
+        on_call_tool=on_call,
+    )
+
+
+async def speak(made: Server[Any]) -> None:
+    """Serve at standard input and output until the input ends."""
+    async with stdio_server() as (incoming, outgoing):
+        await made.run(incoming, outgoing, made.create_initialization_options())
+
+
+def instructions(connector: Connector, offer: Offer) -> str:
+    """What a model has to know of all tools."""
+    said = [
+        f"Each tool is one action of {connector.profile.label}; its result is `data`.",
+        f"A list gives {LIMIT} items unless `limit` says otherwise; where `cursor` comes back, there is more.",
+        "An `error` says what to change (`problems`, `hint`), whether the same call may work later (`retriable`, "
+        "`retry_at`), and whether it may have been done all the same (`may_have_been_done`): look before trying again.",
+        "" if offer.secrets else "What is secret is shown as ***.",
+    ]
+    return " ".join(text for text in said if text)
+
+
+async def _run(
+    client: AsyncClient, tool: Tool, asked: results.Asked, deadline: float, context: Context
+) -> Result:
+    """All pages up to the limit as one result; the client hears of each."""
+    pages: list[Page] = []
+    failure: RequestError | None = None
+    count = 0
+    call = client.pages(
+        tool.action.key, asked.inputs, asked.limit, clear=asked.clear, cursor=asked.cursor, deadline=deadline
+    )
+    async with aclosing(cast(AsyncGenerator[Page, None], call)) as coming:
+        try:
+            async for page in coming:
+                pages.append(page)
+                if page.items is not None:
+                    count += len(page.items)
+                    await context.session.report_progress(count, asked.limit, f"{count} items")
+        except RequestError as error:
+            failure = error
+
+    def again() -> Iterator[Page]:
+        yield from pages
+        if failure is not None:
+            raise failure
+
+    return fold(again(), tool.action.paging)
+
+
+def _listed(name: str, tool: Tool) -> protocol.Tool:
+    return protocol.Tool(
+        name=name,
+        title=tool.action.label,
+        description=tool.description,
+        input_schema=tool.input_schema,
+        output_schema=tool.output_schema,
+        annotations=protocol.ToolAnnotations.model_validate(tool.annotations),
+    )
+
+
+def _said(content: dict[str, Json], *, failed: bool = False) -> protocol.CallToolResult:
+    """The same twice: as data, and as text for clients that show only that."""
+    text = protocol.TextContent(text=strict.write(content).decode())
+    return protocol.CallToolResult(content=[text], structured_content=content, is_error=failed)

@@ -1,0 +1,107 @@
+"""The tools over streamable HTTP, behind what guards the service: its gate, API keys, tenants' connections, limits.
+
+A session belongs to the API key that opened it. A browser's page of another origin is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ..client import AsyncClient
+from ..definitions.connector import Connector
+from ..errors import AuthError
+from ..service.gate import Gate, Receive, Scope, Send, host_names
+from ..service.problems import Refusal
+from ..service.settings import Settings
+from ..service.state import Caller, Service, caller_of, note_of
+from ..stores.store import Store
+from .speak import server
+from .tools import Offer
+
+PATH = "/mcp"
+CALLER = "connector_runtime.caller"
+
+
+def app(
+    connector: Connector,
+    offer: Offer,
+    *,
+    store: Store,
+    tenant: str | None,
+    token: str | None,
+    connection: str | None,
+    settings: Settings,
+) -> Starlette:
+    """The tools at `/mcp` as an ASGI app.
+
+    `tenant` and `token` are as of the service: None for API keys, or the one tenant that needs none. `connection` is
+    the name of the connection that calls go with; None for the only one of whoever asks. `settings.timeout` bounds
+    each call.
+    """
+    shared = Service(connector=connector, store=store, settings=settings, tenant=tenant, token=token)
+
+    @asynccontextmanager
+    async def lend(request: Request) -> AsyncIterator[AsyncClient]:
+        caller: Caller = request.scope[CALLER]
+        try:
+            async with shared.clients.lend(caller.tenant, connection, token=caller.local) as client:
+                yield client
+        except Refusal as refusal:
+            raise AuthError(refusal.message, hint=refusal.hint) from None
+
+    made = server(connector, offer, lend, settings.timeout)
+    sessions = StreamableHTTPSessionManager(made, max_request_body_size=settings.body)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with sessions.run():
+            try:
+                yield
+            finally:
+                await shared.close()
+
+    async def health(request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    names = host_names(None) if shared.local_tenant is not None else None
+    guards = [Middleware(Gate, settings=settings, metrics=shared.metrics, names=names)]
+    routes = [Route(PATH, Door(StreamableHTTPASGIApp(sessions))), Route("/health", health)]
+    found = Starlette(routes=routes, middleware=guards, lifespan=lifespan)
+    found.state.service = shared
+    return found
+
+
+class Door:
+    """Lets in who may come, and marks whose the request is."""
+
+    def __init__(self, inner: Callable[..., Any]) -> None:
+        self._inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        _check_origin(request)
+        caller = await caller_of(request)
+        owner = note_of(request).key or caller.tenant
+        scope[CALLER] = caller
+        scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
+        await self._inner(scope, receive, send)
+
+
+def _check_origin(request: Request) -> None:
+    """A browser says whose page asks; only one of this server's own may."""
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
+        hint = "Call it from a program, or through a proxy of your own."
+        raise Refusal(kind="forbidden", message="Pages of other origins are not answered.", hint=hint)
