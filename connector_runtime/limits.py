@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Self
+from dataclasses import dataclass
+from typing import NamedTuple, Self
 
-from .model import Condition
+from .model import NOTHING, Condition
 
 DAY = 86400.0
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "day": DAY}
@@ -32,24 +32,21 @@ class Rate:
 Rates = Mapping[str, tuple[Rate, ...]]  # plan -> its rates; "" for what every plan has
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Label:
+class Label(NamedTuple):
     """What one of the vendor's labels allows. `on`: actions that are counted here whatever their own label is."""
 
     rates: Rates
     on: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Combined:
+class Combined(NamedTuple):
     """A daily budget that several labels share."""
 
     labels: tuple[str, ...]
     rates: Rates
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
+class Quota(NamedTuple):
     """What a day allows for each value of some inputs: of the host, of the registrant and the meeting."""
 
     rates: Rates
@@ -58,8 +55,7 @@ class Quota:
     when: Condition
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reported:
+class Reported(NamedTuple):
     """Where an answer tells its label, the limit of the current window and what remains of it.
 
     `daily`: the answers whose figures are of the day.
@@ -71,16 +67,15 @@ class Reported:
     daily: Condition | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(NamedTuple):
     """What a vendor allows. All connections to one account share it, or (`per`) each connection has its own."""
 
     key: str  # the connector's
     per: str = "account"
     plans: tuple[str, ...] = ()
-    labels: Mapping[str, Label] = field(default_factory=dict)
+    labels: Mapping[str, Label] = NOTHING
     combined: tuple[Combined, ...] = ()
-    quotas: Mapping[str, Quota] = field(default_factory=dict)
+    quotas: Mapping[str, Quota] = NOTHING
     reported: Reported = Reported()
 
     def counted_as(self, action: str, label: str | None) -> str | None:

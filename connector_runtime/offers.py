@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from .model import Choice, Input, Json
+from .model import NOTHING, Choice, Input, Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
+class Choices(NamedTuple):
     """Some entries of a drop-down; `cursor` is an opaque text that leads on to more, None at the end."""
 
     choices: tuple[Choice, ...]
@@ -21,16 +20,15 @@ class Choices:
         return {"choices": entries, "cursor": self.cursor}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChoiceList:
+class ChoiceList(NamedTuple):
     """A named list of connector.yaml: entries of its own, or what an action answers."""
 
     key: str
     choices: tuple[Choice, ...] = ()
     action: str | None = None  # None: the entries are its own
-    fills: Mapping[str, str] = field(default_factory=dict)  # input of the action -> input of a form, or parameter
-    parameters: Mapping[str, Input] = field(default_factory=dict)  # asked for where a form lacks the input
-    search: Mapping[str, Json] = field(default_factory=dict)  # inputs by which the vendor searches; {} is what for
+    fills: Mapping[str, str] = NOTHING  # input of the action -> input of a form, or parameter
+    parameters: Mapping[str, Input] = NOTHING  # asked for where a form lacks the input
+    search: Mapping[str, Json] = NOTHING  # inputs by which the vendor searches; {} is what for
     items: tuple[str, ...] = ()  # where the items lie, if the action's paging does not say it
     value: tuple[str, ...] = ()  # paths in an item; of each of these three the first that is not blank counts
     label: tuple[str, ...] = ()  # paths, or texts with expressions

@@ -16,7 +16,7 @@ VENDORS = re.compile(r"zoom|github|slack|stripe|shopify|openweather", re.IGNOREC
 # Rooms from the ground up: a room may look at those before it and at nothing after it.
 ROOMS = (
     "", "stores", "pacing", "inputs", "calls", "downloads", "triggers", "definitions", "authoring", "client",
-    "connections", "service", "service.page", "commands",
+    "connections", "service", "service.page", "mcp", "commands",
 )
 SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pure
     "calls.drive",
@@ -61,12 +61,15 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "service.streams",
     "service.telemetry",
     "service.webhook_routes",
+    "mcp.speak",
+    "mcp.web",
     "commands.action_commands",
     "commands.author_commands",
     "commands.choices_command",
     "commands.cli",
     "commands.connection_commands",
     "commands.list_command",
+    "commands.mcp_command",
     "commands.download_command",
     "commands.options",
     "commands.service_commands",

@@ -86,7 +86,7 @@ def test_an_item_without_an_id_is_left_out_and_one_without_a_name_shows_its_id()
 
 
 def test_the_first_value_that_is_not_blank_is_taken() -> None:
-    found = entries.entries(replace(LIST, value=("id", "user_id")), [{"id": "", "user_id": 7, "name": "Guest"}])
+    found = entries.entries(LIST._replace(value=("id", "user_id")), [{"id": "", "user_id": 7, "name": "Guest"}])
     assert [(each.value, each.label) for each in found] == [(7, "Guest")]
 
 
@@ -136,15 +136,15 @@ def test_who_stands_in_a_list_twice_is_offered_once() -> None:
     ("row", "value", "cast"),
     [
         (TEXT, 92674392836, "92674392836"),
-        (replace(TEXT, type="integer"), "12", 12),
-        (replace(TEXT, type="integer"), "twelve", None),
-        (replace(TEXT, type="integer", collection="list"), "12", 12),
-        (replace(TEXT, collection="map"), 12, "12"),
-        (replace(TEXT, schema={"pattern": "^[0-9]+$", "minimum": 1}), 12, "12"),
-        (replace(TEXT, schema={"pattern": "^[0-9]+$"}), "a", None),
-        (replace(TEXT, collection="list", codecs=(words.CODECS["csv"],)), "a,b", None),
-        (replace(TEXT, type="integer"), 2**60, str(2**60)),
-        (replace(TEXT, type="number"), 1.5, 1.5),
+        (TEXT._replace(type="integer"), "12", 12),
+        (TEXT._replace(type="integer"), "twelve", None),
+        (TEXT._replace(type="integer", collection="list"), "12", 12),
+        (TEXT._replace(collection="map"), 12, "12"),
+        (TEXT._replace(schema={"pattern": "^[0-9]+$", "minimum": 1}), 12, "12"),
+        (TEXT._replace(schema={"pattern": "^[0-9]+$"}), "a", None),
+        (TEXT._replace(collection="list", codecs=(words.CODECS["csv"],)), "a,b", None),
+        (TEXT._replace(type="integer"), 2**60, str(2**60)),
+        (TEXT._replace(type="number"), 1.5, 1.5),
         (None, 12, "12"),
     ],
 )
@@ -163,7 +163,7 @@ def test_a_value_is_what_the_input_takes_and_what_it_would_refuse_is_left_out(
     st.sampled_from([None, "list"]),
 )
 def test_whatever_is_offered_the_input_accepts(values: list[Json], type: str, collection: str | None) -> None:
-    row = replace(TEXT, type=type, collection=collection)
+    row = TEXT._replace(type=type, collection=collection)
     accepts = Draft202012Validator(takes.takes(row, blank=False)).is_valid
     for each in entries.fitted([Choice(value=value, label="x") for value in values], row):
         assert accepts([each.value] if collection else each.value)
@@ -261,7 +261,7 @@ def test_a_search_that_finds_nothing_gives_up_after_some_pages_and_leaves_a_curs
 def test_what_the_vendor_found_is_not_looked_through_again() -> None:
     connector = load(FOLDER)
     asked = browse(connector.profile, connector.action, "lofts", None, search="b")
-    asked.source = replace(asked.source, search={"query": "{}"})
+    asked.source = asked.source._replace(search={"query": "{}"})
     asked.take(page("a", cursor=None))
     assert asked.result == page("a", cursor=None)
 
@@ -269,7 +269,7 @@ def test_what_the_vendor_found_is_not_looked_through_again() -> None:
 def test_the_answer_of_an_action_that_is_no_list_is_read_where_the_list_says() -> None:
     connector = load(FOLDER)
     asked = browse(connector.profile, connector.action, "lofts", None)
-    asked.source = replace(asked.source, items=("grey", "white.birds", "none"))
+    asked.source = asked.source._replace(items=("grey", "white.birds", "none"))
     data = {"grey": [{"id": 1}], "white": {"birds": [{"id": 2}]}, "none": "no list"}
     found = asked.read(Page(data=data, items=None, status=200, headers={}))
     assert [each.value for each in found.choices] == [1, 2]
@@ -283,7 +283,7 @@ def test_a_page_is_kept_under_another_name_for_another_connection_list_input_or_
     assert key == other.key({"access_token": "one"})
     assert "one" not in key
     keys = {key, asked.key({"access_token": "two"})}
-    for change in ({"cursor": "2"}, {"bound": {"owner": "me"}}, {"source": replace(asked.source, key="doves")}):
+    for change in ({"cursor": "2"}, {"bound": {"owner": "me"}}, {"source": asked.source._replace(key="doves")}):
         changed = browse(connector.profile, connector.action, "lofts", None)
         for name, value in change.items():
             setattr(changed, name, value)

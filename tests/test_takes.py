@@ -65,7 +65,11 @@ CASES: list[tuple[Input, list[Any], list[Any]]] = [
         ["a", "1;2", ["a"], {}, [[1]], "1,", True],
     ),
     (row("integer", collection="list", schema={"maximum": 7}), [[7], "1,7", 7], [[8], "1,8", 8]),
-    (row("string", collection="list"), [["a"], "a, b", '["a"]', 5, [5], []], [{}, True, [True], [["a"]], [[None]], [[""]], "[a"]),
+    (
+        row("string", collection="list"),
+        [["a"], "a, b", '["a"]', 5, [5], []],
+        [{}, True, [True], [["a"]], [[None]], [[""]], "[a"],
+    ),
     (row("string", collection="list", codecs=codec("csv")), [["a"], "a,b"], [["a,b"]]),
     (row("number", collection="list"), [[1.5, "-2e3"], "[1, 2]", 1.5], [["a"], {}, [[1]], True]),
     (row("json", collection="list", schema={"type": "object"}), [[{"a": 1}, "{}"]], [["x"], [[1]], {}, 5]),

@@ -6,12 +6,11 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
 from .. import conditions, words
@@ -26,13 +25,15 @@ MAX_MESSAGE = 500
 Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # a place in the request, the inputs behind it
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A response with its body as JSON: None if it has none, `UNREADABLE` if it is no JSON."""
 
     status: int
     headers: Mapping[str, str]
-    body: Any = field(repr=False)
+    body: Any
+
+    def __repr__(self) -> str:
+        return f"Answer({self.status!r})"
 
 
 def parse(response: Response) -> Answer:
@@ -98,7 +99,7 @@ def _masked(response: Response, secrets: Iterable[str]) -> Response:
     content = response.content
     for form in (form for text in secrets for form in (text, quote(text, safe="")) if len(text) >= SHORTEST_SECRET):
         content = content.replace(form.encode(), b"***")
-    return replace(response, content=content)
+    return response._replace(content=content)
 
 
 def _items(spec: ActionSpec, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
@@ -195,7 +196,7 @@ def refusal(spec: Refusing, answer: Answer, effect: str, now: datetime) -> Reque
 
 def _looking(rules: Errors, answer: Answer) -> Any:
     """How an error case looks at an answer; `code` stands for the place that `errors.code` names."""
-    seen = replace(answer, body=None) if answer.body is UNREADABLE else answer
+    seen = answer._replace(body=None) if answer.body is UNREADABLE else answer
 
     def value_of(name: str) -> Any:
         if name == "code":

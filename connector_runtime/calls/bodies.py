@@ -6,8 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from ..model import Json, Place
@@ -16,8 +15,7 @@ from ..words import text_of
 Pairs = list[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One part of a multipart body; without a file name it is a field."""
 
     name: str
@@ -74,7 +72,7 @@ def is_file(value: Any) -> bool:
 
 def renamed(parts: list[Part], names: Mapping[str, str]) -> list[Part]:
     """The parts with the file names given for them."""
-    return [replace(part, filename=names.get(part.name, part.filename)) for part in parts]
+    return [part._replace(filename=names.get(part.name, part.filename)) for part in parts]
 
 
 def written(

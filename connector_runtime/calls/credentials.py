@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from .. import words
@@ -61,7 +60,7 @@ def _rows(about: Profile, kind: Connection) -> Iterator[Input]:
         for place in grant.to:
             allowed = about.base.get(place.path[0]) if place.kind == "base" else None
             if allowed is not None and allowed.pattern is not None:
-                row = replace(row, schema={"pattern": f"^(?:{allowed.pattern})$", **row.schema})
+                row = row._replace(schema={"pattern": f"^(?:{allowed.pattern})$", **row.schema})
         yield row
 
 

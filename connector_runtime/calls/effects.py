@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..model import Page, Request
 from ..pacing.claim import Claim
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """Wanted: what the connection gives to requests, by name. `rejected` is what the vendor has just refused."""
 
     rejected: Mapping[str, str] | None = None
 
 
-@dataclass(slots=True)
-class Send:
+class Send(NamedTuple):
     """Wanted: the answer to a request."""
 
     request: Request
@@ -27,32 +24,27 @@ class Send:
     seconds: float | None = None  # what the call's deadline leaves
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
+class Now(NamedTuple):
     """Wanted: the time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Wanted: a pause of so many seconds."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """Wanted: a text that no call had before, by which the vendor knows a repetition of this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """Wanted: how many seconds the claim has to wait before its request may go; 0 if it may go now."""
 
     claim: Claim
 
 
-@dataclass(slots=True, kw_only=True)
-class Attempt:
+class Attempt(NamedTuple):
     """What an observer is told of one attempt: nothing in it is a secret or names anybody.
 
     `path` is the template with its braces, `seconds` how long the answer took, `waited` the pauses before it (for
@@ -74,21 +66,22 @@ class Attempt:
     retry_at: datetime | None
 
 
-@dataclass(slots=True)
-class Heard:
+class Heard(NamedTuple):
     """Told: what came of an attempt, for whoever paces and observes."""
 
     claim: Claim
     attempt: Attempt
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"Heard({self.claim!r}, {self.attempt!r})"
 
 
 Effect = Token | Send | Now | Wait | Key | Turn | Heard
 Exchange = Generator[Effect | Page, Any, None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(NamedTuple):
     """On what terms a call is carried out.
 
     `limit` bounds the items of a list, and `cursor` is where it goes on. `retries` is how often a page is asked for

@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from .. import words
@@ -54,10 +53,10 @@ def fitted(found: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
     for each in found:
         value = cast(each.value)
         if value is not None:
-            once.setdefault(words.text_of(value), replace(each, value=value))
+            once.setdefault(words.text_of(value), each._replace(value=value))
     kept = [*once.values()]
     if any(isinstance(each.value, int) and abs(each.value) >= SAFE_INTEGER for each in kept):
-        kept = [replace(each, value=words.text_of(each.value)) for each in kept]
+        kept = [each._replace(value=words.text_of(each.value)) for each in kept]
     return told_apart(kept)
 
 
@@ -95,7 +94,7 @@ def told_apart(found: Iterable[Choice]) -> tuple[Choice, ...]:
             while label in taken:
                 label += f" · {words.text_of(each.value)}"
             taken.add(label)
-        apart.append(replace(each, label=label))
+        apart.append(each._replace(label=label))
     return tuple(apart)
 
 

@@ -7,7 +7,6 @@ answer of the vendor; `fold` makes one result of them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,7 +46,7 @@ def _exchange(
     keyed = effect == "create" and action.profile.idempotency is not None
     if paging is None:
         page, _ = yield from attempts(action, bound.values, made, effect, terms, until, keyed)
-        yield replace(page, warnings=(*warnings, *page.warnings)) if warnings else page
+        yield page._replace(warnings=(*warnings, *page.warnings)) if warnings else page
         return
     made = pages_of.turned(paging, made, here)
     seen, count = {words.text_of(here.value)}, 0
@@ -66,9 +65,9 @@ def _exchange(
         read = here.skip + len(items)
         if ahead is None and read == len(found) and terms.cursor is None:
             warnings = (*warnings, *pages_of.miscounted(paging, answer, count))
-        on = replace(here, skip=read) if read < len(found) else ahead
+        on = here._replace(skip=read) if read < len(found) else ahead
         said = (*warnings, *page.warnings) if warnings else page.warnings
-        yield replace(page, items=items, warnings=said, cursor=pages_of.cursor(mark, on))
+        yield page._replace(items=items, warnings=said, cursor=pages_of.cursor(mark, on))
         warnings = ()
         if ahead is None or (limit is not None and count >= limit):
             return

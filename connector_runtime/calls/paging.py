@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
 from hashlib import blake2s
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import conditions, words
 from ..errors import InputError, Problem
@@ -15,8 +14,7 @@ from . import render
 from .answer import Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(NamedTuple):
     """Where in a list a page begins: the style that led there (None: the list's beginning) and its value.
 
     `skip` items of the page were handed out already. All pages of a list have the same `size`.

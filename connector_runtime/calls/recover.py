@@ -6,7 +6,6 @@ What tells it apart is what was sent: the fields that the definition calls `same
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -47,7 +46,7 @@ def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Exc
             raise failure
         yield Wait(pause)
         inputs = {name: bound.values[ours] for name, ours in rule.inputs.items() if ours in bound.values}
-        looking = exchange(other, other.bind(inputs), replace(terms, limit=None, cursor=None, key=None, deadline=left))
+        looking = exchange(other, other.bind(inputs), terms._replace(limit=None, cursor=None, key=None, deadline=left))
         try:
             found = yield from _found(looking, rule, sent, began)
         except RequestError as error:  # whatever kept it from looking, the doubt stays

@@ -7,8 +7,8 @@ reads, updates and deletes, for what never reached the vendor, and for what the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from ..errors import QuotaReached, RateLimited, RequestError, TransportError
 from ..model import Json
@@ -18,8 +18,7 @@ LONGEST_PAUSE = 60.0  # a vendor that asks for more is not waited for
 RATE_PAUSE = 1.0  # where the vendor says too fast, and not until when
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(NamedTuple):
     """How often and when to try again. `delay`, `all_errors` and `exponential` are what a call's own inputs ask for."""
 
     most: int = 0

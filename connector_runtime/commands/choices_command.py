@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from ..calls.choices import browse, reads
@@ -81,7 +80,7 @@ def _asked(connector: Connector, key: str, name: str | None) -> tuple[list[Input
 def _told(row: Input) -> Input:
     """A parameter with its label and default in its help, where an input of the action has its comments."""
     said = [row.label, *([f"{row.default} if left out"] if row.has_default else []), row.comments]
-    return replace(row, comments=". ".join(each.rstrip(".") for each in said if each))
+    return row._replace(comments=". ".join(each.rstrip(".") for each in said if each))
 
 
 def _purpose(key: str, name: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable
@@ -100,6 +101,8 @@ def mcp(context: Context, arguments: list[str]) -> int:
         _serve(context, chosen, offer)
         return 0
     with ExitStack() as held:
+        held.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the thread that waits for input could not be woken
         asyncio.run(_speak(context, chosen, offer, held))
     return 0
 

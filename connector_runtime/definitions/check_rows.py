@@ -13,7 +13,9 @@ from . import compile as compiler
 from .documents import Path
 from .faults import PLACES, Faults, Surroundings, listed
 
-RESERVED = ("inputs", "limit", "base_url", "ndjson", "output", "clear", "help")  # the command line's own options
+RESERVED = (  # the command line's own options, and the tools' own arguments
+    "inputs", "limit", "cursor", "base_url", "ndjson", "output", "clear", "help", "retries", "deadline", "recover",
+)
 
 _NUMBER = {"minimum": (int, float), "maximum": (int, float)}
 _MORE = {"exclusiveMinimum": (int, float), "exclusiveMaximum": (int, float), "multipleOf": (int, float)}

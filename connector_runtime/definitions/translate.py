@@ -29,7 +29,7 @@ def action(found: Action, say: Say) -> Action:
         summary=_maybe(found.summary, say),
         inputs=rows,
         by_name={name: entry for entry in rows.values() for name in entry.names},
-        rules=tuple(replace(rule, says=_maybe(rule.says, say)) for rule in found.rules),
+        rules=tuple(rule._replace(says=_maybe(rule.says, say)) for rule in found.rules),
         errors=errors(found.errors, say),
         files=replace(found.files, errors=errors(found.files.errors, say)) if found.files else None,
     )
@@ -71,8 +71,7 @@ def profile(found: Profile, say: Say) -> Profile:
         description=_maybe(found.description, say),
         errors=errors(found.errors, say),
         choices={
-            name: replace(
-                entries,
+            name: entries._replace(
                 choices=_choices(entries.choices, say),
                 parameters={key: row(entry, say) for key, entry in entries.parameters.items()},
             )
@@ -83,12 +82,11 @@ def profile(found: Profile, say: Say) -> Profile:
 
 def row(found: Input, say: Say) -> Input:
     """A row of an input table."""
-    return replace(
-        found,
+    return found._replace(
         label=say(found.label),
         comments=_maybe(found.comments, say),
         choices=_choices(found.choices, say),
-        warn=tuple(replace(warn, says=say(warn.says)) for warn in found.warn),
+        warn=tuple(warn._replace(says=say(warn.says)) for warn in found.warn),
         group=_maybe(found.group, say),
         if_absent=say(found.if_absent) if is_phrase(found) else found.if_absent,
         deprecated=_maybe(found.deprecated, say),
@@ -108,13 +106,13 @@ def _maybe(text: Any, say: Say) -> Any:
 def _choices(found: Iterable[Choice], say: Say) -> tuple[Choice, ...]:
     """Choices with words of their own: one that is shown as its value, such as GET, stays as it is."""
     return tuple(
-        choice if choice.label == str(choice.value) else replace(choice, label=say(choice.label)) for choice in found
+        choice if choice.label == str(choice.value) else choice._replace(label=say(choice.label)) for choice in found
     )
 
 
 def errors(found: Errors, say: Say) -> Errors:
     """What can be done about refusals."""
-    return replace(found, cases=tuple(replace(case, do=_maybe(case.do, say)) for case in found.cases))
+    return found._replace(cases=tuple(case._replace(do=_maybe(case.do, say)) for case in found.cases))
 
 
 def _filter(found: FilterRow, say: Say) -> FilterRow:

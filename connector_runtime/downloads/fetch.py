@@ -249,8 +249,7 @@ def request(course: Course, place: Address, granted: Mapping[str, str], asked: M
         for name, value in made.headers
         if name.lower() != "accept-encoding" and (place.is_ours or name.lower() in FOREIGN_HEADERS)
     ]
-    return replace(
-        made,
+    return made._replace(
         url=place.url,
         shown=place.shown,
         headers=(*kept, ("Accept-Encoding", "identity"), *asked.items()),
@@ -294,4 +293,4 @@ def _refused(
     secrets = [*render.secrets_of(course.action.profile, granted)]
     content: bytes = yield Peek()
     now: datetime = yield Now()
-    answers.page(course.spec, replace(response, content=content), "read", "binary", now, secrets)
+    answers.page(course.spec, response._replace(content=content), "read", "binary", now, secrets)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from .. import words
@@ -26,7 +25,7 @@ NATIVE: dict[str, type] = {**dict.fromkeys(takes.TEXTS, str), "integer": int, "b
 
 def read(row: Input, value: Any) -> Any:
     """The typed value; lists without their blanks, maps as pairs in order. Raises `Unreadable` for text only."""
-    one = replace(row, collection=None) if row.collection and row.type not in NATIVE else row
+    one = row._replace(collection=None) if row.collection and row.type not in NATIVE else row
     if row.collection == "list":
         return [_READ[row.type](one, item) for item in _items(row, value) if not _blank(item)]
     if row.collection == "map":

@@ -7,7 +7,6 @@ a schema cannot say is what text that holds JSON holds: `contentSchema` says it,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from .. import patterns
@@ -200,7 +199,7 @@ _SCALARS: dict[str, Callable[[Input, bool], Schema]] = {
 
 def _one(row: Input, blank: bool) -> Schema:
     """What one entry of a list or map takes."""
-    return _SCALARS[row.type](replace(row, collection=None), blank)
+    return _SCALARS[row.type](row._replace(collection=None), blank)
 
 
 def _item(row: Input) -> Schema:

@@ -89,7 +89,7 @@ def _collection(row: Input, value: Any) -> list[Fault]:
                 found += [((index, *path), what) for path, what in _scalar(row, item)]
     elif isinstance(value, str) and not value.strip().startswith("["):
         parts = [part.strip() for part in value.split(",")]
-        found = [((), what) for part in parts if _wrong(row, part) for _, what in _scalar(row, part)][:5]
+        found += [((), what) for part in parts if _wrong(row, part) for _, what in _scalar(row, part)][:5]
     shape = f'must be a list: [..] or text such as "{row.example if row.example else "a, b"}"'
     return found or [((), shape)]
 

@@ -27,17 +27,17 @@ class Asked:
 def asked(tool: Tool, arguments: Mapping[str, Any]) -> Asked:
     """The inputs and the tool's own arguments. Raises `InputError` with all problems if one of its own is wrong."""
     inputs = dict(arguments)
-    own = {use: inputs.pop(name, None) for use, name in tool.own.items()}
+    own = {name: inputs.pop(name, None) for name in tool.own}
     problems: list[Problem] = []
     limit, cursor, clear = _limit(own.get("limit")), own.get("cursor"), own.get("clear")
     if limit is None:
-        problems.append(Problem(tool.own["limit"], f"must be a whole number from 1 to {MOST}"))
+        problems.append(Problem("limit", f"must be a whole number from 1 to {MOST}"))
     if not _is_blank(cursor) and not isinstance(cursor, str):
-        problems.append(Problem(tool.own["cursor"], "must be the text that an earlier answer gave as its cursor"))
+        problems.append(Problem("cursor", "must be the text that an earlier answer gave as its cursor"))
     if isinstance(clear, str):
         clear = clear.split(",")
     if clear is not None and not (isinstance(clear, list) and all(isinstance(name, str) for name in clear)):
-        problems.append(Problem(tool.own["clear"], "must be a list of inputs"))
+        problems.append(Problem("clear", "must be a list of inputs"))
         clear = None
     emptied = tuple(name.strip() for name in clear or () if name.strip())
     if problems:

@@ -45,14 +45,14 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """One tool. `annotations` are by the protocol's names; `own` are the arguments that are no inputs: use -> name."""
+    """One tool. `annotations` are by the protocol's names; `own` are the arguments that are no inputs."""
 
     action: Action
     description: str
     input_schema: dict[str, Json]
     output_schema: dict[str, Json]
     annotations: dict[str, Json]
-    own: dict[str, str]
+    own: tuple[str, ...]
 
 
 def tools(connector: Connector, offer: Offer) -> dict[str, Tool]:
@@ -109,14 +109,13 @@ def _sentences(said: Iterable[str | None]) -> str:
 # -- what a tool takes -----------------------------------------------------------------------------------------------
 
 
-def _own(action: Action) -> dict[str, str]:
-    """The arguments of a tool that are no inputs, each by a name that no input has."""
-    uses = ["limit", "cursor"] if action.paging is not None else []
-    uses += ["clear"] if any(row.clear for row in action.inputs.values()) else []
-    return {use: f"{use}_" if use in action.inputs else use for use in uses}
+def _own(action: Action) -> tuple[str, ...]:
+    """The arguments of a tool that are no inputs; no input may bear their names."""
+    paging = ("limit", "cursor") if action.paging is not None else ()
+    return (*paging, "clear") if any(row.clear for row in action.inputs.values()) else paging
 
 
-def _input_schema(action: Action, offered: frozenset[str], own: Mapping[str, str]) -> dict[str, Json]:
+def _input_schema(action: Action, offered: frozenset[str], own: tuple[str, ...]) -> dict[str, Json]:
     fields: dict[str, Json] = form_schema(action)["properties"]
     clearable = [row.key for row in action.inputs.values() if row.clear]
     about: dict[str, dict[str, Json]] = {
@@ -137,7 +136,7 @@ def _input_schema(action: Action, offered: frozenset[str], own: Mapping[str, str
         },
     }
     properties = {key: _argument(action, action.inputs[key], field, offered) for key, field in fields.items()}
-    properties |= {name: about[use] for use, name in own.items()}
+    properties |= {name: about[name] for name in own}
     needed = [key for key in fields if _is_needed(action.inputs[key])]
     return {"type": "object", "properties": properties, "required": needed, "additionalProperties": False}
 

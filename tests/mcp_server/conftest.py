@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,11 +66,13 @@ class Talk:
 
 
 @contextmanager
-def talking(server: Any, mode: str = "auto") -> Iterator[Talk]:
-    with start_blocking_portal() as portal:
+def talking(server: Any, mode: str = "auto", http: httpx2.AsyncClient | None = None) -> Iterator[Talk]:
+    """Connect to a server; `http` is closed at the end."""
+    with start_blocking_portal() as portal, ExitStack() as held:
+        if http is not None:
+            held.enter_context(portal.wrap_async_context_manager(http))
         client = Client(server, mode=mode, read_timeout_seconds=30)
-        with portal.wrap_async_context_manager(client) as connected:
-            yield Talk(portal, connected)
+        yield Talk(portal, held.enter_context(portal.wrap_async_context_manager(client)))
 
 
 def environment(zoom: Sandbox, folder: Path, **more: str) -> dict[str, str]:
@@ -112,7 +114,7 @@ class Web:
     def talk(self, key: str | None = None, mode: str = "auto") -> AbstractContextManager[Talk]:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         http = httpx2.AsyncClient(headers=headers, trust_env=False, timeout=30)
-        return talking(streamable_http_client(self.url, http_client=http), mode)
+        return talking(streamable_http_client(self.url, http_client=http), mode, http)
 
 
 def serving(zoom: Sandbox, folder: Path, *options: str, **more: str) -> Web:

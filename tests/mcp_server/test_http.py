@@ -1,0 +1,141 @@
+"""The command `mcp --http`: who may come in, whose connection a call goes with, sessions, limits, and its end."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from zoom_connector.sandbox import Sandbox
+from zoom_connector.sandbox.account import ACCOUNT_ID
+
+from .conftest import Web, serving
+from .test_stdio import HELLO, run
+
+ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+
+
+@pytest.fixture
+def ask() -> Iterator[httpx2.Client]:
+    with httpx2.Client(trust_env=False, timeout=30, headers=ACCEPT) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def open_web(account: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """A server that needs no key."""
+    web = serving(account, tmp_path_factory.mktemp("open"), "--only", "list-users", "get-user", "--timeout", "2")
+    yield web
+    assert web.stop() == 0
+    assert "Traceback" not in web.err.read_text() and account.token not in web.err.read_text()
+
+
+@pytest.fixture(scope="module")
+def keys(account: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Web, str, str]]:
+    """A server with keys of two tenants, of whom the one called `default` has a connection."""
+    folder = tmp_path_factory.mktemp("keys")
+    first = run(account, folder, "api-key", "create", "--tenant", "default").stdout.strip()
+    second = run(account, folder, "api-key", "create", "--tenant", "other").stdout.strip()
+    here = {"ZOOM_CLIENT_ID": "sandbox-server", "ZOOM_CLIENT_SECRET": "sandbox-secret"}
+    connected = run(account, folder, "connect", "server-to-server", "--account-id", ACCOUNT_ID, **here)
+    assert connected.returncode == 0, connected.stderr
+    web = serving(account, folder, "--host", "0.0.0.0")
+    web.url = web.url.replace("0.0.0.0", "127.0.0.1")
+    yield web, first, second
+    assert web.stop() == 0
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_clients_of_both_generations_are_answered(open_web: Web, mode: str) -> None:
+    with open_web.talk(mode=mode) as talk:
+        assert set(talk.tools()) == {"list-users", "get-user"}
+        assert len(talk.data("list-users", {"limit": 2})["users"]) == 2
+
+
+def test_beyond_this_machine_a_key_is_needed_first(zoom: Sandbox, tmp_path: Path) -> None:
+    refused = run(zoom, tmp_path, "mcp", "--http", "--host", "0.0.0.0", "--port", "0")
+    assert refused.returncode == 2 and "api-key create" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_another_host_and_a_page_of_another_origin_are_refused(open_web: Web, ask: httpx2.Client) -> None:
+    assert ask.post(open_web.url, json=HELLO).status_code == 200
+    assert ask.post(open_web.url, json=HELLO, headers={"Host": "evil.example"}).status_code == 421
+    foreign = ask.post(open_web.url, json=HELLO, headers={"Origin": "http://evil.example"})
+    assert foreign.status_code == 403 and foreign.json()["kind"] == "forbidden"
+    own = open_web.url.removesuffix("/mcp")
+    assert ask.post(open_web.url, json=HELLO, headers={"Origin": own}).status_code == 200
+
+
+def test_without_a_key_or_with_a_wrong_one_nobody_is_let_in(keys: tuple[Web, str, str], ask: httpx2.Client) -> None:
+    web, first, _ = keys
+    for headers in ({}, {"Authorization": "Bearer ck_x"}, {"X-API-Key": first[:-1] + "!"}):
+        answer = ask.post(web.url, json=HELLO, headers=headers)
+        assert answer.status_code == 401 and answer.headers["WWW-Authenticate"] == "Bearer"
+    assert ask.post(web.url, json=HELLO, headers={"X-API-Key": first}).status_code == 200
+
+
+def test_a_call_goes_with_the_connection_of_the_keys_tenant_and_with_no_others(keys: tuple[Web, str, str]) -> None:
+    web, first, second = keys
+    with web.talk(first) as talk:
+        assert len(talk.tools()) == 20 and len(talk.data("list-users", {"limit": 2})["users"]) == 2
+    with web.talk(second) as talk:
+        error = talk.error("list-users")
+        assert error["kind"] == "token"
+
+
+def test_a_session_is_only_for_the_key_that_opened_it(keys: tuple[Web, str, str], ask: httpx2.Client) -> None:
+    web, first, second = keys
+    opened = ask.post(web.url, json=HELLO, headers={"X-API-Key": first})
+    session = {"Mcp-Session-Id": opened.headers["mcp-session-id"], "MCP-Protocol-Version": "2025-06-18"}
+    listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+    ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    assert ask.post(web.url, json=ready, headers={"X-API-Key": first, **session}).status_code == 202
+    assert ask.post(web.url, json=listing, headers={"X-API-Key": second, **session}).status_code == 404
+    assert "list-users" in ask.post(web.url, json=listing, headers={"X-API-Key": first, **session}).text
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"no json", {}, 400),
+        (b"[1, 2]", {}, 400),
+        (b"{}", {"Content-Type": "text/plain"}, 400),
+        (b'{"x": "' + b"x" * (9 << 20) + b'"}', {}, 413),
+    ],
+    ids=["no JSON", "no message", "content type", "too large"],
+)
+def test_what_cannot_be_read_is_refused(
+    open_web: Web, ask: httpx2.Client, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    assert ask.post(open_web.url, content=body, headers=headers).status_code == status
+    with open_web.talk() as talk:
+        assert talk.tools()
+
+
+def test_a_call_that_takes_too_long_ends_with_an_error(open_web: Web, account: Sandbox) -> None:
+    account.inject(match="GET /v2/users", delay=6, times=5)
+    with open_web.talk() as talk:
+        error = talk.error("list-users", {"limit": 1})
+    account.clear_faults()
+    assert error["kind"] == "transport"
+
+
+def test_it_ends_though_a_client_listens_and_logs_no_secrets(account: Sandbox, tmp_path: Path) -> None:
+    web = serving(account, tmp_path, "--only", "get-user")
+    with httpx2.Client(trust_env=False, timeout=30, headers=ACCEPT) as ask:
+        opened = ask.post(web.url, json=HELLO)
+        session = {"Mcp-Session-Id": opened.headers["mcp-session-id"], "MCP-Protocol-Version": "2025-06-18"}
+        with ask.stream("GET", web.url, headers=session) as listening:
+            assert listening.status_code == 200
+            web.process.send_signal(signal.SIGTERM)
+            assert web.process.wait(10) == 0
+    lines: list[dict[str, Any]] = [
+        json.loads(line) for line in web.err.read_text().splitlines() if line.startswith("{")
+    ]
+    assert {line["route"] for line in lines if line["event"] == "request"} == {"/mcp"}
+    assert account.token not in web.err.read_text()

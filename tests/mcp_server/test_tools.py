@@ -1,0 +1,155 @@
+"""Which actions become tools, and how each describes itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from connector_runtime.definitions import folders
+from connector_runtime.mcp import results
+from connector_runtime.mcp.tools import LIMIT, Offer, tools
+from zoom_connector import Connector, InputError
+
+
+OWN = ("limit", "cursor", "clear")
+
+
+def test_with_leave_to_destroy_there_are_all_twenty_two(connector: Connector) -> None:
+    found = tools(connector, Offer(destructive=True))
+    assert list(found) == list(connector.actions) and len(found) == 22
+    assert found["delete-user"].annotations["destructiveHint"] is True
+    assert found["raw-request"].annotations["destructiveHint"] is True
+
+
+def test_only_what_reads_is_offered_if_that_is_wanted(connector: Connector) -> None:
+    found = tools(connector, Offer(read_only=True, destructive=True))
+    assert set(found) == {key for key, action in connector.actions.items() if action.effect == "read"}
+    assert all(tool.annotations["readOnlyHint"] for tool in found.values())
+
+
+def test_patterns_choose_among_what_is_offered(connector: Connector) -> None:
+    assert list(tools(connector, Offer(only=("get-user", "list-web*")))) == [
+        "get-user",
+        "list-webinar-participants",
+        "list-webinar-registrants",
+        "list-webinars",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("offer", "says"),
+    [
+        (Offer(only=("list-user",)), "Did you mean 'list-users'?"),
+        (Offer(only=("delete-user",)), "--destructive"),
+        (Offer(only=("create-*",), read_only=True), "only what reads"),
+    ],
+)
+def test_nothing_to_offer_is_refused_with_the_reason(connector: Connector, offer: Offer, says: str) -> None:
+    with pytest.raises(InputError) as caught:
+        tools(connector, offer)
+    assert says in str(caught.value)
+
+
+def test_the_annotations_say_what_the_effect_means(connector: Connector) -> None:
+    found = tools(connector, Offer(destructive=True))
+    hints = {
+        key: tuple(found[key].annotations[name] for name in ("readOnlyHint", "destructiveHint", "idempotentHint"))
+        for key in ("list-users", "create-meeting", "update-meeting", "delete-user", "raw-request")
+    }
+    assert hints == {
+        "list-users": (True, False, True),
+        "create-meeting": (False, False, False),
+        "update-meeting": (False, False, True),
+        "delete-user": (False, True, True),
+        "raw-request": (False, True, False),
+    }
+    assert all(tool.annotations["openWorldHint"] is True for tool in found.values())
+
+
+def test_names_are_such_as_every_client_takes(connector: Connector) -> None:
+    for name in tools(connector, Offer(destructive=True)):
+        assert len(name) <= 64 and all(letter.isascii() and (letter.isalnum() or letter in "_-") for letter in name)
+
+
+def test_arguments_say_their_choices_conditions_sources_and_what_leaving_out_means(connector: Connector) -> None:
+    properties = tools(connector, Offer())["create-meeting"].input_schema["properties"]
+    kind = properties["type"]
+    assert kind["enum"] == [1, 2, 3, 8, 10] and "8 = Recurring meeting (Fixed Time)" in kind["description"]
+    assert "Left out: Scheduled meeting." in kind["description"]
+    assert "list-users lists them." in properties["user_id"]["description"]
+    assert "Only when type is 8." in properties["type_recurrence"]["description"]
+    assert "Needed when type_recurrence is 2, and only then." in properties["weekly_day"]["description"]
+    assert "2026-11-01T09:00:00Z" in properties["start_time"]["description"]
+    assert not [key for key, said in properties.items() if "default" in said]
+
+
+def test_a_source_that_is_no_tool_here_is_not_named(connector: Connector) -> None:
+    properties = tools(connector, Offer(only=("create-meeting",)))["create-meeting"].input_schema["properties"]
+    assert "list-users" not in properties["user_id"]["description"]
+
+
+def test_required_are_the_inputs_that_nothing_else_gives(connector: Connector) -> None:
+    found = tools(connector, Offer(destructive=True))
+    assert found["create-meeting"].input_schema["required"] == ["user_id"]
+    assert found["raw-request"].input_schema["required"] == ["url", "method"]
+    assert found["list-users"].input_schema["required"] == []
+
+
+def test_lists_and_only_lists_have_a_limit_and_a_cursor(connector: Connector) -> None:
+    for key, tool in tools(connector, Offer(destructive=True)).items():
+        is_list = connector.actions[key].paging is not None
+        assert ({"limit", "cursor"} <= set(tool.input_schema["properties"])) is is_list, key
+        assert ("cursor" in tool.output_schema["properties"]) is is_list, key
+
+
+def test_only_what_can_be_emptied_can_be_cleared(connector: Connector) -> None:
+    tool = tools(connector, Offer())["update-meeting"]
+    wanted = [row.key for row in connector.actions["update-meeting"].inputs.values() if row.clear]
+    assert wanted and tool.input_schema["properties"]["clear"]["items"]["enum"] == wanted
+    assert "clear" not in tools(connector, Offer())["get-user"].input_schema["properties"]
+
+
+def test_no_input_may_bear_the_name_of_an_argument_of_ours(tmp_path: Path) -> None:
+    about = "key: acme\nlabel: Acme\nversion: 1.0.0\nbase_url: https://api.acme.example\n"
+    (tmp_path / "connector.yaml").write_text(about)
+    (tmp_path / "actions").mkdir()
+    rows = "".join(f"  {name}: {{label: Own, type: string, to: query.x_{name}}}\n" for name in OWN)
+    (tmp_path / "actions" / "list-things.yaml").write_text(
+        "key: list-things\nlabel: List Things\ndescription: List things\neffect: read\n"
+        f"request: {{method: GET, path: /things}}\ninputs:\n{rows}"
+    )
+    faults = [fault.where for fault in folders.load(tmp_path).check() if "option of the command line" in fault.what]
+    assert [where.rpartition(".")[2] for where in faults] == list(OWN)
+
+
+@pytest.mark.parametrize("given", [None, "", 50, "50", 50.0, " 50 "])
+def test_a_limit_is_read_as_models_write_it(connector: Connector, given: Any) -> None:
+    assert results.asked(tools(connector, Offer())["list-users"], {"limit": given}).limit == LIMIT == 50
+
+
+@pytest.mark.parametrize("given", [0, -1, 1001, 2.5, True, "many", [5], {}, "9" * 5000, 1e300])
+def test_a_limit_that_is_none_is_refused(connector: Connector, given: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        results.asked(tools(connector, Offer())["list-users"], {"limit": given})
+    assert [problem.where for problem in caught.value.problems] == ["limit"]
+
+
+def test_every_sample_fits_the_schema_of_its_tool_with_secrets_and_without(connector: Connector) -> None:
+    for shown in (False, True):
+        for key, tool in tools(connector, Offer(destructive=True, secrets=shown)).items():
+            action = connector.actions[key]
+            if action.output is None or "example" not in action.output:
+                continue
+            sample = action.output["example"]
+            data = sample if shown else action.hide(sample)
+            Draft202012Validator(tool.output_schema).validate({"data": data})
+            Draft202012Validator(tool.output_schema["properties"]["data"]).validate(data)
+
+
+def test_an_error_fits_every_output_schema(connector: Connector) -> None:
+    for tool in tools(connector, Offer(destructive=True)).values():
+        said = results.failure(tool, InputError("Wrong."), Offer())
+        Draft202012Validator(tool.output_schema).validate(said)
