@@ -10,6 +10,7 @@ from .calls import credentials, drive, render, transport
 from .calls.action import Action
 from .calls.effects import Exchange, Terms
 from .calls.exchange import exchange
+from .calls.native import Http
 from .definitions.connector import Connector
 from .errors import AuthError, InputError, Problem
 from .pacing import accounts
@@ -36,7 +37,7 @@ class ClientOptions(TypedDict, total=False):
     deadline: float | None
     pacing: Pacing | Literal[False] | None
     observe: drive.Observer | None
-    http: transport.Http
+    http: Http
 
 
 class CallOptions(TypedDict, total=False):
@@ -69,7 +70,7 @@ class Caller:
         deadline: float | None = None,
         pacing: Pacing | Literal[False] | None = None,
         observe: drive.Observer | None = None,
-        http: transport.Http = transport.PLAIN,
+        http: Http = transport.PLAIN,
     ) -> None:
         if base_url is not None:
             render.check_base_url(base_url)

@@ -242,11 +242,12 @@ def test_clients_share_one_pool_and_a_closed_client_is_refused(connector: Connec
     second = Client(connector, token=zoom.token, base_url=zoom.base_url)
     first.run("get-user", {"user_id": "me"})
     pool = transport.Pool.enter()
-    opened = pool.client()
+    opened = pool._line
     second.run("get-user", {"user_id": "me"})
     first.close()
     assert second.run("get-user", {"user_id": "me"}).status == 200
-    assert pool.client() is opened
+    assert opened is not None
+    assert pool._line is opened
     pool.leave()
     with pytest.raises(RuntimeError, match="closed"):
         first.run("get-user", {"user_id": "me"})
@@ -290,17 +291,20 @@ def test_the_token_is_in_no_log_error_or_repr(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_process_opens_connections_of_its_own() -> None:
-    pool = transport.Pool.enter()
-    before = id(pool.client())
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(writer, b"other" if id(pool.client()) != before else b"same!")
-        os._exit(0)
-    os.waitpid(child, 0)
-    pool.leave()
-    assert os.read(reader, 5) == b"other"
+def test_a_forked_process_opens_connections_of_its_own(connector: Connector, zoom: Sandbox) -> None:
+    with Client(connector, token=zoom.token, base_url=zoom.base_url) as client:
+        client.run("get-user", {"user_id": "me"})
+        pool = client._pool
+        before = pool._line
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            client.run("get-user", {"user_id": "me"})
+            os.write(writer, b"other" if pool._line is not before else b"same!")
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert os.read(reader, 5) == b"other"
+        assert client.run("get-user", {"user_id": "me"}).status == 200
 
 
 def test_an_async_client_holds_at_64_concurrent_calls(connector: Connector, zoom: Sandbox) -> None:

@@ -196,7 +196,7 @@ def test_parameters_become_rows_with_types_limits_choices_and_ways_of_writing() 
             "if_absent": 10,
             "to": "query.limit",
         },
-        "cursor": {"label": "Cursor", "type": "string", "to": "query"},
+        "cursor_value": {"label": "Cursor Value", "type": "string", "to": "query.cursor"},
         "filter_city": {
             "label": "Filter City",
             "type": "string",
@@ -231,7 +231,7 @@ def test_the_connectors_own_paging_is_recognized_and_takes_its_parameters() -> N
     }
     made = draft_of("listLofts", common=common)
     assert made["paging"] == {"items": "lofts", "size": {"to": "query.limit", "max": 50}}
-    assert not {"limit_value", "cursor"} & set(made["inputs"])
+    assert not {"limit_value", "cursor_value"} & set(made["inputs"])
 
 
 def test_a_body_becomes_rows_with_dotted_places_and_json_where_rows_cannot_say_it() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from connector_runtime.calls.action import Action as Action
     from connector_runtime.calls.effects import Attempt as Attempt
     from connector_runtime.calls.files import File as File
-    from connector_runtime.calls.transport import Http as Http
+    from connector_runtime.calls.native import Http as Http
     from connector_runtime.client import AsyncClient as AsyncClient, Client as Client
     from connector_runtime.connections.connections import Connections as Connections
     from connector_runtime.definitions.connector import Connector as Connector
@@ -67,7 +67,7 @@ _HOMES = {
     "Choices": "connector_runtime.offers",
     "Client": "connector_runtime.client",
     "File": "connector_runtime.calls.files",
-    "Http": "connector_runtime.calls.transport",
+    "Http": "connector_runtime.calls.native",
     "Connections": "connector_runtime.connections.connections",
     "Connector": "connector_runtime.definitions.connector",
     "Saved": "connector_runtime.downloads.download",

@@ -38,7 +38,7 @@ def attempts(
             claim = claim_of(action, values)
             waited += yield from _turn(claim, until)
             request = render.finish(made, action.profile, terms.base_url, granted)
-            secrets = render.secrets_of(action.profile, granted)
+            secrets = render.secrets_of(action.profile, granted)  # looked for only where something is wrong
             number += 1
             began: datetime = yield Now()
             headers, failure = NOTHING, None

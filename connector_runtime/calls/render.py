@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -206,10 +206,12 @@ def connection_of(about: Profile, granted: Mapping[str, str] | None) -> Connecti
     return whole[0] if whole else min(able, key=lambda kind: len(kind.needs - names), default=None)
 
 
-def secrets_of(about: Profile, granted: Mapping[str, str]) -> list[str]:
+def secrets_of(about: Profile, granted: Mapping[str, str]) -> Iterator[str]:
     """The secrets among what the connection gives: nothing that is shown or logged may hold one."""
     kind = connection_of(about, granted)
-    return [granted[grant.name] for grant in kind.grants if grant.secret and grant.name in granted] if kind else []
+    for grant in kind.grants if kind else ():
+        if grant.secret and grant.name in granted:
+            yield granted[grant.name]
 
 
 def _base(about: Profile, grants: Iterable[Grant], granted: Mapping[str, str] | None) -> str:

@@ -1,4 +1,4 @@
-"""HTTP: requests sent and answers read, over connections that are shared. The only module that imports httpx.
+"""HTTP: requests sent and answers read, over connections that are shared.
 
 One pool of connections serves a process for each way out of it (`Http`), and asyncio's has one for each event loop;
 every client shares them and the last one to close ends them.
@@ -6,52 +6,30 @@ every client shares them and the last one to close ends them.
 
 from __future__ import annotations
 
-import logging
 import os
 import ssl
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
+from urllib.request import getproxies
 from weakref import WeakKeyDictionary
 
 import httpx
 
-from ..errors import TransportError
 from ..model import Request, Response
-from . import redact
 from .effects import Send
+from .native import Http, answered, native, reported
 
 if TYPE_CHECKING:
     import asyncio  # loaded where it is used: plain calls do without
 
-logger = logging.getLogger("connector_runtime")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Http:
-    """The way out: what stands between this process and the vendor.
-
-    `proxy` is a URL (`http://user:password@proxy:8080`); the environment's HTTPS_PROXY counts if it is left out.
-    `ca` is a file of certificates to trust, or an `ssl.SSLContext`. `timeout` bounds each wait for the vendor and
-    `connect_timeout` opening a connection, in seconds; `connections` is how many are open at once. `client` is an
-    `httpx.Client` (for `AsyncClient` an `httpx.AsyncClient`) to use instead: it stays yours, open and configured as
-    you made it.
-    """
-
-    proxy: str | None = field(default=None, repr=False)
-    ca: str | ssl.SSLContext | None = None
-    timeout: float = 30.0
-    connect_timeout: float = 10.0
-    connections: int = 100
-    client: Any = field(default=None, repr=False)
-
-
+Opener = Callable[[httpx.Request], httpx.Response]
+AsyncOpener = Callable[[httpx.Request], Awaitable[httpx.Response]]
+PROXIED = {"http", "https", "all"}  # what the environment may name proxies for
 PLAIN = Http()
 
 
@@ -75,7 +53,7 @@ class Pool:
     def __init__(self, way: Http = PLAIN) -> None:
         self.way = way
         self._users = 0
-        self._client: httpx.Client | None = None
+        self._line: tuple[Opener, Callable[[], None]] | None = None
         self._process = 0
 
     def leave(self) -> None:
@@ -83,32 +61,27 @@ class Pool:
             self._users -= 1
             if self._users == 0:
                 del self._of_way[self.way]
-                if self._client is not None and self.way.client is None:
-                    self._client.close()
-                self._client = None
+                if self._line is not None:
+                    self._line[1]()
+                self._line = None
 
-    def client(self) -> httpx.Client:
-        client = self._client
-        if client is not None and self._process == os.getpid():
-            return client
-        with self._lock:
-            if self._client is None or self._process != os.getpid():
-                kept = min(20, self.way.connections)
-                limits = httpx.Limits(max_connections=self.way.connections, max_keepalive_connections=kept)
-                self._client = self.way.client or httpx.Client(limits=limits, **_settings(self.way))
-                self._process = os.getpid()
-            return self._client
+    def open(self, wanted: Send) -> httpx.Response:
+        """The answer to a request, its body unread; whoever opens it closes it."""
+        line = self._line
+        if line is None or self._process != os.getpid():
+            with self._lock:
+                if self._line is None or self._process != os.getpid():
+                    self._line, self._process = _line(self.way), os.getpid()
+                line = self._line
+        return line[0](native(wanted, self.way))
 
     def send(self, wanted: Send) -> Response:
         """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
-        client = self.client()
         with reported(wanted):
-            if wanted.seconds is None:
-                return answered(client.send(native(wanted, self.way), follow_redirects=False), wanted.request)
-            until = time.monotonic() + wanted.seconds
-            answer = client.send(native(wanted, self.way), stream=True, follow_redirects=False)
+            until = None if wanted.seconds is None else time.monotonic() + wanted.seconds
+            answer = self.open(wanted)
             try:
-                content = b"".join(_until(answer, until))
+                content = answer.read() if until is None else b"".join(_until(answer, until))
             finally:
                 answer.close()
             return answered(answer, wanted.request, content)
@@ -147,44 +120,46 @@ class AsyncPool:
 
             self._of_loop[get_running_loop()].pop(self.way, None)
             while self._idle:
-                await self._idle.pop().aclose()
+                await self._idle.pop()[1]()
 
     def __init__(self, way: Http = PLAIN) -> None:
-        self.way = way
-        self._users = 0
-        self._idle: list[httpx.AsyncClient] = []
         from asyncio import Semaphore
 
+        self.way = way
+        self._users = 0
+        self._idle: list[tuple[AsyncOpener, Callable[[], Awaitable[None]]]] = []
         self._places = Semaphore(way.connections)
 
     async def send(self, wanted: Send) -> Response:
         """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
         from asyncio import timeout
 
-        async with self.lent() as client:
+        async with self.lent() as opener:
             with reported(wanted):
-                ready = native(wanted, self.way)
                 if wanted.seconds is None:
-                    return answered(await client.send(ready, follow_redirects=False), wanted.request)
+                    return await self._send(opener, wanted)
                 try:
                     async with timeout(wanted.seconds):
-                        return answered(await client.send(ready, follow_redirects=False), wanted.request)
+                        return await self._send(opener, wanted)
                 except TimeoutError:
                     raise httpx.ReadTimeout("The deadline passed.") from None
 
-    @asynccontextmanager
-    async def lent(self) -> AsyncIterator[httpx.AsyncClient]:
-        """A client with a connection of its own, for one request at a time."""
-        async with self._places:
-            client = self.way.client or (self._idle.pop() if self._idle else self._new())
-            try:
-                yield client
-            finally:
-                if self.way.client is None:
-                    self._idle.append(client)
+    async def _send(self, opener: AsyncOpener, wanted: Send) -> Response:
+        answer = await opener(native(wanted, self.way))
+        try:
+            return answered(answer, wanted.request, await answer.aread())
+        finally:
+            await answer.aclose()
 
-    def _new(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(limits=httpx.Limits(max_connections=1), **_settings(self.way))
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[AsyncOpener]:
+        """What opens the answer to a request, over a connection of its own, for one request at a time."""
+        async with self._places:
+            line = self._idle.pop() if self._idle else _async_line(self.way)
+            try:
+                yield line[0]
+            finally:
+                self._idle.append(line)
 
 
 def send(request: Request, way: Http = PLAIN) -> Response:
@@ -204,103 +179,38 @@ def _trusted(ca: str | ssl.SSLContext | None) -> ssl.SSLContext:
     return httpx.create_ssl_context() if ca is None else ssl.create_default_context(cafile=ca)
 
 
-def _settings(way: Http) -> dict[str, Any]:
-    """What every client of ours is made with; its cookie jar keeps nothing."""
-    return {
-        "verify": _trusted(way.ca),
-        "proxy": way.proxy,
-        "cookies": CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-        "timeout": httpx.Timeout(way.timeout, connect=way.connect_timeout),
-    }
+def _line(way: Http) -> tuple[Opener, Callable[[], None]]:
+    """What opens answers, and what closes its connections.
+
+    httpx's client spends a quarter of a call on cookies, redirects and sign-ins, which are all off here: its transport
+    is asked directly, except where the client is somebody's own, or knows the proxies of the environment.
+    """
+    if way.client is not None:
+        return partial(way.client.send, stream=True, follow_redirects=False), lambda: None
+    kept = min(20, way.connections)
+    limits = httpx.Limits(max_connections=way.connections, max_keepalive_connections=kept)
+    if way.proxy is None and PROXIED & getproxies().keys():
+        client = httpx.Client(limits=limits, verify=_trusted(way.ca), cookies=_no_cookies())
+        return partial(client.send, stream=True, follow_redirects=False), client.close
+    transport = httpx.HTTPTransport(verify=_trusted(way.ca), limits=limits, proxy=way.proxy)
+    return transport.handle_request, transport.close
 
 
-def native(wanted: Send, way: Http) -> httpx.Request:
-    request = wanted.request
-    if request.call.get("debug"):
-        logger.warning("%s", redact.shown(request))
-    each, connect = way.timeout, way.connect_timeout
-    if "timeout" in request.call:
-        each = connect = request.call["timeout"] / 1000
-    if wanted.seconds is not None:
-        each, connect = min(each, wanted.seconds), min(connect, wanted.seconds)
-    made = httpx.Request(
-        request.method,
-        request.url,
-        headers=list(request.headers),
-        content=request.content,
-        extensions={"timeout": {"connect": connect, "read": each, "write": each, "pool": each}},
-    )
-    made.url = _Shown(made.url, request.shown)
-    return made
+def _async_line(way: Http) -> tuple[AsyncOpener, Callable[[], Awaitable[None]]]:
+    """The same for asyncio, with one connection."""
+
+    async def nothing() -> None:
+        pass
+
+    if way.client is not None:
+        return partial(way.client.send, stream=True, follow_redirects=False), nothing
+    limits = httpx.Limits(max_connections=1)
+    if way.proxy is None and PROXIED & getproxies().keys():
+        client = httpx.AsyncClient(limits=limits, verify=_trusted(way.ca), cookies=_no_cookies())
+        return partial(client.send, stream=True, follow_redirects=False), client.aclose
+    transport = httpx.AsyncHTTPTransport(verify=_trusted(way.ca), limits=limits, proxy=way.proxy)
+    return transport.handle_async_request, transport.aclose
 
 
-class _Shown(httpx.URL):
-    """A URL that logs and exceptions of httpx show with its secrets masked; only on the wire it is complete."""
-
-    def __init__(self, url: httpx.URL, shown: str) -> None:
-        super().__init__(url)
-        self._shown = shown
-
-    def __str__(self) -> str:
-        return self._shown
-
-    def __repr__(self) -> str:
-        return f"URL({self._shown!r})"
-
-
-_SENDING: ContextVar[bool] = ContextVar("sending", default=False)
-
-
-def _without_headers(record: logging.LogRecord) -> bool:
-    """Whether a record of the HTTP library may be logged: not if it holds the headers of a call of ours."""
-    return not (_SENDING.get() and "headers" in record.getMessage().partition(" ")[0])
-
-
-for _name in ("httpcore.http11", "httpcore.http2"):
-    logging.getLogger(_name).addFilter(_without_headers)
-
-
-def answered(answer: httpx.Response, request: Request, content: bytes | None = None) -> Response:
-    content = answer.content if content is None else content
-    if request.call.get("debug"):
-        logger.warning("%d %s, %d bytes", answer.status_code, answer.reason_phrase, len(content))
-    headers = {name.lower(): value for name, value in answer.headers.items()}
-    return Response(status=answer.status_code, headers=headers, content=content)
-
-
-@contextmanager
-def reported(wanted: Send) -> Iterator[None]:
-    """Failures of the transport as `TransportError`; httpx's own error is dropped, since it holds the request."""
-    outside = _SENDING.set(True)
-    try:
-        yield
-    except httpx.HTTPError as error:
-        failure = _lost(error, wanted)
-    except httpx.InvalidURL:
-        failure = TransportError("The URL is too long to be sent.", hint="Shorten the inputs that stand in it.")
-    else:
-        return
-    finally:
-        _SENDING.reset(outside)
-    raise failure
-
-
-def _lost(error: httpx.HTTPError, wanted: Send) -> TransportError:
-    """What a failure of the transport means. Its own text is not shown where it could quote a header."""
-    unsent = isinstance(
-        error,
-        httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.UnsupportedProtocol | httpx.ProxyError,
-    )
-    done = wanted.effect != "read" and not unsent
-    if isinstance(error, httpx.TimeoutException):
-        what = "No connection within the time-out." if unsent else "No answer within the time-out."
-    elif isinstance(error, httpx.ConnectError):
-        what = f"No connection: {error}."
-    elif isinstance(error, httpx.ProxyError):
-        what = "The proxy refused the connection."
-    elif isinstance(error, httpx.DecodingError | httpx.RemoteProtocolError | httpx.ReadError):
-        what = "The answer broke off or is no HTTP."
-    else:
-        what = f"The request failed on its way ({type(error).__name__})."
-    hint = "It may have been done; look before you send it again." if done else "Nothing was changed; try again."
-    return TransportError(what, hint=hint, retriable=unsent or wanted.effect != "create", may_have_been_done=done)
+def _no_cookies() -> CookieJar:
+    return CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))

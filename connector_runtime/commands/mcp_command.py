@@ -84,8 +84,8 @@ def mcp(context: Context, arguments: list[str]) -> int:
         raise InputError.of("mcp", [Problem("--host" if chosen.host is not None else "--port", what)])
     if chosen.timeout <= 0:
         raise InputError.of("mcp", [Problem("--timeout", "must be more than 0")])
-    if find_spec("mcp") is None:
-        raise InputError("mcp needs the package mcp.", hint="Install it: pip install 'mcp>=2'")
+    if find_spec("mcp_types") is None:  # which comes with version 2
+        raise InputError("mcp needs the package mcp, version 2.", hint="Install it: pip install 'mcp>=2.3'")
     if chosen.store is not None:
         given = {**context.environment, context.variable("store"): chosen.store}
         context = context._replace(environment=given)

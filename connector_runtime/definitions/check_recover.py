@@ -12,7 +12,9 @@ from .faults import Faults, Surroundings
 CHANGES = ("update", "delete", "read")
 
 
-def recover(own: Faults, rows: Mapping[str, Input], targets: Mapping[str, tuple[Place, str]], around: Surroundings) -> None:
+def recover(
+    own: Faults, rows: Mapping[str, Input], targets: Mapping[str, tuple[Place, str]], around: Surroundings
+) -> None:
     """The faults of `recover`."""
     data = own.document.data
     rule = data["recover"]

@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from ..calls.effects import Send
-from ..calls.transport import AsyncPool, Pool, answered, native, reported
+from ..calls.native import answered, native, reported
+from ..calls.transport import AsyncPool, Pool
 from ..model import Response
 
 
@@ -24,8 +25,7 @@ class Stream:
         self.close()
         self._wanted = wanted
         with reported(wanted):
-            sent = native(wanted, self._pool.way)
-            self._answer = self._pool.client().send(sent, stream=True, follow_redirects=False)
+            self._answer = self._pool.open(wanted)
         self._pieces = self._answer.iter_raw()
         return answered(self._answer, wanted.request, b"")
 
@@ -51,9 +51,9 @@ class AsyncStream:
         """As `Stream.open`."""
         await self.close()
         self._wanted = wanted
-        client = await self._open.enter_async_context(self._pool.lent())
+        opener = await self._open.enter_async_context(self._pool.lent())
         with reported(wanted):
-            answer = await client.send(native(wanted, self._pool.way), stream=True, follow_redirects=False)
+            answer = await opener(native(wanted, self._pool.way))
         self._open.push_async_callback(answer.aclose)
         self._pieces: AsyncIterator[bytes] = answer.aiter_raw()
         return answered(answer, wanted.request, b"")

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Protocol
 
 from .. import conditions, words
@@ -65,6 +66,7 @@ def claim_of(action: ActionSpec, values: Mapping[str, Any], account: str = "") -
     return Claim(action=action.key, label=label, account=account, quotas=tuple(quotas))
 
 
+@lru_cache(maxsize=4096)  # a flow calls for the same host again and again
 def digest(*texts: str) -> str:
     """A short name for what should not be read where it is kept."""
     hashed = hashlib.blake2b(digest_size=16)

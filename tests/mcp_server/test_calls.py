@@ -158,9 +158,8 @@ def test_a_long_list_reports_its_progress(talk: Talk, account: Sandbox) -> None:
 
     for number in range(3):  # three pages instead of one
         rows = [{"id": f"u{number}{row}"} for row in range(2)]
-        account.inject(
-            match="GET /v2/users", status=200, body={"users": rows, "next_page_token": f"t{number}" if number < 2 else ""}
-        )
+        body = {"users": rows, "next_page_token": f"t{number}" if number < 2 else ""}
+        account.inject(match="GET /v2/users", status=200, body=body)
     result = talk.call("list-users", {"limit": 100}, progress_callback=on_progress)
     assert len(result.structured_content["data"]["users"]) == 6
     assert heard == [(2, 100), (4, 100), (6, 100)]

@@ -55,7 +55,8 @@ def inspect(inspector: Path, zoom: Sandbox, tmp_path: Path) -> Inspect:
 
     def run(server: list[str], *words: str) -> subprocess.CompletedProcess[str]:
         given = {**environment(zoom, tmp_path), "PATH": PATH, "HOME": str(tmp_path)}
-        shown = [word for name, value in given.items() if name.startswith("ZOOM_") for word in ("-e", f"{name}={value}")]
+        ours = [f"{name}={value}" for name, value in given.items() if name.startswith("ZOOM_")]
+        shown = [word for pair in ours for word in ("-e", pair)]
         line = [str(inspector), "--cli", *(shown if len(server) > 1 else []), *server, *words]
         return subprocess.run(line, env=given, cwd=ROOT, capture_output=True, text=True, timeout=60)
 

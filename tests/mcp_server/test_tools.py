@@ -13,7 +13,6 @@ from connector_runtime.mcp import results
 from connector_runtime.mcp.tools import LIMIT, Offer, tools
 from zoom_connector import Connector, InputError
 
-
 OWN = ("limit", "cursor", "clear")
 
 
@@ -147,6 +146,22 @@ def test_every_sample_fits_the_schema_of_its_tool_with_secrets_and_without(conne
             data = sample if shown else action.hide(sample)
             Draft202012Validator(tool.output_schema).validate({"data": data})
             Draft202012Validator(tool.output_schema["properties"]["data"]).validate(data)
+
+
+def words(schema: Any) -> set[str]:
+    """The words of a schema, without the names of properties."""
+    if isinstance(schema, list):
+        return {word for part in schema for word in words(part)}
+    if not isinstance(schema, dict):
+        return set()
+    named = [part for key in ("properties", "patternProperties") for part in schema.get(key, {}).values()]
+    rest = [part for key, part in schema.items() if key not in ("properties", "patternProperties", "examples")]
+    return {*schema, *words(named), *words(rest)}
+
+
+def test_output_schemas_say_nothing_by_which_some_clients_refuse_answers(connector: Connector) -> None:
+    for tool in tools(connector, Offer(destructive=True)).values():
+        assert not {"format", "pattern", "x-secret", "$ref"} & words(tool.output_schema)
 
 
 def test_an_error_fits_every_output_schema(connector: Connector) -> None:
