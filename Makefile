@@ -48,6 +48,6 @@ $(VENV)/ready-test: $(VENV)/bin/python pyproject.toml
 $(BENCH)/ready: $(VENV)/bin/python pyproject.toml benchmarks/requirements.txt
 	@echo "installing what it is measured against; this takes a minute or two …"
 	@$(BIN)/python -m venv $(BENCH)/plain && $(BIN)/python -m venv $(BENCH)/rivals
-	@$(BENCH)/plain/bin/python -m pip install --quiet --disable-pip-version-check -e '.[receiver]'
+	@$(BENCH)/plain/bin/python -m pip install --quiet --disable-pip-version-check -e '.[service]'
 	@$(BENCH)/rivals/bin/python -m pip install --quiet --disable-pip-version-check -e . -r benchmarks/requirements.txt
 	@touch $@

@@ -11,16 +11,24 @@ from . import stub as stubs
 from .frame import Row, Target
 from .measure import Worker, contest, series
 
+SHARED = "one shared httpx.AsyncClient()"
 GROUP = "Calls at once (get-user)"
 TARGETS = {64: Target("at least", 3), 256: Target("at least", 3)}
 
 
 def contestants(url: str, workers: str, calls: str) -> dict[str, Callable[[], float]]:
+    import httpx
+
     from . import ours
     from .rivals import by_hand
 
     number, count = int(workers), int(calls)
-    made = {f"{workers}, ours": ours.at_once(url, number, count), f"{workers}, httpx": by_hand.at_once(url, number, count)}
+    room = httpx.Limits(max_connections=number, max_keepalive_connections=number)
+    made = {
+        f"{workers}, ours": ours.at_once(url, number, count),
+        f"{workers}, httpx": by_hand.at_once(url, number, count),
+        f"{workers}, kept": by_hand.at_once(url, number, count, limits=room),
+    }
     runner = asyncio.Runner()
     return {name: _rate(runner, runner.run(made_), count) for name, made_ in made.items()}
 
@@ -63,15 +71,16 @@ def rows(quick: bool) -> Iterable[Row]:
                 aiohttp = Worker(f"{__name__}:over_aiohttp", *given, rivals=True, without="orjson")
                 found |= contest([aiohttp], rounds)
     for number in numbers:
-        yield Row(
-            group=GROUP,
-            what=f"{number} at once",
-            unit="calls/s",
-            ours=series("connector", found[f"{number}, ours"]),
-            rival=series("one shared httpx.AsyncClient", found[f"{number}, httpx"]),
-            more=True,
-            target=TARGETS.get(number),
-        )
+        for rival, says in (("httpx", SHARED), ("kept", "the same, as many connections")):
+            yield Row(
+                group=GROUP,
+                what=f"{number} at once",
+                unit="calls/s",
+                ours=series("connector", found[f"{number}, ours"]),
+                rival=series(says, found[f"{number}, {rival}"]),
+                more=True,
+                target=TARGETS.get(number) if rival == "httpx" else None,
+            )
     for who, name in (("ours", "connector"), ("httpx", "httpx.AsyncClient")):
         yield Row(
             group=GROUP,
@@ -86,6 +95,6 @@ def rows(quick: bool) -> Iterable[Row]:
         what="64 at once, over httpx-aiohttp",
         unit="calls/s",
         ours=series("connector, Http(client=…)", found["64, aiohttp"]),
-        rival=series("one shared httpx.AsyncClient", found["64, httpx"]),
+        rival=series(SHARED, found["64, httpx"]),
         more=True,
     )

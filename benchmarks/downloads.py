@@ -33,6 +33,9 @@ from urllib.request import urlopen
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.frame import Row
+from benchmarks.measure import series
+
 KINDS = ("httpx stream to a file", "download", "httpx.AsyncClient", "AsyncClient.download", "3 files at once")
 SLOW = 16 * 2**20  # bytes a second, so that there is something to kill
 KILLS = 5
@@ -157,6 +160,42 @@ def killed(port: int, size: int, sent: Any) -> str:
     return f"killed {KILLS} times: {same}; {extra}"
 
 
+@contextmanager
+def serving(size: int) -> Iterator[tuple[int, Any]]:
+    """The server's port, and the bytes that it has sent."""
+    port, sent = multiprocessing.Value("i", 0), multiprocessing.Value("q", 0)
+    server = multiprocessing.Process(target=serve, args=(port, size, sent), daemon=True)
+    server.start()
+    while port.value == 0:
+        time.sleep(0.01)
+    yield port.value, sent
+    server.terminate()
+
+
+def measure(port: int, size: int, rounds: int) -> dict[str, list[dict[str, float]]]:
+    """Seconds and MB grown of each kind, once a round."""
+    found: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
+    for _ in range(rounds):
+        for kind in KINDS:
+            found[kind].append(measured(kind, port, size))
+    return found
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    size = (32 if quick else 256) * 2**20
+    with serving(size) as (port, _):
+        found = measure(port, size, 1 if quick else 5)
+    for ours, rival in (("download", KINDS[0]), ("AsyncClient.download", "httpx.AsyncClient")):
+        for key, unit, scale in (("seconds", "ms", 1e3), ("grown", "MB", 1.0)):
+            yield Row(
+                group=f"A download of {size // 2**20} MB",
+                what=f"{ours}{', memory grown' if key == 'grown' else ''}",
+                unit=unit,
+                ours=series("connector, synced to disk", [each[key] for each in found[ours]], scale),
+                rival=series(rival, [each[key] for each in found[rival]], scale),
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
@@ -167,15 +206,9 @@ def main() -> None:
         work(*chosen.worker[:3], int(chosen.worker[3]))
         return
     size = chosen.megabytes * 2**20
-    port, sent = multiprocessing.Value("i", 0), multiprocessing.Value("q", 0)
-    server = multiprocessing.Process(target=serve, args=(port, size, sent), daemon=True)
-    server.start()
-    while port.value == 0:
-        time.sleep(0.01)
-    found: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
-    for _ in range(chosen.rounds):
-        for kind in KINDS:
-            found[kind].append(measured(kind, port.value, size))
+    with serving(size) as (port, sent):
+        found = measure(port, size, chosen.rounds)
+        kept = killed(port, min(size, 64 * 2**20), sent)
     print(f"{chosen.megabytes} MB, median of {chosen.rounds} interleaved rounds")
     plain = statistics.median(each["seconds"] for each in found[KINDS[0]])
     for kind, rounds in found.items():
@@ -184,8 +217,7 @@ def main() -> None:
         speed = chosen.megabytes * (3 if kind.startswith("3") else 1) / seconds
         ratio = plain * (3 if kind.startswith("3") else 1) / seconds
         print(f"{kind:<24} {speed:7.0f} MB/s  {ratio:5.2f}x of httpx  +{grown:.1f} MB")
-    print(killed(port.value, min(size, 64 * 2**20), sent))
-    server.terminate()
+    print(kept)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,8 @@ class Target:
 class Row:
     """One line of the table: what was done, by ours and by a rival, in `unit`; `more` is better in a rate.
 
-    Without a rival the target is one of our own value.
+    The ratio is what ours costs of what the rival costs; with `speed`, or a target `at least`, how many times as fast
+    it is. Without a rival the target is one of our own value.
     """
 
     group: str
@@ -58,12 +59,13 @@ class Row:
     ours: Series
     rival: Series | None = None
     more: bool = False
+    speed: bool = False
     target: Target | None = None
 
     @property
     def faster(self) -> bool:
         """Whether the ratio says how many times as fast ours is, and not what it costs."""
-        return self.more or (self.target is not None and self.target.sense == "at least")
+        return self.more or self.speed or (self.target is not None and self.target.sense == "at least")
 
     @property
     def ratio(self) -> float | None:

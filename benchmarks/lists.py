@@ -21,11 +21,11 @@ NAMES = {"std": "connector", "fast": "connector, orjson installed"}
 
 
 def contestant(name: str, module: str, url: str) -> dict[str, Callable[[], float]]:
-    users = import_module(module).users
+    users = import_module(module).users(url)
 
     def run() -> float:
         start = time.perf_counter()
-        count = users(url)
+        count = users()
         taken = time.perf_counter() - start
         assert count == USERS, (module, count)
         return taken
@@ -70,4 +70,5 @@ def rows(quick: bool) -> Iterable[Row]:
                 unit="ms",
                 ours=series(NAMES[kind], whole[kind], 1e3),
                 rival=series(RIVALS[name], whole[name], 1e3),
+                speed=True,
             )

@@ -39,15 +39,15 @@ def get(url: str, **options: Any) -> Callable[[], Any]:
     return lambda: client.run("get-user", {"user_id": "me"}).data
 
 
-def users(url: str) -> int:
+def users(url: str) -> Callable[[], int]:
     """List all users; how many there are."""
-    with Client(load(), token="t", base_url=url) as client:
-        return len(client.run("list-users", {}).data["users"])
+    client = Client(load(), token="t", base_url=url)
+    return lambda: len(client.run("list-users", {}).data["users"])
 
 
 async def at_once(url: str, workers: int, calls: int, http: Http | None = None) -> Callable[[], Any]:
     """So many reads of a user with one `AsyncClient`, by so many tasks."""
-    client = AsyncClient(load(), token="t", base_url=url, http=http or Http(connections=workers, timeout=60))
+    client = AsyncClient(load(), token="t", base_url=url, http=http or Http(timeout=60))
 
     async def task() -> None:
         for _ in range(calls // workers):
@@ -94,4 +94,4 @@ def alone(key: str, inputs: dict[str, Any], content: bytes) -> Callable[[], Any]
 
 
 if __name__ == "__main__":
-    assert users(sys.argv[1]) == int(sys.argv[2])
+    assert users(sys.argv[1])() == int(sys.argv[2])

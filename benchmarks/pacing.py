@@ -15,11 +15,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.frame import Row
+from benchmarks.measure import series
 from connector_runtime.errors import RequestError
 from connector_runtime.pacing.claim import Claim
 from connector_runtime.pacing.pacer import pacer
@@ -28,6 +31,9 @@ from zoom_connector import Client, load
 from zoom_connector.sandbox import Sandbox
 
 CHANGES = ((1.0, 0.0), (1.0, 20.0), (0.5, 10.0), (0.5, 25.0), (1.0, 50.0), (1.0, 10.0))  # scale, others a second
+
+
+CASES = (("naive, one process", 1, True), ("ours, one process", 1, False), ("ours, four processes", 4, False))
 
 
 class Naive:
@@ -63,8 +69,16 @@ def work(base_url: str, token: str, workers: int, seconds: float, store: str | N
             thread.join()
 
 
-def measure(name: str, processes: int, workers: int, seconds: float, naive: bool = False) -> str:
-    """One line of the table."""
+class Used(NamedTuple):
+    """What was answered, which share of what was left that is, and how often each change refused."""
+
+    done: int
+    share: float
+    refused: list[int]
+
+
+def measure(processes: int, workers: int, seconds: float, naive: bool = False) -> Used:
+    """Let them call through all changes of the limit."""
     with Sandbox(plan="business") as zoom, tempfile.TemporaryDirectory() as folder:
         store = f"sqlite:///{folder}/store.db" if processes > 1 else "-"
         command = [sys.executable, __file__, "--worker", zoom.base_url, zoom.token, str(workers // processes), store]
@@ -84,7 +98,25 @@ def measure(name: str, processes: int, workers: int, seconds: float, naive: bool
     left = 80 + sum(phase["left"].get("light", 0) * phase["seconds"] for phase in phases)  # the bucket was full
     refused = [phase["refused"].get("light", 0) for phase in phases]
     done = sum(phase["requests"].get("light", 0) for phase in phases) - sum(refused)
-    return f"{name:22} {done:6} answered   {done / left:6.1%} used   {sum(refused):5} refused, by change: {refused}"
+    return Used(done, done / left, refused)
+
+
+def line(name: str, used: Used) -> str:
+    many = sum(used.refused)
+    return f"{name:22} {used.done:6} answered   {used.share:6.1%} used   {many:5} refused, by change: {used.refused}"
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    seconds = 6 if quick else 30
+    runs = {name: measure(number, 64, seconds, naive) for name, number, naive in CASES}
+    naive = runs.pop(CASES[0][0])
+    for name, used in runs.items():
+        for what, unit, mine, other in (
+            ("used of what was left", "%", used.share * 100, naive.share * 100),
+            ("refused", "calls", sum(used.refused), sum(naive.refused)),
+        ):
+            rival = series("sends whenever it likes", [other])
+            yield Row(group="A changing rate limit", what=what, unit=unit, ours=series(name, [mine]), rival=rival)
 
 
 def main() -> None:
@@ -97,9 +129,8 @@ def main() -> None:
         url, token, workers, store, seconds, kind = asked.worker
         work(url, token, int(workers), float(seconds), None if store == "-" else store, kind == "naive")
         return
-    print(measure("naive, one process", 1, asked.workers, asked.seconds, naive=True), flush=True)
-    print(measure("ours, one process", 1, asked.workers, asked.seconds), flush=True)
-    print(measure("ours, four processes", 4, asked.workers, asked.seconds), flush=True)
+    for name, number, naive in CASES:
+        print(line(name, measure(number, asked.workers, asked.seconds, naive)), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,14 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.frame import Row
+from benchmarks.measure import series
 
 USER = {"id": "u1", "email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace", "type": 2}
 BODY = json.dumps({"inputs": {"user_id": "me"}}).encode()
@@ -160,6 +164,40 @@ async def etag_of(server: Server) -> str:
     return found
 
 
+def measure(rounds: int, requests: int, connections: int) -> dict[str, list[float]]:
+    """Requests a second of each case, once a round."""
+    behind = Server("vendor")
+    url = f"http://127.0.0.1:{behind.port}"
+    servers = {name: Server(name, url) for name in ("bare", "service")}
+    etag = asyncio.run(etag_of(servers["service"]))
+    rates: dict[str, list[float]] = {name: [] for name in CASES}
+    for turn in range(rounds + 1):
+        for name, (app, method, path, own_key) in CASES.items():
+            server = servers[app]
+            sent = request(method, path, server, own_key, etag if path == "/v1/catalogue" else "")
+            rate = asyncio.run(fire(server.port, sent, requests, connections))
+            if turn:  # the first warms up
+                rates[name].append(rate)
+    for running in (*servers.values(), behind):
+        running.close()
+    return rates
+
+
+def rows(quick: bool) -> Iterable[Row]:
+    rates = measure(2 if quick else 5, 200 if quick else 1000, 16)
+    for name, values in rates.items():
+        if name.startswith("service: "):
+            rival = AGAINST.get(name, "bare FastAPI, a small answer")
+            yield Row(
+                group="The service over HTTP",
+                what=name.removeprefix("service: "),
+                unit="req/s",
+                ours=series("service", values),
+                rival=series(rival, rates[rival]),
+                more=True,
+            )
+
+
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     asked.add_argument("--rounds", type=int, default=5)
@@ -170,20 +208,7 @@ def main() -> None:
     chosen = asked.parse_args()
     if chosen.serve:
         return serve(chosen.serve, chosen.url)
-    behind = Server("vendor")
-    url = f"http://127.0.0.1:{behind.port}"
-    servers = {name: Server(name, url) for name in ("bare", "service")}
-    etag = asyncio.run(etag_of(servers["service"]))
-    rates: dict[str, list[float]] = {name: [] for name in CASES}
-    for turn in range(chosen.rounds + 1):
-        for name, (app, method, path, own_key) in CASES.items():
-            server = servers[app]
-            sent = request(method, path, server, own_key, etag if path == "/v1/catalogue" else "")
-            rate = asyncio.run(fire(server.port, sent, chosen.requests, chosen.connections))
-            if turn:  # the first warms up
-                rates[name].append(rate)
-    for running in (*servers.values(), behind):
-        running.close()
+    rates = measure(chosen.rounds, chosen.requests, chosen.connections)
     print(f"{'':<44}{'requests/s':>11}  against")
     for name in CASES:
         first = AGAINST.get(name, "bare FastAPI, a small answer")

@@ -56,9 +56,11 @@ def contestants(url: str, origin: str) -> dict[str, Callable[[], float]]:
             raw.ask(page, length)
         return time.perf_counter() - start
 
+    users = by_hand.users(url)
+
     def by_httpx() -> float:
         start = time.perf_counter()
-        assert by_hand.users(url) == USERS
+        assert users() == USERS
         return time.perf_counter() - start
 
     return {

@@ -17,7 +17,7 @@ from . import stub
 from .frame import Row, markdown, summary, table
 from .measure import python
 
-GROUPS = ("stubs", "one_call", "at_once", "lists", "streams", "starts", "growth", "webhook")
+GROUPS = ("stubs", "one_call", "at_once", "lists", "streams", "starts", "growth", "webhook", "service", "downloads", "pacing")
 HERE = Path(__file__).parent
 PACKAGES = "httpx httpx2 httpx-aiohttp requests orjson zoomus dlt airbyte-cdk uvicorn jsonschema"
 

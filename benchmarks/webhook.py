@@ -16,10 +16,14 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.frame import Row, Target
+from benchmarks.measure import series
 
 SECRET = "8mTmnH0bS2GGJ5Gv3JrPRg"
 APPS = ("bare", "verify", "verify and parse", "verify, parse, record and deliver (in memory)")
@@ -117,6 +121,41 @@ def requests(count: int) -> list[bytes]:
     return made
 
 
+def measure(rounds: int, count: int) -> dict[str, list[float]]:
+    """The processor time of a request in each app, in seconds, once a round."""
+    used: dict[str, list[float]] = {name: [] for name in APPS}
+    servers = {name: Server(name) for name in APPS}
+    for turn in range(rounds + 1):
+        sent = requests(count)
+        for name, server in servers.items():
+            before = server.cpu()
+            for request in sent:
+                status, said = server.ask(request)
+                assert status == 200, (name, status, said)
+            if turn:  # the first warms up
+                used[name].append((server.cpu() - before) / count)
+    for server in servers.values():
+        server.close()
+    return used
+
+
+def rows(quick: bool) -> Iterable[Row]:
+    used = measure(3 if quick else 9, 300 if quick else 2000)
+    for name, values in used.items():
+        if name == "bare":
+            continue
+        target = Target("at least", TARGETS[name]) if name in TARGETS else None
+        yield Row(
+            group="Webhooks (the server's processor time)",
+            what=name.replace(" (in memory)", ""),
+            unit="µs",
+            ours=series("connector", values, 1e6),
+            rival=series("an app that only answers 200", used["bare"], 1e6),
+            speed=True,
+            target=target,
+        )
+
+
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     asked.add_argument("--rounds", type=int, default=7)
@@ -125,19 +164,7 @@ def main() -> None:
     chosen = asked.parse_args()
     if chosen.serve:
         return serve(chosen.serve)
-    used: dict[str, list[float]] = {name: [] for name in APPS}
-    servers = {name: Server(name) for name in APPS}
-    for turn in range(chosen.rounds + 1):
-        sent = requests(chosen.requests)
-        for name, server in servers.items():
-            before = server.cpu()
-            for request in sent:
-                status, said = server.ask(request)
-                assert status == 200, (name, status, said)
-            if turn:  # the first warms up
-                used[name].append((server.cpu() - before) / chosen.requests)
-    for server in servers.values():
-        server.close()
+    used = measure(chosen.rounds, chosen.requests)
     print(f"{'app':<48}{'processor time':>15}{'of bare, per s':>16}{'target':>9}")
     for name in APPS:
         ratios = [bare / own for bare, own in zip(used["bare"], used[name], strict=True)]

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,9 @@ def test_the_readmes_ten_lines_embed_the_connector_over_http(
     block = blocks("README.md", "python")[2]
     assert len([line for line in block.splitlines() if line and line[0] != "#"]) <= 10
     with Sandbox() as zoom, shown(connector, zoom) as url:
-        exec(block.replace("http://127.0.0.1:8300", url), {})
+        names: dict[str, Any] = {}
+        exec(block.replace("http://127.0.0.1:8300", url), names)
+        names["service"].close()
     assert capsys.readouterr().out.splitlines() == [
         line.removeprefix("# ") for line in block.splitlines() if line.startswith("# ")
     ]

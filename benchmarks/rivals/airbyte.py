@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import yaml
@@ -11,7 +13,7 @@ import yaml
 MANIFEST = Path(__file__).with_name("airbyte.yaml")
 
 
-def users(url: str) -> int:
+def users(url: str) -> Callable[[], int]:
     """Read the stream `users`; how many records there were."""
     from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer, Type
     from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
@@ -21,11 +23,15 @@ def users(url: str) -> int:
     catalog = ConfiguredAirbyteCatalogSerializer.load({"streams": [chosen]})
     config = {"url": url, "token": "t"}
     manifest = yaml.safe_load(MANIFEST.read_text())
-    source = ConcurrentDeclarativeSource(catalog=catalog, config=config, state=[], source_config=manifest)
+
+    def source() -> ConcurrentDeclarativeSource:
+        """A read uses a source up."""
+        return ConcurrentDeclarativeSource(catalog=catalog, config=config, state=[], source_config=deepcopy(manifest))
+
     logger = logging.getLogger("airbyte")
     logger.setLevel(logging.ERROR)
-    return sum(message.type == Type.RECORD for message in source.read(logger, config, catalog, []))
+    return lambda: sum(message.type == Type.RECORD for message in source().read(logger, config, catalog, []))
 
 
 if __name__ == "__main__":
-    assert users(sys.argv[1]) == int(sys.argv[2])
+    assert users(sys.argv[1])() == int(sys.argv[2])

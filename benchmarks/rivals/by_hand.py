@@ -49,13 +49,15 @@ def create_requests(url: str) -> Callable[[], Any]:
     return call
 
 
-def users(url: str) -> int:
+def users(url: str) -> Callable[[], int]:
     """List all users; how many there are."""
     import httpx
 
-    found: list[Any] = []
-    token = ""
-    with httpx.Client(base_url=url, headers=TOKEN) as client:
+    client = httpx.Client(base_url=url, headers=TOKEN)
+
+    def run() -> int:
+        found: list[Any] = []
+        token = ""
         while True:
             query = {"page_size": 300, "status": "active", **({"next_page_token": token} if token else {})}
             page = client.get("/users", params=query).raise_for_status().json()
@@ -64,13 +66,14 @@ def users(url: str) -> int:
             if not token:
                 return len(found)
 
+    return run
 
-async def at_once(url: str, workers: int, calls: int) -> Callable[[], Any]:
+
+async def at_once(url: str, workers: int, calls: int, **options: Any) -> Callable[[], Any]:
     """So many reads of a user over one shared `AsyncClient`, by so many tasks."""
     import httpx
 
-    room = httpx.Limits(max_connections=workers, max_keepalive_connections=workers)
-    client = httpx.AsyncClient(base_url=url, headers=TOKEN, limits=room, timeout=60)
+    client = httpx.AsyncClient(base_url=url, headers=TOKEN, timeout=60, **options)
 
     async def task() -> None:
         for _ in range(calls // workers):
@@ -84,4 +87,4 @@ async def at_once(url: str, workers: int, calls: int) -> Callable[[], Any]:
 
 
 if __name__ == "__main__":
-    assert users(sys.argv[1]) == int(sys.argv[2])
+    assert users(sys.argv[1])() == int(sys.argv[2])

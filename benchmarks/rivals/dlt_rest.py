@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 
-def users(url: str) -> int:
+def users(url: str) -> Callable[[], int]:
     """Iterate the resource `users`; how many items there were."""
+    return lambda: sum(1 for _ in source(url).resources["users"])
+
+
+def source(url: str) -> Any:
+    """An iteration uses a source up."""
     from dlt.sources.rest_api import rest_api_source
 
-    source = rest_api_source(
+    return rest_api_source(
         {
             "client": {
                 "base_url": f"{url}/",
@@ -32,8 +39,7 @@ def users(url: str) -> int:
             ],
         }
     )
-    return sum(1 for _ in source.resources["users"])
 
 
 if __name__ == "__main__":
-    assert users(sys.argv[1]) == int(sys.argv[2])
+    assert users(sys.argv[1])() == int(sys.argv[2])

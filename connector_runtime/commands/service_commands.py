@@ -69,6 +69,8 @@ def serve(context: Context, arguments: list[str]) -> int:
     asked.add_argument("--public-url", metavar="URL", help="where browsers and the vendor reach this service")
     asked.add_argument("--timeout", type=float, default=plain.timeout, metavar="S", help="for one request (60)")
     asked.add_argument("--retries", type=int, default=plain.retries, metavar="N", help="of the vendor; 0 for none (4)")
+    asked.add_argument("--plan", metavar="TEXT", help="of the vendor's account: all workers keep to its limits")
+    asked.add_argument("--share", type=float, default=plain.share, metavar="N", help="which part of them is ours (0.5)")
     asked.add_argument("--body", type=int, default=plain.body, metavar="BYTES", help="the largest body (8388608)")
     asked.add_argument("--concurrency", type=int, default=plain.concurrency, metavar="N", help="of one worker (512)")
     per = plain.tenant_concurrency
@@ -92,6 +94,8 @@ def serve(context: Context, arguments: list[str]) -> int:
             public_url=chosen.public_url or (url if chosen.host in LOOPBACK else None),
             timeout=chosen.timeout,
             retries=chosen.retries,
+            plan=chosen.plan,
+            share=chosen.share,
             body=chosen.body,
             concurrency=chosen.concurrency,
             tenant_concurrency=chosen.tenant_concurrency,

@@ -10,12 +10,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from ..client import AsyncClient
 from ..connections.connections import Connections
 from ..definitions.connector import Connector
 from ..errors import AuthError
+from ..pacing.pacer import Pacer
 from ..stores.store import Store
 from .problems import Refusal
 
@@ -50,6 +52,8 @@ class Clients:
         retries: int,
         most: int,
         token: Any,
+        plan: str | None = None,
+        share: float = 0.5,
     ) -> None:
         self._connector = connector
         self._store = store
@@ -59,6 +63,10 @@ class Clients:
         self._token = token
         self._ready: dict[tuple[str, str], _Ready] = {}  # those used longest ago first
         self._without: dict[Any, AsyncClient] = {}
+        limits = connector.profile.limits
+        self._pacer = partial(Pacer, limits, plan=plan, share=share, store=store) if plan is not None else None
+        self._pacers: dict[str, Pacer] = {}
+        self._pacing("")  # raises `InputError` for a plan that there is not
 
     def connections(self, tenant: str) -> Connections:
         """The connections of a tenant."""
@@ -111,10 +119,18 @@ class Clients:
         for client in self._without.values():
             await client.aclose()
 
+    def _pacing(self, account: str) -> Pacer | None:
+        """The pacer of an account, shared with the other workers; None: each client goes by what the vendor says."""
+        if self._pacer is None:
+            return None
+        if account not in self._pacers:
+            self._pacers[account] = self._pacer(account=account)
+        return self._pacers[account]
+
     def _shared(self, token: Any) -> AsyncClient:
         """The client with the service's own token, or with none."""
         if token not in self._without:
-            self._without[token] = AsyncClient(self._connector, token=token, **self._terms)
+            self._without[token] = AsyncClient(self._connector, token=token, pacing=self._pacing(""), **self._terms)
         return self._without[token]
 
     def _only(self, tenant: str) -> str:
@@ -132,7 +148,8 @@ class Clients:
             old.checked = time.monotonic()
             self._ready[place] = old
             return old
-        client = AsyncClient(self._connector, connection=stored, **self._terms)
+        pacing = self._pacing(getattr(stored, self._connector.profile.limits.per))
+        client = AsyncClient(self._connector, connection=stored, pacing=pacing, **self._terms)
         ready = self._ready[place] = _Ready(client, stamp, time.monotonic())
         if old is not None:
             await self._let_go(old)

@@ -22,6 +22,8 @@ class Settings:
     timeout: float = 60.0  # for one request; of a stream for one page
     patience: float = 30.0  # for a client to send its body, or to read the next piece of an answer
     retries: int = 4  # of a request to the vendor, where that can do no harm; 0 where the caller tries again itself
+    plan: str | None = None  # of the vendor's account: its limits are kept to, in all workers together
+    share: float = 0.5  # which part of them is ours
     body: int = 8 * 1024 * 1024
     concurrency: int = 512
     tenant_concurrency: int = 256

@@ -69,6 +69,8 @@ class Service:
             retries=settings.retries,
             most=settings.clients,
             token=self.token,
+            plan=settings.plan,
+            share=settings.share,
         )
         object.__setattr__(self, "clients", clients)
         object.__setattr__(self, "keys", ApiKeys(self.store, key))

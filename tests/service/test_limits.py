@@ -15,6 +15,10 @@ import httpx
 import pytest
 
 from connector_runtime.service import serving
+from connector_runtime.service.app import service
+from connector_runtime.service.settings import Settings
+from connector_runtime.stores.store import MemoryStore
+from zoom_connector import Connector, InputError
 from zoom_connector.sandbox import Sandbox
 from zoom_connector.sandbox.wire import Answer, Request
 
@@ -176,3 +180,23 @@ def test_pipelined_and_kept_connections_are_answered_in_order(start: Start) -> N
         assert said.count(b'{"status":"ok"}') == 3 and said.count(b"HTTP/1.1 404") == 1
 
 
+
+
+def test_a_service_that_knows_the_plan_keeps_to_our_share_of_it(start: Start, zoom: Sandbox) -> None:
+    zoom.limits.plan = "free"  # 4 light calls a second
+    with start(tenant="here", token=zoom.token, limits={"plan": "free", "share": 0.5}) as running:
+        asking = running.client()
+
+        def run(_: int) -> int:
+            return asking.post("/v1/actions/get-user/run", json={"inputs": {"user_id": "me"}}).status_code
+
+        with ThreadPoolExecutor(8) as workers:
+            assert list(workers.map(run, range(8))) == [200] * 8
+    times = [request.at for request in zoom.requests if request.status == 200]
+    assert not [request for request in zoom.requests if request.status == 429]
+    assert times[-1] - times[0] >= (8 - 2) / 2  # two a second, with at most two at once
+
+
+def test_a_plan_that_there_is_not_is_refused_at_once(connector: Connector) -> None:
+    with pytest.raises(InputError, match="business"):
+        service(connector, store=MemoryStore(), settings=Settings(plan="platinum"))

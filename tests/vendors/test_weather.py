@@ -8,9 +8,11 @@ import socket
 import traceback
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from connector_runtime import Client
+from connector_runtime.calls.native import Http
 from connector_runtime.client import AsyncClient
 from connector_runtime.errors import (
     ApiError,
@@ -72,10 +74,16 @@ def test_the_key_is_in_no_log_line_at_any_level(weather: Weather, client: Client
     client.run("current", {"city": "London,uk"})
     with pytest.raises(NotFound):
         client.run("current", {"city": "Atlantis"})
+    with httpx.Client() as own, at(weather.url, Http(client=own)) as other:
+        other.run("current", {"city": "London,uk"})
     seen = "\n".join(log)
-    assert "appid=***" in seen  # httpx's own line is still there, with the key masked
     assert "httpcore" in seen
+    assert "appid=***" in seen  # the line of a client that was passed in is there, with the key masked
     assert KEY not in seen
+
+
+def at(url: str, http: Http) -> Client:
+    return Client(example("weather"), connection={"api_key": KEY}, base_url=url, http=http)
 
 
 def test_the_key_is_in_no_log_line_of_asyncio_either(weather: Weather, log: list[str]) -> None:
@@ -83,6 +91,11 @@ def test_the_key_is_in_no_log_line_of_asyncio_either(weather: Weather, log: list
         async with AsyncClient(example("weather"), connection={"api_key": KEY}, base_url=weather.url) as client:
             weather.refuse = Answer({"cod": 200}, headers={"X-Asked": f"/weather?appid={KEY}"})
             await client.run("current", {"city": "London,uk"})
+        keys = {"api_key": KEY}
+        async with httpx.AsyncClient() as own:
+            way = Http(client=own)
+            async with AsyncClient(example("weather"), connection=keys, base_url=weather.url, http=way) as other:
+                await other.run("current", {"city": "London,uk"})
 
     asyncio.run(run())
     assert "appid=***" in "\n".join(log)
@@ -90,8 +103,6 @@ def test_the_key_is_in_no_log_line_of_asyncio_either(weather: Weather, log: list
 
 
 def test_logs_of_requests_that_are_not_ours_stay_as_they_are(weather: Weather, log: list[str]) -> None:
-    import httpx
-
     with httpx.Client(verify=False) as other:
         other.get(f"{weather.url}/weather?q=London&appid=theirs-not-ours")
     assert "appid=theirs-not-ours" in "\n".join(log)

@@ -1,0 +1,93 @@
+"""22, 200 and 2,000 actions in a folder: the start of `run`, `list`, `check`, and the memory of each."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from . import stub as stubs
+from .frame import Row, Target
+from .measure import ROOT, environment, interleaved, python, series
+
+GROUP = "Actions in a folder"
+PARTS = ("connector.yaml", "icon.svg", "actions", "connection", "triggers", "locales", "schemas")
+SETTLED = 2.5  # seconds after which a file's times can be trusted, so that what is read from it is kept
+COMMAND = """
+import sys
+from connector_runtime.commands import cli
+from zoom_connector import load
+
+status = cli.main(sys.argv[2:], "zoom-connector", lambda path: load(path or sys.argv[1]), example="list")
+with open("/proc/self/status") as file:
+    peak = next(line.split()[1] for line in file if line.startswith("VmHWM:"))
+print(status, peak, file=sys.stderr)
+"""
+
+
+def folder_of(number: int, folder: Path) -> Path:
+    """The definitions with so many actions: the bundled ones, again and again under other keys."""
+    folder.mkdir(parents=True)
+    for part in PARTS:
+        whole = ROOT / part
+        shutil.copytree(whole, folder / part) if whole.is_dir() else shutil.copy(whole, folder / part)
+    found = sorted((ROOT / "actions").glob("*.yaml"))
+    for count in range(len(found), number):
+        of = found[count % len(found)]
+        text = of.read_text().replace(f"key: {of.stem}\n", f"key: {of.stem}-{count}\n", 1)
+        (folder / "actions" / f"{of.stem}-{count}.yaml").write_text(text)
+    return folder
+
+
+def measured(folder: Path, url: str, cache: Path, *words: str) -> tuple[float, float]:
+    """Seconds and MB at the highest of a command as a whole process."""
+    env = environment(ZOOM_BASE_URL=url, ZOOM_ACCESS_TOKEN="t", CONNECTOR_CACHE=str(cache))
+    start = time.perf_counter()
+    done = subprocess.run([python(), "-c", COMMAND, str(folder), *words], env=env, capture_output=True, text=True)
+    taken = time.perf_counter() - start
+    status, peak = done.stderr.split()[-2:]
+    if status != "0":
+        raise RuntimeError(f"{words} in {folder} ended with {done.stderr[-2000:]}")
+    return taken, int(peak) / 1024
+
+
+def rows(quick: bool) -> Iterable[Row]:
+    numbers = (22, 200, 2000)
+    with stubs.Stub() as stub, tempfile.TemporaryDirectory() as place:
+        root = Path(place)
+        folders = {number: folder_of(number, root / str(number)) for number in numbers}
+        cache = root / "cache"
+        cache.mkdir()
+        time.sleep(SETTLED)
+
+        def each(*words: str, folder: bool = False, of: Sequence[int] = numbers) -> dict[str, Callable[[], Any]]:
+            def command(number: int) -> tuple[float, float]:
+                last = [str(folders[number])] if folder else []
+                return measured(folders[number], stub.url(), cache, *words, *last)
+
+            return {str(number): partial(command, number) for number in of}
+
+        runs = interleaved(each("run", "get-user", "--user-id", "me"), 5 if quick else 15)
+        lists = interleaved(each("list"), 1 if quick else 5)
+        checks = interleaved(each("check", folder=True, of=numbers[: 2 if quick else 3]), 1 if quick else 3, warm=0)
+    for what, found, target in (
+        ("run get-user, start to end", runs, Target("at most", 1.5)),
+        ("list, all of them read", lists, None),
+        ("check, every file of them", checks, None),
+    ):
+        for number in list(found)[1:]:
+            aimed = target if number == str(numbers[-1]) else None
+            for place_, unit, scale in ((0, "ms", 1e3), (1, "MB", 1.0)):
+                yield Row(
+                    group=GROUP,
+                    what=f"{what}{', memory' if place_ else ''}",
+                    unit=unit,
+                    ours=series(f"{int(number):,} actions", [taken[place_] for taken in found[number]], scale),
+                    rival=series("22 actions", [taken[place_] for taken in found["22"]], scale),
+                    target=None if place_ else aimed,
+                )
