@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import import_module
 
 from . import stub as stubs
@@ -34,7 +35,7 @@ def contestant(name: str, module: str, url: str) -> dict[str, Callable[[], float
 
 
 def rows(quick: bool) -> Iterable[Row]:
-    rounds = 3 if quick else 11
+    rounds = 2 if quick else 11
     here = f"{__name__}:contestant"
     with stubs.Stub() as stub:
         url = stub.url(USERS)
@@ -51,7 +52,8 @@ def rows(quick: bool) -> Iterable[Row]:
             "by_hand": [python(), "-m", "benchmarks.rivals.by_hand"],
         }
         commands = {name: [*script, url, str(USERS)] for name, script in scripts.items()}
-        whole = interleaved({name: lambda c=c: seconds(c) for name, c in commands.items()}, 2 if quick else 5)
+        runs = {name: partial(seconds, command) for name, command in commands.items()}
+        whole = interleaved(runs, 1 if quick else 5, warm=0 if quick else 1)
     for kind, targets in TARGETS.items():
         for name, limit in targets.items():
             yield Row(

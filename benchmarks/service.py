@@ -184,7 +184,7 @@ def measure(rounds: int, requests: int, connections: int) -> dict[str, list[floa
 
 
 def rows(quick: bool) -> Iterable[Row]:
-    rates = measure(2 if quick else 5, 200 if quick else 1000, 16)
+    rates = measure(1 if quick else 5, 200 if quick else 1000, 16)
     for name, values in rates.items():
         if name.startswith("service: "):
             rival = AGAINST.get(name, "bare FastAPI, a small answer")

@@ -38,7 +38,7 @@ def rows(quick: bool) -> Iterable[Row]:
                 "script": lambda: seconds([python(), script], **env),
                 "import httpx": lambda: seconds([python(), "-c", "import httpx"]),
             },
-            5 if quick else 21,
+            3 if quick else 21,
         )
     for what, ours, rival, says, target in (
         ("zoom-connector list", "list", "bare", "python -c pass", Target("at most", 5)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -40,8 +41,7 @@ def memory(name: str) -> float:
 
 
 def _process(kind: str, url: str, users: int) -> dict[str, float]:
-    code = "import json, sys; from benchmarks.streams import grown; print(json.dumps(grown(*sys.argv[1:3], int(sys.argv[3]))))"
-    command = [python(), "-c", code, kind, url, str(users)]
+    command = [python(), "-m", "benchmarks.streams", kind, url, str(users)]
     done = subprocess.run(command, cwd=ROOT, env=environment(), check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
@@ -72,3 +72,7 @@ def rows(quick: bool) -> Iterable[Row]:
             ours=series(f"{users:,}", [run["each"] for run in streamed[users]], 1e6),
             rival=series(f"{numbers[0]:,}", [run["each"] for run in streamed[numbers[0]]], 1e6),
         )
+
+
+if __name__ == "__main__":
+    print(json.dumps(grown(*sys.argv[1:3], int(sys.argv[3]))))

@@ -37,7 +37,8 @@ MEETING = {
     "join_url": "https://example.com/j/92674392836",
     "password": "123456",
     "occurrences": [
-        {"occurrence_id": str(1793523600000 + n), "start_time": "2026-11-01T09:00:00Z", "duration": 45} for n in range(7)
+        {"occurrence_id": f"179352360{week:04d}", "start_time": "2026-11-01T09:00:00Z", "duration": 45}
+        for week in range(7)
     ],
     "settings": {
         "host_video": True,
@@ -80,7 +81,7 @@ def user(number: int) -> dict[str, Any]:
 
 def bodies() -> dict[str, str]:
     """The files that the stub answers with, by name."""
-    one = {**user(0), "account_id": "q6gBJVO5TzexKYTb_I2rpg", "job_title": "", "location": "", "login_types": [100, 101]}
+    one = {**user(0), "account_id": "q6gBJVO5TzexKYTb_I2rpg", "job_title": "", "login_types": [100, 101]}
     return {
         "user.json": json.dumps(one),
         "meeting.json": json.dumps(MEETING),
@@ -115,9 +116,10 @@ class Stub:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process.stdin
+        assert self._process.stdin and self._process.stdout
         self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
         shutil.rmtree(self._folder)
 
 

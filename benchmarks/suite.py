@@ -17,15 +17,22 @@ from . import stub
 from .frame import Row, markdown, summary, table
 from .measure import python
 
-GROUPS = ("stubs", "one_call", "at_once", "lists", "streams", "starts", "growth", "webhook", "service", "downloads", "pacing")
+GROUPS = (  # each a module with `rows(quick)`
+    *("stubs", "one_call", "at_once", "lists", "streams", "starts", "growth"),
+    *("webhook", "service", "downloads", "pacing", "faults"),
+)
 HERE = Path(__file__).parent
-PACKAGES = "httpx httpx2 httpx-aiohttp requests orjson zoomus dlt airbyte-cdk uvicorn jsonschema"
+VERSIONS = """
+import sys
+from importlib.metadata import version
+print(", ".join(f"{name} {version(name)}" for name in sys.argv[1:]))
+"""
+PACKAGES = "httpx httpx2 httpx-aiohttp requests orjson zoomus dlt airbyte-cdk uvicorn jsonschema jsonschema-rs fastapi"
 
 
 def about() -> list[tuple[str, str]]:
     """What this was measured on, and when."""
-    code = "import sys; from importlib.metadata import version; print(', '.join(f'{n} {version(n)}' for n in sys.argv[1:]))"
-    command = [python(rivals=True), "-c", code, *PACKAGES.split()]
+    command = [python(rivals=True), "-c", VERSIONS, *PACKAGES.split()]
     versions = subprocess.run(command, capture_output=True, text=True).stdout.strip()
     return [
         ("date", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
@@ -39,7 +46,7 @@ def about() -> list[tuple[str, str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller lists: about a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller lists: little more than a minute; nothing is written")
     parser.add_argument("--only", choices=GROUPS, action="append", help="only these groups of rows; nothing is written")
     asked = parser.parse_args()
     found: list[Row] = []
@@ -56,8 +63,7 @@ def main() -> int:
         print(f"{table(part)}\n  ({time.perf_counter() - start:.0f} s)\n", flush=True)
         found += part
     print(summary(found))
-    if not asked.only:
-        known.append(("how", "--quick: few rounds" if asked.quick else "in full"))
+    if not asked.only and not asked.quick:
         (HERE / "RESULTS.md").write_text(markdown(found, known))
         print(f"written: {HERE / 'RESULTS.md'}")
     if broken:

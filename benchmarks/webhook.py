@@ -140,7 +140,7 @@ def measure(rounds: int, count: int) -> dict[str, list[float]]:
 
 
 def rows(quick: bool) -> Iterable[Row]:
-    used = measure(3 if quick else 9, 300 if quick else 2000)
+    used = measure(3 if quick else 9, 500 if quick else 2000)
     for name, values in used.items():
         if name == "bare":
             continue

@@ -1,0 +1,127 @@
+"""The frame of the benchmarks: what a row says, and that a measurement of it runs. No time is asserted."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks import ours, stub as stubs
+from benchmarks.frame import Row, Series, Target, figure, markdown, ratio, summary, table, target
+from benchmarks.growth import folder_of
+from benchmarks.measure import Worker, environment, interleaved
+from benchmarks.one_call import timed
+from zoom_connector import load
+
+OURS, RIVAL = Series("ours", (3.0, 1.0, 2.0)), Series("theirs", (8.0, 6.0, 4.0))
+
+
+def row(limit: Target | None = None, rival: Series | None = RIVAL, more: bool = False) -> Row:
+    return Row(group="A group", what="a thing", unit="ms", ours=OURS, rival=rival, more=more, target=limit)
+
+
+def test_a_series_tells_its_least_its_median_and_its_most() -> None:
+    assert (OURS.low, OURS.middle, OURS.high) == (1.0, 2.0, 3.0)
+    assert Series("even", (1.0, 2.0, 4.0, 9.0)).middle == 3.0
+
+
+@pytest.mark.parametrize(
+    ("aimed", "more", "says", "verdict"),
+    [
+        (None, False, "0.33x", ""),
+        (Target("at most", 0.4), False, "0.33x", "reached"),
+        (Target("at most", 0.3), False, "0.33x", "missed"),
+        (Target("at least", 3), False, "3.00x as fast", "reached"),
+        (Target("at least", 3.1), False, "3.00x as fast", "missed"),
+        (Target("at least", 0.3), True, "0.33x as fast", "reached"),
+        (Target("at least", 3), True, "0.33x as fast", "missed"),
+    ],
+)
+def test_a_ratio_is_of_the_medians_and_decides(aimed: Target | None, more: bool, says: str, verdict: str) -> None:
+    assert ratio(row(aimed, more=more)) == says
+    assert row(aimed, more=more).verdict == verdict
+
+
+def test_without_a_rival_a_target_is_one_of_the_value() -> None:
+    assert row(Target("at most", 2), None).verdict == "reached"
+    assert row(Target("at most", 1.9), None).verdict == "missed"
+    assert row(Target("at most", 30, 2), None).verdict == "excellent"
+    assert target(row(Target("at most", 2), None)) == "≤ 2 ms"
+
+
+def test_a_number_keeps_the_digits_that_count() -> None:
+    numbers = (0.01234, 4.567, 78.94, 123.4, 12345.6, 0)
+    assert [figure(number) for number in numbers] == ["0.012", "4.57", "78.9", "123", "12,346", "0.00"]
+
+
+def test_the_table_shows_both_sides_the_ratio_and_the_verdict() -> None:
+    lines = table([row(Target("at least", 2.5))]).splitlines()
+    assert lines[0] == "A group"
+    assert re.search(r"a thing +ours +1\.00 +2\.00 +3\.00 ms", lines[2])
+    assert re.search(r"theirs +4\.00 +6\.00 +8\.00 ms +3\.00x as fast +≥ 2\.5x as fast +reached", lines[3])
+
+
+def test_the_page_says_what_it_was_measured_on_and_what_is_missed() -> None:
+    text = markdown([row(Target("at most", 0.1)), row(Target("at most", 1))], [("machine", "a small one")])
+    assert "* machine: a small one" in text
+    assert "1 of 2 targets reached. Missed: a thing (A group)." in text
+    assert "| a thing | ours: 2.00 ms (1.00 … 3.00) | theirs: 6.00 ms (4.00 … 8.00) | 0.33x | ≤ 0.1x | missed |" in text
+
+
+def test_the_summary_counts_only_what_has_a_target() -> None:
+    assert summary([row(), row(Target("at most", 1))]) == "1 of 1 targets reached."
+
+
+def test_contestants_take_turns_and_the_warm_up_does_not_count() -> None:
+    turns: list[str] = []
+
+    def contestant(name: str) -> object:
+        return lambda: turns.append(name) or len(turns)
+
+    found = interleaved({"a": contestant("a"), "b": contestant("b")}, 2, warm=1)  # type: ignore[dict-item]
+    assert sorted("".join(turns[:2])) == ["a", "b"] and turns[2:4] == turns[4:6][::-1]
+    assert {name: len(values) for name, values in found.items()} == {"a": 2, "b": 2}
+    assert min(found["a"] + found["b"]) == 3
+
+
+def test_no_setting_of_this_shell_reaches_a_contestant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOOM_ACCESS_TOKEN", "mine")
+    monkeypatch.setenv("https_proxy", "http://proxy:1")
+    found = environment(ZOOM_BASE_URL="http://127.0.0.1:1")
+    assert "ZOOM_ACCESS_TOKEN" not in found and "https_proxy" not in found
+    assert found["ZOOM_BASE_URL"] == "http://127.0.0.1:1"
+
+
+@pytest.fixture(params=["C", "Python"])
+def stub(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[stubs.Stub]:
+    if request.param == "C" and stubs.kind() != "C":
+        pytest.skip("there is no C compiler")
+    monkeypatch.setattr(stubs, "kind", lambda: request.param)
+    with stubs.Stub() as running:
+        yield running
+
+
+def test_the_connector_and_the_call_by_hand_get_the_same_from_either_stub(stub: stubs.Stub) -> None:
+    with Worker("benchmarks.one_call:against_httpx", stub.url()) as worker:  # which holds one against the other
+        assert all(worker(name) > 0 for name in worker.names) and len(worker.names) == 4
+    for module in ("benchmarks.ours", "benchmarks.rivals.by_hand"):
+        with Worker("benchmarks.lists:contestant", "listed", module, stub.url(9000)) as worker:  # it counts them
+            assert worker("listed") > 0
+
+
+def test_the_connectors_own_work_is_a_call_without_a_connection() -> None:
+    meeting = stubs.bodies()["meeting.json"].encode()
+    call = ours.alone("create-meeting", ours.TWELVE, meeting)
+    assert call() == stubs.MEETING
+    assert timed(call, 2)() > 0
+
+
+def test_a_grown_folder_has_as_many_actions_and_no_fault(tmp_path: Path) -> None:
+    grown = load(folder_of(24, tmp_path / "grown"))
+    assert len(grown.actions) == 24
+    assert grown.check() == []
