@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from .calls import credentials, drive, render, transport
@@ -163,7 +164,8 @@ class Caller:
 def _unusable(retries: int, deadline: float | None) -> Iterator[Problem]:
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         yield Problem("retries", "must be a whole number, 0 for none")
-    if deadline is not None and (isinstance(deadline, bool) or not isinstance(deadline, int | float) or deadline <= 0):
+    is_number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
+    if deadline is not None and not (is_number and 0 < deadline < inf):
         yield Problem("deadline", "must be a number of seconds above 0")
 
 

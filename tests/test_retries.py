@@ -22,6 +22,7 @@ from zoom_connector import (
     Client,
     Connector,
     ConnectorError,
+    Http,
     InputError,
     QuotaReached,
     RateLimited,
@@ -436,8 +437,6 @@ def test_a_cancelled_pause_ends_at_once(connector: Connector, zoom: Sandbox) -> 
 def test_a_client_that_is_passed_in_is_used_and_left_open(connector: Connector, zoom: Sandbox) -> None:
     import httpx
 
-    from zoom_connector import Http
-
     with httpx.Client(headers={"x-mine": "yes"}) as mine:
         with Client(connector, token=zoom.token, base_url=zoom.base_url, http=Http(client=mine)) as client:
             client.run("get-user", {"user_id": "me"})
@@ -454,8 +453,6 @@ def test_a_client_that_is_passed_in_is_used_and_left_open(connector: Connector, 
 
 
 def test_a_proxy_is_used_where_it_is_named(connector: Connector, zoom: Sandbox, proxy: Any) -> None:
-    from zoom_connector import Http
-
     address, seen = proxy
     with Client(connector, token=zoom.token, base_url=zoom.base_url, http=Http(proxy=address)) as client:
         client.run("get-user", {"user_id": "me"})
@@ -491,3 +488,42 @@ def proxy(zoom: Sandbox) -> Iterator[tuple[str, list[str]]]:
     thread.start()
     yield f"http://127.0.0.1:{server.getsockname()[1]}", seen
     server.close()
+
+
+def test_who_waits_for_a_connection_beyond_the_deadline_has_sent_nothing(connector: Connector, zoom: Sandbox) -> None:
+    async def calls() -> TransportError:
+        zoom.inject(match="GET /v2/users/me", delay=1.5)
+        one = Http(connections=1)
+        async with AsyncClient(connector, token=zoom.token, base_url=zoom.base_url, http=one) as client:
+            slow = asyncio.create_task(client.run("get-user", {"user_id": "me"}))
+            await asyncio.sleep(0.2)
+            with pytest.raises(TransportError) as caught:
+                await client.run("create-meeting", {"user_id": "me"}, deadline=0.3)
+            await slow
+        return caught.value
+
+    lost = asyncio.run(calls())
+    assert (lost.may_have_been_done, lost.retriable) == (False, True)
+    assert not [request for request in zoom.requests if request.method == "POST"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"timeout": "x"}, {"timeout": 0}, {"connections": 0}, {"ca": "/no/such.pem"}, {"proxy": "socks"}]
+)
+def test_a_way_out_that_leads_nowhere_is_refused_at_once(options: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        Http(**options)
+    assert [problem.where for problem in caught.value.problems] == list(options)
+
+
+@pytest.mark.parametrize("deadline", [0, -1, float("nan"), float("inf"), True, "5"])
+def test_a_deadline_that_is_no_number_of_seconds_is_refused(client: Client, deadline: Any) -> None:
+    with pytest.raises(InputError, match="seconds above 0"):
+        client.run("get-user", {"user_id": "me"}, deadline=deadline)
+
+
+def test_a_post_of_raw_request_that_repeats_warns(connector: Connector) -> None:
+    inputs = {"method": "POST", "url": "/x", "max_retry_count": 2}
+    warnings = connector.actions["raw-request"].preview(inputs)["warnings"]
+    assert [warning["where"] for warning in warnings] == ["inputs.max_retry_count"]
+    assert not connector.actions["raw-request"].preview({**inputs, "method": "GET"})["warnings"]

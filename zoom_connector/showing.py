@@ -23,6 +23,7 @@ def shown(connector: Connector, zoom: Sandbox, port: int = 0) -> Iterator[str]:
     """Serve at a port of this machine (0: any free one) and give the page's address. Raises `OSError`."""
     secret = secrets.token_urlsafe(16)
     with socket.create_server(("127.0.0.1", port)) as listening:
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a kept connection waits for each body
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         settings = Settings(base_url=zoom.base_url, oauth_url=zoom.origin, public_url=url)
         app = service(
@@ -33,7 +34,8 @@ def shown(connector: Connector, zoom: Sandbox, port: int = 0) -> Iterator[str]:
             settings=settings,
             webhook_secrets={"webhook": secret},
         )
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
+        quiet = {"log_config": None, "access_log": False, "ws": "none"}
+        server = uvicorn.Server(uvicorn.Config(app, **quiet, timeout_graceful_shutdown=1))  # the page's poll is long
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="demo-page")
         thread.start()
         try:

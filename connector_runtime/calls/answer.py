@@ -177,7 +177,9 @@ def refusal(spec: Refusing, answer: Answer, effect: str, now: datetime) -> Reque
     code = value_of("code")
     hint = _remedy(case, told or "", value_of) if case else None
     if hint is None and server:
-        hint = "The vendor's server failed; try again later."
+        hint = "The vendor's server failed; " + (
+            "it may have been done: look before you send it again." if effect == "create" else "try again later."
+        )
     elif hint is None and 300 <= answer.status < 400:
         hint = "The vendor redirects; redirects are not followed, since the token would go with them."
     status = f"{answer.status} {_phrase(answer.status)}".strip()

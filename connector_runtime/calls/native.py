@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from math import inf
+from os.path import isfile
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
-from ..errors import TransportError
+from ..errors import InputError, Problem, TransportError
 from ..model import Request, Response
 from . import redact
 from .effects import Send
@@ -40,6 +43,19 @@ class Http:
     connect_timeout: float = 10.0
     connections: int = 100
     client: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        found = [
+            Problem(name, "must be a number above 0")
+            for name in ("timeout", "connect_timeout", "connections")
+            if not isinstance(value := getattr(self, name), int | float) or not 0 < value < inf
+        ]
+        if isinstance(self.ca, str) and not isfile(self.ca):
+            found.append(Problem("ca", f"{self.ca!r} is no file"))
+        if self.proxy is not None and urlsplit(str(self.proxy)).scheme not in ("http", "https"):
+            found.append(Problem("proxy", "must begin with http:// or https://"))
+        if found:
+            raise InputError.of("the way out", found)
 
 
 def native(wanted: Send, way: Http) -> httpx.Request:

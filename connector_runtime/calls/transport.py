@@ -134,22 +134,19 @@ class AsyncPool:
         """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
         from asyncio import timeout
 
-        async with self.lent() as opener:
-            with reported(wanted):
-                if wanted.seconds is None:
-                    return await self._send(opener, wanted)
-                try:
-                    async with timeout(wanted.seconds):
-                        return await self._send(opener, wanted)
-                except TimeoutError:
-                    raise httpx.ReadTimeout("The deadline passed.") from None
-
-    async def _send(self, opener: AsyncOpener, wanted: Send) -> Response:
-        answer = await opener(native(wanted, self.way))
-        try:
-            return answered(answer, wanted.request, await answer.aread())
-        finally:
-            await answer.aclose()
+        began = False
+        with reported(wanted):
+            try:
+                async with timeout(wanted.seconds), self.lent() as opener:
+                    began = True
+                    answer = await opener(native(wanted, self.way))
+                    try:
+                        return answered(answer, wanted.request, await answer.aread())
+                    finally:
+                        await answer.aclose()
+            except TimeoutError:
+                late = httpx.ReadTimeout if began else httpx.PoolTimeout
+                raise late("The deadline passed.") from None
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[AsyncOpener]:

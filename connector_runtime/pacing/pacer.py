@@ -30,6 +30,7 @@ from .quotas import Quotas
 SHARE = 0.5  # the limit belongs to the account, and other apps use it too
 FORGET = 60.0  # seconds after which an answer that never came is not expected any more
 LEARNING = 64  # answers until a label of which nothing is known may be used at will
+START = 8  # calls that may be under way before the first answer
 SOON = 1.0  # seconds in which an answer is expected while nothing is known
 EARLY = 0.5  # of its time, when somebody further back looks again
 LEAST = 0.001  # seconds that anybody waits
@@ -127,7 +128,7 @@ class Pacer:
         if lane.heard >= LEARNING or lane.kept.bucket.known:
             return False
         under_way = sum(sent.lane is lane and abs(now - sent.at) < SOON for sent in self._sent.values())
-        return under_way >= 2 + 2 * lane.heard
+        return under_way >= START + 2 * lane.heard
 
     def _pause(self, lane: _Lane, place: int, now: float) -> float:
         pause = lane.kept.wait(now, place + 1)

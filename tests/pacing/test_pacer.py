@@ -104,19 +104,19 @@ def test_a_plan_or_share_that_can_not_be_is_refused(limits: Limits) -> None:
 # -- what the vendor says --------------------------------------------------------------------------------------------
 
 
-def test_nothing_known_two_calls_go_and_each_answer_lets_more_follow(limits: Limits, time: Time) -> None:
+def test_nothing_known_eight_calls_go_and_each_answer_lets_more_follow(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, clock=time)
-    first, second = go(pacer, time, claim()), go(pacer, time, claim())
+    first, second, *_ = [go(pacer, time, claim()) for _ in range(8)]
     assert pacer.ask(claim()) > 0
     pacer.heard(first, 200, {})
     pacer.heard(second, 200, {})
-    assert count_now(pacer) == 6
+    assert count_now(pacer) == 6  # two for those that were answered, and two more for each answer
 
 
 def test_an_answer_that_never_comes_does_not_stop_the_others(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, clock=time)
-    go(pacer, time, claim())
-    go(pacer, time, claim())
+    for _ in range(8):
+        go(pacer, time, claim())
     time.now += 1.1
     assert pacer.ask(claim()) == 0
 

@@ -39,6 +39,6 @@ export async function ask(path, body, signal) {
 
 // JavaScript rounds integers above 2^53: they are read as text, so that an id stays the id.
 function exact(text) {
-  return text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (found) =>
-    found[0] === '"' || Number.isSafeInteger(Number(found)) ? found : `"${found}"`);
+  return text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (found) =>
+    /^-?\d{16,}$/.test(found) && !Number.isSafeInteger(Number(found)) ? `"${found}"` : found);
 }

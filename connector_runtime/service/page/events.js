@@ -16,7 +16,7 @@ export function watch(view, { arrived }) {
     seen.add(event.event_id);
     note.hidden = true;
     const time = event.time || event.received_at;
-    rows.prepend(h("li", {}, h("details", {}, h("summary", {}, h("b", {}, event.name || event.event), " ", h("small", {}, [event.object, time].filter(Boolean).join(" · "))), json(event, []))));
+    rows.prepend(h("li", {}, h("details", {}, h("summary", {}, h("b", {}, event.name || event.event), " ", h("small", {}, [event.object, time].filter(Boolean).join(" · "))), json(event, [], /token|secret|password|passcode/i))));
     arrived();
   }
 
@@ -25,7 +25,7 @@ export function watch(view, { arrived }) {
     running = true;
     for (let pause = 1000; ; ) {
       try {
-        const path = `/v1/events?wait=20&limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`;
+        const path = `v1/events?wait=20&limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`;
         const found = await ask(path);
         found.events.forEach(show);
         cursor = found.cursor;

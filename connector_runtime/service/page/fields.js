@@ -65,7 +65,7 @@ function pairs(row, changed) {
 
 // Choices of the vendor or of a list. What the list asks for beside the form (whose meetings?) stands above the field.
 function offered(row, context) {
-  const path = `/v1/actions/${context.action}/inputs/${row.key}/choices`;
+  const path = `v1/actions/${context.action}/inputs/${row.key}/choices`;
   const parameters = (row.parameters || []).map((parameter) => {
     const own = parameter.choices_from
       ? combo({ load: (search, cursor) => context.list(parameter.choices_from, search, cursor), changed: () => {}, label: parameter.label, placeholder: parameter.filled_in, start: "" })

@@ -20,7 +20,7 @@ export function form(action, { changed, run, connection, actions }) {
   // A list that a parameter names is asked for through any input that offers it.
   const list = (name, search, cursor) => {
     const [key, row] = actions.flatMap((one) => one.inputs.map((input) => [one.key, input])).find(([, input]) => input.choices_from === name);
-    return ask(`/v1/actions/${key}/inputs/${row.key}/choices`, { ...connection(), search: search || null, cursor: cursor || null });
+    return ask(`v1/actions/${key}/inputs/${row.key}/choices`, { ...connection(), search: search || null, cursor: cursor || null });
   };
   const context = { action: action.key, changed: touched, inputs, connection, list };
 

@@ -10,7 +10,7 @@ let catalogue, tenant, open = null, unseen = 0, asked = null;
 
 async function begin() {
   try {
-    tenant = await ask("/v1/tenant");
+    tenant = await ask("v1/tenant");
   } catch (error) {
     return error.problem?.status === 401 ? wantKey() : notice(error.message);
   }
@@ -33,7 +33,7 @@ function notice(content) {
 }
 
 async function load(locale) {
-  catalogue = await ask(`/v1/catalogue${locale ? `?locale=${encodeURIComponent(locale)}` : ""}`);
+  catalogue = await ask(`v1/catalogue${locale ? `?locale=${encodeURIComponent(locale)}` : ""}`);
   document.title = $("title").textContent = catalogue.label;
   document.documentElement.lang = catalogue.locale || "en";
   if (catalogue.icon?.startsWith("data:image/")) { $("icon").src = catalogue.icon; $("icon").hidden = false; }
@@ -43,7 +43,7 @@ async function load(locale) {
 }
 
 async function connections() {
-  const found = (await ask("/v1/connections")).connections;
+  const found = (await ask("v1/connections")).connections;
   const entries = found.map((one) => h("option", { value: one.name }, one.identity ? `${one.name} (${one.identity})` : one.name));
   if (tenant.has_token) entries.unshift(h("option", { value: "" }, "the service's own token"));
   if (!entries.length) entries.push(h("option", { value: "" }, "nothing yet: make a connection"));
@@ -91,7 +91,7 @@ async function preview(all = false) {
   const mine = new AbortController();
   if (!all) asked = mine;
   try {
-    const found = await ask(`/v1/actions/${action.key}/preview`, { inputs: made.inputs() }, mine.signal);
+    const found = await ask(`v1/actions/${action.key}/preview`, { inputs: made.inputs() }, mine.signal);
     made.tell([]);
     $("request").replaceChildren(...request(found).flat(Infinity).filter(Boolean));
     return true;
@@ -107,14 +107,15 @@ async function preview(all = false) {
 
 async function run(cursor) {
   const { action, form: made } = open;
-  if (!(await preview(true))) { made.element.querySelector(".said:not([hidden])")?.parentElement.querySelector("input, select, textarea")?.focus(); return; }
-  if (action.safety?.destructive && !cursor && !confirm(`${action.label} can not be undone. Run it?`)) return;
+  if (made.button.disabled) return; // a second click, or a key held down, must not create twice
   made.button.disabled = true;
-  const began = performance.now();
-  $("result").replaceChildren(h("p", { class: "quiet" }, "Running …"));
   try {
+    if (!(await preview(true))) { made.element.querySelector(".said:not([hidden])")?.parentElement.querySelector("input, select, textarea")?.focus(); return; }
+    if (action.safety?.destructive && !cursor && !confirm(`${action.label} can not be undone. Run it?`)) return;
+    const began = performance.now();
+    $("result").replaceChildren(h("p", { class: "quiet" }, "Running …"));
     const body = { ...connection(), inputs: made.inputs(), ...(action.list ? { limit: made.limit() } : {}), ...(cursor ? { cursor } : {}) };
-    const found = await ask(`/v1/actions/${action.key}/run`, body);
+    const found = await ask(`v1/actions/${action.key}/run`, body);
     if (open.form === made) result(action, found, performance.now() - began);
   } catch (error) {
     if (open.form === made) $("result").replaceChildren(problem(error.problem || { message: error.message }));

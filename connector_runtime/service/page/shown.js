@@ -28,12 +28,12 @@ export function problem(found) {
     h("p", { class: "facts" }, facts.filter(([, value]) => value !== null && value !== undefined).map(([name, value]) => h("span", {}, `${name} ${value}`))));
 }
 
-// data as JSON that can be folded; `secrets` are paths such as users.*.token
-export function json(data, secrets) {
+// data as JSON that can be folded; `secrets` are paths such as users.*.token, `names` a pattern of keys that are veiled
+export function json(data, secrets, names = /(?!)/) {
   const hidden = new Set(secrets);
   const draw = (value, path, name) => {
     const key = name === undefined ? "" : h("span", { class: "key" }, `${JSON.stringify(name)}: `);
-    if (hidden.has(path) && value !== null && value !== "") return h("div", { class: "leaf" }, key, veil(JSON.stringify(value)));
+    if ((hidden.has(path) || names.test(name)) && value !== null && typeof value !== "object" && value !== "") return h("div", { class: "leaf" }, key, veil(JSON.stringify(value)));
     if (value === null || typeof value !== "object") return h("div", { class: "leaf" }, key, h("span", { class: value === null ? "null" : typeof value }, JSON.stringify(value)));
     const entries = Array.isArray(value) ? value.map((item) => [undefined, item]) : Object.entries(value);
     const [open, close] = Array.isArray(value) ? "[]" : "{}";
