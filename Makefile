@@ -22,7 +22,7 @@ test: $(VENV)/ready-test ## run all tests, the linters and the type checker
 check: $(VENV)/ready ## check the definitions
 	@$(BIN)/python -m zoom_connector check
 
-bench: $(BENCH)/ready ## measure everything beside its rivals; QUICK=1 for a minute's worth, ONLY=starts for one group
+bench: $(BENCH)/ready ## measure everything beside its rivals; QUICK=1 in under two minutes, ONLY=starts for one group
 	@$(BENCH)/plain/bin/python -m benchmarks.suite $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 docs: $(VENV)/ready ## write the generated parts of the documentation anew

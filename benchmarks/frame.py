@@ -112,12 +112,12 @@ def table(rows: Iterable[Row]) -> str:
     """For a terminal: two lines a row, ours and the rival's."""
     lines = []
     for group, found in groupby(rows, lambda row: row.group):
-        lines += [f"\n{group}", f"  {'':<44}{'':<34}{'min':>9}{'median':>9}{'max':>9}"]
+        lines += [f"\n{group}", f"  {'':<50}{'':<34}{'min':>9}{'median':>9}{'max':>9}"]
         for row in found:
             end = f"   {ratio(row):<14} {target(row):<14} {row.verdict}" if row.target or row.rival else ""
-            lines.append(f"  {row.what:<44}{_line(row.ours, row)}{'' if row.rival else end}".rstrip())
+            lines.append(f"  {row.what:<50}{_line(row.ours, row)}{'' if row.rival else end}".rstrip())
             if row.rival:
-                lines.append(f"  {'':<44}{_line(row.rival, row)}{end}".rstrip())
+                lines.append(f"  {'':<50}{_line(row.rival, row)}{end}".rstrip())
     return "\n".join(lines).lstrip("\n")
 
 

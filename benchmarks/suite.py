@@ -24,16 +24,18 @@ GROUPS = (  # each a module with `rows(quick)`
 HERE = Path(__file__).parent
 VERSIONS = """
 import sys
-from importlib.metadata import version
-print(", ".join(f"{name} {version(name)}" for name in sys.argv[1:]))
+from importlib.metadata import distributions
+found = {each.metadata["Name"].lower().replace("_", "-"): each.version for each in distributions()}
+print(*(f"{name} {found[name]}" for name in sys.argv[1:] if name in found), sep="\\n")
 """
 PACKAGES = "httpx httpx2 httpx-aiohttp requests orjson zoomus dlt airbyte-cdk uvicorn jsonschema jsonschema-rs fastapi"
 
 
 def about() -> list[tuple[str, str]]:
     """What this was measured on, and when."""
-    command = [python(rivals=True), "-c", VERSIONS, *PACKAGES.split()]
-    versions = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    commands = ([python(rivals), "-c", VERSIONS, *PACKAGES.split()] for rivals in (True, False))
+    said = [subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout for command in commands]
+    versions = ", ".join(dict.fromkeys("".join(said).splitlines()))
     return [
         ("date", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"),
         ("machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"),
@@ -46,7 +48,8 @@ def about() -> list[tuple[str, str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds and smaller lists: little more than a minute; nothing is written")
+    says = "fewer rounds and smaller lists: under two minutes; nothing is written"
+    parser.add_argument("--quick", action="store_true", help=says)
     parser.add_argument("--only", choices=GROUPS, action="append", help="only these groups of rows; nothing is written")
     asked = parser.parse_args()
     found: list[Row] = []
