@@ -34,8 +34,9 @@ def shown(connector: Connector, zoom: Sandbox, port: int = 0) -> Iterator[str]:
             settings=settings,
             webhook_secrets={"webhook": secret},
         )
-        quiet = {"log_config": None, "access_log": False, "ws": "none"}
-        server = uvicorn.Server(uvicorn.Config(app, **quiet, timeout_graceful_shutdown=1))  # the page's poll is long
+        config = uvicorn.Config(app, log_config=None, access_log=False, ws="none")
+        config.timeout_graceful_shutdown = 1  # the page's poll is long
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="demo-page")
         thread.start()
         try:

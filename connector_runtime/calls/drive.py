@@ -27,15 +27,16 @@ class Ears:
         self._pacing = pacing
         self._observe = observe
 
-    def ask(self, turn: Turn) -> float:
+    def ask(self, turn: Turn) -> Any:
         return 0.0 if self._pacing is None else self._pacing.ask(turn.claim)
 
-    def heard(self, news: Heard) -> None:
+    def heard(self, news: Heard) -> Any:
         attempt = news.attempt
-        if self._pacing is not None:
-            kind = attempt.kind if attempt.kind in ("rate_limit", "quota") else None
-            self._pacing.heard(news.claim, attempt.status, news.headers, attempt.retry_at, kind)
         self.told(attempt)
+        if self._pacing is None:
+            return None
+        kind = attempt.kind if attempt.kind in ("rate_limit", "quota") else None
+        return self._pacing.heard(news.claim, attempt.status, news.headers, attempt.retry_at, kind)
 
     def told(self, attempt: Attempt) -> None:
         """Log an attempt and tell the observer of it."""
@@ -110,10 +111,10 @@ async def drive_async(
                         value = await send(effect)
                     case Token():
                         value = await grants(effect.rejected)
-                    case Turn():
-                        value = ears.ask(effect)
-                    case Heard():
-                        ears.heard(effect)
+                    case Turn() | Heard():
+                        value = ears.ask(effect) if isinstance(effect, Turn) else ears.heard(effect)
+                        if hasattr(value, "__await__"):  # of a pacer that may have to wait for its store
+                            value = await value
                     case Wait():
                         await sleep(effect.seconds)
                     case Key():

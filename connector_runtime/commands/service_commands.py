@@ -78,7 +78,8 @@ def serve(context: Context, arguments: list[str]) -> int:
     chosen = asked.parse_args(arguments)
     store_url = chosen.store or context.setting("store")
     _check(chosen.workers, store_url)
-    if chosen.host not in LOOPBACK and not keys_exist(context, store_url):
+    is_open = not keys_exist(context, store_url)
+    if chosen.host not in LOOPBACK and is_open:
         how = f"Make one first: {context.prog} api-key create --tenant NAME"
         raise InputError(f"{chosen.host} is beyond this machine, and there is no API key.", hint=how)
     missing = [name for name in NEEDS if find_spec(name) is None]
@@ -101,7 +102,6 @@ def serve(context: Context, arguments: list[str]) -> int:
             tenant_concurrency=chosen.tenant_concurrency,
             credentials=_from_environment(context),
         )
-        is_open = not keys_exist(context, store_url)
         plan = Plan(
             load=context.load,
             store=store_url,

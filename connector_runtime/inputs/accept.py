@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from .. import conditions
@@ -20,6 +21,7 @@ from .settle import Settling, settling
 from .verdict import verdict
 
 Schema = dict[str, Json]
+MEANT = 20  # unknown names for which the nearest is looked up
 NEVER: Schema = {"not": {}}
 
 
@@ -45,25 +47,31 @@ class Acceptance:
     wary: tuple[Input, ...]  # the inputs that may warn
 
     def problems(self, inputs: Mapping[str, Any]) -> list[Problem]:
-        """Every reason why the inputs are not accepted; empty if they are."""
-        from jsonschema import Draft202012Validator
+        """The reasons why the inputs are not accepted, all or more than `MOST`; empty if they are."""
+        found: dict[Problem, None] = {}
+        explained: set[str] = set()
+        for error in wording.errors(self.schema, inputs):
+            place = list(error.absolute_schema_path)
+            if place[0] == "properties":  # an input is explained whole, once
+                if place[1] in explained:
+                    continue
+                explained.add(place[1])
+            found |= dict.fromkeys(self._explain(place, error, inputs))
+            if len(found) > wording.MOST:
+                break
+        return sorted(found, key=self._position)
 
-        found: list[Problem] = []
-        for error in Draft202012Validator(self.schema).iter_errors(inputs):
-            found += self._explain(error, inputs)
-        return sorted(dict.fromkeys(found), key=self._position)
-
-    def _explain(self, error: Any, inputs: Mapping[str, Any]) -> Iterator[Problem]:
+    def _explain(self, place: list[Any], error: Any, inputs: Mapping[str, Any]) -> Iterator[Problem]:
         rows = self.spec.by_name
-        match list(error.absolute_schema_path):
+        match place:
             case ["required"]:
                 missing = [key for key in error.validator_value if key not in inputs]
                 yield from (Problem(f"inputs.{key}", wording.complaints(rows[key], None)[0][1]) for key in missing)
             case ["additionalProperties"]:
-                for key in inputs:
-                    if key not in rows:
-                        what = f"is no input of {self.spec.key}.{wording.nearest(str(key), self.spec.inputs)}"
-                        yield Problem(f"inputs.{key}", what)
+                unknown = (key for key in inputs if key not in rows)
+                for count, key in enumerate(islice(unknown, wording.MOST + 1)):
+                    meant = wording.nearest(str(key), self.spec.inputs) if count < MEANT else ""
+                    yield Problem(f"inputs.{key}", f"is no input of {self.spec.key}.{meant}")
             case ["properties", key, *_]:
                 for path, what in wording.complaints(rows[key], inputs[key]):
                     yield Problem(".".join(["inputs", key, *map(str, path)]), what)

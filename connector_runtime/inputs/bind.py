@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from .. import conditions
@@ -17,7 +18,7 @@ from ..model import Table
 from . import takes, wording
 from .accept import Acceptance
 from .read import Unreadable, read
-from .wording import misfits
+from .wording import MOST, misfits
 
 MAX_DEPTH = 100
 
@@ -31,12 +32,14 @@ class Bound:
 
 
 def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> Bound:
-    """Read and check inputs; raises `InputError` with every problem at once."""
+    """Read and check inputs; raises `InputError` with every problem at once, of very many with the first."""
     spec = accepts.spec
     problems = [] if accepts.surely(inputs) else _problems(accepts, inputs)
     cleared = [spec.by_name[key].key if key in spec.by_name else key for key in dict.fromkeys(clear)] if clear else []
     if cleared:
-        problems += _unclearable(spec, inputs, cleared)
+        problems += islice(_unclearable(spec, inputs, cleared), MOST + 1)
+    if len(problems) > MOST:
+        raise _refusal(spec.key, problems)
     refused = {problem.where for problem in problems}
     values: dict[str, Any] = {}
     for name, raw in inputs.items():
@@ -52,7 +55,7 @@ def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = 
             except Unreadable as error:
                 problems += [Problem(".".join(["inputs", name, *map(str, path)]), what) for path, what in error.faults]
     if problems:
-        raise InputError.of(spec.key, problems)
+        raise _refusal(spec.key, problems)
     for key in cleared:
         values[key] = spec.inputs[key].clear[0]
     settled = accepts.settling.settle(values)
@@ -64,10 +67,16 @@ def _problems(accepts: Acceptance, inputs: Any) -> list[Problem]:
     key = accepts.spec.key
     if not isinstance(inputs, Mapping):
         raise InputError.of(key, [Problem("inputs", f"must be an object, not {wording.kind_of(inputs)}")])
-    problems = list(_not_json(dict(inputs), "inputs", 0))
+    problems = list(islice(_not_json(dict(inputs), "inputs", 0), MOST + 1))
     if problems:
-        raise InputError.of(key, problems)
+        raise _refusal(key, problems)
     return accepts.problems(inputs)
+
+
+def _refusal(key: str, problems: list[Problem]) -> InputError:
+    if len(problems) <= MOST:
+        return InputError.of(key, problems)
+    return InputError(f"More than {MOST} problems with the inputs of {key}, the first:", problems=problems[:MOST])
 
 
 def _is_refused(where: str, refused: set[str]) -> bool:

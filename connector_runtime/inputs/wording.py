@@ -6,7 +6,9 @@ Nothing here decides: the schemas of `takes` do. A secret's value is never quote
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from ..model import Input
@@ -14,6 +16,8 @@ from ..patterns import HEADER_VALUE
 from . import takes
 from .verdict import surely_fits
 
+LONGEST = 200  # characters of a name that may be a slip of another
+MOST = 100  # problems that are told of one call; who made so many made one mistake
 _HEADER = "must be one line of printable ASCII text"
 
 Fault = tuple[tuple[str | int, ...], str]
@@ -31,7 +35,7 @@ _KINDS = {
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'topic'?` or nothing."""
-    close = _closest(name, known)
+    close = _closest(name, known) if len(name) <= LONGEST else None
     return f" Did you mean '{close}'?" if close is not None else ""
 
 
@@ -82,20 +86,21 @@ def _collection(row: Input, value: Any) -> list[Fault]:
         return faults or [((), 'must be an object {"key": "value"} or a list of {"key": …, "value": …}')]
     found: list[Fault] = []
     if isinstance(value, list):
+        items = takes.content(row)["items"]
         for index, item in enumerate(value):
+            if len(found) > MOST:
+                break
             if item is None or takes.is_blank_text(item):
                 continue
-            if misfits(takes.content(row)["items"], item):
+            if misfits(items, item):
                 found += [((index, *path), what) for path, what in _scalar(row, item)]
     elif isinstance(value, str) and not value.strip().startswith("["):
-        parts = [part.strip() for part in value.split(",")]
-        found += [((), what) for part in parts if _wrong(row, part) for _, what in _scalar(row, part)][:5]
+        items = takes.content(row)["items"]
+        parts = (part.strip() for part in value.split(","))
+        wrong = (part for part in parts if part and misfits(items, part))
+        found += islice((((), what) for part in wrong for _, what in _scalar(row, part)), 5)
     shape = f'must be a list: [..] or text such as "{row.example if row.example else "a, b"}"'
     return found or [((), shape)]
-
-
-def _wrong(row: Input, item: Any) -> bool:
-    return bool(item) and bool(misfits(takes.content(row)["items"], item))
 
 
 def _map(row: Input, value: Any) -> list[Fault]:
@@ -110,6 +115,8 @@ def _map(row: Input, value: Any) -> list[Fault]:
     header = any(place.kind == "header" for place in row.to)
     found: list[Fault] = []
     for name, item in pairs:
+        if len(found) > MOST:
+            break
         if misfits(names, name):
             found.append(((str(name),), "is set by the connection" if _guarded(name, header) else "is no usable name"))
         elif misfits(values, item):
@@ -126,7 +133,7 @@ def _choices(row: Input, value: Any) -> str:
     titles = [(str(choice.value), choice.label) for choice in row.choices]
     shown = [label if text == label else f"{text} ({label})" for text, label in titles]
     known = {str(choice.value): choice for choice in row.choices} | {choice.label: choice for choice in row.choices}
-    close = _closest(value, known) if isinstance(value, str) else None
+    close = _closest(value, known) if isinstance(value, str) and len(value) <= LONGEST else None
     meant = f" Did you mean {known[close].value}?" if close is not None else ""
     if len(shown) > 8:
         shown = [*shown[:6], f"{len(row.choices) - 6} more"]
@@ -195,13 +202,28 @@ def _shape(row: Input) -> str:
 
 
 def misfits(schema: Mapping[str, Any], value: Any) -> list[Fault]:
-    """Every fault of JSON data against a schema, with its path."""
+    """The faults of JSON data against a schema, each with its path; of very many the first."""
     if surely_fits(schema, value):
         return []
-    from jsonschema import Draft202012Validator
+    return [(tuple(error.absolute_path), misfit(error)) for error in islice(errors(schema, value), MOST + 1)]
 
-    errors = Draft202012Validator(schema).iter_errors(value)
-    return [(tuple(error.absolute_path), misfit(error)) for error in errors]
+
+def errors(schema: Mapping[str, Any], value: Any) -> Iterator[Any]:
+    """What jsonschema says of data, one error after the other."""
+    return _judge()(schema).iter_errors(value)  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=1)
+def _judge() -> Any:
+    """A validator that does not list why each alternative was none, since nobody reads it and it may be long."""
+    from jsonschema import Draft202012Validator, ValidationError
+    from jsonschema.validators import extend
+
+    def any_of(validator: Any, schemas: Any, value: Any, schema: Any) -> Iterator[Any]:
+        if not any(validator.evolve(schema=each).is_valid(value) for each in schemas):
+            yield ValidationError(f"{kind_of(value)} fits none of the alternatives")
+
+    return extend(Draft202012Validator, {"anyOf": any_of})  # type: ignore[no-untyped-call]
 
 
 def misfit(error: Any) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
@@ -22,7 +21,7 @@ from starlette.routing import Route
 from ..client import AsyncClient
 from ..definitions.connector import Connector
 from ..errors import AuthError
-from ..service.gate import Gate, Receive, Scope, Send, host_names
+from ..service.gate import Gate, Receive, Scope, Send, check_origin, host_names
 from ..service.problems import Refusal
 from ..service.settings import Settings
 from ..service.state import Caller, Service, caller_of, note_of
@@ -91,17 +90,9 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
-        _check_origin(request)
+        check_origin(scope)
         caller = await caller_of(request)
         owner = note_of(request).key or caller.tenant
         scope[CALLER] = caller
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
         await self._inner(scope, receive, send)
-
-
-def _check_origin(request: Request) -> None:
-    """A browser says whose page asks; only one of this server's own may."""
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
-        hint = "Call it from a program, or through a proxy of your own."
-        raise Refusal(kind="forbidden", message="Pages of other origins are not answered.", hint=hint)

@@ -75,9 +75,7 @@ class Pacer:
         store: Store | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if plan is not None and plan not in limits.plans:
-            known = f"one of {', '.join(limits.plans)}" if limits.plans else "left out: the connector names no plans"
-            raise InputError.of("the pacer", [Problem("plan", f"must be {known}")])
+        check_plan(limits, plan)
         if not 0 < share <= 1:
             raise InputError.of("the pacer", [Problem("share", "must be more than 0 and at most 1")])
         self._limits, self._account, self._plan, self._share = limits, account, plan, share
@@ -275,6 +273,13 @@ class Pacer:
         for name, key in claim.quotas:
             if name in self._limits.quotas:
                 yield (name, key), f"{name}-{digest(claim.account or self._account, key)}"
+
+
+def check_plan(limits: Limits, plan: str | None) -> None:
+    """Raises `InputError` for a plan that there is not."""
+    if plan is not None and plan not in limits.plans:
+        known = f"one of {', '.join(limits.plans)}" if limits.plans else "left out: the connector names no plans"
+        raise InputError.of("the pacer", [Problem("plan", f"must be {known}")])
 
 
 _pacers: weakref.WeakSet[Pacer] = weakref.WeakSet()

@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import cache
 
 from ..errors import StoreError
+from ..limits import DAY
 from ..stores.store import Store
+from .kept import ALONE
 
 log = logging.getLogger("connector_runtime.pacing")
 
@@ -20,11 +23,15 @@ SWEEP = 100
 
 
 class Quotas:
-    """The counts of one connector, each under the digest of what is counted."""
+    """The counts of one connector, each under the digest of what is counted.
+
+    A store that fails is left alone for some seconds, in which nothing is counted.
+    """
 
     def __init__(self, store: Store, prefix: str) -> None:
         self._store, self._prefix = store, f"{prefix}/quotas/"
         self._swept = ""
+        self._failed = -ALONE  # when the store last did
 
     def count(self, keys: Iterable[tuple[str, int]], now: float) -> float | None:
         """Count one more under each key, which allows so many a day; if one is full, nothing, and until when it is."""
@@ -55,6 +62,8 @@ class Quotas:
             self._change(key, now, lambda used, out: (used, max(out, until)))
 
     def _change(self, key: str, now: float, change: Callable[[int, float], tuple[int, float]]) -> None:
+        if self._is_alone(now):
+            return
         place = f"{self._prefix}{_day(now)}/{key}"
         try:
             for _ in range(TRIES):
@@ -66,12 +75,16 @@ class Quotas:
                 ):
                     return
         except StoreError as error:
-            log.warning("a quota is not counted: %s", error.message)
+            self._failed = now
+            log.warning("quotas are not counted: %s", error.message)
+
+    def _is_alone(self, now: float) -> bool:
+        return self._failed <= now < self._failed + ALONE
 
     def _sweep(self, now: float) -> None:
         """Remove counts of days before yesterday, some at a time; another clock may still have yesterday."""
         yesterday = _day(now, -1)
-        if self._swept == yesterday:
+        if self._swept == yesterday or self._is_alone(now):
             return
         try:
             found = self._store.scan(self._prefix, limit=SWEEP)
@@ -79,6 +92,7 @@ class Quotas:
             for key, entry in over:
                 self._store.put(key, None, entry.version)
         except StoreError as error:
+            self._failed = now
             log.warning("old quotas are not removed: %s", error.message)
             return
         if len(over) < SWEEP:
@@ -86,7 +100,12 @@ class Quotas:
 
 
 def _day(now: float, days: int = 0) -> str:
-    return (datetime.fromtimestamp(now, UTC) + timedelta(days=days)).date().isoformat()
+    return _date(int(now // DAY) + days)
+
+
+@cache
+def _date(day: int) -> str:
+    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
 
 
 def _next_day(now: float) -> float:

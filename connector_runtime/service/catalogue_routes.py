@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from ..definitions.connector import Connector
 from . import models, strict
 from .problems import KINDS, unknown
 from .runs import answer
@@ -97,15 +98,23 @@ async def tenant(request: Request, caller: CallerOf) -> Response:
     return answer(said)
 
 
+def _in(service: Service, locale: str | None) -> Connector:
+    """The connector in a language; de-AT and de-CH are one where only de is there."""
+    return service.connector if locale is None else service.connector.localized(locale)
+
+
 def _catalogue(service: Service, locale: str | None, events: bool) -> Written:
-    return once(service, ("catalogue", locale, events), lambda: service.connector.catalogue(locale, events=events))
+    spoken = _in(service, locale)
+    return once(service, ("catalogue", spoken.locale, events), lambda: spoken.catalogue(events=events))
 
 
 def _entry(service: Service, key: str, locale: str | None) -> Written:
-    def found() -> Any:
-        return next(entry for entry in service.connector.catalogue(locale)["actions"] if entry["key"] == key)
+    spoken = _in(service, locale)
 
-    return once(service, ("action", key, locale), found)
+    def found() -> Any:
+        return next(entry for entry in spoken.catalogue()["actions"] if entry["key"] == key)
+
+    return once(service, ("action", key, spoken.locale), found)
 
 
 def _event(service: Service, trigger: str, name: str) -> Written:

@@ -10,14 +10,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 from ..client import AsyncClient
 from ..connections.connections import Connections
 from ..definitions.connector import Connector
 from ..errors import AuthError
-from ..pacing.pacer import Pacer
+from ..pacing import accounts
+from ..pacing.claim import Claim, Pacing
+from ..pacing.pacer import check_plan
 from ..stores.store import Store
 from .problems import Refusal
 
@@ -28,6 +29,20 @@ class InThread(Protocol):
     """Runs a function that blocks in a thread."""
 
     def __call__(self, function: Callable[..., Any], /, *given: Any) -> Awaitable[Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """A pacer that may have to wait for its store: it is asked in a thread, and its answers are awaited."""
+
+    pacer: Pacing
+    in_thread: InThread
+
+    def ask(self, claim: Claim) -> Any:
+        return self.in_thread(self.pacer.ask, claim)
+
+    def heard(self, *news: Any) -> Any:
+        return self.in_thread(self.pacer.heard, *news)
 
 
 @dataclass(slots=True)
@@ -63,10 +78,9 @@ class Clients:
         self._token = token
         self._ready: dict[tuple[str, str], _Ready] = {}  # those used longest ago first
         self._without: dict[Any, AsyncClient] = {}
-        limits = connector.profile.limits
-        self._pacer = partial(Pacer, limits, plan=plan, share=share, store=store) if plan is not None else None
-        self._pacers: dict[str, Pacer] = {}
-        self._pacing("")  # raises `InputError` for a plan that there is not
+        self._plan = plan
+        self._share = share
+        check_plan(connector.profile.limits, plan)
 
     def connections(self, tenant: str) -> Connections:
         """The connections of a tenant."""
@@ -119,13 +133,13 @@ class Clients:
         for client in self._without.values():
             await client.aclose()
 
-    def _pacing(self, account: str) -> Pacer | None:
+    def _pacing(self, account: str) -> Pacing | None:
         """The pacer of an account, shared with the other workers; None: each client goes by what the vendor says."""
-        if self._pacer is None:
+        if self._plan is None:
             return None
-        if account not in self._pacers:
-            self._pacers[account] = self._pacer(account=account)
-        return self._pacers[account]
+        limits = self._connector.profile.limits
+        pacer = accounts.of(limits, account, plan=self._plan, share=self._share, store=self._store)
+        return _Apart(pacer, self._in_thread)
 
     def _shared(self, token: Any) -> AsyncClient:
         """The client with the service's own token, or with none."""

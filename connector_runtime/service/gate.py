@@ -31,6 +31,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 ALWAYS = ("/health", "/ready", "/metrics")  # not counted: they must answer when nothing else does
+ORIGIN = (b"host", b"origin")
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 COMMON = {
     b"x-content-type-options": b"nosniff",
@@ -70,6 +72,9 @@ class Gate:
             note.outcome = "slow"
         except ClientDisconnect:
             note.outcome = "gone"
+        except asyncio.CancelledError:
+            note.outcome = note.outcome or "cut"
+            raise
         except Refusal as refusal:
             await passage.refuse(refusal)
         except Exception as error:
@@ -92,6 +97,8 @@ class Gate:
         if self._names is not None and _host(headers.get(b"host", b"")) not in self._names:
             message = "Without API keys the service only answers to the names of this machine."
             raise Refusal(kind="host", message=message, hint="Call it as http://127.0.0.1 or http://localhost.")
+        if self._names is not None and scope["method"] not in SAFE:
+            check_origin(scope, self._settings.public_url)
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length[:18]) > self._settings.body:
             raise too_large(self._settings.body)
@@ -156,6 +163,22 @@ class Passage:
         pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         await self.send({"type": "http.response.start", "status": problem.status, "headers": pairs})
         await self.send({"type": "http.response.body", "body": body})
+
+
+def check_origin(scope: Scope, public_url: str | None = None) -> None:
+    """A browser says whose page asks; only one of this server's own may. Raises `Refusal` (403)."""
+    headers = {name: value.decode("latin-1").lower() for name, value in scope["headers"] if name in ORIGIN}
+    own = (headers.get(b"host", ""), urlsplit(public_url or "").netloc.lower())
+    if b"origin" in headers and (_netloc(headers[b"origin"]) or "null") not in own:
+        hint = "Call it from a program, or through a proxy of your own."
+        raise Refusal(kind="forbidden", message="Pages of other origins are not answered.", hint=hint)
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # no URL at all
+        return ""
 
 
 def too_large(limit: int) -> Refusal:

@@ -6,11 +6,13 @@ is said by `is_kept`.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
@@ -24,12 +26,18 @@ from ..model import Result
 from . import models, problems, strict
 from .idempotency import LARGEST, Held, Kept, fingerprint
 from .problems import Refusal, told
-from .state import Caller, CallerOf, Service, note_of, of, read
+from .state import Caller, CallerOf, Service, aside, is_large, note_of, of, read
 from .streams import Lines, closable, lines, warned, within
 from .telemetry import Note
 
 GRACE = 2.0  # seconds beyond the deadline that a client gets to say itself that it has passed
 HIDDEN = frozenset({"set-cookie", "connection", "transfer-encoding", "content-encoding", "content-length"})
+TOO_LONG = Refusal(
+    kind="may_have_been_done",
+    message=f"It was done; its answer was longer than {LARGEST} bytes, which is too long to be kept.",
+    hint="Read what was made; for another one, use a new key.",
+    may_have_been_done=True,
+)
 logger = logging.getLogger("connector_runtime.service")
 router = APIRouter(prefix="/v1")
 Key = Annotated[
@@ -51,7 +59,8 @@ async def preview(key: str, request: Request, caller: CallerOf) -> Response:
     action = service.action(key, note)
     note.action = None  # it is no run
     asked = await read(request, models.PreviewRequest)
-    return answer(action.preview(asked.inputs, clear=asked.clear, base_url=service.settings.base_url))
+    showing = partial(action.preview, asked.inputs, clear=asked.clear, base_url=service.settings.base_url)
+    return answer(await aside(request, showing))
 
 
 @router.post("/actions/{key}/run", response_model=models.RunAnswer, summary="Run an action")
@@ -62,9 +71,10 @@ async def run(key: str, request: Request, caller: CallerOf, idempotency_key: Key
     asked = await read(request, models.RunRequest)
     seconds = _seconds(asked, service)
     if idempotency_key is None:
+        await _check(request, action, asked)
         return answer(await _run(service, action, asked, caller, note, seconds, None))
     mark = fingerprint({"action": key, **asked.model_dump(exclude={"deadline"})})
-    effect = effect_of(action, asked)
+    effect = await aside(request, effect_of, action, asked)
     found = await service.in_store(service.idempotency.begin, caller.tenant, idempotency_key, mark, effect)
     if isinstance(found, Kept):
         note.replayed = True
@@ -76,7 +86,10 @@ async def run(key: str, request: Request, caller: CallerOf, idempotency_key: Key
         )
     vendors = _vendors_key(action, caller.tenant, idempotency_key)
     try:
-        return await _kept(service, found, await _run(service, action, asked, caller, note, seconds, vendors))
+        await _check(request, action, asked)
+        body = await _run(service, action, asked, caller, note, seconds, vendors)
+        await _hold(service, found, body, effect, note)
+        return answer(body)
     except (ConnectorError, Refusal) as error:
         if is_kept(error):
             problem = told(error, note.request_id, note.root)
@@ -112,6 +125,7 @@ async def stream(
     asked = await read(request, models.RunRequest)
     seconds = _seconds(asked, service)
     _refuse(asked.recover, "recover", "is for runs")
+    await _check(request, action, asked)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(lent(service, caller, asked.connection))
         found_pages = client.pages(action.key, asked.inputs, asked.limit, clear=asked.clear, cursor=asked.cursor)
@@ -176,6 +190,12 @@ def answer(data: Any, status: int = 200) -> Response:
     """Data as JSON."""
     content = data if isinstance(data, bytes) else strict.write(data)
     return Response(content, status, media_type="application/json")
+
+
+async def _check(request: Request, action: Action, asked: models.RunRequest) -> None:
+    """Bind large inputs apart first: to tell what is wrong with them takes a while. Raises `InputError`."""
+    if await is_large(request):
+        await asyncio.to_thread(action.bind, asked.inputs, asked.clear)
 
 
 async def _run(
@@ -245,12 +265,15 @@ def _vendors_key(action: Action, tenant: str, key: str) -> str | None:
     return hashlib.sha256(f"{tenant}\0{key}".encode()).hexdigest()
 
 
-async def _kept(service: Service, held: Held, body: bytes) -> Response:
-    if len(body) > LARGEST:  # only lists are that long, and reading again does no harm
+async def _hold(service: Service, held: Held, body: bytes, effect: str, note: Note) -> None:
+    """Keep an answer; of one that is too long, that it was done. A read can be done again."""
+    if len(body) <= LARGEST:
+        await _keep(service, held, Kept(status=200, body=body))
+    elif effect == "read":
         await _forget(service, held)
     else:
-        await _keep(service, held, Kept(status=200, body=body))
-    return answer(body)
+        done = told(TOO_LONG, note.request_id, note.root)
+        await _keep(service, held, Kept(status=done.status, body=strict.write(done.document)))
 
 
 async def _keep(service: Service, held: Held, first: Kept) -> None:

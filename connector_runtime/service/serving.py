@@ -145,6 +145,7 @@ class _Workers:
             for place, process in enumerate(self._processes):
                 if process.exitcode is not None and not self._ending:
                     telemetry.logger.error("worker %s ended with %s", process.pid, process.exitcode)
+                    telemetry.gone(process.pid)
                     if process.exitcode > 0 and time.monotonic() < self._born[place] + HEAD:
                         self._end()  # it could not start, and would not a second time
                         break

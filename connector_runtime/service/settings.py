@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,10 +33,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         found = [
-            Problem(name, "must be more than 0")
+            Problem(name, "must be more than 0 and finite")
             for name in ("timeout", "patience", "body", "concurrency", "tenant_concurrency", "clients")
-            if getattr(self, name) <= 0
+            if not 0 < getattr(self, name) < math.inf
         ]
+        if not isinstance(self.retries, int) or self.retries < 0:
+            found.append(Problem("retries", "must be a whole number of at least 0"))
+        if not 0 < self.share <= 1:
+            found.append(Problem("share", "must be more than 0 and at most 1"))
         if self.public_url is not None and (problem := _no_origin(self.public_url)):
             found.append(Problem("public_url", problem))
         if found:

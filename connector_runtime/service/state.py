@@ -149,9 +149,17 @@ async def read(request: Request, model: type[M]) -> M:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         what = "Compressed bodies are not read."
         raise Refusal(kind="media_type", message=what, headers={"Accept-Encoding": "identity"})
-    content = await request.body()
-    data = await asyncio.to_thread(strict.read, content) if len(content) > LARGE else strict.read(content)
-    return models.asked(model, data)
+    return models.asked(model, await aside(request, strict.read, await request.body()))
+
+
+async def aside(request: Request, function: Callable[..., T], /, *given: Any) -> T:
+    """Do what takes long for a large body: in a thread if this one is, so that others need not wait."""
+    return await asyncio.to_thread(function, *given) if await is_large(request) else function(*given)
+
+
+async def is_large(request: Request) -> bool:
+    """Whether a body, which was read, is so large that to read its content takes a while."""
+    return len(await request.body()) > LARGE
 
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, made with the command `api-key create`.")
@@ -197,7 +205,7 @@ async def may_read_metrics(
 ) -> None:
     """Let through who may see the numbers of all tenants."""
     service = of(request)
-    if service.tenant is None:
+    if service.local_tenant is None:
         key = await _key(service, bearer.credentials if bearer is not None else header, note_of(request))
         if key.tenant is not None:
             hint = "Make one: api-key create --metrics"

@@ -80,6 +80,13 @@ class Metrics:
         return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
+def gone(pid: int | None) -> None:
+    """A worker has died: what it had under way is not under way any more."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
 def log(note: Note, method: str) -> None:
     """One line for a request that is over."""
     said = {

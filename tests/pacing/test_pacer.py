@@ -15,8 +15,10 @@ from connector_runtime.errors import InputError, QuotaReached, StoreError
 from connector_runtime.limits import Limits
 from connector_runtime.pacing import accounts
 from connector_runtime.pacing.claim import Claim, claim_of
+from connector_runtime.pacing.kept import ALONE
 from connector_runtime.pacing.pacer import Pacer, pacer
-from connector_runtime.stores.store import MemoryStore, Store, open_store
+from connector_runtime.pacing.quotas import Quotas
+from connector_runtime.stores.store import Entry, MemoryStore, Store, open_store
 from zoom_connector import load
 
 MIDNIGHT = datetime(2026, 11, 2, tzinfo=UTC)
@@ -439,6 +441,48 @@ def test_a_quota_of_one_plan_is_not_counted_on_another(limits: Limits, time: Tim
     small.heard(go(small, time, user()), 201, {})
     with pytest.raises(QuotaReached):
         small.ask(user())
+
+
+def test_a_store_that_fails_is_left_alone_for_some_seconds_by_quotas_too(time: Time) -> None:
+    class Failing(MemoryStore):
+        fails = True
+        asked = 0
+
+        def _ask(self) -> None:
+            self.asked += 1
+            if self.fails:
+                raise StoreError("The store is locked.")
+
+        def read(self, key: str) -> Entry | None:
+            self._ask()
+            return super().read(key)
+
+        def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[tuple[str, Entry]]:
+            self._ask()
+            return super().scan(prefix, after, limit)
+
+    store = Failing()
+    quotas = Quotas(store, "p")
+    for _ in range(10):
+        assert quotas.count([("a", 1), ("b", 1)], time()) is None
+        quotas.give_back(["a"], time())
+        quotas.use_up(["b"], time(), time() + 60)
+    assert store.asked == 1
+    time.now += ALONE
+    store.fails = False
+    assert quotas.count([("a", 1)], time()) is None
+    assert quotas.count([("a", 1)], time()) is not None
+
+
+def test_whoever_declares_other_terms_has_a_pacer_of_their_own(limits: Limits) -> None:
+    store = MemoryStore()
+    declared = accounts.of(limits, "first", plan="loft", share=0.25, store=store)
+    assert accounts.of(limits, "first", plan="loft", share=0.25, store=store) is declared
+    others = [{}, {"plan": "tower"}, {"plan": "loft", "share": 0.5}, {"plan": "loft", "share": 0.25}]
+    assert declared not in [accounts.of(limits, "first", **terms) for terms in others]  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="must be one of loft, tower"):
+        accounts.of(limits, "first", plan="attic")
+    accounts._pacers.clear()
 
 
 def test_counts_of_old_days_are_removed_and_no_name_stands_in_the_store(time: Time) -> None:

@@ -183,6 +183,19 @@ def test_an_answer_too_long_to_be_kept_is_asked_for_again(
     assert idempotency.LARGEST == 1024 * 1024
 
 
+def test_a_change_whose_answer_is_too_long_to_be_kept_is_not_made_again(
+    tenants: Tenants, zoom: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from connector_runtime.service import runs
+
+    monkeypatch.setattr(runs, "LARGEST", 100)
+    assert tenants.acme.post(CREATE, json=MEETING, headers=KEY).status_code == 200
+    again = tenants.acme.post(CREATE, json=MEETING, headers=KEY)
+    assert (again.status_code, again.json()["kind"]) == (409, "may_have_been_done")
+    assert again.json()["may_have_been_done"] and "too long" in again.json()["message"]
+    assert again.headers["idempotency-replayed"] == "true" and created(zoom) == 1
+
+
 @pytest.mark.timeout(120)
 def test_two_workers_do_it_once_and_a_killed_one_leaves_a_doubt(
     command: Callable[..., Command], zoom: Sandbox

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import math
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,9 +17,12 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from connector_runtime.pacing import accounts
 from connector_runtime.service import serving
 from connector_runtime.service.app import service
+from connector_runtime.service.gate import Gate
 from connector_runtime.service.settings import Settings
+from connector_runtime.service.telemetry import PLACE, Metrics
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector, InputError
 from zoom_connector.sandbox import Sandbox
@@ -200,3 +206,116 @@ def test_a_service_that_knows_the_plan_keeps_to_our_share_of_it(start: Start, zo
 def test_a_plan_that_there_is_not_is_refused_at_once(connector: Connector) -> None:
     with pytest.raises(InputError, match="business"):
         service(connector, store=MemoryStore(), settings=Settings(plan="platinum"))
+
+
+SENT = {
+    "unknown names": {f"user_idx{number}": 1 for number in range(8000)},
+    "entries of a list": {"user_id": "me", "weekly_day": [99] * 20_000},
+    "numbers in a text": {"user_id": "me", "weekly_day": "99," * 20_000},
+    "objects that are lists": {"user_id": "me", "tracking_fields": [["a"]] * 20_000},
+}
+
+
+@pytest.mark.parametrize("name", SENT)
+def test_thousands_of_faults_are_told_by_the_first_and_by_no_more(local: httpx.Client, name: str) -> None:
+    for path in ("/v1/actions/create-meeting/preview", CREATE, "/v1/actions/create-meeting/stream"):
+        answer = local.post(path, json={"inputs": SENT[name]})
+        assert (answer.status_code, answer.json()["kind"]) == (422, "input")
+        assert len(answer.json()["problems"]) <= 100 and len(answer.content) < 64 * 1024
+
+
+def test_what_is_large_is_bound_beside_the_event_loop(local: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from connector_runtime.inputs.accept import Acceptance
+
+    seen: list[bool] = []
+    problems = Acceptance.problems
+
+    def spied(self: Acceptance, inputs: Any) -> Any:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            seen.append(True)
+        else:
+            seen.append(False)
+        return problems(self, inputs)
+
+    monkeypatch.setattr(Acceptance, "problems", spied)
+    for path in ("/v1/actions/create-meeting/preview", CREATE, "/v1/actions/create-meeting/stream"):
+        assert local.post(path, json={"inputs": SENT["unknown names"]}).status_code == 422
+    assert seen == [True] * 3
+
+
+class Stuck(MemoryStore):
+    """A store whose limits are locked by another process, until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = threading.Event()
+        self.asked = threading.Event()
+
+    def read(self, key: str) -> Any:
+        if key.startswith("pacing/"):
+            self.asked.set()
+            assert self.free.wait(20)
+        return super().read(key)
+
+
+def test_a_locked_store_of_limits_keeps_nobody_else_waiting(start: Start, zoom: Sandbox) -> None:
+    store = Stuck()
+    with start(store, tenant="t", token=zoom.token, limits={"plan": "free"}) as served, ThreadPoolExecutor(1) as apart:
+        run = apart.submit(served.client().post, USER, json=ME)
+        try:
+            assert store.asked.wait(20)
+            assert served.client().get("/health", timeout=5).status_code == 200
+        finally:
+            store.free.set()
+        assert run.result().status_code == 200
+
+
+def test_the_pacers_of_a_service_are_those_of_the_process_and_bounded(
+    start: Start, zoom: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "MOST", 2)
+    with start(tenant="t", token=zoom.token, limits={"plan": "free"}) as served:
+        assert served.client().post(USER, json=ME).status_code == 200
+        assert len(accounts._pacers) == 1
+        for number in range(5):
+            served.app.state.service.clients._pacing(f"account {number}")
+        assert len(accounts._pacers) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("timeout", value) for value in (math.nan, math.inf, -1.0, 0.0)],
+        *[("patience", value) for value in (math.nan, math.inf)],
+        *[("retries", value) for value in (-1, 1.5)],
+        *[("share", value) for value in (0.0, 1.5, math.nan, -0.5)],
+        ("body", 0),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=name):
+        Settings(**{name: value})
+
+
+async def _hang(scope: Any, receive: Any, send: Any) -> None:
+    scope[PLACE].action = "create-meeting"
+    await asyncio.sleep(60)
+
+
+def test_a_run_that_is_cancelled_counts_as_cut() -> None:
+    metrics = Metrics()
+    gate = Gate(_hang, settings=Settings(), metrics=metrics, names=None)
+    scope = {"type": "http", "path": CREATE, "method": "POST", "headers": []}
+
+    async def asked() -> None:
+        running = asyncio.create_task(gate(scope, _hang, _hang))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(asked())
+    text = metrics.text()[0].decode()
+    assert 'connector_runs_total{action="create-meeting",outcome="cut"} 1.0' in text and 'outcome="ok"' not in text

@@ -131,6 +131,55 @@ def test_workers_share_a_port_a_store_and_their_metrics(
     assert not _children(found.process.pid)
 
 
+@pytest.mark.timeout(120)
+def test_what_a_dead_worker_had_under_way_is_not_counted_any_more(
+    command: Callable[..., Command], zoom: Sandbox, ask: httpx.Client
+) -> None:
+    found = command("--workers", "2", ZOOM_ACCESS_TOKEN=zoom.token)
+    zoom.inject(match="GET /v2/users/me", delay=20.0, times=2)
+
+    def asked() -> None:
+        with pytest.raises(httpx.HTTPError):
+            url, body = f"{found.url}/v1/actions/get-user/run", {"inputs": {"user_id": "me"}}
+            httpx.post(url, json=body, trust_env=False, timeout=30)
+
+    def under_way() -> str:
+        with httpx.Client(trust_env=False, timeout=30) as client:
+            lines = client.get(f"{found.url}/metrics").text.splitlines()
+        return next(line for line in lines if line.startswith("connector_in_flight_requests")).split()[1]
+
+    with ThreadPoolExecutor(1) as apart:
+        run = apart.submit(asked)
+        assert until(lambda: under_way() == "2.0")  # and the one that asks
+        old = _children(found.process.pid)
+        for child in old:
+            os.kill(child, signal.SIGKILL)
+        run.result()
+    assert until(lambda: len(_children(found.process.pid)) == 2 and not set(old) & set(_children(found.process.pid)))
+    assert until(lambda: ask.get(f"{found.url}/health").status_code == 200)
+    assert under_way() == "1.0"
+
+
+def test_the_store_is_asked_once_whether_there_are_keys(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a key revoked meanwhile does not open a service that is beyond this machine."""
+    from zoom_connector.__main__ import main
+
+    asked: list[bool] = []
+    really = service_commands.keys_exist
+
+    def counted(*given: Any) -> bool:
+        asked.append(really(*given))
+        return asked[-1]
+
+    monkeypatch.setattr(service_commands, "keys_exist", counted)
+    for name, value in command.environment.items():
+        if name.startswith("ZOOM_"):
+            monkeypatch.setenv(name, value)
+    assert main(["api-key", "create"]) == 0
+    assert main(["serve", "--host", "0.0.0.0", "--port", "0", "--plan", "platinum"]) == 2
+    assert asked == [True]
+
+
 def _children(pid: int) -> list[int]:
     """The workers of a process; Python's own resource tracker is none."""
     found = []

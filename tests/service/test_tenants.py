@@ -17,7 +17,7 @@ from connector_runtime.stores.vault import Sealed
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
 
-from .conftest import APP, CREATE, MEETING, Start, Tenants, connect, until
+from .conftest import APP, CREATE, MEETING, PUBLIC, Start, Tenants, connect, until
 
 
 @pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
@@ -154,9 +154,46 @@ def test_no_page_of_another_origin_may_read_or_post(local: httpx.Client) -> None
     asked = local.options(CREATE, headers={**origin, "Access-Control-Request-Method": "POST"})
     assert asked.status_code == 405
     plain = local.post(CREATE, content=json.dumps(MEETING), headers={**origin, "Content-Type": "text/plain"})
-    assert plain.status_code == 415
+    assert (plain.status_code, plain.json()["kind"]) == (403, "forbidden")
     for answer in (asked, plain, local.get("/v1/catalogue", headers=origin)):
         assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "http://127.0.0.1:1", "http://localhost.evil.example", "null", "", "http://["]
+)
+def test_without_keys_no_page_of_another_origin_changes_anything(
+    local: httpx.Client, zoom: Sandbox, origin: str
+) -> None:
+    asked = [local.post(CREATE, json=MEETING, headers={"Origin": origin})]
+    asked.append(local.delete("/v1/connections/main", headers={"Origin": origin}))
+    assert [(answer.status_code, answer.json()["kind"]) for answer in asked] == [(403, "forbidden")] * 2
+    assert not zoom.requests
+
+
+def test_a_page_of_the_services_own_may_run_actions(local: httpx.Client, tenants: Tenants) -> None:
+    for own in (str(local.base_url).rstrip("/"), PUBLIC):
+        assert local.post(CREATE, json=MEETING, headers={"Origin": own}).status_code == 200
+    with_key = tenants.acme.post(CREATE, json=MEETING, headers={"Origin": "https://app.example"})
+    assert with_key.status_code == 200  # no page has the key by itself
+
+
+def test_a_platforms_own_sign_in_does_not_open_the_metrics(start: Start, connector: Connector) -> None:
+    store = MemoryStore()
+    keys = ApiKeys(store, connector.key)
+    with start(store, tenant=lambda request: request.headers.get("x-user")) as served:
+        assert served.client(**{"X-User": "acme"}).get("/metrics").status_code == 401
+        assert served.client(keys.create(None)[0]).get("/metrics").status_code == 200
+
+
+def test_languages_that_there_are_not_take_no_memory(start: Start) -> None:
+    with start(tenant="t") as served:
+        client = served.client()
+        for number in range(5):
+            for path in ("/v1/catalogue", "/v1/actions/create-meeting"):
+                asked = client.get(path, params={"locale": f"de-{number}"})
+                assert asked.status_code == 200 and asked.headers["etag"]
+        assert len(served.app.state.service.written) == 2
 
 
 # -- secrets ---------------------------------------------------------------------------------------------------------
