@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import words
 from ..errors import ApiError, AuthError, NotFound, Problem, RateLimited, RequestError, TransportError
-from ..model import Page, Response
+from ..model import Page, Request, Response
 from ..pacing.claim import Claim, claim_of
 from . import answer as answers, render, retry
 from .action import Action
@@ -41,32 +41,18 @@ def attempts(
             secrets = render.secrets_of(action.profile, granted)  # looked for only where something is wrong
             number += 1
             began: datetime = yield Now()
-            headers, failure = NOTHING, None
+            response: Response | None = None
+            failure: RequestError | None = None
             try:
-                response: Response = yield Send(request, effect, _left(began, until))
+                response = yield Send(request, effect, _left(began, until))
                 now: datetime = yield Now()
-                headers = response.headers
                 page, answer = answers.page(action, response, effect, wanted, now, secrets)
             except (AuthError, ApiError, TransportError) as error:
                 failure = error
-            now = (yield Now()) if headers is NOTHING else now
-            told = action.errors.id
-            attempt = Attempt(
-                action=action.key,
-                effect=effect,
-                method=request.method,
-                path=request.template,
-                number=number,
-                at=began,
-                seconds=max(0.0, (now - began).total_seconds()),
-                waited=waited,
-                status=response.status if headers is not NOTHING else None,
-                kind=failure.kind if failure else None,
-                code=failure.code if failure else None,
-                tracking_id=words.look(told, Answer(0, headers, None)) if told else None,
-                retry_at=failure.retry_at if failure else None,
-            )
-            yield Heard(claim, attempt, headers)
+            if response is None:
+                now = yield Now()
+            attempt = _attempt(action, request, effect, number, began, now, waited, response, failure)
+            yield Heard(claim, attempt, response.headers if response else NOTHING)
             if failure is None:
                 return page, answer
             if type(failure) is AuthError and not is_renewed:
@@ -86,6 +72,35 @@ def attempts(
     except RequestError as error:  # what the last attempt was told does not undo the first
         error.may_have_been_done |= is_in_doubt
         raise
+
+
+def _attempt(
+    action: Action,
+    request: Request,
+    effect: str,
+    number: int,
+    began: datetime,
+    now: datetime,
+    waited: float,
+    response: Response | None,
+    failure: RequestError | None,
+) -> Attempt:
+    told = action.errors.id
+    return Attempt(
+        action=action.key,
+        effect=effect,
+        method=request.method,
+        path=request.template,
+        number=number,
+        at=began,
+        seconds=max(0.0, (now - began).total_seconds()),
+        waited=waited,
+        status=response.status if response else None,
+        kind=failure.kind if failure else None,
+        code=failure.code if failure else None,
+        tracking_id=words.look(told, Answer(0, response.headers, None)) if told and response else None,
+        retry_at=failure.retry_at if failure else None,
+    )
 
 
 def _turn(claim: Claim, until: datetime | None) -> Generator[Effect, Any, float]:
