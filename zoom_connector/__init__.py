@@ -96,4 +96,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        return getattr(import_module(_HOMES[name]), name)
+    except ModuleNotFoundError as error:
+        if name != "service":
+            raise
+        what = f"{name} needs {error.name}, which is not installed: pip install 'zoom-connector[service]'"
+        raise ImportError(what) from None

@@ -141,6 +141,7 @@ def api_key(context: Context, arguments: list[str]) -> int:
             print(text)
             whose = "reads /metrics" if made.tenant is None else f"is of the tenant {made.tenant}"
             _say(f"The key {made.id} {whose}. It is shown this once; the store keeps a digest of it.")
+            _say("A service that was started without any key asks for one once it is started again.")
         elif chosen.act == "revoke":
             keys.revoke(chosen.id)
             _say(f"Revoked {chosen.id}. A service that runs refuses it within five seconds.")

@@ -196,7 +196,7 @@ def _add_problems(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Any) -> Response:
         found = tuple(
-            Problem(".".join(str(step)[:100] for step in detail["loc"]), str(detail["msg"]).lower())
+            Problem(".".join(str(step)[:100] for step in detail["loc"]), models.uncapitalized(str(detail["msg"])))
             for detail in error.errors()
         )
         message = "One problem with the request:" if len(found) == 1 else f"{len(found)} problems with the request:"

@@ -215,5 +215,9 @@ def _problem(model: type[Asked], detail: Mapping[str, Any]) -> Problem:
         return Problem(where, f"is unknown here.{nearest(steps[-1], list(model.model_fields))}")
     if detail["type"] in ("model_type", "model_attributes_type"):
         return Problem(where, "must be a JSON object")
-    text = str(detail["msg"])
-    return Problem(where, text[:1].lower() + text[1:])
+    return Problem(where, uncapitalized(str(detail["msg"])))
+
+
+def uncapitalized(text: str) -> str:
+    """A sentence as it goes on behind a place; a pattern in it stays as it is."""
+    return text[:1].lower() + text[1:]
