@@ -10,7 +10,7 @@ from typing import Any
 from ..inputs.accept import Acceptance, acceptance
 from ..inputs.bind import Bound, bind
 from ..model import ActionSpec, Json
-from . import outputs, render
+from . import outputs, paging, render
 from .files import File, files_of
 
 
@@ -67,8 +67,8 @@ class Action(ActionSpec):
         if base_url is not None:
             render.check_base_url(base_url)
         made = render.draft(self, bound.values)
-        if self.paging and self.paging.size:
-            made = made.turn(self.paging.size, self.paging.max)
+        if self.paging:
+            made = paging.turned(self.paging, made, paging.start(self.paging, None))
         place = render.key_place(self, made)
         if place is not None:
             made = made.turn(place, render.MASK)  # a run makes a key of its own

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,17 +22,10 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, Tool
 
+from tests.webhook.conftest import until
 from zoom_connector.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
-
-
-def until(true: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Wait until something is true; returns what it is at last."""
-    end = time.monotonic() + seconds
-    while not (found := true()) and time.monotonic() < end:
-        time.sleep(0.01)
-    return found
 
 
 @dataclass

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,6 +28,7 @@ from connector_runtime.service.keys import ApiKeys
 from connector_runtime.service.serving import Patient
 from connector_runtime.service.settings import Settings
 from connector_runtime.stores.store import MemoryStore, Store
+from tests.webhook.conftest import until
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
 
@@ -36,14 +36,6 @@ MEETING = {"inputs": {"user_id": "me", "topic": "Weekly sync"}}
 CREATE = "/v1/actions/create-meeting/run"
 APP = {"client_id": "sandbox-client", "client_secret": "sandbox-secret"}
 PUBLIC = "http://127.0.0.1:8765"
-
-
-def until(true: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Wait until something is true; returns what it is at last."""
-    end = time.monotonic() + seconds
-    while not (found := true()) and time.monotonic() < end:
-        time.sleep(0.01)
-    return found
 
 
 @dataclass
