@@ -15,8 +15,21 @@ VENDORS = re.compile(r"zoom|github|slack|stripe|shopify|openweather", re.IGNOREC
 
 # Rooms from the ground up: a room may look at those before it and at nothing after it.
 ROOMS = (
-    "", "stores", "pacing", "inputs", "calls", "downloads", "triggers", "definitions", "authoring", "client",
-    "connections", "service", "service.page", "mcp", "commands",
+    "",
+    "stores",
+    "pacing",
+    "inputs",
+    "calls",
+    "downloads",
+    "triggers",
+    "definitions",
+    "authoring",
+    "client",
+    "connections",
+    "service",
+    "service.page",
+    "mcp",
+    "commands",
 )
 SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pure
     "calls.drive",

@@ -117,9 +117,7 @@ class Connector:
             data = self._sources.data("actions", key)
             label, description = self.say(data["label"], key), self.say(data.get("description", ""), key)
             request = data["request"]
-            yield Outline(
-                key, label, description, data.get("effect"), request.get("method"), request.get("path", "")
-            )
+            yield Outline(key, label, description, data.get("effect"), request.get("method"), request.get("path", ""))
 
     def catalogue(self, locale: str | None = None, *, events: bool = False) -> dict[str, Json]:
         """Everything that a platform draws, as one JSON document: schemas/catalogue.schema.json is its shape.

@@ -45,9 +45,7 @@ class Locale:
 
 def locale(data: Mapping[str, Any]) -> Locale:
     """Compile one file of locales/."""
-    return Locale(
-        key=data["key"], label=data["label"], texts=data.get("texts", {}), actions=data.get("actions", {})
-    )
+    return Locale(key=data["key"], label=data["label"], texts=data.get("texts", {}), actions=data.get("actions", {}))
 
 
 def texts(connector: Connector) -> Texts:
@@ -146,4 +144,3 @@ def faults(own: Faults, around: Surroundings) -> None:
             if words and wanted != has:
                 what = f"needs the slots of the original, {', '.join(sorted(wanted)) or 'none'}, and no others"
                 own.add((*path, text), f"{what}: they are filled in later")
-

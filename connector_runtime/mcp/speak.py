@@ -86,9 +86,7 @@ def instructions(connector: Connector, offer: Offer) -> str:
     return " ".join(text for text in said if text)
 
 
-async def _run(
-    client: AsyncClient, tool: Tool, asked: results.Asked, deadline: float, context: Context
-) -> Result:
+async def _run(client: AsyncClient, tool: Tool, asked: results.Asked, deadline: float, context: Context) -> Result:
     """All pages up to the limit as one result; the client hears of each."""
     pages: list[Page] = []
     failure: RequestError | None = None

@@ -242,4 +242,3 @@ def _openapi(app: FastAPI, shared: Service) -> dict[str, Any]:
 
 def _tag(module: str) -> str:
     return module.rpartition(".")[2].removesuffix("_routes")
-

@@ -139,7 +139,5 @@ def document(request: Request, written: Written) -> Response:
     if written.etag.removeprefix("W/") in wanted or "*" in wanted:
         return Response(status_code=304, headers=headers)
     if REFUSED.search(said := request.headers.get("accept-encoding", "").lower()) is None and "gzip" in said:
-        return Response(
-            written.packed, headers={**headers, "Content-Encoding": "gzip"}, media_type="application/json"
-        )
+        return Response(written.packed, headers={**headers, "Content-Encoding": "gzip"}, media_type="application/json")
     return Response(written.content, headers=headers, media_type="application/json")

@@ -169,4 +169,3 @@ class _Workers:
         for process in self._processes:
             if process.exitcode is None and process.pid is not None:
                 os.kill(process.pid, signal.SIGTERM)
-

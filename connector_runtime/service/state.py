@@ -240,4 +240,3 @@ def _leave_place(running: Counter[str], tenant: str) -> None:
     running[tenant] -= 1
     if not running[tenant]:
         del running[tenant]
-

@@ -33,7 +33,6 @@ def warned(found: tuple[Any, ...]) -> list[dict[str, str]]:
     return [{"where": warning.where, "what": warning.what} for warning in found]
 
 
-
 async def closable(pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
     """Pages that can be left in the middle."""
     async for page in pages:
@@ -86,4 +85,3 @@ async def lines(
         note.outcome = problem.kind
         end |= {"error": problem.document, "cursor": getattr(failure, "cursor", None) or cursor}
     yield strict.write({"end": end}) + b"\n"
-

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 ZOOM = load(ROOT)
 KEYS = sorted(ZOOM.actions)
-OTHERS = [
-    (folder.name, key) for folder in sorted((ROOT / "examples").iterdir()) for key in load_folder(folder).actions
-]
+OTHERS = [(folder.name, key) for folder in sorted((ROOT / "examples").iterdir()) for key in load_folder(folder).actions]
 OPT_IN = {"show_opt_in": True}
 pytestmark = pytest.mark.timeout(300)  # the first run fetches the libraries
 
@@ -271,5 +269,3 @@ def test_a_field_that_was_emptied_again_sends_nothing(page: Page, catalogue: dic
     form.type("duration", "30")
     form.type("duration", "")
     assert form.post() == {"meeting_id": "123"}
-
-

@@ -86,9 +86,7 @@ KEY = Fernet.generate_key().decode()
 
 def over_stdio(zoom: Sandbox, folder: Path, *options: str, **more: str) -> StdioServerParameters:
     words = ["-m", "zoom_connector", "mcp", *options]
-    return StdioServerParameters(
-        command=sys.executable, args=words, env=environment(zoom, folder, **more), cwd=ROOT
-    )
+    return StdioServerParameters(command=sys.executable, args=words, env=environment(zoom, folder, **more), cwd=ROOT)
 
 
 @dataclass

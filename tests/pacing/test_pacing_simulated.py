@@ -55,9 +55,7 @@ def test_64_workers_use_nine_tenths_of_what_is_left_with_one_refusal_a_change(
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_four_processes_that_share_a_store_do_as_well_as_one(limits: Limits, seed: int) -> None:
     world, store = World(PHASES, seconds=SECONDS, seed=seed), MemoryStore()
-    pacers: list[Pacing] = [
-        Pacer(limits, plan="tower", share=1.0, store=store, clock=world.clock()) for _ in range(4)
-    ]
+    pacers: list[Pacing] = [Pacer(limits, plan="tower", share=1.0, store=store, clock=world.clock()) for _ in range(4)]
     figures = world.run(pacers, 64)
     assert figures.used > 0.9
     assert most_refused(figures) <= 1

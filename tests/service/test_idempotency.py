@@ -197,9 +197,7 @@ def test_a_change_whose_answer_is_too_long_to_be_kept_is_not_made_again(
 
 
 @pytest.mark.timeout(120)
-def test_two_workers_do_it_once_and_a_killed_one_leaves_a_doubt(
-    command: Callable[..., Command], zoom: Sandbox
-) -> None:
+def test_two_workers_do_it_once_and_a_killed_one_leaves_a_doubt(command: Callable[..., Command], zoom: Sandbox) -> None:
     """Two services on one store; one is killed while the vendor is at work."""
     options = ("--timeout", "2")
     one, two = command(*options, ZOOM_ACCESS_TOKEN=zoom.token), command(*options, ZOOM_ACCESS_TOKEN=zoom.token)
@@ -247,5 +245,3 @@ def test_every_store_keeps_them(tmp_path: Any, clock: Clock) -> None:
     held.forget()
     assert isinstance(kept.begin("t/../x", "k" * 255, "b", "create"), Held)
     store.close()
-
-

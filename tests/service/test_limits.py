@@ -186,8 +186,6 @@ def test_pipelined_and_kept_connections_are_answered_in_order(start: Start) -> N
         assert said.count(b'{"status":"ok"}') == 3 and said.count(b"HTTP/1.1 404") == 1
 
 
-
-
 def test_a_service_that_knows_the_plan_keeps_to_our_share_of_it(start: Start, zoom: Sandbox) -> None:
     zoom.limits.plan = "free"  # 4 light calls a second
     with start(tenant="here", token=zoom.token, limits={"plan": "free", "share": 0.5}) as running:

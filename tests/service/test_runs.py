@@ -291,9 +291,7 @@ def test_a_platform_mounts_the_service_in_an_app_of_its_own(connector: Connector
         return request.headers.get("x-user")
 
     store = MemoryStore()
-    inner = zoom_connector.service(
-        connector, store=store, tenant=signed_in, settings=Settings(base_url=zoom.base_url)
-    )
+    inner = zoom_connector.service(connector, store=store, tenant=signed_in, settings=Settings(base_url=zoom.base_url))
     platform = FastAPI(lifespan=inner.router.lifespan_context)
     platform.mount("/connector", inner)
     with serving(platform, store) as served:

@@ -232,8 +232,6 @@ def test_webhooks_reach_a_service_that_knows_the_secret(command: Callable[..., A
     assert [event["event"] for event in events] == ["meeting.started"]
 
 
-
-
 def test_a_kept_connection_does_not_wait_for_bodies() -> None:
     with service_commands.bound("127.0.0.1", 0) as port:
         assert port.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

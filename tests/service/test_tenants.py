@@ -120,9 +120,7 @@ def test_health_and_readiness_need_no_key(tenants: Tenants) -> None:
     assert client.get("/ready").json() == {"status": "ready"}
 
 
-def test_a_service_whose_store_fails_lives_and_is_not_ready(
-    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_service_whose_store_fails_lives_and_is_not_ready(tenants: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
     from connector_runtime.errors import StoreError
 
     def fails(*asked: Any) -> Any:
@@ -284,4 +282,3 @@ def test_metrics_count_by_route_action_and_outcome(tenants: Tenants) -> None:
     assert 'connector_runs_total{action="get-meeting",outcome="not_found"} 1.0' in text
     assert 'connector_requests_total{method="GET",route="(none)",status="404"} 1.0' in text
     assert "somebody" not in text and "acme" not in text
-

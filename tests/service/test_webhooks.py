@@ -152,5 +152,3 @@ def test_events_are_forgotten_after_a_day(connector: Connector, monkeypatch: pyt
     later = time.time() + 24 * 3600 + 1
     monkeypatch.setattr(time, "time", lambda: later)
     assert feed.read(["acc1"], None, 10)[0] == [] and feed.purge() == 1 and not store.scan("")
-
-

@@ -153,16 +153,19 @@ def plan(seed: int, total: int, here: World) -> list[Call]:
     for number in range(total):
         key = keys[number % len(keys)]
         person = {"email": f"p{number}@storm.example", "first_name": "P", "last_name": str(number)}
-        inputs = fixed.get(key) or {
-            "create-meeting": {"user_id": here.host, "topic": f"Storm {number}", "type": 2},
-            "create-user": {"email": f"p{number}@storm.example", "user_type": 1, "first_name": "P"},
-            "add-meeting-registrant": {"meeting_id": here.meeting, **person},
-            "add-webinar-registrant": {"webinar_id": here.open_webinar, **person},
-            "update-meeting": {"meeting_id": here.meeting, "agenda": f"Agenda {number}"},
-            "update-user": {"user_id": here.user, "department": f"Department {number}"},
-            "delete-user": {"user_id": f"gone{number}@storm.example", "action": "delete"},
-            "raw-request": {"method": "GET", "url": "/users/" + here.user, "query_parameter": {"n": str(number)}},
-        }[key]
+        inputs = (
+            fixed.get(key)
+            or {
+                "create-meeting": {"user_id": here.host, "topic": f"Storm {number}", "type": 2},
+                "create-user": {"email": f"p{number}@storm.example", "user_type": 1, "first_name": "P"},
+                "add-meeting-registrant": {"meeting_id": here.meeting, **person},
+                "add-webinar-registrant": {"webinar_id": here.open_webinar, **person},
+                "update-meeting": {"meeting_id": here.meeting, "agenda": f"Agenda {number}"},
+                "update-user": {"user_id": here.user, "department": f"Department {number}"},
+                "delete-user": {"user_id": f"gone{number}@storm.example", "action": "delete"},
+                "raw-request": {"method": "GET", "url": "/users/" + here.user, "query_parameter": {"n": str(number)}},
+            }[key]
+        )
         calls.append(Call(number, key, inputs, recover=key in CREATES and draw.random() < 0.5))
     draw.shuffle(calls)
     return calls
