@@ -61,7 +61,7 @@ async def at_once(url: str, workers: int, calls: int, http: Http | None = None) 
 
 def alone(key: str, inputs: dict[str, Any], content: bytes) -> Callable[[], Any]:
     """The connector's own work on a call: bind, check, render and read, with an answer that is there at once."""
-    from connector_runtime.calls import effects
+    from connector_runtime import steps as effects
     from connector_runtime.calls.exchange import exchange, fold
     from connector_runtime.model import Page, Response
 

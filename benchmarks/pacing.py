@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.frame import Row
 from benchmarks.measure import series
 from connector_runtime.errors import RequestError
-from connector_runtime.pacing.claim import Claim
 from connector_runtime.pacing.pacer import pacer
+from connector_runtime.steps import Claim
 from connector_runtime.stores.store import open_store
 from zoom_connector import Client, load
 from zoom_connector.sandbox import Sandbox

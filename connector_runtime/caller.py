@@ -7,16 +7,17 @@ from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from .calls import credentials, drive, render, transport
+from .calls import credentials, drive, render
 from .calls.action import Action
-from .calls.effects import Exchange, Terms
 from .calls.exchange import exchange
-from .calls.native import Http
 from .definitions.connector import Connector
 from .errors import AuthError, InputError, Problem
+from .http import pool
+from .http.native import Http
 from .pacing import accounts
 from .pacing.claim import Pacing
 from .pacing.pacer import Pacer
+from .steps import Exchange, Terms
 
 if TYPE_CHECKING:
     from .calls.choices import Browse
@@ -71,7 +72,7 @@ class Caller:
         deadline: float | None = None,
         pacing: Pacing | Literal[False] | None = None,
         observe: drive.Observer | None = None,
-        http: Http = transport.PLAIN,
+        http: Http = pool.PLAIN,
     ) -> None:
         if base_url is not None:
             render.check_base_url(base_url)

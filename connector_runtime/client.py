@@ -8,16 +8,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from .caller import CallOptions, ClientOptions
-from .calls import drive, transport
-from .calls.effects import Exchange
+from .calls import drive
 from .calls.exchange import fold
 from .definitions.connector import Connector
 from .downloading import AsyncDownloading, Downloading
 from .errors import RequestError
+from .http import pool
 from .model import Page, Result
+from .steps import Exchange
 
 if TYPE_CHECKING:
-    from .offers import Choices
+    from .model import Choices
 
 TokenSource = str | Callable[[str | None], str] | Callable[[], str]
 ConnectionSource = Mapping[str, str] | drive.Grants
@@ -50,7 +51,7 @@ class Client(Downloading):
         **options: Unpack[ClientOptions],
     ) -> None:
         super().__init__(connector, token, base_url, connection, **options)
-        self._pool = transport.Pool.enter(self._way)
+        self._pool = pool.Pool.enter(self._way)
 
     def __enter__(self) -> Client:
         return self
@@ -136,7 +137,7 @@ class AsyncClient(AsyncDownloading):
         **options: Unpack[ClientOptions],
     ) -> None:
         super().__init__(connector, token, base_url, connection, **options)
-        self._pool: transport.AsyncPool | None = None
+        self._pool: pool.AsyncPool | None = None
 
     async def __aenter__(self) -> AsyncClient:
         return self

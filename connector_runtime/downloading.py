@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .caller import Caller
-from .calls import transport
 from .calls.action import Action
 from .errors import InputError, Problem
+from .http import pool
 from .model import Result
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class _Ordering(Caller):
 class Downloading(_Ordering):
     """What `Client` can do with files."""
 
-    _pool: transport.Pool
+    _pool: pool.Pool
 
     @abstractmethod
     def run(self, key: str, inputs: Mapping[str, Any]) -> Result: ...
@@ -79,7 +79,7 @@ class Downloading(_Ordering):
 class AsyncDownloading(_Ordering):
     """What `AsyncClient` can do with files."""
 
-    _pool: transport.AsyncPool | None
+    _pool: pool.AsyncPool | None
     _awaited: Callable[[Any], Awaitable[Mapping[str, str]]]
 
     @abstractmethod
@@ -104,7 +104,7 @@ class AsyncDownloading(_Ordering):
         order = self._order(files, to, parallel=parallel, overwrite=overwrite, progress=progress)
         return await download_async(order, self._awaited, self._entered())
 
-    def _entered(self) -> transport.AsyncPool:
+    def _entered(self) -> pool.AsyncPool:
         if self._pool is None:
-            self._pool = transport.AsyncPool.enter(self._way)
+            self._pool = pool.AsyncPool.enter(self._way)
         return self._pool

@@ -8,12 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from .calls.files import Files
-    from .limits import Limits
-    from .offers import ChoiceList
+from typing import Any, NamedTuple, Self
 
 Json = Any
 NOTHING: Mapping[str, Json] = {}
@@ -163,6 +158,128 @@ class Errors(NamedTuple):
     id: str | None
     retry_at: tuple[tuple[str, Condition], ...]
     cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """Where an answer offers files, and how they are downloaded. Paths lead from the answer or from an entry."""
+
+    sources: tuple[tuple[str, ...], ...]
+    url: tuple[str, ...]
+    name: tuple[str, ...]  # texts with slots: the first that is not blank
+    type: tuple[str, ...]
+    size: tuple[str, ...]
+    id: tuple[str, ...]
+    token: tuple[str, ...]
+    ready: Condition | None
+    errors: Errors  # of the addresses
+
+
+DAY = 86400.0
+SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "day": DAY}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests in so many seconds; written `80/s`, `10/min`, `6000/day`."""
+
+    count: int
+    seconds: float
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        count, _, unit = text.partition("/")
+        return cls(int(count), SECONDS[unit])
+
+    def __str__(self) -> str:
+        unit = next((name for name, seconds in SECONDS.items() if seconds == self.seconds), f"{self.seconds:g} s")
+        return f"{self.count}/{unit}"
+
+
+Rates = Mapping[str, tuple[Rate, ...]]  # plan -> its rates; "" for what every plan has
+
+
+class Label(NamedTuple):
+    """What one of the vendor's labels allows. `on`: actions that are counted here whatever their own label is."""
+
+    rates: Rates
+    on: tuple[str, ...] = ()
+
+
+class Combined(NamedTuple):
+    """A daily budget that several labels share."""
+
+    labels: tuple[str, ...]
+    rates: Rates
+
+
+class Quota(NamedTuple):
+    """What a day allows for each value of some inputs: of the host, of the registrant and the meeting."""
+
+    rates: Rates
+    per: tuple[str, ...]
+    on: tuple[str, ...]
+    when: Condition
+
+
+class Reported(NamedTuple):
+    """Where an answer tells its label, the limit of the current window and what remains of it.
+
+    `daily`: the answers whose figures are of the day.
+    """
+
+    label: str | None = None
+    limit: str | None = None
+    remaining: str | None = None
+    daily: Condition | None = None
+
+
+class Limits(NamedTuple):
+    """What a vendor allows. All connections to one account share it, or (`per`) each connection has its own."""
+
+    key: str  # the connector's
+    per: str = "account"
+    plans: tuple[str, ...] = ()
+    labels: Mapping[str, Label] = NOTHING
+    combined: tuple[Combined, ...] = ()
+    quotas: Mapping[str, Quota] = NOTHING
+    reported: Reported = Reported()
+
+    def counted_as(self, action: str, label: str | None) -> str | None:
+        """The label under which an action's calls are counted."""
+        return next((name for name, entry in self.labels.items() if action in entry.on), label)
+
+
+def rates_of(rates: Rates, plan: str | None) -> tuple[Rate, ...]:
+    """The rates of a plan (None: it is not known) with those that every plan has."""
+    return (*rates.get("", ()), *(rates.get(plan, ()) if plan else ()))
+
+
+class Choices(NamedTuple):
+    """Some entries of a drop-down; `cursor` is an opaque text that leads on to more, None at the end."""
+
+    choices: tuple[Choice, ...]
+    cursor: str | None = None
+
+    def to_dict(self) -> dict[str, Json]:
+        """The entries as JSON data, the shape that platforms and the command line show."""
+        entries = [{"value": each.value, "label": each.label, "description": each.description} for each in self.choices]
+        return {"choices": entries, "cursor": self.cursor}
+
+
+class ChoiceList(NamedTuple):
+    """A named list of connector.yaml: entries of its own, or what an action answers."""
+
+    key: str
+    choices: tuple[Choice, ...] = ()
+    action: str | None = None  # None: the entries are its own
+    fills: Mapping[str, str] = NOTHING  # input of the action -> input of a form, or parameter
+    parameters: Mapping[str, Input] = NOTHING  # asked for where a form lacks the input
+    search: Mapping[str, Json] = NOTHING  # inputs by which the vendor searches; {} is what for
+    items: tuple[str, ...] = ()  # where the items lie, if the action's paging does not say it
+    value: tuple[str, ...] = ()  # paths in an item; of each of these three the first that is not blank counts
+    label: tuple[str, ...] = ()  # paths, or texts with expressions
+    description: tuple[str, ...] = ()
 
 
 class Base(NamedTuple):

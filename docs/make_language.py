@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from connector_runtime import words
+from connector_runtime.language import codecs, places
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "language.md"
@@ -147,17 +147,17 @@ def cell(text: str) -> str:
 def more(name: str) -> list[str]:
     """What code says and no schema: the codecs, and what the runtime itself can be told."""
     if name == "codecs":
-        rows = [f"| `{key}` | {cell(about(key))} |" for key in words.CODECS]
+        rows = [f"| `{key}` | {cell(about(key))} |" for key in codecs.CODECS]
         rows.append('| `"Bearer {}"` | the value in the place of the braces |')
         return ["| codec | writes |", "|---|---|", *rows, ""]
     if name == "place":
-        rows = [f"| `call.{key}` | {says} |" for key, says in words.CALL_KNOBS.items()]
+        rows = [f"| `call.{key}` | {says} |" for key, says in places.CALL_KNOBS.items()]
         return ["What a call itself can be told:", "", "| place | means |", "|---|---|", *rows, ""]
     return []
 
 
 def about(key: str) -> str:
-    example = words.CODECS[key].like
+    example = codecs.CODECS[key].like
     samples = {
         "csv": "`[1, 2]` as `1,2`",
         "json": '`{"a": 1}` as the text `{"a":1}`',
@@ -168,7 +168,7 @@ def about(key: str) -> str:
         "local_or_utc": "a local time as it is, any other as `utc`",
         "date_or_utc": "a date as it is, a time as `utc`",
     }
-    return samples.get(key, f"such as {example}" if example else "see connector_runtime/words.py")
+    return samples.get(key, f"such as {example}" if example else "see connector_runtime/language/places.py")
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from connector_runtime.offers import Choices
+from connector_runtime.model import Choices
 from zoom_connector import AsyncClient, Client, Connector, Page, Result, load
 from zoom_connector.sandbox import Sandbox
 

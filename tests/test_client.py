@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from connector_runtime.calls import transport
+from connector_runtime.http import pool
 from zoom_connector import (
     AsyncClient,
     AuthError,
@@ -241,14 +241,14 @@ def test_clients_share_one_pool_and_a_closed_client_is_refused(connector: Connec
     first = Client(connector, token=zoom.token, base_url=zoom.base_url)
     second = Client(connector, token=zoom.token, base_url=zoom.base_url)
     first.run("get-user", {"user_id": "me"})
-    pool = transport.Pool.enter()
-    opened = pool._line
+    ours = pool.Pool.enter()
+    opened = ours._line
     second.run("get-user", {"user_id": "me"})
     first.close()
     assert second.run("get-user", {"user_id": "me"}).status == 200
     assert opened is not None
-    assert pool._line is opened
-    pool.leave()
+    assert ours._line is opened
+    ours.leave()
     with pytest.raises(RuntimeError, match="closed"):
         first.run("get-user", {"user_id": "me"})
     second.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connector_runtime import conditions
+from connector_runtime.language import conditions
 from connector_runtime.model import Choice, Input, Test
 
 ROWS = {

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from connector_runtime.calls import answer
 from connector_runtime.calls.answer import UNREADABLE, parse
+from connector_runtime.language import json_text
 from connector_runtime.model import Response
 
 pytest.importorskip("orjson", reason="the extra `fast` is not installed")
@@ -68,8 +68,8 @@ def test_any_json_is_read_alike_with_orjson_and_without(data: Any) -> None:
 
 def test_answers_are_read_where_orjson_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "orjson", None)
-    answer._decoder.cache_clear()
+    json_text._fastest.cache_clear()
     try:
         assert body(b'{"id": 18446744073709551616}') == {"id": 18446744073709551616}
     finally:
-        answer._decoder.cache_clear()
+        json_text._fastest.cache_clear()

@@ -10,15 +10,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator
 
-from connector_runtime import words
 from connector_runtime.calls import entries
 from connector_runtime.calls.choices import browse
 from connector_runtime.calls.kept import Kept
 from connector_runtime.definitions.folders import load
 from connector_runtime.errors import InputError
 from connector_runtime.inputs import takes
-from connector_runtime.model import Choice, Input, Json, Page
-from connector_runtime.offers import ChoiceList, Choices
+from connector_runtime.language import codecs, expressions
+from connector_runtime.model import Choice, ChoiceList, Choices, Input, Json, Page
 
 LIST = ChoiceList(key="people", value=("id",), label=("{{ name }} · {{ host.email }}", "name"), description=("note",))
 TEXT = Input(key="user", label="User", type="string")
@@ -61,11 +60,11 @@ CHOICES = st.lists(
     ],
 )
 def test_a_label_is_one_line_and_none_where_a_part_is_blank(text: str, item: dict[str, Any], shown: str | None) -> None:
-    assert words.template(text).value(item) == shown
+    assert expressions.template(text).value(item) == shown
 
 
 def test_what_people_type_in_a_topic_is_never_an_expression() -> None:
-    assert words.template("{{ name }}").value({"name": "{{ 7 * 7 }}"}) == "{{ 7 * 7 }}"
+    assert expressions.template("{{ name }}").value({"name": "{{ 7 * 7 }}"}) == "{{ 7 * 7 }}"
 
 
 # -- items -----------------------------------------------------------------------------------------------------------
@@ -141,7 +140,7 @@ def test_who_stands_in_a_list_twice_is_offered_once() -> None:
         (TEXT._replace(collection="map"), 12, "12"),
         (TEXT._replace(schema={"pattern": "^[0-9]+$", "minimum": 1}), 12, "12"),
         (TEXT._replace(schema={"pattern": "^[0-9]+$"}), "a", None),
-        (TEXT._replace(collection="list", codecs=(words.CODECS["csv"],)), "a,b", None),
+        (TEXT._replace(collection="list", codecs=(codecs.CODECS["csv"],)), "a,b", None),
         (TEXT._replace(type="integer"), 2**60, str(2**60)),
         (TEXT._replace(type="number"), 1.5, 1.5),
         (None, 12, "12"),

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
-from connector_runtime.calls import outputs
+from connector_runtime.language import secrets
 from zoom_connector import ApiError, Client, Connector, load
 from zoom_connector.sandbox import Sandbox
 
@@ -314,5 +314,5 @@ S: dict[str, Any] = {"x-secret": True}
     ],
 )
 def test_a_mark_is_found_wherever_a_schema_may_carry_it(schema: Any, data: Any, paths: list[str], shown: Any) -> None:
-    assert outputs.secrets(schema) == paths
-    assert outputs.hide(data, schema) == shown
+    assert secrets.secrets(schema) == paths
+    assert secrets.hide(data, schema) == shown

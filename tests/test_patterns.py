@@ -7,7 +7,7 @@ from datetime import date
 
 from hypothesis import given, strategies as st
 
-from connector_runtime import patterns
+from connector_runtime.language import patterns
 
 BOUND = st.one_of(st.none(), st.integers(-10_000, 10_000), st.integers(-(10**11), 10**11))
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from connector_runtime.calls import retry
-from connector_runtime.calls.effects import Exchange, Heard, Key, Now, Send, Terms, Token, Turn, Wait
 from connector_runtime.calls.exchange import exchange, fold
 from connector_runtime.calls.recover import recovering
 from connector_runtime.model import Page, Response
+from connector_runtime.steps import Exchange, Heard, Key, Now, Send, Terms, Token, Turn, Wait
 from zoom_connector import (
     ApiError,
     AsyncClient,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from connector_runtime import words
 from connector_runtime.inputs import read, takes, wording
+from connector_runtime.language import codecs, places
 from connector_runtime.model import Choice, Input, Place
 
 ONE_TWO = (Choice(value=1, label="One"), Choice(value=-1, label="Last"))
@@ -21,11 +21,11 @@ def row(type: str, **more: Any) -> Input:
 
 
 def to(text: str) -> tuple[Place, ...]:
-    return (words.place(text, "x"),)
+    return (places.place(text, "x"),)
 
 
 def codec(name: str) -> tuple[Any, ...]:
-    return (words.CODECS[name],)
+    return (codecs.CODECS[name],)
 
 
 FILE = {"filename": "a.png", "content_type": "image/png", "base64": "aGk="}
@@ -213,12 +213,12 @@ def test_a_value_is_read_as_its_type(given: Input, value: Any, typed: Any) -> No
             "{x",
             [((), "is not JSON: expecting property name enclosed in double quotes (line 1, column 2)")],
         ),
-        (row("json"), "[NaN]", [((), "is not JSON: NaN is no number there")]),
-        (row("json"), "[-Infinity]", [((), "is not JSON: -Infinity is no number there")]),
+        (row("json"), "[NaN]", [((), "is not JSON: NaN is not a number there")]),
+        (row("json"), "[-Infinity]", [((), "is not JSON: -Infinity is not a number there")]),
         (
             row("json"),
             "[" * 100_000,
-            [((), "is no JSON that can be read: nested too deeply, or with too long a number")],
+            [((), "is nested too deeply to be read")],
         ),
         (
             row("json", schema={"type": "array", "maxItems": 1}),

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator
 
-from connector_runtime import patterns
 from connector_runtime.inputs.verdict import verdict
+from connector_runtime.language import patterns
 
 BLANK = {"type": "string", "pattern": patterns.BLANK}
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from connector_runtime import words
+from connector_runtime.language import codecs, expressions, places
 from connector_runtime.model import Place
 
 
@@ -29,8 +29,8 @@ from connector_runtime.model import Place
     ],
 )
 def test_a_place_says_where_a_value_goes(text: str, key: str, place: Place) -> None:
-    assert words.place(text, key) == place
-    assert words.place(str(place), "other") == place
+    assert places.place(text, key) == place
+    assert places.place(str(place), "other") == place
 
 
 @dataclass
@@ -58,7 +58,7 @@ def test_a_source_says_where_a_value_comes_from() -> None:
         ("link.last", "https://a.b/?p=9"),
         ("link.prev", None),
     ):
-        assert words.look(source, answer) == value, source
+        assert places.look(source, answer) == value, source
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_source_says_where_a_value_comes_from() -> None:
     ],
 )
 def test_links_are_read_by_their_rel(header: str, links: dict[str, str]) -> None:
-    assert words.links(header) == links
+    assert places.links(header) == links
 
 
 @pytest.mark.parametrize(
@@ -103,26 +103,26 @@ def test_links_are_read_by_their_rel(header: str, links: dict[str, str]) -> None
     ],
 )
 def test_a_codec_writes_a_value(codec: str, value: Any, written: Any) -> None:
-    found = words.codec(codec)
+    found = codecs.codec(codec)
     assert found is not None
-    assert words.encode((found,), value) == written
+    assert codecs.encode((found,), value) == written
 
 
 def test_codecs_apply_in_turn_and_others_can_be_brought() -> None:
-    digits, twice = words.codec("digits"), words.codec("slash_twice")
+    digits, twice = codecs.codec("digits"), codecs.codec("slash_twice")
     assert digits and twice
-    assert words.encode((digits, twice), "123 456") == "123456"
-    assert words.encode((digits, twice), "/x//") == "%2Fx%2F%2F"
-    own = words.codec("loud", {"loud": str.upper})
-    assert own and words.encode((own,), "a") == "A"
-    assert words.codec("none") is None
-    assert words.codec("{}{}") is None
+    assert codecs.encode((digits, twice), "123 456") == "123456"
+    assert codecs.encode((digits, twice), "/x//") == "%2Fx%2F%2F"
+    own = codecs.codec("loud", {"loud": str.upper})
+    assert own and codecs.encode((own,), "a") == "A"
+    assert codecs.codec("none") is None
+    assert codecs.codec("{}{}") is None
 
 
 @given(st.text())
 def test_codecs_are_total_on_text(text: str) -> None:
-    for codec in words.CODECS.values():
-        assert isinstance(words.encode((codec,), text.encode("utf-8", "ignore").decode()), str)
+    for codec in codecs.CODECS.values():
+        assert isinstance(codecs.encode((codec,), text.encode("utf-8", "ignore").decode()), str)
 
 
 @pytest.mark.parametrize(
@@ -141,21 +141,21 @@ def test_codecs_are_total_on_text(text: str) -> None:
     ],
 )
 def test_a_value_as_text(value: Any, text: str) -> None:
-    assert words.text_of(value) == text
+    assert places.text_of(value) == text
 
 
 def test_an_expression_is_compiled_from_the_definition_and_knows_its_names() -> None:
-    plain = words.expression("owner")
+    plain = expressions.expression("owner")
     assert (plain.value({"owner": "{{ x }}"}), plain.names) == ("{{ x }}", frozenset(["owner"]))
-    made = words.expression("'repo:' ~ owner ~ '/' ~ repo")
+    made = expressions.expression("'repo:' ~ owner ~ '/' ~ repo")
     assert made.value({"owner": "{{ 7*7 }}", "repo": "r"}) == "repo:{{ 7*7 }}/r"
     assert made.names == {"owner", "repo"}
     with pytest.raises(ValueError, match="expected"):
-        words.expression("'repo:' ~")
+        expressions.expression("'repo:' ~")
 
 
 def test_an_expression_reaches_nothing_of_python() -> None:
     from jinja2.exceptions import SecurityError
 
     with pytest.raises(SecurityError):
-        words.expression("x.__class__.__mro__").value({"x": ""})
+        expressions.expression("x.__class__.__mro__").value({"x": ""})

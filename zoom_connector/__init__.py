@@ -14,9 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from connector_runtime.calls.action import Action as Action
-    from connector_runtime.calls.effects import Attempt as Attempt
     from connector_runtime.calls.files import File as File
-    from connector_runtime.calls.native import Http as Http
     from connector_runtime.client import AsyncClient as AsyncClient, Client as Client
     from connector_runtime.connections.connections import Connections as Connections
     from connector_runtime.definitions.connector import Connector as Connector
@@ -40,10 +38,11 @@ if TYPE_CHECKING:
         TransportError as TransportError,
         ValidationFailed as ValidationFailed,
     )
-    from connector_runtime.model import Page as Page, Result as Result
-    from connector_runtime.offers import Choices as Choices
+    from connector_runtime.http.native import Http as Http
+    from connector_runtime.model import Choices as Choices, Page as Page, Result as Result
     from connector_runtime.pacing.pacer import Pacer as Pacer
     from connector_runtime.service.app import service as service
+    from connector_runtime.steps import Attempt as Attempt
     from connector_runtime.stores.store import Store as Store, open_store as open_store
     from connector_runtime.stores.vault import open_vault as open_vault
     from connector_runtime.triggers.deliver import Pace as Pace
@@ -63,11 +62,11 @@ _ERRORS = (
 _HOMES = {
     "Action": "connector_runtime.calls.action",
     "AsyncClient": "connector_runtime.client",
-    "Attempt": "connector_runtime.calls.effects",
-    "Choices": "connector_runtime.offers",
+    "Attempt": "connector_runtime.steps",
+    "Choices": "connector_runtime.model",
     "Client": "connector_runtime.client",
     "File": "connector_runtime.calls.files",
-    "Http": "connector_runtime.calls.native",
+    "Http": "connector_runtime.http.native",
     "Connections": "connector_runtime.connections.connections",
     "Connector": "connector_runtime.definitions.connector",
     "Saved": "connector_runtime.downloads.download",

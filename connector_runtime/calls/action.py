@@ -9,8 +9,9 @@ from typing import Any
 
 from ..inputs.accept import Acceptance, acceptance
 from ..inputs.bind import Bound, bind
+from ..language import secrets
 from ..model import ActionSpec, Json
-from . import outputs, paging, render
+from . import paging, render
 from .files import File, files_of
 
 
@@ -33,11 +34,11 @@ class Action(ActionSpec):
     @property
     def secrets(self) -> list[str]:
         """Where secrets lie in what a run gives: `start_url`, `recording_files.*.download_url`."""
-        return outputs.secrets(self._output_schema)
+        return secrets.secrets(self._output_schema)
 
     def hide(self, data: Json) -> Json:
         """A run's data, to show or to log: a copy with `***` in place of each secret that the output schema marks."""
-        return outputs.hide(data, self._output_schema)
+        return secrets.hide(data, self._output_schema)
 
     @property
     def _output_schema(self) -> Json:
@@ -71,7 +72,7 @@ class Action(ActionSpec):
             made = paging.turned(self.paging, made, paging.start(self.paging, None))
         place = render.key_place(self, made)
         if place is not None:
-            made = made.turn(place, render.MASK)  # a run makes a key of its own
+            made = made.turn(place, secrets.MASK)  # a run makes a key of its own
         request = render.finish(made, self.profile, base_url)
         headers: dict[str, str] = {}
         for name, value in request.headers:

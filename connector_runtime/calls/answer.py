@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from functools import cache
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import quote
 
-from .. import conditions, words
 from ..errors import KINDS, ApiError, Problem, RequestError, TransportError
+from ..language import conditions, datetimes, expressions, json_text, places
+from ..language.secrets import mask
 from ..model import ActionSpec, Case, Errors, Input, Json, Page, Place, Response
 
 UNREADABLE = object()
-DIGITS = bytes.maketrans(b"123456789", b"000000000")
-LONG = b"0" * 19  # digits; orjson rounds a number of more than 64 bits
-SHORTEST_SECRET = 6  # a shorter text would mask parts of words
 MAX_MESSAGE = 500
 Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # a place in the request, the inputs behind it
 
@@ -41,29 +35,10 @@ def parse(response: Response) -> Answer:
     if not response.content or response.content.isspace():
         return Answer(response.status, response.headers, None)
     try:
-        body = _decoder()(response.content)
-    except (ValueError, RecursionError):
+        body = json_text.read(response.content)
+    except json_text.JsonError:
         body = UNREADABLE
     return Answer(response.status, response.headers, body)
-
-
-@cache
-def _decoder() -> Callable[[bytes], Any]:
-    """What reads JSON: orjson where it is installed, and the standard library what that alone reads, or exactly."""
-    try:
-        from orjson import JSONDecodeError, loads
-    except ImportError:
-        return json.loads
-
-    def decode(content: bytes) -> Any:
-        if LONG not in content.translate(DIGITS):
-            try:
-                return loads(content)
-            except JSONDecodeError:
-                pass
-        return json.loads(content)
-
-    return decode
 
 
 def page(
@@ -73,7 +48,7 @@ def page(
     answer = parse(response)
     error = refusal(spec, answer, effect, now)
     if error is not None:
-        raise refusal(spec, parse(_masked(response, secrets)), effect, now) or error
+        raise refusal(spec, parse(mask(response, secrets)), effect, now) or error
     if wanted == "text":
         kind = response.headers.get("content-type", "")
         charset = re.search(r"charset=\"?([\w-]+)", kind)
@@ -95,17 +70,10 @@ def page(
     return Page(data=data, items=items, status=answer.status, headers=answer.headers, warnings=warnings), answer
 
 
-def _masked(response: Response, secrets: Iterable[str]) -> Response:
-    content = response.content
-    for form in (form for text in secrets for form in (text, quote(text, safe="")) if len(text) >= SHORTEST_SECRET):
-        content = content.replace(form.encode(), b"***")
-    return response._replace(content=content)
-
-
 def _items(spec: ActionSpec, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
     assert spec.paging is not None
     key = spec.paging.items
-    found = answer.body if key == "." else words.dig(answer.body, tuple(key.split(".")))
+    found = answer.body if key == "." else places.dig(answer.body, tuple(key.split(".")))
     if answer.body is None and answer.status == HTTPStatus.NO_CONTENT:
         return [], ()
     if found is None and isinstance(answer.body, dict):
@@ -202,8 +170,8 @@ def _looking(rules: Errors, answer: Answer) -> Any:
 
     def value_of(name: str) -> Any:
         if name == "code":
-            return words.look(rules.code, seen) if rules.code else None
-        return words.look(name, seen)
+            return places.look(rules.code, seen) if rules.code else None
+        return places.look(name, seen)
 
     return value_of
 
@@ -235,7 +203,7 @@ def _remedy(case: Case, told: str, value_of: Any) -> str | None:
 def _text(value: Any) -> str | None:
     if value is None or value == "":
         return None
-    text = " ".join(words.text_of(value).split())
+    text = " ".join(places.text_of(value).split())
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
 
 
@@ -256,7 +224,7 @@ def _problems(spec: Refusing, value_of: Any) -> list[Problem]:
     found = value_of(rules.each) if rules.each else None
     complaints = list(_complaints(rules, found)) if found else []
     fields: Fields = [(place.path, (row.key,)) for row in spec.inputs.values() for place in row.to if place.path]
-    fields += [(place.path, tuple(words.expression(source).names)) for place, source in spec.compute.items()]
+    fields += [(place.path, tuple(expressions.expression(source).names)) for place, source in spec.compute.items()]
     problems = []
     for name, says in complaints:
         wheres = [f"inputs.{key}" for key in sorted(_inputs_of(name, fields))] or [name or "request"]
@@ -273,7 +241,7 @@ def _complaints(rules: Errors, found: Any) -> Iterable[tuple[str, str | None]]:
                 yield str(entry.get(rules.field_name) or ""), next((text for text in says if text), None)
     elif isinstance(found, Mapping):
         for name, says in found.items():
-            yield str(name), _text("; ".join(map(words.text_of, says)) if isinstance(says, list) else says)
+            yield str(name), _text("; ".join(map(places.text_of, says)) if isinstance(says, list) else says)
 
 
 def _inputs_of(name: str, fields: Fields) -> tuple[str, ...]:
@@ -298,23 +266,7 @@ def _inputs_of(name: str, fields: Fields) -> tuple[str, ...]:
 def _retry_at(rules: Errors, value_of: Any, now: datetime) -> datetime | None:
     for source, when in rules.retry_at:
         value = value_of(source) if conditions.holds(when, value_of) else None
-        moment = moment_of(str(value), now) if value is not None else None
+        moment = datetimes.retry_at(str(value), now) if value is not None else None
         if moment is not None:
             return moment
     return None
-
-
-def moment_of(text: str, now: datetime) -> datetime | None:
-    """When a `Retry-After` lies: ISO date-time, HTTP-date, seconds from now, or seconds since 1970."""
-    text = text.strip()
-    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", text):
-        seconds = float(text)
-        return datetime.fromtimestamp(seconds, UTC) if seconds > 1e9 else now + timedelta(seconds=seconds)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        try:
-            moment = parsedate_to_datetime(text)
-        except ValueError:
-            return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

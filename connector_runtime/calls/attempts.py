@@ -6,14 +6,14 @@ from collections.abc import Generator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from .. import words
 from ..errors import ApiError, AuthError, NotFound, Problem, RateLimited, RequestError, TransportError
+from ..language import places
 from ..model import Page, Request, Response
-from ..pacing.claim import Claim, claim_of
+from ..pacing.claim import claim_of
+from ..steps import Attempt, Claim, Effect, Heard, Now, Send, Terms, Token, Turn, Wait
 from . import answer as answers, render, retry
 from .action import Action
 from .answer import Answer
-from .effects import Attempt, Effect, Heard, Now, Send, Terms, Token, Turn, Wait
 
 NOTHING: Mapping[str, str] = {}
 
@@ -98,7 +98,7 @@ def _attempt(
         status=response.status if response else None,
         kind=failure.kind if failure else None,
         code=failure.code if failure else None,
-        tracking_id=words.look(told, Answer(0, response.headers, None)) if told and response else None,
+        tracking_id=places.look(told, Answer(0, response.headers, None)) if told and response else None,
         retry_at=failure.retry_at if failure else None,
     )
 

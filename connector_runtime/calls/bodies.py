@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
+from ..language.places import text_of
 from ..model import Json, Place
-from ..words import text_of
 
 Pairs = list[tuple[str, str]]
 

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from .. import words
 from ..errors import InputError, Problem
 from ..inputs import takes
 from ..inputs.wording import kind_of, nearest
-from ..model import ActionSpec, Input, Page, Profile
-from ..offers import ChoiceList, Choices
+from ..language import places
+from ..model import ActionSpec, ChoiceList, Choices, Input, Page, Profile
 from . import entries
 from .action import Action
 
@@ -56,7 +55,7 @@ class Browse:
         """The entries of a page as the vendor wrote them, whatever the input and the search."""
         items = page.items or []
         if self.source.items:
-            found = [words.dig(page.data, tuple(path.split("."))) for path in self.source.items]
+            found = [places.dig(page.data, tuple(path.split("."))) for path in self.source.items]
             items = [item for part in found if isinstance(part, list) for item in part]
         return Choices(choices=entries.entries(self.source, items), cursor=page.cursor)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .. import words
 from ..errors import InputError, Problem
 from ..inputs.accept import acceptance
 from ..inputs.bind import bind
 from ..inputs.wording import kind_of
+from ..language import places
 from ..model import Connection, Input, Profile, Table
 from . import render
 
@@ -36,7 +36,7 @@ def checked(about: Profile, given: Any) -> dict[str, str]:
     except InputError as error:
         found = [Problem(problem.where.replace("inputs", "connection", 1), problem.what) for problem in error.problems]
         raise InputError.of(subject, found) from None
-    return {name: words.text_of(value) for name, value in values.items()}
+    return {name: places.text_of(value) for name, value in values.items()}
 
 
 def _kind(about: Profile, names: set[str]) -> Connection | None:

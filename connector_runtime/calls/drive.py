@@ -12,7 +12,7 @@ from uuid import uuid4
 from ..errors import RequestError
 from ..model import Page, Response
 from ..pacing.claim import Pacing
-from .effects import Attempt, Effect, Exchange, Heard, Key, Now, Send, Token, Turn, Wait
+from ..steps import Attempt, Effect, Exchange, Heard, Key, Now, Send, Token, Turn, Wait
 
 Grants = Callable[[Mapping[str, str] | None], Mapping[str, str]]
 AsyncGrants = Callable[[Mapping[str, str] | None], Awaitable[Mapping[str, str]]]

@@ -8,10 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .. import words
 from ..inputs import read, takes
-from ..model import Choice, Input, Json
-from ..offers import ChoiceList
+from ..language import expressions, places
+from ..model import Choice, ChoiceList, Input, Json
 
 SAFE_INTEGER = 2**53
 _UNMARKED = str.maketrans(  # letters that look marked and that Unicode does not take apart
@@ -25,7 +24,7 @@ def entries(of: ChoiceList, items: Iterable[Json]) -> tuple[Choice, ...]:
     for item in items:
         value = _value(of, item)
         if value is not None:
-            label = _first(of.label, item) or words.line(value) or ""
+            label = _first(of.label, item) or expressions.line(value) or ""
             found.append(Choice(value=value, label=label, description=_first(of.description, item)))
     return tuple(found)
 
@@ -33,13 +32,13 @@ def entries(of: ChoiceList, items: Iterable[Json]) -> tuple[Choice, ...]:
 def _value(of: ChoiceList, item: Json) -> Json:
     if not isinstance(item, dict):
         return None
-    found = (words.dig(item, tuple(path.split("."))) for path in of.value)
+    found = (places.dig(item, tuple(path.split("."))) for path in of.value)
     plain = (value for value in found if isinstance(value, str | int | float) and not isinstance(value, bool))
-    return next((value for value in plain if words.line(value) is not None), None)
+    return next((value for value in plain if expressions.line(value) is not None), None)
 
 
 def _first(lines: tuple[str, ...], item: Json) -> str | None:
-    return next((text for text in (words.template(line).value(item) for line in lines) if text is not None), None)
+    return next((text for text in (expressions.template(line).value(item) for line in lines) if text is not None), None)
 
 
 def fitted(found: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
@@ -53,15 +52,15 @@ def fitted(found: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
     for each in found:
         value = cast(each.value)
         if value is not None:
-            once.setdefault(words.text_of(value), each._replace(value=value))
+            once.setdefault(places.text_of(value), each._replace(value=value))
     kept = [*once.values()]
     if any(isinstance(each.value, int) and abs(each.value) >= SAFE_INTEGER for each in kept):
-        kept = [each._replace(value=words.text_of(each.value)) for each in kept]
+        kept = [each._replace(value=places.text_of(each.value)) for each in kept]
     return told_apart(kept)
 
 
 def _text(value: Json) -> Json:
-    return words.text_of(value)
+    return places.text_of(value)
 
 
 def _caster(row: Input) -> Callable[[Json], Json]:
@@ -92,7 +91,7 @@ def told_apart(found: Iterable[Choice]) -> tuple[Choice, ...]:
         label = each.label
         if counts[label] > 1:
             while label in taken:
-                label += f" · {words.text_of(each.value)}"
+                label += f" · {places.text_of(each.value)}"
             taken.add(label)
         apart.append(each._replace(label=label))
     return tuple(apart)
@@ -111,7 +110,7 @@ def matching(found: Iterable[Choice], search: str) -> tuple[Choice, ...]:
 def _occurs(word: str, each: Choice) -> bool:
     if word in plain(f"{each.label}\n{each.description or ''}"):
         return True
-    return re.search(rf"(?<![^\W_]){re.escape(word)}", plain(words.text_of(each.value))) is not None
+    return re.search(rf"(?<![^\W_]){re.escape(word)}", plain(places.text_of(each.value))) is not None
 
 
 def plain(text: str) -> str:

@@ -1,6 +1,6 @@
 """One call over time, as a generator of effects: which tokens, requests and pages, in which order. Pure.
 
-It yields effects (`connector_runtime.calls.effects`) and is answered by its driver, and yields a `Page` for each
+It yields effects (`connector_runtime.steps`) and is answered by its driver, and yields a `Page` for each
 answer of the vendor; `fold` makes one result of them.
 """
 
@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from .. import words
 from ..errors import ApiError, RequestError
 from ..inputs.bind import Bound
+from ..language import places
 from ..model import Page, Paging, Result
+from ..steps import PLAIN, Exchange, Key, Now, Terms
 from . import paging as pages_of, render
 from .action import Action
 from .attempts import attempts
-from .effects import PLAIN, Exchange, Key, Now, Terms
 
 
 def exchange(action: Action, bound: Bound, terms: Terms = PLAIN) -> Exchange:
@@ -49,7 +49,7 @@ def _exchange(
         yield page._replace(warnings=(*warnings, *page.warnings)) if warnings else page
         return
     made = pages_of.turned(paging, made, here)
-    seen, count = {words.text_of(here.value)}, 0
+    seen, count = {places.text_of(here.value)}, 0
     while True:
         try:
             page, answer = yield from attempts(action, bound.values, made, effect, terms, until, keyed)
@@ -71,7 +71,7 @@ def _exchange(
         warnings = ()
         if ahead is None or (limit is not None and count >= limit):
             return
-        value = words.text_of(ahead.value)
+        value = places.text_of(ahead.value)
         if value in seen:
             raise _endless(count, page.status)
         seen.add(value)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import conditions, words
-from ..model import ActionSpec, Condition, Errors, Json
+from ..language import conditions, expressions, places
+from ..model import ActionSpec, Files, Json
 
 LONGEST = 200  # bytes of UTF-8: file systems take 255, and a part of a download adds to the name
 LONGEST_EXTENSION = 16
@@ -17,21 +17,6 @@ RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\
 FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
 HIDDEN = ("Cc", "Cs", "Co", "Cn", "Zl", "Zp")
 TURNING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")  # these can make exe.mp4 of 4pm.exe
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Files:
-    """Where an answer offers files, and how they are downloaded. Paths lead from the answer or from an entry."""
-
-    sources: tuple[tuple[str, ...], ...]
-    url: tuple[str, ...]
-    name: tuple[str, ...]  # texts with slots: the first that is not blank
-    type: tuple[str, ...]
-    size: tuple[str, ...]
-    id: tuple[str, ...]
-    token: tuple[str, ...]
-    ready: Condition | None
-    errors: Errors  # of the addresses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +42,7 @@ def files_of(spec: ActionSpec, data: Json, token: str | None = None) -> list[Fil
     if spec.files is None:
         return []
     rules = spec.files
-    own = words.dig(data, rules.token) if rules.token else None
+    own = places.dig(data, rules.token) if rules.token else None
     token = token or (own if isinstance(own, str) and own else None)
     found = [_file(spec.key, rules, entry, data, token) for entry in _entries(rules, data)]
     return [replace(file, name=name) for file, name in zip(found, numbered(file.name for file in found), strict=True)]
@@ -65,27 +50,27 @@ def files_of(spec: ActionSpec, data: Json, token: str | None = None) -> list[Fil
 
 def _entries(rules: Files, data: Json) -> Iterator[Mapping[str, Json]]:
     for path in rules.sources:
-        found = data if path == (".",) else words.dig(data, path)
+        found = data if path == (".",) else places.dig(data, path)
         for entry in found if isinstance(found, list) else [found]:
             if isinstance(entry, Mapping):
                 yield entry
 
 
 def _file(action: str, rules: Files, entry: Mapping[str, Json], data: Json, token: str | None) -> File:
-    url = words.dig(entry, rules.url)
-    size = words.dig(entry, rules.size) if rules.size else None
+    url = places.dig(entry, rules.url)
+    size = places.dig(entry, rules.size) if rules.size else None
     waits = None
-    if rules.ready is not None and not conditions.holds(rules.ready, lambda name: words.dig(entry, (name,))):
+    if rules.ready is not None and not conditions.holds(rules.ready, lambda name: places.dig(entry, (name,))):
         waits = "It is not ready yet; try again later."
     elif not isinstance(url, str) or not url:
         waits = "The vendor names no address for it."
     around = {**data, **entry} if isinstance(data, Mapping) else entry
-    named = (words.template(text).value(around) for text in rules.name)
+    named = (expressions.template(text).value(around) for text in rules.name)
     return File(
         name=safe_name(next((name for name in named if name), "file")),
-        type=_text(words.dig(entry, rules.type)) if rules.type else None,
+        type=_text(places.dig(entry, rules.type)) if rules.type else None,
         size=int(size) if isinstance(size, int | float) and not isinstance(size, bool) and size >= 0 else None,
-        id=_text(words.dig(entry, rules.id)) if rules.id else None,
+        id=_text(places.dig(entry, rules.id)) if rules.id else None,
         waits=waits,
         action=action,
         url=url if isinstance(url, str) else "",
@@ -94,7 +79,7 @@ def _file(action: str, rules: Files, entry: Mapping[str, Json], data: Json, toke
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None or value == "" else words.text_of(value)
+    return None if value is None or value == "" else places.text_of(value)
 
 
 # -- names -----------------------------------------------------------------------------------------------------------

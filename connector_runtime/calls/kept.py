@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 
-from ..offers import Choices
+from ..model import Choices
 
 
 class Kept:

@@ -7,8 +7,8 @@ import json
 from hashlib import blake2s
 from typing import Any, NamedTuple
 
-from .. import conditions, words
 from ..errors import InputError, Problem
+from ..language import conditions, places
 from ..model import Next, Page, Paging
 from . import render
 from .answer import Answer
@@ -51,15 +51,15 @@ def onward(paging: Paging, here: Spot, answer: Answer, made: render.Draft, page:
 
 
 def _value(style: Next, answer: Answer, made: render.Draft, page: Page) -> Any:
-    if style.when and not conditions.holds(style.when, lambda name: words.look(name, answer)):
+    if style.when and not conditions.holds(style.when, lambda name: places.look(name, answer)):
         return None
     value: Any
     if style.source.startswith("items."):
-        value = words.dig(page.items, tuple(style.source.split(".")[1:]))
+        value = places.dig(page.items, tuple(style.source.split(".")[1:]))
     elif style.source.startswith("query."):
         value = dict(made.query).get(style.source.partition(".")[2], 0)
     else:
-        value = words.look(style.source, answer)
+        value = places.look(style.source, answer)
     if value is None or value == "":
         return None
     if style.plus is None:
@@ -67,7 +67,7 @@ def _value(style: Next, answer: Answer, made: render.Draft, page: Page) -> Any:
     step = len(page.items or ()) if style.plus == "count" else int(style.plus)
     try:
         here = int(value)
-        below = None if style.below is None else int(words.look(style.below, answer))
+        below = None if style.below is None else int(places.look(style.below, answer))
     except (TypeError, ValueError):
         return None
     if step == 0 or (below is not None and here >= below):
@@ -77,7 +77,7 @@ def _value(style: Next, answer: Answer, made: render.Draft, page: Page) -> Any:
 
 def miscounted(paging: Paging, answer: Answer, count: int) -> tuple[Problem, ...]:
     """A warning if the vendor announced another number of items than it gave."""
-    total = words.look(paging.total, answer) if paging.total else None
+    total = places.look(paging.total, answer) if paging.total else None
     if isinstance(total, bool) or not str(total).isdecimal() or str(total) == str(count):
         return ()
     return (Problem(paging.total or "", f"The vendor announced {total} items and gave {count}."),)

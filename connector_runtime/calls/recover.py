@@ -6,17 +6,16 @@ What tells it apart is what was sent: the fields that the definition calls `same
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from .. import conditions, words
 from ..errors import NotFound, Problem, RequestError
 from ..inputs.bind import Bound
+from ..language import conditions, datetimes, places
 from ..model import Json, Page, Recover
+from ..steps import Effect, Exchange, Now, Terms, Wait
 from . import render, retry
 from .action import Action
-from .effects import Effect, Exchange, Now, Terms, Wait
 from .exchange import exchange
 
 TOLERANCE = timedelta(seconds=2)  # both clocks are written in whole seconds
@@ -69,7 +68,7 @@ def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Exc
 def _sent(action: Action, bound: Bound, rule: Recover) -> dict[str, Json]:
     """What was sent in the fields that must be the same; None where nothing was, so that nothing tells it apart."""
     made = render.draft(action, bound.values)
-    return {name: words.dig(made.body, place.path) for name, place in rule.same.items()}
+    return {name: places.dig(made.body, place.path) for name, place in rule.same.items()}
 
 
 def _found(
@@ -101,29 +100,19 @@ def _found(
 
 def _ahead(page: Page, now: datetime) -> timedelta:
     """How far the vendor's clock is ahead of ours."""
-    try:
-        return parsedate_to_datetime(page.headers["date"]) - now
-    except (KeyError, ValueError, TypeError):
-        return timedelta()
+    theirs = datetimes.http_date(page.headers.get("date"))
+    return timedelta() if theirs is None else theirs - now
 
 
 def _is_same(item: Json, rule: Recover, sent: dict[str, Json], since: datetime) -> bool:
     if rule.since is not None:
-        made = _moment(words.dig(item, (rule.since,)))
+        made = datetimes.instant(places.dig(item, (rule.since,)))
         if made is None or made < since:
             return False
-    return all(_equal(words.dig(item, tuple(name.split("."))), value) for name, value in sent.items())
+    return all(_equal(places.dig(item, tuple(name.split("."))), value) for name, value in sent.items())
 
 
 def _equal(theirs: Json, ours: Json) -> bool:
     if isinstance(theirs, str) and isinstance(ours, str):
         return theirs.strip().casefold() == ours.strip().casefold()
     return conditions.same(theirs, ours)
-
-
-def _moment(text: Json) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -15,12 +15,12 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote_plus, urljoin, urlsplit
 
-from .. import words
 from ..errors import ApiError, AuthError, InputError, Problem
+from ..language import codecs, expressions, places
+from ..language.secrets import MASK
 from ..model import ActionSpec, Connection, Grant, Json, Place, Profile, Request
 from . import bodies
 
-MASK = "***"
 READS = ("GET", "HEAD", "OPTIONS")
 _IN_URL = "/?%:@!$&'()*+,;=~-._[]"
 
@@ -48,7 +48,7 @@ class Draft:
             return replace(self, headers=bodies.merged(self.headers, bodies.pairs(place, value), folded=True))
         if place.kind == "query":
             kept = [pair for pair in self.query if pair[0] != place.path[0]]
-            return replace(self, query=[*kept, (place.path[0], words.text_of(value))])
+            return replace(self, query=[*kept, (place.path[0], places.text_of(value))])
         body = json.loads(json.dumps(self.body or {}))
         bodies.put(body, place.path, value)
         return replace(self, body=body)
@@ -73,7 +73,7 @@ def key_place(spec: ActionSpec, made: Draft) -> Place | None:
 def draft(spec: ActionSpec, values: Mapping[str, Any]) -> Draft:
     """Lay bound values at their places."""
     made = Draft(spec.method or "GET", spec.path, spec.path, encode=spec.encode)
-    made.query = [(name, words.text_of(value)) for name, value in spec.query.items()]
+    made.query = [(name, places.text_of(value)) for name, value in spec.query.items()]
     made.headers = list(spec.headers.items())
     tree: dict[str, Any] = json.loads(json.dumps(spec.body)) if spec.body else {}
     named: list[tuple[Place, Any]] = []
@@ -96,9 +96,9 @@ def _placed(spec: ActionSpec, values: Mapping[str, Any]) -> Iterable[tuple[Place
     for key, value in values.items():
         row = rows[key]
         if row.to:
-            yield row.to[0], words.encode(row.codecs, value) if row.codecs else value
+            yield row.to[0], codecs.encode(row.codecs, value) if row.codecs else value
     for place, source in spec.compute.items():
-        found = words.expression(source)
+        found = expressions.expression(source)
         if all(name in values for name in found.names):
             yield place, found.value(values)
 
@@ -115,7 +115,7 @@ def _lay(made: Draft, tree: dict[str, Any], place: Place, value: Any) -> None:
         case "body":
             bodies.put(tree, place.path, value)
         case "path":
-            made.path = made.path.replace(f"{{{name}}}", quote(words.text_of(value), safe=""))
+            made.path = made.path.replace(f"{{{name}}}", quote(places.text_of(value), safe=""))
         case "query":
             made.query = bodies.merged(made.query, bodies.pairs(place, value))
         case "header":
@@ -163,7 +163,7 @@ def finish(
         text = MASK if granted is None else given[grant.name]
         if grant.secret and not text.strip():
             raise AuthError(f"The connection's {grant.name} is empty.")
-        written = words.text_of(words.encode(grant.codecs, text))
+        written = places.text_of(codecs.encode(grant.codecs, text))
         for place in grant.to:
             if place.kind == "header":
                 headers = bodies.merged(headers, [(place.path[0], _safe(grant, written))], folded=True)

@@ -11,8 +11,7 @@ from ..calls.choices import browse, reads
 from ..definitions.connector import Connector
 from ..errors import InputError, Problem
 from ..inputs.wording import nearest
-from ..model import Input, Table
-from ..offers import ChoiceList, Choices
+from ..model import ChoiceList, Choices, Input, Table
 from . import options
 from .action_commands import access
 from .cli import Context

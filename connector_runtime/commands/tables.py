@@ -7,8 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from .. import conditions
-from ..calls import outputs
+from ..language import conditions, secrets
 from ..model import ActionSpec, Input
 
 KINDS = {
@@ -53,13 +52,13 @@ def input_table(spec: ActionSpec, width: int = 100) -> Iterator[str]:
 def output_table(spec: ActionSpec) -> Iterator[str]:
     """What an action gives, a line a value: path, type, whether it is a secret, what it means."""
     schema = spec.output.get("schema", {}) if spec.output else {}
-    shown = {path: said for path, said in outputs.fields(schema) if path and said.get("type") != "object"}
+    shown = {path: said for path, said in secrets.fields(schema) if path and said.get("type") != "object"}
     nothing = schema.get("description", "what the vendor answers; its fields are not declared")
     yield f"{spec.label} ({spec.key}) gives{':' if shown else f' {nothing}.'}"
     for path, said in shown.items():
         kinds = said.get("type", [])
         kind = " or ".join(SHAPES.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
-        facts = [kind, "secret" if said.get(outputs.MARK) else "", said.get("description", "")]
+        facts = [kind, "secret" if said.get(secrets.MARK) else "", said.get("description", "")]
         yield f"  {path}  {' · '.join(fact for fact in facts if fact)}"
 
 

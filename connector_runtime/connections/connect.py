@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
-from .. import conditions, words
 from ..calls import answer as answers
 from ..calls.answer import Answer
 from ..errors import AuthError, InputError, Problem, TransportError
 from ..inputs.accept import acceptance
 from ..inputs.bind import bind
+from ..language import conditions, places
+from ..language.secrets import mask
 from ..model import Connection, Errors, Input, Place, Request, Response, Table
 
 EARLY = 60.0  # seconds before its end at which a token is renewed, or a tenth of its life if that is less
@@ -96,7 +96,7 @@ def app(kind: Connection, given: Mapping[str, Any], origin: str | None = None) -
     rows = {row.key: row for row in kind.inputs}
     key = f"the connection '{kind.label}'"
     table = Table(key=key, label=kind.label, description=kind.description, inputs=rows, by_name=rows, rules=())
-    found = {name: words.text_of(value).strip() for name, value in bind(acceptance(table), given).values.items()}
+    found = {name: places.text_of(value).strip() for name, value in bind(acceptance(table), given).values.items()}
     return App(kind, found, check_origin(kind, origin))
 
 
@@ -243,11 +243,7 @@ def read_tokens(app: App, response: Response, sent_at: float, hidden: Iterable[s
 
 def check_answer(kind: Connection, response: Response, now: float, hidden: Iterable[str]) -> None:
     """Raise the error that an answer of the token endpoint is, with every text of `hidden` cut out."""
-    content = response.content
-    for secret in sorted(filter(None, hidden), key=len, reverse=True):
-        for written in (json.dumps(secret)[1:-1], secret, quote_plus(secret)):
-            content = content.replace(written.encode(), b"***")
-    shown = Response(status=response.status, headers=response.headers, content=content)
+    shown = mask(response, hidden)
     about = _Endpoint(kind.errors, {}, {})
     error = answers.refusal(about, answers.parse(shown), "read", datetime.fromtimestamp(now, UTC))
     if error is not None:
@@ -261,7 +257,7 @@ def is_over(kind: Connection, response: Response) -> bool:
 
     def value_of(name: str) -> Any:
         source = kind.errors.code if name == "code" else name
-        return words.look(source, seen) if source else None
+        return places.look(source, seen) if source else None
 
     return response.status >= 400 and any(conditions.holds(condition, value_of) for condition in kind.over)
 

@@ -12,16 +12,16 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-from .. import words
-from ..calls import drive, transport
+from ..calls import drive
 from ..calls.answer import Answer
 from ..client import Client
-from ..conditions import holds, parse
 from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, MissingScope
+from ..http import pool
+from ..language import datetimes, places
+from ..language.conditions import holds, parse
 from ..model import Response, Result
 from . import connect, scopes
 from .connect import App, Tokens
@@ -77,14 +77,14 @@ def exchange_code(app: App, code: str, redirect_uri: str, verifier: str, *, seco
     Raises `AuthError` with a remedy if the vendor refuses, `TransportError` if there is no readable answer.
     """
     now = time.time()
-    response = transport.send(connect.code_request(app, code, redirect_uri, verifier, seconds))
+    response = pool.send(connect.code_request(app, code, redirect_uri, verifier, seconds))
     return connect.read_tokens(app, response, now, {*app.secrets, code, verifier}, None)
 
 
 def obtain(app: App, *, seconds: float = SECONDS) -> Tokens:
     """Tokens for the app itself, where no person signs in. Raises as `exchange_code`."""
     now = time.time()
-    return connect.read_tokens(app, transport.send(connect.renewal_request(app, None, seconds)), now, app.secrets, None)
+    return connect.read_tokens(app, pool.send(connect.renewal_request(app, None, seconds)), now, app.secrets, None)
 
 
 def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
@@ -95,7 +95,7 @@ def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
     if tokens.refresh_token is None and connect.needs_person(app.kind):
         raise AuthError("There is no refresh token.", hint="Sign in again.")
     now = time.time()
-    response = transport.send(connect.renewal_request(app, tokens.refresh_token, seconds))
+    response = pool.send(connect.renewal_request(app, tokens.refresh_token, seconds))
     hidden = {*app.secrets, *tokens.granted.values(), tokens.refresh_token or ""}
     return connect.read_tokens(app, response, now, hidden, tokens)
 
@@ -105,7 +105,7 @@ def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
     token = tokens.granted.get("access_token")
     if app.kind.oauth is None or "revoke_url" not in app.kind.oauth or token is None:
         return
-    response: Response = transport.send(connect.revoke_request(app, token, seconds))
+    response: Response = pool.send(connect.revoke_request(app, token, seconds))
     connect.check_answer(app.kind, response, time.time(), {*app.secrets, token})
 
 
@@ -154,19 +154,17 @@ def _named(about: Mapping[str, Any], word: str, app: App, result: Result) -> str
     if source is None:
         return None
     place, _, name = source.partition(".")
-    value = app.values.get(name) if place == "input" else words.look(source, _answer(result))
-    return None if value is None else words.text_of(value)
+    value = app.values.get(name) if place == "input" else places.look(source, _answer(result))
+    return None if value is None else places.text_of(value)
 
 
 def _skew(result: Result) -> float | None:
-    try:
-        return time.time() - parsedate_to_datetime(result.headers["date"]).timestamp()
-    except (KeyError, ValueError):
-        return None
+    theirs = datetimes.http_date(result.headers.get("date"))
+    return None if theirs is None else time.time() - theirs.timestamp()
 
 
 def _holds(raw: Any, result: Result) -> bool:
-    return holds(parse(raw), lambda name: words.look(name, _answer(result)))
+    return holds(parse(raw), lambda name: places.look(name, _answer(result)))
 
 
 def _answer(result: Result) -> Answer:

@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..calls.choices import reads
-from ..model import ActionSpec, Condition, Connection, Input, Json
-from ..offers import ChoiceList
+from ..model import ActionSpec, ChoiceList, Condition, Connection, Input, Json
 from ..triggers.events import OWN as OWN_FILTERS
 from . import icon
 from .forms import WIDGETS, Say, choices, form_schema, same, ui_schema

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .. import words
-from ..calls.outputs import MARK
 from ..calls.render import READS
 from ..inputs import takes
 from ..inputs.wording import misfit, misfits, nearest
+from ..language import expressions, places
+from ..language.patterns import HEADER_NAME, HEADER_VALUE, INSTANT
+from ..language.secrets import MARK
 from ..model import Input, Place
-from ..patterns import HEADER_NAME, HEADER_VALUE, INSTANT
 from . import check_files, check_recover, choice_lists, limits
 from .check_rows import condition
 from .documents import Path, walk
@@ -169,7 +169,7 @@ def _computed(
     used: set[str] = set()
     for text, source in data.get("compute", {}).items():
         at: Path = ("compute", text)
-        place = words.place(text)
+        place = places.place(text)
         if place.kind not in COMPUTED or not place.path:
             known = ", ".join(f"{kind}.x" for kind in COMPUTED)
             own.add(at, f"is no place to compute: {known}.{nearest(place.kind, COMPUTED)}")
@@ -177,7 +177,7 @@ def _computed(
             own.add(at, f"writes where '{targets[text][1]}' goes already; keep one")
         targets.setdefault(text, (place, "compute"))
         try:
-            names = words.expression(source).names
+            names = expressions.expression(source).names
         except ValueError as error:
             own.add(at, f"is no expression: {error}; write it as in \"a ~ '/' ~ b\"")
             continue
@@ -214,7 +214,7 @@ def _rules(own: Faults, rules: Any, rows: Mapping[str, Input], inputs: Mapping[s
 def paging(own: Faults, given: Mapping[str, Any]) -> None:
     """Page settings that could not work."""
     size = given.get("size", {}).get("to", "query.x")
-    if words.place(size).kind not in ("query", "body") or not words.place(size).path:
+    if places.place(size).kind not in ("query", "body") or not places.place(size).path:
         what = f"is {size}, and the size of a page goes to the query or the body: say query.x or body.x"
         own.add(("paging", "size", "to"), what)
     styles = given.get("next", [])

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from .. import words
 from ..inputs.wording import nearest
+from ..language import codecs, places
 from ..model import Input, Place
 from . import choice_lists, compile as compiler, limits
 from .check_action import SLOT, cases, headers, paging
@@ -62,15 +62,15 @@ def connection(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> 
     data = own.document.data
     braces = around.common.get("base", {})
     token = data.get("token", {}) if own.sound("token") else {}
-    places: list[tuple[Path, Place]] = [(("inputs", key, "to"), place) for key, row in rows.items() for place in row.to]
+    taking: list[tuple[Path, Place]] = [(("inputs", key, "to"), place) for key, row in rows.items() for place in row.to]
     given: list[tuple[Path, Place]] = []
     for name, raw in token.items():
-        given.append((("token", name, "to"), words.place(raw["to"], name)))
+        given.append((("token", name, "to"), places.place(raw["to"], name)))
     for path, place in given:
         if place.kind not in PLACES["connection"]:
             own.add(path, f"is {place}; say one of {', '.join(PLACES['connection'])}, where a connection gives to")
     taken: dict[str, Path] = {}
-    for path, place in (*places, *given):
+    for path, place in (*taking, *given):
         if place.kind == "base" and place.path[0] not in braces:
             what = f"is {place}, but connector.yaml's `base` has no {place.path[0]!r}"
             own.add(path, f"{what}.{nearest(place.path[0], braces) or ' Add it there.'}")
@@ -80,8 +80,8 @@ def connection(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> 
     for name, raw in token.items():
         at: Path = ("token", name, "as")
         for word in compiler.several(raw.get("as", ())):
-            if words.codec(word, around.codecs) is None:
-                known = [*words.CODECS, *around.codecs]
+            if codecs.codec(word, around.codecs) is None:
+                known = [*codecs.CODECS, *around.codecs]
                 own.add(at, f"is {word!r}, which is no codec.{nearest(word, known)} {listed(known)}")
     for key, row in rows.items():
         if not row.to:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .. import words
 from ..inputs.wording import nearest
+from ..language import expressions, places
 from . import compile as compiler
 from .documents import Path
 from .faults import Faults
@@ -21,7 +21,7 @@ def files(own: Faults) -> None:
     for index, text in enumerate(compiler.several(rules["name"])):
         at: Path = ("files", "name") if isinstance(rules["name"], str) else ("files", "name", index)
         try:
-            words.template(text)
+            expressions.template(text)
         except ValueError as error:
             own.add(at, f"holds no expression: {error}; write it as in {{{{ a or b }}}}")
     example = data.get("output", {}).get("example") if own.sound("output") else None
@@ -34,13 +34,13 @@ def _held_against(own: Faults, rules: Mapping[str, Any], example: Mapping[str, A
     entries: list[Mapping[str, Any]] = []
     for index, text in enumerate(compiler.several(rules["from"])):
         at: Path = ("files", "from") if isinstance(rules["from"], str) else ("files", "from", index)
-        found = example if text == "." else words.dig(example, tuple(text.split(".")))
+        found = example if text == "." else places.dig(example, tuple(text.split(".")))
         if found is None:
             remedy = nearest(text, example) or " Add it there, or name another."
             own.add(at, f"is {text!r}, which output's example lacks.{remedy}")
         entries += [entry for entry in (found if isinstance(found, list) else [found]) if isinstance(entry, Mapping)]
     for word in ENTRY if entries else ():
-        if word in rules and all(words.dig(entry, tuple(rules[word].split("."))) is None for entry in entries):
+        if word in rules and all(places.dig(entry, tuple(rules[word].split("."))) is None for entry in entries):
             known = {key for entry in entries for key in entry}
             remedy = nearest(rules[word], known) or " Add it there, or name another."
             own.add(("files", word), f"is {rules[word]!r}, which no file in output's example has.{remedy}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .. import conditions, words
 from ..inputs import takes
 from ..inputs.wording import nearest
+from ..language import codecs, conditions, places
 from ..model import Input, Json
 from . import compile as compiler
 from .documents import Path
@@ -87,8 +87,8 @@ def faults(own: Faults, kind: str, inputs: Mapping[str, Any], around: Surroundin
 def _codecs(own: Faults, at: Path, raw: dict[str, Any], row: Input, around: Surroundings) -> None:
     names = raw.get("as", [])
     for name in [names] if isinstance(names, str) else names:
-        if words.codec(name, around.codecs) is None:
-            known = [*words.CODECS, *around.codecs]
+        if codecs.codec(name, around.codecs) is None:
+            known = [*codecs.CODECS, *around.codecs]
             own.add((*at, "as"), f"is {name!r}, which is no codec.{nearest(name, known)} {listed(known)}")
         elif name == "csv" and row.collection != "list" and row.type not in ("json", "any"):
             own.add((*at, "as"), "joins a list, and this is none: say `collection: list`")
@@ -150,8 +150,8 @@ def _places(own: Faults, kind: str, at: Path, row: Input) -> None:
         name = ".".join(place.path)
         if place.kind not in PLACES[kind]:
             add(f"is {place}; in {kind}/ values go to {', '.join(PLACES[kind])}")
-        elif place.kind == "call" and name not in words.CALL_KNOBS:
-            add(f"is {place}; the runtime knows call.{', call.'.join(words.CALL_KNOBS)}")
+        elif place.kind == "call" and name not in places.CALL_KNOBS:
+            add(f"is {place}; the runtime knows call.{', call.'.join(places.CALL_KNOBS)}")
         elif place.kind == "request" and name not in ("method", "path", "body"):
             add(f"is {place}; say request.method, request.path or request.body")
         elif place.kind in FIXED and name not in FIXED[place.kind]:

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import words
 from ..calls.render import READS
 from ..inputs.wording import nearest
-from ..model import Choice, Input, Json
-from ..offers import ChoiceList
+from ..language import expressions, places
+from ..model import Choice, ChoiceList, Input, Json
 from .shared import inline
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def choice_list(key: str, raw: Mapping[str, Any], shared: Callable[[str], Json])
     """Compile one list; raises `LookupError` or `TypeError` where a `list` leads to none."""
     if "list" in raw:
         name, _, pointer = raw["list"].partition("#")
-        found = words.dig(shared(name.rpartition("/")[2]), tuple(pointer.strip("/").split("/")))["oneOf"]
+        found = places.dig(shared(name.rpartition("/")[2]), tuple(pointer.strip("/").split("/")))["oneOf"]
         return ChoiceList(key=key, choices=tuple(Choice(value=one["const"], label=one["title"]) for one in found))
     search = raw.get("search", {})
     return ChoiceList(
@@ -138,7 +137,7 @@ def _lines(own: Faults, at: Path, raw: Mapping[str, Any], fields: Mapping[str, A
     for word in ("value", "label", "description"):
         for text in _several(raw.get(word, ())):
             try:
-                names = words.template(text).names
+                names = expressions.template(text).names
             except ValueError as error:
                 own.add((*at, word), f"holds no expression: {error}; write it as in {{{{ a or b }}}}")
                 continue
@@ -162,8 +161,8 @@ def _fields(raw: Mapping[str, Any], around: Surroundings) -> Mapping[str, Any]:
     for path in _several(raw.get("items", paging.get("items", ()) if isinstance(paging, dict) else ())):
         here = schema
         for step in () if path == "." else path.split("."):
-            here = words.dig(here, ("properties", step))
-        fields = words.dig(here, ("items", "properties"))
+            here = places.dig(here, ("properties", step))
+        fields = places.dig(here, ("items", "properties"))
         if not isinstance(fields, dict):
             return {}
         found |= fields

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import conditions, words
 from ..calls.action import Action
-from ..calls.files import Files
+from ..language import codecs, conditions, places
 from ..model import (
     Base,
     Case,
@@ -18,6 +17,7 @@ from ..model import (
     Condition,
     Connection,
     Errors,
+    Files,
     Grant,
     Input,
     Json,
@@ -55,7 +55,7 @@ def profile(data: dict[str, Any], connections: tuple[Connection, ...], shared: S
         },
         headers=_headers(f"{data['key']}-connector/{data.get('version', '0')}", request.get("headers", {})),
         encode=request.get("encode", "json"),
-        idempotency=words.place(data["idempotency"]["to"]) if "idempotency" in data else None,
+        idempotency=places.place(data["idempotency"]["to"]) if "idempotency" in data else None,
         levels=data.get("levels", {}),
         errors=_errors(data.get("errors", {}), {}),
         limits=limits(data["key"], data.get("limits", {})),
@@ -91,7 +91,7 @@ def action(data: dict[str, Any], common: dict[str, Any], about: Profile, shared:
         encode=request.get("encode", about.encode),
         inputs=inputs,
         by_name={name: entry for entry in inputs.values() for name in entry.names},
-        compute={words.place(to): source for to, source in data.get("compute", {}).items()},
+        compute={places.place(to): source for to, source in data.get("compute", {}).items()},
         rules=tuple(_rule(raw) for raw in data.get("rules", ())),
         paging=_paging({**common.get("paging", {}), **data["paging"]}) if "paging" in data else None,
         errors=_errors(common.get("errors", {}), data.get("errors", {})),
@@ -113,10 +113,10 @@ def connection(data: dict[str, Any], shared: Shared, codecs: Codecs) -> Connecti
     granted = [
         Grant(
             name=name,
-            to=(words.place(raw["to"], name),),
+            to=(places.place(raw["to"], name),),
             codecs=_codecs(raw, codecs),
-            secret=words.place(raw["to"], name).kind != "base",
-            required=words.place(raw["to"], name).kind != "base",
+            secret=places.place(raw["to"], name).kind != "base",
+            required=places.place(raw["to"], name).kind != "base",
         )
         for name, raw in data.get("token", {}).items()
     ]
@@ -178,7 +178,7 @@ def row(key: str, raw: dict[str, Any], shared: Shared, codecs: Codecs) -> Input:
         label=raw["label"],
         type=raw["type"],
         collection=raw.get("collection"),
-        to=(words.place(raw["to"], key),) if "to" in raw else (),
+        to=(places.place(raw["to"], key),) if "to" in raw else (),
         codecs=_codecs(raw, codecs),
         required=None if required is None else () if required is True else conditions.parse(required),
         only_when=_condition(raw, "only_when"),
@@ -211,9 +211,9 @@ def _condition(raw: dict[str, Any], word: str) -> Condition | None:
     return conditions.parse(raw[word]) if word in raw else None
 
 
-def _codecs(raw: dict[str, Any], more: Codecs) -> tuple[words.Codec, ...]:
+def _codecs(raw: dict[str, Any], more: Codecs) -> tuple[codecs.Codec, ...]:
     names = raw.get("as", [])
-    steps = [words.codec(name, more) for name in ([names] if isinstance(names, str) else names)]
+    steps = [codecs.codec(name, more) for name in ([names] if isinstance(names, str) else names)]
     return tuple(step for step in steps if step is not None)
 
 
@@ -230,7 +230,7 @@ def _paging(raw: dict[str, Any]) -> Paging:
     styles = raw.get("next", [])
     return Paging(
         items=raw["items"],
-        size=words.place(raw["size"]["to"]) if "size" in raw else None,
+        size=places.place(raw["size"]["to"]) if "size" in raw else None,
         max=raw["size"]["max"] if "size" in raw else 0,
         next=tuple(_next(style) for style in ([styles] if isinstance(styles, dict) else styles)),
         keys=tuple(raw.get("keys", ())),
@@ -243,7 +243,7 @@ def _recover(raw: dict[str, Any]) -> Recover:
     return Recover(
         action=raw["action"],
         inputs=raw.get("with", {}),
-        same={name: words.place(to) for name, to in same.items()},
+        same={name: places.place(to) for name, to in same.items()},
         since=raw.get("since"),
         when=_condition(raw, "when") or (),
     )
@@ -252,7 +252,7 @@ def _recover(raw: dict[str, Any]) -> Recover:
 def _next(raw: dict[str, Any]) -> Next:
     return Next(
         source=raw["from"],
-        to=None if raw["to"] == "url" else words.place(raw["to"]),
+        to=None if raw["to"] == "url" else places.place(raw["to"]),
         plus=raw.get("plus"),
         below=raw.get("below"),
         when=_condition(raw, "while") or (),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .. import conditions
 from ..inputs.wording import nearest
-from ..limits import DAY, Combined, Label, Limits, Quota, Rate, Rates, Reported
+from ..language import conditions
+from ..model import DAY, Combined, Label, Limits, Quota, Rate, Rates, Reported
 
 if TYPE_CHECKING:
     from .documents import Path

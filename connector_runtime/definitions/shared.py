@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import words
+from ..language import places
 
 
 def inline(schema: Any, shared: Callable[[str], Any], file: str = "") -> Any:
@@ -17,7 +17,7 @@ def inline(schema: Any, shared: Callable[[str], Any], file: str = "") -> Any:
     if "$ref" in schema:
         name, _, pointer = schema["$ref"].partition("#")
         name = name or file
-        found = words.dig(shared(name), tuple(pointer.strip("/").split("/"))) if pointer else shared(name)
+        found = places.dig(shared(name), tuple(pointer.strip("/").split("/"))) if pointer else shared(name)
         there = inline(found, shared, name)
         here = inline({key: value for key, value in schema.items() if key != "$ref"}, shared, file)
         if "properties" in there and "properties" in here:  # what is said beside a $ref adds to it

@@ -14,10 +14,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from ..calls.effects import Attempt
 from ..calls.files import File, safe_name
-from ..calls.transport import AsyncPool, Pool
 from ..errors import ConnectorError, InputError, Problem
+from ..http.pool import AsyncPool, Pool
+from ..steps import Attempt
 from .fetch import Course
 from .save import Job, save, save_async
 

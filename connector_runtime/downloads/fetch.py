@@ -14,10 +14,10 @@ from typing import Any
 
 from ..calls import answer as answers, render, retry
 from ..calls.action import Action
-from ..calls.effects import Attempt, Now, Token, Wait
 from ..calls.files import File
 from ..errors import ApiError, AuthError, Conflict, RequestError, TransportError
 from ..model import Request, Response
+from ..steps import Attempt, Now, Token, Wait
 from . import mark as marks
 from .address import Address, address
 from .mark import Mark

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..calls.effects import Attempt, Now, Send, Token, Wait
 from ..calls.files import File
-from ..calls.transport import AsyncPool, Pool
 from ..errors import TransportError
+from ..http.pool import AsyncPool, Pool
+from ..steps import Attempt, Now, Send, Token, Wait
 from .fetch import Course, Fetch, Open, Peek, Store, Stored, fetch
 from .part import Part
 from .stream import AsyncStream, Stream

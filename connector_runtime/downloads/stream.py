@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
-from ..calls.effects import Send
-from ..calls.native import answered, native, reported
-from ..calls.transport import AsyncPool, Pool
+from ..http.native import answered, native, reported
+from ..http.pool import AsyncPool, Pool
 from ..model import Response
+from ..steps import Send
 
 
 class Stream:

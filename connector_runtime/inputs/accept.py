@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from .. import conditions
 from ..errors import Problem
+from ..language import conditions
 from ..model import Condition, Input, Json, Rule, Table, Test
 from . import takes, wording
 from .read import NATIVE

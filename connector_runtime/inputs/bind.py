@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from .. import conditions
 from ..errors import InputError, Problem
+from ..language import conditions
 from ..model import Table
 from . import takes, wording
 from .accept import Acceptance

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import words
+from ..language import json_text, places
 from ..model import Input
 from . import takes
 from .wording import misfits
@@ -37,16 +36,10 @@ def read(row: Input, value: Any) -> Any:
 def loads(text: str) -> Any:
     """JSON text as data; NaN and Infinity, which Python admits and JSON does not have, are refused."""
 
-    def refuse(name: str) -> Any:
-        raise Unreadable(((), f"is not JSON: {name} is no number there"))
-
     try:
-        return json.loads(text, parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        what = f"{error.msg[0].lower()}{error.msg[1:]}"
-        raise Unreadable(((), f"is not JSON: {what} (line {error.lineno}, column {error.colno})")) from None
-    except (RecursionError, ValueError):
-        raise Unreadable(((), "is no JSON that can be read: nested too deeply, or with too long a number")) from None
+        return json_text.read_strictly(text, duplicates=True)
+    except json_text.JsonError as error:
+        raise Unreadable(((), str(error))) from None
 
 
 def _held(row: Input, text: str) -> Any:
@@ -102,7 +95,7 @@ def _file(row: Input, value: Any) -> Any:
 
 
 _READ: dict[str, Callable[[Input, Any], Any]] = {
-    **dict.fromkeys(takes.TEXTS, lambda row, value: words.text_of(value)),
+    **dict.fromkeys(takes.TEXTS, lambda row, value: places.text_of(value)),
     "integer": _integer,
     "number": _json,
     "boolean": _boolean,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..conditions import holds, same
+from ..language.conditions import holds, same
 from ..model import Condition, Input, Json, Rule, Table
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import patterns
+from ..language import patterns
 from ..model import Input, Json
 
 Schema = dict[str, Json]

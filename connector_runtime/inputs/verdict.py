@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from .. import patterns
+from ..language import patterns
 from ..model import Json
 
 DEEPEST = 20  # levels; what lies deeper is left to the slower judge

@@ -11,8 +11,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+from ..language.patterns import HEADER_VALUE
 from ..model import Input
-from ..patterns import HEADER_VALUE
 from . import takes
 from .verdict import surely_fits
 

@@ -21,8 +21,8 @@ from ..client import AsyncClient
 from ..definitions import icon
 from ..definitions.connector import Connector
 from ..errors import ConnectorError, RequestError
+from ..language import json_text
 from ..model import Json, Page, Result
-from ..service import strict
 from . import results
 from .tools import LIMIT, Offer, Tool, tools
 
@@ -125,5 +125,5 @@ def _listed(name: str, tool: Tool) -> protocol.Tool:
 
 def _said(content: dict[str, Json], *, failed: bool = False) -> protocol.CallToolResult:
     """The same twice: as data, and as text for clients that show only that."""
-    text = protocol.TextContent(text=strict.write(content).decode())
+    text = protocol.TextContent(text=json_text.write(content).decode())
     return protocol.CallToolResult(content=[text], structured_content=content, is_error=failed)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ..calls import outputs
 from ..calls.action import Action
 from ..definitions.catalogue import condition, safety
 from ..definitions.connector import Connector
 from ..definitions.forms import asides_of, form_schema
 from ..errors import InputError, Problem
 from ..inputs.wording import nearest
+from ..language.secrets import MARK
 from ..model import Condition, Input, Json
 
 LIMIT = 50  # items of a list, unless the model asks for another number
@@ -30,7 +30,7 @@ EFFECTS: Mapping[str | None, str] = {
     "delete": "Takes away what may not come back.",
     None: "Can do anything, as its inputs say.",
 }
-UNKEPT = ("format", "pattern", outputs.MARK)  # words of an answer's schema by which a client could refuse the answer
+UNKEPT = ("format", "pattern", MARK)  # words of an answer's schema by which a client could refuse the answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +210,7 @@ def _opened(schema: Json, secrets: bool) -> Json:
         return [_opened(part, secrets) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
-    if schema.get(outputs.MARK) is True and not secrets:
+    if schema.get(MARK) is True and not secrets:
         return {**_of_types(["string", "null"]), "description": "hidden"}
     kept: dict[str, Json] = {}
     for word, part in schema.items():

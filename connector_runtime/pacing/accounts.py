@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from ..limits import Limits
+from ..model import Limits
 from ..stores.store import Store
 from .pacer import SHARE, Pacer
 

@@ -12,7 +12,7 @@ import json
 import math
 from dataclasses import dataclass, field, fields
 
-from ..limits import DAY
+from ..model import DAY
 
 RESERVE = 0.25  # of what the vendor allows in a window: left alone
 BURST = 0.25  # of what we allow ourselves in a window: may go at once

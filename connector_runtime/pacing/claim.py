@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
-from .. import conditions, words
+from ..language import codecs, conditions, places
 from ..model import ActionSpec
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class Claim:
-    """One attempt's wish to be sent. It stands for that attempt alone: make a new one for the next.
-
-    `label` is what the action says that a call costs, `account` whose limits it counts against ("": the pacer's own).
-    `quotas` are the counted quotas it falls under, each as (name, digest of what it is counted by).
-    """
-
-    action: str
-    label: str | None = None
-    account: str = ""
-    quotas: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    gone: bool = False  # its call has ended or was cancelled: nobody waits any more
+from ..steps import Claim
 
 
 class Pacing(Protocol):
@@ -82,4 +67,4 @@ def _written(action: ActionSpec, key: str, value: Any) -> str:
     if value is None:
         return ""
     row = action.inputs.get(key)
-    return words.text_of(words.encode(row.codecs, value) if row else value).strip().casefold()
+    return places.text_of(codecs.encode(row.codecs, value) if row else value).strip().casefold()

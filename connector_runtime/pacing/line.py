@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from .claim import Claim
+from ..steps import Claim
 
 NEAR = 64  # places from the head within which we count exactly
 LATE = 2.0  # seconds after which somebody who did not come back is not waited for

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from .. import conditions
 from ..errors import InputError, Problem, QuotaReached
-from ..limits import DAY, Limits, Rate, rates_of
-from ..model import Profile
+from ..language import conditions
+from ..model import DAY, Limits, Profile, Rate, rates_of
+from ..steps import Claim
 from ..stores.store import MemoryStore, Store
 from .bucket import Bucket, Terms, midnight, today
-from .claim import Claim, digest
+from .claim import digest
 from .kept import Kept, Shared
 from .line import Line
 from .quotas import Quotas

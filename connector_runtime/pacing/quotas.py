@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from functools import cache
 
 from ..errors import StoreError
-from ..limits import DAY
+from ..model import DAY
 from ..stores.store import Store
 from .kept import ALONE
 

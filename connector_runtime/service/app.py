@@ -20,10 +20,11 @@ from starlette.routing import Match
 
 from ..definitions.connector import Connector
 from ..errors import ConnectorError, Problem, StoreError
+from ..language import json_text
 from ..stores.store import Store, open_store
 from ..triggers.deliver import Handler
 from ..triggers.receiver import SecretSource, WebhookApp, webhook_app
-from . import catalogue_routes, connection_routes, models, openapi, problems, runs, strict, webhook_routes
+from . import catalogue_routes, connection_routes, models, openapi, problems, runs, webhook_routes
 from .catalogue_routes import document, once
 from .feed import Feed
 from .gate import METHODS, Gate, host_names
@@ -185,7 +186,7 @@ def _add_problems(app: FastAPI) -> None:
         problem = told(error, note.request_id, request.scope.get("root_path", ""))
         note.outcome = problem.kind
         headers = {"Content-Type": problems.MEDIA_TYPE, **problem.headers}
-        return Response(strict.write(problem.document), problem.status, headers)
+        return Response(json_text.write(problem.document), problem.status, headers)
 
     async def known(request: Request, error: Any) -> Response:
         return answered(request, error)

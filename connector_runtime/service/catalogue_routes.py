@@ -15,7 +15,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from ..definitions.connector import Connector
-from . import models, strict
+from ..language import json_text
+from . import models
 from .problems import KINDS, unknown
 from .runs import answer
 from .state import CallerOf, Service, note_of, of
@@ -125,7 +126,7 @@ def once(service: Service, place: tuple[Any, ...], make: Callable[[], Any]) -> W
     """A document that stays as it is, written when it is first asked for."""
     written: Written | None = service.written.get(place)
     if written is None:
-        content = strict.write(make())
+        content = json_text.write(make())
         etag = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
         written = Written(content, gzip.compress(content, 6, mtime=0), etag)
         service.written[place] = written

@@ -17,8 +17,9 @@ from ..connections.connections import Connections
 from ..definitions.connector import Connector
 from ..errors import AuthError
 from ..pacing import accounts
-from ..pacing.claim import Claim, Pacing
+from ..pacing.claim import Pacing
 from ..pacing.pacer import check_plan
+from ..steps import Claim
 from ..stores.store import Store
 from .problems import Refusal
 

@@ -18,7 +18,8 @@ from uuid import uuid4
 from starlette.requests import ClientDisconnect
 
 from ..errors import ConnectorError
-from . import strict, telemetry
+from ..language import json_text
+from . import telemetry
 from .problems import MEDIA_TYPE, Refusal, told
 from .settings import LOOPBACK, Settings
 from .telemetry import PLACE, Metrics, Note
@@ -158,7 +159,7 @@ class Passage:
         self._note.outcome = problem.kind
         if self._started:
             return
-        body = strict.write(problem.document)
+        body = json_text.write(problem.document)
         headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **problem.headers}
         pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         await self.send({"type": "http.response.start", "status": problem.status, "headers": pairs})

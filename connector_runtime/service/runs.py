@@ -22,8 +22,9 @@ from ..calls import render
 from ..calls.action import Action
 from ..client import AsyncClient
 from ..errors import AuthError, ConnectorError, InputError, Problem, RequestError, StoreError, TransportError
+from ..language import json_text
 from ..model import Result
-from . import models, problems, strict
+from . import models, problems
 from .idempotency import LARGEST, Held, Kept, fingerprint
 from .problems import Refusal, told
 from .state import Caller, CallerOf, Service, aside, is_large, note_of, of, read
@@ -93,7 +94,7 @@ async def run(key: str, request: Request, caller: CallerOf, idempotency_key: Key
     except (ConnectorError, Refusal) as error:
         if is_kept(error):
             problem = told(error, note.request_id, note.root)
-            await _keep(service, found, Kept(status=problem.status, body=strict.write(problem.document)))
+            await _keep(service, found, Kept(status=problem.status, body=json_text.write(problem.document)))
         else:
             await _forget(service, found)
         raise
@@ -188,7 +189,7 @@ def is_kept(error: ConnectorError | Refusal) -> bool:
 
 def answer(data: Any, status: int = 200) -> Response:
     """Data as JSON."""
-    content = data if isinstance(data, bytes) else strict.write(data)
+    content = data if isinstance(data, bytes) else json_text.write(data)
     return Response(content, status, media_type="application/json")
 
 
@@ -223,7 +224,7 @@ async def _run(
             result = await within(seconds + GRACE, running, effect_of(action, asked))
         except TransportError as error:
             raise _late(error) if time.monotonic() - started >= seconds else error from None
-    return strict.write({"data": result.data, "meta": _meta(result, note)})
+    return json_text.write({"data": result.data, "meta": _meta(result, note)})
 
 
 def _meta(result: Result, note: Note) -> dict[str, Any]:
@@ -273,7 +274,7 @@ async def _hold(service: Service, held: Held, body: bytes, effect: str, note: No
         await _forget(service, held)
     else:
         done = told(TOO_LONG, note.request_id, note.root)
-        await _keep(service, held, Kept(status=done.status, body=strict.write(done.document)))
+        await _keep(service, held, Kept(status=done.status, body=json_text.write(done.document)))
 
 
 async def _keep(service: Service, held: Held, first: Kept) -> None:

@@ -20,8 +20,10 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from ..calls.action import Action
 from ..definitions.connector import Connector
+from ..errors import Problem
+from ..language import json_text
 from ..stores.store import Store
-from . import models, strict
+from . import models
 from .clients import Clients
 from .idempotency import Idempotency
 from .keys import ApiKey, ApiKeys
@@ -29,6 +31,7 @@ from .problems import Refusal, unknown
 from .settings import Settings
 from .telemetry import PLACE, Metrics, Note
 
+DEPTH = 64  # arrays and objects within each other
 T = TypeVar("T")
 M = TypeVar("M", bound=models.Asked)
 TenantOf = Callable[[Request], "str | Awaitable[str | None] | None"]
@@ -149,7 +152,17 @@ async def read(request: Request, model: type[M]) -> M:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         what = "Compressed bodies are not read."
         raise Refusal(kind="media_type", message=what, headers={"Accept-Encoding": "identity"})
-    return models.asked(model, await aside(request, strict.read, await request.body()))
+    return models.asked(model, await aside(request, _data, await request.body()))
+
+
+def _data(content: bytes) -> Any:
+    """The JSON that a body holds. Raises `Refusal` (400) that says where it cannot be read."""
+    try:
+        return json_text.read_strictly(content, depth=DEPTH)
+    except json_text.JsonError as error:
+        message = f"The body {error}."
+        problem = Problem(error.place or "body", message)
+        raise Refusal(kind="body", message=message, hint=error.hint, problems=(problem,)) from None
 
 
 async def aside(request: Request, function: Callable[..., T], /, *given: Any) -> T:

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from fastapi.responses import StreamingResponse
 
 from ..errors import ConnectorError
+from ..language import json_text
 from ..model import Page
-from . import strict
 from .problems import Refusal, told
 from .state import timed_out
 from .telemetry import Note
@@ -71,7 +71,7 @@ async def lines(
         cursor = page.cursor
         warnings += warned(page.warnings)
         if items:
-            yield b"".join(strict.write({"item": item}) + b"\n" for item in items)
+            yield b"".join(json_text.write({"item": item}) + b"\n" for item in items)
         try:
             page = await within(seconds, anext(pages), effect)
         except StopAsyncIteration:
@@ -84,4 +84,4 @@ async def lines(
         problem = told(failure, note.request_id, note.root)
         note.outcome = problem.kind
         end |= {"error": problem.document, "cursor": getattr(failure, "cursor", None) or cursor}
-    yield strict.write({"end": end}) + b"\n"
+    yield json_text.write({"end": end}) + b"\n"

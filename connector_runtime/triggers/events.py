@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .. import words
 from ..errors import InputError, Problem
 from ..inputs.wording import nearest
+from ..language import codecs, places
 from ..model import Json
 from . import payloads
 
@@ -152,13 +152,13 @@ class Filter:
             elif not all(isinstance(item, str | int) and not isinstance(item, bool) for item in values):
                 problems.append(Problem(f"filter.{key}", "must be a text or a list of texts"))
             elif values:
-                wanted[key] = [words.text_of(item).strip() for item in values]
+                wanted[key] = [places.text_of(item).strip() for item in values]
         if problems:
             raise InputError.of(f"{trigger.key}'s filter", problems)
         rows = []
         for key, row in trigger.filters.items():
             if key in wanted:
-                texts = frozenset(words.text_of(words.encode(row.codecs, text)) for text in wanted[key])
+                texts = frozenset(places.text_of(codecs.encode(row.codecs, text)) for text in wanted[key])
                 rows.append((row.sources, texts))
         names = wanted.get("event", [])
         return cls(
@@ -183,7 +183,7 @@ class Filter:
 
 
 def _same(value: Json, texts: frozenset[str]) -> bool:
-    return isinstance(value, str | int | float) and words.text_of(value) in texts
+    return isinstance(value, str | int | float) and places.text_of(value) in texts
 
 
 def _pattern(name: str) -> re.Pattern[str]:

@@ -13,8 +13,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .. import conditions
 from ..errors import PayloadError
+from ..language import conditions, datetimes
 from ..model import Json
 from . import payloads
 from .payloads import Source, Tests
@@ -122,7 +122,7 @@ class Trigger(TriggerSpec):
         for kind, steps in self._head.get("time", ()):
             said = payloads.dig(payload, steps) if kind == "body" else None
             if type(said) is int:
-                in_milliseconds = said >= payloads.MILLISECONDS
+                in_milliseconds = said >= datetimes.MILLISECONDS
                 _plant(payload, steps, int(now * 1000) if in_milliseconds else int(now))
                 return
 
@@ -194,7 +194,7 @@ class Trigger(TriggerSpec):
         named = event.encode() + b"\n" if head["name"][0][0] == "header" else b""
         return Notification(
             event=event,
-            time=payloads.time_of(payloads.first(head.get("time", ()), headers, payload)),
+            time=datetimes.instant(payloads.first(head.get("time", ()), headers, payload)),
             account=payloads.text_of(payloads.first(head.get("account", ()), headers, payload)),
             object=payloads.text_of(payloads.first(head.get("object", ()), headers, payload)),
             repeat=payloads.text_of(payloads.first(head.get("repeat", ()), headers, payload)),

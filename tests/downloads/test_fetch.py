@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from connector_runtime.calls.effects import Now, Token
 from connector_runtime.calls.files import File
 from connector_runtime.downloads.address import address
 from connector_runtime.downloads.fetch import Course, Open, Peek, Store, Stored, fetch
 from connector_runtime.downloads.mark import Mark, read as read_mark
 from connector_runtime.errors import ApiError, RequestError, TransportError
 from connector_runtime.model import Response
+from connector_runtime.steps import Now, Token
 from zoom_connector import Connector, load
 
 CONNECTOR = load()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from connector_runtime import conditions
-from connector_runtime.limits import Combined, Label, Limits, Quota, Rate, Reported
+from connector_runtime.language import conditions
+from connector_runtime.model import Combined, Label, Limits, Quota, Rate, Reported
 
 sys.path.insert(0, str(Path(__file__).parent))  # simulation.py
 

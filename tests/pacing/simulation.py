@@ -7,7 +7,8 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from connector_runtime.pacing.claim import Claim, Pacing
+from connector_runtime.pacing.claim import Pacing
+from connector_runtime.steps import Claim
 
 EPOCH = 1_793_523_600.0  # 2026-11-01T09:00:00Z
 

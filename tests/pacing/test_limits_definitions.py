@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connector_runtime.definitions.folders import load as load_folder
-from connector_runtime.limits import Rate, rates_of
+from connector_runtime.model import Rate, rates_of
 from zoom_connector import load
 
 BAD = Path(__file__).parents[1] / "bad"

@@ -12,12 +12,13 @@ import pytest
 from conftest import Time
 
 from connector_runtime.errors import InputError, QuotaReached, StoreError
-from connector_runtime.limits import Limits
+from connector_runtime.model import Limits
 from connector_runtime.pacing import accounts
-from connector_runtime.pacing.claim import Claim, claim_of
+from connector_runtime.pacing.claim import claim_of
 from connector_runtime.pacing.kept import ALONE
 from connector_runtime.pacing.pacer import Pacer, pacer
 from connector_runtime.pacing.quotas import Quotas
+from connector_runtime.steps import Claim
 from connector_runtime.stores.store import Entry, MemoryStore, Store, open_store
 from zoom_connector import load
 

@@ -9,9 +9,9 @@ from typing import Any
 from conftest import NOON
 from hypothesis import given, settings, strategies as st
 
-from connector_runtime.limits import Label, Limits, Rate, Reported
-from connector_runtime.pacing.claim import Claim
+from connector_runtime.model import Label, Limits, Rate, Reported
 from connector_runtime.pacing.pacer import Pacer
+from connector_runtime.steps import Claim
 from connector_runtime.stores.store import MemoryStore
 
 RATES = st.builds(Rate, st.integers(1, 100), st.sampled_from([1.0, 60.0]))

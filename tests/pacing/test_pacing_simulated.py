@@ -8,9 +8,10 @@ from itertools import pairwise
 import pytest
 from simulation import Figures, Phase, World
 
-from connector_runtime.limits import Limits
-from connector_runtime.pacing.claim import Claim, Pacing
+from connector_runtime.model import Limits
+from connector_runtime.pacing.claim import Pacing
 from connector_runtime.pacing.pacer import Pacer
+from connector_runtime.steps import Claim
 from connector_runtime.stores.store import MemoryStore, open_store
 
 PHASES = [

@@ -156,7 +156,7 @@ BAD: dict[str, tuple[str, str, dict[str, str], str | bytes, int, str, str]] = {
     "a form": ("POST", CREATE, {"Content-Type": "application/x-www-form-urlencoded"}, "a=1", 415, "media_type", "form"),
     "a packed body": ("POST", CREATE, {**JSON, "Content-Encoding": "gzip"}, "{}", 415, "media_type", "Compressed"),
     "nothing": ("POST", CREATE, JSON, "", 400, "body", "empty"),
-    "no JSON": ("POST", CREATE, JSON, '{"inputs":\n {]}', 400, "body", "at line 2, column 3"),
+    "no JSON": ("POST", CREATE, JSON, '{"inputs":\n {]}', 400, "body", "line 2, column 3"),
     "half of it": ("POST", CREATE, JSON, '{"inputs": {', 400, "body", "line 1, column 13"),
     "a key that stands twice": ("POST", CREATE, JSON, '{"inputs":{"topic":"a","topic":"b"}}', 400, "body", "'topic'"),
     "no UTF-8": ("POST", CREATE, JSON, b'{"inputs":{"topic":"\xff"}}', 400, "body", "byte 20"),

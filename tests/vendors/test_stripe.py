@@ -9,7 +9,6 @@ from urllib.parse import unquote_plus
 import pytest
 
 from connector_runtime import Client
-from connector_runtime.calls.effects import Key, Now, Send, Terms, Token
 from connector_runtime.calls.exchange import exchange
 from connector_runtime.errors import (
     ApiError,
@@ -23,6 +22,7 @@ from connector_runtime.errors import (
     ValidationFailed,
 )
 from connector_runtime.model import Response
+from connector_runtime.steps import Key, Now, Send, Terms, Token
 
 from .conftest import Connect, Enter, example
 from .servers import Answer, Stripe

@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from connector_runtime import Client
-from connector_runtime.calls.native import Http
 from connector_runtime.client import AsyncClient
 from connector_runtime.errors import (
     ApiError,
@@ -24,6 +23,7 @@ from connector_runtime.errors import (
     TransportError,
     ValidationFailed,
 )
+from connector_runtime.http.native import Http
 
 from .conftest import Connect, Enter, example
 from .servers import Answer, Weather

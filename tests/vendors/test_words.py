@@ -9,7 +9,7 @@ import pytest
 from connector_runtime import Client, Connector, load
 from connector_runtime.calls import render
 from connector_runtime.errors import ApiError, AuthError, InputError
-from connector_runtime.words import links
+from connector_runtime.language.places import links
 
 from .conftest import example
 

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from ..errors import InputError, Problem, TransportError
+from ..language import secrets
 from ..model import Request, Response
-from . import redact
-from .effects import Send
+from ..steps import Send
 
 logger = logging.getLogger("connector_runtime")
 
@@ -61,7 +61,7 @@ class Http:
 def native(wanted: Send, way: Http) -> httpx.Request:
     request = wanted.request
     if request.call.get("debug"):
-        logger.warning("%s", redact.shown(request))
+        logger.warning("%s", secrets.request_text(request))
     each, connect = way.timeout, way.connect_timeout
     if "timeout" in request.call:
         each = connect = request.call["timeout"] / 1000

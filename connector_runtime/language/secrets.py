@@ -1,18 +1,75 @@
-"""Where secrets lie in what a run gives, by its output schema, and the same data without them. Pure.
+"""Secrets and what is shown in their place: known texts, names that sound secret, values that a schema marks. Pure.
 
 A schema marks a secret with `x-secret: true`. Where several schemas speak of one value, one that marks it is enough.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import parse_qsl, quote, quote_plus, urlsplit, urlunsplit
 
-from ..model import Json
-from .redact import MASK
+from ..model import Json, Request, Response
 
+MASK = "***"
 MARK = "x-secret"
+SECRET = re.compile(
+    r"pass|secret|token|auth|cookie|credential|signature|(?:^|[-_])(?:key|pin|otp)(?:$|[-_])", re.IGNORECASE
+)
+SHORTEST = 6  # characters; a shorter secret is masked as a whole word only, since it could be a part of others
+
+
+# -- known texts -----------------------------------------------------------------------------------------------------
+
+
+def mask(response: Response, secrets: Iterable[str]) -> Response:
+    """The response without these texts, in whatever spelling its body may repeat them."""
+    content = response.content
+    for text in sorted(filter(None, secrets), key=len, reverse=True):
+        for spelling in {json.dumps(text)[1:-1], text, quote(text, safe=""), quote_plus(text)}:
+            pattern = re.escape(spelling.encode())
+            whole = rb"(?<!\w)" + pattern + rb"(?!\w)" if len(text) < SHORTEST else pattern
+            content = re.sub(whole, MASK.encode(), content)
+    return response._replace(content=content)
+
+
+# -- by name ---------------------------------------------------------------------------------------------------------
+
+
+def request_text(request: Request) -> str:
+    """A request as its log record shows it: line, headers, body."""
+    lines = [f"{request.method} {in_url(request.shown)}"]
+    lines += [f"{name}: {MASK if SECRET.search(name) else value}" for name, value in request.headers]
+    if request.body is not None:
+        lines.append(json.dumps(in_data(request.body), ensure_ascii=False))
+    return "\n".join(lines)
+
+
+def in_url(text: str) -> str:
+    """A URL whose query parameters with secret names are masked."""
+    parts = urlsplit(text)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    if not any(SECRET.search(name) for name, _ in pairs):
+        return text
+    query = "&".join(f"{quote(name)}={MASK if SECRET.search(name) else quote(value)}" for name, value in pairs)
+    return urlunsplit(parts._replace(query=query))
+
+
+def in_data(value: Json) -> Any:
+    """Data whose entries with secret names are masked, and whose files are named without their content."""
+    if isinstance(value, Mapping):
+        masked = (name == "base64" or SECRET.search(name) is not None for name in value)
+        return {name: MASK if hide else in_data(item) for hide, (name, item) in zip(masked, value.items(), strict=True)}
+    if isinstance(value, list):
+        if all(isinstance(item, Mapping) and set(item) == {"name", "value"} for item in value):
+            return [{**item, "value": MASK} if SECRET.search(str(item["name"])) else dict(item) for item in value]
+        return [in_data(item) for item in value]
+    return value
+
+
+# -- by schema -------------------------------------------------------------------------------------------------------
 
 
 def fields(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from .model import Condition, Input, Test
+from ..model import Condition, Input, Test
 
 
 def parse(raw: Any) -> Condition:

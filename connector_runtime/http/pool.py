@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from ..model import Request, Response
-from .effects import Send
+from ..steps import Send
 from .native import Http, answered, native, reported
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""The vocabulary: places, codecs, expressions, conditions, patterns; date-times, JSON text and secrets."""

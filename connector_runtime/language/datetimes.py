@@ -1,0 +1,77 @@
+"""Date-times: as text in a request, as people read them, and as instants in what a vendor sends. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from . import patterns
+
+MILLISECONDS = 10**11  # an epoch above it counts milliseconds: in seconds it would be the year 5138
+
+
+def written(value: Any) -> Any:
+    """`2026-11-01 09:00:00.5+01:00` as `2026-11-01T08:00:00Z`; a local time keeps its hour, other text stays."""
+    text = str(value).strip()
+    if not re.fullmatch(patterns.MOMENT, text) or (len(text) == 20 and text[10] + text[19] == "TZ"):
+        return text  # no date-time, or written so already
+    zone = re.search(f"{patterns.ZONE}$", text[10:])
+    local = datetime.fromisoformat(f"{text[:10]}T{text[11:19] if text[16:17] == ':' else text[11:16]}")
+    if zone is None:
+        return local.isoformat()
+    offset = zone[0].replace(":", "")
+    if offset not in "Zz":
+        hours, minutes = int(offset[1:3]), int(offset[3:5])
+        local -= timedelta(hours=hours, minutes=minutes) * (-1 if offset[0] == "-" else 1)
+    return local.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
+
+
+def readable(value: Any) -> str:
+    """`2026-11-01T09:00:00Z` as people read it, `2026-11-01 09:00 UTC`; other text stays. A filter of expressions."""
+    parts = re.fullmatch(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2})(:[0-9]{2})?(?:\.[0-9]+)?(.*)", str(value))
+    if parts is None:
+        return str(value)
+    day, hour, second, zone = parts.groups()
+    return f"{day} {hour}{'' if second in (None, ':00') else second} {'UTC' if zone == 'Z' else zone}".rstrip()
+
+
+def instant(value: Any) -> datetime | None:
+    """An ISO date-time, or an epoch in seconds or milliseconds, as a number or digits; without a zone it is UTC."""
+    if isinstance(value, str) and not value.isdecimal():
+        try:
+            return _aware(datetime.fromisoformat(value.strip())).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+    if type(value) not in (str, int, float):
+        return None
+    try:
+        seconds = float(value) / (1000 if float(value) >= MILLISECONDS else 1)
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def http_date(text: str | None) -> datetime | None:
+    """The instant of an HTTP-date, such as the header `Date`; None if it is none."""
+    try:
+        return None if text is None else _aware(parsedate_to_datetime(text))
+    except (ValueError, TypeError):
+        return None
+
+
+def retry_at(text: str, now: datetime) -> datetime | None:
+    """When a `Retry-After` lies: ISO date-time, HTTP-date, seconds from now, or seconds since 1970."""
+    text = text.strip()
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", text):
+        seconds = float(text)
+        return datetime.fromtimestamp(seconds, UTC) if seconds > 1e9 else now + timedelta(seconds=seconds)
+    try:
+        return _aware(datetime.fromisoformat(text))
+    except ValueError:
+        return http_date(text)
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,107 @@
+"""Places: where a value goes in a request (`to`), and where one stands in an answer (`from`). Pure.
+
+`body.settings.audio`, `query.x`, `path`; `status`, `header.link`, `link.next`, `body.users.0.id`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Protocol
+
+from ..model import Place
+
+# -- places in a request ---------------------------------------------------------------------------------------------
+
+BARE_KINDS = ("path", "query", "header", "body", "part", "request", "call", "base")
+CALL_KNOBS = {
+    "response_type": "json, text or binary",
+    "timeout": "milliseconds one attempt may take",
+    "debug": "log the attempt, secrets redacted",
+    "file_names": "names for the files of a multipart body",
+    "retry.max_count": "how many retries at most",
+    "retry.delay_ms": "milliseconds between retries",
+    "retry.on_all_errors": "retry whatever the answer is, not only 5xx and network errors",
+    "retry.exponential": "grow the pauses instead of the fixed delay",
+}
+
+
+def place(text: str, key: str = "") -> Place:
+    """Parse a `to`; a bare kind means "the same key": `body` on the input `topic` is `body.topic`."""
+    kind, _, rest = text.partition(".")
+    if not rest:
+        return Place(kind, (key,)) if kind in BARE_KINDS else Place(kind, ())
+    if rest == "*":
+        return Place(kind, (), spread=True)
+    if kind != "body":
+        return Place(kind, (rest,))
+    steps = tuple(rest.split("."))
+    return Place(kind, steps[:-1], spread=True) if steps[-1] == "*" else Place(kind, steps)
+
+
+# -- places in an answer ---------------------------------------------------------------------------------------------
+
+
+class Answered(Protocol):
+    """What a `from` can look at."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> Any: ...
+
+
+def look(source: str, answer: Answered) -> Any:
+    """What stands at a place of an answer: `status`, `header.x`, `body.a.0`, `link.next`; None if nothing does."""
+    kind, rest, steps = _parts(source)
+    if kind == "status":
+        return answer.status
+    if kind == "header":
+        return answer.headers.get(rest.lower())
+    if kind == "link":
+        return links(answer.headers.get("link", "")).get(rest)
+    return dig(answer.body, steps) if rest else answer.body
+
+
+@cache
+def _parts(source: str) -> tuple[str, str, tuple[str, ...]]:
+    kind, _, rest = source.partition(".")
+    return kind, rest, tuple(rest.split("."))
+
+
+def dig(data: Any, steps: tuple[str, ...]) -> Any:
+    """Follow keys and indexes into JSON data; None where the way ends."""
+    for step in steps:
+        if isinstance(data, Mapping):
+            data = data.get(step)
+        elif isinstance(data, list) and re.fullmatch(r"-?[0-9]+", step) and -len(data) <= int(step) < len(data):
+            data = data[int(step)]
+        else:
+            return None
+    return data
+
+
+def links(header: str) -> dict[str, str]:
+    """The URLs of a Link header (RFC 8288) by their `rel`."""
+    found: dict[str, str] = {}
+    url = ""
+    for target, name, value in re.findall(r'<([^>]*)>|;\s*([^=,;"\s]+)\s*=\s*("[^"]*"|[^",;\s]+)', header):
+        url = url if name else target
+        if name.lower() == "rel":
+            found.update({rel.lower(): url for rel in value.strip('"').split()})
+    return found
+
+
+def text_of(value: Any) -> str:
+    """A value as text in a URL, a header or a form: `true`, `8`, `1.5`; lists and objects as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

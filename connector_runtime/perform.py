@@ -1,0 +1,80 @@
+"""The two performers of steps, for threads and for asyncio.
+
+A performer is given a handler for each kind of step, and hands out whatever else the generator yields: its outputs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from .errors import ConnectorError
+from .steps import Key, Now, Steps, Wait
+
+Handlers = Mapping[type, Callable[[Any], Any]]
+
+
+def _now(step: Now) -> datetime:
+    return datetime.now(UTC)
+
+
+def _key(step: Key) -> str:
+    return str(uuid4())
+
+
+HANDLERS: Handlers = {Now: _now, Key: _key, Wait: lambda step: time.sleep(step.seconds)}
+
+
+def perform(steps: Steps, handlers: Handlers) -> Iterator[Any]:
+    """Perform the steps of a generator and hand out its outputs as they come.
+
+    A `ConnectorError` of a handler is thrown into the generator at its step; anything else ends it. Closing stops it
+    before its next step.
+    """
+    proceed: Callable[[Any], Any] = steps.send
+    value: Any = None
+    try:
+        while True:
+            try:
+                step = proceed(value)
+            except StopIteration:
+                return
+            proceed, value = steps.send, None
+            handler = handlers.get(type(step))
+            if handler is None:
+                yield step
+                continue
+            try:
+                value = handler(step)
+            except ConnectorError as error:
+                proceed, value = steps.throw, error
+    finally:
+        steps.close()
+
+
+async def perform_async(steps: Steps, handlers: Handlers) -> AsyncIterator[Any]:
+    """`perform` for asyncio: a handler may give an awaitable. Cancelling stops the generator at once."""
+    proceed: Callable[[Any], Any] = steps.send
+    value: Any = None
+    try:
+        while True:
+            try:
+                step = proceed(value)
+            except StopIteration:
+                return
+            proceed, value = steps.send, None
+            handler = handlers.get(type(step))
+            if handler is None:
+                yield step
+                continue
+            try:
+                value = handler(step)
+                if hasattr(value, "__await__"):
+                    value = await value
+            except ConnectorError as error:
+                proceed, value = steps.throw, error
+    finally:
+        steps.close()
