@@ -26,7 +26,7 @@ from benchmarks.measure import series
 from connector_runtime.errors import RequestError
 from connector_runtime.pacing.pacer import pacer
 from connector_runtime.steps import Claim
-from connector_runtime.stores.store import open_store
+from connector_runtime.stores.opening import open_store
 from zoom_connector import Client, load
 from zoom_connector.sandbox import Sandbox
 

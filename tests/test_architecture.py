@@ -60,6 +60,8 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "pacing.pacer",
     "pacing.quotas",
     "stores.store",
+    "stores.database",
+    "stores.opening",
     "stores.postgres",
     "stores.sqlite",
     "connections.oauth",

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from connector_runtime.pacing.pacer import Pacer as Pacer
     from connector_runtime.service.app import service as service
     from connector_runtime.steps import Attempt as Attempt
-    from connector_runtime.stores.store import Store as Store, open_store as open_store
-    from connector_runtime.stores.vault import open_vault as open_vault
+    from connector_runtime.stores.opening import open_store as open_store, open_vault as open_vault
+    from connector_runtime.stores.store import Store as Store
     from connector_runtime.triggers.deliver import Pace as Pace
     from connector_runtime.triggers.receiver import Receiver as Receiver, webhook_app as webhook_app
     from connector_runtime.triggers.webhook import (
@@ -71,8 +71,8 @@ _HOMES = {
     "Connector": "connector_runtime.definitions.connector",
     "Saved": "connector_runtime.downloads.download",
     "Store": "connector_runtime.stores.store",
-    "open_store": "connector_runtime.stores.store",
-    "open_vault": "connector_runtime.stores.vault",
+    "open_store": "connector_runtime.stores.opening",
+    "open_vault": "connector_runtime.stores.opening",
     "Notification": "connector_runtime.triggers.webhook",
     "Pace": "connector_runtime.triggers.deliver",
     "Pacer": "connector_runtime.pacing.pacer",

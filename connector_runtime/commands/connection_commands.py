@@ -17,7 +17,7 @@ from ..connections.oauth import Health
 from ..connections.stored import Stored
 from ..errors import AuthError, InputError, Problem, TransportError
 from ..model import Connection
-from ..stores import vault
+from ..stores import opening
 from ..stores.vault import Sealed
 from .cli import Context, parser
 
@@ -218,7 +218,7 @@ def _say(text: str) -> None:
 def opened(context: Context) -> Iterator[Sealed]:
     """The store of connections that the environment names, or the user's own; closed at the end."""
     app = f"{context.load(None).key}-connector"
-    with closing(vault.open_vault(app, context.setting("store"), context.setting("connector_key"))) as store:
+    with closing(opening.open_vault(app, context.setting("store"), context.setting("connector_key"))) as store:
         yield store
 
 
@@ -228,7 +228,7 @@ def stored(context: Context, name: str | None) -> Iterator[Stored]:
     app = f"{context.load(None).key}-connector"
     hint = f"Set {context.variable('access_token')}, or connect an account: {context.prog} connect"
     neither = AuthError("There is no access token and no stored connection.", hint=hint)
-    if context.setting("store") is None and not (vault.data_directory(app) / "store.db").exists():
+    if context.setting("store") is None and not (opening.data_directory(app) / "store.db").exists():
         raise neither  # and no empty store is left behind
     with opened(context) as store:
         connections = Connections(context.load(None), store)

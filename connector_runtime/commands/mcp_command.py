@@ -17,7 +17,7 @@ from ..connections.stored import AsyncStored, Stored
 from ..definitions.connector import Connector
 from ..errors import InputError, Problem
 from ..service.settings import LOOPBACK, Settings
-from ..stores import vault
+from ..stores import opening
 from .action_commands import access
 from .cli import Context, parser
 from .service_commands import INSTALL, NEEDS, bound, in_url, keys_exist
@@ -49,7 +49,7 @@ class Plan:
         return app(
             connector,
             self.offer,
-            store=vault.open_vault(f"{connector.key}-connector", self.store, self.keys),
+            store=opening.open_vault(f"{connector.key}-connector", self.store, self.keys),
             tenant=self.tenant,
             token=self.token,
             connection=self.connection,

@@ -15,7 +15,8 @@ from ..definitions.connector import Connector
 from ..errors import InputError, Problem
 from ..service.keys import ApiKeys, check_tenant
 from ..service.settings import LOOPBACK, Settings
-from ..stores import vault
+from ..stores import opening
+from ..stores.vault import Sealed
 from .cli import Context, parser
 
 PORT = 8300
@@ -41,7 +42,7 @@ class Plan:
         connector = self.load(None)
         return service(
             connector,
-            store=vault.open_vault(f"{connector.key}-connector", self.store, self.keys),
+            store=opening.open_vault(f"{connector.key}-connector", self.store, self.keys),
             tenant=self.tenant,
             token=self.token,
             settings=self.settings,
@@ -160,9 +161,9 @@ def _list(keys: ApiKeys) -> None:
         print("  ".join([f"{text:<{width}}" for text, width in zip(row, widths, strict=False)] + [row[3]]).rstrip())
 
 
-def _opened(context: Context, url: str | None) -> vault.Sealed:
+def _opened(context: Context, url: str | None) -> Sealed:
     app = f"{context.load(None).key}-connector"
-    return vault.open_vault(app, url or context.setting("store"), context.setting("connector_key"))
+    return opening.open_vault(app, url or context.setting("store"), context.setting("connector_key"))
 
 
 def keys_exist(context: Context, url: str | None) -> bool:

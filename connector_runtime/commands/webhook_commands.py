@@ -226,7 +226,7 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
 
 def inbox(context: Context, arguments: list[str]) -> int:
     """List the events that wait or were put aside, or replay some."""
-    from ..stores.store import open_store
+    from ..stores.opening import open_store
     from ..triggers.inbox import Held, Inbox
     from ..triggers.receiver import STORE
 

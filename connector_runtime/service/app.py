@@ -21,7 +21,8 @@ from starlette.routing import Match
 from ..definitions.connector import Connector
 from ..errors import ConnectorError, Problem, StoreError
 from ..language import json_text
-from ..stores.store import Store, open_store
+from ..stores.opening import open_store
+from ..stores.store import Store
 from ..triggers.deliver import Handler
 from ..triggers.receiver import SecretSource, WebhookApp, webhook_app
 from . import catalogue_routes, connection_routes, models, openapi, problems, runs, webhook_routes

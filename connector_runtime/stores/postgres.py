@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import StoreError
-from .store import TABLES, Lost
+from .database import TABLES, Lost
 
 PATIENCE = 10  # seconds for a connection or a statement
 

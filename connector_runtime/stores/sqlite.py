@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
-from .store import TABLES
+from .database import TABLES
 
 BUSY = 5.0  # seconds to wait for another process's write
 

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ConnectorError, InputError, PayloadError, Problem, SignatureError
-from ..stores.store import Store, open_store
+from ..stores.opening import open_store
+from ..stores.store import Store
 from .deliver import Deliveries, Handler, Pace, is_async, stored, threaded
 from .inbox import Held, Inbox
 from .signature import Headers, Secrets, usable

@@ -21,7 +21,8 @@ from connector_runtime.connections.connections import Connections
 from connector_runtime.connections.renew import Ask, Clock, Free, Hold, Keep, Pause, Read, Record, Wanted, renewal
 from connector_runtime.errors import AuthError, MissingScope, StoreError, TransportError
 from connector_runtime.model import Response
-from connector_runtime.stores.store import MemoryStore, Store, open_store
+from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.store import MemoryStore, Store
 from connector_runtime.stores.vault import Sealed
 from zoom_connector import AsyncClient, Client, Connector
 from zoom_connector.sandbox import Sandbox

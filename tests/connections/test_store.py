@@ -17,7 +17,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from connector_runtime.errors import StoreError
-from connector_runtime.stores.store import Entry, Store, open_store
+from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.store import Entry, Store
 
 Open = Callable[[str], Store]
 
@@ -98,7 +99,7 @@ def test_of_many_threads_that_count_none_is_lost(store: Store) -> None:
 
 COUNT = """
 import sys
-from connector_runtime.stores.store import open_store
+from connector_runtime.stores.opening import open_store
 store = open_store(sys.argv[1])
 for _ in range(40):
     while True:
@@ -122,7 +123,7 @@ def test_of_many_processes_one_at_a_time_has_the_lease(shared_store_url: str, op
     assert entry.value == b"120"
 
 
-FIRST = "import sys; from connector_runtime.stores.store import open_store; open_store(sys.argv[1]).close()"
+FIRST = "import sys; from connector_runtime.stores.opening import open_store; open_store(sys.argv[1]).close()"
 
 
 def test_processes_that_open_a_new_store_at_once_all_get_it(shared_store_url: str) -> None:
@@ -134,7 +135,7 @@ def test_processes_that_open_a_new_store_at_once_all_get_it(shared_store_url: st
 def test_a_forked_child_opens_the_store_anew_and_leaves_the_parent_its_own(shared_store_url: str, opened: Open) -> None:
     script = f"""
 import os
-from connector_runtime.stores.store import open_store
+from connector_runtime.stores.opening import open_store
 store = open_store({shared_store_url!r})
 store.put("parent", b"1", None)
 child = os.fork()
@@ -224,7 +225,7 @@ def test_a_full_disk_says_so_and_keeps_what_was_there(file: Path) -> None:
 READ_ONLY = """
 import os, sys
 from connector_runtime.stores import sqlite
-from connector_runtime.stores.store import open_store
+from connector_runtime.stores.opening import open_store
 from connector_runtime.errors import StoreError
 if os.getuid() == 0:
     os.setuid(65534)  # root may write anything

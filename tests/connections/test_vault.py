@@ -12,8 +12,9 @@ import pytest
 from cryptography.fernet import Fernet
 
 from connector_runtime.errors import StoreError
+from connector_runtime.stores.opening import open_vault, read_keys, split
 from connector_runtime.stores.store import Entry, MemoryStore
-from connector_runtime.stores.vault import Sealed, open_vault, read_keys, split
+from connector_runtime.stores.vault import Sealed
 
 
 def new_key() -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from connector_runtime.connections import renew
 from connector_runtime.connections.connections import Connections
 from connector_runtime.errors import ConnectorError
-from connector_runtime.stores.store import open_store
+from connector_runtime.stores.opening import open_store
 from connector_runtime.stores.vault import Sealed
 from zoom_connector import Client, load
 

@@ -19,7 +19,8 @@ from connector_runtime.pacing.kept import ALONE
 from connector_runtime.pacing.pacer import Pacer, pacer
 from connector_runtime.pacing.quotas import Quotas
 from connector_runtime.steps import Claim
-from connector_runtime.stores.store import Entry, MemoryStore, Store, open_store
+from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.store import Entry, MemoryStore, Store
 from zoom_connector import load
 
 MIDNIGHT = datetime(2026, 11, 2, tzinfo=UTC)

@@ -12,7 +12,8 @@ from connector_runtime.model import Limits
 from connector_runtime.pacing.claim import Pacing
 from connector_runtime.pacing.pacer import Pacer
 from connector_runtime.steps import Claim
-from connector_runtime.stores.store import MemoryStore, open_store
+from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.store import MemoryStore
 
 PHASES = [
     Phase(0, 80, 0),

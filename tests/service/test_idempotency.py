@@ -15,7 +15,8 @@ import pytest
 from connector_runtime.service import idempotency
 from connector_runtime.service.idempotency import Held, Idempotency, Kept
 from connector_runtime.service.problems import Refusal
-from connector_runtime.stores.store import MemoryStore, open_store
+from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.store import MemoryStore
 from zoom_connector.sandbox import Sandbox
 
 from .conftest import CREATE, MEETING, Command, Tenants, until

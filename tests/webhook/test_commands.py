@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from connector_runtime.stores.store import open_store
+from connector_runtime.stores.opening import open_store
 from connector_runtime.triggers.inbox import Inbox
 from zoom_connector import Trigger
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from connector_runtime.errors import InputError, StoreError
-from connector_runtime.stores.store import MemoryStore, Store, open_store
+from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.store import MemoryStore, Store
 from connector_runtime.triggers.inbox import PAUSES, Held, Inbox
 
 T = 1_700_000_000.0
