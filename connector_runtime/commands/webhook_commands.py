@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from ..errors import ApiError, InputError, Problem, TransportError
 from ..inputs.wording import nearest
-from ..triggers.events import OWN, Event
-from ..triggers.webhook import Notification, Trigger
+from ..triggers.events import OWN, Event, Notification
+from ..triggers.webhook import Trigger
 from .cli import Context, parser
 
 TIMEOUT = 10.0  # seconds

@@ -139,8 +139,7 @@ def connection(data: dict[str, Any], shared: Shared, codecs: Codecs) -> Connecti
 
 def trigger(data: dict[str, Any], shared: Shared, codecs: Codecs, beside: Shared) -> Trigger:
     """Compile one file of triggers/; `beside` reads the data files that lie there."""
-    from ..triggers.payloads import sources  # what most commands do not need
-    from ..triggers.spec import FilterRow
+    from ..triggers.events import FilterRow, sources  # what most commands do not need
     from ..triggers.webhook import Trigger
 
     reply = data.get("reply", {})

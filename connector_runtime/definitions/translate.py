@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..calls.action import Action
 from ..model import Choice, Connection, Errors, Input, Json, Profile
-from ..triggers.spec import FilterRow
+from ..triggers.events import FilterRow
 
 if TYPE_CHECKING:
     from ..triggers.webhook import Trigger

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
 
@@ -73,10 +73,10 @@ def _parts(source: str) -> tuple[str, str, tuple[str, ...]]:
     return kind, rest, tuple(rest.split("."))
 
 
-def dig(data: Any, steps: tuple[str, ...]) -> Any:
+def dig(data: Any, steps: Sequence[str]) -> Any:
     """Follow keys and indexes into JSON data; None where the way ends."""
     for step in steps:
-        if isinstance(data, Mapping):
+        if type(data) is dict or isinstance(data, Mapping):  # nearly always a dict, which costs less to ask
             data = data.get(step)
         elif isinstance(data, list) and re.fullmatch(r"-?[0-9]+", step) and -len(data) <= int(step) < len(data):
             data = data[int(step)]

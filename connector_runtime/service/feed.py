@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from ..errors import InputError, Problem
 from ..stores.store import Store
-from ..triggers.webhook import Notification
+from ..triggers.events import Notification
 
 KEPT = 24 * 3600  # seconds
 OVERLAP = 2.0  # seconds: what others may still be writing under a time that has passed

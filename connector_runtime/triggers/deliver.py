@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..errors import StoreError
 
 if TYPE_CHECKING:
+    from .events import Notification
     from .inbox import Held, Inbox
-    from .webhook import Notification
 
 T = TypeVar("T")
 Handler = Callable[["Notification"], Awaitable[object] | object]

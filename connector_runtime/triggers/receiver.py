@@ -21,9 +21,10 @@ from ..errors import ConnectorError, InputError, PayloadError, Problem, Signatur
 from ..stores.opening import open_store
 from ..stores.store import Store
 from .deliver import Deliveries, Handler, Pace, is_async, stored, threaded
+from .events import Notification
 from .inbox import Held, Inbox
 from .signature import Headers, Secrets, usable
-from .webhook import Notification, Trigger, UrlValidation
+from .webhook import Trigger, UrlValidation
 
 SecretSource = Secrets | Callable[[], Secrets]
 Message = MutableMapping[str, Any]

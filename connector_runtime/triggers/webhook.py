@@ -7,58 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import PayloadError
-from ..language import conditions, datetimes
-from ..model import Json
-from . import payloads
-from .payloads import Source, Tests
+from ..errors import InputError, PayloadError, Problem
+from ..inputs.wording import nearest
+from ..language import codecs, conditions, datetimes, json_text
+from ..language.places import dig, text_of
+from ..model import Condition, Input, Json
+from .events import OWN, Event, Filter, FilterRow, Notification, Source, catalogued, first, pattern, sources
 from .signature import Headers, Recipe, Secrets, picked, recipe, usable
-from .spec import TriggerSpec
-
-if TYPE_CHECKING:
-    from .events import Event, Filter
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notification:
-    """One verified event.
-
-    `event` is its name ("" if it has none), `time` when it happened, `account` and `object` whose it is and what it is
-    about, as text; `payload` is the JSON body unchanged. `event_id` is the same for every repeat of the event.
-    `repeat` is the vendor's own id of the delivery, `disconnects` whether the account has taken its consent back.
-    """
-
-    event: str
-    time: datetime | None
-    account: str | None
-    object: str | None
-    repeat: str | None
-    event_id: str
-    disconnects: bool
-    payload: dict[str, Json] = field(repr=False)
-    body: bytes = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)  # those that the definition reads, with small names
-
-    @property
-    def head(self) -> dict[str, str | None]:
-        """The small head as JSON: `event`, `time` (ISO 8601, UTC), `account`, `object`."""
-        time = self.time.isoformat(timespec="milliseconds").replace("+00:00", "Z") if self.time else None
-        return {"event": self.event, "time": time, "account": self.account, "object": self.object}
-
-    @property
-    def topic(self) -> str:
-        """`event:account`, to route by where one address serves many flows."""
-        return f"{self.event}:{self.account or ''}"
-
-    def to_dict(self) -> dict[str, Json]:
-        """What a flow is given: the head, the event's id and the payload."""
-        return {**self.head, "event_id": self.event_id, "payload": self.payload}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +29,21 @@ class UrlValidation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trigger(TriggerSpec):
-    """One compiled trigger."""
+class Trigger:
+    """One compiled trigger: what its file says of how a request is verified, and of what its event is."""
+
+    key: str
+    label: str
+    description: str
+    inputs: tuple[Input, ...]
+    verify_with: Mapping[str, Json] = field(repr=False)
+    challenge_with: Mapping[str, Json] | None = field(repr=False)
+    event: Mapping[str, Json] = field(repr=False)
+    filters: Mapping[str, FilterRow] = field(repr=False)
+    disconnect_when: Condition | None
+    reply_status: int
+    reply_within: float  # seconds until the vendor gives up
+    load_events: Callable[[], Json] | None = field(repr=False)  # the data of the events file, read when first needed
 
     def receive(
         self, body: bytes, headers: Headers, secrets: Secrets, now: float, window: float | None = None
@@ -84,8 +57,8 @@ class Trigger(TriggerSpec):
         """
         found = picked(headers, self._names)
         secret = self._recipe.verify(_raw(body), found, secrets, now, window)
-        payload = payloads.parse(body)
-        if self._challenge is not None and payloads.holds(self._challenge[0], payload):
+        payload = _parsed(body)
+        if self._challenge is not None and _holds(self._challenge[0], payload):
             return UrlValidation(response={key: self._proof(how, payload, secret) for key, how in self._challenge[1]})
         return self._read(body, found, payload)
 
@@ -95,7 +68,7 @@ class Trigger(TriggerSpec):
 
     def read(self, body: bytes, headers: Headers) -> Notification:
         """What a request says that was verified before, as when it comes out of an inbox. Raises `PayloadError`."""
-        return self._read(body, picked(headers, self._names), payloads.parse(body))
+        return self._read(body, picked(headers, self._names), _parsed(body))
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
         """The headers with which the vendor would send these bytes at `now` (seconds since the epoch)."""
@@ -106,8 +79,8 @@ class Trigger(TriggerSpec):
         if self._challenge is None:
             return None
         asked: dict[str, Any] = {}
-        for steps, values, _ in self._challenge[0]:
-            _plant(asked, steps, values[0])
+        for test in self._challenge[0]:
+            _plant(asked, test.name.split("."), test.values[0])
         for _, how in self._challenge[1]:
             _plant(asked, how[1], text)
 
@@ -120,7 +93,7 @@ class Trigger(TriggerSpec):
     def stamp(self, payload: dict[str, Json], now: float) -> None:
         """Set a sample's time to `now` (seconds since the epoch), as the sample writes it."""
         for kind, steps in self._head.get("time", ()):
-            said = payloads.dig(payload, steps) if kind == "body" else None
+            said = dig(payload, steps) if kind == "body" else None
             if type(said) is int:
                 in_milliseconds = said >= datetimes.MILLISECONDS
                 _plant(payload, steps, int(now * 1000) if in_milliseconds else int(now))
@@ -134,15 +107,46 @@ class Trigger(TriggerSpec):
     @cached_property
     def events(self) -> Mapping[str, Event]:
         """The documented events by name; empty if the definition names no file of them."""
-        from .events import catalogued
-
         return catalogued(self.load_events() if self.load_events else {})
 
     def filter(self, given: Mapping[str, Any]) -> Filter:
-        """What narrows the events to those a flow wants; raises `InputError` for a key that this trigger has not."""
-        from .events import Filter
+        """What narrows the events to those a flow wants: each key has a text, or a list of texts any of which may hold.
 
-        return Filter.of(self, given)
+        Raises `InputError` for a key that this trigger has not.
+        """
+        known = [*OWN, *self.filters]
+        problems = []
+        wanted: dict[str, list[str]] = {}
+        for key, value in given.items():
+            several = value if isinstance(value, list | tuple) else [value]
+            values = [item for item in several if item not in (None, "")]
+            if key not in known:
+                what = f"is no filter of {self.key}.{nearest(key, known)} Known: {', '.join(known)}."
+                problems.append(Problem(f"filter.{key}", what))
+            elif not all(isinstance(item, str | int) and not isinstance(item, bool) for item in values):
+                problems.append(Problem(f"filter.{key}", "must be a text or a list of texts"))
+            elif values:
+                wanted[key] = [text_of(item).strip() for item in values]
+        if problems:
+            raise InputError.of(f"{self.key}'s filter", problems)
+        names = wanted.get("event", [])
+        patterns = tuple(pattern(name) for name in names)
+        documented = self.events if names else {}
+        return Filter(
+            patterns=patterns,
+            account=frozenset(wanted.get("account", ())),
+            object=frozenset(wanted.get("object", ())),
+            rows=tuple(
+                (row.sources, frozenset(text_of(codecs.encode(row.codecs, text)) for text in wanted[key]))
+                for key, row in self.filters.items()
+                if key in wanted
+            ),
+            warnings=tuple(  # a name is mistyped, or newer than the list of events
+                Problem("filter.event", f"{name!r} is no event that is documented.{nearest(name, documented)}")
+                for name, wanted_name in zip(names, patterns, strict=True)
+                if documented and not any(map(wanted_name.fullmatch, documented))
+            ),
+        )
 
     # -- the definition, compiled when it is first needed ------------------------------------------------------------
 
@@ -152,7 +156,7 @@ class Trigger(TriggerSpec):
 
     @cached_property
     def _head(self) -> dict[str, tuple[Source, ...]]:
-        return {name: payloads.sources(raw) for name, raw in self.event.items()}
+        return {name: sources(raw) for name, raw in self.event.items()}
 
     @cached_property
     def _names(self) -> frozenset[str]:
@@ -166,40 +170,36 @@ class Trigger(TriggerSpec):
         return frozenset(steps[0] for found in lists for kind, steps in found if kind == "header")
 
     @cached_property
-    def _challenge(self) -> tuple[Tests, list[tuple[str, tuple[str, tuple[str, ...]]]]] | None:
+    def _challenge(self) -> tuple[Condition, list[tuple[str, tuple[str, tuple[str, ...]]]]] | None:
         if self.challenge_with is None:
             return None
         answer = [
             (key, next((word, tuple(path.split("."))) for word, path in how.items()))
             for key, how in self.challenge_with["answer"].items()
         ]
-        return payloads.tests(conditions.parse(self.challenge_with["when"])), answer
-
-    @cached_property
-    def _disconnects(self) -> Tests | None:
-        return None if self.disconnect_when is None else payloads.tests(self.disconnect_when)
+        return conditions.parse(self.challenge_with["when"]), answer
 
     def _proof(self, how: tuple[str, tuple[str, ...]], payload: Json, secret: str) -> str:
         word, path = how
-        text = payloads.dig(payload, path)
+        text = dig(payload, path)
         if not isinstance(text, str) or not text:
             raise PayloadError(f"The challenge has no text at {'.'.join(path)}.")
         return self._recipe.keyed(text, secret) if word == "hmac" else text
 
     def _read(self, body: bytes, headers: Mapping[str, str], payload: dict[str, Json]) -> Notification:
         head = self._head
-        name = payloads.first(head["name"], headers, payload)
-        event = payloads.text_of(name) or ""
+        name = first(head["name"], headers, payload)
+        event = _text(name) or ""
         # where only a header names the event, two events may have one body
         named = event.encode() + b"\n" if head["name"][0][0] == "header" else b""
         return Notification(
             event=event,
-            time=datetimes.instant(payloads.first(head.get("time", ()), headers, payload)),
-            account=payloads.text_of(payloads.first(head.get("account", ()), headers, payload)),
-            object=payloads.text_of(payloads.first(head.get("object", ()), headers, payload)),
-            repeat=payloads.text_of(payloads.first(head.get("repeat", ()), headers, payload)),
+            time=datetimes.instant(first(head.get("time", ()), headers, payload)),
+            account=_text(first(head.get("account", ()), headers, payload)),
+            object=_text(first(head.get("object", ()), headers, payload)),
+            repeat=_text(first(head.get("repeat", ()), headers, payload)),
             event_id=hashlib.sha256(named + body).hexdigest(),
-            disconnects=self._disconnects is not None and payloads.holds(self._disconnects, payload),
+            disconnects=self.disconnect_when is not None and _holds(self.disconnect_when, payload),
             payload=payload,
             body=bytes(body),
             headers={name: headers[name] for name in self._read_names if name in headers},
@@ -212,7 +212,28 @@ def _raw(body: bytes) -> bytes:
     return body
 
 
-def _plant(data: dict[str, Any], path: tuple[str, ...], value: Json) -> None:
+def _parsed(body: bytes) -> dict[str, Json]:
+    """The JSON object that the bytes hold; raises `PayloadError` if they are none, or one that is ambiguous."""
+    try:
+        data = json_text.read_strictly(body)
+    except json_text.JsonError as error:
+        raise PayloadError(f"The body {error}.") from None
+    if not isinstance(data, dict):
+        raise PayloadError("The body is JSON, but no object.")
+    return data
+
+
+def _holds(condition: Condition, payload: Json) -> bool:
+    return conditions.holds(condition, lambda name: dig(payload, name.split(".")))
+
+
+def _text(value: Json) -> str | None:
+    if type(value) is str:
+        return value
+    return text_of(value) if type(value) in (int, float) else None
+
+
+def _plant(data: dict[str, Any], path: Sequence[str], value: Json) -> None:
     for step in path[:-1]:
         data = data.setdefault(step, {})
     data[path[-1]] = value

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from connector_runtime.errors import PayloadError, SignatureError
-from connector_runtime.triggers.webhook import Notification, UrlValidation
+from connector_runtime.triggers.events import Notification
+from connector_runtime.triggers.webhook import UrlValidation
 
 from .conftest import example
 

@@ -1,8 +1,13 @@
-"""Runs the sandbox: one account behind one loopback port, in a thread of its own; the parts do the rest."""
+"""Runs the sandbox: one account behind one loopback port, in a thread of its own; the parts do the rest.
+
+Below `/_sandbox` other programs steer it. Nothing there is counted, limited or hit by a fault. A body must say that it
+is JSON, so that no page in a browser can send one.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
 import time
@@ -13,7 +18,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from . import conditions as _conditions, control
+from . import conditions as _conditions
 from .account import Account
 from .auth import Tokens, bearer
 from .background import Background
@@ -21,7 +26,7 @@ from .chances import Chances, Latency, Odds, read_latency
 from .downloads import Downloads
 from .faults import FIELDS, Fault, Queue, change
 from .hooks import Hooks
-from .kinds import known
+from .kinds import KINDS, known
 from .limits import Limits
 from .oauth import OAuth
 from .record import Record
@@ -31,6 +36,7 @@ from .wire import Answer, Request
 from .zoom import Zoom
 
 T = TypeVar("T")
+CONTROL = "/_sandbox"
 Respond = Callable[[Request, Collection[str]], Answer]
 _log = logging.getLogger(__name__)
 
@@ -232,8 +238,8 @@ class Sandbox:
 
     def answer(self, request: Request) -> Answer:
         """Answer one request, faults and hook included; the server's loop calls this."""
-        if request.target.startswith(control.PATH):
-            return control.answer(self, request)
+        if request.target.startswith(CONTROL):
+            return steer(self, request)
         return self._answer_or_fail(request, self._answer_as_zoom, self.requests)
 
     def _answer_or_fail(self, request: Request, respond: Respond, record: Record) -> Answer:
@@ -323,3 +329,117 @@ def serve(*, say: Callable[[str], None] = lambda line: None, **options: Any) -> 
         asyncio.run(run())
     except KeyboardInterrupt:
         say("Zoom sandbox stopped")
+
+
+# -- steering over HTTP, beside Zoom's paths ---------------------------------------------------------------------------
+
+
+def _say_faults(sandbox: Sandbox, _: Any) -> Any:
+    odds = sandbox.faults
+    return {
+        "plan": odds and {"seed": odds.seed, "rate": odds.rate, "kinds": odds.kinds, "delay": odds.delay},
+        "done": sandbox.faults_done,
+        "kinds": {name: kind.says for name, kind in KINDS.items()},
+    }
+
+
+def _plan_faults(sandbox: Sandbox, given: Any) -> Any:
+    sandbox.faults = given
+    return _say_faults(sandbox, None)
+
+
+def _inject(sandbox: Sandbox, given: Any) -> Any:
+    unknown = sorted(given.keys() - {*FIELDS, "times", "skip"})
+    if unknown:
+        raise ValueError(f"a fault has no {', '.join(unknown)}; it has {', '.join(FIELDS)}, times and skip")
+    sandbox.inject(**given)
+    return _say_faults(sandbox, None)
+
+
+def _clear_faults(sandbox: Sandbox, _: Any) -> Any:
+    sandbox.clear_faults()
+    return _say_faults(sandbox, None)
+
+
+def _say_limits(sandbox: Sandbox, _: Any) -> Any:
+    return sandbox.limits.phases[-1].describe(sandbox.state.clock())
+
+
+def _change_limits(sandbox: Sandbox, given: Any) -> Any:
+    sandbox.limits.change(**given)
+    return _say_limits(sandbox, None)
+
+
+def _say_counters(sandbox: Sandbox, _: Any) -> Any:
+    record, now = sandbox.requests, sandbox.state.clock()
+    return {
+        "requests": record.total,
+        "carried_out": record.carried_out,
+        "statuses": record.statuses,
+        "faults": record.faults,
+        "phases": [phase.describe(now) for phase in sandbox.limits.phases],
+    }
+
+
+def _say_requests(sandbox: Sandbox, _: Any) -> Any:
+    return {"requests": [each.describe() for each in sandbox.requests]}
+
+
+def _say_state(sandbox: Sandbox, _: Any) -> Any:
+    return {"conditions": sorted(sandbox.conditions), "latency": sandbox.latency}
+
+
+def _change_state(sandbox: Sandbox, given: Any) -> Any:
+    unknown = sorted(given.keys() - {"conditions", "latency"})
+    if unknown:
+        raise ValueError(f"there is no {', '.join(unknown)}; there are conditions and latency")
+    if "latency" in given:
+        sandbox.latency = given["latency"]
+    if "conditions" in given:
+        if not isinstance(given["conditions"], list):
+            raise ValueError("conditions is a list of names")
+        sandbox.conditions = [str(name) for name in given["conditions"]]
+    return _say_state(sandbox, None)
+
+
+def _say_paths(sandbox: Sandbox, _: Any) -> Any:
+    return {CONTROL + path: list(_ROUTES[path]) for path in _ROUTES}
+
+
+_ROUTES: dict[str, dict[str, Callable[[Sandbox, Any], Any]]] = {
+    "": {"GET": _say_paths},
+    "/faults": {"GET": _say_faults, "PUT": _plan_faults, "POST": _inject, "DELETE": _clear_faults},
+    "/limits": {"GET": _say_limits, "PUT": _change_limits},
+    "/state": {"GET": _say_state, "PUT": _change_state},
+    "/counters": {"GET": _say_counters},
+    "/requests": {"GET": _say_requests},
+}
+
+
+def steer(sandbox: Sandbox, request: Request) -> Answer:
+    """Answer a request below `/_sandbox`; every refusal says what to do."""
+    route = _ROUTES.get(request.target.partition("?")[0].removeprefix(CONTROL))
+    if route is None:
+        return _json(404, {"error": f"There is {', '.join(CONTROL + path for path in _ROUTES)}."})
+    act = route.get(request.method)
+    if act is None:
+        return _json(405, {"error": f"{request.method} is not possible here; {', '.join(route)} is."})
+    given: Any = None
+    if request.method in ("PUT", "POST"):
+        if (request.header("content-type") or "").partition(";")[0].strip().lower() != "application/json":
+            return _json(415, {"error": "Send JSON, and say so: Content-Type: application/json."})
+        try:
+            given = json.loads(request.body)
+        except (ValueError, RecursionError):
+            given = None
+        if not isinstance(given, dict):
+            return _json(400, {"error": "The body must be a JSON object."})
+    try:
+        return _json(200, act(sandbox, given))
+    except ValueError as error:
+        text = str(error)
+        return _json(400, {"error": f"{text[:1].upper()}{text[1:]}."})
+
+
+def _json(status: int, body: Any) -> Answer:
+    return Answer(status=status, body=json.dumps(body, ensure_ascii=False).encode())
