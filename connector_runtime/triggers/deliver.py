@@ -17,16 +17,14 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ..errors import StoreError
-
-if TYPE_CHECKING:
-    from .events import Notification
-    from .inbox import Held, Inbox
+from .events import Notification
+from .inbox import Held, Inbox
 
 T = TypeVar("T")
-Handler = Callable[["Notification"], Awaitable[object] | object]
+Handler = Callable[[Notification], Awaitable[object] | object]
 logger = logging.getLogger("connector_runtime")
 
 REST = 5.0  # seconds at most between two looks that are slow
@@ -163,7 +161,7 @@ class Deliveries:
     async def _attempt(self, held: Held) -> tuple[str | None, Held]:
         """Run the handler once: why it failed, or None; the claim is renewed while it runs."""
         started = time.monotonic()
-        task = asyncio.ensure_future(self._handle(held))
+        task = asyncio.create_task(self._handle(held))
         try:
             while not task.done():
                 left = started + self._pace.timeout - time.monotonic()
@@ -187,11 +185,7 @@ class Deliveries:
         return (None if error is None else f"{type(error).__name__}: {error}"), held
 
     async def _handle(self, held: Held) -> None:
-        found = self._read(held)
-        if is_async(self._handler):
-            await self._handler(found)  # type: ignore[misc]
-        else:
-            await threaded(self._handler, found)
+        await call(self._handler, self._read(held))
 
     async def _settle(self, write: Callable[[], T]) -> T:
         """Write what became of an event; while the store fails, try until it works: the handler has run already."""
@@ -207,11 +201,15 @@ class Deliveries:
             await stored(self._inbox.release, held)
 
 
-def is_async(handler: Any) -> bool:
-    """Whether calling it gives something to await."""
-    while isinstance(handler, partial):
-        handler = handler.func
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004
+async def call(handler: Handler, found: Notification) -> None:
+    """Let a handler have an event: a coroutine function on this loop, any other in a thread."""
+    inner: Any = handler
+    while isinstance(inner, partial):
+        inner = inner.func
+    if inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None)):  # noqa: B004
+        await handler(found)  # type: ignore[misc]
+    else:
+        await _threaded(handler, found)
 
 
 _stores = ThreadPoolExecutor(max_workers=4, thread_name_prefix="inbox")
@@ -222,7 +220,7 @@ async def stored(function: Callable[..., T], *arguments: Any) -> T:
     return await asyncio.get_running_loop().run_in_executor(_stores, partial(function, *arguments))
 
 
-async def threaded(function: Callable[..., T], *arguments: Any) -> T:
+async def _threaded(function: Callable[..., T], *arguments: Any) -> T:
     """Call a function in a thread of its own, which does not keep the process from ending if it hangs."""
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T] = loop.create_future()

@@ -11,17 +11,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, Problem
-
-if TYPE_CHECKING:
-    from ..stores.store import Entry, Store
+from ..stores.store import Entry, Store
 
 PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 3600.0)  # seconds before the second attempt, the third, …
 REMEMBER = 3 * 86400.0
-PAGE = 100
 MOST_REASON = 500  # characters
+KEPT = ("headers", "received", "due", "claimed", "failures", "reason", "turn")  # what is written before the body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +37,7 @@ class Held:
     version: int = 0
 
     def to_bytes(self) -> bytes:
-        said = {
-            "headers": dict(self.headers),
-            "received": self.received,
-            "due": self.due,
-            "claimed": self.claimed,
-            "failures": self.failures,
-            "reason": self.reason,
-            "turn": self.turn,
-        }
+        said = {name: getattr(self, name) for name in KEPT} | {"headers": dict(self.headers)}
         return json.dumps(said).encode() + b"\n" + self.body
 
     @classmethod
@@ -127,9 +116,7 @@ class Inbox:
         if failed.failures <= len(self._pauses):
             self._rewrite(replace(failed, due=now + self._pauses[failed.failures - 1]))
             return False
-        key = self._key("aside", held.event_id)
-        before = self._store.read(key)
-        self._store.put(key, replace(failed, due=now).to_bytes(), before.version if before else None)
+        self._write("aside", replace(failed, due=now))
         self._delete("waiting", held)
         return True
 
@@ -148,19 +135,14 @@ class Inbox:
             return False
         held = Held.read(event_id, entry)
         again = replace(held, due=now, claimed=0.0, failures=0, turn=held.turn + 1)
-        left = self._store.read(self._key("waiting", event_id))
-        self._store.put(self._key("waiting", event_id), again.to_bytes(), left.version if left else None)
+        self._write("waiting", again)
         self._delete("aside", held)
         return True
 
     def forget(self, now: float) -> int:
         """Drop the marks of events that were handled more than `remember` seconds ago; returns how many."""
-        count = 0
-        for key, entry in self._entries("done"):
-            if float(entry.value) + self.remember < now:
-                self._store.put(key, None, entry.version)
-                count += 1
-        return count
+        marks = self._store.walk(self._key("done"))
+        return sum(self._store.remove(key, mark) for key, mark in marks if float(mark.value) + self.remember < now)
 
     # -- keys and entries --------------------------------------------------------------------------------------------
 
@@ -175,22 +157,20 @@ class Inbox:
         version = self._store.put(self._key("waiting", held.event_id), held.to_bytes(), held.version)
         return None if version is None else replace(held, version=version)
 
+    def _write(self, state: str, held: Held) -> None:
+        """Put an event into a state, whatever lies there."""
+        content = held.to_bytes()
+        self._store.update(self._key(state, held.event_id), lambda _: content)
+
     def _delete(self, state: str, held: Held) -> None:
         self._store.put(self._key(state, held.event_id), None, held.version)
 
-    def _key(self, state: str, event_id: str) -> str:
+    def _key(self, state: str, event_id: str = "") -> str:
         return f"{self._prefix}{state}/{event_id}"
 
     def _all(self, state: str) -> Iterator[Held]:
-        for key, entry in self._entries(state):
+        for key, entry in self._store.walk(self._key(state)):
             try:
                 yield Held.read(key.rpartition("/")[2], entry)
             except (ValueError, TypeError):  # nothing here wrote it; it must not keep the others waiting
                 continue
-
-    def _entries(self, state: str) -> Iterator[tuple[str, Any]]:
-        prefix = f"{self._prefix}{state}/"
-        after = ""
-        while page := self._store.scan(prefix, after, PAGE):
-            yield from page
-            after = page[-1][0]

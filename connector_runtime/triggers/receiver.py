@@ -20,7 +20,7 @@ from typing import Any
 from ..errors import ConnectorError, InputError, PayloadError, Problem, SignatureError
 from ..stores.opening import open_store
 from ..stores.store import Store
-from .deliver import Deliveries, Handler, Pace, is_async, stored, threaded
+from .deliver import Deliveries, Handler, Pace, call, stored
 from .events import Notification
 from .inbox import Held, Inbox
 from .signature import Headers, Secrets, usable
@@ -144,18 +144,11 @@ class Receiver:
 
         async def routed(found: Notification) -> None:
             if found.disconnects:
-                await _call(disconnect, found)
+                await call(disconnect, found)
             if self._filter.admits(found):
-                await _call(handler, found)
+                await call(handler, found)
 
         return routed
-
-
-async def _call(handler: Handler, found: Notification) -> None:
-    if is_async(handler):
-        await handler(found)  # type: ignore[misc]
-    else:
-        await threaded(handler, found)
 
 
 def problem(status: int, message: str) -> Reply:
