@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from connector_runtime.commands.list_command import markdown_table
+from connector_runtime.commands.cli import markdown_table
 from zoom_connector import load
 
 ROOT = Path(__file__).resolve().parents[1]

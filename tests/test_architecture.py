@@ -88,7 +88,7 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "commands.choices_command",
     "commands.cli",
     "commands.connection_commands",
-    "commands.list_command",
+    "commands.access",
     "commands.mcp_command",
     "commands.download_command",
     "commands.options",

@@ -13,10 +13,10 @@ COMMANDS = {
     "sandbox": cli.Command(
         "sandbox [--port N]",
         "run a Zoom on this machine, to try things without an account",
-        cli.later("zoom_connector.commands", "sandbox"),
+        "zoom_connector.commands:sandbox",
     ),
     "demo": cli.Command(
-        "demo", "watch the actions run, against a sandbox or your account", cli.later("zoom_connector.commands", "demo")
+        "demo", "watch the actions run, against a sandbox or your account", "zoom_connector.commands:demo"
     ),
 }
 

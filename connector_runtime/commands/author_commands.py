@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..definitions import documents
-from ..errors import DefinitionError, InputError, Problem
-from .cli import Context, parser
+from ..errors import DefinitionError
+from .cli import Context, parser, print_json, say, wrong
+from .options import read_file
 
 if TYPE_CHECKING:
     from ..authoring.draft import Beside
 
 
 def diff(context: Context, arguments: list[str]) -> int:
-    says = "Compare two catalogues, or two definition folders: what changed, and what of it breaks flows."
-    asked = parser(context, "diff", says, "diff catalogue.json .")
+    """Compare two catalogues, or two definition folders: what changed, and what of it breaks flows."""
+    asked = parser(context, "diff", diff.__doc__, "diff catalogue.json .")
     asked.add_argument("old", metavar="OLD", help="a catalogue (JSON, as `catalogue` prints it) or a definition folder")
     asked.add_argument("new", metavar="NEW", help="what it became")
     asked.add_argument("--json", action="store_true", help="the changes as JSON")
@@ -29,7 +29,7 @@ def diff(context: Context, arguments: list[str]) -> int:
     if _events(old) != _events(new):
         advice = f"write it with `{context.prog} catalogue --events`"
         which = chosen.new if _events(old) else chosen.old
-        print(f"note: {which} is without the schemas of events, so those are not compared; {advice}", file=sys.stderr)
+        say(f"note: {which} is without the schemas of events, so those are not compared; {advice}")
     changes = differences(old, new)
     breaking = sum(change.breaking for change in changes)
     try:
@@ -38,7 +38,7 @@ def diff(context: Context, arguments: list[str]) -> int:
         wanted = None
     if chosen.json:
         listed = [{"where": change.where, "what": change.what, "level": change.level} for change in changes]
-        print(json.dumps({"breaking": breaking, "version": wanted, "changes": listed}, ensure_ascii=False, indent=2))
+        print_json({"breaking": breaking, "version": wanted, "changes": listed})
     else:
         for change in changes:
             print(change)
@@ -49,14 +49,14 @@ def diff(context: Context, arguments: list[str]) -> int:
         advice = f"the version stays {wanted}"
     else:
         advice = f"after {old['version']} comes at least {wanted}; NEW says {new['version']}"
-    print(f"{counted}; {advice}", file=sys.stderr)
+    say(f"{counted}; {advice}")
     return 1 if breaking else 0
 
 
 def new(context: Context, arguments: list[str]) -> int:
-    says = "Write the first draft of an action into actions/, and say what is left to do."
+    """Write the first draft of an action into actions/, and say what is left to do."""
     example = "new delete-meeting --from openapi.json --operation meetingDelete"
-    asked = parser(context, "new", says, example)
+    asked = parser(context, "new", new.__doc__, example)
     asked.add_argument("action", metavar="ACTION", help="its key, as in delete-meeting")
     asked.add_argument("--from", metavar="FILE", dest="source", help="an OpenAPI document, JSON or YAML")
     asked.add_argument("--operation", metavar="ID", help="the operation's id there, or as in 'GET /users'")
@@ -72,8 +72,7 @@ def new(context: Context, arguments: list[str]) -> int:
     if chosen.source is not None:
         made = draft.drafted(chosen.action, openapi.operation(_document(chosen.source), chosen.operation), beside)
     elif chosen.operation is not None:
-        what = "is an operation of a document; give the document with --from"
-        raise InputError.of("new", [Problem("--operation", what)])
+        raise wrong("new", "--operation", "is an operation of a document; give the document with --from")
     else:
         made = draft.blank(chosen.action, beside)
     file.parent.mkdir(exist_ok=True)
@@ -90,8 +89,8 @@ def new(context: Context, arguments: list[str]) -> int:
 
 
 def locale(context: Context, arguments: list[str]) -> int:
-    says = "Write locales/CODE.yaml with every text that is to be translated; what is translated already is kept."
-    asked = parser(context, "locale", says, "locale fr")
+    """Write locales/CODE.yaml with every text that is to be translated; what is translated already is kept."""
+    asked = parser(context, "locale", locale.__doc__, "locale fr")
     asked.add_argument("code", metavar="CODE", help="the language, as in fr, pt-BR or zh-Hant-TW")
     asked.add_argument("--folder", metavar="FOLDER", default=".", help="the definition folder; this one if left out")
     chosen = asked.parse_args(arguments)
@@ -99,13 +98,11 @@ def locale(context: Context, arguments: list[str]) -> int:
     from ..definitions import locales
 
     if not re.fullmatch(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?", chosen.code):
-        what = f"is {chosen.code!r}; write the language's code as in fr, pt-BR or zh-Hant-TW"
-        raise InputError.of("locale", [Problem("CODE", what)])
+        raise wrong("locale", "CODE", f"is {chosen.code!r}; write the language's code as in fr, pt-BR or zh-Hant-TW")
     folder = Path(chosen.folder)
     connector = context.load(str(folder))
     if chosen.code == connector.profile.language:
-        what = f"is {chosen.code}, the language of the definitions; name another"
-        raise InputError.of("locale", [Problem("CODE", what)])
+        raise wrong("locale", "CODE", f"is {chosen.code}, the language of the definitions; name another")
     known, old = locales.texts(connector), connector.translations.get(chosen.code)
     file = folder / "locales" / f"{chosen.code}.yaml"
     file.parent.mkdir(exist_ok=True)
@@ -120,12 +117,12 @@ def locale(context: Context, arguments: list[str]) -> int:
 def _may_write(key: str, folder: Path, file: Path, *, force: bool) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", key):
         what = f"is {key!r}; a key is made of small letters, digits and -, as in delete-meeting"
-        raise InputError.of("new", [Problem("ACTION", what)])
+        raise wrong("new", "ACTION", what)
     if not (folder / "connector.yaml").is_file():
         what = "is no definition folder: it has no connector.yaml; go to one, or give it with --folder"
-        raise InputError.of("new", [Problem(str(folder), what)])
+        raise wrong("new", str(folder), what)
     if file.exists() and not force:
-        raise InputError.of("new", [Problem(str(file), "is there already; --force replaces it")])
+        raise wrong("new", str(file), "is there already; --force replaces it")
 
 
 def _beside(folder: Path) -> Beside:
@@ -152,16 +149,12 @@ def _plain(file: Path) -> dict[str, Any]:
 
 def _document(path: str) -> Any:
     """An OpenAPI document, which may be large and need not be as strict as a definition."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        return json.loads(text) if text.lstrip().startswith("{") else _yaml(text)
-    except OSError as error:
-        raise InputError.of("--from", [Problem(path, f"cannot be read: {error.strerror}")]) from None
-    except ValueError as error:
-        raise InputError.of("--from", [Problem(path, f"is neither JSON nor YAML: {error}")]) from None
+    return read_file("--from", path, _json_or_yaml, "neither JSON nor YAML")
 
 
-def _yaml(text: str) -> Any:
+def _json_or_yaml(text: str) -> Any:
+    if text.lstrip().startswith("{"):
+        return json.loads(text)
     import yaml
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -185,14 +178,8 @@ def _events(catalogue: dict[str, Any]) -> bool:
 def _catalogue(context: Context, path: str) -> dict[str, Any]:
     if Path(path).is_dir():
         return context.load(path).catalogue(events=True)
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError.of("diff", [Problem(path, f"cannot be read: {error.strerror}")]) from None
-    except ValueError as error:
-        raise InputError.of("diff", [Problem(path, f"is no JSON: {error}")]) from None
+    data = read_file("diff", path)
     needed = {"key", "version", "actions", "triggers", "connections", "choices"}
     if not isinstance(data, dict) or not needed <= set(data):
-        what = f"is no catalogue; write one with `{context.prog} catalogue > FILE`"
-        raise InputError.of("diff", [Problem(path, what)])
+        raise wrong("diff", path, f"is no catalogue; write one with `{context.prog} catalogue > FILE`")
     return data

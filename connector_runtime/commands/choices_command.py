@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,10 +9,9 @@ from ..calls.choices import browse, reads
 from ..definitions.connector import Connector
 from ..errors import InputError, Problem
 from ..inputs.wording import nearest
-from ..model import ChoiceList, Choices, Input, Table
+from ..model import ChoiceList, Input, Table
 from . import options
-from .action_commands import access
-from .cli import Context
+from .cli import Context, columns, print_json, say, wrong
 
 SAYS = """Print what a drop-down offers: the values that an input takes, with labels.
 
@@ -30,8 +27,14 @@ def choices(context: Context, arguments: list[str]) -> int:
     inputs, parameters = _asked(connector, key, name)
     rows = {row.key: row for row in (*inputs, *parameters)}
     prog = " ".join([context.prog, "choices", *arguments[: len(arguments) - len(rest)]])
-    form = Table(key="choices", label="Choices", description=_purpose(key, name), inputs=rows, by_name=rows, rules=())
-    values, chosen = options.parse(_parser(prog, form), form, rest)
+    about = f"the list '{key}'" if name is None else f"what the input '{name}' of {key} takes"
+    form = Table(key="choices", label="Choices", description=about, inputs=rows, by_name=rows, rules=())
+    asked, own = options.parser_of(prog, form)
+    own.add_argument("--search", metavar="TEXT", help="only entries with these words, whatever their case or accents")
+    own.add_argument("--cursor", metavar="TEXT", help="go on where an earlier page ended")
+    own.add_argument("--json", action="store_true", help="as JSON: {choices: [{value, label, description}], cursor}")
+    options.add_common(own, "--inputs", "--base-url", "--connection")
+    values, chosen = options.parse(asked, form, rest)
     said: dict[str, Any] = {
         "inputs": {row.key: values[row.key] for row in inputs if row.key in values},
         "parameters": {row.key: values[row.key] for row in parameters if row.key in values},
@@ -41,12 +44,20 @@ def choices(context: Context, arguments: list[str]) -> int:
     begun = browse(connector.profile, connector.action, key, name, **said)
     found = begun.result
     if begun.wants_page:
-        from ..client import Client
+        from .access import client
 
-        base_url = chosen.base_url or context.setting("base_url")
-        with access(context, chosen.connection) as given, Client(connector, base_url=base_url, **given) as client:
-            found = client.choices(key, name, **said)
-    _print(found, as_json=chosen.json)
+        with client(context, chosen) as caller:
+            found = caller.choices(key, name, **said)
+    if chosen.json:
+        print_json(found.to_dict())
+        return 0
+    texts = ((str(each.value), each.label, each.description or "") for each in found.choices)
+    for line in columns([[_shown(text) for text in row] for row in texts]):
+        print(line)
+    if not found.choices:
+        say("nothing on these pages" if found.cursor else "there is nothing to choose from")
+    if found.cursor is not None:
+        say(f"there is more: add --cursor {found.cursor}")
     return 0
 
 
@@ -63,7 +74,7 @@ def _named(connector: Connector, arguments: list[str]) -> tuple[str, str | None,
         return key, arguments[1].replace("-", "_"), arguments[2:]
     able = [row.key for row in connector.action(key).inputs.values() if row.choices or row.choices_from]
     what = f"name one that has choices: {', '.join(able)}" if able else f"none of {key} has choices"
-    raise InputError.of("choices", [Problem("INPUT", what)])
+    raise wrong("choices", "INPUT", what)
 
 
 def _asked(connector: Connector, key: str, name: str | None) -> tuple[list[Input], list[Input]]:
@@ -80,43 +91,6 @@ def _told(row: Input) -> Input:
     """A parameter with its label and default in its help, where an input of the action has its comments."""
     said = [row.label, *([f"{row.default} if left out"] if row.has_default else []), row.comments]
     return row._replace(comments=". ".join(each.rstrip(".") for each in said if each))
-
-
-def _purpose(key: str, name: str | None) -> str:
-    return f"the list '{key}'" if name is None else f"what the input '{name}' of {key} takes"
-
-
-def _parser(prog: str, form: Table) -> options.Parser:
-    parser = options.parser_of(prog, form)
-    own = parser.add_argument_group("options")
-    own.add_argument("-h", "--help", action="help", help="show this help")
-    own.add_argument("--search", metavar="TEXT", help="only entries with these words, whatever their case or accents")
-    own.add_argument("--cursor", metavar="TEXT", help="go on where an earlier page ended")
-    own.add_argument("--json", action="store_true", help="as JSON: {choices: [{value, label, description}], cursor}")
-    own.add_argument("--inputs", metavar="FILE", help="the inputs as a JSON file, - for standard input; an option wins")
-    own.add_argument("--base-url", metavar="URL", help="the API's base URL, with its path")
-    own.add_argument("--connection", metavar="NAME", help="a stored connection, if there are several")
-    return parser
-
-
-def _print(found: Choices, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
-        return
-    for line in table(found):
-        print(line)
-    if not found.choices:
-        print("nothing on these pages" if found.cursor else "there is nothing to choose from", file=sys.stderr)
-    if found.cursor is not None:
-        print(f"there is more: add --cursor {found.cursor}", file=sys.stderr)
-
-
-def table(found: Choices) -> Iterator[str]:
-    """One line an entry: value, label, description."""
-    rows = [(_shown(str(each.value)), _shown(each.label), _shown(each.description or "")) for each in found.choices]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)] if rows else [0, 0]
-    for value, label, description in rows:
-        yield f"{value:<{widths[0]}}  {label:<{widths[1]}}  {description}".rstrip()
 
 
 def _shown(text: str) -> str:

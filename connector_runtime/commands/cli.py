@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import (
     AuthError,
     ConnectorError,
     DefinitionError,
     InputError,
+    Problem,
     QuotaReached,
     RateLimited,
     RequestError,
@@ -20,7 +23,9 @@ from ..errors import (
 )
 
 if TYPE_CHECKING:
-    from ..definitions.connector import Connector
+    from argparse import Namespace
+
+    from ..definitions.connector import Connector, Outline
     from . import options
 
 EXITS: tuple[tuple[type[ConnectorError], int], ...] = (
@@ -53,13 +58,25 @@ class Context(NamedTuple):
         """The environment variable's own name."""
         return f"{self.load(None).key.upper().replace('-', '_')}_{name.upper()}"
 
+    def base_url(self, chosen: Namespace) -> str | None:
+        """Where the vendor's API is: as an option says, or the environment; None for its usual place."""
+        return chosen.base_url or self.setting("base_url")
+
 
 class Command(NamedTuple):
-    """A command: its usage after the program's name, what it does in one line, and the function that does it."""
+    """A command: its usage after the program's name, what it does in one line, and `module:function` that does it.
+
+    The module is imported when the command is run, so that light commands stay light.
+    """
 
     usage: str
     says: str
-    run: Callable[[Context, list[str]], int]
+    home: str
+
+    def run(self, context: Context, arguments: list[str]) -> int:
+        """Do it, and return the exit code."""
+        module, _, function = self.home.partition(":")
+        return getattr(import_module(module, __package__), function)(context, arguments)  # type: ignore[no-any-return]
 
 
 def main(
@@ -112,73 +129,106 @@ def _overview(prog: str, commands: Mapping[str, Command]) -> str:
     return "\n".join([f"usage: {prog} COMMAND …", "", *lines, "", f"{prog} COMMAND --help tells more.", "", EXIT_CODES])
 
 
-def parser(context: Context, name: str, says: str, example: str = "") -> options.Parser:
-    """The parser of a command, with its purpose and an example in the help."""
-    import argparse
+def list_actions(context: Context, arguments: list[str]) -> int:
+    """List the actions."""
+    markdown = False
+    if arguments:  # people wait for the bare command at a prompt, so it loads no argparse
+        asked = parser(context, "list", list_actions.__doc__, "list")
+        asked.add_argument("--markdown", action="store_true", help="as a table for a README")
+        markdown = asked.parse_args(arguments).markdown
+    outlines = list(context.load(None).outlines())
+    rows = [(outline.key, outline.label, outline.description) for outline in outlines]
+    for line in markdown_table(outlines) if markdown else columns(rows):
+        print(line)
+    return 0
+
+
+def markdown_table(outlines: Iterable[Outline]) -> Iterator[str]:
+    """The table of actions for the README."""
+    yield "| action | what it does | request | effect |"
+    yield "|---|---|---|---|"
+    for outline in outlines:
+        request = f"`{outline.method} {outline.path}`" if outline.method else "any"
+        says = outline.description.rstrip(".")
+        yield f"| `{outline.key}` | {says} | {request} | {outline.effect or 'by method'} |"
+
+
+# -- what commands share ---------------------------------------------------------------------------------------------
+
+
+def parser(context: Context, name: str, says: str | None, example: str = "") -> options.Parser:
+    """The parser of a command, with its purpose (the command's docstring) and an example in the help."""
+    from argparse import RawDescriptionHelpFormatter
+    from inspect import cleandoc
 
     from . import options
 
     return options.Parser(
         prog=f"{context.prog} {name}",
-        description=says,
+        description=cleandoc(says or ""),
         epilog=f"example: {context.prog} {example}" if example else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
 
 
-def later(module: str, function: str) -> Callable[[Context, list[str]], int]:
-    """A command in a module that is imported when it is first run, so that light commands stay light."""
-
-    def run(context: Context, arguments: list[str]) -> int:
-        from importlib import import_module
-
-        return getattr(import_module(module), function)(context, arguments)  # type: ignore[no-any-return]
-
-    return run
+def wrong(subject: str, where: str, what: str) -> InputError:
+    """The error for one option or argument of a command."""
+    return InputError.of(subject, [Problem(where, what)])
 
 
-LIST = "connector_runtime.commands.list_command"
-ACTIONS = "connector_runtime.commands.action_commands"
-CHOICES = "connector_runtime.commands.choices_command"
-CONNECTIONS = "connector_runtime.commands.connection_commands"
-DOWNLOADS = "connector_runtime.commands.download_command"
-WEBHOOKS = "connector_runtime.commands.webhook_commands"
-AUTHORS = "connector_runtime.commands.author_commands"
-SERVICE = "connector_runtime.commands.service_commands"
-MCP = "connector_runtime.commands.mcp_command"
+def say(text: str) -> None:
+    """Tell the person something that is no result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_json(data: Any) -> None:
+    """Print a result."""
+    print(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+def columns(rows: Collection[Sequence[str]]) -> Iterator[str]:
+    """Rows of text as lines, each column as wide as its widest."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+
+
+# -- the commands ----------------------------------------------------------------------------------------------------
+
 COMMANDS = {
-    "list": Command("list", "list the actions", later(LIST, "list_actions")),
-    "show": Command("show ACTION", "show an action's inputs", later(ACTIONS, "show")),
-    "preview": Command(
-        "preview ACTION [--INPUT VALUE …]", "print the request that run would send", later(ACTIONS, "preview")
-    ),
-    "run": Command("run ACTION [--INPUT VALUE …]", "run an action and print its result", later(ACTIONS, "run")),
-    "choices": Command("choices ACTION INPUT", "list what an input's drop-down offers", later(CHOICES, "choices")),
-    "download": Command(
-        "download ID [--to FOLDER]", "download the files that an action offers", later(DOWNLOADS, "download")
-    ),
-    "check": Command("check [FOLDER]", "check the definitions of a folder", later(ACTIONS, "check")),
-    "catalogue": Command("catalogue [--locale CODE]", "print what platforms draw from", later(ACTIONS, "catalogue")),
-    "connect": Command("connect [KIND]", "connect an account and keep it", later(CONNECTIONS, "connect")),
-    "connections": Command("connections", "list the stored connections", later(CONNECTIONS, "connections")),
-    "disconnect": Command("disconnect NAME", "revoke and forget a connection", later(CONNECTIONS, "disconnect")),
-    "scopes": Command("scopes [ACTION …]", "the smallest set of scopes for actions", later(CONNECTIONS, "scopes")),
-    "doctor": Command("doctor [NAME]", "check a connection end to end", later(CONNECTIONS, "doctor")),
-    "diff": Command(
-        "diff OLD NEW", "what changed between two catalogues, and what of it breaks", later(AUTHORS, "diff")
-    ),
-    "new": Command(
-        "new ACTION", "write the first draft of an action, also from an OpenAPI document", later(AUTHORS, "new")
-    ),
-    "locale": Command(
-        "locale CODE", "write or complete a translation: all texts into locales/CODE.yaml", later(AUTHORS, "locale")
-    ),
-    "events": Command("events [PATTERN]", "list the events of webhooks; events show NAME", later(WEBHOOKS, "events")),
-    "listen": Command("listen [--port N]", "print the webhooks that arrive here", later(WEBHOOKS, "listen")),
-    "send-event": Command("send-event NAME --to URL", "sign and post a sample event", later(WEBHOOKS, "send_event")),
-    "inbox": Command("inbox [--replay ID]", "list the events that wait or failed", later(WEBHOOKS, "inbox")),
-    "serve": Command("serve [--port N]", "serve the connector over HTTP", later(SERVICE, "serve")),
-    "api-key": Command("api-key create|list|revoke", "who may use the service", later(SERVICE, "api_key")),
-    "mcp": Command("mcp [--only PATTERN …]", "offer the actions to a language model as tools", later(MCP, "mcp")),
+    command.usage.split()[0]: command
+    for command in (
+        Command("list", "list the actions", ".cli:list_actions"),
+        Command("show ACTION", "show an action's inputs", ".action_commands:show"),
+        Command(
+            "preview ACTION [--INPUT VALUE …]", "print the request that run would send", ".action_commands:preview"
+        ),
+        Command("run ACTION [--INPUT VALUE …]", "run an action and print its result", ".action_commands:run"),
+        Command("choices ACTION INPUT", "list what an input's drop-down offers", ".choices_command:choices"),
+        Command("download ID [--to FOLDER]", "download the files that an action offers", ".download_command:download"),
+        Command("check [FOLDER]", "check the definitions of a folder", ".action_commands:check"),
+        Command("catalogue [--locale CODE]", "print what platforms draw from", ".action_commands:catalogue"),
+        Command("connect [KIND]", "connect an account and keep it", ".connection_commands:connect"),
+        Command("connections", "list the stored connections", ".connection_commands:connections"),
+        Command("disconnect NAME", "revoke and forget a connection", ".connection_commands:disconnect"),
+        Command("scopes [ACTION …]", "the smallest set of scopes for actions", ".connection_commands:scopes"),
+        Command("doctor [NAME]", "check a connection end to end", ".connection_commands:doctor"),
+        Command("diff OLD NEW", "what changed between two catalogues, and what of it breaks", ".author_commands:diff"),
+        Command(
+            "new ACTION", "write the first draft of an action, also from an OpenAPI document", ".author_commands:new"
+        ),
+        Command(
+            "locale CODE",
+            "write or complete a translation: all texts into locales/CODE.yaml",
+            ".author_commands:locale",
+        ),
+        Command("events [PATTERN]", "list the events of webhooks; events show NAME", ".webhook_commands:events"),
+        Command("listen [--port N]", "print the webhooks that arrive here", ".webhook_commands:listen"),
+        Command("send-event NAME --to URL", "sign and post a sample event", ".webhook_commands:send_event"),
+        Command("inbox [--replay ID]", "list the events that wait or failed", ".webhook_commands:inbox"),
+        Command("serve [--port N]", "serve the connector over HTTP", ".service_commands:serve"),
+        Command("api-key create|list|revoke", "who may use the service", ".service_commands:api_key"),
+        Command("mcp [--only PATTERN …]", "offer the actions to a language model as tools", ".mcp_command:mcp"),
+    )
 }

@@ -5,31 +5,27 @@ from __future__ import annotations
 import getpass
 import sys
 import time
+import webbrowser
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 from ..connections import connect as oauth2, scopes as scope_sets
 from ..connections.callback import Callback, is_ours
 from ..connections.connections import PENDING, Connections
 from ..connections.oauth import Health
-from ..connections.stored import Stored
-from ..errors import AuthError, InputError, Problem, TransportError
+from ..errors import AuthError, TransportError
 from ..model import Connection
-from ..stores import opening
-from ..stores.vault import Sealed
-from .cli import Context, parser
+from . import access
+from .cli import Context, columns, parser, say, wrong
 
 PORT = 8765
 MARKS = {"ok": "ok", "warning": "!!", "fault": "FAULT"}
 
 
 def connect(context: Context, arguments: list[str]) -> int:
-    """Connect an account: sign in with a browser, or with the app's own credentials."""
+    """Connect an account and store the connection."""
     kinds = context.load(None).connections
-    example = f"connect {next(iter(kinds), '')}"
-    asked = parser(context, "connect", "Connect an account and store the connection.", example)
+    asked = parser(context, "connect", connect.__doc__, f"connect {next(iter(kinds), '')}")
     asked.add_argument("kind", metavar="KIND", nargs="?", help=f"one of {', '.join(kinds)}; the first if left out")
     asked.add_argument("--name", metavar="NAME", default="main", help="the connection's name (main)")
     asked.add_argument("--port", metavar="N", type=int, default=PORT, help=f"where the browser comes back to ({PORT})")
@@ -45,17 +41,16 @@ def connect(context: Context, arguments: list[str]) -> int:
     chosen = asked.parse_args(arguments)
     key = chosen.kind or next(iter(kinds), "")
     if key not in kinds:
-        raise InputError.of("connect", [Problem("KIND", f"is {key!r}; known: {', '.join(kinds)}")])
+        raise wrong("connect", "KIND", f"is {key!r}; known: {', '.join(kinds)}")
     kind = kinds[key]
     values = _values(context, kind, chosen)
     origin = chosen.oauth_url or context.setting("oauth_url")
-    with opened(context) as store:
-        connections = Connections(context.load(None), store)
+    with access.connections(context) as (known, _):
         if oauth2.needs_person(kind):
-            _sign_in(connections, kind, values, origin, chosen)
+            _sign_in(known, kind, values, origin, chosen)
         else:
-            connections.add(key, values, name=chosen.name, origin=origin)
-        health = connections.test(chosen.name, base_url=context.setting("base_url"))
+            known.add(key, values, name=chosen.name, origin=origin)
+        health = known.test(chosen.name, base_url=context.setting("base_url"))
         _greet(context, chosen.name, health)
     return 0 if health.ok else 3
 
@@ -86,10 +81,10 @@ def _sign_in(
 ) -> None:
     redirect_url = chosen.redirect_url or f"http://127.0.0.1:{chosen.port}/callback"
     url = connections.begin(kind.key, values, redirect_url, name=chosen.name, origin=origin)
-    _say(f"The app's redirect URL must be: {redirect_url}")
+    say(f"The app's redirect URL must be: {redirect_url}")
     if chosen.no_browser or not is_ours(redirect_url):
-        _say(f"Sign in at:\n\n{url}\n")
-        _say("Then paste the address that the browser ended at, or the code in it:")
+        say(f"Sign in at:\n\n{url}\n")
+        say("Then paste the address that the browser ended at, or the code in it:")
         pasted = sys.stdin.readline().strip()
         if not pasted:
             raise AuthError("No code was given.", hint="Sign in again.")
@@ -99,18 +94,12 @@ def _sign_in(
             connections.finish_code(url, pasted)
         return
     with Callback(redirect_url, oauth2.query_of(url)["state"], connections.finish) as callback:
-        _say(f"Sign in in the browser. If none opens, go to:\n\n{url}\n")
-        _browse(url)
+        say(f"Sign in in the browser. If none opens, go to:\n\n{url}\n")
+        try:
+            webbrowser.open(url)
+        except webbrowser.Error:
+            say("There is no browser that could be opened.")
         callback.wait(PENDING)
-
-
-def _browse(url: str) -> None:
-    import webbrowser
-
-    try:
-        webbrowser.open(url)
-    except webbrowser.Error:
-        _say("There is no browser that could be opened.")
 
 
 def _greet(context: Context, name: str, health: Health) -> None:
@@ -128,36 +117,34 @@ def _greet(context: Context, name: str, health: Health) -> None:
 
 def connections(context: Context, arguments: list[str]) -> int:
     """List the stored connections."""
-    asked = parser(context, "connections", "List the stored connections.", "connections")
+    asked = parser(context, "connections", connections.__doc__, "connections")
     asked.add_argument("--rekey", action="store_true", help="encrypt everything in the store anew with the newest key")
     chosen = asked.parse_args(arguments)
-    with opened(context) as store:
+    with access.connections(context) as (known, store):
         if chosen.rekey:
-            _say(f"{store.rekey()} entries are encrypted with the newest key.")
-        found = Connections(context.load(None), store).list()
+            say(f"{store.rekey()} entries are encrypted with the newest key.")
+        found = known.list()
     rows = [("NAME", "KIND", "IDENTITY", "TOKEN UNTIL", "HEALTH")]
     for entry in found:
         until = "" if entry.expires_at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.expires_at))
         said = {"ready": "ready", "due": "ready, renewed at its next call"}.get(entry.health, f"reconnect: {entry.why}")
         rows.append((entry.name, entry.kind, entry.identity or entry.account or "", until, said))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for row in rows if found else []:
-        print("  ".join([f"{text:<{width}}" for text, width in zip(row, widths, strict=False)] + [row[4]]))
+    for line in columns(rows) if found else ():
+        print(line)
     if not found:
-        _say(f"There is none. Make one: {context.prog} connect")
+        say(f"There is none. Make one: {context.prog} connect")
     return 0
 
 
 def disconnect(context: Context, arguments: list[str]) -> int:
-    """Revoke and forget a connection."""
-    says = "Have the vendor take the tokens back, and forget the connection."
-    asked = parser(context, "disconnect", says, "disconnect main")
+    """Have the vendor take the tokens back, and forget the connection."""
+    asked = parser(context, "disconnect", disconnect.__doc__, "disconnect main")
     asked.add_argument("name", metavar="NAME", help="the connection's name")
     asked.add_argument("--forget", action="store_true", help="forget it without asking the vendor")
     chosen = asked.parse_args(arguments)
-    with opened(context) as store:
+    with access.connections(context) as (known, _):
         try:
-            revoked = Connections(context.load(None), store).disconnect(chosen.name, revoke=not chosen.forget)
+            revoked = known.disconnect(chosen.name, revoke=not chosen.forget)
         except TransportError as error:
             how = f"Try again, or only forget it: {context.prog} disconnect {chosen.name} --forget"
             raise TransportError(f"{chosen.name} is kept: {error.message}", hint=how, status=error.status) from None
@@ -166,9 +153,8 @@ def disconnect(context: Context, arguments: list[str]) -> int:
 
 
 def scopes(context: Context, arguments: list[str]) -> int:
-    """Print the smallest set of scopes for actions, for each kind and level of app."""
-    says = "Print the smallest set of scopes for the actions named, or for all."
-    asked = parser(context, "scopes", says, f"scopes {context.example.split()[0]}")
+    """Print the smallest set of scopes for the actions named, or for all."""
+    asked = parser(context, "scopes", scopes.__doc__, f"scopes {context.example.split()[0]}")
     asked.add_argument("actions", metavar="ACTION", nargs="*", help=f"keys from `{context.prog} list`")
     connector = context.load(None)
     actions = [connector.action(key) for key in asked.parse_args(arguments).actions or connector.actions]
@@ -183,7 +169,7 @@ def scopes(context: Context, arguments: list[str]) -> int:
             if found.impossible:
                 print(f"  (not possible: {', '.join(found.impossible)})")
     if not kinds:
-        _say("These actions need no scopes.")
+        say("These actions need no scopes.")
     return 0
 
 
@@ -191,47 +177,16 @@ def doctor(context: Context, arguments: list[str]) -> int:
     """Check a connection end to end and say what to do."""
     from ..connections.doctor import examine
 
-    asked = parser(context, "doctor", "Check a connection end to end and say what to do.", "doctor main")
+    asked = parser(context, "doctor", doctor.__doc__, "doctor main")
     asked.add_argument("name", metavar="NAME", nargs="?", help="the connection's name, if there are several")
     only = "look for its scopes only; repeatable"
     asked.add_argument("--action", metavar="ACTION", action="append", default=[], help=only)
     chosen = asked.parse_args(arguments)
     worst = "ok"
-    with opened(context) as store:
-        held = Connections(context.load(None), store)
-        for found in examine(held, chosen.name, actions=chosen.action, base_url=context.setting("base_url")):
+    with access.connections(context) as (known, _):
+        for found in examine(known, chosen.name, actions=chosen.action, base_url=context.setting("base_url")):
             print(f"{MARKS[found.state]:<5} {found.step:<12} {found.says}")
             if found.do:
                 print(f"{'':<18} {found.do}")
             worst = "fault" if "fault" in (worst, found.state) else worst
     return 3 if worst == "fault" else 0
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-# -- the store -------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def opened(context: Context) -> Iterator[Sealed]:
-    """The store of connections that the environment names, or the user's own; closed at the end."""
-    app = f"{context.load(None).key}-connector"
-    with closing(opening.open_vault(app, context.setting("store"), context.setting("connector_key"))) as store:
-        yield store
-
-
-@contextmanager
-def stored(context: Context, name: str | None) -> Iterator[Stored]:
-    """The stored connection of that name, or the only one; raises `AuthError` with the ways to give one."""
-    app = f"{context.load(None).key}-connector"
-    hint = f"Set {context.variable('access_token')}, or connect an account: {context.prog} connect"
-    neither = AuthError("There is no access token and no stored connection.", hint=hint)
-    if context.setting("store") is None and not (opening.data_directory(app) / "store.db").exists():
-        raise neither  # and no empty store is left behind
-    with opened(context) as store:
-        connections = Connections(context.load(None), store)
-        if name is None and not connections.names():
-            raise neither
-        yield connections.open(name)

@@ -13,9 +13,10 @@ from typing import Any
 from ..calls.action import Action
 from ..calls.files import File
 from ..downloads.download import Saved
-from ..errors import InputError, Problem
-from .action_commands import access
-from .cli import Context, parser
+from ..errors import InputError
+from .access import client
+from .cli import Context, parser, say, wrong
+from .options import add_common
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 EACH = 0.1  # seconds between two pictures of the bar
@@ -23,34 +24,28 @@ WIDTH = 20
 
 
 def download(context: Context, arguments: list[str]) -> int:
-    """Download the files of an answer, and print where they are."""
+    """Download the files of an answer; what broke off is gone on with when it is run again."""
     offering = [action for action in context.load(None).actions.values() if action.files is not None]
     if not offering:
         raise InputError("No action here offers files.", hint="An action says under `files` what can be downloaded.")
     chosen = _options(context, offering).parse_args(arguments)
     action = _action(offering, chosen)
     inputs = _inputs(action, chosen)
-    from ..client import Client
-
-    base_url = chosen.base_url or context.setting("base_url")
-    with (
-        access(context, chosen.connection) as given,
-        Client(context.load(None), base_url=base_url, **given) as client,
-    ):
-        files = _wanted(client.files(action.key, inputs), chosen)
+    with client(context, chosen) as caller:
+        files = _wanted(caller.files(action.key, inputs), chosen)
         with _Bar(files) as bar:
-            for saved in client.download(
-                files, chosen.to, parallel=chosen.parallel, overwrite=chosen.overwrite, progress=bar.told
-            ):
+            how = {"parallel": chosen.parallel, "overwrite": chosen.overwrite, "progress": bar.told}
+            for saved in caller.download(files, chosen.to, **how):
                 bar.done(saved)
     return 0
 
 
 def _options(context: Context, offering: list[Action]) -> argparse.ArgumentParser:
     first = offering[0]
-    says = "Download the files of an answer; what broke off is gone on with when it is run again."
-    asked = parser(context, "download", says, f"download {_example(first)} --to recordings")
-    asked.add_argument("of", metavar=_metavar(first), help=f"{first.label} of this; with --action, of that action's")
+    subject = first.inputs[_subject(first)]
+    name = subject.label.upper().replace(" ", "_")
+    asked = parser(context, "download", download.__doc__, f"download {subject.example or name} --to recordings")
+    asked.add_argument("of", metavar=name, help=f"{first.label} of this; with --action, of that action's")
     asked.add_argument("--action", metavar="ACTION", help=f"{' or '.join(each.key for each in offering)} ({first.key})")
     asked.add_argument(
         "--input", metavar="NAME=VALUE", action="append", default=[], help="another input of the action; repeatable"
@@ -60,8 +55,7 @@ def _options(context: Context, offering: list[Action]) -> argparse.ArgumentParse
     asked.add_argument("--parallel", metavar="N", type=int, default=3, help="so many at a time (3)")
     asked.add_argument("--overwrite", action="store_true", help="replace files of the same names")
     asked.add_argument("--any-size", action="store_true", help="do not compare with the size that is announced")
-    asked.add_argument("--base-url", metavar="URL", help="the API's base URL, with its path")
-    asked.add_argument("--connection", metavar="NAME", help="a stored connection, if there are several")
+    add_common(asked, "--base-url", "--connection")
     return asked
 
 
@@ -70,22 +64,11 @@ def _subject(action: Action) -> str:
     return next(row.key for row in action.inputs.values() if row.type != "connection" and row.required == ())
 
 
-def _metavar(action: Action) -> str:
-    return action.inputs[_subject(action)].label.upper().replace(" ", "_")
-
-
-def _example(action: Action) -> str:
-    return str(action.inputs[_subject(action)].example or _metavar(action))
-
-
 def _action(offering: list[Action], chosen: argparse.Namespace) -> Action:
-    if chosen.action is None:
-        return offering[0]
-    for action in offering:
-        if action.key == chosen.action:
-            return action
-    known = ", ".join(action.key for action in offering)
-    raise InputError.of("download", [Problem("--action", f"{chosen.action!r} offers no files; known: {known}")])
+    by_key = {action.key: action for action in offering}
+    if chosen.action is not None and chosen.action not in by_key:
+        raise wrong("download", "--action", f"{chosen.action!r} offers no files; known: {', '.join(by_key)}")
+    return by_key[chosen.action or offering[0].key]
 
 
 def _inputs(action: Action, chosen: argparse.Namespace) -> dict[str, str]:
@@ -93,7 +76,7 @@ def _inputs(action: Action, chosen: argparse.Namespace) -> dict[str, str]:
     for text in chosen.input:
         name, equals, value = text.partition("=")
         if not equals:
-            raise InputError.of("download", [Problem("--input", f"{text!r} is no NAME=VALUE")])
+            raise wrong("download", "--input", f"{text!r} is no NAME=VALUE")
         inputs[name.replace("-", "_")] = value
     return inputs
 
@@ -104,8 +87,7 @@ def _wanted(files: list[File], chosen: argparse.Namespace) -> list[File]:
         there = {(file.type or "").upper() for file in files}
         if missing := sorted(types - there):
             known = ", ".join(sorted(there)) or "no file"
-            what = f"there is no {', '.join(missing)}; there is: {known}"
-            raise InputError.of("download", [Problem("--types", what)])
+            raise wrong("download", "--types", f"there is no {', '.join(missing)}; there is: {known}")
         files = [file for file in files if (file.type or "").upper() in types]
     return [replace(file, size=None) for file in files] if chosen.any_size else files
 
@@ -140,7 +122,7 @@ class _Bar:
     def done(self, saved: Saved) -> None:
         self._clear()
         said = "" if saved.is_new else ", was there already"
-        print(f"{saved.file.name}: {amount(saved.size)}{said}", file=sys.stderr)
+        say(f"{saved.file.name}: {amount(saved.size)}{said}")
         print(saved.path)
 
     def _line(self) -> str:

@@ -6,21 +6,19 @@ import asyncio
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..client import AsyncClient
 from ..connections.stored import AsyncStored, Stored
-from ..definitions.connector import Connector
-from ..errors import InputError, Problem
-from ..service.settings import LOOPBACK, Settings
-from ..stores import opening
-from .action_commands import access
-from .cli import Context, parser
-from .service_commands import INSTALL, NEEDS, bound, in_url, keys_exist
+from ..errors import InputError
+from ..service.settings import Settings
+from .access import access
+from .cli import Context, parser, say, wrong
+from .options import add_common
+from .service_commands import place, serve_app
 
 if TYPE_CHECKING:
     from ..mcp.tools import Offer
@@ -29,61 +27,28 @@ PORT = 8400
 TIMEOUT = 50.0  # clients commonly give up after 60
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """All that is needed to make the app that HTTP serves."""
-
-    load: Callable[[str | None], Connector]
-    offer: Offer
-    store: str | None
-    keys: str | None = field(repr=False)
-    tenant: str | None
-    token: str | None = field(repr=False)
-    connection: str | None
-    settings: Settings
-
-    def __call__(self) -> Any:
-        from ..mcp.web import app
-
-        connector = self.load(None)
-        return app(
-            connector,
-            self.offer,
-            store=opening.open_vault(f"{connector.key}-connector", self.store, self.keys),
-            tenant=self.tenant,
-            token=self.token,
-            connection=self.connection,
-            settings=self.settings,
-        )
-
-
 def mcp(context: Context, arguments: list[str]) -> int:
-    """Offer the actions as tools until the input ends, or until interrupted."""
-    asked = parser(
-        context,
-        "mcp",
-        "Offer the actions to a language model as tools (Model Context Protocol): at standard input and output, as\n"
-        "desktop clients start it, or over HTTP.",
-        "mcp --read-only",
-    )
+    """Offer the actions to a language model as tools (Model Context Protocol): at standard input and output, as
+    desktop clients start it, or over HTTP.
+    """
+    asked = parser(context, "mcp", mcp.__doc__, "mcp --read-only")
     only = "only these actions, such as 'list-*'"
     asked.add_argument("--only", metavar="PATTERN", nargs="+", action="extend", default=[], help=only)
     asked.add_argument("--read-only", action="store_true", help="only what changes nothing")
     asked.add_argument("--destructive", action="store_true", help="also what can destroy")
     asked.add_argument("--show-secrets", action="store_true", help="show what is secret in results, instead of ***")
-    asked.add_argument("--connection", metavar="NAME", help="a stored connection, if there are several")
+    add_common(asked, "--connection")
     asked.add_argument("--store", metavar="URL", help="the store of connections, if it is not the usual one")
-    asked.add_argument("--base-url", metavar="URL", help="the API's base URL, with its path")
+    add_common(asked, "--base-url")
     asked.add_argument("--timeout", type=float, default=TIMEOUT, metavar="S", help=f"for one call ({TIMEOUT:g})")
     asked.add_argument("--http", action="store_true", help="serve streamable HTTP at /mcp instead")
     asked.add_argument("--host", metavar="TEXT", help="where to listen (127.0.0.1)")
     asked.add_argument("--port", type=int, metavar="N", help=f"0 takes a free one ({PORT})")
     chosen = asked.parse_args(arguments)
     if not chosen.http and (chosen.host is not None or chosen.port is not None):
-        what = "is for HTTP; add --http"
-        raise InputError.of("mcp", [Problem("--host" if chosen.host is not None else "--port", what)])
+        raise wrong("mcp", "--host" if chosen.host is not None else "--port", "is for HTTP; add --http")
     if chosen.timeout <= 0:
-        raise InputError.of("mcp", [Problem("--timeout", "must be more than 0")])
+        raise wrong("mcp", "--timeout", "must be more than 0")
     if find_spec("mcp_types") is None:  # which comes with version 2
         raise InputError("mcp needs the package mcp, version 2.", hint="Install it: pip install 'mcp>=2.3'")
     if chosen.store is not None:
@@ -110,7 +75,6 @@ def mcp(context: Context, arguments: list[str]) -> int:
 async def _speak(context: Context, chosen: Namespace, offer: Offer, held: ExitStack) -> None:
     from ..mcp import speak
 
-    base_url = chosen.base_url or context.setting("base_url")
     clients: list[AsyncClient] = []
 
     @asynccontextmanager
@@ -120,13 +84,13 @@ async def _speak(context: Context, chosen: Namespace, offer: Offer, held: ExitSt
             given = held.enter_context(access(context, chosen.connection))
             if isinstance(given.get("connection"), Stored):
                 given = {"connection": AsyncStored(given["connection"])}
-            clients.append(AsyncClient(context.load(None), base_url=base_url, **given))
+            clients.append(AsyncClient(context.load(None), base_url=context.base_url(chosen), **given))
         yield clients[0]
 
     made = speak.server(context.load(None), offer, lend, chosen.timeout)
     if sys.stdin.isatty():
         how = "This speaks to a program, not to a person: enter it in the program's settings. Ctrl-D ends it."
-        print(how, file=sys.stderr, flush=True)
+        say(how)
     try:
         await speak.speak(made)
     finally:
@@ -136,29 +100,17 @@ async def _speak(context: Context, chosen: Namespace, offer: Offer, held: ExitSt
 
 def _serve(context: Context, chosen: Namespace, offer: Offer) -> None:
     """Serve over HTTP by the rule of `serve`: without an API key, for this machine alone."""
-    missing = [name for name in NEEDS if find_spec(name) is None]
-    if missing:
-        raise InputError(f"mcp --http needs {' and '.join(missing)}.", hint=f"Install them: pip install {INSTALL}")
-    store, host = context.setting("store"), chosen.host or "127.0.0.1"
-    is_open = not keys_exist(context, store)
-    if host not in LOOPBACK and is_open:
-        how = f"Make one first: {context.prog} api-key create --tenant NAME"
-        raise InputError(f"{host} is beyond this machine, and there is no API key.", hint=how)
-    from ..service.serving import Serving, serve
-
-    with bound(host, PORT if chosen.port is None else chosen.port) as port:
-        plan = Plan(
-            load=context.load,
+    host, port = chosen.host or "127.0.0.1", PORT if chosen.port is None else chosen.port
+    with place(context, "mcp --http", host, port, context.setting("store")) as at:
+        key = "without a key" if at.is_open else "with an API key as `Authorization: Bearer …`"
+        serve_app(
+            context,
+            at,
+            "mcp.web.app",
+            f"Tools at {at.url}/mcp, {key}; Ctrl-C ends it.",
+            Settings(base_url=context.base_url(chosen), timeout=chosen.timeout),
             offer=offer,
-            store=store,
-            keys=context.setting("connector_key"),
-            tenant="default" if is_open else None,
-            token=None if chosen.connection or not is_open else context.setting("access_token"),
+            tenant="default" if at.is_open else None,
+            token=None if chosen.connection or not at.is_open else context.setting("access_token"),
             connection=chosen.connection,
-            settings=Settings(base_url=chosen.base_url or context.setting("base_url"), timeout=chosen.timeout),
         )
-        plan()  # what is wrong with it is said here
-        key = "without a key" if is_open else "with an API key as `Authorization: Bearer …`"
-        where = f"http://{in_url(host)}:{port.getsockname()[1]}/mcp"
-        print(f"Tools at {where}, {key}; Ctrl-C ends it.", file=sys.stderr, flush=True)
-        serve(Serving(plan, chosen.timeout), port, 1)

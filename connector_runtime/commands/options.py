@@ -7,14 +7,27 @@ import base64
 import json
 import mimetypes
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import InputError, Problem
 from ..inputs.wording import nearest
 from ..model import Input, Table
+from .cli import wrong
 from .tables import kind_of, limits_of, option
+
+COMMON: dict[str, dict[str, Any]] = {  # what several commands have
+    "--inputs": {"metavar": "FILE", "help": "the inputs as a JSON file, - for standard input; an option wins"},
+    "--base-url": {"metavar": "URL", "help": "the API's base URL, with its path"},
+    "--connection": {"metavar": "NAME", "help": "a stored connection, if there are several"},
+}
+
+
+def add_common(parser: argparse._ActionsContainer, *names: str) -> None:
+    """Add options that several commands have."""
+    for name in names:
+        parser.add_argument(name, **COMMON[name])
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,8 +37,8 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message[0].upper()}{message[1:]}.", hint=f"See: {self.prog} --help")
 
 
-def parser_of(prog: str, spec: Table) -> Parser:
-    """A parser with one option for each input."""
+def parser_of(prog: str, spec: Table) -> tuple[Parser, argparse._ActionsContainer]:
+    """A parser with one option for each input, and the group for a command's own options."""
     parser = Parser(
         prog=prog,
         description=f"{spec.label}: {spec.description}",
@@ -42,7 +55,9 @@ def parser_of(prog: str, spec: Table) -> Parser:
         group.add_argument(
             option(row), dest=f"={row.key}", metavar=_metavar(row), help=_help(row), action=repeated, **more
         )
-    return parser
+    own = parser.add_argument_group("options")
+    own.add_argument("-h", "--help", action="help", help="show this help")
+    return parser, own
 
 
 def parse(parser: Parser, spec: Table, arguments: list[str]) -> tuple[dict[str, Any], argparse.Namespace]:
@@ -68,16 +83,20 @@ def parse(parser: Parser, spec: Table, arguments: list[str]) -> tuple[dict[str, 
 
 def read_inputs(source: str) -> dict[str, Any]:
     """The inputs in a JSON file, or on standard input for `-`."""
-    try:
-        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
-        data = json.loads(text)
-    except OSError as error:
-        raise InputError.of("--inputs", [Problem(source, f"cannot be read: {error.strerror}")]) from None
-    except ValueError as error:
-        raise InputError.of("--inputs", [Problem(source, f"is no JSON: {error}")]) from None
+    data = read_file("--inputs", source)
     if not isinstance(data, dict):
-        raise InputError.of("--inputs", [Problem(source, 'must hold a JSON object such as {"topic": "Weekly"}')])
+        raise wrong("--inputs", source, 'must hold a JSON object such as {"topic": "Weekly"}')
     return data
+
+
+def read_file(subject: str, path: str, parse: Callable[[str], Any] = json.loads, what: str = "no JSON") -> Any:
+    """What a file holds, or standard input for `-`; raises `InputError` where it cannot be read or `parse` fails."""
+    try:
+        return parse(sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise wrong(subject, path, f"cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise wrong(subject, path, f"is {what}: {error}") from None
 
 
 def files_read(row: Input | None, value: Any) -> Any:
@@ -93,7 +112,7 @@ def _file(row: Input, path: str) -> Mapping[str, str]:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise InputError.of("the command line", [Problem(f"inputs.{row.key}", f"{path}: {error.strerror}")]) from None
+        raise wrong("the command line", f"inputs.{row.key}", f"{path}: {error.strerror}") from None
     kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
     return {"filename": Path(path).name, "content_type": kind, "base64": base64.b64encode(content).decode()}
 
@@ -109,7 +128,7 @@ def _value(row: Input, given: Any) -> Any:
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
-            raise InputError.of("the command line", [Problem(option(row), f"{text!r} is no name=value")])
+            raise wrong("the command line", option(row), f"{text!r} is no name=value")
         is_path = row.type == "file" and value.startswith("@")
         pairs.append({"key": name, "value": _file(row, value[1:]) if is_path else value})
     return pairs

@@ -3,63 +3,90 @@
 from __future__ import annotations
 
 import socket
-import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..definitions.connector import Connector
-from ..errors import InputError, Problem
+from ..errors import InputError
 from ..service.keys import ApiKeys, check_tenant
 from ..service.settings import LOOPBACK, Settings
 from ..stores import opening
-from ..stores.vault import Sealed
-from .cli import Context, parser
+from .access import open_vault
+from .cli import Context, columns, parser, say, wrong
 
 PORT = 8300
 NEEDS = ("fastapi", "uvicorn", "prometheus_client")
 INSTALL = "fastapi uvicorn prometheus-client"
+SETTINGS = ("timeout", "retries", "plan", "share", "body", "concurrency", "tenant_concurrency")  # options of `serve`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """All that a worker needs to make its app; it goes to workers over a pipe, never through arguments."""
 
+    maker: str  # the function that makes the app, as in `service.app.service`
     load: Callable[[str | None], Connector]
     store: str | None
     keys: str | None = field(repr=False)
-    tenant: str | None
-    token: str | None = field(repr=False)
-    settings: Settings
-    secrets: Mapping[str, str] = field(repr=False)
+    options: Mapping[str, Any] = field(repr=False)
 
     def __call__(self) -> Any:
-        from ..service.app import service
-
+        module, _, function = self.maker.rpartition(".")
         connector = self.load(None)
-        return service(
-            connector,
-            store=opening.open_vault(f"{connector.key}-connector", self.store, self.keys),
-            tenant=self.tenant,
-            token=self.token,
-            settings=self.settings,
-            webhook_secrets=dict(self.secrets),
-        )
+        store = opening.open_vault(f"{connector.key}-connector", self.store, self.keys)
+        make = getattr(import_module(f"..{module}", __package__), function)
+        return make(connector, store=store, **self.options)
+
+
+class Place(NamedTuple):
+    """Where an app is served: an open port, and whether no API key is needed there."""
+
+    port: socket.socket
+    url: str
+    store: str | None
+    is_open: bool
+
+
+@contextmanager
+def place(context: Context, command: str, host: str, port: int, store: str | None) -> Iterator[Place]:
+    """Open a port to serve at: without an API key in the store, for this machine alone. Raises `InputError`."""
+    missing = [name for name in NEEDS if find_spec(name) is None]
+    if missing:
+        raise InputError(f"{command} needs {' and '.join(missing)}.", hint=f"Install them: pip install {INSTALL}")
+    with closing(open_vault(context, store)) as opened:
+        is_open = not ApiKeys(opened, context.load(None).key).exist()
+    if host not in LOOPBACK and is_open:
+        how = f"Make one first: {context.prog} api-key create --tenant NAME"
+        raise InputError(f"{host} is beyond this machine, and there is no API key.", hint=how)
+    with bound(host, port) as opened_port:
+        written = f"[{host}]" if ":" in host else host
+        yield Place(opened_port, f"http://{written}:{opened_port.getsockname()[1]}", store, is_open)
+
+
+def serve_app(
+    context: Context, at: Place, maker: str, greeting: str, settings: Settings, workers: int = 1, **options: Any
+) -> None:
+    """Serve the app that `maker` makes of the settings and options until interrupted; `greeting` is said before."""
+    from ..service.serving import Serving, serve as serve_at
+
+    options = {"settings": settings, **options}
+    plan = Plan(maker=maker, load=context.load, store=at.store, keys=context.setting("connector_key"), options=options)
+    plan()  # what is wrong with it is said here, not in a worker
+    say(greeting)
+    serve_at(Serving(plan, settings.timeout), at.port, workers)
 
 
 def serve(context: Context, arguments: list[str]) -> int:
-    """Serve the connector over HTTP until interrupted."""
+    """Serve the connector over HTTP: catalogue, runs, connections, webhooks. On this machine alone no API key is
+    needed while there is none; beyond it, make one first.
+    """
     plain = Settings()
-    asked = parser(
-        context,
-        "serve",
-        "Serve the connector over HTTP: catalogue, runs, connections, webhooks. On this machine alone no API key is\n"
-        "needed while there is none; beyond it, make one first.",
-        f"serve --port {PORT}",
-    )
+    asked = parser(context, "serve", serve.__doc__, f"serve --port {PORT}")
     asked.add_argument("--host", default="127.0.0.1", metavar="TEXT", help="where to listen (127.0.0.1)")
     asked.add_argument("--port", type=int, default=PORT, metavar="N", help=f"0 takes a free one ({PORT})")
     asked.add_argument("--store", metavar="URL", help="the store of connections, keys and events")
@@ -77,53 +104,36 @@ def serve(context: Context, arguments: list[str]) -> int:
     per = plain.tenant_concurrency
     asked.add_argument("--tenant-concurrency", type=int, default=per, metavar="N", help=f"of one tenant ({per})")
     chosen = asked.parse_args(arguments)
-    store_url = chosen.store or context.setting("store")
-    _check(chosen.workers, store_url)
-    is_open = not keys_exist(context, store_url)
-    if chosen.host not in LOOPBACK and is_open:
-        how = f"Make one first: {context.prog} api-key create --tenant NAME"
-        raise InputError(f"{chosen.host} is beyond this machine, and there is no API key.", hint=how)
-    missing = [name for name in NEEDS if find_spec(name) is None]
-    if missing:
-        raise InputError(f"serve needs {' and '.join(missing)}.", hint=f"Install them: pip install {INSTALL}")
-    from ..service.serving import Serving, serve as serve_at
-
-    with bound(chosen.host, chosen.port) as port:
-        url = f"http://{in_url(chosen.host)}:{port.getsockname()[1]}"
+    store = chosen.store or context.setting("store")
+    _check(chosen.workers, store)
+    with place(context, "serve", chosen.host, chosen.port, store) as at:
         settings = Settings(
-            base_url=chosen.base_url or context.setting("base_url"),
+            base_url=context.base_url(chosen),
             oauth_url=context.setting("oauth_url"),
-            public_url=chosen.public_url or (url if chosen.host in LOOPBACK else None),
-            timeout=chosen.timeout,
-            retries=chosen.retries,
-            plan=chosen.plan,
-            share=chosen.share,
-            body=chosen.body,
-            concurrency=chosen.concurrency,
-            tenant_concurrency=chosen.tenant_concurrency,
+            public_url=chosen.public_url or (at.url if chosen.host in LOOPBACK else None),
             credentials=_from_environment(context),
+            **{name: getattr(chosen, name) for name in SETTINGS},
         )
-        plan = Plan(
-            load=context.load,
-            store=store_url,
-            keys=context.setting("connector_key"),
-            tenant=check_tenant(chosen.tenant) if is_open else None,
-            token=context.setting("access_token") if is_open else None,
-            settings=settings,
-            secrets=_webhook_secrets(context),
+        hint = "There is no API key, so none is needed" if at.is_open else "Try it"
+        key = "" if at.is_open else "-H 'Authorization: Bearer …' "
+        serve_app(
+            context,
+            at,
+            "service.app.service",
+            f"Serving at {at.url}; Ctrl-C ends it. It describes itself at {at.url}/openapi.json.\n"
+            f"{hint}: curl {key}{at.url}/v1/tenant",
+            settings,
+            chosen.workers,
+            tenant=check_tenant(chosen.tenant) if at.is_open else None,
+            token=context.setting("access_token") if at.is_open else None,
+            webhook_secrets=_webhook_secrets(context),
         )
-        plan()  # what is wrong with it is said here, not in a worker
-        _say(f"Serving at {url}; Ctrl-C ends it. It describes itself at {url}/openapi.json.")
-        key = "" if is_open else "-H 'Authorization: Bearer …' "
-        _say(f"{'There is no API key, so none is needed' if is_open else 'Try it'}: curl {key}{url}/v1/tenant")
-        serve_at(Serving(plan, settings.timeout), port, chosen.workers)
     return 0
 
 
 def api_key(context: Context, arguments: list[str]) -> int:
-    """Make, list or revoke API keys of the service."""
-    says = "Make, list or revoke the API keys of the service."
-    asked = parser(context, "api-key", says, "api-key create --tenant acme")
+    """Make, list or revoke the API keys of the service."""
+    asked = parser(context, "api-key", api_key.__doc__, "api-key create --tenant acme")
     asked.add_argument("--store", metavar="URL", help="the service's store, if it is not the usual one")
     acts = asked.add_subparsers(dest="act", metavar="create | list | revoke", required=True)
     make = acts.add_parser("create", help="make a key, which is shown once", allow_abbrev=False)
@@ -135,17 +145,17 @@ def api_key(context: Context, arguments: list[str]) -> int:
     revoke.add_argument("id", metavar="ID", help=f"from `{context.prog} api-key list`")
     chosen = asked.parse_args(arguments)
     connector = context.load(None)
-    with closing(_opened(context, chosen.store)) as store:
+    with closing(open_vault(context, chosen.store)) as store:
         keys = ApiKeys(store, connector.key)
         if chosen.act == "create":
             text, made = keys.create(None if chosen.metrics else chosen.tenant, chosen.label)
             print(text)
             whose = "reads /metrics" if made.tenant is None else f"is of the tenant {made.tenant}"
-            _say(f"The key {made.id} {whose}. It is shown this once; the store keeps a digest of it.")
-            _say("A service that was started without any key asks for one once it is started again.")
+            say(f"The key {made.id} {whose}. It is shown this once; the store keeps a digest of it.")
+            say("A service that was started without any key asks for one once it is started again.")
         elif chosen.act == "revoke":
             keys.revoke(chosen.id)
-            _say(f"Revoked {chosen.id}. A service that runs refuses it within five seconds.")
+            say(f"Revoked {chosen.id}. A service that runs refuses it within five seconds.")
         else:
             _list(keys)
     return 0
@@ -156,28 +166,16 @@ def _list(keys: ApiKeys) -> None:
     for key in keys.list():
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(key.created_at))
         rows.append((key.id, "(metrics)" if key.tenant is None else key.tenant, made, key.label))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for row in rows:
-        print("  ".join([f"{text:<{width}}" for text, width in zip(row, widths, strict=False)] + [row[3]]).rstrip())
-
-
-def _opened(context: Context, url: str | None) -> Sealed:
-    app = f"{context.load(None).key}-connector"
-    return opening.open_vault(app, url or context.setting("store"), context.setting("connector_key"))
-
-
-def keys_exist(context: Context, url: str | None) -> bool:
-    """Whether the store at that address, or the usual one, has any API key."""
-    with closing(_opened(context, url)) as store:
-        return ApiKeys(store, context.load(None).key).exist()
+    for line in columns(rows):
+        print(line)
 
 
 def _check(workers: int, store_url: str | None) -> None:
     if workers < 1:
-        raise InputError.of("serve", [Problem("--workers", "must be at least 1")])
+        raise wrong("serve", "--workers", "must be at least 1")
     if workers > 1 and (store_url or "").startswith("memory:"):
         what = "keeps a store in each worker's memory, which they cannot share; give sqlite:/// or postgresql://"
-        raise InputError.of("serve", [Problem("--store", what)])
+        raise wrong("serve", "--store", what)
 
 
 def _from_environment(context: Context) -> dict[str, str]:
@@ -191,8 +189,7 @@ def _webhook_secrets(context: Context) -> dict[str, str]:
     """The secrets with which the vendor signs, by trigger, as far as the environment names them."""
     found = {}
     for key, trigger in context.load(None).triggers.items():
-        name = next(row.key for row in trigger.inputs if any(str(place) == "verify.secret" for place in row.to))
-        secret = context.setting(name)
+        secret = context.setting(trigger.secret_input)
         if secret is not None:
             found[key] = secret
     return found
@@ -208,12 +205,3 @@ def bound(host: str, port: int) -> socket.socket:
         raise InputError(f"Port {port} of {host} cannot be opened: {reason}.", hint="Choose another --port.") from None
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a kept connection waits 40 ms for each body
     return opened
-
-
-def in_url(host: str) -> str:
-    """A host as URLs write it."""
-    return f"[{host}]" if ":" in host else host
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

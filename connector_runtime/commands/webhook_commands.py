@@ -7,7 +7,6 @@ import http.client
 import json
 import logging
 import secrets as randomness
-import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -18,16 +17,16 @@ from ..errors import ApiError, InputError, Problem, TransportError
 from ..inputs.wording import nearest
 from ..triggers.events import OWN, Event, Notification
 from ..triggers.webhook import Trigger
-from .cli import Context, parser
+from .cli import Context, columns, parser, print_json, say, wrong
 
 TIMEOUT = 10.0  # seconds
 
 
 def events(context: Context, arguments: list[str]) -> int:
-    """List the documented events, or show one with its fields and a sample."""
+    """List the events a webhook can tell of."""
     if arguments[:1] == ["show"]:
         return _show(context, arguments[1:])
-    asked = parser(context, "events", "List the events a webhook can tell of.", "events 'meeting.*'")
+    asked = parser(context, "events", events.__doc__, "events 'meeting.*'")
     asked.add_argument("pattern", metavar="PATTERN", nargs="?", help="only these; * stands for any text")
     asked.add_argument("--product", metavar="NAME", help="only those of this product")
     asked.epilog = f"{context.prog} events show NAME shows one with its fields and a sample."
@@ -36,7 +35,7 @@ def events(context: Context, arguments: list[str]) -> int:
     products = sorted({event.product for event in trigger.events.values()})
     if chosen.product and chosen.product.lower() not in [name.lower() for name in products]:
         what = f"is no product here.{nearest(chosen.product, products)} Known: {', '.join(products)}."
-        raise InputError.of("events", [Problem("--product", what)])
+        raise wrong("events", "--product", what)
     wanted = trigger.filter({"event": chosen.pattern})
     found = [
         event
@@ -46,33 +45,31 @@ def events(context: Context, arguments: list[str]) -> int:
     ]
     if not found:
         raise InputError.of("events", wanted.warnings or [Problem("PATTERN", "fits no event of this product")])
-    width = max(len(event.name) for event in found)
-    for event in found:
-        print(f"{event.name:<{width}}  {event.label} · {event.product}{' · deprecated' if event.deprecated else ''}")
+    rows = [(each.name, f"{each.label} · {each.product}{' · deprecated' if each.deprecated else ''}") for each in found]
+    for line in columns(rows):
+        print(line)
     return 0
 
 
 def _show(context: Context, arguments: list[str]) -> int:
-    says = "Show an event: product, scopes, the fields of its payload and a sample."
-    asked = parser(context, "events show", says, "events show meeting.started")
+    """Show an event: product, scopes, the fields of its payload and a sample."""
+    asked = parser(context, "events show", _show.__doc__, "events show meeting.started")
     asked.add_argument("name", metavar="NAME", help=f"a name from `{context.prog} events`")
     asked.add_argument("--json", action="store_true", help="with its JSON Schema, as the catalogue has it")
     chosen = asked.parse_args(arguments)
     event = _event(_trigger(context), chosen.name)
     if chosen.json:
-        print(json.dumps(event.entry(), ensure_ascii=False, indent=2))
+        print_json(event.entry())
         return 0
     print(f"{event.name}: {event.label} ({event.product}){', deprecated' if event.deprecated else ''}\n")
     for kind, names in event.scopes.items():
         if names:
             print(f"  {kind} scopes, any of: {', '.join(names)}")
-    rows = list(_fields(event.schema, event.schema.get("$defs", {})))
-    width = max(len(path) for path, _ in rows)
     print()
-    for path, kind in rows:
-        print(f"  {path:<{width}}  {kind}")
+    for line in columns(list(_fields(event.schema, event.schema.get("$defs", {})))):
+        print(f"  {line}")
     print("\nsample:")
-    print(json.dumps(event.sample, ensure_ascii=False, indent=2))
+    print_json(event.sample)
     return 0
 
 
@@ -96,13 +93,8 @@ def _fields(shape: Mapping[str, Any], shared: Mapping[str, Any], path: str = "")
 
 
 def listen(context: Context, arguments: list[str]) -> int:
-    """Receive webhooks on this machine and print each as it arrives."""
-    asked = parser(
-        context,
-        "listen",
-        "Receive webhooks on this machine and print each as JSON. Nothing is kept.",
-        "listen --filter event='meeting.*'",
-    )
+    """Receive webhooks on this machine and print each as JSON. Nothing is kept."""
+    asked = parser(context, "listen", listen.__doc__, "listen --filter event='meeting.*'")
     trigger = _trigger(context)
     asked.add_argument("--address", default="127.0.0.1", metavar="TEXT", help="where to listen (127.0.0.1)")
     asked.add_argument("--port", type=int, default=8200, metavar="N", help="0 takes a free one (8200)")
@@ -120,26 +112,17 @@ def listen(context: Context, arguments: list[str]) -> int:
         raise InputError("listen needs uvicorn.", hint="Install it: pip install uvicorn") from None
     from ..stores.store import MemoryStore
     from ..triggers.receiver import webhook_app
+    from .service_commands import bound
 
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     logging.getLogger("connector_runtime").setLevel(logging.INFO)
     app = webhook_app(trigger, secret, _print, store=MemoryStore(), filter=wanted)
-    with _bound(chosen.address, chosen.port) as port:
+    with bound(chosen.address, chosen.port) as port:
         url = f"http://{chosen.address}:{port.getsockname()[1]}/"
-        print(f"Listening at {url}; Ctrl-C ends it. In another terminal:\n", file=sys.stderr)
-        name = next(iter(trigger.events), "NAME")
-        print(f"  {context.prog} send-event {name} --to {url}", file=sys.stderr, flush=True)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
-        server.run(sockets=[port])
+        say(f"Listening at {url}; Ctrl-C ends it. In another terminal:\n")
+        say(f"  {context.prog} send-event {next(iter(trigger.events), 'NAME')} --to {url}")
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[port])
     return 0
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port))
-    except OSError as error:
-        hint = "Choose another --port."
-        raise InputError(f"Port {port} of {host} cannot be opened: {error.strerror}.", hint=hint) from None
 
 
 def _print(found: Notification) -> None:
@@ -148,13 +131,9 @@ def _print(found: Notification) -> None:
 
 
 def send_event(context: Context, arguments: list[str]) -> int:
-    """Sign a sample event and post it, as the vendor would."""
-    asked = parser(
-        context,
-        "send-event",
-        "Sign a sample of an event and post it, so that a flow can be tried without waiting for the real one.",
-        "send-event meeting.started --to http://127.0.0.1:8200/ --set payload.object.topic=Retro",
-    )
+    """Sign a sample of an event and post it, so that a flow can be tried without waiting for the real one."""
+    example = "send-event meeting.started --to http://127.0.0.1:8200/ --set payload.object.topic=Retro"
+    asked = parser(context, "send-event", send_event.__doc__, example)
     asked.add_argument("name", metavar="NAME", help=f"an event from `{context.prog} events`, or the challenge's name")
     asked.add_argument("--to", metavar="URL", required=True, help="where the receiver listens")
     asked.add_argument("--set", metavar="PATH=VALUE", action="append", default=[], help="change a field of the sample")
@@ -194,7 +173,7 @@ def _set(sample: dict[str, Any], text: str) -> None:
             data = data.setdefault(step, {})
     if not equals or not isinstance(data, dict):
         what = f"{text!r} must be PATH=VALUE, as in payload.object.topic=Retro, and lead to a field"
-        raise InputError.of("send-event", [Problem("--set", what)])
+        raise wrong("send-event", "--set", what)
     data[steps[-1]] = value if isinstance(data.get(steps[-1]), str) else _as_json(value.encode())
 
 
@@ -209,7 +188,7 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
     """Post once, without following redirects."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError.of("send-event", [Problem("--to", f"{url!r} is no URL such as http://127.0.0.1:8200/")])
+        raise wrong("send-event", "--to", f"{url!r} is no URL such as http://127.0.0.1:8200/")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
         connection = kind(parts.hostname, parts.port, timeout=TIMEOUT)
@@ -225,33 +204,28 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
 
 
 def inbox(context: Context, arguments: list[str]) -> int:
-    """List the events that wait or were put aside, or replay some."""
+    """List the events of a receiver's store that wait or were put aside, as lines of JSON."""
     from ..stores.opening import open_store
-    from ..triggers.inbox import Held, Inbox
+    from ..triggers.inbox import Inbox
     from ..triggers.receiver import STORE
 
-    says = "List the events of a receiver's store that wait or were put aside, as lines of JSON."
-    asked = parser(context, "inbox", says, "inbox --replay all")
+    asked = parser(context, "inbox", inbox.__doc__, "inbox --replay all")
     asked.add_argument("--store", metavar="URL", default=STORE, help=f"the receiver's store ({STORE})")
     asked.add_argument("--replay", metavar="EVENT_ID", help="deliver this event again, or all that were put aside")
     chosen = asked.parse_args(arguments)
-    found = Inbox(open_store(chosen.store), _trigger(context).key)
+    trigger = _trigger(context)
+    found = Inbox(open_store(chosen.store), trigger.key)
     if chosen.replay:
         ids = [held.event_id for held in found.aside()] if chosen.replay == "all" else [chosen.replay]
         missing = [event_id for event_id in ids if not found.replay(event_id, time.time())]
         if missing:
-            raise InputError.of("inbox", [Problem("--replay", f"{missing[0]!r} was not put aside")])
-        print(f"{len(ids)} to be delivered again", file=sys.stderr)
+            raise wrong("inbox", "--replay", f"{missing[0]!r} was not put aside")
+        say(f"{len(ids)} to be delivered again")
         return 0
-
-    def line(state: str, held: Held) -> None:
-        said = _trigger(context).read(held.body, held.headers)
-        print(json.dumps({"state": state, "failures": held.failures, "reason": held.reason, **said.to_dict()}))
-
-    for held in found.waiting():
-        line("waiting", held)
-    for held in found.aside():
-        line("aside", held)
+    for state, entries in (("waiting", found.waiting()), ("aside", found.aside())):
+        for held in entries:
+            said = trigger.read(held.body, held.headers)
+            print(json.dumps({"state": state, "failures": held.failures, "reason": held.reason, **said.to_dict()}))
     return 0
 
 
@@ -270,9 +244,8 @@ def _event(trigger: Trigger, name: str) -> Event:
 
 
 def _secret(context: Context, trigger: Trigger) -> str:
-    key = next(row.key for row in trigger.inputs if any(str(place) == "verify.secret" for place in row.to))
-    secret = context.setting(key)
+    secret = context.setting(trigger.secret_input)
     if secret is None:
-        name = f"{context.load(None).key}_{key}".upper().replace("-", "_")
-        raise InputError("There is no secret to sign with.", hint=f"Set {name} to the same text here and there.")
+        hint = f"Set {context.variable(trigger.secret_input)} to the same text here and there."
+        raise InputError("There is no secret to sign with.", hint=hint)
     return secret

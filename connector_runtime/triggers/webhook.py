@@ -100,6 +100,11 @@ class Trigger:
                 return
 
     @property
+    def secret_input(self) -> str:
+        """The key of the input that holds the secret."""
+        return next(row.key for row in self.inputs if any(str(place) == "verify.secret" for place in row.to))
+
+    @property
     def window(self) -> float | None:
         """How many seconds old a request may be; None where the vendor signs no time."""
         return self._recipe.past
