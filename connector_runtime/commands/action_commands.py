@@ -17,10 +17,6 @@ from . import options, tables
 from .cli import Context, parser, print_json, say, wrong
 
 
-def _width() -> int:
-    return min(shutil.get_terminal_size().columns, 110)
-
-
 def _put(data: Any, path: str | None) -> None:
     """Print a result, or write it to a file: bytes as they are, all else as JSON."""
     if path is None:
@@ -42,7 +38,8 @@ def show(context: Context, arguments: list[str]) -> int:
     asked.add_argument("--output", action="store_true", help="what it gives, instead of its inputs")
     chosen = asked.parse_args(arguments)
     action = context.load(None).action(chosen.action)
-    for line in tables.output_table(action) if chosen.output else tables.input_table(action, _width()):
+    width = min(shutil.get_terminal_size().columns, 110)
+    for line in tables.output_table(action) if chosen.output else tables.input_table(action, width):
         print(line)
     return 0
 

@@ -67,7 +67,14 @@ def new(context: Context, arguments: list[str]) -> int:
 
     folder = Path(chosen.folder)
     file = folder / "actions" / f"{chosen.action}.yaml"
-    _may_write(chosen.action, folder, file, force=chosen.force)
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", chosen.action):
+        what = f"is {chosen.action!r}; a key is made of small letters, digits and -, as in delete-meeting"
+        raise wrong("new", "ACTION", what)
+    if not (folder / "connector.yaml").is_file():
+        what = "is no definition folder: it has no connector.yaml; go to one, or give it with --folder"
+        raise wrong("new", str(folder), what)
+    if file.exists() and not chosen.force:
+        raise wrong("new", str(file), "is there already; --force replaces it")
     beside = _beside(folder)
     if chosen.source is not None:
         made = draft.drafted(chosen.action, openapi.operation(_document(chosen.source), chosen.operation), beside)
@@ -112,17 +119,6 @@ def locale(context: Context, arguments: list[str]) -> int:
     left = len(locales.untranslated(old.texts, old.actions, known)) if old else len(known)
     print(f"wrote {file}: {left:,} of {len(known):,} texts left to translate")
     return 0
-
-
-def _may_write(key: str, folder: Path, file: Path, *, force: bool) -> None:
-    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", key):
-        what = f"is {key!r}; a key is made of small letters, digits and -, as in delete-meeting"
-        raise wrong("new", "ACTION", what)
-    if not (folder / "connector.yaml").is_file():
-        what = "is no definition folder: it has no connector.yaml; go to one, or give it with --folder"
-        raise wrong("new", str(folder), what)
-    if file.exists() and not force:
-        raise wrong("new", str(file), "is there already; --force replaces it")
 
 
 def _beside(folder: Path) -> Beside:

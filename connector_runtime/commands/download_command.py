@@ -29,8 +29,16 @@ def download(context: Context, arguments: list[str]) -> int:
     if not offering:
         raise InputError("No action here offers files.", hint="An action says under `files` what can be downloaded.")
     chosen = _options(context, offering).parse_args(arguments)
-    action = _action(offering, chosen)
-    inputs = _inputs(action, chosen)
+    by_key = {action.key: action for action in offering}
+    action = by_key.get(chosen.action or offering[0].key)
+    if action is None:
+        raise wrong("download", "--action", f"{chosen.action!r} offers no files; known: {', '.join(by_key)}")
+    inputs = {_subject(action): chosen.of}
+    for text in chosen.input:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise wrong("download", "--input", f"{text!r} is no NAME=VALUE")
+        inputs[name.replace("-", "_")] = value
     with client(context, chosen) as caller:
         files = _wanted(caller.files(action.key, inputs), chosen)
         with _Bar(files) as bar:
@@ -62,23 +70,6 @@ def _options(context: Context, offering: list[Action]) -> argparse.ArgumentParse
 def _subject(action: Action) -> str:
     """The input that says whose files: the first that has to be given."""
     return next(row.key for row in action.inputs.values() if row.type != "connection" and row.required == ())
-
-
-def _action(offering: list[Action], chosen: argparse.Namespace) -> Action:
-    by_key = {action.key: action for action in offering}
-    if chosen.action is not None and chosen.action not in by_key:
-        raise wrong("download", "--action", f"{chosen.action!r} offers no files; known: {', '.join(by_key)}")
-    return by_key[chosen.action or offering[0].key]
-
-
-def _inputs(action: Action, chosen: argparse.Namespace) -> dict[str, str]:
-    inputs = {_subject(action): chosen.of}
-    for text in chosen.input:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise wrong("download", "--input", f"{text!r} is no NAME=VALUE")
-        inputs[name.replace("-", "_")] = value
-    return inputs
 
 
 def _wanted(files: list[File], chosen: argparse.Namespace) -> list[File]:
@@ -142,8 +133,7 @@ class _Bar:
 
 def amount(size: float) -> str:
     """A number of bytes for a person: `24.6 MB`."""
-    for unit in UNITS[:-1]:
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} {UNITS[-1]}"
+    power = 0
+    while size >= 1000 and power < len(UNITS) - 1:
+        size, power = size / 1000, power + 1
+    return f"{size:.{min(power, 1)}f} {UNITS[power]}"

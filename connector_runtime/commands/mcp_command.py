@@ -63,7 +63,22 @@ def mcp(context: Context, arguments: list[str]) -> int:
         secrets=chosen.show_secrets,
     )
     if chosen.http:
-        _serve(context, chosen, offer)
+        host, port = chosen.host or "127.0.0.1", PORT if chosen.port is None else chosen.port
+        store = context.setting("store")
+        with place(context, "mcp --http", host, port, store) as (listening, url, is_open):
+            key = "without a key" if is_open else "with an API key as `Authorization: Bearer …`"
+            serve_app(
+                context,
+                listening,
+                "mcp.web.app",
+                store,
+                f"Tools at {url}/mcp, {key}; Ctrl-C ends it.",
+                offer=offer,
+                tenant="default" if is_open else None,
+                token=None if chosen.connection or not is_open else context.setting("access_token"),
+                connection=chosen.connection,
+                settings=Settings(base_url=context.base_url(chosen), timeout=chosen.timeout),
+            )
         return 0
     with ExitStack() as held:
         held.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
@@ -89,28 +104,9 @@ async def _speak(context: Context, chosen: Namespace, offer: Offer, held: ExitSt
 
     made = speak.server(context.load(None), offer, lend, chosen.timeout)
     if sys.stdin.isatty():
-        how = "This speaks to a program, not to a person: enter it in the program's settings. Ctrl-D ends it."
-        say(how)
+        say("This speaks to a program, not to a person: enter it in the program's settings. Ctrl-D ends it.")
     try:
         await speak.speak(made)
     finally:
         for client in clients:
             await client.aclose()
-
-
-def _serve(context: Context, chosen: Namespace, offer: Offer) -> None:
-    """Serve over HTTP by the rule of `serve`: without an API key, for this machine alone."""
-    host, port = chosen.host or "127.0.0.1", PORT if chosen.port is None else chosen.port
-    with place(context, "mcp --http", host, port, context.setting("store")) as at:
-        key = "without a key" if at.is_open else "with an API key as `Authorization: Bearer …`"
-        serve_app(
-            context,
-            at,
-            "mcp.web.app",
-            f"Tools at {at.url}/mcp, {key}; Ctrl-C ends it.",
-            Settings(base_url=context.base_url(chosen), timeout=chosen.timeout),
-            offer=offer,
-            tenant="default" if at.is_open else None,
-            token=None if chosen.connection or not at.is_open else context.setting("access_token"),
-            connection=chosen.connection,
-        )

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..definitions.connector import Connector
 from ..errors import InputError
@@ -43,18 +43,14 @@ class Plan:
         return make(connector, store=store, **self.options)
 
 
-class Place(NamedTuple):
-    """Where an app is served: an open port, and whether no API key is needed there."""
-
-    port: socket.socket
-    url: str
-    store: str | None
-    is_open: bool
-
-
 @contextmanager
-def place(context: Context, command: str, host: str, port: int, store: str | None) -> Iterator[Place]:
-    """Open a port to serve at: without an API key in the store, for this machine alone. Raises `InputError`."""
+def place(
+    context: Context, command: str, host: str, port: int, store: str | None
+) -> Iterator[tuple[socket.socket, str, bool]]:
+    """A port to serve at, its URL, and whether no API key is needed there; without one only this machine is served.
+
+    Raises `InputError`.
+    """
     missing = [name for name in NEEDS if find_spec(name) is None]
     if missing:
         raise InputError(f"{command} needs {' and '.join(missing)}.", hint=f"Install them: pip install {INSTALL}")
@@ -63,22 +59,27 @@ def place(context: Context, command: str, host: str, port: int, store: str | Non
     if host not in LOOPBACK and is_open:
         how = f"Make one first: {context.prog} api-key create --tenant NAME"
         raise InputError(f"{host} is beyond this machine, and there is no API key.", hint=how)
-    with bound(host, port) as opened_port:
+    with bound(host, port) as listening:
         written = f"[{host}]" if ":" in host else host
-        yield Place(opened_port, f"http://{written}:{opened_port.getsockname()[1]}", store, is_open)
+        yield listening, f"http://{written}:{listening.getsockname()[1]}", is_open
 
 
 def serve_app(
-    context: Context, at: Place, maker: str, greeting: str, settings: Settings, workers: int = 1, **options: Any
+    context: Context,
+    port: socket.socket,
+    maker: str,
+    store: str | None,
+    greeting: str,
+    workers: int = 1,
+    **options: Any,
 ) -> None:
-    """Serve the app that `maker` makes of the settings and options until interrupted; `greeting` is said before."""
+    """Serve the app that `maker` makes of a store and options until interrupted; `greeting` is said before."""
     from ..service.serving import Serving, serve as serve_at
 
-    options = {"settings": settings, **options}
-    plan = Plan(maker=maker, load=context.load, store=at.store, keys=context.setting("connector_key"), options=options)
+    plan = Plan(maker=maker, load=context.load, store=store, keys=context.setting("connector_key"), options=options)
     plan()  # what is wrong with it is said here, not in a worker
     say(greeting)
-    serve_at(Serving(plan, settings.timeout), at.port, workers)
+    serve_at(Serving(plan, options["settings"].timeout), port, workers)
 
 
 def serve(context: Context, arguments: list[str]) -> int:
@@ -105,28 +106,36 @@ def serve(context: Context, arguments: list[str]) -> int:
     asked.add_argument("--tenant-concurrency", type=int, default=per, metavar="N", help=f"of one tenant ({per})")
     chosen = asked.parse_args(arguments)
     store = chosen.store or context.setting("store")
-    _check(chosen.workers, store)
-    with place(context, "serve", chosen.host, chosen.port, store) as at:
+    if chosen.workers < 1:
+        raise wrong("serve", "--workers", "must be at least 1")
+    if chosen.workers > 1 and (store or "").startswith("memory:"):
+        what = "keeps a store in each worker's memory, which they cannot share; give sqlite:/// or postgresql://"
+        raise wrong("serve", "--store", what)
+    connector = context.load(None)
+    inputs = [row.key for kind in connector.connections.values() for row in kind.inputs]
+    secrets = {key: context.setting(trigger.secret_input) for key, trigger in connector.triggers.items()}
+    with place(context, "serve", chosen.host, chosen.port, store) as (port, url, is_open):
         settings = Settings(
             base_url=context.base_url(chosen),
             oauth_url=context.setting("oauth_url"),
-            public_url=chosen.public_url or (at.url if chosen.host in LOOPBACK else None),
-            credentials=_from_environment(context),
+            public_url=chosen.public_url or (url if chosen.host in LOOPBACK else None),
+            credentials={key: value for key in inputs if (value := context.setting(key))},
             **{name: getattr(chosen, name) for name in SETTINGS},
         )
-        hint = "There is no API key, so none is needed" if at.is_open else "Try it"
-        key = "" if at.is_open else "-H 'Authorization: Bearer …' "
+        hint = "There is no API key, so none is needed" if is_open else "Try it"
+        key = "" if is_open else "-H 'Authorization: Bearer …' "
         serve_app(
             context,
-            at,
+            port,
             "service.app.service",
-            f"Serving at {at.url}; Ctrl-C ends it. It describes itself at {at.url}/openapi.json.\n"
-            f"{hint}: curl {key}{at.url}/v1/tenant",
-            settings,
+            store,
+            f"Serving at {url}; Ctrl-C ends it. It describes itself at {url}/openapi.json.\n"
+            f"{hint}: curl {key}{url}/v1/tenant",
             chosen.workers,
-            tenant=check_tenant(chosen.tenant) if at.is_open else None,
-            token=context.setting("access_token") if at.is_open else None,
-            webhook_secrets=_webhook_secrets(context),
+            settings=settings,
+            tenant=check_tenant(chosen.tenant) if is_open else None,
+            token=context.setting("access_token") if is_open else None,
+            webhook_secrets={key: secret for key, secret in secrets.items() if secret},
         )
     return 0
 
@@ -144,9 +153,8 @@ def api_key(context: Context, arguments: list[str]) -> int:
     revoke = acts.add_parser("revoke", help="take a key back", allow_abbrev=False)
     revoke.add_argument("id", metavar="ID", help=f"from `{context.prog} api-key list`")
     chosen = asked.parse_args(arguments)
-    connector = context.load(None)
     with closing(open_vault(context, chosen.store)) as store:
-        keys = ApiKeys(store, connector.key)
+        keys = ApiKeys(store, context.load(None).key)
         if chosen.act == "create":
             text, made = keys.create(None if chosen.metrics else chosen.tenant, chosen.label)
             print(text)
@@ -157,42 +165,13 @@ def api_key(context: Context, arguments: list[str]) -> int:
             keys.revoke(chosen.id)
             say(f"Revoked {chosen.id}. A service that runs refuses it within five seconds.")
         else:
-            _list(keys)
+            rows = [("ID", "TENANT", "MADE", "LABEL")]
+            for key in keys.list():
+                made_at = time.strftime("%Y-%m-%d %H:%M", time.localtime(key.created_at))
+                rows.append((key.id, "(metrics)" if key.tenant is None else key.tenant, made_at, key.label))
+            for line in columns(rows):
+                print(line)
     return 0
-
-
-def _list(keys: ApiKeys) -> None:
-    rows = [("ID", "TENANT", "MADE", "LABEL")]
-    for key in keys.list():
-        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(key.created_at))
-        rows.append((key.id, "(metrics)" if key.tenant is None else key.tenant, made, key.label))
-    for line in columns(rows):
-        print(line)
-
-
-def _check(workers: int, store_url: str | None) -> None:
-    if workers < 1:
-        raise wrong("serve", "--workers", "must be at least 1")
-    if workers > 1 and (store_url or "").startswith("memory:"):
-        what = "keeps a store in each worker's memory, which they cannot share; give sqlite:/// or postgresql://"
-        raise wrong("serve", "--store", what)
-
-
-def _from_environment(context: Context) -> dict[str, str]:
-    """The app in which people sign in, as far as the environment names it."""
-    kinds = context.load(None).connections
-    found = {row.key: context.setting(row.key) for key in kinds for row in kinds[key].inputs}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _webhook_secrets(context: Context) -> dict[str, str]:
-    """The secrets with which the vendor signs, by trigger, as far as the environment names them."""
-    found = {}
-    for key, trigger in context.load(None).triggers.items():
-        secret = context.setting(trigger.secret_input)
-        if secret is not None:
-            found[key] = secret
-    return found
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from connector_runtime.commands import service_commands
+from connector_runtime.service.keys import ApiKeys
 from zoom_connector.sandbox import Sandbox
 
 from .conftest import CREATE, MEETING, Command, until
@@ -165,13 +166,13 @@ def test_the_store_is_asked_once_whether_there_are_keys(command: Any, monkeypatc
     from zoom_connector.__main__ import main
 
     asked: list[bool] = []
-    really = service_commands.keys_exist
+    really = ApiKeys.exist
 
-    def counted(*given: Any) -> bool:
-        asked.append(really(*given))
+    def counted(keys: ApiKeys) -> bool:
+        asked.append(really(keys))
         return asked[-1]
 
-    monkeypatch.setattr(service_commands, "keys_exist", counted)
+    monkeypatch.setattr(ApiKeys, "exist", counted)
     for name, value in command.environment.items():
         if name.startswith("ZOOM_"):
             monkeypatch.setenv(name, value)
