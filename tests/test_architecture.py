@@ -89,7 +89,6 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "commands.cli",
     "commands.connection_commands",
     "commands.access",
-    "commands.mcp_command",
     "commands.download_command",
     "commands.options",
     "commands.service_commands",

@@ -31,7 +31,7 @@ def _put(data: Any, path: str | None) -> None:
     say(f"wrote {len(content)} bytes to {path}")
 
 
-def show(context: Context, arguments: list[str]) -> int:
+def show(context: Context, arguments: list[str]) -> None:
     """Show an action's inputs: labels, options, types, limits and help."""
     asked = parser(context, "show", show.__doc__, f"show {context.example.split()[0]}")
     asked.add_argument("action", metavar="ACTION", help=f"a key from `{context.prog} list`")
@@ -41,17 +41,15 @@ def show(context: Context, arguments: list[str]) -> int:
     width = min(shutil.get_terminal_size().columns, 110)
     for line in tables.output_table(action) if chosen.output else tables.input_table(action, width):
         print(line)
-    return 0
 
 
-def preview(context: Context, arguments: list[str]) -> int:
+def preview(context: Context, arguments: list[str]) -> None:
     """Print the HTTP request that `run` would send, and send nothing."""
     action, inputs, chosen = _action(context, "preview", preview.__doc__, arguments)
     print_json(action.preview(inputs, clear=chosen.clear, base_url=context.base_url(chosen)))
-    return 0
 
 
-def run(context: Context, arguments: list[str]) -> int:
+def run(context: Context, arguments: list[str]) -> None:
     """Run an action and print its result as JSON."""
     action, inputs, chosen = _action(context, "run", run.__doc__, arguments, sends=True)
     from ..calls.exchange import fold
@@ -72,7 +70,6 @@ def run(context: Context, arguments: list[str]) -> int:
             warnings += result.warnings
     for warning in warnings:
         say(f"warning: {warning}")
-    return 0
 
 
 def _count(number: int, word: str) -> str:
@@ -95,14 +92,14 @@ def check(context: Context, arguments: list[str]) -> int:
     return 1 if problems else 0
 
 
-def catalogue(context: Context, arguments: list[str]) -> int:
+def catalogue(context: Context, arguments: list[str]) -> None:
     """Print the catalogue that platforms draw from, as JSON."""
     asked = parser(context, "catalogue", catalogue.__doc__, "catalogue")
     asked.add_argument("--locale", metavar="CODE", help="the language of its texts, if locales/ has it")
     asked.add_argument("--events", action="store_true", help="with the schema and a sample of every event")
     chosen = asked.parse_args(arguments)
     print_json(context.load(None).catalogue(chosen.locale, events=chosen.events))
-    return 0
+    return
 
 
 # -- what the commands share -------------------------------------------------------------------------------------------

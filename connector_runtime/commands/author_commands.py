@@ -95,7 +95,7 @@ def new(context: Context, arguments: list[str]) -> int:
     return 1 if faults else 0
 
 
-def locale(context: Context, arguments: list[str]) -> int:
+def locale(context: Context, arguments: list[str]) -> None:
     """Write locales/CODE.yaml with every text that is to be translated; what is translated already is kept."""
     asked = parser(context, "locale", locale.__doc__, "locale fr")
     asked.add_argument("code", metavar="CODE", help="the language, as in fr, pt-BR or zh-Hant-TW")
@@ -118,7 +118,6 @@ def locale(context: Context, arguments: list[str]) -> int:
     file.write_text(draft(chosen.code, known, old, locales.event_texts(connector), schema), encoding="utf-8")
     left = len(locales.untranslated(old.texts, old.actions, known)) if old else len(known)
     print(f"wrote {file}: {left:,} of {len(known):,} texts left to translate")
-    return 0
 
 
 def _beside(folder: Path) -> Beside:

@@ -11,7 +11,7 @@ from ..errors import InputError, Problem
 from ..inputs.wording import nearest
 from ..model import ChoiceList, Input, Table
 from . import options
-from .cli import Context, columns, print_json, say, wrong
+from .cli import Context, print_json, print_table, say, wrong
 
 SAYS = """Print what a drop-down offers: the values that an input takes, with labels.
 
@@ -52,8 +52,7 @@ def choices(context: Context, arguments: list[str]) -> int:
         print_json(found.to_dict())
         return 0
     texts = ((str(each.value), each.label, each.description or "") for each in found.choices)
-    for line in columns([[_shown(text) for text in row] for row in texts]):
-        print(line)
+    print_table([[_shown(text) for text in row] for row in texts])
     if not found.choices:
         say("nothing on these pages" if found.cursor else "there is nothing to choose from")
     if found.cursor is not None:

@@ -23,6 +23,7 @@ from ..errors import (
 )
 
 if TYPE_CHECKING:
+    import socket
     from argparse import Namespace
 
     from ..definitions.connector import Connector, Outline
@@ -73,8 +74,8 @@ class Command(NamedTuple):
     says: str
     home: str
 
-    def run(self, context: Context, arguments: list[str]) -> int:
-        """Do it, and return the exit code."""
+    def run(self, context: Context, arguments: list[str]) -> int | None:
+        """Do it; the exit code, or None for 0."""
         module, _, function = self.home.partition(":")
         return getattr(import_module(module, __package__), function)(context, arguments)  # type: ignore[no-any-return]
 
@@ -104,7 +105,7 @@ def main(
             raise InputError(
                 f"'{arguments[0]}' is no command.{nearest(arguments[0], commands)}", hint=f"See: {prog} --help"
             )
-        return command.run(context, arguments[1:])
+        return command.run(context, arguments[1:]) or 0
     except ConnectorError as error:
         print(f"error: {error}", file=sys.stderr)
         if isinstance(error, RequestError) and error.tracking_id:
@@ -129,7 +130,7 @@ def _overview(prog: str, commands: Mapping[str, Command]) -> str:
     return "\n".join([f"usage: {prog} COMMAND …", "", *lines, "", f"{prog} COMMAND --help tells more.", "", EXIT_CODES])
 
 
-def list_actions(context: Context, arguments: list[str]) -> int:
+def list_actions(context: Context, arguments: list[str]) -> None:
     """List the actions."""
     markdown = False
     if arguments:  # people wait for the bare command at a prompt, so it loads no argparse
@@ -137,10 +138,10 @@ def list_actions(context: Context, arguments: list[str]) -> int:
         asked.add_argument("--markdown", action="store_true", help="as a table for a README")
         markdown = asked.parse_args(arguments).markdown
     outlines = list(context.load(None).outlines())
-    rows = [(outline.key, outline.label, outline.description) for outline in outlines]
-    for line in markdown_table(outlines) if markdown else columns(rows):
-        print(line)
-    return 0
+    if markdown:
+        print("\n".join(markdown_table(outlines)))
+    else:
+        print_table([(outline.key, outline.label, outline.description) for outline in outlines])
 
 
 def markdown_table(outlines: Iterable[Outline]) -> Iterator[str]:
@@ -187,11 +188,25 @@ def print_json(data: Any) -> None:
     print(json.dumps(data, ensure_ascii=False, indent=2))
 
 
-def columns(rows: Collection[Sequence[str]]) -> Iterator[str]:
-    """Rows of text as lines, each column as wide as its widest."""
+def print_table(rows: Collection[Sequence[str]], indent: str = "") -> None:
+    """Print rows of text, each column as wide as its widest text."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        yield "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+        print(indent + "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """An open port; 0 takes a free one. Raises `InputError` if it cannot be opened."""
+    import socket
+
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        opened = socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"Port {port} of {host} cannot be opened: {reason}.", hint="Choose another --port.") from None
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a kept connection waits 40 ms for each body
+    return opened
 
 
 # -- the commands ----------------------------------------------------------------------------------------------------
@@ -229,6 +244,6 @@ COMMANDS = {
         Command("inbox [--replay ID]", "list the events that wait or failed", ".webhook_commands:inbox"),
         Command("serve [--port N]", "serve the connector over HTTP", ".service_commands:serve"),
         Command("api-key create|list|revoke", "who may use the service", ".service_commands:api_key"),
-        Command("mcp [--only PATTERN …]", "offer the actions to a language model as tools", ".mcp_command:mcp"),
+        Command("mcp [--only PATTERN …]", "offer the actions to a language model as tools", ".service_commands:mcp"),
     )
 }

@@ -16,7 +16,7 @@ from ..connections.oauth import Health
 from ..errors import AuthError, TransportError
 from ..model import Connection
 from . import access
-from .cli import Context, columns, parser, say, wrong
+from .cli import Context, parser, print_table, say, wrong
 
 PORT = 8765
 MARKS = {"ok": "ok", "warning": "!!", "fault": "FAULT"}
@@ -115,7 +115,7 @@ def _greet(context: Context, name: str, health: Health) -> None:
         print(f"{some}: see {context.prog} doctor {name}")
 
 
-def connections(context: Context, arguments: list[str]) -> int:
+def connections(context: Context, arguments: list[str]) -> None:
     """List the stored connections."""
     asked = parser(context, "connections", connections.__doc__, "connections")
     asked.add_argument("--rekey", action="store_true", help="encrypt everything in the store anew with the newest key")
@@ -129,14 +129,13 @@ def connections(context: Context, arguments: list[str]) -> int:
         until = "" if entry.expires_at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.expires_at))
         said = {"ready": "ready", "due": "ready, renewed at its next call"}.get(entry.health, f"reconnect: {entry.why}")
         rows.append((entry.name, entry.kind, entry.identity or entry.account or "", until, said))
-    for line in columns(rows) if found else ():
-        print(line)
-    if not found:
+    if found:
+        print_table(rows)
+    else:
         say(f"There is none. Make one: {context.prog} connect")
-    return 0
 
 
-def disconnect(context: Context, arguments: list[str]) -> int:
+def disconnect(context: Context, arguments: list[str]) -> None:
     """Have the vendor take the tokens back, and forget the connection."""
     asked = parser(context, "disconnect", disconnect.__doc__, "disconnect main")
     asked.add_argument("name", metavar="NAME", help="the connection's name")
@@ -149,10 +148,9 @@ def disconnect(context: Context, arguments: list[str]) -> int:
             how = f"Try again, or only forget it: {context.prog} disconnect {chosen.name} --forget"
             raise TransportError(f"{chosen.name} is kept: {error.message}", hint=how, status=error.status) from None
     print(f"{'Revoked and forgot' if revoked else 'Forgot'} {chosen.name}.")
-    return 0
 
 
-def scopes(context: Context, arguments: list[str]) -> int:
+def scopes(context: Context, arguments: list[str]) -> None:
     """Print the smallest set of scopes for the actions named, or for all."""
     asked = parser(context, "scopes", scopes.__doc__, f"scopes {context.example.split()[0]}")
     asked.add_argument("actions", metavar="ACTION", nargs="*", help=f"keys from `{context.prog} list`")
@@ -170,7 +168,6 @@ def scopes(context: Context, arguments: list[str]) -> int:
                 print(f"  (not possible: {', '.join(found.impossible)})")
     if not kinds:
         say("These actions need no scopes.")
-    return 0
 
 
 def doctor(context: Context, arguments: list[str]) -> int:

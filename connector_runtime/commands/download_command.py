@@ -23,7 +23,7 @@ EACH = 0.1  # seconds between two pictures of the bar
 WIDTH = 20
 
 
-def download(context: Context, arguments: list[str]) -> int:
+def download(context: Context, arguments: list[str]) -> None:
     """Download the files of an answer; what broke off is gone on with when it is run again."""
     offering = [action for action in context.load(None).actions.values() if action.files is not None]
     if not offering:
@@ -45,7 +45,6 @@ def download(context: Context, arguments: list[str]) -> int:
             how = {"parallel": chosen.parallel, "overwrite": chosen.overwrite, "progress": bar.told}
             for saved in caller.download(files, chosen.to, **how):
                 bar.done(saved)
-    return 0
 
 
 def _options(context: Context, offering: list[Action]) -> argparse.ArgumentParser:

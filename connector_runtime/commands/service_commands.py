@@ -1,25 +1,37 @@
-"""The commands about the HTTP service: `serve`, and `api-key` for who may use it."""
+"""The commands that serve: `serve`, `api-key` for who may use the service, and `mcp` for language models."""
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import socket
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from argparse import Namespace
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..client import AsyncClient
+from ..connections.stored import AsyncStored, Stored
 from ..definitions.connector import Connector
 from ..errors import InputError
 from ..service.keys import ApiKeys, check_tenant
 from ..service.settings import LOOPBACK, Settings
 from ..stores import opening
-from .access import open_vault
-from .cli import Context, columns, parser, say, wrong
+from .access import access, open_vault
+from .cli import Context, bound, parser, print_table, say, wrong
+from .options import add_common
+
+if TYPE_CHECKING:
+    from ..mcp.tools import Offer
 
 PORT = 8300
+MCP_PORT = 8400
+MCP_TIMEOUT = 50.0  # seconds; clients commonly give up after 60
 NEEDS = ("fastapi", "uvicorn", "prometheus_client")
 INSTALL = "fastapi uvicorn prometheus-client"
 SETTINGS = ("timeout", "retries", "plan", "share", "body", "concurrency", "tenant_concurrency")  # options of `serve`
@@ -65,24 +77,18 @@ def place(
 
 
 def serve_app(
-    context: Context,
-    port: socket.socket,
-    maker: str,
-    store: str | None,
-    greeting: str,
-    workers: int = 1,
-    **options: Any,
+    context: Context, port: socket.socket, maker: str, store: str | None, says: str, workers: int = 1, **options: Any
 ) -> None:
-    """Serve the app that `maker` makes of a store and options until interrupted; `greeting` is said before."""
+    """Serve the app that `maker` makes of a store and options until interrupted; `says` is told before."""
     from ..service.serving import Serving, serve as serve_at
 
     plan = Plan(maker=maker, load=context.load, store=store, keys=context.setting("connector_key"), options=options)
     plan()  # what is wrong with it is said here, not in a worker
-    say(greeting)
+    say(says)
     serve_at(Serving(plan, options["settings"].timeout), port, workers)
 
 
-def serve(context: Context, arguments: list[str]) -> int:
+def serve(context: Context, arguments: list[str]) -> None:
     """Serve the connector over HTTP: catalogue, runs, connections, webhooks. On this machine alone no API key is
     needed while there is none; beyond it, make one first.
     """
@@ -137,10 +143,9 @@ def serve(context: Context, arguments: list[str]) -> int:
             token=context.setting("access_token") if is_open else None,
             webhook_secrets={key: secret for key, secret in secrets.items() if secret},
         )
-    return 0
 
 
-def api_key(context: Context, arguments: list[str]) -> int:
+def api_key(context: Context, arguments: list[str]) -> None:
     """Make, list or revoke the API keys of the service."""
     asked = parser(context, "api-key", api_key.__doc__, "api-key create --tenant acme")
     asked.add_argument("--store", metavar="URL", help="the service's store, if it is not the usual one")
@@ -169,18 +174,89 @@ def api_key(context: Context, arguments: list[str]) -> int:
             for key in keys.list():
                 made_at = time.strftime("%Y-%m-%d %H:%M", time.localtime(key.created_at))
                 rows.append((key.id, "(metrics)" if key.tenant is None else key.tenant, made_at, key.label))
-            for line in columns(rows):
-                print(line)
-    return 0
+            print_table(rows)
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """An open port; 0 takes a free one. Raises `InputError` if it cannot be opened."""
+def mcp(context: Context, arguments: list[str]) -> None:
+    """Offer the actions to a language model as tools (Model Context Protocol): at standard input and output, as
+    desktop clients start it, or over HTTP.
+    """
+    asked = parser(context, "mcp", mcp.__doc__, "mcp --read-only")
+    only = "only these actions, such as 'list-*'"
+    asked.add_argument("--only", metavar="PATTERN", nargs="+", action="extend", default=[], help=only)
+    asked.add_argument("--read-only", action="store_true", help="only what changes nothing")
+    asked.add_argument("--destructive", action="store_true", help="also what can destroy")
+    asked.add_argument("--show-secrets", action="store_true", help="show what is secret in results, instead of ***")
+    add_common(asked, "--connection")
+    asked.add_argument("--store", metavar="URL", help="the store of connections, if it is not the usual one")
+    add_common(asked, "--base-url")
+    each = f"for one call ({MCP_TIMEOUT:g})"
+    asked.add_argument("--timeout", type=float, default=MCP_TIMEOUT, metavar="S", help=each)
+    asked.add_argument("--http", action="store_true", help="serve streamable HTTP at /mcp instead")
+    asked.add_argument("--host", metavar="TEXT", help="where to listen (127.0.0.1)")
+    asked.add_argument("--port", type=int, metavar="N", help=f"0 takes a free one ({MCP_PORT})")
+    chosen = asked.parse_args(arguments)
+    if not chosen.http and (chosen.host is not None or chosen.port is not None):
+        raise wrong("mcp", "--host" if chosen.host is not None else "--port", "is for HTTP; add --http")
+    if chosen.timeout <= 0:
+        raise wrong("mcp", "--timeout", "must be more than 0")
+    if find_spec("mcp_types") is None:  # which comes with version 2
+        raise InputError("mcp needs the package mcp, version 2.", hint="Install it: pip install 'mcp>=2.3'")
+    if chosen.store is not None:
+        given = {**context.environment, context.variable("store"): chosen.store}
+        context = context._replace(environment=given)
+    from ..mcp.tools import Offer
+
+    offer = Offer(
+        only=tuple(chosen.only),
+        read_only=chosen.read_only,
+        destructive=chosen.destructive,
+        secrets=chosen.show_secrets,
+    )
+    if chosen.http:
+        host, port = chosen.host or "127.0.0.1", MCP_PORT if chosen.port is None else chosen.port
+        store = context.setting("store")
+        with place(context, "mcp --http", host, port, store) as (listening, url, is_open):
+            key = "without a key" if is_open else "with an API key as `Authorization: Bearer …`"
+            serve_app(
+                context,
+                listening,
+                "mcp.web.app",
+                store,
+                f"Tools at {url}/mcp, {key}; Ctrl-C ends it.",
+                offer=offer,
+                tenant="default" if is_open else None,
+                token=None if chosen.connection or not is_open else context.setting("access_token"),
+                connection=chosen.connection,
+                settings=Settings(base_url=context.base_url(chosen), timeout=chosen.timeout),
+            )
+        return
+    with ExitStack() as held:
+        held.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the thread that waits for input could not be woken
+        asyncio.run(_speak(context, chosen, offer, held))
+
+
+async def _speak(context: Context, chosen: Namespace, offer: Offer, held: ExitStack) -> None:
+    from ..mcp import speak
+
+    clients: list[AsyncClient] = []
+
+    @asynccontextmanager
+    async def lend(request: Any) -> AsyncIterator[AsyncClient]:
+        """The one client; made at the first call, so that tools can be listed before there is a connection."""
+        if not clients:
+            given = held.enter_context(access(context, chosen.connection))
+            if isinstance(given.get("connection"), Stored):
+                given = {"connection": AsyncStored(given["connection"])}
+            clients.append(AsyncClient(context.load(None), base_url=context.base_url(chosen), **given))
+        yield clients[0]
+
+    made = speak.server(context.load(None), offer, lend, chosen.timeout)
+    if sys.stdin.isatty():
+        say("This speaks to a program, not to a person: enter it in the program's settings. Ctrl-D ends it.")
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        opened = socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"Port {port} of {host} cannot be opened: {reason}.", hint="Choose another --port.") from None
-    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a kept connection waits 40 ms for each body
-    return opened
+        await speak.speak(made)
+    finally:
+        for client in clients:
+            await client.aclose()

@@ -121,12 +121,5 @@ def _plain(value: Any) -> str:
 
 
 def _wrapped(text: str, indent: int, width: int) -> list[str]:
-    blanks = " " * indent
-    return textwrap.wrap(
-        text,
-        max(width, 40),
-        initial_indent=blanks,
-        subsequent_indent=blanks,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    lines = textwrap.wrap(text, max(width, 40) - indent, break_long_words=False, break_on_hyphens=False)
+    return [f"{' ' * indent}{line}" for line in lines]

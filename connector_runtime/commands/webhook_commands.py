@@ -17,15 +17,16 @@ from ..errors import ApiError, InputError, Problem, TransportError
 from ..inputs.wording import nearest
 from ..triggers.events import OWN, Event, Notification
 from ..triggers.webhook import Trigger
-from .cli import Context, columns, parser, print_json, say, wrong
+from .cli import Context, bound, parser, print_json, print_table, say, wrong
 
 TIMEOUT = 10.0  # seconds
 
 
-def events(context: Context, arguments: list[str]) -> int:
+def events(context: Context, arguments: list[str]) -> None:
     """List the events a webhook can tell of."""
     if arguments[:1] == ["show"]:
-        return _show(context, arguments[1:])
+        _show(context, arguments[1:])
+        return
     asked = parser(context, "events", events.__doc__, "events 'meeting.*'")
     asked.add_argument("pattern", metavar="PATTERN", nargs="?", help="only these; * stands for any text")
     asked.add_argument("--product", metavar="NAME", help="only those of this product")
@@ -45,13 +46,11 @@ def events(context: Context, arguments: list[str]) -> int:
     ]
     if not found:
         raise InputError.of("events", wanted.warnings or [Problem("PATTERN", "fits no event of this product")])
-    rows = [(each.name, f"{each.label} · {each.product}{' · deprecated' if each.deprecated else ''}") for each in found]
-    for line in columns(rows):
-        print(line)
-    return 0
+    old = " · deprecated"
+    print_table([(each.name, f"{each.label} · {each.product}{old if each.deprecated else ''}") for each in found])
 
 
-def _show(context: Context, arguments: list[str]) -> int:
+def _show(context: Context, arguments: list[str]) -> None:
     """Show an event: product, scopes, the fields of its payload and a sample."""
     asked = parser(context, "events show", _show.__doc__, "events show meeting.started")
     asked.add_argument("name", metavar="NAME", help=f"a name from `{context.prog} events`")
@@ -60,17 +59,15 @@ def _show(context: Context, arguments: list[str]) -> int:
     event = _event(_trigger(context), chosen.name)
     if chosen.json:
         print_json(event.entry())
-        return 0
+        return
     print(f"{event.name}: {event.label} ({event.product}){', deprecated' if event.deprecated else ''}\n")
     for kind, names in event.scopes.items():
         if names:
             print(f"  {kind} scopes, any of: {', '.join(names)}")
     print()
-    for line in columns(list(_fields(event.schema, event.schema.get("$defs", {})))):
-        print(f"  {line}")
+    print_table(list(_fields(event.schema, event.schema.get("$defs", {}))), indent="  ")
     print("\nsample:")
     print_json(event.sample)
-    return 0
 
 
 def _fields(shape: Mapping[str, Any], shared: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
@@ -92,7 +89,7 @@ def _fields(shape: Mapping[str, Any], shared: Mapping[str, Any], path: str = "")
             yield from _fields(inner["items"], shared, f"{here}[]")
 
 
-def listen(context: Context, arguments: list[str]) -> int:
+def listen(context: Context, arguments: list[str]) -> None:
     """Receive webhooks on this machine and print each as JSON. Nothing is kept."""
     asked = parser(context, "listen", listen.__doc__, "listen --filter event='meeting.*'")
     trigger = _trigger(context)
@@ -112,7 +109,6 @@ def listen(context: Context, arguments: list[str]) -> int:
         raise InputError("listen needs uvicorn.", hint="Install it: pip install uvicorn") from None
     from ..stores.store import MemoryStore
     from ..triggers.receiver import webhook_app
-    from .service_commands import bound
 
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     logging.getLogger("connector_runtime").setLevel(logging.INFO)
@@ -122,7 +118,6 @@ def listen(context: Context, arguments: list[str]) -> int:
         say(f"Listening at {url}; Ctrl-C ends it. In another terminal:\n")
         say(f"  {context.prog} send-event {next(iter(trigger.events), 'NAME')} --to {url}")
         uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[port])
-    return 0
 
 
 def _print(found: Notification) -> None:
@@ -130,7 +125,7 @@ def _print(found: Notification) -> None:
     print(text.encode("utf-8", "backslashreplace").decode(), flush=True)
 
 
-def send_event(context: Context, arguments: list[str]) -> int:
+def send_event(context: Context, arguments: list[str]) -> None:
     """Sign a sample of an event and post it, so that a flow can be tried without waiting for the real one."""
     example = "send-event meeting.started --to http://127.0.0.1:8200/ --set payload.object.topic=Retro"
     asked = parser(context, "send-event", send_event.__doc__, example)
@@ -160,7 +155,6 @@ def send_event(context: Context, arguments: list[str]) -> int:
     if expected is not None and _as_json(answer) != expected:
         raise ApiError("The challenge was answered with something else than the secret's digest.", status=status)
     print(json.dumps({"status": status, "answer": _as_json(answer)}, ensure_ascii=False))
-    return 0
 
 
 def _set(sample: dict[str, Any], text: str) -> None:
@@ -203,7 +197,7 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
     return answer.status, said
 
 
-def inbox(context: Context, arguments: list[str]) -> int:
+def inbox(context: Context, arguments: list[str]) -> None:
     """List the events of a receiver's store that wait or were put aside, as lines of JSON."""
     from ..stores.opening import open_store
     from ..triggers.inbox import Inbox
@@ -221,12 +215,11 @@ def inbox(context: Context, arguments: list[str]) -> int:
         if missing:
             raise wrong("inbox", "--replay", f"{missing[0]!r} was not put aside")
         say(f"{len(ids)} to be delivered again")
-        return 0
+        return
     for state, entries in (("waiting", found.waiting()), ("aside", found.aside())):
         for held in entries:
             said = trigger.read(held.body, held.headers)
             print(json.dumps({"state": state, "failures": held.failures, "reason": held.reason, **said.to_dict()}))
-    return 0
 
 
 def _trigger(context: Context) -> Trigger:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -58,8 +58,8 @@ class Trigger:
         found = picked(headers, self._names)
         secret = self._recipe.verify(_raw(body), found, secrets, now, window)
         payload = _parsed(body)
-        if self._challenge is not None and _holds(self._challenge[0], payload):
-            return UrlValidation(response={key: self._proof(how, payload, secret) for key, how in self._challenge[1]})
+        if self._challenge is not None and _holds(self._challenge, payload):
+            return UrlValidation(response=self._proofs(payload, secret))
         return self._read(body, found, payload)
 
     def verify(self, body: bytes, headers: Headers, secrets: Secrets, now: float, window: float | None = None) -> None:
@@ -79,16 +79,11 @@ class Trigger:
         if self._challenge is None:
             return None
         asked: dict[str, Any] = {}
-        for test in self._challenge[0]:
+        for test in self._challenge:
             _plant(asked, test.name.split("."), test.values[0])
-        for _, how in self._challenge[1]:
-            _plant(asked, how[1], text)
-
-        def expected(secret: str) -> dict[str, str]:
-            assert self._challenge is not None
-            return {key: self._proof(how, asked, usable(secret)[0]) for key, how in self._challenge[1]}
-
-        return json.dumps(asked).encode(), expected
+        for _, _, path in self._answers():
+            _plant(asked, path.split("."), text)
+        return json.dumps(asked).encode(), lambda secret: self._proofs(asked, usable(secret)[0])
 
     def stamp(self, payload: dict[str, Json], now: float) -> None:
         """Set a sample's time to `now` (seconds since the epoch), as the sample writes it."""
@@ -175,21 +170,24 @@ class Trigger:
         return frozenset(steps[0] for found in lists for kind, steps in found if kind == "header")
 
     @cached_property
-    def _challenge(self) -> tuple[Condition, list[tuple[str, tuple[str, tuple[str, ...]]]]] | None:
-        if self.challenge_with is None:
-            return None
-        answer = [
-            (key, next((word, tuple(path.split("."))) for word, path in how.items()))
-            for key, how in self.challenge_with["answer"].items()
-        ]
-        return conditions.parse(self.challenge_with["when"]), answer
+    def _challenge(self) -> Condition | None:
+        return None if self.challenge_with is None else conditions.parse(self.challenge_with["when"])
 
-    def _proof(self, how: tuple[str, tuple[str, ...]], payload: Json, secret: str) -> str:
-        word, path = how
-        text = dig(payload, path)
-        if not isinstance(text, str) or not text:
-            raise PayloadError(f"The challenge has no text at {'.'.join(path)}.")
-        return self._recipe.keyed(text, secret) if word == "hmac" else text
+    def _answers(self) -> Iterator[tuple[str, str, str]]:
+        """What a challenge's answer holds: its key, `from` or `hmac`, and the place of the text."""
+        for key, how in (self.challenge_with or {})["answer"].items():
+            for word, path in how.items():
+                yield key, word, path
+
+    def _proofs(self, payload: Json, secret: str) -> dict[str, str]:
+        """The answer to a challenge; raises `PayloadError` where it lacks a text."""
+        proofs = {}
+        for key, word, path in self._answers():
+            text = dig(payload, path.split("."))
+            if not isinstance(text, str) or not text:
+                raise PayloadError(f"The challenge has no text at {path}.")
+            proofs[key] = self._recipe.keyed(text, secret) if word == "hmac" else text
+        return proofs
 
     def _read(self, body: bytes, headers: Mapping[str, str], payload: dict[str, Json]) -> Notification:
         head = self._head

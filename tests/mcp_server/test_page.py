@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mcp.client.stdio import StdioServerParameters
 
-from connector_runtime.commands import mcp_command
+from connector_runtime.commands import service_commands
 from connector_runtime.commands.cli import COMMANDS
 from zoom_connector.sandbox import Sandbox
 
@@ -47,6 +47,6 @@ def test_the_python_runs_and_prints_what_it_says(
 def test_the_commands_and_options_exist() -> None:
     named = re.findall(r"zoom-connector (\w[\w-]*)", "\n".join(blocks("sh")))
     assert "mcp" in named and set(named) <= set(COMMANDS)
-    source = Path(mcp_command.__file__).read_text()
+    source = Path(service_commands.__file__).read_text()
     for option in re.findall(r"^\| `(--[a-z-]+)", PAGE, re.MULTILINE):
         assert f'"{option}"' in source
