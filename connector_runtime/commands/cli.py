@@ -1,4 +1,7 @@
-"""The command line: which command is meant, and how it ends. Results go to stdout, all else to stderr."""
+"""The command line: which command is meant, how it ends, and what commands share to read options and to print.
+
+Results go to stdout, all else to stderr. This module loads little, since people wait for `list` at a prompt.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
-from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -41,18 +40,16 @@ SETTINGS = ("timeout", "retries", "plan", "share", "body", "concurrency", "tenan
 class Plan:
     """All that a worker needs to make its app; it goes to workers over a pipe, never through arguments."""
 
-    maker: str  # the function that makes the app, as in `service.app.service`
+    make: Callable[..., Any]  # makes the app of a connector, a store and the options
     load: Callable[[str | None], Connector]
     store: str | None
     keys: str | None = field(repr=False)
     options: Mapping[str, Any] = field(repr=False)
 
     def __call__(self) -> Any:
-        module, _, function = self.maker.rpartition(".")
         connector = self.load(None)
         store = opening.open_vault(f"{connector.key}-connector", self.store, self.keys)
-        make = getattr(import_module(f"..{module}", __package__), function)
-        return make(connector, store=store, **self.options)
+        return self.make(connector, store=store, **self.options)
 
 
 @contextmanager
@@ -77,12 +74,12 @@ def place(
 
 
 def serve_app(
-    context: Context, port: socket.socket, maker: str, store: str | None, says: str, workers: int = 1, **options: Any
+    context: Context, port: socket.socket, make: Any, store: str | None, says: str, workers: int = 1, **options: Any
 ) -> None:
-    """Serve the app that `maker` makes of a store and options until interrupted; `says` is told before."""
+    """Serve the app that `make` makes of a store and options until interrupted; `says` is told before."""
     from ..service.serving import Serving, serve as serve_at
 
-    plan = Plan(maker=maker, load=context.load, store=store, keys=context.setting("connector_key"), options=options)
+    plan = Plan(make=make, load=context.load, store=store, keys=context.setting("connector_key"), options=options)
     plan()  # what is wrong with it is said here, not in a worker
     say(says)
     serve_at(Serving(plan, options["settings"].timeout), port, workers)
@@ -121,6 +118,8 @@ def serve(context: Context, arguments: list[str]) -> None:
     inputs = [row.key for kind in connector.connections.values() for row in kind.inputs]
     secrets = {key: context.setting(trigger.secret_input) for key, trigger in connector.triggers.items()}
     with place(context, "serve", chosen.host, chosen.port, store) as (port, url, is_open):
+        from ..service.app import service
+
         settings = Settings(
             base_url=context.base_url(chosen),
             oauth_url=context.setting("oauth_url"),
@@ -133,7 +132,7 @@ def serve(context: Context, arguments: list[str]) -> None:
         serve_app(
             context,
             port,
-            "service.app.service",
+            service,
             store,
             f"Serving at {url}; Ctrl-C ends it. It describes itself at {url}/openapi.json.\n"
             f"{hint}: curl {key}{url}/v1/tenant",
@@ -217,11 +216,13 @@ def mcp(context: Context, arguments: list[str]) -> None:
         host, port = chosen.host or "127.0.0.1", MCP_PORT if chosen.port is None else chosen.port
         store = context.setting("store")
         with place(context, "mcp --http", host, port, store) as (listening, url, is_open):
+            from ..mcp.web import app
+
             key = "without a key" if is_open else "with an API key as `Authorization: Bearer …`"
             serve_app(
                 context,
                 listening,
-                "mcp.web.app",
+                app,
                 store,
                 f"Tools at {url}/mcp, {key}; Ctrl-C ends it.",
                 offer=offer,
