@@ -88,6 +88,7 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "commands.choices_command",
     "commands.cli",
     "commands.connection_commands",
+    "commands.context",
     "commands.access",
     "commands.download_command",
     "commands.options",

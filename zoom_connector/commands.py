@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connector_runtime.client import Client
-from connector_runtime.commands import cli
+from connector_runtime.commands.context import Context
+from connector_runtime.commands.options import parser
 from connector_runtime.errors import AuthError, InputError
 
 from . import demo as demos
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from .sandbox import Sandbox
 
 
-def sandbox(context: cli.Context, arguments: list[str]) -> int:
+def sandbox(context: Context, arguments: list[str]) -> int:
     """Serve a Zoom on loopback until interrupted."""
     zoom = _sandbox_as_asked(context, arguments)
     from .sandbox.oauth import APPS
@@ -42,13 +43,13 @@ def sandbox(context: cli.Context, arguments: list[str]) -> int:
     return 0
 
 
-def _sandbox_as_asked(context: cli.Context, arguments: list[str]) -> Sandbox:
+def _sandbox_as_asked(context: Context, arguments: list[str]) -> Sandbox:
     """Make the sandbox that the options describe, or raise `InputError`."""
     from .sandbox import Sandbox
     from .sandbox.kinds import KINDS
     from .sandbox.plans import PLANS
 
-    asked = cli.parser(
+    asked = parser(
         context,
         "sandbox",
         "Run a Zoom on this machine: real HTTP, state, paging, Zoom's statuses and error bodies. No account is needed.",
@@ -93,9 +94,9 @@ def wait_forever() -> None:
     threading.Event().wait()
 
 
-def demo(context: cli.Context, arguments: list[str]) -> int:
+def demo(context: Context, arguments: list[str]) -> int:
     """Play the demo against a sandbox of its own, or against the account of `ZOOM_ACCESS_TOKEN`."""
-    asked = cli.parser(
+    asked = parser(
         context, "demo", "Watch the actions run over real HTTP, each with its request and its result.", "demo"
     )
     asked.add_argument(
@@ -126,7 +127,7 @@ def demo(context: cli.Context, arguments: list[str]) -> int:
     return 0
 
 
-def _show(context: cli.Context, connector: Connector, zoom: Sandbox, port: int) -> None:
+def _show(context: Context, connector: Connector, zoom: Sandbox, port: int) -> None:
     """Serve the page with the sandbox behind it, and its events coming in, until interrupted."""
     from importlib.util import find_spec
 

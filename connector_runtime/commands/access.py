@@ -13,7 +13,7 @@ from ..connections.stored import Stored
 from ..errors import AuthError
 from ..stores import opening
 from ..stores.vault import Sealed
-from .cli import Context
+from .context import Context
 
 
 def open_vault(context: Context, url: str | None = None) -> Sealed:

@@ -14,7 +14,8 @@ from typing import Any
 from ..calls import bodies
 from ..model import Page
 from . import options, tables
-from .cli import Context, parser, print_json, say, wrong
+from .context import Context, print_json, say, wrong
+from .options import parser
 
 
 def _put(data: Any, path: str | None) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..definitions import documents
 from ..errors import DefinitionError
-from .cli import Context, parser, print_json, say, wrong
-from .options import read_file
+from .context import Context, print_json, say, wrong
+from .options import parser, read_file
 
 if TYPE_CHECKING:
     from ..authoring.draft import Beside

@@ -11,7 +11,7 @@ from ..errors import InputError, Problem
 from ..inputs.wording import nearest
 from ..model import ChoiceList, Input, Table
 from . import options
-from .cli import Context, print_json, print_table, say, wrong
+from .context import Context, print_json, print_table, say, wrong
 
 SAYS = """Print what a drop-down offers: the values that an input takes, with labels.
 

@@ -1,36 +1,28 @@
-"""The command line: which command is meant, how it ends, and what commands share to read options and to print.
-
-Results go to stdout, all else to stderr. This module loads little, since people wait for `list` at a prompt.
-"""
+"""The command line: which command is meant, and how it ends. It loads little: people wait for `list` at a prompt."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import (
     AuthError,
     ConnectorError,
     DefinitionError,
     InputError,
-    Problem,
     QuotaReached,
     RateLimited,
     RequestError,
     StoreError,
     TransportError,
 )
+from .context import Context, print_table
 
 if TYPE_CHECKING:
-    import socket
-    from argparse import Namespace
-
     from ..definitions.connector import Connector, Outline
-    from . import options
 
 EXITS: tuple[tuple[type[ConnectorError], int], ...] = (
     (InputError, 2),
@@ -44,27 +36,6 @@ EXITS: tuple[tuple[type[ConnectorError], int], ...] = (
 )
 EXIT_CODES = """exit codes: 0 ok, 1 check or diff found something, 2 usage, input or definition, 3 connection,
             4 the vendor refused, 5 rate limit or quota, 6 transport, 130 interrupted"""
-
-
-class Context(NamedTuple):
-    """What a command needs: the program's name, a way to load a connector, the environment."""
-
-    prog: str
-    load: Callable[[str | None], Connector]
-    environment: Mapping[str, str]
-    example: str  # an action with some inputs
-
-    def setting(self, name: str) -> str | None:
-        """An environment variable by the connector's key and a name, as ACME_BASE_URL; None if it is not set."""
-        return self.environment.get(self.variable(name)) or None
-
-    def variable(self, name: str) -> str:
-        """The environment variable's own name."""
-        return f"{self.load(None).key.upper().replace('-', '_')}_{name.upper()}"
-
-    def base_url(self, chosen: Namespace) -> str | None:
-        """Where the vendor's API is: as an option says, or the environment; None for its usual place."""
-        return chosen.base_url or self.setting("base_url")
 
 
 class Command(NamedTuple):
@@ -137,6 +108,8 @@ def list_actions(context: Context, arguments: list[str]) -> None:
     """List the actions."""
     markdown = False
     if arguments:  # people wait for the bare command at a prompt, so it loads no argparse
+        from .options import parser
+
         asked = parser(context, "list", list_actions.__doc__, "list")
         asked.add_argument("--markdown", action="store_true", help="as a table for a README")
         markdown = asked.parse_args(arguments).markdown
@@ -155,61 +128,6 @@ def markdown_table(outlines: Iterable[Outline]) -> Iterator[str]:
         request = f"`{outline.method} {outline.path}`" if outline.method else "any"
         says = outline.description.rstrip(".")
         yield f"| `{outline.key}` | {says} | {request} | {outline.effect or 'by method'} |"
-
-
-# -- what commands share ---------------------------------------------------------------------------------------------
-
-
-def parser(context: Context, name: str, says: str | None, example: str = "") -> options.Parser:
-    """The parser of a command, with its purpose (the command's docstring) and an example in the help."""
-    from argparse import RawDescriptionHelpFormatter
-    from inspect import cleandoc
-
-    from . import options
-
-    return options.Parser(
-        prog=f"{context.prog} {name}",
-        description=cleandoc(says or ""),
-        epilog=f"example: {context.prog} {example}" if example else None,
-        formatter_class=RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-
-
-def wrong(subject: str, where: str, what: str) -> InputError:
-    """The error for one option or argument of a command."""
-    return InputError.of(subject, [Problem(where, what)])
-
-
-def say(text: str) -> None:
-    """Tell the person something that is no result."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def print_json(data: Any) -> None:
-    """Print a result."""
-    print(json.dumps(data, ensure_ascii=False, indent=2))
-
-
-def print_table(rows: Collection[Sequence[str]], indent: str = "") -> None:
-    """Print rows of text, each column as wide as its widest text."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print(indent + "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
-
-
-def bound(host: str, port: int) -> socket.socket:
-    """An open port; 0 takes a free one. Raises `InputError` if it cannot be opened."""
-    import socket
-
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        opened = socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"Port {port} of {host} cannot be opened: {reason}.", hint="Choose another --port.") from None
-    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a kept connection waits 40 ms for each body
-    return opened
 
 
 # -- the commands ----------------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from ..connections.oauth import Health
 from ..errors import AuthError, TransportError
 from ..model import Connection
 from . import access
-from .cli import Context, parser, print_table, say, wrong
+from .context import Context, print_table, say, wrong
+from .options import parser
 
 PORT = 8765
 MARKS = {"ok": "ok", "warning": "!!", "fault": "FAULT"}

@@ -15,8 +15,8 @@ from ..calls.files import File
 from ..downloads.download import Saved
 from ..errors import InputError
 from .access import client
-from .cli import Context, parser, say, wrong
-from .options import add_common
+from .context import Context, say, wrong
+from .options import add_common, parser
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 EACH = 0.1  # seconds between two pictures of the bar

@@ -8,13 +8,14 @@ import json
 import mimetypes
 import sys
 from collections.abc import Callable, Mapping
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import InputError, Problem
 from ..inputs.wording import nearest
 from ..model import Input, Table
-from .cli import wrong
+from .context import Context, wrong
 from .tables import kind_of, limits_of, option
 
 COMMON: dict[str, dict[str, Any]] = {  # what several commands have
@@ -35,6 +36,17 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message[0].upper()}{message[1:]}.", hint=f"See: {self.prog} --help")
+
+
+def parser(context: Context, name: str, says: str | None, example: str = "") -> Parser:
+    """The parser of a command, with its purpose (the command's docstring) and an example in the help."""
+    return Parser(
+        prog=f"{context.prog} {name}",
+        description=cleandoc(says or ""),
+        epilog=f"example: {context.prog} {example}" if example else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 def parser_of(prog: str, spec: Table) -> tuple[Parser, argparse._ActionsContainer]:

@@ -22,8 +22,8 @@ from ..service.keys import ApiKeys, check_tenant
 from ..service.settings import LOOPBACK, Settings
 from ..stores import opening
 from .access import access, open_vault
-from .cli import Context, bound, parser, print_table, say, wrong
-from .options import add_common
+from .context import Context, bound, print_table, say, wrong
+from .options import add_common, parser
 
 if TYPE_CHECKING:
     from ..mcp.tools import Offer

@@ -17,7 +17,8 @@ from ..errors import ApiError, InputError, Problem, TransportError
 from ..inputs.wording import nearest
 from ..triggers.events import OWN, Event, Notification
 from ..triggers.webhook import Trigger
-from .cli import Context, bound, parser, print_json, print_table, say, wrong
+from .context import Context, bound, print_json, print_table, say, wrong
+from .options import parser
 
 TIMEOUT = 10.0  # seconds
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connector_runtime.commands import cli
+from connector_runtime.commands.context import bound
 from connector_runtime.service.keys import ApiKeys
 from zoom_connector.sandbox import Sandbox
 
@@ -234,5 +234,5 @@ def test_webhooks_reach_a_service_that_knows_the_secret(command: Callable[..., A
 
 
 def test_a_kept_connection_does_not_wait_for_bodies() -> None:
-    with cli.bound("127.0.0.1", 0) as port:
+    with bound("127.0.0.1", 0) as port:
         assert port.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
