@@ -35,20 +35,16 @@ ROOMS = (
     "commands",
 )
 SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pure
-    "calls.drive",
-    "calls.kept",
     "http.native",
     "http.pool",
     "perform",
     "definitions.cache",
     "definitions.folders",
-    "caller",
-    "downloading",
     "client",
+    "session",
     "downloads.download",
     "downloads.part",
     "downloads.save",
-    "downloads.stream",
     "triggers.deliver",
     "triggers.inbox",
     "triggers.receiver",
@@ -132,7 +128,7 @@ def imports(name: str) -> frozenset[str]:
 
 
 def room(name: str) -> str:
-    return name.rpartition(".")[0] or ("client" if name in ("caller", "client", "downloading") else "")
+    return name.rpartition(".")[0] or ("client" if name in ("client", "session") else "")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from connector_runtime.calls.exchange import exchange, fold
+from connector_runtime.calls.exchange import Terms, exchange, fold
 from connector_runtime.model import Page, Request, Response
-from connector_runtime.steps import Now, Send, Terms, Token, Wait
+from connector_runtime.steps import Now, Send, Token, Wait
 from zoom_connector import ApiError, AuthError, Connector, MissingScope, Result, TransportError
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from connector_runtime.calls.exchange import exchange, fold
+from connector_runtime.calls.exchange import Terms, exchange, fold
 from connector_runtime.definitions import folders
 from connector_runtime.errors import ApiError, AuthError, TransportError
 from connector_runtime.model import Page, Response, Result
-from connector_runtime.steps import Now, Send, Terms, Token
+from connector_runtime.steps import Now, Send, Token
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CONNECTOR = """

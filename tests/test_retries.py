@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from connector_runtime.calls import retry
-from connector_runtime.calls.exchange import exchange, fold
+from connector_runtime.calls.exchange import Terms, exchange, fold
 from connector_runtime.calls.recover import recovering
 from connector_runtime.model import Page, Response
-from connector_runtime.steps import Exchange, Heard, Key, Now, Send, Terms, Token, Turn, Wait
+from connector_runtime.steps import Heard, Key, Now, Send, Steps, Token, Turn, Wait
 from zoom_connector import (
     ApiError,
     AsyncClient,
@@ -37,6 +37,15 @@ UNSENT = TransportError("No connection.", retriable=True)
 DOUBT = TransportError("The answer broke off or is no HTTP.", may_have_been_done=True)
 
 
+class Paced:
+    """An account whose calls are paced."""
+
+    pacer = object()
+
+
+PACED = Paced()
+
+
 class Play:
     """Plays a call: answers its effects from a list, and its clock moves by what it waits (and 1 s an answer)."""
 
@@ -46,7 +55,7 @@ class Play:
         self.told: list[Heard] = []
         self.bounds: list[float | None] = []
 
-    def __call__(self, call: Exchange) -> Iterator[Page]:
+    def __call__(self, call: Steps) -> Iterator[Page]:
         step: Any = call.send
         answer: Any = None
         while True:
@@ -227,7 +236,7 @@ def test_no_pause_goes_beyond_the_deadline(connector: Connector) -> None:
     assert play.now - START < timedelta(seconds=3)
     slow = Play(turns=(5.0,))
     with pytest.raises(RateLimited) as caught:
-        run(connector, slow, "create-meeting", Terms(deadline=3.0))
+        run(connector, slow, "create-meeting", Terms(deadline=3.0, account=PACED))
     assert caught.value.retry_at == START + timedelta(seconds=5)
     assert (slow.sent, slow.waits) == ([], [])
 
@@ -246,7 +255,7 @@ def test_a_list_has_one_deadline_for_all_its_pages(connector: Connector) -> None
 
 def test_each_attempt_is_told_without_anything_that_names_anybody(connector: Connector) -> None:
     play = Play(FAST, say({"id": "secret-user"}, x_zm_trackingid="v=2.0;abc"), turns=(0.25,))
-    run(connector, play, "get-user", Terms(retries=1), {"user_id": "secret-user"})
+    run(connector, play, "get-user", Terms(retries=1, account=PACED, observed=True), {"user_id": "secret-user"})
     first, second = (told.attempt for told in play.told)
     assert (first.action, first.method, first.path, first.effect) == ("get-user", "GET", "/users/{user_id}", "read")
     assert (first.number, first.status, first.kind, first.code, first.waited) == (1, 429, "rate_limit", 429, 0.25)
@@ -258,15 +267,31 @@ def test_each_attempt_is_told_without_anything_that_names_anybody(connector: Con
 
 def test_every_attempt_has_a_claim_of_its_own_under_the_label_of_its_action(connector: Connector) -> None:
     play = Play(FAILED, say({"users": []}))
-    run(connector, play, "list-users", Terms(retries=1))
-    claims = [told.claim for told in play.told]
-    assert claims[0] is not claims[1]
-    assert [claim.label for claim in claims] == ["medium", "medium"]
+    run(connector, play, "list-users", Terms(retries=1, account=PACED))
+    first, second = (told.claim for told in play.told)
+    assert first is not None and second is not None and first is not second
+    assert (first.label, second.label) == ("medium", "medium")
+
+
+def test_before_any_refusal_nothing_asks_for_a_turn_or_tells_of_an_attempt(connector: Connector) -> None:
+    action = connector.actions["get-user"]
+    call = exchange(action, action.bind(INPUTS["get-user"]))
+    steps = [next(call), call.send({"access_token": "one"}), call.send(say({"id": "x"}))]
+    assert [type(step) for step in steps] == [Token, Send, Page]
+
+
+@pytest.mark.parametrize(("remaining", "is_told"), [("25", False), ("24", True), ("0", True), ("many", False)])
+def test_an_answer_by_which_little_remains_is_told_to_who_paces(
+    connector: Connector, remaining: str, is_told: bool
+) -> None:
+    play = Play(say({"id": "x"}, x_ratelimit_limit="100", x_ratelimit_remaining=remaining))
+    run(connector, play, "get-user", Terms())
+    assert bool(play.told) is is_told
 
 
 def test_who_stops_waiting_for_a_turn_gives_it_up(connector: Connector) -> None:
     action = connector.actions["get-user"]
-    call = exchange(action, action.bind(INPUTS["get-user"]))
+    call = exchange(action, action.bind(INPUTS["get-user"]), Terms(account=PACED))
     effect: Any = next(call)
     effect = call.send({"access_token": "one"})
     assert isinstance(effect, Turn)

@@ -12,6 +12,7 @@ from ..inputs.bind import Bound, bind
 from ..language import secrets
 from ..model import ActionSpec, Json
 from . import paging, render
+from .credentials import check_base_url, lay_out
 from .files import File, files_of
 
 
@@ -22,6 +23,10 @@ class Action(ActionSpec):
     @cached_property
     def accepts(self) -> Acceptance:
         return acceptance(self)
+
+    @cached_property
+    def layout(self) -> render.Layout:
+        return render.layout(self)
 
     @property
     def input_schema(self) -> dict[str, Json]:
@@ -66,14 +71,14 @@ class Action(ActionSpec):
         """
         bound = self.bind(inputs, clear)
         if base_url is not None:
-            render.check_base_url(base_url)
-        made = render.draft(self, bound.values)
+            check_base_url(base_url)
+        made = render.draft(self, bound.values, self.layout)
         if self.paging:
             made = paging.turned(self.paging, made, paging.start(self.paging, None))
         place = render.key_place(self, made)
         if place is not None:
             made = made.turn(place, secrets.MASK)  # a run makes a key of its own
-        request = render.finish(made, self.profile, base_url)
+        request = render.finish(made, lay_out(self.profile, base_url, None))
         headers: dict[str, str] = {}
         for name, value in request.headers:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value

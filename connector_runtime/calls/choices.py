@@ -1,6 +1,6 @@
 """What an input's drop-down offers: which list, what it depends on, page by page until something is found. Pure.
 
-A client asks `browse`, reads the pages that it wants, if they are not kept from a moment ago, and takes its result.
+`browse` begins a request, and `choose` carries it out: it reads the pages that are not remembered from a moment ago.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ from typing import Any
 
 from ..errors import InputError, Problem
 from ..inputs import takes
+from ..inputs.bind import Bound
 from ..inputs.wording import kind_of, nearest
 from ..language import places
 from ..model import ActionSpec, ChoiceList, Choices, Input, Page, Profile
+from ..steps import Recall, Remember, Steps, Token, next_output
 from . import entries
 from .action import Action
+from .credentials import lay_out
 
 MOST_PAGES = 5  # that one request reads while it finds nothing
 NOTHING = Choices(choices=())
+NONE = Bound({}, ())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,8 +36,7 @@ class Browse:
     row: Input | None  # None: a list asked for by its name
     source: ChoiceList
     search: str
-    inputs: Mapping[str, Any] = field(default_factory=dict)  # of the list's action, as they were given
-    bound: Mapping[str, Any] = field(default_factory=dict)  # as they are sent
+    bound: Bound = NONE  # the inputs of the list's action
     wheres: Mapping[str, str] = field(default_factory=dict)  # an input of that action -> where its value was given
     cursor: str | None = None
     wants_page: bool = False
@@ -48,7 +51,7 @@ class Browse:
 
     def key(self, granted: Mapping[str, str]) -> str:
         """What the page at `cursor` is kept under: another connection, list, input or page has another key."""
-        said = [granted, self.source.key, self.bound, self.cursor]
+        said = [granted, self.source.key, self.bound.values, self.cursor]
         return sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
     def read(self, page: Page) -> Choices:
@@ -118,13 +121,32 @@ def browse(
         begun.take(Choices(choices=source.choices))
         return begun
     problems = [*_unknown_parameters(source, spec, parameters or {})]
-    begun.inputs, begun.wheres, missing = _gathered(begun, spec, find(source.action), inputs or {}, parameters or {})
+    given, begun.wheres, missing = _gathered(begun, spec, find(source.action), inputs or {}, parameters or {})
     if problems or missing:
         raise _refused(subject, [*problems, *missing])
     with begun.explaining():
-        begun.bound = find(source.action).bind(begun.inputs).values
+        begun.bound = find(source.action).bind(given)
     begun.wants_page = True
     return begun
+
+
+def choose(asked: Browse, about: Profile, begin: Callable[[str, Bound, str | None], Steps], seconds: float) -> Steps:
+    """Carry out a request; its output are the `Choices`. `begin` begins a call of the list's action at a cursor.
+
+    A page that was read less than `seconds` ago, for the same connection, is not read again.
+    """
+    granted = lay_out(about, None, (yield Token())).granted if asked.wants_page else {}
+    while asked.wants_page:
+        key = asked.key(granted)
+        page = yield Recall(key, seconds)
+        if page is None:
+            with asked.explaining():
+                call = begin(asked.action, asked.bound, asked.cursor)
+                page = asked.read((yield from next_output(call)))
+                call.close()
+            yield Remember(key, page, seconds)
+        asked.take(page)
+    yield asked.result
 
 
 def reads(source: ChoiceList, spec: ActionSpec | None) -> tuple[list[str], list[Input]]:

@@ -19,7 +19,6 @@ from ..errors import AuthError, InputError, Problem, TransportError
 from ..inputs.accept import acceptance
 from ..inputs.bind import bind
 from ..language import conditions, places
-from ..language.secrets import mask
 from ..model import Connection, Errors, Input, Place, Request, Response, Table
 
 EARLY = 60.0  # seconds before its end at which a token is renewed, or a tenth of its life if that is less
@@ -243,11 +242,9 @@ def read_tokens(app: App, response: Response, sent_at: float, hidden: Iterable[s
 
 def check_answer(kind: Connection, response: Response, now: float, hidden: Iterable[str]) -> None:
     """Raise the error that an answer of the token endpoint is, with every text of `hidden` cut out."""
-    shown = mask(response, hidden)
-    about = _Endpoint(kind.errors, {}, {})
-    error = answers.refusal(about, answers.parse(shown), "read", datetime.fromtimestamp(now, UTC))
-    if error is not None:
-        raise error
+    if answers.is_refused(kind.errors, answers.parse(response)):
+        about = _Endpoint(kind.errors, {}, {})
+        raise answers.refusal(about, response, "read", datetime.fromtimestamp(now, UTC), hidden)
 
 
 def is_over(kind: Connection, response: Response) -> bool:

@@ -14,9 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..calls import drive
 from ..calls.answer import Answer
-from ..client import Client
+from ..client import Client, Grants
 from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, MissingScope
 from ..http import pool
@@ -112,7 +111,7 @@ def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
 def test(
     connector: Connector,
     app: App,
-    granted: Mapping[str, str] | drive.Grants,
+    granted: Mapping[str, str] | Grants,
     *,
     token_scopes: Iterable[str] = (),
     actions: Iterable[str] = (),

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from connector_runtime.calls.files import File
-from connector_runtime.downloads.address import address
-from connector_runtime.downloads.fetch import Course, Open, Peek, Store, Stored, fetch
+from connector_runtime.downloads.fetch import Course, address, fetch
 from connector_runtime.downloads.mark import Mark, read as read_mark
 from connector_runtime.errors import ApiError, RequestError, TransportError
 from connector_runtime.model import Response
-from connector_runtime.steps import Now, Token
+from connector_runtime.perform import Handlers, only, perform
+from connector_runtime.steps import Fill, Filled, Heard, Now, Open, Peek, Token, Wait
 from zoom_connector import Connector, load
 
 CONNECTOR = load()
@@ -66,32 +66,29 @@ class Server:
 def carried_out(server: Server, have: bytes = b"", mark: Mark | None = None, retries: int = 3) -> bytes:
     """The file that a fetch makes, with everything in memory."""
     part, coming, is_cut = bytearray(have), b"", False
-    course = fetch(FILE, replace(COURSE, retries=retries), len(have), mark)
-    step: Any = course.send
-    value: Any = None
-    try:
-        while True:
-            effect = step(value)
-            step, value = course.send, None
-            match effect:
-                case Token():
-                    value = {"access_token": "t"}
-                case Now():
-                    value = datetime(2026, 11, 22, tzinfo=UTC)
-                case Open():
-                    try:
-                        value, coming, is_cut = server.answer(dict(effect.request.headers))
-                    except TransportError as error:
-                        step, value = course.throw, error
-                case Peek():
-                    value = coming
-                case Store():
-                    del part[effect.at :]
-                    part += coming
-                    value = Stored(len(part), TransportError("Broke.", retriable=True) if is_cut else None)
-    except StopIteration as end:
-        assert end.value == len(part)
-        return bytes(part)
+
+    def opened(step: Open) -> Response:
+        nonlocal coming, is_cut
+        response, coming, is_cut = server.answer(dict(step.request.headers))
+        return response
+
+    def filled(step: Fill) -> Filled:
+        del part[step.at :]
+        part.extend(coming)
+        return Filled(len(part), TransportError("Broke.", retriable=True) if is_cut else None)
+
+    handlers: Handlers = {
+        Token: lambda step: {"access_token": "t"},
+        Now: lambda step: datetime(2026, 11, 22, tzinfo=UTC),
+        Wait: lambda step: None,
+        Heard: lambda step: None,
+        Open: opened,
+        Peek: lambda step: coming,
+        Fill: filled,
+    }
+    size = only(perform(fetch(FILE, replace(COURSE, retries=retries), len(have), mark), handlers))
+    assert size == len(part)
+    return bytes(part)
 
 
 SIZE = 5000
@@ -140,12 +137,13 @@ def carried_mark() -> Mark:
     course = fetch(FILE, COURSE)
     effect = course.send(None)
     answers: dict[type, Any] = {Token: {"access_token": "t"}, Now: datetime(2026, 11, 22, tzinfo=UTC)}
-    while not isinstance(effect, Store):
+    while not isinstance(effect, Fill):
         value = answers.get(type(effect))
         if isinstance(effect, Open):
             value = Response(status=200, headers={"content-length": "5000", "content-type": "video/mp4"}, content=b"")
         effect = course.send(value)
-    return effect.mark
+    mark: Mark = effect.version
+    return mark
 
 
 @given(st.text() | st.binary().map(repr))

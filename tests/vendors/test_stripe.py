@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 import pytest
 
 from connector_runtime import Client
-from connector_runtime.calls.exchange import exchange
+from connector_runtime.calls.exchange import Terms, exchange
 from connector_runtime.errors import (
     ApiError,
     AuthError,
@@ -22,7 +22,7 @@ from connector_runtime.errors import (
     ValidationFailed,
 )
 from connector_runtime.model import Response
-from connector_runtime.steps import Key, Now, Send, Terms, Token
+from connector_runtime.steps import Key, Now, Send, Token
 
 from .conftest import Connect, Enter, example
 from .servers import Answer, Stripe
