@@ -75,8 +75,7 @@ def work(kind: str, url: str, folder: str, size: int) -> None:
     """One download after a small one that warms everything up; prints what it took."""
     import httpx
 
-    from connector_runtime.calls.files import File
-    from zoom_connector import AsyncClient, Client, load
+    from zoom_connector import AsyncClient, Client, File, load
 
     base_url = f"{url.partition('/file')[0].partition('/slow')[0]}/v2"
     warm = url.replace("/slow", "/file").rpartition("/")[0] + "/1024"

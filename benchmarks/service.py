@@ -78,14 +78,11 @@ def bare(url: str) -> Any:
 def served(url: str) -> tuple[Any, str]:
     """The service and an API key for it."""
     from connector_runtime.connections.connect import Tokens
-    from connector_runtime.connections.connections import Connections
-    from connector_runtime.service.app import service
     from connector_runtime.service.keys import ApiKeys
     from connector_runtime.service.settings import Settings
-    from connector_runtime.stores.store import MemoryStore
-    from zoom_connector import load
+    from zoom_connector import Connections, load, open_store, service
 
-    store = MemoryStore()
+    store = open_store("memory://")
     values = {"client_id": "a", "client_secret": "b"}
     Connections(load(), store, "acme").adopt("oauth2", values, Tokens(granted={"access_token": "x"}))
     key = ApiKeys(store, load().key).create("acme")[0]

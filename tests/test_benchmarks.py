@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import ours, stub as stubs
+from benchmarks import memory, stub as stubs, trips
 from benchmarks.frame import Row, Series, Target, figure, markdown, ratio, summary, table, target
 from benchmarks.growth import folder_of
-from benchmarks.measure import Worker, environment, interleaved
+from benchmarks.measure import ROOT, Worker, environment, interleaved
 from benchmarks.one_call import timed
 from zoom_connector import load
 
@@ -114,14 +117,49 @@ def test_the_connector_and_the_call_by_hand_get_the_same_from_either_stub(stub: 
             assert worker("listed") > 0
 
 
-def test_the_connectors_own_work_is_a_call_without_a_connection() -> None:
-    meeting = stubs.bodies()["meeting.json"].encode()
-    call = ours.alone("create-meeting", ours.TWELVE, meeting)
-    assert call() == stubs.MEETING
-    assert timed(call, 2)() > 0
+def test_the_connectors_own_work_is_a_whole_call_that_is_answered_from_memory() -> None:
+    assert memory.create()() == stubs.MEETING
+    assert memory.get()()["id"] == stubs.user(0)["id"]
+    assert memory.page()() == stubs.PAGE
+    assert timed(memory.get(), 2)() > 0
 
 
 def test_a_grown_folder_has_as_many_actions_and_no_fault(tmp_path: Path) -> None:
     grown = load(folder_of(24, tmp_path / "grown"))
     assert len(grown.actions) == 24
     assert grown.check() == []
+
+
+def test_a_switch_is_a_call_into_another_module_than_the_one_before() -> None:
+    road = [trips.Call(*call) for call in (("a", "f", 1), ("a", "g", 5), ("b.c", "f", 1), ("a", "f", 1), ("a", "f", 1))]
+    assert trips.count(road) == trips.Count(calls=5, functions=3, modules=2, switches=2)
+    assert list(trips.legs(road)) == [("a", ["f", "g"]), ("b.c", ["f"]), ("a", ["f", "f"])]
+    assert trips.count([]) == trips.Count(0, 0, 0, 0)
+
+
+def test_a_recorder_sees_only_its_package_in_every_thread_and_no_comprehension() -> None:
+    def inner() -> int:
+        return sum(each for each in [number for number in (1, 2)])
+
+    recorder = trips.Recorder(Path(__file__).parent)
+    with recorder.installed(), ThreadPoolExecutor(1) as apart:
+        inner()  # nothing is written down yet
+        calls = recorder.of(lambda: (inner(), apart.submit(inner).result()))
+    assert sys.getprofile() is None
+    assert [call.function.rpartition(".")[2] for call in calls] == ["<lambda>", "inner", "inner"]
+    assert {call.module for call in calls} == {"test_benchmarks"}
+
+
+def test_every_trip_is_counted_and_a_module_can_be_looked_up() -> None:
+    """In a process of its own, since a renewal's vendor stands in for httpx's transport."""
+    command = [sys.executable, "-m", "benchmarks.trips"]
+    told = subprocess.run([*command, "--json"], cwd=ROOT, env=environment(), check=True, capture_output=True, text=True)
+    found = json.loads(told.stdout)
+    assert set(found) == {"create-meeting", "create-short", "next-page", "renewal", "accepted", "delivered"}
+    for name, count in found.items():
+        assert count["calls"] >= count["functions"] >= count["modules"] > 1, (name, count)
+        assert count["calls"] > count["switches"] >= count["modules"] - 1, (name, count)
+    road = subprocess.run(
+        [*command, "--list", "accepted"], cwd=ROOT, env=environment(), check=True, capture_output=True, text=True
+    )
+    assert len(road.stdout.splitlines()) == found["accepted"]["switches"] + 1
