@@ -16,6 +16,7 @@ demo: $(VENV)/ready ## watch the actions run against a Zoom on this machine, the
 test: $(VENV)/ready-test ## run all tests, the linters and the type checker
 	$(BIN)/python -m zoom_connector check
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
