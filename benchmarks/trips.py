@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby, pairwise
+from itertools import count as counter, groupby, pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -132,41 +132,45 @@ def renewal() -> Trip:
     return lambda: renew
 
 
-def _received() -> tuple[Any, Callable[[], Callable[[], Any]]]:
-    """A receiver, and what makes a new event ready that the receiver then accepts."""
+def received() -> tuple[Any, Callable[[], tuple[bytes, dict[str, str]]]]:
+    """A receiver over a store in memory, and what gives the body and headers of a new event."""
     from zoom_connector import Receiver, load, open_store
 
     trigger = load().triggers["webhook"]
     receiver = Receiver(trigger, SECRET, store=open_store("memory://"))
     sample = trigger.events["meeting.participant_joined"].sample
-    first = iter(range(1700000000000, 1800000000000))
+    times = counter(1700000000000)
 
-    def ready() -> Callable[[], Any]:
-        body = json.dumps({**sample, "event_ts": next(first)}).encode()
-        headers = trigger.sign(body, SECRET, time.time())
+    def event() -> tuple[bytes, dict[str, str]]:
+        body = json.dumps({**sample, "event_ts": next(times)}).encode()
+        return body, trigger.sign(body, SECRET, time.time())
 
-        def accept() -> None:
-            reply = receiver.accept(body, headers)
-            assert reply.status == 200, reply
-
-        return accept
-
-    return receiver, ready
+    return receiver, event
 
 
 def accepted() -> Trip:
-    return _received()[1]
+    receiver, event = received()
+
+    def ready() -> Callable[[], Any]:
+        body, headers = event()
+
+        def accept() -> None:
+            assert receiver.accept(body, headers).status == 200
+
+        return accept
+
+    return ready
 
 
 def delivered() -> Trip:
-    receiver, event = _received()
+    receiver, event = received()
     seen: list[str] = []
 
     async def handler(found: Any) -> None:
         seen.append(found.event)
 
     def ready() -> Callable[[], Any]:
-        event()()
+        receiver.accept(*event())
         before = len(seen)
 
         def deliver() -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import memory, stub as stubs, trips
+from benchmarks import against, memory, stub as stubs, trips
 from benchmarks.frame import Row, Series, Target, figure, markdown, ratio, summary, table, target
 from benchmarks.growth import folder_of
 from benchmarks.measure import ROOT, Worker, environment, interleaved
@@ -163,3 +165,75 @@ def test_every_trip_is_counted_and_a_module_can_be_looked_up() -> None:
         [*command, "--list", "accepted"], cwd=ROOT, env=environment(), check=True, capture_output=True, text=True
     )
     assert len(road.stdout.splitlines()) == found["accepted"]["switches"] + 1
+
+
+def line(new: list[list[float]], control: list[list[float]], what: str = "a thing") -> against.Line:
+    return against.Line(group="A group", what=what, unit="µs", old=[[10.0, 9.0, 14.0]] * 2, new=new, control=control)
+
+
+@pytest.mark.parametrize(
+    ("new", "control", "verdict"),
+    [
+        ([[11.5, 12.0], [12.0]], [[10.0], [11.0]], "slower"),
+        ([[11.5, 12.0], [10.5]], [[10.0], [11.0]], ""),  # in one set no slower than the old tree beside itself
+        ([[12.0], [12.0]], [[10.0], [13.0]], ""),  # the control alone differs by more
+        ([[9.5], [9.7]], [[9.0], [9.2]], ""),  # above the control, yet not above the old tree
+        ([[8.0], [8.5]], [[9.0], [11.0]], "faster"),
+        ([[8.0], [9.5]], [[9.0], [11.0]], ""),
+        ([[10.5], [10.6]], [[11.0], [12.0]], ""),  # below the control, yet not below the old tree
+    ],
+)
+def test_a_row_is_slower_only_where_every_set_lies_beyond_the_control(
+    new: list[list[float]], control: list[list[float]], verdict: str
+) -> None:
+    assert line(new, control).verdict == verdict
+
+
+def test_the_table_of_two_trees_shows_both_the_ratio_of_medians_and_the_noise() -> None:
+    found = line([[11.5, 12.0], [12.0]], [[10.0], [11.0]])
+    assert found.ratio == 1.2
+    assert found.ratios == [1.175, 1.2] and found.noise == [1.0, 1.1]
+    heads, shown = against.table([found]).splitlines()
+    assert heads.startswith("A group") and "control" in heads
+    figures = r"a thing +9\.00 +10\.0 +14\.0 +11\.5 +12\.0 +12\.0 µs +1\.20  1\.18–1\.20 +1\.00–1\.10 +slower"
+    assert re.search(figures, shown)
+
+
+def test_the_summary_of_two_trees_names_what_is_slower() -> None:
+    slow, same = line([[12.0], [12.0]], [[10.0], [10.0]], "a start"), line([[10.0], [10.0]], [[10.0], [10.0]])
+    assert against.summary([same]) == "1 rows: 0 slower, 0 faster, the others within the noise."
+    assert against.summary([slow, same]).endswith("Slower: a start (1.20x).")
+
+
+def test_both_trees_and_the_control_take_turns_in_every_set() -> None:
+    turns: list[str] = []
+
+    @contextmanager
+    def opened(root: Path) -> Iterator[against.Contestants]:
+        turns.append(f"open {root.name}")
+        yield {"a": lambda: turns.append(root.name) or 2.0}  # type: ignore[func-returns-value]
+
+    rows = {"a": ("a thing", "µs", against.scaled(10))}
+    experiment = against.Experiment(group="A group", open=opened, rows=rows, rounds=2, warm=1)
+    (found,) = against.measured(experiment, Path("/old"), Path("/new"), sets=2)
+    assert found.old == found.new == found.control == [[20.0, 20.0]] * 2
+    of_a_set = ["open old", "open new", "open old", *["old", "new", "old"] * 3]
+    assert turns == of_a_set * 2
+
+
+def test_a_worker_of_another_tree_measures_that_tree_or_nothing(tmp_path: Path) -> None:
+    """A copy of the benchmarks beside no connector of its own would measure the one that is installed."""
+    other = tmp_path / "other"
+    shutil.copytree(ROOT / "benchmarks", other / "benchmarks")
+    with pytest.raises(SystemExit, match="would be imported from"):
+        against.check_imports(other)
+    for part in ("connector_runtime", "zoom_connector", "actions", "connection", "triggers", "locales", "schemas"):
+        shutil.copytree(ROOT / part, other / part)
+    for part in ("connector.yaml", "icon.svg"):
+        shutil.copy(ROOT / part, other / part)
+    against.check_imports(other)
+    with Worker("benchmarks.against:from_memory", root=other) as worker:
+        assert worker.names == ["create", "get", "page", "renewal"]
+        assert all(worker(name) > 0 for name in worker.names)
+    with Worker("benchmarks.against:events", root=other) as worker:
+        assert all(worker(name) > 0 for name in worker.names)
