@@ -2,8 +2,10 @@
 
 The commit is checked out into a temporary folder and measured with the benchmarks of this tree. Both take turns, round
 by round, and with them the old tree a second time, as a control: what it differs from itself is noise. The rounds come
-in sets, each with processes of its own. A row is `slower` where every set found the new tree further above the old one
-than any set found the control; `faster` where every set found it below. Anything else is noise, whatever its ratio.
+in sets, each with processes of its own. Ratios are of two turns of one round, since what else the machine does comes
+and goes over many rounds and then slows both. A row is `slower` where every set found the new tree further above the
+old one than any set found the control; `faster` where every set found it below. Anything else is noise, whatever its
+ratio.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from typing import Any
 
 from . import stub as stubs
 from .frame import figure
-from .measure import ROOT, Worker, environment, interleaved, python, seconds
+from .measure import ROOT, Worker, environment, python, seconds
 from .one_call import timed
 
 HERE = "benchmarks.against"  # which is __main__ where it runs
@@ -39,7 +41,7 @@ PROBE = (
 )
 HEAD = """\
 {new} beside {old}, in {sets} sets of rounds. Every row is a cost: a ratio above 1 is slower.
-ratio: median of new / median of old. sets: the ratios of the single sets, lowest to highest.
+ratio: new / old, of two turns of one round, the median of all rounds. sets: the medians of each set, lowest to highest.
 control: the same of the old tree beside itself, measured in the same rounds: what it shows is noise.
 A row is marked slower (faster) only if all its sets lie above (below) all of the control's."""
 
@@ -62,12 +64,12 @@ class Line:
 
     @property
     def ratio(self) -> float:
-        """Of the medians of all rounds."""
-        return median(_all(self.new)) / median(_all(self.old))
+        """What the new tree costs of what the old one costs in the same round: the median of all rounds."""
+        return median(_paired(_all(self.new), _all(self.old)))
 
     @property
     def ratios(self) -> list[float]:
-        """Of the medians of each set, lowest first."""
+        """The same of each set, lowest first."""
         return _ratios(self.new, self.old)
 
     @property
@@ -87,7 +89,11 @@ def _all(sets: list[list[float]]) -> list[float]:
 
 
 def _ratios(ours: list[list[float]], others: list[list[float]]) -> list[float]:
-    return sorted(median(mine) / median(other) for mine, other in zip(ours, others, strict=True))
+    return sorted(median(_paired(mine, other)) for mine, other in zip(ours, others, strict=True))
+
+
+def _paired(ours: list[float], others: list[float]) -> list[float]:
+    return [mine / other for mine, other in zip(ours, others, strict=True)]
 
 
 def table(lines: Iterable[Line]) -> str:
@@ -142,9 +148,24 @@ def measured(experiment: Experiment, old: Path, new: Path, sets: int) -> list[Li
             for key, line in lines.items():
                 turns = {side: found[key] for side, found in made.items()}
                 cost = experiment.rows[key][2]
-                for side, values in interleaved(turns, experiment.rounds, experiment.warm).items():
+                for side, values in in_turn(turns, experiment.rounds, experiment.warm).items():
                     getattr(line, side).append([cost(value) for value in values])
     return list(lines.values())
+
+
+def in_turn(contestants: Contestants, rounds: int, warm: int) -> dict[str, list[Any]]:
+    """What each gave, once a round, always in the same order, after `warm` rounds that do not count.
+
+    Were every other round to go backwards, the first and the last would follow themselves, and find the processor's
+    caches warm; the one between them never would.
+    """
+    given: dict[str, list[Any]] = {name: [] for name in contestants}
+    for turn in range(-warm, rounds):
+        for name, run in contestants.items():
+            found = run()
+            if turn >= 0:
+                given[name].append(found)
+    return given
 
 
 def scaled(scale: float) -> Callable[[float], float]:
@@ -174,21 +195,21 @@ def from_memory() -> dict[str, Callable[[], float]]:
     from . import memory
 
     return {
-        "create": timed(memory.create(), 50),
-        "get": timed(memory.get(), 50),
+        "create": timed(memory.create(), 20),  # few: the turns of a round should follow each other closely
+        "get": timed(memory.get(), 20),
         "page": timed(memory.page(), 5),
-        "renewal": timed(memory.renewal(), 20),
+        "renewal": timed(memory.renewal(), 10),
     }
 
 
 def over_stub(url: str) -> dict[str, Callable[[], float]]:
     from . import ours
 
-    return {"create": timed(ours.create(url)), "get": timed(ours.get(url))}
+    return {"create": timed(ours.create(url), 10), "get": timed(ours.get(url), 10)}
 
 
 def one_call(quick: bool) -> Iterator[Experiment]:
-    micro, rounds = scaled(1e6), 10 if quick else 30
+    micro, rounds = scaled(1e6), 40 if quick else 100
     yield Experiment(
         group="One call, answered from memory: the connector's own work",
         open=worker(f"{HERE}:from_memory"),
@@ -206,7 +227,7 @@ def one_call(quick: bool) -> Iterator[Experiment]:
             group=f"One call, over the stub in {stubs.kind()}",
             open=worker(f"{HERE}:over_stub", stub.url()),
             rows={"create": ("create-meeting, 12 inputs", "µs", micro), "get": ("get-user", "µs", micro)},
-            rounds=rounds,
+            rounds=rounds // 2,
             warm=3,
         )
 
@@ -267,14 +288,14 @@ def events() -> dict[str, Callable[[], float]]:
 
     def accept() -> float:
         """Seconds an event; each has to be a new one."""
-        made = [event() for _ in range(50)]
+        made = [event() for _ in range(20)]
         start = time.perf_counter()
         for body, headers in made:
             assert receiver.accept(body, headers).status == 200
         return (time.perf_counter() - start) / len(made)
 
     body, headers = event()
-    return {"read": timed(lambda: receiver.trigger.receive(body, headers, SECRET, time.time()), 50), "accept": accept}
+    return {"read": timed(lambda: receiver.trigger.receive(body, headers, SECRET, time.time()), 20), "accept": accept}
 
 
 def webhook(quick: bool) -> Iterator[Experiment]:
@@ -285,7 +306,7 @@ def webhook(quick: bool) -> Iterator[Experiment]:
             "read": ("verified and read", "µs", scaled(1e6)),
             "accept": ("accepted: verified, read, recorded in memory", "µs", scaled(1e6)),
         },
-        rounds=10 if quick else 30,
+        rounds=40 if quick else 100,
         warm=3,
     )
 
@@ -409,7 +430,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, fewer sets of them")
     parser.add_argument("--only", choices=GROUPS, action="append", help="only these groups of rows")
     asked = parser.parse_args()
-    commit = git("rev-parse", "--verify", "--quiet", f"{asked.commit}^{{commit}}")
+    commit = git("rev-parse", "--verify", f"{asked.commit}^{{commit}}")
     found: list[Line] = []
     broken: list[str] = []
     sets = QUICK_SETS if asked.quick else SETS

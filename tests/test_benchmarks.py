@@ -168,14 +168,16 @@ def test_every_trip_is_counted_and_a_module_can_be_looked_up() -> None:
 
 
 def line(new: list[list[float]], control: list[list[float]], what: str = "a thing") -> against.Line:
-    return against.Line(group="A group", what=what, unit="µs", old=[[10.0, 9.0, 14.0]] * 2, new=new, control=control)
+    """Two sets of rounds; in most cases of one."""
+    old = [[10.0] * len(values) for values in new]
+    return against.Line(group="A group", what=what, unit="µs", old=old, new=new, control=control)
 
 
 @pytest.mark.parametrize(
     ("new", "control", "verdict"),
     [
-        ([[11.5, 12.0], [12.0]], [[10.0], [11.0]], "slower"),
-        ([[11.5, 12.0], [10.5]], [[10.0], [11.0]], ""),  # in one set no slower than the old tree beside itself
+        ([[11.5], [12.0]], [[10.0], [11.0]], "slower"),
+        ([[12.0], [10.5]], [[10.0], [11.0]], ""),  # in one set no slower than the old tree beside itself
         ([[12.0], [12.0]], [[10.0], [13.0]], ""),  # the control alone differs by more
         ([[9.5], [9.7]], [[9.0], [9.2]], ""),  # above the control, yet not above the old tree
         ([[8.0], [8.5]], [[9.0], [11.0]], "faster"),
@@ -189,14 +191,22 @@ def test_a_row_is_slower_only_where_every_set_lies_beyond_the_control(
     assert line(new, control).verdict == verdict
 
 
-def test_the_table_of_two_trees_shows_both_the_ratio_of_medians_and_the_noise() -> None:
-    found = line([[11.5, 12.0], [12.0]], [[10.0], [11.0]])
+def test_the_table_of_two_trees_shows_both_the_ratio_and_the_noise() -> None:
+    found = line([[11.0, 11.5, 15.0], [12.0, 12.0, 12.0]], [[10.0, 10.0, 10.0], [11.0, 10.0, 11.0]])
     assert found.ratio == 1.2
-    assert found.ratios == [1.175, 1.2] and found.noise == [1.0, 1.1]
+    assert found.ratios == [1.15, 1.2] and found.noise == [1.0, 1.1]
     heads, shown = against.table([found]).splitlines()
     assert heads.startswith("A group") and "control" in heads
-    figures = r"a thing +9\.00 +10\.0 +14\.0 +11\.5 +12\.0 +12\.0 µs +1\.20  1\.18–1\.20 +1\.00–1\.10 +slower"
+    figures = r"a thing +10\.0 +10\.0 +10\.0 +11\.0 +12\.0 +15\.0 µs +1\.20  1\.15–1\.20 +1\.00–1\.10 +slower"
     assert re.search(figures, shown)
+
+
+def test_ratios_are_of_turns_of_one_round_so_that_a_busy_time_slows_both() -> None:
+    busy = against.Line(
+        group="A group", what="a thing", unit="µs",
+        old=[[10.0, 30.0, 31.0]], new=[[11.0, 33.0, 12.0]], control=[[10.0, 30.0, 31.0]],
+    )  # fmt: skip
+    assert busy.ratio == pytest.approx(1.1)
 
 
 def test_the_summary_of_two_trees_names_what_is_slower() -> None:
