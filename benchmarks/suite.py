@@ -19,7 +19,7 @@ from .measure import python
 
 GROUPS = (  # each a module with `rows(quick)`
     *("stubs", "one_call", "at_once", "lists", "streams", "starts", "growth"),
-    *("webhook", "service", "downloads", "pacing", "faults"),
+    *("webhook", "service", "downloads", "pacing", "faults", "trips"),
 )
 HERE = Path(__file__).parent
 VERSIONS = """
