@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
+from .calls.exchange import fold, fold_async
 from .definitions.connector import Connector
-from .http.pool import AsyncPool, Pool
+from .http import AsyncPool, Pool
 from .model import Choices, Page, Result
 from .perform import Handlers, only, only_async, perform, perform_async
 from .session import TTL, CallOptions, ClientOptions, Session
-from .steps import Send, Steps, Token, Wait
+from .steps import Send, Token, Wait
 
 if TYPE_CHECKING:
     from .calls.files import File
@@ -77,7 +78,8 @@ class Client:
 
         Raises `InputError` before anything is sent, and the errors of `connector_runtime.errors` after.
         """
-        return cast(Result, only(self._perform(self._session.run(key, inputs, limit, **options))))
+        action, steps = self._session.call(key, inputs, limit, **options)
+        return fold(perform(steps, self._handlers), action.paging)
 
     def stream(
         self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
@@ -90,7 +92,7 @@ class Client:
         self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Iterator[Page]:
         """The answers of a call as they come, each with its `items`."""
-        return self._perform(self._session.pages(key, inputs, limit, **options))
+        return perform(self._session.call(key, inputs, limit, **options)[1], self._handlers)
 
     def choices(
         self,
@@ -112,7 +114,7 @@ class Client:
         steps = self._session.choices(
             action, input, inputs, search=search, cursor=cursor, parameters=parameters, ttl=ttl
         )
-        return cast(Choices, only(self._perform(steps)))
+        return cast(Choices, only(perform(steps, self._handlers)))
 
     def files(self, key: str, inputs: Mapping[str, Any]) -> list[File]:
         """Run an action and give the files that its answer offers. Raises as `run`."""
@@ -139,9 +141,6 @@ class Client:
 
         order = self._session.order(files, to, parallel=parallel, overwrite=overwrite, progress=progress)
         return download(order, self._handlers, self._pool)
-
-    def _perform(self, steps: Steps) -> Iterator[Any]:
-        return perform(steps, self._handlers)
 
 
 class AsyncClient:
@@ -192,7 +191,8 @@ class AsyncClient:
         self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Result:
         """As `Client.run`."""
-        return cast(Result, await only_async(self._perform(self._session.run(key, inputs, limit, **options))))
+        action, steps = self._session.call(key, inputs, limit, **options)
+        return await fold_async(perform_async(steps, self._handlers), action.paging)
 
     async def stream(
         self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
@@ -206,7 +206,7 @@ class AsyncClient:
         self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Page]:
         """As `Client.pages`."""
-        return self._perform(self._session.pages(key, inputs, limit, **options))
+        return perform_async(self._session.call(key, inputs, limit, **options)[1], self._handlers)
 
     async def choices(
         self,
@@ -223,7 +223,7 @@ class AsyncClient:
         steps = self._session.choices(
             action, input, inputs, search=search, cursor=cursor, parameters=parameters, ttl=ttl
         )
-        return cast(Choices, await only_async(self._perform(steps)))
+        return cast(Choices, await only_async(perform_async(steps, self._handlers)))
 
     async def files(self, key: str, inputs: Mapping[str, Any]) -> list[File]:
         """As `Client.files`."""
@@ -243,9 +243,6 @@ class AsyncClient:
 
         order = self._session.order(files, to, parallel=parallel, overwrite=overwrite, progress=progress)
         return await download_async(order, self._handlers, self._entered())
-
-    def _perform(self, steps: Steps) -> AsyncIterator[Any]:
-        return perform_async(steps, self._handlers)
 
     def _entered(self) -> AsyncPool:
         if self._pool is None:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from .calls.action import Action
 from .calls.credentials import Credentials, check_base_url, checked, lay_out, refuse_values
-from .calls.exchange import Terms, collect, exchange
+from .calls.exchange import Terms, exchange
 from .definitions.connector import Connector
 from .errors import AuthError, InputError, Problem
-from .http.native import Http
+from .http import Http
 from .inputs.bind import Bound
 from .pacing import accounts
 from .pacing.claim import Pacing
@@ -118,11 +118,7 @@ class Session:
 
     # -- calls, as generators of steps -------------------------------------------------------------------------------
 
-    def run(self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Any) -> Steps:
-        """A call whose one output is a `Result`. Raises `InputError`."""
-        return collect(self.pages(key, inputs, limit, **options), self.connector.action(key).paging)
-
-    def pages(
+    def call(
         self,
         key: str,
         inputs: Mapping[str, Any] | Bound,
@@ -133,8 +129,11 @@ class Session:
         deadline: float | None = None,
         recover: bool = False,
         idempotency_key: str | None = None,
-    ) -> Steps:
-        """A call whose outputs are its `Page`s. Inputs that are bound already are taken as they are."""
+    ) -> tuple[Action, Steps]:
+        """An action and a call of it, whose outputs are `Page`s. Inputs that are bound already are taken as they are.
+
+        Raises `InputError`.
+        """
         self._check_open()
         action = self.connector.action(key)
         problems = [] if deadline is None else [*_unusable_deadline(deadline)]
@@ -152,7 +151,6 @@ class Session:
         terms = Terms(
             limit=limit,
             cursor=cursor,
-            base_url=self._base_url,
             retries=self._retries,
             deadline=self._deadline if deadline is None else deadline,
             key=idempotency_key,
@@ -162,8 +160,9 @@ class Session:
         if recover and action.recover is not None:
             from .calls.recover import recovering  # what most calls do not need
 
-            return recovering(action, bound, terms, self.connector.action(action.recover.action))
-        return exchange(action, bound, terms)
+            other = self.connector.action(action.recover.action)
+            return action, recovering(action, bound, terms, other)
+        return action, exchange(action, bound, terms)
 
     def choices(
         self,
@@ -182,7 +181,7 @@ class Session:
         self._check_open()
         about, find = self.connector.profile, self.connector.action
         asked = choices.browse(about, find, action, input, inputs, search=search, cursor=cursor, parameters=parameters)
-        return choices.choose(asked, about, lambda key, bound, at: self.pages(key, bound, cursor=at), ttl)
+        return choices.choose(asked, lambda key, bound, at: self.call(key, bound, cursor=at)[1], ttl)
 
     def _check_open(self) -> None:
         if not self.is_open:

@@ -33,7 +33,7 @@ class Key(NamedTuple):
 
 
 class Token(NamedTuple):
-    """Answered with what the connection gives to requests, by name. `rejected` is what the vendor has just refused."""
+    """Answered with the `Credentials` of the connection. `rejected` is what it gave and the vendor has just refused."""
 
     rejected: Mapping[str, str] | None = None
 

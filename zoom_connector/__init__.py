@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         TransportError as TransportError,
         ValidationFailed as ValidationFailed,
     )
-    from connector_runtime.http.native import Http as Http
+    from connector_runtime.http import Http as Http
     from connector_runtime.model import Choices as Choices, Page as Page, Result as Result
     from connector_runtime.pacing.pacer import Pacer as Pacer
     from connector_runtime.service.app import service as service
@@ -66,7 +66,7 @@ _HOMES = {
     "Choices": "connector_runtime.model",
     "Client": "connector_runtime.client",
     "File": "connector_runtime.calls.files",
-    "Http": "connector_runtime.http.native",
+    "Http": "connector_runtime.http",
     "Connections": "connector_runtime.connections.connections",
     "Connector": "connector_runtime.definitions.connector",
     "Saved": "connector_runtime.downloads.download",

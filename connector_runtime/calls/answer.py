@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
@@ -130,7 +131,7 @@ def is_refused(rules: Errors, answer: Answer) -> bool:
     return (
         rules.failed is not None
         and isinstance(answer.body, dict)
-        and conditions.holds(rules.failed, _looking(rules, answer))
+        and conditions.holds(rules.failed, partial(places.look, answer=answer))
     )
 
 

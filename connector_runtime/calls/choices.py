@@ -21,7 +21,6 @@ from ..model import ActionSpec, ChoiceList, Choices, Input, Page, Profile
 from ..steps import Recall, Remember, Steps, Token, next_output
 from . import entries
 from .action import Action
-from .credentials import lay_out
 
 MOST_PAGES = 5  # that one request reads while it finds nothing
 NOTHING = Choices(choices=())
@@ -130,12 +129,12 @@ def browse(
     return begun
 
 
-def choose(asked: Browse, about: Profile, begin: Callable[[str, Bound, str | None], Steps], seconds: float) -> Steps:
+def choose(asked: Browse, begin: Callable[[str, Bound, str | None], Steps], seconds: float) -> Steps:
     """Carry out a request; its output are the `Choices`. `begin` begins a call of the list's action at a cursor.
 
     A page that was read less than `seconds` ago, for the same connection, is not read again.
     """
-    granted = lay_out(about, None, (yield Token())).granted if asked.wants_page else {}
+    granted = (yield Token()).granted if asked.wants_page else {}
     while asked.wants_page:
         key = asked.key(granted)
         page = yield Recall(key, seconds)

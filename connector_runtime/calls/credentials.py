@@ -101,30 +101,27 @@ class Credentials:
     query: bodies.Pairs = field(repr=False)
     shown: bodies.Pairs  # the query with its secrets masked
     secrets: tuple[str, ...] = field(repr=False)
-    _heads: dict[tuple[str, str | None], Headers] = field(default_factory=dict, repr=False)
+    heads: dict[tuple[str, str | None], Headers] = field(default_factory=dict, repr=False)
 
-    def head(self, accepts: str, content_type: str | None) -> Headers:
-        """The headers of a request to which no input adds any."""
-        found = self._heads.get((accepts, content_type))
-        if found is None:
-            found = self._heads[accepts, content_type] = self.head_with((), accepts, content_type)
-        return found
+    def head(self, own: Iterable[tuple[str, str]], accepts: str, content_type: str | None) -> Headers:
+        """The headers of a request: what HTTP needs, the connector's, the request's own, and the connection's last.
 
-    def head_with(self, own: Iterable[tuple[str, str]], accepts: str, content_type: str | None) -> Headers:
-        """The headers of a request: what HTTP needs, the connector's, the request's own, and the connection's last."""
+        Those of a request that has none of its own are kept in `heads`.
+        """
         headers = bodies.merged([("Accept", accepts), ("Accept-Encoding", "gzip, deflate")], [*self.fixed], folded=True)
         for more in ([("Content-Type", content_type)] if content_type else [], [*own], [*self.headers]):
             headers = bodies.merged(headers, more, folded=True)
-        return tuple(headers)
+        head = tuple(headers)
+        if not own:
+            self.heads[accepts, content_type] = head
+        return head
 
 
-def lay_out(about: Profile, base_url: str | None, granted: Mapping[str, str] | Credentials | None) -> Credentials:
+def lay_out(about: Profile, base_url: str | None, granted: Mapping[str, str] | None) -> Credentials:
     """What a connection gives, as requests carry it; for None with its secrets masked, as previews show it.
 
     Raises `AuthError` if it can't be sent, or would lead to a host that is not the vendor's.
     """
-    if isinstance(granted, Credentials):
-        return granted
     kind = connection_of(about, granted)
     if kind is None and granted:
         raise AuthError(f"The connection gives {', '.join(sorted(granted))}, which no kind of connection here gives.")

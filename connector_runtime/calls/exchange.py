@@ -1,12 +1,12 @@
 """One call over time, as a generator of steps: which tokens, requests, retries and pages, in which order. Pure.
 
-It yields a `Page` for each answer of the vendor; `collect` makes one `Result` of them. A request goes again only where
+It yields a `Page` for each answer of the vendor; `fold` makes one `Result` of them. A request goes again only where
 that can do no harm (`retry`), with a renewed token where the vendor refused the old one, and all within the deadline.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import AsyncIterable, Generator, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
@@ -15,11 +15,11 @@ from ..inputs.bind import Bound
 from ..language import places
 from ..model import NOTHING, Page, Paging, Reported, Request, Response, Result
 from ..pacing.claim import claim_of
-from ..steps import Attempt, Claim, Heard, Key, Now, Send, Steps, Token, Turn, Wait, next_output
+from ..steps import Attempt, Claim, Heard, Key, Now, Send, Steps, Token, Turn, Wait
 from . import answer as answers, paging as pages, render, retry
 from .action import Action
 from .answer import Answer
-from .credentials import Credentials, lay_out
+from .credentials import Credentials
 
 LITTLE = 0.25  # of what the vendor allows in a window: when so little remains, calls are paced
 
@@ -47,7 +47,6 @@ class Terms(NamedTuple):
 
     limit: int | None = None
     cursor: str | None = None
-    base_url: str | None = None
     retries: int = 0
     deadline: float | None = None
     key: str | None = None
@@ -99,7 +98,7 @@ def _begin(action: Action, made: render.Draft, terms: Terms) -> Generator[Any, A
     if terms.deadline is not None:
         now: datetime = yield Now()
         until = now + timedelta(seconds=terms.deadline)
-    effect = render.effect_of(action, made.method)
+    effect = action.effect or render.effect_of(action, made.method)
     keyed = effect == "create" and action.profile.idempotency is not None
     place = render.key_place(action, made) if keyed else None
     if place is not None:  # once a call: all its attempts carry the same key
@@ -170,9 +169,8 @@ def _endless(count: int, status: int) -> ApiError:
 
 def _attempts(call: Call, made: render.Draft) -> Generator[Any, Any, tuple[Page, Answer]]:
     """The page that a request gives, or the error of its last attempt."""
-    action, effect, terms, until, keyed = call
-    policy = retry.of(made.call, terms.retries, keyed)
-    credentials = lay_out(action.profile, terms.base_url, (yield Token()))
+    _, effect, terms, until, keyed = call
+    credentials: Credentials = yield Token()
     retries, number, waited = 0, 0, 0.0
     is_renewed = is_in_doubt = False
     try:
@@ -183,7 +181,7 @@ def _attempts(call: Call, made: render.Draft) -> Generator[Any, Any, tuple[Page,
                 return page, answer
             assert failure is not None and at is not None
             if type(failure) is AuthError and not is_renewed:
-                renewed = lay_out(action.profile, terms.base_url, (yield Token(credentials.granted)))
+                renewed: Credentials = yield Token(credentials.granted)
                 if (
                     renewed.granted != credentials.granted
                 ):  # what was refused did nothing: once more, with another token
@@ -192,7 +190,7 @@ def _attempts(call: Call, made: render.Draft) -> Generator[Any, Any, tuple[Page,
             if isinstance(failure, NotFound) and effect == "delete" and is_in_doubt:
                 return _deleted(failure)
             is_in_doubt |= failure.may_have_been_done
-            pause = policy.pause(retries, failure, at)
+            pause = retry.of(made.call, terms.retries, keyed).pause(retries, failure, at)
             if pause is None or (until is not None and at + timedelta(seconds=pause) >= until):
                 raise failure
             retries += 1
@@ -324,26 +322,24 @@ def fold(pages: Iterable[Page], paging: Paging | None) -> Result:
         for page in pages:
             read.append(page)
     except RequestError as error:
-        if read:
-            error.partial = _result(read, paging)
+        error.partial = result_of(read, paging) if read else None
         raise
-    return _result(read, paging)
+    return result_of(read, paging)
 
 
-def collect(steps: Steps, paging: Paging | None) -> Steps:
-    """`fold` for the steps of a call: its one output is the `Result` of all its pages."""
+async def fold_async(pages: AsyncIterable[Page], paging: Paging | None) -> Result:
+    """`fold` for asyncio."""
     read: list[Page] = []
     try:
-        while page := (yield from next_output(steps)):
+        async for page in pages:
             read.append(page)
     except RequestError as error:
-        if read:
-            error.partial = _result(read, paging)
+        error.partial = result_of(read, paging) if read else None
         raise
-    yield _result(read, paging)
+    return result_of(read, paging)
 
 
-def _result(read: list[Page], paging: Paging | None) -> Result:
+def result_of(read: list[Page], paging: Paging | None) -> Result:
     first, last = read[0], read[-1]
     data = first.data
     if paging is not None:

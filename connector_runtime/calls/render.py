@@ -7,16 +7,16 @@ Between the two, a list's next page changes one place of the draft.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_plus, urljoin, urlsplit
 
 from ..errors import ApiError
 from ..language import expressions, hosts
-from ..language.codecs import Codec, encode
+from ..language.codecs import writer
 from ..language.places import text_of
-from ..model import ActionSpec, Json, Place, Request
+from ..model import ActionSpec, Input, Json, Place, Request
 from . import bodies
 from .credentials import Credentials
 
@@ -76,7 +76,7 @@ def key_place(spec: ActionSpec, made: Draft) -> Place | None:
 class Layout(NamedTuple):
     """Where the inputs of an action go, gathered once: a call then looks only at those that it is given."""
 
-    places: Mapping[str, tuple[Place, tuple[Codec, ...]]]
+    places: Mapping[str, tuple[Place, Callable[[Any], Any] | None]]  # with what writes the value, if anything does
     computed: tuple[tuple[Place, expressions.Expression], ...]
     spreads: bool  # whether any place takes a map apart: named inputs are laid after those, so that they win
     has_body: bool
@@ -85,7 +85,7 @@ class Layout(NamedTuple):
 def layout(spec: ActionSpec) -> Layout:
     """The layout of an action."""
     computed = tuple((place, expressions.expression(source)) for place, source in spec.compute.items())
-    places = {key: (row.to[0], row.codecs) for key, row in spec.inputs.items() if row.to}
+    places = {key: (row.to[0], _writer(row)) for key, row in spec.inputs.items() if row.to}
     every = [place for place, _ in (*places.values(), *computed)]
     return Layout(
         places=places,
@@ -95,6 +95,10 @@ def layout(spec: ActionSpec) -> Layout:
     )
 
 
+def _writer(row: Input) -> Callable[[Any], Any] | None:
+    return writer(row.codecs, lists=row.collection is not None or row.type in ("json", "any"))
+
+
 def draft(spec: ActionSpec, values: Mapping[str, Any], laid: Layout | None = None) -> Draft:
     """Lay bound values at their places."""
     laid = laid or layout(spec)
@@ -102,8 +106,8 @@ def draft(spec: ActionSpec, values: Mapping[str, Any], laid: Layout | None = Non
     placed: list[tuple[Place, Any]] = []
     for key, value in values.items():
         if key in laid.places:
-            place, codecs = laid.places[key]
-            written[key] = encode(codecs, value) if codecs else value
+            place, write = laid.places[key]
+            written[key] = value if write is None else write(value)
             placed.append((place, written[key]))
     for place, source in laid.computed:
         if all(name in values for name in source.names):
@@ -165,10 +169,9 @@ def finish(made: Draft, credentials: Credentials) -> Request:
     """The complete request. Raises `ApiError` if the next page lies on another host."""
     content, body, content_type = bodies.written(made.body, made.parts, made.encode, made.headers)
     accepts = "application/json" if made.call.get("response_type", "json") == "json" else "*/*"
-    if made.headers:
-        headers = credentials.head_with(made.headers, accepts, content_type)
-    else:
-        headers = credentials.head(accepts, content_type)
+    headers = None if made.headers else credentials.heads.get((accepts, content_type))
+    if headers is None:
+        headers = credentials.head(made.headers, accepts, content_type)
     shown = _url(made, credentials.base, credentials.shown)
     return Request(
         method=made.method,

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .. import http
 from ..calls.answer import Answer
 from ..client import Client, Grants
 from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, MissingScope
-from ..http import pool
 from ..language import datetimes, places
 from ..language.conditions import holds, parse
 from ..model import Response, Result
@@ -76,14 +76,14 @@ def exchange_code(app: App, code: str, redirect_uri: str, verifier: str, *, seco
     Raises `AuthError` with a remedy if the vendor refuses, `TransportError` if there is no readable answer.
     """
     now = time.time()
-    response = pool.send(connect.code_request(app, code, redirect_uri, verifier, seconds))
+    response = http.send(connect.code_request(app, code, redirect_uri, verifier, seconds))
     return connect.read_tokens(app, response, now, {*app.secrets, code, verifier}, None)
 
 
 def obtain(app: App, *, seconds: float = SECONDS) -> Tokens:
     """Tokens for the app itself, where no person signs in. Raises as `exchange_code`."""
     now = time.time()
-    return connect.read_tokens(app, pool.send(connect.renewal_request(app, None, seconds)), now, app.secrets, None)
+    return connect.read_tokens(app, http.send(connect.renewal_request(app, None, seconds)), now, app.secrets, None)
 
 
 def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
@@ -94,7 +94,7 @@ def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
     if tokens.refresh_token is None and connect.needs_person(app.kind):
         raise AuthError("There is no refresh token.", hint="Sign in again.")
     now = time.time()
-    response = pool.send(connect.renewal_request(app, tokens.refresh_token, seconds))
+    response = http.send(connect.renewal_request(app, tokens.refresh_token, seconds))
     hidden = {*app.secrets, *tokens.granted.values(), tokens.refresh_token or ""}
     return connect.read_tokens(app, response, now, hidden, tokens)
 
@@ -104,7 +104,7 @@ def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
     token = tokens.granted.get("access_token")
     if app.kind.oauth is None or "revoke_url" not in app.kind.oauth or token is None:
         return
-    response: Response = pool.send(connect.revoke_request(app, token, seconds))
+    response: Response = http.send(connect.revoke_request(app, token, seconds))
     connect.check_answer(app.kind, response, time.time(), {*app.secrets, token})
 
 

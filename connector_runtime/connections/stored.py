@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from .. import http
 from ..errors import StoreError, TransportError
-from ..http import pool
 from ..model import Connection
 from ..stores.store import Lease, Store
 from . import renew
@@ -82,7 +82,7 @@ class Stored:
                         lease.release()
                     case renew.Ask():
                         try:
-                            value = pool.send(effect.request)
+                            value = http.send(effect.request)
                         except TransportError as error:
                             step, value = asked.throw, error
                     case renew.Keep():

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..calls.files import File, safe_name
 from ..errors import ConnectorError, InputError, Problem
-from ..http.pool import AsyncPool, Pool
+from ..http import AsyncPool, Pool
 from ..perform import Handlers
 from .fetch import Course
 from .save import Job, save, save_async

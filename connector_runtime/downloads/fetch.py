@@ -45,9 +45,6 @@ class Course:
     retries: int = 4  # without progress
     spec: Action = field(init=False)
 
-    def credentials(self, granted: Mapping[str, str] | Credentials) -> Credentials:
-        return lay_out(self.action.profile, self.base_url, granted)
-
     def __post_init__(self) -> None:
         assert self.action.files is not None
         self.spec = replace(self.action, errors=self.action.files.errors, paging=None)
@@ -78,7 +75,7 @@ def fetch(file: File, course: Course, have: int = 0, mark: Mark | None = None) -
         yield have  # all there: the program was stopped before it could say so
         return
     start = address(file.url, course.action.profile, course.base_url)
-    state = _State(have, mark, course.credentials((yield Token())), file.token)
+    state = _State(have, mark, (yield Token()), file.token)
     policy = retry.Policy(most=course.retries)
     failures, best, number, waited = 0, have, 0, 0.0
     while True:
@@ -98,7 +95,7 @@ def fetch(file: File, course: Course, have: int = 0, mark: Mark | None = None) -
             continue
         if state.have > best:
             failures, best, state.is_renewed = 0, state.have, False
-        if type(failure) is AuthError and (yield from _renewed(course, state)):
+        if type(failure) is AuthError and (yield from _renewed(state)):
             continue
         pause = policy.pause(failures, failure, (yield Now()))
         if pause is None:
@@ -128,7 +125,7 @@ def _told(
     )
 
 
-def _renewed(course: Course, state: _State) -> Generator[Any, Any, bool]:
+def _renewed(state: _State) -> Generator[Any, Any, bool]:
     """Another token after one that was refused: the connection's instead of the answer's own, then a new one, once."""
     if state.own_token is not None:
         state.own_token = None
@@ -136,8 +133,8 @@ def _renewed(course: Course, state: _State) -> Generator[Any, Any, bool]:
     if state.is_renewed:
         return False
     state.is_renewed = True
-    old, state.credentials = state.credentials, course.credentials((yield Token(state.credentials.granted)))
-    return state.credentials.granted != old.granted
+    old, state.credentials = state.credentials, (yield Token(state.credentials.granted))
+    return bool(state.credentials.granted != old.granted)
 
 
 def _final(file: File, failure: RequestError, state: _State) -> RequestError:
@@ -154,7 +151,8 @@ def _attempt(file: File, course: Course, state: _State, start: Address) -> Gener
     asked = marks.range_headers(state.have, state.mark)
     credentials = state.credentials
     if state.own_token is not None and course.token_name in credentials.granted:
-        credentials = course.credentials({**credentials.granted, course.token_name: state.own_token})
+        granted = {**credentials.granted, course.token_name: state.own_token}
+        credentials = lay_out(course.action.profile, course.base_url, granted)
     place, state.status = start, None
     for _ in range(MOST_REDIRECTS):
         response: Response = yield Open(request(place, credentials, asked))

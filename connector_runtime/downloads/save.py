@@ -15,8 +15,7 @@ from typing import Any, TypeVar
 
 from ..calls.files import File
 from ..errors import TransportError
-from ..http.native import answered, native, reported
-from ..http.pool import AsyncPool, Pool
+from ..http import AsyncPool, Pool, answered, native, reported
 from ..model import Response
 from ..perform import Handlers, only, only_async, perform, perform_async
 from ..steps import Fill, Filled, Open, Peek, Send, Steps, Wait
