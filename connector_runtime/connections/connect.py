@@ -15,15 +15,15 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from ..calls import answer as answers
 from ..calls.answer import Answer
-from ..errors import AuthError, InputError, Problem, TransportError
+from ..errors import AuthError, InputError, Problem, RequestError, TransportError
 from ..inputs.accept import acceptance
 from ..inputs.bind import bind
 from ..language import conditions, places
+from ..language.hosts import is_loopback
 from ..language.secrets import mask
 from ..model import Connection, Errors, Input, Place, Request, Response, Table
 
 EARLY = 60.0  # seconds before its end at which a token is renewed, or a tenth of its life if that is less
-LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,7 @@ def check_origin(kind: Connection, origin: str | None) -> str | None:
     parts = urlsplit(origin)
     own = {"{0.scheme}://{0.netloc}".format(urlsplit(kind.oauth["token_url"]))}
     allowed = sorted(own | set(kind.oauth.get("origins", {})))
-    local = parts.scheme == "http" and parts.hostname in LOCAL and not (parts.path or parts.query or parts.username)
+    local = parts.scheme == "http" and is_loopback(parts.hostname) and not (parts.path or parts.query or parts.username)
     if origin not in allowed and not local:
         what = f"is none of {', '.join(allowed)}; secrets are sent nowhere else"
         raise InputError.of(f"the connection '{kind.label}'", [Problem("oauth_url", what)])
@@ -212,7 +212,8 @@ def read_tokens(app: App, response: Response, sent_at: float, hidden: Iterable[s
     `old` is what the answer follows: it may leave out what has not changed.
     """
     assert app.kind.oauth is not None
-    check_answer(app.kind, response, sent_at, hidden)
+    if error := refusal(app.kind, response, sent_at, hidden):
+        raise error
     body = answers.parse(response).body
     if not isinstance(body, Mapping) or not isinstance(body.get("access_token"), str):
         kind_of = response.headers.get("content-type", "no content type").partition(";")[0]
@@ -241,13 +242,10 @@ def read_tokens(app: App, response: Response, sent_at: float, hidden: Iterable[s
     )
 
 
-def check_answer(kind: Connection, response: Response, now: float, hidden: Iterable[str]) -> None:
-    """Raise the error that an answer of the token endpoint is, with every text of `hidden` cut out."""
-    shown = mask(response, hidden)
+def refusal(kind: Connection, response: Response, now: float, hidden: Iterable[str]) -> RequestError | None:
+    """The error that an answer of the token endpoint is, if any, with every text of `hidden` cut out."""
     about = _Endpoint(kind.errors, {}, {})
-    error = answers.refusal(about, answers.parse(shown), "read", datetime.fromtimestamp(now, UTC))
-    if error is not None:
-        raise error
+    return answers.refusal(about, answers.parse(mask(response, hidden)), "read", datetime.fromtimestamp(now, UTC))
 
 
 def is_over(kind: Connection, response: Response) -> bool:

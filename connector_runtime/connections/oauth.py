@@ -106,7 +106,8 @@ def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
     if app.kind.oauth is None or "revoke_url" not in app.kind.oauth or token is None:
         return
     response: Response = pool.send(connect.revoke_request(app, token, seconds))
-    connect.check_answer(app.kind, response, time.time(), {*app.secrets, token})
+    if error := connect.refusal(app.kind, response, time.time(), {*app.secrets, token}):
+        raise error
 
 
 def test(

@@ -1,4 +1,4 @@
-"""A stored connection as a client asks it: performs the effects of `renew.renewal`, which says in which order.
+"""A stored connection as a client asks it: performs the steps of `renew.renewal`, which says in which order.
 
 Between the vendor's answer and the store lies the only moment in which a token can be lost; what can fail there is
 tried more than once, and held in memory for as long as the process lives.
@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import ExitStack
 
-from ..errors import StoreError, TransportError
+from ..errors import StoreError
 from ..http import pool
 from ..model import Connection
-from ..stores.store import Lease, Store
+from ..perform import HANDLERS, Handlers, perform
+from ..steps import Acquire, Read, Release, Send, Write
+from ..stores.store import Store
 from . import renew
 from .renew import Record
 
@@ -63,40 +65,28 @@ class Stored:
     def _renew(self, rejected: Mapping[str, str] | None) -> Record:
         if self._unsaved is not None:
             self._save_late(*self._unsaved)
-        lease: Lease | None = None
-        asked = renew.renewal(renew.Wanted(self.kind, self.name, rejected), self._seconds, 5 * self._seconds)
-        step: Callable[[Any], renew.Effect] = asked.send
-        value: Any = None
-        try:
-            while True:
-                effect = step(value)
-                step, value = asked.send, None
-                match effect:
-                    case renew.Read():
-                        entry = self._store.read(self._key)
-                        value = None if entry is None else (Record.read(entry.value), entry.version)
-                    case renew.Hold():
-                        lease = self._store.lease(f"lease/{self._key}", 4 * self._seconds)
-                        value = lease is not None
-                    case renew.Free() if lease is not None:
-                        lease.release()
-                    case renew.Ask():
-                        try:
-                            value = pool.send(effect.request)
-                        except TransportError as error:
-                            step, value = asked.throw, error
-                    case renew.Keep():
-                        value = self._save(effect.record, effect.version)
-                    case renew.Clock():
-                        value = time.time()
-                    case renew.Pause():
-                        time.sleep(effect.seconds)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        finally:
-            asked.close()
-            if lease is not None:
-                lease.release()
+        wanted = renew.Wanted(self.kind, self.name, rejected, self._seconds)
+        with ExitStack() as held:
+            handlers: Handlers = {
+                **HANDLERS,
+                Send: lambda step: pool.send(step.request),
+                Read: lambda step: self._read(),
+                Write: lambda step: self._save(step.value, step.version),
+                Acquire: lambda step: self._acquire(held),
+                Release: lambda step: held.close(),
+            }
+            (record,) = perform(renew.renewal(wanted, 5 * self._seconds), handlers)
+        return record  # type: ignore[no-any-return]
+
+    def _read(self) -> tuple[Record, int] | None:
+        entry = self._store.read(self._key)
+        return None if entry is None else (Record.read(entry.value), entry.version)
+
+    def _acquire(self, held: ExitStack) -> bool:
+        lease = self._store.lease(f"lease/{self._key}", 4 * self._seconds)
+        if lease is not None:
+            held.enter_context(lease)
+        return lease is not None
 
     def _save(self, record: Record, version: int) -> int | None:
         """Store a new pair, trying more than once: what it replaces is void."""
