@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from ..errors import StoreError
 from ..http import pool
@@ -40,7 +40,7 @@ class Stored:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._record: Record | None = None
-        self._unsaved: tuple[Record, int] | None = None
+        self._unsaved: tuple[bytes, int] | None = None  # a new pair that the store has not taken yet
 
     def __repr__(self) -> str:
         return f"Stored({self.name!r})"
@@ -63,8 +63,7 @@ class Stored:
         return record.tokens.granted if record is not None and record.serves(rejected, time.time()) else None
 
     def _renew(self, rejected: Mapping[str, str] | None) -> Record:
-        if self._unsaved is not None:
-            self._save_late(*self._unsaved)
+        self._save_held()  # if another wrote meanwhile, that counts
         wanted = renew.Wanted(self.kind, self.name, rejected, self._seconds)
         with ExitStack() as held:
             handlers: Handlers = {
@@ -90,20 +89,21 @@ class Stored:
 
     def _save(self, record: Record, version: int) -> int | None:
         """Store a new pair, trying more than once: what it replaces is void."""
-        for left in reversed(range(TRIES)):
-            try:
-                return self._store.put(self._key, record.write(), version)
-            except StoreError as error:
-                if left == 0:
-                    self._unsaved = (record, version)
-                    held = f"The new token of {self.name} is held in memory until then; let this process run."
-                    raise StoreError(error.message, hint=f"{error.hint or ''} {held}".strip(), retriable=True) from None
-                time.sleep(0.2)
-        return None
+        self._unsaved = (record.write(), version)
+        for _ in range(TRIES - 1):
+            with suppress(StoreError):
+                return self._save_held()
+            time.sleep(0.2)
+        try:
+            return self._save_held()
+        except StoreError as error:
+            held = f"The new token of {self.name} is held in memory until then; let this process run."
+            raise StoreError(error.message, hint=f"{error.hint or ''} {held}".strip(), retriable=True) from None
 
-    def _save_late(self, record: Record, version: int) -> None:
-        self._store.put(self._key, record.write(), version)  # if somebody wrote meanwhile, that counts
+    def _save_held(self) -> int | None:
+        version = self._store.put(self._key, *self._unsaved) if self._unsaved else None
         self._unsaved = None
+        return version
 
 
 class AsyncStored:
