@@ -16,7 +16,6 @@ from .http import pool
 from .http.native import Http
 from .pacing import accounts
 from .pacing.claim import Pacing
-from .pacing.pacer import Pacer
 from .steps import Exchange, Terms
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ class Caller:
         if pacing is None:
             limits = connector.profile.limits
             whose = getattr(connection, limits.per, None)  # a stored connection knows itself and its account
-            pacing = accounts.of(limits, whose) if whose else Pacer(limits)
+            pacing = (accounts.of(limits, whose) if whose else accounts.Account(limits)).wake()
         self._ears = drive.Ears(pacing or None, observe)
         self._way = http
         self._open = True

@@ -31,10 +31,10 @@ class Pacing(Protocol):
         retry_at: datetime | None = None,
         kind: str | None = None,
     ) -> None:
-        """Learn from the answer to a claim that was sent: lower-case headers, or status None where none came.
+        """Learn from the answer to a claim: lower-case headers, or status None where none came.
 
-        `kind` is `rate_limit` or `quota` where the answer was that refusal, and `retry_at` when the vendor said to go
-        on.
+        The claim may be one that never asked, of a call that was sent before anybody paced. `kind` is `rate_limit` or
+        `quota` where the answer was that refusal, and `retry_at` when the vendor said to go on.
         """
         ...
 

@@ -52,7 +52,8 @@ def test_64_threads_are_never_refused_when_the_limit_drops_to_a_half_and_rises_a
 
 def test_asyncio_takes_turns_too() -> None:
     async def work() -> int:
-        async with AsyncClient(load(), token=zoom.token, base_url=zoom.base_url, retries=0) as client:
+        paced = Pacer(load().profile.limits)
+        async with AsyncClient(load(), token=zoom.token, base_url=zoom.base_url, pacing=paced, retries=0) as client:
             calls = [client.run("get-user", {"user_id": "me"}) for _ in range(100)]
             return len(await asyncio.gather(*calls))
 
@@ -77,7 +78,11 @@ def test_four_processes_that_share_a_sqlite_file_are_hardly_ever_refused(tmp_pat
 
 
 def test_a_used_up_quota_is_refused_without_asking_the_vendor() -> None:
-    with Sandbox(plan="business") as zoom, Client(load(), token=zoom.token, base_url=zoom.base_url) as client:
+    paced = Pacer(load().profile.limits)
+    with (
+        Sandbox(plan="business") as zoom,
+        Client(load(), token=zoom.token, base_url=zoom.base_url, pacing=paced) as client,
+    ):
         given = {"user_id": "me", "type": 2, "registration_type": 1, "approval_type": 0}
         meeting = client.run("create-meeting", given).data["id"]
         person = {"meeting_id": meeting, "email": "jill@example.com", "first_name": "Jill"}
