@@ -18,8 +18,8 @@ from .kept import ALONE
 
 log = logging.getLogger("connector_runtime.pacing")
 
-TRIES = 20
-SWEEP = 100
+NONE = b"[0, 0.0]"  # counted, and until when the vendor says that it is used up
+SWEEP = 100  # counts of old days that are looked at in one go
 
 
 class Quotas:
@@ -64,16 +64,12 @@ class Quotas:
     def _change(self, key: str, now: float, change: Callable[[int, float], tuple[int, float]]) -> None:
         if self._is_alone(now):
             return
-        place = f"{self._prefix}{_day(now)}/{key}"
+
+        def written(state: bytes | None) -> bytes:
+            return json.dumps(change(*json.loads(state or NONE))).encode()
+
         try:
-            for _ in range(TRIES):
-                entry = self._store.read(place)
-                state = json.loads(entry.value) if entry else [0, 0.0]
-                changed = list(change(*state))
-                if changed == state or self._store.put(
-                    place, json.dumps(changed).encode(), entry.version if entry else None
-                ):
-                    return
+            self._store.update(f"{self._prefix}{_day(now)}/{key}", written)
         except StoreError as error:
             self._failed = now
             log.warning("quotas are not counted: %s", error.message)
@@ -90,7 +86,7 @@ class Quotas:
             found = self._store.scan(self._prefix, limit=SWEEP)
             over = [(key, entry) for key, entry in found if key < f"{self._prefix}{yesterday}"]
             for key, entry in over:
-                self._store.put(key, None, entry.version)
+                self._store.remove(key, entry)
         except StoreError as error:
             self._failed = now
             log.warning("old quotas are not removed: %s", error.message)
