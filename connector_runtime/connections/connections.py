@@ -78,7 +78,7 @@ class Connections:
         app = connect.app(self._kind(kind), values, origin)
         if not connect.needs_person(app.kind):
             raise InputError.of("connect", [Problem("kind", f"is {kind}, for which nobody signs in; use `add`")])
-        asks = (app.kind.oauth or {}).get("scope", {}).get("from") == "actions"
+        asks = app.oauth.get("scope", {}).get("from") == "actions"
         start = oauth.authorize(app, redirect_uri, self._wanted(actions) if asks else ())
         waiting = {
             "name": name,

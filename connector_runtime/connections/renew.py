@@ -113,11 +113,10 @@ def _renewed(wanted: Wanted, record: Record, version: int, now: float) -> Genera
     if spent is None and connect.needs_person(kind):
         raise _gone(name, "its token ended and cannot be renewed")
     app = App(kind, record.values, record.origin)
-    hidden = {*app.secrets, *record.tokens.granted.values(), spent or ""}
     try:
         response: Response = yield Send(connect.renewal_request(app, spent, wanted.seconds))
         is_over = spent is not None and connect.is_over(kind, response)
-        tokens = record.tokens if is_over else connect.read_tokens(app, response, now, hidden, record.tokens)
+        tokens = record.tokens if is_over else connect.read_tokens(app, response, now, record.tokens)
     except RequestError as error:
         if not (isinstance(error, TransportError) or error.retriable):
             raise _error(type(error), f"The token of {name} was refused: {error.message}", error.hint, error) from None
@@ -134,7 +133,7 @@ def _renewed(wanted: Wanted, record: Record, version: int, now: float) -> Genera
     if is_over:  # unless the store holds another refresh token by now, the connection is dead
         current, version = _there(name, (yield Read()))
         if current.tokens.refresh_token == spent:
-            refusal = connect.refusal(kind, response, now, hidden)
+            refusal = connect.refusal(app, response, now, record.tokens)
             assert refusal is not None
             yield Write(replace(current, dead=refusal.message), version)
             raise _gone(name, refusal.message, refusal)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable
-from datetime import date, datetime, timedelta
-from functools import cache
+from datetime import UTC, datetime
 
 from ..errors import StoreError
 from ..model import DAY
 from ..stores.store import Store
+from .bucket import midnight
 from .kept import ALONE
 
 log = logging.getLogger("connector_runtime.pacing")
@@ -38,18 +38,23 @@ class Quotas:
         self._sweep(now)
         counted: list[str] = []
         for key, allowed in keys:
-            full: list[float] = []
-
-            def more(used: int, out: float, allowed: int = allowed, full: list[float] = full) -> tuple[int, float]:
-                full[:] = [out] if out > now else [_next_day(now)] if used >= allowed else []
-                return (used, out) if full else (used + 1, out)
-
-            self._change(key, now, more)
-            if full:
+            until = self._count(key, allowed, now)
+            if until is not None:
                 self.give_back(counted, now)
-                return full[0]
+                return until
             counted.append(key)
         return None
+
+    def _count(self, key: str, allowed: int, now: float) -> float | None:
+        until: float | None = None
+
+        def more(used: int, out: float) -> tuple[int, float]:
+            nonlocal until
+            until = out if out > now else midnight(now) if used >= allowed else None
+            return (used + 1, out) if until is None else (used, out)
+
+        self._change(key, now, more)
+        return until
 
     def give_back(self, keys: Iterable[str], now: float) -> None:
         """Count one less under each key: the call did nothing."""
@@ -96,13 +101,4 @@ class Quotas:
 
 
 def _day(now: float, days: int = 0) -> str:
-    return _date(int(now // DAY) + days)
-
-
-@cache
-def _date(day: int) -> str:
-    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
-
-
-def _next_day(now: float) -> float:
-    return datetime.fromisoformat(f"{_day(now, 1)}T00:00:00+00:00").timestamp()
+    return f"{datetime.fromtimestamp(now + days * DAY, UTC):%Y-%m-%d}"
