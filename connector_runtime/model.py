@@ -233,6 +233,18 @@ class Reported(NamedTuple):
     remaining: str | None = None
     daily: Condition | None = None
 
+    def figures(self, headers: Mapping[str, str]) -> tuple[int, int] | None:
+        """The limit and what remains of it, where an answer's headers (in lower case) tell both."""
+        sources = (self.limit or "", self.remaining or "")
+        limit, remaining = (headers.get(source.removeprefix("header.").lower(), "").strip() for source in sources)
+        are_numbers = all(text.isascii() and text.isdigit() and len(text) <= 15 for text in (limit, remaining))
+        return (int(limit), int(remaining)) if are_numbers else None
+
+    def is_scarce(self, headers: Mapping[str, str]) -> bool:
+        """Whether an answer tells that less than a quarter of the limit remains."""
+        figures = self.figures(headers)
+        return figures is not None and figures[1] < figures[0] / 4
+
 
 class Limits(NamedTuple):
     """What a vendor allows. All connections to one account share it, or (`per`) each connection has its own."""
@@ -244,6 +256,12 @@ class Limits(NamedTuple):
     combined: tuple[Combined, ...] = ()
     quotas: Mapping[str, Quota] = NOTHING
     reported: Reported = Reported()
+
+    @property
+    def hold_always(self) -> bool:
+        """Whether there is a rate for labels that holds whatever the plan."""
+        rates = [*(label.rates for label in self.labels.values()), *(both.rates for both in self.combined)]
+        return any("" in each for each in rates)
 
     def counted_as(self, action: str, label: str | None) -> str | None:
         """The label under which an action's calls are counted."""

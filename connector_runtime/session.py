@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from .calls.action import Action
 from .calls.credentials import Credentials, check_base_url, checked, lay_out, refuse_values
-from .calls.exchange import Terms, exchange
+from .calls.exchange import Terms, Unlimited, exchange
 from .definitions.connector import Connector
 from .errors import AuthError, InputError, Problem
 from .http import Http
@@ -104,8 +104,13 @@ class Session:
         self._deadline = deadline
         self._observe = observe
         self._credentials: Credentials | None = None
-        limits = connector.profile.limits
-        self._account = accounts.account(limits, getattr(connection, limits.per, None), pacing)
+        self._limits = limits = connector.profile.limits
+        name = getattr(connection, limits.per, None)  # a stored connection knows itself and its account
+        self._account: accounts.Account | None = None
+        if pacing is None and name:
+            self._account = accounts.of(limits, name)
+        elif pacing is not False:
+            self._account = accounts.Account(limits, pacer=pacing)
         memory = Memory()
         self.handlers: Handlers = {
             **HANDLERS,
@@ -154,7 +159,7 @@ class Session:
             retries=self._retries,
             deadline=self._deadline if deadline is None else deadline,
             key=idempotency_key,
-            account=self._account,
+            account=self._account or Unlimited(),
             observed=self._observe is not None or logger.isEnabledFor(logging.DEBUG),
         )
         if recover and action.recover is not None:
@@ -222,12 +227,18 @@ class Session:
         return self.credentials(self.grants(step.rejected))
 
     def _turn(self, step: Turn) -> Any:
-        pacer = self._account.pacer
-        return 0.0 if pacer is None else pacer.ask(step.claim)
+        pacer = self._account and self._account.pacer
+        return pacer.ask(step.claim) if pacer else 0.0
 
     def _heard(self, step: Heard) -> Any:
         self.told(step.attempt)
-        return self._account.heard(step)
+        if step.claim is None or self._account is None:
+            return None
+        status, kind, retry_at = step.attempt.status, step.attempt.kind, step.attempt.retry_at
+        refusal = kind if kind in ("rate_limit", "quota") else None
+        if self._account.pacer is None and not refusal and not self._limits.reported.is_scarce(step.headers):
+            return None
+        return self._account.wake().heard(step.claim, status, step.headers, retry_at, refusal)
 
     def told(self, attempt: Attempt) -> None:
         """Log an attempt and tell the observer of it."""

@@ -46,6 +46,28 @@ class Send(NamedTuple):
     seconds: float | None = None  # what the deadline leaves
 
 
+# -- one entry of a store, and the lease that guards it --------------------------------------------------------------
+
+
+class Read(NamedTuple):
+    """Answered with the entry's value and its version, or None if there is none."""
+
+
+class Write(NamedTuple):
+    """Writes over the version that was read; answered with the new one, or None if another writer was first."""
+
+    value: Any
+    version: int
+
+
+class Acquire(NamedTuple):
+    """Takes the lease; answered with whether it was free."""
+
+
+class Release(NamedTuple):
+    """Gives the lease back."""
+
+
 # -- pacing and observation ------------------------------------------------------------------------------------------
 
 

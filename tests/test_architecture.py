@@ -61,6 +61,7 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "stores.postgres",
     "stores.sqlite",
     "connections.oauth",
+    "connections.pending",
     "connections.stored",
     "stores.vault",
     "service.app",

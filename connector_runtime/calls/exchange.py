@@ -21,8 +21,6 @@ from .action import Action
 from .answer import Answer
 from .credentials import Credentials
 
-LITTLE = 0.25  # of what the vendor allows in a window: when so little remains, calls are paced
-
 
 class Account(Protocol):
     """Whose limits the calls count against: it has a pacer under a declared plan, else from the first refusal on."""
@@ -222,7 +220,7 @@ def _attempt(
             at = yield Now()
             raise answers.refusal(action, response, effect, at, credentials.secrets)
         page = answers.page(action, response, answer, effect, made.call.get("response_type", "json"))
-        if not began and claim is None and not _is_little(action.profile.limits.reported, response.headers):
+        if not began and claim is None and not _is_scarce(action.profile.limits.reported, response.headers):
             return Outcome(None, page, answer)
         outcome = Outcome((yield Now()), page, answer)
     except (AuthError, ApiError, TransportError) as failure:
@@ -260,14 +258,10 @@ def _record(
     )
 
 
-def _is_little(reported: Reported, headers: Mapping[str, str]) -> bool:
+def _is_scarce(reported: Reported, headers: Mapping[str, str]) -> bool:
     """Whether the vendor says that little remains of what it allows: then it is time to pace."""
-    if reported.limit is None or reported.remaining is None:
-        return False
-    limit, remaining = (
-        headers.get(source.removeprefix("header."), "") for source in (reported.limit, reported.remaining)
-    )
-    return limit.isdecimal() and remaining.isdecimal() and int(remaining) < LITTLE * int(limit)
+    source = reported.remaining
+    return source is not None and source.removeprefix("header.").lower() in headers and reported.is_scarce(headers)
 
 
 def _turn(claim: Claim, until: datetime | None) -> Generator[Any, Any, float]:

@@ -20,6 +20,7 @@ from ..model import ActionSpec, Input, Json, Place, Request
 from . import bodies
 from .credentials import Credentials
 
+NOWHERE = (None, None)
 READS = ("GET", "HEAD", "OPTIONS")
 _IN_URL = "/?%:@!$&'()*+,;=~-._[]"
 
@@ -76,7 +77,9 @@ def key_place(spec: ActionSpec, made: Draft) -> Place | None:
 class Layout(NamedTuple):
     """Where the inputs of an action go, gathered once: a call then looks only at those that it is given."""
 
-    places: Mapping[str, tuple[Place, Callable[[Any], Any] | None]]  # with what writes the value, if anything does
+    places: Mapping[
+        str, tuple[Place | None, Callable[[Any], Any] | None]
+    ]  # with what writes the value, if anything does
     computed: tuple[tuple[Place, expressions.Expression], ...]
     spreads: bool  # whether any place takes a map apart: named inputs are laid after those, so that they win
     has_body: bool
@@ -86,12 +89,12 @@ def layout(spec: ActionSpec) -> Layout:
     """The layout of an action."""
     computed = tuple((place, expressions.expression(source)) for place, source in spec.compute.items())
     places = {key: (row.to[0], _writer(row)) for key, row in spec.inputs.items() if row.to}
-    every = [place for place, _ in (*places.values(), *computed)]
+    taken = [row.to[0] for row in spec.inputs.values() if row.to]
     return Layout(
         places=places,
         computed=computed,
-        spreads=any(place.spread for place in every),
-        has_body=spec.body is not None or any(place.kind == "body" for place, _ in places.values()),
+        spreads=any(place.spread for place in (*taken, *(place for place, _ in computed))),
+        has_body=spec.body is not None or any(place.kind == "body" for place in taken),
     )
 
 
@@ -105,10 +108,10 @@ def draft(spec: ActionSpec, values: Mapping[str, Any], laid: Layout | None = Non
     written: dict[str, Any] = {}
     placed: list[tuple[Place, Any]] = []
     for key, value in values.items():
-        if key in laid.places:
-            place, write = laid.places[key]
-            written[key] = value if write is None else write(value)
-            placed.append((place, written[key]))
+        place, write = laid.places.get(key, NOWHERE)
+        written[key] = value = value if write is None else write(value)
+        if place is not None:
+            placed.append((place, value))
     for place, source in laid.computed:
         if all(name in values for name in source.names):
             placed.append((place, source.value(values)))

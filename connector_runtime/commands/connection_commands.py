@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 from ..connections import connect as oauth2, scopes as scope_sets
 from ..connections.callback import Callback, is_ours
-from ..connections.connections import PENDING, Connections
+from ..connections.connections import Connections
 from ..connections.oauth import Health
+from ..connections.pending import PENDING
 from ..connections.stored import Stored
 from ..errors import AuthError, InputError, Problem, TransportError
 from ..model import Connection

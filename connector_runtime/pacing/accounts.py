@@ -1,58 +1,68 @@
-"""The pacers of this process: one for each account, for clients that were not given a pacer. Touches nothing else."""
+"""When a client needs a pacer: the accounts of this process, each with its pacer once there is a limit to keep to.
+
+Where no limit is declared a call asks nobody, until an answer says that the vendor's limit is near or was reached.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Callable
+from typing import TypedDict, Unpack
 
 from ..model import Limits
-from ..steps import Heard
 from ..stores.store import Store
 from .claim import Pacing
-from .pacer import SHARE, Pacer
 
 MOST = 1000  # accounts whose limits are remembered
 
-_lock = threading.Lock()
-_pacers: OrderedDict[tuple[object, ...], Pacer] = OrderedDict()
 
+class Declaration(TypedDict, total=False):
+    """What is declared of an account: see `Pacer`."""
 
-def of(
-    limits: Limits, account: str, *, plan: str | None = None, share: float = SHARE, store: Store | None = None
-) -> Pacer:
-    """This process's pacer of an account; without a declared plan it goes by what the vendor says.
-
-    Whoever names the same connector, account and terms gets the same pacer; those used last are kept. The arguments
-    are those of `Pacer`.
-    """
-    place = (limits.key, account, plan, share, id(store))  # its pacer keeps the store, so no other one gets its id
-    with _lock:
-        pacer = _pacers.pop(place, None) or Pacer(limits, account=account, plan=plan, share=share, store=store)
-        _pacers[place] = pacer
-        if len(_pacers) > MOST:
-            _pacers.popitem(last=False)
-        return pacer
+    plan: str | None
+    share: float
+    store: Store | None
+    clock: Callable[[], float]
 
 
 class Account:
-    """Whose limits the calls of some clients count against: paced from the first refusal on, or by a pacer given."""
+    """An account whose calls this process sends. Ask `pacer` before an attempt, unless it is None.
 
-    def __init__(self, limits: Limits, name: str | None, pacer: Pacing | None) -> None:
-        self._limits, self._name = limits, name
+    `pacer` is there from the start if it is given, or if limits are declared: a plan, or rates that hold without one.
+    Else the first attempt whose answer is a refusal (rate_limit or quota), or says that little remains
+    (`limits.reported.is_scarce`), is told to `wake()`, by `heard`, with a claim made for it; from then on it is there.
+    """
+
+    def __init__(
+        self, limits: Limits, account: str = "", *, pacer: Pacing | None = None, **terms: Unpack[Declaration]
+    ) -> None:
         self.pacer = pacer
+        self._limits, self._account, self._terms = limits, account, terms
+        self._lock = threading.Lock()
+        if pacer is None and (terms.get("plan") is not None or limits.hold_always):
+            self.wake()
 
-    def heard(self, step: Heard) -> Any:
-        attempt = step.attempt
-        kind = attempt.kind if attempt.kind in ("rate_limit", "quota") else None
-        if step.claim is None:
-            return None
-        if self.pacer is None:
-            self.pacer = of(self._limits, self._name) if self._name else Pacer(self._limits)
-        return self.pacer.heard(step.claim, attempt.status, step.headers, attempt.retry_at, kind)
+    def wake(self) -> Pacing:
+        """The pacer, made now if there is none."""
+        from .pacer import Pacer  # which most clients never need
+
+        with self._lock:
+            if self.pacer is None:
+                self.pacer = Pacer(self._limits, account=self._account, **self._terms)
+            return self.pacer
 
 
-def account(limits: Limits, name: str | None, pacing: Any) -> Account:
-    if pacing is False:
-        return Account(limits, name, None)
-    return Account(limits, name, pacing)
+_lock = threading.Lock()
+_accounts: OrderedDict[object, Account] = OrderedDict()
+
+
+def of(limits: Limits, account: str, **terms: Unpack[Declaration]) -> Account:
+    """The one of this process for all who name the same connector, account and terms; those used last are kept."""
+    place = (limits.key, account, *sorted(terms.items()))
+    with _lock:
+        found = _accounts.pop(place, None) or Account(limits, account, **terms)
+        _accounts[place] = found
+        if len(_accounts) > MOST:
+            _accounts.popitem(last=False)
+        return found

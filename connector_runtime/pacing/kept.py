@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from ..errors import StoreError
-from ..stores.store import Store
+from ..stores.store import Contended, Store
 from .bucket import PAUSE, Bucket, Terms, today
 
 log = logging.getLogger("connector_runtime.pacing")
@@ -115,38 +115,38 @@ class Shared(Kept):
 
     def _visit(self, now: float, wanted: int) -> None:
         """Read the state, tell what we heard, take permits, write it if nobody was faster."""
-        given = None
-        if not self._failed <= now < self._failed + ALONE:
-            try:
-                given = self._trade(now, wanted)
-                self._failed = -ALONE
-            except StoreError as error:
-                if self._failed < 0:
-                    log.warning("pacing goes on without its store: %s", error.message)
-                self._failed = now
-            else:
-                if given is None:  # others were faster again and again
-                    self._next = now + LOOK / 10
-                    return
-        if given is None:
+        is_alone = self._failed <= now < self._failed + ALONE
+        try:
+            given = self._take(self.bucket, now, wanted) if is_alone else self._trade(now, wanted)
+            self._failed = self._failed if is_alone else -ALONE
+        except Contended:
+            self._next = now + LOOK / 10
+            return
+        except StoreError as error:
+            if self._failed < 0:
+                log.warning("pacing goes on without its store: %s", error.message)
+            self._failed = now
             given = self._take(self.bucket, now, wanted)
         self._looked, self._news, self._owed = now, [], 0
         self._permits += given
         self._next = now if given == wanted else now + self.bucket.wait(min(wanted, self._batch()))
 
-    def _trade(self, now: float, wanted: int) -> int | None:
-        for _ in range(TRIES):
-            entry = self._store.read(self._key)
-            bucket = self._read(entry.value if entry else None, now)
+    def _trade(self, now: float, wanted: int) -> int:
+        bucket, given = self.bucket, 0
+
+        def trade(state: bytes | None) -> bytes:
+            nonlocal bucket, given
+            bucket = self._read(state, now)
             self._ahead = max(self._ahead, bucket.at - now)
             bucket.advance(now + self._ahead)
             for news in self._news:
                 news(bucket, self._ahead)
             given = self._take(bucket, now, wanted)
-            if self._store.put(self._key, bucket.dump(), entry.version if entry else None) is not None:
-                self.bucket = bucket
-                return given
-        return None
+            return bucket.dump()
+
+        self._store.update(self._key, trade, tries=TRIES)
+        self.bucket = bucket
+        return given
 
     def _take(self, bucket: Bucket, now: float, wanted: int) -> int:
         bucket.advance(now + self._ahead)

@@ -8,18 +8,18 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable
-from datetime import date, datetime, timedelta
-from functools import cache
+from datetime import UTC, datetime
 
 from ..errors import StoreError
 from ..model import DAY
 from ..stores.store import Store
+from .bucket import midnight
 from .kept import ALONE
 
 log = logging.getLogger("connector_runtime.pacing")
 
-TRIES = 20
-SWEEP = 100
+NONE = b"[0, 0.0]"  # counted, and until when the vendor says that it is used up
+SWEEP = 100  # counts of old days that are looked at in one go
 
 
 class Quotas:
@@ -38,18 +38,23 @@ class Quotas:
         self._sweep(now)
         counted: list[str] = []
         for key, allowed in keys:
-            full: list[float] = []
-
-            def more(used: int, out: float, allowed: int = allowed, full: list[float] = full) -> tuple[int, float]:
-                full[:] = [out] if out > now else [_next_day(now)] if used >= allowed else []
-                return (used, out) if full else (used + 1, out)
-
-            self._change(key, now, more)
-            if full:
+            until = self._count(key, allowed, now)
+            if until is not None:
                 self.give_back(counted, now)
-                return full[0]
+                return until
             counted.append(key)
         return None
+
+    def _count(self, key: str, allowed: int, now: float) -> float | None:
+        until: float | None = None
+
+        def more(used: int, out: float) -> tuple[int, float]:
+            nonlocal until
+            until = out if out > now else midnight(now) if used >= allowed else None
+            return (used + 1, out) if until is None else (used, out)
+
+        self._change(key, now, more)
+        return until
 
     def give_back(self, keys: Iterable[str], now: float) -> None:
         """Count one less under each key: the call did nothing."""
@@ -64,16 +69,12 @@ class Quotas:
     def _change(self, key: str, now: float, change: Callable[[int, float], tuple[int, float]]) -> None:
         if self._is_alone(now):
             return
-        place = f"{self._prefix}{_day(now)}/{key}"
+
+        def written(state: bytes | None) -> bytes:
+            return json.dumps(change(*json.loads(state or NONE))).encode()
+
         try:
-            for _ in range(TRIES):
-                entry = self._store.read(place)
-                state = json.loads(entry.value) if entry else [0, 0.0]
-                changed = list(change(*state))
-                if changed == state or self._store.put(
-                    place, json.dumps(changed).encode(), entry.version if entry else None
-                ):
-                    return
+            self._store.update(f"{self._prefix}{_day(now)}/{key}", written)
         except StoreError as error:
             self._failed = now
             log.warning("quotas are not counted: %s", error.message)
@@ -90,7 +91,7 @@ class Quotas:
             found = self._store.scan(self._prefix, limit=SWEEP)
             over = [(key, entry) for key, entry in found if key < f"{self._prefix}{yesterday}"]
             for key, entry in over:
-                self._store.put(key, None, entry.version)
+                self._store.remove(key, entry)
         except StoreError as error:
             self._failed = now
             log.warning("old quotas are not removed: %s", error.message)
@@ -100,13 +101,4 @@ class Quotas:
 
 
 def _day(now: float, days: int = 0) -> str:
-    return _date(int(now // DAY) + days)
-
-
-@cache
-def _date(day: int) -> str:
-    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
-
-
-def _next_day(now: float) -> float:
-    return datetime.fromisoformat(f"{_day(now, 1)}T00:00:00+00:00").timestamp()
+    return f"{datetime.fromtimestamp(now + days * DAY, UTC):%Y-%m-%d}"

@@ -139,8 +139,8 @@ class Clients:
         if self._plan is None:
             return None
         limits = self._connector.profile.limits
-        pacer = accounts.of(limits, account, plan=self._plan, share=self._share, store=self._store)
-        return _Apart(pacer, self._in_thread)
+        terms: accounts.Declaration = {"plan": self._plan, "share": self._share, "store": self._store}
+        return _Apart(accounts.of(limits, account, **terms).wake(), self._in_thread)
 
     def _shared(self, token: Any) -> AsyncClient:
         """The client with the service's own token, or with none."""

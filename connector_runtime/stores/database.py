@@ -6,13 +6,12 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Protocol
 from uuid import uuid4
 
 from ..errors import StoreError
-from .store import LAST, Entry, HeldLease, Lease, Store, checked
+from .store import LAST, Entry, Lease, Store, checked
 
 
 class Lost(StoreError):
@@ -36,22 +35,17 @@ class Dialect(Protocol):
         ...
 
 
-_databases: weakref.WeakSet[Database] = weakref.WeakSet()
-
-
 class Database(Store):
     """A store in a database: one connection, used by one thread at a time, opened anew after a fork or a breakdown."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._lock = threading.Lock()
-        self._connection: Any = None
+        self._connection: Any = dialect.connect()
         _databases.add(self)
-        with self._connected():
-            pass
 
     def read(self, key: str) -> Entry | None:
-        rows, _ = self._ask("SELECT value, version FROM entries WHERE key = ?", key)
+        rows = self._ask("SELECT value, version FROM entries WHERE key = ?", key)
         return Entry(bytes(rows[0][0]), rows[0][1]) if rows else None
 
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
@@ -73,7 +67,7 @@ class Database(Store):
 
     def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[tuple[str, Entry]]:
         select = "SELECT key, value, version FROM entries WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
-        rows, _ = self._ask(select, after, prefix, prefix + LAST, limit)
+        rows = self._ask(select, after, prefix, prefix + LAST, limit)
         return [(row[0], Entry(bytes(row[1]), row[2])) for row in rows]
 
     def lease(self, key: str, seconds: float) -> Lease | None:
@@ -85,14 +79,10 @@ class Database(Store):
         try:
             taken = self._change(take, checked(key), owner, seconds)
         except Lost:
-            taken = self._change(take, key, owner, seconds) or self._owns(key, owner)
-        return HeldLease(self.release, key, owner) if taken else None
-
-    def _owns(self, key: str, owner: str) -> int:
-        return len(self._ask("SELECT 1 FROM leases WHERE key = ? AND owner = ?", key, owner)[0])
-
-    def release(self, key: str, owner: str) -> None:
-        self._change("DELETE FROM leases WHERE key = ? AND owner = ?", key, owner)
+            mine = "SELECT 1 FROM leases WHERE key = ? AND owner = ?"
+            taken = self._change(take, key, owner, seconds) or len(self._ask(mine, key, owner))
+        end = "DELETE FROM leases WHERE key = ? AND owner = ?"
+        return Lease(lambda: self._change(end, key, owner)) if taken else None
 
     def close(self) -> None:
         with self._lock:
@@ -106,30 +96,26 @@ class Database(Store):
             _left.append(self._connection)
         self._connection, self._lock = None, threading.Lock()
 
-    @contextmanager
-    def _connected(self) -> Iterator[Any]:
+    def _run(self, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
         with self._lock:
-            if self._connection is None:
-                self._connection = self._dialect.connect()
+            self._connection = self._connection or self._dialect.connect()
             try:
-                yield self._connection
+                return self._dialect.run(self._connection, sql, values)
             except Lost:
                 self._connection = None
                 raise
 
     def _change(self, sql: str, *values: Any) -> int:
-        with self._connected() as connection:
-            return self._dialect.run(connection, sql, values)[1]
+        return self._run(sql, values)[1]
 
-    def _ask(self, sql: str, *values: Any) -> tuple[list[Any], int]:
+    def _ask(self, sql: str, *values: Any) -> list[Any]:
         try:
-            with self._connected() as connection:
-                return self._dialect.run(connection, sql, values)
+            return self._run(sql, values)[0]
         except Lost:
-            with self._connected() as connection:
-                return self._dialect.run(connection, sql, values)
+            return self._run(sql, values)[0]
 
 
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
 _left: list[Any] = []  # closing a connection of the parent's would end the parent's
 
 
@@ -140,7 +126,6 @@ def _forked() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
-
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS entries (key {text} PRIMARY KEY, value {bytes} NOT NULL, version BIGINT NOT NULL)",

@@ -276,10 +276,10 @@ def test_the_pacers_of_a_service_are_those_of_the_process_and_bounded(
     monkeypatch.setattr(accounts, "MOST", 2)
     with start(tenant="t", token=zoom.token, limits={"plan": "free"}) as served:
         assert served.client().post(USER, json=ME).status_code == 200
-        assert len(accounts._pacers) == 1
+        assert len(accounts._accounts) == 1
         for number in range(5):
             served.app.state.service.clients._pacing(f"account {number}")
-        assert len(accounts._pacers) == 2
+        assert len(accounts._accounts) == 2
 
 
 @pytest.mark.parametrize(
