@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from .calls.exchange import fold, fold_async
 from .definitions.connector import Connector
-from .http import AsyncPool, Pool
 from .model import Choices, Page, Result
 from .perform import Handlers, only, only_async, perform, perform_async
 from .session import TTL, CallOptions, ClientOptions, Session
 from .steps import Send, Token, Wait
+from .transport import AsyncPool, Pool
 
 if TYPE_CHECKING:
     from .calls.files import File

@@ -20,12 +20,12 @@ from .calls.credentials import Credentials, check_base_url, checked, lay_out, re
 from .calls.exchange import Terms, Unlimited, exchange
 from .definitions.connector import Connector
 from .errors import AuthError, InputError, Problem
-from .http import Http
 from .inputs.bind import Bound
 from .pacing import accounts
 from .pacing.claim import Pacing
 from .perform import HANDLERS, Handlers
 from .steps import Attempt, Heard, Recall, Remember, Steps, Token, Turn
+from .transport import Http
 
 if TYPE_CHECKING:
     from .calls.files import File

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .. import http
+from .. import transport
 from ..calls.answer import Answer
 from ..client import Client, Grants
 from ..definitions.connector import Connector
@@ -95,7 +95,7 @@ def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
 
 def _tokens(app: App, request: Request, old: Tokens | None = None, sent: Iterable[str] = ()) -> Tokens:
     now = time.time()
-    return connect.read_tokens(app, http.send(request), now, old, sent)
+    return connect.read_tokens(app, transport.send(request), now, old, sent)
 
 
 def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
@@ -103,7 +103,7 @@ def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
     token = tokens.granted.get("access_token")
     if "revoke_url" not in app.oauth or token is None:
         return
-    response = http.send(connect.revoke_request(app, token, seconds))
+    response = transport.send(connect.revoke_request(app, token, seconds))
     if error := connect.refusal(app, response, time.time(), tokens):
         raise error
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
-from .. import http
+from .. import transport
 from ..errors import StoreError
 from ..model import Connection
 from ..perform import HANDLERS, Handlers, perform
@@ -68,7 +68,7 @@ class Stored:
         with ExitStack() as held:
             handlers: Handlers = {
                 **HANDLERS,
-                Send: lambda step: http.send(step.request),
+                Send: lambda step: transport.send(step.request),
                 Read: lambda step: self._read(),
                 Write: lambda step: self._save(step.value, step.version),
                 Acquire: lambda step: self._acquire(held),

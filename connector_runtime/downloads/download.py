@@ -16,8 +16,8 @@ from typing import Any
 
 from ..calls.files import File, safe_name
 from ..errors import ConnectorError, InputError, Problem
-from ..http import AsyncPool, Pool
 from ..perform import Handlers
+from ..transport import AsyncPool, Pool
 from .fetch import Course
 from .save import Job, save, save_async
 

@@ -1,5 +1,6 @@
-"""One file to disk: the handlers of what `fetch` asks for, for threads and for asyncio, over an answer that is read in
-the pieces in which it arrives, undecoded; what arrives is kept in a `Part`.
+"""One file to disk: the handlers of what `fetch` asks for, for threads and for asyncio.
+
+An answer is read in the pieces in which it arrives, undecoded, and what arrives is kept in a `Part`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import Any, TypeVar
 
 from ..calls.files import File
 from ..errors import TransportError
-from ..http import AsyncPool, Pool, answered, native, reported
 from ..model import Response
 from ..perform import Handlers, only, only_async, perform, perform_async
 from ..steps import Fill, Filled, Open, Peek, Send, Steps, Wait
+from ..transport import AsyncPool, Pool, answered, native, reported
 from .fetch import Course, fetch
 from .part import Part
 

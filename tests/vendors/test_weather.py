@@ -23,7 +23,7 @@ from connector_runtime.errors import (
     TransportError,
     ValidationFailed,
 )
-from connector_runtime.http import Http
+from connector_runtime.transport import Http
 
 from .conftest import Connect, Enter, example
 from .servers import Answer, Weather
