@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from ..errors import ConnectorError, Problem
+from ..errors import ERRORS, ConnectorError, PayloadError, Problem, SignatureError
 from ..inputs.wording import nearest
 
 MEDIA_TYPE = "application/problem+json"
@@ -27,36 +27,31 @@ class Kind:
     do: str
 
 
-KINDS: Mapping[str, Kind] = {
-    "input": Kind(422, "The inputs are wrong", "Mend what `problems` names; nothing was sent."),
+OWN = {  # the refusals of the service itself
     "body": Kind(400, "The request cannot be read", "Send what the OpenAPI document describes."),
     "key": Kind(401, "No valid API key", "Send one as `Authorization: Bearer …` or `X-API-Key: …`."),
     "host": Kind(421, "Not this host", "Without API keys, call the service by the name of this machine."),
     "forbidden": Kind(403, "The key is not for this", "Use a key that was made for this."),
-    "missing_scope": Kind(403, "The app lacks a scope", "Add the scope that `hint` names, then reconnect."),
-    "plan": Kind(403, "The account lacks a plan, licence or role", "Do what `hint` says."),
-    "not_found": Kind(404, "There is no such thing", "See `message`; it names what is nearest."),
     "method": Kind(405, "Not with this method", "Use one of those in the header Allow."),
     "slow": Kind(408, "The request came too slowly", "Send it again, whole."),
-    "conflict": Kind(409, "It exists already, or is being changed", "Look what is there before you try again."),
     "in_flight": Kind(409, "The first request with this key is not over", "Ask again a little later."),
     "may_have_been_done": Kind(409, "Nobody knows whether it was done", "Look, then use another key if it was not."),
     "too_large": Kind(413, "The body is too large", "Send less."),
     "media_type": Kind(415, "Not with this content type", "Send JSON as `application/json`."),
     "key_reused": Kind(422, "The key was used for something else", "Take a new idempotency key for each operation."),
-    "validation": Kind(422, "The vendor found values wrong", "Mend what `problems` names."),
-    "token": Kind(424, "The connection does not work", "Reconnect it."),
-    "rate_limit": Kind(429, "Too many requests at the vendor", "Wait until `retry_at`."),
-    "quota": Kind(429, "The vendor's quota is used up", "Wait until `retry_at`, which may be hours away."),
     "too_many": Kind(429, "Too many requests of this tenant at a time", "Try again after `Retry-After` seconds."),
-    "definition": Kind(500, "A definition is faulty", "Whoever runs the service has to mend it."),
     "internal": Kind(500, "The service failed", "Tell whoever runs it the `request_id`; its log says why."),
-    "api": Kind(502, "The vendor said no", "See `message` and `code`."),
-    "transport": Kind(502, "No readable answer of the vendor", "Try again if `retriable`; else look what was done."),
     "busy": Kind(503, "The service is busy", "Try again after `Retry-After` seconds."),
-    "store": Kind(503, "The store fails", "Try again later; nothing that was stored is lost."),
     "not_ready": Kind(503, "The service is not ready", "Whoever runs it sees why in `problems`."),
     "timeout": Kind(504, "It took too long", "Try again if `retriable`; else look what was done."),
+}
+KINDS: Mapping[str, Kind] = {
+    **{
+        error.kind: Kind(error.http_status, error.title, error.remedy)
+        for error in ERRORS
+        if error not in (SignatureError, PayloadError)  # the receiver of webhooks answers itself
+    },
+    **OWN,
 }
 BY_STATUS = {401: "key", 403: "forbidden", 404: "not_found", 405: "method", 413: "too_large", 415: "media_type"}
 
