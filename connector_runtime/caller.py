@@ -14,6 +14,7 @@ from .definitions.connector import Connector
 from .errors import AuthError, InputError, Problem
 from .http import pool
 from .http.native import Http
+from .inputs.bind import Bound
 from .pacing import accounts
 from .pacing.claim import Pacing
 from .pacing.pacer import Pacer
@@ -101,7 +102,7 @@ class Caller:
     def _begin(
         self,
         key: str,
-        inputs: Mapping[str, Any],
+        inputs: Mapping[str, Any] | Bound,
         limit: int | None,
         *,
         clear: Iterable[str] = (),
@@ -123,7 +124,7 @@ class Caller:
             problems.append(Problem("recover", f"is of no use: {key} does not say how to look; leave it out"))
         if problems:
             raise InputError.of(key, problems)
-        bound = action.bind(inputs, clear)
+        bound = inputs if isinstance(inputs, Bound) else action.bind(inputs, clear)
         credentials.refuse_values(self._kind, key, bound.values)
         terms = Terms(
             limit=limit,

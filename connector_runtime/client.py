@@ -14,7 +14,8 @@ from .definitions.connector import Connector
 from .downloading import AsyncDownloading, Downloading
 from .errors import RequestError
 from .http import pool
-from .model import Page, Result
+from .inputs.bind import Bound
+from .model import Page, Paging, Result
 from .steps import Exchange
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Client(Downloading):
             self._pool.leave()
 
     def run(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Result:
         """Run an action; of a list, all pages (or `limit` items) in one result.
 
@@ -78,14 +79,14 @@ class Client(Downloading):
         return fold(drive.drive(call, self._grants, self._pool.send, self._ears), action.paging)
 
     def stream(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Iterator[Any]:
         """The items of a list one by one, a page at a time in memory; of another action its `data`, once."""
         pages = self.pages(key, inputs, limit, **options)
         return (item for page in pages for item in ([page.data] if page.items is None else page.items))
 
     def pages(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Iterator[Page]:
         """The answers of a call as they come, each with its `items`."""
         _, call = self._begin(key, inputs, limit, **options)
@@ -155,21 +156,14 @@ class AsyncClient(AsyncDownloading):
             self._pool = None
 
     async def run(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Result:
         """As `Client.run`."""
         action, call = self._begin(key, inputs, limit, **options)
-        pages: list[Page] = []
-        failure: RequestError | None = None
-        try:
-            async for page in self._drive(call):
-                pages.append(page)
-        except RequestError as error:
-            failure = error
-        return fold(_again(pages, failure), action.paging)
+        return await collect(self._drive(call), action.paging)
 
     async def stream(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Any]:
         """As `Client.stream`."""
         async for page in self.pages(key, inputs, limit, **options):
@@ -177,7 +171,7 @@ class AsyncClient(AsyncDownloading):
                 yield item
 
     def pages(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Page]:
         """As `Client.pages`."""
         _, call = self._begin(key, inputs, limit, **options)
@@ -220,7 +214,19 @@ async def _first(pages: AsyncIterator[Page]) -> Page:
         return await anext(opened)
 
 
-def _again(pages: list[Page], failure: RequestError | None) -> Iterator[Page]:
-    yield from pages
-    if failure is not None:
-        raise failure
+async def collect(pages: AsyncIterator[Page], paging: Paging | None) -> Result:
+    """Pages as one result; an error on the way is raised with what came before it."""
+    found: list[Page] = []
+    failure: RequestError | None = None
+    try:
+        async for page in pages:
+            found.append(page)
+    except RequestError as error:
+        failure = error
+
+    def again() -> Iterator[Page]:
+        yield from found
+        if failure is not None:
+            raise failure
+
+    return fold(again(), paging)

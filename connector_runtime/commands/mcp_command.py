@@ -16,7 +16,8 @@ from ..client import AsyncClient
 from ..connections.stored import AsyncStored, Stored
 from ..definitions.connector import Connector
 from ..errors import InputError, Problem
-from ..service.settings import LOOPBACK, Settings
+from ..language.hosts import LOOPBACK
+from ..service.settings import Settings
 from ..stores import opening
 from .action_commands import access
 from .cli import Context, parser

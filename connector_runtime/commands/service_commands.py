@@ -13,8 +13,9 @@ from typing import Any
 
 from ..definitions.connector import Connector
 from ..errors import InputError, Problem
+from ..language.hosts import LOOPBACK
 from ..service.keys import ApiKeys, check_tenant
-from ..service.settings import LOOPBACK, Settings
+from ..service.settings import Settings
 from ..stores import opening
 from ..stores.vault import Sealed
 from .cli import Context, parser

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConnectorError, InputError, Problem
+from ..inputs.bind import Bound
 from ..inputs.wording import misfits, nearest
 from ..model import Json, Result
 from .tools import LIMIT, MOST, Offer, Tool, data_schema, withheld
@@ -16,12 +17,11 @@ EXACT = 2**53  # what JavaScript can hold; a larger integer is text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a tool was called with: inputs as they were given, and its own arguments."""
+    """What a tool was called with: its inputs, bound, and its own arguments."""
 
-    inputs: Mapping[str, Any]
+    bound: Bound
     limit: int | None = None
     cursor: str | None = None
-    clear: tuple[str, ...] = ()
 
 
 def asked(tool: Tool, arguments: Mapping[str, Any]) -> Asked:
@@ -39,18 +39,16 @@ def asked(tool: Tool, arguments: Mapping[str, Any]) -> Asked:
     if clear is not None and not (isinstance(clear, list) and all(isinstance(name, str) for name in clear)):
         problems.append(Problem("clear", "must be a list of inputs"))
         clear = None
-    emptied = tuple(name.strip() for name in clear or () if name.strip())
+    try:
+        bound = tool.action.bind(inputs, [name.strip() for name in clear or () if name.strip()])
+    except InputError as error:
+        if not problems:
+            raise
+        problems += error.problems
     if problems:
-        try:
-            tool.action.bind(inputs, emptied)
-        except InputError as error:
-            problems += error.problems
         raise InputError.of(tool.action.key, problems)
     return Asked(
-        inputs=inputs,
-        limit=limit if "limit" in tool.own else None,
-        cursor=None if _is_blank(cursor) else cursor,
-        clear=emptied,
+        bound=bound, limit=limit if "limit" in tool.own else None, cursor=None if _is_blank(cursor) else cursor
     )
 
 

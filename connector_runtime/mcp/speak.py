@@ -7,7 +7,7 @@ the protocol.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, cast
 
@@ -16,11 +16,10 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
-from ..calls.exchange import fold
-from ..client import AsyncClient
+from ..client import AsyncClient, collect
 from ..definitions import icon
 from ..definitions.connector import Connector
-from ..errors import ConnectorError, RequestError
+from ..errors import ConnectorError
 from ..language import json_text
 from ..model import Json, Page, Result
 from . import results
@@ -88,28 +87,18 @@ def instructions(connector: Connector, offer: Offer) -> str:
 
 async def _run(client: AsyncClient, tool: Tool, asked: results.Asked, deadline: float, context: Context) -> Result:
     """All pages up to the limit as one result; the client hears of each."""
-    pages: list[Page] = []
-    failure: RequestError | None = None
-    count = 0
-    call = client.pages(
-        tool.action.key, asked.inputs, asked.limit, clear=asked.clear, cursor=asked.cursor, deadline=deadline
-    )
-    async with aclosing(cast(AsyncGenerator[Page, None], call)) as coming:
-        try:
-            async for page in coming:
-                pages.append(page)
-                if page.items is not None:
-                    count += len(page.items)
-                    await context.session.report_progress(count, asked.limit, f"{count} items")
-        except RequestError as error:
-            failure = error
+    called = client.pages(tool.action.key, asked.bound, asked.limit, cursor=asked.cursor, deadline=deadline)
 
-    def again() -> Iterator[Page]:
-        yield from pages
-        if failure is not None:
-            raise failure
+    async def reported(pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
+        count = 0
+        async for page in pages:
+            if page.items is not None:
+                count += len(page.items)
+                await context.session.report_progress(count, asked.limit, f"{count} items")
+            yield page
 
-    return fold(again(), tool.action.paging)
+    async with aclosing(cast(AsyncGenerator[Page, None], called)) as pages:
+        return await collect(reported(pages), tool.action.paging)
 
 
 def _listed(name: str, tool: Tool) -> protocol.Tool:

@@ -24,13 +24,13 @@ from ..errors import AuthError
 from ..service.gate import Gate, Receive, Scope, Send, check_origin, host_names
 from ..service.problems import Refusal
 from ..service.settings import Settings
-from ..service.state import Caller, Service, caller_of, note_of
+from ..service.state import RequestContext, Service, context_of
 from ..stores.store import Store
 from .speak import server
 from .tools import Offer
 
 PATH = "/mcp"
-CALLER = "connector_runtime.caller"
+CONTEXT = "connector_runtime.context"
 
 
 def app(
@@ -49,13 +49,13 @@ def app(
     the name of the connection that calls go with; None for the only one of whoever asks. `settings.timeout` bounds
     each call.
     """
-    shared = Service(connector=connector, store=store, settings=settings, tenant=tenant, token=token)
+    shared = Service(connector, store, settings, tenant, token)
 
     @asynccontextmanager
     async def lend(request: Request) -> AsyncIterator[AsyncClient]:
-        caller: Caller = request.scope[CALLER]
+        context: RequestContext = request.scope[CONTEXT]
         try:
-            async with shared.clients.lend(caller.tenant, connection, token=caller.local) as client:
+            async with context.client(connection) as client:
                 yield client
         except Refusal as refusal:
             raise AuthError(refusal.message, hint=refusal.hint) from None
@@ -91,8 +91,7 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         check_origin(scope)
-        caller = await caller_of(request)
-        owner = note_of(request).key or caller.tenant
-        scope[CALLER] = caller
+        context = scope[CONTEXT] = await context_of(request)
+        owner = context.note.key or context.tenant
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
         await self._inner(scope, receive, send)

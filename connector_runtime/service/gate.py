@@ -16,12 +16,14 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from ..errors import ConnectorError
 from ..language import json_text
-from . import telemetry
-from .problems import MEDIA_TYPE, Refusal, told
-from .settings import LOOPBACK, Settings
+from ..language.hosts import LOOPBACK
+from . import problems, telemetry
+from .problems import Refusal
+from .settings import Settings
 from .telemetry import PLACE, Metrics, Note
 
 Message = MutableMapping[str, Any]
@@ -77,11 +79,10 @@ class Gate:
             note.outcome = note.outcome or "cut"
             raise
         except Refusal as refusal:
-            await passage.refuse(refusal)
+            await passage.refuse(refusal, scope)
         except Exception as error:
             telemetry.log_failure(note, error)
-            failed = Refusal(kind="internal", message="The service failed.", hint="Its log says why.")
-            await passage.refuse(failed)
+            await passage.refuse(Refusal("internal", "The service failed.", hint="Its log says why."), scope)
         finally:
             self._running -= counted
             self._metrics.in_flight.dec()
@@ -97,7 +98,7 @@ class Gate:
         headers = {name: value for name, value in scope["headers"] if name in (b"host", b"content-length")}
         if self._names is not None and _host(headers.get(b"host", b"")) not in self._names:
             message = "Without API keys the service only answers to the names of this machine."
-            raise Refusal(kind="host", message=message, hint="Call it as http://127.0.0.1 or http://localhost.")
+            raise Refusal("host", message, hint="Call it as http://127.0.0.1 or http://localhost.")
         if self._names is not None and scope["method"] not in SAFE:
             check_origin(scope, self._settings.public_url)
         length = headers.get(b"content-length", b"")
@@ -105,7 +106,7 @@ class Gate:
             raise too_large(self._settings.body)
         if counted and self._running > self._settings.concurrency:
             message = f"More than {self._settings.concurrency} requests are being answered."
-            raise Refusal(kind="busy", message=message, retriable=True, retry_after=1)
+            raise Refusal("busy", message, retriable=True, retry_after=1)
 
 
 class Passage:
@@ -130,7 +131,7 @@ class Passage:
                 message = await self._receive()
         except TimeoutError:
             what = f"The body did not come within {self._settings.patience:g} seconds."
-            raise Refusal(kind="slow", message=what, retriable=True, headers={"Connection": "close"}) from None
+            raise Refusal("slow", what, retriable=True, headers={"Connection": "close"}) from None
         if message["type"] == "http.request":
             self._size += len(message.get("body", b""))
             self._whole = not message.get("more_body", False)
@@ -153,17 +154,19 @@ class Passage:
         except TimeoutError:
             raise Slow from None
 
-    async def refuse(self, error: ConnectorError | Refusal) -> None:
+    async def refuse(self, error: ConnectorError, scope: Scope) -> None:
         """Answer with a problem, if nothing was answered yet."""
-        problem = told(error, self._note.request_id, self._note.root)
-        self._note.outcome = problem.kind
-        if self._started:
-            return
-        body = json_text.write(problem.document)
-        headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **problem.headers}
-        pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await self.send({"type": "http.response.start", "status": problem.status, "headers": pairs})
-        await self.send({"type": "http.response.body", "body": body})
+        answer = problem(error, self._note)
+        if not self._started:
+            await answer(scope, self.receive, self.send)
+
+
+def problem(error: ConnectorError, note: Note) -> Response:
+    """The answer that an error is, of which the request's note is told."""
+    document = problems.document(error, note.request_id, note.root)
+    note.outcome = document["kind"]
+    headers = problems.headers(error, document["status"])
+    return Response(json_text.write(document), document["status"], headers, problems.MEDIA_TYPE)
 
 
 def check_origin(scope: Scope, public_url: str | None = None) -> None:
@@ -172,7 +175,7 @@ def check_origin(scope: Scope, public_url: str | None = None) -> None:
     own = (headers.get(b"host", ""), urlsplit(public_url or "").netloc.lower())
     if b"origin" in headers and (_netloc(headers[b"origin"]) or "null") not in own:
         hint = "Call it from a program, or through a proxy of your own."
-        raise Refusal(kind="forbidden", message="Pages of other origins are not answered.", hint=hint)
+        raise Refusal("forbidden", "Pages of other origins are not answered.", hint=hint)
 
 
 def _netloc(origin: str) -> str:
@@ -183,8 +186,7 @@ def _netloc(origin: str) -> str:
 
 
 def too_large(limit: int) -> Refusal:
-    message = f"The body is larger than {limit} bytes."
-    return Refusal(kind="too_large", message=message, headers={"Connection": "close"})
+    return Refusal("too_large", f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
 
 
 def _request_id(scope: Scope) -> str:

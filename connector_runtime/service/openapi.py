@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ..definitions.connector import Connector
 from ..definitions.forms import form_schema
 from ..inputs.accept import acceptance
 from ..model import Connection, Input, Table
@@ -29,59 +29,46 @@ WEBHOOK = {
 WORDS = {"integer": 1, "number": 1.5, "boolean": True, "date": "2030-01-06", "datetime": "2030-01-06T10:00:00Z"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class About:
-    """What the document says beside the routes. `credentials` are the values that the service itself has."""
-
-    actions: Mapping[str, Any]
-    kinds: Mapping[str, Connection]
-    triggers: tuple[str, ...]
-    locales: tuple[str, ...]
-    credentials: frozenset[str]
-    timeout: float
-    needs_key: bool
-
-
-def document(raw: dict[str, Any], about: About) -> dict[str, Any]:
-    """The whole document; `raw` is what the framework made."""
+def document(
+    raw: dict[str, Any], connector: Connector, credentials: frozenset[str], timeout: float, *, needs_key: bool
+) -> dict[str, Any]:
+    """The whole document; `raw` is what the framework made, `credentials` name the values that the service has."""
     made = copy.deepcopy(raw)
     schemas: dict[str, Any] = made.setdefault("components", {}).setdefault("schemas", {})
     for model in (PreviewRequest, RunRequest, ChoicesRequest, ConnectionRequest, ProblemDocument):
         schemas[model.__name__] = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schemas[model.__name__].pop("$defs", {}))
-    schemas["ConnectionRequest"]["anyOf"] = [_kind(kind, about.credentials) for kind in about.kinds.values()]
+    schemas["ConnectionRequest"]["anyOf"] = [_kind(kind, credentials) for kind in connector.connections.values()]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    known = {"key": list(about.actions), "trigger": list(about.triggers), "locale": list(about.locales)}
+    known = {"key": connector.actions, "trigger": connector.triggers, "locale": connector.locales}
     for path, operations in made["paths"].items():
-        for operation in operations.values():
-            _describe(path, operation, known, about)
+        for method, operation in operations.items():
+            _describe(path, method, operation, {name: list(values) for name, values in known.items()})
+            if not needs_key:
+                operation.pop("security", None)
     for word in OWN:
         generic = made["paths"].pop(ACTION + word, None)
-        for key, action in about.actions.items() if generic else ():
+        for key, action in connector.actions.items() if generic else ():
             schemas[f"{key}.inputs"] = inputs_schema(action)
-            made["paths"][f"/v1/actions/{key}/{word}"] = {"post": _own(generic["post"], action, word, about.timeout)}
+            made["paths"][f"/v1/actions/{key}/{word}"] = {"post": _own(generic["post"], action, word, timeout)}
     return made
 
 
-def _describe(path: str, operation: dict[str, Any], known: Mapping[str, list[str]], about: About) -> None:
+def _describe(path: str, method: str, operation: dict[str, Any], known: Mapping[str, list[str]]) -> None:
     answers = operation.setdefault("responses", {})
     answers.pop("422", None)
+    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
     if path.startswith("/v1/webhooks"):
         said = {"application/json": {"schema": {"type": "object"}}}
         answers.update({status: {"description": text, "content": said} for status, text in WEBHOOK.items()})
-        answers["503"]["content"] = {**said, MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
-    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+        answers["503"]["content"] = {**said, **problem}
     answers["default"] = {"description": "A problem; its `kind` says which.", "content": problem}
-    if not about.needs_key:
-        operation.pop("security", None)
     for parameter in operation.get("parameters", []):
-        values = known.get(parameter["name"])
-        if values is not None:
-            parameter["schema"] = {"type": "string", "enum": values}
-    model = BODIES.get(path) if "summary" in operation and operation["operationId"].endswith("_post") else None
-    if model is not None:
-        content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
+        if parameter["name"] in known:
+            parameter["schema"] = {"type": "string", "enum": known[parameter["name"]]}
+    if method == "post" and path in BODIES:
+        content = {"schema": {"$ref": f"#/components/schemas/{BODIES[path].__name__}"}}
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
 
 
