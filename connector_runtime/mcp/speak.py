@@ -22,8 +22,7 @@ from ..definitions.connector import Connector
 from ..errors import ConnectorError
 from ..language import json_text
 from ..model import Json, Page, Result
-from . import results
-from .tools import LIMIT, Offer, Tool, tools
+from .tools import LIMIT, Call, Offer, Tool, answer, call, failure, tools, unknown
 
 Lend = Callable[[Any], AbstractAsyncContextManager[AsyncClient]]
 Context = ServerRequestContext[Any, Any]
@@ -47,13 +46,13 @@ def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> S
         tool = offered.get(asked.name)
         try:
             if tool is None:
-                raise results.unknown(asked.name, offered, connector.actions, offer)
-            given = results.asked(tool, asked.arguments or {})
+                raise unknown(asked.name, offered, connector.actions, offer)
+            given = call(tool, asked.arguments or {})
             async with lend(context.request) as client:
                 result = await _run(client, tool, given, deadline, context)
-            return _said(results.answer(tool, result, offer))
+            return _said(answer(tool, result, offer))
         except ConnectorError as error:
-            return _said(results.failure(tool, error, offer), failed=True)
+            return _said(failure(tool, error, offer), failed=True)
 
     return Server(
         f"{about.key}-connector",
@@ -85,7 +84,7 @@ def instructions(connector: Connector, offer: Offer) -> str:
     return " ".join(text for text in said if text)
 
 
-async def _run(client: AsyncClient, tool: Tool, asked: results.Asked, deadline: float, context: Context) -> Result:
+async def _run(client: AsyncClient, tool: Tool, asked: Call, deadline: float, context: Context) -> Result:
     """All pages up to the limit as one result; the client hears of each."""
     called = client.pages(tool.action.key, asked.bound, asked.limit, cursor=asked.cursor, deadline=deadline)
 

@@ -20,7 +20,7 @@ from fastapi import APIRouter, Query, Request, Response
 from ..definitions.connector import Connector
 from ..language import json_text
 from . import models
-from .problems import KINDS, of_status, unknown
+from .problems import KINDS, check_known, of_status
 from .runs import answer
 from .state import Context, of
 
@@ -66,11 +66,9 @@ async def action(key: str, context: Context, locale: Locale = None) -> Response:
 async def event(trigger: str, name: str, context: Context) -> Response:
     """Its label, the JSON Schema of its payload, and a sample."""
     triggers = context.service.connector.triggers
-    if trigger not in triggers:
-        raise unknown("trigger", trigger, triggers)
+    check_known("trigger", trigger, triggers)
     events = (await context.service.in_store(triggers.__getitem__, trigger)).events
-    if name not in events:
-        raise unknown("event", name, events)
+    check_known("event", name, events)
     return await document(context.request, ("event", trigger, name), lambda spoken: spoken.event(trigger, name))
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from ..client import AsyncClient
 from ..connections.connections import Connections
@@ -24,13 +24,8 @@ from ..stores.store import Store
 from .problems import Refusal
 from .settings import Settings
 
+InThread = Callable[..., Awaitable[Any]]  # runs a function that blocks, with its arguments, in a thread
 FRESH = 5.0  # seconds for which a connection is taken to be as it was
-
-
-class InThread(Protocol):
-    """Runs a function that blocks in a thread."""
-
-    def __call__(self, function: Callable[..., Any], /, *given: Any) -> Awaitable[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,9 @@ from ..connections.connections import PENDING, Connections, Summary
 from ..errors import AuthError, ConnectorError, InputError, Problem
 from ..language import json_text
 from ..model import Connection
-from . import models, problems
+from . import models
 from .clients import missing
-from .problems import Refusal
+from .problems import Refusal, check_known
 from .runs import answer
 from .state import Context, RequestContext, Service, note_of, of
 
@@ -50,7 +50,8 @@ async def create(context: Context) -> Response:
     """Store a connection (201), or begin a sign-in (202): send the person's browser to `authorize_url`."""
     service, connections = context.service, context.connections
     asked = await context.read(models.ConnectionRequest)
-    kind = _kind(service, asked.kind)
+    check_known("kind of connection", asked.kind, service.connector.connections)
+    kind = service.connector.connections[asked.kind]
     origin = _origin(service, kind, asked.oauth_url)
     if connect.needs_person(kind):
         url = await _begin(context, kind, asked.name, asked.values, origin)
@@ -82,7 +83,8 @@ async def authorize(
     service = context.service
     if context.request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         raise Refusal("forbidden", "Another site led the browser here.", hint="Begin at the page itself.")
-    found = _kind(service, kind)
+    check_known("kind of connection", kind, service.connector.connections)
+    found = service.connector.connections[kind]
     if not connect.needs_person(found):
         what = f"is {kind}, for which nobody signs in; post it to /v1/connections"
         raise InputError.of("connect", [Problem("kind", what)])
@@ -163,13 +165,6 @@ async def delete(name: Name, context: Context, revoke: bool = True) -> Response:
 
 
 # -- within ----------------------------------------------------------------------------------------------------------
-
-
-def _kind(service: Service, key: str) -> Connection:
-    kinds = service.connector.connections
-    if key not in kinds:
-        raise problems.unknown("kind of connection", key, kinds)
-    return kinds[key]
 
 
 def _origin(service: Service, kind: Connection, asked: str | None) -> str | None:

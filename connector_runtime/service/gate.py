@@ -88,7 +88,7 @@ class Gate:
             self._metrics.in_flight.dec()
             for end in note.ends:
                 end()
-            note.route = _route(scope)
+            note.route = getattr(scope.get("route"), "path", None) or "(none)"  # as it is declared
             method = scope["method"] if scope["method"] in METHODS else "OTHER"
             self._metrics.seen(note, method)
             if counted:
@@ -197,12 +197,6 @@ def _request_id(scope: Scope) -> str:
 def _host(header: bytes) -> str:
     text = header.decode("latin-1").lower()
     return text[: text.rindex(":")] if re.search(r":\d*$", text) and not text.endswith("]") else text
-
-
-def _route(scope: Scope) -> str:
-    """The route as it is declared; what fits none is one."""
-    route = scope.get("route")
-    return getattr(route, "path", None) or "(none)"
 
 
 def host_names(more: str | None) -> frozenset[str]:

@@ -123,7 +123,7 @@ def inputs_schema(action: Any) -> dict[str, Any]:
 
 def example(action: Any) -> dict[str, Any]:
     """Inputs with which the action can be tried: what it needs, and as much of its examples as goes together."""
-    found = dict(_examples(action, _is_needed))
+    found = dict(_examples(action, lambda row: row.is_always_needed))
     left = len(action.accepts.problems(found))
     for key, value in _examples(action, lambda row: row.only_when is None and not row.advanced):
         problems = len(action.accepts.problems({**found, key: value}))
@@ -138,12 +138,8 @@ def _examples(action: Any, wanted: Callable[[Input], bool]) -> Iterator[tuple[st
             continue
         if row.example is not None and row.collection is None:
             yield row.key, row.example
-        elif _is_needed(row):
+        elif row.is_always_needed:
             yield row.key, [_value(row)] if row.collection == "list" else _value(row)
-
-
-def _is_needed(row: Input) -> bool:
-    return row.required == () and row.only_when is None and not row.has_default
 
 
 def _value(row: Input) -> Any:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -134,7 +134,8 @@ def of_status(status: int, detail: str, headers: Mapping[str, str] | None = None
     return Refusal(kind, text if text.endswith(".") else f"{text}.", status=status, headers=headers)
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> Refusal:
-    """There is no such action, trigger or kind; the nearest is named."""
-    message = f"'{name[:100]}' is no {what} here.{nearest(name, list(known))}"
-    return Refusal("not_found", message, problems=[Problem(what, message)])
+def check_known(what: str, name: str, known: Collection[str]) -> None:
+    """Raise `Refusal` (404) if there is no such action, trigger or kind; the nearest is named."""
+    if name not in known:
+        message = f"'{name[:100]}' is no {what} here.{nearest(name, list(known))}"
+        raise Refusal("not_found", message, problems=[Problem(what, message)])

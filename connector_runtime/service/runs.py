@@ -117,8 +117,7 @@ async def stream(
 async def choices(key: str, input: str, context: Context) -> Response:
     """A page of the choices of an input: searched, and dependent on what was filled in so far."""
     action = context.action(key)
-    if input not in action.by_name:
-        raise problems.unknown("input", input, action.by_name)
+    problems.check_known("input", input, action.by_name)
     asked = await context.read(models.ChoicesRequest)
     async with context.client(asked.connection, needed=False) as client:
         asking = client.choices(

@@ -16,7 +16,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -30,14 +30,6 @@ HEAD = 10.0  # seconds for the head of a request
 KEPT = 30  # seconds for which an idle connection is kept
 END = 15  # seconds beyond a run's own time that an end waits for it
 LINGER = 5.0  # seconds for a closing connection to take what was written
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """What a worker needs: `app` makes the app, `end` is how many seconds it may take to finish."""
-
-    app: Callable[[], Any]
-    end: float
 
 
 class Patient(H11Protocol):
@@ -80,16 +72,19 @@ class Patient(H11Protocol):
             self.loop.call_later(LINGER, self.transport.abort)
 
 
-def serve(serving: Serving, port: socket.socket, workers: int) -> None:
-    """Serve at an open port until the end is asked for. Raises `KeyboardInterrupt` after an end by Ctrl-C."""
+def serve(app: Callable[[], Any], end: float, port: socket.socket, workers: int = 1) -> None:
+    """Serve at an open port until the end is asked for. Raises `KeyboardInterrupt` after an end by Ctrl-C.
+
+    `app` makes the app, in each worker; `end` is how many seconds what runs at the end may take.
+    """
     if workers == 1:
         signal.signal(signal.SIGTERM, _noted)
-        _run(serving, port)
+        _run(app, end, port)
         return
     folder = tempfile.mkdtemp(prefix="metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the workers put their metrics, for any of them to read
     try:
-        _Workers(serving, port, workers).run()
+        _Workers(partial(_work, app, end, port), workers).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -98,17 +93,17 @@ def _noted(*what: Any) -> None:
     """The server raises a signal again when it has ended by it; that was all there was to do."""
 
 
-def _work(serving: Serving, port: socket.socket) -> None:
+def _work(app: Callable[[], Any], end: float, port: socket.socket) -> None:
     """A worker's whole life."""
     for name in (signal.SIGTERM, signal.SIGINT):  # Ctrl-C reaches all processes of a terminal
         signal.signal(name, _noted)
-    _run(serving, port)
+    _run(app, end, port)
 
 
-def _run(serving: Serving, port: socket.socket) -> None:
+def _run(app: Callable[[], Any], end: float, port: socket.socket) -> None:
     telemetry.log_as_json()
     config = uvicorn.Config(
-        serving.app,
+        app,
         factory=True,
         http=Patient,
         ws="none",
@@ -116,7 +111,7 @@ def _run(serving: Serving, port: socket.socket) -> None:
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEPT,
-        timeout_graceful_shutdown=int(serving.end) + END,
+        timeout_graceful_shutdown=int(end) + END,
         backlog=2048,
     )
     uvicorn.Server(config).run(sockets=[port])
@@ -125,9 +120,8 @@ def _run(serving: Serving, port: socket.socket) -> None:
 class _Workers:
     """Several processes that accept at one port; one that dies is replaced until the end is asked for."""
 
-    def __init__(self, serving: Serving, port: socket.socket, count: int) -> None:
-        self._serving = serving
-        self._port = port
+    def __init__(self, work: Callable[[], None], count: int) -> None:
+        self._work = work
         self._count = count
         self._ending = False
         self._interrupted = False
@@ -159,7 +153,7 @@ class _Workers:
             raise InputError("A worker did not start or did not end as it should.", hint="Its log says why.")
 
     def _new(self) -> BaseProcess:
-        process = self._spawn.Process(target=_work, args=(self._serving, self._port), daemon=False)
+        process = self._spawn.Process(target=self._work, daemon=False)
         process.start()
         return process
 

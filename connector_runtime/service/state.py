@@ -30,7 +30,7 @@ from . import models
 from .clients import Clients
 from .idempotency import Idempotency
 from .keys import ApiKey, ApiKeys
-from .problems import Refusal, unknown
+from .problems import Refusal, check_known
 from .settings import Settings
 from .telemetry import PLACE, Metrics, Note
 
@@ -122,8 +122,7 @@ class RequestContext:
     def action(self, key: str, *, runs: bool = False) -> Action:
         """The action of that key, counted if it runs. Raises `Refusal` (404) with the nearest."""
         actions = self.service.connector.actions
-        if key not in actions:
-            raise unknown("action", key, actions)
+        check_known("action", key, actions)
         self.note.action = key if runs else None
         return actions[key]
 

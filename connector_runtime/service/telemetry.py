@@ -13,6 +13,16 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
 logger = logging.getLogger("connector_runtime.service")
 PLACE = "connector_runtime.note"
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -39,8 +49,6 @@ class Metrics:
     """The metrics of one app. Where PROMETHEUS_MULTIPROC_DIR is set, all workers' are read together."""
 
     def __init__(self) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
         self._shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
         self._registry = CollectorRegistry()
         here: Any = {"registry": None if self._shared else self._registry}
@@ -69,22 +77,16 @@ class Metrics:
 
     def text(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and its content type."""
-        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-
         registry = self._registry
         if self._shared:
-            from prometheus_client.multiprocess import MultiProcessCollector
-
             registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
 def gone(pid: int | None) -> None:
     """A worker has died: what it had under way is not under way any more."""
-    from prometheus_client.multiprocess import mark_process_dead
-
-    mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def log(note: Note, method: str) -> None:

@@ -20,7 +20,7 @@ from ..language import json_text
 from ..stores.store import Store
 from ..triggers.webhook import Notification
 from . import models
-from .problems import Refusal, unknown
+from .problems import Refusal, check_known
 from .runs import answer
 from .state import Context, of
 
@@ -51,9 +51,7 @@ class Passed(Response):
 )
 async def receive(trigger: str, request: Request) -> Response:
     """Needs no key: the vendor's signature counts, over the bytes as they arrive."""
-    known = of(request).connector.triggers
-    if trigger not in known:
-        raise unknown("trigger", trigger, known)
+    check_known("trigger", trigger, of(request).connector.triggers)
     app = request.app.state.webhooks.get(trigger)
     if app is None:
         message = "The service was not given this trigger's secret, so no signature can be verified."
