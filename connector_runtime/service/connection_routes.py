@@ -77,7 +77,7 @@ async def create(context: Context) -> Response:
 async def authorize(
     context: Context,
     kind: Annotated[str, Query(max_length=100)],
-    name: Annotated[str, Query(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/]+$")] = "main",
+    name: models.Name = "main",
 ) -> Response:
     """With the app that the service was set up with, so that no secret stands in an address."""
     service = context.service

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ..connections import connect
 from ..definitions.connector import Connector
 from ..definitions.forms import form_schema
 from ..inputs.accept import acceptance
@@ -77,8 +78,8 @@ def _kind(kind: Connection, credentials: frozenset[str]) -> dict[str, Any]:
     rows = {row.key: row for row in kind.inputs}
     table = Table(key=kind.key, label=kind.label, description="", inputs=rows, by_name=rows, rules=())
     schema = _bare(acceptance(table).schema)
-    signs_in = kind.oauth is not None and kind.oauth["grant"] == "authorization_code"
-    needed = [key for key in schema.get("required", ()) if not (signs_in and key in credentials)]
+    own = credentials if connect.needs_person(kind) else ()
+    needed = [key for key in schema.get("required", ()) if key not in own]
     values = {**{name: value for name, value in schema.items() if name != "title"}, "required": needed}
     origins = [None, *(kind.oauth or {}).get("origins", {})]
     properties = {"kind": {"const": kind.key}, "values": values, "oauth_url": {"enum": origins}}
