@@ -5,9 +5,8 @@ A session belongs to the API key that opened it. A browser's page of another ori
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
@@ -17,11 +16,12 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..client import AsyncClient
 from ..definitions.connector import Connector
 from ..errors import AuthError
-from ..service.gate import Gate, Receive, Scope, Send, check_origin, host_names
+from ..service.gate import Gate, check_origin, host_names
 from ..service.problems import Refusal
 from ..service.settings import Settings
 from ..service.state import RequestContext, Service, context_of
@@ -85,7 +85,7 @@ def app(
 class Door:
     """Lets in who may come, and marks whose the request is."""
 
-    def __init__(self, inner: Callable[..., Any]) -> None:
+    def __init__(self, inner: ASGIApp) -> None:
         self._inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import ConnectorError
 from ..language import json_text
@@ -25,12 +24,6 @@ from . import problems, telemetry
 from .problems import Refusal
 from .settings import Settings
 from .telemetry import PLACE, Metrics, Note
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 ALWAYS = ("/health", "/ready", "/metrics")  # not counted: they must answer when nothing else does
@@ -52,7 +45,7 @@ class Slow(Exception):
 class Gate:
     """The middleware; `names` are the hosts by which the service may be called where it asks for no key."""
 
-    def __init__(self, app: App, *, settings: Settings, metrics: Metrics, names: frozenset[str] | None) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, metrics: Metrics, names: frozenset[str] | None) -> None:
         self._app = app
         self._settings = settings
         self._metrics = metrics

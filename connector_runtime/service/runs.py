@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from ..calls import render
 from ..calls.action import Action
@@ -266,7 +267,7 @@ class Lines(StreamingResponse):
         self._lines = lines
         self._held = held
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._held, aclosing(self._lines):
             await super().__call__(scope, receive, send)
 

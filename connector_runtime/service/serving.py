@@ -84,7 +84,7 @@ def serve(app: Callable[[], Any], end: float, port: socket.socket, workers: int 
     folder = tempfile.mkdtemp(prefix="metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the workers put their metrics, for any of them to read
     try:
-        _Workers(partial(_work, app, end, port), workers).run()
+        _supervise(partial(_work, app, end, port), workers)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -117,49 +117,36 @@ def _run(app: Callable[[], Any], end: float, port: socket.socket) -> None:
     uvicorn.Server(config).run(sockets=[port])
 
 
-class _Workers:
-    """Several processes that accept at one port; one that dies is replaced until the end is asked for."""
+def _supervise(work: Callable[[], None], count: int) -> None:
+    """Keep several workers that accept at one port; one that dies is replaced until the end is asked for."""
+    spawn = multiprocessing.get_context("spawn")
+    workers: dict[BaseProcess, float] = {}  # and when each began
+    ended_by: list[int] = []
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda number, frame: ended_by.append(number))
 
-    def __init__(self, work: Callable[[], None], count: int) -> None:
-        self._work = work
-        self._count = count
-        self._ending = False
-        self._interrupted = False
-        self._processes: list[BaseProcess] = []
-        self._born: list[float] = []
-        self._spawn = multiprocessing.get_context("spawn")
-
-    def run(self) -> None:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, self._end)
-        self._processes = [self._new() for _ in range(self._count)]
-        self._born = [time.monotonic()] * self._count
-        while not self._ending:
-            multiprocessing.connection.wait([process.sentinel for process in self._processes], timeout=0.5)
-            for place, process in enumerate(self._processes):
-                if process.exitcode is not None and not self._ending:
-                    telemetry.logger.error("worker %s ended with %s", process.pid, process.exitcode)
-                    telemetry.gone(process.pid)
-                    if process.exitcode > 0 and time.monotonic() < self._born[place] + HEAD:
-                        self._end()  # it could not start, and would not a second time
-                        break
-                    self._processes[place] = self._new()
-                    self._born[place] = time.monotonic()
-        for process in self._processes:
-            process.join()
-        if self._interrupted:
-            raise KeyboardInterrupt
-        if any(process.exitcode not in (0, -signal.SIGTERM) for process in self._processes):  # that: still starting
-            raise InputError("A worker did not start or did not end as it should.", hint="Its log says why.")
-
-    def _new(self) -> BaseProcess:
-        process = self._spawn.Process(target=self._work, daemon=False)
+    def start() -> None:
+        process = spawn.Process(target=work, daemon=False)
         process.start()
-        return process
+        workers[process] = time.monotonic()
 
-    def _end(self, number: int = 0, frame: Any = None) -> None:
-        self._ending = True
-        self._interrupted |= number == signal.SIGINT
-        for process in self._processes:
-            if process.exitcode is None and process.pid is not None:
-                os.kill(process.pid, signal.SIGTERM)
+    for _ in range(count):
+        start()
+    while not ended_by:
+        multiprocessing.connection.wait([process.sentinel for process in workers], timeout=0.5)
+        for process in [process for process in workers if process.exitcode is not None and not ended_by]:
+            telemetry.logger.error("worker %s ended with %s", process.pid, process.exitcode)
+            telemetry.gone(process.pid)
+            if process.exitcode and process.exitcode > 0 and time.monotonic() < workers[process] + HEAD:
+                ended_by.append(0)  # it could not start, and would not a second time
+                break
+            del workers[process]
+            start()
+    for process in workers:
+        process.terminate()
+    for process in workers:
+        process.join()
+    if signal.SIGINT in ended_by:
+        raise KeyboardInterrupt
+    if any(process.exitcode not in (0, -signal.SIGTERM) for process in workers):  # that: still starting
+        raise InputError("A worker did not start or did not end as it should.", hint="Its log says why.")

@@ -13,15 +13,8 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-    multiprocess,
-)
+import prometheus_client
+from prometheus_client import multiprocess
 
 logger = logging.getLogger("connector_runtime.service")
 PLACE = "connector_runtime.note"
@@ -50,21 +43,21 @@ class Metrics:
 
     def __init__(self) -> None:
         self._shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
-        self._registry = CollectorRegistry()
+        self._registry = prometheus_client.CollectorRegistry()
         here: Any = {"registry": None if self._shared else self._registry}
-        self.requests = Counter(
+        self.requests = prometheus_client.Counter(
             "connector_requests", "Requests, by route, method and status.", ("route", "method", "status"), **here
         )
-        self.runs = Counter(
+        self.runs = prometheus_client.Counter(
             "connector_runs", "Runs of actions; the outcome is ok or a kind of problem.", ("action", "outcome"), **here
         )
-        self.seconds = Histogram(
+        self.seconds = prometheus_client.Histogram(
             "connector_request_seconds", "How long requests took.", ("route",), buckets=BUCKETS, **here
         )
-        self.in_flight = Gauge(
+        self.in_flight = prometheus_client.Gauge(
             "connector_in_flight_requests", "Requests that are being answered.", multiprocess_mode="livesum", **here
         )
-        self.replays = Counter("connector_replays", "Runs answered from an idempotency key.", **here)
+        self.replays = prometheus_client.Counter("connector_replays", "Runs answered from an idempotency key.", **here)
 
     def seen(self, note: Note, method: str) -> None:
         """Count a request that is over."""
@@ -79,9 +72,9 @@ class Metrics:
         """The metrics in Prometheus' text format, and its content type."""
         registry = self._registry
         if self._shared:
-            registry = CollectorRegistry()
+            registry = prometheus_client.CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry), CONTENT_TYPE_LATEST
+        return prometheus_client.generate_latest(registry), prometheus_client.CONTENT_TYPE_LATEST
 
 
 def gone(pid: int | None) -> None:
