@@ -76,6 +76,7 @@ def service(
         redoc_url=None,
         lifespan=_lifespan(shared, feed, apps),
         openapi_url=None,  # made in a thread instead, since it takes a while
+        responses={"default": {"description": "A problem; its `kind` says which.", "content": models.PROBLEM}},
     )
     app.state.service = shared
     app.state.feed = feed

@@ -45,6 +45,7 @@ async def listed(context: Context) -> Response:
     status_code=201,
     responses={202: {"model": models.SignInAnswer, "description": "A person has to sign in at `authorize_url`."}},
     summary="Make a connection",
+    openapi_extra=models.body(models.ConnectionRequest),
 )
 async def create(context: Context) -> Response:
     """Store a connection (201), or begin a sign-in (202): send the person's browser to `authorize_url`."""

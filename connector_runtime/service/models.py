@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import InputError, Problem
 from ..inputs.wording import nearest
+from .problems import MEDIA_TYPE
 
 T = TypeVar("T", bound="Asked")
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/]+$")]
@@ -195,6 +196,15 @@ class KindAnswer(BaseModel):
 
 class KindsAnswer(BaseModel):
     problems: list[KindAnswer]
+
+
+PROBLEM: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+
+
+def body(model: type[Asked]) -> dict[str, Any]:
+    """What the OpenAPI document says of a route that reads such a body."""
+    content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
 def asked(model: type[T], data: Any) -> T:

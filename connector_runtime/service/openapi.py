@@ -16,17 +16,9 @@ from ..definitions.forms import form_schema
 from ..inputs.accept import acceptance
 from ..model import Connection, Input, Table
 from .models import ChoicesRequest, ConnectionRequest, PreviewRequest, ProblemDocument, RunRequest
-from .problems import MEDIA_TYPE
 
 ACTION = "/v1/actions/{key}/"
 OWN: Mapping[str, type[PreviewRequest]] = {"preview": PreviewRequest, "run": RunRequest, "stream": RunRequest}
-BODIES = {f"{ACTION}inputs/{{input}}/choices": ChoicesRequest, "/v1/connections": ConnectionRequest}
-WEBHOOK = {
-    "400": "Signed, but no JSON.",
-    "401": "Not signed, or wrongly.",
-    "413": "Too large.",
-    "503": "Not recorded; send it again.",
-}
 WORDS = {"integer": 1, "number": 1.5, "boolean": True, "date": "2030-01-06", "datetime": "2030-01-06T10:00:00Z"}
 
 
@@ -40,37 +32,19 @@ def document(
         schemas[model.__name__] = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schemas[model.__name__].pop("$defs", {}))
     schemas["ConnectionRequest"]["anyOf"] = [_kind(kind, credentials) for kind in connector.connections.values()]
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
     known = {"key": connector.actions, "trigger": connector.triggers, "locale": connector.locales}
-    for path, operations in made["paths"].items():
-        for method, operation in operations.items():
-            _describe(path, method, operation, {name: list(values) for name, values in known.items()})
-            if not needs_key:
-                operation.pop("security", None)
+    for operation in (each for operations in made["paths"].values() for each in operations.values()):
+        if not needs_key:
+            operation.pop("security", None)
+        for parameter in operation.get("parameters", []):
+            if parameter["name"] in known:
+                parameter["schema"] = {"type": "string", "enum": list(known[parameter["name"]])}
     for word in OWN:
         generic = made["paths"].pop(ACTION + word, None)
         for key, action in connector.actions.items() if generic else ():
             schemas[f"{key}.inputs"] = inputs_schema(action)
             made["paths"][f"/v1/actions/{key}/{word}"] = {"post": _own(generic["post"], action, word, timeout)}
     return made
-
-
-def _describe(path: str, method: str, operation: dict[str, Any], known: Mapping[str, list[str]]) -> None:
-    answers = operation.setdefault("responses", {})
-    answers.pop("422", None)
-    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
-    if path.startswith("/v1/webhooks"):
-        said = {"application/json": {"schema": {"type": "object"}}}
-        answers.update({status: {"description": text, "content": said} for status, text in WEBHOOK.items()})
-        answers["503"]["content"] = {**said, **problem}
-    answers["default"] = {"description": "A problem; its `kind` says which.", "content": problem}
-    for parameter in operation.get("parameters", []):
-        if parameter["name"] in known:
-            parameter["schema"] = {"type": "string", "enum": known[parameter["name"]]}
-    if method == "post" and path in BODIES:
-        content = {"schema": {"$ref": f"#/components/schemas/{BODIES[path].__name__}"}}
-        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
 
 
 def _kind(kind: Connection, credentials: frozenset[str]) -> dict[str, Any]:

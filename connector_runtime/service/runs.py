@@ -113,7 +113,10 @@ async def stream(
 
 
 @router.post(
-    "/actions/{key}/inputs/{input}/choices", response_model=models.ChoicesAnswer, summary="What an input's list offers"
+    "/actions/{key}/inputs/{input}/choices",
+    response_model=models.ChoicesAnswer,
+    summary="What an input's list offers",
+    openapi_extra=models.body(models.ChoicesRequest),
 )
 async def choices(key: str, input: str, context: Context) -> Response:
     """A page of the choices of an input: searched, and dependent on what was filled in so far."""

@@ -32,6 +32,7 @@ KEPT = 24 * 3600  # seconds
 OVERLAP = 2.0  # seconds: what others may still be writing under a time that has passed
 CURSOR = re.compile(r"^[0-9]{13}(-[0-9a-f]{16})?$")
 EVERY = "*"
+SAID = {"application/json": {"schema": {"type": "object"}}}
 
 
 class Passed(Response):
@@ -48,7 +49,13 @@ class Passed(Response):
 @router.post(
     "/webhooks/{trigger}",
     summary="Where the vendor posts its webhooks",
-    responses={200: {"description": "Recorded, a repeat, or the answer to a challenge."}},
+    responses={
+        200: {"description": "Recorded, a repeat, or the answer to a challenge."},
+        400: {"description": "Signed, but no JSON.", "content": SAID},
+        401: {"description": "Not signed, or wrongly.", "content": SAID},
+        413: {"description": "Too large.", "content": SAID},
+        503: {"description": "Not recorded; send it again.", "content": {**SAID, **models.PROBLEM}},
+    },
 )
 async def receive(trigger: str, request: Request) -> Response:
     """Needs no key: the vendor's signature counts, over the bytes as they arrive."""
