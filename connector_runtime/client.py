@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from .calls.exchange import fold, fold_async
 from .definitions.connector import Connector
+from .inputs.bind import Bound
 from .model import Choices, Page, Result
 from .perform import Handlers, only, only_async, perform, perform_async
 from .session import TTL, CallOptions, ClientOptions, Session
@@ -72,7 +73,7 @@ class Client:
             self._pool.leave()
 
     def run(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Result:
         """Run an action; of a list, all pages (or `limit` items) in one result.
 
@@ -82,14 +83,14 @@ class Client:
         return fold(perform(steps, self._handlers), action.paging)
 
     def stream(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Iterator[Any]:
         """The items of a list one by one, a page at a time in memory; of another action its `data`, once."""
         pages = self.pages(key, inputs, limit, **options)
         return (item for page in pages for item in ([page.data] if page.items is None else page.items))
 
     def pages(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Iterator[Page]:
         """The answers of a call as they come, each with its `items`."""
         return perform(self._session.call(key, inputs, limit, **options)[1], self._handlers)
@@ -188,14 +189,14 @@ class AsyncClient:
             self._pool = None
 
     async def run(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Result:
         """As `Client.run`."""
         action, steps = self._session.call(key, inputs, limit, **options)
         return await fold_async(perform_async(steps, self._handlers), action.paging)
 
     async def stream(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Any]:
         """As `Client.stream`."""
         async for page in self.pages(key, inputs, limit, **options):
@@ -203,7 +204,7 @@ class AsyncClient:
                 yield item
 
     def pages(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Page]:
         """As `Client.pages`."""
         return perform_async(self._session.call(key, inputs, limit, **options)[1], self._handlers)

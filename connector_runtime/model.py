@@ -91,6 +91,11 @@ class Input(NamedTuple):
         return self.has_default and self.required is None
 
     @property
+    def is_always_needed(self) -> bool:
+        """Whether it must be given whatever else is."""
+        return self.required == () and self.only_when is None and not self.has_default
+
+    @property
     def fills_in(self) -> bool:
         return self.has_default and self.required is not None
 

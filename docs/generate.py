@@ -1,4 +1,4 @@
-"""Writes the generated parts of the documentation: the table of actions in the README."""
+"""Writes the generated parts of the documentation: the actions in the README, the kinds of error in docs/errors.md."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from connector_runtime.commands.list_command import markdown_table
+from connector_runtime.errors import ERRORS
 from zoom_connector import load
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,7 +24,17 @@ def readme(text: str) -> str:
     return between(text, "actions", "\n".join(markdown_table(load().outlines())))
 
 
-PAGES = {"README.md": readme}
+def errors(text: str) -> str:
+    """The page of errors with today's table of kinds."""
+    rows = ["| class | `kind` | what to do | exit code | HTTP status |", "|---|---|---|---|---|"]
+    rows += [
+        f"| `{error.__name__}` | `{error.kind}` | {error.remedy} | {error.exit_code} | {error.http_status} |"
+        for error in ERRORS
+    ]
+    return between(text, "errors", "\n".join(rows))
+
+
+PAGES = {"README.md": readme, "docs/errors.md": errors}
 
 
 def main() -> int:

@@ -18,7 +18,7 @@ VENDORS = re.compile(r"zoom|github|slack|stripe|shopify|openweather", re.IGNOREC
 ROOMS = (
     *("errors", "model", "steps", "language", "perform", "transport", "stores", "pacing", "inputs", "calls"),
     *("downloads", "triggers", "definitions", "authoring", "session", "client", "connections", "service"),
-    *("service.page", "mcp", "commands"),
+    *("mcp", "commands"),
 )
 SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pure
     "transport",
@@ -53,14 +53,12 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "service.catalogue_routes",
     "service.clients",
     "service.connection_routes",
-    "service.feed",
     "service.gate",
     "service.idempotency",
     "service.keys",
     "service.runs",
     "service.serving",
     "service.state",
-    "service.streams",
     "service.telemetry",
     "service.webhook_routes",
     "mcp.speak",

@@ -16,7 +16,8 @@ from ..client import AsyncClient
 from ..connections.stored import AsyncStored, Stored
 from ..definitions.connector import Connector
 from ..errors import InputError, Problem
-from ..service.settings import LOOPBACK, Settings
+from ..language.hosts import LOOPBACK
+from ..service.settings import Settings
 from ..stores import opening
 from .action_commands import access
 from .cli import Context, parser
@@ -144,7 +145,7 @@ def _serve(context: Context, chosen: Namespace, offer: Offer) -> None:
     if host not in LOOPBACK and is_open:
         how = f"Make one first: {context.prog} api-key create --tenant NAME"
         raise InputError(f"{host} is beyond this machine, and there is no API key.", hint=how)
-    from ..service.serving import Serving, serve
+    from ..service.serving import serve
 
     with bound(host, PORT if chosen.port is None else chosen.port) as port:
         plan = Plan(
@@ -161,4 +162,4 @@ def _serve(context: Context, chosen: Namespace, offer: Offer) -> None:
         key = "without a key" if is_open else "with an API key as `Authorization: Bearer …`"
         where = f"http://{in_url(host)}:{port.getsockname()[1]}/mcp"
         print(f"Tools at {where}, {key}; Ctrl-C ends it.", file=sys.stderr, flush=True)
-        serve(Serving(plan, chosen.timeout), port, 1)
+        serve(plan, chosen.timeout, port)

@@ -13,8 +13,9 @@ from typing import Any
 
 from ..definitions.connector import Connector
 from ..errors import InputError, Problem
+from ..language.hosts import LOOPBACK
 from ..service.keys import ApiKeys, check_tenant
-from ..service.settings import LOOPBACK, Settings
+from ..service.settings import Settings
 from ..stores import opening
 from ..stores.vault import Sealed
 from .cli import Context, parser
@@ -86,7 +87,7 @@ def serve(context: Context, arguments: list[str]) -> int:
     missing = [name for name in NEEDS if find_spec(name) is None]
     if missing:
         raise InputError(f"serve needs {' and '.join(missing)}.", hint=f"Install them: pip install {INSTALL}")
-    from ..service.serving import Serving, serve as serve_at
+    from ..service.serving import serve as serve_at
 
     with bound(chosen.host, chosen.port) as port:
         url = f"http://{in_url(chosen.host)}:{port.getsockname()[1]}"
@@ -116,7 +117,7 @@ def serve(context: Context, arguments: list[str]) -> int:
         _say(f"Serving at {url}; Ctrl-C ends it. It describes itself at {url}/openapi.json.")
         key = "" if is_open else "-H 'Authorization: Bearer …' "
         _say(f"{'There is no API key, so none is needed' if is_open else 'Try it'}: curl {key}{url}/v1/tenant")
-        serve_at(Serving(plan, settings.timeout), port, chosen.workers)
+        serve_at(plan, settings.timeout, port, chosen.workers)
     return 0
 
 

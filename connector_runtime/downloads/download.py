@@ -206,7 +206,7 @@ def _gathered(wanted: Order, found: Mapping[File, Outcome]) -> list[Saved]:
         every = {**wanted.there, **found}
         return [saved for saved in (every[file] for file in wanted.asked) if isinstance(saved, Saved)]
     error: Any = failed[0][1]
-    if len(wanted.asked) > 1:
-        said = f"{len(failed)} of {len(wanted.asked)} files were not downloaded:"
-        ConnectorError.__init__(error, said, problems=[Problem(file.name, str(each)) for file, each in failed])
-    raise error
+    if len(wanted.asked) == 1:
+        raise error
+    said = f"{len(failed)} of {len(wanted.asked)} files were not downloaded:"
+    raise error.with_message(said, problems=[Problem(file.name, str(each)) for file, each in failed])
