@@ -142,20 +142,12 @@ class Connections:
 
     def list(self) -> list[Summary]:
         """All connections, by name."""
-        found, now = [], time.time()
-        for key, entry in self._store.walk(self._prefix):
-            record = Record.read(entry.value)
-            summary = Summary(
-                name=unquote(key.removeprefix(self._prefix)),
-                kind=record.kind,
-                identity=record.identity,
-                account=record.account,
-                expires_at=record.tokens.expires_at,
-                health="dead" if record.dead else "due" if record.tokens.is_due(now) else "ready",
-                why=record.dead,
-            )
-            found.append(summary)
-        return found
+        found = self._store.walk(self._prefix)
+        return [_summary(unquote(key.removeprefix(self._prefix)), Record.read(entry.value)) for key, entry in found]
+
+    def summary(self, name: str) -> Summary:
+        """One connection; raises `AuthError` if there is none of that name."""
+        return _summary(name, self._record(name))
 
     def test(self, name: str | None = None, *, actions: Iterable[str] = (), base_url: str | None = None) -> Health:
         """Call the vendor through the connection, and remember whose it is."""
@@ -176,10 +168,7 @@ class Connections:
 
     def missing(self, name: str, actions: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
         """The scopes that actions (all if none is named) lack under a connection, by action."""
-        every = [self._connector.action(key) for key in self._connector.actions]
-        asked = [self._connector.action(key) for key in actions] or every
-        have = self._record(name).tokens.scopes
-        return scopes.missing(asked, every, have, self._connector.profile.levels)
+        return oauth.missing(self._connector, actions, self._record(name).tokens.scopes)
 
     # -- to end ------------------------------------------------------------------------------------------------------
 
@@ -255,3 +244,15 @@ class Connections:
         app = App(self._kind(waiting["kind"]), waiting["values"], waiting["origin"])
         tokens = oauth.exchange_code(app, code, waiting["redirect_uri"], waiting["verifier"], seconds=self._seconds)
         return self._write(waiting["name"], app, tokens)
+
+
+def _summary(name: str, record: Record) -> Summary:
+    return Summary(
+        name=name,
+        kind=record.kind,
+        identity=record.identity,
+        account=record.account,
+        expires_at=record.tokens.expires_at,
+        health="dead" if record.dead else "due" if record.tokens.is_due(time.time()) else "ready",
+        why=record.dead,
+    )

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from .. import transport
@@ -123,18 +124,15 @@ def test(
     `actions` are those whose scopes are looked for, all if none is named.
     """
     have = tuple(token_scopes)
-    asked = [connector.action(key) for key in (list(actions) or connector.actions)]
-    known = [connector.action(key) for key in connector.actions]
-    lacks = scopes.missing(asked, known, have, connector.profile.levels)
-    missing = tuple(sorted({scope for needed in lacks.values() for scope in needed}))
+    lacks = missing(connector, actions, have)
     about = app.kind.test
-    found = Health(ok=True, scopes=have, missing_scopes=missing)
+    found = Health(ok=True, scopes=have, missing_scopes=tuple(sorted({*chain.from_iterable(lacks.values())})))
     if about is None:
         return found
     try:
         with Client(connector, base_url=base_url, connection=granted) as client:
             result = client.run(about["action"], about.get("with", {}), limit=1)
-    except ConnectorError as error:  # a scope can only lack to a token that the vendor knows
+    except ConnectorError as error:  # a vendor that misses a scope knows the token, which was the question
         return replace(found, ok=isinstance(error, MissingScope), error=error.to_dict())
     answer = Answer(result.status, result.headers, result.data)
     theirs = datetimes.http_date(result.headers.get("date"))
@@ -149,6 +147,13 @@ def test(
         ),
         skew=None if theirs is None else time.time() - theirs.timestamp(),
     )
+
+
+def missing(connector: Connector, actions: Iterable[str], have: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The scopes that actions (all if none is named) lack where a token has these, by action."""
+    every = [connector.action(key) for key in connector.actions]
+    asked = [connector.action(key) for key in actions] or every
+    return scopes.missing(asked, every, have, connector.profile.levels)
 
 
 def _named(source: str | None, app: App, answer: Answer) -> str | None:

@@ -24,8 +24,7 @@ from ..steps import Claim
 from ..stores.store import MemoryStore, Store
 from .bucket import Bucket, Terms, midnight, today
 from .claim import digest
-from .kept import Kept, Shared
-from .quotas import Quotas
+from .kept import Kept, Quotas, Shared
 
 SHARE = 0.5  # the limit belongs to the account, and other apps use it too
 FORGET = 60.0  # seconds after which an answer that never came is not expected any more

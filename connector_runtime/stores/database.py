@@ -1,17 +1,26 @@
-"""A store in a database: one connection, used by one thread at a time, and statements that every dialect knows."""
+"""A store in a database, a SQLite file or PostgreSQL: one connection, used by one thread at a time, and common SQL."""
 
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
 from ..errors import StoreError
 from .store import LAST, Entry, Lease, Store, checked
+
+BUSY = 5.0  # seconds to wait for another process's write to a SQLite file
+PATIENCE = 10  # seconds for a connection or a statement in PostgreSQL
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS entries (key {text} PRIMARY KEY, value {bytes} NOT NULL, version BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS leases (key {text} PRIMARY KEY, owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
+)
 
 
 class Lost(StoreError):
@@ -127,7 +136,124 @@ def _forked() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
-TABLES = (
-    "CREATE TABLE IF NOT EXISTS entries (key {text} PRIMARY KEY, value {bytes} NOT NULL, version BIGINT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS leases (key {text} PRIMARY KEY, owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
-)
+
+# -- SQLite ----------------------------------------------------------------------------------------------------------
+
+LOCKED = ("is locked by another program", "Try again when it is done; close tools that hold the file open.")
+SQLITE_ERRORS = {
+    "SQLITE_BUSY": LOCKED,
+    "SQLITE_LOCKED": LOCKED,
+    "SQLITE_READONLY": ("may only be read", "Give yourself the right to write the file and its folder."),
+    "SQLITE_FULL": ("can't grow: the disk is full", "Free some space; nothing that was stored is lost."),
+    "SQLITE_CORRUPT": ("is damaged", "Restore it from a backup, or move it away and connect again."),
+    "SQLITE_NOTADB": ("is no SQLite file", "Move it away and connect again, or give another path."),
+    "SQLITE_CANTOPEN": ("can't be opened", "Give a path that you may write."),
+    "SQLITE_IOERR": ("can't be read or written: the disk reports an error", "Look after the disk, then try again."),
+}
+
+
+class Sqlite:
+    """A SQLite file for the processes of one machine."""
+
+    now = "(julianday('now') - 2440587.5) * 86400.0"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def connect(self) -> sqlite3.Connection:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not self._path.exists():  # SQLite gives its side files the same mode
+                os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+            connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+            hint = "Give a path that you may write."
+            raise StoreError(f"The store {self._path} can't be opened ({reason}).", hint=hint) from None
+        try:
+            if self._first(connection, "SELECT count(*) FROM sqlite_schema WHERE name IN ('entries', 'leases')") < 2:
+                deadline = time.monotonic() + BUSY
+                while self._first(connection, "PRAGMA journal_mode = WAL", patient=time.monotonic() < deadline) is None:
+                    time.sleep(0.02)  # SQLite does not wait by itself for this one
+                for table in TABLES:
+                    self.run(connection, table.format(text="TEXT", bytes="BLOB"), ())
+        except StoreError:
+            connection.close()
+            raise
+        return connection
+
+    def _first(self, connection: sqlite3.Connection, sql: str, patient: bool = False) -> Any:
+        try:
+            return self.run(connection, sql, ())[0][0][0]
+        except StoreError as error:
+            if patient and error.retriable:
+                return None
+            raise
+
+    def run(self, connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
+        try:
+            cursor = connection.execute(sql, values)
+            return cursor.fetchall(), cursor.rowcount
+        except sqlite3.Error as error:
+            name = getattr(error, "sqlite_errorname", "")
+            what, hint = next((said for code, said in SQLITE_ERRORS.items() if name.startswith(code)), (None, None))
+            told = f"The store {self._path} {what or f'failed ({error})'}."
+            raise StoreError(told, hint=hint, retriable=name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))) from None
+
+
+# -- PostgreSQL ------------------------------------------------------------------------------------------------------
+
+
+class Postgres:
+    """A database that several machines share; needs psycopg."""
+
+    now = "extract(epoch from clock_timestamp())"
+
+    def __init__(self, url: str) -> None:
+        try:
+            import psycopg
+        except ImportError:
+            hint = "Install it: pip install 'psycopg[binary]'."
+            raise StoreError("A store in PostgreSQL needs psycopg.", hint=hint) from None
+        self._url = url
+        self._psycopg = psycopg
+
+    def connect(self) -> Any:
+        try:
+            connection = self._psycopg.connect(self._url, autocommit=True, connect_timeout=PATIENCE)
+        except self._psycopg.Error as error:
+            raise self._failed("can't be reached", error, retriable=True) from None
+        try:
+            connection.execute(f"SET statement_timeout = {PATIENCE * 1000}")
+            there = connection.execute("SELECT to_regclass('entries') || '', to_regclass('leases') || ''").fetchone()
+            if there is None or None in there:  # several may start at once, which IF NOT EXISTS alone does not survive
+                with connection.transaction():
+                    connection.execute("SELECT pg_advisory_xact_lock(727175)")
+                    for table in TABLES:
+                        connection.execute(table.format(text='TEXT COLLATE "C"', bytes="BYTEA"))
+        except self._psycopg.Error as error:
+            connection.close()
+            raise self._failed("can't be used", error) from None
+        return connection
+
+    def run(self, connection: Any, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
+        try:
+            cursor = connection.execute(sql.replace("?", "%s"), values)
+            return cursor.fetchall() if cursor.description else [], cursor.rowcount
+        except self._psycopg.Error as error:
+            if connection.closed:
+                raise Lost() from None
+            code = getattr(error, "sqlstate", None) or ""
+            if code in ("25006", "42501"):
+                raise self._failed("may only be read", error) from None
+            if code.startswith("53"):
+                raise self._failed("is full", error) from None
+            raise self._failed("failed", error, retriable=code in ("57014", "55P03", "40P01", "40001")) from None
+
+    def _failed(self, what: str, error: Exception, retriable: bool = False) -> StoreError:
+        reason = getattr(getattr(error, "diag", None), "message_primary", None)
+        return StoreError(
+            f"The PostgreSQL store {what} ({reason or type(error).__name__}).",  # its full text can quote the address
+            hint="Look after the database and its address, then try again.",
+            retriable=retriable,
+        )

@@ -21,13 +21,11 @@ def open_store(url: str) -> Store:
     if scheme == "memory":
         return MemoryStore()
     if scheme == "sqlite" and rest[1:]:
-        from .database import Database
-        from .sqlite import Sqlite
+        from .database import Database, Sqlite
 
         return Database(Sqlite(Path(rest[1:]).expanduser()))
     if scheme in ("postgresql", "postgres"):
-        from .database import Database
-        from .postgres import Postgres
+        from .database import Database, Postgres
 
         return Database(Postgres(url))
     raise StoreError(

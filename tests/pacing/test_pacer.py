@@ -19,9 +19,8 @@ from connector_runtime.model import Label, Limits, Rate
 from connector_runtime.pacing import accounts
 from connector_runtime.pacing.accounts import Account
 from connector_runtime.pacing.claim import Pacing, claim_of
-from connector_runtime.pacing.kept import ALONE
+from connector_runtime.pacing.kept import ALONE, Quotas
 from connector_runtime.pacing.pacer import Pacer, pacer
-from connector_runtime.pacing.quotas import Quotas
 from connector_runtime.steps import Claim
 from connector_runtime.stores.opening import open_store
 from connector_runtime.stores.store import Entry, MemoryStore, Store
