@@ -240,10 +240,13 @@ class Reported(NamedTuple):
 
     def figures(self, headers: Mapping[str, str]) -> tuple[int, int] | None:
         """The limit and what remains of it, where an answer's headers (in lower case) tell both."""
-        sources = (self.limit or "", self.remaining or "")
-        limit, remaining = (headers.get(source.removeprefix("header.").lower(), "").strip() for source in sources)
-        are_numbers = all(text.isascii() and text.isdigit() and len(text) <= 15 for text in (limit, remaining))
-        return (int(limit), int(remaining)) if are_numbers else None
+        found = []
+        for source in (self.remaining, self.limit):
+            text = headers.get(source.removeprefix("header.").lower(), "").strip() if source else ""
+            if not (text.isascii() and text.isdigit() and len(text) <= 15):
+                return None
+            found.append(int(text))
+        return found[1], found[0]
 
     def is_scarce(self, headers: Mapping[str, str]) -> bool:
         """Whether an answer tells that less than a quarter of the limit remains."""

@@ -45,10 +45,10 @@ class Account:
 
     def wake(self) -> Pacing:
         """The pacer, made now if there is none."""
-        from .pacer import Pacer  # which most clients never need
-
         with self._lock:
             if self.pacer is None:
+                from .pacer import Pacer  # which most clients never need
+
                 self.pacer = Pacer(self._limits, account=self._account, **self._terms)
             return self.pacer
 

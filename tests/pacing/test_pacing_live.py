@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from connector_runtime.errors import QuotaReached, RateLimited, RequestError
+from connector_runtime.errors import NotFound, QuotaReached, RateLimited, RequestError
 from connector_runtime.pacing.pacer import Pacer, pacer
 from zoom_connector import AsyncClient, Client, load
 from zoom_connector.sandbox import Sandbox
@@ -128,6 +128,21 @@ def test_the_vendors_used_up_day_is_met_once() -> None:
             assert caught.value.status == status
             assert caught.value.retry_at is not None
         assert zoom.limits.phases[-1].requests["light"] == 1
+
+
+def test_without_a_plan_a_client_paces_from_the_first_refusal_on_and_with_false_never() -> None:
+    with Sandbox() as zoom:
+        for pacing, woken in ((None, True), (False, False)):
+            with Client(load(), token=zoom.token, base_url=zoom.base_url, pacing=pacing, retries=0) as client:
+                account = client._session._account
+                client.run("get-user", {"user_id": "me"})
+                with pytest.raises(NotFound):
+                    client.run("get-user", {"user_id": "nobody@example.com"})
+                assert account is None or account.pacer is None
+                zoom.inject(match="GET /v2/*", status=429, body={"code": 429, "message": "Too many."})
+                with pytest.raises(RateLimited, match="Too many"):
+                    client.run("get-user", {"user_id": "me"})
+                assert (account is not None and account.pacer is not None) is woken
 
 
 def test_a_deadline_that_the_turn_would_miss_fails_at_once_and_nothing_is_sent() -> None:
