@@ -7,9 +7,10 @@ import sqlite3
 import threading
 import time
 import weakref
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 from ..errors import StoreError
@@ -30,28 +31,27 @@ class Lost(StoreError):
         super().__init__("The connection to the store broke.", hint="Try again.", retriable=True)
 
 
-class Dialect(Protocol):
-    """What one kind of database does in its own way."""
+class Database(Store):
+    """A store in a database: one connection, used by one thread at a time, opened anew after a fork or a breakdown.
 
-    now: str  # the SQL for the time in seconds, by the one clock that all users of the store share
+    A kind of database says how it connects and runs a statement; `now` is its SQL for the time in seconds, by the one
+    clock that all users of the store share.
+    """
 
+    now: str
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: Any = self.connect()
+        _databases.add(self)
+
+    @abstractmethod
     def connect(self) -> Any:
         """A connection that commits each statement, to a database whose tables are there."""
-        ...
 
+    @abstractmethod
     def run(self, connection: Any, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
         """The rows of a statement with `?` for values, and how many it changed. Raises `StoreError` or `Lost`."""
-        ...
-
-
-class Database(Store):
-    """A store in a database: one connection, used by one thread at a time, opened anew after a fork or a breakdown."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
-        self._lock = threading.Lock()
-        self._connection: Any = dialect.connect()
-        _databases.add(self)
 
     def read(self, key: str) -> Entry | None:
         rows = self._ask("SELECT value, version FROM entries WHERE key = ?", key)
@@ -80,7 +80,7 @@ class Database(Store):
         return [(row[0], Entry(bytes(row[1]), row[2])) for row in rows]
 
     def lease(self, key: str, seconds: float) -> Lease | None:
-        owner, now = uuid4().hex, self._dialect.now
+        owner, now = uuid4().hex, self.now
         take = (
             f"INSERT INTO leases (key, owner, until) VALUES (?, ?, {now} + ?) ON CONFLICT (key) DO UPDATE"
             f" SET owner = excluded.owner, until = excluded.until WHERE leases.until <= {now}"
@@ -107,9 +107,9 @@ class Database(Store):
 
     def _run(self, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
         with self._lock:
-            self._connection = self._connection or self._dialect.connect()
+            self._connection = self._connection or self.connect()
             try:
-                return self._dialect.run(self._connection, sql, values)
+                return self.run(self._connection, sql, values)
             except Lost:
                 self._connection = None
                 raise
@@ -152,13 +152,14 @@ SQLITE_ERRORS = {
 }
 
 
-class Sqlite:
+class Sqlite(Database):
     """A SQLite file for the processes of one machine."""
 
     now = "(julianday('now') - 2440587.5) * 86400.0"
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        super().__init__()
 
     def connect(self) -> sqlite3.Connection:
         try:
@@ -204,7 +205,7 @@ class Sqlite:
 # -- PostgreSQL ------------------------------------------------------------------------------------------------------
 
 
-class Postgres:
+class Postgres(Database):
     """A database that several machines share; needs psycopg."""
 
     now = "extract(epoch from clock_timestamp())"
@@ -217,6 +218,7 @@ class Postgres:
             raise StoreError("A store in PostgreSQL needs psycopg.", hint=hint) from None
         self._url = url
         self._psycopg = psycopg
+        super().__init__()
 
     def connect(self) -> Any:
         try:
