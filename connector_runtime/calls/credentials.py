@@ -40,15 +40,18 @@ def checked(about: Profile, given: Any) -> dict[str, str]:
     if kind is None:
         what = f"is given, but {about.label} has no kind of connection; leave it out"
         raise InputError.of("the client", [Problem("connection", what)])
-    rows = {row.key: row for row in _rows(about, kind)}
-    subject = f"the connection '{kind.label}'"
-    table = Table(key=subject, label=kind.label, description=kind.description, inputs=rows, by_name=rows, rules=())
     try:
-        values = bind(acceptance(table), given).values
+        return filled(kind, _rows(about, kind), given)
     except InputError as error:
         found = [Problem(problem.where.replace("inputs", "connection", 1), problem.what) for problem in error.problems]
-        raise InputError.of(subject, found) from None
-    return {name: places.text_of(value) for name, value in values.items()}
+        raise InputError.of(f"the connection '{kind.label}'", found) from None
+
+
+def filled(kind: Connection, rows: Iterable[Input], given: Mapping[str, Any]) -> dict[str, str]:
+    """What was filled in for rows of a kind of connection, by name, as text. Raises `InputError`."""
+    named, subject = {row.key: row for row in rows}, f"the connection '{kind.label}'"
+    table = Table(key=subject, label=kind.label, description=kind.description, inputs=named, by_name=named, rules=())
+    return {name: places.text_of(value) for name, value in bind(acceptance(table), given).values.items()}
 
 
 def _kind(about: Profile, names: set[str]) -> Connection | None:

@@ -15,12 +15,11 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from ..calls import answer as answers
 from ..calls.answer import Answer
+from ..calls.credentials import filled
 from ..errors import AuthError, InputError, Problem, RequestError, TransportError
-from ..inputs.accept import acceptance
-from ..inputs.bind import bind
 from ..language import conditions, places
 from ..language.hosts import is_loopback
-from ..model import Connection, Errors, Input, Place, Request, Response, Table
+from ..model import Connection, Errors, Input, Place, Request, Response
 
 EARLY = 60.0  # seconds before its end at which a token is renewed, or a tenth of its life if that is less
 
@@ -99,11 +98,8 @@ def app(kind: Connection, given: Mapping[str, Any], origin: str | None = None) -
     `origin` is where OAuth lives instead of at its usual place: one of the definition's `origins`, such as a
     government's cloud, or this machine for tests. Raises `InputError` with all problems.
     """
-    rows = {row.key: row for row in kind.inputs}
-    key = f"the connection '{kind.label}'"
-    table = Table(key=key, label=kind.label, description=kind.description, inputs=rows, by_name=rows, rules=())
-    found = {name: places.text_of(value).strip() for name, value in bind(acceptance(table), given).values.items()}
-    return App(kind, found, check_origin(kind, origin))
+    values = {name: text.strip() for name, text in filled(kind, kind.inputs, given).items()}
+    return App(kind, values, check_origin(kind, origin))
 
 
 def needs_person(kind: Connection) -> bool:

@@ -41,4 +41,5 @@ class Pending:
 
 
 def digest(state: str) -> str:
+    """What stands for a state where it may be read."""
     return hashlib.sha256(state.encode()).hexdigest()

@@ -200,10 +200,9 @@ async def _begin(
 
 def _one(connections: Connections, name: str) -> dict[str, Any]:
     try:
-        connections.connected_at(name)
+        return _entry(connections.summary(name))
     except AuthError as error:
         raise missing(error) from None
-    return next(_entry(summary) for summary in connections.list() if summary.name == name)
 
 
 def _entry(summary: Summary) -> dict[str, Any]:
