@@ -8,10 +8,10 @@ from collections import OrderedDict
 from typing import Any
 
 import pytest
+from connector_runtime.inputs.verdict import verdict
 from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator
 
-from connector_runtime.inputs.verdict import verdict
 from connector_runtime.language import patterns
 
 BLANK = {"type": "string", "pattern": patterns.BLANK}

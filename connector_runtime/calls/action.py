@@ -9,6 +9,7 @@ from typing import Any
 
 from ..inputs.accept import Acceptance, acceptance
 from ..inputs.bind import Bound, bind
+from ..inputs.schema import input_schema
 from ..language import secrets
 from ..model import ActionSpec, Json
 from . import paging, render
@@ -23,13 +24,13 @@ class Action(ActionSpec):
     def accepts(self) -> Acceptance:
         return acceptance(self)
 
-    @property
+    @cached_property
     def input_schema(self) -> dict[str, Json]:
         """JSON Schema 2020-12 of the inputs: it accepts exactly what `preview` accepts.
 
         The one thing that a schema cannot look into is text that holds JSON, where `contentSchema` says what it holds.
         """
-        return self.accepts.schema
+        return input_schema(self)
 
     @property
     def secrets(self) -> list[str]:

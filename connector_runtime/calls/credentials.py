@@ -8,8 +8,8 @@ from typing import Any
 from ..errors import InputError, Problem
 from ..inputs.accept import acceptance
 from ..inputs.bind import bind
-from ..inputs.wording import kind_of
 from ..language import places
+from ..language.wording import kind_of
 from ..model import Connection, Input, Profile, Table
 from . import render
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConnectorError, InputError, Problem
-from ..inputs.wording import misfits, nearest
+from ..language.wording import misfits, nearest
 from ..model import Json, Result
 from .tools import LIMIT, MOST, Offer, Tool, data_schema, withheld
 

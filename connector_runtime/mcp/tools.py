@@ -15,8 +15,8 @@ from ..definitions.catalogue import condition, safety
 from ..definitions.connector import Connector
 from ..definitions.forms import asides_of, form_schema
 from ..errors import InputError, Problem
-from ..inputs.wording import nearest
 from ..language.secrets import MARK
+from ..language.wording import nearest
 from ..model import Condition, Input, Json
 
 LIMIT = 50  # items of a list, unless the model asks for another number

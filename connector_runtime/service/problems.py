@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ..errors import ConnectorError, Problem
-from ..inputs.wording import nearest
+from ..language.wording import nearest
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -1,0 +1,36 @@
+"""Numbers, or text that holds one as JSON. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..language import patterns
+from ..language.schemas import judge
+from ..language.wording import Fault
+from ..model import Input
+from .base import MORE_NUMBER_WORDS, NUMBER_WORDS, InputType, Reader, Schema, held, holding, or_null, quoted
+from .integer import limits
+
+
+class Number(InputType):
+    words = NUMBER_WORDS | MORE_NUMBER_WORDS
+
+    def schema(self, row: Input, blank: bool) -> Schema:
+        text = {"pattern": patterns.whole(patterns.NUMBER, blank=blank), **holding(self.content(row))}
+        return {"type": ["number", "string", *or_null(blank)], **row.schema, **text}
+
+    def content(self, row: Input) -> Schema:
+        return {"type": "number", **row.schema}
+
+    def convert(self, row: Input, value: Any) -> Any:
+        return held(value, self.content(row)) if isinstance(value, str) else value
+
+    def reader(self, row: Input, otherwise: Reader) -> Reader:
+        fit = judge(self.content(row))
+        return lambda value: value if type(value) in (int, float) and fit(value) else otherwise(value)
+
+    def faults(self, row: Input, value: Any) -> list[Fault]:
+        return [((), f"must be a number{limits(row)}, not {quoted(row, value)}")]
+
+    def field(self, row: Input) -> Schema:
+        return {"type": "number", **row.schema}
