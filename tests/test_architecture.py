@@ -18,6 +18,7 @@ VENDORS = re.compile(r"zoom|github|slack|stripe|shopify|openweather", re.IGNOREC
 ROOMS = (
     "",
     "language",
+    "types",
     "stores",
     "pacing",
     "http",

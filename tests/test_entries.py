@@ -15,9 +15,9 @@ from connector_runtime.calls.choices import browse
 from connector_runtime.calls.kept import Kept
 from connector_runtime.definitions.folders import load
 from connector_runtime.errors import InputError
-from connector_runtime.inputs import takes
 from connector_runtime.language import codecs, expressions
 from connector_runtime.model import Choice, ChoiceList, Choices, Input, Json, Page
+from connector_runtime.types import registry
 
 LIST = ChoiceList(key="people", value=("id",), label=("{{ name }} · {{ host.email }}", "name"), description=("note",))
 TEXT = Input(key="user", label="User", type="string")
@@ -162,7 +162,7 @@ def test_a_value_is_what_the_input_takes_and_what_it_would_refuse_is_left_out(
 )
 def test_whatever_is_offered_the_input_accepts(values: list[Json], type: str, collection: str | None) -> None:
     row = TEXT._replace(type=type, collection=collection)
-    accepts = Draft202012Validator(takes.takes(row, blank=False)).is_valid
+    accepts = Draft202012Validator(registry.schema(row, blank=False)).is_valid
     for each in entries.fitted([Choice(value=value, label="x") for value in values], row):
         assert accepts([each.value] if collection else each.value)
 
