@@ -54,7 +54,8 @@ def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = 
         if found:
             raise messages.refusal(spec.key, found)
     values = _settled(accepts, reading, {key: spec.inputs[key].clear[0] for key in cleared})
-    return Bound(values, (*_renamed(spec, inputs), *_warnings(accepts, reading, values)))
+    renamed = _renamed(spec, inputs) if len(spec.by_name) > len(spec.inputs) else ()
+    return Bound(values, (*renamed, *_warnings(accepts, reading, values)))
 
 
 def problems(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading | None = None) -> list[Problem]:
@@ -76,12 +77,7 @@ def _read(accepts: Acceptance, inputs: Mapping[str, Any]) -> Reading:
     unread: dict[str, Unread] = {}
     last, in_order = -1, True
     for name, raw in inputs.items():
-        kind = type(raw)
-        if kind is str:
-            if not raw.isascii() and _HALF.search(raw):
-                unread[name] = _NOT_JSON
-                continue
-        elif kind is not int and kind is not bool and any(messages.not_json(raw, "", 1)):
+        if not _is_plain(raw, 1) and any(messages.not_json(raw, "", 1)):
             unread[name] = _NOT_JSON
             continue
         key, position, read, has_default, row = fields[name]
@@ -101,6 +97,21 @@ def _read(accepts: Acceptance, inputs: Mapping[str, Any]) -> Reading:
             in_order = False
         last = position
     return Reading(given, touched, unread, in_order)
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether a value surely is JSON, as nearly all are; `not_json` has the last word."""
+    kind = type(value)
+    if kind is str:
+        return bool(value.isascii()) or _HALF.search(value) is None
+    if kind is list or kind is dict:
+        if depth > messages.MAX_DEPTH or (kind is dict and not all([_is_plain(name, 0) for name in value])):
+            return False
+        for item in value if kind is list else value.values():
+            if not _is_plain(item, depth + 1):
+                return False
+        return True
+    return kind is int or kind is bool or value is None
 
 
 def _is_broken(accepts: Acceptance, reading: Reading) -> bool:
@@ -138,8 +149,6 @@ def _settled(accepts: Acceptance, reading: Reading, cleared: dict[str, Any]) -> 
 
 
 def _renamed(spec: Table, inputs: Mapping[str, Any]) -> Iterable[Problem]:
-    if len(spec.by_name) == len(spec.inputs):
-        return  # no input had another name
     for name in inputs:
         row = spec.by_name.get(name)
         if row is not None and name != row.key and not is_blank(row, inputs[name]):
@@ -158,5 +167,5 @@ def _warnings(accepts: Acceptance, reading: Reading, values: dict[str, Any]) -> 
             what = f"'{row.label}' is the published sample, unchanged; it is sent as it is"
             yield Problem(f"inputs.{key}", what)
         for warn, fit in zip(row.warn, fits, strict=True):
-            if conditions.holds(warn.when, values.get) and not fit(value):
+            if not fit(value) and conditions.holds(warn.when, values.get):
                 yield Problem(f"inputs.{key}", warn.says)

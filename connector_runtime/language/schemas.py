@@ -17,6 +17,7 @@ from .conditions import same
 Judge = Callable[[Any], bool]
 Schema = Mapping[str, Json]
 
+_NUMBERS = (int, float)  # not `int | float`, which is made anew whenever it is asked
 RARE = frozenset(  # words that jsonschema judges, with the whole schema in which they stand
     {
         "$ref", "$dynamicRef", "if", "contains", "prefixItems", "patternProperties", "multipleOf", "uniqueItems",
@@ -90,7 +91,7 @@ def _every(judges: list[Judge]) -> Judge:
 
 
 def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, _NUMBERS) and not isinstance(value, bool)
 
 
 _KINDS: dict[str, Judge] = {
