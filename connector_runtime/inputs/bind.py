@@ -17,7 +17,7 @@ from ..language.wording import MOST, kind_of
 from ..model import Table
 from ..types.base import BLANK, Unread, is_blank, is_untouched
 from . import messages
-from .accept import Acceptance
+from .accept import Acceptance, Reading
 
 _HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON cannot carry it
 _NOT_JSON, _TWICE = Unread(), Unread()
@@ -29,16 +29,6 @@ class Bound:
 
     values: dict[str, Any]
     warnings: tuple[Problem, ...]
-
-
-@dataclass(slots=True)
-class Reading:
-    """The inputs as they were read: by key what is given, and of that what is touched or filled in."""
-
-    given: dict[str, Any]
-    touched: dict[str, Any]
-    unread: dict[str, Unread]  # by name, what is unknown or refused
-    in_order: bool = True  # of the table
 
 
 def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> Bound:
@@ -64,7 +54,7 @@ def problems(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading | 
     found = list(islice(messages.not_json(dict(inputs), "inputs", 0), MOST + 1))
     if found:
         raise messages.refusal(accepts.spec.key, found)
-    return messages.explain(accepts, inputs, reading.given, reading.touched, reading.unread)
+    return messages.explain(accepts, inputs, reading)
 
 
 def _read(accepts: Acceptance, inputs: Mapping[str, Any]) -> Reading:
@@ -104,13 +94,10 @@ def _is_plain(value: Any, depth: int) -> bool:
     kind = type(value)
     if kind is str:
         return bool(value.isascii()) or _HALF.search(value) is None
-    if kind is list or kind is dict:
-        if depth > messages.MAX_DEPTH or (kind is dict and not all([_is_plain(name, 0) for name in value])):
-            return False
-        for item in value if kind is list else value.values():
-            if not _is_plain(item, depth + 1):
-                return False
-        return True
+    if kind is dict:
+        return all([type(name) is str and _is_plain(name, 0) for name in value]) and _is_plain([*value.values()], depth)
+    if kind is list:
+        return depth <= messages.MAX_DEPTH and all([_is_plain(item, depth + 1) for item in value])
     return kind is int or kind is bool or value is None
 
 

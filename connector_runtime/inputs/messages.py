@@ -12,8 +12,7 @@ from ..language.wording import MOST, kind_of, nearest
 from ..model import Table
 from ..types.base import REFUSED, Unread, is_blank
 from ..types.registry import complaints
-from .accept import Acceptance
-from .constraints import Values
+from .accept import Acceptance, Reading
 
 MAX_DEPTH = 100
 MEANT = 20  # unknown names for which the nearest is looked up
@@ -26,12 +25,10 @@ def refusal(key: str, problems: list[Problem]) -> InputError:
     return InputError(f"More than {MOST} problems with the inputs of {key}, the first:", problems=problems[:MOST])
 
 
-def explain(
-    accepts: Acceptance, inputs: Mapping[str, Any], given: Values, touched: Values, unread: Mapping[str, Unread]
-) -> list[Problem]:
+def explain(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading) -> list[Problem]:
     """What is wrong with the inputs, all or more than `MOST`; what a text holds comes last, as it is given."""
     problems: dict[Problem, None] = {}
-    for found in _found(accepts, inputs, given, touched, unread):
+    for found in _found(accepts, inputs, reading):
         problems |= dict.fromkeys(found)
         if len(problems) > MOST:
             break
@@ -44,15 +41,13 @@ def explain(
     return sorted(problems, key=position)
 
 
-def _found(
-    accepts: Acceptance, inputs: Mapping[str, Any], given: Values, touched: Values, unread: Mapping[str, Unread]
-) -> Iterator[Iterable[Problem]]:
+def _found(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading) -> Iterator[Iterable[Problem]]:
     rows = accepts.spec.by_name
     for key, row in accepts.spec.inputs.items():
         for name in row.names:
-            if unread.get(name) is REFUSED:
+            if reading.unread.get(name) is REFUSED:
                 yield _problems(name, complaints(row, inputs[name]))
-        if key in accepts.needed and key not in given:
+        if key in accepts.needed and key not in reading.given:
             yield _problems(key, complaints(row, None))
     unknown = (name for name in inputs if name not in rows)
     for count, name in enumerate(islice(unknown, MOST + 1)):
@@ -60,7 +55,7 @@ def _found(
         yield [Problem(f"inputs.{name}", f"is no input of {accepts.spec.key}.{meant}")]
     for each in accepts.constraints:
         both = bool(each.names) and all(not is_blank(rows[name], inputs.get(name)) for name in each.names)
-        if both or each.is_broken(given, touched):
+        if both or each.is_broken(reading.given, reading.touched):
             yield [Problem(each.where, each.what)]
 
 

@@ -13,7 +13,7 @@ from ..model import Condition, Input, Json, Table, Test
 from ..types import registry
 from ..types.base import BLANKS, Schema
 from ..types.collections import BLANK_PAIR
-from .constraints import Constraint, constraints, is_always_needed
+from .accept import Constraint, constraints, is_always_needed
 
 NEVER: Schema = {"not": {}}
 Rows = Mapping[str, Input]

@@ -83,11 +83,7 @@ def _compiled(schema: Any) -> Judge:
     if not RARE.isdisjoint(schema):
         raise LookupError
     judges = [_WORDS[word](schema[word], schema) for word in schema if word in _WORDS]
-    return judges[0] if len(judges) == 1 else _every(judges)
-
-
-def _every(judges: list[Judge]) -> Judge:
-    return lambda value: all([fit(value) for fit in judges])
+    return judges[0] if len(judges) == 1 else lambda value: all([fit(value) for fit in judges])
 
 
 def is_number(value: Any) -> bool:
@@ -138,24 +134,24 @@ def _additional(wanted: Json, schema: Schema) -> Judge:
     )
 
 
-def _items(wanted: Json, _: Schema) -> Judge:
-    fit = _compiled(wanted)
-    return lambda value: not isinstance(value, list) or all(map(fit, value))
+def _each(kind: Judge) -> Callable[[Any, Schema], Judge]:
+    """A word about every entry of a list, or every key of an object."""
+
+    def word(wanted: Json, _: Schema) -> Judge:
+        fit = _compiled(wanted)
+        return lambda value: not kind(value) or all(map(fit, value))
+
+    return word
 
 
-def _names(wanted: Json, _: Schema) -> Judge:
-    fit = _compiled(wanted)
-    return lambda value: not isinstance(value, dict) or all(map(fit, value))
+def _of(decide: Callable[[Iterator[bool]], bool]) -> Callable[[Any, Schema], Judge]:
+    """A word that decides by how data fits several schemas."""
 
+    def word(wanted: list[Json], _: Schema) -> Judge:
+        judges = [_compiled(part) for part in wanted]
+        return lambda value: decide(fit(value) for fit in judges)
 
-def _any_of(wanted: list[Json], _: Schema) -> Judge:
-    judges = [_compiled(part) for part in wanted]
-    return lambda value: any(fit(value) for fit in judges)
-
-
-def _one_of(wanted: list[Json], _: Schema) -> Judge:
-    judges = [_compiled(part) for part in wanted]
-    return lambda value: sum([fit(value) for fit in judges]) == 1
+    return word
 
 
 def _not(wanted: Json, _: Schema) -> Judge:
@@ -182,10 +178,10 @@ _WORDS: dict[str, Callable[[Any, Schema], Judge]] = {
     "required": _limit(_OBJECT, lambda value, names: all([name in value for name in names])),
     "properties": _properties,
     "additionalProperties": _additional,
-    "propertyNames": _names,
-    "items": _items,
-    "anyOf": _any_of,
-    "allOf": lambda wanted, _: _every([_compiled(part) for part in wanted]),
-    "oneOf": _one_of,
+    "propertyNames": _each(_OBJECT),
+    "items": _each(_ARRAY),
+    "anyOf": _of(any),
+    "allOf": _of(all),
+    "oneOf": _of(lambda fits: sum(fits) == 1),
     "not": _not,
 }
