@@ -1,11 +1,13 @@
-"""Writes the generated parts of the documentation: the table of actions in the README."""
+"""Writes the generated parts: the table of actions in the README, and the types of inputs in their schema."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 from connector_runtime.commands.list_command import markdown_table
+from connector_runtime.types.registry import TYPES
 from zoom_connector import load
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,7 +25,14 @@ def readme(text: str) -> str:
     return between(text, "actions", "\n".join(markdown_table(load().outlines())))
 
 
-PAGES = {"README.md": readme}
+def common(text: str) -> str:
+    """The schema of an input with today's types."""
+    schema = json.loads(text)
+    schema["$defs"]["input"]["properties"]["type"]["enum"] = [*TYPES]
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+PAGES = {"README.md": readme, "schemas/common.schema.json": common}
 
 
 def main() -> int:
