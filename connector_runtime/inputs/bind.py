@@ -15,7 +15,7 @@ from ..errors import InputError, Problem
 from ..language import conditions
 from ..language.wording import MOST, kind_of
 from ..model import Table
-from ..types.base import BLANK, Unread, is_blank, is_untouched
+from ..types.base import BLANK, Unread, is_blank
 from . import messages
 from .accept import Acceptance, Reading
 
@@ -81,8 +81,8 @@ def _read(accepts: Acceptance, inputs: Mapping[str, Any]) -> Reading:
         elif key in given:
             unread[name] = _TWICE
         given[key] = value
-        if not has_default or not is_untouched(row, raw, value):
-            touched[key] = value
+        if not has_default or not conditions.same(row.default, raw if row.collection else value):
+            touched[key] = value  # a list or map is untouched only as it is published, not in another spelling
         if position < last:
             in_order = False
         last = position

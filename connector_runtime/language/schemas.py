@@ -31,7 +31,7 @@ def judge(schema: Schema) -> Judge:
     try:
         return _compiled(schema)
     except LookupError:
-        return lambda value: bool(_validator(json.dumps(schema)).is_valid(value))
+        return later(lambda: _explainer()(schema).is_valid)
 
 
 def later(make: Callable[[], Judge]) -> Judge:
@@ -47,17 +47,12 @@ def fits(schema: Schema, value: Any) -> bool:
 
 def errors(schema: Schema, value: Any) -> Iterator[Any]:
     """What jsonschema says of data, one error after the other."""
-    return _validator(json.dumps(schema)).iter_errors(value)  # type: ignore[no-any-return]
+    return _explainer()(schema).iter_errors(value)  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=512)
 def _known(schema: str) -> Judge:
     return judge(json.loads(schema))
-
-
-@lru_cache(maxsize=512)
-def _validator(schema: str) -> Any:
-    return _explainer()(json.loads(schema))
 
 
 @cache

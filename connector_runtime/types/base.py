@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..language import json_text, patterns
-from ..language.conditions import same
 from ..language.wording import LONGEST, Fault, closest, misfits
 from ..model import Input, Json
 
@@ -35,8 +34,8 @@ ALL_WORDS: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Unread:
-    """What a reader gives where there is no value: the faults of a text that should hold JSON, or one of these two."""
+class Unread(Exception):
+    """What a reader gives where there is no value: `BLANK`, `REFUSED`, or, with faults, what `convert` has raised."""
 
     def __init__(self, *faults: Fault) -> None:
         self.faults = faults
@@ -44,13 +43,6 @@ class Unread:
 
 BLANK = Unread()  # nothing was given
 REFUSED = Unread()  # `complaints` says why
-
-
-class Unreadable(Exception):
-    """Text that should hold JSON and does not, or not of the right shape; `faults` are (path, what) pairs."""
-
-    def __init__(self, *faults: Fault) -> None:
-        self.faults = faults
 
 
 class InputType:
@@ -79,7 +71,7 @@ class InputType:
         return {"const": value}
 
     def convert(self, row: Input, value: Any) -> Any:
-        """The typed value of whatever the schema accepts and is not blank. Raises `Unreadable` for text only."""
+        """The typed value of whatever the schema accepts and is not blank. Raises `Unread` for text only."""
         return value
 
     def reader(self, row: Input, otherwise: Reader) -> Reader:
@@ -101,31 +93,19 @@ class InputType:
 
 def is_blank(row: Input, value: Any) -> bool:
     """Whether a value counts as not given; so does a list or map of nothing but blanks, which forms post."""
-    if value is None or is_blank_text(value):
-        return True
     if row.collection and isinstance(value, list) and value:
-        return all(
-            item is None or is_blank_text(item) or (row.collection == "map" and blank_pair(item)) for item in value
-        )
-    return False
+        return all(is_blank_item(item) or (row.collection == "map" and blank_pair(item)) for item in value)
+    return is_blank_item(value)
 
 
-def is_blank_text(value: Any) -> bool:
-    return isinstance(value, str) and not value.strip()
+def is_blank_item(value: Any) -> bool:
+    """Whether one value counts as not given; a list is a value."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def blank_pair(value: Any) -> bool:
     """A row of a map that nobody filled in: `{"key": "", "value": ""}`."""
-    return (
-        isinstance(value, Mapping)
-        and set(value) <= {"key", "value"}
-        and all(item is None or is_blank_text(item) for item in value.values())
-    )
-
-
-def is_untouched(row: Input, raw: Any, value: Any) -> bool:
-    """Whether a value is the published default of an optional input; of lists and maps only as it is published."""
-    return row.optional_default and same(row.default, raw if row.collection else value)
+    return isinstance(value, dict) and {*value} <= {"key", "value"} and all(map(is_blank_item, value.values()))
 
 
 # -- schemas ---------------------------------------------------------------------------------------------------------
@@ -148,18 +128,18 @@ def holding(content: Schema) -> Schema:
 
 
 def held(text: str, content: Schema) -> Any:
-    """The JSON that a text holds. Raises `Unreadable` if it holds none, or none that fits."""
+    """The JSON that a text holds. Raises `Unread` if it holds none, or none that fits."""
     try:
         value = json_text.read_strictly(text, duplicates=True)
     except json_text.JsonError as error:
-        raise Unreadable(((), str(error))) from None
+        raise Unread(((), str(error))) from None
     return fitting(value, content)
 
 
 def fitting(value: Any, schema: Schema) -> Any:
     faults = misfits(schema, value)
     if faults:
-        raise Unreadable(*faults)
+        raise Unread(*faults)
     return value
 
 

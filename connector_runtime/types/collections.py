@@ -9,19 +9,8 @@ from ..language import patterns
 from ..language.schemas import judge
 from ..language.wording import MOST, Fault
 from ..model import Input
-from .base import (
-    BLANKS,
-    REFUSED,
-    InputType,
-    Reader,
-    Schema,
-    blank_pair,
-    fitting,
-    held,
-    holding,
-    is_blank_text,
-    or_blank,
-)  # fmt: skip
+from . import base
+from .base import BLANKS, REFUSED, InputType, Reader, Schema
 from .text import HEADER_LINE, Text
 
 GUARDED_HEADERS = ("authorization", "host", "content-length", "transfer-encoding", "connection", "proxy-authorization")
@@ -47,7 +36,7 @@ class ListOf(Collection):
         if not blank:
             items["not"] = {"minItems": 1, "items": {"anyOf": BLANKS}}
         inner = patterns.whole(self._text(row), blank=blank)
-        text = {"type": "string", "pattern": inner, **holding(self.content(row))}
+        text = {"type": "string", "pattern": inner, **base.holding(self.content(row))}
         single = {"allOf": [{"type": ["integer", "number", "boolean"]}, self.one.schema(_one(row), False)]}
         return {"anyOf": [items, text, single, *([{"type": "null"}] if blank else [])]}
 
@@ -73,14 +62,14 @@ class ListOf(Collection):
 
     def convert(self, row: Input, value: Any) -> list[Any]:
         one = _one(row)
-        return [self.one.convert(one, item) for item in self._items(row, value) if not _is_blank(item)]
+        return [self.one.convert(one, item) for item in self._items(row, value) if not base.is_blank_item(item)]
 
     def _items(self, row: Input, value: Any) -> list[Any]:
         if not isinstance(value, str):
             return value if isinstance(value, list) else [value]
         if value.lstrip().startswith("["):
-            return held(value, self.content(row))  # type: ignore[no-any-return]
-        return fitting([part.strip() for part in value.split(",")], self.content(row))  # type: ignore[no-any-return]
+            return base.held(value, self.content(row))  # type: ignore[no-any-return]
+        return base.fitting([part.strip() for part in value.split(",")], self.content(row))  # type: ignore[no-any-return]
 
     def reader(self, row: Input, otherwise: Reader) -> Reader:
         one = self.one.reader(_one(row), lambda value: REFUSED)
@@ -103,7 +92,7 @@ class ListOf(Collection):
             for index, item in enumerate(value):
                 if len(found) > MOST:
                     break
-                if not _is_blank(item) and not fit(item):
+                if not base.is_blank_item(item) and not fit(item):
                     found += [((index, *path), what) for path, what in self.one.complaints(one, item)]
         elif isinstance(value, str) and not value.strip().startswith("["):
             parts = (part.strip() for part in value.split(","))
@@ -121,9 +110,8 @@ class MapOf(Collection):
         if not blank:
             rows["not"] = {"minItems": 1, "items": {"anyOf": [*BLANKS, BLANK_PAIR]}}
         inner = patterns.whole(r"\{[\s\S]*\}|\[[\s\S]*\]")
-        return or_blank(
-            {"anyOf": [pairs, rows, {"type": "string", "pattern": inner, **holding(self.content(row))}]}, blank
-        )
+        text = {"type": "string", "pattern": inner, **base.holding(self.content(row))}
+        return base.or_blank({"anyOf": [pairs, rows, text]}, blank)
 
     def content(self, row: Input) -> Schema:
         return {"anyOf": self._shapes(row)}
@@ -131,11 +119,11 @@ class MapOf(Collection):
     def _shapes(self, row: Input) -> list[Schema]:
         name, value = self._pair(row)
         pair = {"type": "object", "properties": {"key": name, "value": value}, "required": ["key"]}
-        rows = {
-            "type": "array",
-            "items": {"anyOf": [{**pair, "additionalProperties": False}, BLANK_PAIR, {"type": "null"}]},
-        }
-        return [{"type": "object", "propertyNames": name, "additionalProperties": value}, rows]
+        item = {"anyOf": [{**pair, "additionalProperties": False}, BLANK_PAIR, {"type": "null"}]}
+        return [
+            {"type": "object", "propertyNames": name, "additionalProperties": value},
+            {"type": "array", "items": item},
+        ]
 
     def _pair(self, row: Input) -> tuple[Schema, Schema]:
         """The schemas of a key and of a value."""
@@ -144,21 +132,20 @@ class MapOf(Collection):
             name = {"type": "string", "pattern": patterns.HEADER_NAME, "not": {"pattern": f"^(?:{guarded})$"}}
             return name, {"type": ["string", "number", "null"], "pattern": patterns.HEADER_VALUE}
         text = [{"type": "string"}] if self.one.any_text else []
-        return {"type": "string", "pattern": r"\S"}, {
-            "anyOf": [{"type": "null"}, *text, self.one.schema(_one(row), True)]
-        }
+        value: Schema = {"anyOf": [{"type": "null"}, *text, self.one.schema(_one(row), True)]}
+        return {"type": "string", "pattern": r"\S"}, value
 
     def convert(self, row: Input, value: Any) -> list[tuple[str, Any]]:
-        data = held(value, self.content(row)) if isinstance(value, str) else value
+        data = base.held(value, self.content(row)) if isinstance(value, str) else value
         if isinstance(data, dict):
             pairs = list(data.items())
         else:
-            pairs = [(pair["key"], pair.get("value")) for pair in data if pair is not None and not blank_pair(pair)]
+            pairs = [(pair["key"], pair.get("value")) for pair in data if pair and not base.blank_pair(pair)]
         one = _one(row)
         return [(name.strip(), self._value(one, item)) for name, item in pairs if item is not None]
 
     def _value(self, one: Input, item: Any) -> Any:
-        nothing = item == "" or (not self.one.any_text and is_blank_text(item))
+        nothing = item == "" or (not self.one.any_text and base.is_blank_item(item))
         return "" if nothing else self.one.convert(one, item)
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
@@ -174,9 +161,8 @@ class MapOf(Collection):
             if len(found) > MOST:
                 break
             if not name_fits(name):
-                found.append(
-                    ((str(name),), "is set by the connection" if _is_guarded(row, name) else "is no usable name")
-                )
+                what = "is set by the connection" if _is_guarded(row, name) else "is no usable name"
+                found.append(((str(name),), what))
             elif not value_fits(item):
                 found.append(((str(name),), self._complaint(row, item)))
         return found or [((), 'must be an object {"key": "value"} or a list of {"key": …, "value": …}')]
@@ -189,11 +175,6 @@ class MapOf(Collection):
 
 def _one(row: Input) -> Input:
     return row._replace(collection=None)
-
-
-def _is_blank(item: Any) -> bool:
-    """Whether an entry of a list counts as not given; a list within it is a value."""
-    return item is None or is_blank_text(item)
 
 
 def _is_header(row: Input) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from ..language import patterns
 from ..language.wording import Fault
 from ..model import Input, Json
-from .base import NUMBER_WORDS, InputType, Reader, Schema, Unreadable, or_null, or_text, quoted
+from .base import NUMBER_WORDS, InputType, Reader, Schema, Unread, or_null, or_text, quoted
 
 
 class Integer(InputType):
@@ -37,7 +37,7 @@ class Integer(InputType):
         try:
             return int(value.strip().partition(".")[0]) if isinstance(value, str) else int(value)
         except ValueError:  # Python reads 4300 digits and no more
-            raise Unreadable(((), "has too many digits")) from None
+            raise Unread(((), "has too many digits")) from None
 
     def reader(self, row: Input, otherwise: Reader) -> Reader:
         if row.choices:

@@ -11,6 +11,8 @@ from ..language.wording import KINDS, Fault, misfits
 from ..model import Input, Json
 from .base import ALL_WORDS, BLANKS, InputType, Reader, Schema, held, holding, or_blank, quoted
 
+_DATA = ("object", "array", "number", "boolean")
+
 
 class JsonData(InputType):
     """Objects, lists, numbers, true and false; a text is JSON."""
@@ -22,11 +24,7 @@ class JsonData(InputType):
         shape = _shape(row)
         brackets = {"object": r"\{[\s\S]*\}", "array": r"\[[\s\S]*\]"}.get(shape, r"\S[\s\S]*")
         text = {"type": "string", "pattern": patterns.whole(brackets), **holding(self.content(row))}
-        data = (
-            dict(row.schema)
-            if "type" in row.schema
-            else {**row.schema, "type": ["object", "array", "number", "boolean"]}
-        )
+        data = dict(row.schema) if "type" in row.schema else {**row.schema, "type": list(_DATA)}
         return or_blank({"anyOf": [data, text]}, blank)
 
     def convert(self, row: Input, value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from ..language.schemas import judge, later
 from ..language.wording import Fault
 from ..model import Input
-from .base import BLANK, REFUSED, InputType, Reader, Schema, Unread, Unreadable, example, is_blank
+from .base import BLANK, REFUSED, InputType, Reader, Schema, Unread, example, is_blank
 from .boolean import Boolean
 from .collections import ListOf, MapOf
 from .file import File
@@ -60,8 +60,8 @@ def reader(row: Input) -> Reader:
             return BLANK
         try:
             return kind.convert(row, value)
-        except Unreadable as error:
-            return Unread(*error.faults)
+        except Unread as error:
+            return error
 
     return kind.reader(row, judged)
 

@@ -55,8 +55,10 @@ class Text(InputType):
         return or_blank({"type": kinds, **limits, "pattern": (matches or [r"\S"])[0], **more}, blank)
 
     def spelled(self, row: Input, value: Json) -> Schema:
-        numbers = [number for number in _written(value) if places.text_of(number) == value]
-        return {"enum": [value, *numbers]} if numbers else {"const": value}
+        if not isinstance(value, str) or not re.fullmatch(patterns.NUMBER, value):
+            return {"const": value}
+        number = int(value) if patterns.is_integer(value) else float(value)
+        return {"enum": [value, number]} if places.text_of(number) == value else {"const": value}
 
     def convert(self, row: Input, value: Any) -> Any:
         return places.text_of(value)
@@ -144,10 +146,3 @@ def _numbers(limits: Schema, patterned: bool) -> list[str]:
     limits.setdefault("minimum", 10 ** (shortest - 1) if shortest > 1 else 1 - 10 ** (longest - 1))
     limits.setdefault("maximum", 10**longest - 1)
     return ["number" if longest == LONGEST_NUMBER and shortest == 1 and not patterned else "integer"]
-
-
-def _written(text: Json) -> list[int | float]:
-    """The number that a text is, if it is one."""
-    if not isinstance(text, str) or not re.fullmatch(patterns.NUMBER, text):
-        return []
-    return [int(text) if patterns.is_integer(text) else float(text)]
