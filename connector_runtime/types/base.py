@@ -50,7 +50,6 @@ class InputType:
 
     words: Mapping[str, Any] = {}  # the words of `schema:` that it knows, with the Python types that they hold
     widget: str | None = None  # how forms draw it, if not as a line of text
-    sample: str | None = None  # what a complaint shows where a row has no example
     choice: type | None = None  # the Python type of its choices, if it can have any
     any_text = True  # whether a map may hold any text in the place of a value
 
@@ -84,7 +83,7 @@ class InputType:
 
     def faults(self, row: Input, value: Any) -> list[Fault]:
         """The complaints where the row has no choices."""
-        return misfits(self.content(row), value) or [((), "does not fit")]
+        return misfits(self.content(row), value)
 
     def field(self, row: Input) -> Schema:
         """The schema that a form draws one value from."""

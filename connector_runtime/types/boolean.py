@@ -11,6 +11,8 @@ from .base import InputType, Reader, Schema, or_null, or_text, quoted
 
 
 class Boolean(InputType):
+    """Yes or no."""
+
     widget = "select"
     any_text = False
 

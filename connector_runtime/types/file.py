@@ -12,6 +12,8 @@ from .base import InputType, Schema, or_blank
 
 
 class File(InputType):
+    """A file in base64."""
+
     widget = "file"
 
     def schema(self, row: Input, blank: bool) -> Schema:

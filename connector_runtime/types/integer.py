@@ -11,6 +11,8 @@ from .base import NUMBER_WORDS, InputType, Reader, Schema, Unread, or_null, or_t
 
 
 class Integer(InputType):
+    """A whole number."""
+
     words = NUMBER_WORDS
     choice = int
     any_text = False

@@ -13,6 +13,8 @@ from .integer import limits
 
 
 class Number(InputType):
+    """A number, with or without a fraction."""
+
     words = NUMBER_WORDS | MORE_NUMBER_WORDS
 
     def schema(self, row: Input, blank: bool) -> Schema:

@@ -70,4 +70,4 @@ def complaints(row: Input, value: Any) -> list[Fault]:
     """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""
     if is_blank(row, value):
         return [((), f"is needed: give '{row.label}'{example(row)}")]
-    return of(row).complaints(row, value)
+    return of(row).complaints(row, value) or [((), "does not fit")]

@@ -8,7 +8,7 @@ from typing import Any
 from ..language import patterns, places
 from ..language.wording import Fault, kind_of
 from ..model import Input, Json
-from .base import NUMBER_WORDS, TEXT_WORDS, InputType, Reader, Schema, example, or_blank, quoted
+from .base import NUMBER_WORDS, TEXT_WORDS, InputType, Reader, Schema, example, is_blank_item, or_blank, quoted
 
 LONGEST_NUMBER = 25  # characters; a longer number for a text input is a mistake, or was rounded on its way
 HEADER_LINE = "must be one line of printable ASCII text"
@@ -20,6 +20,7 @@ class Text(InputType):
     words = TEXT_WORDS | NUMBER_WORDS
     choice = str
     form: str | None = None  # the pattern that every value has
+    sample: str | None = None  # what a complaint shows, if not the row's example
 
     def __init__(self, widget: str | None = None) -> None:
         self.widget = widget
@@ -64,11 +65,11 @@ class Text(InputType):
         return places.text_of(value)
 
     def reader(self, row: Input, otherwise: Reader) -> Reader:
-        known = {choice.value for choice in row.choices if isinstance(choice.value, str) and choice.value.strip()}
-        if known:
+        if row.choices:
+            known = {choice.value for choice in row.choices if not is_blank_item(choice.value)}
             return lambda value: value if type(value) is str and value in known else otherwise(value)
         limits, _, matches = self._limits(row)
-        if not self.words.keys() | {"not"} >= limits.keys():
+        if not row.schema.keys() <= self.words.keys():
             return otherwise
         shortest, longest = max(limits.get("minLength", 1), 1), limits.get("maxLength", float("inf"))
         searches = [re.compile(pattern).search for pattern in matches]
