@@ -97,8 +97,6 @@ class Acceptance:
     spec: Table
     constraints: tuple[Constraint, ...]
     needed: tuple[str, ...]  # the inputs without which there is no call
-    loose: tuple[Constraint, ...]  # the constraints that can be broken by what is not given
-    tied: Mapping[str, tuple[Constraint, ...]]  # an input -> those that only what is touched can break
     filled: Mapping[str, Json]  # the defaults of required inputs
     knobs: Mapping[str, Json]  # and of those that say how to call
     rivals: tuple[Rule, ...]
@@ -109,17 +107,10 @@ class Acceptance:
 def acceptance(spec: Table) -> Acceptance:
     """Compile an input table."""
     rows = {key: row for key, row in spec.inputs.items() if row.type != "connection"}
-    shared = tuple(constraints(spec))
-    tied: dict[str, tuple[Constraint, ...]] = {}
-    for each in shared:
-        for key in each.touched[0] if each.touched else ():
-            tied[key] = (*tied.get(key, ()), each)
     return Acceptance(
         spec=spec,
-        constraints=shared,
+        constraints=tuple(constraints(spec)),
         needed=tuple(key for key, row in rows.items() if is_always_needed(row) and not row.was),
-        loose=tuple(each for each in shared if not each.touched and not each.names),
-        tied=tied,
         filled={key: row.default for key, row in rows.items() if row.fills_in},
         knobs={key: row.default for key, row in rows.items() if row.optional_default and _is_knob(row)},
         rivals=tuple(rule for rule in spec.rules if rule.kind == "at_most_one"),

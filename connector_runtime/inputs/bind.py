@@ -103,16 +103,11 @@ def _is_plain(value: Any, depth: int) -> bool:
 
 def _is_broken(accepts: Acceptance, reading: Reading) -> bool:
     """Whether an input is missing, or a constraint broken."""
-    given, touched, tied = reading.given, reading.touched, accepts.tied
+    given, touched = reading.given, reading.touched
     for key in accepts.needed:
         if key not in given:
             return True
-    for key in given:
-        if key in tied:
-            for each in tied[key]:
-                if each.is_broken(given, touched):
-                    return True
-    return any([each.is_broken(given, touched) for each in accepts.loose])
+    return any([each.is_broken(given, touched) for each in accepts.constraints])
 
 
 def _settled(accepts: Acceptance, reading: Reading, cleared: dict[str, Any]) -> dict[str, Any]:
