@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from connector_runtime.inputs.schema import blanks, spelled
+from connector_runtime.inputs.schema import blanks, spellings
 from connector_runtime.language import codecs, places, wording
 from connector_runtime.model import Choice, Input, Place
 from connector_runtime.types import registry
-from connector_runtime.types.base import BLANK, REFUSED, Unread, is_blank
+from connector_runtime.types.base import BLANK, REFUSED, NoValue, is_blank
 
 ONE_TWO = (Choice(value=1, label="One"), Choice(value=-1, label="Last"))
 RED = (Choice(value="red", label="Red"), Choice(value="8", label="Eight"))
@@ -121,7 +121,7 @@ def test_whatever_is_accepted_can_be_read_and_whatever_is_refused_is_explained(
     for value in good:
         if not is_blank(given, value):
             found = registry.reader(given)(value)
-            if isinstance(found, Unread):
+            if isinstance(found, NoValue):
                 assert isinstance(value, str) and found.faults and all(what for _, what in found.faults)
     assert [value for value in BLANKS if registry.reader(given)(value) is not BLANK] == []
     for value in bad:
@@ -161,7 +161,7 @@ def test_what_counts_as_not_given_counts_so_in_the_schema_too(given: Input, valu
     ],
 )
 def test_a_value_is_known_in_every_spelling_that_is_accepted(given: Input, value: Any, same: Any, other: Any) -> None:
-    schema = Draft202012Validator(spelled(given, value))
+    schema = Draft202012Validator(spellings(given, value))
     assert [found for found in same if not schema.is_valid(found)] == []
     assert [found for found in other if schema.is_valid(found)] == []
 

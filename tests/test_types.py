@@ -32,8 +32,8 @@ class Colour(InputType):
     def schema(self, row: Input, blank: bool) -> Schema:
         return {"type": ["string", *(["null"] if blank else [])], "pattern": r"^\s*$|^#[0-9a-f]{6}$"}
 
-    def reader(self, row: Input, otherwise: Reader) -> Reader:
-        return lambda value: value if value in ("#ffffff",) else otherwise(value)
+    def reader(self, row: Input, fallback: Reader) -> Reader:
+        return lambda value: value if value in ("#ffffff",) else fallback(value)
 
     def faults(self, row: Input, value: Any) -> list[Fault]:
         return [((), "must be a colour, such as #ff0000")]

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..language import expressions, places
 from ..model import Choice, ChoiceList, Input, Json
-from ..types.base import Unread
+from ..types.base import NoValue
 from ..types.registry import reader
 
 SAFE_INTEGER = 2**53
@@ -70,7 +70,7 @@ def _caster(row: Input) -> Callable[[Json], Json]:
 
     def cast(value: Json) -> Any:
         found = read({"list": [value], "map": {"key": value}}.get(row.collection or "", value))
-        if isinstance(found, Unread) or (row.collection and not found):
+        if isinstance(found, NoValue) or (row.collection and not found):
             return None
         return found[0][1] if row.collection == "map" else found[0] if row.collection else found
 

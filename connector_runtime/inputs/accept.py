@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..language import conditions
 from ..language.schemas import Judge, judge
 from ..model import Condition, Input, Json, Rule, Table
-from ..types.base import BLANK, REFUSED, Reader, Unread, example
+from ..types.base import BLANK, REFUSED, NoValue, Reader, example
 from ..types.registry import complaints, reader
 
 Values = Mapping[str, Any]
@@ -26,7 +26,7 @@ class Reading:
 
     given: dict[str, Any]
     touched: dict[str, Any]
-    unread: dict[str, Unread]  # by name, what is unknown or refused
+    rejects: dict[str, NoValue]  # by name, what is unknown or refused
     in_order: bool  # of the table
 
 
@@ -100,7 +100,7 @@ class Acceptance:
     filled: Mapping[str, Json]  # the defaults of required inputs
     knobs: Mapping[str, Json]  # and of those that say how to call
     rivals: tuple[Rule, ...]
-    wary: tuple[tuple[Input, tuple[Judge, ...]], ...]  # the inputs that may warn
+    may_warn: tuple[tuple[Input, tuple[Judge, ...]], ...]  # the inputs that may warn
     fields: Fields
 
 
@@ -114,7 +114,9 @@ def acceptance(spec: Table) -> Acceptance:
         filled={key: row.default for key, row in rows.items() if row.fills_in},
         knobs={key: row.default for key, row in rows.items() if row.optional_default and _is_knob(row)},
         rivals=tuple(rule for rule in spec.rules if rule.kind == "at_most_one"),
-        wary=tuple((row, tuple(judge(warn.schema) for warn in row.warn)) for row in rows.values() if _may_warn(row)),
+        may_warn=tuple(
+            (row, tuple(judge(warn.schema) for warn in row.warn)) for row in rows.values() if _can_warn(row)
+        ),
         fields=Fields(spec),
     )
 
@@ -123,7 +125,7 @@ def _is_knob(row: Input) -> bool:
     return bool(row.to) and row.to[0].kind == "call"
 
 
-def _may_warn(row: Input) -> bool:
+def _can_warn(row: Input) -> bool:
     is_sample = row.optional_default and isinstance(row.default, list | dict)
     return bool(row.warn) or row.deprecated is not None or is_sample
 

@@ -15,12 +15,12 @@ from ..errors import InputError, Problem
 from ..language import conditions
 from ..language.wording import MOST, kind_of
 from ..model import Table
-from ..types.base import BLANK, Unread, is_blank
+from ..types.base import BLANK, NoValue, is_blank
 from . import messages
 from .accept import Acceptance, Reading
 
 _HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON cannot carry it
-_NOT_JSON, _TWICE = Unread(), Unread()
+_NOT_JSON, _TWICE = NoValue(), NoValue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = 
     spec = accepts.spec
     reading = _read(accepts, inputs)
     cleared = [spec.by_name[key].key if key in spec.by_name else key for key in dict.fromkeys(clear)] if clear else []
-    if reading.unread or cleared or _is_broken(accepts, reading):
+    if reading.rejects or cleared or _is_broken(accepts, reading):
         found = problems(accepts, inputs, reading)
         found += islice(messages.unclearable(spec, inputs, cleared), MOST + 1)
         if len(found) <= MOST:
-            found += messages.unreadable(found, reading.unread)
+            found += messages.unreadable(found, reading.rejects)
         if found:
             raise messages.refusal(spec.key, found)
     values = _settled(accepts, reading, {key: spec.inputs[key].clear[0] for key in cleared})
@@ -64,29 +64,31 @@ def _read(accepts: Acceptance, inputs: Mapping[str, Any]) -> Reading:
     fields = accepts.fields
     given: dict[str, Any] = {}
     touched = dict(accepts.filled)
-    unread: dict[str, Unread] = {}
+    rejects: dict[str, NoValue] = {}
     last, in_order = -1, True
     for name, raw in inputs.items():
-        if not _is_plain(raw, 1) and any(messages.not_json(raw, "", 1)):
-            unread[name] = _NOT_JSON
+        kind = type(raw)
+        at_once = raw.isascii() if kind is str else kind is int or kind is bool
+        if not at_once and not _is_plain(raw, 1) and any(messages.not_json(raw, "", 1)):
+            rejects[name] = _NOT_JSON
             continue
         key, position, read, has_default, row = fields[name]
         value = read(raw)
-        if type(value) is Unread:
+        if type(value) is NoValue:
             if value is BLANK:
                 continue
-            unread[name] = value
+            rejects[name] = value
             if is_blank(row, raw):
                 continue
         elif key in given:
-            unread[name] = _TWICE
+            rejects[name] = _TWICE
         given[key] = value
         if not has_default or not conditions.same(row.default, raw if row.collection else value):
             touched[key] = value  # a list or map is untouched only as it is published, not in another spelling
         if position < last:
             in_order = False
         last = position
-    return Reading(given, touched, unread, in_order)
+    return Reading(given, touched, rejects, in_order)
 
 
 def _is_plain(value: Any, depth: int) -> bool:
@@ -138,7 +140,7 @@ def _renamed(spec: Table, inputs: Mapping[str, Any]) -> Iterable[Problem]:
 
 
 def _warnings(accepts: Acceptance, reading: Reading, values: dict[str, Any]) -> Iterable[Problem]:
-    for row, fits in accepts.wary:
+    for row, fits in accepts.may_warn:
         if row.key not in values:
             continue
         key, value = row.key, values[row.key]

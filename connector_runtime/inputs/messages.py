@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InputError, Problem
 from ..language.wording import MOST, kind_of, nearest
 from ..model import Table
-from ..types.base import REFUSED, Unread, is_blank
+from ..types.base import REFUSED, NoValue, is_blank
 from ..types.registry import complaints
 from .accept import Acceptance, Reading
 
@@ -28,7 +28,7 @@ def refusal(key: str, problems: list[Problem]) -> InputError:
 def explain(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading) -> list[Problem]:
     """What is wrong with the inputs, all or more than `MOST`; what a text holds comes last, as it is given."""
     problems: dict[Problem, None] = {}
-    for found in _found(accepts, inputs, reading):
+    for found in _batches(accepts, inputs, reading):
         problems |= dict.fromkeys(found)
         if len(problems) > MOST:
             break
@@ -41,11 +41,11 @@ def explain(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading) ->
     return sorted(problems, key=position)
 
 
-def _found(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading) -> Iterator[Iterable[Problem]]:
+def _batches(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading) -> Iterator[Iterable[Problem]]:
     rows = accepts.spec.by_name
     for key, row in accepts.spec.inputs.items():
         for name in row.names:
-            if reading.unread.get(name) is REFUSED:
+            if reading.rejects.get(name) is REFUSED:
                 yield _problems(name, complaints(row, inputs[name]))
         if key in accepts.needed and key not in reading.given:
             yield _problems(key, complaints(row, None))
@@ -63,10 +63,10 @@ def _problems(name: str, faults: Iterable[tuple[tuple[str | int, ...], str]]) ->
     return [Problem(".".join(["inputs", name, *map(str, path)]), what) for path, what in faults]
 
 
-def unreadable(problems: list[Problem], unread: Mapping[str, Unread]) -> Iterator[Problem]:
+def unreadable(problems: list[Problem], rejects: Mapping[str, NoValue]) -> Iterator[Problem]:
     """What is wrong inside of texts that should hold JSON, where nothing else is said of the input."""
     known = {problem.where for problem in problems}
-    for name, found in unread.items():
+    for name, found in rejects.items():
         where = f"inputs.{name}"
         if not any(each == where or each.startswith(f"{where}.") for each in known):
             yield from _problems(name, found.faults)

@@ -53,9 +53,9 @@ def blanks(row: Input) -> Schema:
     return {"anyOf": [*BLANKS, {"type": "array", "minItems": 1, "items": items}]}
 
 
-def spelled(row: Input, value: Json) -> Schema:
+def spellings(row: Input, value: Json) -> Schema:
     """The schema of every accepted spelling of one value: 2 is also `"2"` and `" 2.0 "`."""
-    return registry.of(row).spelled(row, value)
+    return registry.of(row).spellings(row, value)
 
 
 # -- constraints -----------------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def _is(row: Input, value: Json) -> Schema:
         return NEVER if row.fills_in else {"not": _touched(row)}
     if row.optional_default and same(row.default, value):
         return NEVER
-    has = _has(row, spelled(row, value))
+    has = _has(row, spellings(row, value))
     if row.fills_in and same(row.default, value):
         return _some([has, {"not": _given(row)}])
     return has
@@ -109,7 +109,7 @@ def _given(row: Input) -> Schema:
 def _touched(row: Input) -> Schema:
     if not row.optional_default:
         return _given(row)
-    return _has(row, {"not": {"anyOf": [blanks(row), spelled(row, row.default)]}})
+    return _has(row, {"not": {"anyOf": [blanks(row), spellings(row, row.default)]}})
 
 
 def _has(row: Input, schema: Schema) -> Schema:

@@ -118,7 +118,7 @@ def _limit(kind: Judge, holds: Callable[[Any, Any], bool]) -> Callable[[Any, Sch
 def _properties(wanted: Mapping[str, Json], _: Schema) -> Judge:
     parts = {name: _compiled(part) for name, part in wanted.items()}
     return lambda value: (
-        not isinstance(value, dict) or all([name not in value or fit(value[name]) for name, fit in parts.items()])
+        not isinstance(value, dict) or all([parts[name](part) for name, part in value.items() if name in parts])
     )
 
 

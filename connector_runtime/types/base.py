@@ -18,7 +18,7 @@ from ..language.wording import LONGEST, Fault, closest, misfits
 from ..model import Input, Json
 
 Schema = dict[str, Json]
-Reader = Callable[[Any], Any]  # a value as it was given -> the typed value, or `Unread`
+Reader = Callable[[Any], Any]  # a value as it was given -> the typed value, or `NoValue`
 
 BLANKS: list[Schema] = [{"type": "null"}, {"type": "string", "pattern": patterns.BLANK}]
 
@@ -34,15 +34,15 @@ ALL_WORDS: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Unread(Exception):
+class NoValue(Exception):
     """What a reader gives where there is no value: `BLANK`, `REFUSED`, or, with faults, what `convert` has raised."""
 
     def __init__(self, *faults: Fault) -> None:
         self.faults = faults
 
 
-BLANK = Unread()  # nothing was given
-REFUSED = Unread()  # `complaints` says why
+BLANK = NoValue()  # nothing was given
+REFUSED = NoValue()  # `complaints` says why
 
 
 class InputType:
@@ -57,7 +57,7 @@ class InputType:
         """The schema of all that the row accepts; without `blank`, of all that counts as given."""
         return or_blank({"type": "string", "pattern": r"\S"}, blank)
 
-    def spelling(self, row: Input) -> str | None:
+    def text_pattern(self, row: Input) -> str | None:
         """The pattern of one value as text, where it takes no more than that to know a list of them."""
         return None
 
@@ -65,21 +65,21 @@ class InputType:
         """The schema of the value inside a text that holds JSON."""
         return dict(row.schema)
 
-    def spelled(self, row: Input, value: Json) -> Schema:
+    def spellings(self, row: Input, value: Json) -> Schema:
         """The schema of every accepted spelling of one value: 2 is also `"2"` and `" 2.0 "`."""
         return {"const": value}
 
     def convert(self, row: Input, value: Any) -> Any:
-        """The typed value of whatever the schema accepts and is not blank. Raises `Unread` for text only."""
+        """The typed value of whatever the schema accepts and is not blank. Raises `NoValue` for text only."""
         return value
 
-    def reader(self, row: Input, otherwise: Reader) -> Reader:
-        """A reader that knows the plainest values at once, and asks `otherwise` for all others."""
-        return otherwise
+    def reader(self, row: Input, fallback: Reader) -> Reader:
+        """A reader that knows the plainest values at once, and asks `fallback` for all others."""
+        return fallback
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
         """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""
-        return [((), _none_of(row, value))] if row.choices else self.faults(row, value)
+        return [((), _choice_complaint(row, value))] if row.choices else self.faults(row, value)
 
     def faults(self, row: Input, value: Any) -> list[Fault]:
         """The complaints where the row has no choices."""
@@ -122,23 +122,23 @@ def or_text(value: Json, pattern: str) -> Schema:
     return {"anyOf": [{"const": value}, {"type": "string", "pattern": patterns.whole(pattern)}]}
 
 
-def holding(content: Schema) -> Schema:
+def content_words(content: Schema) -> Schema:
     return {"contentMediaType": "application/json", "contentSchema": content}
 
 
-def held(text: str, content: Schema) -> Any:
-    """The JSON that a text holds. Raises `Unread` if it holds none, or none that fits."""
+def read_json(text: str, content: Schema) -> Any:
+    """The JSON that a text holds. Raises `NoValue` if it holds none, or none that fits."""
     try:
         value = json_text.read_strictly(text, duplicates=True)
     except json_text.JsonError as error:
-        raise Unread(((), str(error))) from None
-    return fitting(value, content)
+        raise NoValue(((), str(error))) from None
+    return must_fit(value, content)
 
 
-def fitting(value: Any, schema: Schema) -> Any:
+def must_fit(value: Any, schema: Schema) -> Any:
     faults = misfits(schema, value)
     if faults:
-        raise Unread(*faults)
+        raise NoValue(*faults)
     return value
 
 
@@ -160,7 +160,7 @@ def quoted(row: Input, value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
-def _none_of(row: Input, value: Any) -> str:
+def _choice_complaint(row: Input, value: Any) -> str:
     titles = [(str(choice.value), choice.label) for choice in row.choices]
     shown = [label if text == label else f"{text} ({label})" for text, label in titles]
     known = {str(choice.value): choice for choice in row.choices} | {choice.label: choice for choice in row.choices}

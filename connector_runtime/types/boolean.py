@@ -20,14 +20,14 @@ class Boolean(InputType):
         inner = f"{patterns.any_case('true')}|{patterns.any_case('false')}"
         return {"type": ["boolean", "string", *or_null(blank)], "pattern": patterns.whole(inner, blank=blank)}
 
-    def spelled(self, row: Input, value: Json) -> Schema:
+    def spellings(self, row: Input, value: Json) -> Schema:
         return or_text(value, patterns.any_case(str(value))) if isinstance(value, bool) else {"const": value}
 
     def convert(self, row: Input, value: Any) -> bool:
         return value if isinstance(value, bool) else value.strip().lower() == "true"
 
-    def reader(self, row: Input, otherwise: Reader) -> Reader:
-        return lambda value: value if type(value) is bool else otherwise(value)
+    def reader(self, row: Input, fallback: Reader) -> Reader:
+        return lambda value: value if type(value) is bool else fallback(value)
 
     def faults(self, row: Input, value: Any) -> list[Fault]:
         return [((), f"must be true or false, not {quoted(row, value)}")]

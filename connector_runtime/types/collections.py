@@ -36,7 +36,7 @@ class ListOf(Collection):
         if not blank:
             items["not"] = {"minItems": 1, "items": {"anyOf": BLANKS}}
         inner = patterns.whole(self._text(row), blank=blank)
-        text = {"type": "string", "pattern": inner, **base.holding(self.content(row))}
+        text = {"type": "string", "pattern": inner, **base.content_words(self.content(row))}
         single = {"allOf": [{"type": ["integer", "number", "boolean"]}, self.one.schema(_one(row), False)]}
         return {"anyOf": [items, text, single, *([{"type": "null"}] if blank else [])]}
 
@@ -54,7 +54,7 @@ class ListOf(Collection):
 
     def _text(self, row: Input) -> str:
         """Text for a list: `a, b` or JSON."""
-        spelling = self.one.spelling(row)
+        spelling = self.one.text_pattern(row)
         if spelling is None:
             return r"\[[\s\S]*\]|[^\s\[][\s\S]*"
         several = rf"(?:{spelling})(?:\s*,\s*(?:{spelling}))*"
@@ -68,19 +68,19 @@ class ListOf(Collection):
         if not isinstance(value, str):
             return value if isinstance(value, list) else [value]
         if value.lstrip().startswith("["):
-            return base.held(value, self.content(row))  # type: ignore[no-any-return]
-        return base.fitting([part.strip() for part in value.split(",")], self.content(row))  # type: ignore[no-any-return]
+            return base.read_json(value, self.content(row))  # type: ignore[no-any-return]
+        return base.must_fit([part.strip() for part in value.split(",")], self.content(row))  # type: ignore[no-any-return]
 
-    def reader(self, row: Input, otherwise: Reader) -> Reader:
+    def reader(self, row: Input, fallback: Reader) -> Reader:
         one = self.one.reader(_one(row), lambda value: REFUSED)
         joins = self._joins(row)
 
         def read(value: Any) -> Any:
             if type(value) is not list:
-                return otherwise(value)
+                return fallback(value)
             found = [one(item) for item in value]
             if REFUSED in found or (joins and any("," in item for item in found)):
-                return otherwise(value)
+                return fallback(value)
             return found
 
         return read
@@ -110,7 +110,7 @@ class MapOf(Collection):
         if not blank:
             rows["not"] = {"minItems": 1, "items": {"anyOf": [*BLANKS, BLANK_PAIR]}}
         inner = patterns.whole(r"\{[\s\S]*\}|\[[\s\S]*\]")
-        text = {"type": "string", "pattern": inner, **base.holding(self.content(row))}
+        text = {"type": "string", "pattern": inner, **base.content_words(self.content(row))}
         return base.or_blank({"anyOf": [pairs, rows, text]}, blank)
 
     def content(self, row: Input) -> Schema:
@@ -136,7 +136,7 @@ class MapOf(Collection):
         return {"type": "string", "pattern": r"\S"}, value
 
     def convert(self, row: Input, value: Any) -> list[tuple[str, Any]]:
-        data = base.held(value, self.content(row)) if isinstance(value, str) else value
+        data = base.read_json(value, self.content(row)) if isinstance(value, str) else value
         if isinstance(data, dict):
             pairs = list(data.items())
         else:

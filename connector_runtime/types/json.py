@@ -9,7 +9,7 @@ from ..language import patterns
 from ..language.schemas import judge, later
 from ..language.wording import KINDS, Fault, misfits
 from ..model import Input, Json
-from .base import ALL_WORDS, BLANKS, InputType, Reader, Schema, held, holding, or_blank, quoted
+from .base import ALL_WORDS, BLANKS, InputType, Reader, Schema, content_words, or_blank, quoted, read_json
 
 _DATA = ("object", "array", "number", "boolean")
 
@@ -23,16 +23,16 @@ class JsonData(InputType):
     def schema(self, row: Input, blank: bool) -> Schema:
         shape = _shape(row)
         brackets = {"object": r"\{[\s\S]*\}", "array": r"\[[\s\S]*\]"}.get(shape, r"\S[\s\S]*")
-        text = {"type": "string", "pattern": patterns.whole(brackets), **holding(self.content(row))}
+        text = {"type": "string", "pattern": patterns.whole(brackets), **content_words(self.content(row))}
         data = dict(row.schema) if "type" in row.schema else {**row.schema, "type": list(_DATA)}
         return or_blank({"anyOf": [data, text]}, blank)
 
     def convert(self, row: Input, value: Any) -> Any:
-        return held(value, self.content(row)) if isinstance(value, str) else value
+        return read_json(value, self.content(row)) if isinstance(value, str) else value
 
-    def reader(self, row: Input, otherwise: Reader) -> Reader:
+    def reader(self, row: Input, fallback: Reader) -> Reader:
         fit = later(lambda: judge(row.schema))
-        return lambda value: value if type(value) in (dict, list) and fit(value) else otherwise(value)
+        return lambda value: value if type(value) in (dict, list) and fit(value) else fallback(value)
 
     def faults(self, row: Input, value: Any) -> list[Fault]:
         shape = _shape(row)

@@ -7,7 +7,7 @@ from typing import Any
 from ..language.schemas import judge, later
 from ..language.wording import Fault
 from ..model import Input
-from .base import BLANK, REFUSED, InputType, Reader, Schema, Unread, example, is_blank
+from .base import BLANK, REFUSED, InputType, NoValue, Reader, Schema, example, is_blank
 from .boolean import Boolean
 from .collections import ListOf, MapOf
 from .file import File
@@ -50,7 +50,7 @@ def accepts(row: Input, value: Any) -> bool:
 
 
 def reader(row: Input) -> Reader:
-    """A function from a value as it was given to the typed value, or to `Unread` where there is none."""
+    """A function from a value as it was given to the typed value, or to `NoValue` where there is none."""
     kind, fits = of(row), later(lambda: judge(kind.schema(row, True)))
 
     def judged(value: Any) -> Any:
@@ -60,7 +60,7 @@ def reader(row: Input) -> Reader:
             return BLANK
         try:
             return kind.convert(row, value)
-        except Unread as error:
+        except NoValue as error:
             return error
 
     return kind.reader(row, judged)

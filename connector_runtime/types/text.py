@@ -55,7 +55,7 @@ class Text(InputType):
         more = {"allOf": [{"pattern": pattern} for pattern in matches[1:]]} if matches[1:] else {}
         return or_blank({"type": kinds, **limits, "pattern": (matches or [r"\S"])[0], **more}, blank)
 
-    def spelled(self, row: Input, value: Json) -> Schema:
+    def spellings(self, row: Input, value: Json) -> Schema:
         if not isinstance(value, str) or not re.fullmatch(patterns.NUMBER, value):
             return {"const": value}
         number = int(value) if patterns.is_integer(value) else float(value)
@@ -64,23 +64,23 @@ class Text(InputType):
     def convert(self, row: Input, value: Any) -> Any:
         return places.text_of(value)
 
-    def reader(self, row: Input, otherwise: Reader) -> Reader:
+    def reader(self, row: Input, fallback: Reader) -> Reader:
         if row.choices:
             known = {choice.value for choice in row.choices if not is_blank_item(choice.value)}
-            return lambda value: value if type(value) is str and value in known else otherwise(value)
+            return lambda value: value if type(value) is str and value in known else fallback(value)
         limits, _, matches = self._limits(row)
         if not row.schema.keys() <= self.words.keys():
-            return otherwise
+            return fallback
         shortest, longest = max(limits.get("minLength", 1), 1), limits.get("maxLength", float("inf"))
         searches = [re.compile(pattern).search for pattern in matches]
         never = (".", "..") if "not" in limits else ()
 
         def read(value: Any) -> Any:
             if type(value) is not str or not shortest <= len(value) <= longest or value.isspace() or value in never:
-                return otherwise(value)
+                return fallback(value)
             for search in searches:
                 if search(value) is None:
-                    return otherwise(value)
+                    return fallback(value)
             return value
 
         return read
