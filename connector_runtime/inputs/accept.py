@@ -98,7 +98,8 @@ class Acceptance:
     constraints: tuple[Constraint, ...]
     needed: tuple[str, ...]  # the inputs without which there is no call
     filled: Mapping[str, Json]  # the defaults of required inputs
-    knobs: Mapping[str, Json]  # and of those that say how to call
+    knobs: Mapping[str, Json]  # and of optional ones that say how to call
+    defaults: frozenset[str]  # the inputs of both
     rivals: tuple[Rule, ...]
     may_warn: tuple[tuple[Input, tuple[Judge, ...]], ...]  # the inputs that may warn
     fields: Fields
@@ -107,12 +108,15 @@ class Acceptance:
 def acceptance(spec: Table) -> Acceptance:
     """Compile an input table."""
     rows = {key: row for key, row in spec.inputs.items() if row.type != "connection"}
+    filled = {key: row.default for key, row in rows.items() if row.fills_in}
+    knobs = {key: row.default for key, row in rows.items() if row.optional_default and _is_knob(row)}
     return Acceptance(
         spec=spec,
         constraints=tuple(constraints(spec)),
         needed=tuple(key for key, row in rows.items() if is_always_needed(row) and not row.was),
-        filled={key: row.default for key, row in rows.items() if row.fills_in},
-        knobs={key: row.default for key, row in rows.items() if row.optional_default and _is_knob(row)},
+        filled=filled,
+        knobs=knobs,
+        defaults=frozenset((*filled, *knobs)),
         rivals=tuple(rule for rule in spec.rules if rule.kind == "at_most_one"),
         may_warn=tuple(
             (row, tuple(judge(warn.schema) for warn in row.warn)) for row in rows.values() if _can_warn(row)

@@ -114,14 +114,13 @@ def _is_broken(accepts: Acceptance, reading: Reading) -> bool:
 
 def _settled(accepts: Acceptance, reading: Reading, cleared: dict[str, Any]) -> dict[str, Any]:
     """The values to send, in the table's order: defaults fill in, fall away, or give way to a rival."""
-    given, touched = reading.given, reading.touched
-    fills = accepts.filled.keys() <= given.keys() and accepts.knobs.keys() <= given.keys()
-    if fills and reading.in_order and len(touched) == len(given) and not cleared:
-        return given
+    given, touched, rows = reading.given, reading.touched, accepts.spec.inputs
+    if not cleared and len(touched) == len(given) and accepts.defaults <= given.keys():  # there is nothing to settle
+        return given if reading.in_order else {key: given[key] for key in rows if key in given}
     touched |= cleared
     values = {**accepts.knobs, **given, **touched}
     for key in [*values]:
-        condition = accepts.spec.inputs[key].only_when
+        condition = rows[key].only_when
         if condition is not None and not conditions.holds(condition, touched.get):
             del values[key]
     for rule in accepts.rivals:
@@ -129,7 +128,7 @@ def _settled(accepts: Acceptance, reading: Reading, cleared: dict[str, Any]) -> 
         if among[1:] and conditions.holds(rule.when, touched.get):
             kept = next((key for key in among if key in touched), among[0])
             values = {key: value for key, value in values.items() if key == kept or key not in among}
-    return {key: values[key] for key in accepts.spec.inputs if key in values}
+    return {key: values[key] for key in rows if key in values}
 
 
 def _renamed(spec: Table, inputs: Mapping[str, Any]) -> Iterable[Problem]:
