@@ -28,7 +28,7 @@ from importlib.metadata import distributions
 found = {each.metadata["Name"].lower().replace("_", "-"): each.version for each in distributions()}
 print(*(f"{name} {found[name]}" for name in sys.argv[1:] if name in found), sep="\\n")
 """
-PACKAGES = "httpx httpx2 httpx-aiohttp requests orjson zoomus dlt airbyte-cdk uvicorn jsonschema jsonschema-rs fastapi"
+PACKAGES = "httpx httpx2 httpx-aiohttp requests orjson zoomus dlt airbyte-cdk uvicorn jsonschema fastapi"
 
 
 def about() -> list[tuple[str, str]]:

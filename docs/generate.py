@@ -1,12 +1,14 @@
-"""Writes the generated parts of the documentation: the actions in the README, the kinds of error in docs/errors.md."""
+"""Writes the generated parts: the actions in the README, the kinds of error in docs/errors.md, the types of inputs."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 from connector_runtime.commands.list_command import markdown_table
 from connector_runtime.errors import ERRORS
+from connector_runtime.types.registry import TYPES
 from zoom_connector import load
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,7 +36,14 @@ def errors(text: str) -> str:
     return between(text, "errors", "\n".join(rows))
 
 
-PAGES = {"README.md": readme, "docs/errors.md": errors}
+def common(text: str) -> str:
+    """The schema of an input with today's types."""
+    schema = json.loads(text)
+    schema["$defs"]["input"]["properties"]["type"]["enum"] = [*TYPES]
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+PAGES = {"README.md": readme, "docs/errors.md": errors, "schemas/common.schema.json": common}
 
 
 def main() -> int:

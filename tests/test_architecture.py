@@ -16,7 +16,7 @@ VENDORS = re.compile(r"zoom|github|slack|stripe|shopify|openweather", re.IGNOREC
 
 # Rooms from the ground up, single modules among them: each may look at those before it and at nothing after it.
 ROOMS = (
-    *("errors", "model", "steps", "language", "perform", "transport", "stores", "pacing", "inputs", "calls"),
+    *("errors", "model", "steps", "language", "types", "perform", "transport", "stores", "pacing", "inputs", "calls"),
     *("downloads", "triggers", "definitions", "authoring", "session", "client", "connections", "service"),
     *("mcp", "commands"),
 )

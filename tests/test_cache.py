@@ -302,7 +302,7 @@ def test_many_processes_that_start_at_once_all_get_the_same(place: Path, folder:
 
 
 def test_a_list_of_actions_loads_little(place: Path) -> None:
-    heavy = {"httpx", "jsonschema", "jsonschema_rs", "jinja2", "yaml", "argparse", "connector_runtime.model"}
+    heavy = {"httpx", "jsonschema", "jinja2", "yaml", "argparse", "connector_runtime.model"}
     assert not _modules("list") & heavy
 
 

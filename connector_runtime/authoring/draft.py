@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ..definitions import compile as compiler
-from ..inputs import takes
-from ..inputs.wording import misfits
+from ..language.wording import misfits
 from ..model import Json
+from ..types import registry
 from . import draft_yaml
 from .draft_rows import Table, label, snake, table
 from .draft_values import Row, shape
@@ -164,10 +164,8 @@ def _fitting(key: str, row: Row) -> Row:
     """The row without an example that it would not take itself."""
     if "example" not in row:
         return row
-    from jsonschema import Draft202012Validator
-
     compiled = compiler.row(key, row, lambda name: {}, {})
-    if row["type"] != "secret" and Draft202012Validator(takes.takes(compiled)).is_valid(row["example"]):
+    if row["type"] != "secret" and registry.accepts(compiled, row["example"]):
         return row
     return {word: value for word, value in row.items() if word != "example"}
 

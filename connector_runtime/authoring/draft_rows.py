@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 
 from ..definitions.check_rows import RESERVED
-from ..inputs.takes import GUARDED_HEADERS
 from ..model import Json
+from ..types.collections import GUARDED_HEADERS
 from .draft_values import Row, shape, typed, writable
 from .openapi import Operation, Schema
 

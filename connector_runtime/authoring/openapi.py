@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import InputError, Problem
-from ..inputs.wording import nearest
+from ..language.wording import nearest
 from ..model import Json
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")

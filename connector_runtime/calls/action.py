@@ -9,6 +9,7 @@ from typing import Any
 
 from ..inputs.accept import Acceptance, acceptance
 from ..inputs.bind import Bound, bind
+from ..inputs.schema import input_schema
 from ..language import secrets
 from ..model import ActionSpec, Json
 from . import paging, render
@@ -34,7 +35,7 @@ class Action(ActionSpec):
 
         The one thing that a schema cannot look into is text that holds JSON, where `contentSchema` says what it holds.
         """
-        return self.accepts.schema
+        return input_schema(self)
 
     @property
     def secrets(self) -> list[str]:

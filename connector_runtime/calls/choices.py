@@ -13,12 +13,12 @@ from hashlib import sha256
 from typing import Any
 
 from ..errors import InputError, Problem
-from ..inputs import takes
 from ..inputs.bind import Bound
-from ..inputs.wording import kind_of, nearest
 from ..language import places
+from ..language.wording import kind_of, nearest
 from ..model import ActionSpec, ChoiceList, Choices, Input, Page, Profile
 from ..steps import Recall, Remember, Steps, Token, next_output
+from ..types.base import is_blank
 from . import entries
 from .action import Action
 
@@ -207,7 +207,7 @@ def _gathered(
         row = spec.inputs.get(name) if spec else None
         asked = row or source.parameters.get(name)
         values = [given.get(each) for each in row.names] if row else [parameters.get(name)]
-        value = next((value for value in values if not takes.is_blank(lister.inputs[target], value)), None)
+        value = next((value for value in values if not is_blank(lister.inputs[target], value)), None)
         if value is None and asked is not None and asked.fills_in:
             value = asked.default
         wheres[target] = f"{'inputs' if row else 'parameters'}.{name}"

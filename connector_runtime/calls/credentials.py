@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from ..errors import AuthError, InputError, Problem
 from ..inputs.accept import acceptance
 from ..inputs.bind import bind
-from ..inputs.wording import kind_of
 from ..language import codecs, hosts, places
 from ..language.secrets import MASK
+from ..language.wording import kind_of
 from ..model import Connection, Grant, Input, Profile, Table
 from . import bodies
 

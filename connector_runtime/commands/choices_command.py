@@ -10,7 +10,7 @@ from typing import Any
 from ..calls.choices import browse, reads
 from ..definitions.connector import Connector
 from ..errors import InputError, Problem
-from ..inputs.wording import nearest
+from ..language.wording import nearest
 from ..model import ChoiceList, Choices, Input, Table
 from . import options
 from .action_commands import access

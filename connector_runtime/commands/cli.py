@@ -62,7 +62,7 @@ def main(
             return 0
         command = commands.get(arguments[0])
         if command is None:
-            from ..inputs.wording import nearest
+            from ..language.wording import nearest
 
             raise InputError(
                 f"'{arguments[0]}' is no command.{nearest(arguments[0], commands)}", hint=f"See: {prog} --help"

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import ApiError, InputError, Problem, TransportError
-from ..inputs.wording import nearest
+from ..language.wording import nearest
 from ..triggers.events import OWN, Event
 from ..triggers.webhook import Notification, Trigger
 from .cli import Context, parser

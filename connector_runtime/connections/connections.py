@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, InputError, Problem
-from ..inputs.wording import nearest
+from ..language.wording import nearest
 from ..model import Connection
 from ..stores.store import Store
 from . import connect, oauth, scopes

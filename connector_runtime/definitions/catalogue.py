@@ -13,7 +13,7 @@ from ..calls.choices import reads
 from ..model import ActionSpec, ChoiceList, Condition, Connection, Input, Json
 from ..triggers.events import OWN as OWN_FILTERS
 from . import icon
-from .forms import WIDGETS, Say, choices, form_schema, same, ui_schema
+from .forms import Say, choices, form_schema, same, ui_schema, widget
 
 if TYPE_CHECKING:
     from ..triggers.webhook import Trigger
@@ -149,7 +149,7 @@ def hints(row: Input) -> dict[str, Json]:
         "choices_from": row.choices_from,
         "placeholder": None if row.type == "secret" else row.example,
         "if_absent": row.if_absent,
-        "widget": WIDGETS.get(row.type),
+        "widget": widget(row),
         "secret": row.type == "secret",
         "group": row.group,
         "advanced": row.advanced,

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..calls.render import READS
-from ..inputs import takes
-from ..inputs.wording import misfit, misfits, nearest
 from ..language import expressions, places
 from ..language.patterns import HEADER_NAME, HEADER_VALUE, INSTANT
 from ..language.secrets import MARK
+from ..language.wording import misfit, misfits, nearest
 from ..model import Input, Place
+from ..types.collections import GUARDED_HEADERS
 from . import check_files, check_recover, choice_lists, limits
 from .check_rows import condition
 from .documents import Path, walk
@@ -156,7 +156,7 @@ def headers(own: Faults, at: Path, given: Mapping[str, str]) -> None:
     for name, value in given.items():
         if misfits({"pattern": HEADER_NAME}, name):
             own.add((*at, name), "is no name of a header: letters, digits and - only")
-        elif name.lower() in takes.GUARDED_HEADERS:
+        elif name.lower() in GUARDED_HEADERS:
             own.add((*at, name), "is set by the connection or HTTP itself; say it in connection/ or leave it out")
         elif misfits({"pattern": HEADER_VALUE}, value):
             own.add((*at, name), "must be one line of printable ASCII text")

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from ..inputs.wording import nearest
 from ..language import codecs, places
+from ..language.wording import nearest
 from ..model import Input, Place
 from . import choice_lists, compile as compiler, limits
 from .check_action import SLOT, cases, headers, paging

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..inputs.wording import nearest
 from ..language import expressions, places
+from ..language.wording import nearest
 from . import compile as compiler
 from .documents import Path
 from .faults import Faults

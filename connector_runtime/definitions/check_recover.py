@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..inputs.wording import nearest
+from ..language.wording import nearest
 from ..model import Input, Place
 from .check_rows import condition
 from .faults import Faults, Surroundings

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..inputs import takes
-from ..inputs.wording import nearest
 from ..language import codecs, conditions, places
-from ..model import Input, Json
+from ..language.wording import nearest
+from ..model import Input
+from ..types import registry
+from ..types.base import ALL_WORDS
+from ..types.collections import GUARDED_HEADERS
 from . import compile as compiler
 from .documents import Path
 from .faults import PLACES, Faults, Surroundings, listed
@@ -27,23 +29,6 @@ RESERVED = (  # the command line's own options, and the tools' own arguments
     "recover",
 )
 
-_NUMBER = {"minimum": (int, float), "maximum": (int, float)}
-_MORE = {"exclusiveMinimum": (int, float), "exclusiveMaximum": (int, float), "multipleOf": (int, float)}
-_TEXT = {"minLength": int, "maxLength": int, "pattern": str}
-_ANY: dict[str, Any] = {
-    **_NUMBER, **_MORE, **_TEXT,
-    "type": (str, list), "enum": list, "const": object, "format": str, "title": str, "description": str,
-    "minItems": int, "maxItems": int, "uniqueItems": bool, "items": dict, "properties": dict, "required": list,
-    "additionalProperties": (dict, bool), "minProperties": int, "maxProperties": int, "propertyNames": dict,
-    "anyOf": list, "oneOf": list, "allOf": list, "not": dict, "default": object, "examples": list, "$ref": str,
-}  # fmt: skip
-_WORDS: dict[str, Mapping[str, Any]] = {
-    **{kind: {**_TEXT, **_NUMBER} for kind in takes.TEXTS},
-    "integer": _NUMBER,
-    "number": {**_NUMBER, **_MORE},
-    "json": _ANY,
-    "any": _ANY,
-}
 _PAIRS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"))
 
 
@@ -98,17 +83,17 @@ def _codecs(own: Faults, at: Path, raw: dict[str, Any], row: Input, around: Surr
 
 def _schema(own: Faults, at: Path, raw: dict[str, Any], row: Input) -> None:
     schema = raw.get("schema", {})
-    known = _WORDS.get(row.type, {})
+    known = registry.TYPES[row.type].words
     for word in () if "$ref" in schema else schema:
         if word in known:
             continue
         if row.collection and word in ("minItems", "maxItems", "uniqueItems"):
             remedy = f"say `type: json` with `schema: {{type: array, {word}: …}}`"
             what = f"is about the list, and `schema` is of one entry: {remedy}"
-        elif word in _ANY:
+        elif word in ALL_WORDS:
             what = f"says nothing about {row.type}; " + (f"it takes {', '.join(known)}" if known else "leave it out")
         else:
-            what = f"is no word of JSON Schema.{nearest(word, known or _ANY)}"
+            what = f"is no word of JSON Schema.{nearest(word, known or ALL_WORDS)}"
         own.add((*at, "schema", word), what)
     _limits(own, (*at, "schema"), schema)
     for index, warn in enumerate(raw.get("warn", ())):
@@ -121,13 +106,14 @@ def _limits(own: Faults, at: Path, schema: Any) -> None:
         own.add(at, "must be a schema, such as {type: string}")
         return
     for word, value in schema.items():
-        if len(at) > 3 and word not in _ANY:
-            own.add((*at, word), f"is no word of JSON Schema.{nearest(word, _ANY)}")
-        elif word in _ANY and (
-            not isinstance(value, _ANY[word]) or (isinstance(value, bool) and _ANY[word] in (int, (int, float)))
+        if len(at) > 3 and word not in ALL_WORDS:
+            own.add((*at, word), f"is no word of JSON Schema.{nearest(word, ALL_WORDS)}")
+        elif word in ALL_WORDS and (
+            not isinstance(value, ALL_WORDS[word])
+            or (isinstance(value, bool) and ALL_WORDS[word] in (int, (int, float)))
         ):
             wanted = {int: "a whole number", str: "text", list: "a list", dict: "a schema", bool: "true or false"}
-            own.add((*at, word), f"is {value!r}; it must be {wanted.get(_ANY[word], 'a number')}")
+            own.add((*at, word), f"is {value!r}; it must be {wanted.get(ALL_WORDS[word], 'a number')}")
         elif word == "properties":
             for name, inner in value.items():
                 _limits(own, (*at, word, name), inner)
@@ -162,7 +148,7 @@ def _places(own: Faults, kind: str, at: Path, row: Input) -> None:
             add("spreads a value with .*, which takes a map: say `collection: map` or `type: json`")
         elif place.kind == "path":
             _in_path(own, at, row)
-        elif kind == "actions" and place.kind == "header" and name.lower() in takes.GUARDED_HEADERS:
+        elif kind == "actions" and place.kind == "header" and name.lower() in GUARDED_HEADERS:
             add(f"is {place}, which the connection or HTTP itself sets; say it in connection/ or leave it out")
         if row.type == "file" and place.kind not in ("part", *PLACES["triggers"]):
             add("takes a file to a place that cannot carry one; files go to part.x")
@@ -203,13 +189,13 @@ def _row(own: Faults, kind: str, at: Path, row: Input, raw: dict[str, Any]) -> N
 
 def _choices(own: Faults, at: Path, row: Input) -> None:
     at = (*at, "choices")
-    values = [choice.value for choice in row.choices]
+    kind, values = registry.TYPES[row.type].choice, [choice.value for choice in row.choices]
     for index, value in enumerate(values):
-        if row.type == "integer" and not isinstance(value, int):
+        if kind is int and not isinstance(value, int):
             own.add((*at, index), f"is {value!r}, which is no integer; change it, or the type to string")
-        elif row.type in takes.TEXTS and not isinstance(value, str):
+        elif kind is str and not isinstance(value, str):
             own.add((*at, index), f"is {value!r}; put it in quotes, the type is {row.type}")
-        elif row.type not in ("integer", *takes.TEXTS):
+        elif kind is None:
             own.add(at, f"does not go with the type {row.type}; take string or integer")
             return
         elif value in values[:index]:
@@ -221,16 +207,10 @@ def _choices(own: Faults, at: Path, row: Input) -> None:
 
 def _values(own: Faults, at: Path, row: Input, raw: dict[str, Any]) -> None:
     for word in ("default", "example"):
-        if word in raw and not _fits(row, raw[word]):
+        if word in raw and not registry.accepts(row, raw[word]):
             known = ", ".join(str(choice.value) for choice in row.choices)
             among = f"one of {known}" if known else "what it accepts"
             own.add((*at, word), f"is {raw[word]!r}, which is not {among}; change one of them")
-
-
-def _fits(row: Input, value: Json) -> bool:
-    from jsonschema import Draft202012Validator
-
-    return Draft202012Validator(takes.takes(row)).is_valid(value)
 
 
 def _names(own: Faults, key: str, raw: dict[str, Any], inputs: Mapping[str, Any]) -> None:
@@ -267,7 +247,7 @@ def condition(
             own.add(at, f"compares '{test.name}', which can only be given or not: {remedy}")
         else:
             for value in values:
-                if not _fits(row, value):
+                if not registry.accepts(row, value):
                     known = ", ".join(str(choice.value) for choice in row.choices)
                     shown = f"; it takes {known}" if known else f"; its type is {row.type}"
                     own.add(at, f"waits for {value!r}, which '{test.name}' never is{shown}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..inputs.wording import kind_of, misfit, nearest
+from ..language.wording import kind_of, misfit, nearest
 from .documents import walk
 from .faults import Faults
 

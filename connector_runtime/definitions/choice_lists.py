@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..calls.render import READS
-from ..inputs.wording import nearest
 from ..language import expressions, places
+from ..language.wording import nearest
 from ..model import Choice, ChoiceList, Input, Json
 from .shared import inline
 

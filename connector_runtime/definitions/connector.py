@@ -105,7 +105,7 @@ class Connector:
     def action(self, key: str) -> Action:
         """The action of that key; raises `InputError` with the nearest one if there is none."""
         if key not in self.actions:
-            from ..inputs.wording import nearest
+            from ..language.wording import nearest
 
             what = f"is no action of {self.key}.{nearest(key, self.actions)}"
             raise InputError(f"'{key}' {what}", problems=[Problem("action", f"{key!r} {what}")])
@@ -134,7 +134,7 @@ class Connector:
 
         Raises `InputError` with the nearest one if there is none.
         """
-        from ..inputs.wording import nearest
+        from ..language.wording import nearest
 
         if trigger not in self.triggers:
             what = f"is no trigger of {self.key}.{nearest(trigger, self.triggers)}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..inputs.wording import nearest
 from ..language import conditions
+from ..language.wording import nearest
 from ..model import DAY, Combined, Label, Limits, Quota, Rate, Rates, Reported
 
 if TYPE_CHECKING:

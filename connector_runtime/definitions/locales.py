@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Problem
-from ..inputs.wording import nearest
+from ..language.wording import nearest
 from ..triggers.events import OWN as OWN_FILTERS
 from . import translate
 from .documents import Document, Path

@@ -16,8 +16,8 @@ from ..definitions.connector import Connector
 from ..definitions.forms import asides_of, form_schema
 from ..errors import ConnectorError, InputError, Problem
 from ..inputs.bind import Bound
-from ..inputs.wording import misfits, nearest
 from ..language.secrets import MARK
+from ..language.wording import misfits, nearest
 from ..model import Condition, Input, Json, Result
 
 LIMIT = 50  # items of a list, unless the model asks for another number

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import InputError, Problem
-from ..inputs.wording import nearest
+from ..language.wording import nearest
 from .problems import MEDIA_TYPE
 
 T = TypeVar("T", bound="Asked")

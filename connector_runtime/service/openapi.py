@@ -13,7 +13,8 @@ from typing import Any
 from ..connections import connect
 from ..definitions.connector import Connector
 from ..definitions.forms import form_schema
-from ..inputs.accept import acceptance
+from ..inputs.bind import problems
+from ..inputs.schema import input_schema
 from ..model import Connection, Input, Table
 from .models import ChoicesRequest, ConnectionRequest, PreviewRequest, ProblemDocument, RunRequest
 
@@ -51,7 +52,7 @@ def _kind(kind: Connection, credentials: frozenset[str]) -> dict[str, Any]:
     """A connection's values for one kind; what the service itself has may be left out where a person signs in."""
     rows = {row.key: row for row in kind.inputs}
     table = Table(key=kind.key, label=kind.label, description="", inputs=rows, by_name=rows, rules=())
-    schema = _bare(acceptance(table).schema)
+    schema = _bare(input_schema(table))
     own = credentials if connect.needs_person(kind) else ()
     needed = [key for key in schema.get("required", ()) if key not in own]
     values = {**{name: value for name, value in schema.items() if name != "title"}, "required": needed}
@@ -99,11 +100,11 @@ def inputs_schema(action: Any) -> dict[str, Any]:
 def example(action: Any) -> dict[str, Any]:
     """Inputs with which the action can be tried: what it needs, and as much of its examples as goes together."""
     found = dict(_examples(action, lambda row: row.is_always_needed))
-    left = len(action.accepts.problems(found))
+    left = len(problems(action.accepts, found))
     for key, value in _examples(action, lambda row: row.only_when is None and not row.advanced):
-        problems = len(action.accepts.problems({**found, key: value}))
-        if problems <= left:
-            found[key], left = value, problems
+        faults = len(problems(action.accepts, {**found, key: value}))
+        if faults <= left:
+            found[key], left = value, faults
     return found
 
 

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from ..errors import ERRORS, ConnectorError, PayloadError, Problem, SignatureError
-from ..inputs.wording import nearest
+from ..language.wording import nearest
 
 MEDIA_TYPE = "application/problem+json"
 

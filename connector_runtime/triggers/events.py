@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, Problem
-from ..inputs.wording import nearest
 from ..language import codecs, places
+from ..language.wording import nearest
 from ..model import Json
 from . import payloads
 
