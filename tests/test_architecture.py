@@ -132,7 +132,11 @@ def imports(name: str) -> frozenset[str]:
 
 
 def room(name: str) -> str:
-    return name.rpartition(".")[0] or ("client" if name in ("caller", "client", "downloading") else "")
+    """The room of a module: its folder, or the one above where a folder only divides a room."""
+    inside = name.rpartition(".")[0]
+    while inside not in ROOMS:
+        inside = inside.rpartition(".")[0]
+    return inside or ("client" if name in ("caller", "client", "downloading") else "")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from ..definitions.check_rows import RESERVED
+from ..definitions.checks.rows import RESERVED
 from ..inputs.takes import GUARDED_HEADERS
 from ..model import Json
 from .draft_values import Row, shape, typed, writable

@@ -120,7 +120,7 @@ def _runtime() -> int:
     here = os.path.dirname(__file__)
     above = os.path.dirname(here)
     schemas = [os.path.join(above, "schemas"), os.path.join(os.path.dirname(above), "schemas")]
-    rooms = [here, os.path.join(above, "inputs"), os.path.join(above, "calls"), above]
+    rooms = [here, os.path.join(here, "checks"), *(os.path.join(above, room) for room in ("inputs", "calls")), above]
     folders = [*rooms, *(folder for folder in schemas if os.path.isdir(folder))]
     files = [os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder))]
     return zlib.crc32(repr([_stamp(file) for file in files if file.endswith((".py", ".json"))]).encode())

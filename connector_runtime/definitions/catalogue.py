@@ -7,17 +7,18 @@ two thirds of the whole, are there if asked for; otherwise `event` gives those o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import base64
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from ..calls.action import Action
 from ..calls.choices import reads
-from ..model import ActionSpec, ChoiceList, Condition, Connection, Input, Json
+from ..model import ActionSpec, ChoiceList, Condition, Connection, Input, Json, Profile
 from ..triggers.events import OWN as OWN_FILTERS
-from . import icon
 from .forms import WIDGETS, Say, choices, form_schema, same, ui_schema
 
 if TYPE_CHECKING:
     from ..triggers.webhook import Trigger
-    from .connector import Connector
 
 SHAPE = 1  # the number of the document's shape; it grows when a reader of the old shape would be misled
 SAFETY = {  # effect -> nothing changes; something is lost for good; twice is as good as once
@@ -30,25 +31,34 @@ SAFETY = {  # effect -> nothing changes; something is lost for good; twice is as
 INSIDE = ("errors", "dead_when")  # how the runtime reads a token endpoint; no platform needs it
 
 
-def catalogue(connector: Connector, *, events: bool = False) -> dict[str, Json]:
+def catalogue(
+    about: Profile,
+    actions: Iterable[Action],
+    triggers: Iterable[Trigger],
+    *,
+    icon: str | None = None,
+    locales: tuple[str, ...] = (),
+    locale: str,
+    say: Say = same,
+    events: bool = False,
+) -> dict[str, Json]:
     """The whole catalogue, in the order of keys; the same definitions always give the same document.
 
-    `events`: whether each event has its `schema` and `sample`.
+    `icon`: the text of an SVG. `events`: whether each event has its `schema` and `sample`.
     """
-    about = connector.profile
     return {
         "catalogue_version": SHAPE,
         "key": about.key,
         "version": about.version,
-        "locale": connector.locale,
-        "locales": list(connector.locales),
+        "locale": locale,
+        "locales": list(locales),
         "label": about.label,
         "description": about.description,
-        "icon": icon.data_url(connector.icon) if connector.icon else None,
+        "icon": f"data:image/svg+xml;base64,{base64.b64encode(icon.encode()).decode()}" if icon else None,
         "categories": list(about.categories),
         "connections": [_connection(kind) for kind in about.connections],
-        "triggers": [_trigger(trigger, connector.say, events) for trigger in connector.triggers.values()],
-        "actions": [entry(action, connector.say) for action in connector.actions.values()],
+        "triggers": [_trigger(trigger, say, events) for trigger in triggers],
+        "actions": [entry(action, say) for action in actions],
         "choices": {name: offered(source) for name, source in about.choices.items()},
     }
 
@@ -76,29 +86,28 @@ def _trigger(trigger: Trigger, say: Say, events: bool) -> dict[str, Json]:
     }
 
 
-def entry(action: Any, say: Say = same) -> dict[str, Json]:
+def entry(action: Action, say: Say = same) -> dict[str, Json]:
     """One action of the catalogue."""
-    spec: ActionSpec = action
-    output = spec.output or {}
+    output = action.output or {}
     return {
-        "key": spec.key,
-        "label": spec.label,
-        "description": spec.description,
-        "docs": spec.docs,
-        "summary": spec.summary,
-        "effect": spec.effect,
-        "safety": safety(spec.effect),
-        "list": spec.paging is not None,
-        "scopes": {kind: list(scopes) for kind, scopes in spec.scopes.items()},
-        "rate_limit": spec.rate_limit,
-        "inputs": [{**hints(row), **needs(spec, row)} for row in spec.inputs.values()],
+        "key": action.key,
+        "label": action.label,
+        "description": action.description,
+        "docs": action.docs,
+        "summary": action.summary,
+        "effect": action.effect,
+        "safety": safety(action.effect),
+        "list": action.paging is not None,
+        "scopes": {kind: list(scopes) for kind, scopes in action.scopes.items()},
+        "rate_limit": action.rate_limit,
+        "inputs": [{**hints(row), **needs(action, row)} for row in action.inputs.values()],
         "rules": [
             {"kind": rule.kind, "inputs": list(rule.keys), "when": condition(rule.when), "says": rule.says}
-            for rule in spec.rules
+            for rule in action.rules
         ],
         "input_schema": action.input_schema,
-        "form_schema": form_schema(spec, say),
-        "ui_schema": ui_schema(spec, say),
+        "form_schema": form_schema(action, say),
+        "ui_schema": ui_schema(action, say),
         "output_schema": output.get("schema"),
         "sample": output.get("example"),
         "secrets": action.secrets,

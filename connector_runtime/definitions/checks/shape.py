@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from ..inputs.wording import kind_of, misfit, nearest
-from .documents import walk
-from .faults import Faults
+from ...inputs.wording import kind_of, misfit, nearest
+from ...model import Input
+from ..documents import walk
+from .faults import Faults, Surroundings
 
 _SCHEMA_WORDS = {
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
@@ -15,32 +17,35 @@ _SCHEMA_WORDS = {
 }  # fmt: skip
 
 
-def faults(own: Faults, validator: Any) -> None:
-    """Hold the document against its schema; what does not fit is broken."""
-    holes = own.document.holes
-    for error in validator.iter_errors(own.document.data):
-        if error.validator == "additionalProperties" or tuple(error.absolute_path) not in holes:
+def schema(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """What does not fit the schema is broken."""
+    for error in around.language(own.kind).iter_errors(own.data):
+        if error.validator == "additionalProperties" or tuple(error.absolute_path) not in own.document.holes:
             _explain(own, error)
 
 
-def patterns(own: Faults) -> None:
+def patterns(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """Regular expressions that are none."""
-    for path, value in walk(own.document.data):
-        if (
-            not isinstance(value, str)
-            or not path
-            or not (
-                path[-1] == "pattern"
-                or (path[-1] in ("text", "names") and "cases" in path)
-                or (path[0] == "levels" and len(path) == 3)
-            )
-        ):
+    for path, value in walk(own.data):
+        pattern = path and (
+            path[-1] == "pattern"
+            or (path[-1] in ("text", "names") and "cases" in path)
+            or (path[0] == "levels" and len(path) == 3)
+        )
+        if not pattern or not isinstance(value, str):
             continue
         try:
             re.compile(value)
         except re.error as error:
-            own.add(path, f"is no regular expression: {error}; put a \\ before a character that stands for itself")
-            own.breaks(path)
+            what = f"is no regular expression: {error}; put a \\ before a character that stands for itself"
+            own.add(path, what, breaks=True)
+
+
+def key(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """A file is named after its key."""
+    said = own.data.get("key", own.stem)
+    if own.kind != "connector" and own.sound("key") and said != own.stem:
+        own.add(("key",), f"is {said!r} in the file {own.stem}.yaml; rename one of the two")
 
 
 def _explain(own: Faults, error: Any) -> None:
@@ -50,7 +55,7 @@ def _explain(own: Faults, error: Any) -> None:
             known = list(error.schema.get("properties", {}))
             for key in error.instance:
                 if key not in known:
-                    _add(own, (*path, key), f"is no word of the language here.{_remedy(key, known)}")
+                    own.add((*path, key), f"is no word of the language here.{_remedy(key, known)}", breaks=True)
             return
         case "anyOf" | "oneOf" if error.context:
             deepest = max(error.context, key=_closeness)
@@ -77,7 +82,7 @@ def _explain(own: Faults, error: Any) -> None:
             what = "must hold keys with values, such as `key: send-message`"
         case _:
             what = misfit(error)
-    _add(own, path, what)
+    own.add(path, what, breaks=True)
 
 
 def _closeness(error: Any) -> tuple[float, ...]:
@@ -85,11 +90,6 @@ def _closeness(error: Any) -> tuple[float, ...]:
     missing = error.validator == "required"
     present = sum(key in error.instance for key in error.validator_value) / len(error.validator_value) if missing else 0
     return len(error.absolute_path), error.validator != "type", present
-
-
-def _add(own: Faults, path: tuple[str | int, ...], what: str) -> None:
-    own.add(path, what)
-    own.breaks(path)
 
 
 def _remedy(key: str, known: list[str]) -> str:
