@@ -16,9 +16,8 @@ from ..definitions import compile as compiler
 from ..inputs import takes
 from ..inputs.wording import misfits
 from ..model import Json
-from . import draft_yaml
-from .draft_rows import Table, label, snake, table
-from .draft_values import Row, shape
+from . import written
+from .draft_rows import Row, Table, label, shape, snake, table
 from .openapi import Operation, Schema, arrays
 
 VERBS = {
@@ -48,7 +47,7 @@ class Draft:
 
     @property
     def text(self) -> str:
-        return draft_yaml.text(self.data)
+        return written.definition(self.data)
 
 
 def blank(key: str, beside: Beside) -> Draft:
@@ -82,30 +81,23 @@ def drafted(key: str, operation: Operation, beside: Beside) -> Draft:
     request = _request(operation, made, beside.common, left)
     inputs = {"connection": dict(CONNECTION), **{name: _fitting(name, row) for name, row in made.rows.items()}}
     head = _head(key, label(key), operation.summary, operation.method)
-    names = list(made.placeholders.values())
+    names, scopes = list(made.placeholders.values()), _scopes(operation, beside)
     data: dict[str, Json] = {
         **{word: head[word] for word in ("key", "label", "description")},
-        **({"docs": operation.docs} if operation.docs else {}),
-        **({"summary": f"{label(key).capitalize()} {{{names[-1]}}}"} if names else {}),
+        "docs": operation.docs,
+        "summary": f"{label(key).capitalize()} {{{names[-1]}}}" if names else None,
         "effect": head["effect"],
+        "scopes": scopes,
+        "rate_limit": _rate(operation, beside),
+        "request": request,
+        "paging": paging,
+        "inputs": inputs,
+        "rules": made.rules,
+        "output": _output(operation.answer),
     }
-    scopes = _scopes(operation, beside)
-    if scopes:
-        data["scopes"] = scopes
-    rate = _rate(operation, beside)
-    if rate:
-        data["rate_limit"] = rate
-    data["request"] = request
-    if paging:
-        data["paging"] = paging
-    data["inputs"] = inputs
-    if made.rules:
-        data["rules"] = made.rules
-    output = _output(operation.answer)
-    if output:
-        data["output"] = output
     left += [] if operation.docs else ["docs: the address of the vendor's page"]
-    return Draft(data=data, left=(*left, *_always(inputs, scopes=bool(scopes))))
+    said = {word: value for word, value in data.items() if value}
+    return Draft(data=said, left=(*left, *_always(inputs, scopes=bool(scopes))))
 
 
 def _head(key: str, title: str, summary: str, method: str) -> dict[str, Json]:

@@ -1,6 +1,7 @@
 """What a platform draws: a connector's actions, triggers and connections as one JSON document. Pure.
 
-schemas/catalogue.schema.json is its shape. `input_schema` says what a run accepts, `form_schema` is for drawing a
+schemas/catalogue.schema.json is its shape; `Connector.catalogue` puts it together, in the order of keys, so that the
+same definitions always give the same document. `input_schema` says what a run accepts, `form_schema` is for drawing a
 form, and `inputs` are the rows in order with what a form shows beside them. Schema and sample of an event, which are
 two thirds of the whole, are there if asked for; otherwise `event` gives those of one.
 """
@@ -31,21 +32,8 @@ SAFETY = {  # effect -> nothing changes; something is lost for good; twice is as
 INSIDE = ("errors", "dead_when")  # how the runtime reads a token endpoint; no platform needs it
 
 
-def catalogue(
-    about: Profile,
-    actions: Iterable[Action],
-    triggers: Iterable[Trigger],
-    *,
-    icon: str | None = None,
-    locales: tuple[str, ...] = (),
-    locale: str,
-    say: Say = same,
-    events: bool = False,
-) -> dict[str, Json]:
-    """The whole catalogue, in the order of keys; the same definitions always give the same document.
-
-    `icon`: the text of an SVG. `events`: whether each event has its `schema` and `sample`.
-    """
+def head(about: Profile, icon: str | None, locale: str, locales: Iterable[str]) -> dict[str, Json]:
+    """How the catalogue begins: what is said of the whole connector, and its connections."""
     return {
         "catalogue_version": SHAPE,
         "key": about.key,
@@ -57,9 +45,6 @@ def catalogue(
         "icon": f"data:image/svg+xml;base64,{base64.b64encode(icon.encode()).decode()}" if icon else None,
         "categories": list(about.categories),
         "connections": [_connection(kind) for kind in about.connections],
-        "triggers": [_trigger(trigger, say, events) for trigger in triggers],
-        "actions": [entry(action, say) for action in actions],
-        "choices": {name: offered(source) for name, source in about.choices.items()},
     }
 
 
@@ -73,7 +58,8 @@ def _connection(kind: Connection) -> dict[str, Json]:
     }
 
 
-def _trigger(trigger: Trigger, say: Say, events: bool) -> dict[str, Json]:
+def trigger_entry(trigger: Trigger, say: Say, events: bool) -> dict[str, Json]:
+    """One trigger of the catalogue; `events`: whether each event has its `schema` and `sample`."""
     own = ({"key": key, "label": say(label), "help": say(help)} for key, (label, help) in OWN_FILTERS.items())
     rows = ({"key": row.key, "label": row.label, "help": row.comments} for row in trigger.filters.values())
     return {

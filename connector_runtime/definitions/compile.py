@@ -8,34 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .. import model
 from ..calls.action import Action
 from ..language import codecs, conditions, places
-from ..model import (
-    Base,
-    Case,
-    Choice,
-    ChoiceList,
-    Combined,
-    Condition,
-    Connection,
-    Errors,
-    Files,
-    Grant,
-    Input,
-    Json,
-    Label,
-    Limits,
-    Next,
-    Paging,
-    Profile,
-    Quota,
-    Rate,
-    Rates,
-    Recover,
-    Reported,
-    Rule,
-    Warn,
-)
+from ..model import Json
 
 if TYPE_CHECKING:
     from ..triggers.webhook import Trigger
@@ -51,16 +27,16 @@ ROW_WORDS = (  # words of a row that mean what they say
 PLAN_WORDS = ("on", "labels", "per", "when", "rate")  # words beside which a plan's name stands
 
 
-def profile(data: Raw, connections: tuple[Connection, ...], shared: Shared) -> Profile:
+def profile(data: Raw, connections: tuple[model.Connection, ...], shared: Shared) -> model.Profile:
     """Compile connector.yaml."""
     request, version = data.get("request", {}), data.get("version", "0")
-    return Profile(
+    return model.Profile(
         **_names(data),
         version=version,
         categories=tuple(data.get("categories", ())),
         base_url=data["base_url"],
         base={
-            name: Base(hosts=tuple(base["hosts"]), **_words(base, "default", "pattern"))
+            name: model.Base(hosts=tuple(base["hosts"]), **_words(base, "default", "pattern"))
             for name, base in data.get("base", {}).items()
         },
         headers=_headers(f"{data['key']}-connector/{version}", request.get("headers", {})),
@@ -75,10 +51,10 @@ def profile(data: Raw, connections: tuple[Connection, ...], shared: Shared) -> P
     )
 
 
-def action(data: Raw, common: Raw, about: Profile, shared: Shared, codecs: Codecs) -> Action:
+def action(data: Raw, common: Raw, about: model.Profile, shared: Shared, codecs: Codecs) -> Action:
     """Compile one file of actions/; `common` is connector.yaml's data, `about` its profile."""
     request, errors, usual = data["request"], data.get("errors", {}), common.get("errors", {})
-    inputs = {key: row(key, raw, shared, codecs) for key, raw in data["inputs"].items()}
+    inputs = rows(data, shared, codecs)
     return Action(
         **_names(data),
         **_words(data, "docs", "summary", "effect", "rate_limit"),
@@ -101,20 +77,18 @@ def action(data: Raw, common: Raw, about: Profile, shared: Shared, codecs: Codec
     )
 
 
-def connection(data: Raw, shared: Shared, codecs: Codecs) -> Connection:
+def connection(data: Raw, shared: Shared, codecs: Codecs) -> model.Connection:
     """Compile one file of connection/."""
-    inputs = tuple(row(key, raw, shared, codecs) for key, raw in data["inputs"].items())
-    oauth = data.get("oauth", {})
-    grants = [
-        Grant(name=item.key, to=item.to, codecs=item.codecs, secret=item.type == "secret", required=item.required == ())
-        for item in inputs
-        if item.to and item.to[0].kind in ("header", "query", "base", "basic")
-    ]
+    inputs, oauth = tuple(rows(data, shared, codecs).values()), data.get("oauth", {})
+    grants: list[model.Grant] = []
+    for row in inputs:
+        if row.to and row.to[0].kind in ("header", "query", "base", "basic"):
+            grants.append(model.Grant(row.key, row.to, row.codecs, row.type == "secret", required=row.required == ()))
     for name, raw in data.get("token", {}).items():
         place = places.place(raw["to"], name)
         secret = place.kind != "base"
-        grants.append(Grant(name=name, to=(place,), codecs=_codecs(raw, codecs), secret=secret, required=secret))
-    return Connection(
+        grants.append(model.Grant(name, (place,), _codecs(raw, codecs), secret, required=secret))
+    return model.Connection(
         **_names(data),
         **_words(data, "oauth", "test"),
         inputs=inputs,
@@ -137,7 +111,7 @@ def trigger(data: Raw, shared: Shared, codecs: Codecs, beside: Shared) -> Trigge
     file = data["events"]["file"] if "events" in data else None
     return Trigger(
         **_names(data),
-        inputs=tuple(row(key, raw, shared, codecs) for key, raw in data["inputs"].items()),
+        inputs=tuple(rows(data, shared, codecs).values()),
         verify_with=data["verify"],
         challenge_with=data.get("challenge"),
         event=data["event"],
@@ -158,10 +132,15 @@ def trigger(data: Raw, shared: Shared, codecs: Codecs, beside: Shared) -> Trigge
     )
 
 
-def row(key: str, raw: Raw, shared: Shared, codecs: Codecs) -> Input:
+def rows(data: Raw, shared: Shared, codecs: Codecs) -> dict[str, model.Input]:
+    """Compile the input table of a file."""
+    return {key: row(key, raw, shared, codecs) for key, raw in data["inputs"].items()}
+
+
+def row(key: str, raw: Raw, shared: Shared, codecs: Codecs) -> model.Input:
     """Compile one row of an input table."""
     required = raw.get("required")
-    return Input(
+    return model.Input(
         key=key,
         **{word: raw[word] for word in ROW_WORDS if word in raw},
         to=(places.place(raw["to"], key),) if "to" in raw else (),
@@ -170,12 +149,12 @@ def row(key: str, raw: Raw, shared: Shared, codecs: Codecs) -> Input:
         only_when=_condition(raw, "only_when"),
         shown_when=_condition(raw, "shown_when"),
         choices=tuple(
-            Choice(**choice) if isinstance(choice, dict) else Choice(value=choice, label=str(choice))
+            model.Choice(**choice) if isinstance(choice, dict) else model.Choice(value=choice, label=str(choice))
             for choice in raw.get("choices", ())
         ),
         schema=inline(raw.get("schema", {}), shared),
         warn=tuple(
-            Warn(when=_condition(warn, "when") or (), schema=inline(warn["schema"], shared), says=warn["says"])
+            model.Warn(when=_condition(warn, "when") or (), schema=inline(warn["schema"], shared), says=warn["says"])
             for warn in raw.get("warn", ())
         ),
         has_default="default" in raw,
@@ -184,13 +163,13 @@ def row(key: str, raw: Raw, shared: Shared, codecs: Codecs) -> Input:
     )
 
 
-def choice_list(key: str, raw: Raw, shared: Shared) -> ChoiceList:
+def choice_list(key: str, raw: Raw, shared: Shared) -> model.ChoiceList:
     """Compile one list of `choices`; raises `LookupError` or `TypeError` where a `list` leads to none."""
     if "list" in raw:
         name, _, pointer = raw["list"].partition("#")
         found = places.dig(shared(name.rpartition("/")[2]), tuple(pointer.strip("/").split("/")))["oneOf"]
-        return ChoiceList(key=key, choices=tuple(Choice(value=one["const"], label=one["title"]) for one in found))
-    return ChoiceList(
+        return model.ChoiceList(key, tuple(model.Choice(one["const"], one["title"]) for one in found))
+    return model.ChoiceList(
         key=key,
         action=raw["action"],
         fills=raw.get("with", {}),
@@ -203,7 +182,7 @@ def choice_list(key: str, raw: Raw, shared: Shared) -> ChoiceList:
     )
 
 
-def _parameter(name: str, raw: Raw, shared: Shared) -> Input:
+def _parameter(name: str, raw: Raw, shared: Shared) -> model.Input:
     """A parameter as a row of a form: a default is filled in, so that the list opens with it."""
     required = {"required": True} if "default" in raw else {}
     return row(name, {"type": "string", **raw, **required}, shared, {})
@@ -254,7 +233,7 @@ def _headers(agent: str, own: dict[str, str]) -> dict[str, str]:
     return own if any(name.lower() == "user-agent" for name in own) else {"User-Agent": agent, **own}
 
 
-def _condition(raw: Raw, word: str) -> Condition | None:
+def _condition(raw: Raw, word: str) -> model.Condition | None:
     return conditions.parse(raw[word]) if word in raw else None
 
 
@@ -263,19 +242,19 @@ def _codecs(raw: Raw, more: Codecs) -> tuple[codecs.Codec, ...]:
     return tuple(step for step in steps if step is not None)
 
 
-def _rule(raw: Raw) -> Rule:
+def _rule(raw: Raw) -> model.Rule:
     kind = next(word for word in ("at_least_one", "at_most_one", "together") if word in raw)
-    return Rule(kind=kind, keys=tuple(raw[kind]), when=_condition(raw, "when") or (), says=raw.get("says", ""))
+    return model.Rule(kind=kind, keys=tuple(raw[kind]), when=_condition(raw, "when") or (), says=raw.get("says", ""))
 
 
-def _paging(raw: Raw) -> Paging:
+def _paging(raw: Raw) -> model.Paging:
     styles = raw.get("next", [])
-    return Paging(
+    return model.Paging(
         items=raw["items"],
         size=places.place(raw["size"]["to"]) if "size" in raw else None,
         max=raw["size"]["max"] if "size" in raw else 0,
         next=tuple(
-            Next(
+            model.Next(
                 source=style["from"],
                 to=None if style["to"] == "url" else places.place(style["to"]),
                 when=_condition(style, "while") or (),
@@ -288,8 +267,8 @@ def _paging(raw: Raw) -> Paging:
     )
 
 
-def _recover(raw: Raw) -> Recover:
-    return Recover(
+def _recover(raw: Raw) -> model.Recover:
+    return model.Recover(
         action=raw["action"],
         inputs=raw.get("with", {}),
         same={name: places.place(to) for name, to in sent_as(raw["same"]).items()},
@@ -303,11 +282,11 @@ def sent_as(same: Any) -> Mapping[str, str]:
     return same if isinstance(same, dict) else {name: f"body.{name}" for name in same}
 
 
-def _files(raw: Raw, common: Raw, own: Raw) -> Files:
+def _files(raw: Raw, common: Raw, own: Raw) -> model.Files:
     paths = {
         word: tuple(raw[word].split(".")) if word in raw else () for word in ("url", "type", "size", "id", "token")
     }
-    return Files(
+    return model.Files(
         sources=tuple((".",) if text == "." else tuple(text.split(".")) for text in several(raw["from"])),
         name=several(raw["name"]),
         ready=_condition(raw, "ready"),
@@ -316,15 +295,15 @@ def _files(raw: Raw, common: Raw, own: Raw) -> Files:
     )
 
 
-def _moments(raw: Any) -> tuple[tuple[str, Condition], ...]:
+def _moments(raw: Any) -> tuple[tuple[str, model.Condition], ...]:
     entries = raw if isinstance(raw, list | tuple) else (raw,)
     return tuple((at, ()) if isinstance(at, str) else (at["from"], conditions.parse(at["when"])) for at in entries)
 
 
-def _errors(common: Raw, own: Raw) -> Errors:
+def _errors(common: Raw, own: Raw) -> model.Errors:
     fields = common.get("fields", {})
     failed = own.get("failed", common.get("failed", False))
-    return Errors(
+    return model.Errors(
         failed=conditions.parse(failed) if failed else None,
         message=several(common.get("message", ())),
         each=fields.get("each"),
@@ -336,28 +315,28 @@ def _errors(common: Raw, own: Raw) -> Errors:
     )
 
 
-def _case(raw: Raw) -> Case:
+def _case(raw: Raw) -> model.Case:
     names = raw.get("names")
     pattern, source = (None, names["from"]) if isinstance(names, dict) else (names, None)
     when = conditions.parse(raw["when"])
-    return Case(when=when, kind=raw["kind"], names=pattern, names_from=source, **_words(raw, "text", "do"))
+    return model.Case(when=when, kind=raw["kind"], names=pattern, names_from=source, **_words(raw, "text", "do"))
 
 
-def _limits(key: str, raw: Raw) -> Limits:
+def _limits(key: str, raw: Raw) -> model.Limits:
     reported = raw.get("reported", {})
-    return Limits(
+    return model.Limits(
         key=key,
         per=raw.get("per", "account"),
         plans=tuple(raw.get("plans", ())),
         labels={
-            name: Label(rates=rates(entry), on=tuple(entry.get("on", ())) if isinstance(entry, dict) else ())
+            name: model.Label(rates=rates(entry), on=tuple(entry.get("on", ())) if isinstance(entry, dict) else ())
             for name, entry in raw.get("labels", {}).items()
         },
         combined=tuple(
-            Combined(labels=tuple(entry["labels"]), rates=rates(entry)) for entry in raw.get("combined", ())
+            model.Combined(labels=tuple(entry["labels"]), rates=rates(entry)) for entry in raw.get("combined", ())
         ),
         quotas={
-            name: Quota(
+            name: model.Quota(
                 rates=rates(entry["rate"]),
                 per=several(entry.get("per", ())),
                 on=tuple(entry["on"]),
@@ -365,13 +344,15 @@ def _limits(key: str, raw: Raw) -> Limits:
             )
             for name, entry in raw.get("quotas", {}).items()
         },
-        reported=Reported(daily=_condition(reported, "daily"), **_words(reported, "label", "limit", "remaining")),
+        reported=model.Reported(daily=_condition(reported, "daily"), **_words(reported, "label", "limit", "remaining")),
     )
 
 
-def rates(raw: Any) -> Rates:
+def rates(raw: Any) -> model.Rates:
     """The rates of an entry of `limits`, by plan."""
     by_plan = raw if isinstance(raw, dict) else {"": raw}
     return {
-        plan: tuple(Rate.of(text) for text in several(said)) for plan, said in by_plan.items() if plan not in PLAN_WORDS
+        plan: tuple(model.Rate.of(text) for text in several(said))
+        for plan, said in by_plan.items()
+        if plan not in PLAN_WORDS
     }

@@ -122,19 +122,16 @@ class Connector:
         `locale`: a language's code, as in `localized`. `events`: with the schema and the sample of every event, which
         make it three times as long; `event` gives those of one. Raises `InputError` for an unknown language.
         """
-        from .catalogue import catalogue
+        from . import catalogue as parts
 
         found = self if locale is None else self.localized(locale)
-        return catalogue(
-            found.profile,
-            found.actions.values(),
-            found.triggers.values(),
-            icon=found.icon,
-            locales=found.locales,
-            locale=found.locale,
-            say=found.say,
-            events=events,
-        )
+        lists = found.profile.choices
+        return {
+            **parts.head(found.profile, found.icon, found.locale, found.locales),
+            "triggers": [parts.trigger_entry(each, found.say, events) for each in found.triggers.values()],
+            "actions": [parts.entry(each, found.say) for each in found.actions.values()],
+            "choices": {name: parts.offered(source) for name, source in lists.items()},
+        }
 
     def event(self, trigger: str, name: str) -> dict[str, Json]:
         """A documented event of a trigger as the catalogue lists it, with `schema` and `sample`.

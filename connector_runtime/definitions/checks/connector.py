@@ -9,13 +9,12 @@ from urllib.parse import urlsplit
 
 from ...calls.render import READS
 from ...language import places
-from ...model import DAY, Input, Rates
+from ...model import DAY, Input, Rate
 from ..compile import PLAN_WORDS, choice_list, inline, rates, search, several
 from ..documents import Path
 from .answer import SLOT, template
 from .faults import Faults, Surroundings, listed
 
-WRITE_IT = "Write it, or leave it out."
 ADD_IT = "Add it there."
 
 
@@ -54,45 +53,39 @@ def base(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
 def limits(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """Rates of plans, labels and actions that are none, and rates that can't be counted together."""
     said = own.part("limits")
-    plans, labels = said.get("plans", []), said.get("labels", {})
-    for name, entry in labels.items():
-        at: Path = ("limits", "labels", name)
-        _plans(own, at, entry, plans)
-        for several_rates in rates(entry).values():
-            for daily in (True, False):
-                alike = [rate for rate in several_rates if (rate.seconds == DAY) is daily]
-                if len(alike) > 1:
-                    what = f"says {alike[0]} and {alike[1]}, two rates of one kind"
-                    own.add(at, f"{what}; keep one a day and one for less")
-        if isinstance(entry, dict):
-            _each(own, (*at, "on"), entry.get("on", ()), around.actions, "actions/ lacks")
-    for index, entry in enumerate(said.get("combined", ())):
-        at = ("limits", "combined", index)
-        _plans(own, at, entry, plans)
-        _each(own, (*at, "labels"), entry["labels"], labels, "`labels` lacks")
-        _daily(own, at, rates(entry))
-    for name, entry in said.get("quotas", {}).items():
-        at = ("limits", "quotas", name)
-        _plans(own, (*at, "rate"), entry["rate"], plans)
-        _each(own, (*at, "on"), entry["on"], around.actions, "actions/ lacks")
-        _daily(own, (*at, "rate"), rates(entry["rate"]))
+    labels = said.get("labels", {})
+    known = {"on": (around.actions, "actions/ lacks"), "labels": (labels, "`labels` lacks")}
+    for kind, entries in (
+        ("labels", labels),
+        ("combined", said.get("combined", [])),
+        ("quotas", said.get("quotas", {})),
+    ):
+        for name, entry in entries.items() if isinstance(entries, dict) else enumerate(entries):
+            at: Path = ("limits", kind, name)
+            words = entry if isinstance(entry, dict) else {}
+            rated, where = (words["rate"], (*at, "rate")) if kind == "quotas" else (entry, at)
+            for plan in rated if isinstance(rated, dict) else ():
+                if plan not in PLAN_WORDS:
+                    own.known((*where, plan), plan, said.get("plans", []), "is none of the `plans`", ADD_IT)
+            for word, (names, lacks) in known.items():
+                for index, one in enumerate(words.get(word, ())):
+                    own.known(
+                        (*at, word, index), one, names, f"is {one!r}, which {lacks}", "Write it, or leave it out."
+                    )
+            for by_plan in rates(rated).values():
+                _counted(own, where, by_plan, by_day=kind != "labels")
 
 
-def _plans(own: Faults, at: Path, entry: Any, plans: list[str]) -> None:
-    for plan in entry if isinstance(entry, dict) else ():
-        if plan not in PLAN_WORDS:
-            own.known((*at, plan), plan, plans, "is none of the `plans`", ADD_IT)
-
-
-def _each(own: Faults, at: Path, names: Iterable[str], known: Iterable[str], where: str) -> None:
-    for index, name in enumerate(names):
-        own.known((*at, index), name, known, f"is {name!r}, which {where}", WRITE_IT)
-
-
-def _daily(own: Faults, at: Path, found: Rates) -> None:
-    for rate in (rate for by_plan in found.values() for rate in by_plan):
-        if rate.seconds != DAY:
-            own.add(at, f"says {rate}, and what is counted here is counted by the day; write {rate.count}/day")
+def _counted(own: Faults, at: Path, found: tuple[Rate, ...], *, by_day: bool) -> None:
+    """Two rates of one kind, or one that is not of a day where all are counted by the day."""
+    for daily in (True, False):
+        alike = [rate for rate in found if (rate.seconds == DAY) is daily]
+        if by_day:
+            for rate in () if daily else alike:
+                own.add(at, f"says {rate}, and what is counted here is counted by the day; write {rate.count}/day")
+        elif len(alike) > 1:
+            what = f"says {alike[0]} and {alike[1]}, two rates of one kind"
+            own.add(at, f"{what}; keep one a day and one for less")
 
 
 # -- lists of choices ------------------------------------------------------------------------------------------------

@@ -15,18 +15,8 @@ from ..documents import Path
 from .faults import PLACES, Faults, Surroundings, listed
 
 RESERVED = (  # the command line's own options, and the tools' own arguments
-    "inputs",
-    "limit",
-    "cursor",
-    "base_url",
-    "ndjson",
-    "output",
-    "clear",
-    "help",
-    "retries",
-    "deadline",
-    "recover",
-)
+    "inputs", "limit", "cursor", "base_url", "ndjson", "output", "clear", "help", "retries", "deadline", "recover",
+)  # fmt: skip
 
 _NUMBER = {"minimum": (int, float), "maximum": (int, float)}
 _MORE = {"exclusiveMinimum": (int, float), "exclusiveMaximum": (int, float), "multipleOf": (int, float)}
