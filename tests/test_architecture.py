@@ -40,7 +40,6 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "http.native",
     "http.pool",
     "perform",
-    "definitions.cache",
     "definitions.folders",
     "caller",
     "downloading",

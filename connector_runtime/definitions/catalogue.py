@@ -50,9 +50,7 @@ def head(about: Profile, icon: str | None, locale: str, locales: Iterable[str]) 
 
 def _connection(kind: Connection) -> dict[str, Json]:
     return {
-        "key": kind.key,
-        "label": kind.label,
-        "description": kind.description,
+        **_plain(kind, "key", "label", "description"),
         "inputs": [hints(row) for row in kind.inputs],
         "oauth": {word: said for word, said in kind.oauth.items() if word not in INSIDE} if kind.oauth else None,
     }
@@ -63,9 +61,7 @@ def trigger_entry(trigger: Trigger, say: Say, events: bool) -> dict[str, Json]:
     own = ({"key": key, "label": say(label), "help": say(help)} for key, (label, help) in OWN_FILTERS.items())
     rows = ({"key": row.key, "label": row.label, "help": row.comments} for row in trigger.filters.values())
     return {
-        "key": trigger.key,
-        "label": trigger.label,
-        "description": trigger.description,
+        **_plain(trigger, "key", "label", "description"),
         "inputs": [hints(row) for row in trigger.inputs],
         "filters": [*own, *rows],
         "events": [event.entry() if events else event.head() for event in trigger.events.values()],
@@ -76,12 +72,7 @@ def entry(action: Action, say: Say = same) -> dict[str, Json]:
     """One action of the catalogue."""
     output = action.output or {}
     return {
-        "key": action.key,
-        "label": action.label,
-        "description": action.description,
-        "docs": action.docs,
-        "summary": action.summary,
-        "effect": action.effect,
+        **_plain(action, "key", "label", "description", "docs", "summary", "effect"),
         "safety": safety(action.effect),
         "list": action.paging is not None,
         "scopes": {kind: list(scopes) for kind, scopes in action.scopes.items()},
@@ -98,6 +89,11 @@ def entry(action: Action, say: Say = same) -> dict[str, Json]:
         "sample": output.get("example"),
         "secrets": action.secrets,
     }
+
+
+def _plain(found: object, *names: str) -> dict[str, Json]:
+    """What is told as it stands."""
+    return {name: getattr(found, name) for name in names}
 
 
 def safety(effect: str | None) -> dict[str, bool]:
@@ -132,10 +128,7 @@ def offered(source: ChoiceList) -> dict[str, Json]:
 def hints(row: Input) -> dict[str, Json]:
     """How a form shows an input; keys that say nothing are left out."""
     said: dict[str, Json] = {
-        "key": row.key,
-        "label": row.label,
-        "type": row.type,
-        "collection": row.collection,
+        **_plain(row, "key", "label", "type", "collection"),
         "help": row.comments,
         "required": True if row.required == () and row.only_when is None else _needed(row),
         "only_when": condition(row.only_when),

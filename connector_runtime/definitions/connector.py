@@ -70,10 +70,10 @@ class Connector:
         self._translation = translation
         self._in = cache(lambda code: Connector(folder, codecs, code and self.translations[code]))
         self._sources = Sources(folder, self._codecs)
-        self.actions: Mapping[str, Action] = Definitions(folder.stems("actions"), self._action)
-        self.triggers: Mapping[str, Trigger] = Definitions(folder.stems("triggers"), self._trigger)
-        self.connections: Mapping[str, Connection] = Definitions(folder.stems("connection"), self._connection)
-        self.translations: Mapping[str, Locale] = Definitions(folder.stems("locales"), self._locale)
+        self.actions: Mapping[str, Action] = Definitions(self._sources.stems("actions"), self._action)
+        self.triggers: Mapping[str, Trigger] = Definitions(self._sources.stems("triggers"), self._trigger)
+        self.connections: Mapping[str, Connection] = Definitions(self._sources.stems("connection"), self._connection)
+        self.translations: Mapping[str, Locale] = Definitions(self._sources.stems("locales"), self._locale)
 
     def __repr__(self) -> str:
         return f"Connector({self._folder.name!r})"
@@ -195,10 +195,10 @@ class Connector:
     def check(self) -> list[Problem]:
         """Every fault of the folder at once; empty if there is none."""
         what = "is not read: a definition's file ends in .yaml; rename it"
-        found = [Problem(f"{kind}/{name}:1", what) for kind in KINDS for name in self._folder.strays(kind)]
+        found = [Problem(f"{kind}/{name}:1", what) for kind in KINDS for name in self._sources.strays(kind)]
         found += self._sources.faults("connector", "connector")
         for kind in KINDS:
-            for stem in self._folder.stems(kind):
+            for stem in self._sources.stems(kind):
                 found += self._sources.faults(kind, stem)
         if not found:
             found += _faults(self._check_icon)

@@ -19,12 +19,8 @@ class Folder(Protocol):
 
     @property
     def name(self) -> str: ...
-    def stems(self, kind: str) -> list[str]:
-        """The names, without .yaml, of the files of `actions`, `connection`, `triggers` or `locales`."""
-        ...
-
-    def strays(self, kind: str) -> list[str]:
-        """The names of files in that folder that look like definitions and are not read, such as `x.yml`."""
+    def names(self, kind: str) -> list[str]:
+        """The names of the files in `actions`, `connection`, `triggers` or `locales`, sorted."""
         ...
 
     def text(self, path: str) -> str:
@@ -48,6 +44,15 @@ class Sources:
         self._codecs = codecs
         self._validator = cache(self._language)
         self.shared = cache(self._shared)
+
+    def stems(self, kind: str) -> list[str]:
+        """The names, without .yaml, of the definitions of a kind."""
+        return sorted(name.removesuffix(".yaml") for name in self._folder.names(kind) if name.endswith(".yaml"))
+
+    def strays(self, kind: str) -> list[str]:
+        """The names of files that look like definitions and are not read, such as `x.yml`."""
+        names = self._folder.names(kind)
+        return [name for name in names if name.lower().endswith((".yml", ".yaml")) and not name.endswith(".yaml")]
 
     @cached_property
     def common(self) -> dict[str, Any]:
@@ -122,7 +127,7 @@ class Sources:
             shared=shared,
             codecs=self._codecs,
             common=common,
-            actions=tuple(self._folder.stems("actions")),
+            actions=tuple(self.stems("actions")),
             action=action,
         )
         return faults(document, kind, stem, around)
