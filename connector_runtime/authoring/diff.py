@@ -200,7 +200,10 @@ def _inputs(where: str, old: Data, new: Data) -> Found:
             pairs.append((key, renamed[key]))
             yield "minor", place, f"became {renamed[key]!r}; the old name still works"
         else:
-            like = next((name for name in news if name not in olds and _alike(olds[key], news[name])), None)
+            alike = (
+                name for name in news if not any(_differ(olds[key], news[name], w) for w in ("type", "collection"))
+            )
+            like = next((name for name in alike if name not in olds), None)
             remedy = f"; if it became {like!r}, say `was: {key}` there" if like else ""
             yield "major", place, f"was removed{remedy}"
         for name in olds[key].get("was", ()) if key in news else ():
@@ -240,20 +243,12 @@ def _content(schema: Json) -> Data | None:
     return next((part for part in inner if part), None)
 
 
-def _alike(old: Data, new: Data) -> bool:
-    return not _differ(old, new, "type") and not _differ(old, new, "collection")
-
-
 def _always(required: Json, known: Collection[str]) -> bool:
     """Whether a condition may hold for a flow that knows only these inputs."""
     if required is None or required is True:
         return required is True
-    return not any(test["input"] not in known and _asks(test) for test in required)
-
-
-def _asks(test: Data) -> bool:
-    """Whether a test holds only where the input is given."""
-    return None in test["is_not"] if "is_not" in test else None not in test["is"]
+    new = (test for test in required if test["input"] not in known)
+    return all(None in test["is"] if "is" in test else None not in test["is_not"] for test in new)
 
 
 def _input(where: str, old: Data, new: Data, *, ruled: bool) -> Found:

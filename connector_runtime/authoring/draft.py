@@ -172,7 +172,8 @@ def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) ->
     lists = dict(arrays(operation.answer))
     query = {entry.name: entry for entry in operation.parameters if entry.place == "query"}
     size = common.get("paging", {}).get("size", {})
-    styles = _listed(common.get("paging", {}).get("next", []))
+    styles = common.get("paging", {}).get("next", [])
+    styles = styles if isinstance(styles, list) else [styles]
     steers = {style["to"].removeprefix("query.") for style in styles if style["to"].startswith("query.")}
     sized = str(size.get("to", "")).removeprefix("query.")
     if operation.method != "GET" or not lists:
@@ -191,24 +192,16 @@ def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) ->
     return paging, {sized, *steers} & set(query)
 
 
-def _listed(raw: Any) -> list[Any]:
-    return raw if isinstance(raw, list) else [raw]
-
-
 def _scopes(operation: Operation, beside: Beside) -> dict[str, Json]:
-    given = next((value for name, value in operation.more.items() if "scopes" in name and _by_kind(value)), None)
-    if given is not None:
-        return {kind: list(scopes) for kind, scopes in given.items() if scopes}
+    for name, given in operation.more.items():  # an extension that says them by kind
+        if "scopes" in name and isinstance(given, Mapping) and all(isinstance(each, list) for each in given.values()):
+            return {kind: list(scopes) for kind, scopes in given.items() if scopes}
     found: dict[str, Json] = {}
     for scheme, alternatives in operation.scopes.items():
         entries: list[Json] = [one[0] if len(one) == 1 else one for one in alternatives]
         kind = _kind(alternatives, beside) or snake(scheme)
         found[kind] = [*found.get(kind, []), *(entry for entry in entries if entry not in found.get(kind, []))]
     return found
-
-
-def _by_kind(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(scopes, list) for scopes in value.values())
 
 
 def _kind(alternatives: list[list[str]], beside: Beside) -> str | None:
@@ -223,10 +216,8 @@ def _kind(alternatives: list[list[str]], beside: Beside) -> str | None:
 
 def _rate(operation: Operation, beside: Beside) -> str | None:
     """The vendor's label for what the call costs, from an extension that speaks of a rate."""
-    for name, value in operation.more.items():
-        if "rate" in name and isinstance(value, str):
-            return value.lower() if value.lower() in beside.labels or value.isupper() else value
-    return None
+    value = next((value for name, value in operation.more.items() if "rate" in name and isinstance(value, str)), None)
+    return value.lower() if value and (value.lower() in beside.labels or value.isupper()) else value
 
 
 def _output(answer: Schema | None) -> dict[str, Json]:

@@ -69,8 +69,10 @@ def table(operation: Operation, skipped: set[str]) -> Table:
             made.left.append(f"{entry.place} parameter {entry.name!r} was left out: the language can't name it")
             continue
         row = typed(entry.schema, entry.place)
-        if entry.place == "path":
-            row = _for_path(row)
+        if entry.place == "path" and row["type"] in ("json", "any", "file", "boolean") and not row.get("collection"):
+            row = {"type": "string"}
+        elif entry.place == "path":
+            row |= {"as": "csv"} if row.get("collection") else {}
         elif row.get("collection") and entry.style == "csv":
             row["as"] = "csv"
         elif entry.style == "json" or (row["type"] == "json" and entry.place == "query"):
@@ -86,12 +88,6 @@ def table(operation: Operation, skipped: set[str]) -> Table:
     if operation.body is not None:
         _body(made, operation, operation.body)
     return made
-
-
-def _for_path(row: Row) -> Row:
-    if row.get("collection"):
-        return {**row, "as": "csv"}
-    return row if row["type"] not in ("json", "any", "file", "boolean") else {"type": "string"}
 
 
 # -- bodies ----------------------------------------------------------------------------------------------------------
@@ -212,7 +208,9 @@ def typed(schema: Schema, place: str) -> Row:
 
 
 def _typed(schema: Schema, place: str) -> Row:
-    kind, enum = schema.get("type"), _enum(schema)
+    kind = schema.get("type")
+    values = schema.get("enum") or ([schema["const"]] if "const" in schema else [])
+    enum = [value for index, value in enumerate(values) if value is not None and value not in values[:index]]
     if "anyOf" in schema:
         return _either(schema, place)
     if kind == "array":
@@ -266,11 +264,6 @@ def _either(schema: Schema, place: str) -> Row:
     if kinds == {"integer", "number"}:
         return {"type": "number"}
     return {"type": "json"} if kinds <= {"object", "array", "integer", "number", "boolean"} else {"type": "any"}
-
-
-def _enum(schema: Schema) -> list[Json]:
-    values = schema.get("enum") or ([schema["const"]] if "const" in schema else [])
-    return [value for index, value in enumerate(values) if value is not None and value not in values[:index]]
 
 
 def _schema(limits: Schema) -> Row:

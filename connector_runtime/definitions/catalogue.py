@@ -127,10 +127,13 @@ def offered(source: ChoiceList) -> dict[str, Json]:
 
 def hints(row: Input) -> dict[str, Json]:
     """How a form shows an input; keys that say nothing are left out."""
+    needed: Json = None  # where the input applies, and its own condition holds
+    if row.required is not None:
+        needed = condition((*(row.only_when or ()), *row.required)) or True
     said: dict[str, Json] = {
         **_plain(row, "key", "label", "type", "collection"),
         "help": row.comments,
-        "required": True if row.required == () and row.only_when is None else _needed(row),
+        "required": needed,
         "only_when": condition(row.only_when),
         "shown_when": condition(row.shown_when) or condition(row.only_when),
         "choices": choices(row),
@@ -151,11 +154,6 @@ def hints(row: Input) -> dict[str, Json]:
     if row.has_default:
         kept["filled_in" if row.fills_in else "published_default"] = row.default
     return kept
-
-
-def _needed(row: Input) -> Json:
-    """When a value is needed: where the input applies, and its own condition holds."""
-    return None if row.required is None else condition((*(row.only_when or ()), *row.required))
 
 
 def condition(parsed: Condition | None) -> Json:

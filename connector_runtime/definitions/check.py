@@ -1,24 +1,26 @@
 """Every fault of a definition, with file, line and remedy. Pure: it is given documents and reads no files.
 
-First the shape, against the JSON Schema of the kind; then, wherever the shape is right, what a schema cannot say:
-names that must exist, places that must be free, defaults that must fit. A new check is a function `check(own, rows,
-around)` in one of the modules of checks/, and an entry in `CHECKS`.
+First the shape, against the JSON Schema of the kind, in words for an author; then, wherever the shape is right, what a
+schema cannot say: names that must exist, places that must be free, defaults that must fit. A new check is a function
+`check(own, rows, around)` in one of the modules of checks/, and an entry in `CHECKS`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
 from ..errors import Problem
-from .checks import action, answer, connection, connector, rows as table, shape
+from ..inputs.wording import kind_of, misfit, nearest
+from ..model import Input
+from .checks import action, answer, connector, rows as table
 from .checks.faults import Check, Faults, Surroundings
-from .documents import Document
+from .documents import Document, walk
 
-FIRST: tuple[Check, ...] = (shape.patterns, shape.key)
 TABLE: tuple[Check, ...] = (table.entries, table.conditions, table.cycles)
-CHECKS: Mapping[
-    str, tuple[Check, ...]
-] = {  # kind of file -> its checks, in the order in which faults of a line are told
+# Kind of file -> its checks, in the order in which the faults of one line are told.
+CHECKS: Mapping[str, tuple[Check, ...]] = {
     "actions": (
         *TABLE,
         answer.headers,
@@ -36,8 +38,8 @@ CHECKS: Mapping[
         answer.files,
         answer.output,
     ),
-    "connection": (*TABLE, connection.places, connection.test, connection.oauth),
-    "triggers": (*TABLE, connection.secret, connection.verify),
+    "connection": (*TABLE, connector.grants, connector.test, connector.oauth),
+    "triggers": (*TABLE, connector.secret, connector.verify),
     "connector": (
         connector.base,
         answer.headers,
@@ -48,16 +50,104 @@ CHECKS: Mapping[
     ),
     "locales": (connector.locale,),
 }
+_SCHEMA_WORDS = {
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
+    "minItems", "maxItems", "items", "properties", "enum", "format",
+}  # fmt: skip
 
 
 def faults(document: Document, kind: str, stem: str, around: Surroundings) -> list[Problem]:
     """Every fault of one document; `kind` is its folder (`actions`, `connection`, `triggers`) or `connector`."""
     own = Faults(document, kind, stem)
-    shape.schema(own, {}, around)
+    schema(own, {}, around)
     if isinstance(document.data, dict):
-        for check in FIRST:
-            check(own, {}, around)
+        patterns(own, {}, around)
+        key(own, {}, around)
         rows = table.compiled(own, around)
         for check in CHECKS[kind]:
             check(own, rows, around)
     return own.all()
+
+
+# -- shape -------------------------------------------------------------------------------------------------------------
+
+
+def schema(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """What does not fit the schema is broken."""
+    for error in around.language(own.kind).iter_errors(own.data):
+        if error.validator == "additionalProperties" or tuple(error.absolute_path) not in own.document.holes:
+            _explain(own, error)
+
+
+def patterns(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Regular expressions that are none."""
+    for path, value in walk(own.data):
+        pattern = path and (
+            path[-1] == "pattern"
+            or (path[-1] in ("text", "names") and "cases" in path)
+            or (path[0] == "levels" and len(path) == 3)
+        )
+        if not pattern or not isinstance(value, str):
+            continue
+        try:
+            re.compile(value)
+        except re.error as error:
+            what = f"is no regular expression: {error}; put a \\ before a character that stands for itself"
+            own.add(path, what, breaks=True)
+
+
+def key(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """A file is named after its key."""
+    said = own.data.get("key", own.stem)
+    if own.kind != "connector" and own.sound("key") and said != own.stem:
+        own.add(("key",), f"is {said!r} in the file {own.stem}.yaml; rename one of the two")
+
+
+def _explain(own: Faults, error: Any) -> None:
+    path = tuple(error.absolute_path)
+    match error.validator:
+        case "additionalProperties" if error.validator_value is False:
+            known = list(error.schema.get("properties", {}))
+            for key in error.instance:
+                if key not in known:
+                    own.add((*path, key), f"is no word of the language here.{_remedy(key, known)}", breaks=True)
+            return
+        case "anyOf" | "oneOf" if error.context:
+            deepest = max(error.context, key=_closeness)
+            if len(deepest.absolute_path) > len(path) or deepest.validator in ("additionalProperties", "required"):
+                _explain(own, deepest)
+                return
+            what = f"must be: {error.schema['description']}" if "description" in error.schema else misfit(deepest)
+            if error.instance is False:
+                what += "; leave it out to say no"
+        case "oneOf":
+            what = f"must be of one kind only: {error.schema.get('description', 'keep the keys of one')}"
+        case "pattern" if "propertyNames" in list(error.absolute_schema_path)[-2:]:
+            path = (*path, error.instance)
+            what = "must be snake_case: small letters, digits and _, a letter first"
+        case "pattern":
+            wanted = error.schema.get("description", error.validator_value)
+            what = f"is {error.instance!r}; it must be: {wanted}"
+        case "type" if error.validator_value == "string" and not isinstance(error.instance, str):
+            remedy = "; put it in quotes" if error.instance is not None else "; write it after the colon"
+            what = f"must be text, not {kind_of(error.instance)}{remedy}"
+        case "const" if error.validator_value is True:
+            what = "must be true; leave it out to say no"
+        case "type" if not path:
+            what = "must hold keys with values, such as `key: send-message`"
+        case _:
+            what = misfit(error)
+    own.add(path, what, breaks=True)
+
+
+def _closeness(error: Any) -> tuple[float, ...]:
+    """How near an alternative comes to what was written: by depth, by its type, by the keys that are there."""
+    missing = error.validator == "required"
+    present = sum(key in error.instance for key in error.validator_value) / len(error.validator_value) if missing else 0
+    return len(error.absolute_path), error.validator != "type", present
+
+
+def _remedy(key: str, known: list[str]) -> str:
+    if key in _SCHEMA_WORDS and "schema" in known:
+        return f" Say it under schema: `schema: {{{key}: …}}`."
+    return nearest(key, known) or f" Known here: {', '.join(known)}."

@@ -295,13 +295,9 @@ def _files(raw: Raw, common: Raw, own: Raw) -> model.Files:
     )
 
 
-def _moments(raw: Any) -> tuple[tuple[str, model.Condition], ...]:
-    entries = raw if isinstance(raw, list | tuple) else (raw,)
-    return tuple((at, ()) if isinstance(at, str) else (at["from"], conditions.parse(at["when"])) for at in entries)
-
-
 def _errors(common: Raw, own: Raw) -> model.Errors:
-    fields = common.get("fields", {})
+    fields, moments = common.get("fields", {}), common.get("retry_at", [])
+    moments = moments if isinstance(moments, list) else [moments]
     failed = own.get("failed", common.get("failed", False))
     return model.Errors(
         failed=conditions.parse(failed) if failed else None,
@@ -309,7 +305,9 @@ def _errors(common: Raw, own: Raw) -> model.Errors:
         each=fields.get("each"),
         field_name=fields.get("name", ""),
         field_says=several(fields.get("says", ())),
-        retry_at=_moments(common.get("retry_at", ())),
+        retry_at=tuple(
+            (at, ()) if isinstance(at, str) else (at["from"], conditions.parse(at["when"])) for at in moments
+        ),
         cases=tuple(_case(raw) for raw in (*own.get("cases", ()), *common.get("cases", ()))),
         **_words(common, "code", "id"),
     )
