@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...calls.render import READS
@@ -24,15 +24,13 @@ CHANGES = ("update", "delete", "read")
 # -- where values go -------------------------------------------------------------------------------------------------
 
 
-def _constants(own: Faults) -> Targets:
-    """What every request says, by its place."""
-    request, found = own.part("request"), Targets()
+def _going(own: Faults, rows: Mapping[str, Input]) -> Iterator[tuple[Place, str]]:
+    """Every place that something goes to, with who goes there: constants of the request first, then inputs."""
+    request = own.part("request")
     for kind, word in (("query", "query"), ("header", "headers")):
-        for name in request.get(word, {}):
-            found[f"{kind}.{name}"] = Place(kind, (name,)), f"request.{word}"
-    for path in _leaves(request.get("body", {})):
-        found[".".join(("body", *path))] = Place("body", path), "request.body"
-    return found
+        yield from ((Place(kind, (name,)), f"request.{word}") for name in request.get(word, {}))
+    yield from ((Place("body", path), "request.body") for path in _leaves(request.get("body", {})))
+    yield from ((place, key) for key, row in rows.items() for place in row.to)
 
 
 def _leaves(data: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -41,35 +39,27 @@ def _leaves(data: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return [path] if path else []
 
 
-def _sent(own: Faults, rows: Mapping[str, Input]) -> Targets:
-    """Every place that constants and inputs go to; the first that goes there counts."""
-    found = _constants(own)
-    for key, row in rows.items():
-        for place in row.to:
-            found.setdefault(str(place), (place, key))
-    return found
-
-
-def _targets(own: Faults, rows: Mapping[str, Input]) -> Targets:
-    """Every place that something goes to, what is computed among it."""
-    found = _sent(own, rows)
-    for text in own.part("compute"):
+def _targets(own: Faults, rows: Mapping[str, Input], *, computed: bool = True) -> Targets:
+    """Who goes where; the first that goes to a place counts."""
+    found: Targets = {}
+    for place, key in _going(own, rows):
+        found.setdefault(str(place), (place, key))
+    for text in own.part("compute") if computed else ():
         found.setdefault(text, (places.place(text), "compute"))
     return found
 
 
 def targets(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """Places where two things go."""
-    found = _constants(own)
-    for key, row in rows.items():
-        for place in row.to:
-            at: Path = ("inputs", key, "to")
-            taken = found.get(str(place))
-            if taken is not None and not place.spread:
+    found: Targets = {}
+    for place, key in _going(own, rows):
+        at: Path = ("inputs", key, "to")
+        taken = found.setdefault(str(place), (place, key))
+        if key in rows and not place.spread:
+            if taken[0] is not place:
                 own.add(at, f"is {place}, where '{taken[1]}' goes already; send one of them elsewhere, or leave it out")
-            elif place.kind == "body" and not place.spread:
+            elif place.kind == "body":
                 _nested(own, at, place, found)
-            found.setdefault(str(place), (place, key))
     for place, key in found.values() if "request.body" in found else ():
         if place.kind == "body" and key in rows:
             what = f"is {place}, and '{found['request.body'][1]}' is the whole body; keep one"
@@ -88,7 +78,7 @@ def _nested(own: Faults, at: Path, place: Place, found: Targets) -> None:
 
 def compute(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """Computed values that go nowhere, or are made of what is no input."""
-    sent = _sent(own, rows)
+    sent = _targets(own, rows, computed=False)
     for text, source in own.part("compute").items():
         at: Path = ("compute", text)
         place = places.place(text)

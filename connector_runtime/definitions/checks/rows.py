@@ -10,7 +10,7 @@ from ...inputs.wording import nearest
 from ...language import codecs, places
 from ...language.conditions import parse
 from ...model import Input, Json
-from .. import compile as compiler
+from ..compile import row as compiled_row, several
 from ..documents import Path
 from .faults import PLACES, Faults, Surroundings, listed
 
@@ -46,7 +46,7 @@ def compiled(own: Faults, around: Surroundings) -> dict[str, Input]:
         at: Path = ("inputs", key, "schema")
         try:
             if own.sound("inputs", key):
-                rows[key] = compiler.row(key, raw, around.shared, around.codecs)
+                rows[key] = compiled_row(key, raw, around.shared, around.codecs)
         except LookupError as error:
             own.add(at, f"names {error.args[0]!r}, which is in no file of schemas/; mend the name")
         except TypeError:
@@ -78,19 +78,19 @@ def conditions(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> 
             for index, warn in enumerate(raw.get("warn", ())):
                 if "when" in warn:
                     condition(own, ("inputs", key, "warn", index, "when"), warn["when"], rows)
-            _names(own, key, raw)
+            _names(own, key)
 
 
 def codec(own: Faults, at: Path, raw: Mapping[str, Any], around: Surroundings) -> None:
     """Names under `as` that no codec has."""
     known = [*codecs.CODECS, *around.codecs]
-    for name in compiler.several(raw.get("as", ())):
+    for name in several(raw.get("as", ())):
         if codecs.codec(name, around.codecs) is None:
             own.add(at, f"is {name!r}, which is no codec.{nearest(name, known)} {listed(known)}")
 
 
 def _codecs(own: Faults, at: Path, raw: Mapping[str, Any], row: Input) -> None:
-    if "csv" in compiler.several(raw.get("as", ())) and row.collection != "list" and row.type not in ("json", "any"):
+    if "csv" in several(raw.get("as", ())) and row.collection != "list" and row.type not in ("json", "any"):
         own.add((*at, "as"), "joins a list, and this is none: say `collection: list`")
     if "as" in raw and not row.to:
         own.add((*at, "as"), "says how a value is written that goes nowhere: say `to` as well")
@@ -233,17 +233,17 @@ def _fits(row: Input, value: Json) -> bool:
     return Draft202012Validator(takes.takes(row)).is_valid(value)
 
 
-def _names(own: Faults, key: str, raw: Mapping[str, Any]) -> None:
+def _names(own: Faults, key: str) -> None:
     """Old names must lead to one input."""
-    earlier = {name: other for name, other in own.inputs.items() if own.sound("inputs", name)}
-    for old in compiler.several(raw.get("was", ())):
-        holders = [name for name, other in earlier.items() if old in compiler.several(other.get("was", ()))]
+    olds = {name: several(other.get("was", ())) for name, other in own.inputs.items() if own.sound("inputs", name)}
+    for old in olds[key]:
+        holder = next(name for name, others in olds.items() if old in others)
         if old in own.inputs:
             own.add(("inputs", key, "was"), f"is {old!r}, which is an input of today; an old name must be free")
         elif old in RESERVED:
             own.add(("inputs", key, "was"), f"is {old!r}, which is an option of the command line; leave it out")
-        elif holders[0] != key:
-            own.add(("inputs", key, "was"), f"is {old!r}, which '{holders[0]}' was already; keep one")
+        elif holder != key:
+            own.add(("inputs", key, "was"), f"is {old!r}, which '{holder}' was already; keep one")
 
 
 def condition(own: Faults, at: Path, raw: Any, rows: Mapping[str, Input], subject: str | None = None) -> None:
@@ -276,16 +276,16 @@ def cycles(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
         key: [test.name for test in row.only_when or () if test.negate is (None in test.values)]
         for key, row in rows.items()
     }
+    behind: dict[str, set[str]] = {}
     for key in rows:
-        seen: list[str] = []
-        ahead = list(waits[key])
+        found, ahead = behind.setdefault(key, set()), list(waits[key])
         while ahead:
             name = ahead.pop()
-            if name == key and waits[key] != [key]:
-                if key == min([key, *seen], key=list(rows).index):
-                    what = f"waits for '{waits[key][0]}', which waits for it; take one away"
-                    own.add(("inputs", key, "only_when"), what)
-                break
-            if name not in seen and name in waits:
-                seen.append(name)
-                ahead += waits[name]
+            if name not in found:
+                found.add(name)
+                ahead += waits.get(name, ())
+    for key in rows:
+        circle = [name for name in rows if name in behind[key] and key in behind[name]]
+        if circle[:1] == [key] and waits[key] != [key]:  # it is told once, and waiting for oneself elsewhere
+            what = f"waits for '{waits[key][0]}', which waits for it; take one away"
+            own.add(("inputs", key, "only_when"), what)
