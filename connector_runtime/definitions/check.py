@@ -1,8 +1,9 @@
 """Every fault of a definition, with file, line and remedy. Pure: it is given documents and reads no files.
 
-First the shape, against the JSON Schema of the kind, in words for an author; then, wherever the shape is right, what a
-schema cannot say: names that must exist, places that must be free, defaults that must fit. A new check is a function
-`check(own, rows, around)` in one of the modules of checks/, and an entry in `CHECKS`.
+First the shape, against the JSON Schema of the kind, in words for an author or in the schema's own: its `errorMessage`,
+which some editors show too. Then, wherever the shape is right, what a schema cannot say: names that must exist, places that
+must be free, defaults that must fit. A new check is a function `check(own, rows, around)` in one of the modules of
+checks/, and an entry in `CHECKS`.
 """
 
 from __future__ import annotations
@@ -73,10 +74,15 @@ def faults(document: Document, kind: str, stem: str, around: Surroundings) -> li
 
 
 def schema(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
-    """What does not fit the schema is broken."""
-    for error in around.language(own.kind).iter_errors(own.data):
-        if error.validator == "additionalProperties" or tuple(error.absolute_path) not in own.document.holes:
+    """What does not fit the schema is broken; where it has an `errorMessage`, only what is said there is wrong."""
+    errors = list(around.language(own.kind).iter_errors(own.data))
+    for error in errors:
+        lost = error.validator != "additionalProperties" and tuple(error.absolute_path) in own.document.holes
+        if not lost and "errorMessage" not in error.schema:
             _explain(own, error)
+    for error in errors:
+        if "errorMessage" in error.schema and own.sound(*list(error.absolute_path)[:1]):
+            own.add(tuple(error.absolute_path), error.schema["errorMessage"].replace("{value}", str(error.instance)))
 
 
 def patterns(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:

@@ -106,11 +106,6 @@ def request(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
         return
     path = said.get("path", "")
     braces = SLOT.findall(path)
-    bare = SLOT.sub("", path)
-    if "{" in bare or "}" in bare:
-        own.add(("request", "path"), f"is {path}, where a brace has no partner; write {{name}}")
-    if "?" in path or "#" in path:
-        own.add(("request", "path"), "has a ? or #; say constants of the query under request.query")
     for name in braces if whole else ():
         if f"path.{name}" not in found:
             own.add(("request", "path"), f"has {{{name}}}, where no input goes: say `to: path` on one")
@@ -172,10 +167,7 @@ def rules(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """Rules of no kind or of two, about what is no input, or that can never hold."""
     for index, rule in enumerate(own.part("rules")):
         at: Path = ("rules", index)
-        kinds = [word for word in ("at_least_one", "at_most_one", "together") if word in rule]
-        if len(kinds) != 1:
-            own.add(at, "needs exactly one of at_least_one, at_most_one and together; write one rule for each")
-        for word in kinds:
+        for word in rule.keys() & {"at_least_one", "at_most_one", "together"}:
             known = [rows[name] for name in rule[word] if name in rows]
             always = [row.key for row in known if row.required == () and row.only_when is None]
             for name in rule[word]:
@@ -204,12 +196,10 @@ def _type(rows: Mapping[str, Input], name: str) -> str | None:
 
 
 def pages(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
-    """Pages without a list, and an input for what a page's size fills in."""
+    """An input for what `paging` fills in."""
     said = own.part("paging")
-    if not own.sound("paging") or "paging" not in own.data:
+    if not said:
         return
-    if "items" not in said:
-        own.add(("paging",), "lacks `items`: the key of the answer's list, or . for a bare array")
     size = {**around.common.get("paging", {}), **said}.get("size")
     place, key = _targets(own, rows).get(size["to"] if isinstance(size, dict) else "", (None, ""))
     if key in rows:

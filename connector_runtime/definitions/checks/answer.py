@@ -39,12 +39,7 @@ def headers(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
 
 def paging(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """Page settings that could not work."""
-    given = own.part("paging")
-    size = given.get("size", {}).get("to", "query.x")
-    if places.place(size).kind not in ("query", "body") or not places.place(size).path:
-        what = f"is {size}, and the size of a page goes to the query or the body: say query.x or body.x"
-        own.add(("paging", "size", "to"), what)
-    for at, style in _each(("paging", "next"), given.get("next", [])):
+    for at, style in _each(("paging", "next"), own.part("paging").get("next", [])):
         _looks(own, (*at, "while"), style.get("while", {}), PAGE)
         if style["to"] == "url" and ("plus" in style or "below" in style):
             own.add((*at, "to"), "is url, so `from` gives the whole URL; `plus` and `below` count, leave them out")
