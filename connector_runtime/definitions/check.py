@@ -1,9 +1,9 @@
 """Every fault of a definition, with file, line and remedy. Pure: it is given documents and reads no files.
 
-First the shape, against the JSON Schema of the kind, in words for an author or in the schema's own: its `errorMessage`,
-which some editors show too. Then, wherever the shape is right, what a schema cannot say: names that must exist, places that
-must be free, defaults that must fit. A new check is a function `check(own, rows, around)` in one of the modules of
-checks/, and an entry in `CHECKS`.
+First the shape, against the JSON Schema of the kind, in words for an author or in the schema's own: its
+`errorMessage`, which some editors show too. Then, wherever the shape is right, what a schema cannot say: names that
+must exist, places that must be free, defaults that must fit. A new check is a function `check(own, rows, around)` in
+one of the modules of checks/, and an entry in `CHECKS`.
 """
 
 from __future__ import annotations
