@@ -18,7 +18,7 @@ from mcp.server.stdio import stdio_server
 
 from ..calls.exchange import fold_async
 from ..client import AsyncClient
-from ..definitions import icon
+from ..definitions.catalogue import data_url
 from ..definitions.connector import Connector
 from ..errors import ConnectorError
 from ..language import json_text
@@ -61,7 +61,7 @@ def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> S
         title=about.label,
         description=about.description,
         instructions=instructions(connector, offer),
-        icons=[protocol.Icon(src=icon.data_url(connector.icon), mime_type="image/svg+xml")] if connector.icon else None,
+        icons=[protocol.Icon(src=data_url(connector.icon), mime_type="image/svg+xml")] if connector.icon else None,
         on_list_tools=on_list,
         on_call_tool=on_call,
     )

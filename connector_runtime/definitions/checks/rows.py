@@ -5,83 +5,83 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..language import codecs, conditions, places
-from ..language.wording import nearest
-from ..model import Input
-from ..types import registry
-from ..types.base import ALL_WORDS
-from ..types.collections import GUARDED_HEADERS
-from . import compile as compiler
-from .documents import Path
+from ...language import codecs, places
+from ...language.conditions import parse
+from ...language.wording import nearest
+from ...model import Input
+from ...types import registry
+from ...types.base import ALL_WORDS
+from ...types.collections import GUARDED_HEADERS
+from ..compile import row as compiled_row, several
+from ..documents import Path
 from .faults import PLACES, Faults, Surroundings, listed
 
 RESERVED = (  # the command line's own options, and the tools' own arguments
-    "inputs",
-    "limit",
-    "cursor",
-    "base_url",
-    "ndjson",
-    "output",
-    "clear",
-    "help",
-    "retries",
-    "deadline",
-    "recover",
-)
+    "inputs", "limit", "cursor", "base_url", "ndjson", "output", "clear", "help", "retries", "deadline", "recover",
+)  # fmt: skip
 
+NAME_ONE = "Name one that is."
 _PAIRS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"))
 
 
-def faults(own: Faults, kind: str, inputs: Mapping[str, Any], around: Surroundings) -> dict[str, Input]:
-    """The faults of the table, and the rows that could be compiled."""
+def compiled(own: Faults, around: Surroundings) -> dict[str, Input]:
+    """The rows that could be compiled."""
     rows: dict[str, Input] = {}
-    for key, raw in inputs.items():
-        if not own.sound("inputs", key):
-            continue
-        before = own.count()
+    for key, raw in own.inputs.items():
+        at: Path = ("inputs", key, "schema")
         try:
-            row = compiler.row(key, raw, around.shared, around.codecs)
+            if own.sound("inputs", key):
+                rows[key] = compiled_row(key, raw, around.shared, around.codecs)
         except LookupError as error:
-            what = f"names {error.args[0]!r}, which is in no file of schemas/; mend the name"
-            own.add(("inputs", key, "schema"), what)
-            continue
+            own.add(at, f"names {error.args[0]!r}, which is in no file of schemas/; mend the name")
         except TypeError:
-            own.add(("inputs", key, "schema"), "has a $ref that leads nowhere; name a definition that the file has")
-            continue
-        rows[key] = row
-        at: Path = ("inputs", key)
-        _codecs(own, at, raw, row, around)
-        _schema(own, at, raw, row)
-        _places(own, kind, at, row)
-        _row(own, kind, at, row, raw)
-        if own.count() == before and row.type != "connection":
-            _values(own, at, row, raw)
-    for key, raw in inputs.items():
-        if own.sound("inputs", key):
-            for word in ("only_when", "shown_when", "required"):
-                if word in raw and raw[word] is not True:
-                    condition(own, ("inputs", key, word), raw[word], rows, inputs, key)
-            for index, warn in enumerate(raw.get("warn", ())):
-                if "when" in warn:
-                    condition(own, ("inputs", key, "warn", index, "when"), warn["when"], rows, inputs)
-            _names(own, key, raw, inputs)
-    _cycles(own, rows)
+            own.add(at, "has a $ref that leads nowhere; name a definition that the file has")
     return rows
 
 
-def _codecs(own: Faults, at: Path, raw: dict[str, Any], row: Input, around: Surroundings) -> None:
-    names = raw.get("as", [])
-    for name in [names] if isinstance(names, str) else names:
+def entries(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """What is wrong with a row by itself."""
+    for key, row in rows.items():
+        before, raw = own.count(), own.inputs[key]
+        at: Path = ("inputs", key)
+        codec(own, (*at, "as"), raw, around)
+        _codecs(own, at, raw, row)
+        _schema(own, at, raw, row)
+        _places(own, at, row)
+        _row(own, at, row)
+        if own.count() == before and row.type != "connection":
+            _values(own, at, row, raw)
+
+
+def conditions(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """What is wrong between rows: conditions on others, and old names that others have."""
+    for key, raw in own.inputs.items():
+        if own.sound("inputs", key):
+            for word in ("only_when", "shown_when", "required"):
+                if word in raw and raw[word] is not True:
+                    condition(own, ("inputs", key, word), raw[word], rows, key)
+            for index, warn in enumerate(raw.get("warn", ())):
+                if "when" in warn:
+                    condition(own, ("inputs", key, "warn", index, "when"), warn["when"], rows)
+            _names(own, key)
+
+
+def codec(own: Faults, at: Path, raw: Mapping[str, Any], around: Surroundings) -> None:
+    """Names under `as` that no codec has."""
+    known = [*codecs.CODECS, *around.codecs]
+    for name in several(raw.get("as", ())):
         if codecs.codec(name, around.codecs) is None:
-            known = [*codecs.CODECS, *around.codecs]
-            own.add((*at, "as"), f"is {name!r}, which is no codec.{nearest(name, known)} {listed(known)}")
-        elif name == "csv" and row.collection != "list" and row.type not in ("json", "any"):
-            own.add((*at, "as"), "joins a list, and this is none: say `collection: list`")
+            own.add(at, f"is {name!r}, which is no codec.{nearest(name, known)} {listed(known)}")
+
+
+def _codecs(own: Faults, at: Path, raw: Mapping[str, Any], row: Input) -> None:
+    if "csv" in several(raw.get("as", ())) and row.collection != "list" and row.type not in ("json", "any"):
+        own.add((*at, "as"), "joins a list, and this is none: say `collection: list`")
     if "as" in raw and not row.to:
         own.add((*at, "as"), "says how a value is written that goes nowhere: say `to` as well")
 
 
-def _schema(own: Faults, at: Path, raw: dict[str, Any], row: Input) -> None:
+def _schema(own: Faults, at: Path, raw: Mapping[str, Any], row: Input) -> None:
     schema = raw.get("schema", {})
     known = registry.TYPES[row.type].words
     for word in () if "$ref" in schema else schema:
@@ -128,14 +128,14 @@ def _limits(own: Faults, at: Path, schema: Any) -> None:
             own.add((*at, word), f"is {low}, above the {other} of {high}, so that nothing fits; change one")
 
 
-def _places(own: Faults, kind: str, at: Path, row: Input) -> None:
+def _places(own: Faults, at: Path, row: Input) -> None:
     def add(what: str) -> None:
         own.add((*at, "to"), what)
 
     for place in row.to:
         name = ".".join(place.path)
-        if place.kind not in PLACES[kind]:
-            add(f"is {place}; in {kind}/ values go to {', '.join(PLACES[kind])}")
+        if place.kind not in PLACES[own.kind]:
+            add(f"is {place}; in {own.kind}/ values go to {', '.join(PLACES[own.kind])}")
         elif place.kind == "call" and name not in places.CALL_KNOBS:
             add(f"is {place}; the runtime knows call.{', call.'.join(places.CALL_KNOBS)}")
         elif place.kind == "request" and name not in ("method", "path", "body"):
@@ -148,7 +148,7 @@ def _places(own: Faults, kind: str, at: Path, row: Input) -> None:
             add("spreads a value with .*, which takes a map: say `collection: map` or `type: json`")
         elif place.kind == "path":
             _in_path(own, at, row)
-        elif kind == "actions" and place.kind == "header" and name.lower() in GUARDED_HEADERS:
+        elif own.kind == "actions" and place.kind == "header" and name.lower() in GUARDED_HEADERS:
             add(f"is {place}, which the connection or HTTP itself sets; say it in connection/ or leave it out")
         if row.type == "file" and place.kind not in ("part", *PLACES["triggers"]):
             add("takes a file to a place that cannot carry one; files go to part.x")
@@ -168,7 +168,7 @@ def _in_path(own: Faults, at: Path, row: Input) -> None:
         own.add((*at, "type"), f"is {row.type}, which does not go into a path; take string or integer")
 
 
-def _row(own: Faults, kind: str, at: Path, row: Input, raw: dict[str, Any]) -> None:
+def _row(own: Faults, at: Path, row: Input) -> None:
     if row.key in RESERVED:
         own.add(at, "is an option of the command line; give the input another name and say `to`")
     if (row.key == "connection") is not (row.type == "connection"):
@@ -205,7 +205,7 @@ def _choices(own: Faults, at: Path, row: Input) -> None:
         own.add((*at[:-1], "choices_from"), what)
 
 
-def _values(own: Faults, at: Path, row: Input, raw: dict[str, Any]) -> None:
+def _values(own: Faults, at: Path, row: Input, raw: Mapping[str, Any]) -> None:
     for word in ("default", "example"):
         if word in raw and not registry.accepts(row, raw[word]):
             known = ", ".join(str(choice.value) for choice in row.choices)
@@ -213,30 +213,27 @@ def _values(own: Faults, at: Path, row: Input, raw: dict[str, Any]) -> None:
             own.add((*at, word), f"is {raw[word]!r}, which is not {among}; change one of them")
 
 
-def _names(own: Faults, key: str, raw: dict[str, Any], inputs: Mapping[str, Any]) -> None:
+def _names(own: Faults, key: str) -> None:
     """Old names must lead to one input."""
-    earlier = {name: other for name, other in inputs.items() if own.sound("inputs", name)}
-    for old in compiler.several(raw.get("was", ())):
-        holders = [name for name, other in earlier.items() if old in compiler.several(other.get("was", ()))]
-        if old in inputs:
+    olds = {name: several(other.get("was", ())) for name, other in own.inputs.items() if own.sound("inputs", name)}
+    for old in olds[key]:
+        holder = next(name for name, others in olds.items() if old in others)
+        if old in own.inputs:
             own.add(("inputs", key, "was"), f"is {old!r}, which is an input of today; an old name must be free")
         elif old in RESERVED:
             own.add(("inputs", key, "was"), f"is {old!r}, which is an option of the command line; leave it out")
-        elif holders[0] != key:
-            own.add(("inputs", key, "was"), f"is {old!r}, which '{holders[0]}' was already; keep one")
+        elif holder != key:
+            own.add(("inputs", key, "was"), f"is {old!r}, which '{holder}' was already; keep one")
 
 
-def condition(
-    own: Faults, at: Path, raw: Any, rows: Mapping[str, Input], names: Mapping[str, Any], subject: str | None = None
-) -> None:
+def condition(own: Faults, at: Path, raw: Any, rows: Mapping[str, Input], subject: str | None = None) -> None:
     """The faults of a condition: names that are no input, values that an input never has."""
-    for test in conditions.parse(raw):
+    for test in parse(raw):
         row = rows.get(test.name)
         values = [value for value in test.values if value is not None]
-        if test.name not in names:
-            remedy = nearest(test.name, names) or " Name one that is."
-            own.add(at, f"speaks of {test.name!r}, which is no input here.{remedy}")
-        elif test.name == subject:
+        if not own.known(at, test.name, own.inputs, f"speaks of {test.name!r}, which is no input here", NAME_ONE):
+            continue
+        if test.name == subject:
             own.add(at, "waits for its own input; name another")
         elif row is None:
             continue
@@ -253,22 +250,22 @@ def condition(
                     own.add(at, f"waits for {value!r}, which '{test.name}' never is{shown}")
 
 
-def _cycles(own: Faults, rows: Mapping[str, Input]) -> None:
+def cycles(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """Inputs that wait for each other, so that none can ever be given."""
     waits = {
         key: [test.name for test in row.only_when or () if test.negate is (None in test.values)]
         for key, row in rows.items()
     }
+    behind: dict[str, set[str]] = {}
     for key in rows:
-        seen: list[str] = []
-        ahead = list(waits[key])
+        found, ahead = behind.setdefault(key, set()), list(waits[key])
         while ahead:
             name = ahead.pop()
-            if name == key and waits[key] != [key]:
-                if key == min([key, *seen], key=list(rows).index):
-                    what = f"waits for '{waits[key][0]}', which waits for it; take one away"
-                    own.add(("inputs", key, "only_when"), what)
-                break
-            if name not in seen and name in waits:
-                seen.append(name)
-                ahead += waits[name]
+            if name not in found:
+                found.add(name)
+                ahead += waits.get(name, ())
+    for key in rows:
+        circle = [name for name in rows if name in behind[key] and key in behind[name]]
+        if circle[:1] == [key] and waits[key] != [key]:  # it is told once, and waiting for oneself elsewhere
+            what = f"waits for '{waits[key][0]}', which waits for it; take one away"
+            own.add(("inputs", key, "only_when"), what)
