@@ -16,14 +16,16 @@ demo: $(VENV)/ready ## watch the actions run against a Zoom on this machine, the
 test: $(VENV)/ready-test ## run all tests, the linters and the type checker
 	$(BIN)/python -m zoom_connector check
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(VENV)/ready ## check the definitions
 	@$(BIN)/python -m zoom_connector check
 
-bench: $(BENCH)/ready ## measure everything beside its rivals; QUICK=1 in under two minutes, ONLY=starts for one group
-	@$(BENCH)/plain/bin/python -m benchmarks.suite $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+# AGAINST=COMMIT measures this tree beside an older one of it, and needs no rivals
+bench: $(BENCH)/$(if $(AGAINST),plain/)ready ## measure it beside its rivals, or AGAINST=COMMIT beside that commit; QUICK=1 is shorter, ONLY=starts one group
+	@$(BENCH)/plain/bin/python -m benchmarks.$(if $(AGAINST),against $(AGAINST),suite) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 docs: $(VENV)/ready ## write the generated parts of the documentation anew
 	$(BIN)/python docs/generate.py
@@ -45,9 +47,13 @@ $(VENV)/ready-test: $(VENV)/bin/python pyproject.toml
 	@touch $@ $(VENV)/ready
 
 # two: the connector as it is installed, and beside what it is measured against
-$(BENCH)/ready: $(VENV)/bin/python pyproject.toml benchmarks/requirements.txt
-	@echo "installing what it is measured against; this takes a minute or two …"
-	@$(BIN)/python -m venv $(BENCH)/plain && $(BIN)/python -m venv $(BENCH)/rivals
+$(BENCH)/plain/ready: $(VENV)/bin/python pyproject.toml
+	@echo "installing …" && $(BIN)/python -m venv $(BENCH)/plain
 	@$(BENCH)/plain/bin/python -m pip install --quiet --disable-pip-version-check -e '.[service]'
+	@touch $@
+
+$(BENCH)/ready: $(BENCH)/plain/ready benchmarks/requirements.txt
+	@echo "installing what it is measured against; this takes a minute or two …"
+	@$(BIN)/python -m venv $(BENCH)/rivals
 	@$(BENCH)/rivals/bin/python -m pip install --quiet --disable-pip-version-check -e . -r benchmarks/requirements.txt
 	@touch $@

@@ -34,7 +34,7 @@ from urllib.request import urlopen
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.frame import Row
-from benchmarks.measure import series
+from benchmarks.measure import ROOT, environment, series
 
 KINDS = ("httpx stream to a file", "download", "httpx.AsyncClient", "AsyncClient.download", "3 files at once")
 SLOW = 16 * 2**20  # bytes a second, so that there is something to kill
@@ -75,8 +75,7 @@ def work(kind: str, url: str, folder: str, size: int) -> None:
     """One download after a small one that warms everything up; prints what it took."""
     import httpx
 
-    from connector_runtime.calls.files import File
-    from zoom_connector import AsyncClient, Client, load
+    from zoom_connector import AsyncClient, Client, File, load
 
     base_url = f"{url.partition('/file')[0].partition('/slow')[0]}/v2"
     warm = url.replace("/slow", "/file").rpartition("/")[0] + "/1024"
@@ -133,11 +132,13 @@ def taking() -> Iterator[None]:
     print(json.dumps({"seconds": took, "grown": grown}))
 
 
-def measured(kind: str, port: int, size: int) -> dict[str, float]:
+def measured(kind: str, port: int, size: int, root: Path = ROOT) -> dict[str, float]:
+    """What one download in a process of its own took, in the tree at `root`."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"http://127.0.0.1:{port}/file/{size}"
-        command = [sys.executable, __file__, "--worker", kind, url, folder, str(size)]
-        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)  # type: ignore[no-any-return]
+        command = [sys.executable, "benchmarks/downloads.py", "--worker", kind, url, folder, str(size)]
+        done = subprocess.run(command, cwd=root, env=environment(root), check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
 def killed(port: int, size: int, sent: Any) -> str:

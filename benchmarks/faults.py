@@ -9,9 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from connector_runtime.stores.store import MemoryStore
 from tests.storm import storm as storms
-from zoom_connector import Client, Connections, load
+from zoom_connector import Client, Connections, load, open_store
 from zoom_connector.sandbox import Sandbox
 
 from .frame import Row, Series, Target
@@ -42,7 +41,7 @@ def rows(quick: bool) -> Iterable[Row]:
 def _listed(users: int, *, faults: bool) -> tuple[float, int]:
     """Seconds that the list took, and how many users are missing or came twice."""
     with Sandbox(users=users, meetings=0, registrants=0) as zoom:
-        connections = Connections(load(), MemoryStore())
+        connections = Connections(load(), open_store("memory://"))
         connections.add("server-to-server", storms.SERVER, origin=zoom.origin)
         if faults:
             zoom.inject("revoked", match="GET /v2/users", skip=5)

@@ -24,11 +24,15 @@ def python(rivals: bool = False) -> str:
     return str(RIVALS) if rivals and RIVALS.exists() else sys.executable
 
 
-def environment(**more: str) -> dict[str, str]:
-    """What processes are started with; none of what this shell says about the connector or a proxy is passed on."""
+def environment(root: Path | None = None, /, **more: str) -> dict[str, str]:
+    """What processes are started with; none of what this shell says about the connector or a proxy is passed on.
+
+    With `root` they import the connector of the tree at that path.
+    """
     kept = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
     kept = {key: value for key, value in kept.items() if not key.startswith(("ZOOM_", "CONNECTOR_", "PYTHON"))}
-    return {**kept, "RUNTIME__DLTHUB_TELEMETRY": "false", "NO_COLOR": "1", **more}
+    found = {"PYTHONPATH": str(root)} if root else {}
+    return {**kept, "RUNTIME__DLTHUB_TELEMETRY": "false", "NO_COLOR": "1", **found, **more}
 
 
 def interleaved(contestants: Mapping[str, Callable[[], Any]], rounds: int, warm: int = 1) -> dict[str, list[Any]]:
@@ -46,10 +50,10 @@ def series(name: str, values: Sequence[float], scale: float = 1.0) -> Series:
     return Series(name, tuple(value * scale for value in values))
 
 
-def seconds(command: Sequence[str], **env: str) -> float:
-    """How long a whole process takes, in seconds. Raises where it fails."""
+def seconds(command: Sequence[str], root: Path = ROOT, /, **env: str) -> float:
+    """How long a whole process takes in the tree at `root`, in seconds. Raises where it fails."""
     start = time.perf_counter()
-    done = subprocess.run(command, cwd=ROOT, env=environment(**env), capture_output=True, text=True)
+    done = subprocess.run(command, cwd=root, env=environment(root, **env), capture_output=True, text=True)
     taken = time.perf_counter() - start
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
@@ -60,13 +64,13 @@ class Worker:
     """A process that has set up contestants and runs the one that is named: `factory` is `module:function`.
 
     The function is called with `given` and returns the contestants by name. `without` names modules that are as if
-    they were not installed.
+    they were not installed. `root` is the tree that is measured, with a copy of these benchmarks in it.
     """
 
-    def __init__(self, factory: str, *given: str, rivals: bool = False, without: str = "") -> None:
+    def __init__(self, factory: str, *given: str, rivals: bool = False, without: str = "", root: Path = ROOT) -> None:
         command = [python(rivals), "-m", "benchmarks.worker", factory, without, *given]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment()
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, env=environment(root)
         )
         self.names: list[str] = self._read()
 

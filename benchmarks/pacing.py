@@ -26,8 +26,7 @@ from benchmarks.measure import series
 from connector_runtime.errors import RequestError
 from connector_runtime.pacing.pacer import pacer
 from connector_runtime.steps import Claim
-from connector_runtime.stores.opening import open_store
-from zoom_connector import Client, load
+from zoom_connector import Client, load, open_store
 from zoom_connector.sandbox import Sandbox
 
 CHANGES = ((1.0, 0.0), (1.0, 20.0), (0.5, 10.0), (0.5, 25.0), (1.0, 50.0), (1.0, 10.0))  # scale, others a second

@@ -78,14 +78,11 @@ def bare(url: str) -> Any:
 def served(url: str) -> tuple[Any, str]:
     """The service and an API key for it."""
     from connector_runtime.connections.connect import Tokens
-    from connector_runtime.connections.connections import Connections
-    from connector_runtime.service.app import service
     from connector_runtime.service.keys import ApiKeys
     from connector_runtime.service.settings import Settings
-    from connector_runtime.stores.store import MemoryStore
-    from zoom_connector import load
+    from zoom_connector import Connections, load, open_store, service
 
-    store = MemoryStore()
+    store = open_store("memory://")
     values = {"client_id": "a", "client_secret": "b"}
     Connections(load(), store, "acme").adopt("oauth2", values, Tokens(granted={"access_token": "x"}))
     key = ApiKeys(store, load().key).create("acme")[0]
@@ -123,8 +120,9 @@ class Server:
         self.process.wait()
 
 
-def request(method: str, path: str, server: Server, own_key: bool, etag: str) -> bytes:
-    head = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {server.key}"]
+def request(method: str, path: str, key: str = "", own_key: bool = False, etag: str = "") -> bytes:
+    head = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
+    head += [f"Authorization: Bearer {key}"] if key else []
     head += [f"Idempotency-Key: {MARK}"] if own_key else []
     head += [f"If-None-Match: {etag}"] if etag else []
     head += ["Content-Type: application/json", f"Content-Length: {len(BODY)}"] if method == "POST" else []
@@ -149,6 +147,10 @@ async def fire(port: int, sent: bytes, count: int, connections: int) -> float:
     return count / (time.perf_counter() - started)
 
 
+def rate(port: int, sent: bytes, count: int, connections: int = 16) -> float:
+    return asyncio.run(fire(port, sent, count, connections))
+
+
 async def answer(reader: asyncio.StreamReader) -> tuple[int, str]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
     found = dict(line.split(": ", 1) for line in head[1:] if line)
@@ -158,7 +160,7 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, str]:
 
 async def etag_of(server: Server) -> str:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(request("GET", "/v1/catalogue", server, False, ""))
+    writer.write(request("GET", "/v1/catalogue", server.key))
     found = (await answer(reader))[1]
     writer.close()
     return found
@@ -174,10 +176,10 @@ def measure(rounds: int, requests: int, connections: int) -> dict[str, list[floa
     for turn in range(rounds + 1):
         for name, (app, method, path, own_key) in CASES.items():
             server = servers[app]
-            sent = request(method, path, server, own_key, etag if path == "/v1/catalogue" else "")
-            rate = asyncio.run(fire(server.port, sent, requests, connections))
+            sent = request(method, path, server.key, own_key, etag if path == "/v1/catalogue" else "")
+            found = rate(server.port, sent, requests, connections)
             if turn:  # the first warms up
-                rates[name].append(rate)
+                rates[name].append(found)
     for running in (*servers.values(), behind):
         running.close()
     return rates

@@ -19,7 +19,7 @@ from .measure import python
 
 GROUPS = (  # each a module with `rows(quick)`
     *("stubs", "one_call", "at_once", "lists", "streams", "starts", "growth"),
-    *("webhook", "service", "downloads", "pacing", "faults"),
+    *("webhook", "service", "downloads", "pacing", "faults", "trips"),
 )
 HERE = Path(__file__).parent
 VERSIONS = """
@@ -28,7 +28,7 @@ from importlib.metadata import distributions
 found = {each.metadata["Name"].lower().replace("_", "-"): each.version for each in distributions()}
 print(*(f"{name} {found[name]}" for name in sys.argv[1:] if name in found), sep="\\n")
 """
-PACKAGES = "httpx httpx2 httpx-aiohttp requests orjson zoomus dlt airbyte-cdk uvicorn jsonschema jsonschema-rs fastapi"
+PACKAGES = "httpx httpx2 httpx-aiohttp requests orjson zoomus dlt airbyte-cdk uvicorn jsonschema fastapi"
 
 
 def about() -> list[tuple[str, str]]:

@@ -32,11 +32,10 @@ TARGETS = {"verify": 0.75, "verify and parse": 0.55}
 
 def app_of(name: str) -> Any:
     """The app to measure; `GET` tells the processor time that the server has used."""
-    from connector_runtime.stores.store import MemoryStore
-    from zoom_connector import load, webhook_app
+    from zoom_connector import load, open_store, webhook_app
 
     trigger = load().triggers["webhook"]
-    whole = webhook_app(trigger, SECRET, lambda found: None, store=MemoryStore())
+    whole = webhook_app(trigger, SECRET, lambda found: None, store=open_store("memory://"))
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":

@@ -9,7 +9,10 @@ import json
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
@@ -20,6 +23,9 @@ def main() -> None:
         sys.modules[name] = None  # type: ignore[assignment]  # as if it were not installed
     module, _, function = factory.partition(":")
     contestants = getattr(import_module(module), function)(*given)
+    runtime = sys.modules.get("connector_runtime")
+    if runtime is not None and ROOT not in Path(str(runtime.__file__)).resolve().parents:
+        raise RuntimeError(f"{runtime.__file__} would be measured, which is not of the tree at {ROOT}")
 
     def say(what: Any) -> None:
         print(json.dumps(what), file=out, flush=True)

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from .caller import CallOptions, ClientOptions
-from .calls import drive
-from .calls.exchange import fold
+from .calls.exchange import fold, fold_async
 from .definitions.connector import Connector
-from .downloading import AsyncDownloading, Downloading
-from .errors import RequestError
-from .http import pool
-from .model import Page, Result
-from .steps import Exchange
+from .inputs.bind import Bound
+from .model import Choices, Page, Result
+from .perform import Handlers, only, only_async, perform, perform_async
+from .session import TTL, CallOptions, ClientOptions, Session
+from .steps import Send, Token, Wait
+from .transport import AsyncPool, Pool
 
 if TYPE_CHECKING:
-    from .model import Choices
+    from .calls.files import File
+    from .downloads.download import Saved, Told
 
+Grants = Callable[[Mapping[str, str] | None], Mapping[str, str]]
+AsyncGrants = Callable[[Mapping[str, str] | None], Awaitable[Mapping[str, str]]]
 TokenSource = str | Callable[[str | None], str] | Callable[[], str]
-ConnectionSource = Mapping[str, str] | drive.Grants
+ConnectionSource = Mapping[str, str] | Grants
 AsyncTokenSource = TokenSource | Callable[[str | None], Awaitable[str]] | Callable[[], Awaitable[str]]
-AsyncConnectionSource = ConnectionSource | drive.AsyncGrants
-TTL = 60.0  # seconds for which a page of choices is not read again
+AsyncConnectionSource = ConnectionSource | AsyncGrants
 
 
-class Client(Downloading):
+class Client:
     """Runs a connector's actions for one connection.
 
         with Client(load(), token="…") as client:
@@ -50,8 +51,12 @@ class Client(Downloading):
         connection: ConnectionSource | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        super().__init__(connector, token, base_url, connection, **options)
-        self._pool = pool.Pool.enter(self._way)
+        self._session = Session(connector, token, base_url, connection, **options)
+        self._pool = Pool.enter(self._session.http)
+        self._handlers: Handlers = {**self._session.handlers, Send: self._pool.send}
+
+    def __repr__(self) -> str:
+        return f"Client({self._session.connector.key!r})"
 
     def __enter__(self) -> Client:
         return self
@@ -63,33 +68,32 @@ class Client(Downloading):
 
     def close(self) -> None:
         """Let go of the connections; the client cannot be used any more."""
-        if self._open:
-            self._open = False
+        if self._session.is_open:
+            self._session.is_open = False
             self._pool.leave()
 
     def run(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Result:
         """Run an action; of a list, all pages (or `limit` items) in one result.
 
         Raises `InputError` before anything is sent, and the errors of `connector_runtime.errors` after.
         """
-        action, call = self._begin(key, inputs, limit, **options)
-        return fold(drive.drive(call, self._grants, self._pool.send, self._ears), action.paging)
+        action, steps = self._session.call(key, inputs, limit, **options)
+        return fold(perform(steps, self._handlers), action.paging)
 
     def stream(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Iterator[Any]:
         """The items of a list one by one, a page at a time in memory; of another action its `data`, once."""
         pages = self.pages(key, inputs, limit, **options)
         return (item for page in pages for item in ([page.data] if page.items is None else page.items))
 
     def pages(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Iterator[Page]:
         """The answers of a call as they come, each with its `items`."""
-        _, call = self._begin(key, inputs, limit, **options)
-        return drive.drive(call, self._grants, self._pool.send, self._ears)
+        return perform(self._session.call(key, inputs, limit, **options)[1], self._handlers)
 
     def choices(
         self,
@@ -108,20 +112,39 @@ class Client(Downloading):
         `cursor` goes on where earlier choices ended. A page that was read less than `ttl` seconds ago, for the same
         connection, is not read again. Raises `InputError` that names what has to be filled in first.
         """
-        asked = self._browse(action, input, inputs, search, cursor, parameters)
-        granted = self._grants(None) if asked.wants_page else {}
-        while asked.wants_page:
-            key = asked.key(granted)
-            found = self._kept.get(key, ttl)
-            if found is None:
-                with asked.explaining():
-                    found = asked.read(next(self.pages(asked.action, asked.inputs, cursor=asked.cursor)))
-                self._kept.put(key, found, ttl)
-            asked.take(found)
-        return asked.result
+        steps = self._session.choices(
+            action, input, inputs, search=search, cursor=cursor, parameters=parameters, ttl=ttl
+        )
+        return cast(Choices, only(perform(steps, self._handlers)))
+
+    def files(self, key: str, inputs: Mapping[str, Any]) -> list[File]:
+        """Run an action and give the files that its answer offers. Raises as `run`."""
+        return self._session.offering(key).files_in(self.run(key, inputs).data)
+
+    def download(
+        self,
+        files: File | Iterable[File],
+        to: str | os.PathLike[str],
+        *,
+        parallel: int = 3,
+        overwrite: bool = False,
+        progress: Told | None = None,
+    ) -> list[Saved]:
+        """Download files into the folder `to`, which is made if it is missing; `parallel` of them at a time.
+
+        Each goes to `.NAME.part` first, is gone on with where it broke off, also in a later run, and gets its name when
+        it is whole. One that is there with the right size is left alone; anything else of that name is an error unless
+        `overwrite`. `progress` is called with the file, the bytes that are there and those of all (None if not known),
+        now from one thread, now from another. Raises `InputError` for what can't be written, before any request where
+        that can be known, and the error of the first file that failed when the others are done.
+        """
+        from .downloads.download import download
+
+        order = self._session.order(files, to, parallel=parallel, overwrite=overwrite, progress=progress)
+        return download(order, self._handlers, self._pool)
 
 
-class AsyncClient(AsyncDownloading):
+class AsyncClient:
     """`Client` for asyncio: `await run`, `async for` over `stream` and `pages`. It belongs to one event loop.
 
     A token or connection function may be a coroutine function.
@@ -136,8 +159,19 @@ class AsyncClient(AsyncDownloading):
         connection: AsyncConnectionSource | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        super().__init__(connector, token, base_url, connection, **options)
-        self._pool: pool.AsyncPool | None = None
+        from asyncio import sleep  # which plain calls need not load
+
+        self._session = Session(connector, token, base_url, connection, **options)
+        self._pool: AsyncPool | None = None  # entered in the event loop of the first call
+        own = {
+            Token: self._token,
+            Send: lambda step: self._entered().send(step),
+            Wait: lambda step: sleep(step.seconds),
+        }
+        self._handlers = {**self._session.handlers, **own}
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self._session.connector.key!r})"
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -149,27 +183,20 @@ class AsyncClient(AsyncDownloading):
 
     async def aclose(self) -> None:
         """Let go of the connections; the client cannot be used any more."""
-        self._open = False
+        self._session.is_open = False
         if self._pool is not None:
             await self._pool.leave()
             self._pool = None
 
     async def run(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Result:
         """As `Client.run`."""
-        action, call = self._begin(key, inputs, limit, **options)
-        pages: list[Page] = []
-        failure: RequestError | None = None
-        try:
-            async for page in self._drive(call):
-                pages.append(page)
-        except RequestError as error:
-            failure = error
-        return fold(_again(pages, failure), action.paging)
+        action, steps = self._session.call(key, inputs, limit, **options)
+        return await fold_async(perform_async(steps, self._handlers), action.paging)
 
     async def stream(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Any]:
         """As `Client.stream`."""
         async for page in self.pages(key, inputs, limit, **options):
@@ -177,11 +204,10 @@ class AsyncClient(AsyncDownloading):
                 yield item
 
     def pages(
-        self, key: str, inputs: Mapping[str, Any], limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Page]:
         """As `Client.pages`."""
-        _, call = self._begin(key, inputs, limit, **options)
-        return self._drive(call)
+        return perform_async(self._session.call(key, inputs, limit, **options)[1], self._handlers)
 
     async def choices(
         self,
@@ -195,32 +221,38 @@ class AsyncClient(AsyncDownloading):
         ttl: float = TTL,
     ) -> Choices:
         """As `Client.choices`."""
-        asked = self._browse(action, input, inputs, search, cursor, parameters)
-        granted = await self._awaited(None) if asked.wants_page else {}
-        while asked.wants_page:
-            key = asked.key(granted)
-            found = self._kept.get(key, ttl)
-            if found is None:
-                with asked.explaining():
-                    found = asked.read(await _first(self.pages(asked.action, asked.inputs, cursor=asked.cursor)))
-                self._kept.put(key, found, ttl)
-            asked.take(found)
-        return asked.result
+        steps = self._session.choices(
+            action, input, inputs, search=search, cursor=cursor, parameters=parameters, ttl=ttl
+        )
+        return cast(Choices, await only_async(perform_async(steps, self._handlers)))
 
-    def _drive(self, call: Exchange) -> AsyncIterator[Page]:
-        return drive.drive_async(call, self._awaited, self._entered().send, self._ears)
+    async def files(self, key: str, inputs: Mapping[str, Any]) -> list[File]:
+        """As `Client.files`."""
+        return self._session.offering(key).files_in((await self.run(key, inputs)).data)
 
-    async def _awaited(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:
-        granted: Any = self._grants(rejected)
-        return await granted if hasattr(granted, "__await__") else granted  # type: ignore[no-any-return]
+    async def download(
+        self,
+        files: File | Iterable[File],
+        to: str | os.PathLike[str],
+        *,
+        parallel: int = 3,
+        overwrite: bool = False,
+        progress: Told | None = None,
+    ) -> list[Saved]:
+        """As `Client.download`; cancelling stops at once and keeps what has arrived."""
+        from .downloads.download import download_async
 
+        order = self._session.order(files, to, parallel=parallel, overwrite=overwrite, progress=progress)
+        return await download_async(order, self._handlers, self._entered())
 
-async def _first(pages: AsyncIterator[Page]) -> Page:
-    async with aclosing(cast(AsyncGenerator[Page, None], pages)) as opened:
-        return await anext(opened)
+    def _entered(self) -> AsyncPool:
+        if self._pool is None:
+            self._pool = AsyncPool.enter(self._session.http)
+        return self._pool
 
+    def _token(self, step: Token) -> Any:
+        granted = self._session.grants(step.rejected)
+        return self._later(granted) if hasattr(granted, "__await__") else self._session.credentials(granted)
 
-def _again(pages: list[Page], failure: RequestError | None) -> Iterator[Page]:
-    yield from pages
-    if failure is not None:
-        raise failure
+    async def _later(self, granted: Awaitable[Mapping[str, str]]) -> Any:
+        return self._session.credentials(await granted)

@@ -1,11 +1,15 @@
 """The errors a caller can meet, sorted by what the reader should do. A leaf: touches nothing.
 
+What a kind of error means is said on its class and nowhere else: its name in one word, the exit code of a command, the
+HTTP status of the service, a title, and the remedy. A new kind is a new class.
+
 ConnectorError
 ├── DefinitionError     fix the YAML
 ├── InputError          fix the inputs; raised before anything is sent
 ├── AuthError           reconnect
 │   └── MissingScope    add the scope it names, then reconnect
 ├── ApiError            the vendor said no
+│   ├── ValidationFailed
 │   ├── NotFound
 │   ├── Conflict
 │   ├── PlanRequired    the account lacks a plan or a licence
@@ -19,8 +23,9 @@ ConnectorError
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from collections.abc import Iterable, Iterator
+from copy import copy
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,7 +44,11 @@ class Problem(NamedTuple):
 class ConnectorError(Exception):
     """The root. `kind` names the class in one word; `retriable` says whether the same call may succeed later."""
 
-    kind: ClassVar[str] = "error"
+    kind: str = "error"
+    exit_code: int = 2
+    http_status: int = 500
+    title: str = "It failed"
+    remedy: str = "See `message`."
     retriable: bool = False
 
     def __init__(self, message: str, *, hint: str | None = None, problems: Iterable[Problem] = ()) -> None:
@@ -51,6 +60,12 @@ class ConnectorError(Exception):
     def __str__(self) -> str:
         first = self.message if self.hint is None else f"{self.message} {self.hint}"
         return "\n".join([first, *(f"  {problem}" for problem in self.problems)])
+
+    def with_message(self, message: str, *, hint: str | None = None, problems: Iterable[Problem] = ()) -> Self:
+        """A copy of the error in other words; all else that is known of it stays."""
+        other = copy(self)
+        other.message, other.hint, other.problems, other.args = message, hint, tuple(problems), (message,)
+        return other
 
     def to_dict(self) -> dict[str, Any]:
         """The error as JSON data, the shape that platforms and the command line show."""
@@ -67,6 +82,8 @@ class DefinitionError(ConnectorError):
     """A definition file is wrong; `problems` names each fault with file and line."""
 
     kind = "definition"
+    title = "A definition is faulty"
+    remedy = "Mend the definition; `problems` names file and line."
 
     @classmethod
     def of(cls, problems: Iterable[Problem]) -> DefinitionError:
@@ -78,6 +95,9 @@ class InputError(ConnectorError):
     """The inputs are wrong; `problems` names all of them. Nothing was sent."""
 
     kind = "input"
+    http_status = 422
+    title = "The inputs are wrong"
+    remedy = "Mend what `problems` names; nothing was sent."
 
     @classmethod
     def of(cls, subject: str, problems: Iterable[Problem]) -> InputError:
@@ -92,6 +112,8 @@ class RequestError(ConnectorError):
     In the middle of a list, `items_read` is how many items came before it, `cursor` where the list can go on (None:
     only from its beginning), and `partial` the result so far where a run collected them.
     """
+
+    exit_code = 4
 
     def __init__(
         self,
@@ -117,13 +139,16 @@ class RequestError(ConnectorError):
         self.cursor: str | None = None
         self.partial: Any = None
 
+    @property
+    def answered(self) -> dict[str, Any]:
+        """What the vendor answered with, by parameter: `AuthError("…", **error.answered)` is about the same answer."""
+        return {"status": self.status, "code": self.code, "tracking_id": self.tracking_id}
+
     def to_dict(self) -> dict[str, Any]:
         at = self.retry_at
         return {
             **super().to_dict(),
-            "status": self.status,
-            "code": self.code,
-            "tracking_id": self.tracking_id,
+            **self.answered,
             "retry_at": at.isoformat().replace("+00:00", "Z") if at else None,
             "may_have_been_done": self.may_have_been_done,
             "items_read": self.items_read,
@@ -135,66 +160,104 @@ class AuthError(RequestError):
     """The vendor refused the token, or there is none."""
 
     kind = "token"
+    exit_code = 3
+    http_status = 424
+    title = "The connection does not work"
+    remedy = "Reconnect, or get a new token."
 
 
 class MissingScope(AuthError):
     """The token is good but lacks a permission; `hint` names it where the vendor does."""
 
     kind = "missing_scope"
+    http_status = 403
+    title = "The app lacks a scope"
+    remedy = "Add the scope that `hint` names, then reconnect."
 
 
 class ApiError(RequestError):
     """The vendor said no. `problems` maps its complaints to our inputs where it names fields."""
 
     kind = "api"
+    http_status = 502
+    title = "The vendor said no"
+    remedy = "See `message` and `code`."
 
 
 class ValidationFailed(ApiError):
     """The vendor found the request's values wrong."""
 
     kind = "validation"
+    http_status = 422
+    title = "The vendor found values wrong"
+    remedy = "Mend what `problems` names."
 
 
 class NotFound(ApiError):
     """What the inputs name does not exist, or is not visible to this connection."""
 
     kind = "not_found"
+    http_status = 404
+    title = "There is no such thing"
+    remedy = "Check the id or the name; see `message`."
 
 
 class Conflict(ApiError):
     """What should be made exists already, or is being changed by somebody else."""
 
     kind = "conflict"
+    http_status = 409
+    title = "It exists already, or is being changed"
+    remedy = "Look what is there before you try again."
 
 
 class PlanRequired(ApiError):
     """The account lacks the plan, licence or role for this."""
 
     kind = "plan"
+    http_status = 403
+    title = "The account lacks a plan, licence or role"
+    remedy = "Do what `hint` says."
 
 
 class RateLimited(ApiError):
     """Too many requests for now."""
 
     kind = "rate_limit"
+    exit_code = 5
+    http_status = 429
+    title = "Too many requests at the vendor"
+    remedy = "Wait until `retry_at`."
 
 
 class QuotaReached(ApiError):
     """Too many requests for a longer time, often until midnight UTC."""
 
     kind = "quota"
+    exit_code = 5
+    http_status = 429
+    title = "The vendor's quota is used up"
+    remedy = "Wait until `retry_at`, which may be hours away."
 
 
 class TransportError(RequestError):
     """No readable answer: the network, a time-out, or an answer that is not what the API promises."""
 
     kind = "transport"
+    exit_code = 6
+    http_status = 502
+    title = "No readable answer of the vendor"
+    remedy = "Try again if `retriable`; else look what was done."
 
 
 class StoreError(ConnectorError):
     """What keeps connections and events can't be read or written; nothing that was stored is lost."""
 
     kind = "store"
+    exit_code = 3
+    http_status = 503
+    title = "The store fails"
+    remedy = "Try again later; nothing that was stored is lost."
 
     def __init__(self, message: str, *, hint: str | None = None, retriable: bool = False) -> None:
         super().__init__(message, hint=hint)
@@ -205,26 +268,26 @@ class SignatureError(ConnectorError):
     """A webhook without a valid signature: answer 401 and deliver nothing."""
 
     kind = "signature"
+    http_status = 401
+    title = "The webhook is not signed by the vendor"
+    remedy = "Deliver nothing; if the vendor did send it, compare the secret with the vendor's."
 
 
 class PayloadError(ConnectorError):
     """A signed webhook whose body is no JSON object: answer 400 and deliver nothing."""
 
     kind = "payload"
+    http_status = 400
+    title = "The webhook cannot be read"
+    remedy = "Deliver nothing; the body is no JSON object."
 
 
-KINDS: dict[str, type[RequestError]] = {
-    error.kind: error
-    for error in (
-        AuthError,
-        MissingScope,
-        ApiError,
-        ValidationFailed,
-        NotFound,
-        Conflict,
-        PlanRequired,
-        RateLimited,
-        QuotaReached,
-        TransportError,
-    )
-}
+def _below(error: type[ConnectorError]) -> Iterator[type[ConnectorError]]:
+    for each in error.__subclasses__():
+        if "kind" in vars(each):
+            yield each
+        yield from _below(each)
+
+
+ERRORS = tuple(_below(ConnectorError))  # every kind, in the order of the tree
+KINDS = {error.kind: error for error in ERRORS if issubclass(error, RequestError)}  # that a refusal can be sorted into

@@ -91,6 +91,11 @@ class Input(NamedTuple):
         return self.has_default and self.required is None
 
     @property
+    def is_always_needed(self) -> bool:
+        """Whether it must be given whatever else is."""
+        return self.required == () and self.only_when is None and not self.has_default
+
+    @property
     def fills_in(self) -> bool:
         return self.has_default and self.required is not None
 
@@ -233,6 +238,21 @@ class Reported(NamedTuple):
     remaining: str | None = None
     daily: Condition | None = None
 
+    def figures(self, headers: Mapping[str, str]) -> tuple[int, int] | None:
+        """The limit and what remains of it, where an answer's headers (in lower case) tell both."""
+        found = []
+        for source in (self.remaining, self.limit):
+            text = headers.get(source.removeprefix("header.").lower(), "").strip() if source else ""
+            if not (text.isascii() and text.isdigit() and len(text) <= 15):
+                return None
+            found.append(int(text))
+        return found[1], found[0]
+
+    def is_scarce(self, headers: Mapping[str, str]) -> bool:
+        """Whether an answer tells that less than a quarter of the limit remains."""
+        figures = self.figures(headers)
+        return figures is not None and figures[1] < figures[0] / 4
+
 
 class Limits(NamedTuple):
     """What a vendor allows. All connections to one account share it, or (`per`) each connection has its own."""
@@ -244,6 +264,12 @@ class Limits(NamedTuple):
     combined: tuple[Combined, ...] = ()
     quotas: Mapping[str, Quota] = NOTHING
     reported: Reported = Reported()
+
+    @property
+    def hold_always(self) -> bool:
+        """Whether there is a rate for labels that holds whatever the plan."""
+        rates = [*(label.rates for label in self.labels.values()), *(both.rates for both in self.combined)]
+        return any("" in each for each in rates)
 
     def counted_as(self, action: str, label: str | None) -> str | None:
         """The label under which an action's calls are counted."""

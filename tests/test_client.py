@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from connector_runtime.http import pool
+from connector_runtime import transport
 from zoom_connector import (
     AsyncClient,
     AuthError,
@@ -241,7 +241,7 @@ def test_clients_share_one_pool_and_a_closed_client_is_refused(connector: Connec
     first = Client(connector, token=zoom.token, base_url=zoom.base_url)
     second = Client(connector, token=zoom.token, base_url=zoom.base_url)
     first.run("get-user", {"user_id": "me"})
-    ours = pool.Pool.enter()
+    ours = transport.Pool.enter()
     opened = ours._line
     second.run("get-user", {"user_id": "me"})
     first.close()

@@ -35,8 +35,7 @@ def test_a_list_in_pieces_is_the_list(client: Client, zoom: Sandbox, size: int) 
 
 
 def test_a_limit_inside_a_page_goes_on_inside_that_page(connector: Connector) -> None:
-    from connector_runtime.calls.exchange import exchange, fold
-    from connector_runtime.steps import Terms
+    from connector_runtime.calls.exchange import Terms, exchange, fold
 
     from .test_retries import Play, say
 
@@ -64,8 +63,7 @@ def test_an_error_in_the_middle_says_what_was_read_and_where_to_go_on(make: Any,
 
 
 def test_a_token_that_expired_says_that_the_list_starts_again(connector: Connector, zoom: Sandbox) -> None:
-    from connector_runtime.calls.exchange import exchange, fold
-    from connector_runtime.steps import Terms
+    from connector_runtime.calls.exchange import Terms, exchange, fold
 
     from .test_retries import Play, say
 

@@ -12,12 +12,14 @@ from jsonschema import Draft202012Validator
 
 from connector_runtime.calls import entries
 from connector_runtime.calls.choices import browse
-from connector_runtime.calls.kept import Kept
 from connector_runtime.definitions.folders import load
 from connector_runtime.errors import InputError
-from connector_runtime.inputs import takes
+from connector_runtime.inputs.bind import Bound
 from connector_runtime.language import codecs, expressions
 from connector_runtime.model import Choice, ChoiceList, Choices, Input, Json, Page
+from connector_runtime.session import Memory
+from connector_runtime.steps import Recall, Remember
+from connector_runtime.types import registry
 
 LIST = ChoiceList(key="people", value=("id",), label=("{{ name }} · {{ host.email }}", "name"), description=("note",))
 TEXT = Input(key="user", label="User", type="string")
@@ -162,7 +164,7 @@ def test_a_value_is_what_the_input_takes_and_what_it_would_refuse_is_left_out(
 )
 def test_whatever_is_offered_the_input_accepts(values: list[Json], type: str, collection: str | None) -> None:
     row = TEXT._replace(type=type, collection=collection)
-    accepts = Draft202012Validator(takes.takes(row, blank=False)).is_valid
+    accepts = Draft202012Validator(registry.schema(row, blank=False)).is_valid
     for each in entries.fitted([Choice(value=value, label="x") for value in values], row):
         assert accepts([each.value] if collection else each.value)
 
@@ -281,7 +283,11 @@ def test_a_page_is_kept_under_another_name_for_another_connection_list_input_or_
     assert key == other.key({"access_token": "one"})
     assert "one" not in key
     keys = {key, asked.key({"access_token": "two"})}
-    for change in ({"cursor": "2"}, {"bound": {"owner": "me"}}, {"source": asked.source._replace(key="doves")}):
+    for change in (
+        {"cursor": "2"},
+        {"bound": Bound({"owner": "me"}, ())},
+        {"source": asked.source._replace(key="doves")},
+    ):
         changed = browse(connector.profile, connector.action, "lofts", None)
         for name, value in change.items():
             setattr(changed, name, value)
@@ -290,13 +296,14 @@ def test_a_page_is_kept_under_another_name_for_another_connection_list_input_or_
 
 
 def test_no_more_pages_are_kept_than_there_is_room_for_and_none_with_a_ttl_of_0() -> None:
-    kept = Kept(most=2)
+    memory = Memory(most=2)
     for key in "abc":
-        kept.put(key, page(key, cursor=None), 60)
-    assert [kept.get(key, 60) for key in "abc"] == [None, page("b", cursor=None), page("c", cursor=None)]
-    assert kept.get("c", 0) is None
-    kept.put("c", page("new", cursor=None), 0)
-    assert kept.get("c", 60) is None
+        memory.remember(Remember(key, page(key, cursor=None), 60))
+    recalled = [memory.recall(Recall(key, 60)) for key in "abc"]
+    assert recalled == [None, page("b", cursor=None), page("c", cursor=None)]
+    assert memory.recall(Recall("c", 0)) is None
+    memory.remember(Remember("c", page("new", cursor=None), 0))
+    assert memory.recall(Recall("c", 60)) is None
 
 
 # -- what is asked for -----------------------------------------------------------------------------------------------

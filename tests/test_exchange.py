@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from plays import Play
 
-from connector_runtime.calls.exchange import exchange, fold
-from connector_runtime.model import Page, Request, Response
-from connector_runtime.steps import Now, Send, Terms, Token, Wait
+from connector_runtime.calls.credentials import Credentials, lay_out
+from connector_runtime.calls.exchange import Terms, exchange, fold
+from connector_runtime.model import Request, Response
+from connector_runtime.steps import Send, Token, Wait
 from zoom_connector import ApiError, AuthError, Connector, MissingScope, Result, TransportError
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -29,34 +31,18 @@ class Script:
 
     def play(self, key: str, inputs: dict[str, Any], limit: int | None = None) -> Result:
         action = self.connector.actions[key]
-        bound = action.bind(inputs)
-        call = exchange(action, bound, Terms(limit=limit))
-        pages: list[Page] = []
-        step: Any = call.send
-        answer: Any = None
-        while True:
-            try:
-                effect = step(answer)
-            except StopIteration:
-                return fold(pages, action.paging)
-            step, answer = call.send, None
-            match effect:
-                case Page():
-                    pages.append(effect)
-                case Token():
-                    self.rejected.append(effect.rejected)
-                    if effect.rejected is not None and len(self.tokens) > 1:
-                        self.tokens.pop(0)
-                    answer = {"access_token": self.tokens[0]}
-                case Send():
-                    self.sent.append(effect.request)
-                    answer = self.answers.pop(0)
-                    if isinstance(answer, Exception):
-                        step = call.throw
-                case Wait():
-                    self.waits.append(effect.seconds)
-                case Now():
-                    answer = NOW
+        plays = Play({Token: self._token, Send: self.answers})
+        try:
+            return fold(plays(exchange(action, action.bind(inputs), Terms(limit=limit))), action.paging)
+        finally:
+            self.sent = [step.request for step in plays.of(Send)]
+            self.rejected = [step.rejected for step in plays.of(Token)]
+            self.waits = [step.seconds for step in plays.of(Wait)]
+
+    def _token(self, step: Token) -> Credentials:
+        if step.rejected is not None and len(self.tokens) > 1:
+            self.tokens.pop(0)
+        return lay_out(self.connector.profile, None, {"access_token": self.tokens[0]})
 
 
 def say(data: Any, status: int = 200, **headers: str) -> Response:

@@ -166,7 +166,7 @@ def test_gaps_are_counted_and_named_and_break_nothing(folder: Path) -> None:
     connector = load(folder)
     assert connector.check() == []
     (gap,) = [problem for problem in connector.gaps() if "not translated" in problem.what]
-    known = locales.texts(connector)
+    known = locales.texts(connector.profile, connector.actions, connector.triggers)
     assert gap.where == "locales/fr.yaml:3"
     assert gap.what.startswith(f"{len(known) - 3} of {len(known)} texts are not translated: ")
     assert "'Fly'" in gap.what and "Grey" not in gap.what
@@ -248,7 +248,7 @@ def test_a_translator_gets_a_file_with_all_there_is_to_translate(folder: Path) -
     done = command("locale", "es", "--folder", str(folder))
     assert done.returncode == 0, done.stderr
     connector = load(folder)
-    total = len(locales.texts(connector))
+    total = len(locales.texts(connector.profile, connector.actions, connector.triggers))
     assert done.stdout.strip() == f"wrote {folder}/locales/es.yaml: {total} of {total} texts left to translate"
     assert connector.check() == []
     text = (folder / "locales/es.yaml").read_text()

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from hypothesis import given, settings, strategies as st
 
-from connector_runtime.authoring import draft_yaml
+from connector_runtime.authoring import written
 from connector_runtime.authoring.draft import Beside, blank, drafted
 from connector_runtime.authoring.openapi import operation
 from connector_runtime.commands.author_commands import _document as read_document
@@ -344,7 +344,7 @@ TREES = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(data=st.dictionaries(st.text(min_size=1), TREES, min_size=1, max_size=6))
 def test_what_is_written_is_read_back_by_our_loader(data: dict[str, Any]) -> None:
-    text = draft_yaml.text(data)
+    text = written.definition(data)
     assert documents.read(text, "x.yaml").data == data
     assert json.loads(json.dumps(documents.read(text, "x.yaml").data)) == data
 
@@ -352,4 +352,4 @@ def test_what_is_written_is_read_back_by_our_loader(data: dict[str, Any]) -> Non
 @settings(max_examples=200, deadline=None)
 @given(data=st.dictionaries(st.text(min_size=1), st.text() | st.lists(st.text()), min_size=1, max_size=6))
 def test_text_is_text_for_any_other_yaml_reader_too(data: dict[str, Any]) -> None:
-    assert yaml.safe_load(draft_yaml.text(data)) == data
+    assert yaml.safe_load(written.definition(data)) == data

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plays import Play
 
-from connector_runtime.calls.exchange import exchange, fold
+from connector_runtime.calls.credentials import lay_out
+from connector_runtime.calls.exchange import Terms, exchange, fold
 from connector_runtime.definitions import folders
 from connector_runtime.errors import ApiError, AuthError, TransportError
-from connector_runtime.model import Page, Response, Result
-from connector_runtime.steps import Now, Send, Terms, Token
+from connector_runtime.model import Response, Result
+from connector_runtime.steps import Send, Token
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CONNECTOR = """
@@ -41,29 +43,14 @@ def play(
     said = {"method": "GET", "constants": "", "to": "query", **more}
     (folder / "actions" / "list-things.yaml").write_text(ACTION.format(items=items, **said))
     action = folders.load(folder).actions["list-things"]
-    call = exchange(action, action.bind({"kind": "a b"}), Terms(limit=limit))
-    pages, sent, answer = [], [], None
-    while True:
-        try:
-            effect = call.send(answer)
-        except StopIteration:
-            return fold(pages, action.paging), sent
-        answer = None
-        match effect:
-            case Page():
-                pages.append(effect)
-            case Token():
-                answer = {}
-            case Now():
-                answer = NOW
-            case Send():
-                sent.append(effect.request)
-                headers, body = answers.pop(0)
-                answer = Response(
-                    status=200,
-                    headers={"content-type": "application/json", **headers},
-                    content=json.dumps(body).encode(),
-                )
+    plays = Play({Token: lay_out(action.profile, None, {}), Send: [_answer(*answer) for answer in answers]})
+    result = fold(plays(exchange(action, action.bind({"kind": "a b"}), Terms(limit=limit))), action.paging)
+    return result, [step.request for step in plays.of(Send)]
+
+
+def _answer(headers: dict[str, str], body: Any) -> Response:
+    headers = {"content-type": "application/json", **headers}
+    return Response(status=200, headers=headers, content=json.dumps(body).encode())
 
 
 def targets(sent: list[Any]) -> list[str]:

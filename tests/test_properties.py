@@ -129,7 +129,6 @@ def check(key: str, inputs: dict[str, Any]) -> bool:
     """Preview, and hold what comes out against the promises; tells whether it was accepted."""
     action = CONNECTOR.actions[key]
     accepted = Draft202012Validator(action.input_schema).is_valid(inputs)
-    assert accepted or not action.accepts.surely(inputs), (key, inputs)
     try:
         shown = action.preview(inputs)
     except InputError as error:
@@ -159,16 +158,6 @@ def test_random_inputs_become_a_request_under_the_base_or_an_input_error() -> No
     accepted = sum(check(key, inputs_for(key, chance)) for _ in range(COUNT // len(ACTIONS)) for key in ACTIONS)
     print(f"{COUNT} random inputs: {accepted} requests, {COUNT - accepted} refusals")
     assert accepted > COUNT // 10
-
-
-def test_nearly_all_inputs_that_are_accepted_are_so_at_once() -> None:
-    chance = random.Random(20261123)
-    drawn = [(key, inputs_for(key, chance)) for _ in range(50) for key in ACTIONS]
-    accepts = {key: CONNECTOR.actions[key].accepts for key in ACTIONS}
-    slow = {key: Draft202012Validator(accepts[key].schema) for key in ACTIONS}
-    accepted = [(key, inputs) for key, inputs in drawn if slow[key].is_valid(inputs)]
-    sure = [inputs for key, inputs in accepted if accepts[key].surely(inputs)]
-    assert len(sure) > 0.8 * len(accepted) > 100
 
 
 JSON = st.recursive(

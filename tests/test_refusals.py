@@ -95,7 +95,9 @@ def refusal(connector: Connector, status: int, body: Any, action: str = "create-
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     response = Response(status=status, headers=named, content=content)
     spec = connector.actions[action]
-    return answers.refusal(spec, answers.parse(response), spec.effect or "read", NOW)
+    if not answers.is_refused(spec.errors, answers.parse(response)):
+        return None
+    return answers.refusal(spec, response, spec.effect or "read", NOW)
 
 
 @pytest.mark.parametrize(("status", "code", "message", "kind"), REFUSALS)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from connector_runtime.calls import render
+from connector_runtime.calls.credentials import check_base_url, lay_out
 from connector_runtime.definitions import folders
 from connector_runtime.errors import AuthError, InputError
 
@@ -55,7 +56,7 @@ def action(tmp_path: Path) -> Any:
 
 def sent(action: Any, granted: dict[str, str], inputs: dict[str, Any] | None = None) -> Any:
     made = render.draft(action, action.bind({"id": "a/b", **(inputs or {})}).values)
-    return render.finish(made, action.profile, None, granted)
+    return render.finish(made, lay_out(action.profile, None, granted))
 
 
 def test_constants_stand_on_every_request_and_the_nearer_one_wins(action: Any) -> None:
@@ -113,7 +114,7 @@ def test_values_that_no_kind_of_connection_gives_are_not_dropped_silently(action
     "url", ["https://a.example/v1", "http://localhost:1/v1", "http://127.0.0.1:8/x", "http://[::1]:8"]
 )
 def test_a_base_url_is_https_or_on_this_machine(url: str) -> None:
-    render.check_base_url(url)
+    check_base_url(url)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_a_base_url_is_https_or_on_this_machine(url: str) -> None:
 )
 def test_any_other_base_url_is_refused(url: str) -> None:
     with pytest.raises(InputError, match="base_url"):
-        render.check_base_url(url)
+        check_base_url(url)
 
 
 def test_a_default_that_is_filled_in_decides_as_if_it_were_given(tmp_path: Path) -> None:

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import plays
 import pytest
 
 from connector_runtime.calls import retry
-from connector_runtime.calls.exchange import exchange, fold
+from connector_runtime.calls.credentials import Credentials
+from connector_runtime.calls.exchange import Terms, exchange, fold
 from connector_runtime.calls.recover import recovering
-from connector_runtime.model import Page, Response
-from connector_runtime.steps import Exchange, Heard, Key, Now, Send, Terms, Token, Turn, Wait
+from connector_runtime.model import Page, Request, Response
+from connector_runtime.steps import Heard, Key, Now, Send, Token, Turn, Wait
 from zoom_connector import (
     ApiError,
     AsyncClient,
@@ -37,48 +39,55 @@ UNSENT = TransportError("No connection.", retriable=True)
 DOUBT = TransportError("The answer broke off or is no HTTP.", may_have_been_done=True)
 
 
-class Play:
-    """Plays a call: answers its effects from a list, and its clock moves by what it waits (and 1 s an answer)."""
+class Paced:
+    """An account whose calls are paced."""
 
-    def __init__(self, *answers: Any, turns: tuple[float, ...] = (), grants: str = "access_token") -> None:
-        self.answers, self.turns, self.grants = list(answers), list(turns), grants
-        self.now, self.sent, self.waits, self.keys = START, [], [], 0
-        self.told: list[Heard] = []
-        self.bounds: list[float | None] = []
+    pacer = object()
 
-    def __call__(self, call: Exchange) -> Iterator[Page]:
-        step: Any = call.send
-        answer: Any = None
-        while True:
-            try:
-                effect = step(answer)
-            except StopIteration:
-                return
-            step, answer = call.send, None
-            match effect:
-                case Page():
-                    yield effect
-                case Token():
-                    answer = {self.grants: "one"}
-                case Send():
-                    self.sent.append(effect.request)
-                    self.bounds.append(effect.seconds)
-                    self.now += timedelta(seconds=1)
-                    answer = self.answers.pop(0)
-                    if isinstance(answer, Exception):
-                        step = call.throw
-                case Wait():
-                    self.waits.append(effect.seconds)
-                    self.now += timedelta(seconds=effect.seconds)
-                case Now():
-                    answer = self.now
-                case Key():
-                    self.keys += 1
-                    answer = f"key-{self.keys}"
-                case Turn():
-                    answer = self.turns.pop(0) if self.turns else 0.0
-                case Heard():
-                    self.told.append(effect)
+
+PACED = Paced()
+
+
+CREDENTIALS = Credentials(
+    granted={}, base="https://api.acme.example", fixed=(), headers=(), query=[], shown=[], secrets=()
+)
+
+
+class Play(plays.Play):
+    """Answers the requests of a call from a list; its clock moves by what the call waits, and 1 s an answer."""
+
+    def __init__(self, *answers: Any, turns: tuple[float, ...] = ()) -> None:
+        self.now = START
+        self._sendings, self._turns, self._keys = list(answers), list(turns), 0
+        super().__init__(
+            {
+                Token: CREDENTIALS,
+                Now: lambda step: self.now,
+                Wait: lambda step: self._pass(step.seconds),
+                Send: lambda step: self._pass(1.0) or self._sendings.pop(0),
+                Turn: lambda step: self._turns.pop(0) if self._turns else 0.0,
+                Key: [f"key-{number}" for number in (1, 2, 3)],
+            }
+        )
+
+    def _pass(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @property
+    def sent(self) -> list[Request]:
+        return [step.request for step in self.of(Send)]
+
+    @property
+    def bounds(self) -> list[float | None]:
+        return [step.seconds for step in self.of(Send)]
+
+    @property
+    def waits(self) -> list[float]:
+        return [step.seconds for step in self.of(Wait)]
+
+    @property
+    def told(self) -> list[Heard]:
+        return self.of(Heard)
 
 
 def say(data: Any, status: int = 200, **headers: str) -> Response:
@@ -227,7 +236,7 @@ def test_no_pause_goes_beyond_the_deadline(connector: Connector) -> None:
     assert play.now - START < timedelta(seconds=3)
     slow = Play(turns=(5.0,))
     with pytest.raises(RateLimited) as caught:
-        run(connector, slow, "create-meeting", Terms(deadline=3.0))
+        run(connector, slow, "create-meeting", Terms(deadline=3.0, account=PACED))
     assert caught.value.retry_at == START + timedelta(seconds=5)
     assert (slow.sent, slow.waits) == ([], [])
 
@@ -246,7 +255,7 @@ def test_a_list_has_one_deadline_for_all_its_pages(connector: Connector) -> None
 
 def test_each_attempt_is_told_without_anything_that_names_anybody(connector: Connector) -> None:
     play = Play(FAST, say({"id": "secret-user"}, x_zm_trackingid="v=2.0;abc"), turns=(0.25,))
-    run(connector, play, "get-user", Terms(retries=1), {"user_id": "secret-user"})
+    run(connector, play, "get-user", Terms(retries=1, account=PACED, observed=True), {"user_id": "secret-user"})
     first, second = (told.attempt for told in play.told)
     assert (first.action, first.method, first.path, first.effect) == ("get-user", "GET", "/users/{user_id}", "read")
     assert (first.number, first.status, first.kind, first.code, first.waited) == (1, 429, "rate_limit", 429, 0.25)
@@ -258,17 +267,33 @@ def test_each_attempt_is_told_without_anything_that_names_anybody(connector: Con
 
 def test_every_attempt_has_a_claim_of_its_own_under_the_label_of_its_action(connector: Connector) -> None:
     play = Play(FAILED, say({"users": []}))
-    run(connector, play, "list-users", Terms(retries=1))
-    claims = [told.claim for told in play.told]
-    assert claims[0] is not claims[1]
-    assert [claim.label for claim in claims] == ["medium", "medium"]
+    run(connector, play, "list-users", Terms(retries=1, account=PACED))
+    first, second = (told.claim for told in play.told)
+    assert first is not None and second is not None and first is not second
+    assert (first.label, second.label) == ("medium", "medium")
+
+
+def test_before_any_refusal_nothing_asks_for_a_turn_or_tells_of_an_attempt(connector: Connector) -> None:
+    action = connector.actions["get-user"]
+    call = exchange(action, action.bind(INPUTS["get-user"]))
+    steps = [next(call), call.send(CREDENTIALS), call.send(say({"id": "x"}))]
+    assert [type(step) for step in steps] == [Token, Send, Page]
+
+
+@pytest.mark.parametrize(("remaining", "is_told"), [("25", False), ("24", True), ("0", True), ("many", False)])
+def test_an_answer_by_which_little_remains_is_told_to_who_paces(
+    connector: Connector, remaining: str, is_told: bool
+) -> None:
+    play = Play(say({"id": "x"}, x_ratelimit_limit="100", x_ratelimit_remaining=remaining))
+    run(connector, play, "get-user", Terms())
+    assert bool(play.told) is is_told
 
 
 def test_who_stops_waiting_for_a_turn_gives_it_up(connector: Connector) -> None:
     action = connector.actions["get-user"]
-    call = exchange(action, action.bind(INPUTS["get-user"]))
+    call = exchange(action, action.bind(INPUTS["get-user"]), Terms(account=PACED))
     effect: Any = next(call)
-    effect = call.send({"access_token": "one"})
+    effect = call.send(CREDENTIALS)
     assert isinstance(effect, Turn)
     assert isinstance(call.send(3.0), Wait)
     call.close()
@@ -280,10 +305,10 @@ def test_who_stops_waiting_for_a_turn_gives_it_up(connector: Connector) -> None:
 
 def test_a_create_with_an_idempotency_key_goes_again_with_the_same_key(stripe: Connector) -> None:
     action = stripe.actions["create-customer"]
-    play = Play(DOUBT, FAILED, say({"id": "cus_1"}), grants="api_key")
+    play = Play(DOUBT, FAILED, say({"id": "cus_1"}))
     list(play(exchange(action, action.bind({"name": "Ada"}), Terms(retries=3))))
     assert [dict(request.headers)["Idempotency-Key"] for request in play.sent] == ["key-1"] * 3
-    own = Play(say({"id": "cus_1"}), grants="api_key")
+    own = Play(say({"id": "cus_1"}))
     list(own(exchange(action, action.bind({"name": "Ada"}), Terms(key="order-7"))))
     assert dict(own.sent[0].headers)["Idempotency-Key"] == "order-7"
 

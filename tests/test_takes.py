@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from connector_runtime.inputs import read, takes, wording
-from connector_runtime.language import codecs, places
+from connector_runtime.inputs.schema import blanks, spellings
+from connector_runtime.language import codecs, places, wording
 from connector_runtime.model import Choice, Input, Place
+from connector_runtime.types import registry
+from connector_runtime.types.base import BLANK, REFUSED, NoValue, is_blank
 
 ONE_TWO = (Choice(value=1, label="One"), Choice(value=-1, label="Last"))
 RED = (Choice(value="red", label="Red"), Choice(value="8", label="Eight"))
@@ -102,12 +104,12 @@ CASES: list[tuple[Input, list[Any], list[Any]]] = [
 
 @pytest.mark.parametrize(("given", "good", "bad"), CASES, ids=lambda value: getattr(value, "type", ""))
 def test_a_type_accepts_its_spellings_and_nothing_else(given: Input, good: list[Any], bad: list[Any]) -> None:
-    optional, needed = (Draft202012Validator(takes.takes(given, blank=blank)) for blank in (True, False))
+    optional, needed = (Draft202012Validator(registry.schema(given, blank=blank)) for blank in (True, False))
     Draft202012Validator.check_schema(optional.schema)
     Draft202012Validator.check_schema(needed.schema)
     assert [value for value in [*good, *BLANKS] if not optional.is_valid(value)] == []
     assert [value for value in bad if optional.is_valid(value)] == []
-    solid = [value for value in good if not takes.is_blank(given, value)]
+    solid = [value for value in good if not is_blank(given, value)]
     assert [value for value in solid if not needed.is_valid(value)] == []
     assert [value for value in [*bad, *BLANKS] if needed.is_valid(value)] == []
 
@@ -117,13 +119,14 @@ def test_whatever_is_accepted_can_be_read_and_whatever_is_refused_is_explained(
     given: Input, good: list[Any], bad: list[Any]
 ) -> None:
     for value in good:
-        if not takes.is_blank(given, value):
-            try:
-                read.read(given, value)
-            except read.Unreadable as error:
-                assert isinstance(value, str) and all(what for _, what in error.faults)
+        if not is_blank(given, value):
+            found = registry.reader(given)(value)
+            if isinstance(found, NoValue):
+                assert isinstance(value, str) and found.faults and all(what for _, what in found.faults)
+    assert [value for value in BLANKS if registry.reader(given)(value) is not BLANK] == []
     for value in bad:
-        found = wording.complaints(given, value)
+        assert registry.reader(given)(value) is REFUSED
+        found = registry.complaints(given, value)
         assert found and all(what for _, what in found), value
 
 
@@ -142,8 +145,8 @@ def test_whatever_is_accepted_can_be_read_and_whatever_is_refused_is_explained(
     ],
 )
 def test_what_counts_as_not_given_counts_so_in_the_schema_too(given: Input, value: Any, blank: bool) -> None:
-    assert takes.is_blank(given, value) is blank
-    assert Draft202012Validator(takes.blanks(given)).is_valid(value) is blank
+    assert is_blank(given, value) is blank
+    assert Draft202012Validator(blanks(given)).is_valid(value) is blank
 
 
 @pytest.mark.parametrize(
@@ -158,14 +161,14 @@ def test_what_counts_as_not_given_counts_so_in_the_schema_too(given: Input, valu
     ],
 )
 def test_a_value_is_known_in_every_spelling_that_is_accepted(given: Input, value: Any, same: Any, other: Any) -> None:
-    schema = Draft202012Validator(takes.spelled(given, value))
+    schema = Draft202012Validator(spellings(given, value))
     assert [found for found in same if not schema.is_valid(found)] == []
     assert [found for found in other if schema.is_valid(found)] == []
 
 
 def test_text_that_holds_json_says_what_it_must_hold() -> None:
     held = {"contentMediaType": "application/json", "contentSchema": {"type": "array"}}
-    data, text = takes.takes(row("json", schema={"type": "array"}))["anyOf"][0]["anyOf"]
+    data, text = registry.schema(row("json", schema={"type": "array"}))["anyOf"][0]["anyOf"]
     assert data == {"type": "array"}
     assert text["type"] == "string" and held.items() <= text.items()
 
@@ -200,7 +203,7 @@ def test_text_that_holds_json_says_what_it_must_hold() -> None:
     ],
 )
 def test_a_value_is_read_as_its_type(given: Input, value: Any, typed: Any) -> None:
-    found = read.read(given, value)
+    found = registry.reader(given)(value)
     assert found == typed
     assert type(found) is type(typed)
 
@@ -229,11 +232,10 @@ def test_a_value_is_read_as_its_type(given: Input, value: Any, typed: Any) -> No
     ],
 )
 def test_text_that_cannot_be_read_says_why(given: Input, value: str, faults: Any) -> None:
-    with pytest.raises(read.Unreadable) as caught:
-        read.read(given, value)
-    assert [path for path, _ in caught.value.faults] == [path for path, _ in faults]
+    found = registry.reader(given)(value)
+    assert [path for path, _ in found.faults] == [path for path, _ in faults]
     if "does not fit" not in faults[0][1]:
-        assert list(caught.value.faults) == faults
+        assert list(found.faults) == faults
 
 
 @pytest.mark.parametrize(
@@ -285,7 +287,7 @@ def test_text_that_cannot_be_read_says_why(given: Input, value: str, faults: Any
     ],
 )
 def test_a_refusal_says_what_to_do(given: Input, value: Any, says: str) -> None:
-    assert [what for _, what in wording.complaints(given, value)] == [says]
+    assert [what for _, what in registry.complaints(given, value)] == [says]
 
 
 @pytest.mark.parametrize(

@@ -38,13 +38,13 @@ if TYPE_CHECKING:
         TransportError as TransportError,
         ValidationFailed as ValidationFailed,
     )
-    from connector_runtime.http.native import Http as Http
     from connector_runtime.model import Choices as Choices, Page as Page, Result as Result
     from connector_runtime.pacing.pacer import Pacer as Pacer
     from connector_runtime.service.app import service as service
     from connector_runtime.steps import Attempt as Attempt
     from connector_runtime.stores.opening import open_store as open_store, open_vault as open_vault
     from connector_runtime.stores.store import Store as Store
+    from connector_runtime.transport import Http as Http
     from connector_runtime.triggers.deliver import Pace as Pace
     from connector_runtime.triggers.events import Notification as Notification
     from connector_runtime.triggers.receiver import Receiver as Receiver, webhook_app as webhook_app
@@ -63,7 +63,7 @@ _HOMES = {
     "Choices": "connector_runtime.model",
     "Client": "connector_runtime.client",
     "File": "connector_runtime.calls.files",
-    "Http": "connector_runtime.http.native",
+    "Http": "connector_runtime.transport",
     "Connections": "connector_runtime.connections.connections",
     "Connector": "connector_runtime.definitions.connector",
     "Saved": "connector_runtime.downloads.download",

@@ -22,16 +22,16 @@ MEETING = {
 }
 
 
-def create(url: str, library: str = "httpx") -> Callable[[], Any]:
-    """Create a meeting with twelve fields; `library` has httpx's interface."""
-    client = import_module(library).Client(base_url=url, headers=TOKEN)
+def create(url: str, library: str = "httpx", **options: Any) -> Callable[[], Any]:
+    """Create a meeting with twelve fields; `library` has httpx's interface, `options` are its client's."""
+    client = import_module(library).Client(base_url=url, headers=TOKEN, **options)
     count = itertools.count()
     return lambda: client.post(f"/users/host{next(count) // 50}/meetings", json=MEETING).raise_for_status().json()
 
 
-def get(url: str, library: str = "httpx") -> Callable[[], Any]:
+def get(url: str, library: str = "httpx", **options: Any) -> Callable[[], Any]:
     """Read a user."""
-    client = import_module(library).Client(base_url=url, headers=TOKEN)
+    client = import_module(library).Client(base_url=url, headers=TOKEN, **options)
     return lambda: client.get("/users/me").raise_for_status().json()
 
 

@@ -6,15 +6,25 @@ if there is more than before; *patch* if only words changed. What cannot be told
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..model import Json
-from .diff_inputs import always, inputs, texts
-from .diff_values import Found, by_key, lost, shown
 
 LEVELS = ("major", "minor", "patch")
+READ = (  # words that only a reader sees
+    "label", "description", "summary", "docs", "rate_limit", "help", "placeholder", "group", "advanced", "if_absent",
+)  # fmt: skip
+WIDER = {("string", "text"), ("text", "string"), ("secret", "string"), ("string", "secret"), ("integer", "number")}
+LOW = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
+HIGH = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
+EQUAL = ("pattern", "const", "anyOf", "oneOf", "allOf", "not", "multipleOf", "propertyNames", "uniqueItems")
+SAID = ("title", "description", "deprecated", "examples", "format")  # words of a schema that restrict nothing
+
+Data = Mapping[str, Json]
+Found = Iterator[tuple[str, str, str]]  # level, where, what
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +43,7 @@ class Change:
         return f"{'BREAKING ' if self.breaking else ''}{self.where}: {self.what}"
 
 
-def differences(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[Change]:
+def differences(old: Data, new: Data) -> list[Change]:
     """Every change between two catalogues, breaking ones first."""
     found = [Change(where=where, what=what, level=level) for level, where, what in _catalogue(old, new)]
     return sorted(found, key=lambda change: LEVELS.index(change.level))
@@ -53,93 +63,81 @@ def bump(version: str, changes: Iterable[Change]) -> str:
     return f"{major}.{minor}.{patch + 1}" if levels else version
 
 
-def _catalogue(old: Mapping[str, Json], new: Mapping[str, Json]) -> Found:
+def _catalogue(old: Data, new: Data) -> Found:
     if old["key"] != new["key"]:
         yield "major", "connector", f"its key {old['key']!r} became {new['key']!r}"
-    yield from texts("connector", old, new)
+    yield from _read("connector", old, new)
     for kind, compare in (("connection", _connection), ("trigger", _trigger), ("action", _action)):
-        olds, news = by_key(old[f"{kind}s"]), by_key(new[f"{kind}s"])
-        for key in olds.keys() - news.keys():
-            yield "major", f"{kind} {key}", "was removed"
-        for key in news.keys() - olds.keys():
-            yield "minor", f"{kind} {key}", "was added"
+        olds, news = _by_key(old[f"{kind}s"]), _by_key(new[f"{kind}s"])
+        yield from _names(f"{kind} ", olds, news)
         for key in sorted(olds.keys() & news.keys()):
-            yield from texts(f"{kind} {key}", olds[key], news[key])
+            yield from _read(f"{kind} {key}", olds[key], news[key])
             yield from compare(f"{kind} {key}", olds[key], news[key])
-    for name in sorted(set(old["choices"]) ^ set(new["choices"])):
-        added = name in new["choices"]  # a list only offers values, so that its end breaks no flow
-        yield "minor" if added else "patch", f"choices {name}", "was added" if added else "was removed"
+    for level, where, what in _names("choices ", old["choices"], new["choices"]):
+        yield "minor" if level == "minor" else "patch", where, what  # it only offers values: its end breaks no flow
 
 
-def _connection(where: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> Found:
-    yield from inputs(where, old, new)
+def _connection(where: str, old: Data, new: Data) -> Found:
+    yield from _inputs(where, old, new)
     before, after = old.get("oauth") or {}, new.get("oauth") or {}
     for word in sorted(before.keys() | after.keys()):
-        if before.get(word) != after.get(word):
+        if _differ(before, after, word):
             level = "major" if word in ("grant", "client") else "minor"
-            yield level, f"{where} oauth.{word}", f"{shown(before.get(word))} became {shown(after.get(word))}"
+            yield level, f"{where} oauth.{word}", _became(before, after, word)
 
 
-def _trigger(where: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> Found:
-    yield from inputs(where, old, new)
+def _trigger(where: str, old: Data, new: Data) -> Found:
+    yield from _inputs(where, old, new)
     for word, key in (("filters", "key"), ("events", "name")):
-        olds, news = by_key(old.get(word, ()), key), by_key(new.get(word, ()), key)
-        for name in sorted(olds.keys() ^ news.keys()):
-            was = name in olds
-            yield "major" if was else "minor", f"{where} {word}.{name}", "was removed" if was else "was added"
+        olds, news = _by_key(old.get(word, ()), key), _by_key(new.get(word, ()), key)
+        yield from _names(f"{where} {word}.", olds, news)
         for name in sorted(olds.keys() & news.keys()):
-            before, after = olds[name].get("schema"), news[name].get("schema")
-            for path, what in lost(before, after, ""):
-                yield "major", f"{where} {word}.{name}{path}", what
+            yield from _lost(f"{where} {word}.{name}", olds[name].get("schema"), news[name].get("schema"))
 
 
-def _action(where: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> Found:
-    if old["effect"] != new["effect"]:
-        yield "major", where, f"its effect {shown(old['effect'])} became {shown(new['effect'])}"
-    if old["list"] != new["list"]:
+def _action(where: str, old: Data, new: Data) -> Found:
+    if _differ(old, new, "effect"):
+        yield "major", where, f"its effect {_became(old, new, 'effect')}"
+    if _differ(old, new, "list"):
         yield "major", where, "became a list: it gives items, not the answer" if new["list"] else "is no list any more"
     yield from _scopes(where, old["scopes"], new["scopes"])
-    yield from inputs(where, old, new)
+    yield from _inputs(where, old, new)
     known = {hint["key"] for hint in old["inputs"]}
-    for rule in new.get("rules", ()):
-        if not any(_covers(before, rule, known) for before in old.get("rules", ())) and not _new_only(rule, known):
+    olds, news = old.get("rules", ()), new.get("rules", ())
+    for rule in news:
+        if not any(_covers(before, rule, known) for before in olds) and not _new_only(rule, known):
             yield "major", where, f"the rule {_rule(rule)} was added"
-    for rule in old.get("rules", ()):
-        if rule not in new.get("rules", ()):
+    for rule in olds:
+        if rule not in news:
             yield "minor", where, f"the rule {_rule(rule)} is gone, or is another"
-    for path, what in lost(old.get("output_schema"), new.get("output_schema"), ""):
-        yield "major", f"{where} output_schema{path}", what
+    yield from _lost(f"{where} output_schema", old.get("output_schema"), new.get("output_schema"))
 
 
-def _scopes(where: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> Found:
+def _scopes(where: str, old: Data, new: Data) -> Found:
     """Any one entry of a kind is enough; an app that has one of the old ones must still have enough."""
 
     def sets(scopes: Iterable[Any]) -> list[frozenset[str]]:
         return [frozenset([scope] if isinstance(scope, str) else scope) for scope in scopes]
 
     for kind in sorted(old.keys() | new.keys()):
+        place = f"{where} scopes.{kind}"
         before, after = sets(old.get(kind, ())), sets(new.get(kind, ()))
         if kind not in old:
-            level = "minor" if old else "major"
-            yield level, f"{where} scopes.{kind}", f"{shown(new[kind])} was added"
+            yield "minor" if old else "major", place, f"{_shown(new[kind])} was added"
         elif kind not in new:
-            yield "major" if new else "minor", f"{where} scopes.{kind}", "was removed"
+            yield "major" if new else "minor", place, "was removed"
         elif before != after:
-            short = [has for has in before if not any(needs <= has for needs in after)]
-            what = f"{shown(old[kind])} became {shown(new[kind])}"
-            yield "major" if short else "minor", f"{where} scopes.{kind}", what
+            short = not all(any(needs <= has for needs in after) for has in before)
+            yield "major" if short else "minor", place, _became(old, new, kind)
 
 
-# -- rules -----------------------------------------------------------------------------------------------------------
-
-
-def _rule(rule: Mapping[str, Json]) -> str:
+def _rule(rule: Data) -> str:
     return f"{rule['kind'].replace('_', ' ')} of {', '.join(rule['inputs'])}"
 
 
-def _covers(old: Mapping[str, Json], new: Mapping[str, Json], known: set[str]) -> bool:
+def _covers(old: Data, new: Data, known: set[str]) -> bool:
     """Whether inputs that kept the old rule keep the new one."""
-    if old["kind"] != new["kind"] or old["when"] != new["when"]:
+    if _differ(old, new, "kind") or _differ(old, new, "when"):
         return False
     before, after = set(old["inputs"]), set(new["inputs"])
     if new["kind"] == "at_least_one":
@@ -147,9 +145,233 @@ def _covers(old: Mapping[str, Json], new: Mapping[str, Json], known: set[str]) -
     return after & known <= before if new["kind"] == "at_most_one" else before == after
 
 
-def _new_only(rule: Mapping[str, Json], known: set[str]) -> bool:
+def _new_only(rule: Data, known: set[str]) -> bool:
     """Whether a rule can only be broken, or only counts, where a new input is given."""
-    if not always(rule["when"] or True, known):
+    if not _always(rule["when"] or True, known):
         return True
     old = set(rule["inputs"]) & known
     return rule["kind"] != "at_least_one" and len(old) <= (1 if rule["kind"] == "at_most_one" else 0)
+
+
+# -- what is compared everywhere -------------------------------------------------------------------------------------
+
+
+def _by_key(entries: Iterable[Data], key: str = "key") -> dict[str, Any]:
+    return {entry[key]: entry for entry in entries}
+
+
+def _names(where: str, old: Collection[str], new: Collection[str]) -> Found:
+    """What was removed, and what was added."""
+    for name in sorted(set(old) ^ set(new)):
+        yield ("major", where + name, "was removed") if name in old else ("minor", where + name, "was added")
+
+
+def _read(where: str, old: Data, new: Data) -> Found:
+    changed = [word.replace("_", " ") for word in READ if _differ(old, new, word)]
+    if changed:
+        yield "patch", where, f"its {', '.join(changed)} changed"
+
+
+def _differ(old: Data, new: Data, word: str) -> bool:
+    return bool(old.get(word) != new.get(word))
+
+
+def _became(old: Data, new: Data, word: str) -> str:
+    return f"{_shown(old.get(word))} became {_shown(new.get(word))}"
+
+
+def _shown(value: Json) -> str:
+    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+# -- inputs ----------------------------------------------------------------------------------------------------------
+
+
+def _inputs(where: str, old: Data, new: Data) -> Found:
+    """The changes of one input table: names, types, what is required, choices, defaults."""
+    olds, news = _by_key(old["inputs"]), _by_key(new["inputs"])
+    renamed = {name: hint["key"] for hint in new["inputs"] for name in hint.get("was", ())}
+    pairs: list[tuple[str, str]] = []
+    for key in olds:
+        place = f"{where} inputs.{key}"
+        if key in news:
+            pairs.append((key, key))
+        elif key in renamed:
+            pairs.append((key, renamed[key]))
+            yield "minor", place, f"became {renamed[key]!r}; the old name still works"
+        else:
+            alike = (
+                name for name in news if not any(_differ(olds[key], news[name], w) for w in ("type", "collection"))
+            )
+            like = next((name for name in alike if name not in olds), None)
+            remedy = f"; if it became {like!r}, say `was: {key}` there" if like else ""
+            yield "major", place, f"was removed{remedy}"
+        for name in olds[key].get("was", ()) if key in news else ():
+            if name not in news[key].get("was", ()):
+                yield "major", place, f"its old name {name!r} does not work any more"
+    for key in news:
+        if key not in olds and not any(key == name for _, name in pairs):
+            needed = _always(news[key].get("required"), olds) and "filled_in" not in news[key]
+            level, what = ("major", "was added, and is required") if needed else ("minor", "was added")
+            yield level, f"{where} inputs.{key}", what
+    ruled = {name for rule in (*old.get("rules", ()), *new.get("rules", ())) for name in rule["inputs"]}
+    for before, after in pairs:
+        place = f"{where} inputs.{after}"
+        found = list(_input(place, olds[before], news[after], ruled=after in ruled))
+        found += _narrowed(place, _field(old, olds[before]), _field(new, news[after]))
+        yield from found
+        if all(level == "patch" for level, _, _ in found) and _accepted(old, before) != _accepted(new, after):
+            yield "major", place, "takes other values than before"
+
+
+def _accepted(entry: Data, key: str) -> Json:
+    """What a run takes for an input, without what is only said about it."""
+    found = entry.get("input_schema", {}).get("properties", {}).get(key)
+    return {word: value for word, value in found.items() if word not in SAID} if isinstance(found, dict) else found
+
+
+def _field(entry: Data, hint: Data) -> Data:
+    """The limits of an input: a structured one's are those of the text that may hold it, a form says only some."""
+    found: Data = entry.get("form_schema", {}).get("properties", {}).get(hint["key"], {})
+    return (hint["type"] == "json" and _content(_accepted(entry, hint["key"]))) or found
+
+
+def _content(schema: Json) -> Data | None:
+    if not isinstance(schema, Mapping):
+        return None
+    inner = [schema.get("contentSchema"), *(_content(part) for part in schema.get("anyOf", ()))]
+    return next((part for part in inner if part), None)
+
+
+def _always(required: Json, known: Collection[str]) -> bool:
+    """Whether a condition may hold for a flow that knows only these inputs."""
+    if required is None or required is True:
+        return required is True
+    new = (test for test in required if test["input"] not in known)
+    return all(None in test["is"] if "is" in test else None not in test["is_not"] for test in new)
+
+
+def _input(where: str, old: Data, new: Data, *, ruled: bool) -> Found:
+    changed = {word for word in old.keys() | new.keys() if _differ(old, new, word)}
+    yield from _read(where, old, new)
+    if "type" in changed:
+        level = "minor" if (old["type"], new["type"]) in WIDER else "major"
+        yield level, where, f"its type {old['type']} became {new['type']}"
+    if "collection" in changed:
+        was, now = (f"a {hint['collection']}" if hint.get("collection") else "one value" for hint in (old, new))
+        yield "major", where, f"{was} became {now}"
+    if "required" in changed:
+        level, what = _required(old, new)
+        yield level, where, what
+    if "only_when" in changed:
+        what = "applies under another condition" if new.get("only_when") else "applies always"
+        yield "minor" if new.get("only_when") is None else "major", where, what
+    yield from _choices(where, old, new)
+    if "filled_in" in changed:
+        yield "major", where, f"what is filled in for it changed: {_became(old, new, 'filled_in')}"
+    if "published_default" in changed:
+        level = "major" if ruled or new.get("only_when") else "patch"
+        yield level, where, f"its published default {_became(old, new, 'published_default')}"
+    if "clearable" in changed:
+        able = new.get("clearable", False)
+        yield "minor" if able else "major", where, "can be emptied now" if able else "can't be emptied any more"
+    if old.get("deprecated") is None and new.get("deprecated") is not None:
+        yield "minor", where, f"is deprecated: {new['deprecated']}"
+
+
+def _required(old: Data, new: Data) -> tuple[str, str]:
+    if new.get("required") is None:
+        return "minor", "is not required any more"
+    if "filled_in" in new:
+        return "minor", "is filled in if it is left out"
+    if old.get("required") is True:
+        return "minor", "is required only under a condition"
+    if new["required"] is True:
+        return "major", "is required now"
+    return "major", "is required under another condition" if old.get("required") else "is required at times"
+
+
+def _choices(where: str, old: Data, new: Data) -> Found:
+    before, after = (
+        {json.dumps(choice["value"]): choice["label"] for choice in hint.get("choices", ())} for hint in (old, new)
+    )
+    if not before and after:
+        yield "major", where, f"takes only {', '.join(after)} now"
+    elif before and not after:
+        yield "minor", where, "takes any value now"
+    else:
+        for level, ones, others, what in (("major", before, after, "removed"), ("minor", after, before, "added")):
+            values = [value for value in ones if value not in others]
+            if values:
+                yield level, where, f"the choice {', '.join(values)} was {what}"
+        if any(before[value] != after[value] for value in before.keys() & after.keys()):
+            yield "patch", where, "the words for its choices changed"
+
+
+# -- schemas ---------------------------------------------------------------------------------------------------------
+
+
+def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Found:
+    """Limits that changed: tighter ones are major, looser ones minor.
+
+    `deep`: inside a structured value, where the types are told here and not by the input's own.
+    """
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return
+    for word in (*LOW, *HIGH):
+        before, after = old.get(word), new.get(word)
+        if before != after:
+            tighter = after is not None and (before is None or (after > before) is (word in LOW))
+            what = f"{word} {'is' if before is None else f'{before} became'} {'gone' if after is None else after}"
+            yield "major" if tighter else "minor", where, what
+    for word in EQUAL:
+        if _differ(old, new, word):
+            gone = word not in new
+            yield "minor" if gone else "major", where, f"its {word} {'is gone' if gone else 'is new or another'}"
+    if deep:
+        yield from _nested(where, old, new)
+    if "items" in old or "items" in new:
+        items = new.get("items")
+        inside = deep or (isinstance(items, Mapping) and bool({"properties", "items"} & set(items)))
+        yield from _narrowed(f"{where}[]" if deep else where, old.get("items", {}), new.get("items", {}), deep=inside)
+    closed = new.get("additionalProperties") is False
+    before, after = old.get("properties", {}), new.get("properties", {})
+    for name in sorted(before.keys() | after.keys()):
+        place = f"{where}.{name}"
+        if name not in before:
+            yield "minor", place, "was added"
+        elif name not in after:
+            yield "major" if closed else "patch", place, "was removed" if closed else "is not described any more"
+        else:
+            yield from _narrowed(place, before[name], after[name], deep=True)
+    for name in sorted(set(new.get("required", ())) - set(old.get("required", ()))):
+        yield "major", f"{where}.{name}", "is required now"
+    if closed and old.get("additionalProperties") is not False:
+        yield "major", where, "takes no other keys any more"
+
+
+def _nested(where: str, old: Data, new: Data) -> Found:
+    if _differ(old, new, "type"):
+        gone = "type" not in new
+        what = "takes any type now" if gone else f"its type {_became(old, new, 'type')}"
+        yield "minor" if gone else "major", where, what
+    before, after = old.get("enum"), new.get("enum")
+    if before != after:
+        kept = after is None or (before is not None and all(value in after for value in before))
+        yield "minor" if kept else "major", where, "takes more values now" if kept else "takes fewer values now"
+
+
+def _lost(where: str, old: Any, new: Any) -> Found:
+    """What an answer's schema promised and promises no more."""
+    if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+        return
+    if "type" in old and _differ(old, new, "type"):
+        yield "major", where, f"its type {_became(old, new, 'type')}"
+        return
+    for name, inner in old.get("properties", {}).items():
+        if name not in new.get("properties", {}):
+            yield "major", f"{where}.{name}", "is no longer part of it"
+        else:
+            yield from _lost(f"{where}.{name}", inner, new["properties"][name])
+    for word in ("items", "schema"):
+        yield from _lost(where, old.get(word), new.get(word))

@@ -13,12 +13,11 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ..definitions import compile as compiler
-from ..inputs import takes
-from ..inputs.wording import misfits
+from ..language.wording import misfits
 from ..model import Json
-from . import draft_yaml
-from .draft_rows import Table, label, snake, table
-from .draft_values import Row, shape
+from ..types import registry
+from . import written
+from .draft_rows import Row, Table, label, shape, snake, table
 from .openapi import Operation, Schema, arrays
 
 VERBS = {
@@ -48,7 +47,7 @@ class Draft:
 
     @property
     def text(self) -> str:
-        return draft_yaml.text(self.data)
+        return written.definition(self.data)
 
 
 def blank(key: str, beside: Beside) -> Draft:
@@ -82,30 +81,23 @@ def drafted(key: str, operation: Operation, beside: Beside) -> Draft:
     request = _request(operation, made, beside.common, left)
     inputs = {"connection": dict(CONNECTION), **{name: _fitting(name, row) for name, row in made.rows.items()}}
     head = _head(key, label(key), operation.summary, operation.method)
-    names = list(made.placeholders.values())
+    names, scopes = list(made.placeholders.values()), _scopes(operation, beside)
     data: dict[str, Json] = {
         **{word: head[word] for word in ("key", "label", "description")},
-        **({"docs": operation.docs} if operation.docs else {}),
-        **({"summary": f"{label(key).capitalize()} {{{names[-1]}}}"} if names else {}),
+        "docs": operation.docs,
+        "summary": f"{label(key).capitalize()} {{{names[-1]}}}" if names else None,
         "effect": head["effect"],
+        "scopes": scopes,
+        "rate_limit": _rate(operation, beside),
+        "request": request,
+        "paging": paging,
+        "inputs": inputs,
+        "rules": made.rules,
+        "output": _output(operation.answer),
     }
-    scopes = _scopes(operation, beside)
-    if scopes:
-        data["scopes"] = scopes
-    rate = _rate(operation, beside)
-    if rate:
-        data["rate_limit"] = rate
-    data["request"] = request
-    if paging:
-        data["paging"] = paging
-    data["inputs"] = inputs
-    if made.rules:
-        data["rules"] = made.rules
-    output = _output(operation.answer)
-    if output:
-        data["output"] = output
     left += [] if operation.docs else ["docs: the address of the vendor's page"]
-    return Draft(data=data, left=(*left, *_always(inputs, scopes=bool(scopes))))
+    said = {word: value for word, value in data.items() if value}
+    return Draft(data=said, left=(*left, *_always(inputs, scopes=bool(scopes))))
 
 
 def _head(key: str, title: str, summary: str, method: str) -> dict[str, Json]:
@@ -164,10 +156,8 @@ def _fitting(key: str, row: Row) -> Row:
     """The row without an example that it would not take itself."""
     if "example" not in row:
         return row
-    from jsonschema import Draft202012Validator
-
     compiled = compiler.row(key, row, lambda name: {}, {})
-    if row["type"] != "secret" and Draft202012Validator(takes.takes(compiled)).is_valid(row["example"]):
+    if row["type"] != "secret" and registry.accepts(compiled, row["example"]):
         return row
     return {word: value for word, value in row.items() if word != "example"}
 
@@ -180,7 +170,8 @@ def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) ->
     lists = dict(arrays(operation.answer))
     query = {entry.name: entry for entry in operation.parameters if entry.place == "query"}
     size = common.get("paging", {}).get("size", {})
-    styles = _listed(common.get("paging", {}).get("next", []))
+    styles = common.get("paging", {}).get("next", [])
+    styles = styles if isinstance(styles, list) else [styles]
     steers = {style["to"].removeprefix("query.") for style in styles if style["to"].startswith("query.")}
     sized = str(size.get("to", "")).removeprefix("query.")
     if operation.method != "GET" or not lists:
@@ -199,24 +190,16 @@ def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) ->
     return paging, {sized, *steers} & set(query)
 
 
-def _listed(raw: Any) -> list[Any]:
-    return raw if isinstance(raw, list) else [raw]
-
-
 def _scopes(operation: Operation, beside: Beside) -> dict[str, Json]:
-    given = next((value for name, value in operation.more.items() if "scopes" in name and _by_kind(value)), None)
-    if given is not None:
-        return {kind: list(scopes) for kind, scopes in given.items() if scopes}
+    for name, given in operation.more.items():  # an extension that says them by kind
+        if "scopes" in name and isinstance(given, Mapping) and all(isinstance(each, list) for each in given.values()):
+            return {kind: list(scopes) for kind, scopes in given.items() if scopes}
     found: dict[str, Json] = {}
     for scheme, alternatives in operation.scopes.items():
         entries: list[Json] = [one[0] if len(one) == 1 else one for one in alternatives]
         kind = _kind(alternatives, beside) or snake(scheme)
         found[kind] = [*found.get(kind, []), *(entry for entry in entries if entry not in found.get(kind, []))]
     return found
-
-
-def _by_kind(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(scopes, list) for scopes in value.values())
 
 
 def _kind(alternatives: list[list[str]], beside: Beside) -> str | None:
@@ -231,10 +214,8 @@ def _kind(alternatives: list[list[str]], beside: Beside) -> str | None:
 
 def _rate(operation: Operation, beside: Beside) -> str | None:
     """The vendor's label for what the call costs, from an extension that speaks of a rate."""
-    for name, value in operation.more.items():
-        if "rate" in name and isinstance(value, str):
-            return value.lower() if value.lower() in beside.labels or value.isupper() else value
-    return None
+    value = next((value for name, value in operation.more.items() if "rate" in name and isinstance(value, str)), None)
+    return value.lower() if value and (value.lower() in beside.labels or value.isupper()) else value
 
 
 def _output(answer: Schema | None) -> dict[str, Json]:

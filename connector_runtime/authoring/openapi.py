@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import InputError, Problem
-from ..inputs.wording import nearest
+from ..language import places
+from ..language.wording import nearest
 from ..model import Json
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
@@ -220,11 +221,8 @@ class _Reader:
         return {}
 
     def target(self, ref: str) -> Any:
-        found: Any = self.document if ref.startswith("#") else None
-        for step in ref.lstrip("#").strip("/").split("/"):
-            name = step.replace("~1", "/").replace("~0", "~")
-            found = found.get(name) if isinstance(found, Mapping) else None
-        return found
+        steps = (step.replace("~1", "/").replace("~0", "~") for step in ref.lstrip("#").strip("/").split("/"))
+        return places.dig(self.document, tuple(steps)) if ref.startswith("#") else None
 
     def schema(self, raw: Any, depth: int = 0) -> Schema:
         """A schema without references, eight levels deep: one type, `nullable` beside it, `allOf` merged in."""

@@ -9,9 +9,11 @@ from typing import Any
 
 from ..inputs.accept import Acceptance, acceptance
 from ..inputs.bind import Bound, bind
+from ..inputs.schema import input_schema
 from ..language import secrets
 from ..model import ActionSpec, Json
 from . import paging, render
+from .credentials import check_base_url, lay_out
 from .files import File, files_of
 
 
@@ -23,13 +25,17 @@ class Action(ActionSpec):
     def accepts(self) -> Acceptance:
         return acceptance(self)
 
+    @cached_property
+    def layout(self) -> render.Layout:
+        return render.layout(self)
+
     @property
     def input_schema(self) -> dict[str, Json]:
         """JSON Schema 2020-12 of the inputs: it accepts exactly what `preview` accepts.
 
         The one thing that a schema cannot look into is text that holds JSON, where `contentSchema` says what it holds.
         """
-        return self.accepts.schema
+        return input_schema(self)
 
     @property
     def secrets(self) -> list[str]:
@@ -66,14 +72,14 @@ class Action(ActionSpec):
         """
         bound = self.bind(inputs, clear)
         if base_url is not None:
-            render.check_base_url(base_url)
-        made = render.draft(self, bound.values)
+            check_base_url(base_url)
+        made = render.draft(self, bound.values, self.layout)
         if self.paging:
             made = paging.turned(self.paging, made, paging.start(self.paging, None))
         place = render.key_place(self, made)
         if place is not None:
             made = made.turn(place, secrets.MASK)  # a run makes a key of its own
-        request = render.finish(made, self.profile, base_url)
+        request = render.finish(made, lay_out(self.profile, base_url, None))
         headers: dict[str, str] = {}
         for name, value in request.headers:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value

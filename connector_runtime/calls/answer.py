@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
 
@@ -41,14 +42,8 @@ def parse(response: Response) -> Answer:
     return Answer(response.status, response.headers, body)
 
 
-def page(
-    spec: ActionSpec, response: Response, effect: str, wanted: str, now: datetime, secrets: Iterable[str] = ()
-) -> tuple[Page, Answer]:
-    """The page that a response is; raises the error that it is instead, without the secrets that it may repeat."""
-    answer = parse(response)
-    error = refusal(spec, answer, effect, now)
-    if error is not None:
-        raise refusal(spec, parse(mask(response, secrets)), effect, now) or error
+def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, wanted: str) -> Page:
+    """The page that an answer is which is no refusal. Raises `TransportError` or `ApiError` for what is unreadable."""
     if wanted == "text":
         kind = response.headers.get("content-type", "")
         charset = re.search(r"charset=\"?([\w-]+)", kind)
@@ -67,7 +62,7 @@ def page(
     else:
         data = answer.body
     items, warnings = _items(spec, answer) if spec.paging else (None, ())
-    return Page(data=data, items=items, status=answer.status, headers=answer.headers, warnings=warnings), answer
+    return Page(data=data, items=items, status=answer.status, headers=answer.headers, warnings=warnings)
 
 
 def _items(spec: ActionSpec, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
@@ -129,14 +124,24 @@ class Refusing(Protocol):
     def compute(self) -> Mapping[Place, str]: ...
 
 
-def refusal(spec: Refusing, answer: Answer, effect: str, now: datetime) -> RequestError | None:
-    """The error that an answer is, or None."""
+def is_refused(rules: Errors, answer: Answer) -> bool:
+    """Whether an answer is an error: by its status, or by what the definition calls `failed`."""
+    if answer.status >= 300:
+        return True
+    return (
+        rules.failed is not None
+        and isinstance(answer.body, dict)
+        and conditions.holds(rules.failed, partial(places.look, answer=answer))
+    )
+
+
+def refusal(
+    spec: Refusing, response: Response, effect: str, now: datetime, secrets: Iterable[str] = ()
+) -> RequestError:
+    """The error that a response is which is refused, without the secrets that it may repeat."""
     rules = spec.errors
-    if answer.status < 300 and (rules.failed is None or not isinstance(answer.body, dict)):
-        return None
+    answer = parse(mask(response, secrets))
     value_of = _looking(rules, answer)
-    if answer.status < 300 and not conditions.holds(rules.failed or (), value_of):
-        return None
     problems = _problems(spec, value_of)
     told = _told(rules, value_of, problems)
     case = next((case for case in rules.cases if _matches(case, value_of, told or "")), None)

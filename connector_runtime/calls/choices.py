@@ -1,6 +1,6 @@
 """What an input's drop-down offers: which list, what it depends on, page by page until something is found. Pure.
 
-A client asks `browse`, reads the pages that it wants, if they are not kept from a moment ago, and takes its result.
+`browse` begins a request, and `choose` carries it out: it reads the pages that are not remembered from a moment ago.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ from hashlib import sha256
 from typing import Any
 
 from ..errors import InputError, Problem
-from ..inputs import takes
-from ..inputs.wording import kind_of, nearest
+from ..inputs.bind import Bound
 from ..language import places
+from ..language.wording import kind_of, nearest
 from ..model import ActionSpec, ChoiceList, Choices, Input, Page, Profile
+from ..steps import Recall, Remember, Steps, Token, next_output
+from ..types.base import is_blank
 from . import entries
 from .action import Action
 
 MOST_PAGES = 5  # that one request reads while it finds nothing
 NOTHING = Choices(choices=())
+NONE = Bound({}, ())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,8 +35,7 @@ class Browse:
     row: Input | None  # None: a list asked for by its name
     source: ChoiceList
     search: str
-    inputs: Mapping[str, Any] = field(default_factory=dict)  # of the list's action, as they were given
-    bound: Mapping[str, Any] = field(default_factory=dict)  # as they are sent
+    bound: Bound = NONE  # the inputs of the list's action
     wheres: Mapping[str, str] = field(default_factory=dict)  # an input of that action -> where its value was given
     cursor: str | None = None
     wants_page: bool = False
@@ -48,7 +50,7 @@ class Browse:
 
     def key(self, granted: Mapping[str, str]) -> str:
         """What the page at `cursor` is kept under: another connection, list, input or page has another key."""
-        said = [granted, self.source.key, self.bound, self.cursor]
+        said = [granted, self.source.key, self.bound.values, self.cursor]
         return sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
     def read(self, page: Page) -> Choices:
@@ -118,13 +120,32 @@ def browse(
         begun.take(Choices(choices=source.choices))
         return begun
     problems = [*_unknown_parameters(source, spec, parameters or {})]
-    begun.inputs, begun.wheres, missing = _gathered(begun, spec, find(source.action), inputs or {}, parameters or {})
+    given, begun.wheres, missing = _gathered(begun, spec, find(source.action), inputs or {}, parameters or {})
     if problems or missing:
         raise _refused(subject, [*problems, *missing])
     with begun.explaining():
-        begun.bound = find(source.action).bind(begun.inputs).values
+        begun.bound = find(source.action).bind(given)
     begun.wants_page = True
     return begun
+
+
+def choose(asked: Browse, begin: Callable[[str, Bound, str | None], Steps], seconds: float) -> Steps:
+    """Carry out a request; its output are the `Choices`. `begin` begins a call of the list's action at a cursor.
+
+    A page that was read less than `seconds` ago, for the same connection, is not read again.
+    """
+    granted = (yield Token()).granted if asked.wants_page else {}
+    while asked.wants_page:
+        key = asked.key(granted)
+        page = yield Recall(key, seconds)
+        if page is None:
+            with asked.explaining():
+                call = begin(asked.action, asked.bound, asked.cursor)
+                page = asked.read((yield from next_output(call)))
+                call.close()
+            yield Remember(key, page, seconds)
+        asked.take(page)
+    yield asked.result
 
 
 def reads(source: ChoiceList, spec: ActionSpec | None) -> tuple[list[str], list[Input]]:
@@ -186,7 +207,7 @@ def _gathered(
         row = spec.inputs.get(name) if spec else None
         asked = row or source.parameters.get(name)
         values = [given.get(each) for each in row.names] if row else [parameters.get(name)]
-        value = next((value for value in values if not takes.is_blank(lister.inputs[target], value)), None)
+        value = next((value for value in values if not is_blank(lister.inputs[target], value)), None)
         if value is None and asked is not None and asked.fills_in:
             value = asked.default
         wheres[target] = f"{'inputs' if row else 'parameters'}.{name}"

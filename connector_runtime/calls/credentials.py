@@ -1,17 +1,29 @@
-"""What a connection gives to requests, checked like the inputs of an action. Pure: nothing is asked for or sent."""
+"""What a connection gives to requests: checked like the inputs of an action, and laid out for the requests to come.
+
+Pure: nothing is asked for or sent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import base64
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
-from ..errors import InputError, Problem
+from ..errors import AuthError, InputError, Problem
 from ..inputs.accept import acceptance
 from ..inputs.bind import bind
-from ..inputs.wording import kind_of
-from ..language import places
-from ..model import Connection, Input, Profile, Table
-from . import render
+from ..language import codecs, hosts, places
+from ..language.secrets import MASK
+from ..language.wording import kind_of
+from ..model import Connection, Grant, Input, Profile, Table
+from . import bodies
+
+Headers = tuple[tuple[str, str], ...]
+
+# -- what a person or a platform gives -------------------------------------------------------------------------------
 
 
 def checked(about: Profile, given: Any) -> dict[str, str]:
@@ -28,20 +40,23 @@ def checked(about: Profile, given: Any) -> dict[str, str]:
     if kind is None:
         what = f"is given, but {about.label} has no kind of connection; leave it out"
         raise InputError.of("the client", [Problem("connection", what)])
-    rows = {row.key: row for row in _rows(about, kind)}
-    subject = f"the connection '{kind.label}'"
-    table = Table(key=subject, label=kind.label, description=kind.description, inputs=rows, by_name=rows, rules=())
     try:
-        values = bind(acceptance(table), given).values
+        return filled(kind, _rows(about, kind), given)
     except InputError as error:
         found = [Problem(problem.where.replace("inputs", "connection", 1), problem.what) for problem in error.problems]
-        raise InputError.of(subject, found) from None
-    return {name: places.text_of(value) for name, value in values.items()}
+        raise InputError.of(f"the connection '{kind.label}'", found) from None
+
+
+def filled(kind: Connection, rows: Iterable[Input], given: Mapping[str, Any]) -> dict[str, str]:
+    """What was filled in for rows of a kind of connection, by name, as text. Raises `InputError`."""
+    named, subject = {row.key: row for row in rows}, f"the connection '{kind.label}'"
+    table = Table(key=subject, label=kind.label, description=kind.description, inputs=named, by_name=named, rules=())
+    return {name: places.text_of(value) for name, value in bind(acceptance(table), given).values.items()}
 
 
 def _kind(about: Profile, names: set[str]) -> Connection | None:
     """The kind that takes the names; if none takes all, the one to which the fewest are strange, for its complaints."""
-    fitting = render.connection_of(about, dict.fromkeys(names, ""))
+    fitting = connection_of(about, dict.fromkeys(names, ""))
     kinds = about.connections
     return fitting or min(kinds, key=lambda kind: len(names - {grant.name for grant in kind.grants}), default=None)
 
@@ -73,3 +88,130 @@ def refuse_values(kind: Connection | None, action: str, bound: Mapping[str, Any]
     ]
     if found:
         raise InputError.of(action, found)
+
+
+# -- laid out for requests -------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, kw_only=True)
+class Credentials:
+    """What every request under a connection has: the base of its URL, headers, and a part of its query."""
+
+    granted: Mapping[str, str] = field(repr=False)
+    base: str
+    fixed: Headers  # the connector's own
+    headers: Headers = field(repr=False)
+    query: bodies.Pairs = field(repr=False)
+    shown: bodies.Pairs  # the query with its secrets masked
+    secrets: tuple[str, ...] = field(repr=False)
+    heads: dict[tuple[str, str | None], Headers] = field(default_factory=dict, repr=False)
+
+    def head(self, own: Iterable[tuple[str, str]], accepts: str, content_type: str | None) -> Headers:
+        """The headers of a request: what HTTP needs, the connector's, the request's own, and the connection's last.
+
+        Those of a request that has none of its own are kept in `heads`.
+        """
+        headers = bodies.merged([("Accept", accepts), ("Accept-Encoding", "gzip, deflate")], [*self.fixed], folded=True)
+        for more in ([("Content-Type", content_type)] if content_type else [], [*own], [*self.headers]):
+            headers = bodies.merged(headers, more, folded=True)
+        head = tuple(headers)
+        if not own:
+            self.heads[accepts, content_type] = head
+        return head
+
+
+def lay_out(about: Profile, base_url: str | None, granted: Mapping[str, str] | None) -> Credentials:
+    """What a connection gives, as requests carry it; for None with its secrets masked, as previews show it.
+
+    Raises `AuthError` if it can't be sent, or would lead to a host that is not the vendor's.
+    """
+    kind = connection_of(about, granted)
+    if kind is None and granted:
+        raise AuthError(f"The connection gives {', '.join(sorted(granted))}, which no kind of connection here gives.")
+    headers: bodies.Pairs = []
+    query: bodies.Pairs = []
+    shown: bodies.Pairs = []
+    basic: dict[str, str] = {}
+    secrets: list[str] = []
+    grants = kind.grants if kind else ()
+    given = {grant.name: MASK for grant in grants if grant.required} if granted is None else granted
+    for grant in (grant for grant in grants if grant.name in given):
+        text = given[grant.name]
+        if grant.secret and not text.strip():
+            raise AuthError(f"The connection's {grant.name} is empty.")
+        if grant.secret:
+            secrets.append(text)
+        written = places.text_of(codecs.encode(grant.codecs, text))
+        for place in grant.to:
+            if place.kind == "header":
+                headers = bodies.merged(headers, [(place.path[0], _safe(grant, written))], folded=True)
+            elif place.kind == "query":
+                query.append((place.path[0], written))
+                shown.append((place.path[0], MASK if grant.secret else written))
+            elif place.kind == "basic":
+                basic[place.path[0]] = written
+    if basic:
+        pair = f"{basic.get('user', '')}:{basic.get('password', '')}"
+        token = MASK if granted is None else base64.b64encode(pair.encode()).decode()
+        headers = bodies.merged(headers, [("Authorization", f"Basic {token}")], folded=True)
+    return Credentials(
+        granted=given,
+        base=base_url.rstrip("/") if base_url else _base(about, grants, granted),
+        fixed=tuple(about.headers.items()),
+        headers=tuple(headers),
+        query=query,
+        shown=shown,
+        secrets=tuple(secrets),
+    )
+
+
+def connection_of(about: Profile, granted: Mapping[str, str] | None) -> Connection | None:
+    """The kind of connection that gives these values, with the least missing; the first, if nothing is known of it."""
+    if granted is None:
+        return next(iter(about.connections), None)
+    names = granted.keys()
+    able = [kind for kind in about.connections if names <= kind.gives]
+    whole = [kind for kind in able if kind.needs <= names]
+    return whole[0] if whole else min(able, key=lambda kind: len(kind.needs - names), default=None)
+
+
+def _safe(grant: Grant, text: str) -> str:
+    if not text or text[0] == " " or not (text.isascii() and text.isprintable()):
+        raise AuthError(f"The connection's {grant.name} holds a character that no header can carry, or is empty.")
+    return text
+
+
+def _base(about: Profile, grants: Iterable[Grant], granted: Mapping[str, str] | None) -> str:
+    base = about.base_url
+    for name, allowed in about.base.items():
+        value = (granted or {}).get(name) or allowed.default
+        if value is None:
+            if granted is None:
+                continue  # a preview without a connection shows the brace
+            raise AuthError(f"The connection does not say its {name}, which the URL needs.")
+        if allowed.pattern is not None and not re.fullmatch(allowed.pattern, value):
+            raise AuthError(f"The connection's {name} is not of the form that the URL needs.")
+        base = base.replace(f"{{{name}}}", value.rstrip("/"))
+    if granted is not None:
+        _check_host(base, [host for allowed in about.base.values() for host in allowed.hosts])
+    return base
+
+
+def _check_host(base: str, names: list[str]) -> None:
+    """A base URL must be https and lead to one of the hosts or below it, if there are any. Raises `AuthError`."""
+    parts = urlsplit(base)
+    is_theirs = hosts.is_within(parts.hostname, names)
+    if names and (parts.scheme != "https" or not is_theirs or parts.username is not None):
+        raise AuthError(f"The connection leads to {parts.hostname}, which is none of {', '.join(names)}.")
+
+
+def check_base_url(text: str) -> None:
+    """A base URL that the platform sets: https, or http on this machine. Raises `InputError`."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        what = "must be a URL such as https://api.example.com/v2, without user, query or fragment"
+    elif parts.scheme == "http" and not hosts.is_loopback(parts.hostname):
+        what = "must be https: the token would cross the network in the clear"
+    else:
+        return
+    raise InputError.of("the client", [Problem("base_url", what)])

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..inputs import read, takes
 from ..language import expressions, places
 from ..model import Choice, ChoiceList, Input, Json
+from ..types.base import NoValue
+from ..types.registry import reader
 
 SAFE_INTEGER = 2**53
 _UNMARKED = str.maketrans(  # letters that look marked and that Unicode does not take apart
@@ -65,19 +66,13 @@ def _text(value: Json) -> Json:
 
 def _caster(row: Input) -> Callable[[Json], Json]:
     """How a value becomes what the input takes, or None if it takes no such value; of a list or map, one entry's."""
-    from jsonschema import Draft202012Validator
-
-    fits = Draft202012Validator(takes.takes(row, blank=False)).is_valid
+    read = reader(row)
 
     def cast(value: Json) -> Any:
-        whole = {"list": [value], "map": {"key": value}}.get(row.collection or "", value)
-        try:
-            found = read.read(row, whole) if fits(whole) else None
-        except read.Unreadable:  # text that should hold JSON and does not
+        found = read({"list": [value], "map": {"key": value}}.get(row.collection or "", value))
+        if isinstance(found, NoValue) or (row.collection and not found):
             return None
-        if not row.collection or not found:
-            return None if row.collection else found
-        return found[0] if row.collection == "list" else found[0][1]
+        return found[0][1] if row.collection == "map" else found[0] if row.collection else found
 
     return cast
 

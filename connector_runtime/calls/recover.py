@@ -5,7 +5,7 @@ What tells it apart is what was sent: the fields that the definition calls `same
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,19 +13,19 @@ from ..errors import NotFound, Problem, RequestError
 from ..inputs.bind import Bound
 from ..language import conditions, datetimes, places
 from ..model import Json, Page, Recover
-from ..steps import Effect, Exchange, Now, Terms, Wait
+from ..steps import Now, Steps, Wait, next_output
 from . import render, retry
 from .action import Action
-from .exchange import exchange
+from .exchange import Terms, exchange
 
 TOLERANCE = timedelta(seconds=2)  # both clocks are written in whole seconds
 
 
-def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Exchange:
+def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Steps:
     """Carry out a create; if it may have been done, look with the `other` action and send again only if it was not."""
     rule = action.recover
     assert rule is not None
-    sent = _sent(action, bound, rule)
+    sent: dict[str, Json] | None = None
     policy = retry.Policy(most=max(1, terms.retries), keyed=True)
     sendings = 0
     began: datetime = yield Now()
@@ -34,6 +34,7 @@ def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Exc
             yield from exchange(action, bound, terms)
             return
         except RequestError as error:
+            sent = sent or _sent(action, bound, rule)
             known = None not in sent.values() and conditions.holds(rule.when, bound.values.get)
             if not (error.may_have_been_done and known):
                 raise
@@ -67,35 +68,22 @@ def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Exc
 
 def _sent(action: Action, bound: Bound, rule: Recover) -> dict[str, Json]:
     """What was sent in the fields that must be the same; None where nothing was, so that nothing tells it apart."""
-    made = render.draft(action, bound.values)
+    made = render.draft(action, bound.values, action.layout)
     return {name: places.dig(made.body, place.path) for name, place in rule.same.items()}
 
 
-def _found(
-    looking: Exchange, rule: Recover, sent: dict[str, Json], began: datetime
-) -> Generator[Effect, Any, list[Json]]:
-    """What the look finds that is the same; its pages are read here, its effects handed on."""
+def _found(looking: Steps, rule: Recover, sent: dict[str, Json], began: datetime) -> Generator[Any, Any, list[Json]]:
+    """What the look finds that is the same."""
     found: list[Json] = []
-    step: Callable[[Any], Effect | Page] = looking.send
-    value: Any = None
-    while True:
-        try:
-            effect = step(value)
-        except StopIteration:
-            return found
-        except NotFound:
-            return []
-        step, value = looking.send, None
-        if isinstance(effect, Page):
+    try:
+        while page := (yield from next_output(looking)):
             now: datetime = yield Now()
-            since = began + _ahead(effect, now) - TOLERANCE
-            items = [effect.data] if effect.items is None else effect.items
+            since = began + _ahead(page, now) - TOLERANCE
+            items = [page.data] if page.items is None else page.items
             found += [item for item in items if _is_same(item, rule, sent, since)]
-            continue
-        try:
-            value = yield effect
-        except RequestError as error:
-            step, value = looking.throw, error
+    except NotFound:
+        return []
+    return found
 
 
 def _ahead(page: Page, now: datetime) -> timedelta:

@@ -101,7 +101,7 @@ def locale(context: Context, arguments: list[str]) -> None:
     asked.add_argument("code", metavar="CODE", help="the language, as in fr, pt-BR or zh-Hant-TW")
     asked.add_argument("--folder", metavar="FOLDER", default=".", help="the definition folder; this one if left out")
     chosen = asked.parse_args(arguments)
-    from ..authoring.locale_draft import draft
+    from ..authoring import written
     from ..definitions import locales
 
     if not re.fullmatch(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?", chosen.code):
@@ -110,12 +110,13 @@ def locale(context: Context, arguments: list[str]) -> None:
     connector = context.load(str(folder))
     if chosen.code == connector.profile.language:
         raise wrong("locale", "CODE", f"is {chosen.code}, the language of the definitions; name another")
-    known, old = locales.texts(connector), connector.translations.get(chosen.code)
+    known = locales.texts(connector.profile, connector.actions, connector.triggers)
+    old, spare = connector.translations.get(chosen.code), locales.event_texts(connector.triggers)
     file = folder / "locales" / f"{chosen.code}.yaml"
     file.parent.mkdir(exist_ok=True)
     has_schema = (folder / "schemas" / "locale.schema.json").is_file()
     schema = "../schemas/locale.schema.json" if has_schema else None
-    file.write_text(draft(chosen.code, known, old, locales.event_texts(connector), schema), encoding="utf-8")
+    file.write_text(written.locale(chosen.code, known, old, spare, schema), encoding="utf-8")
     left = len(locales.untranslated(old.texts, old.actions, known)) if old else len(known)
     print(f"wrote {file}: {left:,} of {len(known):,} texts left to translate")
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..calls.choices import browse, reads
 from ..definitions.connector import Connector
 from ..errors import InputError, Problem
-from ..inputs.wording import nearest
+from ..language.wording import nearest
 from ..model import ChoiceList, Input, Table
 from . import options
 from .context import Context, print_json, print_table, say, wrong

@@ -8,32 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import (
-    AuthError,
-    ConnectorError,
-    DefinitionError,
-    InputError,
-    QuotaReached,
-    RateLimited,
-    RequestError,
-    StoreError,
-    TransportError,
-)
+from ..errors import ConnectorError, InputError, RequestError
 from .context import Context, print_table
 
 if TYPE_CHECKING:
     from ..definitions.connector import Connector, Outline
 
-EXITS: tuple[tuple[type[ConnectorError], int], ...] = (
-    (InputError, 2),
-    (DefinitionError, 2),
-    (AuthError, 3),
-    (StoreError, 3),
-    (RateLimited, 5),
-    (QuotaReached, 5),
-    (TransportError, 6),
-    (RequestError, 4),
-)
 EXIT_CODES = """exit codes: 0 ok, 1 check or diff found something, 2 usage, input or definition, 3 connection,
             4 the vendor refused, 5 rate limit or quota, 6 transport, 130 interrupted"""
 
@@ -74,7 +54,7 @@ def main(
             return 0
         command = commands.get(arguments[0])
         if command is None:
-            from ..inputs.wording import nearest
+            from ..language.wording import nearest
 
             raise InputError(
                 f"'{arguments[0]}' is no command.{nearest(arguments[0], commands)}", hint=f"See: {prog} --help"
@@ -89,7 +69,7 @@ def main(
             print(f"  {error.items_read} items were read before it{on}", file=sys.stderr)
         if isinstance(error, RequestError) and error.retry_at:
             print(f"  try again at {error.retry_at.isoformat()}", file=sys.stderr)
-        return next(code for kind, code in EXITS if isinstance(error, kind))
+        return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

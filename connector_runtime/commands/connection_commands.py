@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from ..connections import connect as oauth2, scopes as scope_sets
 from ..connections.callback import Callback, is_ours
-from ..connections.connections import PENDING, Connections
+from ..connections.connections import Connections
 from ..connections.oauth import Health
+from ..connections.pending import PENDING
 from ..errors import AuthError, TransportError
 from ..model import Connection
 from . import access

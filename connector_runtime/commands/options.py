@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import InputError, Problem
-from ..inputs.wording import nearest
+from ..language.wording import nearest
 from ..model import Input, Table
 from .context import Context, wrong
 from .tables import kind_of, limits_of, option

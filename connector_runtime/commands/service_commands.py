@@ -18,8 +18,9 @@ from ..client import AsyncClient
 from ..connections.stored import AsyncStored, Stored
 from ..definitions.connector import Connector
 from ..errors import InputError
+from ..language.hosts import LOOPBACK
 from ..service.keys import ApiKeys, check_tenant
-from ..service.settings import LOOPBACK, Settings
+from ..service.settings import Settings
 from ..stores import opening
 from .access import access, open_vault
 from .context import Context, bound, print_table, say, wrong
@@ -77,12 +78,12 @@ def serve_app(
     context: Context, port: socket.socket, make: Any, store: str | None, says: str, workers: int = 1, **options: Any
 ) -> None:
     """Serve the app that `make` makes of a store and options until interrupted; `says` is told before."""
-    from ..service.serving import Serving, serve as serve_at
+    from ..service.serving import serve as serve_at
 
     plan = Plan(make=make, load=context.load, store=store, keys=context.setting("connector_key"), options=options)
     plan()  # what is wrong with it is said here, not in a worker
     say(says)
-    serve_at(Serving(plan, options["settings"].timeout), port, workers)
+    serve_at(plan, options["settings"].timeout, port, workers)
 
 
 def serve(context: Context, arguments: list[str]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import ApiError, InputError, Problem, TransportError
-from ..inputs.wording import nearest
+from ..language.wording import nearest
 from ..triggers.events import OWN, Event, Notification
 from ..triggers.webhook import Trigger
 from .context import Context, bound, print_json, print_table, say, wrong

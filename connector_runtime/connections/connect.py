@@ -15,15 +15,13 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from ..calls import answer as answers
 from ..calls.answer import Answer
-from ..errors import AuthError, InputError, Problem, TransportError
-from ..inputs.accept import acceptance
-from ..inputs.bind import bind
+from ..calls.credentials import filled
+from ..errors import AuthError, InputError, Problem, RequestError, TransportError
 from ..language import conditions, places
-from ..language.secrets import mask
-from ..model import Connection, Errors, Input, Place, Request, Response, Table
+from ..language.hosts import is_loopback
+from ..model import Connection, Errors, Input, Place, Request, Response
 
 EARLY = 60.0  # seconds before its end at which a token is renewed, or a tenth of its life if that is less
-LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +41,15 @@ class Tokens:
     def is_over(self, now: float) -> bool:
         return self.expires_at is not None and now >= self.expires_at
 
+    @property
+    def secrets(self) -> set[str]:
+        """What no message may show."""
+        return {*self.granted.values(), self.refresh_token or ""}
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON data with its secrets, for a store."""
-        return {
+        return {name: getattr(self, name) for name in self.__slots__} | {
             "granted": dict(self.granted),
-            "refresh_token": self.refresh_token,
-            "expires_at": self.expires_at,
-            "lifetime": self.lifetime,
             "scopes": list(self.scopes),
         }
 
@@ -68,6 +68,11 @@ class App:
     kind: Connection = field(repr=False)
     values: Mapping[str, str] = field(repr=False)
     origin: str | None = None
+
+    @property
+    def oauth(self) -> Mapping[str, Any]:
+        """What the definition says of the vendor's OAuth."""
+        return self.kind.oauth or {}
 
     @property
     def client(self) -> tuple[str, str]:
@@ -93,11 +98,8 @@ def app(kind: Connection, given: Mapping[str, Any], origin: str | None = None) -
     `origin` is where OAuth lives instead of at its usual place: one of the definition's `origins`, such as a
     government's cloud, or this machine for tests. Raises `InputError` with all problems.
     """
-    rows = {row.key: row for row in kind.inputs}
-    key = f"the connection '{kind.label}'"
-    table = Table(key=key, label=kind.label, description=kind.description, inputs=rows, by_name=rows, rules=())
-    found = {name: places.text_of(value).strip() for name, value in bind(acceptance(table), given).values.items()}
-    return App(kind, found, check_origin(kind, origin))
+    values = {name: text.strip() for name, text in filled(kind, kind.inputs, given).items()}
+    return App(kind, values, check_origin(kind, origin))
 
 
 def needs_person(kind: Connection) -> bool:
@@ -116,7 +118,7 @@ def check_origin(kind: Connection, origin: str | None) -> str | None:
     parts = urlsplit(origin)
     own = {"{0.scheme}://{0.netloc}".format(urlsplit(kind.oauth["token_url"]))}
     allowed = sorted(own | set(kind.oauth.get("origins", {})))
-    local = parts.scheme == "http" and parts.hostname in LOCAL and not (parts.path or parts.query or parts.username)
+    local = parts.scheme == "http" and is_loopback(parts.hostname) and not (parts.path or parts.query or parts.username)
     if origin not in allowed and not local:
         what = f"is none of {', '.join(allowed)}; secrets are sent nowhere else"
         raise InputError.of(f"the connection '{kind.label}'", [Problem("oauth_url", what)])
@@ -124,8 +126,7 @@ def check_origin(kind: Connection, origin: str | None) -> str | None:
 
 
 def _at(app: App, word: str) -> str:
-    assert app.kind.oauth is not None
-    url: str = app.kind.oauth[word]
+    url: str = app.oauth[word]
     origin = check_origin(app.kind, app.origin)  # again, since it may come from a store
     return url if origin is None else origin + urlsplit(url).path
 
@@ -135,14 +136,12 @@ def _at(app: App, word: str) -> str:
 
 def authorize_url(app: App, *, redirect_uri: str, state: str, verifier: str, scopes: Iterable[str] = ()) -> str:
     """The address where a person signs in. `state` and `verifier` are texts that nobody can guess."""
-    oauth = app.kind.oauth
-    assert oauth is not None
     query = {"response_type": "code", "client_id": app.client[0], "redirect_uri": redirect_uri, "state": state}
-    if oauth.get("pkce") == "S256":
+    if app.oauth.get("pkce") == "S256":
         digest = hashlib.sha256(verifier.encode()).digest()
         query["code_challenge"] = base64.urlsafe_b64encode(digest).decode().rstrip("=")
         query["code_challenge_method"] = "S256"
-    scope = oauth.get("scope", {})
+    scope = app.oauth.get("scope", {})
     if scope.get("from") == "actions":
         query["scope"] = scope.get("separator", " ").join(scopes)
     return f"{_at(app, 'authorize_url')}?{urlencode(query)}"
@@ -150,20 +149,18 @@ def authorize_url(app: App, *, redirect_uri: str, state: str, verifier: str, sco
 
 def code_request(app: App, code: str, redirect_uri: str, verifier: str, seconds: float) -> Request:
     """Ask for the tokens of an authorization code."""
-    assert app.kind.oauth is not None
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
-    if "pkce" in app.kind.oauth:
+    if "pkce" in app.oauth:
         form["code_verifier"] = verifier
     return _post(app, "token_url", form, seconds)
 
 
 def renewal_request(app: App, refresh_token: str | None, seconds: float) -> Request:
     """Ask for the next tokens: with the refresh token, or with the app's own credentials."""
-    assert app.kind.oauth is not None
     if refresh_token is not None:
         return _post(app, "token_url", {"grant_type": "refresh_token", "refresh_token": refresh_token}, seconds)
     own = {place.path[0]: app.values[row.key] for row in app.kind.inputs for place in row.to if place.kind == "token"}
-    return _post(app, "token_url", {"grant_type": app.kind.oauth["grant"], **own}, seconds)
+    return _post(app, "token_url", {"grant_type": app.oauth["grant"], **own}, seconds)
 
 
 def revoke_request(app: App, token: str, seconds: float) -> Request:
@@ -172,14 +169,13 @@ def revoke_request(app: App, token: str, seconds: float) -> Request:
 
 
 def _post(app: App, word: str, form: dict[str, str], seconds: float) -> Request:
-    assert app.kind.oauth is not None
     headers = [("Accept", "application/json"), ("Content-Type", "application/x-www-form-urlencoded")]
     identity, secret = app.client
-    if app.kind.oauth["client"] == "basic":
+    if app.oauth["client"] == "basic":
         headers.append(("Authorization", f"Basic {app.basic}"))
     else:
         form["client_id"] = identity
-        if app.kind.oauth["client"] == "body":
+        if app.oauth["client"] == "body":
             form["client_secret"] = secret
     url = _at(app, word)
     return Request(
@@ -206,13 +202,15 @@ class _Endpoint:
     compute: Mapping[Place, str]
 
 
-def read_tokens(app: App, response: Response, sent_at: float, hidden: Iterable[str], old: Tokens | None) -> Tokens:
-    """The tokens of an answer; raises the error that it is instead, with every text of `hidden` cut out.
+def read_tokens(
+    app: App, response: Response, sent_at: float, old: Tokens | None = None, sent: Iterable[str] = ()
+) -> Tokens:
+    """The tokens of an answer; raises the error that it is instead, without the secrets that were sent.
 
-    `old` is what the answer follows: it may leave out what has not changed.
+    `old` is what the answer follows: it may leave out what has not changed. `sent` are other secrets of the request.
     """
-    assert app.kind.oauth is not None
-    check_answer(app.kind, response, sent_at, hidden)
+    if error := refusal(app, response, sent_at, old, sent):
+        raise error
     body = answers.parse(response).body
     if not isinstance(body, Mapping) or not isinstance(body.get("access_token"), str):
         kind_of = response.headers.get("content-type", "no content type").partition(";")[0]
@@ -222,7 +220,7 @@ def read_tokens(app: App, response: Response, sent_at: float, hidden: Iterable[s
             status=response.status,
             retriable=True,
         )
-    implied = app.kind.oauth.get("origins", {}).get(app.origin, {})
+    implied = app.oauth.get("origins", {}).get(app.origin, {})
     before = old.granted if old else {}
     granted = {}
     for name in (grant.name for grant in app.kind.grants):
@@ -241,13 +239,14 @@ def read_tokens(app: App, response: Response, sent_at: float, hidden: Iterable[s
     )
 
 
-def check_answer(kind: Connection, response: Response, now: float, hidden: Iterable[str]) -> None:
-    """Raise the error that an answer of the token endpoint is, with every text of `hidden` cut out."""
-    shown = mask(response, hidden)
-    about = _Endpoint(kind.errors, {}, {})
-    error = answers.refusal(about, answers.parse(shown), "read", datetime.fromtimestamp(now, UTC))
-    if error is not None:
-        raise error
+def refusal(
+    app: App, response: Response, now: float, old: Tokens | None, sent: Iterable[str] = ()
+) -> RequestError | None:
+    """The error that an answer of the token endpoint is, if any, without the secrets of the app and the tokens."""
+    if not answers.is_refused(app.kind.errors, answers.parse(response)):
+        return None
+    about, at = _Endpoint(app.kind.errors, {}, {}), datetime.fromtimestamp(now, UTC)
+    return answers.refusal(about, response, "read", at, {*app.secrets, *(old.secrets if old else ()), *sent})
 
 
 def is_over(kind: Connection, response: Response) -> bool:

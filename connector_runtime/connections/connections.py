@@ -5,8 +5,6 @@ A connection lies in the store under its tenant and name; an object made for one
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -16,16 +14,15 @@ from urllib.parse import quote, unquote
 
 from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, InputError, Problem
-from ..inputs.wording import nearest
+from ..language.wording import nearest
 from ..model import Connection
 from ..stores.store import Store
 from . import connect, oauth, scopes
 from .connect import App, Tokens
 from .oauth import Health
+from .pending import Pending
 from .renew import Record
 from .stored import AsyncStored, Stored
-
-PENDING = 600.0  # seconds for which a sign-in may take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +52,8 @@ class Connections:
         self._store = store
         self._tenant = tenant
         self._seconds = seconds
+        self._prefix = f"connections/{connector.key}/{quote(tenant, safe='')}/"
+        self._pending = Pending(store, f"pending/{connector.key}/{quote(tenant, safe='')}/")
 
     def __repr__(self) -> str:
         return f"Connections({self._connector.key!r}, tenant={self._tenant!r})"
@@ -79,8 +78,7 @@ class Connections:
         app = connect.app(self._kind(kind), values, origin)
         if not connect.needs_person(app.kind):
             raise InputError.of("connect", [Problem("kind", f"is {kind}, for which nobody signs in; use `add`")])
-        self._forget_late()
-        asks = (app.kind.oauth or {}).get("scope", {}).get("from") == "actions"
+        asks = app.oauth.get("scope", {}).get("from") == "actions"
         start = oauth.authorize(app, redirect_uri, self._wanted(actions) if asks else ())
         waiting = {
             "name": name,
@@ -89,9 +87,8 @@ class Connections:
             "origin": app.origin,
             "redirect_uri": redirect_uri,
             "verifier": start.verifier,
-            "until": time.time() + PENDING,
         }
-        self._store.put(self._state_key(start.state), json.dumps(waiting).encode(), None)
+        self._pending.add(start.state, waiting)
         return start.url
 
     def finish(self, callback: str | Mapping[str, str]) -> str:
@@ -103,12 +100,12 @@ class Connections:
         query = connect.query_of(callback)
         if not query.get("state"):
             raise AuthError("The callback brought no state, so nobody can say who sent it.", hint="Sign in again.")
-        waiting = self._take(query["state"])
+        waiting = self._pending.take(query["state"])
         return self._exchange(waiting, connect.code_of(query))
 
     def finish_code(self, url: str, code: str) -> str:
         """As `finish`, for a code that a person copied: `url` is what `begin` gave."""
-        return self._exchange(self._take(connect.query_of(url)["state"]), code)
+        return self._exchange(self._pending.take(connect.query_of(url)["state"]), code)
 
     def add(self, kind: str, values: Mapping[str, Any], *, name: str = "main", origin: str | None = None) -> str:
         """Store a connection for which nobody signs in, once the vendor has given it a token."""
@@ -128,7 +125,7 @@ class Connections:
     def open(self, name: str | None = None) -> Stored:
         """The connection as `Client(…, connection=…)` takes it; `name` may be left out if there is only one."""
         name = self._chosen(name)
-        record, _ = self._record(name)
+        record = self._record(name)
         kind, key = self._kind(record.kind), self._key(name)
         return Stored(kind, name, self._store, key, self._seconds, record.account or key)
 
@@ -138,32 +135,19 @@ class Connections:
 
     def connected_at(self, name: str) -> float:
         """When a connection was made, in seconds since 1970: another time is another connection under its name."""
-        return self._record(name)[0].connected_at
+        return self._record(name).connected_at
 
     def names(self) -> list[str]:
         return [summary.name for summary in self.list()]
 
     def list(self) -> list[Summary]:
         """All connections, by name."""
-        found: list[Summary] = []
-        after, now = "", time.time()
-        while page := self._store.scan(self._prefix, after):
-            for key, entry in page:
-                record = Record.read(entry.value)
-                health = "dead" if record.dead else "due" if record.tokens.is_due(now) else "ready"
-                found.append(
-                    Summary(
-                        name=unquote(key.removeprefix(self._prefix)),
-                        kind=record.kind,
-                        identity=record.identity,
-                        account=record.account,
-                        expires_at=record.tokens.expires_at,
-                        health=health,
-                        why=record.dead,
-                    )
-                )
-            after = page[-1][0]
-        return found
+        found = self._store.walk(self._prefix)
+        return [_summary(unquote(key.removeprefix(self._prefix)), Record.read(entry.value)) for key, entry in found]
+
+    def summary(self, name: str) -> Summary:
+        """One connection; raises `AuthError` if there is none of that name."""
+        return _summary(name, self._record(name))
 
     def test(self, name: str | None = None, *, actions: Iterable[str] = (), base_url: str | None = None) -> Health:
         """Call the vendor through the connection, and remember whose it is."""
@@ -173,7 +157,7 @@ class Connections:
             stored(None)
         except ConnectorError as error:
             return Health(ok=False, error=error.to_dict())
-        record, _ = self._record(name)
+        record = self._record(name)
         app = App(stored.kind, record.values, record.origin)
         health = oauth.test(
             self._connector, app, stored, token_scopes=record.tokens.scopes, actions=actions, base_url=base_url
@@ -184,10 +168,7 @@ class Connections:
 
     def missing(self, name: str, actions: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
         """The scopes that actions (all if none is named) lack under a connection, by action."""
-        every = [self._connector.action(key) for key in self._connector.actions]
-        asked = [self._connector.action(key) for key in actions] or every
-        have = self._record(name)[0].tokens.scopes
-        return scopes.missing(asked, every, have, self._connector.profile.levels)
+        return oauth.missing(self._connector, actions, self._record(name).tokens.scopes)
 
     # -- to end ------------------------------------------------------------------------------------------------------
 
@@ -197,34 +178,22 @@ class Connections:
         A token that the vendor does not know any more counts as taken back. If the vendor can't be reached the
         connection is kept and `TransportError` raised; `revoke=False` forgets it all the same.
         """
-        record, version = self._record(name)
+        self._record(name)
         revoked = False
         if revoke:
             with suppress(AuthError):
                 self.open(name)(None)  # an access token that has ended can't be named for revocation
-                record, version = self._record(name)
+                record = self._record(name)
                 app = App(self._kind(record.kind), record.values, record.origin)
                 oauth.revoke(app, record.tokens, seconds=self._seconds)
                 revoked = True
-        while self._store.put(self._key(name), None, version) is None:
-            record, version = self._record(name)
+        self._store.update(self._key(name), lambda old: None)
         return revoked
 
     # -- within ------------------------------------------------------------------------------------------------------
 
-    @property
-    def _prefix(self) -> str:
-        return f"connections/{self._connector.key}/{quote(self._tenant, safe='')}/"
-
-    @property
-    def _pending(self) -> str:
-        return f"pending/{self._connector.key}/{quote(self._tenant, safe='')}/"
-
     def _key(self, name: str) -> str:
         return f"{self._prefix}{quote(name, safe='')}"
-
-    def _state_key(self, state: str) -> str:
-        return f"{self._pending}{hashlib.sha256(state.encode()).hexdigest()}"
 
     def _kind(self, key: str) -> Connection:
         kinds = self._connector.connections
@@ -250,48 +219,40 @@ class Connections:
             raise AuthError("There is no stored connection.", hint="Connect an account.")
         raise AuthError(f"There are several connections: {', '.join(names)}.", hint="Say which one.")
 
-    def _record(self, name: str) -> tuple[Record, int]:
+    def _record(self, name: str) -> Record:
         entry = self._store.read(self._key(name))
-        if entry is None:
+        return self._read(name, entry.value if entry else None)
+
+    def _read(self, name: str, content: bytes | None) -> Record:
+        if content is None:
             names = self.names()
             hint = f"There are: {', '.join(names)}." if names else "Connect an account."
             raise AuthError(f"There is no connection {name}.", hint=hint)
-        return Record.read(entry.value), entry.version
+        return Record.read(content)
 
     def _write(self, name: str, app: App, tokens: Tokens) -> str:
         record = Record(
             kind=app.kind.key, values=app.values, origin=app.origin, tokens=tokens, connected_at=time.time()
         ).write()
-        while True:
-            entry = self._store.read(self._key(name))
-            if self._store.put(self._key(name), record, entry.version if entry else None) is not None:
-                return name
+        self._store.update(self._key(name), lambda old: record)
+        return name
 
     def _change(self, name: str, change: Callable[[Record], Record]) -> None:
-        while True:
-            record, version = self._record(name)
-            new = change(record)
-            if new == record or self._store.put(self._key(name), new.write(), version) is not None:
-                return
-
-    def _take(self, state: str) -> dict[str, Any]:
-        """What waits for a state, which is used up by this."""
-        key = self._state_key(state)
-        entry = self._store.read(key)
-        if entry is None or self._store.put(key, None, entry.version) is None:
-            what = "The state of the callback is wrong or was used before, so it belongs to no sign-in begun here."
-            raise AuthError(what, hint="Sign in again.")
-        waiting: dict[str, Any] = json.loads(entry.value)
-        if waiting["until"] < time.time():
-            raise AuthError("The sign-in took longer than ten minutes.", hint="Sign in again.")
-        return waiting
+        self._store.update(self._key(name), lambda old: change(self._read(name, old)).write())
 
     def _exchange(self, waiting: dict[str, Any], code: str) -> str:
         app = App(self._kind(waiting["kind"]), waiting["values"], waiting["origin"])
         tokens = oauth.exchange_code(app, code, waiting["redirect_uri"], waiting["verifier"], seconds=self._seconds)
         return self._write(waiting["name"], app, tokens)
 
-    def _forget_late(self) -> None:
-        for key, entry in self._store.scan(self._pending):
-            if json.loads(entry.value)["until"] < time.time():
-                self._store.put(key, None, entry.version)
+
+def _summary(name: str, record: Record) -> Summary:
+    return Summary(
+        name=name,
+        kind=record.kind,
+        identity=record.identity,
+        account=record.account,
+        expires_at=record.tokens.expires_at,
+        health="dead" if record.dead else "due" if record.tokens.is_due(time.time()) else "ready",
+        why=record.dead,
+    )

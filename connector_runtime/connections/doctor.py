@@ -31,14 +31,16 @@ def examine(
     except ConnectorError as error:
         yield Finding("connection" if error.kind == "token" else "store", "fault", error.message, error.hint)
         return
-    about = next(summary for summary in connections.list() if summary.name == stored.name)
-    yield Finding("connection", "ok", f"{stored.name} is stored, of the kind {about.kind}.")
+    yield Finding("connection", "ok", f"{stored.name} is stored, of the kind {stored.kind.key}.")
     try:
         stored(None)
     except ConnectorError as error:
         yield Finding("token", "fault", error.message, error.hint)
         return
-    yield Finding("token", "ok", _lasting(connections, stored.name))
+    until = connections.summary(stored.name).expires_at
+    minutes = max(0.0, (until or 0.0) - time.time()) / 60
+    lasting = f"It is good for {minutes:.0f} minutes and renewed by itself."
+    yield Finding("token", "ok", lasting if until is not None else "It does not expire.")
     health = connections.test(stored.name, actions=actions, base_url=base_url)
     refused = health.error
     if not health.ok and refused is not None:
@@ -56,13 +58,6 @@ def examine(
     yield from _scopes(connections, stored.name, health.scopes, actions)
     for hint in health.hints:
         yield Finding("plan", "warning", hint)
-
-
-def _lasting(connections: Connections, name: str) -> str:
-    about = next(summary for summary in connections.list() if summary.name == name)
-    if about.expires_at is None:
-        return "It does not expire."
-    return f"It is good for {max(0, about.expires_at - time.time()) / 60:.0f} minutes and renewed by itself."
 
 
 def _clock(skew: float) -> Finding:

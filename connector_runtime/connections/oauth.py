@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
-from ..calls import drive
+from .. import transport
 from ..calls.answer import Answer
-from ..client import Client
+from ..client import Client, Grants
 from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, MissingScope
-from ..http import pool
 from ..language import datetimes, places
 from ..language.conditions import holds, parse
-from ..model import Response, Result
+from ..model import Request
 from . import connect, scopes
 from .connect import App, Tokens
 
@@ -76,15 +76,12 @@ def exchange_code(app: App, code: str, redirect_uri: str, verifier: str, *, seco
 
     Raises `AuthError` with a remedy if the vendor refuses, `TransportError` if there is no readable answer.
     """
-    now = time.time()
-    response = pool.send(connect.code_request(app, code, redirect_uri, verifier, seconds))
-    return connect.read_tokens(app, response, now, {*app.secrets, code, verifier}, None)
+    return _tokens(app, connect.code_request(app, code, redirect_uri, verifier, seconds), None, (code, verifier))
 
 
 def obtain(app: App, *, seconds: float = SECONDS) -> Tokens:
     """Tokens for the app itself, where no person signs in. Raises as `exchange_code`."""
-    now = time.time()
-    return connect.read_tokens(app, pool.send(connect.renewal_request(app, None, seconds)), now, app.secrets, None)
+    return _tokens(app, connect.renewal_request(app, None, seconds))
 
 
 def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
@@ -94,25 +91,28 @@ def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
     """
     if tokens.refresh_token is None and connect.needs_person(app.kind):
         raise AuthError("There is no refresh token.", hint="Sign in again.")
+    return _tokens(app, connect.renewal_request(app, tokens.refresh_token, seconds), tokens)
+
+
+def _tokens(app: App, request: Request, old: Tokens | None = None, sent: Iterable[str] = ()) -> Tokens:
     now = time.time()
-    response = pool.send(connect.renewal_request(app, tokens.refresh_token, seconds))
-    hidden = {*app.secrets, *tokens.granted.values(), tokens.refresh_token or ""}
-    return connect.read_tokens(app, response, now, hidden, tokens)
+    return connect.read_tokens(app, transport.send(request), now, old, sent)
 
 
 def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
     """Have the vendor take the access token back, and with it the refresh token. Does nothing where there is no way."""
     token = tokens.granted.get("access_token")
-    if app.kind.oauth is None or "revoke_url" not in app.kind.oauth or token is None:
+    if "revoke_url" not in app.oauth or token is None:
         return
-    response: Response = pool.send(connect.revoke_request(app, token, seconds))
-    connect.check_answer(app.kind, response, time.time(), {*app.secrets, token})
+    response = transport.send(connect.revoke_request(app, token, seconds))
+    if error := connect.refusal(app, response, time.time(), tokens):
+        raise error
 
 
 def test(
     connector: Connector,
     app: App,
-    granted: Mapping[str, str] | drive.Grants,
+    granted: Mapping[str, str] | Grants,
     *,
     token_scopes: Iterable[str] = (),
     actions: Iterable[str] = (),
@@ -124,48 +124,41 @@ def test(
     `actions` are those whose scopes are looked for, all if none is named.
     """
     have = tuple(token_scopes)
-    asked = [connector.action(key) for key in (list(actions) or connector.actions)]
-    known = [connector.action(key) for key in connector.actions]
-    lacks = scopes.missing(asked, known, have, connector.profile.levels)
-    missing = tuple(sorted({scope for needed in lacks.values() for scope in needed}))
+    lacks = missing(connector, actions, have)
     about = app.kind.test
+    found = Health(ok=True, scopes=have, missing_scopes=tuple(sorted({*chain.from_iterable(lacks.values())})))
+    if about is None:
+        return found
     try:
-        if about is None:
-            return Health(ok=True, scopes=have, missing_scopes=missing)
         with Client(connector, base_url=base_url, connection=granted) as client:
             result = client.run(about["action"], about.get("with", {}), limit=1)
-    except MissingScope as error:  # the vendor knows the token, which is what was to be found out
-        return Health(ok=True, scopes=have, missing_scopes=missing, error=error.to_dict())
-    except ConnectorError as error:
-        return Health(ok=False, scopes=have, missing_scopes=missing, error=error.to_dict())
-    return Health(
-        ok=True,
-        identity=_named(about, "identity", app, result),
-        account=_named(about, "account", app, result),
-        scopes=have,
-        missing_scopes=missing,
-        hints=tuple(hint["says"] for hint in about.get("hints", ()) if _holds(hint["when"], result)),
-        skew=_skew(result),
+    except ConnectorError as error:  # a vendor that misses a scope knows the token, which was the question
+        return replace(found, ok=isinstance(error, MissingScope), error=error.to_dict())
+    answer = Answer(result.status, result.headers, result.data)
+    theirs = datetimes.http_date(result.headers.get("date"))
+    return replace(
+        found,
+        identity=_named(about.get("identity"), app, answer),
+        account=_named(about.get("account"), app, answer),
+        hints=tuple(
+            hint["says"]
+            for hint in about.get("hints", ())
+            if holds(parse(hint["when"]), lambda name: places.look(name, answer))
+        ),
+        skew=None if theirs is None else time.time() - theirs.timestamp(),
     )
 
 
-def _named(about: Mapping[str, Any], word: str, app: App, result: Result) -> str | None:
-    source = about.get(word)
+def missing(connector: Connector, actions: Iterable[str], have: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The scopes that actions (all if none is named) lack where a token has these, by action."""
+    every = [connector.action(key) for key in connector.actions]
+    asked = [connector.action(key) for key in actions] or every
+    return scopes.missing(asked, every, have, connector.profile.levels)
+
+
+def _named(source: str | None, app: App, answer: Answer) -> str | None:
     if source is None:
         return None
     place, _, name = source.partition(".")
-    value = app.values.get(name) if place == "input" else places.look(source, _answer(result))
+    value = app.values.get(name) if place == "input" else places.look(source, answer)
     return None if value is None else places.text_of(value)
-
-
-def _skew(result: Result) -> float | None:
-    theirs = datetimes.http_date(result.headers.get("date"))
-    return None if theirs is None else time.time() - theirs.timestamp()
-
-
-def _holds(raw: Any, result: Result) -> bool:
-    return holds(parse(raw), lambda name: places.look(name, _answer(result)))
-
-
-def _answer(result: Result) -> Answer:
-    return Answer(result.status, result.headers, result.data)

@@ -1,8 +1,9 @@
-"""How a stored connection gets its next token, as a generator of effects. Pure; `connections` performs them.
+"""How a stored connection gets its next token, as a generator of steps. Pure; `stored` performs them.
 
 One process at a time renews: who holds the lease reads the store again, asks, and stores the new pair before anybody
 uses it. Who does not hold it goes on with the old token while that is good, and otherwise waits for the new one.
-The one open window lies between the vendor's answer and `Keep`: a refresh token spent and its successor not yet stored.
+The one open window lies between the vendor's answer and `Write`: a refresh token is spent and its successor
+not yet stored.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
-from ..errors import AuthError, ConnectorError, RequestError, TransportError
-from ..model import Connection, Request, Response
+from ..errors import AuthError, RequestError, TransportError
+from ..model import Connection, Response
+from ..steps import Acquire, Now, Read, Release, Send, Steps, Wait, Write
 from . import connect
 from .connect import App, Tokens
 
@@ -46,148 +49,103 @@ class Record:
         """Whether its token can be used: not the one just rejected, and not close to its end."""
         return self.dead is None and not self.is_rejected(rejected) and not self.tokens.is_due(now)
 
+    def is_good(self, rejected: Mapping[str, str] | None, now: float) -> bool:
+        """Whether its token can be used for want of a newer one, until its very end."""
+        return not self.is_rejected(rejected) and not self.tokens.is_over(now)
+
     def is_rejected(self, rejected: Mapping[str, str] | None) -> bool:
         return rejected is not None and dict(rejected) == dict(self.tokens.granted)
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """Wanted: the record and its version, or None."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Wanted: the lease; True if it was free."""
-
-
-@dataclass(frozen=True, slots=True)
-class Free:
-    """Wanted: the lease given back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Wanted: the token endpoint's answer."""
-
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """Wanted: the record stored over this version; the new version, or None if somebody else was first."""
-
-    record: Record
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Wanted: the seconds since 1970."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Wanted: a short pause."""
-
-    seconds: float
-
-
-Effect = Read | Hold | Free | Ask | Keep | Clock | Pause
-Renewal = Generator[Effect, Any, Record]
-
-
-@dataclass(frozen=True, slots=True)
 class Wanted:
-    """Whose token is wanted, and what the vendor has just refused."""
+    """Whose token is wanted, what the vendor has just refused, and how long a token request may take."""
 
     kind: Connection
     name: str
     rejected: Mapping[str, str] | None = field(repr=False)
+    seconds: float
 
 
-def renewal(wanted: Wanted, seconds: float, patience: float) -> Renewal:
-    """Give a record whose token can be used, renewed if need be.
+def renewal(wanted: Wanted, patience: float) -> Steps:
+    """Yield, as the output, a record whose token can be used, renewed if need be.
 
-    `seconds` bounds the token request, `patience` the wait for somebody else's.
+    `patience` bounds the wait for another holder's renewal, in seconds. Raises `AuthError` ("reconnect"), or
+    `TransportError` if the token endpoint does not answer.
     """
     name, rejected = wanted.name, wanted.rejected
-    started: float = yield Clock()
+    started: float = yield from _time()
     while True:
         record, version = _there(name, (yield Read()))
-        now: float = yield Clock()
+        now: float = yield from _time()
         if record.serves(rejected, now):
-            return record
+            yield record
+            return
         _check_alive(name, record)
-        if (yield Hold()):
+        if (yield Acquire()):
             break
-        if _good_yet(record, rejected, now):
-            return record
+        if record.is_good(rejected, now):
+            yield record
+            return
         if now - started > patience:
             what = f"Somebody else has been renewing the connection {name} for {patience:.0f} s."
             raise TransportError(what, hint="Try again.", retriable=True)
-        yield Pause(PAUSE)
+        yield Wait(PAUSE)
     record, version = _there(name, (yield Read()))  # the last holder may have renewed it
-    now = yield Clock()
+    now = yield from _time()
     if not record.serves(rejected, now):
         _check_alive(name, record)
-        record = yield from _renewed(wanted, seconds, record, version, now)
-    yield Free()
-    return record
+        record = yield from _renewed(wanted, record, version, now)
+    yield Release()
+    yield record
 
 
-def _renewed(wanted: Wanted, seconds: float, record: Record, version: int, now: float) -> Renewal:
-    name, spent = wanted.name, record.tokens.refresh_token
-    if wanted.kind.oauth is None:
+def _time() -> Generator[Now, datetime, float]:
+    return (yield Now()).timestamp()
+
+
+def _renewed(wanted: Wanted, record: Record, version: int, now: float) -> Generator[Any, Any, Record]:
+    """The record after a token request: with the new pair, which is stored by then, or with what another stored."""
+    kind, name = wanted.kind, wanted.name
+    spent = record.tokens.refresh_token
+    if kind.oauth is None:
         raise _gone(name, "the vendor refuses what it holds")
-    if spent is None and connect.needs_person(wanted.kind):
+    if spent is None and connect.needs_person(kind):
         raise _gone(name, "its token ended and cannot be renewed")
-    app = App(wanted.kind, record.values, record.origin)
-    hidden = {*app.secrets, *record.tokens.granted.values(), spent or ""}
+    app = App(kind, record.values, record.origin)
     try:
-        response: Response = yield Ask(connect.renewal_request(app, spent, seconds))
-        is_over = spent is not None and connect.is_over(wanted.kind, response)
-        tokens = record.tokens if is_over else connect.read_tokens(app, response, now, hidden, record.tokens)
+        response: Response = yield Send(connect.renewal_request(app, spent, wanted.seconds))
+        is_over = spent is not None and connect.is_over(kind, response)
+        tokens = record.tokens if is_over else connect.read_tokens(app, response, now, record.tokens)
     except RequestError as error:
-        if isinstance(error, TransportError) or error.retriable:
-            if _good_yet(record, wanted.rejected, now):
-                return record  # the next call tries again
-            raise TransportError(
-                f"The token of {name} could not be renewed: {error.message}",
-                hint="The connection is kept; try again.",
-                status=error.status,
-                tracking_id=error.tracking_id,
-                retriable=True,
-                retry_at=error.retry_at,
-            ) from None
-        raise _named(name, error) from None
-    if is_over:
-        return (yield from _over(wanted, response, now, hidden, spent))
-    return (yield from _kept(name, replace(record, tokens=tokens, dead=None), version, spent))
-
-
-def _kept(name: str, new: Record, version: int, spent: str | None) -> Renewal:
-    """Store the new pair. Whoever wrote meanwhile and did not connect anew only loses what is ours."""
-    while (yield Keep(new, version)) is None:
+        if not (isinstance(error, TransportError) or error.retriable):
+            raise _error(type(error), f"The token of {name} was refused: {error.message}", error.hint, error) from None
+        if record.is_good(wanted.rejected, now):
+            return record  # the next call tries again
+        raise TransportError(
+            f"The token of {name} could not be renewed: {error.message}",
+            hint="The connection is kept; try again.",
+            status=error.status,
+            tracking_id=error.tracking_id,
+            retriable=True,
+            retry_at=error.retry_at,
+        ) from None
+    if is_over:  # unless the store holds another refresh token by now, the connection is dead
+        current, version = _there(name, (yield Read()))
+        if current.tokens.refresh_token == spent:
+            refusal = connect.refusal(app, response, now, record.tokens)
+            assert refusal is not None
+            yield Write(replace(current, dead=refusal.message), version)
+            raise _gone(name, refusal.message, refusal)
+        _check_alive(name, current)
+        return current
+    new = replace(record, tokens=tokens, dead=None)
+    while (yield Write(new, version)) is None:  # whoever wrote meanwhile and did not connect anew loses only the tokens
         current, version = _there(name, (yield Read()))
         if current.tokens.refresh_token != spent:
             return current
-        new = replace(current, tokens=new.tokens, dead=None)
+        new = replace(current, tokens=tokens, dead=None)
     return new
-
-
-def _over(wanted: Wanted, response: Response, now: float, hidden: set[str], spent: str | None) -> Renewal:
-    """The refresh token is refused. If the store holds another by now, that one counts; else the connection is dead."""
-    name = wanted.name
-    current, version = _there(name, (yield Read()))
-    if current.tokens.refresh_token != spent:
-        _check_alive(name, current)
-        return current
-    try:
-        connect.check_answer(wanted.kind, response, now, hidden)
-    except RequestError as error:
-        why: RequestError = error
-    yield Keep(replace(current, dead=why.message), version)
-    raise _gone(name, why.message, why)
 
 
 def _there(name: str, found: tuple[Record, int] | None) -> tuple[Record, int]:
@@ -196,32 +154,17 @@ def _there(name: str, found: tuple[Record, int] | None) -> tuple[Record, int]:
     return found
 
 
-def _good_yet(record: Record, rejected: Mapping[str, str] | None, now: float) -> bool:
-    return not record.is_rejected(rejected) and not record.tokens.is_over(now)
-
-
 def _check_alive(name: str, record: Record) -> None:
     if record.dead is not None:
         raise _gone(name, record.dead)
 
 
-def _gone(name: str, why: str, error: RequestError | None = None) -> AuthError:
+def _gone(name: str, why: str, error: RequestError | None = None) -> RequestError:
     hint = f"{error.hint} To do so: reconnect {name}." if error and error.hint else f"Sign in again: reconnect {name}."
-    return AuthError(
-        f"The connection {name} has ended: {why.rstrip('.')}.",
-        hint=hint,
-        status=error.status if error else None,
-        code=error.code if error else None,
-        tracking_id=error.tracking_id if error else None,
-    )
+    return _error(AuthError, f"The connection {name} has ended: {why.rstrip('.')}.", hint, error)
 
 
-def _named(name: str, error: RequestError) -> ConnectorError:
-    """The error of a token request with the connection's name."""
-    return type(error)(
-        f"The token of {name} was refused: {error.message}",
-        hint=error.hint,
-        status=error.status,
-        code=error.code,
-        tracking_id=error.tracking_id,
-    )
+def _error(kind: type[RequestError], message: str, hint: str | None, cause: RequestError | None) -> RequestError:
+    """An error with what the vendor said in another."""
+    facts: dict[str, Any] = {name: getattr(cause, name, None) for name in ("status", "code", "tracking_id")}
+    return kind(message, hint=hint, **facts)

@@ -1,4 +1,4 @@
-"""A stored connection as a client asks it: performs the effects of `renew.renewal`, which says in which order.
+"""A stored connection as a client asks it: performs the steps of `renew.renewal`, which says in which order.
 
 Between the vendor's answer and the store lies the only moment in which a token can be lost; what can fail there is
 tried more than once, and held in memory for as long as the process lives.
@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import ExitStack, suppress
 
-from ..errors import StoreError, TransportError
-from ..http import pool
+from .. import transport
+from ..errors import StoreError
 from ..model import Connection
-from ..stores.store import Lease, Store
+from ..perform import HANDLERS, Handlers, only, perform
+from ..steps import Acquire, Read, Release, Send, Write
+from ..stores.store import Store
 from . import renew
 from .renew import Record
 
@@ -38,7 +40,7 @@ class Stored:
         self._seconds = seconds
         self._lock = threading.Lock()
         self._record: Record | None = None
-        self._unsaved: tuple[Record, int] | None = None
+        self._unsaved: tuple[bytes, int] | None = None  # a new pair that the store has not taken yet
 
     def __repr__(self) -> str:
         return f"Stored({self.name!r})"
@@ -61,59 +63,47 @@ class Stored:
         return record.tokens.granted if record is not None and record.serves(rejected, time.time()) else None
 
     def _renew(self, rejected: Mapping[str, str] | None) -> Record:
-        if self._unsaved is not None:
-            self._save_late(*self._unsaved)
-        lease: Lease | None = None
-        asked = renew.renewal(renew.Wanted(self.kind, self.name, rejected), self._seconds, 5 * self._seconds)
-        step: Callable[[Any], renew.Effect] = asked.send
-        value: Any = None
-        try:
-            while True:
-                effect = step(value)
-                step, value = asked.send, None
-                match effect:
-                    case renew.Read():
-                        entry = self._store.read(self._key)
-                        value = None if entry is None else (Record.read(entry.value), entry.version)
-                    case renew.Hold():
-                        lease = self._store.lease(f"lease/{self._key}", 4 * self._seconds)
-                        value = lease is not None
-                    case renew.Free() if lease is not None:
-                        lease.release()
-                    case renew.Ask():
-                        try:
-                            value = pool.send(effect.request)
-                        except TransportError as error:
-                            step, value = asked.throw, error
-                    case renew.Keep():
-                        value = self._save(effect.record, effect.version)
-                    case renew.Clock():
-                        value = time.time()
-                    case renew.Pause():
-                        time.sleep(effect.seconds)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        finally:
-            asked.close()
-            if lease is not None:
-                lease.release()
+        self._save_held()  # if another wrote meanwhile, that counts
+        wanted = renew.Wanted(self.kind, self.name, rejected, self._seconds)
+        with ExitStack() as held:
+            handlers: Handlers = {
+                **HANDLERS,
+                Send: lambda step: transport.send(step.request),
+                Read: lambda step: self._read(),
+                Write: lambda step: self._save(step.value, step.version),
+                Acquire: lambda step: self._acquire(held),
+                Release: lambda step: held.close(),
+            }
+            record: Record = only(perform(renew.renewal(wanted, 5 * self._seconds), handlers))
+        return record
+
+    def _read(self) -> tuple[Record, int] | None:
+        entry = self._store.read(self._key)
+        return None if entry is None else (Record.read(entry.value), entry.version)
+
+    def _acquire(self, held: ExitStack) -> bool:
+        lease = self._store.lease(f"lease/{self._key}", 4 * self._seconds)
+        if lease is not None:
+            held.enter_context(lease)
+        return lease is not None
 
     def _save(self, record: Record, version: int) -> int | None:
         """Store a new pair, trying more than once: what it replaces is void."""
-        for left in reversed(range(TRIES)):
-            try:
-                return self._store.put(self._key, record.write(), version)
-            except StoreError as error:
-                if left == 0:
-                    self._unsaved = (record, version)
-                    held = f"The new token of {self.name} is held in memory until then; let this process run."
-                    raise StoreError(error.message, hint=f"{error.hint or ''} {held}".strip(), retriable=True) from None
-                time.sleep(0.2)
-        return None
+        self._unsaved = (record.write(), version)
+        for _ in range(TRIES - 1):
+            with suppress(StoreError):
+                return self._save_held()
+            time.sleep(0.2)
+        try:
+            return self._save_held()
+        except StoreError as error:
+            held = f"The new token of {self.name} is held in memory until then; let this process run."
+            raise StoreError(error.message, hint=f"{error.hint or ''} {held}".strip(), retriable=True) from None
 
-    def _save_late(self, record: Record, version: int) -> None:
-        self._store.put(self._key, record.write(), version)  # if somebody wrote meanwhile, that counts
+    def _save_held(self) -> int | None:
+        version = self._store.put(self._key, *self._unsaved) if self._unsaved else None
         self._unsaved = None
+        return version
 
 
 class AsyncStored:

@@ -1,23 +1,25 @@
 """What a platform draws: a connector's actions, triggers and connections as one JSON document. Pure.
 
-schemas/catalogue.schema.json is its shape. `input_schema` says what a run accepts, `form_schema` is for drawing a
+schemas/catalogue.schema.json is its shape; `Connector.catalogue` puts it together, in the order of keys, so that the
+same definitions always give the same document. `input_schema` says what a run accepts, `form_schema` is for drawing a
 form, and `inputs` are the rows in order with what a form shows beside them. Schema and sample of an event, which are
 two thirds of the whole, are there if asked for; otherwise `event` gives those of one.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import base64
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from ..calls.action import Action
 from ..calls.choices import reads
-from ..model import ActionSpec, ChoiceList, Condition, Connection, Input, Json
+from ..model import ActionSpec, ChoiceList, Condition, Connection, Input, Json, Profile
 from ..triggers.events import OWN as OWN_FILTERS
-from . import icon
-from .forms import WIDGETS, Say, choices, form_schema, same, ui_schema
+from .forms import Say, choices, form_schema, same, ui_schema, widget
 
 if TYPE_CHECKING:
     from ..triggers.webhook import Trigger
-    from .connector import Connector
 
 SHAPE = 1  # the number of the document's shape; it grows when a reader of the old shape would be misled
 SAFETY = {  # effect -> nothing changes; something is lost for good; twice is as good as once
@@ -30,79 +32,73 @@ SAFETY = {  # effect -> nothing changes; something is lost for good; twice is as
 INSIDE = ("errors", "dead_when")  # how the runtime reads a token endpoint; no platform needs it
 
 
-def catalogue(connector: Connector, *, events: bool = False) -> dict[str, Json]:
-    """The whole catalogue, in the order of keys; the same definitions always give the same document.
-
-    `events`: whether each event has its `schema` and `sample`.
-    """
-    about = connector.profile
+def head(about: Profile, icon: str | None, locale: str, locales: Iterable[str]) -> dict[str, Json]:
+    """How the catalogue begins: what is said of the whole connector, and its connections."""
     return {
         "catalogue_version": SHAPE,
         "key": about.key,
         "version": about.version,
-        "locale": connector.locale,
-        "locales": list(connector.locales),
+        "locale": locale,
+        "locales": list(locales),
         "label": about.label,
         "description": about.description,
-        "icon": icon.data_url(connector.icon) if connector.icon else None,
+        "icon": data_url(icon) if icon else None,
         "categories": list(about.categories),
         "connections": [_connection(kind) for kind in about.connections],
-        "triggers": [_trigger(trigger, connector.say, events) for trigger in connector.triggers.values()],
-        "actions": [entry(action, connector.say) for action in connector.actions.values()],
-        "choices": {name: offered(source) for name, source in about.choices.items()},
     }
+
+
+def data_url(svg: str) -> str:
+    """The icon as the `src` of an image, which runs no script whatever it holds."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
 def _connection(kind: Connection) -> dict[str, Json]:
     return {
-        "key": kind.key,
-        "label": kind.label,
-        "description": kind.description,
+        **_plain(kind, "key", "label", "description"),
         "inputs": [hints(row) for row in kind.inputs],
         "oauth": {word: said for word, said in kind.oauth.items() if word not in INSIDE} if kind.oauth else None,
     }
 
 
-def _trigger(trigger: Trigger, say: Say, events: bool) -> dict[str, Json]:
+def trigger_entry(trigger: Trigger, say: Say, events: bool) -> dict[str, Json]:
+    """One trigger of the catalogue; `events`: whether each event has its `schema` and `sample`."""
     own = ({"key": key, "label": say(label), "help": say(help)} for key, (label, help) in OWN_FILTERS.items())
     rows = ({"key": row.key, "label": row.label, "help": row.comments} for row in trigger.filters.values())
     return {
-        "key": trigger.key,
-        "label": trigger.label,
-        "description": trigger.description,
+        **_plain(trigger, "key", "label", "description"),
         "inputs": [hints(row) for row in trigger.inputs],
         "filters": [*own, *rows],
         "events": [event.entry() if events else event.head() for event in trigger.events.values()],
     }
 
 
-def entry(action: Any, say: Say = same) -> dict[str, Json]:
+def entry(action: Action, say: Say = same) -> dict[str, Json]:
     """One action of the catalogue."""
-    spec: ActionSpec = action
-    output = spec.output or {}
+    output = action.output or {}
     return {
-        "key": spec.key,
-        "label": spec.label,
-        "description": spec.description,
-        "docs": spec.docs,
-        "summary": spec.summary,
-        "effect": spec.effect,
-        "safety": safety(spec.effect),
-        "list": spec.paging is not None,
-        "scopes": {kind: list(scopes) for kind, scopes in spec.scopes.items()},
-        "rate_limit": spec.rate_limit,
-        "inputs": [{**hints(row), **needs(spec, row)} for row in spec.inputs.values()],
+        **_plain(action, "key", "label", "description", "docs", "summary", "effect"),
+        "safety": safety(action.effect),
+        "list": action.paging is not None,
+        "scopes": {kind: list(scopes) for kind, scopes in action.scopes.items()},
+        "rate_limit": action.rate_limit,
+        "inputs": [{**hints(row), **needs(action, row)} for row in action.inputs.values()],
         "rules": [
             {"kind": rule.kind, "inputs": list(rule.keys), "when": condition(rule.when), "says": rule.says}
-            for rule in spec.rules
+            for rule in action.rules
         ],
         "input_schema": action.input_schema,
-        "form_schema": form_schema(spec, say),
-        "ui_schema": ui_schema(spec, say),
+        "form_schema": form_schema(action, say),
+        "ui_schema": ui_schema(action, say),
         "output_schema": output.get("schema"),
         "sample": output.get("example"),
         "secrets": action.secrets,
     }
+
+
+def _plain(found: object, *names: str) -> dict[str, Json]:
+    """What is told as it stands."""
+    return {name: getattr(found, name) for name in names}
 
 
 def safety(effect: str | None) -> dict[str, bool]:
@@ -136,20 +132,20 @@ def offered(source: ChoiceList) -> dict[str, Json]:
 
 def hints(row: Input) -> dict[str, Json]:
     """How a form shows an input; keys that say nothing are left out."""
+    needed: Json = None  # where the input applies, and its own condition holds
+    if row.required is not None:
+        needed = condition((*(row.only_when or ()), *row.required)) or True
     said: dict[str, Json] = {
-        "key": row.key,
-        "label": row.label,
-        "type": row.type,
-        "collection": row.collection,
+        **_plain(row, "key", "label", "type", "collection"),
         "help": row.comments,
-        "required": True if row.required == () and row.only_when is None else _needed(row),
+        "required": needed,
         "only_when": condition(row.only_when),
         "shown_when": condition(row.shown_when) or condition(row.only_when),
         "choices": choices(row),
         "choices_from": row.choices_from,
         "placeholder": None if row.type == "secret" else row.example,
         "if_absent": row.if_absent,
-        "widget": WIDGETS.get(row.type),
+        "widget": widget(row),
         "secret": row.type == "secret",
         "group": row.group,
         "advanced": row.advanced,
@@ -163,11 +159,6 @@ def hints(row: Input) -> dict[str, Json]:
     if row.has_default:
         kept["filled_in" if row.fills_in else "published_default"] = row.default
     return kept
-
-
-def _needed(row: Input) -> Json:
-    """When a value is needed: where the input applies, and its own condition holds."""
-    return None if row.required is None else condition((*(row.only_when or ()), *row.required))
 
 
 def condition(parsed: Condition | None) -> Json:

@@ -1,48 +1,159 @@
-"""Every fault of definitions, with file, line and remedy. Pure: it is given documents and reads no files.
+"""Every fault of a definition, with file, line and remedy. Pure: it is given documents and reads no files.
 
-First the shape, against the JSON Schema of the kind; then, wherever the shape is right, what a schema cannot say:
-names that must exist, places that must be free, defaults that must fit.
+First the shape, against the JSON Schema of the kind, in words for an author or in the schema's own: its
+`errorMessage`, which some editors show too. Then, wherever the shape is right, what a schema cannot say: names that
+must exist, places that must be free, defaults that must fit. A new check is a function `check(own, rows, around)` in
+one of the modules of checks/, and an entry in `CHECKS`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
 from ..errors import Problem
+from ..language.wording import kind_of, misfit, nearest
 from ..model import Input
-from . import check_action, check_connector, check_rows, check_shape
-from .documents import Document
-from .faults import PLACES, Faults, Surroundings
+from .checks import action, answer, connector, rows as table
+from .checks.faults import Check, Faults, Surroundings
+from .documents import Document, walk
 
-__all__ = ["PLACES", "Surroundings", "faults"]
-
-
-def _locale(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
-    from . import locales  # what no other kind needs
-
-    locales.faults(own, around)
-
-
-_KINDS = {
-    "actions": check_action.faults,
-    "connection": check_connector.connection,
-    "triggers": check_connector.trigger,
-    "connector": check_connector.connector,
-    "locales": _locale,
+TABLE: tuple[Check, ...] = (table.entries, table.conditions, table.cycles)
+# Kind of file -> its checks, in the order in which the faults of one line are told.
+CHECKS: Mapping[str, tuple[Check, ...]] = {
+    "actions": (
+        *TABLE,
+        answer.headers,
+        action.targets,
+        action.compute,
+        action.request,
+        action.inputs,
+        action.rules,
+        action.summary,
+        answer.paging,
+        action.pages,
+        answer.errors,
+        action.recover,
+        action.limits,
+        answer.files,
+        answer.output,
+    ),
+    "connection": (*TABLE, connector.grants, connector.test, connector.oauth),
+    "triggers": (*TABLE, connector.secret, connector.verify),
+    "connector": (
+        connector.base,
+        answer.headers,
+        answer.paging,
+        answer.errors,
+        connector.limits,
+        connector.choices,
+    ),
+    "locales": (connector.locale,),
 }
+_SCHEMA_WORDS = {
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
+    "minItems", "maxItems", "items", "properties", "enum", "format",
+}  # fmt: skip
 
 
 def faults(document: Document, kind: str, stem: str, around: Surroundings) -> list[Problem]:
     """Every fault of one document; `kind` is its folder (`actions`, `connection`, `triggers`) or `connector`."""
-    own = Faults(document)
-    check_shape.faults(own, around.language(kind))
-    data = document.data
-    if not isinstance(data, dict):
-        return own.all()
-    check_shape.patterns(own)
-    if kind != "connector" and own.sound("key") and data.get("key", stem) != stem:
-        own.add(("key",), f"is {data['key']!r} in the file {stem}.yaml; rename one of the two")
-    inputs = data.get("inputs", {}) if own.whole("inputs") else {}
-    rows = check_rows.faults(own, kind, inputs, around)
-    _KINDS[kind](own, rows, around)
+    own = Faults(document, kind, stem)
+    schema(own, {}, around)
+    if isinstance(document.data, dict):
+        patterns(own, {}, around)
+        key(own, {}, around)
+        rows = table.compiled(own, around)
+        for check in CHECKS[kind]:
+            check(own, rows, around)
     return own.all()
+
+
+# -- shape -------------------------------------------------------------------------------------------------------------
+
+
+def schema(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """What does not fit the schema is broken; where it has an `errorMessage`, only what is said there is wrong."""
+    errors = list(around.language(own.kind).iter_errors(own.data))
+    for error in errors:
+        lost = error.validator != "additionalProperties" and tuple(error.absolute_path) in own.document.holes
+        if not lost and "errorMessage" not in error.schema:
+            _explain(own, error)
+    for error in errors:
+        if "errorMessage" in error.schema and own.sound(*list(error.absolute_path)[:1]):
+            own.add(tuple(error.absolute_path), error.schema["errorMessage"].replace("{value}", str(error.instance)))
+
+
+def patterns(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Regular expressions that are none."""
+    for path, value in walk(own.data):
+        pattern = path and (
+            path[-1] == "pattern"
+            or (path[-1] in ("text", "names") and "cases" in path)
+            or (path[0] == "levels" and len(path) == 3)
+        )
+        if not pattern or not isinstance(value, str):
+            continue
+        try:
+            re.compile(value)
+        except re.error as error:
+            what = f"is no regular expression: {error}; put a \\ before a character that stands for itself"
+            own.add(path, what, breaks=True)
+
+
+def key(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """A file is named after its key."""
+    said = own.data.get("key", own.stem)
+    if own.kind != "connector" and own.sound("key") and said != own.stem:
+        own.add(("key",), f"is {said!r} in the file {own.stem}.yaml; rename one of the two")
+
+
+def _explain(own: Faults, error: Any) -> None:
+    path = tuple(error.absolute_path)
+    match error.validator:
+        case "additionalProperties" if error.validator_value is False:
+            known = list(error.schema.get("properties", {}))
+            for key in error.instance:
+                if key not in known:
+                    own.add((*path, key), f"is no word of the language here.{_remedy(key, known)}", breaks=True)
+            return
+        case "anyOf" | "oneOf" if error.context:
+            deepest = max(error.context, key=_closeness)
+            if len(deepest.absolute_path) > len(path) or deepest.validator in ("additionalProperties", "required"):
+                _explain(own, deepest)
+                return
+            what = f"must be: {error.schema['description']}" if "description" in error.schema else misfit(deepest)
+            if error.instance is False:
+                what += "; leave it out to say no"
+        case "oneOf":
+            what = f"must be of one kind only: {error.schema.get('description', 'keep the keys of one')}"
+        case "pattern" if "propertyNames" in list(error.absolute_schema_path)[-2:]:
+            path = (*path, error.instance)
+            what = "must be snake_case: small letters, digits and _, a letter first"
+        case "pattern":
+            wanted = error.schema.get("description", error.validator_value)
+            what = f"is {error.instance!r}; it must be: {wanted}"
+        case "type" if error.validator_value == "string" and not isinstance(error.instance, str):
+            remedy = "; put it in quotes" if error.instance is not None else "; write it after the colon"
+            what = f"must be text, not {kind_of(error.instance)}{remedy}"
+        case "const" if error.validator_value is True:
+            what = "must be true; leave it out to say no"
+        case "type" if not path:
+            what = "must hold keys with values, such as `key: send-message`"
+        case _:
+            what = misfit(error)
+    own.add(path, what, breaks=True)
+
+
+def _closeness(error: Any) -> tuple[float, ...]:
+    """How near an alternative comes to what was written: by depth, by its type, by the keys that are there."""
+    missing = error.validator == "required"
+    present = sum(key in error.instance for key in error.validator_value) / len(error.validator_value) if missing else 0
+    return len(error.absolute_path), error.validator != "type", present
+
+
+def _remedy(key: str, known: list[str]) -> str:
+    if key in _SCHEMA_WORDS and "schema" in known:
+        return f" Say it under schema: `schema: {{{key}: …}}`."
+    return nearest(key, known) or f" Known here: {', '.join(known)}."

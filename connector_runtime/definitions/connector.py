@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..errors import DefinitionError, InputError, Problem
 from .sources import Folder, Sources
@@ -16,25 +16,30 @@ if TYPE_CHECKING:  # what is needed depends on what is asked for, and a list of 
     from .locales import Locale
 
 T = TypeVar("T")
+KINDS = ("actions", "connection", "triggers", "locales")
 
 
-class Definitions(Mapping[str, T], Generic[T]):
+class Definitions(Mapping[str, T]):
     """Compiled definitions by key; each is read, checked and compiled when it is first asked for."""
 
     def __init__(self, stems: list[str], compiled: Callable[[str], T]) -> None:
-        self._stems = stems
-        self._compiled = cache(compiled)
+        self._made: dict[str, T | None] = dict.fromkeys(stems)  # None: not asked for yet
+        self._compiled = compiled
 
     def __getitem__(self, key: str) -> T:
-        if key not in self._stems:
-            raise KeyError(key)
-        return self._compiled(key)
+        made = self._made[key]
+        if made is None:
+            made = self._made[key] = self._compiled(key)
+        return made
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._made
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._stems)
+        return iter(self._made)
 
     def __len__(self) -> int:
-        return len(self._stems)
+        return len(self._made)
 
 
 class Outline(NamedTuple):
@@ -65,10 +70,10 @@ class Connector:
         self._translation = translation
         self._in = cache(lambda code: Connector(folder, codecs, code and self.translations[code]))
         self._sources = Sources(folder, self._codecs)
-        self.actions: Mapping[str, Action] = Definitions(folder.stems("actions"), self._action)
-        self.triggers: Mapping[str, Trigger] = Definitions(folder.stems("triggers"), self._trigger)
-        self.connections: Mapping[str, Connection] = Definitions(folder.stems("connection"), self._connection)
-        self.translations: Mapping[str, Locale] = Definitions(folder.stems("locales"), self._locale)
+        self.actions: Mapping[str, Action] = Definitions(self._sources.stems("actions"), self._action)
+        self.triggers: Mapping[str, Trigger] = Definitions(self._sources.stems("triggers"), self._trigger)
+        self.connections: Mapping[str, Connection] = Definitions(self._sources.stems("connection"), self._connection)
+        self.translations: Mapping[str, Locale] = Definitions(self._sources.stems("locales"), self._locale)
 
     def __repr__(self) -> str:
         return f"Connector({self._folder.name!r})"
@@ -82,13 +87,8 @@ class Connector:
         """What all actions share."""
         from . import compile as compiler
 
-        connections = tuple(self.connections[key] for key in self.connections)
-        compiled = compiler.profile(self._sources.common, connections, self._sources.shared)
-        if self._translation is None:
-            return compiled
-        from . import translate
-
-        return translate.profile(compiled, self.say)
+        connections = tuple(self.connections.values())
+        return self._spoken(compiler.profile(self._sources.common, connections, self._sources.shared))
 
     @cached_property
     def icon(self) -> str | None:
@@ -105,10 +105,7 @@ class Connector:
     def action(self, key: str) -> Action:
         """The action of that key; raises `InputError` with the nearest one if there is none."""
         if key not in self.actions:
-            from ..inputs.wording import nearest
-
-            what = f"is no action of {self.key}.{nearest(key, self.actions)}"
-            raise InputError(f"'{key}' {what}", problems=[Problem("action", f"{key!r} {what}")])
+            raise _unknown("action", key, self.key, self.actions)
         return self.actions[key]
 
     def outlines(self) -> Iterator[Outline]:
@@ -125,24 +122,27 @@ class Connector:
         `locale`: a language's code, as in `localized`. `events`: with the schema and the sample of every event, which
         make it three times as long; `event` gives those of one. Raises `InputError` for an unknown language.
         """
-        from .catalogue import catalogue
+        from . import catalogue as parts
 
-        return catalogue(self if locale is None else self.localized(locale), events=events)
+        found = self if locale is None else self.localized(locale)
+        lists = found.profile.choices
+        return {
+            **parts.head(found.profile, found.icon, found.locale, found.locales),
+            "triggers": [parts.trigger_entry(each, found.say, events) for each in found.triggers.values()],
+            "actions": [parts.entry(each, found.say) for each in found.actions.values()],
+            "choices": {name: parts.offered(source) for name, source in lists.items()},
+        }
 
     def event(self, trigger: str, name: str) -> dict[str, Json]:
         """A documented event of a trigger as the catalogue lists it, with `schema` and `sample`.
 
         Raises `InputError` with the nearest one if there is none.
         """
-        from ..inputs.wording import nearest
-
         if trigger not in self.triggers:
-            what = f"is no trigger of {self.key}.{nearest(trigger, self.triggers)}"
-            raise InputError(f"'{trigger}' {what}", problems=[Problem("trigger", f"{trigger!r} {what}")])
+            raise _unknown("trigger", trigger, self.key, self.triggers)
         events = self.triggers[trigger].events
         if name not in events:
-            what = f"is no event of {trigger}.{nearest(name, events)}"
-            raise InputError(f"'{name}' {what}", problems=[Problem("event", f"{name!r} {what}")])
+            raise _unknown("event", name, trigger, events)
         return events[name].entry()
 
     # -- languages -----------------------------------------------------------------------------------------------------
@@ -185,86 +185,84 @@ class Connector:
         if not self.translations:
             return []
         plain = self._in(None)
-        known, spare = locales.texts(plain), locales.event_texts(plain)
+        known, spare = locales.texts(plain.profile, plain.actions, plain.triggers), locales.event_texts(plain.triggers)
         paths = [f"locales/{key}.yaml" for key in self.translations]
-        return [
-            problem
-            for path in paths
-            for problem in locales.gaps(documents.read(self._folder.text(path), path), known, spare)
-        ]
+        files = [documents.read(self._folder.text(path), path) for path in paths]
+        return [problem for file in files for problem in locales.gaps(file, known, spare)]
 
     # -- faults --------------------------------------------------------------------------------------------------------
 
     def check(self) -> list[Problem]:
         """Every fault of the folder at once; empty if there is none."""
         what = "is not read: a definition's file ends in .yaml; rename it"
-        kinds = ("actions", "connection", "triggers", "locales")
-        found = [Problem(f"{kind}/{name}:1", what) for kind in kinds for name in self._folder.strays(kind)]
+        found = [Problem(f"{kind}/{name}:1", what) for kind in KINDS for name in self._sources.strays(kind)]
         found += self._sources.faults("connector", "connector")
-        for kind in kinds:
-            for stem in self._folder.stems(kind):
+        for kind in KINDS:
+            for stem in self._sources.stems(kind):
                 found += self._sources.faults(kind, stem)
-        return found if found else [*self._check_icon(), *self._check_events()]
+        if not found:
+            found += _faults(self._check_icon)
+            for key in self.triggers:
+                found += _faults(self._check_events, key)
+        return found
 
-    def _check_icon(self) -> list[Problem]:
-        from .icon import refused
+    def _check_icon(self) -> Iterator[Problem]:
+        from .checks.connector import icon
 
-        try:
-            found = refused(self.icon) if self.icon is not None else []
-            return [Problem(f"{self._sources.common['icon']}:1", what) for what in found]
-        except DefinitionError as error:
-            return list(error.problems)
+        for what in dict.fromkeys(icon(self.icon) if self.icon is not None else ()):
+            yield Problem(f"{self._sources.common['icon']}:1", what)
 
-    def _check_events(self) -> list[Problem]:
+    def _check_events(self, key: str) -> Iterator[Problem]:
         from ..triggers import events
 
-        found: list[Problem] = []
-        for key, trigger in self.triggers.items():
-            if trigger.load_events is None:
-                continue
-            try:
-                found += events.faults(trigger.load_events(), f"triggers/{key}.yaml's events")
-            except DefinitionError as error:
-                found += error.problems
-        return found
+        load = self.triggers[key].load_events
+        if load is not None:
+            yield from events.faults(load(), f"triggers/{key}.yaml's events")
 
     # -- from files to compiled definitions --------------------------------------------------------------------------
 
     def _action(self, key: str) -> Action:
         from . import compile as compiler
 
-        data = self._sources.data("actions", key)
-        compiled = compiler.action(data, self._sources.common, self.profile, self._sources.shared, self._codecs)
-        if self._translation is None:
-            return compiled
-        from . import translate  # what the language of the definitions does not need
-
-        return translate.action(compiled, lambda text: self.say(text, key))
+        data, common = self._sources.data("actions", key), self._sources.common
+        return self._spoken(compiler.action(data, common, self.profile, self._sources.shared, self._codecs), key)
 
     def _trigger(self, key: str) -> Trigger:
         from . import compile as compiler
 
-        data = self._sources.data("triggers", key)
-        read = self._sources.json
-        compiled = compiler.trigger(data, self._sources.shared, self._codecs, lambda file: read(f"triggers/{file}"))
-        if self._translation is None:
-            return compiled
-        from . import translate
-
-        return translate.trigger(compiled, self.say)
+        data, read = self._sources.data("triggers", key), self._sources.json
+        shared, codecs = self._sources.shared, self._codecs
+        return self._spoken(compiler.trigger(data, shared, codecs, lambda file: read(f"triggers/{file}")))
 
     def _connection(self, key: str) -> Connection:
         from . import compile as compiler
 
         data = self._sources.data("connection", key)
-        compiled = compiler.connection(data, self._sources.shared, self._codecs)
-        if self._translation is None:
-            return compiled
-        from . import translate
-
-        return translate.connection(compiled, self.say)
+        return self._spoken(compiler.connection(data, self._sources.shared, self._codecs))
 
     def _locale(self, key: str) -> Locale:
-        from .locales import locale
+        from .locales import Locale
 
-        return locale(self._sources.data("locales", key))
+        return Locale.of(self._sources.data("locales", key))
+
+    def _spoken(self, found: T, action: str | None = None) -> T:
+        """A compiled definition with its texts in the language of this connector."""
+        if self._translation is None:
+            return found
+        from .locales import translated  # what the language of the definitions does not need
+
+        return translated(found, lambda text: self.say(text, action))
+
+
+def _unknown(what: str, name: str, whose: str, known: Iterable[str]) -> InputError:
+    from ..language.wording import nearest
+
+    says = f"is no {what} of {whose}.{nearest(name, known)}"
+    return InputError(f"'{name}' {says}", problems=[Problem(what, f"{name!r} {says}")])
+
+
+def _faults(check: Callable[..., Iterable[Problem]], *about: str) -> list[Problem]:
+    try:
+        return list(check(*about))
+    except DefinitionError as error:
+        return list(error.problems)

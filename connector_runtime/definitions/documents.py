@@ -29,6 +29,13 @@ _PLAIN: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
     (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"), float),
 )
 
+_REMEDIES = (  # what the YAML library says of a syntax error -> what to do
+    ("mapping values", "; put a text that holds a colon in quotes, or mend the indentation"),
+    ("cannot start", "; put the text in quotes"),
+    ("undefined alias", "; put a text that begins with * in quotes, or write out what the alias stands for"),
+    ("another document", "; write one file for each"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -108,17 +115,9 @@ def _syntax(text: str, name: str, error: Any) -> tuple[str, str]:
         began = "a quote" if "scalar" in error.context else "a { or ["
         what = f"is not YAML: {began} that begins here is not closed; close it, or add a comma"
         return f"{name}:{opened.line + 1}", what
-    if "mapping values" in problem:
-        problem += "; put a text that holds a colon in quotes, or mend the indentation"
-    elif "cannot start" in problem:
-        problem += "; put the text in quotes"
-    elif "undefined alias" in problem:
-        problem += "; put a text that begins with * in quotes, or write out what the alias stands for"
-    elif "another document" in problem:
-        problem += "; write one file for each"
-    elif "block" in (error.context or ""):
-        problem += "; mend the indentation"
-    return f"{name}:{number}", f"is not YAML: {problem}"
+    indentation = "; mend the indentation" if "block" in (error.context or "") else ""
+    remedy = next((remedy for sign, remedy in _REMEDIES if sign in problem), indentation)
+    return f"{name}:{number}", f"is not YAML: {problem}{remedy}"
 
 
 class _Builder:

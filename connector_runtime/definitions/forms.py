@@ -10,21 +10,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..inputs import takes
 from ..model import ActionSpec, Input, Json
+from ..types import registry
 
 Say = Callable[[str], str]  # a text of ours -> the same in the language of the form
 
-WIDGETS = {
-    "text": "textarea",
-    "secret": "password",
-    "boolean": "select",
-    "json": "code",
-    "any": "code",
-    "date": "date",
-    "datetime": "datetime",
-    "file": "file",
-}
 SAFE_INTEGER = 2**53
 OWN_WORDS = ("Key", "Value", "Yes", "No", "Default: {value}", "Left out: {value}")
 RJSF_WIDGETS = {"textarea": "textarea", "password": "password", "code": "textarea"}
@@ -53,6 +43,11 @@ def _always(row: Input) -> bool:
     return row.required == () and row.only_when is None and not row.has_default and whole
 
 
+def widget(row: Input) -> str | None:
+    """How a value is drawn, if not as a line of text."""
+    return registry.TYPES[row.type].widget
+
+
 def choices(row: Input) -> list[dict[str, Json]]:
     """The choices as a form can hold them: JavaScript rounds integers above 2^53, so a list that has one is text."""
     rounded = any(isinstance(choice.value, int) and abs(choice.value) >= SAFE_INTEGER for choice in row.choices)
@@ -79,34 +74,7 @@ def _plain(row: Input) -> dict[str, Json]:
     if row.choices:
         values = [choice["value"] for choice in choices(row)]
         return {"type": "string" if isinstance(values[0], str) else "integer", "enum": values}
-    if row.type in takes.TEXTS:
-        limits = {key: row.schema[key] for key in ("minLength", "maxLength", "pattern") if key in row.schema}
-        return {"type": "string", **limits}
-    if row.type in ("integer", "number"):
-        return {"type": row.type, **row.schema}
-    if row.type == "boolean":
-        return {"type": "boolean"}
-    if row.type == "json" and row.schema.get("type") in ("object", "array"):
-        return dict(_quiet(row.schema))
-    return {"type": "string"}  # JSON of any kind is typed as text, and read as JSON
-
-
-def _quiet(schema: Json, *, added: bool = False) -> Json:
-    """A structured value's schema without what libraries fill in, or ask for, before anybody wants the value.
-
-    That is the least number of entries, and what an object needs, unless it is an entry that a person has `added`.
-    """
-    if not isinstance(schema, Mapping):
-        return schema
-    said = {word: part for word, part in schema.items() if word not in ("minItems", "minProperties", "required")}
-    parts: Mapping[str, Any] = schema.get("properties", {})
-    if parts:
-        said["properties"] = {name: _quiet(part) for name, part in parts.items()}
-    if "items" in schema:
-        said["items"] = _quiet(schema["items"], added=True)
-    if added and "required" in schema:
-        said["required"] = [name for name in schema["required"] if parts.get(name, {}).get("type") != "boolean"]
-    return said
+    return registry.TYPES[row.type].field(row)
 
 
 # -- json-editor -----------------------------------------------------------------------------------------------------
@@ -129,8 +97,8 @@ def _edited(row: Input, field: dict[str, Json], say: Say) -> dict[str, Json]:
         said["options"] = {"enum_titles": [choice.label for choice in row.choices]}
     elif row.type == "boolean":
         said["options"] = {"enum_titles": [say("Yes"), say("No")]}
-    elif WIDGETS.get(row.type) in ("textarea", "password"):
-        said["format"] = WIDGETS[row.type]
+    elif widget(row) in ("textarea", "password"):
+        said["format"] = widget(row)
     if row.collection == "list" and said:
         return {**field, "items": {**field["items"], **said}}
     return {**field, **({} if row.collection else said)}
@@ -153,9 +121,9 @@ def ui_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
 def _drawn(row: Input, say: Say) -> dict[str, Json]:
     plain = _plain(row)
     said: dict[str, Json] = _nested(plain, [say("Yes"), say("No")])
-    widget = RJSF_WIDGETS.get(WIDGETS.get(row.type, ""))
-    if widget and not row.choices and plain.get("type") == "string":
-        said["ui:widget"] = widget
+    drawn = RJSF_WIDGETS.get(widget(row) or "")
+    if drawn and not row.choices and plain.get("type") == "string":
+        said["ui:widget"] = drawn
     if row.choices:
         said["ui:enumNames"] = [choice.label for choice in row.choices]
     elif isinstance(row.example, str | int) and row.type != "secret":

@@ -1,4 +1,4 @@
-"""Translations of a connector's texts: which texts there are, and what a translation lacks. Pure.
+"""Translations of a connector's texts: which texts there are, what a translation says of them and what it lacks. Pure.
 
 A locale says each text once, under the sentence that it translates. So a sentence that is changed loses its
 translation by itself and is shown as it is, and `gaps` names it beside the entry that is left over.
@@ -6,27 +6,37 @@ translation by itself and is shown as it is, and `gaps` names it beside the entr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from ..errors import Problem
-from ..inputs.wording import nearest
-from ..triggers.events import OWN as OWN_FILTERS
-from . import translate
+from ..model import ActionSpec, Case, Choice, ChoiceList, Connection, Errors, Files, Input, Json, Profile, Rule, Warn
+from ..triggers.events import OWN as OWN_FILTERS, FilterRow
+from ..triggers.webhook import Trigger
 from .documents import Document, Path
-from .faults import Faults, Surroundings
-from .forms import OWN_WORDS
+from .forms import OWN_WORDS, Say
 
-if TYPE_CHECKING:
-    from .connector import Connector
-
-SLOT = re.compile(r"\{[^{}]*\}")
 NAMED = 10  # how many texts one line names before it only counts them
 LIKE = 0.75  # how much of a sentence must stay for it to be the same one, changed
 Texts = dict[str, list[str]]  # a text -> the files that say it, in order
+T = TypeVar("T")
+
+TEXTS: Mapping[type, tuple[str, ...]] = {  # where the texts lie that a person reads, in the order of the definitions
+    ActionSpec: ("label", "inputs", "description", "summary", "rules", "errors", "files"),
+    Connection: ("label", "description", "inputs", "errors", "test", "forbids"),
+    Trigger: ("label", "description", "inputs", "filters", "load_events"),
+    Profile: ("label", "description", "errors", "choices"),  # its connections are definitions of their own
+    Input: ("label", "comments", "choices", "warn", "group", "if_absent", "deprecated"),
+    ChoiceList: ("choices", "parameters"),
+    FilterRow: ("label", "comments"),
+    Choice: ("label",),
+    Warn: ("says",),
+    Rule: ("says",),
+    Errors: ("cases",),
+    Case: ("do",),
+    Files: ("errors",),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,49 +48,100 @@ class Locale:
     texts: Mapping[str, str | None]  # None: not translated yet
     actions: Mapping[str, Mapping[str, str | None]]
 
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Locale:
+        """Compile one file of locales/."""
+        return cls(key=data["key"], label=data["label"], texts=data.get("texts", {}), actions=data.get("actions", {}))
+
     def say(self, text: str, action: str | None = None) -> str:
         """The text in this language, or as it is."""
         return self.actions.get(action or "", {}).get(text) or self.texts.get(text) or text
 
 
-def locale(data: Mapping[str, Any]) -> Locale:
-    """Compile one file of locales/."""
-    return Locale(key=data["key"], label=data["label"], texts=data.get("texts", {}), actions=data.get("actions", {}))
+def translated(found: T, say: Say) -> T:
+    """A compiled definition, or a part of one, with every text that a person reads said anew.
+
+    What is sent is never touched. Given a `say` that writes down what it is asked, the same walk lists the texts.
+    """
+    made: Any = found
+    fields = next((names for kind, names in TEXTS.items() if isinstance(found, kind)), None)
+    if isinstance(found, str):
+        made = found and say(found)
+    elif isinstance(found, Choice) and found.label == str(found.value):
+        pass  # it is shown as its value, such as GET, and has no words of its own
+    elif fields is not None:
+        changed = {name: _field(found, name, say) for name in fields}
+        if "inputs" in changed and isinstance(found, ActionSpec):
+            changed["by_name"] = {name: row for row in changed["inputs"].values() for name in row.names}
+        made = made._replace(**changed) if isinstance(found, tuple) else replace(made, **changed)
+    elif isinstance(found, Mapping):
+        made = {key: translated(part, say) for key, part in found.items()}
+    elif isinstance(found, tuple):
+        made = tuple(translated(part, say) for part in found)
+    return made  # type: ignore[no-any-return]
 
 
-def texts(connector: Connector) -> Texts:
+def _field(found: Any, name: str, say: Say) -> Any:
+    value = getattr(found, name)
+    match name:
+        case "if_absent":
+            return say(value) if is_phrase(found) else value
+        case "load_events":
+            return value and (lambda: _events(value(), say))
+        case "test":  # the rest of it names actions and inputs
+            hints = value and value.get("hints")
+            return {**value, "hints": [{**hint, "says": say(hint["says"])} for hint in hints]} if hints else value
+    return translated(value, say)
+
+
+def is_phrase(found: Input) -> bool:
+    """Whether what happens to an input that is left out is told in words, and not by a value."""
+    said = found.if_absent
+    return isinstance(said, str) and " " in said and said not in [choice.value for choice in found.choices]
+
+
+def _events(data: Json, say: Say) -> Json:
+    return {**data, "events": {key: {**event, "label": say(event["label"])} for key, event in data["events"].items()}}
+
+
+# -- which texts there are -------------------------------------------------------------------------------------------
+
+
+def texts(about: Profile, actions: Mapping[str, ActionSpec], triggers: Mapping[str, Trigger]) -> Texts:
     """Every text that a person reads, in the order of the definitions; the labels of events are not among them."""
     found: Texts = {}
 
-    def at(place: str) -> translate.Say:
-        def note(text: str) -> str:
+    def note(part: Any, place: str) -> None:
+        def noted(text: str) -> str:
             places = found.setdefault(text, [])
             if place not in places:
                 places.append(place)
             return text
 
-        return note
+        translated(part, noted)
 
-    translate.errors(connector.profile.errors, at("connector.yaml"))
-    for key, action in connector.actions.items():
-        translate.action(action, at(f"actions/{key}.yaml"))
-    for key, kind in connector.connections.items():
-        translate.connection(kind, at(f"connection/{key}.yaml"))
-    for key, trigger in connector.triggers.items():
-        translate.trigger(trigger, at(f"triggers/{key}.yaml"))
-    translate.profile(connector.profile, at("connector.yaml"))
-    for text in (*OWN_WORDS, *(word for said in OWN_FILTERS.values() if connector.triggers for word in said)):
-        at("forms")(text)
+    note(about.errors, "connector.yaml")
+    for key, action in actions.items():
+        note(action, f"actions/{key}.yaml")
+    for kind in about.connections:
+        note(kind, f"connection/{kind.key}.yaml")
+    for key, trigger in triggers.items():
+        note(trigger, f"triggers/{key}.yaml")
+    note(about, "connector.yaml")
+    note((OWN_WORDS, tuple(OWN_FILTERS.values()) if triggers else ()), "forms")
     return found
 
 
-def event_texts(connector: Connector) -> set[str]:
+def event_texts(triggers: Mapping[str, Trigger]) -> set[str]:
     """The labels of events: names made from the vendor's, which a locale may leave as they are."""
-    return {event.label for trigger in connector.triggers.values() for event in trigger.events.values()}
+    return {event.label for trigger in triggers.values() for event in trigger.events.values()}
 
 
 def gaps(document: Document, known: Texts, spare: set[str]) -> Iterator[Problem]:
-    """What a locale lacks and what it says for nothing; its shape must be right."""
+    """What a locale lacks and what it says for nothing; its shape must be right.
+
+    `spare`: texts that may be translated and need not be.
+    """
     said: Mapping[str, Any] = document.data.get("texts", {})
     own: Mapping[str, Mapping[str, Any]] = document.data.get("actions", {})
     lacking = untranslated(said, own, known)
@@ -102,13 +163,11 @@ def gaps(document: Document, known: Texts, spare: set[str]) -> Iterator[Problem]
 
 def untranslated(said: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]], known: Texts) -> list[str]:
     """The texts that a locale has no words for."""
-
-    def covered(text: str, place: str) -> bool:
-        key = place.removeprefix("actions/").removesuffix(".yaml")
-        return bool(own.get(key, {}).get(text)) if place.startswith("actions/") else False
-
+    covered = {(text, f"actions/{key}.yaml") for key, entries in own.items() for text in entries if entries[text]}
     return [
-        text for text, places in known.items() if not said.get(text) and not all(covered(text, at) for at in places)
+        text
+        for text, places in known.items()
+        if not said.get(text) and not all((text, place) in covered for place in places)
     ]
 
 
@@ -121,26 +180,10 @@ def _left_over(document: Document, path: Path, known: list[str]) -> Problem:
 
 def closest(text: str, known: list[str]) -> str | None:
     """The text that this one probably was before it was changed, or is meant to be."""
-    found = get_close_matches(text, known, n=1, cutoff=LIKE)
-    return found[0] if found else None
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(text, known, n=1, cutoff=LIKE)), None)
 
 
 def _clipped(text: str) -> str:
     return repr(text if len(text) <= 60 else f"{text[:59]}…")
-
-
-def faults(own: Faults, around: Surroundings) -> None:
-    """What is wrong with a locale that its shape does not show: actions that are none, slots that are not kept."""
-    data = own.document.data
-    for key in data.get("actions", {}) if own.sound("actions") else ():
-        if key not in around.actions:
-            own.add(("actions", key), f"is no action.{nearest(key, around.actions) or ' Take it out.'}")
-    blocks: list[tuple[Path, Any]] = [(("texts",), data.get("texts", {}))] if own.sound("texts") else []
-    if own.sound("actions"):
-        blocks += [(("actions", key), entries) for key, entries in data.get("actions", {}).items()]
-    for path, entries in blocks:
-        for text, words in entries.items():
-            wanted, has = set(SLOT.findall(text)), set(SLOT.findall(words or ""))
-            if words and wanted != has:
-                what = f"needs the slots of the original, {', '.join(sorted(wanted)) or 'none'}, and no others"
-                own.add((*path, text), f"{what}: they are filled in later")

@@ -11,7 +11,7 @@ from ..errors import DefinitionError, Problem
 
 if TYPE_CHECKING:  # what checks is loaded where something is to be checked
     from ..model import Json
-    from .check import Surroundings
+    from .documents import Document
 
 
 class Folder(Protocol):
@@ -19,12 +19,8 @@ class Folder(Protocol):
 
     @property
     def name(self) -> str: ...
-    def stems(self, kind: str) -> list[str]:
-        """The names, without .yaml, of the files of `actions`, `connection` or `triggers`."""
-        ...
-
-    def strays(self, kind: str) -> list[str]:
-        """The names of files in that folder that look like definitions and are not read, such as `x.yml`."""
+    def names(self, kind: str) -> list[str]:
+        """The names of the files in `actions`, `connection`, `triggers` or `locales`, sorted."""
         ...
 
     def text(self, path: str) -> str:
@@ -49,6 +45,15 @@ class Sources:
         self._validator = cache(self._language)
         self.shared = cache(self._shared)
 
+    def stems(self, kind: str) -> list[str]:
+        """The names, without .yaml, of the definitions of a kind."""
+        return sorted(name.removesuffix(".yaml") for name in self._folder.names(kind) if name.endswith(".yaml"))
+
+    def strays(self, kind: str) -> list[str]:
+        """The names of files that look like definitions and are not read, such as `x.yml`."""
+        names = self._folder.names(kind)
+        return [name for name in names if name.lower().endswith((".yml", ".yaml")) and not name.endswith(".yaml")]
+
     @cached_property
     def common(self) -> dict[str, Any]:
         """connector.yaml's data."""
@@ -59,11 +64,11 @@ class Sources:
         path = path_of(kind, stem)
 
         def make() -> tuple[Json, Iterable[str]]:
-            from . import check, documents
+            from . import documents
 
             sources = {path, "connector.yaml", "actions"}
             document = documents.read(self._folder.text(path), path)
-            found = check.faults(document, kind, stem, self._around(kind, sources))
+            found = self._check(document, kind, stem, sources, deep=False)
             if found:
                 raise DefinitionError.of(found)
             return document.data, sources
@@ -72,12 +77,11 @@ class Sources:
 
     def faults(self, kind: str, stem: str) -> list[Problem]:
         """Every fault of a file, also of what it says about other files."""
-        from . import check, documents
+        from . import documents
 
         path = path_of(kind, stem)
         try:
-            document = documents.examine(self._folder.text(path), path)
-            return check.faults(document, kind, stem, self._around(kind, set(), deep=True))
+            return self._check(documents.examine(self._folder.text(path), path), kind, stem, set(), deep=True)
         except DefinitionError as error:
             return list(error.problems)
 
@@ -97,9 +101,10 @@ class Sources:
             raise LookupError(name) from None
         return self.json(path)
 
-    def _around(self, kind: str, sources: set[str], *, deep: bool = False) -> Surroundings:
-        """What a check looks at beside the file; the paths of what it has looked at are added to `sources`."""
-        from .check import Surroundings
+    def _check(self, document: Document, kind: str, stem: str, sources: set[str], *, deep: bool) -> list[Problem]:
+        """The faults of a document; the paths of the other files that it was held against are added to `sources`."""
+        from .check import faults
+        from .checks.faults import Surroundings
 
         def shared(name: str) -> Json:
             sources.add(f"schemas/{name}")
@@ -117,14 +122,15 @@ class Sources:
                 common = self.common
             except DefinitionError:  # its own faults are reported with connector.yaml
                 common = self._readable("connector", "connector")
-        return Surroundings(
+        around = Surroundings(
             language=self._validator,
             shared=shared,
             codecs=self._codecs,
             common=common,
-            actions=tuple(self._folder.stems("actions")),
+            actions=tuple(self.stems("actions")),
             action=action,
         )
+        return faults(document, kind, stem, around)
 
     def _readable(self, kind: str, stem: str) -> Mapping[str, Any]:
         """A file's data as far as it can be read, for checking the files that refer to it."""

@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,8 @@ from typing import Any
 
 from ..calls.files import File, safe_name
 from ..errors import ConnectorError, InputError, Problem
-from ..http.pool import AsyncPool, Pool
-from ..steps import Attempt
+from ..perform import Handlers
+from ..transport import AsyncPool, Pool
 from .fetch import Course
 from .save import Job, save, save_async
 
@@ -48,7 +48,6 @@ class Order:
     parallel: int = 3
     overwrite: bool = False
     progress: Told | None = None
-    observe: Callable[[Attempt], object] | None = None
 
     @property
     def files(self) -> list[File]:
@@ -62,7 +61,6 @@ class Order:
             course=self.course(file),
             overwrite=self.overwrite,
             progress=self.progress,
-            observe=self.observe,
         )
 
 
@@ -74,7 +72,6 @@ def order(
     parallel: int = 3,
     overwrite: bool = False,
     progress: Told | None = None,
-    observe: Callable[[Attempt], object] | None = None,
 ) -> Order:
     """An order that can be carried out; raises `InputError` with all that stands against it, before any request.
 
@@ -113,7 +110,6 @@ def order(
         parallel=parallel,
         overwrite=overwrite,
         progress=progress,
-        observe=observe,
     )
     if made.files and not problems:
         problems += _folder_problems(folder, made.files)
@@ -142,11 +138,11 @@ def _folder_problems(folder: Path, files: Iterable[File]) -> list[Problem]:
 # -- several at a time -----------------------------------------------------------------------------------------------
 
 
-def download(wanted: Order, grants: Callable[[Any], Mapping[str, str]], pool: Pool) -> list[Saved]:
+def download(wanted: Order, handlers: Handlers, pool: Pool) -> list[Saved]:
     """Download all files of an order; one that fails does not stop the others, and is named in the error at the end."""
     stop = threading.Event()
     if len(wanted.files) <= 1 or wanted.parallel == 1:
-        return _gathered(wanted, {file: _tried(wanted, file, grants, pool, stop) for file in wanted.files})
+        return _gathered(wanted, {file: _tried(wanted, file, handlers, pool, stop) for file in wanted.files})
     waiting, done = deque(wanted.files), SimpleQueue[tuple[File, Outcome | BaseException]]()
 
     def work() -> None:
@@ -154,7 +150,7 @@ def download(wanted: Order, grants: Callable[[Any], Mapping[str, str]], pool: Po
             while not stop.is_set():
                 file = waiting.popleft()
                 try:
-                    done.put((file, _tried(wanted, file, grants, pool, stop)))
+                    done.put((file, _tried(wanted, file, handlers, pool, stop)))
                 except BaseException as error:  # not the vendor's or the disk's: all is over
                     stop.set()
                     done.put((file, error))
@@ -173,19 +169,15 @@ def download(wanted: Order, grants: Callable[[Any], Mapping[str, str]], pool: Po
     return _gathered(wanted, found)
 
 
-def _tried(
-    wanted: Order, file: File, grants: Callable[[Any], Mapping[str, str]], pool: Pool, stop: threading.Event
-) -> Outcome:
+def _tried(wanted: Order, file: File, handlers: Handlers, pool: Pool, stop: threading.Event) -> Outcome:
     job = wanted.job(file)
     try:
-        return Saved(file, job.target, save(job, grants, pool, stop), True)
+        return Saved(file, job.target, save(job, handlers, pool, stop), True)
     except ConnectorError as error:
         return error
 
 
-async def download_async(
-    wanted: Order, grants: Callable[[Any], Awaitable[Mapping[str, str]]], pool: AsyncPool
-) -> list[Saved]:
+async def download_async(wanted: Order, handlers: Handlers, pool: AsyncPool) -> list[Saved]:
     """The same for asyncio."""
     places = asyncio.Semaphore(wanted.parallel)
 
@@ -193,7 +185,7 @@ async def download_async(
         job = wanted.job(file)
         async with places:
             try:
-                return Saved(file, job.target, await save_async(job, grants, pool), True)
+                return Saved(file, job.target, await save_async(job, handlers, pool), True)
             except ConnectorError as error:
                 return error
 
@@ -214,7 +206,7 @@ def _gathered(wanted: Order, found: Mapping[File, Outcome]) -> list[Saved]:
         every = {**wanted.there, **found}
         return [saved for saved in (every[file] for file in wanted.asked) if isinstance(saved, Saved)]
     error: Any = failed[0][1]
-    if len(wanted.asked) > 1:
-        said = f"{len(failed)} of {len(wanted.asked)} files were not downloaded:"
-        ConnectorError.__init__(error, said, problems=[Problem(file.name, str(each)) for file, each in failed])
-    raise error
+    if len(wanted.asked) == 1:
+        raise error
+    said = f"{len(failed)} of {len(wanted.asked)} files were not downloaded:"
+    raise error.with_message(said, problems=[Problem(file.name, str(each)) for file, each in failed])

@@ -1,25 +1,26 @@
-"""One file over time, as a generator of effects: which requests, with which token and range, until it is whole. Pure.
+"""One file over time, as a generator of steps: which requests, with which token and range, until it is whole. Pure.
 
-It yields `Token`, `Now` and `Wait` as an exchange does; `Open` and is answered with a `Response` whose body is still
-to come, or thrown a `TransportError`; `Peek` for the beginning of that body; `Store` for it to be put into the part
-of the file, answered with `Stored`; and tells an observer of each `Attempt`. It returns the size of the whole file.
+Its output is the size of the whole file, in bytes.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote, urljoin, urlsplit
 
 from ..calls import answer as answers, render, retry
 from ..calls.action import Action
+from ..calls.credentials import Credentials, lay_out
 from ..calls.files import File
 from ..errors import ApiError, AuthError, Conflict, RequestError, TransportError
-from ..model import Request, Response
-from ..steps import Attempt, Now, Token, Wait
+from ..language import hosts
+from ..model import NOTHING, Profile, Request, Response
+from ..steps import Attempt, Fill, Filled, Heard, Now, Open, Peek, Steps, Token, Wait
 from . import mark as marks
-from .address import Address, address
 from .mark import Mark
 
 PATH = "(download)"
@@ -29,40 +30,9 @@ MOST_RESTARTS = 3  # of a file that changes while it is fetched
 REDIRECTS = (301, 302, 303, 307, 308)
 PAGES = ("text/html", "application/xhtml+xml")
 FOREIGN_HEADERS = ("user-agent", "accept")  # what a host that is not the definition's may be told
+URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][^\s\"<>\\]*)?")
+KEPT = "".join(chr(code) for code in range(0x21, 0x7F))
 GO_ON = "What has arrived is kept; download it again to go on from there."
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Wanted: the answer to a request, its body still to come."""
-
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class Peek:
-    """Wanted: the beginning of the body, which stays to be stored."""
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Wanted: the body in the part of the file, from `at` on, and nothing behind it; `most` bytes are expected."""
-
-    at: int
-    mark: Mark
-    most: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """How much there is now, and what broke the body off."""
-
-    size: int
-    broke: TransportError | None = None
-
-
-Effect = Token | Now | Wait | Open | Peek | Store | Attempt
-Fetch = Generator[Effect, Any, int]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,7 +54,7 @@ class Course:
 class _State:
     have: int
     mark: Mark | None
-    granted: Mapping[str, str]
+    credentials: Credentials
     own_token: str | None
     is_renewed: bool = False
     restarts: int = 0
@@ -94,7 +64,7 @@ class _State:
         self.have, self.mark = 0, None
 
 
-def fetch(file: File, course: Course, have: int = 0, mark: Mark | None = None) -> Fetch:
+def fetch(file: File, course: Course, have: int = 0, mark: Mark | None = None) -> Steps:
     """Fetch a file, of which the first `have` bytes are there, of the version that `mark` names."""
     if file.waits is not None:
         raise Conflict(f"{file.name} can't be downloaded. {file.waits}", retriable=True)
@@ -102,7 +72,8 @@ def fetch(file: File, course: Course, have: int = 0, mark: Mark | None = None) -
     if mark is None or not known or (mark.total is not None and have > mark.total):
         have, mark = 0, None
     elif have == mark.total:
-        return have  # all there: the program was stopped before it could say so
+        yield have  # all there: the program was stopped before it could say so
+        return
     start = address(file.url, course.action.profile, course.base_url)
     state = _State(have, mark, (yield Token()), file.token)
     policy = retry.Policy(most=course.retries)
@@ -115,10 +86,11 @@ def fetch(file: File, course: Course, have: int = 0, mark: Mark | None = None) -
             whole = yield from _attempt(file, course, state, start)
         except RequestError as error:
             failure = error
-        yield _told(file, state, number, began, (yield Now()), waited, failure)
+        yield Heard(None, _told(file, state, number, began, (yield Now()), waited, failure), NOTHING)
         waited = 0.0
         if whole is not None:
-            return whole
+            yield whole
+            return
         if failure is None:
             continue
         if state.have > best:
@@ -153,7 +125,7 @@ def _told(
     )
 
 
-def _renewed(state: _State) -> Generator[Effect, Any, bool]:
+def _renewed(state: _State) -> Generator[Any, Any, bool]:
     """Another token after one that was refused: the connection's instead of the answer's own, then a new one, once."""
     if state.own_token is not None:
         state.own_token = None
@@ -161,8 +133,8 @@ def _renewed(state: _State) -> Generator[Effect, Any, bool]:
     if state.is_renewed:
         return False
     state.is_renewed = True
-    old, state.granted = state.granted, (yield Token(state.granted))
-    return bool(state.granted != old)
+    old, state.credentials = state.credentials, (yield Token(state.credentials.granted))
+    return bool(state.credentials.granted != old.granted)
 
 
 def _final(file: File, failure: RequestError, state: _State) -> RequestError:
@@ -174,15 +146,16 @@ def _final(file: File, failure: RequestError, state: _State) -> RequestError:
     )
 
 
-def _attempt(file: File, course: Course, state: _State, start: Address) -> Generator[Effect, Any, int | None]:
+def _attempt(file: File, course: Course, state: _State, start: Address) -> Generator[Any, Any, int | None]:
     """One way from the address to the body; the size if the file is whole, None if it has to begin anew."""
     asked = marks.range_headers(state.have, state.mark)
-    granted = dict(state.granted)
-    if state.own_token is not None and course.token_name in granted:
-        granted[course.token_name] = state.own_token
+    credentials = state.credentials
+    if state.own_token is not None and course.token_name in credentials.granted:
+        granted = {**credentials.granted, course.token_name: state.own_token}
+        credentials = lay_out(course.action.profile, course.base_url, granted)
     place, state.status = start, None
     for _ in range(MOST_REDIRECTS):
-        response: Response = yield Open(request(course, place, granted, asked))
+        response: Response = yield Open(request(place, credentials, asked))
         state.status = response.status
         target = response.headers.get("location")
         if response.status not in REDIRECTS or target is None:
@@ -198,15 +171,15 @@ def _attempt(file: File, course: Course, state: _State, start: Address) -> Gener
             return None
         mark, at = replace(state.mark, total=state.mark.total or said.total), state.have
     elif response.status == 200:
-        yield from _is_file(file, course, place, granted, response)
+        yield from _is_file(file, course, place, credentials, response)
         mark, at = marks.of_answer(file, response.headers, marks.length(response.headers)), 0
     else:
-        yield from _refused(course, place, granted, response)
+        yield from _refused(course, place, credentials, response)
         raise ApiError(f"The vendor answered {response.status} instead of the file.", status=response.status)
     _check_size(file, mark.total)
-    stored: Stored = yield Store(at, mark, mark.total if mark.total is not None else file.size)
-    state.have, state.mark = stored.size, mark
-    return _whole(file, state, stored)
+    filled: Filled = yield Fill(at, mark, mark.total if mark.total is not None else file.size)
+    state.have, state.mark = filled.size, mark
+    return _whole(file, state, filled)
 
 
 def _begin_anew(file: File, state: _State) -> None:
@@ -224,26 +197,26 @@ def _check_size(file: File, total: int | None) -> None:
         )
 
 
-def _whole(file: File, state: _State, stored: Stored) -> int:
-    if stored.broke is not None:
-        raise stored.broke
+def _whole(file: File, state: _State, filled: Filled) -> int:
+    if filled.broke is not None:
+        raise filled.broke
     total = state.mark.total if state.mark else None
     wanted = file.size if total is None else total
-    if wanted is not None and stored.size < wanted:
+    if wanted is not None and filled.size < wanted:
         raise TransportError("The answer broke off.", retriable=True)
-    if wanted is not None and stored.size > wanted:
+    if wanted is not None and filled.size > wanted:
         state.restart()
         raise ApiError(f"{file.name}: the vendor sends more than the {wanted} bytes that are announced.")
-    return stored.size
+    return filled.size
 
 
 # -- requests and refusals -------------------------------------------------------------------------------------------
 
 
-def request(course: Course, place: Address, granted: Mapping[str, str], asked: Mapping[str, str]) -> Request:
+def request(place: Address, credentials: Credentials, asked: Mapping[str, str]) -> Request:
     """The request for a file: what the connection gives goes into headers alone, and only to the definition's hosts."""
     plain = render.Draft("GET", PATH, "", call={"response_type": "binary"})
-    made = render.finish(plain, course.action.profile, course.base_url, granted)
+    made = render.finish(plain, credentials)
     kept = [
         (name, value)
         for name, value in made.headers
@@ -258,8 +231,8 @@ def request(course: Course, place: Address, granted: Mapping[str, str], asked: M
 
 
 def _is_file(
-    file: File, course: Course, place: Address, granted: Mapping[str, str], response: Response
-) -> Generator[Effect, Any, None]:
+    file: File, course: Course, place: Address, credentials: Credentials, response: Response
+) -> Generator[Any, Any, None]:
     """Raise for what is not the file, though the status is 200: a web page, a refusal as JSON, compressed bytes."""
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     name = file.name.lower()
@@ -267,7 +240,7 @@ def _is_file(
         raise ApiError("The vendor sends the file compressed, though that was not asked for.", status=200)
     total = marks.length(response.headers)
     if kind == "application/json" or (total is not None and total <= SMALL):
-        yield from _refused(course, place, granted, response)
+        yield from _refused(course, place, credentials, response)
     head = b"" if kind else (yield Peek())
     is_page = kind in PAGES or head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
     if is_page and not name.endswith((".html", ".htm")):
@@ -280,9 +253,7 @@ def _is_file(
         raise ApiError("The vendor answered JSON instead of the file.", status=200)
 
 
-def _refused(
-    course: Course, place: Address, granted: Mapping[str, str], response: Response
-) -> Generator[Effect, Any, None]:
+def _refused(course: Course, place: Address, credentials: Credentials, response: Response) -> Generator[Any, Any, None]:
     """Raise the error that an answer is, if it is one."""
     if not place.is_ours and 400 <= response.status < 500 and response.status != 429:
         raise ApiError(
@@ -290,7 +261,54 @@ def _refused(
             hint="Its address may have expired: list the files again.",
             status=response.status,
         )
-    secrets = [*render.secrets_of(course.action.profile, granted)]
     content: bytes = yield Peek()
-    now: datetime = yield Now()
-    answers.page(course.spec, response._replace(content=content), "read", "binary", now, secrets)
+    response = response._replace(content=content)
+    if answers.is_refused(course.spec.errors, answers.parse(response)):
+        now: datetime = yield Now()
+        raise answers.refusal(course.spec, response, "read", now, credentials.secrets)
+
+
+# -- addresses -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URL to fetch from. Its repr and `shown` leave out all that could give access."""
+
+    url: str
+    is_ours: bool  # of the definition's hosts or the client's base URL: it may have the token
+
+    def __repr__(self) -> str:
+        return f"Address({self.shown!r}, is_ours={self.is_ours})"
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).netloc
+
+    @property
+    def shown(self) -> str:
+        return f"{urlsplit(self.url).scheme}://{self.host}/***"
+
+
+def address(url: str, about: Profile, base_url: str | None, before: Address | None = None) -> Address:
+    """The address that a vendor names, in an answer or, after `before`, in a redirect.
+
+    Once a redirect has left the definition's hosts, the token does not come back. Raises `ApiError` for what is no
+    URL to fetch from: other schemes than https, users and passwords, http anywhere but on this machine.
+    """
+    try:
+        text = urljoin(before.url, url.strip()) if before else url.strip()
+        text = quote(text.partition("#")[0], safe=KEPT)  # blanks and letters beyond ASCII, as browsers do
+        parts = urlsplit(text if URL.fullmatch(text) else "")
+        here = hosts.origin(parts)
+    except ValueError:
+        parts, here = urlsplit(""), ("", None, None)
+    if not parts.hostname:
+        raise ApiError("The vendor names an address that is no https:// URL; nothing was fetched from it.")
+    own = hosts.origin(urlsplit(base_url)) if base_url else None
+    if parts.scheme == "http" and not (hosts.is_loopback(parts.hostname) and own and own[0] == "http"):
+        raise ApiError(f"The file lies at http://{parts.netloc}, where anybody on the way could read it.")
+    names = [host for allowed in about.base.values() for host in allowed.hosts]
+    named = hosts.is_within(parts.hostname, names or [urlsplit(about.base_url).hostname or ""])
+    is_ours = here == own or (named and here[0] == "https" and here[2] == hosts.PORTS["https"])
+    return Address(text, is_ours and (before is None or before.is_ours))

@@ -1,23 +1,27 @@
-"""One file to disk: performs what `fetch` wants, for threads and for asyncio, and keeps what arrives in a `Part`."""
+"""One file to disk: the handlers of what `fetch` asks for, for threads and for asyncio.
+
+An answer is read in the pieces in which it arrives, undecoded, and what arrives is kept in a `Part`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..calls.files import File
 from ..errors import TransportError
-from ..http.pool import AsyncPool, Pool
-from ..steps import Attempt, Now, Send, Token, Wait
-from .fetch import Course, Fetch, Open, Peek, Store, Stored, fetch
+from ..model import Response
+from ..perform import Handlers, only, only_async, perform, perform_async
+from ..steps import Fill, Filled, Open, Peek, Send, Steps, Wait
+from ..transport import AsyncPool, Pool, answered, native, reported
+from .fetch import Course, fetch
 from .part import Part
-from .stream import AsyncStream, Stream
 
 BATCH = 2**20  # bytes that asyncio collects before it writes them
 LONGEST_HELD = 0.25  # seconds for which it does so
@@ -38,9 +42,8 @@ class Job:
     course: Course
     overwrite: bool
     progress: Callable[[File, int, int | None], object] | None
-    observe: Callable[[Attempt], object] | None
 
-    def begun(self, part: Part) -> Fetch:
+    def begun(self, part: Part) -> Steps:
         part.open()
         return fetch(self.file, self.course, part.size, part.mark)
 
@@ -49,130 +52,154 @@ class Job:
             total = part.mark.total if part.mark else None
             self.progress(self.file, part.size, self.file.size if total is None else total)
 
-    def own(self, effect: object) -> datetime | None:
-        """What needs neither network nor disk."""
-        if isinstance(effect, Attempt) and self.observe is not None:
-            self.observe(effect)
-        return datetime.now(UTC) if isinstance(effect, Now) else None
 
-
-def save(job: Job, grants: Callable[[Any], Mapping[str, str]], pool: Pool, stop: threading.Event) -> int:
+def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int:
     """Save one file; its size in bytes. When `stop` is set it ends with `Stopped` at the next piece or pause."""
-    part, stream, head = Part(job.target), Stream(pool), b""
-    try:
-        course = job.begun(part)
-        step: Callable[[Any], Any] = course.send
-        value: Any = None
-        while True:
-            try:
-                effect = step(value)
-            except StopIteration as end:
-                part.finish(job.overwrite)
-                return int(end.value)
-            step, value = course.send, None
-            try:
-                match effect:
-                    case Open():
-                        head = b""
-                        value = stream.open(Send(effect.request, "read"))
-                    case Peek():
-                        while len(head) < HEAD and (piece := stream.piece()):
-                            head += piece
-                        value = head
-                    case Store():
-                        value, head = _stored(job, effect, part, stream, head, stop), b""
-                    case Token():
-                        value = grants(effect.rejected)
-                    case Wait():
-                        if stop.wait(effect.seconds):
-                            raise Stopped
-                    case _:
-                        value = job.own(effect)
-            except TransportError as error:
-                step, value = course.throw, error
-    finally:
+    part, body = Part(job.target), _Body(pool)
+
+    def fill(step: Fill) -> Filled:
+        part.begin(step.at, step.version)
         try:
-            stream.close()
-        finally:
-            part.close()
-
-
-def _stored(job: Job, effect: Store, part: Part, stream: Stream, head: bytes, stop: threading.Event) -> Stored:
-    part.begin(effect.at, effect.mark)
-    try:
-        piece = head or stream.piece()
-        while piece:
-            part.write(piece)
-            job.told(part)
-            if stop.is_set():
-                raise Stopped
-            if effect.most is not None and part.size > effect.most:
-                break
-            piece = stream.piece()
-    except TransportError as error:
-        return Stored(part.size, error)
-    return Stored(part.size)
-
-
-async def save_async(job: Job, grants: Callable[[Any], Awaitable[Mapping[str, str]]], pool: AsyncPool) -> int:
-    """The same for asyncio; the disk is written by threads, and cancelling stops at once."""
-    part, stream, head = Part(job.target), AsyncStream(pool), b""
-    try:
-        course = job.begun(part)
-        step: Callable[[Any], Any] = course.send
-        value: Any = None
-        while True:
-            try:
-                effect = step(value)
-            except StopIteration as end:
-                await _in_thread(lambda: part.finish(job.overwrite))
-                return int(end.value)
-            step, value = course.send, None
-            try:
-                match effect:
-                    case Open():
-                        head = b""
-                        value = await stream.open(Send(effect.request, "read"))
-                    case Peek():
-                        while len(head) < HEAD and (piece := await stream.piece()):
-                            head += piece
-                        value = head
-                    case Store():
-                        value, head = await _stored_async(job, effect, part, stream, head), b""
-                    case Token():
-                        value = await grants(effect.rejected)
-                    case Wait():
-                        await asyncio.sleep(effect.seconds)
-                    case _:
-                        value = job.own(effect)
-            except TransportError as error:
-                step, value = course.throw, error
-    finally:
-        try:
-            await stream.close()
-        finally:
-            part.close()
-
-
-async def _stored_async(job: Job, effect: Store, part: Part, stream: AsyncStream, head: bytes) -> Stored:
-    part.begin(effect.at, effect.mark)
-    held, due, broke = bytearray(head), 0.0, None
-    try:
-        while piece := await stream.piece():
-            held += piece
-            if len(held) >= BATCH or time.monotonic() >= due:  # going to a thread for each piece takes twice the time
-                ready, held = bytes(held), bytearray()
-                await _in_thread(lambda ready=ready: part.write(ready))  # type: ignore[misc]
+            while piece := body.piece():
+                part.write(piece)
                 job.told(part)
-                due = time.monotonic() + LONGEST_HELD
-            if effect.most is not None and part.size + len(held) > effect.most:
-                break
-    except TransportError as error:
-        broke = error
+                if stop.is_set():
+                    raise Stopped
+                if step.most is not None and part.size > step.most:
+                    break
+        except TransportError as error:
+            return Filled(part.size, error)
+        return Filled(part.size)
+
+    def wait(step: Wait) -> None:
+        if stop.wait(step.seconds):
+            raise Stopped
+
+    try:
+        own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Wait: wait}
+        size: int = only(perform(job.begun(part), own))
+        part.finish(job.overwrite)
+        return size
     finally:
-        part.write(held)
-    job.told(part)
-    return Stored(part.size, broke)
+        try:
+            body.close()
+        finally:
+            part.close()
+
+
+class _Body:
+    """The body of one answer after the other; opening the next or closing ends the one before."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._answer: Any = None
+        self._pieces: Iterator[bytes] = iter(())
+        self._head = b""
+
+    def open(self, step: Open) -> Response:
+        """Send a request; the response has no `content` yet. Raises `TransportError` where there is none."""
+        self.close()
+        self._sending = Send(step.request)
+        with reported(self._sending):
+            self._answer = self._pool.open(self._sending)
+        self._pieces = self._answer.iter_raw()
+        return answered(self._answer, step.request, b"")
+
+    def peek(self, step: Peek) -> bytes:
+        """The beginning of the body, which is still to come."""
+        while len(self._head) < HEAD and (piece := self._next()):
+            self._head += piece
+        return self._head
+
+    def piece(self) -> bytes:
+        """The next piece of the body, empty at its end. Raises `TransportError` where it breaks off."""
+        head, self._head = self._head, b""
+        return head or self._next()
+
+    def _next(self) -> bytes:
+        with reported(self._sending):
+            return next(self._pieces, b"")
+
+    def close(self) -> None:
+        self._head = b""
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
+
+
+# -- for asyncio -----------------------------------------------------------------------------------------------------
+
+
+async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
+    """The same for asyncio; the disk is written by threads, and cancelling stops at once."""
+    part, body = Part(job.target), _AsyncBody(pool)
+
+    async def fill(step: Fill) -> Filled:
+        part.begin(step.at, step.version)
+        held, due, broke = bytearray(), 0.0, None
+        try:
+            while piece := await body.piece():
+                held += piece
+                if len(held) >= BATCH or time.monotonic() >= due:  # a thread for each piece would take twice the time
+                    ready, held = bytes(held), bytearray()
+                    await _in_thread(lambda ready=ready: part.write(ready))  # type: ignore[misc]
+                    job.told(part)
+                    due = time.monotonic() + LONGEST_HELD
+                if step.most is not None and part.size + len(held) > step.most:
+                    break
+        except TransportError as error:
+            broke = error
+        finally:
+            part.write(held)
+        job.told(part)
+        return Filled(part.size, broke)
+
+    try:
+        own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill}
+        size: int = await only_async(perform_async(job.begun(part), own))
+        await _in_thread(lambda: part.finish(job.overwrite))
+        return size
+    finally:
+        try:
+            await body.close()
+        finally:
+            part.close()
+
+
+class _AsyncBody:
+    """`_Body` for asyncio; an open answer holds one of the pool's places."""
+
+    def __init__(self, pool: AsyncPool) -> None:
+        self._pool = pool
+        self._open = AsyncExitStack()
+        self._head = b""
+
+    async def open(self, step: Open) -> Response:
+        await self.close()
+        self._sending = Send(step.request)
+        opener = await self._open.enter_async_context(self._pool.lent())
+        with reported(self._sending):
+            answer = await opener(native(self._sending, self._pool.way))
+        self._open.push_async_callback(answer.aclose)
+        self._pieces: AsyncIterator[bytes] = answer.aiter_raw()
+        return answered(answer, step.request, b"")
+
+    async def peek(self, step: Peek) -> bytes:
+        while len(self._head) < HEAD and (piece := await self._next()):
+            self._head += piece
+        return self._head
+
+    async def piece(self) -> bytes:
+        head, self._head = self._head, b""
+        return head or await self._next()
+
+    async def _next(self) -> bytes:
+        with reported(self._sending):
+            return await anext(self._pieces, b"")
+
+    async def close(self) -> None:
+        self._head = b""
+        await self._open.aclose()
 
 
 async def _in_thread(act: Callable[[], T]) -> T:

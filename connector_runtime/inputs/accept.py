@@ -1,252 +1,185 @@
-"""The inputs an action accepts: one JSON Schema, and why given inputs do not fit it. Pure.
+"""An input table, compiled for `bind`: how each input is read, and what several inputs must keep to together. Pure.
 
-Each constraint (`required`, `only_when`, `rules`) is one entry of the schema's `allOf` with a sentence beside it, so
-that the schema decides and the message is written for a person. Three words recur: a value is *given* if it is not
-blank, *touched* if it is given and not the published default of an optional input, and *is* a value in any spelling.
+An input is *given* if its value is not blank, and *touched* if it is given and not the published default of an optional
+input. A value that is refused is given, and equals nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from itertools import combinations
+from typing import Any, NamedTuple
 
-from ..errors import Problem
 from ..language import conditions
-from ..model import Condition, Input, Json, Rule, Table, Test
-from . import takes, wording
-from .read import NATIVE
-from .settle import Settling, settling
-from .verdict import verdict
+from ..language.schemas import Judge, judge
+from ..model import Condition, Input, Json, Rule, Table
+from ..types.base import BLANK, REFUSED, NoValue, Reader, example
+from ..types.registry import complaints, reader
 
-Schema = dict[str, Json]
-MEANT = 20  # unknown names for which the nearest is looked up
-NEVER: Schema = {"not": {}}
+Values = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Constraint:
-    """A part of the schema that several inputs share, with where and what to say when it fails."""
+@dataclass(slots=True)
+class Reading:
+    """The inputs as they were read: by key what is given, and of that what is touched or filled in."""
 
-    schema: Schema
+    given: dict[str, Any]
+    touched: dict[str, Any]
+    rejects: dict[str, NoValue]  # by name, what is unknown or refused
+    in_order: bool  # of the table
+
+
+class Constraint(NamedTuple):
+    """A constraint with where and what to say when it is broken.
+
+    It is broken where `when` holds and `unless` does not, each group of `touched` has an input that is touched, and
+    no input of `needs` is given; or where an input is given under both `names`.
+    """
+
     where: str
     what: str
+    when: Condition = ()
+    unless: Condition | None = None
+    touched: tuple[tuple[str, ...], ...] = ()
+    needs: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def is_broken(self, given: Values, touched: Values) -> bool:
+        """By the values that are given, and by those that are touched or filled in: these decide conditions."""
+        for group in self.touched:
+            for key in group:
+                if key in touched and key in given:
+                    break
+            else:
+                return False
+        for key in self.needs:
+            if key in given:
+                return False
+        if self.unless is not None and conditions.holds(self.unless, touched.get):
+            return False
+        return not self.names and conditions.holds(self.when, touched.get)
 
 
-@dataclass(frozen=True, slots=True)
+class Field(NamedTuple):
+    """How an input is read that is given under one of its names."""
+
+    key: str
+    position: int  # its place in the table
+    read: Reader
+    has_default: bool  # which is shown, and not sent
+    row: Input
+
+
+class Fields(dict[str, Field]):
+    """The fields by name, each compiled when it is first given; an unknown name reads nothing."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__()
+        self._table, self._order = table, {key: index for index, key in enumerate(table.inputs)}
+
+    def __missing__(self, name: str) -> Field:
+        row = self._table.by_name.get(name)
+        if row is None:
+            return _UNKNOWN
+        read = reader(row) if row.type != "connection" else lambda value: BLANK
+        self[name] = field = Field(row.key, self._order[row.key], read, row.optional_default, row)
+        return field
+
+
+_UNKNOWN = Field("", 0, lambda value: REFUSED, False, Input(key="", label="", type=""))
+
+
+@dataclass(frozen=True)
 class Acceptance:
-    """An action's compiled input schema, whether inputs surely fit it, and which of them are sent."""
+    """What a table accepts, compiled."""
 
     spec: Table
-    schema: Schema
     constraints: tuple[Constraint, ...]
-    surely: Callable[[Mapping[str, Any]], bool]
-    settling: Settling
-    rows: Mapping[str, tuple[str, type | None, Input]]  # a name -> its input: key, the type that needs no reading, row
-    wary: tuple[Input, ...]  # the inputs that may warn
-
-    def problems(self, inputs: Mapping[str, Any]) -> list[Problem]:
-        """The reasons why the inputs are not accepted, all or more than `MOST`; empty if they are."""
-        found: dict[Problem, None] = {}
-        explained: set[str] = set()
-        for error in wording.errors(self.schema, inputs):
-            place = list(error.absolute_schema_path)
-            if place[0] == "properties":  # an input is explained whole, once
-                if place[1] in explained:
-                    continue
-                explained.add(place[1])
-            found |= dict.fromkeys(self._explain(place, error, inputs))
-            if len(found) > wording.MOST:
-                break
-        return sorted(found, key=self._position)
-
-    def _explain(self, place: list[Any], error: Any, inputs: Mapping[str, Any]) -> Iterator[Problem]:
-        rows = self.spec.by_name
-        match place:
-            case ["required"]:
-                missing = [key for key in error.validator_value if key not in inputs]
-                yield from (Problem(f"inputs.{key}", wording.complaints(rows[key], None)[0][1]) for key in missing)
-            case ["additionalProperties"]:
-                unknown = (key for key in inputs if key not in rows)
-                for count, key in enumerate(islice(unknown, wording.MOST + 1)):
-                    meant = wording.nearest(str(key), self.spec.inputs) if count < MEANT else ""
-                    yield Problem(f"inputs.{key}", f"is no input of {self.spec.key}.{meant}")
-            case ["properties", key, *_]:
-                for path, what in wording.complaints(rows[key], inputs[key]):
-                    yield Problem(".".join(["inputs", key, *map(str, path)]), what)
-            case ["allOf", index, *_]:
-                constraint = self.constraints[index]
-                yield Problem(constraint.where, constraint.what)
-
-    def _position(self, problem: Problem) -> int:
-        row = self.spec.by_name.get(problem.where.split(".")[1]) if "." in problem.where else None
-        return list(self.spec.inputs).index(row.key) if row else len(self.spec.inputs)
+    needed: tuple[str, ...]  # the inputs without which there is no call
+    filled: Mapping[str, Json]  # the defaults of required inputs
+    knobs: Mapping[str, Json]  # and of optional ones that say how to call
+    defaults: frozenset[str]  # the inputs of both
+    rivals: tuple[Rule, ...]
+    may_warn: tuple[tuple[Input, tuple[Judge, ...]], ...]  # the inputs that may warn
+    fields: Fields
 
 
 def acceptance(spec: Table) -> Acceptance:
-    """Compile the input schema of an action."""
+    """Compile an input table."""
     rows = {key: row for key, row in spec.inputs.items() if row.type != "connection"}
-    always = [key for key, row in rows.items() if _always(row) and not row.was]
-    constraints = tuple(_constraints(rows, spec.rules))
-    schema: Schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": spec.label,
-        "description": spec.description,
-        "type": "object",
-        "properties": {name: _property(row, name, always) for row in rows.values() for name in row.names},
-        "required": always,
-        "additionalProperties": False,
-    }
-    named = [(name, row) for name, row in spec.by_name.items() if row.type != "connection"]
-    if constraints:
-        schema["allOf"] = [constraint.schema for constraint in constraints]
-    if len(rows) < len(spec.inputs):
-        schema["patternProperties"] = {"^connection$": True}  # the platform chooses it; a form may post it: ignored
+    filled = {key: row.default for key, row in rows.items() if row.fills_in}
+    knobs = {key: row.default for key, row in rows.items() if row.optional_default and _is_knob(row)}
     return Acceptance(
         spec=spec,
-        schema=schema,
-        constraints=constraints,
-        surely=verdict(schema),
-        settling=settling(spec),
-        rows={name: (row.key, None if row.collection else NATIVE.get(row.type), row) for name, row in named},
-        wary=tuple(row for row in rows.values() if row.warn or row.deprecated is not None or _is_sample(row)),
+        constraints=tuple(constraints(spec)),
+        needed=tuple(key for key, row in rows.items() if is_always_needed(row) and not row.was),
+        filled=filled,
+        knobs=knobs,
+        defaults=frozenset((*filled, *knobs)),
+        rivals=tuple(rule for rule in spec.rules if rule.kind == "at_most_one"),
+        may_warn=tuple(
+            (row, tuple(judge(warn.schema) for warn in row.warn)) for row in rows.values() if _can_warn(row)
+        ),
+        fields=Fields(spec),
     )
 
 
-def _is_sample(row: Input) -> bool:
-    return row.optional_default and isinstance(row.default, list | dict)
+def _is_knob(row: Input) -> bool:
+    return bool(row.to) and row.to[0].kind == "call"
 
 
-def _always(row: Input) -> bool:
-    return row.required == () and row.only_when is None and not row.has_default
-
-
-def _property(row: Input, name: str, always: list[str]) -> Schema:
-    schema = takes.takes(row, blank=row.key not in always)
-    return {"deprecated": True, **schema} if row.deprecated is not None or name != row.key else schema
-
-
-# -- conditions as schemas -------------------------------------------------------------------------------------------
-
-
-def _all(schemas: Iterable[Schema]) -> Schema:
-    parts = list(schemas)
-    return parts[0] if len(parts) == 1 else {"allOf": parts}
-
-
-def _some(schemas: Iterable[Schema]) -> Schema:
-    parts = [part for part in schemas if part != NEVER]
-    return (parts[0] if len(parts) == 1 else {"anyOf": parts}) if parts else NEVER
-
-
-def _has(row: Input, schema: Schema) -> Schema:
-    """The input is there, under any of its names, with a value of this kind."""
-    return _some({"required": [name], "properties": {name: schema}} for name in row.names)
-
-
-def _given(row: Input) -> Schema:
-    return _has(row, {"not": takes.blanks(row)})
-
-
-def _touched(row: Input) -> Schema:
-    if not row.optional_default:
-        return _given(row)
-    untouched = [takes.blanks(row), takes.spelled(row, row.default)]
-    return _has(row, {"not": {"anyOf": untouched}})
-
-
-def _is(row: Input, value: Json) -> Schema:
-    """The input has the value; an untouched default decides nothing, a default that is filled in does."""
-    if value is None:
-        return NEVER if row.fills_in else {"not": _touched(row)}
-    if row.optional_default and conditions.same(row.default, value):
-        return NEVER
-    has = _has(row, takes.spelled(row, value))
-    if row.fills_in and conditions.same(row.default, value):
-        return _some([has, {"not": _given(row)}])
-    return has
-
-
-def _test(test: Test, rows: Mapping[str, Input]) -> Schema:
-    row = rows[test.name]
-    if test.negate:
-        if test.values == (None,):
-            return {} if row.fills_in else _touched(row)
-        return {"not": _some(_is(row, value) for value in test.values)}
-    return _some(_is(row, value) for value in test.values)
-
-
-def _met(condition: Condition, rows: Mapping[str, Input]) -> Schema:
-    return _all(_test(test, rows) for test in condition) if condition else {}
-
-
-def _if(condition: Condition, rows: Mapping[str, Input], then: Schema) -> Schema:
-    return {"if": _met(condition, rows), "then": then} if condition else then
+def _can_warn(row: Input) -> bool:
+    is_sample = row.optional_default and isinstance(row.default, list | dict)
+    return bool(row.warn) or row.deprecated is not None or is_sample
 
 
 # -- constraints -----------------------------------------------------------------------------------------------------
 
 
-def _constraints(rows: dict[str, Input], rules: tuple[Rule, ...]) -> Iterator[Constraint]:
+def is_always_needed(row: Input) -> bool:
+    return row.required == () and row.only_when is None and not row.has_default
+
+
+def constraints(table: Table) -> Iterator[Constraint]:
+    """The constraints of a table, in the order in which they are told."""
+    rows = {key: row for key, row in table.inputs.items() if row.type != "connection"}
     for row in rows.values():
-        yield from _old_names(row)
-        if row.was and _always(row):
-            yield Constraint(_given(row), f"inputs.{row.key}", wording.complaints(row, None)[0][1])
+        where = f"inputs.{row.key}"
+        for name, other in combinations(row.names, 2):
+            what = f"is the old name of '{name}', which is given too; leave '{other}' out"
+            yield Constraint(f"inputs.{other}", what, names=(name, other))
+        if row.was and is_always_needed(row):
+            yield Constraint(where, complaints(row, None)[0][1], needs=(row.key,))
         if row.only_when is not None:
-            schema = {"if": _met(row.only_when, rows), "else": {"not": _touched(row)}}
-            remedy = f"applies only when {conditions.phrase(row.only_when, rows)}; leave it out"
-            yield Constraint(schema, f"inputs.{row.key}", f"'{row.label}' {remedy}")
+            what = f"'{row.label}' applies only when {conditions.phrase(row.only_when, rows)}; leave it out"
+            yield Constraint(where, what, unless=row.only_when, touched=((row.key,),))
         if row.required is not None and not row.has_default and (row.required or row.only_when is not None):
             when = (*(row.only_when or ()), *row.required)
-            what = f"'{row.label}' is needed when {conditions.phrase(when, rows)}{wording.example(row)}"
-            yield Constraint(_if(when, rows, _given(row)), f"inputs.{row.key}", what)
-    for rule in rules:
-        yield from _RULES[rule.kind](rule, [rows[key] for key in rule.keys], rows)
+            what = f"'{row.label}' is needed when {conditions.phrase(when, rows)}{example(row)}"
+            yield Constraint(where, what, when=when, needs=(row.key,))
+    for rule in table.rules:
+        when_said = f" when {conditions.phrase(rule.when, rows)}" if rule.when else ""
+        why = f": {rule.says}" if rule.says else ""
+        for key, sentence, touched, needs in _rule(rule, [rows[key] for key in rule.keys]):
+            yield Constraint(f"inputs.{key}", sentence + when_said + why, rule.when, touched=touched, needs=needs)
 
 
-def _old_names(row: Input) -> Iterator[Constraint]:
-    """An input that had other names is given under one of them."""
-    for index, name in enumerate(row.names):
-        for other in row.names[index + 1 :]:
-            given: list[Schema] = [_has_name(row, name), _has_name(row, other)]
-            what = f"is the old name of '{name}', which is given too; leave '{other}' out"
-            yield Constraint({"not": {"allOf": given}}, f"inputs.{other}", what)
+def _rule(rule: Rule, rows: list[Input]) -> Iterator[tuple[str, str, tuple[tuple[str, ...], ...], tuple[str, ...]]]:
+    """Of each constraint that a rule makes: the input, the sentence, what is touched, what is needed."""
+    if rule.kind == "at_least_one":
+        yield rule.keys[0], f"give {_labels(rows, 'or')}", (), rule.keys
+    elif rule.kind == "at_most_one":
+        for row, rival in combinations(rows, 2):
+            what = f"give only one of '{row.label}' and '{rival.label}'"
+            yield rival.key, what, ((row.key,), (rival.key,)), ()
+    else:
+        for row in rows:
+            others = [other for other in rows if other is not row]
+            what = f"'{row.label}' is needed with {_labels(others, 'and')}"
+            yield row.key, what, (tuple(other.key for other in others),), (row.key,)
 
 
-def _has_name(row: Input, name: str) -> Schema:
-    return {"required": [name], "properties": {name: {"not": takes.blanks(row)}}}
-
-
-def _labels(members: list[Input], word: str) -> str:
-    names = [f"'{row.label}'" for row in members]
-    return f"{', '.join(names[:-1])} {word} {names[-1]}"
-
-
-def _says(rule: Rule, rows: dict[str, Input], sentence: str) -> str:
-    when = f" when {conditions.phrase(rule.when, rows)}" if rule.when else ""
-    return f"{sentence}{when}{f': {rule.says}' if rule.says else ''}"
-
-
-def _at_least_one(rule: Rule, members: list[Input], rows: dict[str, Input]) -> Iterator[Constraint]:
-    schema = _if(rule.when, rows, _some(_given(row) for row in members))
-    yield Constraint(schema, f"inputs.{members[0].key}", _says(rule, rows, f"give {_labels(members, 'or')}"))
-
-
-def _at_most_one(rule: Rule, members: list[Input], rows: dict[str, Input]) -> Iterator[Constraint]:
-    for index, row in enumerate(members):
-        for rival in members[index + 1 :]:
-            both = {"not": {"allOf": [_touched(row), _touched(rival)]}}
-            sentence = f"give only one of '{row.label}' and '{rival.label}'"
-            yield Constraint(_if(rule.when, rows, both), f"inputs.{rival.key}", _says(rule, rows, sentence))
-
-
-def _together(rule: Rule, members: list[Input], rows: dict[str, Input]) -> Iterator[Constraint]:
-    for row in members:
-        others = [other for other in members if other is not row]
-        schema = {"if": _some(_touched(other) for other in others), "then": _given(row)}
-        sentence = f"'{row.label}' is needed with {_labels(others, 'and') if others[1:] else repr(others[0].label)}"
-        yield Constraint(_if(rule.when, rows, schema), f"inputs.{row.key}", _says(rule, rows, sentence))
-
-
-_RULES = {"at_least_one": _at_least_one, "at_most_one": _at_most_one, "together": _together}
+def _labels(rows: list[Input], word: str) -> str:
+    *names, last = [f"'{row.label}'" for row in rows]
+    return f"{', '.join(names)} {word} {last}" if names else last

@@ -1,12 +1,11 @@
 """Inputs as they were given to the values that are sent. Pure.
 
-After the input schema has accepted them, three things are left: read each value as its type, fill in what a required
-input defaults to, and let untouched defaults fall away where they do not apply or where a rival was touched.
+A good call is read here in one pass over what is given. Why a bad one is refused, `messages` gathers.
 """
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -14,13 +13,14 @@ from typing import Any
 
 from ..errors import InputError, Problem
 from ..language import conditions
+from ..language.wording import MOST, kind_of
 from ..model import Table
-from . import takes, wording
-from .accept import Acceptance
-from .read import Unreadable, read
-from .wording import MOST, misfits
+from ..types.base import BLANK, NoValue, is_blank
+from . import messages
+from .accept import Acceptance, Reading
 
-MAX_DEPTH = 100
+_HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON cannot carry it
+_NOT_JSON, _TWICE = NoValue(), NoValue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,109 +34,121 @@ class Bound:
 def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> Bound:
     """Read and check inputs; raises `InputError` with every problem at once, of very many with the first."""
     spec = accepts.spec
-    problems = [] if accepts.surely(inputs) else _problems(accepts, inputs)
+    reading = _read(accepts, inputs)
     cleared = [spec.by_name[key].key if key in spec.by_name else key for key in dict.fromkeys(clear)] if clear else []
-    if cleared:
-        problems += islice(_unclearable(spec, inputs, cleared), MOST + 1)
-    if len(problems) > MOST:
-        raise _refusal(spec.key, problems)
-    refused = {problem.where for problem in problems}
-    values: dict[str, Any] = {}
+    if reading.rejects or cleared or _is_broken(accepts, reading):
+        found = problems(accepts, inputs, reading)
+        found += islice(messages.unclearable(spec, inputs, cleared), MOST + 1)
+        if len(found) <= MOST:
+            found += messages.unreadable(found, reading.rejects)
+        if found:
+            raise messages.refusal(spec.key, found)
+    values = _settled(accepts, reading, {key: spec.inputs[key].clear[0] for key in cleared})
+    renamed = _renamed(spec, inputs) if len(spec.by_name) > len(spec.inputs) else ()
+    return Bound(values, (*renamed, *_warnings(accepts, reading, values)))
+
+
+def problems(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading | None = None) -> list[Problem]:
+    """Why inputs are not accepted, without what their texts hold; raises `InputError` where they are no JSON."""
+    reading = reading or _read(accepts, inputs)
+    found = list(islice(messages.not_json(dict(inputs), "inputs", 0), MOST + 1))
+    if found:
+        raise messages.refusal(accepts.spec.key, found)
+    return messages.explain(accepts, inputs, reading)
+
+
+def _read(accepts: Acceptance, inputs: Mapping[str, Any]) -> Reading:
+    """Raises `InputError` where the inputs are no object."""
+    if type(inputs) is not dict and not isinstance(inputs, Mapping):
+        raise InputError.of(accepts.spec.key, [Problem("inputs", f"must be an object, not {kind_of(inputs)}")])
+    fields = accepts.fields
+    given: dict[str, Any] = {}
+    touched = dict(accepts.filled)
+    rejects: dict[str, NoValue] = {}
+    last, in_order = -1, True
     for name, raw in inputs.items():
-        if name not in accepts.rows:
-            continue
-        key, native, row = accepts.rows[name]
         kind = type(raw)
-        if kind is native and raw != "" and not refused and (native is not str or not raw.isspace()):
-            values[key] = raw
-        elif not takes.is_blank(row, raw) and not _is_refused(f"inputs.{name}", refused):
-            try:
-                values[key] = read(row, raw)
-            except Unreadable as error:
-                problems += [Problem(".".join(["inputs", name, *map(str, path)]), what) for path, what in error.faults]
-    if problems:
-        raise _refusal(spec.key, problems)
-    for key in cleared:
-        values[key] = spec.inputs[key].clear[0]
-    settled = accepts.settling.settle(values)
-    return Bound(settled, (*_renamed(spec, inputs), *_warnings(accepts, settled)))
+        at_once = raw.isascii() if kind is str else kind is int or kind is bool
+        if not at_once and not _is_plain(raw, 1) and any(messages.not_json(raw, "", 1)):
+            rejects[name] = _NOT_JSON
+            continue
+        key, position, read, has_default, row = fields[name]
+        value = read(raw)
+        if type(value) is NoValue:
+            if value is BLANK:
+                continue
+            rejects[name] = value
+            if is_blank(row, raw):
+                continue
+        elif key in given:
+            rejects[name] = _TWICE
+        given[key] = value
+        if not has_default or not conditions.same(row.default, raw if row.collection else value):
+            touched[key] = value  # a list or map is untouched only as it is published, not in another spelling
+        if position < last:
+            in_order = False
+        last = position
+    return Reading(given, touched, rejects, in_order)
 
 
-def _problems(accepts: Acceptance, inputs: Any) -> list[Problem]:
-    """Why inputs are not accepted; raises `InputError` where they are not even JSON."""
-    key = accepts.spec.key
-    if not isinstance(inputs, Mapping):
-        raise InputError.of(key, [Problem("inputs", f"must be an object, not {wording.kind_of(inputs)}")])
-    problems = list(islice(_not_json(dict(inputs), "inputs", 0), MOST + 1))
-    if problems:
-        raise _refusal(key, problems)
-    return accepts.problems(inputs)
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether a value surely is JSON, as nearly all are; `not_json` has the last word."""
+    kind = type(value)
+    if kind is str:
+        return bool(value.isascii()) or _HALF.search(value) is None
+    if kind is dict:
+        return all([type(name) is str and _is_plain(name, 0) for name in value]) and _is_plain([*value.values()], depth)
+    if kind is list:
+        return depth <= messages.MAX_DEPTH and all([_is_plain(item, depth + 1) for item in value])
+    return kind is int or kind is bool or value is None
 
 
-def _refusal(key: str, problems: list[Problem]) -> InputError:
-    if len(problems) <= MOST:
-        return InputError.of(key, problems)
-    return InputError(f"More than {MOST} problems with the inputs of {key}, the first:", problems=problems[:MOST])
+def _is_broken(accepts: Acceptance, reading: Reading) -> bool:
+    """Whether an input is missing, or a constraint broken."""
+    given, touched = reading.given, reading.touched
+    for key in accepts.needed:
+        if key not in given:
+            return True
+    return any([each.is_broken(given, touched) for each in accepts.constraints])
 
 
-def _is_refused(where: str, refused: set[str]) -> bool:
-    return any(found == where or found.startswith(f"{where}.") for found in refused)
-
-
-def _unclearable(spec: Table, inputs: Mapping[str, Any], cleared: list[str]) -> Iterable[Problem]:
-    able = [key for key, row in spec.inputs.items() if row.clear]
-    for key in cleared:
-        if key not in able:
-            known = f"; inputs that can: {', '.join(able)}" if able else ""
-            yield Problem(f"clear.{key}", f"is no input of {spec.key} that can be emptied{known}")
-        elif any(not takes.is_blank(spec.inputs[key], inputs.get(name)) for name in spec.inputs[key].names):
-            yield Problem(f"clear.{key}", "is given a value as well; choose one")
+def _settled(accepts: Acceptance, reading: Reading, cleared: dict[str, Any]) -> dict[str, Any]:
+    """The values to send, in the table's order: defaults fill in, fall away, or give way to a rival."""
+    given, touched, rows = reading.given, reading.touched, accepts.spec.inputs
+    if not cleared and len(touched) == len(given) and accepts.defaults <= given.keys():  # there is nothing to settle
+        return given if reading.in_order else {key: given[key] for key in rows if key in given}
+    touched |= cleared
+    values = {**accepts.knobs, **given, **touched}
+    for key in [*values]:
+        condition = rows[key].only_when
+        if condition is not None and not conditions.holds(condition, touched.get):
+            del values[key]
+    for rule in accepts.rivals:
+        among = [key for key in rule.keys if key in values]
+        if among[1:] and conditions.holds(rule.when, touched.get):
+            kept = next((key for key in among if key in touched), among[0])
+            values = {key: value for key, value in values.items() if key == kept or key not in among}
+    return {key: values[key] for key in rows if key in values}
 
 
 def _renamed(spec: Table, inputs: Mapping[str, Any]) -> Iterable[Problem]:
-    if len(spec.by_name) == len(spec.inputs):
-        return  # no input had another name
     for name in inputs:
         row = spec.by_name.get(name)
-        if row is not None and name != row.key and not takes.is_blank(row, inputs[name]):
+        if row is not None and name != row.key and not is_blank(row, inputs[name]):
             yield Problem(f"inputs.{name}", f"is the old name of '{row.key}'; it works; better give '{row.key}'")
 
 
-def _warnings(accepts: Acceptance, values: dict[str, Any]) -> Iterable[Problem]:
-    for row in accepts.wary:
+def _warnings(accepts: Acceptance, reading: Reading, values: dict[str, Any]) -> Iterable[Problem]:
+    for row, fits in accepts.may_warn:
         if row.key not in values:
             continue
         key, value = row.key, values[row.key]
-        is_untouched = accepts.settling.is_untouched(key, value)
+        is_untouched = key not in reading.touched
         if row.deprecated is not None and not is_untouched:
             yield Problem(f"inputs.{key}", f"'{row.label}' is deprecated: {row.deprecated}")
         if is_untouched and isinstance(value, list | dict) and value:
             what = f"'{row.label}' is the published sample, unchanged; it is sent as it is"
             yield Problem(f"inputs.{key}", what)
-        for warn in row.warn:
-            if conditions.holds(warn.when, values.get) and misfits(warn.schema, value):
+        for warn, fit in zip(row.warn, fits, strict=True):
+            if not fit(value) and conditions.holds(warn.when, values.get):
                 yield Problem(f"inputs.{key}", warn.says)
-
-
-def _not_json(value: Any, where: str, depth: int) -> Iterable[Problem]:
-    """What Python can hold and JSON can't carry."""
-    if depth > MAX_DEPTH:
-        yield Problem(where, f"is nested deeper than {MAX_DEPTH} levels")
-    elif isinstance(value, str):
-        if any("\ud800" <= letter <= "\udfff" for letter in value):
-            yield Problem(where, "holds half of a character (an unpaired surrogate), which cannot be sent")
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            yield Problem(where, f"is {value}, which JSON cannot carry")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                yield Problem(where, f"has the key {key!r}; keys are text")
-            else:
-                yield from _not_json(key, where, 0)
-                yield from _not_json(item, f"{where}.{key}", depth + 1)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _not_json(item, f"{where}.{index}", depth + 1)
-    elif not (value is None or isinstance(value, int)):
-        yield Problem(where, f"must be JSON, not {wording.kind_of(value)}")

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -61,6 +62,13 @@ def codec(name: str, more: Mapping[str, Callable[[Any], Any]] | None = None) -> 
     if name.count("{}") == 1:
         return Codec(lambda value: name.replace("{}", text_of(value)))
     return CODECS.get(name)
+
+
+def writer(codecs: tuple[Codec, ...], *, lists: bool) -> Callable[[Any], Any] | None:
+    """What writes a value by its codecs in turn, compiled once; None if there are none. `lists`: it can be a list."""
+    if len(codecs) == 1 and (codecs[0].joins or not lists):
+        return codecs[0].write
+    return partial(encode, codecs) if codecs else None
 
 
 def encode(codecs: tuple[Codec, ...], value: Any) -> Any:

@@ -33,22 +33,31 @@ def _test(name: str, value: Any) -> Test:
 
 def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:
     """Whether all tests hold; `value_of` answers None for what is not given."""
-    for test in condition:
-        found = value_of(test.name)
-        for value in test.values:
-            if same(found, value):
-                if test.negate:
+    for name, values, negate in condition:
+        found = value_of(name)
+        for value in values:
+            if found == value and same(found, value):
+                if negate:
                     return False
                 break
         else:
-            if not test.negate:
+            if not negate:
                 return False
     return True
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equality as JSON has it: 1 is 1.0, but true is not 1."""
-    return one == other and isinstance(one, bool) is isinstance(other, bool)
+    """Equality as JSON has it, at any depth: 1 is 1.0, but true is not 1."""
+    if one != other:
+        return False
+    kind = type(one)
+    if kind is str or one is None:
+        return True
+    if kind is list:
+        return all([same(part, beside) for part, beside in zip(one, other, strict=True)])
+    if kind is dict:
+        return all([same(part, other[name]) for name, part in one.items()])
+    return isinstance(one, bool) is isinstance(other, bool)
 
 
 def phrase(condition: Condition, inputs: dict[str, Input]) -> str:

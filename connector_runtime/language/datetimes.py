@@ -9,15 +9,17 @@ from typing import Any
 
 from . import patterns
 
+_MOMENT = re.compile(patterns.MOMENT)
+_ZONE = re.compile(f"{patterns.ZONE}$")
 MILLISECONDS = 10**11  # an epoch above it counts milliseconds: in seconds it would be the year 5138
 
 
 def written(value: Any) -> Any:
     """`2026-11-01 09:00:00.5+01:00` as `2026-11-01T08:00:00Z`; a local time keeps its hour, other text stays."""
     text = str(value).strip()
-    if not re.fullmatch(patterns.MOMENT, text) or (len(text) == 20 and text[10] + text[19] == "TZ"):
-        return text  # no date-time, or written so already
-    zone = re.search(f"{patterns.ZONE}$", text[10:])
+    if (len(text) == 20 and text[10] + text[19] == "TZ") or not _MOMENT.fullmatch(text):
+        return text  # written so already, or no date-time
+    zone = _ZONE.search(text[10:])
     local = datetime.fromisoformat(f"{text[:10]}T{text[11:19] if text[16:17] == ':' else text[11:16]}")
     if zone is None:
         return local.isoformat()

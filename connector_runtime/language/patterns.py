@@ -36,10 +36,6 @@ RAW_PATH = (  # a path under the base URL: no host, no climbing, nothing hidden 
     rf"/(?:[^\x00-\x20\x7f\\%#]|%[0-9a-fA-F]{{2}})*{END}"
 )
 
-_SHARED = re.compile(  # no class but \s, no flags, no $ that could stand before a last line break
-    r"(?:[^\\$(]|\\[^A-Za-z0-9]|\\[sSnrtfv]|\\x[0-9a-f]{2}|\\s\*\$|\((?!\?)|\(\?[:=!])*"
-)
-
 
 def whole(inner: str, *, blank: bool = False) -> str:
     """The pattern of a text that is `inner`, with blanks around it; with `blank`, or of nothing but blanks."""
@@ -49,11 +45,6 @@ def whole(inner: str, *, blank: bool = False) -> str:
 def sealed(pattern: str) -> str:
     """An author's pattern whose `$` means the end."""
     return f"{pattern[:-1]}{END}" if pattern.endswith("$") and not pattern.endswith("\\$") else pattern
-
-
-def is_shared(pattern: str) -> bool:
-    """Whether Python and ECMAScript surely read a pattern alike, but for what a blank beyond ASCII is."""
-    return _SHARED.fullmatch(pattern) is not None
 
 
 def any_case(word: str) -> str:

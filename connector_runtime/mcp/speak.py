@@ -7,7 +7,7 @@ the protocol.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, cast
 
@@ -16,15 +16,14 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
-from ..calls.exchange import fold
+from ..calls.exchange import fold_async
 from ..client import AsyncClient
-from ..definitions import icon
+from ..definitions.catalogue import data_url
 from ..definitions.connector import Connector
-from ..errors import ConnectorError, RequestError
+from ..errors import ConnectorError
 from ..language import json_text
 from ..model import Json, Page, Result
-from . import results
-from .tools import LIMIT, Offer, Tool, tools
+from .tools import LIMIT, Call, Offer, Tool, answer, call, failure, tools, unknown
 
 Lend = Callable[[Any], AbstractAsyncContextManager[AsyncClient]]
 Context = ServerRequestContext[Any, Any]
@@ -48,13 +47,13 @@ def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> S
         tool = offered.get(asked.name)
         try:
             if tool is None:
-                raise results.unknown(asked.name, offered, connector.actions, offer)
-            given = results.asked(tool, asked.arguments or {})
+                raise unknown(asked.name, offered, connector.actions, offer)
+            given = call(tool, asked.arguments or {})
             async with lend(context.request) as client:
                 result = await _run(client, tool, given, deadline, context)
-            return _said(results.answer(tool, result, offer))
+            return _said(answer(tool, result, offer))
         except ConnectorError as error:
-            return _said(results.failure(tool, error, offer), failed=True)
+            return _said(failure(tool, error, offer), failed=True)
 
     return Server(
         f"{about.key}-connector",
@@ -62,7 +61,7 @@ def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> S
         title=about.label,
         description=about.description,
         instructions=instructions(connector, offer),
-        icons=[protocol.Icon(src=icon.data_url(connector.icon), mime_type="image/svg+xml")] if connector.icon else None,
+        icons=[protocol.Icon(src=data_url(connector.icon), mime_type="image/svg+xml")] if connector.icon else None,
         on_list_tools=on_list,
         on_call_tool=on_call,
     )
@@ -86,30 +85,20 @@ def instructions(connector: Connector, offer: Offer) -> str:
     return " ".join(text for text in said if text)
 
 
-async def _run(client: AsyncClient, tool: Tool, asked: results.Asked, deadline: float, context: Context) -> Result:
+async def _run(client: AsyncClient, tool: Tool, asked: Call, deadline: float, context: Context) -> Result:
     """All pages up to the limit as one result; the client hears of each."""
-    pages: list[Page] = []
-    failure: RequestError | None = None
-    count = 0
-    call = client.pages(
-        tool.action.key, asked.inputs, asked.limit, clear=asked.clear, cursor=asked.cursor, deadline=deadline
-    )
-    async with aclosing(cast(AsyncGenerator[Page, None], call)) as coming:
-        try:
-            async for page in coming:
-                pages.append(page)
-                if page.items is not None:
-                    count += len(page.items)
-                    await context.session.report_progress(count, asked.limit, f"{count} items")
-        except RequestError as error:
-            failure = error
+    called = client.pages(tool.action.key, asked.bound, asked.limit, cursor=asked.cursor, deadline=deadline)
 
-    def again() -> Iterator[Page]:
-        yield from pages
-        if failure is not None:
-            raise failure
+    async def reported(pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
+        count = 0
+        async for page in pages:
+            if page.items is not None:
+                count += len(page.items)
+                await context.session.report_progress(count, asked.limit, f"{count} items")
+            yield page
 
-    return fold(again(), tool.action.paging)
+    async with aclosing(cast(AsyncGenerator[Page, None], called)) as pages:
+        return await fold_async(reported(pages), tool.action.paging)
 
 
 def _listed(name: str, tool: Tool) -> protocol.Tool:

@@ -1,4 +1,4 @@
-"""Actions as tools for a language model: which are offered, what they take, what they answer. Pure.
+"""Actions as tools for a language model: which are offered, what they take, what they answer; errors to act on. Pure.
 
 Every answer is an object with `data`, and where there is something to say `cursor`, `warnings`, `unexpected`, `error`.
 """
@@ -14,13 +14,15 @@ from ..calls.action import Action
 from ..definitions.catalogue import condition, safety
 from ..definitions.connector import Connector
 from ..definitions.forms import asides_of, form_schema
-from ..errors import InputError, Problem
-from ..inputs.wording import nearest
+from ..errors import ConnectorError, InputError, Problem
+from ..inputs.bind import Bound
 from ..language.secrets import MARK
-from ..model import Condition, Input, Json
+from ..language.wording import misfits, nearest
+from ..model import Condition, Input, Json, Result
 
 LIMIT = 50  # items of a list, unless the model asks for another number
 MOST = 1000
+EXACT = 2**53  # what JavaScript can hold; a larger integer is text
 LABELLED = 30  # choices whose labels are told
 SHAPES = {"date": "Such as 2026-11-01", "datetime": "Such as 2026-11-01T09:00:00Z"}
 EFFECTS: Mapping[str | None, str] = {
@@ -137,12 +139,8 @@ def _input_schema(action: Action, offered: frozenset[str], own: tuple[str, ...])
     }
     properties = {key: _argument(action, action.inputs[key], field, offered) for key, field in fields.items()}
     properties |= {name: about[name] for name in own}
-    needed = [key for key in fields if _is_needed(action.inputs[key])]
+    needed = [key for key in fields if action.inputs[key].is_always_needed]
     return {"type": "object", "properties": properties, "required": needed, "additionalProperties": False}
-
-
-def _is_needed(row: Input) -> bool:
-    return row.required == () and row.only_when is None and not row.has_default
 
 
 def _argument(action: Action, row: Input, field: Mapping[str, Json], offered: frozenset[str]) -> dict[str, Json]:
@@ -182,6 +180,58 @@ def _clause(test: Mapping[str, Any]) -> str:
         return f"{test['input']} is {'given' if negate else 'not given'}"
     said = " or ".join("not given" if value is None else str(value) for value in values)
     return f"{test['input']} is {'not ' if negate else ''}{said}"
+
+
+# -- what it is called with ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What a tool was called with: its inputs, bound, and its own arguments."""
+
+    bound: Bound
+    limit: int | None = None
+    cursor: str | None = None
+
+
+def call(tool: Tool, arguments: Mapping[str, Any]) -> Call:
+    """The inputs and the tool's own arguments. Raises `InputError` with all problems if one of its own is wrong."""
+    inputs = dict(arguments)
+    own = {name: inputs.pop(name, None) for name in tool.own}
+    problems: list[Problem] = []
+    limit, cursor, clear = _limit(own.get("limit")), own.get("cursor"), own.get("clear")
+    if limit is None:
+        problems.append(Problem("limit", f"must be a whole number from 1 to {MOST}"))
+    if not _is_blank(cursor) and not isinstance(cursor, str):
+        problems.append(Problem("cursor", "must be the text that an earlier answer gave as its cursor"))
+    if isinstance(clear, str):
+        clear = clear.split(",")
+    if clear is not None and not (isinstance(clear, list) and all(isinstance(name, str) for name in clear)):
+        problems.append(Problem("clear", "must be a list of inputs"))
+        clear = None
+    try:
+        bound = tool.action.bind(inputs, [name.strip() for name in clear or () if name.strip()])
+    except InputError as error:
+        if not problems:
+            raise
+        problems += error.problems
+    if problems:
+        raise InputError.of(tool.action.key, problems)
+    return Call(bound=bound, limit=limit if "limit" in tool.own else None, cursor=None if _is_blank(cursor) else cursor)
+
+
+def _limit(given: Any) -> int | None:
+    """The number of items, None for what is no such number. Text and 5.0 are read, as inputs are."""
+    if _is_blank(given):
+        return LIMIT
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
+        return None
+    text = str(given).strip().removesuffix(".0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MOST else None
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 # -- what a tool answers ---------------------------------------------------------------------------------------------
@@ -231,3 +281,49 @@ def _of_types(types: list[str]) -> dict[str, Json]:
 
 
 ANY = _of_types(["object", "array", "string", "number", "boolean", "null"])
+
+
+def answer(tool: Tool, result: Result, offer: Offer) -> dict[str, Json]:
+    """A result as the tool's output schema has it."""
+    data = plain(result.data if offer.secrets else tool.action.hide(result.data))
+    said: dict[str, Json] = {}
+    warnings = [plain(str(warning)) for warning in result.warnings]
+    faults = misfits(data_schema(tool.action, offer.secrets), data)
+    if faults:  # a client would refuse it, though it was done
+        path, what = faults[0]
+        where = ".".join(str(step) for step in ("data", *path))
+        warnings.append(f"The answer is not of the documented shape: {where} {what}.")
+    said["unexpected" if faults else "data"] = data
+    if result.cursor is not None:
+        said["cursor"] = result.cursor
+    if warnings:
+        said["warnings"] = warnings
+    return said
+
+
+def failure(tool: Tool | None, error: ConnectorError, offer: Offer) -> dict[str, Json]:
+    """An error, with what was read before it."""
+    partial: Result | None = getattr(error, "partial", None)
+    told = {name: value for name, value in error.to_dict().items() if value not in (None, [])}
+    before = answer(tool, partial, offer) if tool is not None and partial is not None else {}
+    return {**before, "error": plain(told)}
+
+
+def unknown(name: str, tools: Mapping[str, Tool], known: Mapping[str, Any], offer: Offer) -> InputError:
+    """There is no such tool: why, or which is nearest."""
+    if name in known and (why := withheld(known[name], offer)) is not None:
+        return InputError(f"{name} {why}.", hint="Tell the person who runs this server.")
+    return InputError(f"'{name[:100]}' is no tool here.{nearest(name, tools)}", hint=f"There are: {', '.join(tools)}.")
+
+
+def plain(value: Json) -> Json:
+    """Data that every client reads as it is: large integers as text, no half characters."""
+    if isinstance(value, dict):
+        return {plain(name): plain(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [plain(part) for part in value]
+    if isinstance(value, int) and abs(value) > EXACT:
+        return str(value)
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return value

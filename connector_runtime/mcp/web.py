@@ -5,9 +5,8 @@ A session belongs to the API key that opened it. A browser's page of another ori
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
@@ -17,20 +16,21 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..client import AsyncClient
 from ..definitions.connector import Connector
 from ..errors import AuthError
-from ..service.gate import Gate, Receive, Scope, Send, check_origin, host_names
+from ..service.gate import Gate, check_origin, host_names
 from ..service.problems import Refusal
 from ..service.settings import Settings
-from ..service.state import Caller, Service, caller_of, note_of
+from ..service.state import RequestContext, Service, context_of
 from ..stores.store import Store
 from .speak import server
 from .tools import Offer
 
 PATH = "/mcp"
-CALLER = "connector_runtime.caller"
+CONTEXT = "connector_runtime.context"
 
 
 def app(
@@ -49,13 +49,13 @@ def app(
     the name of the connection that calls go with; None for the only one of whoever asks. `settings.timeout` bounds
     each call.
     """
-    shared = Service(connector=connector, store=store, settings=settings, tenant=tenant, token=token)
+    shared = Service(connector, store, settings, tenant, token)
 
     @asynccontextmanager
     async def lend(request: Request) -> AsyncIterator[AsyncClient]:
-        caller: Caller = request.scope[CALLER]
+        context: RequestContext = request.scope[CONTEXT]
         try:
-            async with shared.clients.lend(caller.tenant, connection, token=caller.local) as client:
+            async with context.client(connection) as client:
                 yield client
         except Refusal as refusal:
             raise AuthError(refusal.message, hint=refusal.hint) from None
@@ -85,14 +85,13 @@ def app(
 class Door:
     """Lets in who may come, and marks whose the request is."""
 
-    def __init__(self, inner: Callable[..., Any]) -> None:
+    def __init__(self, inner: ASGIApp) -> None:
         self._inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         check_origin(scope)
-        caller = await caller_of(request)
-        owner = note_of(request).key or caller.tenant
-        scope[CALLER] = caller
+        context = scope[CONTEXT] = await context_of(request)
+        owner = context.note.key or context.tenant
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
         await self._inner(scope, receive, send)

@@ -1,32 +1,68 @@
-"""The pacers of this process: one for each account, for clients that were not given a pacer. Touches nothing else."""
+"""When a client needs a pacer: the accounts of this process, each with its pacer once there is a limit to keep to.
+
+Where no limit is declared a call asks nobody, until an answer says that the vendor's limit is near or was reached.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypedDict, Unpack
 
 from ..model import Limits
 from ..stores.store import Store
-from .pacer import SHARE, Pacer
+from .claim import Pacing
 
 MOST = 1000  # accounts whose limits are remembered
 
-_lock = threading.Lock()
-_pacers: OrderedDict[tuple[object, ...], Pacer] = OrderedDict()
+
+class Declaration(TypedDict, total=False):
+    """What is declared of an account: see `Pacer`."""
+
+    plan: str | None
+    share: float
+    store: Store | None
+    clock: Callable[[], float]
 
 
-def of(
-    limits: Limits, account: str, *, plan: str | None = None, share: float = SHARE, store: Store | None = None
-) -> Pacer:
-    """This process's pacer of an account; without a declared plan it goes by what the vendor says.
+class Account:
+    """An account whose calls this process sends. Ask `pacer` before an attempt, unless it is None.
 
-    Whoever names the same connector, account and terms gets the same pacer; those used last are kept. The arguments
-    are those of `Pacer`.
+    `pacer` is there from the start if it is given, or if limits are declared: a plan, or rates that hold without one.
+    Else the first attempt whose answer is a refusal (rate_limit or quota), or says that little remains
+    (`limits.reported.is_scarce`), is told to `wake()`, by `heard`, with a claim made for it; from then on it is there.
     """
-    place = (limits.key, account, plan, share, id(store))  # its pacer keeps the store, so no other one gets its id
+
+    def __init__(
+        self, limits: Limits, account: str = "", *, pacer: Pacing | None = None, **terms: Unpack[Declaration]
+    ) -> None:
+        self.pacer = pacer
+        self._limits, self._account, self._terms = limits, account, terms
+        self._lock = threading.Lock()
+        if pacer is None and (terms.get("plan") is not None or limits.hold_always):
+            self.wake()
+
+    def wake(self) -> Pacing:
+        """The pacer, made now if there is none."""
+        with self._lock:
+            if self.pacer is None:
+                from .pacer import Pacer  # which most clients never need
+
+                self.pacer = Pacer(self._limits, account=self._account, **self._terms)
+            return self.pacer
+
+
+_lock = threading.Lock()
+_accounts: OrderedDict[object, Account] = OrderedDict()
+
+
+def of(limits: Limits, account: str, **terms: Unpack[Declaration]) -> Account:
+    """The one of this process for all who name the same connector, account and terms; those used last are kept."""
+    place = (limits.key, account, *sorted(terms.items()))
     with _lock:
-        pacer = _pacers.pop(place, None) or Pacer(limits, account=account, plan=plan, share=share, store=store)
-        _pacers[place] = pacer
-        if len(_pacers) > MOST:
-            _pacers.popitem(last=False)
-        return pacer
+        found = _accounts.pop(place, None) or Account(limits, account, **terms)
+        _accounts[place] = found
+        if len(_accounts) > MOST:
+            _accounts.popitem(last=False)
+        return found

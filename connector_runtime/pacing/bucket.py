@@ -171,14 +171,17 @@ class Bucket:
         if self.pace is not None:
             self.own = min(self.own, self._burst(self.pace))
 
-    def refuse(self, until: float | None, *, explained: bool) -> None:
-        """The vendor refused a call: when it takes more, if it said so; `explained`: it said what remains."""
+    def refuse(self, until: float | None, *, explained: bool, counted: bool = True) -> None:
+        """The vendor refused a call: when it takes more, if it said so; `explained`: it said what remains.
+
+        `counted`: this call and those before it were, so the rate is known that was too much.
+        """
         if until is None and explained:
             return
         self.until = max(self.until, self.at + PAUSE if until is None else until)
         if self.limit is not None:
             self.level = min(self.level, 0.0)
-        if self.refused is None or self.at > self.since:  # one for all that were on the way
+        if counted and (self.refused is None or self.at > self.since):  # one for all that were on the way
             pace = self.pace
             rate = BACK * min(self.recent, math.inf if pace is None else pace)
             if self.refused is None:  # with few calls of our own it was others who used it up
@@ -186,6 +189,10 @@ class Bucket:
             self.refused = max(rate, 1 / max(60.0, self.terms.seconds))
             self.since = self.until
             self.own = min(self.own, 1.0)
+
+    def use_up(self, until: float) -> None:
+        """The vendor's budget of the day is used up until then."""
+        self.out = max(self.out, until)
 
     def dump(self) -> bytes:
         """The state, for a store."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
-from ..language import codecs, conditions, places
+from ..language import conditions, places
 from ..model import ActionSpec
 from ..steps import Claim
 
@@ -31,21 +31,24 @@ class Pacing(Protocol):
         retry_at: datetime | None = None,
         kind: str | None = None,
     ) -> None:
-        """Learn from the answer to a claim that was sent: lower-case headers, or status None where none came.
+        """Learn from the answer to a claim: lower-case headers, or status None where none came.
 
-        `kind` is `rate_limit` or `quota` where the answer was that refusal, and `retry_at` when the vendor said to go
-        on.
+        The claim may be one that never asked, of a call that was sent before anybody paced. `kind` is `rate_limit` or
+        `quota` where the answer was that refusal, and `retry_at` when the vendor said to go on.
         """
         ...
 
 
-def claim_of(action: ActionSpec, values: Mapping[str, Any], account: str = "") -> Claim:
-    """The claim of an action's next attempt, given the values that it sends by input key."""
+def claim_of(action: ActionSpec, written: Mapping[str, Any], account: str = "") -> Claim:
+    """The claim of an action's next attempt, given its values by input key, as they are sent.
+
+    Two ways of writing one id are thus counted together.
+    """
     limits = action.profile.limits
     quotas = [
-        (name, digest(account, name, *(_written(action, key, values.get(key)) for key in quota.per)))
+        (name, digest(account, name, *(_plain(written.get(key)) for key in quota.per)))
         for name, quota in limits.quotas.items()
-        if action.key in quota.on and conditions.holds(quota.when, values.get)
+        if action.key in quota.on and conditions.holds(quota.when, written.get)
     ]
     label = limits.counted_as(action.key, action.rate_limit)
     return Claim(action=action.key, label=label, account=account, quotas=tuple(quotas))
@@ -62,9 +65,5 @@ def digest(*texts: str) -> str:
     return hashed.hexdigest()
 
 
-def _written(action: ActionSpec, key: str, value: Any) -> str:
-    """A value as it is sent, so that two ways of writing one id are counted together."""
-    if value is None:
-        return ""
-    row = action.inputs.get(key)
-    return places.text_of(codecs.encode(row.codecs, value) if row else value).strip().casefold()
+def _plain(value: Any) -> str:
+    return "" if value is None else places.text_of(value).strip().casefold()

@@ -7,13 +7,14 @@ told to come back half-way, since things may change. What a `store` keeps is sha
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Protocol
 
 from ..errors import InputError, Problem, QuotaReached
@@ -23,9 +24,7 @@ from ..steps import Claim
 from ..stores.store import MemoryStore, Store
 from .bucket import Bucket, Terms, midnight, today
 from .claim import digest
-from .kept import Kept, Shared
-from .line import Line
-from .quotas import Quotas
+from .kept import Kept, Quotas, Shared
 
 SHARE = 0.5  # the limit belongs to the account, and other apps use it too
 FORGET = 60.0  # seconds after which an answer that never came is not expected any more
@@ -34,6 +33,47 @@ START = 8  # calls that may be under way before the first answer
 SOON = 1.0  # seconds in which an answer is expected while nothing is known
 EARLY = 0.5  # of its time, when somebody further back looks again
 LEAST = 0.001  # seconds that anybody waits
+NEAR = 64  # places from the head of a line within which we count exactly
+LATE = 2.0  # seconds after which somebody who did not come back is not waited for
+
+
+class Line:
+    """Those who wait for one limit, in the order they came: claims, each with its ticket and when it should be back."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Claim, tuple[int, float]] = {}
+        self._last = 0
+        self._seen = 0.0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def place(self, claim: Claim, now: float) -> int:
+        """How many are before this one, which joins at the end if it is new; far from the head, at most so many."""
+        if now < self._seen:  # the clock was set back
+            back = self._seen - now
+            self._waiting = {each: (ticket, due - back) for each, (ticket, due) in self._waiting.items()}
+        self._seen = now
+        if claim not in self._waiting:
+            self._last += 1
+            self._waiting[claim] = (self._last, now + LATE)
+        before = 0
+        for each in list(islice(self._waiting, NEAR)):
+            if each is claim:
+                return before
+            if each.gone or self._waiting[each][1] < now:
+                del self._waiting[each]
+            else:
+                before += 1
+        return self._waiting[claim][0] - self._waiting[next(iter(self._waiting))][0]
+
+    def comes_back(self, claim: Claim, at: float) -> None:
+        """It was told to come back at that time."""
+        self._waiting[claim] = (self._waiting[claim][0], at + LATE)
+
+    def leave(self, claim: Claim) -> None:
+        """It goes, or it was refused."""
+        self._waiting.pop(claim, None)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -144,53 +184,50 @@ class Pacer:
         retry_at: datetime | None = None,
         kind: str | None = None,
     ) -> None:
-        """Learn from the answer to a claim that was sent: see `Pacing.heard`."""
+        """Learn from the answer to a claim: see `Pacing.heard`."""
         with self._lock:
             now = self._clock()
             self._forget(now)
-            sent = self._sent.pop(claim, None)
-            if sent is None:
-                return
+            asked = self._sent.pop(claim, None)
+            sent = asked or self._unasked(claim, now)
             lane, number = self._lane_of(claim, sent, headers, now)
-            lane.heard += 1
-            said = self._limits.reported
-            limit, remaining = _number(headers, said.limit), _number(headers, said.remaining)
-            of_the_day = bool(said.daily) and conditions.holds(said.daily or (), lambda name: _header(headers, name))
-            explained = False
-            if limit is not None and remaining is not None and not of_the_day:
-                explained = True
-                self._observe(lane, now, limit, remaining, number, (now + sent.at) / 2)
+            lane.heard += asked is not None
+            reported = self._limits.reported
+            figures = reported.figures(headers)
+            of_the_day = bool(reported.daily) and conditions.holds(
+                reported.daily or (), lambda name: _at(headers, name)
+            )
+            is_explained = figures is not None and not of_the_day
+            if figures is not None and is_explained:
+                limit, remaining = figures
+                middle = (now + sent.at) / 2
+                lane.kept.learn(now, lambda it, ahead: it.observe(limit, remaining, number, it.at - middle - ahead))
             until = retry_at.timestamp() if retry_at else None
             if kind == "rate_limit":
-                self._refuse(lane, now, until, explained=explained)
+
+                def refuse(bucket: Bucket, ahead: float) -> None:
+                    again = None if until is None else until + ahead
+                    bucket.refuse(again, explained=is_explained, counted=asked is not None)
+
+                lane.kept.learn(now, refuse, urgent=True)
             elif kind == "quota" and claim.quotas:  # if it was the label's budget, a call without quotas will tell
                 self._quotas.use_up(self._keys(claim), now, until or midnight(now))
-            elif (kind == "quota" and (of_the_day or until)) or (of_the_day and remaining == 0):
-                self._use_up(lane, now, until or midnight(now))
+            elif (kind == "quota" and (of_the_day or until)) or (of_the_day and figures and figures[1] == 0):
+                lane.kept.learn(now, lambda it, ahead: it.use_up(until or midnight(now)), urgent=True)
             if kind != "quota" and (status is None or status >= 300):  # as far as we know it was not done
                 self._quotas.give_back(self._keys(claim), now)
 
-    def _observe(self, lane: _Lane, now: float, limit: int, remaining: int, number: int, measured: float) -> None:
-        def news(bucket: Bucket, ahead: float) -> None:
-            bucket.observe(limit, remaining, number, bucket.at - measured - ahead)
-
-        lane.kept.learn(now, news)
-
-    def _refuse(self, lane: _Lane, now: float, until: float | None, *, explained: bool) -> None:
-        def news(bucket: Bucket, ahead: float) -> None:
-            bucket.refuse(None if until is None else until + ahead, explained=explained)
-
-        lane.kept.learn(now, news, urgent=True)
-
-    def _use_up(self, lane: _Lane, now: float, until: float) -> None:
-        def news(bucket: Bucket, ahead: float) -> None:
-            bucket.out = max(bucket.out, until)
-
-        lane.kept.learn(now, news, urgent=True)
+    def _unasked(self, claim: Claim, now: float) -> _Sent:
+        """Count a call that went before anybody paced, as if it had asked."""
+        if claim.quotas:
+            with suppress(QuotaReached):
+                self._count_quotas(claim, now)
+        lane = self._lane(claim)
+        return _Sent(lane, lane.kept.take(now), now)
 
     def _lane_of(self, claim: Claim, sent: _Sent, headers: Mapping[str, str], now: float) -> tuple[_Lane, int]:
         """Where an answer belongs: the vendor's word for the label counts, unless the definition counts it apart."""
-        named = _header(headers, self._limits.reported.label)
+        named = _at(headers, self._limits.reported.label)
         label = "-".join(named.casefold().split()) if named else None
         labels = self._limits.labels
         apart = any(claim.action in entry.on for entry in labels.values())
@@ -318,10 +355,5 @@ def _used_up(what: str, hint: str, until: float) -> QuotaReached:
     return QuotaReached(f"{what}, until {at:%Y-%m-%d %H:%M} UTC.", hint=hint, retriable=True, retry_at=at)
 
 
-def _header(headers: Mapping[str, str], source: str | None) -> str | None:
+def _at(headers: Mapping[str, str], source: str | None) -> str | None:
     return headers.get(source.removeprefix("header.").lower()) if source else None
-
-
-def _number(headers: Mapping[str, str], source: str | None) -> int | None:
-    text = _header(headers, source)
-    return int(text) if text and re.fullmatch(r"[0-9]{1,15}", text.strip()) else None

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
-from importlib import import_module
-from importlib.util import find_spec
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -20,24 +18,25 @@ from starlette.routing import Match
 
 from ..definitions.connector import Connector
 from ..errors import ConnectorError, Problem, StoreError
-from ..language import json_text
 from ..stores.opening import open_store
 from ..stores.store import Store
 from ..triggers.deliver import Handler
 from ..triggers.receiver import SecretSource, WebhookApp, webhook_app
-from . import catalogue_routes, connection_routes, models, openapi, problems, runs, webhook_routes
-from .catalogue_routes import document, once
-from .feed import Feed
-from .gate import METHODS, Gate, host_names
-from .problems import Refusal, of_status, told
+from . import catalogue_routes, connection_routes, models, openapi, runs, webhook_routes
+from .gate import METHODS, Gate, host_names, problem
+from .problems import Refusal, of_status
 from .settings import Settings
 from .state import Service, TenantOf, may_read_metrics, note_of, of
-from .webhook_routes import delivering
+from .webhook_routes import Feed
 
 PURGE = 3600.0  # seconds between two looks for what may be forgotten
 ALIVE = 2.0  # seconds for the store to answer
-PAGE = "connector_runtime.service.page.routes"
-ROOMS = (catalogue_routes, runs, connection_routes, webhook_routes)
+ROOMS = {
+    "catalogue": catalogue_routes.router,
+    "runs": runs.router,
+    "connection": connection_routes.router,
+    "webhook": webhook_routes.router,
+}
 
 
 def service(
@@ -61,8 +60,9 @@ def service(
     """
     chosen = settings or Settings()
     opened = open_store(store) if isinstance(store, str) else store
-    shared = Service(connector=connector, store=opened, settings=chosen, tenant=tenant, token=token)
-    feed = Feed(opened, connector.key, by_account=shared.local_tenant is None)
+    shared = Service(connector, opened, chosen, tenant, token)
+    is_local = shared.local_tenant is not None
+    feed = Feed(opened, connector.key, by_account=not is_local)
     apps = {
         key: webhook_app(connector.triggers[key], secrets, handler or feed.add, store=opened)
         for key, secrets in (webhook_secrets or {}).items()
@@ -76,51 +76,56 @@ def service(
         redoc_url=None,
         lifespan=_lifespan(shared, feed, apps),
         openapi_url=None,  # made in a thread instead, since it takes a while
+        responses={"default": {"description": "A problem; its `kind` says which.", "content": models.PROBLEM}},
     )
     app.state.service = shared
     app.state.feed = feed
     app.state.webhooks = apps
-    for room in ROOMS:
-        app.include_router(room.router, tags=[_tag(room.__name__)])
+    for tag, router in ROOMS.items():
+        app.include_router(router, tags=[tag])
     _add_states(app)
     _add_problems(app)
-    if page and find_spec(PAGE.rpartition(".")[0]) is not None and find_spec(PAGE) is not None:
-        app.include_router(import_module(PAGE).router, include_in_schema=False)
-    names = host_names(chosen.public_url) if shared.local_tenant is not None else None
+    if page:
+        app.include_router(catalogue_routes.page_router, include_in_schema=False)
+    names = host_names(chosen.public_url) if is_local else None
     app.add_middleware(Gate, settings=chosen, metrics=shared.metrics, names=names)
-    app.openapi = lambda: _openapi(app, shared)  # type: ignore[method-assign]
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            raw = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            app.openapi_schema = openapi.document(
+                raw, connector, frozenset(chosen.credentials), chosen.timeout, needs_key=not is_local
+            )
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]
     return app
 
 
 def _lifespan(shared: Service, feed: Feed, apps: Mapping[str, WebhookApp]) -> Any:
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with delivering(apps):
-            purging = asyncio.create_task(_purge(shared, feed))
-            try:
-                yield
-            finally:
-                purging.cancel()
-                with suppress(asyncio.CancelledError):
-                    await purging
-                await shared.close()
-
-    return lifespan
-
-
-async def _purge(shared: Service, feed: Feed) -> None:
-    """Forget, once in an hour and in one worker at a time, what is older than a day."""
+    async def purge() -> None:
+        """Forget, once in an hour and in one worker at a time, what is older than a day."""
+        while True:
+            with suppress(StoreError, Refusal):
+                await shared.in_store(once)
+            await asyncio.sleep(PURGE)
 
     def once() -> None:
-        lease = shared.store.lease(f"lease/service/{shared.connector.key}/purge", PURGE / 2)
-        if lease is not None:
+        if shared.store.lease(f"lease/service/{shared.connector.key}/purge", PURGE / 2) is not None:
             shared.idempotency.purge()
             feed.purge()
 
-    while True:
-        with suppress(StoreError, Refusal):
-            await shared.in_store(once)
-        await asyncio.sleep(PURGE)
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as running:
+            for receiver in apps.values():
+                await running.enter_async_context(receiver.delivering())
+            running.push_async_callback(shared.close)
+            purging = asyncio.create_task(purge())
+            running.callback(purging.cancel)
+            yield
+
+    return lifespan
 
 
 def _add_states(app: FastAPI) -> None:
@@ -128,11 +133,9 @@ def _add_states(app: FastAPI) -> None:
     async def described(request: Request) -> Response:
         root = request.scope.get("root_path", "")
         servers = {"servers": [{"url": root}]} if root else {}
-
-        def made() -> dict[str, Any]:
-            return {**app.openapi(), **servers}
-
-        return document(request, await of(request).in_store(once, of(request), ("openapi", root), made))
+        return await catalogue_routes.document(
+            request, ("openapi", root), lambda connector: {**app.openapi(), **servers}
+        )
 
     @app.get("/health", response_model=models.StateAnswer, summary="Whether the process lives", tags=["state"])
     async def health() -> Response:
@@ -142,7 +145,7 @@ def _add_states(app: FastAPI) -> None:
     async def ready(request: Request) -> Response:
         found = await _unready(of(request))
         if found:
-            raise Refusal(kind="not_ready", message="The service is not ready.", problems=found, retriable=True)
+            raise Refusal("not_ready", "The service is not ready.", problems=found, retriable=True)
         return runs.answer({"status": "ready"})
 
     @app.get(
@@ -156,91 +159,51 @@ def _add_states(app: FastAPI) -> None:
         return Response(content, headers={"Content-Type": kind})
 
 
-async def _unready(shared: Service) -> tuple[Problem, ...]:
+async def _unready(shared: Service) -> list[Problem]:
+    def faults() -> list[Problem]:
+        """What of the definitions cannot be loaded."""
+        found: list[Problem] = []
+        for definitions in (shared.connector.actions, shared.connector.triggers, shared.connector.connections):
+            for key in definitions:
+                try:
+                    definitions[key]
+                except ConnectorError as error:
+                    found += error.problems or (Problem(key, error.message),)
+        return found
+
     try:
         async with asyncio.timeout(ALIVE):
             await shared.in_store(shared.store.read, f"service/{shared.connector.key}/ready")
     except (StoreError, Refusal):
-        return (Problem("store", "fails; the log says why"),)
+        return [Problem("store", "fails; the log says why")]
     except TimeoutError:
-        return (Problem("store", f"does not answer within {ALIVE:g} seconds"),)
+        return [Problem("store", f"does not answer within {ALIVE:g} seconds")]
     if "definitions" not in shared.written:
-        shared.written["definitions"] = await shared.in_store(_faults, shared.connector)
+        shared.written["definitions"] = await shared.in_store(faults)
     return shared.written["definitions"]  # type: ignore[no-any-return]
 
 
-def _faults(connector: Connector) -> tuple[Problem, ...]:
-    """What of the definitions cannot be loaded."""
-    found: list[Problem] = []
-    for definitions in (connector.actions, connector.triggers, connector.connections):
-        for key in definitions:
-            try:
-                definitions[key]
-            except ConnectorError as error:
-                found += error.problems or (Problem(key, error.message),)
-    return tuple(found)
-
-
 def _add_problems(app: FastAPI) -> None:
-    def answered(request: Request, error: ConnectorError | Refusal) -> Response:
-        note = note_of(request)
-        problem = told(error, note.request_id, request.scope.get("root_path", ""))
-        note.outcome = problem.kind
-        headers = {"Content-Type": problems.MEDIA_TYPE, **problem.headers}
-        return Response(json_text.write(problem.document), problem.status, headers)
+    @app.exception_handler(ConnectorError)
+    async def known(request: Request, error: ConnectorError) -> Response:
+        return problem(error, note_of(request))
 
-    async def known(request: Request, error: Any) -> Response:
-        return answered(request, error)
-
-    async def framework(request: Request, error: Any) -> Response:
+    @app.exception_handler(HTTPException)
+    async def framework(request: Request, error: HTTPException) -> Response:
         headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
-        return answered(request, of_status(error.status_code, str(error.detail), headers))
+        return problem(of_status(error.status_code, str(error.detail), headers), note_of(request))
 
-    async def invalid(request: Request, error: Any) -> Response:
-        found = tuple(
-            Problem(".".join(str(step)[:100] for step in detail["loc"]), models.uncapitalized(str(detail["msg"])))
-            for detail in error.errors()
-        )
-        message = "One problem with the request:" if len(found) == 1 else f"{len(found)} problems with the request:"
-        return answered(request, Refusal(kind="input", message=message, problems=found))
-
-    app.add_exception_handler(Refusal, known)
-    app.add_exception_handler(ConnectorError, known)
-    app.add_exception_handler(HTTPException, framework)
-    app.add_exception_handler(RequestValidationError, invalid)
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return problem(models.wrong(error.errors()), note_of(request))
 
 
 def _allowed(request: Request) -> str:
     """Every method of a path; the framework names those of the first route that has it."""
     scope = {name: value for name, value in request.scope.items() if name in ("type", "path", "root_path", "headers")}
-    routes = request.app.router.routes
-    fits = [method for method in sorted(METHODS) if any(_fits(route, {**scope, "method": method}) for route in routes)]
+    fits = (
+        method
+        for method in sorted(METHODS)
+        if any(route.matches({**scope, "method": method})[0] == Match.FULL for route in request.app.router.routes)
+    )
     return ", ".join(fits)
-
-
-def _fits(route: Any, scope: dict[str, Any]) -> bool:
-    return bool(route.matches(scope)[0] == Match.FULL)
-
-
-def _openapi(app: FastAPI, shared: Service) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        connector = shared.connector
-        profile = connector.profile
-        raw = get_openapi(
-            title=profile.label, version=profile.version, description=profile.description, routes=app.routes
-        )
-        about = openapi.About(
-            actions=connector.actions,
-            kinds=connector.connections,
-            triggers=tuple(connector.triggers),
-            locales=tuple(connector.locales),
-            credentials=frozenset(shared.settings.credentials),
-            timeout=shared.settings.timeout,
-            needs_key=shared.local_tenant is None,
-        )
-        app.openapi_schema = openapi.document(raw, about)
-    return app.openapi_schema
-
-
-def _tag(module: str) -> str:
-    return module.rpartition(".")[2].removesuffix("_routes")

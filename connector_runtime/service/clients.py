@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from ..client import AsyncClient
 from ..connections.connections import Connections
@@ -22,14 +22,10 @@ from ..pacing.pacer import check_plan
 from ..steps import Claim
 from ..stores.store import Store
 from .problems import Refusal
+from .settings import Settings
 
+InThread = Callable[..., Awaitable[Any]]  # runs a function that blocks, with its arguments, in a thread
 FRESH = 5.0  # seconds for which a connection is taken to be as it was
-
-
-class InThread(Protocol):
-    """Runs a function that blocks in a thread."""
-
-    def __call__(self, function: Callable[..., Any], /, *given: Any) -> Awaitable[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +54,15 @@ class _Ready:
 class Clients:
     """Lends clients to runs. It belongs to one event loop."""
 
-    def __init__(
-        self,
-        connector: Connector,
-        store: Store,
-        in_thread: InThread,
-        *,
-        base_url: str | None,
-        retries: int,
-        most: int,
-        token: Any,
-        plan: str | None = None,
-        share: float = 0.5,
-    ) -> None:
+    def __init__(self, connector: Connector, store: Store, settings: Settings, token: Any, in_thread: InThread) -> None:
+        check_plan(connector.profile.limits, settings.plan)
         self._connector = connector
         self._store = store
-        self._in_thread = in_thread
-        self._terms: dict[str, Any] = {"base_url": base_url, "retries": retries}
-        self._most = most
+        self._settings = settings
         self._token = token
+        self._in_thread = in_thread
         self._ready: dict[tuple[str, str], _Ready] = {}  # those used longest ago first
         self._without: dict[Any, AsyncClient] = {}
-        self._plan = plan
-        self._share = share
-        check_plan(connector.profile.limits, plan)
 
     def connections(self, tenant: str) -> Connections:
         """The connections of a tenant."""
@@ -105,7 +86,7 @@ class Clients:
             return
         if name is None:
             try:
-                name = await self._in_thread(self._only, tenant)
+                name = (await self._in_thread(self.connections(tenant).open)).name
             except AuthError:
                 if needed:
                     raise
@@ -136,20 +117,22 @@ class Clients:
 
     def _pacing(self, account: str) -> Pacing | None:
         """The pacer of an account, shared with the other workers; None: each client goes by what the vendor says."""
-        if self._plan is None:
+        limits, plan = self._connector.profile.limits, self._settings.plan
+        if plan is None:
             return None
-        limits = self._connector.profile.limits
-        pacer = accounts.of(limits, account, plan=self._plan, share=self._share, store=self._store)
-        return _Apart(pacer, self._in_thread)
+        account_of = accounts.of(limits, account, plan=plan, share=self._settings.share, store=self._store)
+        return _Apart(account_of.wake(), self._in_thread)
+
+    def _client(self, account: str, **given: Any) -> AsyncClient:
+        about = self._settings
+        pacing = self._pacing(account)
+        return AsyncClient(self._connector, base_url=about.base_url, retries=about.retries, pacing=pacing, **given)
 
     def _shared(self, token: Any) -> AsyncClient:
         """The client with the service's own token, or with none."""
         if token not in self._without:
-            self._without[token] = AsyncClient(self._connector, token=token, pacing=self._pacing(""), **self._terms)
+            self._without[token] = self._client("", token=token)
         return self._without[token]
-
-    def _only(self, tenant: str) -> str:
-        return self.connections(tenant).open().name
 
     async def _found(self, tenant: str, name: str) -> _Ready:
         place = (tenant, name)
@@ -163,8 +146,7 @@ class Clients:
             old.checked = time.monotonic()
             self._ready[place] = old
             return old
-        pacing = self._pacing(getattr(stored, self._connector.profile.limits.per))
-        client = AsyncClient(self._connector, connection=stored, pacing=pacing, **self._terms)
+        client = self._client(getattr(stored, self._connector.profile.limits.per), connection=stored)
         ready = self._ready[place] = _Ready(client, stamp, time.monotonic())
         if old is not None:
             await self._let_go(old)
@@ -179,7 +161,7 @@ class Clients:
 
     async def _make_room(self) -> None:
         idle = [place for place, ready in self._ready.items() if not ready.users]
-        for place in idle[: max(0, len(self._ready) - self._most)]:
+        for place in idle[: max(0, len(self._ready) - self._settings.clients)]:
             await self._let_go(self._ready.pop(place))
 
     async def _let_go(self, ready: _Ready) -> None:
@@ -190,4 +172,4 @@ class Clients:
 
 def missing(error: AuthError) -> Refusal:
     """There is no such connection, at least not of this tenant."""
-    return Refusal(kind="not_found", message=error.message, hint=error.hint)
+    return Refusal("not_found", error.message, hint=error.hint)

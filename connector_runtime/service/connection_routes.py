@@ -6,10 +6,8 @@ which tenant began.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import json
-import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from html import escape
 from typing import Annotated, Any
@@ -18,14 +16,15 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from ..connections import connect
-from ..connections.connections import PENDING, Connections, Summary
+from ..connections.connections import Connections, Summary
+from ..connections.pending import PENDING, Pending, digest
 from ..errors import AuthError, ConnectorError, InputError, Problem
 from ..model import Connection
-from . import models, problems
+from . import models
 from .clients import missing
-from .problems import Refusal
+from .problems import Refusal, check_known
 from .runs import answer
-from .state import CallerOf, Service, note_of, of, read
+from .state import Context, RequestContext, Service, note_of, of
 
 router = APIRouter(prefix="/v1")
 Name = Annotated[str, Path(min_length=1, max_length=100)]
@@ -33,9 +32,8 @@ COOKIE = "connector_sign_in"
 
 
 @router.get("/connections", response_model=models.ConnectionsAnswer, summary="The connections of this tenant")
-async def listed(request: Request, caller: CallerOf) -> Response:
-    service = of(request)
-    found = await service.in_store(service.clients.connections(caller.tenant).list)
+async def listed(context: Context) -> Response:
+    found = await context.service.in_store(context.connections.list)
     return answer({"connections": [_entry(summary) for summary in found]})
 
 
@@ -45,20 +43,18 @@ async def listed(request: Request, caller: CallerOf) -> Response:
     status_code=201,
     responses={202: {"model": models.SignInAnswer, "description": "A person has to sign in at `authorize_url`."}},
     summary="Make a connection",
+    openapi_extra=models.body(models.ConnectionRequest),
 )
-async def create(request: Request, caller: CallerOf) -> Response:
+async def create(context: Context) -> Response:
     """Store a connection (201), or begin a sign-in (202): send the person's browser to `authorize_url`."""
-    service = of(request)
-    asked = await read(request, models.ConnectionRequest)
-    kind = _kind(service, asked.kind)
+    service, connections = context.service, context.connections
+    asked = await context.read(models.ConnectionRequest)
+    check_known("kind of connection", asked.kind, service.connector.connections)
+    kind = service.connector.connections[asked.kind]
     origin = _origin(service, kind, asked.oauth_url)
-    connections = service.clients.connections(caller.tenant)
     if connect.needs_person(kind):
-        url = await _begin(service, caller.tenant, kind, asked.name, asked.values, origin)
-        said = {"name": asked.name, "kind": kind.key, "authorize_url": url}
-        response = answer(said, 202)
-        response.headers["Location"] = url
-        return response
+        url = await _begin(context, kind, asked.name, asked.values, origin)
+        return answer({"name": asked.name, "kind": kind.key, "authorize_url": url}, 202, {"Location": url})
 
     def made() -> dict[str, Any]:
         connections.add(asked.kind, asked.values, name=asked.name, origin=origin)
@@ -66,7 +62,7 @@ async def create(request: Request, caller: CallerOf) -> Response:
         return _one(connections, asked.name)
 
     found = await service.in_vendor(made)
-    await service.clients.forget(caller.tenant, asked.name)
+    await service.clients.forget(context.tenant, asked.name)
     return answer(found, 201)
 
 
@@ -78,26 +74,26 @@ async def create(request: Request, caller: CallerOf) -> Response:
     summary="Begin a sign-in and send this browser to it",
 )
 async def authorize(
-    request: Request,
-    caller: CallerOf,
+    context: Context,
     kind: Annotated[str, Query(max_length=100)],
-    name: Annotated[str, Query(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/]+$")] = "main",
+    name: models.Name = "main",
 ) -> Response:
     """With the app that the service was set up with, so that no secret stands in an address."""
-    service = of(request)
-    if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-        raise Refusal(kind="forbidden", message="Another site led the browser here.", hint="Begin at the page itself.")
-    found = _kind(service, kind)
+    service = context.service
+    if context.request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        raise Refusal("forbidden", "Another site led the browser here.", hint="Begin at the page itself.")
+    check_known("kind of connection", kind, service.connector.connections)
+    found = service.connector.connections[kind]
     if not connect.needs_person(found):
         what = f"is {kind}, for which nobody signs in; post it to /v1/connections"
         raise InputError.of("connect", [Problem("kind", what)])
-    url = await _begin(service, caller.tenant, found, name, {}, _origin(service, found, None), bound=True)
+    url = await _begin(context, found, name, {}, _origin(service, found, None), bound=True)
     response = RedirectResponse(url, 303)
     response.set_cookie(
         COOKIE,
-        _digest(connect.query_of(url)["state"]),
+        digest(connect.query_of(url)["state"]),
         max_age=int(PENDING),
-        path=f"{note_of(request).root}/v1/oauth",
+        path=f"{context.note.root}/v1/oauth",
         secure=(service.settings.callback or "").startswith("https"),
         httponly=True,
         samesite="lax",
@@ -116,10 +112,10 @@ async def callback(request: Request) -> Response:
     service = of(request)
     query = dict(request.query_params)
     try:
-        tenant, is_bound = await service.in_store(_taken, service, query.get("state", ""))
-        if is_bound and not hmac.compare_digest(request.cookies.get(COOKIE, ""), _digest(query["state"])):
+        waiting = await service.in_store(_pending(service).take, query.get("state", ""))
+        if waiting["bound"] and not hmac.compare_digest(request.cookies.get(COOKIE, ""), digest(query["state"])):
             raise AuthError("The sign-in was begun in another browser.", hint="Sign in again in this one.")
-        connections = service.clients.connections(tenant)
+        connections = service.clients.connections(waiting["tenant"])
 
         def finished() -> str:
             name = connections.finish(query)
@@ -127,24 +123,24 @@ async def callback(request: Request) -> Response:
             return name
 
         name = await service.in_vendor(finished)
+    except Refusal:
+        raise
     except ConnectorError as error:
         note_of(request).outcome = error.kind
         return _page(400, str(error))
-    await service.clients.forget(tenant, name)
+    await service.clients.forget(waiting["tenant"], name)
     return _page(200, f"Connected as {name}. You can close this window.")
 
 
 @router.get("/connections/{name}", response_model=models.ConnectionAnswer, summary="One connection")
-async def shown(name: Name, request: Request, caller: CallerOf) -> Response:
-    service = of(request)
-    return answer(await service.in_store(_one, service.clients.connections(caller.tenant), name))
+async def shown(name: Name, context: Context) -> Response:
+    return answer(await context.service.in_store(_one, context.connections, name))
 
 
 @router.post("/connections/{name}/test", response_model=models.HealthAnswer, summary="Call the vendor through it")
-async def test(name: Name, request: Request, caller: CallerOf) -> Response:
+async def test(name: Name, context: Context) -> Response:
     """Whether it works, whose it is, which scopes it lacks; `ok: false` with the reason is an answer, no problem."""
-    service = of(request)
-    connections = service.clients.connections(caller.tenant)
+    service, connections = context.service, context.connections
 
     def tested() -> dict[str, Any]:
         _one(connections, name)
@@ -154,28 +150,20 @@ async def test(name: Name, request: Request, caller: CallerOf) -> Response:
 
 
 @router.delete("/connections/{name}", response_model=models.DeletedAnswer, summary="Revoke and forget a connection")
-async def delete(name: Name, request: Request, caller: CallerOf, revoke: bool = True) -> Response:
+async def delete(name: Name, context: Context, revoke: bool = True) -> Response:
     """Have the vendor take the tokens back. If it can't be reached all is kept; `revoke=false` forgets it."""
-    service = of(request)
-    connections = service.clients.connections(caller.tenant)
+    service, connections = context.service, context.connections
 
     def ended() -> bool:
         _one(connections, name)
         return connections.disconnect(name, revoke=revoke)
 
     revoked = await service.in_vendor(ended)
-    await service.clients.forget(caller.tenant, name)
+    await service.clients.forget(context.tenant, name)
     return answer({"revoked": revoked})
 
 
 # -- within ----------------------------------------------------------------------------------------------------------
-
-
-def _kind(service: Service, key: str) -> Connection:
-    kinds = service.connector.connections
-    if key not in kinds:
-        raise problems.unknown("kind of connection", key, kinds)
-    return kinds[key]
 
 
 def _origin(service: Service, kind: Connection, asked: str | None) -> str | None:
@@ -188,80 +176,49 @@ def _origin(service: Service, kind: Connection, asked: str | None) -> str | None
 
 
 async def _begin(
-    service: Service,
-    tenant: str,
+    context: RequestContext,
     kind: Connection,
     name: str,
     values: dict[str, Any],
     origin: str | None,
     bound: bool = False,
 ) -> str:
-    callback = service.settings.callback
+    service, connections = context.service, context.connections
+    callback, credentials = service.settings.callback, service.settings.credentials
     if callback is None:
         what = "The service was not told under which address browsers reach it."
-        raise Refusal(kind="not_ready", message=what, hint="Start it with --public-url.")
-    own = {row.key: service.settings.credentials.get(row.key) for row in kind.inputs}
-    connections = service.clients.connections(tenant)
+        raise Refusal("not_ready", what, hint="Start it with --public-url.")
 
     def begun() -> str:
-        given = {**{key: value for key, value in own.items() if value is not None}, **values}
-        url = connections.begin(kind.key, given, callback, name=name, origin=origin)
-        _remember(service, connect.query_of(url)["state"], tenant, bound)
+        own = {row.key: credentials[row.key] for row in kind.inputs if credentials.get(row.key) is not None}
+        url = connections.begin(kind.key, {**own, **values}, callback, name=name, origin=origin)
+        _pending(service).add(connect.query_of(url)["state"], {"tenant": context.tenant, "bound": bound})
         return url
 
     return await service.in_store(begun)
 
 
-def _state_place(service: Service, state: str) -> str:
-    return f"service/{service.connector.key}/states/{_digest(state)}"
-
-
-def _digest(state: str) -> str:
-    return hashlib.sha256(state.encode()).hexdigest()
-
-
-def _remember(service: Service, state: str, tenant: str, bound: bool) -> None:
-    now, prefix = time.time(), _state_place(service, "").rpartition("/")[0] + "/"
-    for place, entry in service.store.scan(prefix):
-        if json.loads(entry.value)["until"] < now:
-            service.store.put(place, None, entry.version)
-    said = {"tenant": tenant, "bound": bound, "until": now + PENDING}
-    service.store.put(_state_place(service, state), json.dumps(said).encode(), None)
-
-
-def _taken(service: Service, state: str) -> tuple[str, bool]:
-    """Whose sign-in a state belongs to; the state is used up by this."""
-    place = _state_place(service, state)
-    entry = service.store.read(place)
-    if not state or entry is None or service.store.put(place, None, entry.version) is None:
-        what = "The state of the callback is wrong or was used before, so it belongs to no sign-in begun here."
-        raise AuthError(what, hint="Sign in again.")
-    said = json.loads(entry.value)
-    return said["tenant"], said["bound"]
-
-
 def _one(connections: Connections, name: str) -> dict[str, Any]:
     try:
-        connections.connected_at(name)
+        return _entry(connections.summary(name))
     except AuthError as error:
         raise missing(error) from None
-    return next(_entry(summary) for summary in connections.list() if summary.name == name)
 
 
 def _entry(summary: Summary) -> dict[str, Any]:
     at = summary.expires_at
     until = None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return {
-        "name": summary.name,
-        "kind": summary.kind,
-        "identity": summary.identity,
-        "account": summary.account,
-        "expires_at": until,
-        "health": summary.health,
-        "why": summary.why,
-    }
+    return {**asdict(summary), "expires_at": until}
 
 
 def _page(status: int, text: str) -> Response:
     head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign-in</title>'
     return HTMLResponse(f"{head}<p>{escape(text)}</p></html>", status)
+
+
+# -- whose sign-in a state belongs to --------------------------------------------------------------------------------
+
+
+def _pending(service: Service) -> Pending:
+    """Whose sign-in a state belongs to, and whether to one browser alone."""
+    return Pending(service.store, f"service/{service.connector.key}/states/")

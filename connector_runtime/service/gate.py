@@ -10,25 +10,20 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import ConnectorError
 from ..language import json_text
-from . import telemetry
-from .problems import MEDIA_TYPE, Refusal, told
-from .settings import LOOPBACK, Settings
+from ..language.hosts import LOOPBACK
+from . import problems, telemetry
+from .problems import Refusal
+from .settings import Settings
 from .telemetry import PLACE, Metrics, Note
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 ALWAYS = ("/health", "/ready", "/metrics")  # not counted: they must answer when nothing else does
@@ -50,7 +45,7 @@ class Slow(Exception):
 class Gate:
     """The middleware; `names` are the hosts by which the service may be called where it asks for no key."""
 
-    def __init__(self, app: App, *, settings: Settings, metrics: Metrics, names: frozenset[str] | None) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, metrics: Metrics, names: frozenset[str] | None) -> None:
         self._app = app
         self._settings = settings
         self._metrics = metrics
@@ -77,17 +72,16 @@ class Gate:
             note.outcome = note.outcome or "cut"
             raise
         except Refusal as refusal:
-            await passage.refuse(refusal)
+            await passage.refuse(refusal, scope)
         except Exception as error:
             telemetry.log_failure(note, error)
-            failed = Refusal(kind="internal", message="The service failed.", hint="Its log says why.")
-            await passage.refuse(failed)
+            await passage.refuse(Refusal("internal", "The service failed.", hint="Its log says why."), scope)
         finally:
             self._running -= counted
             self._metrics.in_flight.dec()
             for end in note.ends:
                 end()
-            note.route = _route(scope)
+            note.route = getattr(scope.get("route"), "path", None) or "(none)"  # as it is declared
             method = scope["method"] if scope["method"] in METHODS else "OTHER"
             self._metrics.seen(note, method)
             if counted:
@@ -97,7 +91,7 @@ class Gate:
         headers = {name: value for name, value in scope["headers"] if name in (b"host", b"content-length")}
         if self._names is not None and _host(headers.get(b"host", b"")) not in self._names:
             message = "Without API keys the service only answers to the names of this machine."
-            raise Refusal(kind="host", message=message, hint="Call it as http://127.0.0.1 or http://localhost.")
+            raise Refusal("host", message, hint="Call it as http://127.0.0.1 or http://localhost.")
         if self._names is not None and scope["method"] not in SAFE:
             check_origin(scope, self._settings.public_url)
         length = headers.get(b"content-length", b"")
@@ -105,7 +99,7 @@ class Gate:
             raise too_large(self._settings.body)
         if counted and self._running > self._settings.concurrency:
             message = f"More than {self._settings.concurrency} requests are being answered."
-            raise Refusal(kind="busy", message=message, retriable=True, retry_after=1)
+            raise Refusal("busy", message, retriable=True, retry_after=1)
 
 
 class Passage:
@@ -130,7 +124,7 @@ class Passage:
                 message = await self._receive()
         except TimeoutError:
             what = f"The body did not come within {self._settings.patience:g} seconds."
-            raise Refusal(kind="slow", message=what, retriable=True, headers={"Connection": "close"}) from None
+            raise Refusal("slow", what, retriable=True, headers={"Connection": "close"}) from None
         if message["type"] == "http.request":
             self._size += len(message.get("body", b""))
             self._whole = not message.get("more_body", False)
@@ -153,38 +147,32 @@ class Passage:
         except TimeoutError:
             raise Slow from None
 
-    async def refuse(self, error: ConnectorError | Refusal) -> None:
+    async def refuse(self, error: ConnectorError, scope: Scope) -> None:
         """Answer with a problem, if nothing was answered yet."""
-        problem = told(error, self._note.request_id, self._note.root)
-        self._note.outcome = problem.kind
-        if self._started:
-            return
-        body = json_text.write(problem.document)
-        headers = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), **problem.headers}
-        pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await self.send({"type": "http.response.start", "status": problem.status, "headers": pairs})
-        await self.send({"type": "http.response.body", "body": body})
+        answer = problem(error, self._note)
+        if not self._started:
+            await answer(scope, self.receive, self.send)
+
+
+def problem(error: ConnectorError, note: Note) -> Response:
+    """The answer that an error is, of which the request's note is told."""
+    document = problems.document(error, note.request_id, note.root)
+    note.outcome = document["kind"]
+    headers = problems.headers(error, document["status"])
+    return Response(json_text.write(document), document["status"], headers, problems.MEDIA_TYPE)
 
 
 def check_origin(scope: Scope, public_url: str | None = None) -> None:
     """A browser says whose page asks; only one of this server's own may. Raises `Refusal` (403)."""
     headers = {name: value.decode("latin-1").lower() for name, value in scope["headers"] if name in ORIGIN}
     own = (headers.get(b"host", ""), urlsplit(public_url or "").netloc.lower())
-    if b"origin" in headers and (_netloc(headers[b"origin"]) or "null") not in own:
+    if b"origin" in headers and (headers[b"origin"].partition("://")[2] or "null") not in own:
         hint = "Call it from a program, or through a proxy of your own."
-        raise Refusal(kind="forbidden", message="Pages of other origins are not answered.", hint=hint)
-
-
-def _netloc(origin: str) -> str:
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:  # no URL at all
-        return ""
+        raise Refusal("forbidden", "Pages of other origins are not answered.", hint=hint)
 
 
 def too_large(limit: int) -> Refusal:
-    message = f"The body is larger than {limit} bytes."
-    return Refusal(kind="too_large", message=message, headers={"Connection": "close"})
+    return Refusal("too_large", f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
 
 
 def _request_id(scope: Scope) -> str:
@@ -195,12 +183,6 @@ def _request_id(scope: Scope) -> str:
 def _host(header: bytes) -> str:
     text = header.decode("latin-1").lower()
     return text[: text.rindex(":")] if re.search(r":\d*$", text) and not text.endswith("]") else text
-
-
-def _route(scope: Scope) -> str:
-    """The route as it is declared; what fits none is one."""
-    route = scope.get("route")
-    return getattr(route, "path", None) or "(none)"
 
 
 def host_names(more: str | None) -> frozenset[str]:

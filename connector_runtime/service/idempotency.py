@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from ..language import json_text
 from ..stores.store import Entry, Lease, Store
 from .problems import Refusal
 
@@ -37,13 +39,12 @@ class Held:
     place: str
     version: int
     lease: Lease
-    mark: str
-    now: float
+    running: Mapping[str, Any]
 
     def keep(self, answer: Kept) -> None:
         """This is what repetitions get from now on."""
-        said = {"mark": self.mark, "at": self.now, "status": answer.status, "body": answer.body.decode()}
-        self.store.put(self.place, json.dumps(said).encode(), self.version)
+        said = {**self.running, "status": answer.status, "body": answer.body.decode()}
+        self.store.put(self.place, json_text.write(said), self.version)
         self.lease.release()
 
     def forget(self) -> None:
@@ -64,66 +65,46 @@ class Idempotency:
     def begin(self, tenant: str, key: str, fingerprint: str, effect: str) -> Kept | Held:
         """The first answer, or the right to run. Raises `Refusal`: in flight, other inputs, may have been done."""
         place = f"{self._prefix}{quote(tenant, safe='')}/{hashlib.sha256(key.encode()).hexdigest()}"
-        now = self._clock()
-        found = self._read(place, now)
-        if found is not None and "status" in found[0]:
-            return _first(found[0], fingerprint)
+        running = {"mark": fingerprint, "at": self._clock()}
+        said, _ = self._read(place, running)
+        if "status" in said:
+            return _kept(said)  # most repetitions take no lease
         lease = self._store.lease(f"lease/{place}", self._lease)
-        if lease is None:
-            found = self._read(place, now)
-            if found is not None:
-                _check(found[0], fingerprint)
-                if "status" in found[0]:
-                    return _first(found[0], fingerprint)
-            raise Refusal(
-                kind="in_flight",
-                message="The first request with this idempotency key is still running.",
-                hint="Ask again with the same key a little later.",
-                retriable=True,
-                retry_after=2,
-            )
-        try:
-            return self._under(lease, place, fingerprint, effect, now)
-        except BaseException:
-            lease.release()
-            raise
-
-    def _under(self, lease: Lease, place: str, fingerprint: str, effect: str, now: float) -> Kept | Held:
-        """The same once the lease is held."""
-        entry = self._store.read(place)
-        said = None if entry is None else _fresh(entry, now)
-        if said is not None:
-            _check(said, fingerprint)
+        with ExitStack() as held:
+            if lease is not None:
+                held.enter_context(lease)
+            said, version = self._read(place, running)
             if "status" in said:
-                lease.release()
-                return _first(said, fingerprint)
-            if effect != "read":
-                raise Refusal(
-                    kind="may_have_been_done",
-                    message="The first request with this idempotency key was cut off: it may have been done.",
-                    hint="Look whether it was done; if not, send it with a new key.",
-                    may_have_been_done=True,
-                )
-        running = json.dumps({"mark": fingerprint, "at": now}).encode()
-        version = self._store.put(place, running, None if entry is None else entry.version)
-        if version is None:  # only who holds the lease writes, so its time was over before this
-            raise Refusal(kind="in_flight", message="Another request took this key.", retriable=True, retry_after=2)
-        return Held(self._store, place, version, lease, fingerprint, now)
+                return _kept(said)
+            if lease is None:
+                what = "The first request with this idempotency key is still running."
+                hint = "Ask again with the same key a little later."
+                raise Refusal("in_flight", what, hint=hint, retriable=True, retry_after=2)
+            if said and effect != "read":
+                what = "The first request with this idempotency key was cut off: it may have been done."
+                hint = "Look whether it was done; if not, send it with a new key."
+                raise Refusal("may_have_been_done", what, hint=hint, may_have_been_done=True)
+            version = self._store.put(place, json_text.write(running), version)
+            if version is None:  # only who holds the lease writes, so its time was over before this
+                raise Refusal("in_flight", "Another request took this key.", retriable=True, retry_after=2)
+            held.pop_all()
+        return Held(self._store, place, version, lease, running)
 
     def purge(self) -> int:
         """Forget what is older than a day; returns how many."""
-        count, after, now = 0, "", self._clock()
-        while page := self._store.scan(self._prefix, after):
-            for place, entry in page:
-                if _fresh(entry, now) is None and self._store.put(place, None, entry.version) is not None:
-                    count += 1
-            after = page[-1][0]
-        return count
+        now = self._clock()
+        late = ((place, entry) for place, entry in self._store.walk(self._prefix) if not _fresh(entry, now))
+        return sum(self._store.remove(place, entry) for place, entry in late)
 
-    def _read(self, place: str, now: float) -> tuple[dict[str, Any], int] | None:
+    def _read(self, place: str, running: Mapping[str, Any]) -> tuple[Mapping[str, Any], int | None]:
+        """What the first request with a key left there, empty if nothing, and the version of the entry."""
         entry = self._store.read(place)
-        said = None if entry is None else _fresh(entry, now)
-        return None if entry is None or said is None else (said, entry.version)
+        said = _fresh(entry, running["at"]) if entry is not None else {}
+        if said and said["mark"] != running["mark"]:
+            what = "This idempotency key was used for another request."
+            hint = "Take a new key for each operation; repeat an operation with the same body."
+            raise Refusal("key_reused", what, hint=hint)
+        return said, None if entry is None else entry.version
 
 
 def fingerprint(asked: Mapping[str, Any]) -> str:
@@ -131,20 +112,11 @@ def fingerprint(asked: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
-def _fresh(entry: Entry, now: float) -> dict[str, Any] | None:
-    said: dict[str, Any] = json.loads(entry.value)
-    return said if now < said["at"] + KEPT else None
+def _fresh(entry: Entry, now: float) -> dict[str, Any]:
+    """What an entry says, empty if it is older than a day."""
+    said: dict[str, Any] = json_text.read(entry.value)
+    return said if now < said["at"] + KEPT else {}
 
 
-def _check(said: Mapping[str, Any], fingerprint: str) -> None:
-    if said["mark"] != fingerprint:
-        raise Refusal(
-            kind="key_reused",
-            message="This idempotency key was used for another request.",
-            hint="Take a new key for each operation; repeat an operation with the same body.",
-        )
-
-
-def _first(said: Mapping[str, Any], fingerprint: str) -> Kept:
-    _check(said, fingerprint)
+def _kept(said: Mapping[str, Any]) -> Kept:
     return Kept(status=said["status"], body=said["body"].encode())

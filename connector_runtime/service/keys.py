@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
 import secrets
 import time
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..errors import InputError, Problem
+from ..language import json_text
 from ..stores.store import Store
 
 FORM = re.compile(r"ck_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
@@ -53,17 +53,13 @@ class ApiKeys:
         secret = secrets.token_urlsafe(32)
         made = ApiKey(id=key_id, tenant=tenant, label=label, created_at=time.time(), digest=_digest(secret))
         content = {name: getattr(made, name) for name in ("tenant", "label", "created_at", "digest")}
-        if self._store.put(self._prefix + key_id, json.dumps(content).encode(), None) is None:
+        if self._store.put(self._prefix + key_id, json_text.write(content), None) is None:
             return self.create(tenant, label)  # somebody drew the same id
         return f"ck_{key_id}_{secret}", made
 
     def list(self) -> Iterator[ApiKey]:
         """All keys, by id."""
-        after = ""
-        while page := self._store.scan(self._prefix, after):
-            for place, entry in page:
-                yield _read(place.removeprefix(self._prefix), entry.value)
-            after = page[-1][0]
+        return (_read(place.removeprefix(self._prefix), entry.value) for place, entry in self._store.walk(self._prefix))
 
     def exist(self) -> bool:
         """Whether there is any key."""
@@ -72,11 +68,9 @@ class ApiKeys:
     def revoke(self, key_id: str) -> None:
         """Take a key back. Raises `InputError` if there is none."""
         self._remembered.pop(key_id, None)
-        while (entry := self._store.read(self._prefix + key_id)) is not None:
-            if self._store.put(self._prefix + key_id, None, entry.version) is not None:
-                return
-        known = ", ".join(key.id for key in self.list()) or "none"
-        raise InputError.of("api-key", [Problem("ID", f"{key_id!r} is no key's; there is: {known}")])
+        if self._store.take(self._prefix + key_id) is None:
+            known = ", ".join(key.id for key in self.list()) or "none"
+            raise InputError.of("api-key", [Problem("ID", f"{key_id!r} is no key's; there is: {known}")])
 
     def known(self, text: str) -> ApiKey | bool | None:
         """What is remembered of a key: the key, None if it is wrong, False if the store has to be asked."""
@@ -116,4 +110,4 @@ def _digest(secret: str) -> str:
 
 
 def _read(key_id: str, content: bytes) -> ApiKey:
-    return ApiKey(id=key_id, **json.loads(content))
+    return ApiKey(id=key_id, **json_text.read(content))

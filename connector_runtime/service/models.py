@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import Problem
-from ..inputs.wording import nearest
-from .problems import Refusal
+from ..errors import InputError, Problem
+from ..language.wording import nearest
+from .problems import MEDIA_TYPE
 
 T = TypeVar("T", bound="Asked")
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/]+$")]
@@ -198,26 +198,36 @@ class KindsAnswer(BaseModel):
     problems: list[KindAnswer]
 
 
+PROBLEM: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+
+
+def body(model: type[Asked]) -> dict[str, Any]:
+    """What the OpenAPI document says of a route that reads such a body."""
+    content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
 def asked(model: type[T], data: Any) -> T:
-    """A body as its model. Raises `Refusal` (422) with every problem at once; values are not repeated."""
+    """A body as its model. Raises `InputError` with every problem at once."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        found = [_problem(model, detail) for detail in error.errors(include_url=False, include_input=False)]
-        count = "One problem" if len(found) == 1 else f"{len(found)} problems"
-        raise Refusal(kind="input", message=f"{count} with the request:", problems=tuple(found)) from None
+        raise wrong(error.errors(include_url=False, include_input=False), model.model_fields) from None
 
 
-def _problem(model: type[Asked], detail: Mapping[str, Any]) -> Problem:
+def wrong(details: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()) -> InputError:
+    """The error of a request that is not as described, of which pydantic tells the details; values are not repeated."""
+    found = [_problem(detail, fields) for detail in details]
+    count = "One problem" if len(found) == 1 else f"{len(found)} problems"
+    return InputError(f"{count} with the request:", problems=found)
+
+
+def _problem(detail: Mapping[str, Any], fields: Iterable[str]) -> Problem:
     steps = [str(step)[:100] for step in detail["loc"]]
-    where = ".".join(steps) or "body"
+    what = str(detail["msg"])
+    what = what[:1].lower() + what[1:]  # it goes on behind a place; a pattern in it stays as it is
     if detail["type"] == "extra_forbidden":
-        return Problem(where, f"is unknown here.{nearest(steps[-1], list(model.model_fields))}")
+        what = f"is unknown here.{nearest(steps[-1], list(fields))}"
     if detail["type"] in ("model_type", "model_attributes_type"):
-        return Problem(where, "must be a JSON object")
-    return Problem(where, uncapitalized(str(detail["msg"])))
-
-
-def uncapitalized(text: str) -> str:
-    """A sentence as it goes on behind a place; a pattern in it stays as it is."""
-    return text[:1].lower() + text[1:]
+        what = "must be a JSON object"
+    return Problem(".".join(steps) or "body", what)

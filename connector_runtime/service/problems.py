@@ -6,113 +6,84 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..errors import ConnectorError, Problem
-from ..inputs.wording import nearest
+from ..errors import ERRORS, ConnectorError, PayloadError, Problem, SignatureError
+from ..language.wording import nearest
 
 MEDIA_TYPE = "application/problem+json"
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of problem: the status it is answered with, its title, and what the caller should do."""
+class Kind(NamedTuple):
+    """One kind of refusal of the service itself, with the words that the classes of errors have."""
 
-    status: int
+    http_status: int
     title: str
-    do: str
+    remedy: str
 
 
-KINDS: Mapping[str, Kind] = {
-    "input": Kind(422, "The inputs are wrong", "Mend what `problems` names; nothing was sent."),
+OWN = {  # the refusals of the service itself
     "body": Kind(400, "The request cannot be read", "Send what the OpenAPI document describes."),
     "key": Kind(401, "No valid API key", "Send one as `Authorization: Bearer …` or `X-API-Key: …`."),
     "host": Kind(421, "Not this host", "Without API keys, call the service by the name of this machine."),
     "forbidden": Kind(403, "The key is not for this", "Use a key that was made for this."),
-    "missing_scope": Kind(403, "The app lacks a scope", "Add the scope that `hint` names, then reconnect."),
-    "plan": Kind(403, "The account lacks a plan, licence or role", "Do what `hint` says."),
-    "not_found": Kind(404, "There is no such thing", "See `message`; it names what is nearest."),
     "method": Kind(405, "Not with this method", "Use one of those in the header Allow."),
     "slow": Kind(408, "The request came too slowly", "Send it again, whole."),
-    "conflict": Kind(409, "It exists already, or is being changed", "Look what is there before you try again."),
     "in_flight": Kind(409, "The first request with this key is not over", "Ask again a little later."),
     "may_have_been_done": Kind(409, "Nobody knows whether it was done", "Look, then use another key if it was not."),
     "too_large": Kind(413, "The body is too large", "Send less."),
     "media_type": Kind(415, "Not with this content type", "Send JSON as `application/json`."),
     "key_reused": Kind(422, "The key was used for something else", "Take a new idempotency key for each operation."),
-    "validation": Kind(422, "The vendor found values wrong", "Mend what `problems` names."),
-    "token": Kind(424, "The connection does not work", "Reconnect it."),
-    "rate_limit": Kind(429, "Too many requests at the vendor", "Wait until `retry_at`."),
-    "quota": Kind(429, "The vendor's quota is used up", "Wait until `retry_at`, which may be hours away."),
     "too_many": Kind(429, "Too many requests of this tenant at a time", "Try again after `Retry-After` seconds."),
-    "definition": Kind(500, "A definition is faulty", "Whoever runs the service has to mend it."),
     "internal": Kind(500, "The service failed", "Tell whoever runs it the `request_id`; its log says why."),
-    "api": Kind(502, "The vendor said no", "See `message` and `code`."),
-    "transport": Kind(502, "No readable answer of the vendor", "Try again if `retriable`; else look what was done."),
     "busy": Kind(503, "The service is busy", "Try again after `Retry-After` seconds."),
-    "store": Kind(503, "The store fails", "Try again later; nothing that was stored is lost."),
     "not_ready": Kind(503, "The service is not ready", "Whoever runs it sees why in `problems`."),
     "timeout": Kind(504, "It took too long", "Try again if `retriable`; else look what was done."),
+}
+KINDS: Mapping[str, Kind | type[ConnectorError]] = {
+    **{error.kind: error for error in ERRORS if error not in (SignatureError, PayloadError)},  # the receiver's own
+    **OWN,
 }
 BY_STATUS = {401: "key", 403: "forbidden", 404: "not_found", 405: "method", 413: "too_large", 415: "media_type"}
 
 
-@dataclass(eq=False, kw_only=True)
-class Refusal(Exception):
+class Refusal(ConnectorError):
     """The service itself says no; `kind` is one of `KINDS`, `retry_after` in seconds."""
 
-    kind: str
-    message: str
-    hint: str | None = None
-    problems: tuple[Problem, ...] = ()
-    status: int | None = None
-    retriable: bool = False
-    retry_after: int | None = None
-    may_have_been_done: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return self.message
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A problem as it is answered."""
-
-    status: int
-    document: dict[str, Any]
-    headers: dict[str, str]
-
-    @property
-    def kind(self) -> str:
-        return str(self.document["kind"])
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        *,
+        hint: str | None = None,
+        problems: Iterable[Problem] = (),
+        status: int | None = None,
+        retriable: bool = False,
+        retry_after: int | None = None,
+        may_have_been_done: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, problems=problems)
+        self.kind = kind
+        self.http_status = status or KINDS[kind].http_status
+        self.retriable = retriable
+        self.retry_after = retry_after
+        self.may_have_been_done = may_have_been_done
+        self.headers = headers or {}
 
 
-def told(error: ConnectorError | Refusal, request_id: str, root: str = "", now: datetime | None = None) -> Told:
-    """What to answer for an error. `root` is where the service is mounted, `now` the time for `Retry-After`."""
-    if isinstance(error, Refusal):
-        said: dict[str, Any] = {
-            "kind": error.kind,
-            "message": error.message,
-            "hint": error.hint,
-            "problems": [{"where": problem.where, "what": problem.what} for problem in error.problems],
-            "retriable": error.retriable,
-            "may_have_been_done": error.may_have_been_done,
-        }
-        headers = dict(error.headers)
-        after = error.retry_after
-    else:
-        said, headers = error.to_dict(), {}
-        after = _seconds_until(getattr(error, "retry_at", None), now or datetime.now(UTC))
-    if after is not None:
-        headers["Retry-After"] = str(after)
-    kind = said["kind"] if said["kind"] in KINDS else "internal"
-    status = error.status if isinstance(error, Refusal) and error.status else _status(kind, said.get("status"))
-    document = {
+def document(error: ConnectorError, request_id: str, root: str = "") -> dict[str, Any]:
+    """The problem that an error is answered with. `root` is where the service is mounted."""
+    said = error.to_dict()
+    kind = error.kind if error.kind in KINDS else "internal"
+    vendor_status = said.pop("status", None)
+    status = error.http_status if kind == error.kind else KINDS[kind].http_status
+    if kind == "api" and vendor_status is not None and vendor_status < 500:
+        status = 422  # the vendor was reached and is well; what was asked is at fault
+    found = {
         "type": f"{root}/v1/problems#{kind}",
         "title": KINDS[kind].title,
         "status": status,
@@ -123,17 +94,27 @@ def told(error: ConnectorError | Refusal, request_id: str, root: str = "", now: 
         "problems": said["problems"],
         "retriable": said["retriable"],
         "retry_at": said.get("retry_at"),
-        "may_have_been_done": said.get("may_have_been_done", False),
-        "vendor_status": None if isinstance(error, Refusal) else said.get("status"),
+        "may_have_been_done": getattr(error, "may_have_been_done", False),
+        "vendor_status": vendor_status,
         "code": said.get("code"),
         "tracking_id": said.get("tracking_id"),
         "request_id": request_id,
     }
-    known = {*document, "status"}
-    document.update({name: value for name, value in said.items() if name not in known})  # such as a list's cursor
+    return found | {name: value for name, value in said.items() if name not in found}  # such as a list's cursor
+
+
+def headers(error: ConnectorError, status: int) -> dict[str, str]:
+    """The headers that go with a problem."""
+    found = dict(error.headers) if isinstance(error, Refusal) else {}
+    at: datetime | None = getattr(error, "retry_at", None)
+    after = getattr(error, "retry_after", None)
+    if at is not None:
+        after = max(1, math.ceil((at - datetime.now(UTC)).total_seconds()))
+    if after is not None:
+        found["Retry-After"] = str(after)
     if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    return Told(status, document, headers)
+        found["WWW-Authenticate"] = "Bearer"
+    return found
 
 
 def by_input(problems: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
@@ -149,25 +130,12 @@ def by_input(problems: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
 def of_status(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Refusal:
     """The refusal that an error of the web framework is."""
     kind = BY_STATUS.get(status, "body" if status < 500 else "internal")
-    return Refusal(kind=kind, message=_sentence(detail, status), status=status, headers=dict(headers or {}))
-
-
-def unknown(what: str, name: str, known: Iterable[str]) -> Refusal:
-    """There is no such action, trigger or kind; the nearest is named."""
-    message = f"'{name[:100]}' is no {what} here.{nearest(name, list(known))}"
-    return Refusal(kind="not_found", message=message, problems=(Problem(what, message),))
-
-
-def _sentence(detail: str, status: int) -> str:
     text = detail or HTTPStatus(status).phrase
-    return text if text.endswith(".") else f"{text}."
+    return Refusal(kind, text if text.endswith(".") else f"{text}.", status=status, headers=headers)
 
 
-def _status(kind: str, vendor_status: int | None) -> int:
-    if kind == "api" and vendor_status is not None and vendor_status < 500:
-        return 422  # the vendor was reached and is well; what was asked is at fault
-    return KINDS[kind].status
-
-
-def _seconds_until(at: datetime | None, now: datetime) -> int | None:
-    return None if at is None else max(1, math.ceil((at - now).total_seconds()))
+def check_known(what: str, name: str, known: Collection[str]) -> None:
+    """Raise `Refusal` (404) if there is no such action, trigger or kind; the nearest is named."""
+    if name not in known:
+        message = f"'{name[:100]}' is no {what} here.{nearest(name, list(known))}"
+        raise Refusal("not_found", message, problems=[Problem(what, message)])

@@ -1,44 +1,38 @@
 """The routes that run actions: preview, run, run as a stream, choices. They read, ask a client, and write.
 
-A run is bound in time. With an idempotency key its first answer is what repetitions get; what is kept and what is not
-is said by `is_kept`.
+A run is bound in time, and its inputs are bound once. With an idempotency key its first answer is what repetitions get;
+what is kept and what is not is said by `is_kept`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from functools import partial
-from typing import Annotated, Any
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar, cast
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from ..calls import render
 from ..calls.action import Action
-from ..client import AsyncClient
 from ..errors import AuthError, ConnectorError, InputError, Problem, RequestError, StoreError, TransportError
+from ..inputs.bind import Bound
 from ..language import json_text
-from ..model import Result
+from ..model import Page
 from . import models, problems
 from .idempotency import LARGEST, Held, Kept, fingerprint
-from .problems import Refusal, told
-from .state import Caller, CallerOf, Service, aside, is_large, note_of, of, read
-from .streams import Lines, closable, lines, warned, within
+from .problems import Refusal
+from .state import Context, RequestContext, within
 from .telemetry import Note
 
+T = TypeVar("T")
 GRACE = 2.0  # seconds beyond the deadline that a client gets to say itself that it has passed
 HIDDEN = frozenset({"set-cookie", "connection", "transfer-encoding", "content-encoding", "content-length"})
-TOO_LONG = Refusal(
-    kind="may_have_been_done",
-    message=f"It was done; its answer was longer than {LARGEST} bytes, which is too long to be kept.",
-    hint="Read what was made; for another one, use a new key.",
-    may_have_been_done=True,
-)
 logger = logging.getLogger("connector_runtime.service")
 router = APIRouter(prefix="/v1")
 Key = Annotated[
@@ -54,50 +48,35 @@ Key = Annotated[
 
 
 @router.post("/actions/{key}/preview", response_model=models.Preview, summary="The request that a run would send")
-async def preview(key: str, request: Request, caller: CallerOf) -> Response:
+async def preview(key: str, context: Context) -> Response:
     """Bind the inputs and show the request; nothing is sent and no connection is needed."""
-    service, note = of(request), note_of(request)
-    action = service.action(key, note)
-    note.action = None  # it is no run
-    asked = await read(request, models.PreviewRequest)
-    showing = partial(action.preview, asked.inputs, clear=asked.clear, base_url=service.settings.base_url)
-    return answer(await aside(request, showing))
+    action = context.action(key)
+    asked = await context.read(models.PreviewRequest)
+    base_url = context.service.settings.base_url
+    return answer(await context.aside(action.preview, asked.inputs, clear=asked.clear, base_url=base_url))
 
 
 @router.post("/actions/{key}/run", response_model=models.RunAnswer, summary="Run an action")
-async def run(key: str, request: Request, caller: CallerOf, idempotency_key: Key = None) -> Response:
+async def run(key: str, context: Context, idempotency_key: Key = None) -> Response:
     """Run an action; of a list, all pages (or `limit` items) in one answer."""
-    service, note = of(request), note_of(request)
-    action = service.action(key, note)
-    asked = await read(request, models.RunRequest)
-    seconds = _seconds(asked, service)
+    wanted = await _wanted(context, key)
     if idempotency_key is None:
-        await _check(request, action, asked)
-        return answer(await _run(service, action, asked, caller, note, seconds, None))
-    mark = fingerprint({"action": key, **asked.model_dump(exclude={"deadline"})})
-    effect = await aside(request, effect_of, action, asked)
-    found = await service.in_store(service.idempotency.begin, caller.tenant, idempotency_key, mark, effect)
-    if isinstance(found, Kept):
+        return answer(await _run(wanted, None))
+    service, tenant, note = context.service, context.tenant, context.note
+    mark = fingerprint({"action": key, **wanted.asked.model_dump(exclude={"deadline"})})
+    effect = await wanted.effect()
+    held = await service.in_store(service.idempotency.begin, tenant, idempotency_key, mark, effect)
+    if isinstance(held, Kept):
         note.replayed = True
-        return Response(
-            found.body,
-            found.status,
-            {"Idempotency-Replayed": "true"},
-            media_type="application/json" if found.status < 400 else problems.MEDIA_TYPE,
-        )
-    vendors = _vendors_key(action, caller.tenant, idempotency_key)
+        media_type = "application/json" if held.status < 400 else problems.MEDIA_TYPE
+        return Response(held.body, held.status, {"Idempotency-Replayed": "true"}, media_type)
     try:
-        await _check(request, action, asked)
-        body = await _run(service, action, asked, caller, note, seconds, vendors)
-        await _hold(service, found, body, effect, note)
-        return answer(body)
-    except (ConnectorError, Refusal) as error:
-        if is_kept(error):
-            problem = told(error, note.request_id, note.root)
-            await _keep(service, found, Kept(status=problem.status, body=json_text.write(problem.document)))
-        else:
-            await _forget(service, found)
+        body = await _run(wanted, _vendors_key(wanted.action, tenant, idempotency_key))
+    except ConnectorError as error:
+        await _end(context, held, _problem(error, note) if is_kept(error) else None)
         raise
+    await _end(context, held, _first(body, effect, note))
+    return answer(body)
 
 
 @router.post(
@@ -108,8 +87,7 @@ async def run(key: str, request: Request, caller: CallerOf, idempotency_key: Key
 )
 async def stream(
     key: str,
-    request: Request,
-    caller: CallerOf,
+    context: Context,
     idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", include_in_schema=False)] = None,
 ) -> Response:
     """Lines of JSON: `{"item": …}` for each item, or the data of an action that is no list, then one `{"end": …}`.
@@ -117,146 +95,161 @@ async def stream(
     The last line says how it ended: `ok`, how many `items`, `warnings`, and where it can go on (`cursor`); if it is not
     ok, the `error` as a problem. An answer without it was cut off.
     """
-    service, note = of(request), note_of(request)
-    action = service.action(key, note)
     if idempotency_key is not None:
-        what = "is for runs; a stream is not kept"
-        found = Problem("Idempotency-Key", what)
-        raise Refusal(kind="input", message="A stream takes no idempotency key.", problems=(found,))
-    asked = await read(request, models.RunRequest)
-    seconds = _seconds(asked, service)
-    _refuse(asked.recover, "recover", "is for runs")
-    await _check(request, action, asked)
+        context.action(key, runs=True)
+        found = Problem("Idempotency-Key", "is for runs; a stream is not kept")
+        raise InputError("A stream takes no idempotency key.", problems=[found])
+    wanted = await _wanted(context, key)
+    if wanted.asked.recover:
+        raise _unfit("recover", "is for runs")
+    asked = wanted.asked
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(lent(service, caller, asked.connection))
-        found_pages = client.pages(action.key, asked.inputs, asked.limit, clear=asked.clear, cursor=asked.cursor)
-        pages = await stack.enter_async_context(aclosing(closable(found_pages)))
-        first = await within(seconds, anext(pages), effect_of(action, asked))
+        client = await stack.enter_async_context(context.client(asked.connection))
+        called = client.pages(key, await wanted.bound(), asked.limit, cursor=asked.cursor)
+        pages = await stack.enter_async_context(aclosing(cast(AsyncGenerator[Page, None], called)))
+        first = await wanted.within(wanted.seconds, anext(pages))
         held = stack.pop_all()
-    return Lines(lines(pages, first, note, seconds, effect_of(action, asked)), held)
+    return Lines(_lines(pages, first, context.note, wanted), held)
 
 
 @router.post(
-    "/actions/{key}/inputs/{input}/choices", response_model=models.ChoicesAnswer, summary="What an input's list offers"
+    "/actions/{key}/inputs/{input}/choices",
+    response_model=models.ChoicesAnswer,
+    summary="What an input's list offers",
+    openapi_extra=models.body(models.ChoicesRequest),
 )
-async def choices(key: str, input: str, request: Request, caller: CallerOf) -> Response:
+async def choices(key: str, input: str, context: Context) -> Response:
     """A page of the choices of an input: searched, and dependent on what was filled in so far."""
-    service, note = of(request), note_of(request)
-    action = service.action(key, note)
-    note.action = None
-    if input not in action.by_name:
-        raise problems.unknown("input", input, action.by_name)
-    asked = await read(request, models.ChoicesRequest)
-    async with lent(service, caller, asked.connection, needed=False) as client:
+    action = context.action(key)
+    problems.check_known("input", input, action.by_name)
+    asked = await context.read(models.ChoicesRequest)
+    async with context.client(asked.connection, needed=False) as client:
         asking = client.choices(
             key, input, asked.inputs, search=asked.search, cursor=asked.cursor, parameters=asked.parameters
         )
-        found = await within(service.settings.timeout, asking, "read")
+        found = await within(context.service.settings.timeout, asking, may_have_been_done=False)
     listed = [
         {"value": choice.value, "label": choice.label, "description": choice.description} for choice in found.choices
     ]
     return answer({"choices": listed, "cursor": found.cursor})
 
 
-# -- within ----------------------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def lent(
-    service: Service, caller: Caller, name: str | None, *, needed: bool = True
-) -> AsyncIterator[AsyncClient]:
-    """The client of a connection of the caller's."""
-    async with service.clients.lend(caller.tenant, name, token=caller.local, needed=needed) as client:
-        yield client
-
-
-def effect_of(action: Action, asked: models.RunRequest) -> str:
-    """What a run does: as the action says, or as its method does where that is an input."""
-    if action.effect is not None:
-        return action.effect
-    try:
-        return render.effect_of(action, render.draft(action, action.bind(asked.inputs, asked.clear).values).method)
-    except InputError:
-        return "read"  # nothing will be sent
-
-
-def is_kept(error: ConnectorError | Refusal) -> bool:
-    """Whether a failure is what repetitions get: not if nothing was sent, nor if the same may succeed later."""
-    if isinstance(error, Refusal) or (isinstance(error, RequestError) and error.may_have_been_done):
-        return error.may_have_been_done
-    return isinstance(error, RequestError) and not isinstance(error, AuthError) and not error.retriable
-
-
-def answer(data: Any, status: int = 200) -> Response:
+def answer(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Data as JSON."""
     content = data if isinstance(data, bytes) else json_text.write(data)
-    return Response(content, status, media_type="application/json")
+    return Response(content, status, headers, "application/json")
 
 
-async def _check(request: Request, action: Action, asked: models.RunRequest) -> None:
-    """Bind large inputs apart first: to tell what is wrong with them takes a while. Raises `InputError`."""
-    if await is_large(request):
-        await asyncio.to_thread(action.bind, asked.inputs, asked.clear)
+# -- a run -----------------------------------------------------------------------------------------------------------
 
 
-async def _run(
-    service: Service,
-    action: Action,
-    asked: models.RunRequest,
-    caller: Caller,
-    note: Note,
-    seconds: float,
-    vendors_key: str | None,
-) -> bytes:
+@dataclass(slots=True)
+class Wanted:
+    """A run as it was asked for, which may take so many seconds; its inputs are bound once, when that is needed."""
+
+    context: RequestContext
+    action: Action
+    asked: models.RunRequest
+    seconds: float
+    _bound: Bound | None = None
+
+    async def bound(self) -> Bound:
+        """The inputs to send. Raises `InputError`."""
+        if self._bound is None:
+            self._bound = await self.context.aside(self.action.bind, self.asked.inputs, self.asked.clear)
+        return self._bound
+
+    async def effect(self) -> str:
+        """What it does: as the action says, or as its method does where that is an input. Raises `InputError`."""
+        action = self.action
+        return action.effect or render.effect_of(action, render.draft(action, (await self.bound()).values).method)
+
+    async def within(self, seconds: float, running: Awaitable[T]) -> T:
+        return await within(seconds, running, may_have_been_done=await self.effect() != "read")
+
+
+async def _wanted(context: RequestContext, key: str) -> Wanted:
+    action, most = context.action(key, runs=True), context.service.settings.timeout
+    asked = await context.read(models.RunRequest)
+    if asked.deadline is not None and asked.deadline > most:
+        raise _unfit("deadline", f"must be at most {most:g} seconds here")
+    return Wanted(context, action, asked, most if asked.deadline is None else asked.deadline)
+
+
+def _unfit(where: str, what: str) -> InputError:
+    return InputError("One problem with the request:", problems=[Problem(where, what)])
+
+
+async def _run(wanted: Wanted, vendors_key: str | None) -> bytes:
+    context, asked, seconds = wanted.context, wanted.asked, wanted.seconds
     started = time.monotonic()
-    async with lent(service, caller, asked.connection) as client:
+    async with context.client(asked.connection) as client:
         running = client.run(
-            action.key,
-            asked.inputs,
+            wanted.action.key,
+            await wanted.bound(),
             asked.limit,
-            clear=asked.clear,
             cursor=asked.cursor,
             deadline=seconds,
             recover=asked.recover,
             idempotency_key=vendors_key,
         )
         try:
-            result = await within(seconds + GRACE, running, effect_of(action, asked))
+            result = await wanted.within(seconds + GRACE, running)
         except TransportError as error:
-            raise _late(error) if time.monotonic() - started >= seconds else error from None
-    return json_text.write({"data": result.data, "meta": _meta(result, note)})
-
-
-def _meta(result: Result, note: Note) -> dict[str, Any]:
-    return {
+            if time.monotonic() - started < seconds:
+                raise
+            raise Refusal(
+                "timeout",
+                error.message,
+                hint=error.hint,
+                retriable=error.retriable,
+                may_have_been_done=error.may_have_been_done,
+            ) from None
+    meta = {
         "status": result.status,
         "headers": {name: value for name, value in result.headers.items() if name not in HIDDEN},
-        "warnings": warned(result.warnings),
+        "warnings": _warned(result.warnings),
         "cursor": result.cursor,
-        "request_id": note.request_id,
+        "request_id": context.note.request_id,
     }
+    return json_text.write({"data": result.data, "meta": meta})
 
 
-def _late(error: TransportError) -> Refusal:
-    return Refusal(
-        kind="timeout",
-        message=error.message,
-        hint=error.hint,
-        retriable=error.retriable,
-        may_have_been_done=error.may_have_been_done,
-    )
+def _warned(found: Iterable[Problem]) -> list[dict[str, str]]:
+    return [warning._asdict() for warning in found]
 
 
-def _seconds(asked: models.RunRequest, service: Service) -> float:
-    most = service.settings.timeout
-    if asked.deadline is not None and asked.deadline > most:
-        _refuse(True, "deadline", f"must be at most {most:g} seconds here")
-    return most if asked.deadline is None else asked.deadline
+# -- what repetitions get --------------------------------------------------------------------------------------------
 
 
-def _refuse(wrong: bool, where: str, what: str) -> None:
-    if wrong:
-        raise Refusal(kind="input", message="One problem with the request:", problems=(Problem(where, what),))
+def is_kept(error: ConnectorError) -> bool:
+    """Whether a failure is what repetitions get: not if nothing was sent, nor if the same may succeed later."""
+    if getattr(error, "may_have_been_done", False):
+        return True
+    return isinstance(error, RequestError) and not isinstance(error, AuthError) and not error.retriable
+
+
+def _first(body: bytes, effect: str, note: Note) -> Kept | None:
+    """What is kept of an answer: of one that is too long, that it was done. A read can be done again."""
+    if len(body) <= LARGEST:
+        return Kept(status=200, body=body)
+    message = f"It was done; its answer was longer than {LARGEST} bytes, which is too long to be kept."
+    hint = "Read what was made; for another one, use a new key."
+    done = Refusal("may_have_been_done", message, hint=hint, may_have_been_done=True)
+    return None if effect == "read" else _problem(done, note)
+
+
+def _problem(error: ConnectorError, note: Note) -> Kept:
+    document = problems.document(error, note.request_id, note.root)
+    return Kept(status=document["status"], body=json_text.write(document))
+
+
+async def _end(context: RequestContext, held: Held, first: Kept | None) -> None:
+    """Keep what repetitions get; None gives the key back."""
+    try:
+        await (context.service.in_store(held.keep, first) if first else context.service.in_store(held.forget))
+    except (StoreError, Refusal) as error:  # how the run ended is what the caller must hear
+        logger.error("What repetitions of an idempotency key get could not be stored: %s", error)
 
 
 def _vendors_key(action: Action, tenant: str, key: str) -> str | None:
@@ -266,26 +259,45 @@ def _vendors_key(action: Action, tenant: str, key: str) -> str | None:
     return hashlib.sha256(f"{tenant}\0{key}".encode()).hexdigest()
 
 
-async def _hold(service: Service, held: Held, body: bytes, effect: str, note: Note) -> None:
-    """Keep an answer; of one that is too long, that it was done. A read can be done again."""
-    if len(body) <= LARGEST:
-        await _keep(service, held, Kept(status=200, body=body))
-    elif effect == "read":
-        await _forget(service, held)
-    else:
-        done = told(TOO_LONG, note.request_id, note.root)
-        await _keep(service, held, Kept(status=done.status, body=json_text.write(done.document)))
+# -- a stream --------------------------------------------------------------------------------------------------------
 
 
-async def _keep(service: Service, held: Held, first: Kept) -> None:
-    try:
-        await service.in_store(held.keep, first)
-    except (StoreError, Refusal) as error:  # it was done, which is what the caller must hear
-        logger.error("An answer could not be kept for its idempotency key: %s", error)
+class Lines(StreamingResponse):
+    """Lines of JSON; what they need is let go of at their end, also when the reader goes away."""
+
+    def __init__(self, lines: AsyncGenerator[bytes, None], held: AsyncExitStack) -> None:
+        super().__init__(lines, media_type="application/x-ndjson")
+        self._lines = lines
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._held, aclosing(self._lines):
+            await super().__call__(scope, receive, send)
 
 
-async def _forget(service: Service, held: Held) -> None:
-    try:
-        await service.in_store(held.forget)
-    except (StoreError, Refusal) as error:
-        logger.error("An idempotency key could not be given back: %s", error)
+async def _lines(pages: AsyncIterator[Page], first: Page, note: Note, wanted: Wanted) -> AsyncGenerator[bytes, None]:
+    """A chunk for each page, and a last line that says how it ended. A cut-off answer lacks it."""
+    count = 0
+    cursor: str | None = None
+    warnings: list[dict[str, str]] = []
+    page: Page | None = first
+    failure: ConnectorError | None = None
+    note.outcome = "cut"  # until it ends
+    while page is not None:
+        items = [page.data] if page.items is None else page.items
+        count += len(items)
+        cursor = page.cursor
+        warnings += _warned(page.warnings)
+        if items:
+            yield b"".join(json_text.write({"item": item}) + b"\n" for item in items)
+        try:
+            page = await wanted.within(wanted.seconds, anext(pages, None))
+        except ConnectorError as error:
+            page, failure = None, error
+    end: dict[str, Any] = {"ok": failure is None, "items": count, "warnings": warnings, "cursor": cursor}
+    note.outcome = "ok"
+    if failure is not None:
+        document = problems.document(failure, note.request_id, note.root)
+        note.outcome = document["kind"]
+        end |= {"error": document, "cursor": getattr(failure, "cursor", None) or cursor}
+    yield json_text.write({"end": end}) + b"\n"

@@ -16,7 +16,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -30,14 +30,6 @@ HEAD = 10.0  # seconds for the head of a request
 KEPT = 30  # seconds for which an idle connection is kept
 END = 15  # seconds beyond a run's own time that an end waits for it
 LINGER = 5.0  # seconds for a closing connection to take what was written
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """What a worker needs: `app` makes the app, `end` is how many seconds it may take to finish."""
-
-    app: Callable[[], Any]
-    end: float
 
 
 class Patient(H11Protocol):
@@ -80,16 +72,19 @@ class Patient(H11Protocol):
             self.loop.call_later(LINGER, self.transport.abort)
 
 
-def serve(serving: Serving, port: socket.socket, workers: int) -> None:
-    """Serve at an open port until the end is asked for. Raises `KeyboardInterrupt` after an end by Ctrl-C."""
+def serve(app: Callable[[], Any], end: float, port: socket.socket, workers: int = 1) -> None:
+    """Serve at an open port until the end is asked for. Raises `KeyboardInterrupt` after an end by Ctrl-C.
+
+    `app` makes the app, in each worker; `end` is how many seconds what runs at the end may take.
+    """
     if workers == 1:
         signal.signal(signal.SIGTERM, _noted)
-        _run(serving, port)
+        _run(app, end, port)
         return
     folder = tempfile.mkdtemp(prefix="metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the workers put their metrics, for any of them to read
     try:
-        _Workers(serving, port, workers).run()
+        _supervise(partial(_work, app, end, port), workers)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -98,17 +93,17 @@ def _noted(*what: Any) -> None:
     """The server raises a signal again when it has ended by it; that was all there was to do."""
 
 
-def _work(serving: Serving, port: socket.socket) -> None:
+def _work(app: Callable[[], Any], end: float, port: socket.socket) -> None:
     """A worker's whole life."""
     for name in (signal.SIGTERM, signal.SIGINT):  # Ctrl-C reaches all processes of a terminal
         signal.signal(name, _noted)
-    _run(serving, port)
+    _run(app, end, port)
 
 
-def _run(serving: Serving, port: socket.socket) -> None:
+def _run(app: Callable[[], Any], end: float, port: socket.socket) -> None:
     telemetry.log_as_json()
     config = uvicorn.Config(
-        serving.app,
+        app,
         factory=True,
         http=Patient,
         ws="none",
@@ -116,56 +111,42 @@ def _run(serving: Serving, port: socket.socket) -> None:
         access_log=False,
         server_header=False,
         timeout_keep_alive=KEPT,
-        timeout_graceful_shutdown=int(serving.end) + END,
+        timeout_graceful_shutdown=int(end) + END,
         backlog=2048,
     )
     uvicorn.Server(config).run(sockets=[port])
 
 
-class _Workers:
-    """Several processes that accept at one port; one that dies is replaced until the end is asked for."""
+def _supervise(work: Callable[[], None], count: int) -> None:
+    """Keep several workers that accept at one port; one that dies is replaced until the end is asked for."""
+    spawn = multiprocessing.get_context("spawn")
+    workers: dict[BaseProcess, float] = {}  # and when each began
+    ended_by: list[int] = []
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda number, frame: ended_by.append(number))
 
-    def __init__(self, serving: Serving, port: socket.socket, count: int) -> None:
-        self._serving = serving
-        self._port = port
-        self._count = count
-        self._ending = False
-        self._interrupted = False
-        self._processes: list[BaseProcess] = []
-        self._born: list[float] = []
-        self._spawn = multiprocessing.get_context("spawn")
-
-    def run(self) -> None:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, self._end)
-        self._processes = [self._new() for _ in range(self._count)]
-        self._born = [time.monotonic()] * self._count
-        while not self._ending:
-            multiprocessing.connection.wait([process.sentinel for process in self._processes], timeout=0.5)
-            for place, process in enumerate(self._processes):
-                if process.exitcode is not None and not self._ending:
-                    telemetry.logger.error("worker %s ended with %s", process.pid, process.exitcode)
-                    telemetry.gone(process.pid)
-                    if process.exitcode > 0 and time.monotonic() < self._born[place] + HEAD:
-                        self._end()  # it could not start, and would not a second time
-                        break
-                    self._processes[place] = self._new()
-                    self._born[place] = time.monotonic()
-        for process in self._processes:
-            process.join()
-        if self._interrupted:
-            raise KeyboardInterrupt
-        if any(process.exitcode not in (0, -signal.SIGTERM) for process in self._processes):  # that: still starting
-            raise InputError("A worker did not start or did not end as it should.", hint="Its log says why.")
-
-    def _new(self) -> BaseProcess:
-        process = self._spawn.Process(target=_work, args=(self._serving, self._port), daemon=False)
+    def start() -> None:
+        process = spawn.Process(target=work, daemon=False)
         process.start()
-        return process
+        workers[process] = time.monotonic()
 
-    def _end(self, number: int = 0, frame: Any = None) -> None:
-        self._ending = True
-        self._interrupted |= number == signal.SIGINT
-        for process in self._processes:
-            if process.exitcode is None and process.pid is not None:
-                os.kill(process.pid, signal.SIGTERM)
+    for _ in range(count):
+        start()
+    while not ended_by:
+        multiprocessing.connection.wait([process.sentinel for process in workers], timeout=0.5)
+        for process in [process for process in workers if process.exitcode is not None and not ended_by]:
+            telemetry.logger.error("worker %s ended with %s", process.pid, process.exitcode)
+            telemetry.gone(process.pid)
+            if process.exitcode and process.exitcode > 0 and time.monotonic() < workers[process] + HEAD:
+                ended_by.append(0)  # it could not start, and would not a second time
+                break
+            del workers[process]
+            start()
+    for process in workers:
+        process.terminate()
+    for process in workers:
+        process.join()
+    if signal.SIGINT in ended_by:
+        raise KeyboardInterrupt
+    if any(process.exitcode not in (0, -signal.SIGTERM) for process in workers):  # that: still starting
+        raise InputError("A worker did not start or did not end as it should.", hint="Its log says why.")

@@ -9,8 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import InputError, Problem
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+from ..language.hosts import is_loopback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +55,6 @@ def _no_origin(url: str) -> str | None:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
         return f"{url!r} is no URL such as https://connector.example"
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         return "must begin with https://; codes of sign-ins come there"
     return None

@@ -13,6 +13,9 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
+import prometheus_client
+from prometheus_client import multiprocess
+
 logger = logging.getLogger("connector_runtime.service")
 PLACE = "connector_runtime.note"
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -39,24 +42,22 @@ class Metrics:
     """The metrics of one app. Where PROMETHEUS_MULTIPROC_DIR is set, all workers' are read together."""
 
     def __init__(self) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
         self._shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
-        self._registry = CollectorRegistry()
+        self._registry = prometheus_client.CollectorRegistry()
         here: Any = {"registry": None if self._shared else self._registry}
-        self.requests = Counter(
+        self.requests = prometheus_client.Counter(
             "connector_requests", "Requests, by route, method and status.", ("route", "method", "status"), **here
         )
-        self.runs = Counter(
+        self.runs = prometheus_client.Counter(
             "connector_runs", "Runs of actions; the outcome is ok or a kind of problem.", ("action", "outcome"), **here
         )
-        self.seconds = Histogram(
+        self.seconds = prometheus_client.Histogram(
             "connector_request_seconds", "How long requests took.", ("route",), buckets=BUCKETS, **here
         )
-        self.in_flight = Gauge(
+        self.in_flight = prometheus_client.Gauge(
             "connector_in_flight_requests", "Requests that are being answered.", multiprocess_mode="livesum", **here
         )
-        self.replays = Counter("connector_replays", "Runs answered from an idempotency key.", **here)
+        self.replays = prometheus_client.Counter("connector_replays", "Runs answered from an idempotency key.", **here)
 
     def seen(self, note: Note, method: str) -> None:
         """Count a request that is over."""
@@ -69,22 +70,16 @@ class Metrics:
 
     def text(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and its content type."""
-        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-
         registry = self._registry
         if self._shared:
-            from prometheus_client.multiprocess import MultiProcessCollector
-
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry), CONTENT_TYPE_LATEST
+            registry = prometheus_client.CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return prometheus_client.generate_latest(registry), prometheus_client.CONTENT_TYPE_LATEST
 
 
 def gone(pid: int | None) -> None:
     """A worker has died: what it had under way is not under way any more."""
-    from prometheus_client.multiprocess import mark_process_dead
-
-    mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 def log(note: Note, method: str) -> None:

@@ -1,18 +1,27 @@
-"""A store in a database: one connection, used by one thread at a time, and statements that every dialect knows."""
+"""A store in a database, a SQLite file or PostgreSQL: one connection, used by one thread at a time, and common SQL."""
 
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from ..errors import StoreError
-from .store import LAST, Entry, HeldLease, Lease, Store, checked
+from .store import LAST, Entry, Lease, Store, checked
+
+BUSY = 5.0  # seconds to wait for another process's write to a SQLite file
+PATIENCE = 10  # seconds for a connection or a statement in PostgreSQL
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS entries (key {text} PRIMARY KEY, value {bytes} NOT NULL, version BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS leases (key {text} PRIMARY KEY, owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
+)
 
 
 class Lost(StoreError):
@@ -22,36 +31,30 @@ class Lost(StoreError):
         super().__init__("The connection to the store broke.", hint="Try again.", retriable=True)
 
 
-class Dialect(Protocol):
-    """What one kind of database does in its own way."""
+class Database(Store):
+    """A store in a database: one connection, used by one thread at a time, opened anew after a fork or a breakdown.
 
-    now: str  # the SQL for the time in seconds, by the one clock that all users of the store share
+    A kind of database says how it connects and runs a statement; `now` is its SQL for the time in seconds, by the one
+    clock that all users of the store share.
+    """
 
+    now: str
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: Any = self.connect()
+        _databases.add(self)
+
+    @abstractmethod
     def connect(self) -> Any:
         """A connection that commits each statement, to a database whose tables are there."""
-        ...
 
+    @abstractmethod
     def run(self, connection: Any, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
         """The rows of a statement with `?` for values, and how many it changed. Raises `StoreError` or `Lost`."""
-        ...
-
-
-_databases: weakref.WeakSet[Database] = weakref.WeakSet()
-
-
-class Database(Store):
-    """A store in a database: one connection, used by one thread at a time, opened anew after a fork or a breakdown."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
-        self._lock = threading.Lock()
-        self._connection: Any = None
-        _databases.add(self)
-        with self._connected():
-            pass
 
     def read(self, key: str) -> Entry | None:
-        rows, _ = self._ask("SELECT value, version FROM entries WHERE key = ?", key)
+        rows = self._ask("SELECT value, version FROM entries WHERE key = ?", key)
         return Entry(bytes(rows[0][0]), rows[0][1]) if rows else None
 
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
@@ -73,11 +76,11 @@ class Database(Store):
 
     def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[tuple[str, Entry]]:
         select = "SELECT key, value, version FROM entries WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
-        rows, _ = self._ask(select, after, prefix, prefix + LAST, limit)
+        rows = self._ask(select, after, prefix, prefix + LAST, limit)
         return [(row[0], Entry(bytes(row[1]), row[2])) for row in rows]
 
     def lease(self, key: str, seconds: float) -> Lease | None:
-        owner, now = uuid4().hex, self._dialect.now
+        owner, now = uuid4().hex, self.now
         take = (
             f"INSERT INTO leases (key, owner, until) VALUES (?, ?, {now} + ?) ON CONFLICT (key) DO UPDATE"
             f" SET owner = excluded.owner, until = excluded.until WHERE leases.until <= {now}"
@@ -85,14 +88,10 @@ class Database(Store):
         try:
             taken = self._change(take, checked(key), owner, seconds)
         except Lost:
-            taken = self._change(take, key, owner, seconds) or self._owns(key, owner)
-        return HeldLease(self.release, key, owner) if taken else None
-
-    def _owns(self, key: str, owner: str) -> int:
-        return len(self._ask("SELECT 1 FROM leases WHERE key = ? AND owner = ?", key, owner)[0])
-
-    def release(self, key: str, owner: str) -> None:
-        self._change("DELETE FROM leases WHERE key = ? AND owner = ?", key, owner)
+            mine = "SELECT 1 FROM leases WHERE key = ? AND owner = ?"
+            taken = self._change(take, key, owner, seconds) or len(self._ask(mine, key, owner))
+        end = "DELETE FROM leases WHERE key = ? AND owner = ?"
+        return Lease(lambda: self._change(end, key, owner)) if taken else None
 
     def close(self) -> None:
         with self._lock:
@@ -106,30 +105,26 @@ class Database(Store):
             _left.append(self._connection)
         self._connection, self._lock = None, threading.Lock()
 
-    @contextmanager
-    def _connected(self) -> Iterator[Any]:
+    def _run(self, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
         with self._lock:
-            if self._connection is None:
-                self._connection = self._dialect.connect()
+            self._connection = self._connection or self.connect()
             try:
-                yield self._connection
+                return self.run(self._connection, sql, values)
             except Lost:
                 self._connection = None
                 raise
 
     def _change(self, sql: str, *values: Any) -> int:
-        with self._connected() as connection:
-            return self._dialect.run(connection, sql, values)[1]
+        return self._run(sql, values)[1]
 
-    def _ask(self, sql: str, *values: Any) -> tuple[list[Any], int]:
+    def _ask(self, sql: str, *values: Any) -> list[Any]:
         try:
-            with self._connected() as connection:
-                return self._dialect.run(connection, sql, values)
+            return self._run(sql, values)[0]
         except Lost:
-            with self._connected() as connection:
-                return self._dialect.run(connection, sql, values)
+            return self._run(sql, values)[0]
 
 
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
 _left: list[Any] = []  # closing a connection of the parent's would end the parent's
 
 
@@ -142,7 +137,125 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
-TABLES = (
-    "CREATE TABLE IF NOT EXISTS entries (key {text} PRIMARY KEY, value {bytes} NOT NULL, version BIGINT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS leases (key {text} PRIMARY KEY, owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
-)
+# -- SQLite ----------------------------------------------------------------------------------------------------------
+
+LOCKED = ("is locked by another program", "Try again when it is done; close tools that hold the file open.")
+SQLITE_ERRORS = {
+    "SQLITE_BUSY": LOCKED,
+    "SQLITE_LOCKED": LOCKED,
+    "SQLITE_READONLY": ("may only be read", "Give yourself the right to write the file and its folder."),
+    "SQLITE_FULL": ("can't grow: the disk is full", "Free some space; nothing that was stored is lost."),
+    "SQLITE_CORRUPT": ("is damaged", "Restore it from a backup, or move it away and connect again."),
+    "SQLITE_NOTADB": ("is no SQLite file", "Move it away and connect again, or give another path."),
+    "SQLITE_CANTOPEN": ("can't be opened", "Give a path that you may write."),
+    "SQLITE_IOERR": ("can't be read or written: the disk reports an error", "Look after the disk, then try again."),
+}
+
+
+class Sqlite(Database):
+    """A SQLite file for the processes of one machine."""
+
+    now = "(julianday('now') - 2440587.5) * 86400.0"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        super().__init__()
+
+    def connect(self) -> sqlite3.Connection:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not self._path.exists():  # SQLite gives its side files the same mode
+                os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+            connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+            hint = "Give a path that you may write."
+            raise StoreError(f"The store {self._path} can't be opened ({reason}).", hint=hint) from None
+        try:
+            if self._first(connection, "SELECT count(*) FROM sqlite_schema WHERE name IN ('entries', 'leases')") < 2:
+                deadline = time.monotonic() + BUSY
+                while self._first(connection, "PRAGMA journal_mode = WAL", patient=time.monotonic() < deadline) is None:
+                    time.sleep(0.02)  # SQLite does not wait by itself for this one
+                for table in TABLES:
+                    self.run(connection, table.format(text="TEXT", bytes="BLOB"), ())
+        except StoreError:
+            connection.close()
+            raise
+        return connection
+
+    def _first(self, connection: sqlite3.Connection, sql: str, patient: bool = False) -> Any:
+        try:
+            return self.run(connection, sql, ())[0][0][0]
+        except StoreError as error:
+            if patient and error.retriable:
+                return None
+            raise
+
+    def run(self, connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
+        try:
+            cursor = connection.execute(sql, values)
+            return cursor.fetchall(), cursor.rowcount
+        except sqlite3.Error as error:
+            name = getattr(error, "sqlite_errorname", "")
+            what, hint = next((said for code, said in SQLITE_ERRORS.items() if name.startswith(code)), (None, None))
+            told = f"The store {self._path} {what or f'failed ({error})'}."
+            raise StoreError(told, hint=hint, retriable=name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))) from None
+
+
+# -- PostgreSQL ------------------------------------------------------------------------------------------------------
+
+
+class Postgres(Database):
+    """A database that several machines share; needs psycopg."""
+
+    now = "extract(epoch from clock_timestamp())"
+
+    def __init__(self, url: str) -> None:
+        try:
+            import psycopg
+        except ImportError:
+            hint = "Install it: pip install 'psycopg[binary]'."
+            raise StoreError("A store in PostgreSQL needs psycopg.", hint=hint) from None
+        self._url = url
+        self._psycopg = psycopg
+        super().__init__()
+
+    def connect(self) -> Any:
+        try:
+            connection = self._psycopg.connect(self._url, autocommit=True, connect_timeout=PATIENCE)
+        except self._psycopg.Error as error:
+            raise self._failed("can't be reached", error, retriable=True) from None
+        try:
+            connection.execute(f"SET statement_timeout = {PATIENCE * 1000}")
+            there = connection.execute("SELECT to_regclass('entries') || '', to_regclass('leases') || ''").fetchone()
+            if there is None or None in there:  # several may start at once, which IF NOT EXISTS alone does not survive
+                with connection.transaction():
+                    connection.execute("SELECT pg_advisory_xact_lock(727175)")
+                    for table in TABLES:
+                        connection.execute(table.format(text='TEXT COLLATE "C"', bytes="BYTEA"))
+        except self._psycopg.Error as error:
+            connection.close()
+            raise self._failed("can't be used", error) from None
+        return connection
+
+    def run(self, connection: Any, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
+        try:
+            cursor = connection.execute(sql.replace("?", "%s"), values)
+            return cursor.fetchall() if cursor.description else [], cursor.rowcount
+        except self._psycopg.Error as error:
+            if connection.closed:
+                raise Lost() from None
+            code = getattr(error, "sqlstate", None) or ""
+            if code in ("25006", "42501"):
+                raise self._failed("may only be read", error) from None
+            if code.startswith("53"):
+                raise self._failed("is full", error) from None
+            raise self._failed("failed", error, retriable=code in ("57014", "55P03", "40P01", "40001")) from None
+
+    def _failed(self, what: str, error: Exception, retriable: bool = False) -> StoreError:
+        reason = getattr(getattr(error, "diag", None), "message_primary", None)
+        return StoreError(
+            f"The PostgreSQL store {what} ({reason or type(error).__name__}).",  # its full text can quote the address
+            hint="Look after the database and its address, then try again.",
+            retriable=retriable,
+        )

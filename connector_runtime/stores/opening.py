@@ -21,15 +21,13 @@ def open_store(url: str) -> Store:
     if scheme == "memory":
         return MemoryStore()
     if scheme == "sqlite" and rest[1:]:
-        from .database import Database
-        from .sqlite import Sqlite
+        from .database import Sqlite
 
-        return Database(Sqlite(Path(rest[1:]).expanduser()))
+        return Sqlite(Path(rest[1:]).expanduser())
     if scheme in ("postgresql", "postgres"):
-        from .database import Database
-        from .postgres import Postgres
+        from .database import Postgres
 
-        return Database(Postgres(url))
+        return Postgres(url)
     raise StoreError(
         "The store's address is none that is known.",  # it can hold a password
         hint="Give sqlite:///path/to/file, postgresql://user@host/database or memory://.",

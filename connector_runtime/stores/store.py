@@ -10,9 +10,8 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol, Self
 from uuid import uuid4
 
 from ..errors import StoreError
@@ -28,12 +27,25 @@ class Entry:
     version: int
 
 
-class Lease(Protocol):
-    """A right that nobody else has until it is released or its time is up; `with` releases it."""
+class Contended(StoreError):
+    """Other writers were first, again and again."""
 
-    def release(self) -> None: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *what: object) -> None: ...
+
+class Lease(AbstractContextManager["Lease"]):
+    """A right that nobody else has until it is released or its time is up; `with` releases it.
+
+    `give_back` is called to release it.
+    """
+
+    def __init__(self, give_back: Callable[[], object]) -> None:
+        self._give_back = give_back
+
+    def release(self) -> None:
+        with suppress(StoreError):  # it ends by itself, and what happened under it matters more
+            self._give_back()
+
+    def __exit__(self, *what: object) -> None:
+        self.release()
 
 
 class Store(ABC):
@@ -79,7 +91,7 @@ class Store(ABC):
         """Write what `change` makes of the value that is there (None: none, on both sides); again if another was first.
 
         Nothing is written where it makes the same. Returns the entry as it is then. After `tries` times in which
-        another was first, raises `StoreError`.
+        another was first, raises `Contended`.
         """
         while tries is None or tries > 0:
             tries = None if tries is None else tries - 1
@@ -91,7 +103,7 @@ class Store(ABC):
             version = self.put(key, new, entry.version if entry else None)
             if version is not None:
                 return None if new is None else Entry(new, version)
-        raise StoreError(f"The store's entry {key} keeps changing.", hint="Try again.", retriable=True)
+        raise Contended(f"The store's entry {key} keeps changing.", hint="Try again.", retriable=True)
 
     def take(self, key: str) -> bytes | None:
         """The value of a key, removed: of all who take it, one gets it; None if nothing is there or another did."""
@@ -142,32 +154,15 @@ class MemoryStore(Store):
             if self._leases.get(key, ("", now))[1] > now:
                 return None
             self._leases[checked(key)] = (owner, now + seconds)
-        return HeldLease(self.release, key, owner)
+        return Lease(lambda: self._release(key, owner))
 
-    def release(self, key: str, owner: str) -> None:
+    def _release(self, key: str, owner: str) -> None:
         with self._lock:
             if self._leases.get(key, ("", 0.0))[0] == owner:
                 del self._leases[key]
 
     def close(self) -> None:
         pass
-
-
-class HeldLease:
-    """A lease that is held; `give_back` releases it for its owner."""
-
-    def __init__(self, give_back: Callable[[str, str], None], key: str, owner: str) -> None:
-        self._give_back, self._key, self._owner = give_back, key, owner
-
-    def release(self) -> None:
-        with suppress(StoreError):  # it ends by itself, and what happened under it matters more
-            self._give_back(self._key, self._owner)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *what: object) -> None:
-        self.release()
 
 
 def checked(key: str) -> str:

@@ -31,13 +31,13 @@ class Sealed(Store):
 
     def read(self, key: str) -> Entry | None:
         entry = self._store.read(key)
-        return None if entry is None else self._opened(key, entry)
+        return None if entry is None else self._unsealed(key, entry)
 
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
         return self._store.put(key, None if value is None else self._seal(key, value), version)
 
     def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[tuple[str, Entry]]:
-        return [(key, self._opened(key, entry)) for key, entry in self._store.scan(prefix, after, limit)]
+        return [(key, self._unsealed(key, entry)) for key, entry in self._store.scan(prefix, after, limit)]
 
     def lease(self, key: str, seconds: float) -> Lease | None:
         return self._store.lease(key, seconds)
@@ -57,7 +57,7 @@ class Sealed(Store):
             count += 1
         return count
 
-    def _opened(self, key: str, entry: Entry) -> Entry:
+    def _unsealed(self, key: str, entry: Entry) -> Entry:
         return Entry(self._unseal(key, entry.value), entry.version)
 
     def _seal(self, key: str, value: bytes) -> bytes:

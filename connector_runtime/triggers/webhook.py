@@ -13,9 +13,9 @@ from functools import cached_property
 from typing import Any
 
 from ..errors import InputError, PayloadError, Problem
-from ..inputs.wording import nearest
 from ..language import codecs, conditions, datetimes, json_text
 from ..language.places import dig, text_of
+from ..language.wording import nearest
 from ..model import Condition, Input, Json
 from .events import OWN, Event, Filter, FilterRow, Notification, Source, catalogued, first, pattern, sources
 from .signature import Headers, Recipe, Secrets, picked, recipe, usable

@@ -10,17 +10,19 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from plays import Play
 
-from connector_runtime.connections import renew
 from connector_runtime.connections.connect import Tokens
 from connector_runtime.connections.connections import Connections
-from connector_runtime.connections.renew import Ask, Clock, Free, Hold, Keep, Pause, Read, Record, Wanted, renewal
+from connector_runtime.connections.renew import Record, Wanted, renewal
 from connector_runtime.errors import AuthError, MissingScope, StoreError, TransportError
 from connector_runtime.model import Response
+from connector_runtime.steps import Acquire, Now, Read, Release, Send, Wait, Write
 from connector_runtime.stores.opening import open_store
 from connector_runtime.stores.store import MemoryStore, Store
 from connector_runtime.stores.vault import Sealed
@@ -44,20 +46,24 @@ GIVEN = Response(
 DEAD = Response(status=400, headers={}, content=b'{"reason": "Invalid Token!", "error": "invalid_grant"}')
 
 
-def play(connector: Connector, script: list[tuple[type, Any]], rejected: dict[str, str] | None = None) -> Record:
-    """Drive a renewal by a script of effects and their results; an error in it is thrown."""
-    asked = renewal(Wanted(connector.connections["oauth2"], "main", rejected), 5.0, 25.0)
-    step, value = asked.send, None
-    for kind, result in script:
-        effect = step(value)
-        assert type(effect) is kind, f"wanted {effect}, not {kind.__name__}"
-        step, value = (asked.throw, result) if isinstance(result, Exception) else (asked.send, result)
-    with pytest.raises(StopIteration) as end:
-        step(value)
-    return end.value.value
+def renewed(connector: Connector, script: list[tuple[type, Any]], rejected: dict[str, str] | None = None) -> Record:
+    """The record that a renewal gives whose steps, in this order, are answered so; an error in it is raised there."""
+    answers: dict[type, list[Any]] = {}
+    for kind, answer in script:
+        answers.setdefault(kind, []).append(answer)
+    play = Play(answers)
+    try:
+        (record,) = play(renewal(Wanted(connector.connections["oauth2"], "main", rejected, 5.0), 25.0))
+    finally:
+        assert [type(step) for step in play.steps] == [kind for kind, _ in script]
+    return record  # type: ignore[no-any-return]
 
 
-START = [(Clock, 950.0), (Read, (OLD, 1)), (Clock, 950.0), (Hold, True), (Read, (OLD, 1)), (Clock, 950.0)]
+def at(seconds: float) -> tuple[type, datetime]:
+    return Now, datetime.fromtimestamp(seconds, UTC)
+
+
+START = [at(950.0), (Read, (OLD, 1)), at(950.0), (Acquire, True), (Read, (OLD, 1)), at(950.0)]
 
 
 def test_a_token_is_renewed_a_minute_or_a_tenth_of_its_life_before_it_ends() -> None:
@@ -71,78 +77,78 @@ def test_a_token_is_renewed_a_minute_or_a_tenth_of_its_life_before_it_ends() -> 
 
 
 def test_a_good_token_is_given_without_the_lease(connector: Connector) -> None:
-    assert play(connector, [(Clock, 0.0), (Read, (OLD, 1)), (Clock, 0.0)]) == OLD
+    assert renewed(connector, [at(0.0), (Read, (OLD, 1)), at(0.0)]) == OLD
 
 
 def test_the_new_pair_is_stored_before_it_is_given_and_the_lease_freed_after(connector: Connector) -> None:
-    assert play(connector, [*START, (Ask, GIVEN), (Keep, 2), (Free, None)]).tokens.refresh_token == "r2"
+    assert renewed(connector, [*START, (Send, GIVEN), (Write, 2), (Release, None)]).tokens.refresh_token == "r2"
 
 
 def test_who_gets_the_lease_looks_again_and_takes_what_the_last_holder_stored(connector: Connector) -> None:
-    script = [*START[:4], (Read, (NEW, 2)), (Clock, 950.0), (Free, None)]
-    assert play(connector, script) == NEW
+    script = [*START[:4], (Read, (NEW, 2)), at(950.0), (Release, None)]
+    assert renewed(connector, script) == NEW
 
 
 def test_who_does_not_get_the_lease_goes_on_with_a_token_that_is_still_good(connector: Connector) -> None:
-    assert play(connector, [*START[:3], (Hold, False)]) == OLD
+    assert renewed(connector, [*START[:3], (Acquire, False)]) == OLD
 
 
 def test_who_does_not_get_the_lease_and_has_no_good_token_waits_for_the_new_one(connector: Connector) -> None:
-    late = [(Clock, 1001.0), (Read, (OLD, 1)), (Clock, 1001.0), (Hold, False), (Pause, None)]
-    assert play(connector, [*late, (Read, (NEW, 2)), (Clock, 1001.1)]) == NEW
+    late = [at(1001.0), (Read, (OLD, 1)), at(1001.0), (Acquire, False), (Wait, None)]
+    assert renewed(connector, [*late, (Read, (NEW, 2)), at(1001.1)]) == NEW
 
 
 def test_a_rejected_token_is_never_given_again(connector: Connector) -> None:
-    early = [(Clock, 0.0), (Read, (OLD, 1)), (Clock, 0.0), (Hold, False), (Pause, None)]
-    assert play(connector, [*early, (Read, (NEW, 2)), (Clock, 0.0)], dict(OLD.tokens.granted)) == NEW
+    early = [at(0.0), (Read, (OLD, 1)), at(0.0), (Acquire, False), (Wait, None)]
+    assert renewed(connector, [*early, (Read, (NEW, 2)), at(0.0)], dict(OLD.tokens.granted)) == NEW
 
 
 def test_a_rejected_token_that_was_renewed_meanwhile_costs_no_refresh(connector: Connector) -> None:
-    assert play(connector, [(Clock, 0.0), (Read, (NEW, 2)), (Clock, 0.0)], dict(OLD.tokens.granted)) == NEW
+    assert renewed(connector, [at(0.0), (Read, (NEW, 2)), at(0.0)], dict(OLD.tokens.granted)) == NEW
 
 
 def test_waiting_for_a_holder_ends_with_a_clear_message(connector: Connector) -> None:
     with pytest.raises(TransportError, match="Somebody else has been renewing"):
-        play(connector, [(Clock, 1001.0), (Read, (OLD, 1)), (Clock, 1030.0), (Hold, False)])
+        renewed(connector, [at(1001.0), (Read, (OLD, 1)), at(1030.0), (Acquire, False)])
 
 
 def test_on_invalid_grant_the_store_is_read_once_more_and_another_token_there_wins(connector: Connector) -> None:
-    assert play(connector, [*START, (Ask, DEAD), (Read, (NEW, 2)), (Free, None)]) == NEW
+    assert renewed(connector, [*START, (Send, DEAD), (Read, (NEW, 2)), (Release, None)]) == NEW
 
 
 def test_on_invalid_grant_with_nothing_new_in_the_store_the_connection_is_dead_and_says_reconnect(
     connector: Connector,
 ) -> None:
     with pytest.raises(AuthError, match="main has ended: Invalid Token!") as caught:
-        play(connector, [*START, (Ask, DEAD), (Read, (OLD, 1)), (Keep, 2)])
+        renewed(connector, [*START, (Send, DEAD), (Read, (OLD, 1)), (Write, 2)])
     assert "reconnect main" in (caught.value.hint or "")
 
 
 def test_a_dead_connection_asks_nobody(connector: Connector) -> None:
     dead = replace(OLD, dead="Invalid Token! (400 Bad Request).")
     with pytest.raises(AuthError, match="reconnect main"):
-        play(connector, [(Clock, 0.0), (Read, (dead, 1)), (Clock, 0.0)])
+        renewed(connector, [at(0.0), (Read, (dead, 1)), at(0.0)])
 
 
 def test_what_another_wrote_meanwhile_is_kept_beside_the_new_pair(connector: Connector) -> None:
     named = replace(OLD, identity="ann@example.com")
-    kept = play(connector, [*START, (Ask, GIVEN), (Keep, None), (Read, (named, 2)), (Keep, 3), (Free, None)])
+    kept = renewed(connector, [*START, (Send, GIVEN), (Write, None), (Read, (named, 2)), (Write, 3), (Release, None)])
     assert (kept.identity, kept.tokens.refresh_token) == ("ann@example.com", "r2")
 
 
 def test_a_connection_made_anew_meanwhile_wins_over_the_renewed_one(connector: Connector) -> None:
     fresh = replace(OLD, tokens=replace(OLD.tokens, refresh_token="r9"))
-    assert play(connector, [*START, (Ask, GIVEN), (Keep, None), (Read, (fresh, 2)), (Free, None)]) == fresh
+    assert renewed(connector, [*START, (Send, GIVEN), (Write, None), (Read, (fresh, 2)), (Release, None)]) == fresh
 
 
 def test_a_connection_that_was_ended_meanwhile_says_so(connector: Connector) -> None:
     with pytest.raises(AuthError, match="There is no connection main"):
-        play(connector, [*START, (Ask, GIVEN), (Keep, None), (Read, None)])
+        renewed(connector, [*START, (Send, GIVEN), (Write, None), (Read, None)])
 
 
 @pytest.mark.parametrize("trouble", [TransportError("gone"), Response(status=503, headers={}, content=b"<html>")])
 def test_a_token_that_is_still_good_outlives_a_token_endpoint_in_trouble(connector: Connector, trouble: Any) -> None:
-    assert play(connector, [*START, (Ask, trouble), (Free, None)]) == OLD
+    assert renewed(connector, [*START, (Send, trouble), (Release, None)]) == OLD
 
 
 def test_a_record_survives_the_store_and_shows_no_secret(connector: Connector) -> None:
@@ -388,37 +394,35 @@ def test_eight_processes_on_one_connection_whose_tokens_live_a_second_lose_no_ca
     assert 5 < len(zoom.oauth.spent) < 40  # each on its own would need eight times ten
 
 
-EFFECTS = ["Clock 1", "Read 1", "Clock 2", "Hold", "Read 2", "Clock 3", "Ask", "Keep", "Free"]
-WINDOW = {("Ask", "after"), ("Keep", "before")}
+STEPS = ["Now 1", "Read 1", "Now 2", "Acquire", "Read 2", "Now 3", "Send", "Write", "Release"]
+WINDOW = {("Send", "after"), ("Write", "before")}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL: this system has none")
-def test_killed_before_or_after_any_effect_the_connection_works_or_says_reconnect_in_one_window_alone(
+def test_killed_before_or_after_any_step_the_connection_works_or_says_reconnect_in_one_window_alone(
     workers: Any, shared: Connections, person: Person, zoom: Sandbox, connector: Connector
 ) -> None:
     (worker,) = workers(1, 0.3)
     lost = set()
-    for effect in EFFECTS:
+    for step in STEPS:
         for when in ("before", "after"):
             due(person, shared)
-            worker.tell({"kill": [effect, when]})
-            assert worker.hear() == "signal 9", (effect, when)
+            worker.tell({"kill": [step, when]})
+            assert worker.hear() == "signal 9", (step, when)
             with Client(connector, connection=shared.open("main"), base_url=zoom.base_url) as client:
                 try:
                     assert client.run("get-user", {"user_id": "me"}).status == 200
                 except AuthError as error:
                     assert "reconnect main" in str(error)
                     assert shared.list()[0].health == "dead"
-                    lost.add((effect, when))
+                    lost.add((step, when))
     assert lost == WINDOW
 
 
-def test_the_effects_that_are_killed_at_are_all_that_a_renewal_has(connector: Connector) -> None:
-    script = [*START, (Ask, GIVEN), (Keep, 2), (Free, None)]
-    play(connector, script)
-    assert [kind.__name__ for kind, _ in script] == [effect.partition(" ")[0] for effect in EFFECTS]
-    named = {effect.partition(" ")[0] for effect in EFFECTS}
-    assert {kind.__name__ for kind in renew.Effect.__args__} == named | {"Pause"}
+def test_the_steps_that_are_killed_at_are_all_that_a_renewal_has(connector: Connector) -> None:
+    script = [*START, (Send, GIVEN), (Write, 2), (Release, None)]
+    renewed(connector, script)  # the only other step is to wait for another holder
+    assert [kind.__name__ for kind, _ in script] == [step.partition(" ")[0] for step in STEPS]
 
 
 def test_a_holder_that_died_keeps_others_waiting_no_longer_than_its_lease(person: Person, zoom: Sandbox) -> None:

@@ -1,7 +1,7 @@
 """A process that calls through a stored connection: told what to do by lines of JSON, answers in the same way.
 
-`{"calls": 20, "seconds": 10}` calls so often, spread over that time. `{"kill": ["Ask", "after"]}` asks for a token in a
-child that ends by SIGKILL before or after that effect of the renewal.
+`{"calls": 20, "seconds": 10}` calls so often, spread over that time. `{"kill": ["Send", "after"]}` asks for a token in
+a child that ends by SIGKILL before or after that step of the renewal.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Generator
 from typing import Any
 
 from connector_runtime.connections import renew
 from connector_runtime.connections.connections import Connections
 from connector_runtime.errors import ConnectorError
+from connector_runtime.steps import Steps
 from connector_runtime.stores.opening import open_store
 from connector_runtime.stores.vault import Sealed
 from zoom_connector import Client, load
@@ -37,27 +37,27 @@ def call(connections: Connections, base_url: str, calls: int, seconds: float) ->
 
 
 def killed(connections: Connections, at: str, when: str) -> str:
-    """How a child ended that was to be killed at an effect; the store's connections do not survive the fork."""
+    """How a child ended that was to be killed at a step; the store's connections do not survive the fork."""
     child = os.fork()
     if child:
         _, status = os.waitpid(child, 0)
         return f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit {os.WEXITSTATUS(status)}"
     original = renew.renewal
 
-    def watched(*arguments: Any) -> Generator[renew.Effect, Any, renew.Record]:
+    def watched(*arguments: Any) -> Steps:
         asked, seen = original(*arguments), 0
-        step, value = asked.send, None
+        proceed, value = asked.send, None
         while True:
             try:
-                effect = step(value)
-            except StopIteration as end:
-                return end.value
-            name = type(effect).__name__
+                step = proceed(value)
+            except StopIteration:
+                return
+            name = type(step).__name__
             seen += name == at.partition(" ")[0]
             here = name == at.partition(" ")[0] and seen == int(at.partition(" ")[2] or 1)
             if here and when == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
-            value = yield effect
+            value = yield step
             if here:
                 os.kill(os.getpid(), signal.SIGKILL)
 

@@ -5,24 +5,25 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from plays import Play
 
+from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.files import File
-from connector_runtime.downloads.address import address
-from connector_runtime.downloads.fetch import Course, Open, Peek, Store, Stored, fetch
+from connector_runtime.downloads.fetch import Course, address, fetch
 from connector_runtime.downloads.mark import Mark, read as read_mark
 from connector_runtime.errors import ApiError, RequestError, TransportError
 from connector_runtime.model import Response
-from connector_runtime.steps import Now, Token
+from connector_runtime.perform import only
+from connector_runtime.steps import Fill, Filled, Open, Peek, Token
 from zoom_connector import Connector, load
 
 CONNECTOR = load()
 ACTION = CONNECTOR.actions["get-meeting-recordings"]
 FILE = File(name="talk.mp4", id="1", size=None, action=ACTION.key, url="https://zoom.us/rec/download/1")
+CREDENTIALS = lay_out(ACTION.profile, None, {"access_token": "t"})
 COURSE = Course(action=ACTION, token_name="access_token", retries=3)
 
 
@@ -66,32 +67,21 @@ class Server:
 def carried_out(server: Server, have: bytes = b"", mark: Mark | None = None, retries: int = 3) -> bytes:
     """The file that a fetch makes, with everything in memory."""
     part, coming, is_cut = bytearray(have), b"", False
-    course = fetch(FILE, replace(COURSE, retries=retries), len(have), mark)
-    step: Any = course.send
-    value: Any = None
-    try:
-        while True:
-            effect = step(value)
-            step, value = course.send, None
-            match effect:
-                case Token():
-                    value = {"access_token": "t"}
-                case Now():
-                    value = datetime(2026, 11, 22, tzinfo=UTC)
-                case Open():
-                    try:
-                        value, coming, is_cut = server.answer(dict(effect.request.headers))
-                    except TransportError as error:
-                        step, value = course.throw, error
-                case Peek():
-                    value = coming
-                case Store():
-                    del part[effect.at :]
-                    part += coming
-                    value = Stored(len(part), TransportError("Broke.", retriable=True) if is_cut else None)
-    except StopIteration as end:
-        assert end.value == len(part)
-        return bytes(part)
+
+    def opened(step: Open) -> Response:
+        nonlocal coming, is_cut
+        response, coming, is_cut = server.answer(dict(step.request.headers))
+        return response
+
+    def filled(step: Fill) -> Filled:
+        del part[step.at :]
+        part.extend(coming)
+        return Filled(len(part), TransportError("Broke.", retriable=True) if is_cut else None)
+
+    plays = Play({Token: CREDENTIALS, Open: opened, Peek: lambda step: coming, Fill: filled})
+    size = only(plays(fetch(FILE, replace(COURSE, retries=retries), len(have), mark)))
+    assert size == len(part)
+    return bytes(part)
 
 
 SIZE = 5000
@@ -137,15 +127,12 @@ def test_as_long_as_each_attempt_brings_something_it_ends_with_the_file(have: in
 
 def carried_mark() -> Mark:
     """What the first answer says of the file, as the fetch asks for it to be kept."""
-    course = fetch(FILE, COURSE)
-    effect = course.send(None)
-    answers: dict[type, Any] = {Token: {"access_token": "t"}, Now: datetime(2026, 11, 22, tzinfo=UTC)}
-    while not isinstance(effect, Store):
-        value = answers.get(type(effect))
-        if isinstance(effect, Open):
-            value = Response(status=200, headers={"content-length": "5000", "content-type": "video/mp4"}, content=b"")
-        effect = course.send(value)
-    return effect.mark
+    response = Response(status=200, headers={"content-length": "5000", "content-type": "video/mp4"}, content=b"")
+    plays = Play({Token: CREDENTIALS, Open: response, Fill: Filled(5000)})
+    assert list(plays(fetch(FILE, COURSE))) == [5000]
+    (fill,) = plays.of(Fill)
+    mark: Mark = fill.version
+    return mark
 
 
 @given(st.text() | st.binary().map(repr))

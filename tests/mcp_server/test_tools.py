@@ -9,8 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from connector_runtime.definitions import folders
-from connector_runtime.mcp import results
-from connector_runtime.mcp.tools import LIMIT, Offer, tools
+from connector_runtime.mcp.tools import LIMIT, Offer, call, failure, tools
 from zoom_connector import Connector, InputError
 
 OWN = ("limit", "cursor", "clear")
@@ -126,13 +125,13 @@ def test_no_input_may_bear_the_name_of_an_argument_of_ours(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("given", [None, "", 50, "50", 50.0, " 50 "])
 def test_a_limit_is_read_as_models_write_it(connector: Connector, given: Any) -> None:
-    assert results.asked(tools(connector, Offer())["list-users"], {"limit": given}).limit == LIMIT == 50
+    assert call(tools(connector, Offer())["list-users"], {"limit": given}).limit == LIMIT == 50
 
 
 @pytest.mark.parametrize("given", [0, -1, 1001, 2.5, True, "many", [5], {}, "9" * 5000, 1e300])
 def test_a_limit_that_is_none_is_refused(connector: Connector, given: Any) -> None:
     with pytest.raises(InputError) as caught:
-        results.asked(tools(connector, Offer())["list-users"], {"limit": given})
+        call(tools(connector, Offer())["list-users"], {"limit": given})
     assert [problem.where for problem in caught.value.problems] == ["limit"]
 
 
@@ -166,5 +165,5 @@ def test_output_schemas_say_nothing_by_which_some_clients_refuse_answers(connect
 
 def test_an_error_fits_every_output_schema(connector: Connector) -> None:
     for tool in tools(connector, Offer(destructive=True)).values():
-        said = results.failure(tool, InputError("Wrong."), Offer())
+        said = failure(tool, InputError("Wrong."), Offer())
         Draft202012Validator(tool.output_schema).validate(said)

@@ -7,17 +7,20 @@ import json
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from conftest import Time
 
+from connector_runtime.calls.action import Action
+from connector_runtime.calls.render import draft
 from connector_runtime.errors import InputError, QuotaReached, StoreError
-from connector_runtime.model import Limits
+from connector_runtime.model import Label, Limits, Rate
 from connector_runtime.pacing import accounts
-from connector_runtime.pacing.claim import claim_of
-from connector_runtime.pacing.kept import ALONE
+from connector_runtime.pacing.accounts import Account
+from connector_runtime.pacing.claim import Pacing, claim_of
+from connector_runtime.pacing.kept import ALONE, Quotas
 from connector_runtime.pacing.pacer import Pacer, pacer
-from connector_runtime.pacing.quotas import Quotas
 from connector_runtime.steps import Claim
 from connector_runtime.stores.opening import open_store
 from connector_runtime.stores.store import Entry, MemoryStore, Store
@@ -28,6 +31,10 @@ MIDNIGHT = datetime(2026, 11, 2, tzinfo=UTC)
 
 def claim(label: str | None = "light", action: str = "get-thing", **more: object) -> Claim:
     return Claim(action=action, label=label, **more)  # type: ignore[arg-type]
+
+
+def claimed(action: Action, values: Mapping[str, Any]) -> Claim:
+    return claim_of(action, draft(action, values).written)
 
 
 def said(limit: int, remaining: int, category: str = "Light", kind: str = "QPS") -> Mapping[str, str]:
@@ -46,7 +53,7 @@ def go(pacer: Pacer, time: Time, wanted: Claim) -> Claim:
     return wanted
 
 
-def count_now(pacer: Pacer, label: str | None = "light", action: str = "get-thing") -> int:
+def count_now(pacer: Pacing, label: str | None = "light", action: str = "get-thing") -> int:
     """How many calls may go without waiting."""
     count = 0
     while count < 1000:
@@ -206,10 +213,65 @@ def test_a_category_that_is_no_label_of_ours_changes_nothing(limits: Limits, tim
     assert count_now(pacer) == 19
 
 
-def test_what_is_heard_of_a_claim_that_never_went_changes_nothing(limits: Limits, time: Time) -> None:
-    pacer = Pacer(limits, plan="tower", clock=time)
-    pacer.heard(claim(), 429, said(80, 0), None, "rate_limit")
-    assert count_now(pacer) == 10
+# -- accounts that are not paced yet ----------------------------------------------------------------------------------
+
+
+def test_an_account_has_no_pacer_until_it_is_woken_or_a_limit_is_declared(limits: Limits) -> None:
+    account = Account(limits)
+    assert account.pacer is None
+    paced = account.wake()
+    assert account.pacer is paced is account.wake()
+    assert Account(limits, plan="tower").pacer is not None
+    always = limits._replace(labels={"light": Label(rates={"": (Rate.of("4/s"),)})})
+    assert Account(always).pacer is not None
+    given = Pacer(limits)
+    assert Account(limits, pacer=given).wake() is given
+
+
+def test_little_remains_where_an_answer_tells_less_than_a_quarter_of_the_limit(limits: Limits) -> None:
+    told = limits.reported
+    assert told.is_scarce(said(80, 19))
+    assert not told.is_scarce(said(80, 20))
+    assert not told.is_scarce({**said(80, 0), "x-ratelimit-limit": "many"})
+    assert not told.is_scarce({"x-ratelimit-remaining": "0"})
+    assert not Limits(key="dove").reported.is_scarce(said(80, 0))
+
+
+def test_a_call_that_never_asked_teaches_what_its_answer_tells(limits: Limits, time: Time) -> None:
+    paced = Account(limits, clock=time).wake()
+    paced.heard(claim(), 200, said(80, 30))
+    assert count_now(paced) == 10  # down to the reserve
+
+
+def test_a_refusal_of_a_call_that_never_asked_makes_all_wait_but_says_nothing_of_the_rate(
+    limits: Limits, time: Time
+) -> None:
+    paced = Account(limits, clock=time).wake()
+    paced.heard(claim(), 429, {}, datetime.fromtimestamp(time.now + 30, UTC), "rate_limit")
+    waits = claim()
+    assert paced.ask(waits) == pytest.approx(30, abs=0.1)
+    time.now += 30.1
+    assert paced.ask(waits) == 0
+    assert count_now(paced) == 7  # as at the beginning: how fast it was nobody counted
+
+
+def test_a_used_up_day_or_quota_is_learned_from_a_call_that_never_asked(limits: Limits, time: Time) -> None:
+    paced = Account(limits, clock=time).wake()
+    paced.heard(claim(), 429, said(6000, 0, kind="Daily-limit"), None, "quota")
+    with pytest.raises(QuotaReached, match="takes no more 'light' requests"):
+        paced.ask(claim())
+    paced.heard(letter(), 429, {}, None, "quota")
+    with pytest.raises(QuotaReached, match="quota 'letters'"):
+        paced.ask(letter())
+    assert paced.ask(letter("b")) == 0
+
+
+def test_a_call_that_never_asked_counts_against_its_quota_if_it_was_done(limits: Limits, time: Time) -> None:
+    paced = Account(limits, clock=time).wake()
+    for status in (201, 400, 201, 201):
+        paced.heard(letter(), status, {})
+    with pytest.raises(QuotaReached):
+        paced.ask(letter())
 
 
 # -- the line --------------------------------------------------------------------------------------------------------
@@ -484,7 +546,7 @@ def test_whoever_declares_other_terms_has_a_pacer_of_their_own(limits: Limits) -
     assert declared not in [accounts.of(limits, "first", **terms) for terms in others]  # type: ignore[arg-type]
     with pytest.raises(InputError, match="must be one of loft, tower"):
         accounts.of(limits, "first", plan="attic")
-    accounts._pacers.clear()
+    accounts._accounts.clear()
 
 
 def test_counts_of_old_days_are_removed_and_no_name_stands_in_the_store(time: Time) -> None:
@@ -493,29 +555,29 @@ def test_counts_of_old_days_are_removed_and_no_name_stands_in_the_store(time: Ti
     pacer = Pacer(connector.profile.limits, account="acme@example.com", store=store, clock=time)
     for number in range(150):
         values = {"meeting_id": "123 456", "email": f"jill{number}@example.com"}
-        pacer.heard(go(pacer, time, claim_of(add, values)), 201, {})
+        pacer.heard(go(pacer, time, claimed(add, values)), 201, {})
     kept = store.scan("", limit=1000)
     assert len(kept) >= 150
     assert not [key for key, entry in kept if b"@" in key.encode() + entry.value or b"123456" in key.encode()]
     time.now += 2 * 86_400
     for _ in range(3):
-        pacer.heard(go(pacer, time, claim_of(add, {"meeting_id": "1", "email": "x"})), 201, {})
+        pacer.heard(go(pacer, time, claimed(add, {"meeting_id": "1", "email": "x"})), 201, {})
     assert len(store.scan("pacing/zoom/quotas/", limit=1000)) == 1
 
 
 def test_one_person_or_meeting_written_in_two_ways_is_one() -> None:
     add = load().actions["add-meeting-registrant"]
-    one = claim_of(add, {"meeting_id": "123 456", "email": "Jill@Example.com"})
-    other = claim_of(add, {"meeting_id": "123456", "email": "jill@example.com"})
-    third = claim_of(add, {"meeting_id": "123456", "email": "jack@example.com"})
+    one = claimed(add, {"meeting_id": "123 456", "email": "Jill@Example.com"})
+    other = claimed(add, {"meeting_id": "123456", "email": "jill@example.com"})
+    third = claimed(add, {"meeting_id": "123456", "email": "jack@example.com"})
     assert one.quotas == other.quotas != third.quotas
     assert one.quotas[0][0] == "registrations_of_a_person"
 
 
 def test_a_quota_with_a_condition_counts_only_under_it() -> None:
     create = load().actions["create-user"]
-    assert [name for name, _ in claim_of(create, {"user_action": "create"}).quotas] == ["new_users"]
-    assert claim_of(create, {"user_action": "custCreate"}).quotas == ()
+    assert [name for name, _ in claimed(create, {"user_action": "create"}).quotas] == ["new_users"]
+    assert claimed(create, {"user_action": "custCreate"}).quotas == ()
 
 
 # -- the rest --------------------------------------------------------------------------------------------------------
@@ -544,8 +606,8 @@ def test_a_process_has_one_pacer_for_an_account_and_keeps_those_used_last(limits
         accounts.of(limits, f"account {number}")
         accounts.of(limits, "first")
     assert accounts.of(limits, "first") is first
-    assert len(accounts._pacers) <= accounts.MOST
-    accounts._pacers.clear()
+    assert len(accounts._accounts) <= accounts.MOST
+    accounts._accounts.clear()
     gc.collect()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from connector_runtime.errors import QuotaReached, RateLimited, RequestError
+from connector_runtime.errors import NotFound, QuotaReached, RateLimited, RequestError
 from connector_runtime.pacing.pacer import Pacer, pacer
 from zoom_connector import AsyncClient, Client, load
 from zoom_connector.sandbox import Sandbox
@@ -52,7 +52,8 @@ def test_64_threads_are_never_refused_when_the_limit_drops_to_a_half_and_rises_a
 
 def test_asyncio_takes_turns_too() -> None:
     async def work() -> int:
-        async with AsyncClient(load(), token=zoom.token, base_url=zoom.base_url, retries=0) as client:
+        paced = Pacer(load().profile.limits)
+        async with AsyncClient(load(), token=zoom.token, base_url=zoom.base_url, pacing=paced, retries=0) as client:
             calls = [client.run("get-user", {"user_id": "me"}) for _ in range(100)]
             return len(await asyncio.gather(*calls))
 
@@ -76,8 +77,36 @@ def test_four_processes_that_share_a_sqlite_file_are_hardly_ever_refused(tmp_pat
         assert sum(phase.requests["light"] for phase in zoom.limits.phases) > 80
 
 
-def test_a_used_up_quota_is_refused_without_asking_the_vendor() -> None:
+def test_without_a_plan_calls_are_paced_from_the_moment_the_vendor_says_that_little_remains() -> None:
+    async def work() -> int:
+        async with AsyncClient(load(), token=zoom.token, base_url=zoom.base_url) as client:
+            calls = [client.run("get-user", {"user_id": "me"}) for _ in range(200)]
+            return len(await asyncio.gather(*calls))
+
+    with Sandbox(plan="business") as zoom:
+        assert asyncio.run(work()) == 200
+        assert max(light(zoom)) <= 120  # what was on its way by then
+
+
+def test_without_a_plan_the_vendors_own_word_on_a_quota_is_heeded() -> None:
     with Sandbox(plan="business") as zoom, Client(load(), token=zoom.token, base_url=zoom.base_url) as client:
+        given = {"user_id": "me", "type": 2, "registration_type": 1, "approval_type": 0}
+        meeting = client.run("create-meeting", given).data["id"]
+        person = {"meeting_id": meeting, "email": "jill@example.com", "first_name": "Jill"}
+        for _ in range(3):
+            client.run("add-meeting-registrant", person)
+        for status in (429, None):
+            with pytest.raises(QuotaReached) as caught:
+                client.run("add-meeting-registrant", person)
+            assert caught.value.status == status
+
+
+def test_a_used_up_quota_is_refused_without_asking_the_vendor() -> None:
+    paced = Pacer(load().profile.limits)
+    with (
+        Sandbox(plan="business") as zoom,
+        Client(load(), token=zoom.token, base_url=zoom.base_url, pacing=paced) as client,
+    ):
         given = {"user_id": "me", "type": 2, "registration_type": 1, "approval_type": 0}
         meeting = client.run("create-meeting", given).data["id"]
         person = {"meeting_id": meeting, "email": "jill@example.com", "first_name": "Jill"}
@@ -99,6 +128,21 @@ def test_the_vendors_used_up_day_is_met_once() -> None:
             assert caught.value.status == status
             assert caught.value.retry_at is not None
         assert zoom.limits.phases[-1].requests["light"] == 1
+
+
+def test_without_a_plan_a_client_paces_from_the_first_refusal_on_and_with_false_never() -> None:
+    with Sandbox() as zoom:
+        for pacing, woken in ((None, True), (False, False)):
+            with Client(load(), token=zoom.token, base_url=zoom.base_url, pacing=pacing, retries=0) as client:
+                account = client._session._account
+                client.run("get-user", {"user_id": "me"})
+                with pytest.raises(NotFound):
+                    client.run("get-user", {"user_id": "nobody@example.com"})
+                assert account is None or account.pacer is None
+                zoom.inject(match="GET /v2/*", status=429, body={"code": 429, "message": "Too many."})
+                with pytest.raises(RateLimited, match="Too many"):
+                    client.run("get-user", {"user_id": "me"})
+                assert (account is not None and account.pacer is not None) is woken
 
 
 def test_a_deadline_that_the_turn_would_miss_fails_at_once_and_nothing_is_sent() -> None:

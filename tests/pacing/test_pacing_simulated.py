@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from itertools import pairwise
 
 import pytest
 from simulation import Figures, Phase, World
 
 from connector_runtime.model import Limits
+from connector_runtime.pacing.accounts import Account
 from connector_runtime.pacing.claim import Pacing
 from connector_runtime.pacing.pacer import Pacer
 from connector_runtime.steps import Claim
@@ -35,6 +37,20 @@ class Naive:
 
     def heard(self, *news: object) -> None:
         pass
+
+
+class Watching:
+    """What a client does with an account: it paces once an answer says that the limit is near, or was reached."""
+
+    def __init__(self, limits: Limits, account: Account) -> None:
+        self.reported, self.account = limits.reported, account
+
+    def ask(self, claim: Claim) -> float:
+        return self.account.pacer.ask(claim) if self.account.pacer else 0.0
+
+    def heard(self, claim: Claim, status: object, headers: Mapping[str, str], at: object, kind: str | None) -> None:
+        if self.account.pacer or kind or self.reported.is_scarce(headers):
+            self.account.wake().heard(claim, status, headers, at, kind)  # type: ignore[arg-type]
 
 
 def most_refused(figures: Figures) -> int:
@@ -102,6 +118,19 @@ def test_where_nothing_is_declared_and_nothing_told_it_finds_the_rate_by_itself(
     figures = world.run([Pacer(limits, clock=world.clock())], 64)
     assert figures.used > 0.7
     assert figures.refused < 0.05 * figures.done
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("headers", [True, False], ids=["told", "not told"])
+def test_an_account_that_is_not_paced_until_its_limit_is_near_is_paced_well_from_then_on(
+    limits: Limits, seed: int, headers: bool
+) -> None:
+    world = World([Phase(0, 80, 0)], seconds=60, seed=seed, headers=headers)
+    figures = world.run([Watching(limits, Account(limits, clock=world.clock()))], 64)
+    early = [at for at in figures.refusals if at < 2]
+    assert len(early) < 100  # those that were under way, and what it takes to find the rate
+    assert figures.used > 0.7
+    assert figures.refused - len(early) < 0.05 * figures.done
 
 
 def test_a_vendor_that_counts_by_whole_seconds_is_served_well_too(limits: Limits) -> None:

@@ -82,7 +82,7 @@ Start = Callable[..., AbstractContextManager[Served]]
 @pytest.fixture(autouse=True)
 def forgotten() -> None:
     """A process remembers what an account was refused; these tests' accounts bear the same names."""
-    accounts._pacers.clear()
+    accounts._accounts.clear()
 
 
 @pytest.fixture

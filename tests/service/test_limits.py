@@ -223,21 +223,21 @@ def test_thousands_of_faults_are_told_by_the_first_and_by_no_more(local: httpx.C
 
 
 def test_what_is_large_is_bound_beside_the_event_loop(local: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from connector_runtime.inputs.accept import Acceptance
+    from connector_runtime.inputs import bind
 
     seen: list[bool] = []
-    problems = Acceptance.problems
+    problems = bind.problems
 
-    def spied(self: Acceptance, inputs: Any) -> Any:
+    def spied(*given: Any) -> Any:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             seen.append(True)
         else:
             seen.append(False)
-        return problems(self, inputs)
+        return problems(*given)
 
-    monkeypatch.setattr(Acceptance, "problems", spied)
+    monkeypatch.setattr(bind, "problems", spied)
     for path in ("/v1/actions/create-meeting/preview", CREATE, "/v1/actions/create-meeting/stream"):
         assert local.post(path, json={"inputs": SENT["unknown names"]}).status_code == 422
     assert seen == [True] * 3
@@ -276,10 +276,10 @@ def test_the_pacers_of_a_service_are_those_of_the_process_and_bounded(
     monkeypatch.setattr(accounts, "MOST", 2)
     with start(tenant="t", token=zoom.token, limits={"plan": "free"}) as served:
         assert served.client().post(USER, json=ME).status_code == 200
-        assert len(accounts._pacers) == 1
+        assert len(accounts._accounts) == 1
         for number in range(5):
             served.app.state.service.clients._pacing(f"account {number}")
-        assert len(accounts._pacers) == 2
+        assert len(accounts._accounts) == 2
 
 
 @pytest.mark.parametrize(

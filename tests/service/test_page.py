@@ -29,7 +29,7 @@ def test_the_pages_python_runs_in_one_go_and_prints_what_it_says(
 
 def test_the_page_names_every_kind_of_problem_with_its_status() -> None:
     for name, kind in KINDS.items():
-        rows = [row for row in PAGE.splitlines() if row.startswith("| ") and str(kind.status) in row]
+        rows = [row for row in PAGE.splitlines() if row.startswith("| ") and str(kind.http_status) in row]
         assert any(f"`{name}`" in row for row in rows), name
 
 

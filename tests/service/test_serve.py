@@ -74,7 +74,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_what_cannot_be_served_is_said_before_anything_starts(command: Any, name: str) -> None:
     words, says = WRONG[name]
-    refused = run(command.environment, "serve", *words)
+    refused = run(command.environment, "serve", "--port", "0", *words)  # the usual one may be taken
     assert refused.returncode in (2, 3), refused.stderr
     assert says in refused.stderr and "Traceback" not in refused.stderr and "secret" not in refused.stderr
 

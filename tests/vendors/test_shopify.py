@@ -8,6 +8,7 @@ import pytest
 
 from connector_runtime import Client
 from connector_runtime.calls import render
+from connector_runtime.calls.credentials import lay_out
 from connector_runtime.errors import (
     ApiError,
     AuthError,
@@ -38,7 +39,7 @@ def client(shopify: Shopify, connect: Connect) -> Client:
 
 def _url(**connection: str) -> str:
     action = example("shopify").actions["list-orders"]
-    return render.finish(render.draft(action, {}), action.profile, None, connection).url
+    return render.finish(render.draft(action, {}), lay_out(action.profile, None, connection)).url
 
 
 def test_the_shop_of_the_connection_is_the_host() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import unquote_plus
 
 import pytest
+from plays import Play
 
 from connector_runtime import Client
+from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.exchange import exchange
 from connector_runtime.errors import (
     ApiError,
@@ -22,7 +22,7 @@ from connector_runtime.errors import (
     ValidationFailed,
 )
 from connector_runtime.model import Response
-from connector_runtime.steps import Key, Now, Send, Terms, Token
+from connector_runtime.steps import Key, Send, Token
 
 from .conftest import Connect, Enter, example
 from .servers import Answer, Stripe
@@ -103,24 +103,12 @@ def test_a_create_carries_a_key_of_its_own_and_a_read_none(stripe: Stripe, clien
 def test_all_attempts_of_a_call_carry_the_same_key(stripe: Stripe) -> None:
     """A token that was refused once is the one reason for a second attempt that needs no setting."""
     action = example("stripe").actions["create-customer"]
-    call = exchange(action, action.bind({"name": "Jenny Rosen"}), Terms(base_url=stripe.url))
-    keys: list[str] = []
-    tokens = iter([{"api_key": "sk_old_key"}, {"api_key": "sk_new_key"}])
+    tokens = [lay_out(action.profile, stripe.url, {"api_key": key}) for key in ("sk_old_key", "sk_new_key")]
     refused = Response(status=401, headers={}, content=b'{"error": {"message": "Expired API Key provided"}}')
-    effect: Any = next(call)
-    while len(keys) < 2:
-        match effect:
-            case Key():
-                effect = call.send("KG5LxwFBepaKHyUD")
-            case Token():
-                effect = call.send(next(tokens))
-            case Send():
-                keys += [value for name, value in effect.request.headers if name == "Idempotency-Key"]
-                effect = call.send(refused)
-            case Now():
-                effect = call.send(datetime(2026, 1, 1, tzinfo=UTC))
-            case _:
-                effect = call.send(None)
+    plays = Play({Token: tokens, Send: [refused, refused], Key: "KG5LxwFBepaKHyUD"})
+    with pytest.raises(AuthError):
+        list(plays(exchange(action, action.bind({"name": "Jenny Rosen"}))))
+    keys = [value for step in plays.of(Send) for name, value in step.request.headers if name == "Idempotency-Key"]
     assert keys == ["KG5LxwFBepaKHyUD"] * 2
 
 

@@ -23,7 +23,7 @@ from connector_runtime.errors import (
     TransportError,
     ValidationFailed,
 )
-from connector_runtime.http.native import Http
+from connector_runtime.transport import Http
 
 from .conftest import Connect, Enter, example
 from .servers import Answer, Weather
@@ -157,9 +157,11 @@ def test_a_url_that_no_client_can_send_is_an_error_of_ours(weather: Weather, cli
 
 def test_the_key_is_in_no_repr(weather: Weather, client: Client) -> None:
     from connector_runtime.calls import render
+    from connector_runtime.calls.credentials import lay_out
 
     action = example("weather").actions["current"]
-    request = render.finish(render.draft(action, {"city": "London"}), action.profile, weather.url, {"api_key": KEY})
+    credentials = lay_out(action.profile, weather.url, {"api_key": KEY})
+    request = render.finish(render.draft(action, {"city": "London"}), credentials)
     assert KEY in request.url
     result = client.run("current", {"city": "London"})
     assert KEY not in f"{client!r} {request!r} {result!r} {request.shown}"

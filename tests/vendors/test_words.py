@@ -8,6 +8,7 @@ import pytest
 
 from connector_runtime import Client, Connector, load
 from connector_runtime.calls import render
+from connector_runtime.calls.credentials import lay_out
 from connector_runtime.errors import ApiError, AuthError, InputError
 from connector_runtime.language.places import links
 
@@ -71,7 +72,7 @@ def test_an_idempotency_key_may_stand_in_the_query(acme: Connector) -> None:
 
 def test_of_two_kinds_that_take_the_values_it_is_the_one_that_lacks_nothing(acme: Connector) -> None:
     def request(**given: str) -> tuple[str, dict[str, str]]:
-        made = render.finish(render.draft(acme.actions["make"], {}), acme.profile, None, given)
+        made = render.finish(render.draft(acme.actions["make"], {}), lay_out(acme.profile, None, given))
         return made.url, dict(made.headers)
 
     url, headers = request(key="abc")
@@ -100,7 +101,7 @@ def test_of_two_kinds_that_take_the_values_it_is_the_one_that_lacks_nothing(acme
 def test_a_key_in_the_query_goes_along_to_the_next_page_once_and_masked(onward: str, query: str) -> None:
     action = example("weather").actions["current"]
     made = render.draft(action, {"city": "a"}).turn(None, onward)
-    request = render.finish(made, action.profile, None, {"api_key": "new/key"})
+    request = render.finish(made, lay_out(action.profile, None, {"api_key": "new/key"}))
     assert request.url == f"https://api.openweathermap.org/data/2.5/weather?{query}"
     assert request.shown == request.url.replace("new%2Fkey", "***")
 
@@ -123,7 +124,7 @@ def test_a_next_page_elsewhere_is_refused(onward: str) -> None:
     action = example("weather").actions["current"]
     made = render.draft(action, {"city": "a"}).turn(None, onward)
     with pytest.raises(ApiError, match=r"another host|no URL"):
-        render.finish(made, action.profile, None, {"api_key": "new/key"})
+        render.finish(made, lay_out(action.profile, None, {"api_key": "new/key"}))
 
 
 @pytest.mark.parametrize(

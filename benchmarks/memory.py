@@ -1,0 +1,110 @@
+"""A vendor that answers from memory, without a socket: what is measured is the connector's own work on a call.
+
+Only public names are used, so that the same code measures an older tree too.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from zoom_connector import Client, Connections, Http, load, open_store
+
+from . import ours, stub as stubs
+
+HEADERS = {
+    "content-type": "application/json;charset=UTF-8",
+    "x-zm-trackingid": "v=2.0;clid=aw1;rid=WEB_0123456789abcdef",
+    "date": "Sun, 22 Nov 2026 12:00:00 GMT",
+}
+REDIRECT = "https://platform.example/callback"
+APP = {"client_id": "an id", "client_secret": "a secret"}
+
+
+class Memory:
+    """Stands in for an `httpx.Client`: `answer` gives the status and body of a request."""
+
+    def __init__(self, answer: Callable[[httpx.Request], tuple[int, bytes]]) -> None:
+        self._answer = answer
+
+    def send(self, request: httpx.Request, *, stream: bool = False, follow_redirects: bool = False) -> httpx.Response:
+        status, content = self._answer(request)
+        return httpx.Response(status, headers=HEADERS, content=content, request=request)
+
+
+def http(name: str, status: int = 200) -> Http:
+    """Answers every request with one of the stub's bodies."""
+    content = stubs.bodies()[name].encode()
+    return Http(client=Memory(lambda request: (status, content)))
+
+
+def create(inputs: Mapping[str, Any] = ours.TWELVE) -> Callable[[], Any]:
+    return ours.create(None, inputs, http=http("meeting.json", 201))
+
+
+def get() -> Callable[[], Any]:
+    return ours.get(None, http=http("user.json"))
+
+
+def by_hand(name: str, status: int = 200) -> httpx.MockTransport:
+    """The same answer for an `httpx.Client` of one's own."""
+    content = stubs.bodies()[name].encode()
+    return httpx.MockTransport(lambda request: httpx.Response(status, headers=HEADERS, content=content))
+
+
+def listing(pages: int = 1) -> Client:
+    """A client whose list of users has so many pages of 300."""
+    users = [json.loads(line) for line in stubs.bodies()["users.json"].splitlines()]
+
+    def body(page: int) -> bytes:
+        onward = f"p{page + 1}" if page + 1 < pages else ""
+        about = {"page_size": stubs.PAGE, "total_records": pages * stubs.PAGE, "next_page_token": onward}
+        return json.dumps({**about, "users": users}).encode()
+
+    bodies = [body(page) for page in range(pages)]
+
+    def answer(request: httpx.Request) -> tuple[int, bytes]:
+        found = re.search(rb"next_page_token=p(\d+)", request.url.query)
+        return 200, bodies[int(found[1]) if found else 0]
+
+    return Client(load(), token="t", http=Http(client=Memory(answer)))
+
+
+def page() -> Callable[[], int]:
+    """List 300 users, which come on one page."""
+    client = listing()
+    return lambda: len(client.run("list-users", {}).data["users"])
+
+
+def renewal() -> Callable[[], Any]:
+    """Renew the token of a stored connection, as a client does when Zoom has just rejected it.
+
+    Token requests take no client of one's own, so httpx's transport is replaced, for this whole process.
+    """
+    count = itertools.count()
+
+    def answer(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        number = next(count)
+        tokens = {"access_token": f"access {number}", "refresh_token": f"refresh {number}", "token_type": "bearer"}
+        content = json.dumps({**tokens, "expires_in": 3599, "scope": "user:read:user"}).encode()
+        return httpx.Response(200, headers=HEADERS, content=content, request=request)
+
+    httpx.HTTPTransport.handle_request = answer  # type: ignore[method-assign]
+    connections = Connections(load(), open_store("memory://"))
+    state = parse_qs(urlsplit(connections.begin("oauth2", APP, REDIRECT)).query)["state"][0]
+    stored = connections.open(connections.finish({"code": "a code", "state": state}))
+    granted = stored(None)
+
+    def renew() -> Any:
+        nonlocal granted
+        before, granted = granted, stored(granted)
+        assert granted != before
+        return granted
+
+    return renew

@@ -1,0 +1,259 @@
+"""What is wrong with an action that its shape does not show: where values go, rules, pages, recovery, limits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...calls.render import READS
+from ...language import expressions, places
+from ...model import Input, Place
+from ..compile import sent_as, several
+from ..documents import Path
+from .answer import SLOT
+from .connector import lacking
+from .faults import Faults, Surroundings, near
+from .rows import NAME_ONE, condition
+
+Targets = dict[str, tuple[Place, str]]  # a place as text -> the place, and who goes there
+
+COMPUTED = ("path", "query", "header", "body")
+CHANGES = ("update", "delete", "read")
+
+
+# -- where values go -------------------------------------------------------------------------------------------------
+
+
+def _going(own: Faults, rows: Mapping[str, Input]) -> Iterator[tuple[Place, str]]:
+    """Every place that something goes to, with who goes there: constants of the request first, then inputs."""
+    request = own.part("request")
+    for kind, word in (("query", "query"), ("header", "headers")):
+        yield from ((Place(kind, (name,)), f"request.{word}") for name in request.get(word, {}))
+    yield from ((Place("body", path), "request.body") for path in _leaves(request.get("body", {})))
+    yield from ((place, key) for key, row in rows.items() for place in row.to)
+
+
+def _leaves(data: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    if isinstance(data, dict) and data:
+        return [leaf for key, value in data.items() for leaf in _leaves(value, (*path, key))]
+    return [path] if path else []
+
+
+def _targets(own: Faults, rows: Mapping[str, Input], *, computed: bool = True) -> Targets:
+    """Who goes where; the first that goes to a place counts."""
+    found: Targets = {}
+    for place, key in _going(own, rows):
+        found.setdefault(str(place), (place, key))
+    for text in own.part("compute") if computed else ():
+        found.setdefault(text, (places.place(text), "compute"))
+    return found
+
+
+def targets(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Places where two things go."""
+    found: Targets = {}
+    for place, key in _going(own, rows):
+        at: Path = ("inputs", key, "to")
+        taken = found.setdefault(str(place), (place, key))
+        if key in rows and not place.spread:
+            if taken[0] is not place:
+                own.add(at, f"is {place}, where '{taken[1]}' goes already; send one of them elsewhere, or leave it out")
+            elif place.kind == "body":
+                _nested(own, at, place, found)
+    for place, key in found.values() if "request.body" in found else ():
+        if place.kind == "body" and key in rows:
+            what = f"is {place}, and '{found['request.body'][1]}' is the whole body; keep one"
+            own.add(("inputs", key, "to"), what)
+
+
+def _nested(own: Faults, at: Path, place: Place, found: Targets) -> None:
+    for other, key in found.values():
+        if other.kind == "body" and not other.spread and other.path != place.path:
+            inner, outer = (place, other) if len(place.path) > len(other.path) else (other, place)
+            if inner.path[: len(outer.path)] == outer.path:
+                remedy = f"one would overwrite the other; say {outer}.* for a map"
+                own.add(at, f"is {place}, and '{key}' goes to {other}: {remedy}")
+                return
+
+
+def compute(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Computed values that go nowhere, or are made of what is no input."""
+    sent = _targets(own, rows, computed=False)
+    for text, source in own.part("compute").items():
+        at: Path = ("compute", text)
+        place = places.place(text)
+        if place.kind not in COMPUTED or not place.path:
+            known = ", ".join(f"{kind}.x" for kind in COMPUTED)
+            own.add(at, f"is no place to compute: {known}.{near(place.kind, COMPUTED)}")
+        elif text in sent:
+            own.add(at, f"writes where '{sent[text][1]}' goes already; keep one")
+        try:
+            names = expressions.expression(source).names
+        except ValueError as error:
+            own.add(at, f"is no expression: {error}; write it as in \"a ~ '/' ~ b\"")
+            continue
+        for name in sorted(names):
+            own.known(at, name, own.inputs, f"uses {name!r}, which is no input", NAME_ONE)
+        for name in sorted(names & set(rows)) if place.kind == "path" else ():
+            if rows[name].required != () or rows[name].only_when is not None:
+                own.add(at, f"stands in the path, so '{name}' must be `required: true`, without `only_when`")
+
+
+def request(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Paths with braces that nothing fills, and a method that can't carry what goes to it."""
+    said, found, whole = own.part("request"), _targets(own, rows), own.sound("inputs")
+    if not said:
+        return
+    path = said.get("path", "")
+    braces = SLOT.findall(path)
+    for name in braces if whole else ():
+        if f"path.{name}" not in found:
+            own.add(("request", "path"), f"has {{{name}}}, where no input goes: say `to: path` on one")
+    for name in {name for name in braces if braces.count(name) > 1}:
+        own.add(("request", "path"), f"has {{{name}}} twice; give the second a name of its own")
+    for key, row in rows.items():
+        for place in row.to:
+            if place.kind == "path":
+                what = f"is {place}, but the path {path or '(none)'} has no {{{place.path[0]}}}"
+                own.known(("inputs", key, "to"), place.path[0], braces, what, "Add it there.")
+    for word in ("method", "path"):
+        if word not in said and f"request.{word}" not in found and whole:
+            own.add(("request",), f"lacks `{word}`: say it, or send an input there with `to: request.{word}`")
+        elif word in said and f"request.{word}" in found:
+            own.add(("request", word), f"is given, and '{found[f'request.{word}'][1]}' goes there too; keep one")
+    if said.get("method") in READS:
+        for place, key in found.values():
+            if place.kind in ("body", "part") or str(place) == "request.body":
+                what = f"is {said['method']}, which carries no body, and '{key}' goes there"
+                own.add(("request", "method"), f"{what}; take query, or another method")
+                break
+
+
+# -- inputs, rules and the summary -----------------------------------------------------------------------------------
+
+
+def inputs(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Inputs that nothing uses, and lists of choices that are none or ask for what is no input."""
+    used = _used(own)
+    lists = around.common.get("choices", {})
+    for key, row in rows.items():
+        if not row.to and row.type != "connection" and key not in used:
+            own.add(("inputs", key), "goes nowhere: say `to`, or use it in `compute`")
+        at: Path = ("inputs", key, "choices_from")
+        name = row.choices_from
+        if name is None or not own.known(
+            at, name, lists, f"is {name!r}, which connector.yaml's choices lack", "Add it there."
+        ):
+            continue
+        for lack in lacking(lists[name], own.inputs) if isinstance(lists[name], dict) else ():
+            what = f"is {name}, which reads '{lack}', no input here; give the list a parameter of that name"
+            own.add(at, what)
+
+
+def _used(own: Faults) -> set[str]:
+    """The inputs that `compute` uses; all of them where it can't be read."""
+    if not own.sound("compute"):
+        return set(own.inputs)
+    found: set[str] = set()
+    for source in own.part("compute").values():
+        try:
+            found |= expressions.expression(source).names
+        except ValueError:
+            continue
+    return found
+
+
+def rules(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Rules of no kind or of two, about what is no input, or that can never hold."""
+    for index, rule in enumerate(own.part("rules")):
+        at: Path = ("rules", index)
+        for word in rule.keys() & {"at_least_one", "at_most_one", "together"}:
+            known = [rows[name] for name in rule[word] if name in rows]
+            always = [row.key for row in known if row.required == () and row.only_when is None]
+            for name in rule[word]:
+                what = f"names {name!r}, which is no input here"
+                if own.known((*at, word), name, own.inputs, what, NAME_ONE) and _type(rows, name) == "connection":
+                    own.add((*at, word), "names the connection, which the platform chooses; leave it out")
+            if word == "at_most_one" and len(always) > 1:
+                own.add((*at, word), f"can never hold: {' and '.join(always)} are required; take `required` away")
+        if "when" in rule:
+            condition(own, (*at, "when"), rule["when"], rows)
+
+
+def summary(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Slots that no input fills, or that would show a secret."""
+    for slot in SLOT.findall(own.part("summary") or ""):
+        known = own.known(("summary",), slot, own.inputs, f"has the slot {{{slot}}}, which is no input", NAME_ONE)
+        if known and _type(rows, slot) in ("secret", "connection"):
+            own.add(("summary",), f"would show '{slot}', which is a {_type(rows, slot)}; leave it out")
+
+
+def _type(rows: Mapping[str, Input], name: str) -> str | None:
+    return rows[name].type if name in rows else None
+
+
+# -- pages, recovery and limits --------------------------------------------------------------------------------------
+
+
+def pages(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """An input for what `paging` fills in."""
+    said = own.part("paging")
+    if not said:
+        return
+    size = {**around.common.get("paging", {}), **said}.get("size")
+    place, key = _targets(own, rows).get(size["to"] if isinstance(size, dict) else "", (None, ""))
+    if key in rows:
+        own.add(("inputs", key, "to"), f"is {place}, which `paging` fills in itself; leave the input out")
+
+
+def recover(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """What can't be looked for after a lost answer, or not in that way."""
+    rule = own.part("recover")
+    if not rule or not own.sound("inputs"):
+        return
+    at: Path = ("recover",)
+    effect = own.data.get("effect")
+    if effect in CHANGES:
+        own.add(at, f"is only for a create; what has the effect {effect} may simply be repeated")
+    same, found = rule["same"], _targets(own, rows)
+    for index, (name, place) in enumerate(sent_as(same).items()):
+        where = (*at, "same", index if isinstance(same, list) else name)
+        own.known(where, place, found, f"is {place}, where no input goes", "Name a place that one goes to.")
+    if "when" in rule:
+        condition(own, (*at, "when"), rule["when"], rows)
+    key = rule["action"]
+    what = f"is {key!r}, no action here"
+    if not own.known((*at, "action"), key, around.actions, what, "Name one that lists or gets it."):
+        return
+    other = around.action(key)
+    if not other:  # its file can't be read now; `check` reads it
+        return
+    if other.get("effect", "read") != "read":
+        own.add((*at, "action"), f"is {key}, which changes things; looking must be a read")
+    theirs, given = other.get("inputs", {}), rule.get("with", {})
+    for name, ours in given.items():
+        own.known((*at, "with", name), name, theirs, f"is no input of {key}")
+        own.known((*at, "with", name), ours, rows, f"is {ours!r}, no input here", NAME_ONE)
+    for name, row in theirs.items():
+        needed = row.get("required") is True and row.get("type") != "connection" and "default" not in row
+        if needed and name not in given:
+            own.add(at, f"lacks `with: {{{name}: …}}`, which {key} needs; say which input of ours it is")
+
+
+def limits(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """How an action is counted: its label, and the inputs that a quota goes by."""
+    common = around.common.get("limits")
+    if not isinstance(common, dict):
+        return
+    label, labels = own.data.get("rate_limit"), common.get("labels")
+    if isinstance(label, str) and isinstance(labels, dict):
+        what = f"is {label!r}, which the labels of connector.yaml's `limits` lack"
+        own.known(("rate_limit",), label, labels, what, "Add it there.")
+    quotas = common.get("quotas")
+    for name, quota in quotas.items() if isinstance(quotas, dict) and own.whole("inputs") else ():
+        if not isinstance(quota, dict) or own.data.get("key") not in quota.get("on", ()):
+            continue
+        for key in (*several(quota.get("per", ())), *several(quota.get("when", ()))):
+            if key not in own.inputs:
+                what = f"lack {key!r}, by which connector.yaml counts the quota '{name}'; name another one there"
+                own.add(("inputs",), what)

@@ -1,0 +1,159 @@
+"""What is wrong with how requests are sent and answers read: headers, pages, errors, files, output. Pure.
+
+connector.yaml and actions say these alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...language import expressions, places
+from ...language.patterns import HEADER_NAME, HEADER_VALUE, INSTANT
+from ...language.secrets import MARK
+from ...language.wording import misfit, misfits, nearest
+from ...model import Input
+from ...types.collections import GUARDED_HEADERS
+from ..compile import inline
+from ..documents import Path, walk
+from .faults import Faults, Surroundings, near
+
+SLOT = re.compile(r"\{([^{}]*)\}")
+SINGLE = ("status", "code", "message", "count")  # what an answer has one of; of the others a name is said
+SEEN = ("status", "code", "message", "header", "body")
+PAGE = ("status", "count", "items", "link", "header", "body", "query")
+
+
+def headers(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Constant headers that HTTP could not carry, or that the connection sets."""
+    for name, value in own.part("request").get("headers", {}).items():
+        at: Path = ("request", "headers", name)
+        if misfits({"pattern": HEADER_NAME}, name):
+            own.add(at, "is no name of a header: letters, digits and - only")
+        elif name.lower() in GUARDED_HEADERS:
+            own.add(at, "is set by the connection or HTTP itself; say it in connection/ or leave it out")
+        elif misfits({"pattern": HEADER_VALUE}, value):
+            own.add(at, "must be one line of printable ASCII text")
+
+
+def paging(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Page settings that could not work."""
+    for at, style in _each(("paging", "next"), own.part("paging").get("next", [])):
+        _looks(own, (*at, "while"), style.get("while", {}), PAGE)
+        if style["to"] == "url" and ("plus" in style or "below" in style):
+            own.add((*at, "to"), "is url, so `from` gives the whole URL; `plus` and `below` count, leave them out")
+
+
+def errors(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Error cases that look where nothing stands, or that an earlier one hides."""
+    said = own.part("errors")
+    _looks(own, ("errors", "failed"), said.get("failed") or {}, SEEN)
+    earlier: list[Any] = []
+    for index, case in enumerate(said.get("cases", ())):
+        at: Path = ("errors", "cases", index)
+        _looks(own, (*at, "when"), case["when"], SEEN)
+        if case["when"] in earlier:
+            own.add((*at, "when"), "is never reached: an earlier case has the same and no `text`; leave one out")
+        if "text" not in case:
+            earlier.append(case["when"])
+        for slot in SLOT.findall(case.get("do", "")):
+            if slot != "names" or "names" not in case:
+                own.add((*at, "do"), f"has {{{slot}}}; {{names}} alone can stand here: say under `names` what it is")
+        if isinstance(case.get("names"), dict):
+            _looks(own, (*at, "names", "from"), case["names"]["from"], SEEN)
+        elif "names" in case and re.compile(case["names"]).groups == 0:
+            own.add((*at, "names"), "has no group; put what it is to name in ( )")
+
+
+def _looks(own: Faults, at: Path, raw: Any, kinds: tuple[str, ...]) -> None:
+    """A condition on an answer must look at a place of it."""
+    for name in [raw] if isinstance(raw, str) else raw:
+        kind, _, rest = name.partition(".")
+        if kind not in kinds or bool(rest) is (kind in SINGLE):
+            shown = ", ".join(word if word in SINGLE else f"{word}.x" for word in kinds)
+            own.add(at, f"looks at {name!r}; name one of {shown}.{nearest(kind, kinds)}")
+
+
+def _each(at: Path, raw: Any) -> Iterator[tuple[Path, Any]]:
+    """The entries of what may be one or a list of them, with their paths."""
+    if isinstance(raw, list):
+        yield from (((*at, index), entry) for index, entry in enumerate(raw))
+    else:
+        yield at, raw
+
+
+# -- files and output ------------------------------------------------------------------------------------------------
+
+
+def files(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Downloads whose names are no templates, and keys that the example of the answer lacks."""
+    rules = own.part("files")
+    if not rules:
+        return
+    for at, text in _each(("files", "name"), rules["name"]):
+        template(own, at, text)
+    example = own.part("output").get("example")
+    if isinstance(example, Mapping):
+        _held_against(own, rules, example)
+    _looks(own, ("files", "errors", "failed"), rules.get("errors", {}).get("failed", {}), SEEN)
+
+
+def template(own: Faults, at: Path, text: str) -> frozenset[str]:
+    """The names that a text with slots reads; none if it can't be read."""
+    try:
+        return frozenset(expressions.template(text).names)
+    except ValueError as error:
+        own.add(at, f"holds no expression: {error}; write it as in {{{{ a or b }}}}")
+        return frozenset()
+
+
+def _held_against(own: Faults, rules: Mapping[str, Any], example: Mapping[str, Any]) -> None:
+    """Keys that the example of the answer lacks are misspelt, or the example is poor."""
+    entries: list[Mapping[str, Any]] = []
+    remedy = "Add it there, or name another."
+    for at, text in _each(("files", "from"), rules["from"]):
+        found = example if text == "." else places.dig(example, tuple(text.split(".")))
+        if found is None:
+            own.add(at, f"is {text!r}, which output's example lacks.{near(text, example, remedy)}")
+        entries += [entry for entry in (found if isinstance(found, list) else [found]) if isinstance(entry, Mapping)]
+    for word in ("url", "type", "size", "id") if entries else ():
+        if word in rules and all(places.dig(entry, tuple(rules[word].split("."))) is None for entry in entries):
+            known = {key for entry in entries for key in entry}
+            what = f"is {rules[word]!r}, which no file in output's example has"
+            own.add(("files", word), f"{what}.{near(rules[word], known, remedy)}")
+
+
+def output(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """A schema that can't be read, secrets that are not marked, and an example that does not fit."""
+    said = own.part("output")
+    at: Path = ("output", "schema")
+    try:
+        schema = inline(said.get("schema", {}), around.shared)
+    except (LookupError, TypeError):
+        own.add(at, "has a $ref that leads nowhere; name a definition that a file of schemas/ has")
+        return
+    except RecursionError:
+        own.add(at, "has a $ref that leads back to itself; write out as many levels as are needed")
+        return
+    for path, value in walk(schema):
+        if path[-1:] == (MARK,) and value is not True:
+            own.add((*at, *path), "must be true; leave it out where nothing is secret")
+    if "example" in said:
+        for path, what in _misfits(schema, said["example"]):
+            own.add(("output", *path), what)
+
+
+def _misfits(schema: Any, example: Any) -> Iterator[tuple[Path, str]]:
+    """Every fault of an example, the formats that can be checked among them."""
+    from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema.exceptions import UnknownType
+
+    formats = FormatChecker()
+    formats.checks("date-time")(lambda value: not isinstance(value, str) or re.fullmatch(INSTANT, value) is not None)
+    try:
+        for error in Draft202012Validator(schema, format_checker=formats).iter_errors(example):
+            what = f"is no {error.validator_value}" if error.validator == "format" else misfit(error)
+            yield ("example", *error.absolute_path), f"{what}; the example must fit the schema"
+    except UnknownType as error:
+        yield ("schema",), f"has the type {error.type!r}, which JSON Schema lacks; name one that it knows"

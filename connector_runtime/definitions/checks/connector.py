@@ -1,0 +1,322 @@
+"""What is wrong with connector.yaml, a connection, a trigger or a translation that its shape does not show. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...calls.render import READS
+from ...language import places
+from ...model import DAY, Input, Place, Rate
+from ..compile import PLAN_WORDS, choice_list, inline, rates, search, several
+from ..documents import Path
+from .answer import SLOT, template
+from .faults import PLACES, Faults, Surroundings, listed, near
+from .rows import codec
+
+ADD_IT = "Add it there."
+
+
+def base(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """A base URL with braces that nothing may fill, and hosts that it does not lead to."""
+    url, said = own.part("base_url"), own.part("base")
+    if not url or not own.sound("base"):
+        return
+    braces = set(SLOT.findall(url))
+    for name in sorted(braces - set(said)):
+        own.add(("base_url",), f"has {{{name}}}; say under `base` what may stand there")
+    for name in sorted(set(said) - braces):
+        own.add(("base", name), f"stands in no brace of base_url; write {{{name}}} there, or leave it out")
+    for name, allowed in said.items():
+        default, pattern = allowed.get("default"), allowed.get("pattern")
+        if not isinstance(default, str):
+            continue
+        if isinstance(pattern, str) and not re.fullmatch(pattern, default):
+            own.add(("base", name, "default"), f"is {default!r}, which its own pattern refuses; change one of them")
+        at = urlsplit(url.replace(f"{{{name}}}", default)).hostname
+        if at is not None and not any(at == host or at.endswith(f".{host}") for host in allowed["hosts"]):
+            own.add(("base", name, "default"), f"leads to {at}, which is none of its hosts; add it there")
+
+
+# -- limits ----------------------------------------------------------------------------------------------------------
+
+
+def limits(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Rates of plans, labels and actions that are none, and rates that can't be counted together."""
+    said = own.part("limits")
+    labels = said.get("labels", {})
+    known = {"on": (around.actions, "actions/ lacks"), "labels": (labels, "`labels` lacks")}
+    for kind, entries in (
+        ("labels", labels),
+        ("combined", said.get("combined", [])),
+        ("quotas", said.get("quotas", {})),
+    ):
+        for name, entry in entries.items() if isinstance(entries, dict) else enumerate(entries):
+            at: Path = ("limits", kind, name)
+            words = entry if isinstance(entry, dict) else {}
+            rated, where = (words["rate"], (*at, "rate")) if kind == "quotas" else (entry, at)
+            for plan in rated if isinstance(rated, dict) else ():
+                if plan not in PLAN_WORDS:
+                    own.known((*where, plan), plan, said.get("plans", []), "is none of the `plans`", ADD_IT)
+            for word, (names, lacks) in known.items():
+                for index, one in enumerate(words.get(word, ())):
+                    own.known(
+                        (*at, word, index), one, names, f"is {one!r}, which {lacks}", "Write it, or leave it out."
+                    )
+            for by_plan in rates(rated).values():
+                _counted(own, where, by_plan, by_day=kind != "labels")
+
+
+def _counted(own: Faults, at: Path, found: tuple[Rate, ...], *, by_day: bool) -> None:
+    """Two rates of one kind, or one that is not of a day where all are counted by the day."""
+    for daily in (True, False):
+        alike = [rate for rate in found if (rate.seconds == DAY) is daily]
+        if by_day:
+            for rate in () if daily else alike:
+                own.add(at, f"says {rate}, and what is counted here is counted by the day; write {rate.count}/day")
+        elif len(alike) > 1:
+            what = f"says {alike[0]} and {alike[1]}, two rates of one kind"
+            own.add(at, f"{what}; keep one a day and one for less")
+
+
+# -- lists of choices ------------------------------------------------------------------------------------------------
+
+
+def choices(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Lists that lead nowhere, and actions and fields that can't give one."""
+    lists = own.data.get("choices", {}) if own.whole("choices") else {}
+    for key, raw in lists.items():
+        if not own.sound("choices", key):
+            continue
+        at: Path = ("choices", key)
+        if "list" in raw:
+            try:
+                choice_list(key, raw, around.shared)
+            except (LookupError, TypeError):
+                own.add((*at, "list"), "leads to no `oneOf` list in a file of schemas/; write schemas/FILE#/$defs/NAME")
+        else:
+            what, otherwise = f"is {raw['action']!r}, which actions/ lacks", "Write it, or leave this list out."
+            if own.known((*at, "action"), raw["action"], around.actions, what, otherwise):
+                _source(own, at, raw, around.action(raw["action"]))
+            _fields(own, at, raw, _item(raw, around))
+        for name, entry in raw.get("parameters", {}).items():
+            where = (*at, "parameters", name)
+            if name not in raw.get("with", {}).values():
+                what = f"is read by nothing: say under `with` which input of {raw.get('action', 'the action')} it gives"
+                own.add(where, what)
+            source = entry.get("choices_from")
+            if source is not None:
+                what = f"is {source!r}, which is none of these lists"
+                own.known((*where, "choices_from"), source, lists, what, "Add it here.")
+
+
+def lacking(raw: Mapping[str, Any], inputs: Iterable[str]) -> list[str]:
+    """What a list reads that is neither among a form's inputs nor a parameter of its own."""
+    known = {*inputs, *raw.get("parameters", ())}
+    return [name for name in raw.get("with", {}).values() if name not in known]
+
+
+def _source(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, Any]) -> None:
+    """What does not fit the action that the list points to; of a file that can't be read nothing is asked."""
+    inputs, request = action.get("inputs"), action.get("request")
+    if not isinstance(inputs, dict) or not isinstance(request, dict):
+        return
+    key, given = raw["action"], raw.get("with", {})
+    if action.get("effect", "read" if request.get("method") in READS else None) != "read":
+        own.add((*at, "action"), f"is {key}, which changes something; a drop-down must only read, name another")
+        return
+    for word, names in (("with", given), ("search", search(raw))):
+        for name in names:
+            what = f"speaks of {name!r}, which is no input of {key}"
+            own.known((*at, word), name, inputs, what, f"Name one that is. {listed(inputs)}")
+    for name, row in inputs.items():
+        if not isinstance(row, dict) or row.get("required") is not True or "default" in row:
+            continue
+        source = raw.get("parameters", {}).get(given.get(name))
+        if row.get("type") == "connection":
+            continue
+        if name not in given:
+            own.add(at, f"lacks {name!r}, which {key} needs: say under `with` which input or parameter gives it")
+        elif source is not None and "default" not in source and not source.get("required"):
+            what = f"gives {name!r}, which {key} needs: say `required: true`, or a `default`"
+            own.add((*at, "parameters", given[name]), what)
+    if "paging" not in action and "items" not in raw:
+        own.add(at, f"lacks `items`, where the list lies in the answer of {key}, which has no `paging` that says it")
+
+
+def _fields(own: Faults, at: Path, raw: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Fields that an item never has, and secrets in the open."""
+    for word in ("value", "label", "description"):
+        for text in several(raw.get(word, ())):
+            names = template(own, (*at, word), text)
+            for name in sorted(names) if fields else ():
+                what = f"speaks of {name!r}, which is no field of an item"
+                known = own.known((*at, word), name, fields, what, "Name one that is.")
+                if known and isinstance(fields[name], dict) and fields[name].get("x-secret") is True:
+                    own.add((*at, word), f"would show {name!r}, which is a secret; name another field")
+
+
+def _item(raw: Mapping[str, Any], around: Surroundings) -> Mapping[str, Any]:
+    """The fields of an item by the action's output schema; none if it does not say them all."""
+    action = around.action(raw["action"])
+    paging, output = action.get("paging"), action.get("output")
+    try:
+        schema = inline(output.get("schema") if isinstance(output, dict) else None, around.shared)
+    except (LookupError, TypeError, RecursionError):  # a fault of that action, and told there
+        return {}
+    found: dict[str, Any] = {}
+    for path in several(raw.get("items", paging.get("items", ()) if isinstance(paging, dict) else ())):
+        here = schema
+        for step in () if path == "." else path.split("."):
+            here = places.dig(here, ("properties", step))
+        fields = places.dig(here, ("items", "properties"))
+        if not isinstance(fields, dict):
+            return {}
+        found |= fields
+    return found
+
+
+# -- connections ------------------------------------------------------------------------------------------------------
+
+
+def _taken(own: Faults, rows: Mapping[str, Input]) -> list[tuple[Path, Place]]:
+    """What a connection gives to a request: its inputs, then the values of its token."""
+    token = [(("token", name, "to"), places.place(raw["to"], name)) for name, raw in own.part("token").items()]
+    return [*((("inputs", key, "to"), place) for key, row in rows.items() for place in row.to), *token]
+
+
+def grants(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Values that go nowhere, to no place, or where another goes."""
+    braces, kinds = around.common.get("base", {}), PLACES["connection"]
+    taken: dict[str, Path] = {}
+    for path, place in _taken(own, rows):
+        if path[0] == "token" and place.kind not in kinds:
+            own.add(path, f"is {place}; say one of {', '.join(kinds)}, where a connection gives to")
+        earlier = taken.get(str(place).lower())
+        if place.kind == "base" and place.path[0] not in braces:
+            what = f"is {place}, but connector.yaml's `base` has no {place.path[0]!r}"
+            own.add(path, f"{what}.{near(place.path[0], braces, 'Add it there.')}")
+        elif earlier is not None:
+            own.add(path, f"is {place}, where '{earlier[1]}' goes already; keep one")
+        taken.setdefault(str(place).lower(), path)
+    for name, raw in own.part("token").items():
+        codec(own, ("token", name, "as"), raw, around)
+    for key, row in rows.items():
+        if not row.to:
+            own.add(("inputs", key), f"goes nowhere: say `to`, one of {', '.join(kinds)}")
+
+
+def test(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """A test of the connection by an action that is none, or by an input that is none."""
+    said = own.part("test")
+    if (action := said.get("action")) is not None:
+        what = f"is {action!r}, which actions/ lacks"
+        own.known(("test", "action"), action, around.actions, what, "Write it, or take another.")
+    for word in ("identity", "account") if own.sound("inputs") else ():
+        place, _, name = said.get(word, "").partition(".")
+        if place == "input":
+            own.known(("test", word), name, rows, f"names {name!r}, which is no input here", "Name one.")
+
+
+def oauth(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """A sign-in that lacks a part, or has one that its grant does not know."""
+    if not own.sound("oauth") or not own.sound("token"):
+        return
+    said, token = own.data.get("oauth"), own.data.get("token", {})
+    if not isinstance(said, dict):
+        if token:
+            own.add(("token",), "is what `oauth` would get, and there is none; send the inputs where they go with `to`")
+        return
+    for word in ("authorize_url", "pkce") if said["grant"] != "authorization_code" else ():
+        if word in said:
+            what = f"is for a person who signs in, and the grant {said['grant']} has none; leave it out"
+            own.add(("oauth", word), what)
+    if not isinstance(token, dict) or "access_token" not in token:
+        own.add(("oauth",), "gets a token that goes nowhere: say `token: {access_token: {to: …}}`")
+    taken = {str(place).lower() for _, place in _taken(own, rows)}
+    for word in ("client.id",) if said["client"] == "none" else ("client.id", "client.secret"):
+        if own.sound("inputs") and word not in taken:
+            own.add(("oauth", "client"), f"is {said['client']}, and no input gives {word}: say `to: {word}` on one")
+
+
+# -- triggers --------------------------------------------------------------------------------------------------------
+
+
+def secret(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """One input gives the secret of the signature."""
+    secrets = [key for key, row in rows.items() for place in row.to if str(place) == "verify.secret"]
+    if not secrets and own.sound("inputs"):
+        own.add(("inputs",), "lacks the secret: one input with `to: verify.secret`")
+    for key in secrets[1:]:
+        own.add(("inputs", key, "to"), f"is verify.secret, where '{secrets[0]}' goes already; keep one")
+
+
+def verify(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """A signature of what is not there."""
+    said = own.part("verify")
+    for word in SLOT.findall(said.get("message", "")):
+        if word not in ("body", "timestamp"):
+            own.add(("verify", "message"), f"uses {{{word}}}; take {{body}} and {{timestamp}}, the only words here")
+    if "field" in said.get("time", {}) and "fields" not in said:
+        own.add(("verify", "time", "field"), "names a part of the header, which has none: say `fields: {signature: …}`")
+
+
+# -- translations and the icon ---------------------------------------------------------------------------------------
+
+
+def locale(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """Words for actions that are none, and slots that are not kept."""
+    actions = own.part("actions")
+    for key in actions:
+        own.known(("actions", key), key, around.actions, "is no action", "Take it out.")
+    blocks: list[tuple[Path, Any]] = [(("texts",), own.part("texts"))]
+    blocks += [(("actions", key), entries) for key, entries in actions.items()]
+    for path, entries in blocks:
+        for text, words in entries.items():
+            wanted, has = (set(re.findall(r"\{[^{}]*\}", said)) for said in (text, words or ""))
+            if words and wanted != has:
+                what = f"needs the slots of the original, {', '.join(sorted(wanted)) or 'none'}, and no others"
+                own.add((*path, text), f"{what}: they are filled in later")
+
+
+LONGEST = 16_384  # characters of an icon
+SVG = "{http://www.w3.org/2000/svg}"
+SHAPES = {
+    "svg", "g", "defs", "title", "desc", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "text",
+    "tspan", "linearGradient", "radialGradient", "stop", "clipPath", "mask", "pattern", "symbol", "use",
+}  # fmt: skip
+AWAY = re.compile(r"url\(\s*['\"]?(?!#)|@import|expression\(|javascript:", re.IGNORECASE)
+
+
+def icon(svg: str) -> Iterator[str]:
+    """What is wrong with an icon: no SVG, too long, or more than shapes that stand alone."""
+    from xml.etree import ElementTree
+
+    if len(svg) > LONGEST:
+        yield f"has {len(svg):,} characters; an icon has at most {LONGEST:,}"
+        return
+    if "<!DOCTYPE" in svg.upper() or "<!ENTITY" in svg.upper():
+        yield "declares a DOCTYPE or an entity; leave it out"
+        return
+    try:
+        root = ElementTree.fromstring(svg)
+    except ElementTree.ParseError as error:
+        yield f"is no XML: {error}"
+        return
+    if root.tag != f"{SVG}svg":
+        yield 'is no SVG: its root must be <svg xmlns="http://www.w3.org/2000/svg">'
+        return
+    if "viewBox" not in root.attrib:
+        yield 'lacks a viewBox, without which it does not scale: as in viewBox="0 0 24 24"'
+    for element in root.iter():
+        name = str(element.tag).removeprefix(SVG)
+        if name not in SHAPES:
+            yield f"holds <{name.rpartition('}')[2]}>; an icon is made of shapes, without scripts, styles and images"
+        for attribute, value in element.attrib.items():
+            word = attribute.rpartition("}")[2]
+            if word.lower().startswith("on"):
+                yield f"runs a script at {word}; leave it out"
+            elif (word == "href" and not value.startswith("#")) or AWAY.search(value):
+                yield f"refers at {word} to something outside; draw it here"

@@ -1,0 +1,105 @@
+"""What a check is given: one document with its faults so far, and what the document may refer to. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...errors import Problem
+from ...language.wording import nearest
+from ...model import Input, Json
+from ..documents import Document, Path
+
+PLACES = {
+    "actions": ("path", "query", "header", "body", "part", "request", "call"),
+    "connection": ("header", "query", "base", "basic", "token", "client"),
+    "triggers": ("verify",),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a document may refer to: connector.yaml's data, shared schemas, codecs, the language's own schemas."""
+
+    language: Callable[[str], Any]  # kind -> a jsonschema validator
+    shared: Callable[[str], Json]
+    codecs: Mapping[str, Any] = field(default_factory=dict)
+    common: Mapping[str, Any] = field(default_factory=dict)
+    actions: tuple[str, ...] = ()
+    action: Callable[[str], Mapping[str, Any]] = lambda key: {}  # its data, for what looks into other files
+
+
+class Faults:
+    """One document and its faults. A part whose shape is wrong is `broken`, and nothing more is asked of it.
+
+    `kind` is the document's folder (`actions`, `connection`, `triggers`, `locales`) or `connector`, `stem` its name.
+    """
+
+    def __init__(self, document: Document, kind: str, stem: str) -> None:
+        self.document, self.kind, self.stem = document, kind, stem
+        self.data: Any = document.data
+        self._found: list[tuple[int, Problem]] = []
+        self._broken: set[Path] = set()
+        for problem in document.problems:
+            line = problem.where.partition(" ")[0].rpartition(":")[2]
+            self._found.append((int(line), problem))
+        for path in document.holes:
+            self._break(path)
+
+    def add(self, path: Path, what: str, *, breaks: bool = False) -> None:
+        """Note a fault at a path; if it `breaks` the part there, no other check looks at that."""
+        self._found.append((self.document.line(path), Problem(self.document.where(path), what)))
+        if breaks:
+            self._break(path)
+
+    def known(self, path: Path, name: str, known: Iterable[str], what: str, otherwise: str = "") -> bool:
+        """Whether a name is among the known ones. If not, `what` is the fault, with the nearest name as the remedy,
+        or else `otherwise`."""
+        names = list(known)
+        if name not in names:
+            self.add(path, f"{what}.{near(name, names, otherwise)}")
+        return name in names
+
+    def _break(self, path: Path) -> None:
+        """Take the part that holds this path for unusable: one input, or one section of the file."""
+        self._broken.add(path[: 2 if path[:1] in (("inputs",), ("choices",)) else 1])
+
+    def sound(self, *path: str | int) -> bool:
+        """Whether nothing above, at or below the path is broken."""
+        return not any(path[: len(part)] == part[: len(path)] for part in self._broken)
+
+    def whole(self, *path: str | int) -> bool:
+        """Whether nothing above or at the path is broken; single entries below may be."""
+        return not any(path[: len(part)] == part for part in self._broken)
+
+    def part(self, word: str) -> Any:
+        """What the file says under a word; `{}` if it says nothing there, or something of another shape."""
+        return self.data.get(word, {}) if self.sound(word) else {}
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """The input table as it is written; single rows may be broken."""
+        return self.data.get("inputs", {}) if self.whole("inputs") else {}
+
+    def count(self) -> int:
+        return len(self._found)
+
+    def all(self) -> list[Problem]:
+        """Every fault once, by line."""
+        found = sorted(self._found, key=lambda entry: entry[0])
+        return list(dict.fromkeys(problem for _, problem in found))
+
+
+Check = Callable[[Faults, Mapping[str, Input], Surroundings], None]  # `rows`: the inputs that could be compiled
+
+
+def near(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """` Did you mean 'topic'?`, or else the other remedy."""
+    return nearest(name, known) or (otherwise and f" {otherwise}")
+
+
+def listed(names: Iterable[str]) -> str:
+    """`Known here: a, b.`, or that there is none."""
+    shown = ", ".join(sorted(names))
+    return f"Known here: {shown}." if shown else "There is none."

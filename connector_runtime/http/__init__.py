@@ -1,1 +1,0 @@
-"""HTTP: the way to the vendor, connections that are shared, requests and answers in httpx's terms."""

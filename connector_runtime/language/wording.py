@@ -1,0 +1,97 @@
+"""What is wrong with data, in words a builder can act on. Pure; whether anything is wrong, `schemas` says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from .schemas import errors, fits
+
+LONGEST = 200  # characters of a name that may be a slip of another
+MOST = 100  # problems that are told of one call; who made so many made one mistake
+Fault = tuple[tuple[str | int, ...], str]
+
+KINDS = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` Did you mean 'topic'?` or nothing."""
+    close = closest(name, known) if len(name) <= LONGEST else None
+    return f" Did you mean '{close}'?" if close is not None else ""
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    from difflib import get_close_matches  # what only a mistake needs
+
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.6)), None)
+
+
+def kind_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    kinds = {dict: "an object", list: "a list", str: "text", int: "a number", float: "a number", type(None): "null"}
+    return kinds.get(type(value), f"a Python {type(value).__name__}")
+
+
+# -- JSON inside a value ---------------------------------------------------------------------------------------------
+
+
+def misfits(schema: Mapping[str, Any], value: Any) -> list[Fault]:
+    """The faults of JSON data against a schema, each with its path; of very many the first."""
+    if fits(schema, value):
+        return []
+    return [(tuple(error.absolute_path), misfit(error)) for error in islice(errors(schema, value), MOST + 1)]
+
+
+def misfit(error: Any) -> str:
+    """One jsonschema error as a sentence, without a dump of the instance."""
+    wanted, found = error.validator_value, error.instance
+    match error.validator:
+        case "type":
+            kinds = [wanted] if isinstance(wanted, str) else wanted
+            return f"must be {' or '.join(KINDS[kind] for kind in kinds)}, not {kind_of(found)}"
+        case "const":
+            return f"must be {json.dumps(wanted, ensure_ascii=False)}"
+        case "required":
+            missing = [name for name in wanted if name not in found]
+            return f"lacks {', '.join(repr(name) for name in missing)}"
+        case "additionalProperties":
+            known = list(error.schema.get("properties", {}))
+            extra = [name for name in found if name not in known]
+            return f"has the unknown key {extra[0]!r}.{nearest(extra[0], known)}"
+        case "enum":
+            shown = ", ".join(json.dumps(item, ensure_ascii=False) for item in wanted[:12])
+            return f"must be one of {shown}"
+        case "maxLength":
+            return f"must have at most {wanted} characters; it has {len(found)}"
+        case "minLength":
+            return f"must have at least {wanted} characters"
+        case "maxItems":
+            return f"must have at most {wanted} entries; it has {len(found)}"
+        case "minItems":
+            return f"must have at least {wanted} entries"
+        case "minProperties":
+            return "is empty; say something in it, or leave it out"
+        case "maxProperties":
+            return f"must have at most {wanted} {'key' if wanted == 1 else 'keys'}; it has {len(found)}"
+        case "uniqueItems":
+            return "names one thing twice; keep one"
+        case "minimum" | "maximum":
+            return f"must be {'at least' if error.validator == 'minimum' else 'at most'} {wanted}"
+        case "exclusiveMinimum" | "exclusiveMaximum":
+            return f"must be {'above' if error.validator == 'exclusiveMinimum' else 'below'} {wanted}"
+        case "multipleOf":
+            return f"must be a multiple of {wanted}"
+        case "pattern":
+            return "is not of the form that is wanted here"
+    return "does not fit what is wanted here"

@@ -1,0 +1,331 @@
+"""What both clients share: the connector, what the connection gives, on what terms calls are sent, and how they begin.
+
+A session gives each call as a generator of steps, and answers the steps that are about the connection, pacing and
+observation; a client adds the handlers that send and wait, and performs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from math import inf
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from .calls.action import Action
+from .calls.credentials import Credentials, check_base_url, checked, lay_out, refuse_values
+from .calls.exchange import Terms, Unlimited, exchange
+from .definitions.connector import Connector
+from .errors import AuthError, InputError, Problem
+from .inputs.bind import Bound
+from .pacing import accounts
+from .pacing.claim import Pacing
+from .perform import HANDLERS, Handlers
+from .steps import Attempt, Heard, Recall, Remember, Steps, Token, Turn
+from .transport import Http
+
+if TYPE_CHECKING:
+    from .calls.files import File
+    from .downloads.download import Order
+
+RETRIES = 4
+TTL = 60.0  # seconds for which a page of choices is not read again
+logger = logging.getLogger("connector_runtime.calls")
+
+Grants = Callable[[Mapping[str, str] | None], Any]
+Observer = Callable[[Attempt], object]
+
+
+class ClientOptions(TypedDict, total=False):
+    """How a client sends.
+
+    `retries` is how often a request goes again where that can do no harm; 0 where the platform does that itself.
+    `deadline` bounds each call, in seconds. `pacing` says when a request may go: a `Pacer` that knows the account's
+    plan; if it is left out, one that goes by what the vendor says from its first refusal on; False for none. `observe`
+    is called with an `Attempt` for each request. `http` is the way out: proxy, certificates, time-outs.
+    """
+
+    retries: int
+    deadline: float | None
+    pacing: Pacing | Literal[False] | None
+    observe: Observer | None
+    http: Http
+
+
+class CallOptions(TypedDict, total=False):
+    """What a single call may be told.
+
+    `clear` names inputs whose fields are to be emptied. A list goes on at a `cursor` that a page, a result or an error
+    gave. `deadline` bounds the call with its attempts and pauses, in seconds. With `recover`, a create whose answer was
+    lost is looked for before it is sent again, where its definition says how. `idempotency_key` goes to a vendor that
+    takes one.
+    """
+
+    clear: Iterable[str]
+    cursor: str | None
+    deadline: float | None
+    recover: bool
+    idempotency_key: str | None
+
+
+class Session:
+    """A connector under one connection. `handlers` answers all steps but `Send`, waiting as threads do."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        token: Any,
+        base_url: str | None,
+        connection: Any,
+        *,
+        retries: int = RETRIES,
+        deadline: float | None = None,
+        pacing: Pacing | Literal[False] | None = None,
+        observe: Observer | None = None,
+        http: Http | None = None,
+    ) -> None:
+        if base_url is not None:
+            check_base_url(base_url)
+        problems = [*_unusable_retries(retries), *_unusable_deadline(deadline)]
+        if token is not None and connection is not None:
+            problems.append(Problem("token", "is given beside a connection; choose one"))
+        if problems:
+            raise InputError.of("the client", problems)
+        self.connector = connector
+        self.is_open = True
+        self.http = http or Http()
+        self.grants = _grants(connector, token, connection)
+        self._kind = getattr(connection, "kind", None)  # a stored connection knows its kind
+        self._base_url = base_url
+        self._retries = retries
+        self._deadline = deadline
+        self._observe = observe
+        self._credentials: Credentials | None = None
+        self._limits = limits = connector.profile.limits
+        name = getattr(connection, limits.per, None)  # a stored connection knows itself and its account
+        self._account: accounts.Account | None = None
+        if pacing is None and name:
+            self._account = accounts.of(limits, name)
+        elif pacing is not False:
+            self._account = accounts.Account(limits, pacer=pacing)
+        memory = Memory()
+        self.handlers: Handlers = {
+            **HANDLERS,
+            Token: self._token,
+            Turn: self._turn,
+            Heard: self._heard,
+            Recall: memory.recall,
+            Remember: memory.remember,
+        }
+
+    # -- calls, as generators of steps -------------------------------------------------------------------------------
+
+    def call(
+        self,
+        key: str,
+        inputs: Mapping[str, Any] | Bound,
+        limit: int | None = None,
+        *,
+        clear: Iterable[str] = (),
+        cursor: str | None = None,
+        deadline: float | None = None,
+        recover: bool = False,
+        idempotency_key: str | None = None,
+    ) -> tuple[Action, Steps]:
+        """An action and a call of it, whose outputs are `Page`s. Inputs that are bound already are taken as they are.
+
+        Raises `InputError`.
+        """
+        self._check_open()
+        action = self.connector.action(key)
+        problems = [] if deadline is None else [*_unusable_deadline(deadline)]
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            problems.append(Problem("limit", "must be a whole number of at least 1"))
+        if idempotency_key is not None and not _takes_key(action):
+            problems.append(Problem("idempotency_key", f"is of no use: the vendor takes none for {key}; leave it out"))
+        if recover and action.recover is None:
+            problems.append(Problem("recover", f"is of no use: {key} does not say how to look; leave it out"))
+        if problems:
+            raise InputError.of(key, problems)
+        bound = inputs if isinstance(inputs, Bound) else action.bind(inputs, clear)
+        if self._kind is not None:
+            refuse_values(self._kind, key, bound.values)
+        terms = Terms(
+            limit=limit,
+            cursor=cursor,
+            retries=self._retries,
+            deadline=self._deadline if deadline is None else deadline,
+            key=idempotency_key,
+            account=self._account or Unlimited(),
+            observed=self._observe is not None or logger.isEnabledFor(logging.DEBUG),
+        )
+        if recover and action.recover is not None:
+            from .calls.recover import recovering  # what most calls do not need
+
+            other = self.connector.action(action.recover.action)
+            return action, recovering(action, bound, terms, other)
+        return action, exchange(action, bound, terms)
+
+    def choices(
+        self,
+        action: str,
+        input: str | None,
+        inputs: Mapping[str, Any] | None,
+        *,
+        search: str | None,
+        cursor: str | None,
+        parameters: Mapping[str, Any] | None,
+        ttl: float,
+    ) -> Steps:
+        """A request for choices, whose one output are the `Choices`. Raises `InputError`."""
+        from .calls import choices
+
+        self._check_open()
+        about, find = self.connector.profile, self.connector.action
+        asked = choices.browse(about, find, action, input, inputs, search=search, cursor=cursor, parameters=parameters)
+        return choices.choose(asked, lambda key, bound, at: self.call(key, bound, cursor=at)[1], ttl)
+
+    def _check_open(self) -> None:
+        if not self.is_open:
+            raise RuntimeError("this client is closed")
+
+    # -- files -------------------------------------------------------------------------------------------------------
+
+    def offering(self, key: str) -> Action:
+        """The action of that key, which must offer files. Raises `InputError`."""
+        action = self.connector.action(key)
+        if action.files is None:
+            raise InputError.of(key, [Problem("action", "offers no files: its definition does not say `files`")])
+        return action
+
+    def order(self, files: File | Iterable[File], to: str | os.PathLike[str], **more: Any) -> Order:
+        """What is to be downloaded, and how. Raises `InputError` with all that stands against it."""
+        from .downloads.download import order
+        from .downloads.fetch import Course
+
+        self._check_open()
+
+        def course(file: File) -> Course:
+            action, name = self.offering(file.action), self.connector.token_name
+            return Course(action=action, token_name=name, base_url=self._base_url, retries=self._retries)
+
+        return order(files, to, course, **more)
+
+    # -- handlers ----------------------------------------------------------------------------------------------------
+
+    def credentials(self, granted: Mapping[str, str]) -> Credentials:
+        """What the connection gives, laid out for requests; the last one is remembered."""
+        last = self._credentials
+        if last is None or granted != last.granted:
+            last = self._credentials = lay_out(self.connector.profile, self._base_url, granted)
+        return last
+
+    def _token(self, step: Token) -> Credentials:
+        return self.credentials(self.grants(step.rejected))
+
+    def _turn(self, step: Turn) -> Any:
+        pacer = self._account and self._account.pacer
+        return pacer.ask(step.claim) if pacer else 0.0
+
+    def _heard(self, step: Heard) -> Any:
+        self.told(step.attempt)
+        if step.claim is None or self._account is None:
+            return None
+        status, kind, retry_at = step.attempt.status, step.attempt.kind, step.attempt.retry_at
+        refusal = kind if kind in ("rate_limit", "quota") else None
+        if self._account.pacer is None and not refusal and not self._limits.reported.is_scarce(step.headers):
+            return None
+        return self._account.wake().heard(step.claim, status, step.headers, retry_at, refusal)
+
+    def told(self, attempt: Attempt) -> None:
+        """Log an attempt and tell the observer of it."""
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s", attempt)
+        if self._observe is not None:
+            try:
+                self._observe(attempt)
+            except Exception:  # the call must not suffer from who watches it
+                logger.exception("the observer failed")
+
+
+class Memory:
+    """What calls remember for a moment, so that opening a form spends no rate limit: at most `most` values.
+
+    It may be used by several threads.
+    """
+
+    def __init__(self, most: int = 100) -> None:
+        self._most = most
+        self._values: OrderedDict[str, tuple[float, Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def recall(self, step: Recall) -> Any:
+        with self._lock:
+            at, value = self._values.get(step.key, (0.0, None))
+        return value if time.monotonic() - at < step.seconds else None
+
+    def remember(self, step: Remember) -> None:
+        with self._lock:
+            self._values.pop(step.key, None)
+            if step.seconds > 0:
+                self._values[step.key] = (time.monotonic(), step.value)
+                if len(self._values) > self._most:
+                    self._values.popitem(last=False)
+
+
+def _takes_key(action: Action) -> bool:
+    return action.profile.idempotency is not None and action.effect in ("create", None)
+
+
+def _unusable_retries(retries: int) -> Iterator[Problem]:
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        yield Problem("retries", "must be a whole number, 0 for none")
+
+
+def _unusable_deadline(deadline: float | None) -> Iterator[Problem]:
+    is_number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
+    if deadline is not None and not (is_number and 0 < deadline < inf):
+        yield Problem("deadline", "must be a number of seconds above 0")
+
+
+def _grants(connector: Connector, token: Any, connection: Any) -> Grants:
+    """What the connection gives to requests, however it was told to the client; awaitable if its function is."""
+    if callable(connection):
+        return connection  # type: ignore[no-any-return]
+    if connection is not None:
+        given = checked(connector.profile, connection)
+        return lambda rejected: given
+    name = connector.token_name
+
+    def named(found: Any) -> Mapping[str, str]:
+        if not isinstance(found, str) or not found.strip():
+            raise AuthError("There is no access token.", hint="Give one to the client, or connect an account.")
+        return {name: found.strip()}
+
+    async def later(found: Awaitable[Any]) -> Mapping[str, str]:
+        return named(await found)
+
+    if not callable(token):
+        if isinstance(token, str) and token.strip():
+            checked(connector.profile, {name: token})  # what else it needs, a token alone cannot give
+            values = named(token)
+            return lambda rejected: values
+        return lambda rejected: named(token)
+    asks = _takes_one(token)
+
+    def granted(rejected: Mapping[str, str] | None) -> Any:
+        old = (rejected.get(name) if rejected else None,) if asks else ()
+        found = token(*old)
+        return later(found) if hasattr(found, "__await__") else named(found)
+
+    return granted
+
+
+def _takes_one(token: Callable[..., Any]) -> bool:
+    """Whether it wants to be told which token was rejected."""
+    from inspect import signature  # heavy, and of no use to those who give a text
+
+    return bool(signature(token).parameters)

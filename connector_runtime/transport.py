@@ -1,0 +1,360 @@
+"""HTTP: our requests and answers in httpx's terms, and the connections that they share. The one place that knows httpx.
+
+One pool of connections serves a process for each way out of it (`Http`), and asyncio's has one for each event loop;
+every client shares them and the last one to close ends them. What httpx and its logs say of a request never holds a
+secret.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache, lru_cache, partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from math import inf
+from os.path import isfile
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+from weakref import WeakKeyDictionary
+
+import httpx
+
+from .errors import InputError, Problem, TransportError
+from .language import secrets
+from .model import Request, Response
+from .steps import Send
+
+if TYPE_CHECKING:
+    import asyncio  # loaded where it is used: plain calls do without
+
+logger = logging.getLogger("connector_runtime")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Http:
+    """The way out: what stands between this process and the vendor.
+
+    `proxy` is a URL (`http://user:password@proxy:8080`); the environment's HTTPS_PROXY counts if it is left out.
+    `ca` is a file of certificates to trust, or an `ssl.SSLContext`. `timeout` bounds each wait for the vendor and
+    `connect_timeout` opening a connection, in seconds; `connections` is how many are open at once. `client` is an
+    `httpx.Client` (for `AsyncClient` an `httpx.AsyncClient`) to use instead: it stays yours, open and configured as
+    you made it.
+    """
+
+    proxy: str | None = field(default=None, repr=False)
+    ca: str | ssl.SSLContext | None = None
+    timeout: float = 30.0
+    connect_timeout: float = 10.0
+    connections: int = 100
+    client: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        found = [
+            Problem(name, "must be a number above 0")
+            for name in ("timeout", "connect_timeout", "connections")
+            if not isinstance(value := getattr(self, name), int | float) or not 0 < value < inf
+        ]
+        if isinstance(self.ca, str) and not isfile(self.ca):
+            found.append(Problem("ca", f"{self.ca!r} is no file"))
+        if self.proxy is not None and urlsplit(str(self.proxy)).scheme not in ("http", "https"):
+            found.append(Problem("proxy", "must begin with http:// or https://"))
+        if found:
+            raise InputError.of("the way out", found)
+
+
+def native(wanted: Send, way: Http) -> httpx.Request:
+    request = wanted.request
+    if request.call.get("debug"):
+        logger.warning("%s", secrets.request_text(request))
+    each, connect = way.timeout, way.connect_timeout
+    if "timeout" in request.call:
+        each = connect = request.call["timeout"] / 1000
+    if wanted.seconds is not None:
+        each, connect = min(each, wanted.seconds), min(connect, wanted.seconds)
+    is_shown = request.url == request.shown  # then nothing in it is secret
+    made = httpx.Request(
+        request.method,
+        _parsed(request.url) if is_shown else request.url,
+        headers=list(request.headers),
+        content=request.content,
+        extensions={"timeout": {"connect": connect, "read": each, "write": each, "pool": each}},
+    )
+    if not is_shown:
+        made.url = _Shown(made.url, request.shown)
+    return made
+
+
+@lru_cache(maxsize=256)
+def _parsed(url: str) -> httpx.URL:
+    """A URL without secrets, taken apart: httpx spends more time on that than on all else of a request."""
+    return httpx.URL(url)
+
+
+class _Shown(httpx.URL):
+    """A URL that logs and exceptions of httpx show with its secrets masked; only on the wire it is complete."""
+
+    def __init__(self, url: httpx.URL, shown: str) -> None:
+        super().__init__(url)
+        self._shown = shown
+
+    def __str__(self) -> str:
+        return self._shown
+
+    def __repr__(self) -> str:
+        return f"URL({self._shown!r})"
+
+
+_SENDING: ContextVar[bool] = ContextVar("sending", default=False)
+
+
+def _without_headers(record: logging.LogRecord) -> bool:
+    """Whether a record of the HTTP library may be logged: not if it holds the headers of a call of ours."""
+    return not (_SENDING.get() and "headers" in record.getMessage().partition(" ")[0])
+
+
+for _name in ("httpcore.http11", "httpcore.http2"):
+    logging.getLogger(_name).addFilter(_without_headers)
+
+
+def answered(answer: httpx.Response, request: Request, content: bytes) -> Response:
+    if request.call.get("debug"):
+        logger.warning("%d %s, %d bytes", answer.status_code, answer.reason_phrase, len(content))
+    raw = answer.headers.raw
+    headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in raw}
+    if len(headers) < len(raw):  # one of them was said more than once
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+    return Response(status=answer.status_code, headers=headers, content=content)
+
+
+@contextmanager
+def reported(wanted: Send) -> Iterator[None]:
+    """Failures of the transport as `TransportError`; httpx's own error is dropped, since it holds the request."""
+    outside = _SENDING.set(True)
+    try:
+        yield
+    except httpx.HTTPError as error:
+        failure = _lost(error, wanted)
+    except httpx.InvalidURL:
+        failure = TransportError("The URL is too long to be sent.", hint="Shorten the inputs that stand in it.")
+    else:
+        return
+    finally:
+        _SENDING.reset(outside)
+    raise failure
+
+
+def _lost(error: httpx.HTTPError, wanted: Send) -> TransportError:
+    """What a failure of the transport means. Its own text is not shown where it could quote a header."""
+    unsent = isinstance(
+        error,
+        httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.UnsupportedProtocol | httpx.ProxyError,
+    )
+    done = wanted.effect != "read" and not unsent
+    if isinstance(error, httpx.TimeoutException):
+        what = "No connection within the time-out." if unsent else "No answer within the time-out."
+    elif isinstance(error, httpx.ConnectError):
+        what = f"No connection: {error}."
+    elif isinstance(error, httpx.ProxyError):
+        what = "The proxy refused the connection."
+    elif isinstance(error, httpx.DecodingError | httpx.RemoteProtocolError | httpx.ReadError):
+        what = "The answer broke off or is no HTTP."
+    else:
+        what = f"The request failed on its way ({type(error).__name__})."
+    hint = "It may have been done; look before you send it again." if done else "Nothing was changed; try again."
+    return TransportError(what, hint=hint, retriable=unsent or wanted.effect != "create", may_have_been_done=done)
+
+
+# -- pools -----------------------------------------------------------------------------------------------------------
+
+Opener = Callable[[httpx.Request], httpx.Response]
+AsyncOpener = Callable[[httpx.Request], Awaitable[httpx.Response]]
+PROXIED = {"http", "https", "all"}  # what the environment may name proxies for
+PLAIN = Http()
+
+
+class Pool:
+    """A process's HTTP connections by one way out, opened at the first request and closed with the last user.
+
+    Cookies are never kept: what one account was given must not reach another. A fork opens a pool of its own.
+    """
+
+    _of_way: ClassVar[dict[Http, Pool]] = {}
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+
+    @classmethod
+    def enter(cls, way: Http = PLAIN) -> Pool:
+        """The pool of that way out; `leave` lets go of it."""
+        with cls._lock:
+            pool = cls._of_way.setdefault(way, cls(way))
+            pool._users += 1
+            return pool
+
+    def __init__(self, way: Http = PLAIN) -> None:
+        self.way = way
+        self._users = 0
+        self._line: tuple[Opener, Callable[[], None]] | None = None
+        self._process = 0
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                del self._of_way[self.way]
+                if self._line is not None:
+                    self._line[1]()
+                self._line = None
+
+    def open(self, wanted: Send) -> httpx.Response:
+        """The answer to a request, its body unread; whoever opens it closes it."""
+        line = self._line
+        if line is None or self._process != os.getpid():
+            with self._lock:
+                if self._line is None or self._process != os.getpid():
+                    self._line, self._process = _line(self.way), os.getpid()
+                line = self._line
+        return line[0](native(wanted, self.way))
+
+    def send(self, wanted: Send) -> Response:
+        """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
+        with reported(wanted):
+            until = None if wanted.seconds is None else time.monotonic() + wanted.seconds
+            answer = self.open(wanted)
+            try:
+                content = answer.read() if until is None else b"".join(_until(answer, until))
+            finally:
+                answer.close()
+            return answered(answer, wanted.request, content)
+
+
+def _until(answer: httpx.Response, until: float) -> Iterator[bytes]:
+    for chunk in answer.iter_bytes():
+        yield chunk
+        if time.monotonic() > until:
+            raise httpx.ReadTimeout("The deadline passed.")
+
+
+class AsyncPool:
+    """Connections for one event loop, each in a client of its own that is lent to one call at a time.
+
+    httpx's own pool looks through all its connections at every request, which at 64 concurrent calls costs more than
+    the requests; a stack of clients with one connection each costs nothing to choose from.
+    """
+
+    _of_loop: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Http, AsyncPool]]] = WeakKeyDictionary()
+
+    @classmethod
+    def enter(cls, way: Http = PLAIN) -> AsyncPool:
+        """The pool of the running event loop and that way out; `leave` lets go of it."""
+        from asyncio import get_running_loop
+
+        pools = cls._of_loop.setdefault(get_running_loop(), {})
+        pool = pools.setdefault(way, cls(way))
+        pool._users += 1
+        return pool
+
+    async def leave(self) -> None:
+        self._users -= 1
+        if self._users == 0:
+            from asyncio import get_running_loop
+
+            self._of_loop[get_running_loop()].pop(self.way, None)
+            while self._idle:
+                await self._idle.pop()[1]()
+
+    def __init__(self, way: Http = PLAIN) -> None:
+        from asyncio import Semaphore
+
+        self.way = way
+        self._users = 0
+        self._idle: list[tuple[AsyncOpener, Callable[[], Awaitable[None]]]] = []
+        self._places = Semaphore(way.connections)
+
+    async def send(self, wanted: Send) -> Response:
+        """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
+        from asyncio import timeout
+
+        began = False
+        with reported(wanted):
+            try:
+                async with timeout(wanted.seconds), self.lent() as opener:
+                    began = True
+                    answer = await opener(native(wanted, self.way))
+                    try:
+                        return answered(answer, wanted.request, await answer.aread())
+                    finally:
+                        await answer.aclose()
+            except TimeoutError:
+                late = httpx.ReadTimeout if began else httpx.PoolTimeout
+                raise late("The deadline passed.") from None
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[AsyncOpener]:
+        """What opens the answer to a request, over a connection of its own, for one request at a time."""
+        async with self._places:
+            line = self._idle.pop() if self._idle else _async_line(self.way)
+            try:
+                yield line[0]
+            finally:
+                self._idle.append(line)
+
+
+def send(request: Request, way: Http = PLAIN) -> Response:
+    """Send one request outside of any exchange. Raises `TransportError` where there is no answer."""
+    pool = Pool.enter(way)
+    try:
+        return pool.send(Send(request, "read"))
+    finally:
+        pool.leave()
+
+
+@cache
+def _trusted(ca: str | ssl.SSLContext | None) -> ssl.SSLContext:
+    """The certificates that are trusted; reading them takes longer than many a request."""
+    if isinstance(ca, ssl.SSLContext):
+        return ca
+    return httpx.create_ssl_context() if ca is None else ssl.create_default_context(cafile=ca)
+
+
+def _line(way: Http) -> tuple[Opener, Callable[[], None]]:
+    """What opens answers, and what closes its connections.
+
+    httpx's client spends a quarter of a call on cookies, redirects and sign-ins, which are all off here: its transport
+    is asked directly, except where the client is somebody's own, or knows the proxies of the environment.
+    """
+    if way.client is not None:
+        return partial(way.client.send, stream=True, follow_redirects=False), lambda: None
+    kept = min(20, way.connections)
+    limits = httpx.Limits(max_connections=way.connections, max_keepalive_connections=kept)
+    if way.proxy is None and PROXIED & getproxies().keys():
+        client = httpx.Client(limits=limits, verify=_trusted(way.ca), cookies=_no_cookies())
+        return partial(client.send, stream=True, follow_redirects=False), client.close
+    transport = httpx.HTTPTransport(verify=_trusted(way.ca), limits=limits, proxy=way.proxy)
+    return transport.handle_request, transport.close
+
+
+def _async_line(way: Http) -> tuple[AsyncOpener, Callable[[], Awaitable[None]]]:
+    """The same for asyncio, with one connection."""
+
+    async def nothing() -> None:
+        pass
+
+    if way.client is not None:
+        return partial(way.client.send, stream=True, follow_redirects=False), nothing
+    limits = httpx.Limits(max_connections=1)
+    if way.proxy is None and PROXIED & getproxies().keys():
+        client = httpx.AsyncClient(limits=limits, verify=_trusted(way.ca), cookies=_no_cookies())
+        return partial(client.send, stream=True, follow_redirects=False), client.aclose
+    transport = httpx.AsyncHTTPTransport(verify=_trusted(way.ca), limits=limits, proxy=way.proxy)
+    return transport.handle_async_request, transport.aclose
+
+
+def _no_cookies() -> CookieJar:
+    return CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))

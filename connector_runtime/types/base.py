@@ -1,0 +1,171 @@
+"""What a type of input is, and what types share. Pure.
+
+A type says the JSON Schema of all that it accepts, and `convert`s whatever fits. Whether a value fits is judged by that
+schema, compiled (`schemas.judge`). A `reader` may know sooner: it gives the plain values of a good call at once.
+
+Not given, null and a blank string are one thing ("blank"); `8`, `"8"` and `8.0` are one integer. The one thing that
+a schema cannot say is what text that holds JSON holds: `contentSchema` says it, and `convert` holds it against that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..language import json_text, patterns
+from ..language.wording import LONGEST, Fault, closest, misfits
+from ..model import Input, Json
+
+Schema = dict[str, Json]
+Reader = Callable[[Any], Any]  # a value as it was given -> the typed value, or `NoValue`
+
+BLANKS: list[Schema] = [{"type": "null"}, {"type": "string", "pattern": patterns.BLANK}]
+
+NUMBER_WORDS = {"minimum": (int, float), "maximum": (int, float)}
+TEXT_WORDS = {"minLength": int, "maxLength": int, "pattern": str}
+MORE_NUMBER_WORDS = {"exclusiveMinimum": (int, float), "exclusiveMaximum": (int, float), "multipleOf": (int, float)}
+ALL_WORDS: dict[str, Any] = {
+    **NUMBER_WORDS, **MORE_NUMBER_WORDS, **TEXT_WORDS,
+    "type": (str, list), "enum": list, "const": object, "format": str, "title": str, "description": str,
+    "minItems": int, "maxItems": int, "uniqueItems": bool, "items": dict, "properties": dict, "required": list,
+    "additionalProperties": (dict, bool), "minProperties": int, "maxProperties": int, "propertyNames": dict,
+    "anyOf": list, "oneOf": list, "allOf": list, "not": dict, "default": object, "examples": list, "$ref": str,
+}  # fmt: skip
+
+
+class NoValue(Exception):
+    """What a reader gives where there is no value: `BLANK`, `REFUSED`, or, with faults, what `convert` has raised."""
+
+    def __init__(self, *faults: Fault) -> None:
+        self.faults = faults
+
+
+BLANK = NoValue()  # nothing was given
+REFUSED = NoValue()  # `complaints` says why
+
+
+class InputType:
+    """A type of input. What is not overridden here is that of a text field which takes any text."""
+
+    words: Mapping[str, Any] = {}  # the words of `schema:` that it knows, with the Python types that they hold
+    widget: str | None = None  # how forms draw it, if not as a line of text
+    choice: type | None = None  # the Python type of its choices, if it can have any
+    any_text = True  # whether a map may hold any text in the place of a value
+
+    def schema(self, row: Input, blank: bool) -> Schema:
+        """The schema of all that the row accepts; without `blank`, of all that counts as given."""
+        return or_blank({"type": "string", "pattern": r"\S"}, blank)
+
+    def text_pattern(self, row: Input) -> str | None:
+        """The pattern of one value as text, where it takes no more than that to know a list of them."""
+        return None
+
+    def content(self, row: Input) -> Schema:
+        """The schema of the value inside a text that holds JSON."""
+        return dict(row.schema)
+
+    def spellings(self, row: Input, value: Json) -> Schema:
+        """The schema of every accepted spelling of one value: 2 is also `"2"` and `" 2.0 "`."""
+        return {"const": value}
+
+    def convert(self, row: Input, value: Any) -> Any:
+        """The typed value of whatever the schema accepts and is not blank. Raises `NoValue` for text only."""
+        return value
+
+    def reader(self, row: Input, fallback: Reader) -> Reader:
+        """A reader that knows the plainest values at once, and asks `fallback` for all others."""
+        return fallback
+
+    def complaints(self, row: Input, value: Any) -> list[Fault]:
+        """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""
+        return [((), _choice_complaint(row, value))] if row.choices else self.faults(row, value)
+
+    def faults(self, row: Input, value: Any) -> list[Fault]:
+        """The complaints where the row has no choices."""
+        return misfits(self.content(row), value)
+
+    def field(self, row: Input) -> Schema:
+        """The schema that a form draws one value from."""
+        return {"type": "string"}
+
+
+def is_blank(row: Input, value: Any) -> bool:
+    """Whether a value counts as not given; so does a list or map of nothing but blanks, which forms post."""
+    if row.collection and isinstance(value, list) and value:
+        return all(is_blank_item(item) or (row.collection == "map" and blank_pair(item)) for item in value)
+    return is_blank_item(value)
+
+
+def is_blank_item(value: Any) -> bool:
+    """Whether one value counts as not given; a list is a value."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def blank_pair(value: Any) -> bool:
+    """A row of a map that nobody filled in: `{"key": "", "value": ""}`."""
+    return isinstance(value, dict) and {*value} <= {"key", "value"} and all(map(is_blank_item, value.values()))
+
+
+# -- schemas ---------------------------------------------------------------------------------------------------------
+
+
+def or_blank(schema: Schema, blank: bool) -> Schema:
+    return {"anyOf": [schema, *BLANKS]} if blank else schema
+
+
+def or_null(blank: bool) -> list[str]:
+    return ["null"] if blank else []
+
+
+def or_text(value: Json, pattern: str) -> Schema:
+    return {"anyOf": [{"const": value}, {"type": "string", "pattern": patterns.whole(pattern)}]}
+
+
+def content_words(content: Schema) -> Schema:
+    return {"contentMediaType": "application/json", "contentSchema": content}
+
+
+def read_json(text: str, content: Schema) -> Any:
+    """The JSON that a text holds. Raises `NoValue` if it holds none, or none that fits."""
+    try:
+        value = json_text.read_strictly(text, duplicates=True)
+    except json_text.JsonError as error:
+        raise NoValue(((), str(error))) from None
+    return must_fit(value, content)
+
+
+def must_fit(value: Any, schema: Schema) -> Any:
+    faults = misfits(schema, value)
+    if faults:
+        raise NoValue(*faults)
+    return value
+
+
+# -- words -----------------------------------------------------------------------------------------------------------
+
+
+def example(row: Input) -> str:
+    """`, such as a@b.example` or nothing."""
+    if row.example is None or row.type == "secret":
+        return ""
+    return f", such as {row.example if isinstance(row.example, str) else json.dumps(row.example, ensure_ascii=False)}"
+
+
+def quoted(row: Input, value: Any) -> str:
+    """The value as it may be shown: short, and never a secret's."""
+    if row.type == "secret":
+        return "this"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _choice_complaint(row: Input, value: Any) -> str:
+    titles = [(str(choice.value), choice.label) for choice in row.choices]
+    shown = [label if text == label else f"{text} ({label})" for text, label in titles]
+    known = {str(choice.value): choice for choice in row.choices} | {choice.label: choice for choice in row.choices}
+    close = closest(value, known) if isinstance(value, str) and len(value) <= LONGEST else None
+    meant = f" Did you mean {known[close].value}?" if close is not None else ""
+    if len(shown) > 8:
+        shown = [*shown[:6], f"{len(row.choices) - 6} more"]
+    return f"must be one of {', '.join(shown)}, not {quoted(row, value)}.{meant}"

@@ -1,0 +1,36 @@
+"""True or false, also as text in any case. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..language import patterns
+from ..language.wording import Fault
+from ..model import Input, Json
+from .base import InputType, Reader, Schema, or_null, or_text, quoted
+
+
+class Boolean(InputType):
+    """Yes or no."""
+
+    widget = "select"
+    any_text = False
+
+    def schema(self, row: Input, blank: bool) -> Schema:
+        inner = f"{patterns.any_case('true')}|{patterns.any_case('false')}"
+        return {"type": ["boolean", "string", *or_null(blank)], "pattern": patterns.whole(inner, blank=blank)}
+
+    def spellings(self, row: Input, value: Json) -> Schema:
+        return or_text(value, patterns.any_case(str(value))) if isinstance(value, bool) else {"const": value}
+
+    def convert(self, row: Input, value: Any) -> bool:
+        return value if isinstance(value, bool) else value.strip().lower() == "true"
+
+    def reader(self, row: Input, fallback: Reader) -> Reader:
+        return lambda value: value if type(value) is bool else fallback(value)
+
+    def faults(self, row: Input, value: Any) -> list[Fault]:
+        return [((), f"must be true or false, not {quoted(row, value)}")]
+
+    def field(self, row: Input) -> Schema:
+        return {"type": "boolean"}

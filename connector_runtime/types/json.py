@@ -1,0 +1,82 @@
+"""JSON: `json` is data or text that holds it, `any` is whatever is given, text as text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..language import patterns
+from ..language.schemas import judge, later
+from ..language.wording import KINDS, Fault, misfits
+from ..model import Input, Json
+from .base import ALL_WORDS, BLANKS, InputType, Reader, Schema, content_words, or_blank, quoted, read_json
+
+_DATA = ("object", "array", "number", "boolean")
+
+
+class JsonData(InputType):
+    """Objects, lists, numbers, true and false; a text is JSON."""
+
+    words = ALL_WORDS
+    widget = "code"
+
+    def schema(self, row: Input, blank: bool) -> Schema:
+        shape = _shape(row)
+        brackets = {"object": r"\{[\s\S]*\}", "array": r"\[[\s\S]*\]"}.get(shape, r"\S[\s\S]*")
+        text = {"type": "string", "pattern": patterns.whole(brackets), **content_words(self.content(row))}
+        data = dict(row.schema) if "type" in row.schema else {**row.schema, "type": list(_DATA)}
+        return or_blank({"anyOf": [data, text]}, blank)
+
+    def convert(self, row: Input, value: Any) -> Any:
+        return read_json(value, self.content(row)) if isinstance(value, str) else value
+
+    def reader(self, row: Input, fallback: Reader) -> Reader:
+        fit = later(lambda: judge(row.schema))
+        return lambda value: value if type(value) in (dict, list) and fit(value) else fallback(value)
+
+    def faults(self, row: Input, value: Any) -> list[Fault]:
+        shape = _shape(row)
+        kind = KINDS.get(shape, "JSON")
+        if isinstance(value, str):
+            shown = {"object": '{"key": "value"}', "array": '[{"key": "value"}]'}.get(shape, "quote text in it")
+            return [((), f"must be {kind}, as JSON: {shown}")]
+        return misfits(self.content(row), value) or [((), f"must be {kind}, not {quoted(row, value)}")]
+
+    def field(self, row: Input) -> Schema:
+        if _shape(row) in ("object", "array"):
+            return dict(_quiet(row.schema))
+        return {"type": "string"}  # JSON of any kind is typed as text, and read as JSON
+
+
+class Anything(InputType):
+    """Whatever is given, as it is."""
+
+    words = ALL_WORDS
+    widget = "code"
+
+    def schema(self, row: Input, blank: bool) -> Schema:
+        return dict(row.schema) if blank else {"allOf": [dict(row.schema), {"not": {"anyOf": BLANKS}}]}
+
+
+def _shape(row: Input) -> str:
+    """The one JSON type that it takes, if its schema names one."""
+    kind = row.schema.get("type")
+    return kind if isinstance(kind, str) else ""
+
+
+def _quiet(schema: Json, *, added: bool = False) -> Json:
+    """A structured value's schema without what libraries fill in, or ask for, before anybody wants the value.
+
+    That is the least number of entries, and what an object needs, unless it is an entry that a person has `added`.
+    """
+    if not isinstance(schema, Mapping):
+        return schema
+    said = {word: part for word, part in schema.items() if word not in ("minItems", "minProperties", "required")}
+    parts: Mapping[str, Any] = schema.get("properties", {})
+    if parts:
+        said["properties"] = {name: _quiet(part) for name, part in parts.items()}
+    if "items" in schema:
+        said["items"] = _quiet(schema["items"], added=True)
+    if added and "required" in schema:
+        said["required"] = [name for name in schema["required"] if parts.get(name, {}).get("type") != "boolean"]
+    return said

@@ -1,0 +1,38 @@
+"""Numbers, or text that holds one as JSON. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..language import patterns
+from ..language.schemas import judge
+from ..language.wording import Fault
+from ..model import Input
+from .base import MORE_NUMBER_WORDS, NUMBER_WORDS, InputType, Reader, Schema, content_words, or_null, quoted, read_json
+from .integer import limits
+
+
+class Number(InputType):
+    """A number, with or without a fraction."""
+
+    words = NUMBER_WORDS | MORE_NUMBER_WORDS
+
+    def schema(self, row: Input, blank: bool) -> Schema:
+        text = {"pattern": patterns.whole(patterns.NUMBER, blank=blank), **content_words(self.content(row))}
+        return {"type": ["number", "string", *or_null(blank)], **row.schema, **text}
+
+    def content(self, row: Input) -> Schema:
+        return {"type": "number", **row.schema}
+
+    def convert(self, row: Input, value: Any) -> Any:
+        return read_json(value, self.content(row)) if isinstance(value, str) else value
+
+    def reader(self, row: Input, fallback: Reader) -> Reader:
+        fit = judge(self.content(row))
+        return lambda value: value if type(value) in (int, float) and fit(value) else fallback(value)
+
+    def faults(self, row: Input, value: Any) -> list[Fault]:
+        return [((), f"must be a number{limits(row)}, not {quoted(row, value)}")]
+
+    def field(self, row: Input) -> Schema:
+        return {"type": "number", **row.schema}

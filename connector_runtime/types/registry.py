@@ -1,0 +1,73 @@
+"""The types of inputs by name. A new type is one module and one line here. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..language.schemas import judge, later
+from ..language.wording import Fault
+from ..model import Input
+from .base import BLANK, REFUSED, InputType, NoValue, Reader, Schema, example, is_blank
+from .boolean import Boolean
+from .collections import ListOf, MapOf
+from .file import File
+from .integer import Integer
+from .json import Anything, JsonData
+from .number import Number
+from .text import Date, DateTime, Text
+
+TYPES: dict[str, InputType] = {
+    "string": Text(),
+    "text": Text("textarea"),
+    "secret": Text("password"),
+    "integer": Integer(),
+    "number": Number(),
+    "boolean": Boolean(),
+    "date": Date("date"),
+    "datetime": DateTime("datetime"),
+    "json": JsonData(),
+    "any": Anything(),
+    "file": File(),
+    "connection": InputType(),  # the platform chooses it; it is never read
+}
+_COLLECTIONS = {"list": ListOf, "map": MapOf}
+
+
+def of(row: Input) -> InputType:
+    """What the row takes: a value of its type, or a list or a map of them."""
+    one = TYPES[row.type]
+    return _COLLECTIONS[row.collection](one) if row.collection else one
+
+
+def schema(row: Input, *, blank: bool = True) -> Schema:
+    """The schema of all that the row accepts; without `blank`, of all that counts as given."""
+    return of(row).schema(row, blank)
+
+
+def accepts(row: Input, value: Any) -> bool:
+    """Whether the row accepts a value; a blank one counts as well, and what a text holds is not looked into."""
+    return judge(schema(row))(value)
+
+
+def reader(row: Input) -> Reader:
+    """A function from a value as it was given to the typed value, or to `NoValue` where there is none."""
+    kind, fits = of(row), later(lambda: judge(kind.schema(row, True)))
+
+    def judged(value: Any) -> Any:
+        if not fits(value):
+            return REFUSED
+        if is_blank(row, value):
+            return BLANK
+        try:
+            return kind.convert(row, value)
+        except NoValue as error:
+            return error
+
+    return kind.reader(row, judged)
+
+
+def complaints(row: Input, value: Any) -> list[Fault]:
+    """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""
+    if is_blank(row, value):
+        return [((), f"is needed: give '{row.label}'{example(row)}")]
+    return of(row).complaints(row, value) or [((), "does not fit")]
