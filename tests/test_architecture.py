@@ -44,7 +44,6 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "connections.oauth",
     "connections.pending",
     "connections.stored",
-    "stores.vault",
     "service.app",
     "service.catalogue_routes",
     "service.clients",

@@ -12,17 +12,16 @@ from ..connections.connections import Connections
 from ..connections.stored import Stored
 from ..errors import AuthError
 from ..stores import opening
-from ..stores.vault import Sealed
 from .context import Context
 
 
-def open_vault(context: Context, url: str | None = None) -> Sealed:
+def open_vault(context: Context, url: str | None = None) -> opening.Sealed:
     """The store at that address, the one that the environment names, or the user's own."""
     return opening.open_vault(_app(context), url or context.setting("store"), context.setting("connector_key"))
 
 
 @contextmanager
-def connections(context: Context) -> Iterator[tuple[Connections, Sealed]]:
+def connections(context: Context) -> Iterator[tuple[Connections, opening.Sealed]]:
     """The stored connections and their store, which is closed at the end."""
     with closing(open_vault(context)) as store:
         yield Connections(context.load(None), store), store

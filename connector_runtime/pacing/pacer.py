@@ -6,10 +6,8 @@ told to come back half-way, since things may change. What a `store` keeps is sha
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +19,7 @@ from ..errors import InputError, Problem, QuotaReached
 from ..language import conditions
 from ..model import DAY, Limits, Profile, Rate, rates_of
 from ..steps import Claim
-from ..stores.store import MemoryStore, Store
+from ..stores.store import MemoryStore, Store, forking
 from .bucket import Bucket, Terms, midnight, today
 from .claim import digest
 from .kept import Kept, Quotas, Shared
@@ -125,7 +123,7 @@ class Pacer:
         self._learned: dict[str, str] = {}  # action -> the label that the vendor says it has
         self._sent: dict[Claim, _Sent] = {}
         self._quotas = Quotas(store or MemoryStore(), f"pacing/{limits.key}")
-        _pacers.add(self)
+        forking.add(self)
 
     def __repr__(self) -> str:
         return f"Pacer({self._limits.key!r}, plan={self._plan!r}, share={self._share})"
@@ -317,18 +315,6 @@ def check_plan(limits: Limits, plan: str | None) -> None:
     if plan is not None and plan not in limits.plans:
         known = f"one of {', '.join(limits.plans)}" if limits.plans else "left out: the connector names no plans"
         raise InputError.of("the pacer", [Problem("plan", f"must be {known}")])
-
-
-_pacers: weakref.WeakSet[Pacer] = weakref.WeakSet()
-
-
-def _forked() -> None:
-    for each in _pacers:
-        each.forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
 
 
 class Definitions(Protocol):

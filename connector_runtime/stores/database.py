@@ -6,7 +6,6 @@ import os
 import sqlite3
 import threading
 import time
-import weakref
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from ..errors import StoreError
-from .store import LAST, Entry, Lease, Store, checked
+from .store import LAST, Entry, Lease, Store, checked, forking
 
 BUSY = 5.0  # seconds to wait for another process's write to a SQLite file
 PATIENCE = 10  # seconds for a connection or a statement in PostgreSQL
@@ -22,6 +21,9 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS entries (key {text} PRIMARY KEY, value {bytes} NOT NULL, version BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS leases (key {text} PRIMARY KEY, owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
 )
+
+
+_left: list[Any] = []  # connections of the parent process: to close one would end the parent's
 
 
 class Lost(StoreError):
@@ -43,7 +45,7 @@ class Database(Store):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._connection: Any = self.connect()
-        _databases.add(self)
+        forking.add(self)
 
     @abstractmethod
     def connect(self) -> Any:
@@ -122,19 +124,6 @@ class Database(Store):
             return self._run(sql, values)[0]
         except Lost:
             return self._run(sql, values)[0]
-
-
-_databases: weakref.WeakSet[Database] = weakref.WeakSet()
-_left: list[Any] = []  # closing a connection of the parent's would end the parent's
-
-
-def _forked() -> None:
-    for database in _databases:
-        database.forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
 
 
 # -- SQLite ----------------------------------------------------------------------------------------------------------

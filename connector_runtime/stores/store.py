@@ -6,17 +6,29 @@ writers never overwrite each other; a lease lets one of several processes do som
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from uuid import uuid4
+from typing import Any
 
 from ..errors import StoreError
 
 LAST = "\U0010ffff"  # no key begins with it, so it ends the range of a prefix
+forking: weakref.WeakSet[Any] = weakref.WeakSet()  # what holds locks or connections: its `forked` runs in a child
+
+
+def _forked() -> None:
+    for each in forking:
+        each.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +43,17 @@ class Contended(StoreError):
     """Other writers were first, again and again."""
 
 
+@dataclass(frozen=True)
 class Lease(AbstractContextManager["Lease"]):
-    """A right that nobody else has until it is released or its time is up; `with` releases it.
+    """A right that nobody else has until it is released, by `give_back`, or its time is up; `with` releases it."""
 
-    `give_back` is called to release it.
-    """
+    give_back: Callable[[], object]
 
-    def __init__(self, give_back: Callable[[], object]) -> None:
-        self._give_back = give_back
-
-    def release(self) -> None:
+    def release(self, *error: object) -> None:
         with suppress(StoreError):  # it ends by itself, and what happened under it matters more
-            self._give_back()
+            self.give_back()
 
-    def __exit__(self, *what: object) -> None:
-        self.release()
+    __exit__ = release
 
 
 class Store(ABC):
@@ -124,7 +132,7 @@ class MemoryStore(Store):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: dict[str, Entry] = {}
-        self._leases: dict[str, tuple[str, float]] = {}
+        self._leases: dict[str, tuple[object, float]] = {}
         self._last = 0
 
     def read(self, key: str) -> Entry | None:
@@ -149,16 +157,16 @@ class MemoryStore(Store):
             return [(key, self._entries[key]) for key in keys[:limit]]
 
     def lease(self, key: str, seconds: float) -> Lease | None:
-        now, owner = time.monotonic(), uuid4().hex
+        now, owner = time.monotonic(), object()
         with self._lock:
-            if self._leases.get(key, ("", now))[1] > now:
+            if self._leases.get(key, (None, now))[1] > now:
                 return None
             self._leases[checked(key)] = (owner, now + seconds)
         return Lease(lambda: self._release(key, owner))
 
-    def _release(self, key: str, owner: str) -> None:
+    def _release(self, key: str, owner: object) -> None:
         with self._lock:
-            if self._leases.get(key, ("", 0.0))[0] == owner:
+            if key in self._leases and self._leases[key][0] is owner:
                 del self._leases[key]
 
     def close(self) -> None:

@@ -18,9 +18,8 @@ from connector_runtime.connections import connect, oauth
 from connector_runtime.connections.connections import Connections
 from connector_runtime.connections.renew import Record
 from connector_runtime.errors import ConnectorError
-from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.opening import Sealed, open_store
 from connector_runtime.stores.store import MemoryStore
-from connector_runtime.stores.vault import Sealed
 from zoom_connector import Client
 from zoom_connector.__main__ import main
 from zoom_connector.sandbox import Answer, Request, Sandbox

@@ -23,9 +23,8 @@ from connector_runtime.connections.renew import Record, Wanted, renewal
 from connector_runtime.errors import AuthError, MissingScope, StoreError, TransportError
 from connector_runtime.model import Response
 from connector_runtime.steps import Acquire, Now, Read, Release, Send, Wait, Write
-from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.opening import Sealed, open_store
 from connector_runtime.stores.store import MemoryStore, Store
-from connector_runtime.stores.vault import Sealed
 from zoom_connector import AsyncClient, Client, Connector
 from zoom_connector.sandbox import Sandbox
 

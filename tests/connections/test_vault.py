@@ -12,9 +12,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from connector_runtime.errors import StoreError
-from connector_runtime.stores.opening import open_vault, read_keys, split
+from connector_runtime.stores.opening import Sealed, open_vault, read_keys
 from connector_runtime.stores.store import Entry, MemoryStore
-from connector_runtime.stores.vault import Sealed
 
 
 def new_key() -> str:
@@ -69,7 +68,7 @@ def test_a_key_can_follow_another_without_losing_anything() -> None:
 @pytest.mark.parametrize("key", ["", "short", "not base64 !", "A" * 44])
 def test_what_is_no_key_is_refused_without_being_quoted(key: str) -> None:
     if key == "A" * 44:
-        Sealed(MemoryStore(), split("A" * 43 + "="))
+        Sealed(MemoryStore(), ["A" * 43 + "="])
         return
     with pytest.raises(StoreError, match="no Fernet key") as caught:
         Sealed(MemoryStore(), [key])

@@ -17,8 +17,7 @@ from connector_runtime.connections import renew
 from connector_runtime.connections.connections import Connections
 from connector_runtime.errors import ConnectorError
 from connector_runtime.steps import Steps
-from connector_runtime.stores.opening import open_store
-from connector_runtime.stores.vault import Sealed
+from connector_runtime.stores.opening import Sealed, open_store
 from zoom_connector import Client, load
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from connector_runtime.errors import InputError
 from connector_runtime.service.keys import ApiKeys
+from connector_runtime.stores.opening import Sealed
 from connector_runtime.stores.store import MemoryStore
-from connector_runtime.stores.vault import Sealed
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
 
