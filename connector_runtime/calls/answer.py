@@ -141,7 +141,7 @@ def refusal(
     """The error that a response is which is refused, without the secrets that it may repeat."""
     rules = spec.errors
     answer = parse(mask(response, secrets))
-    value_of = _looking(rules, answer)
+    value_of = looking(rules, answer)
     problems = _problems(spec, value_of)
     told = _told(rules, value_of, problems)
     case = next((case for case in rules.cases if _matches(case, value_of, told or "")), None)
@@ -169,7 +169,7 @@ def refusal(
     )
 
 
-def _looking(rules: Errors, answer: Answer) -> Any:
+def looking(rules: Errors, answer: Answer) -> Any:
     """How an error case looks at an answer; `code` stands for the place that `errors.code` names."""
     seen = answer._replace(body=None) if answer.body is UNREADABLE else answer
 

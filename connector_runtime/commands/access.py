@@ -9,7 +9,7 @@ from typing import Any
 
 from ..client import Client
 from ..connections.connections import Connections
-from ..connections.stored import Stored
+from ..connections.oauth import Stored
 from ..errors import AuthError
 from ..stores import opening
 from .context import Context

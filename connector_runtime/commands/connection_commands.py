@@ -10,10 +10,9 @@ from argparse import Namespace
 from urllib.parse import urlsplit
 
 from ..connections import connect as oauth2, scopes as scope_sets
-from ..connections.callback import Callback, is_ours
-from ..connections.connections import Connections
+from ..connections.callback import callback, is_ours
+from ..connections.connections import PENDING, Connections, examine
 from ..connections.oauth import Health
-from ..connections.pending import PENDING
 from ..errors import AuthError, TransportError
 from ..model import Connection
 from . import access
@@ -95,13 +94,13 @@ def _sign_in(
         else:
             connections.finish_code(url, pasted)
         return
-    with Callback(redirect_url, oauth2.query_of(url)["state"], connections.finish) as callback:
+    with callback(redirect_url, oauth2.query_of(url)["state"], connections.finish) as wait:
         say(f"Sign in in the browser. If none opens, go to:\n\n{url}\n")
         try:
             webbrowser.open(url)
         except webbrowser.Error:
             say("There is no browser that could be opened.")
-        callback.wait(PENDING)
+        wait(PENDING)
 
 
 def _greet(context: Context, name: str, health: Health) -> None:
@@ -174,8 +173,6 @@ def scopes(context: Context, arguments: list[str]) -> None:
 
 def doctor(context: Context, arguments: list[str]) -> int:
     """Check a connection end to end and say what to do."""
-    from ..connections.doctor import examine
-
     asked = parser(context, "doctor", doctor.__doc__, "doctor main")
     asked.add_argument("name", metavar="NAME", nargs="?", help="the connection's name, if there are several")
     only = "look for its scopes only; repeatable"

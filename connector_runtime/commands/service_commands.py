@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ..client import AsyncClient
-from ..connections.stored import AsyncStored, Stored
+from ..connections.oauth import AsyncStored, Stored
 from ..definitions.connector import Connector
 from ..errors import InputError
 from ..language.hosts import LOOPBACK

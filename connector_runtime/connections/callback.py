@@ -6,7 +6,9 @@ What the browser brings is never printed or logged, and the page it gets refers 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from html import escape
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -22,73 +24,65 @@ def is_ours(redirect_url: str) -> bool:
     return parts.scheme == "http" and parts.hostname in LOOPBACK
 
 
-class Callback:
-    """An open port on which one sign-in comes back; `with` closes it.
+@contextmanager
+def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Iterator[Callable[[float], str]]:
+    """Open the port on which one sign-in comes back, and give what waits for it, for so many seconds.
 
-    `state` is the sign-in's; a callback with another is told so in the browser and does not end the wait.
+    That returns the name of the connection that was made, and raises what went wrong, or `AuthError` when nobody came
+    back. `state` is the sign-in's; a callback with another is told so in the browser and does not end the wait.
     """
+    parts = urlsplit(redirect_url)
+    port, outcome = parts.port or 80, Future[str]()
 
-    def __init__(self, redirect_url: str, state: str, finish: Callable[[str], str]) -> None:
-        parts = urlsplit(redirect_url)
-        self._done = threading.Event()
-        self._name: str | None = None
-        self._error: ConnectorError | None = None
-        wait = self
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10
 
-        class Handler(BaseHTTPRequestHandler):
-            timeout = 10
+        def do_GET(self) -> None:
+            asked = urlsplit(self.path)
+            if asked.path != (parts.path or "/") or outcome.done():
+                self._say(404, "Nothing is waited for here.")
+            elif parse_qs(asked.query).get("state") != [state]:
+                self._say(400, "This belongs to no sign-in begun here, or to one that is over. Begin again.")
+            else:
+                try:
+                    name = finish(asked.query)
+                    self._say(200, f"Connected as {name}. You can close this window.")
+                    outcome.set_result(name)
+                except ConnectorError as error:
+                    self._say(400, str(error))
+                    outcome.set_exception(error)
 
-            def do_GET(self) -> None:
-                asked = urlsplit(self.path)
-                if asked.path != (parts.path or "/") or wait._done.is_set():
-                    self._say(404, "Nothing is waited for here.")
-                elif parse_qs(asked.query).get("state") != [state]:
-                    self._say(400, "This belongs to no sign-in begun here, or to one that is over. Begin again.")
-                else:
-                    try:
-                        wait._name = finish(asked.query)
-                        self._say(200, f"Connected as {wait._name}. You can close this window.")
-                    except ConnectorError as error:
-                        wait._error = error
-                        self._say(400, str(error))
-                    wait._done.set()
+        def _say(self, status: int, text: str) -> None:
+            head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign-in</title>'
+            content = f"{head}<p>{escape(text)}</p></html>".encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Cache-Control", "no-store")
+            self.send_header("Referrer-Policy", "no-referrer")
+            self.end_headers()
+            self.wfile.write(content)
 
-            def _say(self, status: int, text: str) -> None:
-                head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign-in</title>'
-                content = f"{head}<p>{escape(text)}</p></html>".encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "text/html; charset=utf-8")
-                self.send_header("Content-Length", str(len(content)))
-                self.send_header("Cache-Control", "no-store")
-                self.send_header("Referrer-Policy", "no-referrer")
-                self.end_headers()
-                self.wfile.write(content)
+        def log_message(self, format: str, *args: object) -> None:
+            return  # the request line holds the code
 
-            def log_message(self, format: str, *args: object) -> None:
-                return  # the request line holds the code
-
+    def wait(seconds: float) -> str:
         try:
-            self._server = HTTPServer(("127.0.0.1", parts.port or 80), Handler)
-        except OSError as error:
-            what = f"{parts.port or 80} can't be listened on ({error.strerror}); end what uses it, or choose another"
-            raise InputError.of("connect", [Problem("--port", what)]) from None
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self._thread.start()
-
-    def wait(self, seconds: float) -> str:
-        """The name of the connection that was made. Raises what went wrong, or `AuthError` when nobody came back."""
-        if not self._done.wait(seconds):
+            return outcome.result(seconds)
+        except TimeoutError:
             what = f"Nobody came back from the browser within {seconds / 60:.0f} minutes."
-            raise AuthError(what, hint="Sign in again.")
-        if self._error is not None:
-            raise self._error
-        assert self._name is not None
-        return self._name
+            raise AuthError(what, hint="Sign in again.") from None
 
-    def __enter__(self) -> Callback:
-        return self
-
-    def __exit__(self, *what: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    try:
+        server = HTTPServer(("127.0.0.1", port), Handler)
+    except OSError as error:
+        what = f"{port} can't be listened on ({error.strerror}); end what uses it, or choose another"
+        raise InputError.of("connect", [Problem("--port", what)]) from None
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield wait
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,27 +1,32 @@
-"""OAuth 2.0 as requests and what their answers give. Pure: nothing is sent, and time and chance are arguments.
+"""OAuth 2.0 as requests and what their answers give, and the order in which a stored connection is renewed. Pure.
 
-Secrets stand in headers and bodies of token requests, never in a URL, and are cut out of what a refusal quotes.
+Nothing is sent here, and time and chance are arguments. Secrets stand in headers and bodies of token requests, never in
+a URL, and are cut out of what a refusal quotes.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from ..calls import answer as answers
-from ..calls.answer import Answer
 from ..calls.credentials import filled
 from ..errors import AuthError, InputError, Problem, RequestError, TransportError
-from ..language import conditions, places
+from ..language import conditions
 from ..language.hosts import is_loopback
 from ..model import Connection, Errors, Input, Place, Request, Response
+from ..steps import Acquire, Now, Read, Release, Send, Steps, Wait, Write
 
+CLIENT = ("id", "secret")
 EARLY = 60.0  # seconds before its end at which a token is renewed, or a tenth of its life if that is less
+PAUSE = 0.05  # seconds between two looks at the store, while another process renews
+PATIENCE = 5  # times as long as a token request may take: how long that is waited for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +43,6 @@ class Tokens:
         """Whether it is time to renew: min(60 s, a tenth of the lifetime) before the end."""
         return self.expires_at is not None and now >= self.expires_at - min(EARLY, (self.lifetime or 0) / 10)
 
-    def is_over(self, now: float) -> bool:
-        return self.expires_at is not None and now >= self.expires_at
-
     @property
     def secrets(self) -> set[str]:
         """What no message may show."""
@@ -48,10 +50,8 @@ class Tokens:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON data with its secrets, for a store."""
-        return {name: getattr(self, name) for name in self.__slots__} | {
-            "granted": dict(self.granted),
-            "scopes": list(self.scopes),
-        }
+        plain = {"granted": dict(self.granted), "scopes": list(self.scopes)}
+        return {name: getattr(self, name) for name in self.__slots__} | plain
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Tokens:
@@ -74,16 +74,16 @@ class App:
         """What the definition says of the vendor's OAuth."""
         return self.kind.oauth or {}
 
-    @property
-    def client(self) -> tuple[str, str]:
-        """Its id and its secret; a blank one if there is none."""
-        places = {str(place): self.values.get(row.key, "") for row in self.kind.inputs for place in row.to}
-        return places.get("client.id", ""), places.get("client.secret", "")
+    def sent(self, to: str) -> dict[str, str]:
+        """What goes to a place of token requests, by its name there: `client` has an `id` and perhaps a `secret`."""
+        rows = [row for row in self.kind.inputs if row.key in self.values]
+        return {place.path[0]: self.values[row.key] for row in rows for place in row.to if place.kind == to}
 
     @property
     def basic(self) -> str:
         """Id and secret as a Basic header has them: written as in a form before they are joined (RFC 6749, 2.3.1)."""
-        return base64.b64encode(":".join(map(quote_plus, self.client)).encode()).decode()
+        client = self.sent("client")
+        return base64.b64encode(":".join(quote_plus(client.get(part, "")) for part in CLIENT).encode()).decode()
 
     @property
     def secrets(self) -> set[str]:
@@ -136,7 +136,8 @@ def _at(app: App, word: str) -> str:
 
 def authorize_url(app: App, *, redirect_uri: str, state: str, verifier: str, scopes: Iterable[str] = ()) -> str:
     """The address where a person signs in. `state` and `verifier` are texts that nobody can guess."""
-    query = {"response_type": "code", "client_id": app.client[0], "redirect_uri": redirect_uri, "state": state}
+    identity = app.sent("client").get("id", "")
+    query = {"response_type": "code", "client_id": identity, "redirect_uri": redirect_uri, "state": state}
     if app.oauth.get("pkce") == "S256":
         digest = hashlib.sha256(verifier.encode()).digest()
         query["code_challenge"] = base64.urlsafe_b64encode(digest).decode().rstrip("=")
@@ -152,31 +153,26 @@ def code_request(app: App, code: str, redirect_uri: str, verifier: str, seconds:
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
     if "pkce" in app.oauth:
         form["code_verifier"] = verifier
-    return _post(app, "token_url", form, seconds)
+    return token_request(app, form, seconds)
 
 
 def renewal_request(app: App, refresh_token: str | None, seconds: float) -> Request:
     """Ask for the next tokens: with the refresh token, or with the app's own credentials."""
     if refresh_token is not None:
-        return _post(app, "token_url", {"grant_type": "refresh_token", "refresh_token": refresh_token}, seconds)
-    own = {place.path[0]: app.values[row.key] for row in app.kind.inputs for place in row.to if place.kind == "token"}
-    return _post(app, "token_url", {"grant_type": app.oauth["grant"], **own}, seconds)
+        return token_request(app, {"grant_type": "refresh_token", "refresh_token": refresh_token}, seconds)
+    return token_request(app, {"grant_type": app.oauth["grant"], **app.sent("token")}, seconds)
 
 
-def revoke_request(app: App, token: str, seconds: float) -> Request:
-    """Ask the vendor to take a token back."""
-    return _post(app, "revoke_url", {"token": token}, seconds)
-
-
-def _post(app: App, word: str, form: dict[str, str], seconds: float) -> Request:
+def token_request(app: App, form: dict[str, str], seconds: float, word: str = "token_url") -> Request:
+    """A form with the client's credentials, for one of the addresses that the definition names."""
     headers = [("Accept", "application/json"), ("Content-Type", "application/x-www-form-urlencoded")]
-    identity, secret = app.client
     if app.oauth["client"] == "basic":
         headers.append(("Authorization", f"Basic {app.basic}"))
     else:
-        form["client_id"] = identity
+        client = app.sent("client")
+        form["client_id"] = client.get("id", "")
         if app.oauth["client"] == "body":
-            form["client_secret"] = secret
+            form["client_secret"] = client.get("secret", "")
     url = _at(app, word)
     return Request(
         method="POST",
@@ -193,13 +189,21 @@ def _post(app: App, word: str, form: dict[str, str], seconds: float) -> Request:
 # -- answers ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Endpoint:
+class _Endpoint(NamedTuple):
     """What `answer.refusal` asks of what was asked."""
 
     errors: Errors
-    inputs: Mapping[str, Input]
-    compute: Mapping[Place, str]
+    inputs: Mapping[str, Input] = {}
+    compute: Mapping[Place, str] = {}
+
+
+def check(app: App, response: Response, now: float, secrets: Iterable[str] = ()) -> Any:
+    """The body of an answer of the vendor's OAuth; raises the error that it is instead, without these secrets."""
+    answer = answers.parse(response)
+    if not answers.is_refused(app.kind.errors, answer):
+        return answer.body
+    at = datetime.fromtimestamp(now, UTC)
+    raise answers.refusal(_Endpoint(app.kind.errors), response, "read", at, {*app.secrets, *secrets})
 
 
 def read_tokens(
@@ -209,9 +213,8 @@ def read_tokens(
 
     `old` is what the answer follows: it may leave out what has not changed. `sent` are other secrets of the request.
     """
-    if error := refusal(app, response, sent_at, old, sent):
-        raise error
-    body = answers.parse(response).body
+    old = old or Tokens(granted={})
+    body = check(app, response, sent_at, {*old.secrets, *sent})
     if not isinstance(body, Mapping) or not isinstance(body.get("access_token"), str):
         kind_of = response.headers.get("content-type", "no content type").partition(";")[0]
         raise TransportError(
@@ -221,51 +224,27 @@ def read_tokens(
             retriable=True,
         )
     implied = app.oauth.get("origins", {}).get(app.origin, {})
-    before = old.granted if old else {}
-    granted = {}
-    for name in (grant.name for grant in app.kind.grants):
-        found = body.get(name) or before.get(name) or implied.get(name)
-        if isinstance(found, str):
-            granted[name] = found
-    lifetime = _seconds(body.get("expires_in"))
-    scope = body.get("scope")
-    refresh = body.get("refresh_token")
+    names = [grant.name for grant in app.kind.grants]
+    found = {name: body.get(name) or old.granted.get(name) or implied.get(name) for name in names}
+    lasts: Any = body.get("expires_in")
+    scope, refresh = body.get("scope"), body.get("refresh_token")
+    try:
+        lifetime = None if isinstance(lasts, bool) else max(0.0, float(lasts))
+    except (TypeError, ValueError):
+        lifetime = None
     return Tokens(
-        granted=granted,
-        refresh_token=refresh if isinstance(refresh, str) and refresh else old.refresh_token if old else None,
+        granted={name: value for name, value in found.items() if isinstance(value, str)},
+        refresh_token=refresh if isinstance(refresh, str) and refresh else old.refresh_token,
         expires_at=None if lifetime is None else sent_at + lifetime,
         lifetime=lifetime,
-        scopes=tuple(scope.replace(",", " ").split()) if isinstance(scope, str) else old.scopes if old else (),
+        scopes=tuple(scope.replace(",", " ").split()) if isinstance(scope, str) else old.scopes,
     )
-
-
-def refusal(
-    app: App, response: Response, now: float, old: Tokens | None, sent: Iterable[str] = ()
-) -> RequestError | None:
-    """The error that an answer of the token endpoint is, if any, without the secrets of the app and the tokens."""
-    if not answers.is_refused(app.kind.errors, answers.parse(response)):
-        return None
-    about, at = _Endpoint(app.kind.errors, {}, {}), datetime.fromtimestamp(now, UTC)
-    return answers.refusal(about, response, "read", at, {*app.secrets, *(old.secrets if old else ()), *sent})
 
 
 def is_over(kind: Connection, response: Response) -> bool:
     """Whether an answer says that the refresh token will never be good again."""
-    answer = answers.parse(response)
-    seen = Answer(answer.status, answer.headers, None if answer.body is answers.UNREADABLE else answer.body)
-
-    def value_of(name: str) -> Any:
-        source = kind.errors.code if name == "code" else name
-        return places.look(source, seen) if source else None
-
-    return response.status >= 400 and any(conditions.holds(condition, value_of) for condition in kind.over)
-
-
-def _seconds(value: Any) -> float | None:
-    try:
-        return None if value is None or isinstance(value, bool) else max(0.0, float(value))
-    except (TypeError, ValueError):
-        return None
+    look = answers.looking(kind.errors, answers.parse(response))
+    return response.status >= 400 and any(conditions.holds(condition, look) for condition in kind.over)
 
 
 # -- callbacks -------------------------------------------------------------------------------------------------------
@@ -288,3 +267,142 @@ def code_of(query: Mapping[str, str]) -> str:
         said = " ".join(query.get("error_description", query["error"]).split())[:200]
         raise AuthError(f"The vendor refused the sign-in: {said}.", hint="Mend what it says and sign in again.")
     raise AuthError("The callback brought no code.", hint="Sign in again.")
+
+
+# -- renewal ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One stored connection. `dead` is why it can't be renewed any more."""
+
+    kind: str
+    values: Mapping[str, str] = field(repr=False)  # what a person filled in
+    tokens: Tokens
+    origin: str | None = None
+    identity: str | None = None
+    account: str | None = None
+    connected_at: float = 0.0
+    dead: str | None = None
+
+    def write(self) -> bytes:
+        plain = {"values": dict(self.values), "tokens": self.tokens.to_dict()}
+        return json.dumps({name: getattr(self, name) for name in self.__slots__} | plain).encode()
+
+    @classmethod
+    def read(cls, content: bytes) -> Record:
+        data = json.loads(content)
+        return cls(**{**data, "tokens": Tokens.from_dict(data["tokens"])})
+
+    def serves(self, rejected: Mapping[str, str] | None, now: float) -> bool:
+        """Whether its token can be used: not the one just rejected, and not close to its end."""
+        return self.dead is None and rejected != self.tokens.granted and not self.tokens.is_due(now)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """How a stored connection gets its next token: `steps`.
+
+    One process at a time renews: who holds the lease reads the store again, asks, and stores the new pair before
+    anybody uses it. Who does not hold it goes on with the old token while that is good, and otherwise waits for the new
+    one. The one open window lies between the vendor's answer and `Write`: a refresh token is spent and its successor
+    not yet stored.
+
+    `rejected` is what the vendor has just refused, `seconds` how long a token request may take.
+    """
+
+    kind: Connection
+    name: str
+    rejected: Mapping[str, str] | None = field(repr=False)
+    seconds: float
+
+    def steps(self) -> Steps:
+        """Yield, as the output, a record whose token can be used, renewed if need be.
+
+        Raises `AuthError` ("reconnect"), or `TransportError` if the token endpoint does not answer.
+        """
+        started = (yield Now()).timestamp()
+        held = False
+        while True:
+            record, version = self._there((yield Read()))
+            now = (yield Now()).timestamp()
+            if record.serves(self.rejected, now):
+                break
+            if record.dead is not None:
+                raise self._ended(record.dead)
+            if held:
+                record = yield from self._renewed(record, version, now)
+                break
+            held = yield Acquire()
+            if held:
+                continue  # the last holder may have renewed it
+            if self._lasts(record, now):
+                break
+            if now - started > (patience := PATIENCE * self.seconds):
+                what = f"Somebody else has been renewing the connection {self.name} for {patience:.0f} s."
+                raise TransportError(what, hint="Try again.", retriable=True)
+            yield Wait(PAUSE)
+        if held:
+            yield Release()
+        yield record
+
+    def _renewed(self, record: Record, version: int, now: float) -> Generator[Any, Any, Record]:
+        """The record after a token request: with the new pair, stored by then, or with what another stored."""
+        spent, response = record.tokens.refresh_token, None
+        if self.kind.oauth is None:
+            raise self._ended("the vendor refuses what it holds")
+        if spent is None and needs_person(self.kind):
+            raise self._ended("its token ended and cannot be renewed")
+        app = App(self.kind, record.values, record.origin)
+        try:
+            response = yield Send(renewal_request(app, spent, self.seconds))
+            tokens = read_tokens(app, response, now, record.tokens)
+        except RequestError as error:
+            if spent is not None and response is not None and is_over(self.kind, response):
+                return (yield from self._superseded(spent, error))
+            if not (isinstance(error, TransportError) or error.retriable):
+                what = f"The token of {self.name} was refused: {error.message}"
+                raise error.with_message(what, hint=error.hint) from None
+            if self._lasts(record, now):
+                return record  # the next call tries again
+            raise TransportError(
+                f"The token of {self.name} could not be renewed: {error.message}",
+                hint="The connection is kept; try again.",
+                status=error.status,
+                tracking_id=error.tracking_id,
+                retriable=True,
+                retry_at=error.retry_at,
+            ) from None
+        while True:
+            new = replace(record, tokens=tokens, dead=None)
+            if (yield Write(new, version)) is not None:
+                return new
+            record, version = self._there((yield Read()))  # whoever wrote meanwhile loses only the tokens
+            if record.tokens.refresh_token != spent:
+                return record  # connected anew
+
+    def _superseded(self, spent: str, refusal: RequestError) -> Generator[Any, Any, Record]:
+        """What the store holds by now; if that is the refresh token that is over, the connection is dead."""
+        record, version = self._there((yield Read()))
+        if record.tokens.refresh_token == spent:
+            yield Write(replace(record, dead=refusal.message), version)
+            raise self._ended(refusal.message, refusal) from None
+        if record.dead is not None:
+            raise self._ended(record.dead) from None
+        return record
+
+    def _lasts(self, record: Record, now: float) -> bool:
+        """Whether its token can be used for want of a newer one, until its very end."""
+        until = record.tokens.expires_at
+        return self.rejected != record.tokens.granted and (until is None or now < until)
+
+    def _there(self, found: tuple[Record, int] | None) -> tuple[Record, int]:
+        if found is None:
+            raise AuthError(f"There is no connection {self.name}.", hint="Connect an account.")
+        return found
+
+    def _ended(self, why: str, refusal: RequestError | None = None) -> AuthError:
+        again = f"reconnect {self.name}."
+        hint = f"{refusal.hint} To do so: {again}" if refusal and refusal.hint else f"Sign in again: {again}"
+        what = f"The connection {self.name} has ended: {why.rstrip('.')}."
+        return AuthError(what, hint=hint, **(refusal.answered if refusal else {}))

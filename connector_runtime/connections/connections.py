@@ -1,12 +1,14 @@
-"""The stored connections of one tenant: made, listed, tested, ended, and as what a client asks for tokens.
+"""The stored connections of one tenant: made, listed, tested, examined, ended, and as what a client asks for tokens.
 
 A connection lies in the store under its tenant and name; an object made for one tenant never reads another's entries.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,11 +20,42 @@ from ..language.wording import nearest
 from ..model import Connection
 from ..stores.store import Store
 from . import connect, oauth, scopes
-from .connect import App, Tokens
-from .oauth import Health
-from .pending import Pending
-from .renew import Record
-from .stored import AsyncStored, Stored
+from .connect import App, Record, Tokens
+from .oauth import AsyncStored, Health, Stored
+
+PENDING = 600.0  # seconds that a sign-in may take
+SKEW = 30.0  # seconds between our clock and the vendor's that are worth a word
+
+
+class Pending:
+    """The pending sign-ins below one prefix of a store. A state is a secret, so the store knows only its digest."""
+
+    def __init__(self, store: Store, prefix: str) -> None:
+        self._store, self._prefix = store, prefix
+
+    def add(self, state: str, what: Mapping[str, Any]) -> None:
+        """Keep `what`, which is JSON data, for ten minutes; sign-ins that nobody finished in time are deleted."""
+        now = time.time()
+        for key, entry in self._store.scan(self._prefix):  # a page at a time, however many there are
+            if json.loads(entry.value)["until"] < now:
+                self._store.remove(key, entry)
+        self._store.put(self._prefix + digest(state), json.dumps({**what, "until": now + PENDING}).encode(), None)
+
+    def take(self, state: str) -> dict[str, Any]:
+        """What waits for a state, which is used up by this. Raises `AuthError` for a wrong, used or late one."""
+        value = self._store.take(self._prefix + digest(state))
+        if value is None:
+            what = "The state of the callback is wrong or was used before, so it belongs to no sign-in begun here."
+            raise AuthError(what, hint="Sign in again.")
+        waiting: dict[str, Any] = json.loads(value)
+        if waiting["until"] < time.time():
+            raise AuthError("The sign-in took longer than ten minutes.", hint="Sign in again.")
+        return waiting
+
+
+def digest(state: str) -> str:
+    """What stands for a state where it may be read."""
+    return hashlib.sha256(state.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +81,7 @@ class Connections:
     def __init__(
         self, connector: Connector, store: Store, tenant: str = "default", *, seconds: float = oauth.SECONDS
     ) -> None:
-        self._connector = connector
-        self._store = store
-        self._tenant = tenant
-        self._seconds = seconds
+        self._connector, self._store, self._tenant, self._seconds = connector, store, tenant, seconds
         self._prefix = f"connections/{connector.key}/{quote(tenant, safe='')}/"
         self._pending = Pending(store, f"pending/{connector.key}/{quote(tenant, safe='')}/")
 
@@ -124,10 +154,15 @@ class Connections:
 
     def open(self, name: str | None = None) -> Stored:
         """The connection as `Client(…, connection=…)` takes it; `name` may be left out if there is only one."""
-        name = self._chosen(name)
-        record = self._record(name)
-        kind, key = self._kind(record.kind), self._key(name)
-        return Stored(kind, name, self._store, key, self._seconds, record.account or key)
+        if name is None:
+            names = self.names()
+            if not names:
+                raise AuthError("There is no stored connection.", hint="Connect an account.")
+            if len(names) > 1:
+                raise AuthError(f"There are several connections: {', '.join(names)}.", hint="Say which one.")
+            name = names[0]
+        record, key = self._record(name), self._key(name)
+        return Stored(self._kind(record.kind), name, self._store, key, self._seconds, record.account or key)
 
     def open_async(self, name: str | None = None) -> AsyncStored:
         """The connection as `AsyncClient(…, connection=…)` takes it."""
@@ -151,19 +186,20 @@ class Connections:
 
     def test(self, name: str | None = None, *, actions: Iterable[str] = (), base_url: str | None = None) -> Health:
         """Call the vendor through the connection, and remember whose it is."""
-        name = self._chosen(name)
         stored = self.open(name)
         try:
             stored(None)
         except ConnectorError as error:
             return Health(ok=False, error=error.to_dict())
-        record = self._record(name)
-        app = App(stored.kind, record.values, record.origin)
-        health = oauth.test(
-            self._connector, app, stored, token_scopes=record.tokens.scopes, actions=actions, base_url=base_url
-        )
+        record = self._record(stored.name)
+        app, have = App(stored.kind, record.values, record.origin), record.tokens.scopes
+        health = oauth.test(self._connector, app, stored, token_scopes=have, actions=actions, base_url=base_url)
+
+        def named(old: bytes | None) -> bytes:
+            return replace(self._read(stored.name, old), identity=health.identity, account=health.account).write()
+
         if health.identity or health.account:
-            self._change(name, lambda now: replace(now, identity=health.identity, account=health.account))
+            self._store.update(self._key(stored.name), named)
         return health
 
     def missing(self, name: str, actions: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
@@ -209,16 +245,6 @@ class Connections:
         kind = next((kind for action in asked for kind in action.scopes), None)
         return () if kind is None else scopes.smallest(asked, kind, "", {}).scopes
 
-    def _chosen(self, name: str | None) -> str:
-        if name is not None:
-            return name
-        names = self.names()
-        if len(names) == 1:
-            return names[0]
-        if not names:
-            raise AuthError("There is no stored connection.", hint="Connect an account.")
-        raise AuthError(f"There are several connections: {', '.join(names)}.", hint="Say which one.")
-
     def _record(self, name: str) -> Record:
         entry = self._store.read(self._key(name))
         return self._read(name, entry.value if entry else None)
@@ -231,14 +257,10 @@ class Connections:
         return Record.read(content)
 
     def _write(self, name: str, app: App, tokens: Tokens) -> str:
-        record = Record(
-            kind=app.kind.key, values=app.values, origin=app.origin, tokens=tokens, connected_at=time.time()
-        ).write()
+        now, kind = time.time(), app.kind.key
+        record = Record(kind=kind, values=app.values, origin=app.origin, tokens=tokens, connected_at=now).write()
         self._store.update(self._key(name), lambda old: record)
         return name
-
-    def _change(self, name: str, change: Callable[[Record], Record]) -> None:
-        self._store.update(self._key(name), lambda old: change(self._read(name, old)).write())
 
     def _exchange(self, waiting: dict[str, Any], code: str) -> str:
         app = App(self._kind(waiting["kind"]), waiting["values"], waiting["origin"])
@@ -256,3 +278,70 @@ def _summary(name: str, record: Record) -> Summary:
         health="dead" if record.dead else "due" if record.tokens.is_due(time.time()) else "ready",
         why=record.dead,
     )
+
+
+# -- diagnosis -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One step: `state` is ok, warning or fault; `says` what was found, `do` what helps."""
+
+    step: str
+    state: str
+    says: str
+    do: str | None = None
+
+
+def examine(
+    connections: Connections, name: str | None, *, actions: Iterable[str] = (), base_url: str | None = None
+) -> Iterator[Finding]:
+    """The findings, in order; what can't be looked at after a fault is left out."""
+    try:
+        stored = connections.open(name)
+    except ConnectorError as error:
+        yield Finding("connection" if error.kind == "token" else "store", "fault", error.message, error.hint)
+        return
+    yield Finding("connection", "ok", f"{stored.name} is stored, of the kind {stored.kind.key}.")
+    try:
+        stored(None)
+    except ConnectorError as error:
+        yield Finding("token", "fault", error.message, error.hint)
+        return
+    until = connections.summary(stored.name).expires_at
+    minutes = max(0.0, (until or 0.0) - time.time()) / 60
+    lasting = f"It is good for {minutes:.0f} minutes and renewed by itself."
+    yield Finding("token", "ok", lasting if until is not None else "It does not expire.")
+    health = connections.test(stored.name, actions=actions, base_url=base_url)
+    refused = health.error
+    if not health.ok and refused is not None:
+        step = "reachability" if refused["kind"] == "transport" else "call"
+        yield Finding(step, "fault", refused["message"], refused["hint"])
+        return
+    yield Finding("reachability", "ok", "The vendor answers and takes the token.")
+    if health.skew is not None and abs(health.skew) <= SKEW:
+        yield Finding("clock", "ok", "It agrees with the vendor's.")
+    elif health.skew is not None:
+        says = f"It is {abs(health.skew):.0f} s {'ahead of' if health.skew > 0 else 'behind'} the vendor's."
+        do = "Set it by a time server: tokens are renewed late and webhooks refused."
+        yield Finding("clock", "warning", says, do)
+    if refused is not None:
+        yield Finding("identity", "warning", refused["message"], refused["hint"])
+    else:
+        account = f"account {health.account}" if health.account else "an account that the vendor does not name"
+        yield Finding("identity", "ok", f"It is {', '.join(part for part in (health.identity, account) if part)}.")
+    yield from _scopes(connections, stored.name, health.scopes, actions)
+    for hint in health.hints:
+        yield Finding("plan", "warning", hint)
+
+
+def _scopes(connections: Connections, name: str, have: tuple[str, ...], actions: Iterable[str]) -> Iterator[Finding]:
+    if not have:
+        yield Finding("scopes", "warning", "The vendor does not say which scopes the token has.")
+        return
+    lacks = connections.missing(name, actions)
+    if not lacks:
+        yield Finding("scopes", "ok", "They are enough for every action that was asked about.")
+    for action, needed in lacks.items():
+        do = f"Add {' and '.join(needed)} to the app, then reconnect {name}."
+        yield Finding("scopes", "warning", f"{action} will be refused.", do)

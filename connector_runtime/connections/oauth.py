@@ -1,4 +1,4 @@
-"""OAuth for platforms that keep their connections themselves: typed functions, without a browser, server or store.
+"""OAuth that is carried out: typed functions for platforms that keep connections themselves, and a stored connection.
 
 app = connect.app(load().connections["oauth2"], {"client_id": "…", "client_secret": "…"})
 start = oauth.authorize(app, "https://platform.example/callback")     # send the person to start.url
@@ -8,10 +8,15 @@ tokens = oauth.refresh(app, tokens)                                   # store it
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import threading
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -19,14 +24,18 @@ from .. import transport
 from ..calls.answer import Answer
 from ..client import Client, Grants
 from ..definitions.connector import Connector
-from ..errors import AuthError, ConnectorError, MissingScope
+from ..errors import AuthError, ConnectorError, MissingScope, StoreError
 from ..language import datetimes, places
 from ..language.conditions import holds, parse
-from ..model import Request
+from ..model import Connection, Request
+from ..perform import HANDLERS, Handlers, only, perform
+from ..steps import Acquire, Read, Release, Send, Write
+from ..stores.store import Store
 from . import connect, scopes
-from .connect import App, Tokens
+from .connect import App, Record, Renewal, Tokens
 
 SECONDS = 15.0  # for one phase of a token request
+TRIES = 3  # to store a new pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +58,14 @@ class Health:
     ok: bool
     identity: str | None = None
     account: str | None = None
+    skew: float | None = None
+    error: Mapping[str, Any] | None = None
     scopes: tuple[str, ...] = ()
     missing_scopes: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
-    skew: float | None = None
-    error: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        lists = {name: list(getattr(self, name)) for name in ("scopes", "missing_scopes", "hints")}
-        named = {name: getattr(self, name) for name in ("ok", "identity", "account", "skew", "error")}
-        return {**named, **lists}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 def authorize(app: App, redirect_uri: str, scopes: Iterable[str] = ()) -> Authorization:
@@ -104,9 +111,8 @@ def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
     token = tokens.granted.get("access_token")
     if "revoke_url" not in app.oauth or token is None:
         return
-    response = transport.send(connect.revoke_request(app, token, seconds))
-    if error := connect.refusal(app, response, time.time(), tokens):
-        raise error
+    response = transport.send(connect.token_request(app, {"token": token}, seconds, "revoke_url"))
+    connect.check(app, response, time.time(), tokens.secrets)
 
 
 def test(
@@ -136,15 +142,12 @@ def test(
         return replace(found, ok=isinstance(error, MissingScope), error=error.to_dict())
     answer = Answer(result.status, result.headers, result.data)
     theirs = datetimes.http_date(result.headers.get("date"))
+    hints = [hint for hint in about.get("hints", ()) if holds(parse(hint["when"]), partial(places.look, answer=answer))]
     return replace(
         found,
         identity=_named(about.get("identity"), app, answer),
         account=_named(about.get("account"), app, answer),
-        hints=tuple(
-            hint["says"]
-            for hint in about.get("hints", ())
-            if holds(parse(hint["when"]), lambda name: places.look(name, answer))
-        ),
+        hints=tuple(hint["says"] for hint in hints),
         skew=None if theirs is None else time.time() - theirs.timestamp(),
     )
 
@@ -162,3 +165,100 @@ def _named(source: str | None, app: App, answer: Answer) -> str | None:
     place, _, name = source.partition(".")
     value = app.values.get(name) if place == "input" else places.look(source, answer)
     return None if value is None else places.text_of(value)
+
+
+# -- stored connections ----------------------------------------------------------------------------------------------
+
+
+class Stored:
+    """A stored connection as a client asks it: called with what the vendor has just rejected, or None.
+
+    It may be used by any number of threads and clients; each process may have its own. Between the vendor's answer and
+    the store lies the only moment in which a token can be lost; what can fail there is tried more than once, and held
+    in memory for as long as the process lives.
+    """
+
+    def __init__(self, kind: Connection, name: str, store: Store, key: str, seconds: float, account: str) -> None:
+        self.kind, self.name = kind, name
+        self.account, self.connection = account, key  # whose limits its calls count against
+        self._store, self._key, self._seconds = store, key, seconds
+        self._lock = threading.Lock()
+        self._record: Record | None = None
+        self._unsaved: tuple[bytes, int] | None = None  # a new pair that the store has not taken yet
+
+    def __repr__(self) -> str:
+        return f"Stored({self.name!r})"
+
+    def __call__(self, rejected: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        """What the connection gives to requests; renewed if it is due or rejected.
+
+        Raises `AuthError` ("reconnect"), `StoreError`, or `TransportError` if the token endpoint does not answer.
+        """
+        ready = self.ready(rejected)
+        if ready is not None:
+            return ready
+        with self._lock, ThreadPoolExecutor(1) as apart:  # apart: Ctrl-C must not fall between answer and store
+            record = self._record = apart.submit(self._renew, rejected).result()
+        return record.tokens.granted
+
+    def ready(self, rejected: Mapping[str, str] | None) -> Mapping[str, str] | None:
+        """What it gives if nothing has to be asked for, else None."""
+        record = self._record
+        return record.tokens.granted if record is not None and record.serves(rejected, time.time()) else None
+
+    def _renew(self, rejected: Mapping[str, str] | None) -> Record:
+        if self._unsaved:
+            self._save_held()  # if another wrote meanwhile, that counts
+        with ExitStack() as held:
+
+            def acquire(step: Acquire) -> bool:
+                lease = self._store.lease(f"lease/{self._key}", 4 * self._seconds)
+                return lease is not None and held.enter_context(lease) is lease
+
+            handlers: Handlers = {
+                **HANDLERS,
+                Send: lambda step: transport.send(step.request),
+                Read: self._read,
+                Write: self._save,
+                Acquire: acquire,
+                Release: lambda step: held.close(),
+            }
+            record: Record = only(perform(Renewal(self.kind, self.name, rejected, self._seconds).steps(), handlers))
+        return record
+
+    def _read(self, step: Read) -> tuple[Record, int] | None:
+        entry = self._store.read(self._key)
+        return None if entry is None else (Record.read(entry.value), entry.version)
+
+    def _save(self, step: Write) -> int | None:
+        """Store a new pair, trying more than once: what it replaces is void."""
+        self._unsaved = (step.value.write(), step.version)
+        for _ in range(TRIES - 1):
+            with suppress(StoreError):
+                return self._save_held()
+            time.sleep(0.2)
+        try:
+            return self._save_held()
+        except StoreError as error:
+            held = f"The new token of {self.name} is held in memory until then; let this process run."
+            raise StoreError(error.message, hint=f"{error.hint or ''} {held}".strip(), retriable=True) from None
+
+    def _save_held(self) -> int | None:
+        version = self._store.put(self._key, *self._unsaved) if self._unsaved else None
+        self._unsaved = None
+        return version
+
+
+class AsyncStored:
+    """The same for asyncio: what blocks happens in a thread, and is carried through if the task is cancelled."""
+
+    def __init__(self, stored: Stored) -> None:
+        self.kind, self.name, self._stored = stored.kind, stored.name, stored
+        self.account, self.connection = stored.account, stored.connection
+
+    def __repr__(self) -> str:
+        return f"AsyncStored({self.name!r})"
+
+    async def __call__(self, rejected: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        ready = self._stored.ready(rejected)
+        return ready if ready is not None else await asyncio.to_thread(self._stored, rejected)

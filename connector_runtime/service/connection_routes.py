@@ -16,8 +16,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from ..connections import connect
-from ..connections.connections import Connections, Summary
-from ..connections.pending import PENDING, Pending, digest
+from ..connections.connections import PENDING, Connections, Pending, Summary, digest
 from ..errors import AuthError, ConnectorError, InputError, Problem
 from ..model import Connection
 from . import models

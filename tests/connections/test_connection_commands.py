@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from connector_runtime.connections.callback import Callback
+from connector_runtime.connections.callback import callback
 from connector_runtime.connections.connections import Connections
 from connector_runtime.errors import AuthError, InputError
 from connector_runtime.stores.opening import open_vault
@@ -306,7 +306,7 @@ def test_the_port_waits_on_for_the_right_state_and_tells_the_browser_what_is_wro
     port = free_port()
     url = f"http://127.0.0.1:{port}/callback"
     got: list[Any] = []
-    with Callback(url, "right", lambda query: got.append(query) or "main") as callback:  # type: ignore[func-returns-value]
+    with callback(url, "right", lambda query: got.append(query) or "main") as wait:  # type: ignore[func-returns-value]
         assert visit(port, "/favicon.ico")[0] == 404
         for query in ("code=1&state=wrong", "code=1", "", "state=right&state=wrong"):
             status, page = visit(port, f"/callback?{query}")
@@ -314,7 +314,7 @@ def test_the_port_waits_on_for_the_right_state_and_tells_the_browser_what_is_wro
             assert "no sign-in begun here" in page
         assert got == []
         assert visit(port, "/callback?code=1&state=right")[0] == 200
-        assert callback.wait(5) == "main"
+        assert wait(5) == "main"
         assert visit(port, "/callback?code=1&state=right")[0] == 404
     assert got == ["code=1&state=right"]
 
@@ -326,17 +326,18 @@ def test_the_port_passes_on_what_went_wrong_and_nobody_coming_back() -> None:
     def refuse(query: str) -> str:
         raise AuthError("The sign-in was <declined>.")
 
-    with Callback(url, "s", refuse) as callback:
+    with callback(url, "s", refuse) as wait:
         with pytest.raises(AuthError, match="Nobody came back"):
-            callback.wait(0.01)
+            wait(0.01)
         assert "was &lt;declined&gt;" in visit(port, "/callback?state=s")[1]
         with pytest.raises(AuthError, match="was <declined>"):
-            callback.wait(5)
+            wait(5)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(InputError, match="can't be listened on"):
-            Callback(f"http://127.0.0.1:{taken.getsockname()[1]}/callback", "s", refuse)
+        there = f"http://127.0.0.1:{taken.getsockname()[1]}/callback"
+        with pytest.raises(InputError, match="can't be listened on"), callback(there, "s", refuse):
+            pass
     assert urlsplit(url).hostname == "127.0.0.1"
 
 

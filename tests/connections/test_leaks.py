@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from connector_runtime.connections import connect, oauth
+from connector_runtime.connections.connect import Record
 from connector_runtime.connections.connections import Connections
-from connector_runtime.connections.renew import Record
 from connector_runtime.errors import ConnectorError
 from connector_runtime.stores.opening import Sealed, open_store
 from connector_runtime.stores.store import MemoryStore

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from plays import Play
 
-from connector_runtime.connections.connect import Tokens
+from connector_runtime.connections.connect import Record, Renewal, Tokens
 from connector_runtime.connections.connections import Connections
-from connector_runtime.connections.renew import Record, Wanted, renewal
 from connector_runtime.errors import AuthError, MissingScope, StoreError, TransportError
 from connector_runtime.model import Response
 from connector_runtime.steps import Acquire, Now, Read, Release, Send, Wait, Write
@@ -52,7 +51,7 @@ def renewed(connector: Connector, script: list[tuple[type, Any]], rejected: dict
         answers.setdefault(kind, []).append(answer)
     play = Play(answers)
     try:
-        (record,) = play(renewal(Wanted(connector.connections["oauth2"], "main", rejected, 5.0), 25.0))
+        (record,) = play(Renewal(connector.connections["oauth2"], "main", rejected, 5.0).steps())
     finally:
         assert [type(step) for step in play.steps] == [kind for kind, _ in script]
     return record  # type: ignore[no-any-return]

@@ -11,9 +11,8 @@ import os
 import signal
 import sys
 import time
-from typing import Any
 
-from connector_runtime.connections import renew
+from connector_runtime.connections.connect import Renewal
 from connector_runtime.connections.connections import Connections
 from connector_runtime.errors import ConnectorError
 from connector_runtime.steps import Steps
@@ -41,10 +40,10 @@ def killed(connections: Connections, at: str, when: str) -> str:
     if child:
         _, status = os.waitpid(child, 0)
         return f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit {os.WEXITSTATUS(status)}"
-    original = renew.renewal
+    original = Renewal.steps
 
-    def watched(*arguments: Any) -> Steps:
-        asked, seen = original(*arguments), 0
+    def watched(renewal: Renewal) -> Steps:
+        asked, seen = original(renewal), 0
         proceed, value = asked.send, None
         while True:
             try:
@@ -60,7 +59,7 @@ def killed(connections: Connections, at: str, when: str) -> str:
             if here:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    renew.renewal = watched
+    Renewal.steps = watched  # type: ignore[method-assign]
     try:
         connections.open("main")()
     finally:
