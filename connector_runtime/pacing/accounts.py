@@ -7,23 +7,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from ..model import Limits
-from ..stores.store import Store
 from .claim import Pacing
 
+if TYPE_CHECKING:
+    from .pacer import Declaration
+
 MOST = 1000  # accounts whose limits are remembered
-
-
-class Declaration(TypedDict, total=False):
-    """What is declared of an account: see `Pacer`."""
-
-    plan: str | None
-    share: float
-    store: Store | None
-    clock: Callable[[], float]
 
 
 class Account:

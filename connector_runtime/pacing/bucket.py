@@ -9,8 +9,8 @@ until the vendor refuses; then the rate at which it did is the bound, and grows 
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from math import exp, inf
 
 from ..model import DAY
 
@@ -45,7 +45,7 @@ class Bucket:
     limit: float | None = None  # what the vendor says it allows in a window
     level: float = 0.0  # what remains of it, less what was given since
     others: float = 0.0  # what other callers seem to take of it, a second
-    own: float = math.inf
+    own: float = inf
     until: float = 0.0  # nothing goes before
     refused: float | None = None  # permits a second at which we were refused, and when
     since: float = 0.0
@@ -56,8 +56,7 @@ class Bucket:
     out: float = 0.0  # until then the vendor's budget of the day is used up; by everybody's own clock
 
     def __post_init__(self) -> None:
-        if self.pace is not None:
-            self.own = min(self.own, self._burst(self.pace))
+        self.own = min(self.own, self._burst(self.pace))
 
     def advance(self, now: float) -> None:
         """Let the time pass."""
@@ -65,13 +64,12 @@ class Bucket:
         if past <= 0:
             return
         self.at = now
-        self.recent *= math.exp(-past)
+        self.recent *= exp(-past)
         if self.refused is not None and self._slowed() >= self.refused * FORGOTTEN ** (3 if self._is_unknown else 1):
             self.refused = None
         if self.limit is not None:
             self.level = min(self.limit, self.level + past * self.refill)
-        pace = self.pace
-        self.own = math.inf if pace is None else min(self._burst(pace), self.own + past * pace)
+        self.own = min(self._burst(self.pace), self.own + past * self.pace)
 
     def rewind(self, now: float) -> None:
         """The clock was set back; what was to come stays as far away as it was."""
@@ -79,17 +77,16 @@ class Bucket:
         self.at, self.until, self.since = now, self.until - back, self.since - back
 
     @property
-    def pace(self) -> float | None:
-        """The permits a second that we allow ourselves; None: any number."""
-        capped = self._slowed()
-        if self.terms.count is not None:
-            allowed = self.terms.count if self.limit is None else min(self.terms.count, self.limit)
-            capped = min(capped, self.terms.share * allowed / self.terms.seconds)
-        return None if capped == math.inf else capped
+    def pace(self) -> float:
+        """The permits a second that we allow ourselves; infinite: any number."""
+        if self.terms.count is None:
+            return self._slowed()
+        allowed = self.terms.count if self.limit is None else min(self.terms.count, self.limit)
+        return min(self._slowed(), self.terms.share * allowed / self.terms.seconds)
 
     def _slowed(self) -> float:
         if self.refused is None:
-            return math.inf
+            return inf
         past = max(0.0, self.at - self.since)
         return self.refused * (2.0 ** (past / DOUBLES) if self._is_unknown else 1 + GROWTH * past)
 
@@ -107,14 +104,14 @@ class Bucket:
     @property
     def known(self) -> bool:
         """Whether anything bounds what may go."""
-        return self.limit is not None or self.pace is not None
+        return self.limit is not None or self.pace < inf
 
     @property
     def free(self) -> float:
         """The permits that may be given now."""
         if self.at < self.until:
             return 0.0
-        theirs = math.inf if self.limit is None else self.level - self.reserve
+        theirs = inf if self.limit is None else self.level - self.reserve
         return max(0.0, min(theirs, self.own))
 
     @property
@@ -124,22 +121,16 @@ class Bucket:
         return max(PROBE * added, added - self.others)
 
     @property
-    def rate(self) -> float | None:
-        """The permits a second that will become free."""
-        theirs = math.inf if self.limit is None else self.refill
-        rate = min(theirs, math.inf if self.pace is None else self.pace)
-        return None if rate == math.inf else rate
+    def rate(self) -> float:
+        """The permits a second that will become free; infinite if nothing bounds them."""
+        return self.pace if self.limit is None else min(self.pace, self.refill)
 
     def wait(self, count: float) -> float:
         """The seconds until so many permits are free, if all goes as it does now."""
         pause = max(0.0, self.until - self.at)
         if self.limit is not None:
-            lacking = count + self.reserve - self.level
-            pause = max(pause, lacking / self.refill)
-        pace = self.pace
-        if pace is not None:
-            pause = max(pause, (count - self.own) / pace)
-        return pause
+            pause = max(pause, (count + self.reserve - self.level) / self.refill)
+        return max(pause, (count - self.own) / self.pace) if self.pace < inf else pause
 
     def take(self, count: int, day: int) -> None:
         """Give so many permits, on that UTC day; a negative count takes permits back that nobody used."""
@@ -168,8 +159,7 @@ class Bucket:
             missing = min(expected, limit) - self.level
             soon = (MORE if missing > 0 else LESS) * self.terms.seconds
             self.others = min(max(0.0, self.others + missing / soon), limit / self.terms.seconds)
-        if self.pace is not None:
-            self.own = min(self.own, self._burst(self.pace))
+        self.own = min(self.own, self._burst(self.pace))
 
     def refuse(self, until: float | None, *, explained: bool, counted: bool = True) -> None:
         """The vendor refused a call: when it takes more, if it said so; `explained`: it said what remains.
@@ -183,9 +173,9 @@ class Bucket:
             self.level = min(self.level, 0.0)
         if counted and (self.refused is None or self.at > self.since):  # one for all that were on the way
             pace = self.pace
-            rate = BACK * min(self.recent, math.inf if pace is None else pace)
+            rate = BACK * min(self.recent, pace)
             if self.refused is None:  # with few calls of our own it was others who used it up
-                rate = max(rate, LITTLE / self.terms.seconds if pace is None else LITTLE * pace)
+                rate = max(rate, LITTLE * (pace if pace < inf else 1 / self.terms.seconds))
             self.refused = max(rate, 1 / max(60.0, self.terms.seconds))
             self.since = self.until
             self.own = min(self.own, 1.0)
@@ -196,15 +186,14 @@ class Bucket:
 
     def dump(self) -> bytes:
         """The state, for a store."""
-        names = [entry.name for entry in fields(self) if entry.name != "terms"]
-        state = {name: getattr(self, name) for name in names}
-        return json.dumps({**state, "own": None if self.own == math.inf else self.own}).encode()
+        state = {name: getattr(self, name) for name in self.__slots__ if name != "terms"}
+        return json.dumps({**state, "own": None if self.own == inf else self.own}).encode()
 
     @classmethod
     def load(cls, terms: Terms, data: bytes) -> Bucket:
         """A state from a store. Raises `ValueError` or `TypeError` if it is none."""
         state = json.loads(data)
-        return cls(terms=terms, **{**state, "own": math.inf if state["own"] is None else state["own"]})
+        return cls(terms=terms, **{**state, "own": inf if state["own"] is None else state["own"]})
 
 
 def today(now: float) -> int:

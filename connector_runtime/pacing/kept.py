@@ -1,4 +1,4 @@
-"""Where the state of limits and quotas is: in this process, or in a store that several share. Touches that store.
+"""Keeps the state of limits and quotas: in this process, or in a store that several share. Touches that store.
 
 A quota is what a vendor allows by the day for one user, registrant or meeting. Its count lies under a digest, so that
 no name or address stands in the store, and is removed when its day is over.
@@ -10,14 +10,19 @@ import json
 import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from itertools import islice
+from math import inf
 
 from ..errors import StoreError
-from ..model import DAY
+from ..model import DAY, Rate
+from ..steps import Claim
 from ..stores.store import Contended, Store
 from .bucket import PAUSE, Bucket, Terms, midnight, today
 
 log = logging.getLogger("connector_runtime.pacing")
 
+NEAR = 64  # places from the head of a line within which we count exactly
+LATE = 2.0  # seconds after which somebody who did not come back is not waited for
 BATCH = 0.05  # seconds' worth of permits that a process takes at once
 FRESH = 0.5  # seconds after which it gives back what it did not use
 LOOK = 0.25  # seconds between two looks at a limit of which nothing is known
@@ -26,101 +31,121 @@ TRIES = 8
 MOST = 20  # things heard that wait to be told
 NONE = b"[0, 0.0]"  # counted, and until when the vendor says that it is used up
 SWEEP = 100  # counts of old days that are looked at in one go
+Budget = tuple[Rate, tuple[str, ...]]  # what a day allows, and the labels that share it
+News = Callable[[Bucket, float], None]  # changes the state by what was heard; told what its clock is ahead of ours
 
 
-class Kept:
-    """A limit in this process."""
+class Line(dict[Claim, tuple[int, float]]):
+    """Those who wait for one limit, in the order they came: claims, each with its ticket and when it should be back."""
 
-    def __init__(self, terms: Terms, now: float) -> None:
-        self.bucket = Bucket(terms=terms, at=now)
+    last = 0
+    seen = 0.0
 
-    def ready(self, now: float, count: int, waiting: int) -> bool:
-        """Whether so many permits can be given now; `waiting` are asked for in all."""
-        if now < self.bucket.at - PAUSE:  # the clock was set back
-            self.bucket.rewind(now)
-        self.bucket.advance(now)
-        return self.bucket.free >= count
+    def place(self, claim: Claim, now: float) -> int:
+        """How many are before this one, which joins at the end if it is new; far from the head, at most so many."""
+        if now < self.seen:  # the clock was set back
+            self.update({each: (ticket, due - self.seen + now) for each, (ticket, due) in self.items()})
+        self.seen = now
+        if claim not in self:
+            self.last += 1
+            self[claim] = (self.last, now + LATE)
+        before = 0
+        for each in list(islice(self, NEAR)):
+            if each is claim:
+                return before
+            if each.gone or self[each][1] < now:
+                del self[each]
+            else:
+                before += 1
+        return self[claim][0] - self[next(iter(self))][0]
 
-    def take(self, now: float) -> int:
-        """Give one permit that is ready; returns its number."""
-        self.bucket.take(1, today(now))
-        return self.bucket.numbered
-
-    def wait(self, now: float, count: int) -> float:
-        """The seconds until so many permits should be ready."""
-        return self.bucket.wait(count)
-
-    def learn(self, now: float, news: Callable[[Bucket, float], None], *, urgent: bool = False) -> None:
-        """Change the state by what was heard: a function of the bucket and of what its clock is ahead of ours."""
-        self.bucket.advance(now)
-        news(self.bucket, 0.0)
-
-    def look(self, now: float) -> Bucket:
-        """The state, not older than a moment."""
-        return self.bucket
+    def comes_back(self, claim: Claim, at: float) -> None:
+        """It was told to come back at that time."""
+        self[claim] = (self[claim][0], at + LATE)
 
 
-class Shared(Kept):
-    """A limit in a store. A process takes a few permits at a time, and tells what it heard when it comes for more.
+class Lane:
+    """One label of one account: its limit, those who wait for it, and its daily budgets. `heard` counts the answers.
 
-    The clocks of machines differ; everybody follows the one that is furthest ahead. While the store fails, each process
-    goes by what it knows.
+    Where its limit is in a store, a process takes a few permits at a time, and tells what it heard when it comes for
+    more. The clocks of machines differ; everybody follows the one that is furthest ahead. While the store fails, each
+    process goes by what it knows.
     """
 
-    def __init__(self, store: Store, key: str, terms: Terms, now: float) -> None:
-        super().__init__(terms, now)
+    def __init__(
+        self, name: str, terms: Terms, budgets: list[Budget], now: float, store: Store | None = None, key: str = ""
+    ) -> None:
+        self.name, self.budgets = name, budgets
+        self.bucket = Bucket(terms=terms, at=now)
+        self.line = Line()
+        self.heard = 0
         self._store, self._key = store, key
         self._ahead = 0.0  # what the shared clock is ahead of ours
         self._permits = 0
         self._owed = 0  # permits that we used and did not take, less those that we took and did not use
-        self._news: list[Callable[[Bucket, float], None]] = []
+        self._news: list[News] = []
         self._looked = -LOOK
         self._failed = -ALONE  # when the store last did
         self._next = 0.0
 
-    def ready(self, now: float, count: int, waiting: int) -> bool:
+    def ready(self, now: float, count: int) -> bool:
+        """Whether so many permits can be given now."""
+        bucket = self.bucket
+        if self._store is None:
+            if now < bucket.at - PAUSE:  # the clock was set back
+                bucket.rewind(now)
+            bucket.advance(now)
+            return bucket.free >= count
         if now < self._looked:  # the clock was set back
             self._looked = self._next = now
-            self._ahead = max(self._ahead, self.bucket.at - now)
+            self._ahead = max(self._ahead, bucket.at - now)
         if self._permits and now > self._looked + FRESH:
             self._owed -= self._permits
             self._permits = 0
         if self._permits >= count:
             return True
-        self.bucket.advance(now + self._ahead)
-        if not self.bucket.known:
+        bucket.advance(now + self._ahead)
+        if not bucket.known:
             if now >= self._looked + LOOK:
                 self._visit(now, 0)
             return not self.bucket.known and self.bucket.free >= count
-        if now >= self._next and self._permits + self.bucket.free >= count:
-            self._visit(now, max(count, min(waiting, self._batch())) - self._permits)
+        if now >= self._next and self._permits + bucket.free >= count:
+            self._visit(now, max(count, min(len(self.line), self._batch())) - self._permits)
         return self._permits >= count
 
     def take(self, now: float) -> int:
-        if self._permits:
+        """Give one permit that is ready; returns its number."""
+        if self._store is None:
+            self.bucket.take(1, today(now))
+        elif self._permits:
             self._permits -= 1
-            return self.bucket.numbered - self._permits
-        self._owed += 1
-        return self.bucket.numbered
+        else:
+            self._owed += 1
+        return self.bucket.numbered - self._permits
 
     def wait(self, now: float, count: int) -> float:
+        """The seconds until so many permits should be ready."""
         return max(self.bucket.wait(count - self._permits), self._next - now)
 
-    def learn(self, now: float, news: Callable[[Bucket, float], None], *, urgent: bool = False) -> None:
+    def learn(self, now: float, news: News, *, urgent: bool = False) -> None:
+        """Change the state by what was heard."""
         self.bucket.advance(now + self._ahead)
-        was_known = self.bucket.known
+        was_known = self._store is not None and self.bucket.known
         news(self.bucket, self._ahead)
-        self._news = [*self._news[-MOST:], news]
-        if urgent or was_known is not self.bucket.known:
-            self._visit(now, 0)
+        if self._store is not None:
+            self._news = [*self._news[-MOST:], news]
+            if urgent or was_known is not self.bucket.known:
+                self._visit(now, 0)
 
     def look(self, now: float) -> Bucket:
-        if not self._looked <= now <= self._looked + PAUSE:
+        """The state, not older than a moment."""
+        if self._store is not None and not self._looked <= now <= self._looked + PAUSE:
             self._visit(now, 0)
         return self.bucket
 
     def _batch(self) -> int:
-        return max(1, int((self.bucket.rate or 0.0) * BATCH))
+        rate = self.bucket.rate
+        return max(1, int(rate * BATCH)) if rate < inf else 1
 
     def _visit(self, now: float, wanted: int) -> None:
         """Read the state, tell what we heard, take permits, write it if nobody was faster."""
@@ -141,11 +166,17 @@ class Shared(Kept):
         self._next = now if given == wanted else now + self.bucket.wait(min(wanted, self._batch()))
 
     def _trade(self, now: float, wanted: int) -> int:
+        assert self._store is not None
         bucket, given = self.bucket, 0
 
         def trade(state: bytes | None) -> bytes:
             nonlocal bucket, given
-            bucket = self._read(state, now)
+            bucket = Bucket(terms=self.bucket.terms, at=now + self._ahead)
+            if state is not None:
+                try:
+                    bucket = Bucket.load(self.bucket.terms, state)
+                except (ValueError, TypeError, LookupError):
+                    log.warning("pacing begins anew: its state in the store can't be read")
             self._ahead = max(self._ahead, bucket.at - now)
             bucket.advance(now + self._ahead)
             for news in self._news:
@@ -160,18 +191,9 @@ class Shared(Kept):
     def _take(self, bucket: Bucket, now: float, wanted: int) -> int:
         bucket.advance(now + self._ahead)
         bucket.take(self._owed, today(now))
-        given = min(wanted, int(min(bucket.free, wanted)))
+        given = int(min(bucket.free, wanted))
         bucket.take(given, today(now))
         return given
-
-    def _read(self, data: bytes | None, now: float) -> Bucket:
-        terms = self.bucket.terms
-        if data is not None:
-            try:
-                return Bucket.load(terms, data)
-            except (ValueError, TypeError, LookupError):
-                log.warning("pacing begins anew: its state in the store can't be read")
-        return Bucket(terms=terms, at=now + self._ahead)
 
 
 class Quotas:
@@ -187,70 +209,54 @@ class Quotas:
 
     def count(self, keys: Iterable[tuple[str, int]], now: float) -> float | None:
         """Count one more under each key, which allows so many a day; if one is full, nothing, and until when it is."""
-        self._sweep(now)
+        until: float | None = None
         counted: list[str] = []
         for key, allowed in keys:
-            until = self._count(key, allowed, now)
+
+            def more(used: int, out: float, allowed: int = allowed) -> tuple[int, float]:
+                nonlocal until
+                until = out if out > now else midnight(now) if used >= allowed else None
+                return (used + 1, out) if until is None else (used, out)
+
+            self._change([key], now, more)
             if until is not None:
                 self.give_back(counted, now)
                 return until
             counted.append(key)
         return None
 
-    def _count(self, key: str, allowed: int, now: float) -> float | None:
-        until: float | None = None
-
-        def more(used: int, out: float) -> tuple[int, float]:
-            nonlocal until
-            until = out if out > now else midnight(now) if used >= allowed else None
-            return (used + 1, out) if until is None else (used, out)
-
-        self._change(key, now, more)
-        return until
-
     def give_back(self, keys: Iterable[str], now: float) -> None:
         """Count one less under each key: the call did nothing."""
-        for key in keys:
-            self._change(key, now, lambda used, out: (max(0, used - 1), out))
+        self._change(keys, now, lambda used, out: (max(0, used - 1), out))
 
     def use_up(self, keys: Iterable[str], now: float, until: float) -> None:
         """The vendor says that nothing more goes under these keys until then."""
-        for key in keys:
-            self._change(key, now, lambda used, out: (used, max(out, until)))
+        self._change(keys, now, lambda used, out: (used, max(out, until)))
 
-    def _change(self, key: str, now: float, change: Callable[[int, float], tuple[int, float]]) -> None:
-        if self._is_alone(now):
-            return
-
+    def _change(self, keys: Iterable[str], now: float, change: Callable[[int, float], tuple[int, float]]) -> None:
         def written(state: bytes | None) -> bytes:
             return json.dumps(change(*json.loads(state or NONE))).encode()
 
+        if self._failed <= now < self._failed + ALONE:
+            return
         try:
-            self._store.update(f"{self._prefix}{_day(now)}/{key}", written)
+            self._sweep(_day(now - DAY))
+            for key in keys:
+                self._store.update(f"{self._prefix}{_day(now)}/{key}", written)
         except StoreError as error:
             self._failed = now
             log.warning("quotas are not counted: %s", error.message)
 
-    def _is_alone(self, now: float) -> bool:
-        return self._failed <= now < self._failed + ALONE
-
-    def _sweep(self, now: float) -> None:
+    def _sweep(self, yesterday: str) -> None:
         """Remove counts of days before yesterday, some at a time; another clock may still have yesterday."""
-        yesterday = _day(now, -1)
-        if self._swept == yesterday or self._is_alone(now):
-            return
-        try:
+        if self._swept != yesterday:
             found = self._store.scan(self._prefix, limit=SWEEP)
             over = [(key, entry) for key, entry in found if key < f"{self._prefix}{yesterday}"]
             for key, entry in over:
                 self._store.remove(key, entry)
-        except StoreError as error:
-            self._failed = now
-            log.warning("old quotas are not removed: %s", error.message)
-            return
-        if len(over) < SWEEP:
-            self._swept = yesterday
+            if len(over) < SWEEP:
+                self._swept = yesterday
 
 
-def _day(now: float, days: int = 0) -> str:
-    return f"{datetime.fromtimestamp(now + days * DAY, UTC):%Y-%m-%d}"
+def _day(now: float) -> str:
+    return f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}"

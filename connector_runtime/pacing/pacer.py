@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypedDict, Unpack
 
 from ..errors import InputError, Problem, QuotaReached
 from ..language import conditions
-from ..model import DAY, Limits, Profile, Rate, rates_of
+from ..model import DAY, Limits, Profile, rates_of
 from ..steps import Claim
 from ..stores.store import MemoryStore, Store, forking
 from .bucket import Bucket, Terms, midnight, today
 from .claim import digest
-from .kept import Kept, Quotas, Shared
+from .kept import Budget, Lane, Quotas
 
 SHARE = 0.5  # the limit belongs to the account, and other apps use it too
 FORGET = 60.0  # seconds after which an answer that never came is not expected any more
@@ -31,67 +29,23 @@ START = 8  # calls that may be under way before the first answer
 SOON = 1.0  # seconds in which an answer is expected while nothing is known
 EARLY = 0.5  # of its time, when somebody further back looks again
 LEAST = 0.001  # seconds that anybody waits
-NEAR = 64  # places from the head of a line within which we count exactly
-LATE = 2.0  # seconds after which somebody who did not come back is not waited for
 
 
-class Line:
-    """Those who wait for one limit, in the order they came: claims, each with its ticket and when it should be back."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[Claim, tuple[int, float]] = {}
-        self._last = 0
-        self._seen = 0.0
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def place(self, claim: Claim, now: float) -> int:
-        """How many are before this one, which joins at the end if it is new; far from the head, at most so many."""
-        if now < self._seen:  # the clock was set back
-            back = self._seen - now
-            self._waiting = {each: (ticket, due - back) for each, (ticket, due) in self._waiting.items()}
-        self._seen = now
-        if claim not in self._waiting:
-            self._last += 1
-            self._waiting[claim] = (self._last, now + LATE)
-        before = 0
-        for each in list(islice(self._waiting, NEAR)):
-            if each is claim:
-                return before
-            if each.gone or self._waiting[each][1] < now:
-                del self._waiting[each]
-            else:
-                before += 1
-        return self._waiting[claim][0] - self._waiting[next(iter(self._waiting))][0]
-
-    def comes_back(self, claim: Claim, at: float) -> None:
-        """It was told to come back at that time."""
-        self._waiting[claim] = (self._waiting[claim][0], at + LATE)
-
-    def leave(self, claim: Claim) -> None:
-        """It goes, or it was refused."""
-        self._waiting.pop(claim, None)
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class _Lane:
-    """One label of one account: its limit, its budgets, and those who wait."""
-
-    name: str
-    kept: Kept
-    budgets: tuple[tuple[Rate, tuple[str, ...]], ...]  # a day's, with the labels that share it
-    line: Line = field(default_factory=Line)
-    heard: int = 0
-
-
-@dataclass(slots=True)
-class _Sent:
+class Sent(NamedTuple):
     """A claim that went: where it counted, as which permit, and when."""
 
-    lane: _Lane
+    lane: Lane
     number: int
     at: float
+
+
+class Declaration(TypedDict, total=False):
+    """What is declared of an account: see `Pacer`."""
+
+    plan: str | None
+    share: float
+    store: Store | None
+    clock: Callable[[], float]
 
 
 class Pacer:
@@ -119,9 +73,9 @@ class Pacer:
         self._limits, self._account, self._plan, self._share = limits, account, plan, share
         self._store, self._clock = store, clock
         self._lock = threading.Lock()
-        self._lanes: dict[tuple[str, str], _Lane] = {}
+        self._lanes: dict[tuple[str, str], Lane] = {}
         self._learned: dict[str, str] = {}  # action -> the label that the vendor says it has
-        self._sent: dict[Claim, _Sent] = {}
+        self._sent: dict[Claim, Sent] = {}
         self._quotas = Quotas(store or MemoryStore(), f"pacing/{limits.key}")
         forking.add(self)
 
@@ -135,42 +89,39 @@ class Pacer:
     # -- before a call -----------------------------------------------------------------------------------------------
 
     def ask(self, claim: Claim) -> float:
-        """The seconds to wait before asking again with the same claim; 0.0: send now, it is counted.
-
-        Raises `QuotaReached` where a daily budget or a quota is used up.
-        """
+        """See `Pacing.ask`."""
         with self._lock:
             now = self._clock()
             lane = self._lane(claim)
             try:
-                if lane.budgets or lane.kept.bucket.out > now:
+                if lane.budgets or lane.bucket.out > now:
                     self._check_budgets(claim, lane, now)
                 place = lane.line.place(claim, now)
-                if not lane.kept.ready(now, place + 1, len(lane.line)) or self._too_early(lane, now):
+                if not lane.ready(now, place + 1) or self._too_early(lane, now):
                     pause = self._pause(lane, place, now)
                     lane.line.comes_back(claim, now + pause)
                     return pause
                 if claim.quotas:
                     self._count_quotas(claim, now)
             except QuotaReached:
-                lane.line.leave(claim)
+                lane.line.pop(claim, None)
                 raise
-            lane.line.leave(claim)
-            self._sent[claim] = _Sent(lane, lane.kept.take(now), now)
+            lane.line.pop(claim, None)
+            self._sent[claim] = Sent(lane, lane.take(now), now)
             return 0.0
 
-    def _too_early(self, lane: _Lane, now: float) -> bool:
+    def _too_early(self, lane: Lane, now: float) -> bool:
         """Whether as many calls are under way as may be while nothing is known: more with every answer."""
-        if lane.heard >= LEARNING or lane.kept.bucket.known:
+        if lane.heard >= LEARNING or lane.bucket.known:
             return False
         under_way = sum(sent.lane is lane and abs(now - sent.at) < SOON for sent in self._sent.values())
         return under_way >= START + 2 * lane.heard
 
-    def _pause(self, lane: _Lane, place: int, now: float) -> float:
-        pause = lane.kept.wait(now, place + 1)
+    def _pause(self, lane: Lane, place: int, now: float) -> float:
+        pause = lane.wait(now, place + 1)
         if pause <= 0:  # for an answer that tells more
             return 0.01 * (1 + place)
-        return max(LEAST, pause if place == 0 else max(pause * EARLY, lane.kept.wait(now, 1)))
+        return max(LEAST, pause if place == 0 else max(pause * EARLY, lane.wait(now, 1)))
 
     # -- after it ----------------------------------------------------------------------------------------------------
 
@@ -182,7 +133,7 @@ class Pacer:
         retry_at: datetime | None = None,
         kind: str | None = None,
     ) -> None:
-        """Learn from the answer to a claim: see `Pacing.heard`."""
+        """See `Pacing.heard`."""
         with self._lock:
             now = self._clock()
             self._forget(now)
@@ -199,7 +150,7 @@ class Pacer:
             if figures is not None and is_explained:
                 limit, remaining = figures
                 middle = (now + sent.at) / 2
-                lane.kept.learn(now, lambda it, ahead: it.observe(limit, remaining, number, it.at - middle - ahead))
+                lane.learn(now, lambda it, ahead: it.observe(limit, remaining, number, it.at - middle - ahead))
             until = retry_at.timestamp() if retry_at else None
             if kind == "rate_limit":
 
@@ -207,23 +158,23 @@ class Pacer:
                     again = None if until is None else until + ahead
                     bucket.refuse(again, explained=is_explained, counted=asked is not None)
 
-                lane.kept.learn(now, refuse, urgent=True)
+                lane.learn(now, refuse, urgent=True)
             elif kind == "quota" and claim.quotas:  # if it was the label's budget, a call without quotas will tell
                 self._quotas.use_up(self._keys(claim), now, until or midnight(now))
             elif (kind == "quota" and (of_the_day or until)) or (of_the_day and figures and figures[1] == 0):
-                lane.kept.learn(now, lambda it, ahead: it.use_up(until or midnight(now)), urgent=True)
-            if kind != "quota" and (status is None or status >= 300):  # as far as we know it was not done
+                lane.learn(now, lambda it, ahead: it.use_up(until or midnight(now)), urgent=True)
+            if claim.quotas and kind != "quota" and (status is None or status >= 300):  # as far as we know it failed
                 self._quotas.give_back(self._keys(claim), now)
 
-    def _unasked(self, claim: Claim, now: float) -> _Sent:
+    def _unasked(self, claim: Claim, now: float) -> Sent:
         """Count a call that went before anybody paced, as if it had asked."""
         if claim.quotas:
             with suppress(QuotaReached):
                 self._count_quotas(claim, now)
         lane = self._lane(claim)
-        return _Sent(lane, lane.kept.take(now), now)
+        return Sent(lane, lane.take(now), now)
 
-    def _lane_of(self, claim: Claim, sent: _Sent, headers: Mapping[str, str], now: float) -> tuple[_Lane, int]:
+    def _lane_of(self, claim: Claim, sent: Sent, headers: Mapping[str, str], now: float) -> tuple[Lane, int]:
         """Where an answer belongs: the vendor's word for the label counts, unless the definition counts it apart."""
         named = _at(headers, self._limits.reported.label)
         label = "-".join(named.casefold().split()) if named else None
@@ -233,7 +184,7 @@ class Pacer:
             return sent.lane, sent.number
         self._learned[claim.action] = label
         lane = self._lane(claim)
-        return lane, lane.kept.take(now)
+        return lane, lane.take(now)
 
     def _forget(self, now: float) -> None:
         while self._sent:
@@ -244,46 +195,38 @@ class Pacer:
 
     # -- lanes -------------------------------------------------------------------------------------------------------
 
-    def _lane(self, claim: Claim) -> _Lane:
+    def _lane(self, claim: Claim) -> Lane:
         label = self._learned.get(claim.action) or self._limits.counted_as(claim.action, claim.label)
         return self._lane_named(claim.account or self._account, label or f"action:{claim.action}")
 
-    def _lane_named(self, account: str, name: str) -> _Lane:
-        lane = self._lanes.get((account, name))
-        if lane is None:
-            lane = self._lanes[account, name] = self._new_lane(account, name)
-        return lane
-
-    def _new_lane(self, account: str, name: str) -> _Lane:
+    def _lane_named(self, account: str, name: str) -> Lane:
+        if (account, name) in self._lanes:
+            return self._lanes[account, name]
         entry = self._limits.labels.get(name)
         every = [rate for rates in entry.rates.values() for rate in rates] if entry else []
         ours = rates_of(entry.rates, self._plan) if entry else ()
         declared = next((rate for rate in ours if rate.seconds < DAY), None)
         window = next((rate.seconds for rate in every if rate.seconds < DAY), 1.0)
-        budgets: list[tuple[Rate, tuple[str, ...]]] = [(rate, (name,)) for rate in ours if rate.seconds == DAY]
+        budgets: list[Budget] = [(rate, (name,)) for rate in ours if rate.seconds == DAY]
         for both in self._limits.combined:
             if name in both.labels:
                 budgets += [(rate, both.labels) for rate in rates_of(both.rates, self._plan)]
-        terms = Terms(
-            count=declared.count if declared else None,
-            seconds=declared.seconds if declared else window,
-            share=self._share,
-        )
-        now = self._clock()
+        count, seconds = (declared.count, declared.seconds) if declared else (None, window)
+        terms = Terms(count=count, seconds=seconds, share=self._share)
         key = f"pacing/{self._limits.key}/{digest(account)}/{name}"
-        kept = Kept(terms, now) if self._store is None else Shared(self._store, key, terms, now)
-        return _Lane(name=name, kept=kept, budgets=tuple(budgets))
+        lane = self._lanes[account, name] = Lane(name, terms, budgets, self._clock(), self._store, key)
+        return lane
 
     # -- budgets and quotas ------------------------------------------------------------------------------------------
 
-    def _check_budgets(self, claim: Claim, lane: _Lane, now: float) -> None:
-        out = lane.kept.look(now).out
+    def _check_budgets(self, claim: Claim, lane: Lane, now: float) -> None:
+        out = lane.look(now).out
         if out > now:
             what = f"The vendor takes no more '{lane.name}' requests of this {self._limits.per} today"
             raise _used_up(what, "Go on then.", out)
         for rate, labels in lane.budgets:
             lanes = [self._lane_named(claim.account or self._account, label) for label in labels]
-            used = sum(each.kept.look(now).used_on(today(now)) for each in lanes)
+            used = sum(each.look(now).used_on(today(now)) for each in lanes)
             if used >= max(1.0, self._share * rate.count):
                 named = " and ".join(f"'{label}'" for label in labels)
                 part = "" if self._share == 1 else f"our share ({self._share:.0%}) of "
@@ -292,8 +235,10 @@ class Pacer:
                 raise _used_up(what[0].upper() + what[1:], hint, midnight(now))
 
     def _count_quotas(self, claim: Claim, now: float) -> None:
-        rates = {name: rates_of(self._limits.quotas[name].rates, self._plan) for name, _ in claim.quotas}
-        keys = [(key, min(rate.count for rate in rates[name])) for (name, _), key in self._named(claim) if rates[name]]
+        keys = []
+        for key, name in self._keys(claim).items():
+            rates = rates_of(self._limits.quotas[name].rates, self._plan)
+            keys += [(key, min(rate.count for rate in rates))] if rates else []
         until = self._quotas.count(keys, now)
         if until is not None:
             names = " or ".join(name.replace("_", " ") for name, _ in claim.quotas)
@@ -301,13 +246,10 @@ class Pacer:
             what = f"The {allowed} requests a day of the quota '{names}' are used up for what the inputs name"
             raise _used_up(what, "Go on then, or for another one now.", until)
 
-    def _keys(self, claim: Claim) -> list[str]:
-        return [key for _, key in self._named(claim)]
-
-    def _named(self, claim: Claim) -> Iterator[tuple[tuple[str, str], str]]:
-        for name, key in claim.quotas:
-            if name in self._limits.quotas:
-                yield (name, key), f"{name}-{digest(claim.account or self._account, key)}"
+    def _keys(self, claim: Claim) -> dict[str, str]:
+        """The quotas that a claim falls under, by the keys of their counts."""
+        account, known = claim.account or self._account, self._limits.quotas
+        return {f"{name}-{digest(account, key)}": name for name, key in claim.quotas if name in known}
 
 
 def check_plan(limits: Limits, plan: str | None) -> None:
@@ -324,16 +266,9 @@ class Definitions(Protocol):
     def profile(self) -> Profile: ...
 
 
-def pacer(
-    connector: Definitions,
-    *,
-    account: str = "",
-    plan: str | None = None,
-    share: float = SHARE,
-    store: Store | None = None,
-) -> Pacer:
+def pacer(connector: Definitions, *, account: str = "", **declared: Unpack[Declaration]) -> Pacer:
     """The pacer of an account of a connector; the arguments are those of `Pacer`."""
-    return Pacer(connector.profile.limits, account=account, plan=plan, share=share, store=store)
+    return Pacer(connector.profile.limits, account=account, **declared)
 
 
 def _used_up(what: str, hint: str, until: float) -> QuotaReached:

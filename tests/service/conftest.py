@@ -20,7 +20,7 @@ import pytest
 import uvicorn
 from cryptography.fernet import Fernet
 
-from connector_runtime.connections.connect import Tokens
+from connector_runtime.connections.connect import Record, Tokens
 from connector_runtime.connections.connections import Connections
 from connector_runtime.pacing import accounts
 from connector_runtime.service.app import service
@@ -130,7 +130,8 @@ def connect(connector: Connector, store: Store, zoom: Sandbox, tenant: str, name
     """Store a connection with the sandbox's token for a tenant."""
     connections = Connections(connector, store, tenant)
     connections.adopt("oauth2", APP, Tokens(granted={"access_token": zoom.token}), name=name)
-    connections._change(name, lambda record: replace(record, origin=zoom.origin))  # nothing here asks the real one
+    key = connections._key(name)
+    store.update(key, lambda old: replace(Record.read(old or b""), origin=zoom.origin).write())  # not the real one
 
 
 @pytest.fixture
