@@ -58,12 +58,20 @@ class Tokens:
         return cls(**{**data, "scopes": tuple(data["scopes"])})
 
 
-# -- what a person fills in ------------------------------------------------------------------------------------------
+class _Endpoint(NamedTuple):
+    """What `answer.refusal` asks of what was asked."""
+
+    errors: Errors
+    inputs: Mapping[str, Input] = {}
+    compute: Mapping[Place, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What a person filled in for a kind of connection, and where the vendor's OAuth lives if not as usual."""
+    """What a person filled in for a kind of connection, and where the vendor's OAuth lives if not as usual.
+
+    Its methods are the requests of OAuth, and what their answers give.
+    """
 
     kind: Connection = field(repr=False)
     values: Mapping[str, str] = field(repr=False)
@@ -85,11 +93,102 @@ class App:
         client = self.sent("client")
         return base64.b64encode(":".join(quote_plus(client.get(part, "")) for part in CLIENT).encode()).decode()
 
-    @property
-    def secrets(self) -> set[str]:
-        """What no message may show."""
+    def authorize_url(self, redirect_uri: str, state: str, verifier: str, scopes: Iterable[str] = ()) -> str:
+        """The address where a person signs in. `state` and `verifier` are texts that nobody can guess."""
+        identity = self.sent("client").get("id", "")
+        query = {"response_type": "code", "client_id": identity, "redirect_uri": redirect_uri, "state": state}
+        if self.oauth.get("pkce") == "S256":
+            digest = hashlib.sha256(verifier.encode()).digest()
+            query["code_challenge"] = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+            query["code_challenge_method"] = "S256"
+        scope = self.oauth.get("scope", {})
+        if scope.get("from") == "actions":
+            query["scope"] = scope.get("separator", " ").join(scopes)
+        return f"{self._address('authorize_url')}?{urlencode(query)}"
+
+    def code_request(self, code: str, redirect_uri: str, verifier: str, seconds: float) -> Request:
+        """Ask for the tokens of an authorization code."""
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
+        return self.request({**form, "code_verifier": verifier} if "pkce" in self.oauth else form, seconds)
+
+    def renewal_request(self, refresh_token: str | None, seconds: float) -> Request:
+        """Ask for the next tokens: with the refresh token, or with the app's own credentials."""
+        if refresh_token is not None:
+            return self.request({"grant_type": "refresh_token", "refresh_token": refresh_token}, seconds)
+        return self.request({"grant_type": self.oauth["grant"], **self.sent("token")}, seconds)
+
+    def request(self, form: dict[str, str], seconds: float, word: str = "token_url") -> Request:
+        """A form with the client's credentials, for one of the addresses that the definition names."""
+        headers = [("Accept", "application/json"), ("Content-Type", "application/x-www-form-urlencoded")]
+        if self.oauth["client"] == "basic":
+            headers.append(("Authorization", f"Basic {self.basic}"))
+        else:
+            client = self.sent("client")
+            form["client_id"] = client.get("id", "")
+            if self.oauth["client"] == "body":
+                form["client_secret"] = client.get("secret", "")
+        url = self._address(word)
+        return Request(
+            method="POST",
+            template=f"({word})",
+            shown=url,
+            url=url,
+            headers=tuple(headers),
+            content=urlencode(form).encode(),
+            body=None,
+            call={"timeout": seconds * 1000},
+        )
+
+    def _address(self, word: str) -> str:
+        url: str = self.oauth[word]
+        origin = check_origin(self.kind, self.origin)  # again, since it may come from a store
+        return url if origin is None else origin + urlsplit(url).path
+
+    def check(self, response: Response, now: float, secrets: Iterable[str] = ()) -> Any:
+        """The body of an answer; raises the error that it is instead, without the app's secrets and these."""
+        answer = answers.parse(response)
+        if not answers.is_refused(self.kind.errors, answer):
+            return answer.body
         own = {self.values[row.key] for row in self.kind.inputs if row.type == "secret" and row.key in self.values}
-        return own | {self.basic}
+        hidden, at = {*own, self.basic, *secrets}, datetime.fromtimestamp(now, UTC)
+        raise answers.refusal(_Endpoint(self.kind.errors), response, "read", at, hidden)
+
+    def tokens(self, response: Response, sent_at: float, old: Tokens | None = None, sent: Iterable[str] = ()) -> Tokens:
+        """The tokens of an answer; raises the error that it is instead, without the secrets that were sent.
+
+        `old` is what the answer follows: it may leave out what has not changed. `sent` are more secrets of the request.
+        """
+        old = old or Tokens(granted={})
+        body = self.check(response, sent_at, {*old.secrets, *sent})
+        if not isinstance(body, Mapping) or not isinstance(body.get("access_token"), str):
+            kind_of = response.headers.get("content-type", "no content type").partition(";")[0]
+            raise TransportError(
+                f"The token endpoint's answer ({response.status}, {kind_of}) holds no access token.",
+                hint="Something between here and the vendor may have answered instead; try again.",
+                status=response.status,
+                retriable=True,
+            )
+        implied = self.oauth.get("origins", {}).get(self.origin, {})
+        names = [grant.name for grant in self.kind.grants]
+        found = {name: body.get(name) or old.granted.get(name) or implied.get(name) for name in names}
+        lasts: Any = body.get("expires_in")
+        scope, refresh = body.get("scope"), body.get("refresh_token")
+        try:
+            lifetime = None if isinstance(lasts, bool) else max(0.0, float(lasts))
+        except (TypeError, ValueError):
+            lifetime = None
+        return Tokens(
+            granted={name: value for name, value in found.items() if isinstance(value, str)},
+            refresh_token=refresh if isinstance(refresh, str) and refresh else old.refresh_token,
+            expires_at=None if lifetime is None else sent_at + lifetime,
+            lifetime=lifetime,
+            scopes=tuple(scope.replace(",", " ").split()) if isinstance(scope, str) else old.scopes,
+        )
+
+    def is_over(self, response: Response) -> bool:
+        """Whether an answer says that the refresh token will never be good again."""
+        look = answers.looking(self.kind.errors, answers.parse(response))
+        return response.status >= 400 and any(conditions.holds(condition, look) for condition in self.kind.over)
 
 
 def app(kind: Connection, given: Mapping[str, Any], origin: str | None = None) -> App:
@@ -107,9 +206,6 @@ def needs_person(kind: Connection) -> bool:
     return kind.oauth is not None and kind.oauth["grant"] == "authorization_code"
 
 
-# -- where the vendor's OAuth lives ----------------------------------------------------------------------------------
-
-
 def check_origin(kind: Connection, origin: str | None) -> str | None:
     """Where OAuth is to live instead: one of the definition's, or this machine for tests. Raises `InputError`."""
     if origin is None or kind.oauth is None:
@@ -123,131 +219,6 @@ def check_origin(kind: Connection, origin: str | None) -> str | None:
         what = f"is none of {', '.join(allowed)}; secrets are sent nowhere else"
         raise InputError.of(f"the connection '{kind.label}'", [Problem("oauth_url", what)])
     return None if origin in own else origin
-
-
-def _at(app: App, word: str) -> str:
-    url: str = app.oauth[word]
-    origin = check_origin(app.kind, app.origin)  # again, since it may come from a store
-    return url if origin is None else origin + urlsplit(url).path
-
-
-# -- requests --------------------------------------------------------------------------------------------------------
-
-
-def authorize_url(app: App, *, redirect_uri: str, state: str, verifier: str, scopes: Iterable[str] = ()) -> str:
-    """The address where a person signs in. `state` and `verifier` are texts that nobody can guess."""
-    identity = app.sent("client").get("id", "")
-    query = {"response_type": "code", "client_id": identity, "redirect_uri": redirect_uri, "state": state}
-    if app.oauth.get("pkce") == "S256":
-        digest = hashlib.sha256(verifier.encode()).digest()
-        query["code_challenge"] = base64.urlsafe_b64encode(digest).decode().rstrip("=")
-        query["code_challenge_method"] = "S256"
-    scope = app.oauth.get("scope", {})
-    if scope.get("from") == "actions":
-        query["scope"] = scope.get("separator", " ").join(scopes)
-    return f"{_at(app, 'authorize_url')}?{urlencode(query)}"
-
-
-def code_request(app: App, code: str, redirect_uri: str, verifier: str, seconds: float) -> Request:
-    """Ask for the tokens of an authorization code."""
-    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
-    if "pkce" in app.oauth:
-        form["code_verifier"] = verifier
-    return token_request(app, form, seconds)
-
-
-def renewal_request(app: App, refresh_token: str | None, seconds: float) -> Request:
-    """Ask for the next tokens: with the refresh token, or with the app's own credentials."""
-    if refresh_token is not None:
-        return token_request(app, {"grant_type": "refresh_token", "refresh_token": refresh_token}, seconds)
-    return token_request(app, {"grant_type": app.oauth["grant"], **app.sent("token")}, seconds)
-
-
-def token_request(app: App, form: dict[str, str], seconds: float, word: str = "token_url") -> Request:
-    """A form with the client's credentials, for one of the addresses that the definition names."""
-    headers = [("Accept", "application/json"), ("Content-Type", "application/x-www-form-urlencoded")]
-    if app.oauth["client"] == "basic":
-        headers.append(("Authorization", f"Basic {app.basic}"))
-    else:
-        client = app.sent("client")
-        form["client_id"] = client.get("id", "")
-        if app.oauth["client"] == "body":
-            form["client_secret"] = client.get("secret", "")
-    url = _at(app, word)
-    return Request(
-        method="POST",
-        template=f"({word})",
-        shown=url,
-        url=url,
-        headers=tuple(headers),
-        content=urlencode(form).encode(),
-        body=None,
-        call={"timeout": seconds * 1000},
-    )
-
-
-# -- answers ---------------------------------------------------------------------------------------------------------
-
-
-class _Endpoint(NamedTuple):
-    """What `answer.refusal` asks of what was asked."""
-
-    errors: Errors
-    inputs: Mapping[str, Input] = {}
-    compute: Mapping[Place, str] = {}
-
-
-def check(app: App, response: Response, now: float, secrets: Iterable[str] = ()) -> Any:
-    """The body of an answer of the vendor's OAuth; raises the error that it is instead, without these secrets."""
-    answer = answers.parse(response)
-    if not answers.is_refused(app.kind.errors, answer):
-        return answer.body
-    at = datetime.fromtimestamp(now, UTC)
-    raise answers.refusal(_Endpoint(app.kind.errors), response, "read", at, {*app.secrets, *secrets})
-
-
-def read_tokens(
-    app: App, response: Response, sent_at: float, old: Tokens | None = None, sent: Iterable[str] = ()
-) -> Tokens:
-    """The tokens of an answer; raises the error that it is instead, without the secrets that were sent.
-
-    `old` is what the answer follows: it may leave out what has not changed. `sent` are other secrets of the request.
-    """
-    old = old or Tokens(granted={})
-    body = check(app, response, sent_at, {*old.secrets, *sent})
-    if not isinstance(body, Mapping) or not isinstance(body.get("access_token"), str):
-        kind_of = response.headers.get("content-type", "no content type").partition(";")[0]
-        raise TransportError(
-            f"The token endpoint's answer ({response.status}, {kind_of}) holds no access token.",
-            hint="Something between here and the vendor may have answered instead; try again.",
-            status=response.status,
-            retriable=True,
-        )
-    implied = app.oauth.get("origins", {}).get(app.origin, {})
-    names = [grant.name for grant in app.kind.grants]
-    found = {name: body.get(name) or old.granted.get(name) or implied.get(name) for name in names}
-    lasts: Any = body.get("expires_in")
-    scope, refresh = body.get("scope"), body.get("refresh_token")
-    try:
-        lifetime = None if isinstance(lasts, bool) else max(0.0, float(lasts))
-    except (TypeError, ValueError):
-        lifetime = None
-    return Tokens(
-        granted={name: value for name, value in found.items() if isinstance(value, str)},
-        refresh_token=refresh if isinstance(refresh, str) and refresh else old.refresh_token,
-        expires_at=None if lifetime is None else sent_at + lifetime,
-        lifetime=lifetime,
-        scopes=tuple(scope.replace(",", " ").split()) if isinstance(scope, str) else old.scopes,
-    )
-
-
-def is_over(kind: Connection, response: Response) -> bool:
-    """Whether an answer says that the refresh token will never be good again."""
-    look = answers.looking(kind.errors, answers.parse(response))
-    return response.status >= 400 and any(conditions.holds(condition, look) for condition in kind.over)
-
-
-# -- callbacks -------------------------------------------------------------------------------------------------------
 
 
 def query_of(callback: str | Mapping[str, str]) -> dict[str, str]:
@@ -355,10 +326,10 @@ class Renewal:
             raise self._ended("its token ended and cannot be renewed")
         app = App(self.kind, record.values, record.origin)
         try:
-            response = yield Send(renewal_request(app, spent, self.seconds))
-            tokens = read_tokens(app, response, now, record.tokens)
+            response = yield Send(app.renewal_request(spent, self.seconds))
+            tokens = app.tokens(response, now, record.tokens)
         except RequestError as error:
-            if spent is not None and response is not None and is_over(self.kind, response):
+            if spent is not None and response is not None and app.is_over(response):
                 return (yield from self._superseded(spent, error))
             if not (isinstance(error, TransportError) or error.retriable):
                 what = f"The token of {self.name} was refused: {error.message}"

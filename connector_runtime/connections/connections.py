@@ -110,15 +110,8 @@ class Connections:
             raise InputError.of("connect", [Problem("kind", f"is {kind}, for which nobody signs in; use `add`")])
         asks = app.oauth.get("scope", {}).get("from") == "actions"
         start = oauth.authorize(app, redirect_uri, self._wanted(actions) if asks else ())
-        waiting = {
-            "name": name,
-            "kind": kind,
-            "values": app.values,
-            "origin": app.origin,
-            "redirect_uri": redirect_uri,
-            "verifier": start.verifier,
-        }
-        self._pending.add(start.state, waiting)
+        waiting = {"name": name, "kind": kind, "values": app.values, "origin": app.origin}
+        self._pending.add(start.state, {**waiting, "redirect_uri": redirect_uri, "verifier": start.verifier})
         return start.url
 
     def finish(self, callback: str | Mapping[str, str]) -> str:
@@ -204,7 +197,7 @@ class Connections:
 
     def missing(self, name: str, actions: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
         """The scopes that actions (all if none is named) lack under a connection, by action."""
-        return oauth.missing(self._connector, actions, self._record(name).tokens.scopes)
+        return scopes.missing(self._connector, actions, self._record(name).tokens.scopes)
 
     # -- to end ------------------------------------------------------------------------------------------------------
 
@@ -297,16 +290,14 @@ def examine(
     connections: Connections, name: str | None, *, actions: Iterable[str] = (), base_url: str | None = None
 ) -> Iterator[Finding]:
     """The findings, in order; what can't be looked at after a fault is left out."""
+    stored = None
     try:
         stored = connections.open(name)
-    except ConnectorError as error:
-        yield Finding("connection" if error.kind == "token" else "store", "fault", error.message, error.hint)
-        return
-    yield Finding("connection", "ok", f"{stored.name} is stored, of the kind {stored.kind.key}.")
-    try:
+        yield Finding("connection", "ok", f"{stored.name} is stored, of the kind {stored.kind.key}.")
         stored(None)
     except ConnectorError as error:
-        yield Finding("token", "fault", error.message, error.hint)
+        step = "token" if stored else "connection" if error.kind == "token" else "store"
+        yield Finding(step, "fault", error.message, error.hint)
         return
     until = connections.summary(stored.name).expires_at
     minutes = max(0.0, (until or 0.0) - time.time()) / 60
@@ -330,18 +321,13 @@ def examine(
     else:
         account = f"account {health.account}" if health.account else "an account that the vendor does not name"
         yield Finding("identity", "ok", f"It is {', '.join(part for part in (health.identity, account) if part)}.")
-    yield from _scopes(connections, stored.name, health.scopes, actions)
-    for hint in health.hints:
-        yield Finding("plan", "warning", hint)
-
-
-def _scopes(connections: Connections, name: str, have: tuple[str, ...], actions: Iterable[str]) -> Iterator[Finding]:
-    if not have:
+    lacks = connections.missing(stored.name, actions)
+    if not health.scopes:
         yield Finding("scopes", "warning", "The vendor does not say which scopes the token has.")
-        return
-    lacks = connections.missing(name, actions)
-    if not lacks:
+    elif not lacks:
         yield Finding("scopes", "ok", "They are enough for every action that was asked about.")
     for action, needed in lacks.items():
-        do = f"Add {' and '.join(needed)} to the app, then reconnect {name}."
+        do = f"Add {' and '.join(needed)} to the app, then reconnect {stored.name}."
         yield Finding("scopes", "warning", f"{action} will be refused.", do)
+    for hint in health.hints:
+        yield Finding("plan", "warning", hint)

@@ -12,7 +12,7 @@ import asyncio
 import secrets
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -74,8 +74,7 @@ def authorize(app: App, redirect_uri: str, scopes: Iterable[str] = ()) -> Author
     `scopes` are asked for where the definition says `scope: {from: actions}`; elsewhere the app's own setup counts.
     """
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
-    url = connect.authorize_url(app, redirect_uri=redirect_uri, state=state, verifier=verifier, scopes=scopes)
-    return Authorization(url, state, verifier)
+    return Authorization(app.authorize_url(redirect_uri, state, verifier, scopes), state, verifier)
 
 
 def exchange_code(app: App, code: str, redirect_uri: str, verifier: str, *, seconds: float = SECONDS) -> Tokens:
@@ -83,12 +82,12 @@ def exchange_code(app: App, code: str, redirect_uri: str, verifier: str, *, seco
 
     Raises `AuthError` with a remedy if the vendor refuses, `TransportError` if there is no readable answer.
     """
-    return _tokens(app, connect.code_request(app, code, redirect_uri, verifier, seconds), None, (code, verifier))
+    return _tokens(app, app.code_request(code, redirect_uri, verifier, seconds), None, (code, verifier))
 
 
 def obtain(app: App, *, seconds: float = SECONDS) -> Tokens:
     """Tokens for the app itself, where no person signs in. Raises as `exchange_code`."""
-    return _tokens(app, connect.renewal_request(app, None, seconds))
+    return _tokens(app, app.renewal_request(None, seconds))
 
 
 def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
@@ -98,12 +97,12 @@ def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
     """
     if tokens.refresh_token is None and connect.needs_person(app.kind):
         raise AuthError("There is no refresh token.", hint="Sign in again.")
-    return _tokens(app, connect.renewal_request(app, tokens.refresh_token, seconds), tokens)
+    return _tokens(app, app.renewal_request(tokens.refresh_token, seconds), tokens)
 
 
 def _tokens(app: App, request: Request, old: Tokens | None = None, sent: Iterable[str] = ()) -> Tokens:
     now = time.time()
-    return connect.read_tokens(app, transport.send(request), now, old, sent)
+    return app.tokens(transport.send(request), now, old, sent)
 
 
 def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
@@ -111,8 +110,8 @@ def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
     token = tokens.granted.get("access_token")
     if "revoke_url" not in app.oauth or token is None:
         return
-    response = transport.send(connect.token_request(app, {"token": token}, seconds, "revoke_url"))
-    connect.check(app, response, time.time(), tokens.secrets)
+    response = transport.send(app.request({"token": token}, seconds, "revoke_url"))
+    app.check(response, time.time(), tokens.secrets)
 
 
 def test(
@@ -130,7 +129,7 @@ def test(
     `actions` are those whose scopes are looked for, all if none is named.
     """
     have = tuple(token_scopes)
-    lacks = missing(connector, actions, have)
+    lacks = scopes.missing(connector, actions, have)
     about = app.kind.test
     found = Health(ok=True, scopes=have, missing_scopes=tuple(sorted({*chain.from_iterable(lacks.values())})))
     if about is None:
@@ -150,13 +149,6 @@ def test(
         hints=tuple(hint["says"] for hint in hints),
         skew=None if theirs is None else time.time() - theirs.timestamp(),
     )
-
-
-def missing(connector: Connector, actions: Iterable[str], have: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """The scopes that actions (all if none is named) lack where a token has these, by action."""
-    every = [connector.action(key) for key in connector.actions]
-    asked = [connector.action(key) for key in actions] or every
-    return scopes.missing(asked, every, have, connector.profile.levels)
 
 
 def _named(source: str | None, app: App, answer: Answer) -> str | None:

@@ -7,12 +7,13 @@ scopes at once. A level (one user's app, an admin's app) says which alternatives
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
+from ..definitions.connector import Connector
 from ..model import ActionSpec
-
-Levels = Mapping[str, Mapping[str, str]]  # level -> {only: pattern} or {prefer: pattern}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,10 @@ class ScopeSet:
 
 
 def smallest(actions: Iterable[ActionSpec], kind: str, level: str, rule: Mapping[str, str]) -> ScopeSet:
-    """The smallest set with which all actions work; of two that are equally small, the one listed earlier."""
+    """The smallest set with which all actions work; of two that are equally small, the one listed earlier.
+
+    `rule` is the level's: `{only: pattern}` or `{prefer: pattern}`.
+    """
     wanted: dict[tuple[frozenset[str], ...], None] = {}  # each choice once: actions often share theirs
     impossible = []
     for action in actions:
@@ -64,26 +68,29 @@ def _cover(choices: Iterable[tuple[frozenset[str], ...]]) -> frozenset[str]:
     return min(found, key=lambda scopes: (len(scopes), found[scopes], sorted(scopes)))
 
 
-def missing(
-    actions: Iterable[ActionSpec], known: Iterable[ActionSpec], scopes: Collection[str], levels: Levels
-) -> dict[str, tuple[str, ...]]:
-    """What a token's scopes lack, by action, in the kind and level of the scopes that it has.
+def missing(connector: Connector, actions: Iterable[str], scopes: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """What actions (all if none is named) lack, by action, where a token has these scopes, in their kind and level.
 
-    `known` are all the connector's actions, which tell kinds apart. Empty if the vendor does not say what a token has.
+    Empty if the vendor does not say what a token has.
     """
-    have = set(scopes)
-    shared: dict[str, int] = {}
-    for action in known if have else ():
+    have, levels = set(scopes), connector.profile.levels
+    every = [connector.action(key) for key in connector.actions]
+    asked = [connector.action(key) for key in actions] or every
+    if not have:
+        return {}
+    shared = Counter[str]()
+    for action in every:
         for kind in action.scopes:
-            named = {scope for option in _all(action, kind) for scope in option}
-            shared[kind] = shared.get(kind, 0) + len(have & named)
+            shared[kind] += len(have.intersection(chain.from_iterable(_all(action, kind))))
     best = max(shared, key=lambda kind: shared[kind], default="")
+    marked = [rule for rule in levels.values() if "prefer" in rule and any(re.search(rule["prefer"], s) for s in have)]
+    rule = marked[-1] if marked else next(iter(levels.values()), {})
     found: dict[str, tuple[str, ...]] = {}
-    for action in actions if have else ():
+    for action in asked:
         if not action.scopes or any(option <= have for kind in action.scopes for option in _all(action, kind)):
             continue
         kind = best if best in action.scopes else next(iter(action.scopes))
-        options = _options(action, kind, levels.get(_level(have, levels), {})) or _all(action, kind)
+        options = _options(action, kind, rule) or _all(action, kind)
         found[action.key] = tuple(sorted(min(options, key=lambda option: len(option - have)) - have))
     return found
 
@@ -98,10 +105,3 @@ def _options(action: ActionSpec, kind: str, rule: Mapping[str, str]) -> list[fro
 
 def _all(action: ActionSpec, kind: str) -> list[frozenset[str]]:
     return [frozenset([entry] if isinstance(entry, str) else entry) for entry in action.scopes.get(kind, ())]
-
-
-def _level(have: Collection[str], levels: Levels) -> str:
-    """The level of a token: the last whose preferred scopes it has, else the first."""
-    marks = {name: rule["prefer"] for name, rule in levels.items() if "prefer" in rule}
-    fitting = [name for name, mark in marks.items() if any(re.search(mark, scope) for scope in have)]
-    return fitting[-1] if fitting else next(iter(levels), "")

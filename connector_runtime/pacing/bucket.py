@@ -69,7 +69,8 @@ class Bucket:
             self.refused = None
         if self.limit is not None:
             self.level = min(self.limit, self.level + past * self.refill)
-        self.own = min(self._burst(self.pace), self.own + past * self.pace)
+        pace = self.pace
+        self.own = min(self._burst(pace), self.own + past * pace)
 
     def rewind(self, now: float) -> None:
         """The clock was set back; what was to come stays as far away as it was."""
@@ -130,7 +131,8 @@ class Bucket:
         pause = max(0.0, self.until - self.at)
         if self.limit is not None:
             pause = max(pause, (count + self.reserve - self.level) / self.refill)
-        return max(pause, (count - self.own) / self.pace) if self.pace < inf else pause
+        pace = self.pace
+        return max(pause, (count - self.own) / pace) if pace < inf else pause
 
     def take(self, count: int, day: int) -> None:
         """Give so many permits, on that UTC day; a negative count takes permits back that nobody used."""

@@ -45,11 +45,11 @@ def claim_of(action: ActionSpec, written: Mapping[str, Any], account: str = "") 
     Two ways of writing one id are thus counted together.
     """
     limits = action.profile.limits
-    quotas = [
-        (name, digest(account, name, *(_plain(written.get(key)) for key in quota.per)))
-        for name, quota in limits.quotas.items()
-        if action.key in quota.on and conditions.holds(quota.when, written.get)
-    ]
+    quotas = []
+    for name, quota in limits.quotas.items():
+        if action.key in quota.on and conditions.holds(quota.when, written.get):
+            values = ["" if (value := written.get(key)) is None else places.text_of(value) for key in quota.per]
+            quotas.append((name, digest(account, name, *(value.strip().casefold() for value in values))))
     label = limits.counted_as(action.key, action.rate_limit)
     return Claim(action=action.key, label=label, account=account, quotas=tuple(quotas))
 
@@ -63,7 +63,3 @@ def digest(*texts: str) -> str:
         hashed.update(len(data).to_bytes(8))
         hashed.update(data)
     return hashed.hexdigest()
-
-
-def _plain(value: Any) -> str:
-    return "" if value is None else places.text_of(value).strip().casefold()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple, Protocol, TypedDict, Unpack
 
 from ..errors import InputError, Problem, QuotaReached
@@ -143,9 +144,7 @@ class Pacer:
             lane.heard += asked is not None
             reported = self._limits.reported
             figures = reported.figures(headers)
-            of_the_day = bool(reported.daily) and conditions.holds(
-                reported.daily or (), lambda name: _at(headers, name)
-            )
+            of_the_day = bool(reported.daily) and conditions.holds(reported.daily or (), partial(_at, headers))
             is_explained = figures is not None and not of_the_day
             if figures is not None and is_explained:
                 limit, remaining = figures
@@ -200,8 +199,8 @@ class Pacer:
         return self._lane_named(claim.account or self._account, label or f"action:{claim.action}")
 
     def _lane_named(self, account: str, name: str) -> Lane:
-        if (account, name) in self._lanes:
-            return self._lanes[account, name]
+        if lane := self._lanes.get((account, name)):
+            return lane
         entry = self._limits.labels.get(name)
         every = [rate for rates in entry.rates.values() for rate in rates] if entry else []
         ours = rates_of(entry.rates, self._plan) if entry else ()

@@ -21,16 +21,11 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS entries (key {text} PRIMARY KEY, value {bytes} NOT NULL, version BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS leases (key {text} PRIMARY KEY, owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
 )
-
-
 _left: list[Any] = []  # connections of the parent process: to close one would end the parent's
 
 
 class Lost(StoreError):
     """The connection to the database broke; what was sent may have been done."""
-
-    def __init__(self) -> None:
-        super().__init__("The connection to the store broke.", hint="Try again.", retriable=True)
 
 
 class Database(Store):
@@ -63,13 +58,13 @@ class Database(Store):
         new = 0 if value is None else time.time_ns() if version is None else version + 1
         try:
             if value is None:
-                count = self._change("DELETE FROM entries WHERE key = ? AND version = ?", key, version)
+                _, count = self._run("DELETE FROM entries WHERE key = ? AND version = ?", key, version)
             elif version is None:
                 insert = "INSERT INTO entries (key, value, version) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING"
-                count = self._change(insert, checked(key), value, new)
+                _, count = self._run(insert, checked(key), value, new)
             else:
                 update = "UPDATE entries SET value = ?, version = ? WHERE key = ? AND version = ?"
-                count = self._change(update, value, new, key, version)
+                _, count = self._run(update, value, new, key, version)
         except Lost:
             found = self.read(key)
             done = found is None if value is None else found == Entry(value, new)
@@ -88,12 +83,12 @@ class Database(Store):
             f" SET owner = excluded.owner, until = excluded.until WHERE leases.until <= {now}"
         )
         try:
-            taken = self._change(take, checked(key), owner, seconds)
+            _, taken = self._run(take, checked(key), owner, seconds)
         except Lost:
-            mine = "SELECT 1 FROM leases WHERE key = ? AND owner = ?"
-            taken = self._change(take, key, owner, seconds) or len(self._ask(mine, key, owner))
+            _, taken = self._run(take, key, owner, seconds)
+            taken = taken or len(self._ask("SELECT 1 FROM leases WHERE key = ? AND owner = ?", key, owner))
         end = "DELETE FROM leases WHERE key = ? AND owner = ?"
-        return Lease(lambda: self._change(end, key, owner)) if taken else None
+        return Lease(lambda: self._run(end, key, owner)) if taken else None
 
     def close(self) -> None:
         with self._lock:
@@ -107,7 +102,7 @@ class Database(Store):
             _left.append(self._connection)
         self._connection, self._lock = None, threading.Lock()
 
-    def _run(self, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
+    def _run(self, sql: str, *values: Any) -> tuple[list[Any], int]:
         with self._lock:
             self._connection = self._connection or self.connect()
             try:
@@ -116,14 +111,11 @@ class Database(Store):
                 self._connection = None
                 raise
 
-    def _change(self, sql: str, *values: Any) -> int:
-        return self._run(sql, values)[1]
-
     def _ask(self, sql: str, *values: Any) -> list[Any]:
         try:
-            return self._run(sql, values)[0]
+            return self._run(sql, *values)[0]
         except Lost:
-            return self._run(sql, values)[0]
+            return self._run(sql, *values)[0]
 
 
 # -- SQLite ----------------------------------------------------------------------------------------------------------
@@ -154,17 +146,16 @@ class Sqlite(Database):
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not self._path.exists():  # SQLite gives its side files the same mode
-                os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+                self._path.touch(0o600)
             connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
             hint = "Give a path that you may write."
             raise StoreError(f"The store {self._path} can't be opened ({reason}).", hint=hint) from None
         try:
-            if self._first(connection, "SELECT count(*) FROM sqlite_schema WHERE name IN ('entries', 'leases')") < 2:
-                deadline = time.monotonic() + BUSY
-                while self._first(connection, "PRAGMA journal_mode = WAL", patient=time.monotonic() < deadline) is None:
-                    time.sleep(0.02)  # SQLite does not wait by itself for this one
+            tables, _ = self.run(connection, "SELECT 1 FROM sqlite_schema WHERE name IN ('entries', 'leases')", ())
+            if len(tables) < 2:
+                self._write_ahead(connection)
                 for table in TABLES:
                     self.run(connection, table.format(text="TEXT", bytes="BLOB"), ())
         except StoreError:
@@ -172,13 +163,16 @@ class Sqlite(Database):
             raise
         return connection
 
-    def _first(self, connection: sqlite3.Connection, sql: str, patient: bool = False) -> Any:
-        try:
-            return self.run(connection, sql, ())[0][0][0]
-        except StoreError as error:
-            if patient and error.retriable:
-                return None
-            raise
+    def _write_ahead(self, connection: sqlite3.Connection) -> None:
+        deadline = time.monotonic() + BUSY
+        while True:
+            try:
+                self.run(connection, "PRAGMA journal_mode = WAL", ())
+                return
+            except StoreError as error:  # SQLite does not wait by itself for this one
+                if not error.retriable or time.monotonic() >= deadline:
+                    raise
+            time.sleep(0.02)
 
     def run(self, connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
         try:
@@ -233,7 +227,7 @@ class Postgres(Database):
             return cursor.fetchall() if cursor.description else [], cursor.rowcount
         except self._psycopg.Error as error:
             if connection.closed:
-                raise Lost() from None
+                raise Lost("The connection to the store broke.", hint="Try again.", retriable=True) from None
             code = getattr(error, "sqlstate", None) or ""
             if code in ("25006", "42501"):
                 raise self._failed("may only be read", error) from None

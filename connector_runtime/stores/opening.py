@@ -134,8 +134,7 @@ def _make(path: Path) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
-    with suppress(FileExistsError):
-        os.close(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600))
+    draft.touch(0o600)
     draft.write_bytes(Fernet.generate_key() + b"\n")
     try:
         with suppress(FileExistsError):

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from ..errors import StoreError
@@ -93,16 +94,14 @@ class Store(ABC):
             yield from page
             after = page[-1][0]
 
-    def update(
-        self, key: str, change: Callable[[bytes | None], bytes | None], *, tries: int | None = None
-    ) -> Entry | None:
+    def update(self, key: str, change: Callable[[bytes | None], bytes | None], *, tries: float = inf) -> Entry | None:
         """Write what `change` makes of the value that is there (None: none, on both sides); again if another was first.
 
         Nothing is written where it makes the same. Returns the entry as it is then. After `tries` times in which
         another was first, raises `Contended`.
         """
-        while tries is None or tries > 0:
-            tries = None if tries is None else tries - 1
+        while tries > 0:
+            tries -= 1
             entry = self.read(key)
             old = entry.value if entry else None
             new = change(old)

@@ -54,10 +54,10 @@ def test_the_authorize_url_is_zooms_with_state_and_an_s256_challenge_and_no_secr
 def test_a_government_account_signs_in_at_its_own_host_and_calls_its_own_api(connector: Connector) -> None:
     app = connect.app(connector.connections["oauth2"], OAUTH2, "https://zoomgov.com")
     assert oauth.authorize(app, REDIRECT).url.startswith("https://zoomgov.com/oauth/authorize?")
-    request = connect.renewal_request(app, "r1", 5)
+    request = app.renewal_request("r1", 5)
     assert request.url == "https://zoomgov.com/oauth/token"
     answer = Response(status=200, headers={}, content=b'{"access_token": "a", "expires_in": 3600}')
-    assert connect.read_tokens(app, answer, 0.0).granted["api_url"] == "https://api.zoomgov.com"
+    assert app.tokens(answer, 0.0).granted["api_url"] == "https://api.zoomgov.com"
 
 
 ELSEWHERE = ["https://evil.example", "http://zoom.us", "https://zoom.us.evil.example", "http://localhost@evil.example"]
@@ -302,7 +302,7 @@ def test_every_code_of_zooms_table_has_a_remedy(connector: Connector, code: int)
     app = connect.app(connector.connections["oauth2"], OAUTH2)
     content = f'{{"status": false, "errorCode": {code}, "errorMessage": "Something", "result": null}}'.encode()
     with pytest.raises(AuthError) as caught:
-        connect.read_tokens(app, Response(status=400, headers={}, content=content), 0.0)
+        app.tokens(Response(status=400, headers={}, content=content), 0.0)
     assert caught.value.code == code
     assert CODES[code].lower() in (caught.value.hint or "").lower()
 
@@ -327,14 +327,14 @@ def test_every_reason_without_a_code_has_the_same_remedy(connector: Connector, r
     said, error = reason.split("|")
     content = f'{{"reason": "{said}", "error": "{error}"}}'.encode()
     with pytest.raises(AuthError, match=said.rstrip(".!")) as caught:
-        connect.read_tokens(app, Response(status=400, headers={}, content=content), 0.0)
+        app.tokens(Response(status=400, headers={}, content=content), 0.0)
     assert REASONS[reason].lower() in (caught.value.hint or "").lower()
 
 
 def test_too_many_token_requests_are_a_rate_limit(connector: Connector) -> None:
     app = connect.app(connector.connections["oauth2"], OAUTH2)
     with pytest.raises(RateLimited):
-        connect.read_tokens(app, Response(status=429, headers={}, content=b"{}"), 0.0)
+        app.tokens(Response(status=429, headers={}, content=b"{}"), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_too_many_token_requests_are_a_rate_limit(connector: Connector) -> None:
 def test_an_answer_that_is_no_token_says_that_something_else_answered(connector: Connector, content: bytes) -> None:
     app = connect.app(connector.connections["oauth2"], OAUTH2)
     with pytest.raises(TransportError, match="holds no access token"):
-        connect.read_tokens(app, Response(status=200, headers={}, content=content), 0.0)
+        app.tokens(Response(status=200, headers={}, content=content), 0.0)
 
 
 def test_what_a_vendor_quotes_of_our_secrets_is_cut_out(connector: Connector) -> None:
@@ -351,7 +351,7 @@ def test_what_a_vendor_quotes_of_our_secrets_is_cut_out(connector: Connector) ->
     content = b'{"reason": "No such secret: sandbox-secret, token \\"r-1\\"", "error": "invalid_request"}'
     answer = Response(status=400, headers={}, content=content)
     with pytest.raises(AuthError, match=r'secret: \*\*\*, token "\*\*\*"'):
-        connect.read_tokens(app, answer, 0.0, sent={"sandbox-secret", "r-1"})
+        app.tokens(answer, 0.0, sent={"sandbox-secret", "r-1"})
 
 
 # -- to end ----------------------------------------------------------------------------------------------------------
