@@ -161,7 +161,7 @@ def scopes(context: Context, arguments: list[str]) -> None:
     levels = connector.profile.levels or {"app": {}}
     for kind in kinds:
         for level, rule in levels.items():
-            found = scope_sets.smallest(actions, kind, level, rule)
+            found = scope_sets.smallest(actions, kind, rule)
             print(f"{kind} scopes, {level}:" if connector.profile.levels else f"{kind} scopes:")
             for scope in found.scopes:
                 print(f"  {scope}")

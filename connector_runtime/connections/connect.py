@@ -128,16 +128,8 @@ class App:
             if self.oauth["client"] == "body":
                 form["client_secret"] = client.get("secret", "")
         url = self._address(word)
-        return Request(
-            method="POST",
-            template=f"({word})",
-            shown=url,
-            url=url,
-            headers=tuple(headers),
-            content=urlencode(form).encode(),
-            body=None,
-            call={"timeout": seconds * 1000},
-        )
+        head, content, call = tuple(headers), urlencode(form).encode(), {"timeout": seconds * 1000}
+        return Request("POST", f"({word})", url, url, headers=head, content=content, body=None, call=call)
 
     def _address(self, word: str) -> str:
         url: str = self.oauth[word]
@@ -162,12 +154,9 @@ class App:
         body = self.check(response, sent_at, {*old.secrets, *sent})
         if not isinstance(body, Mapping) or not isinstance(body.get("access_token"), str):
             kind_of = response.headers.get("content-type", "no content type").partition(";")[0]
-            raise TransportError(
-                f"The token endpoint's answer ({response.status}, {kind_of}) holds no access token.",
-                hint="Something between here and the vendor may have answered instead; try again.",
-                status=response.status,
-                retriable=True,
-            )
+            what = f"The token endpoint's answer ({response.status}, {kind_of}) holds no access token."
+            hint = "Something between here and the vendor may have answered instead; try again."
+            raise TransportError(what, hint=hint, status=response.status, retriable=True)
         implied = self.oauth.get("origins", {}).get(self.origin, {})
         names = [grant.name for grant in self.kind.grants]
         found = {name: body.get(name) or old.granted.get(name) or implied.get(name) for name in names}
@@ -336,14 +325,9 @@ class Renewal:
                 raise error.with_message(what, hint=error.hint) from None
             if self._lasts(record, now):
                 return record  # the next call tries again
-            raise TransportError(
-                f"The token of {self.name} could not be renewed: {error.message}",
-                hint="The connection is kept; try again.",
-                status=error.status,
-                tracking_id=error.tracking_id,
-                retriable=True,
-                retry_at=error.retry_at,
-            ) from None
+            what = f"The token of {self.name} could not be renewed: {error.message}"
+            facts = {**error.answered, "code": None, "retriable": True, "retry_at": error.retry_at}
+            raise TransportError(what, hint="The connection is kept; try again.", **facts) from None
         while True:
             new = replace(record, tokens=tokens, dead=None)
             if (yield Write(new, version)) is not None:

@@ -236,7 +236,7 @@ class Connections:
         keys = list(actions) or list(self._connector.actions)
         asked = [self._connector.action(key) for key in keys]
         kind = next((kind for action in asked for kind in action.scopes), None)
-        return () if kind is None else scopes.smallest(asked, kind, "", {}).scopes
+        return () if kind is None else scopes.smallest(asked, kind, {}).scopes
 
     def _record(self, name: str) -> Record:
         entry = self._store.read(self._key(name))
@@ -262,15 +262,9 @@ class Connections:
 
 
 def _summary(name: str, record: Record) -> Summary:
-    return Summary(
-        name=name,
-        kind=record.kind,
-        identity=record.identity,
-        account=record.account,
-        expires_at=record.tokens.expires_at,
-        health="dead" if record.dead else "due" if record.tokens.is_due(time.time()) else "ready",
-        why=record.dead,
-    )
+    tokens, shared = record.tokens, {key: getattr(record, key) for key in ("kind", "identity", "account")}
+    health = "dead" if record.dead else "due" if tokens.is_due(time.time()) else "ready"
+    return Summary(name=name, **shared, expires_at=tokens.expires_at, health=health, why=record.dead)
 
 
 # -- diagnosis -------------------------------------------------------------------------------------------------------

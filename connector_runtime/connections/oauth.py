@@ -141,14 +141,11 @@ def test(
         return replace(found, ok=isinstance(error, MissingScope), error=error.to_dict())
     answer = Answer(result.status, result.headers, result.data)
     theirs = datetimes.http_date(result.headers.get("date"))
+    skew = None if theirs is None else time.time() - theirs.timestamp()
     hints = [hint for hint in about.get("hints", ()) if holds(parse(hint["when"]), partial(places.look, answer=answer))]
-    return replace(
-        found,
-        identity=_named(about.get("identity"), app, answer),
-        account=_named(about.get("account"), app, answer),
-        hints=tuple(hint["says"] for hint in hints),
-        skew=None if theirs is None else time.time() - theirs.timestamp(),
-    )
+    identity, account = (_named(about.get(word), app, answer) for word in ("identity", "account"))
+    says = tuple(hint["says"] for hint in hints)
+    return replace(found, identity=identity, account=account, hints=says, skew=skew)
 
 
 def _named(source: str | None, app: App, answer: Answer) -> str | None:
@@ -207,14 +204,8 @@ class Stored:
                 lease = self._store.lease(f"lease/{self._key}", 4 * self._seconds)
                 return lease is not None and held.enter_context(lease) is lease
 
-            handlers: Handlers = {
-                **HANDLERS,
-                Send: lambda step: transport.send(step.request),
-                Read: self._read,
-                Write: self._save,
-                Acquire: acquire,
-                Release: lambda step: held.close(),
-            }
+            store: Handlers = {Read: self._read, Write: self._save, Acquire: acquire, Release: lambda _: held.close()}
+            handlers = {**HANDLERS, Send: lambda step: transport.send(step.request), **store}
             record: Record = only(perform(Renewal(self.kind, self.name, rejected, self._seconds).steps(), handlers))
         return record
 

@@ -18,18 +18,16 @@ from ..model import ActionSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeSet:
-    """The scopes that actions need of one kind of app; `impossible` are actions for which this level has none."""
+    """The scopes that actions need of one kind of app; `impossible` are actions for which its level has none."""
 
-    kind: str
-    level: str
     scopes: tuple[str, ...]
     impossible: tuple[str, ...]
 
 
-def smallest(actions: Iterable[ActionSpec], kind: str, level: str, rule: Mapping[str, str]) -> ScopeSet:
+def smallest(actions: Iterable[ActionSpec], kind: str, rule: Mapping[str, str]) -> ScopeSet:
     """The smallest set with which all actions work; of two that are equally small, the one listed earlier.
 
-    `rule` is the level's: `{only: pattern}` or `{prefer: pattern}`.
+    `rule` is that of the app's level: `{only: pattern}` or `{prefer: pattern}`.
     """
     wanted: dict[tuple[frozenset[str], ...], None] = {}  # each choice once: actions often share theirs
     impossible = []
@@ -40,7 +38,7 @@ def smallest(actions: Iterable[ActionSpec], kind: str, level: str, rule: Mapping
         elif options is not None:
             impossible.append(action.key)
     best = {scope for group in _groups(wanted) for scope in _cover(group)}
-    return ScopeSet(kind=kind, level=level, scopes=tuple(sorted(best)), impossible=tuple(impossible))
+    return ScopeSet(scopes=tuple(sorted(best)), impossible=tuple(impossible))
 
 
 def _groups(wanted: Iterable[tuple[frozenset[str], ...]]) -> list[list[tuple[frozenset[str], ...]]]:

@@ -163,14 +163,15 @@ class Bucket:
             self.others = min(max(0.0, self.others + missing / soon), limit / self.terms.seconds)
         self.own = min(self.own, self._burst(self.pace))
 
-    def refuse(self, until: float | None, *, explained: bool, counted: bool = True) -> None:
-        """The vendor refused a call: when it takes more, if it said so; `explained`: it said what remains.
+    def refuse(self, ahead: float, *, until: float | None, explained: bool, counted: bool) -> None:
+        """The vendor refused a call: when it takes more, if it said so, by a clock that ours is `ahead` of.
 
-        `counted`: this call and those before it were, so the rate is known that was too much.
+        `explained`: it said what remains. `counted`: this call and those before it were, so the rate is known that was
+        too much.
         """
         if until is None and explained:
             return
-        self.until = max(self.until, self.at + PAUSE if until is None else until)
+        self.until = max(self.until, self.at + PAUSE if until is None else until + ahead)
         if self.limit is not None:
             self.level = min(self.level, 0.0)
         if counted and (self.refused is None or self.at > self.since):  # one for all that were on the way

@@ -145,18 +145,13 @@ class Pacer:
             reported = self._limits.reported
             figures = reported.figures(headers)
             of_the_day = bool(reported.daily) and conditions.holds(reported.daily or (), partial(_at, headers))
-            is_explained = figures is not None and not of_the_day
-            if figures is not None and is_explained:
-                limit, remaining = figures
+            told = None if of_the_day else figures
+            if told is not None:
                 middle = (now + sent.at) / 2
-                lane.learn(now, lambda it, ahead: it.observe(limit, remaining, number, it.at - middle - ahead))
+                lane.learn(now, lambda it, ahead: it.observe(*told, number, it.at - middle - ahead))
             until = retry_at.timestamp() if retry_at else None
             if kind == "rate_limit":
-
-                def refuse(bucket: Bucket, ahead: float) -> None:
-                    again = None if until is None else until + ahead
-                    bucket.refuse(again, explained=is_explained, counted=asked is not None)
-
+                refuse = partial(Bucket.refuse, until=until, explained=told is not None, counted=asked is not None)
                 lane.learn(now, refuse, urgent=True)
             elif kind == "quota" and claim.quotas:  # if it was the label's budget, a call without quotas will tell
                 self._quotas.use_up(self._keys(claim), now, until or midnight(now))

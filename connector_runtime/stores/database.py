@@ -237,8 +237,5 @@ class Postgres(Database):
 
     def _failed(self, what: str, error: Exception, retriable: bool = False) -> StoreError:
         reason = getattr(getattr(error, "diag", None), "message_primary", None)
-        return StoreError(
-            f"The PostgreSQL store {what} ({reason or type(error).__name__}).",  # its full text can quote the address
-            hint="Look after the database and its address, then try again.",
-            retriable=retriable,
-        )
+        told = f"The PostgreSQL store {what} ({reason or type(error).__name__})."  # its full text can quote the address
+        return StoreError(told, hint="Look after the database and its address, then try again.", retriable=retriable)

@@ -25,18 +25,14 @@ def open_store(url: str) -> Store:
     scheme, _, rest = url.partition("://")
     if scheme == "memory":
         return MemoryStore()
-    if scheme == "sqlite" and rest[1:]:
-        from .database import Sqlite
+    from .database import Postgres, Sqlite  # which a store in memory does without
 
+    if scheme == "sqlite" and rest[1:]:
         return Sqlite(Path(rest[1:]).expanduser())
     if scheme in ("postgresql", "postgres"):
-        from .database import Postgres
-
         return Postgres(url)
-    raise StoreError(
-        "The store's address is none that is known.",  # it can hold a password
-        hint="Give sqlite:///path/to/file, postgresql://user@host/database or memory://.",
-    )
+    hint = "Give sqlite:///path/to/file, postgresql://user@host/database or memory://."
+    raise StoreError("The store's address is none that is known.", hint=hint)  # not quoted: it can hold a password
 
 
 class Sealed(Store):
@@ -87,10 +83,8 @@ class Sealed(Store):
         try:
             owner, _, value = self._fernet.decrypt(entry.value).partition(b"\0")
         except self._invalid:
-            raise StoreError(
-                "The store is encrypted with another key, or damaged.",
-                hint="Give the key it was made with; if that is lost, remove the store and connect again.",
-            ) from None
+            hint = "Give the key it was made with; if that is lost, remove the store and connect again."
+            raise StoreError("The store is encrypted with another key, or damaged.", hint=hint) from None
         if owner.decode() != key:
             raise StoreError(f"The store's entry {key} belongs to another place.", hint="Restore it from a backup.")
         return Entry(value, entry.version)
