@@ -32,7 +32,6 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "triggers.deliver",
     "triggers.inbox",
     "triggers.receiver",
-    "connections.callback",
     "connections.connections",
     "pacing.accounts",
     "pacing.kept",

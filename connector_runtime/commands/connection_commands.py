@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import getpass
 import sys
+import threading
 import time
 import webbrowser
 from argparse import Namespace
-from urllib.parse import urlsplit
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from html import escape
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 from ..connections import connect as oauth2, scopes as scope_sets
-from ..connections.callback import callback, is_ours
 from ..connections.connections import PENDING, Connections, examine
 from ..connections.oauth import Health
-from ..errors import AuthError, TransportError
+from ..errors import AuthError, ConnectorError, TransportError
 from ..model import Connection
 from . import access
 from .context import Context, print_table, say, wrong
@@ -83,7 +88,8 @@ def _sign_in(
     redirect_url = chosen.redirect_url or f"http://127.0.0.1:{chosen.port}/callback"
     url = connections.begin(kind.key, values, redirect_url, name=chosen.name, origin=origin)
     say(f"The app's redirect URL must be: {redirect_url}")
-    if chosen.no_browser or not is_ours(redirect_url):
+    back = urlsplit(redirect_url)
+    if chosen.no_browser or back.scheme != "http" or back.hostname not in ("127.0.0.1", "localhost"):
         say(f"Sign in at:\n\n{url}\n")
         say("Then paste the address that the browser ended at, or the code in it:")
         pasted = sys.stdin.readline().strip()
@@ -101,6 +107,71 @@ def _sign_in(
         except webbrowser.Error:
             say("There is no browser that could be opened.")
         wait(PENDING)
+
+
+@contextmanager
+def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Iterator[Callable[[float], str]]:
+    """Open the port on which one sign-in comes back, and give what waits for it, for so many seconds.
+
+    That returns the name of the connection that was made, and raises what went wrong, or `AuthError` when nobody came
+    back. `state` is the sign-in's; a callback with another is told so in the browser and does not end the wait. What
+    the browser brings is never printed or logged, and the page it gets refers to nothing outside itself.
+    """
+    parts = urlsplit(redirect_url)
+    port, outcome = parts.port or 80, Future[str]()
+
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10
+
+        def do_GET(self) -> None:
+            asked = urlsplit(self.path)
+            if asked.path != (parts.path or "/") or outcome.done():
+                self._say(404, "Nothing is waited for here.")
+            elif parse_qs(asked.query).get("state") != [state]:
+                self._say(400, "This belongs to no sign-in begun here, or to one that is over. Begin again.")
+            else:
+                try:
+                    name = finish(asked.query)
+                    self._say(200, f"Connected as {name}. You can close this window.")
+                    outcome.set_result(name)
+                except ConnectorError as error:
+                    self._say(400, str(error))
+                    outcome.set_exception(error)
+
+        def _say(self, status: int, text: str) -> None:
+            head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign-in</title>'
+            content = f"{head}<p>{escape(text)}</p></html>".encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Cache-Control", "no-store")
+            self.send_header("Referrer-Policy", "no-referrer")
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            return  # the request line holds the code
+
+    def wait(seconds: float) -> str:
+        try:
+            return outcome.result(seconds)
+        except TimeoutError:
+            what = f"Nobody came back from the browser within {seconds / 60:.0f} minutes."
+            raise AuthError(what, hint="Sign in again.") from None
+
+    try:
+        server = HTTPServer(("127.0.0.1", port), Handler)
+    except OSError as error:
+        what = f"{port} can't be listened on ({error.strerror}); end what uses it, or choose another"
+        raise wrong("connect", "--port", what) from None
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield wait
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def _greet(context: Context, name: str, health: Health) -> None:

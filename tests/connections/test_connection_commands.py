@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from connector_runtime.connections.callback import callback
+from connector_runtime.commands.connection_commands import callback
 from connector_runtime.connections.connections import Connections
 from connector_runtime.errors import AuthError, InputError
 from connector_runtime.stores.opening import open_vault
