@@ -14,9 +14,9 @@ from ..inputs.bind import Bound
 from ..language import conditions, datetimes, places
 from ..model import Json, Page, Recover
 from ..steps import Now, Steps, Wait, next_output
-from . import render, retry
+from . import render
 from .action import Action
-from .exchange import Terms, exchange
+from .exchange import Retries, Terms, exchange
 
 TOLERANCE = timedelta(seconds=2)  # both clocks are written in whole seconds
 
@@ -26,7 +26,7 @@ def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Ste
     rule = action.recover
     assert rule is not None
     sent: dict[str, Json] | None = None
-    policy = retry.Policy(most=max(1, terms.retries), keyed=True)
+    retries = Retries(most=max(1, terms.retries), keyed=True)
     sendings = 0
     began: datetime = yield Now()
     while True:
@@ -40,7 +40,7 @@ def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Ste
                 raise
             failure = error
         now: datetime = yield Now()
-        pause = policy.pause(sendings, failure, now) or 0.0
+        pause = retries.pause(sendings, failure, now) or 0.0
         left = None if terms.deadline is None else terms.deadline - (now - began).total_seconds() - pause
         if left is not None and left <= 0:
             raise failure

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from ..calls import answer as answers, render, retry
+from ..calls import answer as answers, render
 from ..calls.action import Action
 from ..calls.credentials import Credentials, lay_out
+from ..calls.exchange import Retries
 from ..calls.files import File
 from ..errors import ApiError, AuthError, Conflict, RequestError, TransportError
 from ..language import hosts
@@ -76,7 +77,7 @@ def fetch(file: File, course: Course, have: int = 0, mark: Mark | None = None) -
         return
     start = address(file.url, course.action.profile, course.base_url)
     state = _State(have, mark, (yield Token()), file.token)
-    policy = retry.Policy(most=course.retries)
+    retries = Retries(most=course.retries)
     failures, best, number, waited = 0, have, 0, 0.0
     while True:
         number += 1
@@ -97,7 +98,7 @@ def fetch(file: File, course: Course, have: int = 0, mark: Mark | None = None) -
             failures, best, state.is_renewed = 0, state.have, False
         if type(failure) is AuthError and (yield from _renewed(state)):
             continue
-        pause = policy.pause(failures, failure, (yield Now()))
+        pause = retries.pause(failures, failure, (yield Now()))
         if pause is None:
             raise _final(file, failure, state)
         failures += 1
