@@ -12,13 +12,13 @@ from .definitions.connector import Connector
 from .inputs.bind import Bound
 from .model import Choices, Page, Result
 from .perform import Handlers, only, only_async, perform, perform_async
-from .session import TTL, CallOptions, ClientOptions, Session
+from .session import CallOptions, ChoicesOptions, ClientOptions, DownloadOptions, Session
 from .steps import Send, Token, Wait
 from .transport import AsyncPool, Pool
 
 if TYPE_CHECKING:
     from .calls.files import File
-    from .downloads.download import Saved, Told
+    from .downloads.download import Saved
 
 Grants = Callable[[Mapping[str, str] | None], Mapping[str, str]]
 AsyncGrants = Callable[[Mapping[str, str] | None], Awaitable[Mapping[str, str]]]
@@ -100,21 +100,14 @@ class Client:
         action: str,
         input: str | None = None,
         inputs: Mapping[str, Any] | None = None,
-        *,
-        search: str | None = None,
-        cursor: str | None = None,
-        parameters: Mapping[str, Any] | None = None,
-        ttl: float = TTL,
+        **options: Unpack[ChoicesOptions],
     ) -> Choices:
         """What a drop-down offers for an input of an action; without `input`, the list called `action`.
 
-        `inputs` are those given so far, `parameters` what the list asks for beside them, by name. `search` narrows it,
-        `cursor` goes on where earlier choices ended. A page that was read less than `ttl` seconds ago, for the same
-        connection, is not read again. Raises `InputError` that names what has to be filled in first.
+        `inputs` are those given so far, `options` those of `ChoicesOptions`. Raises `InputError` that names what has to
+        be filled in first.
         """
-        steps = self._session.choices(
-            action, input, inputs, search=search, cursor=cursor, parameters=parameters, ttl=ttl
-        )
+        steps = self._session.choices(action, input, inputs, **options)
         return cast(Choices, only(perform(steps, self._handlers)))
 
     def files(self, key: str, inputs: Mapping[str, Any]) -> list[File]:
@@ -122,26 +115,18 @@ class Client:
         return self._session.offering(key).files_in(self.run(key, inputs).data)
 
     def download(
-        self,
-        files: File | Iterable[File],
-        to: str | os.PathLike[str],
-        *,
-        parallel: int = 3,
-        overwrite: bool = False,
-        progress: Told | None = None,
+        self, files: File | Iterable[File], to: str | os.PathLike[str], **options: Unpack[DownloadOptions]
     ) -> list[Saved]:
-        """Download files into the folder `to`, which is made if it is missing; `parallel` of them at a time.
+        """Download files into the folder `to`, which is made if it is missing; `options` are `DownloadOptions`.
 
         Each goes to `.NAME.part` first, is gone on with where it broke off, also in a later run, and gets its name when
         it is whole. One that is there with the right size is left alone; anything else of that name is an error unless
-        `overwrite`. `progress` is called with the file, the bytes that are there and those of all (None if not known),
-        now from one thread, now from another. Raises `InputError` for what can't be written, before any request where
-        that can be known, and the error of the first file that failed when the others are done.
+        `overwrite`. Raises `InputError` for what can't be written, before any request where that can be known, and the
+        error of the first file that failed when the others are done.
         """
         from .downloads.download import download
 
-        order = self._session.order(files, to, parallel=parallel, overwrite=overwrite, progress=progress)
-        return download(order, self._handlers, self._pool)
+        return download(self._session.order(files, to, **options), self._handlers, self._pool)
 
 
 class AsyncClient:
@@ -214,16 +199,10 @@ class AsyncClient:
         action: str,
         input: str | None = None,
         inputs: Mapping[str, Any] | None = None,
-        *,
-        search: str | None = None,
-        cursor: str | None = None,
-        parameters: Mapping[str, Any] | None = None,
-        ttl: float = TTL,
+        **options: Unpack[ChoicesOptions],
     ) -> Choices:
         """As `Client.choices`."""
-        steps = self._session.choices(
-            action, input, inputs, search=search, cursor=cursor, parameters=parameters, ttl=ttl
-        )
+        steps = self._session.choices(action, input, inputs, **options)
         return cast(Choices, await only_async(perform_async(steps, self._handlers)))
 
     async def files(self, key: str, inputs: Mapping[str, Any]) -> list[File]:
@@ -231,19 +210,12 @@ class AsyncClient:
         return self._session.offering(key).files_in((await self.run(key, inputs)).data)
 
     async def download(
-        self,
-        files: File | Iterable[File],
-        to: str | os.PathLike[str],
-        *,
-        parallel: int = 3,
-        overwrite: bool = False,
-        progress: Told | None = None,
+        self, files: File | Iterable[File], to: str | os.PathLike[str], **options: Unpack[DownloadOptions]
     ) -> list[Saved]:
         """As `Client.download`; cancelling stops at once and keeps what has arrived."""
         from .downloads.download import download_async
 
-        order = self._session.order(files, to, parallel=parallel, overwrite=overwrite, progress=progress)
-        return await download_async(order, self._handlers, self._entered())
+        return await download_async(self._session.order(files, to, **options), self._handlers, self._entered())
 
     def _entered(self) -> AsyncPool:
         if self._pool is None:

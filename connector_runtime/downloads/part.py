@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import InputError, Problem
-from .mark import Mark, read
+from .fetch import Mark, mark_read
 
 try:
     import fcntl
@@ -45,7 +45,7 @@ class Part:
             raise _unusable(self.target, f"can't be written: {error.strerror}") from None
         self.size = os.fstat(self._file).st_size
         with suppress(OSError, ValueError):
-            self.mark = read(self._beside.read_text(encoding="utf-8"))
+            self.mark = mark_read(self._beside.read_text(encoding="utf-8"))
 
     def begin(self, at: int, mark: Mark) -> None:
         """Keep the first `at` bytes, as a part of what `mark` names."""

@@ -10,9 +10,8 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..calls.files import File
 from ..errors import TransportError
@@ -27,21 +26,21 @@ BATCH = 2**20  # bytes that asyncio collects before it writes them
 LONGEST_HELD = 0.25  # seconds for which it does so
 HEAD = 64 * 1024  # bytes of an answer that are looked at to see whether it is a refusal
 T = TypeVar("T")
+Progress = Callable[[File, int, int | None], object] | None
 
 
 class Stopped(BaseException):
     """The caller is gone: leave the part as it is and end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(NamedTuple):
     """One file to save, and whom to tell. `progress` is told the file, the bytes that are there, and those of all."""
 
     file: File
     target: Path
     course: Course
     overwrite: bool
-    progress: Callable[[File, int, int | None], object] | None
+    progress: Progress
 
     def begun(self, part: Part) -> Steps:
         part.open()

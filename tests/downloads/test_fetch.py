@@ -12,8 +12,7 @@ from plays import Play
 
 from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.files import File
-from connector_runtime.downloads.fetch import Course, address, fetch
-from connector_runtime.downloads.mark import Mark, read as read_mark
+from connector_runtime.downloads.fetch import Course, Mark, address, fetch, mark_read
 from connector_runtime.errors import ApiError, RequestError, TransportError
 from connector_runtime.model import Response
 from connector_runtime.perform import only
@@ -118,7 +117,7 @@ def test_a_server_that_ignores_if_range_cannot_mix_two_versions_either(
 @given(st.integers(0, 5000), st.lists(st.integers(1, 3000), max_size=30))
 def test_as_long_as_each_attempt_brings_something_it_ends_with_the_file(have: int, cuts: list[int]) -> None:
     content = bytes(number % 251 for number in range(5000))
-    mark = read_mark(Mark(of="", etag='"0"', total=5000).text())
+    mark = mark_read(Mark(of="", etag='"0"', total=5000).text())
     assert mark is not None
     known = Mark(of=carried_mark().of, etag=mark.etag, total=mark.total)
     server = Server([content], has_etag=True, turns=[("", cut, 0) for cut in cuts])
@@ -137,7 +136,7 @@ def carried_mark() -> Mark:
 
 @given(st.text() | st.binary().map(repr))
 def test_a_mark_is_read_or_is_none(text: str) -> None:
-    assert read_mark(text) is None or isinstance(read_mark(text), Mark)
+    assert mark_read(text) is None or isinstance(mark_read(text), Mark)
 
 
 HOSTS = st.sampled_from(
