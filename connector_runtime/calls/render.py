@@ -16,11 +16,12 @@ from ..errors import ApiError
 from ..language import expressions, hosts
 from ..language.codecs import writer
 from ..language.places import text_of
-from ..model import ActionSpec, Input, Json, Place, Request
+from ..model import ActionSpec, Json, Place, Request
 from . import bodies
 from .credentials import Credentials
 
 NOWHERE = (None, None)
+Write = Callable[[Any], Any]  # a value as it is sent
 READS = ("GET", "HEAD", "OPTIONS")
 _IN_URL = "/?%:@!$&'()*+,;=~-._[]"
 
@@ -45,14 +46,12 @@ class Draft:
         """The draft of the next page: one place has another value, or the whole URL is the one given."""
         if place is None:
             return replace(self, next_url=_joined(self.next_url or "", str(value)))
-        if place.kind == "header":
-            return replace(self, headers=bodies.merged(self.headers, bodies.pairs(place, value), folded=True))
         if place.kind == "query":
             kept = [pair for pair in self.query if pair[0] != place.path[0]]
             return replace(self, query=[*kept, (place.path[0], text_of(value))])
-        body = copy.deepcopy(self.body or {})
-        bodies.put(body, place.path, value)
-        return replace(self, body=body)
+        turned = replace(self, body=copy.deepcopy(self.body or {}) if place.kind == "body" else self.body)
+        _lay(turned, turned.body, place, value)
+        return turned
 
 
 def effect_of(spec: ActionSpec, method: str) -> str:
@@ -77,9 +76,7 @@ def key_place(spec: ActionSpec, made: Draft) -> Place | None:
 class Layout(NamedTuple):
     """Where the inputs of an action go, gathered once: a call then looks only at those that it is given."""
 
-    places: Mapping[
-        str, tuple[Place | None, Callable[[Any], Any] | None]
-    ]  # with what writes the value, if anything does
+    places: Mapping[str, tuple[Place | None, Write | None]]
     computed: tuple[tuple[Place, expressions.Expression], ...]
     spreads: bool  # whether any place takes a map apart: named inputs are laid after those, so that they win
     has_body: bool
@@ -88,18 +85,15 @@ class Layout(NamedTuple):
 def layout(spec: ActionSpec) -> Layout:
     """The layout of an action."""
     computed = tuple((place, expressions.expression(source)) for place, source in spec.compute.items())
-    places = {key: (row.to[0], _writer(row)) for key, row in spec.inputs.items() if row.to}
-    taken = [row.to[0] for row in spec.inputs.values() if row.to]
+    rows = [row for row in spec.inputs.values() if row.to]
+    taken = [row.to[0] for row in rows]
+    lists = {row.key for row in rows if row.collection is not None or row.type in ("json", "any")}
     return Layout(
-        places=places,
+        places={row.key: (row.to[0], writer(row.codecs, lists=row.key in lists)) for row in rows},
         computed=computed,
         spreads=any(place.spread for place in (*taken, *(place for place, _ in computed))),
         has_body=spec.body is not None or any(place.kind == "body" for place in taken),
     )
-
-
-def _writer(row: Input) -> Callable[[Any], Any] | None:
-    return writer(row.codecs, lists=row.collection is not None or row.type in ("json", "any"))
 
 
 def draft(spec: ActionSpec, values: Mapping[str, Any], laid: Layout | None = None) -> Draft:
