@@ -25,7 +25,6 @@ def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Ste
     """Carry out a create; if it may have been done, look with the `other` action and send again only if it was not."""
     rule = action.recover
     assert rule is not None
-    sent: dict[str, Json] | None = None
     retries = Retries(most=max(1, terms.retries), keyed=True)
     sendings = 0
     began: datetime = yield Now()
@@ -34,7 +33,8 @@ def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Ste
             yield from exchange(action, bound, terms)
             return
         except RequestError as error:
-            sent = sent or _sent(action, bound, rule)
+            made = render.draft(action, bound.values, action.layout)
+            sent = {name: places.dig(made.body, place.path) for name, place in rule.same.items()}  # None: nothing was
             known = None not in sent.values() and conditions.holds(rule.when, bound.values.get)
             if not (error.may_have_been_done and known):
                 raise
@@ -66,30 +66,19 @@ def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Ste
             raise failure
 
 
-def _sent(action: Action, bound: Bound, rule: Recover) -> dict[str, Json]:
-    """What was sent in the fields that must be the same; None where nothing was, so that nothing tells it apart."""
-    made = render.draft(action, bound.values, action.layout)
-    return {name: places.dig(made.body, place.path) for name, place in rule.same.items()}
-
-
 def _found(looking: Steps, rule: Recover, sent: dict[str, Json], began: datetime) -> Generator[Any, Any, list[Json]]:
     """What the look finds that is the same."""
     found: list[Json] = []
     try:
         while page := (yield from next_output(looking)):
             now: datetime = yield Now()
-            since = began + _ahead(page, now) - TOLERANCE
+            theirs = datetimes.http_date(page.headers.get("date"))  # their clock may be ahead of ours
+            since = began + (theirs - now if theirs else timedelta()) - TOLERANCE
             items = [page.data] if page.items is None else page.items
             found += [item for item in items if _is_same(item, rule, sent, since)]
     except NotFound:
         return []
     return found
-
-
-def _ahead(page: Page, now: datetime) -> timedelta:
-    """How far the vendor's clock is ahead of ours."""
-    theirs = datetimes.http_date(page.headers.get("date"))
-    return timedelta() if theirs is None else theirs - now
 
 
 def _is_same(item: Json, rule: Recover, sent: dict[str, Json], since: datetime) -> bool:

@@ -60,8 +60,9 @@ def in_url(text: str) -> str:
 def in_data(value: Json) -> Any:
     """Data whose entries with secret names are masked, and whose files are named without their content."""
     if isinstance(value, Mapping):
-        masked = (name == "base64" or SECRET.search(name) is not None for name in value)
-        return {name: MASK if hide else in_data(item) for hide, (name, item) in zip(masked, value.items(), strict=True)}
+        return {
+            name: MASK if name == "base64" or SECRET.search(name) else in_data(item) for name, item in value.items()
+        }
     if isinstance(value, list):
         if all(isinstance(item, Mapping) and set(item) == {"name", "value"} for item in value):
             return [{**item, "value": MASK} if SECRET.search(str(item["name"])) else dict(item) for item in value]
@@ -92,22 +93,17 @@ def secrets(schema: Any) -> list[str]:
     return list(dict.fromkeys(path for path, said in fields(schema) if _marked([said])))
 
 
-def hide(data: Json, schema: Any) -> Json:
-    """The data with `***` in place of each secret that is there; null stays, and so does what the schema leaves out."""
-    return _hidden(data, [schema])
-
-
-def _hidden(data: Json, schemas: list[Any]) -> Json:
+def hide(data: Json, *schemas: Any) -> Json:
+    """The data with `***` in place of each secret that is there; null stays, and so does what the schemas leave out."""
     faces = [face for schema in schemas for face in _faces(schema)]
     if data is not None and _marked(faces):
         return MASK
     if isinstance(data, Mapping):
         return {
-            name: _hidden(value, [part for face in faces for part in _named(face, name)])
-            for name, value in data.items()
+            name: hide(value, *(part for face in faces for part in _named(face, name))) for name, value in data.items()
         }
     if isinstance(data, list):
-        return [_hidden(item, [_numbered(face, index) for face in faces]) for index, item in enumerate(data)]
+        return [hide(item, *(_numbered(face, index) for face in faces)) for index, item in enumerate(data)]
     return data
 
 
