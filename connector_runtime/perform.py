@@ -72,15 +72,3 @@ async def perform_async(steps: Steps, handlers: Handlers) -> AsyncIterator[Any]:
                 proceed, value = steps.throw, error
     finally:
         steps.close()
-
-
-def only(outputs: Iterator[Any]) -> Any:
-    """The one output of a generator that has just one."""
-    (output,) = outputs
-    return output
-
-
-async def only_async(outputs: AsyncIterator[Any]) -> Any:
-    """The same for asyncio."""
-    (output,) = [output async for output in outputs]
-    return output

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from .calls.action import Action
 from .calls.credentials import Credentials, check_base_url, checked, lay_out, refuse_values
-from .calls.exchange import Terms, Unlimited, exchange
+from .calls.exchange import Terms, exchange
 from .definitions.connector import Connector
 from .errors import AuthError, InputError, Problem
 from .inputs.bind import Bound
@@ -186,7 +186,7 @@ class Session:
             retries=self._retries,
             deadline=self._deadline if deadline is None else deadline,
             key=idempotency_key,
-            account=self._account or Unlimited(),
+            account=self._account,
             observed=self._observe is not None or logger.isEnabledFor(logging.DEBUG),
         )
         if recover and action.recover is not None:

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from ..errors import KINDS, ApiError, Problem, RequestError, TransportError
 from ..language import conditions, datetimes, expressions, json_text, places
 from ..language.secrets import mask
-from ..model import ActionSpec, Case, Errors, Input, Json, Page, Place, Response
+from ..model import ActionSpec, Case, Errors, Json, Page, Response
 
 UNREADABLE = object()
 MAX_MESSAGE = 500
@@ -97,17 +97,6 @@ def _items(key: str, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
 # -- refusals --------------------------------------------------------------------------------------------------------
 
 
-class Refusing(Protocol):
-    """What an answer may refuse: an action, or a connection at its token endpoint."""
-
-    @property
-    def errors(self) -> Errors: ...
-    @property
-    def inputs(self) -> Mapping[str, Input]: ...
-    @property
-    def compute(self) -> Mapping[Place, str]: ...
-
-
 def is_refused(rules: Errors, answer: Answer) -> bool:
     """Whether an answer is an error: by its status, or by what the definition calls `failed`."""
     if answer.status >= 300 or rules.failed is None:
@@ -115,46 +104,41 @@ def is_refused(rules: Errors, answer: Answer) -> bool:
     return isinstance(answer.body, dict) and conditions.holds(rules.failed, partial(places.look, answer=answer))
 
 
-def refusal(
-    spec: Refusing, response: Response, effect: str, now: datetime, secrets: Iterable[str] = ()
-) -> RequestError:
-    """The error that a response is which is refused, without the secrets that it may repeat."""
-    return _Refusal(spec, parse(mask(response, secrets))).error(effect, now)
+class Refusal:
+    """A response that is refused, by the words of a definition's `errors`; without the secrets that it may repeat."""
 
-
-class _Refusal:
-    """What an answer that is refused says, by the words of a definition's `errors`."""
-
-    def __init__(self, spec: Refusing, answer: Answer) -> None:
-        self.rules = spec.errors
+    def __init__(self, rules: Errors, response: Response, secrets: Iterable[str] = ()) -> None:
+        self.rules = rules
+        answer = parse(mask(response, secrets))
         self.answer = answer._replace(body=None) if answer.body is UNREADABLE else answer
-        self.problems = self._problems(spec)
-        texts = (_text(self.look(source), data=not self.problems) for source in self.rules.message)
-        silent = "The vendor does not accept some values" if self.problems else ""
-        self.said = next((text for text in texts if text), silent)
 
     def look(self, name: str | None) -> Any:
         """What stands at a place of the answer; `code` stands for the place that `errors.code` names."""
         source = self.rules.code if name == "code" else name
         return places.look(source, self.answer) if source else None
 
-    def error(self, effect: str, now: datetime) -> RequestError:
+    def error(self, effect: str, now: datetime, spec: ActionSpec | None = None) -> RequestError:
+        """The error that it is, of the action that was asked, if any."""
         status, code = self.answer.status, self.look("code")
-        case = next(filter(self._matches, self.rules.cases), None)
-        kind, hint = (case.kind, self._remedy(case)) if case else ("api", None)
+        problems = self._problems(spec)
+        texts = (_text(self.look(source), data=not problems) for source in self.rules.message)
+        silent = "The vendor does not accept some values" if problems else ""
+        said = next((text for text in texts if text), silent)
+        case = next((case for case in self.rules.cases if self._matches(case, said)), None)
+        kind, hint = (case.kind, self._remedy(case, said)) if case else ("api", None)
         is_server, is_limit = status >= 500, kind in ("rate_limit", "quota")
         if hint is None and is_server:
             what = "it may have been done: look before you send it again." if effect == "create" else "try again later."
             hint = f"The vendor's server failed; {what}"
         elif hint is None and 300 <= status < 400:
             hint = "The vendor redirects; redirects are not followed, since the token would go with them."
-        said = self.said or "The vendor gave no reason."
+        said = said or "The vendor gave no reason."
         end = "" if said.endswith((".", "!", "?", "…", "]")) else "."
         phrase = f" {HTTPStatus(status).phrase}" if status in KNOWN else ""
         return KINDS[kind](
             f"{said}{end} ({status}{phrase}{f', code {code}' if code is not None else ''})",
             hint=hint,
-            problems=self.problems,
+            problems=problems,
             status=status,
             code=code if isinstance(code, int | str) else None,
             tracking_id=_text(self.look(self.rules.id)),
@@ -163,18 +147,17 @@ class _Refusal:
             may_have_been_done=is_server and effect != "read",
         )
 
-    def _matches(self, case: Case) -> bool:
-        if case.text is not None and not re.search(case.text, self.said, re.IGNORECASE):
-            return False
-        return conditions.holds(case.when, self.look)
+    def _matches(self, case: Case, said: str) -> bool:
+        is_said = case.text is None or re.search(case.text, said, re.IGNORECASE)
+        return bool(is_said and conditions.holds(case.when, self.look))
 
-    def _remedy(self, case: Case) -> str | None:
+    def _remedy(self, case: Case, said: str) -> str | None:
         if case.do is None or "{names}" not in case.do:
             return case.do
         if case.names_from is not None:
             name = _text(self.look(case.names_from))
         else:
-            named = re.search(case.names, self.said) if case.names else None
+            named = re.search(case.names, said) if case.names else None
             name = named[1].strip() if named else None
         return case.do.replace("{names}", name or "it needs")
 
@@ -183,13 +166,14 @@ class _Refusal:
         moments = (datetimes.retry_at(str(value), now) for value in values if value is not None)
         return next((moment for moment in moments if moment is not None), None)
 
-    def _problems(self, spec: Refusing) -> list[Problem]:
+    def _problems(self, spec: ActionSpec | None) -> list[Problem]:
         """The vendor's complaints about fields, mapped back to our inputs by inverting `to`."""
         complaints = list(self._complaints(self.look(self.rules.each)))
-        if not complaints:
-            return []
-        fields: Fields = [(place.path, (row.key,)) for row in spec.inputs.values() for place in row.to if place.path]
-        fields += [(place.path, tuple(expressions.expression(source).names)) for place, source in spec.compute.items()]
+        fields: Fields = []
+        if complaints and spec:
+            fields += [(place.path, (row.key,)) for row in spec.inputs.values() for place in row.to if place.path]
+            computed = ((place, expressions.expression(source)) for place, source in spec.compute.items())
+            fields += [(place.path, tuple(expression.names)) for place, expression in computed]
         problems = []
         for name, says in complaints:
             wheres = [f"inputs.{key}" for key in sorted(_inputs_of(name, fields))] or [name or "request"]

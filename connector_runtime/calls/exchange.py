@@ -33,12 +33,6 @@ class Account(Protocol):
     def pacer(self) -> object | None: ...
 
 
-class Unlimited:
-    """An account whose calls are never paced."""
-
-    pacer = None
-
-
 class Terms(NamedTuple):
     """On what terms a call is carried out.
 
@@ -52,7 +46,7 @@ class Terms(NamedTuple):
     retries: int = 0
     deadline: float | None = None
     key: str | None = None
-    account: Account = Unlimited()
+    account: Account | None = None
     observed: bool = False
 
 
@@ -172,7 +166,7 @@ class _Call:
         """
         action, made = self.action, self.made
         claim: Claim | None = None
-        if self.terms.account.pacer is not None:
+        if self.terms.account is not None and self.terms.account.pacer is not None:
             claim = claim_of(action, made.written)
             waited += yield from self.turn(claim)
         request = render.finish(made, credentials)
@@ -188,7 +182,8 @@ class _Call:
             answer = answers.parse(response)
             if answers.is_refused(action.errors, answer):
                 at = yield Now()
-                raise answers.refusal(action, response, self.effect, at, credentials.secrets)
+                refusal = answers.Refusal(action.errors, response, credentials.secrets)
+                raise refusal.error(self.effect, at, action)
             wanted = made.call.get("response_type", "json")
             outcome = answers.page(action, response, answer, self.effect, wanted), answer
             if not began and claim is None and not _is_scarce(action.profile.limits.reported, response.headers):
@@ -332,16 +327,14 @@ def result_of(read: list[Page], paging: Paging | None) -> Result:
     data = first.data
     if paging is not None:
         items = [item for page in read for item in page.items or ()]
-        data = items if paging.items == "." else _with_items(first.data, paging, items)
+        if paging.items == ".":
+            data = items
+        else:
+            data = inner = {key: value for key, value in first.data.items() if key not in paging.keys}
+            *path, name = paging.items.split(".")
+            for step in path:
+                inner[step] = dict(inner.get(step) or {})
+                inner = inner[step]
+            inner[name] = items
     said = tuple(warning for page in read for warning in page.warnings)
     return Result(data=data, status=last.status, headers=last.headers, warnings=said, cursor=last.cursor)
-
-
-def _with_items(data: dict[str, Any], paging: Paging, items: list[Any]) -> dict[str, Any]:
-    whole = inner = {key: value for key, value in data.items() if key not in paging.keys}
-    *path, last = paging.items.split(".")
-    for step in path:
-        inner[step] = dict(inner.get(step) or {})
-        inner = inner[step]
-    inner[last] = items
-    return whole

@@ -14,12 +14,11 @@ from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from ..calls import answer as answers
-from ..calls.answer import Answer
 from ..calls.credentials import filled
 from ..errors import AuthError, InputError, Problem, RequestError, TransportError
-from ..language import conditions, places
+from ..language import conditions
 from ..language.hosts import is_loopback
-from ..model import Connection, Errors, Input, Place, Request, Response
+from ..model import Connection, Request, Response
 
 EARLY = 60.0  # seconds before its end at which a token is renewed, or a tenth of its life if that is less
 
@@ -193,15 +192,6 @@ def _post(app: App, word: str, form: dict[str, str], seconds: float) -> Request:
 # -- answers ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Endpoint:
-    """What `answer.refusal` asks of what was asked."""
-
-    errors: Errors
-    inputs: Mapping[str, Input]
-    compute: Mapping[Place, str]
-
-
 def read_tokens(
     app: App, response: Response, sent_at: float, old: Tokens | None = None, sent: Iterable[str] = ()
 ) -> Tokens:
@@ -245,20 +235,14 @@ def refusal(
     """The error that an answer of the token endpoint is, if any, without the secrets of the app and the tokens."""
     if not answers.is_refused(app.kind.errors, answers.parse(response)):
         return None
-    about, at = _Endpoint(app.kind.errors, {}, {}), datetime.fromtimestamp(now, UTC)
-    return answers.refusal(about, response, "read", at, {*app.secrets, *(old.secrets if old else ()), *sent})
+    secrets = {*app.secrets, *(old.secrets if old else ()), *sent}
+    return answers.Refusal(app.kind.errors, response, secrets).error("read", datetime.fromtimestamp(now, UTC))
 
 
 def is_over(kind: Connection, response: Response) -> bool:
     """Whether an answer says that the refresh token will never be good again."""
-    answer = answers.parse(response)
-    seen = Answer(answer.status, answer.headers, None if answer.body is answers.UNREADABLE else answer.body)
-
-    def value_of(name: str) -> Any:
-        source = kind.errors.code if name == "code" else name
-        return places.look(source, seen) if source else None
-
-    return response.status >= 400 and any(conditions.holds(condition, value_of) for condition in kind.over)
+    look = answers.Refusal(kind.errors, response).look
+    return response.status >= 400 and any(conditions.holds(condition, look) for condition in kind.over)
 
 
 def _seconds(value: Any) -> float | None:

@@ -16,7 +16,7 @@ from contextlib import ExitStack, suppress
 from .. import transport
 from ..errors import StoreError
 from ..model import Connection
-from ..perform import HANDLERS, Handlers, only, perform
+from ..perform import HANDLERS, Handlers, perform
 from ..steps import Acquire, Read, Release, Send, Write
 from ..stores.store import Store
 from . import renew
@@ -74,7 +74,8 @@ class Stored:
                 Acquire: lambda step: self._acquire(held),
                 Release: lambda step: held.close(),
             }
-            record: Record = only(perform(renew.renewal(wanted, 5 * self._seconds), handlers))
+            record: Record
+            (record,) = perform(renew.renewal(wanted, 5 * self._seconds), handlers)
         return record
 
     def _read(self) -> tuple[Record, int] | None:

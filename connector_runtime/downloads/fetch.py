@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Generator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -47,11 +47,6 @@ class Course:
     token_name: str
     base_url: str | None = None
     retries: int = 4  # without progress
-    spec: Action = field(init=False)
-
-    def __post_init__(self) -> None:
-        assert self.action.files is not None
-        self.spec = replace(self.action, errors=self.action.files.errors, paging=None)
 
 
 def fetch(file: File, course: Course, have: int = 0, mark: Mark | None = None) -> Steps:
@@ -223,9 +218,11 @@ class _Fetch:
             )
         content: bytes = yield Peek()
         response = response._replace(content=content)
-        spec = self.course.spec
-        if answers.is_refused(spec.errors, answers.parse(response)):
-            raise answers.refusal(spec, response, "read", (yield Now()), credentials.secrets)
+        action = self.course.action
+        assert action.files is not None
+        if answers.is_refused(action.files.errors, answers.parse(response)):
+            refusal = answers.Refusal(action.files.errors, response, credentials.secrets)
+            raise refusal.error("read", (yield Now()), action)
 
 
 def request(place: Address, credentials: Credentials, asked: Mapping[str, str]) -> Request:

@@ -15,7 +15,6 @@ from connector_runtime.calls.files import File
 from connector_runtime.downloads.fetch import Course, Mark, address, fetch, mark_read
 from connector_runtime.errors import ApiError, RequestError, TransportError
 from connector_runtime.model import Response
-from connector_runtime.perform import only
 from connector_runtime.steps import Fill, Filled, Open, Peek, Token
 from zoom_connector import Connector, load
 
@@ -78,7 +77,7 @@ def carried_out(server: Server, have: bytes = b"", mark: Mark | None = None, ret
         return Filled(len(part), TransportError("Broke.", retriable=True) if is_cut else None)
 
     plays = Play({Token: CREDENTIALS, Open: opened, Peek: lambda step: coming, Fill: filled})
-    size = only(plays(fetch(FILE, replace(COURSE, retries=retries), len(have), mark)))
+    (size,) = plays(fetch(FILE, replace(COURSE, retries=retries), len(have), mark))
     assert size == len(part)
     return bytes(part)
 
