@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from .calls.action import Action
 from .calls.credentials import Credentials, check_base_url, checked, lay_out, refuse_values
-from .calls.exchange import Terms, exchange
+from .calls.exchange import Terms, exchange, recovering
 from .definitions.connector import Connector
 from .errors import AuthError, InputError, Problem
 from .inputs.bind import Bound
@@ -190,8 +190,6 @@ class Session:
             observed=self._observe is not None or logger.isEnabledFor(logging.DEBUG),
         )
         if recover and action.recover is not None:
-            from .calls.recover import recovering  # what most calls do not need
-
             other = self.connector.action(action.recover.action)
             return action, recovering(action, bound, terms, other)
         return action, exchange(action, bound, terms)
@@ -257,7 +255,13 @@ class Session:
         return pacer.ask(step.claim) if pacer else 0.0
 
     def _heard(self, step: Heard) -> Any:
-        self.told(step.attempt)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s", step.attempt)
+        if self._observe is not None:
+            try:
+                self._observe(step.attempt)
+            except Exception:  # the call must not suffer from who watches it
+                logger.exception("the observer failed")
         if step.claim is None or self._account is None:
             return None
         status, kind, retry_at = step.attempt.status, step.attempt.kind, step.attempt.retry_at
@@ -265,16 +269,6 @@ class Session:
         if self._account.pacer is None and not refusal and not self._limits.reported.is_scarce(step.headers):
             return None
         return self._account.wake().heard(step.claim, status, step.headers, retry_at, refusal)
-
-    def told(self, attempt: Attempt) -> None:
-        """Log an attempt and tell the observer of it."""
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s", attempt)
-        if self._observe is not None:
-            try:
-                self._observe(attempt)
-            except Exception:  # the call must not suffer from who watches it
-                logger.exception("the observer failed")
 
 
 class Memory:

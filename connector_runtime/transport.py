@@ -70,6 +70,9 @@ class Http:
             raise InputError.of("the way out", found)
 
 
+_parsed = lru_cache(maxsize=256)(httpx.URL)  # of URLs without secrets: it takes longer than all else of a request
+
+
 def native(wanted: Send, way: Http) -> httpx.Request:
     request = wanted.request
     if request.call.get("debug"):
@@ -90,12 +93,6 @@ def native(wanted: Send, way: Http) -> httpx.Request:
     if not is_shown:
         made.url = _Shown(made.url, request.shown)
     return made
-
-
-@lru_cache(maxsize=256)
-def _parsed(url: str) -> httpx.URL:
-    """A URL without secrets, taken apart: httpx spends more time on that than on all else of a request."""
-    return httpx.URL(url)
 
 
 class _Shown(httpx.URL):

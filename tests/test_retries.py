@@ -13,8 +13,7 @@ import plays
 import pytest
 
 from connector_runtime.calls.credentials import Credentials
-from connector_runtime.calls.exchange import FIRST_PAUSE, LONGEST_PAUSE, Retries, Terms, exchange, fold
-from connector_runtime.calls.recover import recovering
+from connector_runtime.calls.exchange import FIRST_PAUSE, LONGEST_PAUSE, Retries, Terms, exchange, fold, recovering
 from connector_runtime.model import Page, Request, Response
 from connector_runtime.steps import Heard, Key, Now, Send, Token, Turn, Wait
 from zoom_connector import (

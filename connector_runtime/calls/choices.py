@@ -42,12 +42,6 @@ class Browse:
     result: Choices = NOTHING
     _read: int = 0
 
-    @property
-    def action(self) -> str:
-        """The action whose answer is the list."""
-        assert self.source.action is not None, "a list of its own entries wants no page"
-        return self.source.action
-
     def key(self, granted: Mapping[str, str]) -> str:
         """What the page at `cursor` is kept under: another connection, list, input or page has another key."""
         said = [granted, self.source.key, self.bound.values, self.cursor]
@@ -141,13 +135,13 @@ def choose(asked: Browse, begin: Callable[[str, Bound, str | None], Steps], seco
 
     A page that was read less than `seconds` ago, for the same connection, is not read again.
     """
-    granted = (yield Token()).granted if asked.wants_page else {}
-    while asked.wants_page:
+    granted, action = (yield Token()).granted if asked.wants_page else {}, asked.source.action
+    while action is not None and asked.wants_page:
         key = asked.key(granted)
         page = yield Recall(key, seconds)
         if page is None:
             with asked.explaining():
-                call = begin(asked.action, asked.bound, asked.cursor)
+                call = begin(action, asked.bound, asked.cursor)
                 page = asked.read((yield from next_output(call)))
                 call.close()
             yield Remember(key, page, seconds)

@@ -186,7 +186,15 @@ def _url(made: Draft, base: str, given: bodies.Pairs) -> str:
     """The URL with what the connection gives to the query: once, even where a next page's URL repeats it."""
     url = f"{base}{made.path}"
     if made.next_url is not None:
-        url = _onward(_joined(url, made.next_url), base)
+        here, there = urlsplit(base), urlsplit(_joined(url, made.next_url))
+        try:
+            is_there = hosts.origin(here) == hosts.origin(there) and here.username == there.username
+        except ValueError:
+            is_there = False
+        if not is_there:  # as the vendor gave it, it must stay on the origin of the base
+            raise ApiError("The answer's next page lies on another host; the connection's secrets are not sent there.")
+        rest = f"{there.path}?{there.query}" if there.query else there.path
+        url = f"{here.scheme}://{here.netloc}{quote(rest, safe=_IN_URL)}"
     if given:
         head, _, query = url.partition("?")
         names = {name for name, _ in given}
@@ -205,16 +213,3 @@ def _joined(base: str, url: str) -> str:
         return urljoin(base, url)
     except ValueError:
         raise ApiError("The answer names a next page that is no URL.") from None
-
-
-def _onward(url: str, base: str) -> str:
-    """The next page's URL as the vendor gave it, which must stay on the origin of the base."""
-    here, there = urlsplit(base), urlsplit(url)
-    try:
-        is_there = hosts.origin(here) == hosts.origin(there) and here.username == there.username
-    except ValueError:
-        is_there = False
-    if not is_there:
-        raise ApiError("The answer's next page lies on another host; the connection's secrets are not sent there.")
-    rest = f"{there.path}?{there.query}" if there.query else there.path
-    return f"{here.scheme}://{here.netloc}{quote(rest, safe=_IN_URL)}"

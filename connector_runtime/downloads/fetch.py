@@ -133,7 +133,10 @@ class _Fetch:
 
     def attempt(self, start: Address) -> Generator[Any, Any, int | None]:
         """One way from the address to the body; the size if the file is whole, None if it has to begin anew."""
-        file, asked = self.file, range_headers(self.have, self.mark)
+        file, asked = self.file, {}
+        if self.have > 0 and self.mark is not None:
+            asked = {"Range": f"bytes={self.have}-"}
+            asked |= {"If-Range": self.mark.validator} if self.mark.validator else {}
         place, response, credentials = yield from self.answer(start, asked)
         if asked and response.status in (206, 416):
             found = extent(response.headers) if response.status == 206 else None
@@ -290,14 +293,6 @@ def mark_of(file: File, headers: Mapping[str, str], total: int | None) -> Mark:
         modified=modified if modified and DATE.fullmatch(modified) else None,
         total=total,
     )
-
-
-def range_headers(have: int, mark: Mark | None) -> dict[str, str]:
-    """The headers that ask for what is missing: nothing where all of it is."""
-    if have <= 0 or mark is None:
-        return {}
-    asked = {"Range": f"bytes={have}-"}
-    return {**asked, "If-Range": mark.validator} if mark.validator else asked
 
 
 def length(headers: Mapping[str, str]) -> int | None:
