@@ -138,14 +138,8 @@ class Session:
         elif pacing is not False:
             self._account = accounts.Account(limits, pacer=pacing)
         memory = Memory()
-        self.handlers: Handlers = {
-            **HANDLERS,
-            Token: self._token,
-            Turn: self._turn,
-            Heard: self._heard,
-            Recall: memory.recall,
-            Remember: memory.remember,
-        }
+        own: Handlers = {Token: self._token, Turn: self._turn, Heard: self._heard}
+        self.handlers: Handlers = {**HANDLERS, **own, Recall: memory.recall, Remember: memory.remember}
 
     # -- calls, as generators of steps -------------------------------------------------------------------------------
 
@@ -180,15 +174,9 @@ class Session:
         bound = inputs if isinstance(inputs, Bound) else action.bind(inputs, clear)
         if self._kind is not None:
             refuse_values(self._kind, key, bound.values)
-        terms = Terms(
-            limit=limit,
-            cursor=cursor,
-            retries=self._retries,
-            deadline=self._deadline if deadline is None else deadline,
-            key=idempotency_key,
-            account=self._account,
-            observed=self._observe is not None or logger.isEnabledFor(logging.DEBUG),
-        )
+        until = self._deadline if deadline is None else deadline
+        is_observed = self._observe is not None or logger.isEnabledFor(logging.DEBUG)
+        terms = Terms(limit, cursor, self._retries, until, idempotency_key, self._account, is_observed)
         if recover and action.recover is not None:
             other = self.connector.action(action.recover.action)
             return action, recovering(action, bound, terms, other)

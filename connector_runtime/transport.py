@@ -148,12 +148,12 @@ def reported(wanted: Send) -> Iterator[None]:
     raise failure
 
 
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+
+
 def _lost(error: httpx.HTTPError, wanted: Send) -> TransportError:
     """What a failure of the transport means. Its own text is not shown where it could quote a header."""
-    unsent = isinstance(
-        error,
-        httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.UnsupportedProtocol | httpx.ProxyError,
-    )
+    unsent = isinstance(error, UNSENT)
     done = wanted.effect != "read" and not unsent
     if isinstance(error, httpx.TimeoutException):
         what = "No connection within the time-out." if unsent else "No answer within the time-out."

@@ -69,15 +69,10 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, want
         is_cut = "json" in kind and response.content.lstrip()[:1] in (b"{", b"[")
         what = "is cut off" if is_cut else f"is not JSON ({kind.partition(';')[0]})"
     if what is not None:
-        done = effect != "read"
-        hint = "It was accepted, so the change has probably been made; look before you send it again."
-        raise TransportError(
-            f"The answer ({answer.status}) {what}.",
-            hint=hint if done else None,
-            status=answer.status,
-            retriable=not done,
-            may_have_been_done=done,
-        )
+        what, done, hint = f"The answer ({answer.status}) {what}.", effect != "read", None
+        if done:
+            hint = "It was accepted, so the change has probably been made; look before you send it again."
+        raise TransportError(what, hint=hint, status=answer.status, retriable=not done, may_have_been_done=done)
     items, warnings = _items(spec.paging.items, answer) if spec.paging else (None, ())
     return Page(data=data, items=items, status=answer.status, headers=answer.headers, warnings=warnings)
 

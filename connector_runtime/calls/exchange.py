@@ -217,13 +217,10 @@ class _Call:
             while pause := (yield Turn(claim)):
                 if self.until is not None:
                     now: datetime = yield Now()
-                    if now + timedelta(seconds=pause) >= self.until:
-                        raise RateLimited(
-                            "The deadline leaves no time to wait for a turn under the vendor's limits.",
-                            hint="Nothing was sent; try again later, or give the call more time.",
-                            retriable=True,
-                            retry_at=now + timedelta(seconds=pause),
-                        )
+                    if (free_at := now + timedelta(seconds=pause)) >= self.until:
+                        what = "The deadline leaves no time to wait for a turn under the vendor's limits."
+                        hint = "Nothing was sent; try again later, or give the call more time."
+                        raise RateLimited(what, hint=hint, retriable=True, retry_at=free_at)
                 yield Wait(pause)
                 waited += pause
         except BaseException:  # cancelled, or too late: nobody waits behind it

@@ -88,12 +88,9 @@ def layout(spec: ActionSpec) -> Layout:
     rows = [row for row in spec.inputs.values() if row.to]
     taken = [row.to[0] for row in rows]
     lists = {row.key for row in rows if row.collection is not None or row.type in ("json", "any")}
-    return Layout(
-        places={row.key: (row.to[0], writer(row.codecs, lists=row.key in lists)) for row in rows},
-        computed=computed,
-        spreads=any(place.spread for place in (*taken, *(place for place, _ in computed))),
-        has_body=spec.body is not None or any(place.kind == "body" for place in taken),
-    )
+    places = {row.key: (row.to[0], writer(row.codecs, lists=row.key in lists)) for row in rows}
+    spreads = any(place.spread for place in (*taken, *(place for place, _ in computed)))
+    return Layout(places, computed, spreads, spec.body is not None or any(place.kind == "body" for place in taken))
 
 
 def draft(spec: ActionSpec, values: Mapping[str, Any], laid: Layout | None = None) -> Draft:
@@ -111,15 +108,9 @@ def draft(spec: ActionSpec, values: Mapping[str, Any], laid: Layout | None = Non
             placed.append((place, source.value(values)))
     if laid.spreads:
         placed.sort(key=lambda entry: not entry[0].spread)
-    made = Draft(
-        spec.method or "GET",
-        spec.path,
-        spec.path,
-        query=[(name, text_of(value)) for name, value in spec.query.items()],
-        headers=list(spec.headers.items()),
-        encode=spec.encode,
-        written=written,
-    )
+    query = [(name, text_of(value)) for name, value in spec.query.items()]
+    made = Draft(spec.method or "GET", spec.path, spec.path, query, [*spec.headers.items()], encode=spec.encode)
+    made.written = written
     tree: dict[str, Any] = copy.deepcopy(spec.body) if spec.body else {}
     for place, value in placed:
         _lay(made, tree, place, value)
@@ -170,16 +161,8 @@ def finish(made: Draft, credentials: Credentials) -> Request:
     if headers is None:
         headers = credentials.head(made.headers, accepts, content_type)
     shown = _url(made, credentials.base, credentials.shown)
-    return Request(
-        method=made.method,
-        template=made.template,
-        shown=shown,
-        url=shown if credentials.query == credentials.shown else _url(made, credentials.base, credentials.query),
-        headers=headers,
-        content=content,
-        body=body,
-        call=made.call,
-    )
+    url = shown if credentials.query == credentials.shown else _url(made, credentials.base, credentials.query)
+    return Request(made.method, made.template, shown, url, headers, content, body, made.call)
 
 
 def _url(made: Draft, base: str, given: bodies.Pairs) -> str:

@@ -155,10 +155,9 @@ class _Fetch:
             yield from self.refuse(place, credentials, response)
             raise ApiError(f"The vendor answered {response.status} instead of the file.", status=response.status)
         if mark.total is not None and file.size not in (None, mark.total):
-            raise ApiError(
-                f"{file.name}: {file.size} bytes are announced, and the vendor sends {mark.total}.",
-                hint="It may have changed or not be ready: list the files again, or download it without its size.",
-            )
+            what = f"{file.name}: {file.size} bytes are announced, and the vendor sends {mark.total}."
+            hint = "It may have changed or not be ready: list the files again, or download it without its size."
+            raise ApiError(what, hint=hint)
         wanted = file.size if mark.total is None else mark.total
         filled: Filled = yield Fill(at, mark, wanted)
         self.have, self.mark = filled.size, mark
@@ -203,22 +202,17 @@ class _Fetch:
         head = b"" if kind else (yield Peek())
         is_page = kind in PAGES or head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
         if is_page and not name.endswith((".html", ".htm")):
-            raise ApiError(
-                "The vendor answered a web page instead of the file.",
-                hint="It may ask for a passcode or a sign-in there, or the file is not ready or gone.",
-                status=200,
-            )
+            hint = "It may ask for a passcode or a sign-in there, or the file is not ready or gone."
+            raise ApiError("The vendor answered a web page instead of the file.", hint=hint, status=200)
         if kind == "application/json" and not name.endswith(".json"):
             raise ApiError("The vendor answered JSON instead of the file.", status=200)
 
     def refuse(self, place: Address, credentials: Credentials, response: Response) -> Generator[Any, Any, None]:
         """Raise the error that an answer is, if it is one."""
         if not place.is_ours and 400 <= response.status < 500 and response.status != 429:
-            raise ApiError(
-                f"{place.host}, to which the vendor redirects, refuses the file ({response.status}).",
-                hint="Its address may have expired: list the files again.",
-                status=response.status,
-            )
+            what = f"{place.host}, to which the vendor redirects, refuses the file ({response.status})."
+            hint = "Its address may have expired: list the files again."
+            raise ApiError(what, hint=hint, status=response.status)
         content: bytes = yield Peek()
         response = response._replace(content=content)
         action = self.course.action
