@@ -183,15 +183,9 @@ class Session:
         return action, exchange(action, bound, terms)
 
     def choices(
-        self,
-        action: str,
-        input: str | None,
-        inputs: Mapping[str, Any] | None,
-        *,
-        ttl: float = TTL,
-        **more: Any,  # of `ChoicesOptions`
+        self, action: str, input: str | None, inputs: Mapping[str, Any] | None, *, ttl: float = TTL, **more: Any
     ) -> Steps:
-        """A request for choices, whose one output are the `Choices`. Raises `InputError`."""
+        """A request for choices, with `more` of `ChoicesOptions`: one output, the `Choices`. Raises `InputError`."""
         from .calls import choices
 
         self._check_open()

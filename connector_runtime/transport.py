@@ -255,14 +255,13 @@ class AsyncPool:
         pools = cls._of_loop.setdefault(get_running_loop(), {})
         pool = pools.setdefault(way, cls(way))
         pool._users += 1
+        pool._fellows = pools
         return pool
 
     async def leave(self) -> None:
         self._users -= 1
         if self._users == 0:
-            from asyncio import get_running_loop
-
-            self._of_loop[get_running_loop()].pop(self.way, None)
+            self._fellows.pop(self.way, None)
             while self._idle:
                 _, close = self._idle.pop()
                 if close is not None:
@@ -273,6 +272,7 @@ class AsyncPool:
 
         self.way = way
         self._users = 0
+        self._fellows: dict[Http, AsyncPool] = {}  # all pools of its loop
         self._idle: list[tuple[AsyncOpener, Callable[[], Awaitable[None]] | None]] = []
         self._places = Semaphore(way.connections)
 

@@ -61,13 +61,9 @@ def _rows(about: Profile, kind: Connection) -> Iterator[Input]:
     """The inputs that reach requests, and what the token response gives as if a person had typed it."""
     typed = {row.key: row for row in kind.inputs}
     for grant in kind.grants:
-        row = typed.get(grant.name) or Input(
-            key=grant.name,
-            label=grant.name.replace("_", " ").capitalize(),
-            type="secret" if grant.secret else "string",
-            to=grant.to,
-            required=() if grant.required else None,
-        )
+        label, type_ = grant.name.replace("_", " ").capitalize(), "secret" if grant.secret else "string"
+        given = Input(grant.name, label, type_, to=grant.to, required=() if grant.required else None)
+        row = typed.get(grant.name, given)
         for place in grant.to:
             allowed = about.base.get(place.path[0]) if place.kind == "base" else None
             if allowed is not None and allowed.pattern is not None:
@@ -89,7 +85,7 @@ def refuse_values(kind: Connection | None, action: str, bound: Mapping[str, Any]
 # -- laid out for requests -------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Credentials:
     """What every request under a connection has: the base of its URL, headers, and a part of its query."""
 
@@ -153,15 +149,8 @@ def lay_out(about: Profile, base_url: str | None, granted: Mapping[str, str] | N
         pair = f"{basic.get('user', '')}:{basic.get('password', '')}"
         token = MASK if granted is None else base64.b64encode(pair.encode()).decode()
         headers = bodies.merged(headers, [("Authorization", f"Basic {token}")], folded=True)
-    return Credentials(
-        granted=given,
-        base=base_url.rstrip("/") if base_url else _base(about, granted),
-        fixed=tuple(about.headers.items()),
-        headers=tuple(headers),
-        query=query,
-        shown=shown,
-        secrets=tuple(secrets),
-    )
+    base = base_url.rstrip("/") if base_url else _base(about, granted)
+    return Credentials(given, base, tuple(about.headers.items()), tuple(headers), query, shown, tuple(secrets))
 
 
 def connection_of(about: Profile, granted: Mapping[str, str] | None) -> Connection | None:

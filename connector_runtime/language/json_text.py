@@ -124,7 +124,6 @@ def _refusal(error: Exception, depth: int | None = None) -> JsonError:
             place = f"line {error.lineno}, column {error.colno}"
             return JsonError(f"is not JSON: {what} ({place})", place=place)
         case RecursionError():
-            return JsonError(
-                "is nested too deeply to be read" if depth is None else f"is nested deeper than {depth} levels"
-            )
+            too = "is nested too deeply to be read"
+            return JsonError(too if depth is None else f"is nested deeper than {depth} levels")
     return JsonError("holds a number that is too long to be read")
