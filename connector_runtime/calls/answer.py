@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import KINDS, ApiError, Problem, RequestError, TransportError
 from ..language import conditions, datetimes, expressions, json_text, places
+from ..language.places import Answer
 from ..language.secrets import mask
 from ..model import ActionSpec, Case, Errors, Json, Page, Response
 
@@ -21,19 +22,8 @@ KNOWN = frozenset(HTTPStatus)
 Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # a place in the request, the inputs behind it
 
 
-class Answer(NamedTuple):
-    """A response with its body as JSON: None if it has none, `UNREADABLE` if it is no JSON."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: Any
-
-    def __repr__(self) -> str:
-        return f"Answer({self.status!r})"
-
-
 def parse(response: Response) -> Answer:
-    """Read a response's body as JSON."""
+    """Read a response's body as JSON; `UNREADABLE` if it is none."""
     if not response.content or response.content.isspace():
         return Answer(response.status, response.headers, None)
     try:

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, Protocol
 from ..errors import ApiError, AuthError, NotFound, Problem, QuotaReached, RateLimited, RequestError, TransportError
 from ..inputs.bind import Bound
 from ..language import conditions, datetimes, places
+from ..language.places import Answer
 from ..model import NOTHING, Json, Page, Paging, Recover, Reported, Response, Result
 from ..pacing.claim import claim_of
 from ..steps import Attempt, Claim, Heard, Key, Now, Send, Steps, Token, Turn, Wait, next_output
 from . import answer as answers, paging as pages, render
 from .action import Action
-from .answer import Answer
 from .credentials import Credentials
 
 FIRST_PAUSE = 0.5  # seconds; doubled at each attempt
@@ -149,7 +149,10 @@ class _Call:
                         credentials, is_renewed, waited = renewed, True, 0.0
                         continue
                 if isinstance(outcome, NotFound) and self.effect == "delete" and is_in_doubt:
-                    return _deleted(outcome.status or 0)
+                    status = outcome.status or 0  # the first one did it
+                    said = "The answer was lost; asked again, the vendor no longer knows what was to be deleted."
+                    page = Page({}, None, status, NOTHING, (Problem("status", said),))
+                    return page, Answer(status, NOTHING, None)
                 is_in_doubt |= outcome.may_have_been_done
                 pause = Retries.of(self.made.call, self.terms.retries, self.is_keyed).pause(retries, outcome, at)
                 if pause is None or (self.until is not None and at + timedelta(seconds=pause) >= self.until):
@@ -236,12 +239,6 @@ def _is_scarce(reported: Reported, headers: Mapping[str, str]) -> bool:
     """Whether the vendor says that little remains of what it allows: then it is time to pace."""
     source = reported.remaining
     return source is not None and source.removeprefix("header.").lower() in headers and reported.is_scarce(headers)
-
-
-def _deleted(status: int) -> tuple[Page, Answer]:
-    """What a delete gives that is repeated after a lost answer, and finds nothing: the first one did it."""
-    said = Problem("status", "The answer was lost; asked again, the vendor no longer knows what was to be deleted.")
-    return Page({}, None, status, NOTHING, warnings=(said,)), Answer(status, NOTHING, None)
 
 
 class Retries(NamedTuple):

@@ -85,7 +85,11 @@ def safe_name(text: str) -> str:
     text = TURNING.sub("", unicodedata.normalize("NFC", text))
     text = "".join("_" if unicodedata.category(char) in HIDDEN else char for char in text)
     text = re.sub(r"\s+", " ", FORBIDDEN.sub("-", text))
-    text = _cut(_trimmed(text) or "file")
+    text = _trimmed(text) or "file"
+    if len(text.encode()) > LONGEST:
+        stem, extension = _split(text)
+        room = LONGEST - len(extension.encode())
+        text = f"{_trimmed(stem.encode()[:room].decode(errors='ignore'))}{extension}"
     return f"_{text}" if RESERVED.match(text) else text
 
 
@@ -109,14 +113,6 @@ def numbered(names: Iterable[str]) -> list[str]:
 def _trimmed(text: str) -> str:
     """Without blanks around it, a dot in front (it would be hidden) and dots behind, which Windows drops."""
     return text.strip(" ").lstrip(". ").rstrip(". ")
-
-
-def _cut(name: str) -> str:
-    if len(name.encode()) <= LONGEST:
-        return name
-    stem, extension = _split(name)
-    room = LONGEST - len(extension.encode())
-    return f"{_trimmed(stem.encode()[:room].decode(errors='ignore'))}{extension}"
 
 
 def _split(name: str) -> tuple[str, str]:

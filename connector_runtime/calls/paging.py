@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError, Problem
 from ..language import conditions, places
+from ..language.places import Answer
 from ..model import Next, Page, Paging
 from . import render
-from .answer import Answer
 
 
 class Spot(NamedTuple):

@@ -241,8 +241,10 @@ def refusal(
 
 def is_over(kind: Connection, response: Response) -> bool:
     """Whether an answer says that the refresh token will never be good again."""
+    if response.status < 400:
+        return False
     look = answers.Refusal(kind.errors, response).look
-    return response.status >= 400 and any(conditions.holds(condition, look) for condition in kind.over)
+    return any(conditions.holds(condition, look) for condition in kind.over)
 
 
 def _seconds(value: Any) -> float | None:

@@ -16,7 +16,6 @@ from itertools import chain
 from typing import Any
 
 from .. import transport
-from ..calls.answer import Answer
 from ..client import Client, Grants
 from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, MissingScope
@@ -134,7 +133,7 @@ def test(
             result = client.run(about["action"], about.get("with", {}), limit=1)
     except ConnectorError as error:  # a vendor that misses a scope knows the token, which was the question
         return replace(found, ok=isinstance(error, MissingScope), error=error.to_dict())
-    answer = Answer(result.status, result.headers, result.data)
+    answer = places.Answer(result.status, result.headers, result.data)
     theirs = datetimes.http_date(result.headers.get("date"))
     return replace(
         found,
@@ -156,7 +155,7 @@ def missing(connector: Connector, actions: Iterable[str], have: Collection[str])
     return scopes.missing(asked, every, have, connector.profile.levels)
 
 
-def _named(source: str | None, app: App, answer: Answer) -> str | None:
+def _named(source: str | None, app: App, answer: places.Answer) -> str | None:
     if source is None:
         return None
     place, _, name = source.partition(".")
