@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack
 
 from .calls.exchange import fold, fold_async
 from .definitions.connector import Connector
 from .inputs.bind import Bound
 from .model import Choices, Page, Result
-from .perform import Handlers, only, only_async, perform, perform_async
-from .session import TTL, CallOptions, ClientOptions, Session
+from .perform import Handlers, perform, perform_async
+from .session import CallOptions, ChoicesOptions, ClientOptions, DownloadOptions, Session
 from .steps import Send, Token, Wait
 from .transport import AsyncPool, Pool
 
 if TYPE_CHECKING:
     from .calls.files import File
-    from .downloads.download import Saved, Told
+    from .downloads.download import Saved
 
+Inputs = Mapping[str, Any]
 Grants = Callable[[Mapping[str, str] | None], Mapping[str, str]]
 AsyncGrants = Callable[[Mapping[str, str] | None], Awaitable[Mapping[str, str]]]
 TokenSource = str | Callable[[str | None], str] | Callable[[], str]
@@ -61,9 +61,7 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -72,9 +70,7 @@ class Client:
             self._session.is_open = False
             self._pool.leave()
 
-    def run(
-        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
-    ) -> Result:
+    def run(self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]) -> Result:
         """Run an action; of a list, all pages (or `limit` items) in one result.
 
         Raises `InputError` before anything is sent, and the errors of `connector_runtime.errors` after.
@@ -83,65 +79,48 @@ class Client:
         return fold(perform(steps, self._handlers), action.paging)
 
     def stream(
-        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Iterator[Any]:
         """The items of a list one by one, a page at a time in memory; of another action its `data`, once."""
         pages = self.pages(key, inputs, limit, **options)
         return (item for page in pages for item in ([page.data] if page.items is None else page.items))
 
     def pages(
-        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Iterator[Page]:
         """The answers of a call as they come, each with its `items`."""
         return perform(self._session.call(key, inputs, limit, **options)[1], self._handlers)
 
     def choices(
-        self,
-        action: str,
-        input: str | None = None,
-        inputs: Mapping[str, Any] | None = None,
-        *,
-        search: str | None = None,
-        cursor: str | None = None,
-        parameters: Mapping[str, Any] | None = None,
-        ttl: float = TTL,
+        self, action: str, input: str | None = None, inputs: Inputs | None = None, **options: Unpack[ChoicesOptions]
     ) -> Choices:
         """What a drop-down offers for an input of an action; without `input`, the list called `action`.
 
-        `inputs` are those given so far, `parameters` what the list asks for beside them, by name. `search` narrows it,
-        `cursor` goes on where earlier choices ended. A page that was read less than `ttl` seconds ago, for the same
-        connection, is not read again. Raises `InputError` that names what has to be filled in first.
+        `inputs` are those given so far, `options` those of `ChoicesOptions`. Raises `InputError` that names what has to
+        be filled in first.
         """
-        steps = self._session.choices(
-            action, input, inputs, search=search, cursor=cursor, parameters=parameters, ttl=ttl
-        )
-        return cast(Choices, only(perform(steps, self._handlers)))
+        steps = self._session.choices(action, input, inputs, **options)
+        choices: Choices
+        (choices,) = perform(steps, self._handlers)
+        return choices
 
-    def files(self, key: str, inputs: Mapping[str, Any]) -> list[File]:
+    def files(self, key: str, inputs: Inputs) -> list[File]:
         """Run an action and give the files that its answer offers. Raises as `run`."""
         return self._session.offering(key).files_in(self.run(key, inputs).data)
 
     def download(
-        self,
-        files: File | Iterable[File],
-        to: str | os.PathLike[str],
-        *,
-        parallel: int = 3,
-        overwrite: bool = False,
-        progress: Told | None = None,
+        self, files: File | Iterable[File], to: str | os.PathLike[str], **options: Unpack[DownloadOptions]
     ) -> list[Saved]:
-        """Download files into the folder `to`, which is made if it is missing; `parallel` of them at a time.
+        """Download files into the folder `to`, which is made if it is missing; `options` are `DownloadOptions`.
 
         Each goes to `.NAME.part` first, is gone on with where it broke off, also in a later run, and gets its name when
         it is whole. One that is there with the right size is left alone; anything else of that name is an error unless
-        `overwrite`. `progress` is called with the file, the bytes that are there and those of all (None if not known),
-        now from one thread, now from another. Raises `InputError` for what can't be written, before any request where
-        that can be known, and the error of the first file that failed when the others are done.
+        `overwrite`. Raises `InputError` for what can't be written, before any request where that can be known, and the
+        error of the first file that failed when the others are done.
         """
         from .downloads.download import download
 
-        order = self._session.order(files, to, parallel=parallel, overwrite=overwrite, progress=progress)
-        return download(order, self._handlers, self._pool)
+        return download(self._session.order(files, to, **options), self._handlers, self._pool)
 
 
 class AsyncClient:
@@ -176,9 +155,7 @@ class AsyncClient:
     async def __aenter__(self) -> AsyncClient:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
@@ -189,14 +166,14 @@ class AsyncClient:
             self._pool = None
 
     async def run(
-        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> Result:
         """As `Client.run`."""
         action, steps = self._session.call(key, inputs, limit, **options)
         return await fold_async(perform_async(steps, self._handlers), action.paging)
 
     async def stream(
-        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Any]:
         """As `Client.stream`."""
         async for page in self.pages(key, inputs, limit, **options):
@@ -204,46 +181,31 @@ class AsyncClient:
                 yield item
 
     def pages(
-        self, key: str, inputs: Mapping[str, Any] | Bound, limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Page]:
         """As `Client.pages`."""
         return perform_async(self._session.call(key, inputs, limit, **options)[1], self._handlers)
 
     async def choices(
-        self,
-        action: str,
-        input: str | None = None,
-        inputs: Mapping[str, Any] | None = None,
-        *,
-        search: str | None = None,
-        cursor: str | None = None,
-        parameters: Mapping[str, Any] | None = None,
-        ttl: float = TTL,
+        self, action: str, input: str | None = None, inputs: Inputs | None = None, **options: Unpack[ChoicesOptions]
     ) -> Choices:
         """As `Client.choices`."""
-        steps = self._session.choices(
-            action, input, inputs, search=search, cursor=cursor, parameters=parameters, ttl=ttl
-        )
-        return cast(Choices, await only_async(perform_async(steps, self._handlers)))
+        steps = self._session.choices(action, input, inputs, **options)
+        choices: Choices
+        (choices,) = [output async for output in perform_async(steps, self._handlers)]
+        return choices
 
-    async def files(self, key: str, inputs: Mapping[str, Any]) -> list[File]:
+    async def files(self, key: str, inputs: Inputs) -> list[File]:
         """As `Client.files`."""
         return self._session.offering(key).files_in((await self.run(key, inputs)).data)
 
     async def download(
-        self,
-        files: File | Iterable[File],
-        to: str | os.PathLike[str],
-        *,
-        parallel: int = 3,
-        overwrite: bool = False,
-        progress: Told | None = None,
+        self, files: File | Iterable[File], to: str | os.PathLike[str], **options: Unpack[DownloadOptions]
     ) -> list[Saved]:
         """As `Client.download`; cancelling stops at once and keeps what has arrived."""
         from .downloads.download import download_async
 
-        order = self._session.order(files, to, parallel=parallel, overwrite=overwrite, progress=progress)
-        return await download_async(order, self._handlers, self._entered())
+        return await download_async(self._session.order(files, to, **options), self._handlers, self._entered())
 
     def _entered(self) -> AsyncPool:
         if self._pool is None:

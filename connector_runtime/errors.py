@@ -73,7 +73,7 @@ class ConnectorError(Exception):
             "kind": self.kind,
             "message": self.message,
             "hint": self.hint,
-            "problems": [{"where": problem.where, "what": problem.what} for problem in self.problems],
+            "problems": [problem._asdict() for problem in self.problems],
             "retriable": self.retriable,
         }
 

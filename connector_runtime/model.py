@@ -6,7 +6,7 @@ of a command would pay for each of them, and four times as long to make.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
@@ -289,8 +289,7 @@ class Choices(NamedTuple):
 
     def to_dict(self) -> dict[str, Json]:
         """The entries as JSON data, the shape that platforms and the command line show."""
-        entries = [{"value": each.value, "label": each.label, "description": each.description} for each in self.choices]
-        return {"choices": entries, "cursor": self.cursor}
+        return {"choices": [each._asdict() for each in self.choices], "cursor": self.cursor}
 
 
 class ChoiceList(NamedTuple):
@@ -376,6 +375,12 @@ class Table:
     inputs: Mapping[str, Input]
     by_name: Mapping[str, Input]  # the inputs under today's names and their old ones
     rules: tuple[Rule, ...]
+
+    @classmethod
+    def of(cls, key: str, label: str, rows: Iterable[Input], description: str = "") -> Table:
+        """The table of some rows that have no old names, and no rules between them."""
+        inputs = {row.key: row for row in rows}
+        return Table(key=key, label=label, description=description, inputs=inputs, by_name=inputs, rules=())
 
 
 @dataclass(frozen=True, kw_only=True)

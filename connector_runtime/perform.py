@@ -15,17 +15,11 @@ from .errors import ConnectorError
 from .steps import Key, Now, Steps, Wait
 
 Handlers = Mapping[type, Callable[[Any], Any]]
-
-
-def _now(step: Now) -> datetime:
-    return datetime.now(UTC)
-
-
-def _key(step: Key) -> str:
-    return str(uuid4())
-
-
-HANDLERS: Handlers = {Now: _now, Key: _key, Wait: lambda step: time.sleep(step.seconds)}
+HANDLERS: Handlers = {
+    Now: lambda step: datetime.now(UTC),
+    Key: lambda step: str(uuid4()),
+    Wait: lambda step: time.sleep(step.seconds),
+}
 
 
 def perform(steps: Steps, handlers: Handlers) -> Iterator[Any]:
@@ -78,15 +72,3 @@ async def perform_async(steps: Steps, handlers: Handlers) -> AsyncIterator[Any]:
                 proceed, value = steps.throw, error
     finally:
         steps.close()
-
-
-def only(outputs: Iterator[Any]) -> Any:
-    """The one output of a generator that has just one."""
-    (output,) = outputs
-    return output
-
-
-async def only_async(outputs: AsyncIterator[Any]) -> Any:
-    """The same for asyncio."""
-    (output,) = [output async for output in outputs]
-    return output

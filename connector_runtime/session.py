@@ -13,11 +13,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from math import inf
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from .calls.action import Action
 from .calls.credentials import Credentials, check_base_url, checked, lay_out, refuse_values
-from .calls.exchange import Terms, Unlimited, exchange
+from .calls.exchange import Terms, exchange, recovering
 from .definitions.connector import Connector
 from .errors import AuthError, InputError, Problem
 from .inputs.bind import Bound
@@ -71,6 +71,32 @@ class CallOptions(TypedDict, total=False):
     idempotency_key: str | None
 
 
+class ChoicesOptions(TypedDict, total=False):
+    """What a request for choices may be told.
+
+    `search` narrows the list, and `cursor` goes on where earlier choices ended. `parameters` are what the list asks for
+    beside the inputs, by name. A page that was read less than `ttl` seconds ago, for the same connection, is not read
+    again.
+    """
+
+    search: str | None
+    cursor: str | None
+    parameters: Mapping[str, Any] | None
+    ttl: float
+
+
+class DownloadOptions(TypedDict, total=False):
+    """How files are downloaded.
+
+    `parallel` of them at a time. With `overwrite`, what has a file's name already is replaced. `progress` is called
+    with the file, the bytes that are there and those of all (None if not known), now from one thread, now from another.
+    """
+
+    parallel: int
+    overwrite: bool
+    progress: Callable[[File, int, int | None], object] | None
+
+
 class Session:
     """A connector under one connection. `handlers` answers all steps but `Send`, waiting as threads do."""
 
@@ -89,7 +115,7 @@ class Session:
     ) -> None:
         if base_url is not None:
             check_base_url(base_url)
-        problems = [*_unusable_retries(retries), *_unusable_deadline(deadline)]
+        problems = [*_unusable(deadline, retries)]
         if token is not None and connection is not None:
             problems.append(Problem("token", "is given beside a connection; choose one"))
         if problems:
@@ -112,14 +138,8 @@ class Session:
         elif pacing is not False:
             self._account = accounts.Account(limits, pacer=pacing)
         memory = Memory()
-        self.handlers: Handlers = {
-            **HANDLERS,
-            Token: self._token,
-            Turn: self._turn,
-            Heard: self._heard,
-            Recall: memory.recall,
-            Remember: memory.remember,
-        }
+        own: Handlers = {Token: self._token, Turn: self._turn, Heard: self._heard}
+        self.handlers: Handlers = {**HANDLERS, **own, Recall: memory.recall, Remember: memory.remember}
 
     # -- calls, as generators of steps -------------------------------------------------------------------------------
 
@@ -141,10 +161,11 @@ class Session:
         """
         self._check_open()
         action = self.connector.action(key)
-        problems = [] if deadline is None else [*_unusable_deadline(deadline)]
+        problems = [] if deadline is None else [*_unusable(deadline)]
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
             problems.append(Problem("limit", "must be a whole number of at least 1"))
-        if idempotency_key is not None and not _takes_key(action):
+        is_keyed = action.profile.idempotency is not None and action.effect in ("create", None)
+        if idempotency_key is not None and not is_keyed:
             problems.append(Problem("idempotency_key", f"is of no use: the vendor takes none for {key}; leave it out"))
         if recover and action.recover is None:
             problems.append(Problem("recover", f"is of no use: {key} does not say how to look; leave it out"))
@@ -153,39 +174,22 @@ class Session:
         bound = inputs if isinstance(inputs, Bound) else action.bind(inputs, clear)
         if self._kind is not None:
             refuse_values(self._kind, key, bound.values)
-        terms = Terms(
-            limit=limit,
-            cursor=cursor,
-            retries=self._retries,
-            deadline=self._deadline if deadline is None else deadline,
-            key=idempotency_key,
-            account=self._account or Unlimited(),
-            observed=self._observe is not None or logger.isEnabledFor(logging.DEBUG),
-        )
+        until = self._deadline if deadline is None else deadline
+        is_observed = self._observe is not None or logger.isEnabledFor(logging.DEBUG)
+        terms = Terms(limit, cursor, self._retries, until, idempotency_key, self._account, is_observed)
         if recover and action.recover is not None:
-            from .calls.recover import recovering  # what most calls do not need
-
             other = self.connector.action(action.recover.action)
             return action, recovering(action, bound, terms, other)
         return action, exchange(action, bound, terms)
 
     def choices(
-        self,
-        action: str,
-        input: str | None,
-        inputs: Mapping[str, Any] | None,
-        *,
-        search: str | None,
-        cursor: str | None,
-        parameters: Mapping[str, Any] | None,
-        ttl: float,
+        self, action: str, input: str | None, inputs: Mapping[str, Any] | None, *, ttl: float = TTL, **more: Any
     ) -> Steps:
-        """A request for choices, whose one output are the `Choices`. Raises `InputError`."""
+        """A request for choices, with `more` of `ChoicesOptions`: one output, the `Choices`. Raises `InputError`."""
         from .calls import choices
 
         self._check_open()
-        about, find = self.connector.profile, self.connector.action
-        asked = choices.browse(about, find, action, input, inputs, search=search, cursor=cursor, parameters=parameters)
+        asked = choices.browse(self.connector.profile, self.connector.action, action, input, inputs, **more)
         return choices.choose(asked, lambda key, bound, at: self.call(key, bound, cursor=at)[1], ttl)
 
     def _check_open(self) -> None:
@@ -201,9 +205,11 @@ class Session:
             raise InputError.of(key, [Problem("action", "offers no files: its definition does not say `files`")])
         return action
 
-    def order(self, files: File | Iterable[File], to: str | os.PathLike[str], **more: Any) -> Order:
+    def order(
+        self, files: File | Iterable[File], to: str | os.PathLike[str], **options: Unpack[DownloadOptions]
+    ) -> Order:
         """What is to be downloaded, and how. Raises `InputError` with all that stands against it."""
-        from .downloads.download import order
+        from .downloads.download import Order
         from .downloads.fetch import Course
 
         self._check_open()
@@ -212,7 +218,7 @@ class Session:
             action, name = self.offering(file.action), self.connector.token_name
             return Course(action=action, token_name=name, base_url=self._base_url, retries=self._retries)
 
-        return order(files, to, course, **more)
+        return Order(files, to, course, **options)
 
     # -- handlers ----------------------------------------------------------------------------------------------------
 
@@ -231,7 +237,13 @@ class Session:
         return pacer.ask(step.claim) if pacer else 0.0
 
     def _heard(self, step: Heard) -> Any:
-        self.told(step.attempt)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s", step.attempt)
+        if self._observe is not None:
+            try:
+                self._observe(step.attempt)
+            except Exception:  # the call must not suffer from who watches it
+                logger.exception("the observer failed")
         if step.claim is None or self._account is None:
             return None
         status, kind, retry_at = step.attempt.status, step.attempt.kind, step.attempt.retry_at
@@ -239,16 +251,6 @@ class Session:
         if self._account.pacer is None and not refusal and not self._limits.reported.is_scarce(step.headers):
             return None
         return self._account.wake().heard(step.claim, status, step.headers, retry_at, refusal)
-
-    def told(self, attempt: Attempt) -> None:
-        """Log an attempt and tell the observer of it."""
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s", attempt)
-        if self._observe is not None:
-            try:
-                self._observe(attempt)
-            except Exception:  # the call must not suffer from who watches it
-                logger.exception("the observer failed")
 
 
 class Memory:
@@ -276,16 +278,9 @@ class Memory:
                     self._values.popitem(last=False)
 
 
-def _takes_key(action: Action) -> bool:
-    return action.profile.idempotency is not None and action.effect in ("create", None)
-
-
-def _unusable_retries(retries: int) -> Iterator[Problem]:
+def _unusable(deadline: float | None, retries: int = 0) -> Iterator[Problem]:
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         yield Problem("retries", "must be a whole number, 0 for none")
-
-
-def _unusable_deadline(deadline: float | None) -> Iterator[Problem]:
     is_number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
     if deadline is not None and not (is_number and 0 < deadline < inf):
         yield Problem("deadline", "must be a number of seconds above 0")
@@ -314,7 +309,9 @@ def _grants(connector: Connector, token: Any, connection: Any) -> Grants:
             values = named(token)
             return lambda rejected: values
         return lambda rejected: named(token)
-    asks = _takes_one(token)
+    from inspect import signature  # heavy, and of no use to those who give a text
+
+    asks = bool(signature(token).parameters)  # to be told which token was rejected
 
     def granted(rejected: Mapping[str, str] | None) -> Any:
         old = (rejected.get(name) if rejected else None,) if asks else ()
@@ -322,10 +319,3 @@ def _grants(connector: Connector, token: Any, connection: Any) -> Grants:
         return later(found) if hasattr(found, "__await__") else named(found)
 
     return granted
-
-
-def _takes_one(token: Callable[..., Any]) -> bool:
-    """Whether it wants to be told which token was rejected."""
-    from inspect import signature  # heavy, and of no use to those who give a text
-
-    return bool(signature(token).parameters)

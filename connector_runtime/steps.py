@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from .errors import ConnectorError, TransportError
+from .errors import ConnectorError, RequestError, TransportError
 from .model import Request
 
 # -- steps of every generator ----------------------------------------------------------------------------------------
@@ -112,6 +112,13 @@ class Attempt(NamedTuple):
     code: int | str | None
     tracking_id: str | None
     retry_at: datetime | None
+
+    @classmethod
+    def of(cls, failure: RequestError | None, began: datetime, ended: datetime, **told: Any) -> Attempt:
+        """An attempt by what came of it, `failure` or an answer, and when."""
+        kind, code, at = (failure.kind, failure.code, failure.retry_at) if failure else (None, None, None)
+        seconds = max(0.0, (ended - began).total_seconds())
+        return cls(at=began, seconds=seconds, kind=kind, code=code, retry_at=at, **told)
 
 
 class Heard(NamedTuple):

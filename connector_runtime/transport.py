@@ -70,6 +70,9 @@ class Http:
             raise InputError.of("the way out", found)
 
 
+_parsed = lru_cache(maxsize=256)(httpx.URL)  # of URLs without secrets: it takes longer than all else of a request
+
+
 def native(wanted: Send, way: Http) -> httpx.Request:
     request = wanted.request
     if request.call.get("debug"):
@@ -90,12 +93,6 @@ def native(wanted: Send, way: Http) -> httpx.Request:
     if not is_shown:
         made.url = _Shown(made.url, request.shown)
     return made
-
-
-@lru_cache(maxsize=256)
-def _parsed(url: str) -> httpx.URL:
-    """A URL without secrets, taken apart: httpx spends more time on that than on all else of a request."""
-    return httpx.URL(url)
 
 
 class _Shown(httpx.URL):
@@ -151,12 +148,12 @@ def reported(wanted: Send) -> Iterator[None]:
     raise failure
 
 
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+
+
 def _lost(error: httpx.HTTPError, wanted: Send) -> TransportError:
     """What a failure of the transport means. Its own text is not shown where it could quote a header."""
-    unsent = isinstance(
-        error,
-        httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.UnsupportedProtocol | httpx.ProxyError,
-    )
+    unsent = isinstance(error, UNSENT)
     done = wanted.effect != "read" and not unsent
     if isinstance(error, httpx.TimeoutException):
         what = "No connection within the time-out." if unsent else "No answer within the time-out."
@@ -200,7 +197,7 @@ class Pool:
     def __init__(self, way: Http = PLAIN) -> None:
         self.way = way
         self._users = 0
-        self._line: tuple[Opener, Callable[[], None]] | None = None
+        self._line: tuple[Opener, Callable[[], None] | None] | None = None
         self._process = 0
 
     def leave(self) -> None:
@@ -208,7 +205,7 @@ class Pool:
             self._users -= 1
             if self._users == 0:
                 del self._of_way[self.way]
-                if self._line is not None:
+                if self._line is not None and self._line[1] is not None:
                     self._line[1]()
                 self._line = None
 
@@ -258,23 +255,25 @@ class AsyncPool:
         pools = cls._of_loop.setdefault(get_running_loop(), {})
         pool = pools.setdefault(way, cls(way))
         pool._users += 1
+        pool._fellows = pools
         return pool
 
     async def leave(self) -> None:
         self._users -= 1
         if self._users == 0:
-            from asyncio import get_running_loop
-
-            self._of_loop[get_running_loop()].pop(self.way, None)
+            self._fellows.pop(self.way, None)
             while self._idle:
-                await self._idle.pop()[1]()
+                _, close = self._idle.pop()
+                if close is not None:
+                    await close()
 
     def __init__(self, way: Http = PLAIN) -> None:
         from asyncio import Semaphore
 
         self.way = way
         self._users = 0
-        self._idle: list[tuple[AsyncOpener, Callable[[], Awaitable[None]]]] = []
+        self._fellows: dict[Http, AsyncPool] = {}  # all pools of its loop
+        self._idle: list[tuple[AsyncOpener, Callable[[], Awaitable[None]] | None]] = []
         self._places = Semaphore(way.connections)
 
     async def send(self, wanted: Send) -> Response:
@@ -299,7 +298,7 @@ class AsyncPool:
     async def lent(self) -> AsyncIterator[AsyncOpener]:
         """What opens the answer to a request, over a connection of its own, for one request at a time."""
         async with self._places:
-            line = self._idle.pop() if self._idle else _async_line(self.way)
+            line = self._idle.pop() if self._idle else _line(self.way, is_async=True)
             try:
                 yield line[0]
             finally:
@@ -323,38 +322,25 @@ def _trusted(ca: str | ssl.SSLContext | None) -> ssl.SSLContext:
     return httpx.create_ssl_context() if ca is None else ssl.create_default_context(cafile=ca)
 
 
-def _line(way: Http) -> tuple[Opener, Callable[[], None]]:
-    """What opens answers, and what closes its connections.
+def _line(way: Http, is_async: bool = False) -> tuple[Any, Any]:
+    """What opens answers, and what closes its connections, if that is not somebody else's; of asyncio just one.
 
     httpx's client spends a quarter of a call on cookies, redirects and sign-ins, which are all off here: its transport
     is asked directly, except where the client is somebody's own, or knows the proxies of the environment.
     """
     if way.client is not None:
-        return partial(way.client.send, stream=True, follow_redirects=False), lambda: None
-    kept = min(20, way.connections)
-    limits = httpx.Limits(max_connections=way.connections, max_keepalive_connections=kept)
+        return partial(way.client.send, stream=True, follow_redirects=False), None
+    most = 1 if is_async else way.connections
+    limits = httpx.Limits(max_connections=most, max_keepalive_connections=min(20, most))
+    line: Any
     if way.proxy is None and PROXIED & getproxies().keys():
-        client = httpx.Client(limits=limits, verify=_trusted(way.ca), cookies=_no_cookies())
-        return partial(client.send, stream=True, follow_redirects=False), client.close
-    transport = httpx.HTTPTransport(verify=_trusted(way.ca), limits=limits, proxy=way.proxy)
-    return transport.handle_request, transport.close
-
-
-def _async_line(way: Http) -> tuple[AsyncOpener, Callable[[], Awaitable[None]]]:
-    """The same for asyncio, with one connection."""
-
-    async def nothing() -> None:
-        pass
-
-    if way.client is not None:
-        return partial(way.client.send, stream=True, follow_redirects=False), nothing
-    limits = httpx.Limits(max_connections=1)
-    if way.proxy is None and PROXIED & getproxies().keys():
-        client = httpx.AsyncClient(limits=limits, verify=_trusted(way.ca), cookies=_no_cookies())
-        return partial(client.send, stream=True, follow_redirects=False), client.aclose
-    transport = httpx.AsyncHTTPTransport(verify=_trusted(way.ca), limits=limits, proxy=way.proxy)
-    return transport.handle_async_request, transport.aclose
-
-
-def _no_cookies() -> CookieJar:
-    return CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+        cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+        line = (httpx.AsyncClient if is_async else httpx.Client)(
+            limits=limits, verify=_trusted(way.ca), cookies=cookies
+        )
+        opener = partial(line.send, stream=True, follow_redirects=False)
+    else:
+        kind = httpx.AsyncHTTPTransport if is_async else httpx.HTTPTransport
+        line = kind(verify=_trusted(way.ca), limits=limits, proxy=way.proxy)
+        opener = line.handle_async_request if is_async else line.handle_request
+    return opener, line.aclose if is_async else line.close

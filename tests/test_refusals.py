@@ -97,7 +97,7 @@ def refusal(connector: Connector, status: int, body: Any, action: str = "create-
     spec = connector.actions[action]
     if not answers.is_refused(spec.errors, answers.parse(response)):
         return None
-    return answers.refusal(spec, response, spec.effect or "read", NOW)
+    return answers.Refusal(spec.errors, response).error(spec.effect or "read", NOW, spec)
 
 
 @pytest.mark.parametrize(("status", "code", "message", "kind"), REFUSALS)

@@ -12,10 +12,8 @@ from typing import Any
 import plays
 import pytest
 
-from connector_runtime.calls import retry
 from connector_runtime.calls.credentials import Credentials
-from connector_runtime.calls.exchange import Terms, exchange, fold
-from connector_runtime.calls.recover import recovering
+from connector_runtime.calls.exchange import FIRST_PAUSE, LONGEST_PAUSE, Retries, Terms, exchange, fold, recovering
 from connector_runtime.model import Page, Request, Response
 from connector_runtime.steps import Heard, Key, Now, Send, Token, Turn, Wait
 from zoom_connector import (
@@ -162,7 +160,7 @@ def test_a_daily_limit_fails_at_once_and_says_until_when(connector: Connector) -
 def test_the_pause_is_what_the_vendor_asks_for_however_it_is_written(connector: Connector, said: str) -> None:
     play = Play(say({"code": 429, "message": "Too fast."}, 429, retry_after=said), say({"id": "x"}))
     run(connector, play, "get-user", Terms(retries=1))  # the refusal came at 12:00:01
-    assert 20.0 <= play.waits[0] <= 20.0 + retry.FIRST_PAUSE
+    assert 20.0 <= play.waits[0] <= 20.0 + FIRST_PAUSE
 
 
 def test_a_vendor_that_asks_for_more_than_a_minute_is_not_waited_for(connector: Connector) -> None:
@@ -173,11 +171,11 @@ def test_a_vendor_that_asks_for_more_than_a_minute_is_not_waited_for(connector: 
 
 
 def test_pauses_grow_and_those_who_failed_together_do_not_come_back_together() -> None:
-    policy = retry.of({}, 9)
+    policy = Retries.of({}, 9)
     pauses = [policy.pause(number, LOST, START.replace(microsecond=500_000)) or 0 for number in range(9)]
     assert pauses == sorted(pauses)
     assert pauses[3] == 8 * pauses[0]
-    assert max(pauses) <= 1.5 * retry.LONGEST_PAUSE
+    assert max(pauses) <= 1.5 * LONGEST_PAUSE
     spread = {policy.pause(0, LOST, START.replace(microsecond=at)) for at in range(0, 1_000_000, 100_000)}
     assert len(spread) == 10
 

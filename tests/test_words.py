@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -33,15 +32,8 @@ def test_a_place_says_where_a_value_goes(text: str, key: str, place: Place) -> N
     assert places.place(str(place), "other") == place
 
 
-@dataclass
-class Answer:
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    body: Any = None
-
-
 def test_a_source_says_where_a_value_comes_from() -> None:
-    answer = Answer(
+    answer = places.Answer(
         418, {"x-a": "1", "link": '<https://a.b/?p=2>; rel="next", <https://a.b/?p=9>; rel="last"'}, {"a": [{"b": 0}]}
     )
     for source, value in (

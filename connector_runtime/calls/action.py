@@ -88,5 +88,5 @@ class Action(ActionSpec):
             "url": request.shown,
             "headers": headers,
             "body": request.body,
-            "warnings": [{"where": problem.where, "what": problem.what} for problem in bound.warnings],
+            "warnings": [problem._asdict() for problem in bound.warnings],
         }

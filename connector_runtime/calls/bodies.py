@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -24,21 +25,6 @@ class Part(NamedTuple):
     content_type: str | None = None
 
 
-def put(tree: dict[str, Any], path: tuple[str, ...], value: Json) -> None:
-    """Set a value deep in a tree, making the objects on the way."""
-    *steps, last = path
-    for step in steps:
-        tree = tree.setdefault(step, {})
-    tree[last] = value
-
-
-def put_all(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    """Spread a map's entries at a path."""
-    for step in path:
-        tree = tree.setdefault(step, {})
-    tree.update(value)
-
-
 def pairs(place: Place, value: Any) -> Pairs:
     """A value as pairs of text: a map's own, or the place's name once for each item of a list."""
     if place.spread:
@@ -49,7 +35,6 @@ def pairs(place: Place, value: Any) -> Pairs:
 
 def merged(old: Iterable[tuple[str, str]], new: Pairs, *, folded: bool = False) -> Pairs:
     """The pairs with the new ones in place of the old ones of the same name; repeats among the new are kept."""
-
     if not folded:
         taken = {name for name, _ in new}
         return [*(pair for pair in old if pair[0] not in taken), *new]
@@ -88,10 +73,10 @@ def written(
         kind = body.get("content_type", "application/octet-stream")
         return base64.b64decode(body["base64"]), dict(body), None if typed else kind
     if isinstance(body, str):
-        data = None if typed else _json_in(body)
-        if data is None:
-            return body.encode(), body, None if typed else "text/plain; charset=utf-8"
-        return body.encode(), data, "application/json"
+        if not typed and body.lstrip().startswith(("{", "[")):
+            with suppress(ValueError, RecursionError):
+                return body.encode(), json.loads(body), "application/json"
+        return body.encode(), body, None if typed else "text/plain; charset=utf-8"
     if encode == "form":
         return urlencode(flat(body), quote_via=quote).encode(), body, "application/x-www-form-urlencoded"
     return dumps(body), body, None if typed else "application/json"
@@ -117,36 +102,24 @@ def flat(data: Any, prefix: str = "") -> Pairs:
     return [pair for name, value in entries for pair in flat(value, name)]
 
 
-def _json_in(text: str) -> Any:
-    """The object or list that a text holds; None if it is other text."""
-    if not text.lstrip().startswith(("{", "[")):
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _multipart(parts: list[Part]) -> tuple[bytes, Json, str]:
     digest = hashlib.sha256(b"\0".join(part.name.encode() + b"\0" + part.content for part in parts)).hexdigest()
     boundary = f"part-{digest[:32]}"  # from the content, so that the same values always give the same bytes
     lines: list[bytes] = []
     shown: list[dict[str, Json]] = []
     for part in parts:
-        head = f'Content-Disposition: form-data; name="{_quoted(part.name)}"'
-        if part.filename is not None:
-            head += f'; filename="{_quoted(part.filename)}"'
+        name, content, filename, kind = part
+        head = f'Content-Disposition: form-data; name="{_quoted(name)}"'
+        if filename is not None:
+            head += f'; filename="{_quoted(filename)}"'
         lines += [f"--{boundary}".encode(), head.encode()]
-        if part.content_type is not None:
-            lines.append(f"Content-Type: {part.content_type}".encode())
-        lines += [b"", part.content]
-        if part.filename is None:
-            shown.append({"name": part.name, "value": part.content.decode(errors="replace")})
+        if kind is not None:
+            lines.append(f"Content-Type: {kind}".encode())
+        lines += [b"", content]
+        if filename is None:
+            shown.append({"name": name, "value": content.decode(errors="replace")})
         else:
-            kind = part.content_type
-            shown.append(
-                {"name": part.name, "filename": part.filename, "content_type": kind, "bytes": len(part.content)}
-            )
+            shown.append({"name": name, "filename": filename, "content_type": kind, "bytes": len(content)})
     content = b"\r\n".join([*lines, f"--{boundary}--".encode(), b""])
     return content, {"multipart": shown}, f"multipart/form-data; boundary={boundary}"
 

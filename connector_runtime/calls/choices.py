@@ -36,17 +36,11 @@ class Browse:
     source: ChoiceList
     search: str
     bound: Bound = NONE  # the inputs of the list's action
-    wheres: Mapping[str, str] = field(default_factory=dict)  # an input of that action -> where its value was given
+    wheres: dict[str, str] = field(default_factory=dict)  # an input of that action -> where its value was given
     cursor: str | None = None
     wants_page: bool = False
     result: Choices = NOTHING
     _read: int = 0
-
-    @property
-    def action(self) -> str:
-        """The action whose answer is the list."""
-        assert self.source.action is not None, "a list of its own entries wants no page"
-        return self.source.action
 
     def key(self, granted: Mapping[str, str]) -> str:
         """What the page at `cursor` is kept under: another connection, list, input or page has another key."""
@@ -77,14 +71,13 @@ class Browse:
         try:
             yield
         except InputError as error:
-            raise _refused(self.subject, [self._told(problem) for problem in error.problems]) from None
-
-    def _told(self, problem: Problem) -> Problem:
-        place, _, rest = problem.where.partition(".")
-        name, _, inner = rest.partition(".")
-        if place != "inputs" or name not in self.wheres:
-            return problem
-        return Problem(self.wheres[name] + (f".{inner}" if inner else ""), problem.what)
+            problems = []
+            for problem in error.problems:
+                place, _, rest = problem.where.partition(".")
+                name, dot, inner = rest.partition(".")
+                is_theirs = place == "inputs" and name in self.wheres
+                problems.append(problem._replace(where=f"{self.wheres[name]}{dot}{inner}") if is_theirs else problem)
+            raise _refused(self.subject, problems) from None
 
 
 def browse(
@@ -119,12 +112,20 @@ def browse(
     if source.action is None:
         begun.take(Choices(choices=source.choices))
         return begun
-    problems = [*_unknown_parameters(source, spec, parameters or {})]
-    given, begun.wheres, missing = _gathered(begun, spec, find(source.action), inputs or {}, parameters or {})
+    own, lacking = reads(source, spec)
+    for given in parameters or ():
+        if given in own:
+            what = f"is an input here; give it among the inputs, as '{given}'"
+            problems.append(Problem(f"parameters.{given}", what))
+        elif given not in source.fills.values():
+            known = nearest(str(given), [row.key for row in lacking])
+            problems.append(Problem(f"parameters.{given}", f"is no parameter of this list.{known}"))
+    lister = find(source.action)
+    filled, missing = _gathered(begun, spec, lister, inputs or {}, parameters or {})
     if problems or missing:
         raise _refused(subject, [*problems, *missing])
     with begun.explaining():
-        begun.bound = find(source.action).bind(given)
+        begun.bound = lister.bind(filled)
     begun.wants_page = True
     return begun
 
@@ -134,13 +135,13 @@ def choose(asked: Browse, begin: Callable[[str, Bound, str | None], Steps], seco
 
     A page that was read less than `seconds` ago, for the same connection, is not read again.
     """
-    granted = (yield Token()).granted if asked.wants_page else {}
-    while asked.wants_page:
+    granted, action = (yield Token()).granted if asked.wants_page else {}, asked.source.action
+    while action is not None and asked.wants_page:
         key = asked.key(granted)
         page = yield Recall(key, seconds)
         if page is None:
             with asked.explaining():
-                call = begin(asked.action, asked.bound, asked.cursor)
+                call = begin(action, asked.bound, asked.cursor)
                 page = asked.read((yield from next_output(call)))
                 call.close()
             yield Remember(key, page, seconds)
@@ -183,25 +184,12 @@ def _refused(subject: str, problems: list[Problem]) -> InputError:
     return InputError(f"{subject[0].upper()}{subject[1:]} cannot be given:", problems=problems)
 
 
-def _unknown_parameters(
-    source: ChoiceList, spec: ActionSpec | None, parameters: Mapping[str, Any]
-) -> Iterator[Problem]:
-    own, lacking = reads(source, spec)
-    for name in parameters:
-        if name in own:
-            yield Problem(f"parameters.{name}", f"is an input here; give it among the inputs, as '{name}'")
-        elif name not in source.fills.values():
-            known = [row.key for row in lacking]
-            yield Problem(f"parameters.{name}", f"is no parameter of this list.{nearest(str(name), known)}")
-
-
 def _gathered(
     begun: Browse, spec: ActionSpec | None, lister: ActionSpec, given: Mapping[str, Any], parameters: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, str], list[Problem]]:
-    """The inputs of the list's action, where each came from, and what has to be filled in first."""
-    source = begun.source
+) -> tuple[dict[str, Any], list[Problem]]:
+    """The inputs of the list's action, and what has to be filled in first."""
+    source, wheres = begun.source, begun.wheres
     inputs: dict[str, Any] = {}
-    wheres: dict[str, str] = {}
     missing: list[Problem] = []
     for target, name in source.fills.items():
         row = spec.inputs.get(name) if spec else None
@@ -220,4 +208,4 @@ def _gathered(
         for target, value in source.search.items():
             inputs[target] = value.replace("{}", begun.search) if isinstance(value, str) else value
             wheres[target] = "search"
-    return inputs, wheres, missing
+    return inputs, missing

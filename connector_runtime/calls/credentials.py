@@ -18,7 +18,7 @@ from ..inputs.bind import bind
 from ..language import codecs, hosts, places
 from ..language.secrets import MASK
 from ..language.wording import kind_of
-from ..model import Connection, Grant, Input, Profile, Table
+from ..model import Connection, Input, Profile, Table
 from . import bodies
 
 Headers = tuple[tuple[str, str], ...]
@@ -34,7 +34,11 @@ def checked(about: Profile, given: Any) -> dict[str, str]:
     if not isinstance(given, Mapping):
         raise InputError.of("the client", [Problem("connection", f"must be an object, not {kind_of(given)}")])
     given = {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}  # as pasted
-    kind = _kind(about, {name for name, value in given.items() if value is not None})
+    names = {name for name, value in given.items() if value is not None}
+    kind = connection_of(about, dict.fromkeys(names, ""))
+    if kind is None:  # the one to which the fewest are strange, for its complaints
+        kinds = about.connections
+        kind = min(kinds, key=lambda kind: len(names - {grant.name for grant in kind.grants}), default=None)
     if kind is None and not given:
         return {}
     if kind is None:
@@ -49,29 +53,17 @@ def checked(about: Profile, given: Any) -> dict[str, str]:
 
 def filled(kind: Connection, rows: Iterable[Input], given: Mapping[str, Any]) -> dict[str, str]:
     """What was filled in for rows of a kind of connection, by name, as text. Raises `InputError`."""
-    named, subject = {row.key: row for row in rows}, f"the connection '{kind.label}'"
-    table = Table(key=subject, label=kind.label, description=kind.description, inputs=named, by_name=named, rules=())
+    table = Table.of(f"the connection '{kind.label}'", kind.label, rows)
     return {name: places.text_of(value) for name, value in bind(acceptance(table), given).values.items()}
-
-
-def _kind(about: Profile, names: set[str]) -> Connection | None:
-    """The kind that takes the names; if none takes all, the one to which the fewest are strange, for its complaints."""
-    fitting = connection_of(about, dict.fromkeys(names, ""))
-    kinds = about.connections
-    return fitting or min(kinds, key=lambda kind: len(names - {grant.name for grant in kind.grants}), default=None)
 
 
 def _rows(about: Profile, kind: Connection) -> Iterator[Input]:
     """The inputs that reach requests, and what the token response gives as if a person had typed it."""
     typed = {row.key: row for row in kind.inputs}
     for grant in kind.grants:
-        row = typed.get(grant.name) or Input(
-            key=grant.name,
-            label=grant.name.replace("_", " ").capitalize(),
-            type="secret" if grant.secret else "string",
-            to=grant.to,
-            required=() if grant.required else None,
-        )
+        label, type_ = grant.name.replace("_", " ").capitalize(), "secret" if grant.secret else "string"
+        given = Input(grant.name, label, type_, to=grant.to, required=() if grant.required else None)
+        row = typed.get(grant.name, given)
         for place in grant.to:
             allowed = about.base.get(place.path[0]) if place.kind == "base" else None
             if allowed is not None and allowed.pattern is not None:
@@ -93,7 +85,7 @@ def refuse_values(kind: Connection | None, action: str, bound: Mapping[str, Any]
 # -- laid out for requests -------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Credentials:
     """What every request under a connection has: the base of its URL, headers, and a part of its query."""
 
@@ -144,7 +136,10 @@ def lay_out(about: Profile, base_url: str | None, granted: Mapping[str, str] | N
         written = places.text_of(codecs.encode(grant.codecs, text))
         for place in grant.to:
             if place.kind == "header":
-                headers = bodies.merged(headers, [(place.path[0], _safe(grant, written))], folded=True)
+                if not written or written[0] == " " or not (written.isascii() and written.isprintable()):
+                    what = "holds a character that no header can carry, or is empty"
+                    raise AuthError(f"The connection's {grant.name} {what}.")
+                headers = bodies.merged(headers, [(place.path[0], written)], folded=True)
             elif place.kind == "query":
                 query.append((place.path[0], written))
                 shown.append((place.path[0], MASK if grant.secret else written))
@@ -154,15 +149,8 @@ def lay_out(about: Profile, base_url: str | None, granted: Mapping[str, str] | N
         pair = f"{basic.get('user', '')}:{basic.get('password', '')}"
         token = MASK if granted is None else base64.b64encode(pair.encode()).decode()
         headers = bodies.merged(headers, [("Authorization", f"Basic {token}")], folded=True)
-    return Credentials(
-        granted=given,
-        base=base_url.rstrip("/") if base_url else _base(about, grants, granted),
-        fixed=tuple(about.headers.items()),
-        headers=tuple(headers),
-        query=query,
-        shown=shown,
-        secrets=tuple(secrets),
-    )
+    base = base_url.rstrip("/") if base_url else _base(about, granted)
+    return Credentials(given, base, tuple(about.headers.items()), tuple(headers), query, shown, tuple(secrets))
 
 
 def connection_of(about: Profile, granted: Mapping[str, str] | None) -> Connection | None:
@@ -175,13 +163,8 @@ def connection_of(about: Profile, granted: Mapping[str, str] | None) -> Connecti
     return whole[0] if whole else min(able, key=lambda kind: len(kind.needs - names), default=None)
 
 
-def _safe(grant: Grant, text: str) -> str:
-    if not text or text[0] == " " or not (text.isascii() and text.isprintable()):
-        raise AuthError(f"The connection's {grant.name} holds a character that no header can carry, or is empty.")
-    return text
-
-
-def _base(about: Profile, grants: Iterable[Grant], granted: Mapping[str, str] | None) -> str:
+def _base(about: Profile, granted: Mapping[str, str] | None) -> str:
+    """The base URL with its braces filled in: https, to one of the hosts or below it, if there are any."""
     base = about.base_url
     for name, allowed in about.base.items():
         value = (granted or {}).get(name) or allowed.default
@@ -192,17 +175,13 @@ def _base(about: Profile, grants: Iterable[Grant], granted: Mapping[str, str] | 
         if allowed.pattern is not None and not re.fullmatch(allowed.pattern, value):
             raise AuthError(f"The connection's {name} is not of the form that the URL needs.")
         base = base.replace(f"{{{name}}}", value.rstrip("/"))
-    if granted is not None:
-        _check_host(base, [host for allowed in about.base.values() for host in allowed.hosts])
+    names = [host for allowed in about.base.values() for host in allowed.hosts]
+    if granted is not None and names:
+        parts = urlsplit(base)
+        is_theirs = hosts.is_within(parts.hostname, names)
+        if parts.scheme != "https" or not is_theirs or parts.username is not None:
+            raise AuthError(f"The connection leads to {parts.hostname}, which is none of {', '.join(names)}.")
     return base
-
-
-def _check_host(base: str, names: list[str]) -> None:
-    """A base URL must be https and lead to one of the hosts or below it, if there are any. Raises `AuthError`."""
-    parts = urlsplit(base)
-    is_theirs = hosts.is_within(parts.hostname, names)
-    if names and (parts.scheme != "https" or not is_theirs or parts.username is not None):
-        raise AuthError(f"The connection leads to {parts.hostname}, which is none of {', '.join(names)}.")
 
 
 def check_base_url(text: str) -> None:

@@ -1,7 +1,8 @@
 """One call over time, as a generator of steps: which tokens, requests, retries and pages, in which order. Pure.
 
 It yields a `Page` for each answer of the vendor; `fold` makes one `Result` of them. A request goes again only where
-that can do no harm (`retry`), with a renewed token where the vendor refused the old one, and all within the deadline.
+that can do no harm (`Retries`), with a renewed token where the vendor refused the old one, and all within the deadline;
+`recovering` looks before it sends again what may have been done.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ from collections.abc import AsyncIterable, Generator, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from ..errors import ApiError, AuthError, NotFound, Problem, RateLimited, RequestError, TransportError
+from ..errors import ApiError, AuthError, NotFound, Problem, QuotaReached, RateLimited, RequestError, TransportError
 from ..inputs.bind import Bound
-from ..language import places
-from ..model import NOTHING, Page, Paging, Reported, Request, Response, Result
+from ..language import conditions, datetimes, places
+from ..language.places import Answer
+from ..model import NOTHING, Json, Page, Paging, Recover, Reported, Response, Result
 from ..pacing.claim import claim_of
-from ..steps import Attempt, Claim, Heard, Key, Now, Send, Steps, Token, Turn, Wait
-from . import answer as answers, paging as pages, render, retry
+from ..steps import Attempt, Claim, Heard, Key, Now, Send, Steps, Token, Turn, Wait, next_output
+from . import answer as answers, paging as pages, render
 from .action import Action
-from .answer import Answer
 from .credentials import Credentials
+
+FIRST_PAUSE = 0.5  # seconds; doubled at each attempt
+LONGEST_PAUSE = 60.0  # a vendor that asks for more is not waited for
+RATE_PAUSE = 1.0  # where the vendor says too fast, and not until when
+TOLERANCE = timedelta(seconds=2)  # both clocks are written in whole seconds
 
 
 class Account(Protocol):
@@ -27,12 +33,6 @@ class Account(Protocol):
 
     @property
     def pacer(self) -> object | None: ...
-
-
-class Unlimited:
-    """An account whose calls are never paced."""
-
-    pacer = None
 
 
 class Terms(NamedTuple):
@@ -48,30 +48,11 @@ class Terms(NamedTuple):
     retries: int = 0
     deadline: float | None = None
     key: str | None = None
-    account: Account = Unlimited()
+    account: Account | None = None
     observed: bool = False
 
 
 PLAIN = Terms()
-
-
-class Call(NamedTuple):
-    """What all attempts of a call share."""
-
-    action: Action
-    effect: str
-    terms: Terms
-    until: datetime | None  # when it must have ended
-    keyed: bool  # the vendor knows a repetition when it sees one
-
-
-class Outcome(NamedTuple):
-    """What came of one attempt at the time `at`: a page, or a failure."""
-
-    at: datetime | None
-    page: Page | None = None
-    answer: Answer | None = None
-    failure: RequestError | None = None
 
 
 def exchange(action: Action, bound: Bound, terms: Terms = PLAIN) -> Steps:
@@ -79,183 +60,179 @@ def exchange(action: Action, bound: Bound, terms: Terms = PLAIN) -> Steps:
 
     Raises `InputError` for a cursor that is none of this list's, before any step.
     """
-    made = render.draft(action, bound.values, action.layout)
+    call = _Call(action, bound, terms)
     if action.paging is None:
         if terms.cursor is not None:
             pages.spot_of(terms.cursor, "", None)  # raises: it is none of this call's
-        return _single(action, made, terms, bound.warnings)
-    mark = pages.mark(made)
-    here = pages.start(action.paging, terms.limit)
-    if terms.cursor is not None:
-        here = pages.spot_of(terms.cursor, mark, action.paging)
-    return _list(action, action.paging, made, terms, bound.warnings, mark, here)
+        return call.single()
+    mark = pages.mark(call.made)
+    if terms.cursor is None:
+        return call.paged(action.paging, mark, pages.start(action.paging, terms.limit))
+    return call.paged(action.paging, mark, pages.spot_of(terms.cursor, mark, action.paging))
 
 
-def _begin(action: Action, made: render.Draft, terms: Terms) -> Generator[Any, Any, tuple[Call, render.Draft]]:
-    until = None
-    if terms.deadline is not None:
-        now: datetime = yield Now()
-        until = now + timedelta(seconds=terms.deadline)
-    effect = action.effect or render.effect_of(action, made.method)
-    keyed = effect == "create" and action.profile.idempotency is not None
-    place = render.key_place(action, made) if keyed else None
-    if place is not None:  # once a call: all its attempts carry the same key
-        made = made.turn(place, terms.key or (yield Key()))
-    return Call(action, effect, terms, until, keyed), made
+class _Call:
+    """What all pages and attempts of a call share. `made` is the draft of the request that goes next."""
 
+    def __init__(self, action: Action, bound: Bound, terms: Terms) -> None:
+        self.action, self.terms, self.warnings = action, terms, bound.warnings
+        self.made = render.draft(action, bound.values, action.layout)
+        self.effect = action.effect or render.effect_of(action, self.made.method)
+        self.is_keyed = self.effect == "create" and action.profile.idempotency is not None
+        self.until: datetime | None = None  # when it must have ended
 
-def _single(action: Action, made: render.Draft, terms: Terms, warnings: tuple[Problem, ...]) -> Steps:
-    call, made = yield from _begin(action, made, terms)
-    page, _ = yield from _attempts(call, made)
-    yield page._replace(warnings=(*warnings, *page.warnings)) if warnings else page
+    def begin(self) -> Generator[Any, Any, None]:
+        if self.terms.deadline is not None:
+            now: datetime = yield Now()
+            self.until = now + timedelta(seconds=self.terms.deadline)
+        place = render.key_place(self.action, self.made) if self.is_keyed else None
+        if place is not None:  # once a call: all its attempts carry the same key
+            self.made = self.made.turn(place, self.terms.key or (yield Key()))
 
+    def single(self) -> Steps:
+        yield from self.begin()
+        page, _ = yield from self.attempts()
+        yield page._replace(warnings=(*self.warnings, *page.warnings)) if self.warnings else page
 
-def _list(
-    action: Action,
-    paging: Paging,
-    made: render.Draft,
-    terms: Terms,
-    warnings: tuple[Problem, ...],
-    mark: str,
-    here: pages.Spot,
-) -> Steps:
-    call, made = yield from _begin(action, made, terms)
-    made = pages.turned(paging, made, here)
-    limit = terms.limit
-    seen, count = {places.text_of(here.value)}, 0
-    while True:
-        try:
-            page, answer = yield from _attempts(call, made)
-        except RequestError as error:
-            error.items_read = count
-            if error.retriable or not isinstance(error, ApiError):
-                error.cursor = pages.cursor(mark, here)
-            raise
-        found = page.items or []
-        ahead = pages.onward(paging, here, answer, made, page)
-        items = found[here.skip :] if limit is None else found[here.skip : here.skip + limit - count]
-        count += len(items)
-        read = here.skip + len(items)
-        if ahead is None and read == len(found) and terms.cursor is None:
-            warnings = (*warnings, *pages.miscounted(paging, answer, count))
-        on = here._replace(skip=read) if read < len(found) else ahead
-        said = (*warnings, *page.warnings) if warnings else page.warnings
-        yield page._replace(items=items, warnings=said, cursor=pages.cursor(mark, on))
-        warnings = ()
-        if ahead is None or (limit is not None and count >= limit):
-            return
-        value = places.text_of(ahead.value)
-        if value in seen:
-            raise _endless(count, page.status)
-        seen.add(value)
-        made, here = pages.turned(paging, made, ahead), ahead
-
-
-def _endless(count: int, status: int) -> ApiError:
-    error = ApiError(
-        f"The list does not end: after {count} items the vendor named the same next page again.",
-        hint="What was read is complete so far; start the list again.",
-        status=status,
-        retriable=True,
-    )
-    error.items_read = count
-    return error
-
-
-# -- one request, however many attempts it takes ---------------------------------------------------------------------
-
-
-def _attempts(call: Call, made: render.Draft) -> Generator[Any, Any, tuple[Page, Answer]]:
-    """The page that a request gives, or the error of its last attempt."""
-    _, effect, terms, until, keyed = call
-    credentials: Credentials = yield Token()
-    retries, number, waited = 0, 0, 0.0
-    is_renewed = is_in_doubt = False
-    try:
+    def paged(self, paging: Paging, mark: str, here: pages.Spot) -> Steps:
+        yield from self.begin()
+        self.made = pages.turned(paging, self.made, here)
+        limit, warnings = self.terms.limit, self.warnings
+        seen, count = {places.text_of(here.value)}, 0
         while True:
-            number += 1
-            at, page, answer, failure = yield from _attempt(call, made, credentials, number, waited)
-            if page is not None and answer is not None:
-                return page, answer
-            assert failure is not None and at is not None
-            if type(failure) is AuthError and not is_renewed:
-                renewed: Credentials = yield Token(credentials.granted)
-                if (
-                    renewed.granted != credentials.granted
-                ):  # what was refused did nothing: once more, with another token
-                    credentials, is_renewed, waited = renewed, True, 0.0
-                    continue
-            if isinstance(failure, NotFound) and effect == "delete" and is_in_doubt:
-                return _deleted(failure)
-            is_in_doubt |= failure.may_have_been_done
-            pause = retry.of(made.call, terms.retries, keyed).pause(retries, failure, at)
-            if pause is None or (until is not None and at + timedelta(seconds=pause) >= until):
-                raise failure
-            retries += 1
-            yield Wait(pause)
-            waited = pause
-    except RequestError as error:  # what the last attempt was told does not undo the first
-        error.may_have_been_done |= is_in_doubt
-        raise
+            try:
+                page, answer = yield from self.attempts()
+            except RequestError as error:
+                error.items_read = count
+                if error.retriable or not isinstance(error, ApiError):
+                    error.cursor = pages.cursor(mark, here)
+                raise
+            found = page.items or []
+            ahead = pages.onward(paging, here, answer, self.made, page)
+            items = found[here.skip :] if limit is None else found[here.skip : here.skip + limit - count]
+            count += len(items)
+            read = here.skip + len(items)
+            if ahead is None and read == len(found) and self.terms.cursor is None:
+                warnings = (*warnings, *pages.miscounted(paging, answer, count))
+            on = here._replace(skip=read) if read < len(found) else ahead
+            said = (*warnings, *page.warnings) if warnings else page.warnings
+            yield page._replace(items=items, warnings=said, cursor=pages.cursor(mark, on))
+            warnings = ()
+            if ahead is None or (limit is not None and count >= limit):
+                return
+            value = places.text_of(ahead.value)
+            if value in seen:
+                what = f"The list does not end: after {count} items the vendor named the same next page again."
+                hint = "What was read is complete so far; start the list again."
+                endless = ApiError(what, hint=hint, status=page.status, retriable=True)
+                endless.items_read = count
+                raise endless
+            seen.add(value)
+            self.made, here = pages.turned(paging, self.made, ahead), ahead
+
+    # -- one request, however many attempts it takes -----------------------------------------------------------------
+
+    def attempts(self) -> Generator[Any, Any, tuple[Page, Answer]]:
+        """The page that a request gives, or the error of its last attempt."""
+        credentials: Credentials = yield Token()
+        retries, number, waited = 0, 0, 0.0
+        is_renewed = is_in_doubt = False
+        try:
+            while True:
+                number += 1
+                at, outcome = yield from self.attempt(credentials, number, waited)
+                if isinstance(outcome, tuple):
+                    return outcome
+                if type(outcome) is AuthError and not is_renewed:
+                    renewed: Credentials = yield Token(credentials.granted)
+                    if renewed.granted != credentials.granted:  # what was refused did nothing: again, with a new token
+                        credentials, is_renewed, waited = renewed, True, 0.0
+                        continue
+                if isinstance(outcome, NotFound) and self.effect == "delete" and is_in_doubt:
+                    status = outcome.status or 0  # the first one did it
+                    said = "The answer was lost; asked again, the vendor no longer knows what was to be deleted."
+                    page = Page({}, None, status, NOTHING, (Problem("status", said),))
+                    return page, Answer(status, NOTHING, None)
+                is_in_doubt |= outcome.may_have_been_done
+                pause = Retries.of(self.made.call, self.terms.retries, self.is_keyed).pause(retries, outcome, at)
+                if pause is None or (self.until is not None and at + timedelta(seconds=pause) >= self.until):
+                    raise outcome
+                retries += 1
+                yield Wait(pause)
+                waited = pause
+        except RequestError as error:  # what the last attempt was told does not undo the first
+            error.may_have_been_done |= is_in_doubt
+            raise
+
+    def attempt(self, credentials: Credentials, number: int, waited: float) -> Generator[Any, Any, tuple[Any, Outcome]]:
+        """Send a request once, when it may go: the time and what came of it.
+
+        The clock is read only where somebody wants to know the time, or it failed.
+        """
+        action, made = self.action, self.made
+        claim: Claim | None = None
+        if self.terms.account is not None and self.terms.account.pacer is not None:
+            claim = claim_of(action, made.written)
+            waited += yield from self.turn(claim)
+        request = render.finish(made, credentials)
+        began: datetime | None = (yield Now()) if self.until or self.terms.observed else None
+        at: datetime | None = None
+        response: Response | None = None
+        outcome: Outcome
+        try:
+            left = (self.until - began).total_seconds() if self.until and began else None
+            if left is not None and left <= 0:
+                raise TransportError("The call's deadline has passed.", hint="Nothing more was sent.", retriable=True)
+            response = yield Send(request, self.effect, left)
+            answer = answers.parse(response)
+            if answers.is_refused(action.errors, answer):
+                at = yield Now()
+                refusal = answers.Refusal(action.errors, response, credentials.secrets)
+                raise refusal.error(self.effect, at, action)
+            wanted = made.call.get("response_type", "json")
+            outcome = answers.page(action, response, answer, self.effect, wanted), answer
+            if not began and claim is None and not _is_scarce(action.profile.limits.reported, response.headers):
+                return None, outcome
+        except (AuthError, ApiError, TransportError) as failure:
+            outcome = failure
+        ended: datetime = at or (yield Now())
+        headers, told = response.headers if response else NOTHING, action.errors.id
+        attempt = Attempt.of(
+            None if isinstance(outcome, tuple) else outcome,
+            began or ended,
+            ended,
+            action=action.key,
+            effect=self.effect,
+            method=request.method,
+            path=request.template,
+            number=number,
+            waited=waited,
+            status=response.status if response else None,
+            tracking_id=places.look(told, Answer(0, headers, None)) if told else None,
+        )
+        yield Heard(claim or claim_of(action, made.written), attempt, headers)
+        return ended, outcome
+
+    def turn(self, claim: Claim) -> Generator[Any, Any, float]:
+        """Wait until the claim may go; how long that took, in seconds."""
+        waited = 0.0
+        try:
+            while pause := (yield Turn(claim)):
+                if self.until is not None:
+                    now: datetime = yield Now()
+                    if (free_at := now + timedelta(seconds=pause)) >= self.until:
+                        what = "The deadline leaves no time to wait for a turn under the vendor's limits."
+                        hint = "Nothing was sent; try again later, or give the call more time."
+                        raise RateLimited(what, hint=hint, retriable=True, retry_at=free_at)
+                yield Wait(pause)
+                waited += pause
+        except BaseException:  # cancelled, or too late: nobody waits behind it
+            claim.gone = True
+            raise
+        return waited
 
 
-def _attempt(
-    call: Call, made: render.Draft, credentials: Credentials, number: int, waited: float
-) -> Generator[Any, Any, Outcome]:
-    """Send a request once, when it may go. The clock is read only where somebody wants to know the time."""
-    action, effect, terms, until, _ = call
-    claim: Claim | None = None
-    if terms.account.pacer is not None:
-        claim = claim_of(action, made.written)
-        waited += yield from _turn(claim, until)
-    request = render.finish(made, credentials)
-    began: datetime | None = (yield Now()) if until or terms.observed else None
-    at = None
-    response: Response | None = None
-    outcome = None
-    try:
-        response = yield Send(request, effect, _left(began, until))
-        answer = answers.parse(response)
-        if answers.is_refused(action.errors, answer):
-            at = yield Now()
-            raise answers.refusal(action, response, effect, at, credentials.secrets)
-        page = answers.page(action, response, answer, effect, made.call.get("response_type", "json"))
-        if not began and claim is None and not _is_scarce(action.profile.limits.reported, response.headers):
-            return Outcome(None, page, answer)
-        outcome = Outcome((yield Now()), page, answer)
-    except (AuthError, ApiError, TransportError) as failure:
-        outcome = Outcome(at or (yield Now()), failure=failure)
-    attempt = _record(call, request, number, began, waited, response, outcome)
-    yield Heard(claim or claim_of(action, made.written), attempt, response.headers if response else NOTHING)
-    return outcome
-
-
-def _record(
-    call: Call,
-    request: Request,
-    number: int,
-    began: datetime | None,
-    waited: float,
-    response: Response | None,
-    outcome: Outcome,
-) -> Attempt:
-    told, failure, at = call.action.errors.id, outcome.failure, outcome.at
-    assert at is not None
-    return Attempt(
-        action=call.action.key,
-        effect=call.effect,
-        method=request.method,
-        path=request.template,
-        number=number,
-        at=began or at,
-        seconds=max(0.0, (at - began).total_seconds()) if began else 0.0,
-        waited=waited,
-        status=response.status if response else None,
-        kind=failure.kind if failure else None,
-        code=failure.code if failure else None,
-        tracking_id=places.look(told, Answer(0, response.headers, None)) if told and response else None,
-        retry_at=failure.retry_at if failure else None,
-    )
+Outcome = tuple[Page, Answer] | RequestError  # of one attempt
 
 
 def _is_scarce(reported: Reported, headers: Mapping[str, str]) -> bool:
@@ -264,43 +241,131 @@ def _is_scarce(reported: Reported, headers: Mapping[str, str]) -> bool:
     return source is not None and source.removeprefix("header.").lower() in headers and reported.is_scarce(headers)
 
 
-def _turn(claim: Claim, until: datetime | None) -> Generator[Any, Any, float]:
-    """Wait until the claim may go; how long that took, in seconds."""
-    waited = 0.0
+class Retries(NamedTuple):
+    """How often a failed attempt is made again, and after which pause; time and chance are given.
+
+    What may be repeated is said by the error: `retriable` where the same request again can do no harm. That is so for
+    reads, updates and deletes, for what never reached the vendor, and for what the vendor refused for coming too fast.
+    `delay` (seconds), `all_errors` and `exponential` are what a call's own inputs ask for.
+    """
+
+    most: int = 0
+    keyed: bool = False  # the vendor knows a repetition when it sees one
+    own: bool = False
+    delay: float = 0.0
+    all_errors: bool = False
+    exponential: bool = False
+
+    @classmethod
+    def of(cls, call: Mapping[str, Json], most: int, keyed: bool = False) -> Retries:
+        """Those that a call's own `call.retry.*` inputs ask for, else `most` by what the error says."""
+        if not any(name.startswith("retry.") for name in call):
+            return cls(most, keyed)
+        return cls(
+            most=call.get("retry.max_count", 0),
+            own=True,
+            delay=call.get("retry.delay_ms", 0) / 1000,
+            all_errors=call.get("retry.on_all_errors", False),
+            exponential=call.get("retry.exponential", False),
+        )
+
+    def pause(self, attempt: int, error: RequestError, now: datetime) -> float | None:
+        """Seconds to wait before the next attempt after `attempt` retries; None to give up."""
+        if self.own:
+            covers = self.all_errors or isinstance(error, TransportError) or (error.status or 0) >= 500
+        else:
+            again = error.retriable or (self.keyed and error.may_have_been_done)
+            covers = again and not isinstance(error, QuotaReached)
+        if attempt >= self.most or not covers:
+            return None
+        if self.own:
+            return min(2 * FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) if self.exponential else self.delay
+        chance = now.microsecond / 1e6  # so that those who failed together do not come back together
+        if error.retry_at is not None:
+            pause = (error.retry_at - now).total_seconds()
+            return max(0.0, pause) + chance * FIRST_PAUSE if pause <= LONGEST_PAUSE else None
+        first = RATE_PAUSE if isinstance(error, RateLimited) else FIRST_PAUSE
+        return min(first * 2.0**attempt, LONGEST_PAUSE) * (0.5 + chance)
+
+
+# -- a create whose answer was lost ------------------------------------------------------------------------------------
+
+
+def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Steps:
+    """Carry out a create; if it may have been done, look with the `other` action and send again only if it was not.
+
+    What tells it apart is what was sent: the fields that the definition calls `same`, and that it was made since.
+    """
+    rule = action.recover
+    assert rule is not None
+    retries = Retries(most=max(1, terms.retries), keyed=True)
+    sendings = 0
+    began: datetime = yield Now()
+    while True:
+        try:
+            yield from exchange(action, bound, terms)
+            return
+        except RequestError as error:
+            made = render.draft(action, bound.values, action.layout)
+            sent = {name: places.dig(made.body, place.path) for name, place in rule.same.items()}  # None: nothing was
+            known = None not in sent.values() and conditions.holds(rule.when, bound.values.get)
+            if not (error.may_have_been_done and known):
+                raise
+            failure = error
+        now: datetime = yield Now()
+        pause = retries.pause(sendings, failure, now) or 0.0
+        left = None if terms.deadline is None else terms.deadline - (now - began).total_seconds() - pause
+        if left is not None and left <= 0:
+            raise failure
+        yield Wait(pause)
+        inputs = {name: bound.values[ours] for name, ours in rule.inputs.items() if ours in bound.values}
+        looking = exchange(other, other.bind(inputs), terms._replace(limit=None, cursor=None, key=None, deadline=left))
+        try:
+            found = yield from _found(looking, rule, sent, began)
+        except RequestError as error:  # whatever kept it from looking, the doubt stays
+            error.may_have_been_done, error.retriable = True, False
+            raise
+        if len(found) == 1:
+            said = f"The answer was lost; {other.key} found that it had been done, and gave this."
+            yield Page(data=found[0], items=None, status=200, headers={}, warnings=(*bound.warnings, Problem("", said)))
+            return
+        sendings += 1
+        if found or sendings > terms.retries:
+            failure.hint = (
+                f"{len(found)} that look like it were found by {other.key}; look before you send it again."
+                if found
+                else f"{other.key} did not find it, so it was most likely not done."
+            )
+            raise failure
+
+
+def _found(looking: Steps, rule: Recover, sent: dict[str, Json], began: datetime) -> Generator[Any, Any, list[Json]]:
+    """What the look finds that is the same."""
+    found: list[Json] = []
     try:
-        while pause := (yield Turn(claim)):
-            if until is not None:
-                now: datetime = yield Now()
-                if now + timedelta(seconds=pause) >= until:
-                    raise RateLimited(
-                        "The deadline leaves no time to wait for a turn under the vendor's limits.",
-                        hint="Nothing was sent; try again later, or give the call more time.",
-                        retriable=True,
-                        retry_at=now + timedelta(seconds=pause),
-                    )
-            yield Wait(pause)
-            waited += pause
-    except BaseException:  # cancelled, or too late: nobody waits behind it
-        claim.gone = True
-        raise
-    return waited
+        while page := (yield from next_output(looking)):
+            now: datetime = yield Now()
+            theirs = datetimes.http_date(page.headers.get("date"))  # their clock may be ahead of ours
+            since = began + (theirs - now if theirs else timedelta()) - TOLERANCE
+            items = [page.data] if page.items is None else page.items
+            found += [item for item in items if _is_same(item, rule, sent, since)]
+    except NotFound:
+        return []
+    return found
 
 
-def _left(now: datetime | None, until: datetime | None) -> float | None:
-    if until is None or now is None:
-        return None
-    left = (until - now).total_seconds()
-    if left <= 0:
-        raise TransportError("The call's deadline has passed.", hint="Nothing more was sent.", retriable=True)
-    return left
+def _is_same(item: Json, rule: Recover, sent: dict[str, Json], since: datetime) -> bool:
+    if rule.since is not None:
+        made = datetimes.instant(places.dig(item, (rule.since,)))
+        if made is None or made < since:
+            return False
+    return all(_equal(places.dig(item, tuple(name.split("."))), value) for name, value in sent.items())
 
 
-def _deleted(failure: RequestError) -> tuple[Page, Answer]:
-    """What a delete gives that is repeated after a lost answer, and finds nothing: the first one did it."""
-    said = Problem("status", "The answer was lost; asked again, the vendor no longer knows what was to be deleted.")
-    status = failure.status or 0
-    page = Page(data={}, items=None, status=status, headers=NOTHING, warnings=(said,))
-    return page, Answer(status, NOTHING, None)
+def _equal(theirs: Json, ours: Json) -> bool:
+    if isinstance(theirs, str) and isinstance(ours, str):
+        return theirs.strip().casefold() == ours.strip().casefold()
+    return conditions.same(theirs, ours)
 
 
 # -- one result of all pages -----------------------------------------------------------------------------------------
@@ -338,16 +403,14 @@ def result_of(read: list[Page], paging: Paging | None) -> Result:
     data = first.data
     if paging is not None:
         items = [item for page in read for item in page.items or ()]
-        data = items if paging.items == "." else _with_items(first.data, paging, items)
+        if paging.items == ".":
+            data = items
+        else:
+            data = inner = {key: value for key, value in first.data.items() if key not in paging.keys}
+            *path, name = paging.items.split(".")
+            for step in path:
+                inner[step] = dict(inner.get(step) or {})
+                inner = inner[step]
+            inner[name] = items
     said = tuple(warning for page in read for warning in page.warnings)
     return Result(data=data, status=last.status, headers=last.headers, warnings=said, cursor=last.cursor)
-
-
-def _with_items(data: dict[str, Any], paging: Paging, items: list[Any]) -> dict[str, Any]:
-    whole = inner = {key: value for key, value in data.items() if key not in paging.keys}
-    *path, last = paging.items.split(".")
-    for step in path:
-        inner[step] = dict(inner.get(step) or {})
-        inner = inner[step]
-    inner[last] = items
-    return whole

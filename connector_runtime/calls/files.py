@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,42 +44,37 @@ def files_of(spec: ActionSpec, data: Json, token: str | None = None) -> list[Fil
     rules = spec.files
     own = places.dig(data, rules.token) if rules.token else None
     token = token or (own if isinstance(own, str) and own else None)
-    found = [_file(spec.key, rules, entry, data, token) for entry in _entries(rules, data)]
-    return [replace(file, name=name) for file, name in zip(found, numbered(file.name for file in found), strict=True)]
-
-
-def _entries(rules: Files, data: Json) -> Iterator[Mapping[str, Json]]:
-    for path in rules.sources:
-        found = data if path == (".",) else places.dig(data, path)
-        for entry in found if isinstance(found, list) else [found]:
-            if isinstance(entry, Mapping):
-                yield entry
+    lists = [data if path == (".",) else places.dig(data, path) for path in rules.sources]
+    entries = (entry for found in lists for entry in (found if isinstance(found, list) else [found]))
+    files = [_file(spec.key, rules, entry, data, token) for entry in entries if isinstance(entry, Mapping)]
+    return [replace(file, name=name) for file, name in zip(files, numbered(file.name for file in files), strict=True)]
 
 
 def _file(action: str, rules: Files, entry: Mapping[str, Json], data: Json, token: str | None) -> File:
-    url = places.dig(entry, rules.url)
-    size = places.dig(entry, rules.size) if rules.size else None
+    def at(path: tuple[str, ...]) -> Any:
+        return places.dig(entry, path) if path else None
+
+    def text(path: tuple[str, ...]) -> str | None:
+        return None if at(path) in (None, "") else places.text_of(at(path))
+
+    url, size = at(rules.url), at(rules.size)
     waits = None
     if rules.ready is not None and not conditions.holds(rules.ready, lambda name: places.dig(entry, (name,))):
         waits = "It is not ready yet; try again later."
     elif not isinstance(url, str) or not url:
         waits = "The vendor names no address for it."
     around = {**data, **entry} if isinstance(data, Mapping) else entry
-    named = (expressions.template(text).value(around) for text in rules.name)
+    named = (expressions.template(slots).value(around) for slots in rules.name)
     return File(
         name=safe_name(next((name for name in named if name), "file")),
-        type=_text(places.dig(entry, rules.type)) if rules.type else None,
+        type=text(rules.type),
         size=int(size) if isinstance(size, int | float) and not isinstance(size, bool) and size >= 0 else None,
-        id=_text(places.dig(entry, rules.id)) if rules.id else None,
+        id=text(rules.id),
         waits=waits,
         action=action,
         url=url if isinstance(url, str) else "",
         token=token,
     )
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None or value == "" else places.text_of(value)
 
 
 # -- names -----------------------------------------------------------------------------------------------------------
@@ -90,7 +85,11 @@ def safe_name(text: str) -> str:
     text = TURNING.sub("", unicodedata.normalize("NFC", text))
     text = "".join("_" if unicodedata.category(char) in HIDDEN else char for char in text)
     text = re.sub(r"\s+", " ", FORBIDDEN.sub("-", text))
-    text = _cut(_trimmed(text) or "file")
+    text = _trimmed(text) or "file"
+    if len(text.encode()) > LONGEST:
+        stem, extension = _split(text)
+        room = LONGEST - len(extension.encode())
+        text = f"{_trimmed(stem.encode()[:room].decode(errors='ignore'))}{extension}"
     return f"_{text}" if RESERVED.match(text) else text
 
 
@@ -114,14 +113,6 @@ def numbered(names: Iterable[str]) -> list[str]:
 def _trimmed(text: str) -> str:
     """Without blanks around it, a dot in front (it would be hidden) and dots behind, which Windows drops."""
     return text.strip(" ").lstrip(". ").rstrip(". ")
-
-
-def _cut(name: str) -> str:
-    if len(name.encode()) <= LONGEST:
-        return name
-    stem, extension = _split(name)
-    room = LONGEST - len(extension.encode())
-    return f"{_trimmed(stem.encode()[:room].decode(errors='ignore'))}{extension}"
 
 
 def _split(name: str) -> tuple[str, str]:

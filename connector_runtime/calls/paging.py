@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError, Problem
 from ..language import conditions, places
+from ..language.places import Answer
 from ..model import Next, Page, Paging
 from . import render
-from .answer import Answer
 
 
 class Spot(NamedTuple):
@@ -26,9 +26,9 @@ class Spot(NamedTuple):
     skip: int = 0
 
 
-def start(paging: Paging | None, limit: int | None) -> Spot:
+def start(paging: Paging, limit: int | None) -> Spot:
     """Where a list begins: with a page as large as it may be and no larger than needed."""
-    if paging is None or paging.size is None:
+    if paging.size is None:
         return Spot()
     return Spot(paging.max if limit is None else max(1, min(paging.max, limit)))
 

@@ -16,11 +16,12 @@ from ..errors import ApiError
 from ..language import expressions, hosts
 from ..language.codecs import writer
 from ..language.places import text_of
-from ..model import ActionSpec, Input, Json, Place, Request
+from ..model import ActionSpec, Json, Place, Request
 from . import bodies
 from .credentials import Credentials
 
 NOWHERE = (None, None)
+Write = Callable[[Any], Any]  # a value as it is sent
 READS = ("GET", "HEAD", "OPTIONS")
 _IN_URL = "/?%:@!$&'()*+,;=~-._[]"
 
@@ -45,14 +46,12 @@ class Draft:
         """The draft of the next page: one place has another value, or the whole URL is the one given."""
         if place is None:
             return replace(self, next_url=_joined(self.next_url or "", str(value)))
-        if place.kind == "header":
-            return replace(self, headers=bodies.merged(self.headers, bodies.pairs(place, value), folded=True))
         if place.kind == "query":
             kept = [pair for pair in self.query if pair[0] != place.path[0]]
             return replace(self, query=[*kept, (place.path[0], text_of(value))])
-        body = copy.deepcopy(self.body or {})
-        bodies.put(body, place.path, value)
-        return replace(self, body=body)
+        turned = replace(self, body=copy.deepcopy(self.body or {}) if place.kind == "body" else self.body)
+        _lay(turned, turned.body, place, value)
+        return turned
 
 
 def effect_of(spec: ActionSpec, method: str) -> str:
@@ -77,9 +76,7 @@ def key_place(spec: ActionSpec, made: Draft) -> Place | None:
 class Layout(NamedTuple):
     """Where the inputs of an action go, gathered once: a call then looks only at those that it is given."""
 
-    places: Mapping[
-        str, tuple[Place | None, Callable[[Any], Any] | None]
-    ]  # with what writes the value, if anything does
+    places: Mapping[str, tuple[Place | None, Write | None]]
     computed: tuple[tuple[Place, expressions.Expression], ...]
     spreads: bool  # whether any place takes a map apart: named inputs are laid after those, so that they win
     has_body: bool
@@ -88,18 +85,12 @@ class Layout(NamedTuple):
 def layout(spec: ActionSpec) -> Layout:
     """The layout of an action."""
     computed = tuple((place, expressions.expression(source)) for place, source in spec.compute.items())
-    places = {key: (row.to[0], _writer(row)) for key, row in spec.inputs.items() if row.to}
-    taken = [row.to[0] for row in spec.inputs.values() if row.to]
-    return Layout(
-        places=places,
-        computed=computed,
-        spreads=any(place.spread for place in (*taken, *(place for place, _ in computed))),
-        has_body=spec.body is not None or any(place.kind == "body" for place in taken),
-    )
-
-
-def _writer(row: Input) -> Callable[[Any], Any] | None:
-    return writer(row.codecs, lists=row.collection is not None or row.type in ("json", "any"))
+    rows = [row for row in spec.inputs.values() if row.to]
+    taken = [row.to[0] for row in rows]
+    lists = {row.key for row in rows if row.collection is not None or row.type in ("json", "any")}
+    places = {row.key: (row.to[0], writer(row.codecs, lists=row.key in lists)) for row in rows}
+    spreads = any(place.spread for place in (*taken, *(place for place, _ in computed)))
+    return Layout(places, computed, spreads, spec.body is not None or any(place.kind == "body" for place in taken))
 
 
 def draft(spec: ActionSpec, values: Mapping[str, Any], laid: Layout | None = None) -> Draft:
@@ -117,15 +108,9 @@ def draft(spec: ActionSpec, values: Mapping[str, Any], laid: Layout | None = Non
             placed.append((place, source.value(values)))
     if laid.spreads:
         placed.sort(key=lambda entry: not entry[0].spread)
-    made = Draft(
-        spec.method or "GET",
-        spec.path,
-        spec.path,
-        query=[(name, text_of(value)) for name, value in spec.query.items()],
-        headers=list(spec.headers.items()),
-        encode=spec.encode,
-        written=written,
-    )
+    query = [(name, text_of(value)) for name, value in spec.query.items()]
+    made = Draft(spec.method or "GET", spec.path, spec.path, query, [*spec.headers.items()], encode=spec.encode)
+    made.written = written
     tree: dict[str, Any] = copy.deepcopy(spec.body) if spec.body else {}
     for place, value in placed:
         _lay(made, tree, place, value)
@@ -176,23 +161,23 @@ def finish(made: Draft, credentials: Credentials) -> Request:
     if headers is None:
         headers = credentials.head(made.headers, accepts, content_type)
     shown = _url(made, credentials.base, credentials.shown)
-    return Request(
-        method=made.method,
-        template=made.template,
-        shown=shown,
-        url=shown if credentials.query == credentials.shown else _url(made, credentials.base, credentials.query),
-        headers=headers,
-        content=content,
-        body=body,
-        call=made.call,
-    )
+    url = shown if credentials.query == credentials.shown else _url(made, credentials.base, credentials.query)
+    return Request(made.method, made.template, shown, url, headers, content, body, made.call)
 
 
 def _url(made: Draft, base: str, given: bodies.Pairs) -> str:
     """The URL with what the connection gives to the query: once, even where a next page's URL repeats it."""
     url = f"{base}{made.path}"
     if made.next_url is not None:
-        url = _onward(_joined(url, made.next_url), base)
+        here, there = urlsplit(base), urlsplit(_joined(url, made.next_url))
+        try:
+            is_there = hosts.origin(here) == hosts.origin(there) and here.username == there.username
+        except ValueError:
+            is_there = False
+        if not is_there:  # as the vendor gave it, it must stay on the origin of the base
+            raise ApiError("The answer's next page lies on another host; the connection's secrets are not sent there.")
+        rest = f"{there.path}?{there.query}" if there.query else there.path
+        url = f"{here.scheme}://{here.netloc}{quote(rest, safe=_IN_URL)}"
     if given:
         head, _, query = url.partition("?")
         names = {name for name, _ in given}
@@ -211,16 +196,3 @@ def _joined(base: str, url: str) -> str:
         return urljoin(base, url)
     except ValueError:
         raise ApiError("The answer names a next page that is no URL.") from None
-
-
-def _onward(url: str, base: str) -> str:
-    """The next page's URL as the vendor gave it, which must stay on the origin of the base."""
-    here, there = urlsplit(base), urlsplit(url)
-    try:
-        is_there = hosts.origin(here) == hosts.origin(there) and here.username == there.username
-    except ValueError:
-        is_there = False
-    if not is_there:
-        raise ApiError("The answer's next page lies on another host; the connection's secrets are not sent there.")
-    rest = f"{there.path}?{there.query}" if there.query else there.path
-    return f"{here.scheme}://{here.netloc}{quote(rest, safe=_IN_URL)}"

@@ -25,10 +25,9 @@ def choices(context: Context, arguments: list[str]) -> int:
     connector = context.load(None)
     key, name, rest = _named(connector, arguments)
     inputs, parameters = _asked(connector, key, name)
-    rows = {row.key: row for row in (*inputs, *parameters)}
     prog = " ".join([context.prog, "choices", *arguments[: len(arguments) - len(rest)]])
     about = f"the list '{key}'" if name is None else f"what the input '{name}' of {key} takes"
-    form = Table(key="choices", label="Choices", description=about, inputs=rows, by_name=rows, rules=())
+    form = Table.of("choices", "Choices", (*inputs, *parameters), about)
     asked, own = options.parser_of(prog, form)
     own.add_argument("--search", metavar="TEXT", help="only entries with these words, whatever their case or accents")
     own.add_argument("--cursor", metavar="TEXT", help="go on where an earlier page ended")

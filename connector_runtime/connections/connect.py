@@ -12,7 +12,7 @@ import json
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from ..calls import answer as answers
@@ -20,7 +20,7 @@ from ..calls.credentials import filled
 from ..errors import AuthError, InputError, Problem, RequestError, TransportError
 from ..language import conditions
 from ..language.hosts import is_loopback
-from ..model import Connection, Errors, Input, Place, Request, Response
+from ..model import Connection, Request, Response
 from ..steps import Acquire, Now, Read, Release, Send, Steps, Wait, Write
 
 CLIENT = ("id", "secret")
@@ -56,14 +56,6 @@ class Tokens:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Tokens:
         return cls(**{**data, "scopes": tuple(data["scopes"])})
-
-
-class _Endpoint(NamedTuple):
-    """What `answer.refusal` asks of what was asked."""
-
-    errors: Errors
-    inputs: Mapping[str, Input] = {}
-    compute: Mapping[Place, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +135,7 @@ class App:
             return answer.body
         own = {self.values[row.key] for row in self.kind.inputs if row.type == "secret" and row.key in self.values}
         hidden, at = {*own, self.basic, *secrets}, datetime.fromtimestamp(now, UTC)
-        raise answers.refusal(_Endpoint(self.kind.errors), response, "read", at, hidden)
+        raise answers.Refusal(self.kind.errors, response, hidden).error("read", at)
 
     def tokens(self, response: Response, sent_at: float, old: Tokens | None = None, sent: Iterable[str] = ()) -> Tokens:
         """The tokens of an answer; raises the error that it is instead, without the secrets that were sent.
@@ -176,7 +168,7 @@ class App:
 
     def is_over(self, response: Response) -> bool:
         """Whether an answer says that the refresh token will never be good again."""
-        look = answers.looking(self.kind.errors, answers.parse(response))
+        look = answers.Refusal(self.kind.errors, response).look
         return response.status >= 400 and any(conditions.holds(condition, look) for condition in self.kind.over)
 
 

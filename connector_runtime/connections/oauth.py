@@ -21,14 +21,13 @@ from itertools import chain
 from typing import Any
 
 from .. import transport
-from ..calls.answer import Answer
 from ..client import Client, Grants
 from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, MissingScope, StoreError
 from ..language import datetimes, places
 from ..language.conditions import holds, parse
 from ..model import Connection, Request
-from ..perform import HANDLERS, Handlers, only, perform
+from ..perform import HANDLERS, Handlers, perform
 from ..steps import Acquire, Read, Release, Send, Write
 from ..stores.store import Store
 from . import connect, scopes
@@ -139,7 +138,7 @@ def test(
             result = client.run(about["action"], about.get("with", {}), limit=1)
     except ConnectorError as error:  # a vendor that misses a scope knows the token, which was the question
         return replace(found, ok=isinstance(error, MissingScope), error=error.to_dict())
-    answer = Answer(result.status, result.headers, result.data)
+    answer = places.Answer(result.status, result.headers, result.data)
     theirs = datetimes.http_date(result.headers.get("date"))
     skew = None if theirs is None else time.time() - theirs.timestamp()
     hints = [hint for hint in about.get("hints", ()) if holds(parse(hint["when"]), partial(places.look, answer=answer))]
@@ -148,7 +147,7 @@ def test(
     return replace(found, identity=identity, account=account, hints=says, skew=skew)
 
 
-def _named(source: str | None, app: App, answer: Answer) -> str | None:
+def _named(source: str | None, app: App, answer: places.Answer) -> str | None:
     if source is None:
         return None
     place, _, name = source.partition(".")
@@ -206,7 +205,8 @@ class Stored:
 
             store: Handlers = {Read: self._read, Write: self._save, Acquire: acquire, Release: lambda _: held.close()}
             handlers = {**HANDLERS, Send: lambda step: transport.send(step.request), **store}
-            record: Record = only(perform(Renewal(self.kind, self.name, rejected, self._seconds).steps(), handlers))
+            record: Record
+            (record,) = perform(Renewal(self.kind, self.name, rejected, self._seconds).steps(), handlers)
         return record
 
     def _read(self, step: Read) -> tuple[Record, int] | None:

@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,7 @@ from ..errors import ConnectorError, InputError, Problem
 from ..perform import Handlers
 from ..transport import AsyncPool, Pool
 from .fetch import Course
-from .save import Job, save, save_async
-
-Told = Callable[[File, int, int | None], object]
+from .save import Job, Progress, save, save_async
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,102 +35,74 @@ class Saved:
 Outcome = Saved | ConnectorError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to download, and how. `course` is asked for each file what its definition lays down."""
+    """What to download, and how. `course` is asked for each file what its definition lays down.
 
-    asked: tuple[File, ...]
-    there: Mapping[File, Saved]  # those that need not be downloaded
-    folder: Path
-    course: Callable[[File], Course]
-    parallel: int = 3
-    overwrite: bool = False
-    progress: Told | None = None
+    Raises `InputError` with all that stands against it, before any request. The folder is made if it is missing.
+    """
 
-    @property
-    def files(self) -> list[File]:
-        """What is to be downloaded."""
-        return [file for file in self.asked if file not in self.there]
+    def __init__(
+        self,
+        files: File | Iterable[File],
+        to: str | os.PathLike[str],
+        course: Callable[[File], Course],
+        *,
+        parallel: int = 3,
+        overwrite: bool = False,
+        progress: Progress = None,
+    ) -> None:
+        self.asked = (files,) if isinstance(files, File) else tuple(files)
+        self.folder, self.course = Path(to), course
+        self.parallel, self.overwrite, self.progress = parallel, overwrite, progress
+        self.there: dict[File, Saved] = {}  # those that need not be downloaded
+        problems = [*self._problems()]
+        self.files = [file for file in self.asked if file not in self.there]  # those that are to be
+        if self.files and not problems:
+            problems += self._folder_problems()
+        if problems:
+            raise InputError.of("the download", problems)
 
     def job(self, file: File) -> Job:
-        return Job(
-            file=file,
-            target=self.folder / file.name,
-            course=self.course(file),
-            overwrite=self.overwrite,
-            progress=self.progress,
-        )
+        return Job(file, self.folder / file.name, self.course(file), self.overwrite, self.progress)
 
+    def _problems(self) -> Iterator[Problem]:
+        if isinstance(self.parallel, bool) or not isinstance(self.parallel, int) or self.parallel < 1:
+            yield Problem("parallel", "must be a whole number of at least 1")
+        names: set[str] = set()
+        for file in self.asked:
+            path = self.folder / file.name
+            if file.name != safe_name(file.name):
+                yield Problem("files", f"{file.name!r} is no safe name; {safe_name(file.name)!r} would be")
+            elif file.name.casefold() in names:
+                yield Problem("files", f"two have the name {file.name!r}; give one another name or folder")
+            elif os.path.lexists(path):
+                size = path.stat().st_size if path.is_file() else None
+                if size is None:
+                    yield Problem(str(path), "exists and is no file; take it away, or name another folder")
+                elif not self.overwrite and file.size in (None, size):
+                    self.there[file] = Saved(file, path, size, False)
+                elif not self.overwrite:
+                    what = f"exists with {size} bytes, and {file.size} are announced; say overwrite to replace it"
+                    yield Problem(str(path), what)
+            names.add(file.name.casefold())
 
-def order(
-    files: File | Iterable[File],
-    to: str | os.PathLike[str],
-    course: Callable[[File], Course],
-    *,
-    parallel: int = 3,
-    overwrite: bool = False,
-    progress: Told | None = None,
-) -> Order:
-    """An order that can be carried out; raises `InputError` with all that stands against it, before any request.
-
-    The folder is made if it is missing.
-    """
-    given = (files,) if isinstance(files, File) else tuple(files)
-    folder = Path(to)
-    problems: list[Problem] = []
-    if isinstance(parallel, bool) or not isinstance(parallel, int) or parallel < 1:
-        problems.append(Problem("parallel", "must be a whole number of at least 1"))
-    there: dict[File, Saved] = {}
-    names: set[str] = set()
-    for file in given:
-        path = folder / file.name
-        if file.name != safe_name(file.name):
-            problems.append(Problem("files", f"{file.name!r} is no safe name; {safe_name(file.name)!r} would be"))
-        elif file.name.casefold() in names:
-            problems.append(Problem("files", f"two have the name {file.name!r}; give one another name or folder"))
-        elif os.path.lexists(path):
-            size = path.stat().st_size if path.is_file() else None
-            if size is None:
-                problems.append(Problem(str(path), "exists and is no file; take it away, or name another folder"))
-            elif overwrite:
-                pass
-            elif file.size in (None, size):
-                there[file] = Saved(file, path, size, False)
-            else:
-                what = f"exists with {size} bytes, and {file.size} are announced; say overwrite to replace it"
-                problems.append(Problem(str(path), what))
-        names.add(file.name.casefold())
-    made = Order(
-        asked=given,
-        there=there,
-        folder=folder,
-        course=course,
-        parallel=parallel,
-        overwrite=overwrite,
-        progress=progress,
-    )
-    if made.files and not problems:
-        problems += _folder_problems(folder, made.files)
-    if problems:
-        raise InputError.of("the download", problems)
-    return made
-
-
-def _folder_problems(folder: Path, files: Iterable[File]) -> list[Problem]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        return [Problem("to", f"{folder} can't be used: {error.strerror}")]
-    if not os.access(folder, os.W_OK | os.X_OK):
-        return [Problem("to", f"{folder} can't be written: permission denied")]
-    needed = 0
-    for file in files:
-        part = folder / f".{file.name}.part"
-        needed += max(0, (file.size or 0) - (part.stat().st_size if part.is_file() else 0))
-    if needed > free:
-        return [Problem("to", f"{folder} has room for {free} bytes and {needed} are needed; make room")]
-    return []
+    def _folder_problems(self) -> Iterator[Problem]:
+        folder = self.folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(folder).free
+        except OSError as error:
+            yield Problem("to", f"{folder} can't be used: {error.strerror}")
+            return
+        if not os.access(folder, os.W_OK | os.X_OK):
+            yield Problem("to", f"{folder} can't be written: permission denied")
+            return
+        needed = 0
+        for file in self.files:
+            part = folder / f".{file.name}.part"
+            needed += max(0, (file.size or 0) - (part.stat().st_size if part.is_file() else 0))
+        if needed > free:
+            yield Problem("to", f"{folder} has room for {free} bytes and {needed} are needed; make room")
 
 
 # -- several at a time -----------------------------------------------------------------------------------------------

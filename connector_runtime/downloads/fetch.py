@@ -5,23 +5,24 @@ Its output is the size of the whole file, in bytes.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from ..calls import answer as answers, render, retry
+from ..calls import answer as answers, render
 from ..calls.action import Action
 from ..calls.credentials import Credentials, lay_out
+from ..calls.exchange import Retries
 from ..calls.files import File
 from ..errors import ApiError, AuthError, Conflict, RequestError, TransportError
 from ..language import hosts
 from ..model import NOTHING, Profile, Request, Response
 from ..steps import Attempt, Fill, Filled, Heard, Now, Open, Peek, Steps, Token, Wait
-from . import mark as marks
-from .mark import Mark
 
 PATH = "(download)"
 MOST_REDIRECTS = 8
@@ -33,6 +34,9 @@ FOREIGN_HEADERS = ("user-agent", "accept")  # what a host that is not the defini
 URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][^\s\"<>\\]*)?")
 KEPT = "".join(chr(code) for code in range(0x21, 0x7F))
 GO_ON = "What has arrived is kept; download it again to go on from there."
+STRONG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
+DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
+RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)", re.IGNORECASE)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,229 +47,261 @@ class Course:
     token_name: str
     base_url: str | None = None
     retries: int = 4  # without progress
-    spec: Action = field(init=False)
-
-    def __post_init__(self) -> None:
-        assert self.action.files is not None
-        self.spec = replace(self.action, errors=self.action.files.errors, paging=None)
-
-
-@dataclass(slots=True)
-class _State:
-    have: int
-    mark: Mark | None
-    credentials: Credentials
-    own_token: str | None
-    is_renewed: bool = False
-    restarts: int = 0
-    status: int | None = None  # of the last answer
-
-    def restart(self) -> None:
-        self.have, self.mark = 0, None
 
 
 def fetch(file: File, course: Course, have: int = 0, mark: Mark | None = None) -> Steps:
     """Fetch a file, of which the first `have` bytes are there, of the version that `mark` names."""
     if file.waits is not None:
         raise Conflict(f"{file.name} can't be downloaded. {file.waits}", retriable=True)
-    known = mark is not None and mark.of == marks.identity(file) and file.size in (None, mark.total)
+    known = mark is not None and mark.of == identity(file) and file.size in (None, mark.total)
     if mark is None or not known or (mark.total is not None and have > mark.total):
         have, mark = 0, None
     elif have == mark.total:
         yield have  # all there: the program was stopped before it could say so
         return
     start = address(file.url, course.action.profile, course.base_url)
-    state = _State(have, mark, (yield Token()), file.token)
-    policy = retry.Policy(most=course.retries)
-    failures, best, number, waited = 0, have, 0, 0.0
-    while True:
-        number += 1
-        began: datetime = yield Now()
-        whole, failure = None, None
-        try:
-            whole = yield from _attempt(file, course, state, start)
-        except RequestError as error:
-            failure = error
-        yield Heard(None, _told(file, state, number, began, (yield Now()), waited, failure), NOTHING)
-        waited = 0.0
-        if whole is not None:
-            yield whole
-            return
-        if failure is None:
-            continue
-        if state.have > best:
-            failures, best, state.is_renewed = 0, state.have, False
-        if type(failure) is AuthError and (yield from _renewed(state)):
-            continue
-        pause = policy.pause(failures, failure, (yield Now()))
-        if pause is None:
-            raise _final(file, failure, state)
-        failures += 1
-        yield Wait(pause)
-        waited = pause
+    yield from _Fetch(file, course, have, mark, (yield Token())).whole(start)
 
 
-def _told(
-    file: File, state: _State, number: int, began: datetime, now: datetime, waited: float, error: RequestError | None
-) -> Attempt:
-    return Attempt(
-        action=file.action,
-        effect="read",
-        method="GET",
-        path=PATH,
-        number=number,
-        at=began,
-        seconds=max(0.0, (now - began).total_seconds()),
-        waited=waited,
-        status=state.status,
-        kind=error.kind if error else None,
-        code=error.code if error else None,
-        tracking_id=error.tracking_id if error else None,
-        retry_at=error.retry_at if error else None,
-    )
+class _Fetch:
+    """How far a file is: the `have` bytes that are there, their version, and with what token the rest is asked for."""
 
+    def __init__(self, file: File, course: Course, have: int, mark: Mark | None, credentials: Credentials) -> None:
+        self.file, self.course, self.profile = file, course, course.action.profile
+        self.have, self.mark = have, mark
+        self.credentials, self.own_token, self.is_renewed = credentials, file.token, False
+        self.restarts = 0
+        self.status: int | None = None  # of the last answer
 
-def _renewed(state: _State) -> Generator[Any, Any, bool]:
-    """Another token after one that was refused: the connection's instead of the answer's own, then a new one, once."""
-    if state.own_token is not None:
-        state.own_token = None
-        return True
-    if state.is_renewed:
-        return False
-    state.is_renewed = True
-    old, state.credentials = state.credentials, (yield Token(state.credentials.granted))
-    return bool(state.credentials.granted != old.granted)
+    def whole(self, start: Address) -> Steps:
+        retries = Retries(most=self.course.retries)
+        failures, best, number, waited = 0, self.have, 0, 0.0
+        while True:
+            number += 1
+            began: datetime = yield Now()
+            whole, failure = None, None
+            try:
+                whole = yield from self.attempt(start)
+            except RequestError as error:
+                failure = error
+            attempt = Attempt.of(
+                failure,
+                began,
+                (yield Now()),
+                action=self.file.action,
+                effect="read",
+                method="GET",
+                path=PATH,
+                number=number,
+                waited=waited,
+                status=self.status,
+                tracking_id=failure.tracking_id if failure else None,
+            )
+            yield Heard(None, attempt, NOTHING)
+            waited = 0.0
+            if whole is not None:
+                yield whole
+                return
+            if failure is None:
+                continue
+            if self.have > best:
+                failures, best, self.is_renewed = 0, self.have, False
+            if type(failure) is AuthError and (yield from self.renewed()):
+                continue
+            pause = retries.pause(failures, failure, (yield Now()))
+            if pause is None and isinstance(failure, TransportError):
+                total = self.mark and (self.file.size or self.mark.total)
+                have = f"{self.have} of {total}" if total else f"{self.have}"
+                what = f"{self.file.name}: {failure.message} {have} bytes have arrived."
+                raise TransportError(what, hint=GO_ON, retriable=True)
+            if pause is None:
+                raise failure
+            failures += 1
+            yield Wait(pause)
+            waited = pause
 
+    def renewed(self) -> Generator[Any, Any, bool]:
+        """Another token after a refusal: the connection's instead of the answer's own, then a new one, once."""
+        if self.own_token is not None:
+            self.own_token = None
+            return True
+        if self.is_renewed:
+            return False
+        self.is_renewed = True
+        old, self.credentials = self.credentials, (yield Token(self.credentials.granted))
+        return bool(self.credentials.granted != old.granted)
 
-def _final(file: File, failure: RequestError, state: _State) -> RequestError:
-    if not isinstance(failure, TransportError):
-        return failure
-    of = f" of {file.size or state.mark.total}" if state.mark and (file.size or state.mark.total) else ""
-    return TransportError(
-        f"{file.name}: {failure.message} {state.have}{of} bytes have arrived.", hint=GO_ON, retriable=True
-    )
+    def attempt(self, start: Address) -> Generator[Any, Any, int | None]:
+        """One way from the address to the body; the size if the file is whole, None if it has to begin anew."""
+        file, asked = self.file, {}
+        if self.have > 0 and self.mark is not None:
+            asked = {"Range": f"bytes={self.have}-"}
+            asked |= {"If-Range": self.mark.validator} if self.mark.validator else {}
+        place, response, credentials = yield from self.answer(start, asked)
+        if asked and response.status in (206, 416):
+            found = extent(response.headers) if response.status == 206 else None
+            said = mark_of(file, response.headers, found[1] if found else None)
+            if found is None or found[0] != self.have or self.mark is None or not self.mark.fits(said):
+                self.have, self.mark = 0, None
+                self.restarts += 1
+                if self.restarts > MOST_RESTARTS:
+                    raise ApiError(f"{file.name} keeps changing while it is downloaded.", hint="Try again later.")
+                return None
+            mark, at = replace(self.mark, total=self.mark.total or said.total), self.have
+        elif response.status == 200:
+            yield from self.check(place, credentials, response)
+            mark, at = mark_of(file, response.headers, length(response.headers)), 0
+        else:
+            yield from self.refuse(place, credentials, response)
+            raise ApiError(f"The vendor answered {response.status} instead of the file.", status=response.status)
+        if mark.total is not None and file.size not in (None, mark.total):
+            what = f"{file.name}: {file.size} bytes are announced, and the vendor sends {mark.total}."
+            hint = "It may have changed or not be ready: list the files again, or download it without its size."
+            raise ApiError(what, hint=hint)
+        wanted = file.size if mark.total is None else mark.total
+        filled: Filled = yield Fill(at, mark, wanted)
+        self.have, self.mark = filled.size, mark
+        if filled.broke is not None:
+            raise filled.broke
+        if wanted is not None and filled.size < wanted:
+            raise TransportError("The answer broke off.", retriable=True)
+        if wanted is not None and filled.size > wanted:
+            self.have, self.mark = 0, None
+            raise ApiError(f"{file.name}: the vendor sends more than the {wanted} bytes that are announced.")
+        return filled.size
 
+    # -- requests and refusals ---------------------------------------------------------------------------------------
 
-def _attempt(file: File, course: Course, state: _State, start: Address) -> Generator[Any, Any, int | None]:
-    """One way from the address to the body; the size if the file is whole, None if it has to begin anew."""
-    asked = marks.range_headers(state.have, state.mark)
-    credentials = state.credentials
-    if state.own_token is not None and course.token_name in credentials.granted:
-        granted = {**credentials.granted, course.token_name: state.own_token}
-        credentials = lay_out(course.action.profile, course.base_url, granted)
-    place, state.status = start, None
-    for _ in range(MOST_REDIRECTS):
-        response: Response = yield Open(request(place, credentials, asked))
-        state.status = response.status
-        target = response.headers.get("location")
-        if response.status not in REDIRECTS or target is None:
-            break
-        place = address(target, course.action.profile, course.base_url, place)
-    else:
+    def answer(
+        self, start: Address, asked: Mapping[str, str]
+    ) -> Generator[Any, Any, tuple[Address, Response, Credentials]]:
+        """What answers in the end, its body still to come: after all redirects, from where, and asked with what."""
+        credentials, name = self.credentials, self.course.token_name
+        if self.own_token is not None and name in credentials.granted:
+            granted = {**credentials.granted, name: self.own_token}
+            credentials = lay_out(self.profile, self.course.base_url, granted)
+        place, self.status = start, None
+        for _ in range(MOST_REDIRECTS):
+            response: Response = yield Open(request(place, credentials, asked))
+            self.status = response.status
+            target = response.headers.get("location")
+            if response.status not in REDIRECTS or target is None:
+                return place, response, credentials
+            place = address(target, self.profile, self.course.base_url, place)
         raise ApiError(f"The vendor redirects more than {MOST_REDIRECTS} times.")
-    if asked and response.status in (206, 416):
-        found = marks.extent(response.headers) if response.status == 206 else None
-        said = marks.of_answer(file, response.headers, found[1] if found else None)
-        if found is None or found[0] != state.have or state.mark is None or not state.mark.fits(said):
-            _begin_anew(file, state)
-            return None
-        mark, at = replace(state.mark, total=state.mark.total or said.total), state.have
-    elif response.status == 200:
-        yield from _is_file(file, course, place, credentials, response)
-        mark, at = marks.of_answer(file, response.headers, marks.length(response.headers)), 0
-    else:
-        yield from _refused(course, place, credentials, response)
-        raise ApiError(f"The vendor answered {response.status} instead of the file.", status=response.status)
-    _check_size(file, mark.total)
-    filled: Filled = yield Fill(at, mark, mark.total if mark.total is not None else file.size)
-    state.have, state.mark = filled.size, mark
-    return _whole(file, state, filled)
 
+    def check(self, place: Address, credentials: Credentials, response: Response) -> Generator[Any, Any, None]:
+        """Raise for what is not the file, though its status is 200: a web page, a refusal as JSON, compressed bytes."""
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        name = self.file.name.lower()
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise ApiError("The vendor sends the file compressed, though that was not asked for.", status=200)
+        total = length(response.headers)
+        if kind == "application/json" or (total is not None and total <= SMALL):
+            yield from self.refuse(place, credentials, response)
+        head = b"" if kind else (yield Peek())
+        is_page = kind in PAGES or head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
+        if is_page and not name.endswith((".html", ".htm")):
+            hint = "It may ask for a passcode or a sign-in there, or the file is not ready or gone."
+            raise ApiError("The vendor answered a web page instead of the file.", hint=hint, status=200)
+        if kind == "application/json" and not name.endswith(".json"):
+            raise ApiError("The vendor answered JSON instead of the file.", status=200)
 
-def _begin_anew(file: File, state: _State) -> None:
-    state.restart()
-    state.restarts += 1
-    if state.restarts > MOST_RESTARTS:
-        raise ApiError(f"{file.name} keeps changing while it is downloaded.", hint="Try again later.")
-
-
-def _check_size(file: File, total: int | None) -> None:
-    if total is not None and file.size not in (None, total):
-        raise ApiError(
-            f"{file.name}: {file.size} bytes are announced, and the vendor sends {total}.",
-            hint="It may have changed or not be ready: list the files again, or download it without its size.",
-        )
-
-
-def _whole(file: File, state: _State, filled: Filled) -> int:
-    if filled.broke is not None:
-        raise filled.broke
-    total = state.mark.total if state.mark else None
-    wanted = file.size if total is None else total
-    if wanted is not None and filled.size < wanted:
-        raise TransportError("The answer broke off.", retriable=True)
-    if wanted is not None and filled.size > wanted:
-        state.restart()
-        raise ApiError(f"{file.name}: the vendor sends more than the {wanted} bytes that are announced.")
-    return filled.size
-
-
-# -- requests and refusals -------------------------------------------------------------------------------------------
+    def refuse(self, place: Address, credentials: Credentials, response: Response) -> Generator[Any, Any, None]:
+        """Raise the error that an answer is, if it is one."""
+        if not place.is_ours and 400 <= response.status < 500 and response.status != 429:
+            what = f"{place.host}, to which the vendor redirects, refuses the file ({response.status})."
+            hint = "Its address may have expired: list the files again."
+            raise ApiError(what, hint=hint, status=response.status)
+        content: bytes = yield Peek()
+        response = response._replace(content=content)
+        action = self.course.action
+        assert action.files is not None
+        if answers.is_refused(action.files.errors, answers.parse(response)):
+            refusal = answers.Refusal(action.files.errors, response, credentials.secrets)
+            raise refusal.error("read", (yield Now()), action)
 
 
 def request(place: Address, credentials: Credentials, asked: Mapping[str, str]) -> Request:
     """The request for a file: what the connection gives goes into headers alone, and only to the definition's hosts."""
-    plain = render.Draft("GET", PATH, "", call={"response_type": "binary"})
-    made = render.finish(plain, credentials)
+    made = render.finish(render.Draft("GET", PATH, "", call={"response_type": "binary"}), credentials)
     kept = [
         (name, value)
         for name, value in made.headers
         if name.lower() != "accept-encoding" and (place.is_ours or name.lower() in FOREIGN_HEADERS)
     ]
-    return made._replace(
-        url=place.url,
-        shown=place.shown,
-        headers=(*kept, ("Accept-Encoding", "identity"), *asked.items()),
-        call={},
+    headers = (*kept, ("Accept-Encoding", "identity"), *asked.items())
+    return made._replace(url=place.url, shown=place.shown, headers=headers, call={})
+
+
+# -- versions and ranges ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Which version of which file a part belongs to, as the vendor named it; `total` is its size in bytes."""
+
+    of: str
+    etag: str | None = None
+    modified: str | None = None
+    total: int | None = None
+
+    @property
+    def validator(self) -> str | None:
+        """What `If-Range` can carry: an ETag that stands for exactly these bytes, else the date of the change."""
+        return self.etag if self.etag and STRONG.fullmatch(self.etag) else self.modified
+
+    def fits(self, other: Mark) -> bool:
+        """Whether nothing that both say is different."""
+        pairs = ((self.etag, other.etag), (self.modified, other.modified), (self.total, other.total))
+        return self.of == other.of and all(one == two for one, two in pairs if one is not None and two is not None)
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def mark_read(text: str) -> Mark | None:
+    """A mark from its text; None if it is none."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    kinds = {"of": str, "etag": str | None, "modified": str | None, "total": int | None}
+    if not isinstance(data, dict) or set(data) != set(kinds):
+        return None
+    return Mark(**data) if all(isinstance(data[key], kind) for key, kind in kinds.items()) else None
+
+
+def identity(file: File) -> str:
+    """What tells a file from others of its vendor; no secret can be read from it."""
+    parts = urlsplit(file.url)
+    return hashlib.sha256((file.id or f"{parts.netloc}{parts.path}").encode()).hexdigest()[:24]
+
+
+def mark_of(file: File, headers: Mapping[str, str], total: int | None) -> Mark:
+    """What an answer says of the file's version."""
+    etag, modified = headers.get("etag"), headers.get("last-modified")
+    return Mark(
+        of=identity(file),
+        etag=etag if etag and re.fullmatch(r'(W/)?"[^"]*"', etag) else None,
+        modified=modified if modified and DATE.fullmatch(modified) else None,
+        total=total,
     )
 
 
-def _is_file(
-    file: File, course: Course, place: Address, credentials: Credentials, response: Response
-) -> Generator[Any, Any, None]:
-    """Raise for what is not the file, though the status is 200: a web page, a refusal as JSON, compressed bytes."""
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    name = file.name.lower()
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise ApiError("The vendor sends the file compressed, though that was not asked for.", status=200)
-    total = marks.length(response.headers)
-    if kind == "application/json" or (total is not None and total <= SMALL):
-        yield from _refused(course, place, credentials, response)
-    head = b"" if kind else (yield Peek())
-    is_page = kind in PAGES or head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
-    if is_page and not name.endswith((".html", ".htm")):
-        raise ApiError(
-            "The vendor answered a web page instead of the file.",
-            hint="It may ask for a passcode or a sign-in there, or the file is not ready or gone.",
-            status=200,
-        )
-    if kind == "application/json" and not name.endswith(".json"):
-        raise ApiError("The vendor answered JSON instead of the file.", status=200)
+def length(headers: Mapping[str, str]) -> int | None:
+    """The size of a whole answer's body in bytes; None if it does not say."""
+    text = headers.get("content-length", "")
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
 
-def _refused(course: Course, place: Address, credentials: Credentials, response: Response) -> Generator[Any, Any, None]:
-    """Raise the error that an answer is, if it is one."""
-    if not place.is_ours and 400 <= response.status < 500 and response.status != 429:
-        raise ApiError(
-            f"{place.host}, to which the vendor redirects, refuses the file ({response.status}).",
-            hint="Its address may have expired: list the files again.",
-            status=response.status,
-        )
-    content: bytes = yield Peek()
-    response = response._replace(content=content)
-    if answers.is_refused(course.spec.errors, answers.parse(response)):
-        now: datetime = yield Now()
-        raise answers.refusal(course.spec, response, "read", now, credentials.secrets)
+def extent(headers: Mapping[str, str]) -> tuple[int, int | None] | None:
+    """Where a partial answer begins, and the size of the whole file; None if it does not say or makes no sense."""
+    found: Any = RANGE.fullmatch(headers.get("content-range", "").strip())
+    if found is None:
+        return None
+    first, last, total = int(found[1]), int(found[2]), None if found[3] is None else int(found[3])
+    return None if last < first or (total is not None and last != total - 1) else (first, total)
 
 
 # -- addresses -------------------------------------------------------------------------------------------------------

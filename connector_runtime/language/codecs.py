@@ -74,7 +74,6 @@ def writer(codecs: tuple[Codec, ...], *, lists: bool) -> Callable[[Any], Any] | 
 def encode(codecs: tuple[Codec, ...], value: Any) -> Any:
     """Write a value by its codecs in turn."""
     for step in codecs:
-        value = (
-            [step.write(item) for item in value] if isinstance(value, list) and not step.joins else step.write(value)
-        )
+        by_item = isinstance(value, list) and not step.joins
+        value = [step.write(item) for item in value] if by_item else step.write(value)
     return value

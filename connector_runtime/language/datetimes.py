@@ -41,14 +41,11 @@ def readable(value: Any) -> str:
 
 def instant(value: Any) -> datetime | None:
     """An ISO date-time, or an epoch in seconds or milliseconds, as a number or digits; without a zone it is UTC."""
-    if isinstance(value, str) and not value.isdecimal():
-        try:
-            return _aware(datetime.fromisoformat(value.strip())).astimezone(UTC)
-        except (ValueError, OverflowError):
-            return None
     if type(value) not in (str, int, float):
         return None
     try:
+        if isinstance(value, str) and not value.isdecimal():
+            return _aware(datetime.fromisoformat(value.strip())).astimezone(UTC)
         seconds = float(value) / (1000 if float(value) >= MILLISECONDS else 1)
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):

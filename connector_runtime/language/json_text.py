@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NoReturn
 
@@ -102,15 +102,12 @@ _exact = json.JSONDecoder(parse_constant=_constant).decode
 
 def _is_deeper(value: Any, depth: int) -> bool:
     level = [value]
-    for _ in range(depth):
-        level = [inner for item in level if isinstance(item, dict | list) for inner in _within(item)]
+    for _ in range(depth + 1):
+        level = [item for item in level if isinstance(item, dict | list)]
         if not level:
             return False
-    return any(isinstance(item, dict | list) for item in level)
-
-
-def _within(item: dict[str, Any] | list[Any]) -> Iterable[Any]:
-    return item.values() if isinstance(item, dict) else item
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return True
 
 
 def _refusal(error: Exception, depth: int | None = None) -> JsonError:
@@ -127,7 +124,6 @@ def _refusal(error: Exception, depth: int | None = None) -> JsonError:
             place = f"line {error.lineno}, column {error.colno}"
             return JsonError(f"is not JSON: {what} ({place})", place=place)
         case RecursionError():
-            return JsonError(
-                "is nested too deeply to be read" if depth is None else f"is nested deeper than {depth} levels"
-            )
+            too = "is nested too deeply to be read"
+            return JsonError(too if depth is None else f"is nested deeper than {depth} levels")
     return JsonError("holds a number that is too long to be read")

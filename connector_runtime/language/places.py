@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 from ..model import Place
 
@@ -44,18 +44,18 @@ def place(text: str, key: str = "") -> Place:
 # -- places in an answer ---------------------------------------------------------------------------------------------
 
 
-class Answered(Protocol):
-    """What a `from` can look at."""
+class Answer(NamedTuple):
+    """A response with its body as data: None if it has none."""
 
-    @property
-    def status(self) -> int: ...
-    @property
-    def headers(self) -> Mapping[str, str]: ...
-    @property
-    def body(self) -> Any: ...
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    def __repr__(self) -> str:
+        return f"Answer({self.status!r})"
 
 
-def look(source: str, answer: Answered) -> Any:
+def look(source: str, answer: Answer) -> Any:
     """What stands at a place of an answer: `status`, `header.x`, `body.a.0`, `link.next`; None if nothing does."""
     kind, rest, steps = _parts(source)
     if kind == "status":

@@ -60,8 +60,9 @@ def in_url(text: str) -> str:
 def in_data(value: Json) -> Any:
     """Data whose entries with secret names are masked, and whose files are named without their content."""
     if isinstance(value, Mapping):
-        masked = (name == "base64" or SECRET.search(name) is not None for name in value)
-        return {name: MASK if hide else in_data(item) for hide, (name, item) in zip(masked, value.items(), strict=True)}
+        return {
+            name: MASK if name == "base64" or SECRET.search(name) else in_data(item) for name, item in value.items()
+        }
     if isinstance(value, list):
         if all(isinstance(item, Mapping) and set(item) == {"name", "value"} for item in value):
             return [{**item, "value": MASK} if SECRET.search(str(item["name"])) else dict(item) for item in value]
@@ -92,23 +93,16 @@ def secrets(schema: Any) -> list[str]:
     return list(dict.fromkeys(path for path, said in fields(schema) if _marked([said])))
 
 
-def hide(data: Json, schema: Any) -> Json:
-    """The data with `***` in place of each secret that is there; null stays, and so does what the schema leaves out."""
-    return _hidden(data, [schema])
-
-
-def _hidden(data: Json, schemas: list[Any]) -> Json:
+def hide(data: Json, *schemas: Any) -> Json:
+    """The data with `***` in place of each secret that is there; null stays, and so does what the schemas leave out."""
     faces = [face for schema in schemas for face in _faces(schema)]
     if data is not None and _marked(faces):
         return MASK
-    if isinstance(data, Mapping):
-        return {
-            name: _hidden(value, [part for face in faces for part in _named(face, name)])
-            for name, value in data.items()
-        }
-    if isinstance(data, list):
-        return [_hidden(item, [_numbered(face, index) for face in faces]) for index, item in enumerate(data)]
-    return data
+    if not isinstance(data, Mapping | list):
+        return data
+    entries = data.items() if isinstance(data, Mapping) else enumerate(data)
+    shown = {key: hide(value, *(part for face in faces for part in _inside(face, key))) for key, value in entries}
+    return shown if isinstance(data, Mapping) else list(shown.values())
 
 
 def _marked(faces: list[Mapping[str, Any]]) -> bool:
@@ -124,14 +118,11 @@ def _faces(schema: Any) -> Iterator[Mapping[str, Any]]:
             yield from _faces(part)
 
 
-def _named(face: Mapping[str, Any], name: str) -> list[Any]:
-    """What a schema says of one entry of an object."""
-    said = [face["properties"][name]] if name in face.get("properties", {}) else []
-    said += [part for pattern, part in face.get("patternProperties", {}).items() if re.search(pattern, name)]
+def _inside(face: Mapping[str, Any], key: str | int) -> list[Any]:
+    """What a schema says of one entry of an object, or one item of a list."""
+    if isinstance(key, int):
+        first = face.get("prefixItems", ())
+        return [first[key] if key < len(first) else face.get("items")]
+    said = [face["properties"][key]] if key in face.get("properties", {}) else []
+    said += [part for pattern, part in face.get("patternProperties", {}).items() if re.search(pattern, key)]
     return said or [face.get("additionalProperties")]
-
-
-def _numbered(face: Mapping[str, Any], index: int) -> Any:
-    """What a schema says of one item of a list."""
-    first = face.get("prefixItems", ())
-    return first[index] if index < len(first) else face.get("items")

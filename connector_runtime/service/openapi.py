@@ -50,9 +50,7 @@ def document(
 
 def _kind(kind: Connection, credentials: frozenset[str]) -> dict[str, Any]:
     """A connection's values for one kind; what the service itself has may be left out where a person signs in."""
-    rows = {row.key: row for row in kind.inputs}
-    table = Table(key=kind.key, label=kind.label, description="", inputs=rows, by_name=rows, rules=())
-    schema = _bare(input_schema(table))
+    schema = _bare(input_schema(Table.of(kind.key, kind.label, kind.inputs)))
     own = credentials if connect.needs_person(kind) else ()
     needed = [key for key in schema.get("required", ()) if key not in own]
     values = {**{name: value for name, value in schema.items() if name != "title"}, "required": needed}

@@ -12,11 +12,9 @@ from plays import Play
 
 from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.files import File
-from connector_runtime.downloads.fetch import Course, address, fetch
-from connector_runtime.downloads.mark import Mark, read as read_mark
+from connector_runtime.downloads.fetch import Course, Mark, address, fetch, mark_read
 from connector_runtime.errors import ApiError, RequestError, TransportError
 from connector_runtime.model import Response
-from connector_runtime.perform import only
 from connector_runtime.steps import Fill, Filled, Open, Peek, Token
 from zoom_connector import Connector, load
 
@@ -79,7 +77,7 @@ def carried_out(server: Server, have: bytes = b"", mark: Mark | None = None, ret
         return Filled(len(part), TransportError("Broke.", retriable=True) if is_cut else None)
 
     plays = Play({Token: CREDENTIALS, Open: opened, Peek: lambda step: coming, Fill: filled})
-    size = only(plays(fetch(FILE, replace(COURSE, retries=retries), len(have), mark)))
+    (size,) = plays(fetch(FILE, replace(COURSE, retries=retries), len(have), mark))
     assert size == len(part)
     return bytes(part)
 
@@ -118,7 +116,7 @@ def test_a_server_that_ignores_if_range_cannot_mix_two_versions_either(
 @given(st.integers(0, 5000), st.lists(st.integers(1, 3000), max_size=30))
 def test_as_long_as_each_attempt_brings_something_it_ends_with_the_file(have: int, cuts: list[int]) -> None:
     content = bytes(number % 251 for number in range(5000))
-    mark = read_mark(Mark(of="", etag='"0"', total=5000).text())
+    mark = mark_read(Mark(of="", etag='"0"', total=5000).text())
     assert mark is not None
     known = Mark(of=carried_mark().of, etag=mark.etag, total=mark.total)
     server = Server([content], has_etag=True, turns=[("", cut, 0) for cut in cuts])
@@ -137,7 +135,7 @@ def carried_mark() -> Mark:
 
 @given(st.text() | st.binary().map(repr))
 def test_a_mark_is_read_or_is_none(text: str) -> None:
-    assert read_mark(text) is None or isinstance(read_mark(text), Mark)
+    assert mark_read(text) is None or isinstance(mark_read(text), Mark)
 
 
 HOSTS = st.sampled_from(
