@@ -14,7 +14,7 @@ from typing import Any
 from ..definitions.connector import Connector
 from ..errors import InputError, Problem
 from ..language.hosts import LOOPBACK
-from ..service.keys import ApiKeys, check_tenant
+from ..service.records import ApiKeys, check_tenant
 from ..service.settings import Settings
 from ..stores import opening
 from ..stores.vault import Sealed

@@ -21,16 +21,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..client import AsyncClient
 from ..definitions.connector import Connector
 from ..errors import AuthError
-from ..service.gate import Gate, check_origin, host_names
+from ..service.gate import PLACE, Gate, RequestContext, check_origin, context_of
 from ..service.problems import Refusal
 from ..service.settings import Settings
-from ..service.state import RequestContext, Service, context_of
+from ..service.state import Service
 from ..stores.store import Store
 from .speak import server
 from .tools import Offer
 
 PATH = "/mcp"
-CONTEXT = "connector_runtime.context"
 
 
 def app(
@@ -53,7 +52,7 @@ def app(
 
     @asynccontextmanager
     async def lend(request: Request) -> AsyncIterator[AsyncClient]:
-        context: RequestContext = request.scope[CONTEXT]
+        context: RequestContext = request.scope[PLACE]
         try:
             async with context.client(connection) as client:
                 yield client
@@ -74,12 +73,8 @@ def app(
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
-    names = host_names(None) if shared.local_tenant is not None else None
-    guards = [Middleware(Gate, settings=settings, metrics=shared.metrics, names=names)]
     routes = [Route(PATH, Door(StreamableHTTPASGIApp(sessions))), Route("/health", health)]
-    found = Starlette(routes=routes, middleware=guards, lifespan=lifespan)
-    found.state.service = shared
-    return found
+    return Starlette(routes=routes, middleware=[Middleware(Gate, shared)], lifespan=lifespan)
 
 
 class Door:
@@ -89,9 +84,8 @@ class Door:
         self._inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
         check_origin(scope)
-        context = scope[CONTEXT] = await context_of(request)
-        owner = context.note.key or context.tenant
+        context = await context_of(Request(scope))
+        owner = context.key or context.tenant
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
         await self._inner(scope, receive, send)

@@ -6,11 +6,10 @@ Everything that is wrong is answered as a problem, also what the web framework i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -21,21 +20,22 @@ from ..errors import ConnectorError, Problem, StoreError
 from ..stores.opening import open_store
 from ..stores.store import Store
 from ..triggers.deliver import Handler
-from ..triggers.receiver import SecretSource, WebhookApp, webhook_app
-from . import catalogue_routes, connection_routes, models, openapi, runs, webhook_routes
-from .gate import METHODS, Gate, host_names, problem
+from ..triggers.receiver import SecretSource, webhook_app
+from . import catalogue_routes, connection_routes, models, runs
+from .gate import METHODS, Gate, at, may_read_metrics
 from .problems import Refusal, of_status
 from .settings import Settings
-from .state import Service, TenantOf, may_read_metrics, note_of, of
-from .webhook_routes import Feed
+from .state import Service
 
-PURGE = 3600.0  # seconds between two looks for what may be forgotten
 ALIVE = 2.0  # seconds for the store to answer
+TenantOf = Callable[[Request], str | Awaitable[str | None] | None]
+states = APIRouter()
 ROOMS = {
     "catalogue": catalogue_routes.router,
     "runs": runs.router,
     "connection": connection_routes.router,
-    "webhook": webhook_routes.router,
+    "webhook": connection_routes.webhook_router,
+    "state": states,
 }
 
 
@@ -58,13 +58,10 @@ def service(
     with where no connection is named. `webhook_secrets` are by trigger; `handler` gets their events instead of
     `/v1/events`. Raises `InputError`, `StoreError`.
     """
-    chosen = settings or Settings()
     opened = open_store(store) if isinstance(store, str) else store
-    shared = Service(connector, opened, chosen, tenant, token)
-    is_local = shared.local_tenant is not None
-    feed = Feed(opened, connector.key, by_account=not is_local)
-    apps = {
-        key: webhook_app(connector.triggers[key], secrets, handler or feed.add, store=opened)
+    shared = Service(connector, opened, settings or Settings(), tenant, token)
+    shared.webhooks = {
+        key: webhook_app(connector.triggers[key], secrets, handler or shared.feed.add, store=opened)
         for key, secrets in (webhook_secrets or {}).items()
     }
     about = connector.profile
@@ -74,89 +71,66 @@ def service(
         description=about.description,
         docs_url=None,  # its page loads from other hosts
         redoc_url=None,
-        lifespan=_lifespan(shared, feed, apps),
+        lifespan=shared.lifespan,
         openapi_url=None,  # made in a thread instead, since it takes a while
         responses={"default": {"description": "A problem; its `kind` says which.", "content": models.PROBLEM}},
+        exception_handlers={
+            ConnectorError: _refused,
+            HTTPException: _refused_by_framework,
+            RequestValidationError: _invalid,
+        },
     )
     app.state.service = shared
-    app.state.feed = feed
-    app.state.webhooks = apps
     for tag, router in ROOMS.items():
         app.include_router(router, tags=[tag])
-    _add_states(app)
-    _add_problems(app)
     if page:
         app.include_router(catalogue_routes.page_router, include_in_schema=False)
-    names = host_names(chosen.public_url) if is_local else None
-    app.add_middleware(Gate, settings=chosen, metrics=shared.metrics, names=names)
+    app.add_middleware(Gate, service=shared)
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
             raw = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-            app.openapi_schema = openapi.document(
-                raw, connector, frozenset(chosen.credentials), chosen.timeout, needs_key=not is_local
-            )
+            app.openapi_schema = models.document(raw, connector, shared.settings, needs_key=not shared.is_local)
         return app.openapi_schema
 
     app.openapi = described  # type: ignore[method-assign]
     return app
 
 
-def _lifespan(shared: Service, feed: Feed, apps: Mapping[str, WebhookApp]) -> Any:
-    async def purge() -> None:
-        """Forget, once in an hour and in one worker at a time, what is older than a day."""
-        while True:
-            with suppress(StoreError, Refusal):
-                await shared.in_store(once)
-            await asyncio.sleep(PURGE)
-
-    def once() -> None:
-        if shared.store.lease(f"lease/service/{shared.connector.key}/purge", PURGE / 2) is not None:
-            shared.idempotency.purge()
-            feed.purge()
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as running:
-            for receiver in apps.values():
-                await running.enter_async_context(receiver.delivering())
-            running.push_async_callback(shared.close)
-            purging = asyncio.create_task(purge())
-            running.callback(purging.cancel)
-            yield
-
-    return lifespan
+# -- how it is -------------------------------------------------------------------------------------------------------
 
 
-def _add_states(app: FastAPI) -> None:
-    @app.get("/openapi.json", include_in_schema=False)
-    async def described(request: Request) -> Response:
-        root = request.scope.get("root_path", "")
-        servers = {"servers": [{"url": root}]} if root else {}
-        return await catalogue_routes.document(
-            request, ("openapi", root), lambda connector: {**app.openapi(), **servers}
-        )
-
-    @app.get("/health", response_model=models.StateAnswer, summary="Whether the process lives", tags=["state"])
-    async def health() -> Response:
-        return runs.answer({"status": "ok"})
-
-    @app.get("/ready", response_model=models.StateAnswer, summary="Whether it can work", tags=["state"])
-    async def ready(request: Request) -> Response:
-        found = await _unready(of(request))
-        if found:
-            raise Refusal("not_ready", "The service is not ready.", problems=found, retriable=True)
-        return runs.answer({"status": "ready"})
-
-    @app.get(
-        "/metrics",
-        summary="Prometheus metrics",
-        tags=["state"],
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+@states.get("/openapi.json", include_in_schema=False)
+async def described(request: Request) -> Response:
+    root = request.scope.get("root_path", "")
+    servers = {"servers": [{"url": root}]} if root else {}
+    return await catalogue_routes.document(
+        request, ("openapi", root), lambda connector: {**request.app.openapi(), **servers}
     )
-    async def metrics(request: Request, allowed: Annotated[None, Depends(may_read_metrics)]) -> Response:
-        content, kind = of(request).metrics.text()
-        return Response(content, headers={"Content-Type": kind})
+
+
+@states.get("/health", response_model=models.StateAnswer, summary="Whether the process lives")
+async def health() -> Response:
+    return runs.answer({"status": "ok"})
+
+
+@states.get("/ready", response_model=models.StateAnswer, summary="Whether it can work")
+async def ready(request: Request) -> Response:
+    found = await _unready(at(request).service)
+    if found:
+        raise Refusal("not_ready", "The service is not ready.", problems=tuple(found), retriable=True)
+    return runs.answer({"status": "ready"})
+
+
+@states.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    dependencies=[Depends(may_read_metrics)],
+)
+async def metrics(request: Request) -> Response:
+    content, kind = at(request).service.metrics.text()
+    return Response(content, headers={"Content-Type": kind})
 
 
 async def _unready(shared: Service) -> list[Problem]:
@@ -183,27 +157,27 @@ async def _unready(shared: Service) -> list[Problem]:
     return shared.written["definitions"]  # type: ignore[no-any-return]
 
 
-def _add_problems(app: FastAPI) -> None:
-    @app.exception_handler(ConnectorError)
-    async def known(request: Request, error: ConnectorError) -> Response:
-        return problem(error, note_of(request))
-
-    @app.exception_handler(HTTPException)
-    async def framework(request: Request, error: HTTPException) -> Response:
-        headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
-        return problem(of_status(error.status_code, str(error.detail), headers), note_of(request))
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
-        return problem(models.wrong(error.errors()), note_of(request))
+# -- what is wrong ---------------------------------------------------------------------------------------------------
 
 
-def _allowed(request: Request) -> str:
-    """Every method of a path; the framework names those of the first route that has it."""
-    scope = {name: value for name, value in request.scope.items() if name in ("type", "path", "root_path", "headers")}
-    fits = (
-        method
-        for method in sorted(METHODS)
-        if any(route.matches({**scope, "method": method})[0] == Match.FULL for route in request.app.router.routes)
-    )
-    return ", ".join(fits)
+async def _refused(request: Request, error: Any) -> Response:
+    return at(request).problem(error)
+
+
+async def _refused_by_framework(request: Request, error: Any) -> Response:
+    headers = error.headers
+    if error.status_code == 405:  # the framework names the methods of the first route alone that has the path
+        scope = {
+            name: value for name, value in request.scope.items() if name in ("type", "path", "root_path", "headers")
+        }
+        allowed = (
+            method
+            for method in sorted(METHODS)
+            if any(route.matches({**scope, "method": method})[0] == Match.FULL for route in request.app.router.routes)
+        )
+        headers = {"Allow": ", ".join(allowed)}
+    return at(request).problem(of_status(error.status_code, str(error.detail), headers))
+
+
+async def _invalid(request: Request, error: Any) -> Response:
+    return at(request).problem(models.wrong(error.errors()))

@@ -20,9 +20,9 @@ from fastapi import APIRouter, Query, Request, Response
 from ..definitions.connector import Connector
 from ..language import json_text
 from . import models
+from .gate import Context, at
 from .problems import KINDS, check_known, of_status
 from .runs import answer
-from .state import Context, of
 
 router = APIRouter(prefix="/v1")
 page_router = APIRouter()
@@ -87,10 +87,10 @@ async def tenant(context: Context) -> Response:
     connector = context.service.connector
     said = {
         "tenant": context.tenant,
-        "local": context.local,
+        "local": context.service.is_local,
         "connector": connector.key,
         "version": connector.profile.version,
-        "has_token": context.local and context.service.clients.has_token,
+        "has_token": context.service.token is not None,
     }
     return answer(said)
 
@@ -115,7 +115,7 @@ async def document(
     It stays as it is and is written, in a thread, when it is first asked for. `make` is given the connector in the
     language; de-AT and de-CH are one where only de is there.
     """
-    service = of(request)
+    service = at(request).service
 
     def found() -> Written:
         spoken = service.connector if locale is None else service.connector.localized(locale)

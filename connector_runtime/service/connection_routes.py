@@ -1,12 +1,15 @@
-"""The routes about connections: list, make, sign in, test, delete. Everything is the caller's tenant's alone.
+"""The routes about connections and the events that arrive for them. Everything is the caller's tenant's alone.
 
 The browser comes back from a sign-in without a key: its `state`, which nobody can guess and which is good once, says
-which tenant began.
+which tenant began. The receiver of webhooks verifies the raw bytes and records before it acknowledges. A tenant sees
+the events of the accounts that its connections belong to.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from html import escape
@@ -14,6 +17,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
+from starlette.types import Receive, Scope, Send
 
 from ..connections import connect
 from ..connections.connections import Connections, Summary
@@ -21,14 +25,19 @@ from ..connections.pending import PENDING, Pending, digest
 from ..errors import AuthError, ConnectorError, InputError, Problem
 from ..model import Connection
 from . import models
-from .clients import missing
+from .gate import Context, RequestContext, at
 from .problems import Refusal, check_known
+from .records import CURSOR
 from .runs import answer
-from .state import Context, RequestContext, Service, note_of, of
+from .state import Service, named
 
 router = APIRouter(prefix="/v1")
+webhook_router = APIRouter(prefix="/v1")
 Name = Annotated[str, Path(min_length=1, max_length=100)]
 COOKIE = "connector_sign_in"
+LONGEST = 20.0  # seconds for which somebody may wait for events
+POLL = 0.5
+SAID = {"application/json": {"schema": {"type": "object"}}}
 
 
 @router.get("/connections", response_model=models.ConnectionsAnswer, summary="The connections of this tenant")
@@ -62,7 +71,7 @@ async def create(context: Context) -> Response:
         return _one(connections, asked.name)
 
     found = await service.in_vendor(made)
-    await service.clients.forget(context.tenant, asked.name)
+    await service.forget(context.tenant, asked.name)
     return answer(found, 201)
 
 
@@ -93,7 +102,7 @@ async def authorize(
         COOKIE,
         digest(connect.query_of(url)["state"]),
         max_age=int(PENDING),
-        path=f"{context.note.root}/v1/oauth",
+        path=f"{context.root}/v1/oauth",
         secure=(service.settings.callback or "").startswith("https"),
         httponly=True,
         samesite="lax",
@@ -109,13 +118,14 @@ async def authorize(
 )
 async def callback(request: Request) -> Response:
     """Carry a sign-in through; needs no key, for its state is good once and known to nobody else."""
-    service = of(request)
+    context = at(request)
+    service = context.service
     query = dict(request.query_params)
     try:
         waiting = await service.in_store(_pending(service).take, query.get("state", ""))
         if waiting["bound"] and not hmac.compare_digest(request.cookies.get(COOKIE, ""), digest(query["state"])):
             raise AuthError("The sign-in was begun in another browser.", hint="Sign in again in this one.")
-        connections = service.clients.connections(waiting["tenant"])
+        connections = service.connections(waiting["tenant"])
 
         def finished() -> str:
             name = connections.finish(query)
@@ -126,9 +136,9 @@ async def callback(request: Request) -> Response:
     except Refusal:
         raise
     except ConnectorError as error:
-        note_of(request).outcome = error.kind
+        context.outcome = error.kind
         return _page(400, str(error))
-    await service.clients.forget(waiting["tenant"], name)
+    await service.forget(waiting["tenant"], name)
     return _page(200, f"Connected as {name}. You can close this window.")
 
 
@@ -159,8 +169,63 @@ async def delete(name: Name, context: Context, revoke: bool = True) -> Response:
         return connections.disconnect(name, revoke=revoke)
 
     revoked = await service.in_vendor(ended)
-    await service.clients.forget(context.tenant, name)
+    await service.forget(context.tenant, name)
     return answer({"revoked": revoked})
+
+
+# -- events ----------------------------------------------------------------------------------------------------------
+
+
+class Passed(Response):
+    """The answer that another ASGI app gives to the same request."""
+
+    def __init__(self, app: Any) -> None:
+        super().__init__()
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+@webhook_router.post(
+    "/webhooks/{trigger}",
+    summary="Where the vendor posts its webhooks",
+    responses={
+        200: {"description": "Recorded, a repeat, or the answer to a challenge."},
+        400: {"description": "Signed, but no JSON.", "content": SAID},
+        401: {"description": "Not signed, or wrongly.", "content": SAID},
+        413: {"description": "Too large.", "content": SAID},
+        503: {"description": "Not recorded; send it again.", "content": {**SAID, **models.PROBLEM}},
+    },
+)
+async def receive(trigger: str, request: Request) -> Response:
+    """Needs no key: the vendor's signature counts, over the bytes as they arrive."""
+    service = at(request).service
+    check_known("trigger", trigger, service.connector.triggers)
+    app = service.webhooks.get(trigger)
+    if app is None:
+        message = "The service was not given this trigger's secret, so no signature can be verified."
+        raise Refusal("not_ready", message, hint="Set it in the environment and start again.")
+    return Passed(app)
+
+
+@webhook_router.get("/events", response_model=models.EventsAnswer, summary="The events that have arrived")
+async def events(
+    context: Context,
+    cursor: Annotated[str | None, Query(pattern=CURSOR, description="Only what came after it.")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    wait: Annotated[float, Query(ge=0, le=LONGEST, description="Seconds to wait for the first.")] = 0,
+) -> Response:
+    """The events of the accounts that this tenant's connections belong to, for a day; `event_id` tells a repeat."""
+    service = context.service
+    until = time.monotonic() + min(wait, service.settings.timeout / 2)
+    stored = await service.in_store(context.connections.list)
+    accounts = {summary.account for summary in stored if summary.account}
+    while True:
+        found, after = await service.in_store(service.feed.read, accounts, cursor, limit)
+        if found or time.monotonic() >= until or await context.request.is_disconnected():
+            return answer({"events": found, "cursor": after})
+        await asyncio.sleep(POLL)
 
 
 # -- within ----------------------------------------------------------------------------------------------------------
@@ -199,10 +264,8 @@ async def _begin(
 
 
 def _one(connections: Connections, name: str) -> dict[str, Any]:
-    try:
+    with named():
         return _entry(connections.summary(name))
-    except AuthError as error:
-        raise missing(error) from None
 
 
 def _entry(summary: Summary) -> dict[str, Any]:
@@ -214,9 +277,6 @@ def _entry(summary: Summary) -> dict[str, Any]:
 def _page(status: int, text: str) -> Response:
     head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign-in</title>'
     return HTMLResponse(f"{head}<p>{escape(text)}</p></html>", status)
-
-
-# -- whose sign-in a state belongs to --------------------------------------------------------------------------------
 
 
 def _pending(service: Service) -> Pending:

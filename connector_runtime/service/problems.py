@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -50,29 +51,24 @@ KINDS: Mapping[str, Kind | type[ConnectorError]] = {
 BY_STATUS = {401: "key", 403: "forbidden", 404: "not_found", 405: "method", 413: "too_large", 415: "media_type"}
 
 
+@dataclass(repr=False, eq=False)
 class Refusal(ConnectorError):
     """The service itself says no; `kind` is one of `KINDS`, `retry_after` in seconds."""
 
-    def __init__(
-        self,
-        kind: str,
-        message: str,
-        *,
-        hint: str | None = None,
-        problems: Iterable[Problem] = (),
-        status: int | None = None,
-        retriable: bool = False,
-        retry_after: int | None = None,
-        may_have_been_done: bool = False,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint, problems=problems)
-        self.kind = kind
-        self.http_status = status or KINDS[kind].http_status
-        self.retriable = retriable
-        self.retry_after = retry_after
-        self.may_have_been_done = may_have_been_done
-        self.headers = headers or {}
+    kind: str = field()  # required, though the class above has a default
+    message: str
+    _: KW_ONLY
+    hint: str | None = None
+    problems: tuple[Problem, ...] = ()
+    status: int | None = None
+    retriable: bool = False
+    retry_after: int | None = None
+    may_have_been_done: bool = False
+    headers: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__(self.message, hint=self.hint, problems=self.problems)
+        self.http_status = self.status or KINDS[self.kind].http_status
 
 
 def document(error: ConnectorError, request_id: str, root: str = "") -> dict[str, Any]:
@@ -105,7 +101,7 @@ def document(error: ConnectorError, request_id: str, root: str = "") -> dict[str
 
 def headers(error: ConnectorError, status: int) -> dict[str, str]:
     """The headers that go with a problem."""
-    found = dict(error.headers) if isinstance(error, Refusal) else {}
+    found = dict(getattr(error, "headers", None) or {})
     at: datetime | None = getattr(error, "retry_at", None)
     after = getattr(error, "retry_after", None)
     if at is not None:
@@ -138,4 +134,4 @@ def check_known(what: str, name: str, known: Collection[str]) -> None:
     """Raise `Refusal` (404) if there is no such action, trigger or kind; the nearest is named."""
     if name not in known:
         message = f"'{name[:100]}' is no {what} here.{nearest(name, list(known))}"
-        raise Refusal("not_found", message, problems=[Problem(what, message)])
+        raise Refusal("not_found", message, problems=(Problem(what, message),))

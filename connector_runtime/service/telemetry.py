@@ -17,7 +17,6 @@ import prometheus_client
 from prometheus_client import multiprocess
 
 logger = logging.getLogger("connector_runtime.service")
-PLACE = "connector_runtime.note"
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -26,16 +25,40 @@ class Note:
     """What is known of a request while it runs; its log line and metrics are made of it."""
 
     request_id: str
-    root: str = ""
+    root: str = ""  # where the service is mounted
+    method: str = ""
     route: str = ""
-    tenant: str | None = None
+    tenant: str = ""
+    is_known: bool = False  # whose it is
     key: str | None = None  # the id of the API key
-    action: str | None = None
+    runs: str | None = None  # the key of an action
     outcome: str = ""
     replayed: bool = False
-    status: int = 0
-    started: float = field(default_factory=time.perf_counter)
-    ends: list[Any] = field(default_factory=list)  # called when the answer is out
+    status: int = 0  # of the answer, once it has begun
+    began: float = field(default_factory=time.monotonic)
+
+    def log(self) -> None:
+        """One line for a request that is over."""
+        said = {
+            "request_id": self.request_id,
+            "method": self.method,
+            "route": self.route,
+            "status": self.status,
+            "ms": round((time.monotonic() - self.began) * 1000, 1),
+            "tenant": self.tenant if self.is_known else None,
+            "key": self.key,
+            "action": self.runs,
+            "outcome": self.outcome or ("ok" if self.status < 400 else None),
+            "replayed": self.replayed or None,
+        }
+        level = logging.ERROR if self.status >= 500 and self.outcome in ("", "internal") else logging.INFO
+        logger.log(level, "request", extra={"said": {name: value for name, value in said.items() if value is not None}})
+
+    def log_failure(self, error: BaseException) -> None:
+        """Where a fault of ours happened. Its message is left out: it may quote what was sent."""
+        steps = [f"{step.filename}:{step.lineno} {step.name}" for step in traceback.extract_tb(error.__traceback__)]
+        said = {"request_id": self.request_id, "route": self.route, "error": type(error).__name__, "at": steps[-8:]}
+        logger.error("failure", extra={"said": said})
 
 
 class Metrics:
@@ -59,12 +82,12 @@ class Metrics:
         )
         self.replays = prometheus_client.Counter("connector_replays", "Runs answered from an idempotency key.", **here)
 
-    def seen(self, note: Note, method: str) -> None:
+    def seen(self, note: Note) -> None:
         """Count a request that is over."""
-        self.requests.labels(note.route, method, str(note.status)).inc()
-        self.seconds.labels(note.route).observe(time.perf_counter() - note.started)
-        if note.action is not None:
-            self.runs.labels(note.action, note.outcome or "ok").inc()
+        self.requests.labels(note.route, note.method, str(note.status)).inc()
+        self.seconds.labels(note.route).observe(time.monotonic() - note.began)
+        if note.runs is not None:
+            self.runs.labels(note.runs, note.outcome or "ok").inc()
         if note.replayed:
             self.replays.inc()
 
@@ -80,31 +103,6 @@ class Metrics:
 def gone(pid: int | None) -> None:
     """A worker has died: what it had under way is not under way any more."""
     multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
-
-
-def log(note: Note, method: str) -> None:
-    """One line for a request that is over."""
-    said = {
-        "request_id": note.request_id,
-        "method": method,
-        "route": note.route,
-        "status": note.status,
-        "ms": round((time.perf_counter() - note.started) * 1000, 1),
-        "tenant": note.tenant,
-        "key": note.key,
-        "action": note.action,
-        "outcome": note.outcome or ("ok" if note.status < 400 else None),
-        "replayed": note.replayed or None,
-    }
-    level = logging.ERROR if note.status >= 500 and note.outcome in ("", "internal") else logging.INFO
-    logger.log(level, "request", extra={"said": {name: value for name, value in said.items() if value is not None}})
-
-
-def log_failure(note: Note, error: BaseException) -> None:
-    """Where a fault of ours happened. Its message is left out: it may quote what was sent."""
-    steps = [f"{step.filename}:{step.lineno} {step.name}" for step in traceback.extract_tb(error.__traceback__)]
-    said = {"request_id": note.request_id, "route": note.route, "error": type(error).__name__, "at": steps[-8:]}
-    logger.error("failure", extra={"said": said})
 
 
 class JsonLines(logging.Formatter):

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from connector_runtime.errors import InputError
-from connector_runtime.service.keys import ApiKeys
+from connector_runtime.service.records import ApiKeys
 from connector_runtime.stores.store import MemoryStore
 from connector_runtime.stores.vault import Sealed
 from zoom_connector import Connector

@@ -14,8 +14,7 @@ import pytest
 
 from connector_runtime.connections.connect import Tokens
 from connector_runtime.connections.connections import Connections
-from connector_runtime.service.keys import ApiKeys
-from connector_runtime.service.webhook_routes import Feed
+from connector_runtime.service.records import ApiKeys, Feed
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector, Notification
 from zoom_connector.sandbox import Sandbox
