@@ -38,7 +38,7 @@ def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> S
     """
     about = connector.profile
     offered = tools(connector, offer)
-    listed = protocol.ListToolsResult(tools=[_listed(key, tool) for key, tool in offered.items()])
+    listed = protocol.ListToolsResult(tools=[tool.listed for tool in offered.values()])
 
     async def on_list(context: Context, asked: protocol.PaginatedRequestParams | None) -> protocol.ListToolsResult:
         return listed
@@ -99,17 +99,6 @@ async def _run(client: AsyncClient, tool: Tool, asked: Call, deadline: float, co
 
     async with aclosing(cast(AsyncGenerator[Page, None], called)) as pages:
         return await fold_async(reported(pages), tool.action.paging)
-
-
-def _listed(name: str, tool: Tool) -> protocol.Tool:
-    return protocol.Tool(
-        name=name,
-        title=tool.action.label,
-        description=tool.description,
-        input_schema=tool.input_schema,
-        output_schema=tool.output_schema,
-        annotations=protocol.ToolAnnotations.model_validate(tool.annotations),
-    )
 
 
 def _said(content: dict[str, Json], *, failed: bool = False) -> protocol.CallToolResult:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+import mcp_types as protocol
+
 from ..calls.action import Action
 from ..definitions.catalogue import condition, safety
 from ..definitions.connector import Connector
@@ -47,14 +49,11 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """One tool. `annotations` are by the protocol's names; `own` are the arguments that are no inputs."""
+    """One tool, as it is listed; `own` are the arguments that are no inputs."""
 
     action: Action
-    description: str
-    input_schema: dict[str, Json]
-    output_schema: dict[str, Json]
-    annotations: dict[str, Json]
     own: tuple[str, ...]
+    listed: protocol.Tool
 
 
 def tools(connector: Connector, offer: Offer) -> dict[str, Tool]:
@@ -86,22 +85,23 @@ def withheld(action: Action, offer: Offer) -> str | None:
 
 def _tool(action: Action, offered: frozenset[str], offer: Offer) -> Tool:
     about = safety(action.effect)
-    said = (action.description, action.summary, EFFECTS[action.effect])
-    own = _own(action)
-    return Tool(
-        action=action,
-        description=_sentences(said),
+    own = ("limit", "cursor") if action.paging is not None else ()  # no input may bear their names
+    own = (*own, "clear") if any(row.clear for row in action.inputs.values()) else own
+    listed = protocol.Tool(
+        name=action.key,
+        title=action.label,
+        description=_sentences((action.description, action.summary, EFFECTS[action.effect])),
         input_schema=_input_schema(action, offered, own),
         output_schema=_output_schema(action, offer.secrets),
-        annotations={
-            "title": action.label,
-            "readOnlyHint": about["read_only"],
-            "destructiveHint": about["destructive"],
-            "idempotentHint": about["idempotent"],
-            "openWorldHint": True,
-        },
-        own=own,
+        annotations=protocol.ToolAnnotations(
+            title=action.label,
+            read_only_hint=about["read_only"],
+            destructive_hint=about["destructive"],
+            idempotent_hint=about["idempotent"],
+            open_world_hint=True,
+        ),
     )
+    return Tool(action=action, own=own, listed=listed)
 
 
 def _sentences(said: Iterable[str | None]) -> str:
@@ -109,12 +109,6 @@ def _sentences(said: Iterable[str | None]) -> str:
 
 
 # -- what a tool takes -----------------------------------------------------------------------------------------------
-
-
-def _own(action: Action) -> tuple[str, ...]:
-    """The arguments of a tool that are no inputs; no input may bear their names."""
-    paging = ("limit", "cursor") if action.paging is not None else ()
-    return (*paging, "clear") if any(row.clear for row in action.inputs.values()) else paging
 
 
 def _input_schema(action: Action, offered: frozenset[str], own: tuple[str, ...]) -> dict[str, Json]:
@@ -137,16 +131,14 @@ def _input_schema(action: Action, offered: frozenset[str], own: tuple[str, ...])
             "description": "Fields to empty; blank text and null only leave a field as it is.",
         },
     }
-    properties = {key: _argument(action, action.inputs[key], field, offered) for key, field in fields.items()}
+    properties: dict[str, Json] = {}
+    for key, field in fields.items():
+        described = _sentences(_about(action, action.inputs[key], offered))
+        schema = {word: said for word, said in field.items() if word not in ("title", "description")}
+        properties[key] = {**schema, **({"description": described} if described else {})}
     properties |= {name: about[name] for name in own}
     needed = [key for key in fields if action.inputs[key].is_always_needed]
     return {"type": "object", "properties": properties, "required": needed, "additionalProperties": False}
-
-
-def _argument(action: Action, row: Input, field: Mapping[str, Json], offered: frozenset[str]) -> dict[str, Json]:
-    described = _sentences(_about(action, row, offered))
-    schema = {word: said for word, said in field.items() if word not in ("title", "description")}
-    return {**schema, **({"description": described} if described else {})}
 
 
 def _about(action: Action, row: Input, offered: frozenset[str]) -> Iterator[str | None]:
@@ -171,15 +163,13 @@ def _about(action: Action, row: Input, offered: frozenset[str]) -> Iterator[str 
 
 
 def _when(parsed: Condition) -> str:
-    return "when " + " and ".join(_clause(test) for test in condition(parsed) or ())
-
-
-def _clause(test: Mapping[str, Any]) -> str:
-    values, negate = test.get("is", test.get("is_not")), "is_not" in test
-    if values == [None]:
-        return f"{test['input']} is {'given' if negate else 'not given'}"
-    said = " or ".join("not given" if value is None else str(value) for value in values)
-    return f"{test['input']} is {'not ' if negate else ''}{said}"
+    """A condition in words: `when type is 8 and topic is given`."""
+    said = []
+    for test in condition(parsed) or ():
+        values, no = test.get("is", test.get("is_not")), "not " if "is_not" in test else ""
+        words = " or ".join("not given" if value is None else str(value) for value in values)
+        said.append(f"{test['input']} is " + ("given" if no and values == [None] else f"{no}{words}"))
+    return "when " + " and ".join(said)
 
 
 # -- what it is called with ------------------------------------------------------------------------------------------
