@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..connections import connect
 from ..connections.connections import Connections, Summary
-from ..connections.pending import PENDING, Pending, digest
+from ..connections.pending import PENDING, digest
 from ..errors import AuthError, ConnectorError, InputError, Problem
 from ..model import Connection
 from . import models
@@ -58,11 +58,9 @@ async def create(context: Context) -> Response:
     """Store a connection (201), or begin a sign-in (202): send the person's browser to `authorize_url`."""
     service, connections = context.service, context.connections
     asked = await context.read(models.ConnectionRequest)
-    check_known("kind of connection", asked.kind, service.connector.connections)
-    kind = service.connector.connections[asked.kind]
-    origin = _origin(service, kind, asked.oauth_url)
+    kind, origin = _kind(service, asked)
     if connect.needs_person(kind):
-        url = await _begin(context, kind, asked.name, asked.values, origin)
+        url = await _begin(context, asked)
         return answer({"name": asked.name, "kind": kind.key, "authorize_url": url}, 202, {"Location": url})
 
     def made() -> dict[str, Any]:
@@ -83,27 +81,23 @@ async def create(context: Context) -> Response:
     summary="Begin a sign-in and send this browser to it",
 )
 async def authorize(
-    context: Context,
-    kind: Annotated[str, Query(max_length=100)],
-    name: models.Name = "main",
+    context: Context, kind: Annotated[str, Query(max_length=100)], name: models.Name = "main"
 ) -> Response:
     """With the app that the service was set up with, so that no secret stands in an address."""
-    service = context.service
     if context.request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         raise Refusal("forbidden", "Another site led the browser here.", hint="Begin at the page itself.")
-    check_known("kind of connection", kind, service.connector.connections)
-    found = service.connector.connections[kind]
-    if not connect.needs_person(found):
+    asked = models.ConnectionRequest(kind=kind, name=name, oauth_url=None)
+    if not connect.needs_person(_kind(context.service, asked)[0]):
         what = f"is {kind}, for which nobody signs in; post it to /v1/connections"
         raise InputError.of("connect", [Problem("kind", what)])
-    url = await _begin(context, found, name, {}, _origin(service, found, None), bound=True)
+    url = await _begin(context, asked, bound=True)
     response = RedirectResponse(url, 303)
     response.set_cookie(
         COOKIE,
         digest(connect.query_of(url)["state"]),
         max_age=int(PENDING),
         path=f"{context.root}/v1/oauth",
-        secure=(service.settings.callback or "").startswith("https"),
+        secure=(context.service.settings.callback or "").startswith("https"),
         httponly=True,
         samesite="lax",
     )
@@ -122,7 +116,7 @@ async def callback(request: Request) -> Response:
     service = context.service
     query = dict(request.query_params)
     try:
-        waiting = await service.in_store(_pending(service).take, query.get("state", ""))
+        waiting = await service.in_store(service.pending.take, query.get("state", ""))
         if waiting["bound"] and not hmac.compare_digest(request.cookies.get(COOKIE, ""), digest(query["state"])):
             raise AuthError("The sign-in was begun in another browser.", hint="Sign in again in this one.")
         connections = service.connections(waiting["tenant"])
@@ -231,33 +225,30 @@ async def events(
 # -- within ----------------------------------------------------------------------------------------------------------
 
 
-def _origin(service: Service, kind: Connection, asked: str | None) -> str | None:
-    """Where OAuth lives: only where the definition or whoever runs the service says. A caller names no other host."""
+def _kind(service: Service, asked: models.ConnectionRequest) -> tuple[Connection, str | None]:
+    """The kind of a connection, and where OAuth lives: only where the definition or whoever runs the service says."""
+    check_known("kind of connection", asked.kind, service.connector.connections)
+    kind, origin = service.connector.connections[asked.kind], asked.oauth_url
     known = list((kind.oauth or {}).get("origins", {}))
-    if asked is not None and asked.rstrip("/") not in known:
+    if origin is not None and origin.rstrip("/") not in known:
         what = f"is none of {', '.join(known) or 'the places that the definition names'}"
         raise InputError.of(f"the connection '{kind.label}'", [Problem("oauth_url", what)])
-    return service.settings.oauth_url if asked is None else asked
+    return kind, service.settings.oauth_url if origin is None else origin
 
 
-async def _begin(
-    context: RequestContext,
-    kind: Connection,
-    name: str,
-    values: dict[str, Any],
-    origin: str | None,
-    bound: bool = False,
-) -> str:
+async def _begin(context: RequestContext, asked: models.ConnectionRequest, *, bound: bool = False) -> str:
+    """Where to send a person's browser. A sign-in that is `bound` is finished in the browser that began it alone."""
     service, connections = context.service, context.connections
     callback, credentials = service.settings.callback, service.settings.credentials
+    kind, origin = _kind(service, asked)
     if callback is None:
         what = "The service was not told under which address browsers reach it."
         raise Refusal("not_ready", what, hint="Start it with --public-url.")
 
     def begun() -> str:
         own = {row.key: credentials[row.key] for row in kind.inputs if credentials.get(row.key) is not None}
-        url = connections.begin(kind.key, {**own, **values}, callback, name=name, origin=origin)
-        _pending(service).add(connect.query_of(url)["state"], {"tenant": context.tenant, "bound": bound})
+        url = connections.begin(kind.key, {**own, **asked.values}, callback, name=asked.name, origin=origin)
+        service.pending.add(connect.query_of(url)["state"], {"tenant": context.tenant, "bound": bound})
         return url
 
     return await service.in_store(begun)
@@ -277,8 +268,3 @@ def _entry(summary: Summary) -> dict[str, Any]:
 def _page(status: int, text: str) -> Response:
     head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign-in</title>'
     return HTMLResponse(f"{head}<p>{escape(text)}</p></html>", status)
-
-
-def _pending(service: Service) -> Pending:
-    """Whose sign-in a state belongs to, and whether to one browser alone."""
-    return Pending(service.store, f"service/{service.connector.key}/states/")

@@ -10,7 +10,6 @@ import asyncio
 import multiprocessing
 import multiprocessing.connection
 import os
-import shutil
 import signal
 import socket
 import tempfile
@@ -78,29 +77,18 @@ def serve(app: Callable[[], Any], end: float, port: socket.socket, workers: int 
     `app` makes the app, in each worker; `end` is how many seconds what runs at the end may take.
     """
     if workers == 1:
-        signal.signal(signal.SIGTERM, _noted)
-        _run(app, end, port)
+        _run(app, end, port, signal.SIGTERM)
         return
-    folder = tempfile.mkdtemp(prefix="metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the workers put their metrics, for any of them to read
-    try:
-        _supervise(partial(_work, app, end, port), workers)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the workers put their metrics, for any of them to read
+        work = partial(_run, app, end, port, signal.SIGTERM, signal.SIGINT)  # Ctrl-C reaches all of a terminal
+        _supervise(work, workers)
 
 
-def _noted(*what: Any) -> None:
-    """The server raises a signal again when it has ended by it; that was all there was to do."""
-
-
-def _work(app: Callable[[], Any], end: float, port: socket.socket) -> None:
-    """A worker's whole life."""
-    for name in (signal.SIGTERM, signal.SIGINT):  # Ctrl-C reaches all processes of a terminal
-        signal.signal(name, _noted)
-    _run(app, end, port)
-
-
-def _run(app: Callable[[], Any], end: float, port: socket.socket) -> None:
+def _run(app: Callable[[], Any], end: float, port: socket.socket, *ends: signal.Signals) -> None:
+    """A worker's whole life. The server raises a signal again when it has ended by it; there is no more to do then."""
+    for name in ends:
+        signal.signal(name, lambda number, frame: None)
     telemetry.log_as_json()
     config = uvicorn.Config(
         app,

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from ..client import AsyncClient
 from ..connections.connections import Connections
+from ..connections.pending import Pending
 from ..definitions.connector import Connector
 from ..errors import AuthError, StoreError
 from ..pacing import accounts
@@ -82,6 +83,7 @@ class Service:
         self.keys = ApiKeys(store, connector.key)
         self.idempotency = Idempotency(store, connector.key, settings.timeout + MARGIN, time.time)
         self.feed = Feed(store, connector.key, by_account=not self.is_local)
+        self.pending = Pending(store, f"service/{connector.key}/states/")  # whose sign-in a state belongs to
         self.webhooks: Mapping[str, WebhookApp] = {}  # by trigger
         self._ready: dict[tuple[str, str], _Ready] = {}  # those used longest ago first
         self._without: dict[Any, AsyncClient] = {}
