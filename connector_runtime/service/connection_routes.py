@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..connections import connect
 from ..connections.connections import Connections, Summary
+from ..connections.oauth import Health
 from ..connections.pending import PENDING, digest
 from ..errors import AuthError, ConnectorError, InputError, Problem
 from ..model import Connection
@@ -33,6 +34,12 @@ from .state import Service, named
 
 router = APIRouter(prefix="/v1")
 webhook_router = APIRouter(prefix="/v1")
+HEALTH = "A stored connection, without its secrets. `health`: ready, due (renewed at its next call) or dead."
+ConnectionAnswer = models.shape("ConnectionAnswer", HEALTH, like=Summary, expires_at=str | None)
+ConnectionsAnswer = models.shape("ConnectionsAnswer", connections=list[ConnectionAnswer])  # type: ignore[valid-type]
+TESTED = "What a test of a connection found; `error` is as in a problem."
+HealthAnswer = models.shape("HealthAnswer", TESTED, like=Health)
+DeletedAnswer = models.shape("DeletedAnswer", "Whether the vendor has taken the tokens back.", revoked=bool)
 Name = Annotated[str, Path(min_length=1, max_length=100)]
 COOKIE = "connector_sign_in"
 LONGEST = 20.0  # seconds for which somebody may wait for events
@@ -40,7 +47,7 @@ POLL = 0.5
 SAID = {"application/json": {"schema": {"type": "object"}}}
 
 
-@router.get("/connections", response_model=models.ConnectionsAnswer, summary="The connections of this tenant")
+@router.get("/connections", response_model=ConnectionsAnswer, summary="The connections of this tenant")
 async def listed(context: Context) -> Response:
     found = await context.service.in_store(context.connections.list)
     return answer({"connections": [_entry(summary) for summary in found]})
@@ -48,7 +55,7 @@ async def listed(context: Context) -> Response:
 
 @router.post(
     "/connections",
-    response_model=models.ConnectionAnswer,
+    response_model=ConnectionAnswer,
     status_code=201,
     responses={202: {"model": models.SignInAnswer, "description": "A person has to sign in at `authorize_url`."}},
     summary="Make a connection",
@@ -136,12 +143,12 @@ async def callback(request: Request) -> Response:
     return _page(200, f"Connected as {name}. You can close this window.")
 
 
-@router.get("/connections/{name}", response_model=models.ConnectionAnswer, summary="One connection")
+@router.get("/connections/{name}", response_model=ConnectionAnswer, summary="One connection")
 async def shown(name: Name, context: Context) -> Response:
     return answer(await context.service.in_store(_one, context.connections, name))
 
 
-@router.post("/connections/{name}/test", response_model=models.HealthAnswer, summary="Call the vendor through it")
+@router.post("/connections/{name}/test", response_model=HealthAnswer, summary="Call the vendor through it")
 async def test(name: Name, context: Context) -> Response:
     """Whether it works, whose it is, which scopes it lacks; `ok: false` with the reason is an answer, no problem."""
     service, connections = context.service, context.connections
@@ -153,7 +160,7 @@ async def test(name: Name, context: Context) -> Response:
     return answer(await service.in_vendor(tested))
 
 
-@router.delete("/connections/{name}", response_model=models.DeletedAnswer, summary="Revoke and forget a connection")
+@router.delete("/connections/{name}", response_model=DeletedAnswer, summary="Revoke and forget a connection")
 async def delete(name: Name, context: Context, revoke: bool = True) -> Response:
     """Have the vendor take the tokens back. If it can't be reached all is kept; `revoke=false` forgets it."""
     service, connections = context.service, context.connections

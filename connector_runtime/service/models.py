@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from ..connections import connect
 from ..definitions.connector import Connector
@@ -117,40 +117,10 @@ class RunMeta(BaseModel):
     request_id: str
 
 
-class RunAnswer(BaseModel):
-    """What a run gave."""
-
-    data: Any
-    meta: RunMeta
-
-
 class ChoiceAnswer(BaseModel):
     value: Any
     label: str
     description: str | None = None
-
-
-class ChoicesAnswer(BaseModel):
-    """A page of choices; `cursor` leads to the next."""
-
-    choices: list[ChoiceAnswer]
-    cursor: str | None
-
-
-class ConnectionAnswer(BaseModel):
-    """A stored connection, without its secrets. `health`: ready, due (renewed at its next call) or dead."""
-
-    name: str
-    kind: str
-    identity: str | None
-    account: str | None
-    expires_at: str | None
-    health: str
-    why: str | None
-
-
-class ConnectionsAnswer(BaseModel):
-    connections: list[ConnectionAnswer]
 
 
 class SignInAnswer(BaseModel):
@@ -159,25 +129,6 @@ class SignInAnswer(BaseModel):
     name: str
     kind: str
     authorize_url: str
-
-
-class HealthAnswer(BaseModel):
-    """What a test of a connection found; `error` is as in a problem."""
-
-    ok: bool
-    identity: str | None
-    account: str | None
-    scopes: list[str]
-    missing_scopes: list[str]
-    hints: list[str]
-    skew: float | None
-    error: dict[str, Any] | None
-
-
-class DeletedAnswer(BaseModel):
-    """Whether the vendor has taken the tokens back."""
-
-    revoked: bool
 
 
 class TenantAnswer(BaseModel):
@@ -197,10 +148,6 @@ class EventsAnswer(BaseModel):
     cursor: str
 
 
-class StateAnswer(BaseModel):
-    status: str
-
-
 class KindAnswer(BaseModel):
     kind: str
     status: int
@@ -208,10 +155,18 @@ class KindAnswer(BaseModel):
     do: str
 
 
-class KindsAnswer(BaseModel):
-    problems: list[KindAnswer]
+def shape(name: str, says: str | None = None, /, *, like: type | None = None, **fields: Any) -> type[BaseModel]:
+    """The model of an answer all of whose fields are always there: those of the record that it is `like`, and more."""
+    kinds = {**(get_type_hints(like) if like is not None else {}), **fields}
+    given: dict[str, Any] = {key: (kind, ...) for key, kind in kinds.items()}
+    return create_model(name, __doc__=says, **given)
 
 
+RunAnswer = shape("RunAnswer", "What a run gave.", data=Any, meta=RunMeta)
+PAGE = "A page of choices; `cursor` leads to the next."
+ChoicesAnswer = shape("ChoicesAnswer", PAGE, choices=list[ChoiceAnswer], cursor=str | None)
+StateAnswer = shape("StateAnswer", status=str)
+KindsAnswer = shape("KindsAnswer", problems=list[KindAnswer])
 OWN: Mapping[str, type[PreviewRequest]] = {"preview": PreviewRequest, "run": RunRequest, "stream": RunRequest}
 PROBLEM: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
 
@@ -232,20 +187,17 @@ def asked(model: type[T], data: Any) -> T:
 
 def wrong(details: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()) -> InputError:
     """The error of a request that is not as described, of which pydantic tells the details; values are not repeated."""
-    found = [_problem(detail, fields) for detail in details]
+    found = []
+    for detail in details:
+        steps, what = [str(step)[:100] for step in detail["loc"]], str(detail["msg"])
+        what = what[:1].lower() + what[1:]  # it goes on behind a place; a pattern in it stays as it is
+        if detail["type"] == "extra_forbidden":
+            what = f"is unknown here.{nearest(steps[-1], list(fields))}"
+        if detail["type"] in ("model_type", "model_attributes_type"):
+            what = "must be a JSON object"
+        found.append(Problem(".".join(steps) or "body", what))
     count = "One problem" if len(found) == 1 else f"{len(found)} problems"
     return InputError(f"{count} with the request:", problems=found)
-
-
-def _problem(detail: Mapping[str, Any], fields: Iterable[str]) -> Problem:
-    steps = [str(step)[:100] for step in detail["loc"]]
-    what = str(detail["msg"])
-    what = what[:1].lower() + what[1:]  # it goes on behind a place; a pattern in it stays as it is
-    if detail["type"] == "extra_forbidden":
-        what = f"is unknown here.{nearest(steps[-1], list(fields))}"
-    if detail["type"] in ("model_type", "model_attributes_type"):
-        what = "must be a JSON object"
-    return Problem(".".join(steps) or "body", what)
 
 
 # -- the document ----------------------------------------------------------------------------------------------------
@@ -342,15 +294,9 @@ def _examples(action: Any, wanted: Callable[[Input], bool]) -> Iterator[tuple[st
         if row.example is not None and row.collection is None:
             yield row.key, row.example
         elif row.is_always_needed:
-            yield row.key, [_value(row)] if row.collection == "list" else _value(row)
-
-
-def _value(row: Input) -> Any:
-    if row.choices:
-        return row.choices[0].value
-    if row.collection == "map":
-        return {}
-    return WORDS.get(row.type, row.key.replace("_", "-"))
+            usual = {} if row.collection == "map" else WORDS.get(row.type, row.key.replace("_", "-"))
+            value = row.choices[0].value if row.choices else usual
+            yield row.key, [value] if row.collection == "list" else value
 
 
 def _bare(schema: Mapping[str, Any]) -> dict[str, Any]:
