@@ -47,7 +47,6 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "connections.stored",
     "stores.vault",
     "service.app",
-    "service.catalogue_routes",
     "service.connection_routes",
     "service.gate",
     "service.records",

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..client import AsyncClient
 from ..definitions.connector import Connector
 from ..errors import AuthError
-from ..service.gate import PLACE, Gate, RequestContext, check_origin, context_of
+from ..service.gate import PLACE, Gate, check_origin, context_of
 from ..service.problems import Refusal
 from ..service.settings import Settings
 from ..service.state import Service
@@ -52,9 +52,8 @@ def app(
 
     @asynccontextmanager
     async def lend(request: Request) -> AsyncIterator[AsyncClient]:
-        context: RequestContext = request.scope[PLACE]
         try:
-            async with context.client(connection) as client:
+            async with shared.lend(request.scope[PLACE].tenant, connection) as client:
                 yield client
         except Refusal as refusal:
             raise AuthError(refusal.message, hint=refusal.hint) from None

@@ -1,15 +1,22 @@
 """The service as an app: `service(connector, store=…)` for a platform to mount, or for `serve` to run.
 
-Everything that is wrong is answered as a problem, also what the web framework itself refuses.
+Here are also the routes that tell what there is and how it is: catalogue, kinds of problem, whose key it is, health,
+metrics, and the page's files. A document is the same for the same definitions, so it is written once, and a client that
+has it is told so (304). The page needs no build and asks no other host for anything; the browser is held to that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gzip
+import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -17,26 +24,42 @@ from starlette.routing import Match
 
 from ..definitions.connector import Connector
 from ..errors import ConnectorError, Problem, StoreError
+from ..language import json_text
 from ..stores.opening import open_store
 from ..stores.store import Store
 from ..triggers.deliver import Handler
 from ..triggers.receiver import SecretSource, webhook_app
-from . import catalogue_routes, connection_routes, models, runs
-from .gate import METHODS, Gate, at, may_read_metrics
-from .problems import Refusal, of_status
+from . import connection_routes, models, runs
+from .gate import METHODS, Context, Gate, at, may_read_metrics
+from .problems import KINDS, Refusal, check_known, of_status
+from .runs import answer
 from .settings import Settings
 from .state import Service
 
 ALIVE = 2.0  # seconds for the store to answer
 TenantOf = Callable[[Request], str | Awaitable[str | None] | None]
+router = APIRouter(prefix="/v1")
 states = APIRouter()
+page_router = APIRouter()
 ROOMS = {
-    "catalogue": catalogue_routes.router,
+    "catalogue": router,
     "runs": runs.router,
     "connection": connection_routes.router,
     "webhook": connection_routes.webhook_router,
     "state": states,
 }
+Locale = Annotated[str | None, Query(max_length=35, pattern=r"^[A-Za-z0-9_-]+$", description="A language, such as de.")]
+REFUSED = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
+DOCUMENT: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The ETag is still that of If-None-Match."},
+    200: {"content": {"application/json": {"schema": {"type": "object"}}}},
+}
+PAGE = ("page.css", "api.js", "dom.js", "combo.js", "fields.js", "form.js", "shown.js", "events.js", "page.js")
+MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 def service(
@@ -74,17 +97,13 @@ def service(
         lifespan=shared.lifespan,
         openapi_url=None,  # made in a thread instead, since it takes a while
         responses={"default": {"description": "A problem; its `kind` says which.", "content": models.PROBLEM}},
-        exception_handlers={
-            ConnectorError: _refused,
-            HTTPException: _refused_by_framework,
-            RequestValidationError: _invalid,
-        },
+        exception_handlers=dict.fromkeys((ConnectorError, HTTPException, RequestValidationError), _refused),
     )
     app.state.service = shared
     for tag, router in ROOMS.items():
         app.include_router(router, tags=[tag])
     if page:
-        app.include_router(catalogue_routes.page_router, include_in_schema=False)
+        app.include_router(page_router, include_in_schema=False)
     app.add_middleware(Gate, service=shared)
 
     def described() -> dict[str, Any]:
@@ -97,6 +116,64 @@ def service(
     return app
 
 
+# -- what there is --------------------------------------------------------------------------------------------------
+
+
+@router.get("/catalogue", responses=DOCUMENT, summary="All that a platform draws")
+async def catalogue(context: Context, locale: Locale = None, events: bool = False) -> Response:
+    """Actions, triggers and connections with their forms, as one document; in another language where there is one.
+
+    With `events` each event has its schema and sample, which make it three times as long.
+    """
+    return await document(
+        context.request, ("catalogue", events), lambda spoken: spoken.catalogue(events=events), locale=locale
+    )
+
+
+@router.get("/actions/{key}", responses=DOCUMENT, summary="One action of the catalogue")
+async def action(key: str, context: Context, locale: Locale = None) -> Response:
+    """Its inputs, schemas, sample and effect, as in the catalogue."""
+    context.action(key)
+
+    def found(spoken: Connector) -> Any:
+        return next(entry for entry in spoken.catalogue()["actions"] if entry["key"] == key)
+
+    return await document(context.request, ("action", key), found, locale=locale)
+
+
+@router.get("/triggers/{trigger}/events/{name}", responses=DOCUMENT, summary="One documented event")
+async def event(trigger: str, name: str, context: Context) -> Response:
+    """Its label, the JSON Schema of its payload, and a sample."""
+    triggers = context.service.connector.triggers
+    check_known("trigger", trigger, triggers)
+    events = (await context.service.in_store(triggers.__getitem__, trigger)).events
+    check_known("event", name, events)
+    return await document(context.request, ("event", trigger, name), lambda spoken: spoken.event(trigger, name))
+
+
+@router.get("/problems", response_model=models.KindsAnswer, summary="The kinds of problem")
+async def kinds() -> Response:
+    """What each `kind` means and what to do."""
+    found = [
+        {"kind": name, "status": kind.http_status, "title": kind.title, "do": kind.remedy}
+        for name, kind in sorted(KINDS.items(), key=lambda item: item[1].http_status)
+    ]
+    return answer({"problems": found})
+
+
+@router.get("/tenant", response_model=models.TenantAnswer, summary="Whose key it is")
+async def tenant(context: Context) -> Response:
+    connector = context.service.connector
+    said = {
+        "tenant": context.tenant,
+        "local": context.service.is_local,
+        "connector": connector.key,
+        "version": connector.profile.version,
+        "has_token": context.service.token is not None,
+    }
+    return answer(said)
+
+
 # -- how it is -------------------------------------------------------------------------------------------------------
 
 
@@ -104,36 +181,18 @@ def service(
 async def described(request: Request) -> Response:
     root = request.scope.get("root_path", "")
     servers = {"servers": [{"url": root}]} if root else {}
-    return await catalogue_routes.document(
-        request, ("openapi", root), lambda connector: {**request.app.openapi(), **servers}
-    )
+    return await document(request, ("openapi", root), lambda connector: {**request.app.openapi(), **servers})
 
 
 @states.get("/health", response_model=models.StateAnswer, summary="Whether the process lives")
 async def health() -> Response:
-    return runs.answer({"status": "ok"})
+    return answer({"status": "ok"})
 
 
 @states.get("/ready", response_model=models.StateAnswer, summary="Whether it can work")
 async def ready(request: Request) -> Response:
-    found = await _unready(at(request).service)
-    if found:
-        raise Refusal("not_ready", "The service is not ready.", problems=tuple(found), retriable=True)
-    return runs.answer({"status": "ready"})
+    shared = at(request).service
 
-
-@states.get(
-    "/metrics",
-    summary="Prometheus metrics",
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-    dependencies=[Depends(may_read_metrics)],
-)
-async def metrics(request: Request) -> Response:
-    content, kind = at(request).service.metrics.text()
-    return Response(content, headers={"Content-Type": kind})
-
-
-async def _unready(shared: Service) -> list[Problem]:
     def faults() -> list[Problem]:
         """What of the definitions cannot be loaded."""
         found: list[Problem] = []
@@ -149,35 +208,109 @@ async def _unready(shared: Service) -> list[Problem]:
         async with asyncio.timeout(ALIVE):
             await shared.in_store(shared.store.read, f"service/{shared.connector.key}/ready")
     except (StoreError, Refusal):
-        return [Problem("store", "fails; the log says why")]
+        found = [Problem("store", "fails; the log says why")]
     except TimeoutError:
-        return [Problem("store", f"does not answer within {ALIVE:g} seconds")]
-    if "definitions" not in shared.written:
-        shared.written["definitions"] = await shared.in_store(faults)
-    return shared.written["definitions"]  # type: ignore[no-any-return]
+        found = [Problem("store", f"does not answer within {ALIVE:g} seconds")]
+    else:
+        if "definitions" not in shared.written:
+            shared.written["definitions"] = await shared.in_store(faults)
+        found = shared.written["definitions"]
+    if found:
+        raise Refusal("not_ready", "The service is not ready.", problems=tuple(found), retriable=True)
+    return answer({"status": "ready"})
 
 
-# -- what is wrong ---------------------------------------------------------------------------------------------------
+@states.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    dependencies=[Depends(may_read_metrics)],
+)
+async def metrics(request: Request) -> Response:
+    content, kind = at(request).service.metrics.text()
+    return Response(content, headers={"Content-Type": kind})
 
 
 async def _refused(request: Request, error: Any) -> Response:
+    """What is wrong as a problem, also what the web framework itself refuses."""
+    if isinstance(error, RequestValidationError):
+        error = models.wrong(error.errors())
+    elif isinstance(error, HTTPException):
+        headers = error.headers
+        if error.status_code == 405:  # the framework names the methods of the first route alone that has the path
+            scope = {name: request.scope.get(name, "") for name in ("type", "path", "root_path", "headers")}
+            asked = [{**scope, "method": method} for method in sorted(METHODS)]
+            routes = request.app.router.routes
+            fits = [each for each in asked if any(route.matches(each)[0] == Match.FULL for route in routes)]
+            headers = {"Allow": ", ".join(each["method"] for each in fits)}
+        error = of_status(error.status_code, str(error.detail), headers)
     return at(request).problem(error)
 
 
-async def _refused_by_framework(request: Request, error: Any) -> Response:
-    headers = error.headers
-    if error.status_code == 405:  # the framework names the methods of the first route alone that has the path
-        scope = {
-            name: value for name, value in request.scope.items() if name in ("type", "path", "root_path", "headers")
-        }
-        allowed = (
-            method
-            for method in sorted(METHODS)
-            if any(route.matches({**scope, "method": method})[0] == Match.FULL for route in request.app.router.routes)
-        )
-        headers = {"Allow": ", ".join(allowed)}
-    return at(request).problem(of_status(error.status_code, str(error.detail), headers))
+# -- documents -------------------------------------------------------------------------------------------------------
 
 
-async def _invalid(request: Request, error: Any) -> Response:
-    return at(request).problem(models.wrong(error.errors()))
+async def document(
+    request: Request, name: tuple[Any, ...], make: Callable[[Connector], Any], *, locale: str | None = None
+) -> Response:
+    """The answer that a document is: not at all if the client has it, packed if the client can unpack it.
+
+    It stays as it is and is written, in a thread, when it is first asked for. `make` is given the connector in the
+    language; de-AT and de-CH are one where only de is there.
+    """
+    service = at(request).service
+
+    def found() -> Any:
+        spoken = service.connector if locale is None else service.connector.localized(locale)
+        place = (*name, spoken.locale)
+        if place not in service.written:
+            content = json_text.write(make(spoken))
+            etag = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
+            service.written[place] = content, gzip.compress(content, 6, mtime=0), etag
+        return service.written[place]
+
+    content, packed, etag = await service.in_store(found)
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+    wanted = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    if etag.removeprefix("W/") in wanted or "*" in wanted:
+        return Response(status_code=304, headers=headers)
+    if REFUSED.search(said := request.headers.get("accept-encoding", "").lower()) is None and "gzip" in said:
+        return answer(packed, headers={**headers, "Content-Encoding": "gzip"})
+    return answer(content, headers=headers)
+
+
+# -- the page --------------------------------------------------------------------------------------------------------
+
+
+@page_router.get("/")
+async def page(request: Request) -> Response:
+    """A page to see the connector: pick an action, fill the form, watch the request change, run it, watch events."""
+    return _file("page.html", request)
+
+
+@page_router.get("/page/{name}")
+async def part(name: str, request: Request) -> Response:
+    """A file of the page."""
+    if name not in PAGE:
+        raise of_status(404, "Not Found")
+    return _file(name, request)
+
+
+def _file(name: str, request: Request) -> Response:
+    content, mark = _read(name)
+    headers = {
+        "Content-Security-Policy": POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+        "ETag": mark,
+    }
+    if request.headers.get("if-none-match") == mark:
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type=MEDIA_TYPES[name.rpartition(".")[2]])
+
+
+@cache
+def _read(name: str) -> tuple[bytes, str]:
+    content = (files(__package__) / "page" / name).read_bytes()
+    return content, f'"{hashlib.blake2s(content, digest_size=8).hexdigest()}"'

@@ -11,7 +11,6 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Annotated, Any, TypeVar
@@ -25,7 +24,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..calls.action import Action
-from ..client import AsyncClient
 from ..connections.connections import Connections
 from ..errors import ConnectorError, Problem
 from ..language import json_text
@@ -195,10 +193,6 @@ class RequestContext(Note):
     def connections(self) -> Connections:
         """The connections of the tenant."""
         return self.service.connections(self.tenant)
-
-    def client(self, name: str | None, *, needed: bool = True) -> AbstractAsyncContextManager[AsyncClient]:
-        """The client of a connection of the tenant's."""
-        return self.service.lend(self.tenant, name, needed=needed)
 
     def action(self, key: str, *, runs: bool = False) -> Action:
         """The action of that key, counted if it runs. Raises `Refusal` (404) with the nearest."""

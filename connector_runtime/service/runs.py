@@ -10,7 +10,7 @@ import hashlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, cast
 
@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..calls import render
 from ..calls.action import Action
+from ..client import AsyncClient
 from ..errors import AuthError, ConnectorError, InputError, Problem, RequestError, StoreError, TransportError
 from ..inputs.bind import Bound
 from ..language import json_text
@@ -59,9 +60,9 @@ async def preview(key: str, context: Context) -> Response:
 @router.post("/actions/{key}/run", response_model=models.RunAnswer, summary="Run an action")
 async def run(key: str, context: Context, idempotency_key: Key = None) -> Response:
     """Run an action; of a list, all pages (or `limit` items) in one answer."""
-    wanted = await _wanted(context, key)
+    wanted = await Run.read(context, key)
     if idempotency_key is None:
-        return answer(await _run(wanted, None))
+        return answer(await wanted.answer())
     service, tenant, action = context.service, context.tenant, wanted.action
     mark = fingerprint({"action": key, **wanted.asked.model_dump(exclude={"deadline"})})
     effect = await wanted.effect()
@@ -74,7 +75,7 @@ async def run(key: str, context: Context, idempotency_key: Key = None) -> Respon
     if action.profile.idempotency is not None and action.effect in ("create", None):
         vendors_key = hashlib.sha256(f"{tenant}\0{idempotency_key}".encode()).hexdigest()
     try:
-        body = await _run(wanted, vendors_key)
+        body = await wanted.answer(vendors_key)
     except ConnectorError as error:
         await _end(context, held, error if is_kept(error) else None)
         raise
@@ -108,10 +109,10 @@ async def stream(
         context.action(key, runs=True)
         found = Problem("Idempotency-Key", "is for runs; a stream is not kept")
         raise InputError("A stream takes no idempotency key.", problems=[found])
-    wanted = await _wanted(context, key)
+    wanted = await Run.read(context, key)
     if wanted.asked.recover:
         raise _unfit("recover", "is for runs")
-    lines = _lines(wanted)
+    lines = wanted.lines()
     await anext(lines)
     return Lines(lines, media_type="application/x-ndjson")
 
@@ -127,7 +128,7 @@ async def choices(key: str, input: str, context: Context) -> Response:
     action = context.action(key)
     problems.check_known("input", input, action.by_name)
     asked = await context.read(models.ChoicesRequest)
-    async with context.client(asked.connection, needed=False) as client:
+    async with context.service.lend(context.tenant, asked.connection, needed=False) as client:
         asking = client.choices(
             key, input, asked.inputs, search=asked.search, cursor=asked.cursor, parameters=asked.parameters
         )
@@ -145,7 +146,7 @@ def answer(data: Any, status: int = 200, headers: dict[str, str] | None = None) 
 
 
 @dataclass(slots=True)
-class Wanted:
+class Run:
     """A run as it was asked for, which may take so many seconds; its inputs are bound once, when that is needed."""
 
     context: RequestContext
@@ -153,6 +154,15 @@ class Wanted:
     asked: models.RunRequest
     seconds: float
     _bound: Bound | None = None
+
+    @classmethod
+    async def read(cls, context: RequestContext, key: str) -> Run:
+        """The run of an action that a request asks for. Raises `Refusal` and `InputError`."""
+        action, most = context.action(key, runs=True), context.service.settings.timeout
+        asked = await context.read(models.RunRequest)
+        if asked.deadline is not None and asked.deadline > most:
+            raise _unfit("deadline", f"must be at most {most:g} seconds here")
+        return cls(context, action, asked, most if asked.deadline is None else asked.deadline)
 
     async def bound(self) -> Bound:
         """The inputs to send. Raises `InputError`."""
@@ -165,50 +175,84 @@ class Wanted:
         action = self.action
         return action.effect or render.effect_of(action, render.draft(action, (await self.bound()).values).method)
 
+    def client(self) -> AbstractAsyncContextManager[AsyncClient]:
+        return self.context.service.lend(self.context.tenant, self.asked.connection)
+
     async def within(self, seconds: float, running: Awaitable[T]) -> T:
         return await within(seconds, running, may_have_been_done=await self.effect() != "read")
 
+    async def answer(self, vendors_key: str | None = None) -> bytes:
+        """What it gave. `vendors_key` is the idempotency key for a vendor that takes one."""
+        asked, started = self.asked, time.monotonic()
+        async with self.client() as client:
+            running = client.run(
+                self.action.key,
+                await self.bound(),
+                asked.limit,
+                cursor=asked.cursor,
+                deadline=self.seconds,
+                recover=asked.recover,
+                idempotency_key=vendors_key,
+            )
+            try:
+                result = await self.within(self.seconds + GRACE, running)
+            except TransportError as error:
+                if time.monotonic() - started < self.seconds:
+                    raise
+                told: Any = {name: getattr(error, name) for name in ("hint", "retriable", "may_have_been_done")}
+                raise Refusal("timeout", error.message, **told) from None
+        meta = {
+            "status": result.status,
+            "headers": {name: value for name, value in result.headers.items() if name not in HIDDEN},
+            "warnings": [warning._asdict() for warning in result.warnings],
+            "cursor": result.cursor,
+            "request_id": self.context.request_id,
+        }
+        return json_text.write({"data": result.data, "meta": meta})
 
-async def _wanted(context: RequestContext, key: str) -> Wanted:
-    action, most = context.action(key, runs=True), context.service.settings.timeout
-    asked = await context.read(models.RunRequest)
-    if asked.deadline is not None and asked.deadline > most:
-        raise _unfit("deadline", f"must be at most {most:g} seconds here")
-    return Wanted(context, action, asked, most if asked.deadline is None else asked.deadline)
+    async def lines(self) -> AsyncGenerator[bytes, None]:
+        """Nothing once the first page is there, a chunk for each page, and a last line that says how it ended.
+
+        What fails before the first page is raised. A cut-off answer lacks the last line.
+        """
+        context, asked = self.context, self.asked
+        end: dict[str, Any] = {"ok": True, "items": 0, "warnings": [], "cursor": None}
+        async with self.client() as client:
+            called = client.pages(self.action.key, await self.bound(), asked.limit, cursor=asked.cursor)
+            async with aclosing(cast(AsyncGenerator[Page, None], called)) as pages:
+                page: Any = await self.within(self.seconds, anext(pages))  # None after the last
+                yield b""
+                context.outcome = "cut"  # until it ends
+                while page is not None:
+                    items = [page.data] if page.items is None else page.items
+                    end["items"] += len(items)
+                    end["cursor"] = page.cursor
+                    end["warnings"] += [warning._asdict() for warning in page.warnings]
+                    if items:
+                        yield b"".join(json_text.write({"item": item}) + b"\n" for item in items)
+                    try:
+                        page = await self.within(self.seconds, anext(pages, None))
+                    except ConnectorError as error:
+                        cursor = getattr(error, "cursor", None) or page.cursor
+                        end |= {"ok": False, "error": context.document(error), "cursor": cursor}
+                        page = None
+                context.outcome = "ok" if end["ok"] else end["error"]["kind"]
+                yield json_text.write({"end": end}) + b"\n"
 
 
 def _unfit(where: str, what: str) -> InputError:
     return InputError("One problem with the request:", problems=[Problem(where, what)])
 
 
-async def _run(wanted: Wanted, vendors_key: str | None) -> bytes:
-    context, asked, seconds = wanted.context, wanted.asked, wanted.seconds
-    started = time.monotonic()
-    async with context.client(asked.connection) as client:
-        running = client.run(
-            wanted.action.key,
-            await wanted.bound(),
-            asked.limit,
-            cursor=asked.cursor,
-            deadline=seconds,
-            recover=asked.recover,
-            idempotency_key=vendors_key,
-        )
-        try:
-            result = await wanted.within(seconds + GRACE, running)
-        except TransportError as error:
-            if time.monotonic() - started < seconds:
-                raise
-            told: Any = {name: getattr(error, name) for name in ("hint", "retriable", "may_have_been_done")}
-            raise Refusal("timeout", error.message, **told) from None
-    meta = {
-        "status": result.status,
-        "headers": {name: value for name, value in result.headers.items() if name not in HIDDEN},
-        "warnings": [warning._asdict() for warning in result.warnings],
-        "cursor": result.cursor,
-        "request_id": context.request_id,
-    }
-    return json_text.write({"data": result.data, "meta": meta})
+# -- a stream --------------------------------------------------------------------------------------------------------
+
+
+class Lines(StreamingResponse):
+    """Lines of JSON; what they need is let go of at their end, also when the reader goes away."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(cast(AsyncGenerator[bytes, None], self.body_iterator)):
+            await super().__call__(scope, receive, send)
 
 
 # -- what repetitions get --------------------------------------------------------------------------------------------
@@ -230,44 +274,3 @@ async def _end(context: RequestContext, held: Held, first: Kept | ConnectorError
         await context.service.in_store(held.end, first)
     except (StoreError, Refusal) as error:  # how the run ended is what the caller must hear
         logger.error("What repetitions of an idempotency key get could not be stored: %s", error)
-
-
-# -- a stream --------------------------------------------------------------------------------------------------------
-
-
-class Lines(StreamingResponse):
-    """Lines of JSON; what they need is let go of at their end, also when the reader goes away."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(cast(AsyncGenerator[bytes, None], self.body_iterator)):
-            await super().__call__(scope, receive, send)
-
-
-async def _lines(wanted: Wanted) -> AsyncGenerator[bytes, None]:
-    """Nothing once the first page is there, a chunk for each page, and a last line that says how it ended.
-
-    What fails before the first page is raised. A cut-off answer lacks the last line.
-    """
-    context, asked, seconds = wanted.context, wanted.asked, wanted.seconds
-    end: dict[str, Any] = {"ok": True, "items": 0, "warnings": [], "cursor": None}
-    async with context.client(asked.connection) as client:
-        called = client.pages(wanted.action.key, await wanted.bound(), asked.limit, cursor=asked.cursor)
-        async with aclosing(cast(AsyncGenerator[Page, None], called)) as pages:
-            page: Any = await wanted.within(seconds, anext(pages))  # None after the last
-            yield b""
-            context.outcome = "cut"  # until it ends
-            while page is not None:
-                items = [page.data] if page.items is None else page.items
-                end["items"] += len(items)
-                end["cursor"] = page.cursor
-                end["warnings"] += [warning._asdict() for warning in page.warnings]
-                if items:
-                    yield b"".join(json_text.write({"item": item}) + b"\n" for item in items)
-                try:
-                    page = await wanted.within(seconds, anext(pages, None))
-                except ConnectorError as error:
-                    cursor = getattr(error, "cursor", None) or page.cursor
-                    end |= {"ok": False, "error": context.document(error), "cursor": cursor}
-                    page = None
-            context.outcome = "ok" if end["ok"] else end["error"]["kind"]
-            yield json_text.write({"end": end}) + b"\n"
