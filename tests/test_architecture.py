@@ -54,7 +54,7 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "service.serving",
     "service.state",
     "service.telemetry",
-    "mcp.speak",
+    "mcp.tools",
     "mcp.web",
     "commands.action_commands",
     "commands.author_commands",

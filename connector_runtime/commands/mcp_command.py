@@ -109,7 +109,7 @@ def mcp(context: Context, arguments: list[str]) -> int:
 
 
 async def _speak(context: Context, chosen: Namespace, offer: Offer, held: ExitStack) -> None:
-    from ..mcp import speak
+    from ..mcp import tools
 
     base_url = chosen.base_url or context.setting("base_url")
     clients: list[AsyncClient] = []
@@ -124,12 +124,12 @@ async def _speak(context: Context, chosen: Namespace, offer: Offer, held: ExitSt
             clients.append(AsyncClient(context.load(None), base_url=base_url, **given))
         yield clients[0]
 
-    made = speak.server(context.load(None), offer, lend, chosen.timeout)
+    made = tools.server(context.load(None), offer, lend, chosen.timeout)
     if sys.stdin.isatty():
         how = "This speaks to a program, not to a person: enter it in the program's settings. Ctrl-D ends it."
         print(how, file=sys.stderr, flush=True)
     try:
-        await speak.speak(made)
+        await tools.speak(made)
     finally:
         for client in clients:
             await client.aclose()

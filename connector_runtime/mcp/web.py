@@ -26,8 +26,7 @@ from ..service.problems import Refusal
 from ..service.settings import Settings
 from ..service.state import Service
 from ..stores.store import Store
-from .speak import server
-from .tools import Offer
+from .tools import Offer, server
 
 PATH = "/mcp"
 

@@ -16,7 +16,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -30,7 +30,7 @@ from ..stores.store import Store
 from ..triggers.deliver import Handler
 from ..triggers.receiver import SecretSource, webhook_app
 from . import connection_routes, models, runs
-from .gate import METHODS, Context, Gate, at, may_read_metrics
+from .gate import METHODS, Bearer, Context, Gate, KeyHeader, at, key_of
 from .problems import KINDS, Refusal, check_known, of_status
 from .runs import answer
 from .settings import Settings
@@ -224,10 +224,12 @@ async def ready(request: Request) -> Response:
     "/metrics",
     summary="Prometheus metrics",
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-    dependencies=[Depends(may_read_metrics)],
 )
-async def metrics(request: Request) -> Response:
-    content, kind = at(request).service.metrics.text()
+async def metrics(request: Request, bearer: Bearer = None, header: KeyHeader = None) -> Response:
+    context = at(request)
+    if not context.service.is_local and (await key_of(context, bearer, header)).tenant is not None:
+        raise Refusal("forbidden", "The metrics are of all tenants.", hint="Make one: api-key create --metrics")
+    content, kind = context.service.metrics.text()
     return Response(content, headers={"Content-Type": kind})
 
 

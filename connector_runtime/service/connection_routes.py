@@ -17,7 +17,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from starlette.types import Receive, Scope, Send
 
 from ..connections import connect
 from ..connections.connections import Connections, Summary
@@ -177,17 +176,6 @@ async def delete(name: Name, context: Context, revoke: bool = True) -> Response:
 # -- events ----------------------------------------------------------------------------------------------------------
 
 
-class Passed(Response):
-    """The answer that another ASGI app gives to the same request."""
-
-    def __init__(self, app: Any) -> None:
-        super().__init__()
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
-
-
 @webhook_router.post(
     "/webhooks/{trigger}",
     summary="Where the vendor posts its webhooks",
@@ -207,7 +195,8 @@ async def receive(trigger: str, request: Request) -> Response:
     if app is None:
         message = "The service was not given this trigger's secret, so no signature can be verified."
         raise Refusal("not_ready", message, hint="Set it in the environment and start again.")
-    return Passed(app)
+    reply = await app.answer(request.scope, request.receive)
+    return Response(reply.body, reply.status, reply.headers)
 
 
 @webhook_router.get("/events", response_model=models.EventsAnswer, summary="The events that have arrived")

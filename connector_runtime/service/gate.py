@@ -262,7 +262,7 @@ async def _known(request: Request, bearer: Bearer = None, header: KeyHeader = No
         if tenant is None:
             raise no_key("Nobody is signed in.")
     elif tenant is None:
-        tenant = (await _key(context, bearer, header)).tenant
+        tenant = (await key_of(context, bearer, header)).tenant
         if tenant is None:
             raise Refusal("forbidden", "This key is for /metrics only.")
     if running[tenant] >= most:
@@ -281,14 +281,8 @@ async def context_of(request: Request) -> RequestContext:
     return await _known(request, await _bearer(request), await _header(request))
 
 
-async def may_read_metrics(request: Request, bearer: Bearer = None, header: KeyHeader = None) -> None:
-    """Let through who may see the numbers of all tenants."""
-    context = at(request)
-    if not context.service.is_local and (await _key(context, bearer, header)).tenant is not None:
-        raise Refusal("forbidden", "The metrics are of all tenants.", hint="Make one: api-key create --metrics")
-
-
-async def _key(context: RequestContext, bearer: HTTPAuthorizationCredentials | None, header: str | None) -> ApiKey:
+async def key_of(context: RequestContext, bearer: HTTPAuthorizationCredentials | None, header: str | None) -> ApiKey:
+    """The API key that a request brought. Raises `Refusal` (401)."""
     service, given = context.service, bearer.credentials if bearer is not None else header
     if not given:
         raise no_key("The request brought no API key.")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -79,6 +79,11 @@ def document(error: ConnectorError, request_id: str, root: str = "") -> dict[str
     status = error.http_status if kind == error.kind else KINDS[kind].http_status
     if kind == "api" and vendor_status is not None and vendor_status < 500:
         status = 422  # the vendor was reached and is well; what was asked is at fault
+    inputs: dict[str, list[str]] = {}  # for a form that shows beside each field what is wrong with it
+    for problem in said["problems"]:
+        room, _, rest = problem["where"].partition(".")
+        if room == "inputs" and rest:
+            inputs.setdefault(rest.partition(".")[0].partition("[")[0], []).append(problem["what"])
     found = {
         "type": f"{root}/v1/problems#{kind}",
         "title": KINDS[kind].title,
@@ -86,7 +91,7 @@ def document(error: ConnectorError, request_id: str, root: str = "") -> dict[str
         "kind": kind,
         "message": said["message"],
         "hint": said["hint"],
-        "inputs": by_input(said["problems"]),
+        "inputs": inputs,
         "problems": said["problems"],
         "retriable": said["retriable"],
         "retry_at": said.get("retry_at"),
@@ -110,16 +115,6 @@ def headers(error: ConnectorError, status: int) -> dict[str, str]:
         found["Retry-After"] = str(after)
     if status == 401:
         found["WWW-Authenticate"] = "Bearer"
-    return found
-
-
-def by_input(problems: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
-    """What is wrong with each input, for a form that shows it beside the field."""
-    found: dict[str, list[str]] = {}
-    for problem in problems:
-        room, _, rest = problem["where"].partition(".")
-        if room == "inputs" and rest:
-            found.setdefault(rest.partition(".")[0].partition("[")[0], []).append(problem["what"])
     return found
 
 

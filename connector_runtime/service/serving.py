@@ -20,6 +20,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 import uvicorn
+from prometheus_client import multiprocess
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import InputError
@@ -124,7 +125,7 @@ def _supervise(work: Callable[[], None], count: int) -> None:
         multiprocessing.connection.wait([process.sentinel for process in workers], timeout=0.5)
         for process in [process for process in workers if process.exitcode is not None and not ended_by]:
             telemetry.logger.error("worker %s ended with %s", process.pid, process.exitcode)
-            telemetry.gone(process.pid)
+            multiprocess.mark_process_dead(process.pid)  # type: ignore[no-untyped-call]
             if process.exitcode and process.exitcode > 0 and time.monotonic() < workers[process] + HEAD:
                 ended_by.append(0)  # it could not start, and would not a second time
                 break

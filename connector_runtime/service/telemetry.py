@@ -100,11 +100,6 @@ class Metrics:
         return prometheus_client.generate_latest(registry), prometheus_client.CONTENT_TYPE_LATEST
 
 
-def gone(pid: int | None) -> None:
-    """A worker has died: what it had under way is not under way any more."""
-    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
-
-
 class JsonLines(logging.Formatter):
     """A log record as one line of JSON. Of an exception only its type is told."""
 
