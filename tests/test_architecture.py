@@ -53,7 +53,6 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "service.runs",
     "service.serving",
     "service.state",
-    "service.telemetry",
     "mcp.tools",
     "mcp.web",
     "commands.action_commands",

@@ -45,17 +45,11 @@ class Plan:
 
     def __call__(self) -> Any:
         from ..mcp.web import app
+        from ..service.state import Service
 
         connector = self.load(None)
-        return app(
-            connector,
-            self.offer,
-            store=opening.open_vault(f"{connector.key}-connector", self.store, self.keys),
-            tenant=self.tenant,
-            token=self.token,
-            connection=self.connection,
-            settings=self.settings,
-        )
+        store = opening.open_vault(f"{connector.key}-connector", self.store, self.keys)
+        return app(Service(connector, store, self.settings, self.tenant, self.token), self.offer, self.connection)
 
 
 def mcp(context: Context, arguments: list[str]) -> int:

@@ -187,17 +187,8 @@ def _when(parsed: Condition) -> str:
 # -- what it is called with ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """What a tool was called with: its inputs, bound, and its own arguments."""
-
-    bound: Bound
-    limit: int | None = None
-    cursor: str | None = None
-
-
-def call(tool: Tool, arguments: Mapping[str, Any]) -> Call:
-    """The inputs and the tool's own arguments. Raises `InputError` with all problems if one of its own is wrong."""
+def call(tool: Tool, arguments: Mapping[str, Any]) -> tuple[Bound, int | None, str | None]:
+    """What a tool was called with: its inputs, bound, a limit and a cursor. Raises `InputError` with all problems."""
     inputs = dict(arguments)
     own = {name: inputs.pop(name, None) for name in tool.own}
     problems: list[Problem] = []
@@ -219,7 +210,7 @@ def call(tool: Tool, arguments: Mapping[str, Any]) -> Call:
         problems += error.problems
     if problems:
         raise InputError.of(tool.action.key, problems)
-    return Call(bound=bound, limit=limit if "limit" in tool.own else None, cursor=None if _is_blank(cursor) else cursor)
+    return bound, limit if "limit" in tool.own else None, None if _is_blank(cursor) else cursor
 
 
 def _limit(given: Any) -> int | None:
@@ -352,9 +343,11 @@ def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> S
         try:
             if tool is None:
                 raise unknown(asked.name, offered, connector.actions, offer)
-            given = call(tool, asked.arguments or {})
+            bound, limit, cursor = call(tool, asked.arguments or {})
             async with lend(context.request) as client:
-                result = await _run(client, tool, given, deadline, context)
+                called = client.pages(tool.action.key, bound, limit, cursor=cursor, deadline=deadline)
+                async with aclosing(cast(AsyncGenerator[Page, None], called)) as pages:
+                    result = await fold_async(_reported(pages, limit, context), tool.action.paging)
             return _said(answer(tool, result, offer))
         except ConnectorError as error:
             return _said(failure(tool, error, offer), failed=True)
@@ -389,20 +382,14 @@ def instructions(connector: Connector, offer: Offer) -> str:
     return " ".join(text for text in said if text)
 
 
-async def _run(client: AsyncClient, tool: Tool, asked: Call, deadline: float, context: Context) -> Result:
-    """All pages up to the limit as one result; the client hears of each."""
-    called = client.pages(tool.action.key, asked.bound, asked.limit, cursor=asked.cursor, deadline=deadline)
-
-    async def reported(pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
-        count = 0
-        async for page in pages:
-            if page.items is not None:
-                count += len(page.items)
-                await context.session.report_progress(count, asked.limit, f"{count} items")
-            yield page
-
-    async with aclosing(cast(AsyncGenerator[Page, None], called)) as pages:
-        return await fold_async(reported(pages), tool.action.paging)
+async def _reported(pages: AsyncIterator[Page], limit: int | None, context: Context) -> AsyncIterator[Page]:
+    """The pages, of each of which the client hears."""
+    count = 0
+    async for page in pages:
+        if page.items is not None:
+            count += len(page.items)
+            await context.session.report_progress(count, limit, f"{count} items")
+        yield page
 
 
 def _said(content: dict[str, Json], *, failed: bool = False) -> protocol.CallToolResult:

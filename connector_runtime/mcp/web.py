@@ -6,7 +6,7 @@ A session belongs to the API key that opened it. A browser's page of another ori
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
@@ -19,35 +19,21 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..client import AsyncClient
-from ..definitions.connector import Connector
 from ..errors import AuthError
 from ..service.gate import PLACE, Gate, check_origin, context_of
 from ..service.problems import Refusal
-from ..service.settings import Settings
 from ..service.state import Service
-from ..stores.store import Store
 from .tools import Offer, server
 
 PATH = "/mcp"
 
 
-def app(
-    connector: Connector,
-    offer: Offer,
-    *,
-    store: Store,
-    tenant: str | None,
-    token: str | None,
-    connection: str | None,
-    settings: Settings,
-) -> Starlette:
+def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
     """The tools at `/mcp` as an ASGI app.
 
-    `tenant` and `token` are as of the service: None for API keys, or the one tenant that needs none. `connection` is
-    the name of the connection that calls go with; None for the only one of whoever asks. `settings.timeout` bounds
-    each call.
+    `connection` is the name of the connection that calls go with; None for the only one of whoever asks. The service's
+    `timeout` bounds each call.
     """
-    shared = Service(connector, store, settings, tenant, token)
 
     @asynccontextmanager
     async def lend(request: Request) -> AsyncIterator[AsyncClient]:
@@ -57,16 +43,13 @@ def app(
         except Refusal as refusal:
             raise AuthError(refusal.message, hint=refusal.hint) from None
 
-    made = server(connector, offer, lend, settings.timeout)
-    sessions = StreamableHTTPSessionManager(made, max_request_body_size=settings.body)
+    made = server(shared.connector, offer, lend, shared.settings.timeout)
+    sessions = StreamableHTTPSessionManager(made, max_request_body_size=shared.settings.body)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with sessions.run():
-            try:
-                yield
-            finally:
-                await shared.close()
+        async with sessions.run(), aclosing(shared):
+            yield
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})

@@ -229,7 +229,7 @@ async def metrics(request: Request, bearer: Bearer = None, header: KeyHeader = N
     context = at(request)
     if not context.service.is_local and (await key_of(context, bearer, header)).tenant is not None:
         raise Refusal("forbidden", "The metrics are of all tenants.", hint="Make one: api-key create --metrics")
-    content, kind = context.service.metrics.text()
+    content, kind = context.metrics.text()
     return Response(content, headers={"Content-Type": kind})
 
 

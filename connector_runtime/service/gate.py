@@ -2,14 +2,18 @@
 
 No request can take more than its share: a body that is too large or comes too slowly, a reader that stops reading, and
 more requests at a time than are allowed are each ended with the right status. What fails inside is a 500 without a word
-of what was sent.
+of what was sent. The log and the metrics never tell inputs, keys or addresses; labels are routes as they are declared,
+action keys that exist, and kinds of outcome: none of them can grow without end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import re
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from inspect import isawaitable
@@ -17,8 +21,10 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import prometheus_client
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from prometheus_client import multiprocess
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,11 +38,12 @@ from . import models, problems
 from .problems import Refusal, check_known
 from .records import ApiKey
 from .state import Service
-from .telemetry import Note
 
 T = TypeVar("T")
 M = TypeVar("M", bound=models.Asked)
+logger = logging.getLogger("connector_runtime.service")
 PLACE = "connector_runtime.context"
+BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 ALWAYS = ("/health", "/ready", "/metrics")  # not counted: they must answer when nothing else does
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -61,6 +68,7 @@ class Gate:
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
         self._service = service
+        self._metrics = Metrics()
         self._running = 0
         public = urlsplit(service.settings.public_url or "").hostname
         self._names = frozenset({*LOOPBACK, "[::1]", *([public] if public else [])}) if service.is_local else None
@@ -70,16 +78,15 @@ class Gate:
             await self._app(scope, receive, send)
             return
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-        context = scope[PLACE] = RequestContext(
-            given.decode() if REQUEST_ID.fullmatch(given) else uuid4().hex,
+        request_id = given.decode() if REQUEST_ID.fullmatch(given) else uuid4().hex
+        context = RequestContext(self._service, self._metrics, receive, send, request_id)
+        context.root, context.method = (
             scope.get("root_path", ""),
             scope["method"] if scope["method"] in METHODS else "OTHER",
-            service=self._service,
-            receiving=receive,
-            sending=send,
         )
+        scope[PLACE] = context
         counted = scope["path"].removeprefix(context.root) not in ALWAYS
-        metrics, running = self._service.metrics, self._service.running
+        metrics, running = self._metrics, self._service.running
         self._running += counted
         metrics.in_flight.inc()
         try:
@@ -125,16 +132,94 @@ class Gate:
             raise Refusal("busy", message, retriable=True, retry_after=1)
 
 
-@dataclass(slots=True, kw_only=True)
-class RequestContext(Note):
-    """One request: its service, its way in and out within the limits, and for a route who asks and what."""
+class Metrics:
+    """The metrics of one app. Where PROMETHEUS_MULTIPROC_DIR is set, all workers' are read together."""
+
+    def __init__(self) -> None:
+        self._shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        self._registry = prometheus_client.CollectorRegistry()
+        here: Any = {"registry": None if self._shared else self._registry}
+        self.requests = prometheus_client.Counter(
+            "connector_requests", "Requests, by route, method and status.", ("route", "method", "status"), **here
+        )
+        self.runs = prometheus_client.Counter(
+            "connector_runs", "Runs of actions; the outcome is ok or a kind of problem.", ("action", "outcome"), **here
+        )
+        self.seconds = prometheus_client.Histogram(
+            "connector_request_seconds", "How long requests took.", ("route",), buckets=BUCKETS, **here
+        )
+        self.in_flight = prometheus_client.Gauge(
+            "connector_in_flight_requests", "Requests that are being answered.", multiprocess_mode="livesum", **here
+        )
+        self.replays = prometheus_client.Counter("connector_replays", "Runs answered from an idempotency key.", **here)
+
+    def seen(self, context: RequestContext) -> None:
+        """Count a request that is over."""
+        self.requests.labels(context.route, context.method, str(context.status)).inc()
+        self.seconds.labels(context.route).observe(time.monotonic() - context.began)
+        if context.runs is not None:
+            self.runs.labels(context.runs, context.outcome or "ok").inc()
+        if context.replayed:
+            self.replays.inc()
+
+    def text(self) -> tuple[bytes, str]:
+        """The metrics in Prometheus' text format, and its content type."""
+        registry = self._registry
+        if self._shared:
+            registry = prometheus_client.CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return prometheus_client.generate_latest(registry), prometheus_client.CONTENT_TYPE_LATEST
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """One request: its service, its way in and out within the limits, and for a route who asks and what.
+
+    Its line of the log and its metrics are made of it.
+    """
 
     service: Service
-    request: Request = field(init=False)  # where it is known who asks
+    metrics: Metrics
     receiving: Receive
     sending: Send
+    request_id: str
+    root: str = ""  # where the service is mounted
+    method: str = ""
+    route: str = ""
+    tenant: str = ""
+    is_known: bool = False  # whose it is
+    key: str | None = None  # the id of the API key
+    runs: str | None = None  # the key of an action
+    outcome: str = ""
+    replayed: bool = False
+    status: int = 0  # of the answer, once it has begun
+    began: float = field(default_factory=time.monotonic)
     size: int = 0  # of the body that has come
     whole: bool = False
+    request: Request = field(init=False)  # where it is known who asks
+
+    def log(self) -> None:
+        """One line for a request that is over."""
+        said = {
+            "request_id": self.request_id,
+            "method": self.method,
+            "route": self.route,
+            "status": self.status,
+            "ms": round((time.monotonic() - self.began) * 1000, 1),
+            "tenant": self.tenant if self.is_known else None,
+            "key": self.key,
+            "action": self.runs,
+            "outcome": self.outcome or ("ok" if self.status < 400 else None),
+            "replayed": self.replayed or None,
+        }
+        level = logging.ERROR if self.status >= 500 and self.outcome in ("", "internal") else logging.INFO
+        logger.log(level, "request", extra={"said": {name: value for name, value in said.items() if value is not None}})
+
+    def log_failure(self, error: BaseException) -> None:
+        """Where a fault of ours happened. Its message is left out: it may quote what was sent."""
+        steps = [f"{step.filename}:{step.lineno} {step.name}" for step in traceback.extract_tb(error.__traceback__)]
+        said = {"request_id": self.request_id, "route": self.route, "error": type(error).__name__, "at": steps[-8:]}
+        logger.error("failure", extra={"said": said})
 
     # -- what comes in and goes out ----------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ finish. A worker that dies is replaced.
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -24,8 +26,8 @@ from prometheus_client import multiprocess
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import InputError
-from . import telemetry
 
+logger = logging.getLogger("connector_runtime.service")
 HEAD = 10.0  # seconds for the head of a request
 KEPT = 30  # seconds for which an idle connection is kept
 END = 15  # seconds beyond a run's own time that an end waits for it
@@ -90,7 +92,7 @@ def _run(app: Callable[[], Any], end: float, port: socket.socket, *ends: signal.
     """A worker's whole life. The server raises a signal again when it has ended by it; there is no more to do then."""
     for name in ends:
         signal.signal(name, lambda number, frame: None)
-    telemetry.log_as_json()
+    log_as_json()
     config = uvicorn.Config(
         app,
         factory=True,
@@ -124,7 +126,7 @@ def _supervise(work: Callable[[], None], count: int) -> None:
     while not ended_by:
         multiprocessing.connection.wait([process.sentinel for process in workers], timeout=0.5)
         for process in [process for process in workers if process.exitcode is not None and not ended_by]:
-            telemetry.logger.error("worker %s ended with %s", process.pid, process.exitcode)
+            logger.error("worker %s ended with %s", process.pid, process.exitcode)
             multiprocess.mark_process_dead(process.pid)  # type: ignore[no-untyped-call]
             if process.exitcode and process.exitcode > 0 and time.monotonic() < workers[process] + HEAD:
                 ended_by.append(0)  # it could not start, and would not a second time
@@ -139,3 +141,30 @@ def _supervise(work: Callable[[], None], count: int) -> None:
         raise KeyboardInterrupt
     if any(process.exitcode not in (0, -signal.SIGTERM) for process in workers):  # that: still starting
         raise InputError("A worker did not start or did not end as it should.", hint="Its log says why.")
+
+
+class JsonLines(logging.Formatter):
+    """A log record as one line of JSON. Of an exception only its type is told."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {
+            "time": f"{at}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **getattr(record, "said", {}),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = record.exc_info[0].__name__
+        return json.dumps(line)
+
+
+def log_as_json(level: int = logging.INFO) -> None:
+    """Have this process write its log as lines of JSON to stderr: of others warnings, of ours from `level` on."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("connector_runtime").setLevel(level)

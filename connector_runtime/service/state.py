@@ -32,7 +32,6 @@ from ..triggers.receiver import WebhookApp
 from .problems import Refusal
 from .records import ApiKeys, Feed, Idempotency
 from .settings import Settings
-from .telemetry import Metrics
 
 T = TypeVar("T")
 MARGIN = 30.0  # seconds beyond its time limit after which a run counts as dead
@@ -77,7 +76,6 @@ class Service:
         self.tenant = tenant
         self.is_local = isinstance(tenant, str)  # for this machine, without keys
         self.token = token if self.is_local else None
-        self.metrics = Metrics()
         self.running: Counter[str] = Counter()  # requests by tenant
         self.written: dict[Any, Any] = {}  # documents that do not change
         self.keys = ApiKeys(store, connector.key)
@@ -147,7 +145,7 @@ class Service:
         async with AsyncExitStack() as running:
             for receiver in self.webhooks.values():
                 await running.enter_async_context(receiver.delivering())
-            running.push_async_callback(self.close)
+            running.push_async_callback(self.aclose)
             running.callback(asyncio.create_task(self._purging()).cancel)
             yield
 
@@ -164,7 +162,7 @@ class Service:
                 await self.in_store(purge)
             await asyncio.sleep(PURGE)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Let go of clients and threads; the store is whose it was."""
         while self._ready:
             await self._let_go(self._ready.popitem()[1])

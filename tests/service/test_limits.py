@@ -315,5 +315,5 @@ def test_a_run_that_is_cancelled_counts_as_cut(connector: Connector) -> None:
             await running
 
     asyncio.run(asked())
-    text = shared.metrics.text()[0].decode()
+    text = gate._metrics.text()[0].decode()
     assert 'connector_runs_total{action="create-meeting",outcome="cut"} 1.0' in text and 'outcome="ok"' not in text
