@@ -154,27 +154,17 @@ async def event(trigger: str, name: str, context: Context) -> Response:
 @router.get("/problems", response_model=models.KindsAnswer, summary="The kinds of problem")
 async def kinds() -> Response:
     """What each `kind` means and what to do."""
-    found = [
-        {"kind": name, "status": kind.http_status, "title": kind.title, "do": kind.remedy}
-        for name, kind in sorted(KINDS.items(), key=lambda item: item[1].http_status)
-    ]
-    return answer({"problems": found})
+    known = sorted(KINDS.items(), key=lambda item: item[1].http_status)
+    told = [{"kind": key, "status": kind.http_status, "title": kind.title, "do": kind.remedy} for key, kind in known]
+    return answer({"problems": told})
 
 
 @router.get("/tenant", response_model=models.TenantAnswer, summary="Whose key it is")
 async def tenant(context: Context) -> Response:
-    connector = context.service.connector
-    said = {
-        "tenant": context.tenant,
-        "local": context.service.is_local,
-        "connector": connector.key,
-        "version": connector.profile.version,
-        "has_token": context.service.token is not None,
-    }
-    return answer(said)
-
-
-# -- how it is -------------------------------------------------------------------------------------------------------
+    service, connector = context.service, context.service.connector
+    who = {"tenant": context.tenant, "local": service.is_local}
+    what = {"connector": connector.key, "version": connector.profile.version}
+    return answer({**who, **what, "has_token": service.token is not None})
 
 
 @states.get("/openapi.json", include_in_schema=False)

@@ -218,9 +218,6 @@ async def events(
         await asyncio.sleep(POLL)
 
 
-# -- within ----------------------------------------------------------------------------------------------------------
-
-
 def _kind(service: Service, asked: models.ConnectionRequest) -> tuple[Connection, str | None]:
     """The kind of a connection, and where OAuth lives: only where the definition or whoever runs the service says."""
     check_known("kind of connection", asked.kind, service.connector.connections)

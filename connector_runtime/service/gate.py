@@ -25,6 +25,7 @@ import prometheus_client
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import multiprocess
+from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -221,8 +222,6 @@ class RequestContext:
         said = {"request_id": self.request_id, "route": self.route, "error": type(error).__name__, "at": steps[-8:]}
         logger.error("failure", extra={"said": said})
 
-    # -- what comes in and goes out ----------------------------------------------------------------------------------
-
     async def receive(self) -> Message:
         """The next piece of the body, which has a size and a time in all; after it, the disconnection."""
         settings = self.service.settings
@@ -272,8 +271,6 @@ class RequestContext:
         headers = problems.headers(error, document["status"])
         return Response(json_text.write(document), document["status"], headers, problems.MEDIA_TYPE)
 
-    # -- what a route has --------------------------------------------------------------------------------------------
-
     @property
     def connections(self) -> Connections:
         """The connections of the tenant."""
@@ -300,7 +297,10 @@ class RequestContext:
         except json_text.JsonError as error:
             what = f"The body {error}."
             raise Refusal("body", what, hint=error.hint, problems=(Problem(error.place or "body", what),)) from None
-        return models.asked(model, data)
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            raise models.wrong(error.errors(include_url=False, include_input=False), model.model_fields) from None
 
     async def aside(self, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
         """Do what takes long for a large body: in a thread if this one is, so that others need not wait."""

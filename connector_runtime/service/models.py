@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from ..connections import connect
 from ..definitions.connector import Connector
@@ -23,7 +23,6 @@ from ..model import Connection, Input, Table
 from .problems import MEDIA_TYPE
 from .settings import Settings
 
-T = TypeVar("T", bound="Asked")
 ACTION = "/v1/actions/{key}/"
 WORDS = {"integer": 1, "number": 1.5, "boolean": True, "date": "2030-01-06", "datetime": "2030-01-06T10:00:00Z"}
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/]+$")]
@@ -175,14 +174,6 @@ def body(model: type[Asked]) -> dict[str, Any]:
     """What the OpenAPI document says of a route that reads such a body."""
     content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
-
-
-def asked(model: type[T], data: Any) -> T:
-    """A body as its model. Raises `InputError` with every problem at once."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise wrong(error.errors(include_url=False, include_input=False), model.model_fields) from None
 
 
 def wrong(details: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()) -> InputError:

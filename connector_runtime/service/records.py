@@ -125,9 +125,6 @@ def _read(key_id: str, content: bytes) -> ApiKey:
     return ApiKey(id=key_id, **json_text.read(content))
 
 
-# -- repeated runs ---------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """The first answer."""
@@ -217,9 +214,6 @@ def _fresh(entry: Entry, now: float) -> dict[str, Any]:
     """What an entry says, empty if it is older than a day."""
     said: dict[str, Any] = json_text.read(entry.value)
     return said if now < said["at"] + KEPT else {}
-
-
-# -- events ----------------------------------------------------------------------------------------------------------
 
 
 class Feed:

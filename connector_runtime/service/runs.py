@@ -132,7 +132,7 @@ async def choices(key: str, input: str, context: Context) -> Response:
         asking = client.choices(
             key, input, asked.inputs, search=asked.search, cursor=asked.cursor, parameters=asked.parameters
         )
-        found = await within(context.service.settings.timeout, asking, may_have_been_done=False)
+        found = await within(context.service.settings.timeout, asking, changes=False)
     return answer(found.to_dict())
 
 
@@ -179,7 +179,7 @@ class Run:
         return self.context.service.lend(self.context.tenant, self.asked.connection)
 
     async def within(self, seconds: float, running: Awaitable[T]) -> T:
-        return await within(seconds, running, may_have_been_done=await self.effect() != "read")
+        return await within(seconds, running, changes=await self.effect() != "read")
 
     async def answer(self, vendors_key: str | None = None) -> bytes:
         """What it gave. `vendors_key` is the idempotency key for a vendor that takes one."""
@@ -244,18 +244,12 @@ def _unfit(where: str, what: str) -> InputError:
     return InputError("One problem with the request:", problems=[Problem(where, what)])
 
 
-# -- a stream --------------------------------------------------------------------------------------------------------
-
-
 class Lines(StreamingResponse):
     """Lines of JSON; what they need is let go of at their end, also when the reader goes away."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(cast(AsyncGenerator[bytes, None], self.body_iterator)):
             await super().__call__(scope, receive, send)
-
-
-# -- what repetitions get --------------------------------------------------------------------------------------------
 
 
 def is_kept(error: ConnectorError) -> bool:

@@ -116,27 +116,23 @@ def _supervise(work: Callable[[], None], count: int) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, frame: ended_by.append(number))
 
-    def start() -> None:
-        process = spawn.Process(target=work, daemon=False)
-        process.start()
-        workers[process] = time.monotonic()
-
-    for _ in range(count):
-        start()
     while not ended_by:
+        while len(workers) < count:
+            process = spawn.Process(target=work, daemon=False)
+            process.start()
+            workers[process] = time.monotonic()
         multiprocessing.connection.wait([process.sentinel for process in workers], timeout=0.5)
-        for process in [process for process in workers if process.exitcode is not None and not ended_by]:
-            logger.error("worker %s ended with %s", process.pid, process.exitcode)
-            multiprocess.mark_process_dead(process.pid)  # type: ignore[no-untyped-call]
-            if process.exitcode and process.exitcode > 0 and time.monotonic() < workers[process] + HEAD:
+        for dead in [each for each in workers if each.exitcode is not None and not ended_by]:
+            logger.error("worker %s ended with %s", dead.pid, dead.exitcode)
+            multiprocess.mark_process_dead(dead.pid)  # type: ignore[no-untyped-call]
+            if dead.exitcode and dead.exitcode > 0 and time.monotonic() < workers[dead] + HEAD:
                 ended_by.append(0)  # it could not start, and would not a second time
                 break
-            del workers[process]
-            start()
-    for process in workers:
-        process.terminate()
-    for process in workers:
-        process.join()
+            del workers[dead]
+    for each in workers:
+        each.terminate()
+    for each in workers:
+        each.join()
     if signal.SIGINT in ended_by:
         raise KeyboardInterrupt
     if any(process.exitcode not in (0, -signal.SIGTERM) for process in workers):  # that: still starting
@@ -160,11 +156,11 @@ class JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
-def log_as_json(level: int = logging.INFO) -> None:
-    """Have this process write its log as lines of JSON to stderr: of others warnings, of ours from `level` on."""
+def log_as_json() -> None:
+    """Have this process write its log as lines of JSON to stderr: of others warnings, of ours all that happens."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("connector_runtime").setLevel(level)
+    logging.getLogger("connector_runtime").setLevel(logging.INFO)

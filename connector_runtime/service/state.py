@@ -98,7 +98,7 @@ class Service:
 
     async def _in(self, threads: ThreadPoolExecutor, function: Callable[..., T], *given: Any) -> T:
         done = asyncio.get_running_loop().run_in_executor(threads, partial(function, *given))
-        return await within(self.settings.timeout, asyncio.shield(done), may_have_been_done=True)
+        return await within(self.settings.timeout, asyncio.shield(done), changes=True)
 
     def connections(self, tenant: str) -> Connections:
         """The connections of a tenant."""
@@ -221,16 +221,12 @@ def named() -> Iterator[None]:
         raise Refusal("not_found", error.message, hint=error.hint) from None
 
 
-async def within(seconds: float, running: Awaitable[T], *, may_have_been_done: bool) -> T:
+async def within(seconds: float, running: Awaitable[T], *, changes: bool) -> T:
     """What comes of a call in time. Raises `Refusal` (504), which says whether a change may have been made."""
     try:
         async with asyncio.timeout(seconds):
             return await running
     except TimeoutError:
-        raise Refusal(
-            "timeout",
-            f"It took longer than {seconds:g} seconds.",
-            hint="It may have been done; look before you send it again." if may_have_been_done else "Try again.",
-            retriable=not may_have_been_done,
-            may_have_been_done=may_have_been_done,
-        ) from None
+        what = f"It took longer than {seconds:g} seconds."
+        hint = "It may have been done; look before you send it again." if changes else "Try again."
+        raise Refusal("timeout", what, hint=hint, retriable=not changes, may_have_been_done=changes) from None
