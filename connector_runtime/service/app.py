@@ -19,6 +19,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -50,6 +51,13 @@ ROOMS = {
 }
 Locale = Annotated[str | None, Query(max_length=35, pattern=r"^[A-Za-z0-9_-]+$", description="A language, such as de.")]
 REFUSED = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
+StateAnswer = models.shape("StateAnswer", status=str)
+KindsAnswer = models.shape("KindsAnswer", problems=list[models.KindAnswer])
+WHOSE = "Whose key it is; `local` if none is needed."
+HasToken = Annotated[bool, Field(description="Whether a run may go without any stored connection.")]
+TenantAnswer = models.shape(
+    "TenantAnswer", WHOSE, tenant=str, local=bool, connector=str, version=str, has_token=HasToken
+)
 DOCUMENT: dict[int | str, dict[str, Any]] = {
     304: {"description": "The ETag is still that of If-None-Match."},
     200: {"content": {"application/json": {"schema": {"type": "object"}}}},
@@ -151,7 +159,7 @@ async def event(trigger: str, name: str, context: Context) -> Response:
     return await document(context.request, ("event", trigger, name), lambda spoken: spoken.event(trigger, name))
 
 
-@router.get("/problems", response_model=models.KindsAnswer, summary="The kinds of problem")
+@router.get("/problems", response_model=KindsAnswer, summary="The kinds of problem")
 async def kinds() -> Response:
     """What each `kind` means and what to do."""
     known = sorted(KINDS.items(), key=lambda item: item[1].http_status)
@@ -159,7 +167,7 @@ async def kinds() -> Response:
     return answer({"problems": told})
 
 
-@router.get("/tenant", response_model=models.TenantAnswer, summary="Whose key it is")
+@router.get("/tenant", response_model=TenantAnswer, summary="Whose key it is")
 async def tenant(context: Context) -> Response:
     service, connector = context.service, context.service.connector
     who = {"tenant": context.tenant, "local": service.is_local}
@@ -174,12 +182,12 @@ async def described(request: Request) -> Response:
     return await document(request, ("openapi", root), lambda connector: {**request.app.openapi(), **servers})
 
 
-@states.get("/health", response_model=models.StateAnswer, summary="Whether the process lives")
+@states.get("/health", response_model=StateAnswer, summary="Whether the process lives")
 async def health() -> Response:
     return answer({"status": "ok"})
 
 
-@states.get("/ready", response_model=models.StateAnswer, summary="Whether it can work")
+@states.get("/ready", response_model=StateAnswer, summary="Whether it can work")
 async def ready(request: Request) -> Response:
     shared = at(request).service
 

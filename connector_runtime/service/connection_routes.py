@@ -38,6 +38,10 @@ ConnectionAnswer = models.shape("ConnectionAnswer", HEALTH, like=Summary, expire
 ConnectionsAnswer = models.shape("ConnectionsAnswer", connections=list[ConnectionAnswer])  # type: ignore[valid-type]
 TESTED = "What a test of a connection found; `error` is as in a problem."
 HealthAnswer = models.shape("HealthAnswer", TESTED, like=Health)
+SIGN_IN = "Where to send the person's browser; the connection is there when it has come back."
+SignInAnswer = models.shape("SignInAnswer", SIGN_IN, name=str, kind=str, authorize_url=str)
+FEED = "Received events, oldest first; ask again with `cursor` for what comes after."
+EventsAnswer = models.shape("EventsAnswer", FEED, events=list[dict[str, Any]], cursor=str)
 DeletedAnswer = models.shape("DeletedAnswer", "Whether the vendor has taken the tokens back.", revoked=bool)
 Name = Annotated[str, Path(min_length=1, max_length=100)]
 COOKIE = "connector_sign_in"
@@ -56,7 +60,7 @@ async def listed(context: Context) -> Response:
     "/connections",
     response_model=ConnectionAnswer,
     status_code=201,
-    responses={202: {"model": models.SignInAnswer, "description": "A person has to sign in at `authorize_url`."}},
+    responses={202: {"model": SignInAnswer, "description": "A person has to sign in at `authorize_url`."}},
     summary="Make a connection",
     openapi_extra=models.body(models.ConnectionRequest),
 )
@@ -199,7 +203,7 @@ async def receive(trigger: str, request: Request) -> Response:
     return Response(reply.body, reply.status, reply.headers)
 
 
-@webhook_router.get("/events", response_model=models.EventsAnswer, summary="The events that have arrived")
+@webhook_router.get("/events", response_model=EventsAnswer, summary="The events that have arrived")
 async def events(
     context: Context,
     cursor: Annotated[str | None, Query(pattern=CURSOR, description="Only what came after it.")] = None,

@@ -96,16 +96,6 @@ class ProblemDocument(BaseModel):
     request_id: str
 
 
-class Preview(BaseModel):
-    """The request that a run would send; secrets are `***`."""
-
-    method: str
-    url: str
-    headers: dict[str, str]
-    body: Any
-    warnings: list[Warned]
-
-
 class RunMeta(BaseModel):
     """About a run: the vendor's status and headers, and what to look at."""
 
@@ -122,31 +112,6 @@ class ChoiceAnswer(BaseModel):
     description: str | None = None
 
 
-class SignInAnswer(BaseModel):
-    """Where to send the person's browser; the connection is there when it has come back."""
-
-    name: str
-    kind: str
-    authorize_url: str
-
-
-class TenantAnswer(BaseModel):
-    """Whose key it is; `local` if none is needed."""
-
-    tenant: str
-    local: bool
-    connector: str
-    version: str
-    has_token: bool = Field(description="Whether a run may go without any stored connection.")
-
-
-class EventsAnswer(BaseModel):
-    """Received events, oldest first; ask again with `cursor` for what comes after."""
-
-    events: list[dict[str, Any]]
-    cursor: str
-
-
 class KindAnswer(BaseModel):
     kind: str
     status: int
@@ -161,11 +126,6 @@ def shape(name: str, says: str | None = None, /, *, like: type | None = None, **
     return create_model(name, __doc__=says, **given)
 
 
-RunAnswer = shape("RunAnswer", "What a run gave.", data=Any, meta=RunMeta)
-PAGE = "A page of choices; `cursor` leads to the next."
-ChoicesAnswer = shape("ChoicesAnswer", PAGE, choices=list[ChoiceAnswer], cursor=str | None)
-StateAnswer = shape("StateAnswer", status=str)
-KindsAnswer = shape("KindsAnswer", problems=list[KindAnswer])
 OWN: Mapping[str, type[PreviewRequest]] = {"preview": PreviewRequest, "run": RunRequest, "stream": RunRequest}
 PROBLEM: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
 

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, cast
 
@@ -20,7 +20,6 @@ from starlette.types import Receive, Scope, Send
 
 from ..calls import render
 from ..calls.action import Action
-from ..client import AsyncClient
 from ..errors import AuthError, ConnectorError, InputError, Problem, RequestError, StoreError, TransportError
 from ..inputs.bind import Bound
 from ..language import json_text
@@ -36,6 +35,13 @@ GRACE = 2.0  # seconds beyond the deadline that a client gets to say itself that
 HIDDEN = frozenset({"set-cookie", "connection", "transfer-encoding", "content-encoding", "content-length"})
 logger = logging.getLogger("connector_runtime.service")
 router = APIRouter(prefix="/v1")
+SHOWN = "The request that a run would send; secrets are `***`."
+Preview = models.shape(
+    "Preview", SHOWN, method=str, url=str, headers=dict[str, str], body=Any, warnings=list[models.Warned]
+)
+RunAnswer = models.shape("RunAnswer", "What a run gave.", data=Any, meta=models.RunMeta)
+PAGE = "A page of choices; `cursor` leads to the next."
+ChoicesAnswer = models.shape("ChoicesAnswer", PAGE, choices=list[models.ChoiceAnswer], cursor=str | None)
 Key = Annotated[
     str | None,
     Header(
@@ -48,7 +54,7 @@ Key = Annotated[
 ]
 
 
-@router.post("/actions/{key}/preview", response_model=models.Preview, summary="The request that a run would send")
+@router.post("/actions/{key}/preview", response_model=Preview, summary="The request that a run would send")
 async def preview(key: str, context: Context) -> Response:
     """Bind the inputs and show the request; nothing is sent and no connection is needed."""
     action = context.action(key)
@@ -57,7 +63,7 @@ async def preview(key: str, context: Context) -> Response:
     return answer(await context.aside(action.preview, asked.inputs, clear=asked.clear, base_url=base_url))
 
 
-@router.post("/actions/{key}/run", response_model=models.RunAnswer, summary="Run an action")
+@router.post("/actions/{key}/run", response_model=RunAnswer, summary="Run an action")
 async def run(key: str, context: Context, idempotency_key: Key = None) -> Response:
     """Run an action; of a list, all pages (or `limit` items) in one answer."""
     wanted = await Run.read(context, key)
@@ -119,7 +125,7 @@ async def stream(
 
 @router.post(
     "/actions/{key}/inputs/{input}/choices",
-    response_model=models.ChoicesAnswer,
+    response_model=ChoicesAnswer,
     summary="What an input's list offers",
     openapi_extra=models.body(models.ChoicesRequest),
 )
@@ -175,16 +181,13 @@ class Run:
         action = self.action
         return action.effect or render.effect_of(action, render.draft(action, (await self.bound()).values).method)
 
-    def client(self) -> AbstractAsyncContextManager[AsyncClient]:
-        return self.context.service.lend(self.context.tenant, self.asked.connection)
-
     async def within(self, seconds: float, running: Awaitable[T]) -> T:
         return await within(seconds, running, changes=await self.effect() != "read")
 
     async def answer(self, vendors_key: str | None = None) -> bytes:
         """What it gave. `vendors_key` is the idempotency key for a vendor that takes one."""
         asked, started = self.asked, time.monotonic()
-        async with self.client() as client:
+        async with self.context.service.lend(self.context.tenant, asked.connection) as client:
             running = client.run(
                 self.action.key,
                 await self.bound(),
@@ -217,7 +220,7 @@ class Run:
         """
         context, asked = self.context, self.asked
         end: dict[str, Any] = {"ok": True, "items": 0, "warnings": [], "cursor": None}
-        async with self.client() as client:
+        async with self.context.service.lend(self.context.tenant, asked.connection) as client:
             called = client.pages(self.action.key, await self.bound(), asked.limit, cursor=asked.cursor)
             async with aclosing(cast(AsyncGenerator[Page, None], called)) as pages:
                 page: Any = await self.within(self.seconds, anext(pages))  # None after the last

@@ -142,25 +142,25 @@ class Service:
     @asynccontextmanager
     async def lifespan(self, app: Any) -> AsyncIterator[None]:
         """What goes on while the service serves, whatever app serves it: deliveries, and forgetting."""
-        async with AsyncExitStack() as running:
-            for receiver in self.webhooks.values():
-                await running.enter_async_context(receiver.delivering())
-            running.push_async_callback(self.aclose)
-            running.callback(asyncio.create_task(self._purging()).cancel)
-            yield
-
-    async def _purging(self) -> None:
-        """Forget, once in an hour and in one worker at a time, what is older than a day."""
 
         def purge() -> None:
             if self.store.lease(f"lease/service/{self.connector.key}/purge", PURGE / 2) is not None:
                 self.idempotency.purge()
                 self.feed.purge()
 
-        while True:
-            with suppress(StoreError, Refusal):
-                await self.in_store(purge)
-            await asyncio.sleep(PURGE)
+        async def purging() -> None:
+            """Forget, once in an hour and in one worker at a time, what is older than a day."""
+            while True:
+                with suppress(StoreError, Refusal):
+                    await self.in_store(purge)
+                await asyncio.sleep(PURGE)
+
+        async with AsyncExitStack() as running:
+            for receiver in self.webhooks.values():
+                await running.enter_async_context(receiver.delivering())
+            running.push_async_callback(self.aclose)
+            running.callback(asyncio.create_task(purging()).cancel)
+            yield
 
     async def aclose(self) -> None:
         """Let go of clients and threads; the store is whose it was."""
