@@ -184,9 +184,6 @@ def _when(parsed: Condition) -> str:
     return "when " + " and ".join(said)
 
 
-# -- what it is called with ------------------------------------------------------------------------------------------
-
-
 def call(tool: Tool, arguments: Mapping[str, Any]) -> tuple[Bound, int | None, str | None]:
     """What a tool was called with: its inputs, bound, a limit and a cursor. Raises `InputError` with all problems."""
     inputs = dict(arguments)

@@ -14,7 +14,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, Streamable
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -51,10 +51,8 @@ def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
         async with sessions.run(), aclosing(shared):
             yield
 
-    async def health(request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
-
-    routes = [Route(PATH, Door(StreamableHTTPASGIApp(sessions))), Route("/health", health)]
+    health = Route("/health", JSONResponse({"status": "ok"}), methods=["GET"])
+    routes = [Route(PATH, Door(StreamableHTTPASGIApp(sessions))), health]
     return Starlette(routes=routes, middleware=[Middleware(Gate, shared)], lifespan=lifespan)
 
 

@@ -39,16 +39,9 @@ from .state import Service
 
 ALIVE = 2.0  # seconds for the store to answer
 TenantOf = Callable[[Request], str | Awaitable[str | None] | None]
-router = APIRouter(prefix="/v1")
-states = APIRouter()
+router = APIRouter(prefix="/v1", tags=["catalogue"])
+states = APIRouter(tags=["state"])
 page_router = APIRouter()
-ROOMS = {
-    "catalogue": router,
-    "runs": runs.router,
-    "connection": connection_routes.router,
-    "webhook": connection_routes.webhook_router,
-    "state": states,
-}
 Locale = Annotated[str | None, Query(max_length=35, pattern=r"^[A-Za-z0-9_-]+$", description="A language, such as de.")]
 REFUSED = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
 StateAnswer = models.shape("StateAnswer", status=str)
@@ -108,8 +101,8 @@ def service(
         exception_handlers=dict.fromkeys((ConnectorError, HTTPException, RequestValidationError), _refused),
     )
     app.state.service = shared
-    for tag, router in ROOMS.items():
-        app.include_router(router, tags=[tag])
+    for routes in (router, runs.router, connection_routes.router, connection_routes.webhook_router, states):
+        app.include_router(routes)
     if page:
         app.include_router(page_router, include_in_schema=False)
     app.add_middleware(Gate, service=shared)
@@ -142,11 +135,12 @@ async def catalogue(context: Context, locale: Locale = None, events: bool = Fals
 async def action(key: str, context: Context, locale: Locale = None) -> Response:
     """Its inputs, schemas, sample and effect, as in the catalogue."""
     context.action(key)
-
-    def found(spoken: Connector) -> Any:
-        return next(entry for entry in spoken.catalogue()["actions"] if entry["key"] == key)
-
-    return await document(context.request, ("action", key), found, locale=locale)
+    return await document(
+        context.request,
+        ("action", key),
+        lambda spoken: next(entry for entry in spoken.catalogue()["actions"] if entry["key"] == key),
+        locale=locale,
+    )
 
 
 @router.get("/triggers/{trigger}/events/{name}", responses=DOCUMENT, summary="One documented event")

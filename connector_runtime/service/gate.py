@@ -49,6 +49,7 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 ALWAYS = ("/health", "/ready", "/metrics")  # not counted: they must answer when nothing else does
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = SAFE | {"POST", "PUT", "PATCH", "DELETE"}
+BRING = "Send a key as `Authorization: Bearer …`."
 DEPTH = 64  # arrays and objects within each other
 LARGE = 64 * 1024  # bytes of a body that is read in a thread, so that others need not wait
 COMMON = {
@@ -80,12 +81,9 @@ class Gate:
             return
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         request_id = given.decode() if REQUEST_ID.fullmatch(given) else uuid4().hex
-        context = RequestContext(self._service, self._metrics, receive, send, request_id)
-        context.root, context.method = (
-            scope.get("root_path", ""),
-            scope["method"] if scope["method"] in METHODS else "OTHER",
-        )
-        scope[PLACE] = context
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+        root = scope.get("root_path", "")
+        context = scope[PLACE] = RequestContext(self._service, self._metrics, receive, send, request_id, root, method)
         counted = scope["path"].removeprefix(context.root) not in ALWAYS
         metrics, running = self._metrics, self._service.running
         self._running += counted
@@ -100,11 +98,13 @@ class Gate:
         except asyncio.CancelledError:
             context.outcome = context.outcome or "cut"
             raise
-        except Refusal as refusal:
-            await context.refuse(refusal, scope)
         except Exception as error:
-            context.log_failure(error)
-            await context.refuse(Refusal("internal", "The service failed.", hint="Its log says why."), scope)
+            if not isinstance(error, Refusal):
+                context.log_failure(error)
+                error = Refusal("internal", "The service failed.", hint="Its log says why.")
+            answer = context.problem(error)
+            if not context.status:  # nothing was answered yet
+                await answer(scope, context.receive, context.send)
         finally:
             self._running -= counted
             metrics.in_flight.dec()
@@ -174,10 +174,7 @@ class Metrics:
 
 @dataclass(slots=True)
 class RequestContext:
-    """One request: its service, its way in and out within the limits, and for a route who asks and what.
-
-    Its line of the log and its metrics are made of it.
-    """
+    """One request: its way in and out within the limits, who asks and what, and what the log and metrics say of it."""
 
     service: Service
     metrics: Metrics
@@ -253,12 +250,6 @@ class RequestContext:
                 await self.sending(message)
         except TimeoutError:
             raise Slow from None
-
-    async def refuse(self, error: ConnectorError, scope: Scope) -> None:
-        """Answer with a problem, if nothing was answered yet."""
-        answer = self.problem(error)
-        if not self.status:
-            await answer(scope, self.receive, self.send)
 
     def document(self, error: ConnectorError) -> dict[str, Any]:
         """The problem that an error is."""
@@ -345,7 +336,7 @@ async def _known(request: Request, bearer: Bearer = None, header: KeyHeader = No
         answer = tenant(request)
         tenant = await answer if isawaitable(answer) else answer
         if tenant is None:
-            raise no_key("Nobody is signed in.")
+            raise Refusal("key", "Nobody is signed in.", hint=BRING)
     elif tenant is None:
         tenant = (await key_of(context, bearer, header)).tenant
         if tenant is None:
@@ -370,13 +361,9 @@ async def key_of(context: RequestContext, bearer: HTTPAuthorizationCredentials |
     """The API key that a request brought. Raises `Refusal` (401)."""
     service, given = context.service, bearer.credentials if bearer is not None else header
     if not given:
-        raise no_key("The request brought no API key.")
+        raise Refusal("key", "The request brought no API key.", hint=BRING)
     key = service.keys.remembered(given) or await service.in_store(service.keys.find, given)
     if key is None:
-        raise no_key("The API key is wrong or was revoked.")
+        raise Refusal("key", "The API key is wrong or was revoked.", hint=BRING)
     context.key = key.id
     return key
-
-
-def no_key(message: str) -> Refusal:
-    return Refusal("key", message, hint="Send a key as `Authorization: Bearer …`.")

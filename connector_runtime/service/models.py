@@ -223,8 +223,7 @@ def inputs_schema(action: Any) -> dict[str, Any]:
     """What a run accepts, with the labels of its form."""
     form, exact = form_schema(action)["properties"], _bare(action.input_schema)
     labels = {key: {name: form[key][name] for name in ("title", "description") if name in form[key]} for key in form}
-    fields = {key: {**labels.get(key, {}), **shape} for key, shape in exact["properties"].items()}
-    return {**exact, "properties": fields}
+    return {**exact, "properties": {key: {**labels.get(key, {}), **how} for key, how in exact["properties"].items()}}
 
 
 def example(action: Any) -> dict[str, Any]:

@@ -107,9 +107,8 @@ def document(error: ConnectorError, request_id: str, root: str = "") -> dict[str
 def headers(error: ConnectorError, status: int) -> dict[str, str]:
     """The headers that go with a problem."""
     found = dict(getattr(error, "headers", None) or {})
-    at: datetime | None = getattr(error, "retry_at", None)
     after = getattr(error, "retry_after", None)
-    if at is not None:
+    if (at := getattr(error, "retry_at", None)) is not None:
         after = max(1, math.ceil((at - datetime.now(UTC)).total_seconds()))
     if after is not None:
         found["Retry-After"] = str(after)

@@ -159,10 +159,14 @@ class Idempotency:
         self._lease = lease
         self._clock = clock
 
-    def begin(self, tenant: str, key: str, fingerprint: str, effect: str) -> Kept | Held:
-        """The first answer, or the right to run. Raises `Refusal`: in flight, other inputs, may have been done."""
+    def begin(self, tenant: str, key: str, asked: Any, effect: str) -> Kept | Held:
+        """The first answer, or the right to run. Raises `Refusal`: in flight, other inputs, may have been done.
+
+        `asked` is JSON data that tells one request from another, whatever the order of its keys.
+        """
         place = f"{self._prefix}{quote(tenant, safe='')}/{hashlib.sha256(key.encode()).hexdigest()}"
-        running = {"mark": fingerprint, "at": self._clock()}
+        mark = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        running = {"mark": mark, "at": self._clock()}
         first, _, _ = self._read(place, running)
         if first is not None:
             return first  # most repetitions take no lease
@@ -203,11 +207,6 @@ class Idempotency:
             raise Refusal("key_reused", what, hint=hint)
         first = Kept(status=said["status"], body=said["body"].encode()) if "status" in said else None
         return first, bool(said), None if entry is None else entry.version
-
-
-def fingerprint(asked: Mapping[str, Any]) -> str:
-    """What tells one request from another, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def _fresh(entry: Entry, now: float) -> dict[str, Any]:

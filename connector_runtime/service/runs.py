@@ -27,14 +27,14 @@ from ..model import Page
 from . import models, problems
 from .gate import Context, RequestContext
 from .problems import Refusal
-from .records import LARGEST, Held, Kept, fingerprint
+from .records import LARGEST, Held, Kept
 from .state import within
 
 T = TypeVar("T")
 GRACE = 2.0  # seconds beyond the deadline that a client gets to say itself that it has passed
 HIDDEN = frozenset({"set-cookie", "connection", "transfer-encoding", "content-encoding", "content-length"})
 logger = logging.getLogger("connector_runtime.service")
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", tags=["runs"])
 SHOWN = "The request that a run would send; secrets are `***`."
 Preview = models.shape(
     "Preview", SHOWN, method=str, url=str, headers=dict[str, str], body=Any, warnings=list[models.Warned]
@@ -70,9 +70,9 @@ async def run(key: str, context: Context, idempotency_key: Key = None) -> Respon
     if idempotency_key is None:
         return answer(await wanted.answer())
     service, tenant, action = context.service, context.tenant, wanted.action
-    mark = fingerprint({"action": key, **wanted.asked.model_dump(exclude={"deadline"})})
+    asked = {"action": key, **wanted.asked.model_dump(exclude={"deadline"})}
     effect = await wanted.effect()
-    held = await service.in_store(service.idempotency.begin, tenant, idempotency_key, mark, effect)
+    held = await service.in_store(service.idempotency.begin, tenant, idempotency_key, asked, effect)
     if isinstance(held, Kept):
         context.replayed = True
         media_type = "application/json" if held.status < 400 else problems.MEDIA_TYPE

@@ -41,14 +41,14 @@ class Patient(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._await_head()
+        self._until_head = self.loop.call_later(HEAD, self._too_slow)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
         elif self._until_head is None:
-            self._await_head()
+            self._until_head = self.loop.call_later(HEAD, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -58,9 +58,6 @@ class Patient(H11Protocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self.loop.call_later(LINGER, self.transport.abort)
-
-    def _await_head(self) -> None:
-        self._until_head = self.loop.call_later(HEAD, self._too_slow)
 
     def _stop_waiting(self) -> None:
         if self._until_head is not None:
@@ -84,8 +81,7 @@ def serve(app: Callable[[], Any], end: float, port: socket.socket, workers: int 
         return
     with tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True) as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the workers put their metrics, for any of them to read
-        work = partial(_run, app, end, port, signal.SIGTERM, signal.SIGINT)  # Ctrl-C reaches all of a terminal
-        _supervise(work, workers)
+        _supervise(partial(_run, app, end, port, signal.SIGTERM, signal.SIGINT), workers)  # Ctrl-C reaches them too
 
 
 def _run(app: Callable[[], Any], end: float, port: socket.socket, *ends: signal.Signals) -> None:
