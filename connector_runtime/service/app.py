@@ -135,12 +135,11 @@ async def catalogue(context: Context, locale: Locale = None, events: bool = Fals
 async def action(key: str, context: Context, locale: Locale = None) -> Response:
     """Its inputs, schemas, sample and effect, as in the catalogue."""
     context.action(key)
-    return await document(
-        context.request,
-        ("action", key),
-        lambda spoken: next(entry for entry in spoken.catalogue()["actions"] if entry["key"] == key),
-        locale=locale,
-    )
+
+    def found(spoken: Connector) -> Any:
+        return next(entry for entry in spoken.catalogue()["actions"] if entry["key"] == key)
+
+    return await document(context.request, ("action", key), found, locale=locale)
 
 
 @router.get("/triggers/{trigger}/events/{name}", responses=DOCUMENT, summary="One documented event")

@@ -36,9 +36,8 @@ webhook_router = APIRouter(prefix="/v1", tags=["webhook"])
 HEALTH = "A stored connection, without its secrets. `health`: ready, due (renewed at its next call) or dead."
 ConnectionAnswer = models.shape("ConnectionAnswer", HEALTH, like=Summary, expires_at=str | None)
 ConnectionsAnswer = models.shape("ConnectionsAnswer", connections=list[ConnectionAnswer])  # type: ignore[valid-type]
-HealthAnswer = models.shape(
-    "HealthAnswer", "What a test of a connection found; `error` is as in a problem.", like=Health
-)
+TESTED = "What a test of a connection found; `error` is as in a problem."
+HealthAnswer = models.shape("HealthAnswer", TESTED, like=Health)
 SIGN_IN = "Where to send the person's browser; the connection is there when it has come back."
 SignInAnswer = models.shape("SignInAnswer", SIGN_IN, name=str, kind=str, authorize_url=str)
 FEED = "Received events, oldest first; ask again with `cursor` for what comes after."

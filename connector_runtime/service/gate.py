@@ -172,7 +172,7 @@ class Metrics:
         return prometheus_client.generate_latest(registry), prometheus_client.CONTENT_TYPE_LATEST
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class RequestContext:
     """One request: its way in and out within the limits, who asks and what, and what the log and metrics say of it."""
 

@@ -23,7 +23,6 @@ from ..model import Connection, Input, Table
 from .problems import MEDIA_TYPE
 from .settings import Settings
 
-ACTION = "/v1/actions/{key}/"
 WORDS = {"integer": 1, "number": 1.5, "boolean": True, "date": "2030-01-06", "datetime": "2030-01-06T10:00:00Z"}
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/]+$")]
 Cursor = Annotated[str, Field(min_length=1, max_length=4000)]
@@ -171,7 +170,7 @@ def document(raw: dict[str, Any], connector: Connector, settings: Settings, *, n
             if parameter["name"] in known:
                 parameter["schema"] = {"type": "string", "enum": list(known[parameter["name"]])}
     for word in OWN:
-        generic = made["paths"].pop(ACTION + word, None)
+        generic = made["paths"].pop("/v1/actions/{key}/" + word, None)
         for key, action in connector.actions.items() if generic else ():
             schemas[f"{key}.inputs"] = inputs_schema(action)
             made["paths"][f"/v1/actions/{key}/{word}"] = {"post": _own(generic["post"], action, word, settings.timeout)}

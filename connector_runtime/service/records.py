@@ -19,14 +19,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..errors import InputError, Problem
 from ..language import json_text
 from ..stores.store import Entry, Lease, Store
-from ..triggers.webhook import Notification
 from .problems import Refusal
+
+if TYPE_CHECKING:
+    from ..triggers.webhook import Notification
 
 FORM = re.compile(r"ck_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 TENANT = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
@@ -37,7 +39,6 @@ KEPT = 24 * 3600.0  # seconds
 LARGEST = 1024 * 1024  # bytes of an answer that is kept
 CURSOR = r"^[0-9]{13}(-[0-9a-f]{16})?$"
 OVERLAP = 2.0  # seconds: what others may still be writing under a time that has passed
-EVERY = "*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +229,7 @@ class Feed:
 
     def add(self, found: Notification) -> None:
         """Keep an event for its account."""
-        account = (found.account or "") if self._by_account else EVERY
+        account = (found.account or "") if self._by_account else "*"
         place = f"{self._room(account)}{_stamp(time.time())}-{found.event_id[:16]}"
         self._store.put(place, json_text.write(found.to_dict()), None)
 
@@ -237,7 +238,7 @@ class Feed:
         now = time.time()
         after = cursor or _stamp(now - KEPT)
         found: list[tuple[str, bytes]] = []
-        for account in set(accounts) if self._by_account else [EVERY]:
+        for account in set(accounts) if self._by_account else ["*"]:
             room = self._room(account)
             page = self._store.scan(room, room + after, limit)
             found += [(place.removeprefix(room), entry.value) for place, entry in page]
