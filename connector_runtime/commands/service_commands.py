@@ -19,7 +19,7 @@ from ..connections.oauth import AsyncStored, Stored
 from ..definitions.connector import Connector
 from ..errors import InputError
 from ..language.hosts import LOOPBACK
-from ..service.keys import ApiKeys, check_tenant
+from ..service.records import ApiKeys, check_tenant
 from ..service.settings import Settings
 from ..stores import opening
 from .access import access, open_vault
@@ -28,6 +28,7 @@ from .options import add_common, parser
 
 if TYPE_CHECKING:
     from ..mcp.tools import Offer
+    from ..stores.store import Store
 
 PORT = 8300
 MCP_PORT = 8400
@@ -217,13 +218,11 @@ def mcp(context: Context, arguments: list[str]) -> None:
         host, port = chosen.host or "127.0.0.1", MCP_PORT if chosen.port is None else chosen.port
         store = context.setting("store")
         with place(context, "mcp --http", host, port, store) as (listening, url, is_open):
-            from ..mcp.web import app
-
             key = "without a key" if is_open else "with an API key as `Authorization: Bearer …`"
             serve_app(
                 context,
                 listening,
-                app,
+                _tools_app,
                 store,
                 f"Tools at {url}/mcp, {key}; Ctrl-C ends it.",
                 offer=offer,
@@ -239,8 +238,15 @@ def mcp(context: Context, arguments: list[str]) -> None:
         asyncio.run(_speak(context, chosen, offer, held))
 
 
+def _tools_app(connector: Connector, store: Store, offer: Offer, connection: str | None, **about: Any) -> Any:
+    from ..mcp.web import app
+    from ..service.state import Service
+
+    return app(Service(connector, store, **about), offer, connection)
+
+
 async def _speak(context: Context, chosen: Namespace, offer: Offer, held: ExitStack) -> None:
-    from ..mcp import speak
+    from ..mcp import tools
 
     clients: list[AsyncClient] = []
 
@@ -254,11 +260,11 @@ async def _speak(context: Context, chosen: Namespace, offer: Offer, held: ExitSt
             clients.append(AsyncClient(context.load(None), base_url=context.base_url(chosen), **given))
         yield clients[0]
 
-    made = speak.server(context.load(None), offer, lend, chosen.timeout)
+    made = tools.server(context.load(None), offer, lend, chosen.timeout)
     if sys.stdin.isatty():
         say("This speaks to a program, not to a person: enter it in the program's settings. Ctrl-D ends it.")
     try:
-        await speak.speak(made)
+        await tools.speak(made)
     finally:
         for client in clients:
             await client.aclose()

@@ -1,25 +1,38 @@
-"""Actions as tools for a language model: which are offered, what they take, what they answer; errors to act on. Pure.
+"""Actions as tools for a language model: which are offered, what they take, what they answer; and a server of them.
 
 Every answer is an object with `data`, and where there is something to say `cursor`, `warnings`, `unexpected`, `error`.
+A client is lent for each call, so that whoever serves decides whose connection it goes with. At standard input and
+output, the latter belongs to the protocol.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, cast
+
+import mcp_types as protocol
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
 
 from ..calls.action import Action
-from ..definitions.catalogue import condition, safety
+from ..calls.exchange import fold_async
+from ..client import AsyncClient
+from ..definitions.catalogue import condition, data_url, safety
 from ..definitions.connector import Connector
 from ..definitions.forms import asides_of, form_schema
 from ..errors import ConnectorError, InputError, Problem
 from ..inputs.bind import Bound
+from ..language import json_text
 from ..language.secrets import MARK
 from ..language.wording import misfits, nearest
-from ..model import Condition, Input, Json, Result
+from ..model import Condition, Input, Json, Page, Result
 
+Lend = Callable[[Any], AbstractAsyncContextManager[AsyncClient]]
+Context = ServerRequestContext[Any, Any]
 LIMIT = 50  # items of a list, unless the model asks for another number
 MOST = 1000
 EXACT = 2**53  # what JavaScript can hold; a larger integer is text
@@ -47,14 +60,11 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """One tool. `annotations` are by the protocol's names; `own` are the arguments that are no inputs."""
+    """One tool, as it is listed; `own` are the arguments that are no inputs."""
 
     action: Action
-    description: str
-    input_schema: dict[str, Json]
-    output_schema: dict[str, Json]
-    annotations: dict[str, Json]
     own: tuple[str, ...]
+    listed: protocol.Tool
 
 
 def tools(connector: Connector, offer: Offer) -> dict[str, Tool]:
@@ -86,22 +96,23 @@ def withheld(action: Action, offer: Offer) -> str | None:
 
 def _tool(action: Action, offered: frozenset[str], offer: Offer) -> Tool:
     about = safety(action.effect)
-    said = (action.description, action.summary, EFFECTS[action.effect])
-    own = _own(action)
-    return Tool(
-        action=action,
-        description=_sentences(said),
+    own = ("limit", "cursor") if action.paging is not None else ()  # no input may bear their names
+    own = (*own, "clear") if any(row.clear for row in action.inputs.values()) else own
+    listed = protocol.Tool(
+        name=action.key,
+        title=action.label,
+        description=_sentences((action.description, action.summary, EFFECTS[action.effect])),
         input_schema=_input_schema(action, offered, own),
         output_schema=_output_schema(action, offer.secrets),
-        annotations={
-            "title": action.label,
-            "readOnlyHint": about["read_only"],
-            "destructiveHint": about["destructive"],
-            "idempotentHint": about["idempotent"],
-            "openWorldHint": True,
-        },
-        own=own,
+        annotations=protocol.ToolAnnotations(
+            title=action.label,
+            read_only_hint=about["read_only"],
+            destructive_hint=about["destructive"],
+            idempotent_hint=about["idempotent"],
+            open_world_hint=True,
+        ),
     )
+    return Tool(action=action, own=own, listed=listed)
 
 
 def _sentences(said: Iterable[str | None]) -> str:
@@ -109,12 +120,6 @@ def _sentences(said: Iterable[str | None]) -> str:
 
 
 # -- what a tool takes -----------------------------------------------------------------------------------------------
-
-
-def _own(action: Action) -> tuple[str, ...]:
-    """The arguments of a tool that are no inputs; no input may bear their names."""
-    paging = ("limit", "cursor") if action.paging is not None else ()
-    return (*paging, "clear") if any(row.clear for row in action.inputs.values()) else paging
 
 
 def _input_schema(action: Action, offered: frozenset[str], own: tuple[str, ...]) -> dict[str, Json]:
@@ -137,16 +142,14 @@ def _input_schema(action: Action, offered: frozenset[str], own: tuple[str, ...])
             "description": "Fields to empty; blank text and null only leave a field as it is.",
         },
     }
-    properties = {key: _argument(action, action.inputs[key], field, offered) for key, field in fields.items()}
+    properties: dict[str, Json] = {}
+    for key, field in fields.items():
+        described = _sentences(_about(action, action.inputs[key], offered))
+        schema = {word: said for word, said in field.items() if word not in ("title", "description")}
+        properties[key] = {**schema, **({"description": described} if described else {})}
     properties |= {name: about[name] for name in own}
     needed = [key for key in fields if action.inputs[key].is_always_needed]
     return {"type": "object", "properties": properties, "required": needed, "additionalProperties": False}
-
-
-def _argument(action: Action, row: Input, field: Mapping[str, Json], offered: frozenset[str]) -> dict[str, Json]:
-    described = _sentences(_about(action, row, offered))
-    schema = {word: said for word, said in field.items() if word not in ("title", "description")}
-    return {**schema, **({"description": described} if described else {})}
 
 
 def _about(action: Action, row: Input, offered: frozenset[str]) -> Iterator[str | None]:
@@ -171,31 +174,17 @@ def _about(action: Action, row: Input, offered: frozenset[str]) -> Iterator[str 
 
 
 def _when(parsed: Condition) -> str:
-    return "when " + " and ".join(_clause(test) for test in condition(parsed) or ())
+    """A condition in words: `when type is 8 and topic is given`."""
+    said = []
+    for test in condition(parsed) or ():
+        values, no = test.get("is", test.get("is_not")), "not " if "is_not" in test else ""
+        words = " or ".join("not given" if value is None else str(value) for value in values)
+        said.append(f"{test['input']} is " + ("given" if no and values == [None] else f"{no}{words}"))
+    return "when " + " and ".join(said)
 
 
-def _clause(test: Mapping[str, Any]) -> str:
-    values, negate = test.get("is", test.get("is_not")), "is_not" in test
-    if values == [None]:
-        return f"{test['input']} is {'given' if negate else 'not given'}"
-    said = " or ".join("not given" if value is None else str(value) for value in values)
-    return f"{test['input']} is {'not ' if negate else ''}{said}"
-
-
-# -- what it is called with ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """What a tool was called with: its inputs, bound, and its own arguments."""
-
-    bound: Bound
-    limit: int | None = None
-    cursor: str | None = None
-
-
-def call(tool: Tool, arguments: Mapping[str, Any]) -> Call:
-    """The inputs and the tool's own arguments. Raises `InputError` with all problems if one of its own is wrong."""
+def call(tool: Tool, arguments: Mapping[str, Any]) -> tuple[Bound, int | None, str | None]:
+    """What a tool was called with: its inputs, bound, a limit and a cursor. Raises `InputError` with all problems."""
     inputs = dict(arguments)
     own = {name: inputs.pop(name, None) for name in tool.own}
     problems: list[Problem] = []
@@ -217,7 +206,7 @@ def call(tool: Tool, arguments: Mapping[str, Any]) -> Call:
         problems += error.problems
     if problems:
         raise InputError.of(tool.action.key, problems)
-    return Call(bound=bound, limit=limit if "limit" in tool.own else None, cursor=None if _is_blank(cursor) else cursor)
+    return bound, limit if "limit" in tool.own else None, None if _is_blank(cursor) else cursor
 
 
 def _limit(given: Any) -> int | None:
@@ -327,3 +316,79 @@ def plain(value: Json) -> Json:
     if isinstance(value, str) and not value.isascii():
         return value.encode("utf-8", "replace").decode("utf-8")
     return value
+
+
+# -- the server ------------------------------------------------------------------------------------------------------
+
+
+def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> Server[Any]:
+    """The server of a connector's tools.
+
+    `lend` is given the HTTP request that a call came with (None at standard input) and lends the client for it;
+    `deadline` bounds each call, in seconds. Raises `InputError` if nothing is offered.
+    """
+    about = connector.profile
+    offered = tools(connector, offer)
+    listed = protocol.ListToolsResult(tools=[tool.listed for tool in offered.values()])
+
+    async def on_list(context: Context, asked: protocol.PaginatedRequestParams | None) -> protocol.ListToolsResult:
+        return listed
+
+    async def on_call(context: Context, asked: protocol.CallToolRequestParams) -> protocol.CallToolResult:
+        tool = offered.get(asked.name)
+        try:
+            if tool is None:
+                raise unknown(asked.name, offered, connector.actions, offer)
+            bound, limit, cursor = call(tool, asked.arguments or {})
+            async with lend(context.request) as client:
+                called = client.pages(tool.action.key, bound, limit, cursor=cursor, deadline=deadline)
+                async with aclosing(cast(AsyncGenerator[Page, None], called)) as pages:
+                    result = await fold_async(_reported(pages, limit, context), tool.action.paging)
+            return _said(answer(tool, result, offer))
+        except ConnectorError as error:
+            return _said(failure(tool, error, offer), failed=True)
+
+    return Server(
+        f"{about.key}-connector",
+        version=about.version,
+        title=about.label,
+        description=about.description,
+        instructions=instructions(connector, offer),
+        icons=[protocol.Icon(src=data_url(connector.icon), mime_type="image/svg+xml")] if connector.icon else None,
+        on_list_tools=on_list,
+        on_call_tool=on_call,
+    )
+
+
+async def speak(made: Server[Any]) -> None:
+    """Serve at standard input and output until the input ends."""
+    async with stdio_server() as (incoming, outgoing):
+        await made.run(incoming, outgoing, made.create_initialization_options())
+
+
+def instructions(connector: Connector, offer: Offer) -> str:
+    """What a model has to know of all tools."""
+    said = [
+        f"Each tool is one action of {connector.profile.label}; its result is `data`.",
+        f"A list gives {LIMIT} items unless `limit` says otherwise; where `cursor` comes back, there is more.",
+        "An `error` says what to change (`problems`, `hint`), whether the same call may work later (`retriable`, "
+        "`retry_at`), and whether it may have been done all the same (`may_have_been_done`): look before trying again.",
+        "" if offer.secrets else "What is secret is shown as ***.",
+    ]
+    return " ".join(text for text in said if text)
+
+
+async def _reported(pages: AsyncIterator[Page], limit: int | None, context: Context) -> AsyncIterator[Page]:
+    """The pages, of each of which the client hears."""
+    count = 0
+    async for page in pages:
+        if page.items is not None:
+            count += len(page.items)
+            await context.session.report_progress(count, limit, f"{count} items")
+        yield page
+
+
+def _said(content: dict[str, Json], *, failed: bool = False) -> protocol.CallToolResult:
+    """The same twice: as data, and as text for clients that show only that."""
+    text = protocol.TextContent(text=json_text.write(content).decode())
+    return protocol.CallToolResult(content=[text], structured_content=content, is_error=failed)

@@ -6,7 +6,7 @@ A session belongs to the API key that opened it. A browser's page of another ori
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
@@ -14,72 +14,46 @@ from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, Streamable
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..client import AsyncClient
-from ..definitions.connector import Connector
 from ..errors import AuthError
-from ..service.gate import Gate, check_origin, host_names
+from ..service.gate import PLACE, Gate, check_origin, context_of
 from ..service.problems import Refusal
-from ..service.settings import Settings
-from ..service.state import RequestContext, Service, context_of
-from ..stores.store import Store
-from .speak import server
-from .tools import Offer
+from ..service.state import Service
+from .tools import Offer, server
 
 PATH = "/mcp"
-CONTEXT = "connector_runtime.context"
 
 
-def app(
-    connector: Connector,
-    offer: Offer,
-    *,
-    store: Store,
-    tenant: str | None,
-    token: str | None,
-    connection: str | None,
-    settings: Settings,
-) -> Starlette:
+def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
     """The tools at `/mcp` as an ASGI app.
 
-    `tenant` and `token` are as of the service: None for API keys, or the one tenant that needs none. `connection` is
-    the name of the connection that calls go with; None for the only one of whoever asks. `settings.timeout` bounds
-    each call.
+    `connection` is the name of the connection that calls go with; None for the only one of whoever asks. The service's
+    `timeout` bounds each call.
     """
-    shared = Service(connector, store, settings, tenant, token)
 
     @asynccontextmanager
     async def lend(request: Request) -> AsyncIterator[AsyncClient]:
-        context: RequestContext = request.scope[CONTEXT]
         try:
-            async with context.client(connection) as client:
+            async with shared.lend(request.scope[PLACE].tenant, connection) as client:
                 yield client
         except Refusal as refusal:
             raise AuthError(refusal.message, hint=refusal.hint) from None
 
-    made = server(connector, offer, lend, settings.timeout)
-    sessions = StreamableHTTPSessionManager(made, max_request_body_size=settings.body)
+    made = server(shared.connector, offer, lend, shared.settings.timeout)
+    sessions = StreamableHTTPSessionManager(made, max_request_body_size=shared.settings.body)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with sessions.run():
-            try:
-                yield
-            finally:
-                await shared.close()
+        async with sessions.run(), aclosing(shared):
+            yield
 
-    async def health(request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
-
-    names = host_names(None) if shared.local_tenant is not None else None
-    guards = [Middleware(Gate, settings=settings, metrics=shared.metrics, names=names)]
-    routes = [Route(PATH, Door(StreamableHTTPASGIApp(sessions))), Route("/health", health)]
-    found = Starlette(routes=routes, middleware=guards, lifespan=lifespan)
-    found.state.service = shared
-    return found
+    health = Route("/health", JSONResponse({"status": "ok"}), methods=["GET"])
+    routes = [Route(PATH, Door(StreamableHTTPASGIApp(sessions))), health]
+    return Starlette(routes=routes, middleware=[Middleware(Gate, shared)], lifespan=lifespan)
 
 
 class Door:
@@ -89,9 +63,8 @@ class Door:
         self._inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
         check_origin(scope)
-        context = scope[CONTEXT] = await context_of(request)
-        owner = context.note.key or context.tenant
+        context = await context_of(Request(scope))
+        owner = context.key or context.tenant
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
         await self._inner(scope, receive, send)

@@ -1,42 +1,66 @@
 """The service as an app: `service(connector, store=…)` for a platform to mount, or for `serve` to run.
 
-Everything that is wrong is answered as a problem, also what the web framework itself refuses.
+Here are also the routes that tell what there is and how it is: catalogue, kinds of problem, whose key it is, health,
+metrics, and the page's files. A document is the same for the same definitions, so it is written once, and a client that
+has it is told so (304). The page needs no build and asks no other host for anything; the browser is held to that.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import gzip
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from ..definitions.connector import Connector
 from ..errors import ConnectorError, Problem, StoreError
+from ..language import json_text
 from ..stores.opening import open_store
 from ..stores.store import Store
 from ..triggers.deliver import Handler
-from ..triggers.receiver import SecretSource, WebhookApp, webhook_app
-from . import catalogue_routes, connection_routes, models, openapi, runs, webhook_routes
-from .gate import METHODS, Gate, host_names, problem
-from .problems import Refusal, of_status
+from ..triggers.receiver import SecretSource, webhook_app
+from . import connection_routes, models, runs
+from .gate import METHODS, Bearer, Context, Gate, KeyHeader, at, key_of
+from .problems import KINDS, Refusal, check_known, of_status
+from .runs import answer
 from .settings import Settings
-from .state import Service, TenantOf, may_read_metrics, note_of, of
-from .webhook_routes import Feed
+from .state import Service
 
-PURGE = 3600.0  # seconds between two looks for what may be forgotten
 ALIVE = 2.0  # seconds for the store to answer
-ROOMS = {
-    "catalogue": catalogue_routes.router,
-    "runs": runs.router,
-    "connection": connection_routes.router,
-    "webhook": webhook_routes.router,
+TenantOf = Callable[[Request], str | Awaitable[str | None] | None]
+router = APIRouter(prefix="/v1", tags=["catalogue"])
+states = APIRouter(tags=["state"])
+page_router = APIRouter()
+Locale = Annotated[str | None, Query(max_length=35, pattern=r"^[A-Za-z0-9_-]+$", description="A language, such as de.")]
+REFUSED = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
+StateAnswer = models.shape("StateAnswer", status=str)
+KindsAnswer = models.shape("KindsAnswer", problems=list[models.KindAnswer])
+WHOSE = "Whose key it is; `local` if none is needed."
+HasToken = Annotated[bool, Field(description="Whether a run may go without any stored connection.")]
+TenantAnswer = models.shape(
+    "TenantAnswer", WHOSE, tenant=str, local=bool, connector=str, version=str, has_token=HasToken
+)
+DOCUMENT: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The ETag is still that of If-None-Match."},
+    200: {"content": {"application/json": {"schema": {"type": "object"}}}},
 }
+PAGE = ("page.css", "api.js", "dom.js", "combo.js", "fields.js", "form.js", "shown.js", "events.js", "page.js")
+MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 def service(
@@ -58,13 +82,10 @@ def service(
     with where no connection is named. `webhook_secrets` are by trigger; `handler` gets their events instead of
     `/v1/events`. Raises `InputError`, `StoreError`.
     """
-    chosen = settings or Settings()
     opened = open_store(store) if isinstance(store, str) else store
-    shared = Service(connector, opened, chosen, tenant, token)
-    is_local = shared.local_tenant is not None
-    feed = Feed(opened, connector.key, by_account=not is_local)
-    apps = {
-        key: webhook_app(connector.triggers[key], secrets, handler or feed.add, store=opened)
+    shared = Service(connector, opened, settings or Settings(), tenant, token)
+    shared.webhooks = {
+        key: webhook_app(connector.triggers[key], secrets, handler or shared.feed.add, store=opened)
         for key, secrets in (webhook_secrets or {}).items()
     }
     about = connector.profile
@@ -74,92 +95,95 @@ def service(
         description=about.description,
         docs_url=None,  # its page loads from other hosts
         redoc_url=None,
-        lifespan=_lifespan(shared, feed, apps),
+        lifespan=shared.lifespan,
         openapi_url=None,  # made in a thread instead, since it takes a while
         responses={"default": {"description": "A problem; its `kind` says which.", "content": models.PROBLEM}},
+        exception_handlers=dict.fromkeys((ConnectorError, HTTPException, RequestValidationError), _refused),
     )
     app.state.service = shared
-    app.state.feed = feed
-    app.state.webhooks = apps
-    for tag, router in ROOMS.items():
-        app.include_router(router, tags=[tag])
-    _add_states(app)
-    _add_problems(app)
+    for routes in (router, runs.router, connection_routes.router, connection_routes.webhook_router, states):
+        app.include_router(routes)
     if page:
-        app.include_router(catalogue_routes.page_router, include_in_schema=False)
-    names = host_names(chosen.public_url) if is_local else None
-    app.add_middleware(Gate, settings=chosen, metrics=shared.metrics, names=names)
+        app.include_router(page_router, include_in_schema=False)
+    app.add_middleware(Gate, service=shared)
 
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
             raw = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-            app.openapi_schema = openapi.document(
-                raw, connector, frozenset(chosen.credentials), chosen.timeout, needs_key=not is_local
-            )
+            app.openapi_schema = models.document(raw, connector, shared.settings, needs_key=not shared.is_local)
         return app.openapi_schema
 
     app.openapi = described  # type: ignore[method-assign]
     return app
 
 
-def _lifespan(shared: Service, feed: Feed, apps: Mapping[str, WebhookApp]) -> Any:
-    async def purge() -> None:
-        """Forget, once in an hour and in one worker at a time, what is older than a day."""
-        while True:
-            with suppress(StoreError, Refusal):
-                await shared.in_store(once)
-            await asyncio.sleep(PURGE)
-
-    def once() -> None:
-        if shared.store.lease(f"lease/service/{shared.connector.key}/purge", PURGE / 2) is not None:
-            shared.idempotency.purge()
-            feed.purge()
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as running:
-            for receiver in apps.values():
-                await running.enter_async_context(receiver.delivering())
-            running.push_async_callback(shared.close)
-            purging = asyncio.create_task(purge())
-            running.callback(purging.cancel)
-            yield
-
-    return lifespan
+# -- what there is --------------------------------------------------------------------------------------------------
 
 
-def _add_states(app: FastAPI) -> None:
-    @app.get("/openapi.json", include_in_schema=False)
-    async def described(request: Request) -> Response:
-        root = request.scope.get("root_path", "")
-        servers = {"servers": [{"url": root}]} if root else {}
-        return await catalogue_routes.document(
-            request, ("openapi", root), lambda connector: {**app.openapi(), **servers}
-        )
+@router.get("/catalogue", responses=DOCUMENT, summary="All that a platform draws")
+async def catalogue(context: Context, locale: Locale = None, events: bool = False) -> Response:
+    """Actions, triggers and connections with their forms, as one document; in another language where there is one.
 
-    @app.get("/health", response_model=models.StateAnswer, summary="Whether the process lives", tags=["state"])
-    async def health() -> Response:
-        return runs.answer({"status": "ok"})
-
-    @app.get("/ready", response_model=models.StateAnswer, summary="Whether it can work", tags=["state"])
-    async def ready(request: Request) -> Response:
-        found = await _unready(of(request))
-        if found:
-            raise Refusal("not_ready", "The service is not ready.", problems=found, retriable=True)
-        return runs.answer({"status": "ready"})
-
-    @app.get(
-        "/metrics",
-        summary="Prometheus metrics",
-        tags=["state"],
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    With `events` each event has its schema and sample, which make it three times as long.
+    """
+    return await document(
+        context.request, ("catalogue", events), lambda spoken: spoken.catalogue(events=events), locale=locale
     )
-    async def metrics(request: Request, allowed: Annotated[None, Depends(may_read_metrics)]) -> Response:
-        content, kind = of(request).metrics.text()
-        return Response(content, headers={"Content-Type": kind})
 
 
-async def _unready(shared: Service) -> list[Problem]:
+@router.get("/actions/{key}", responses=DOCUMENT, summary="One action of the catalogue")
+async def action(key: str, context: Context, locale: Locale = None) -> Response:
+    """Its inputs, schemas, sample and effect, as in the catalogue."""
+    context.action(key)
+
+    def found(spoken: Connector) -> Any:
+        return next(entry for entry in spoken.catalogue()["actions"] if entry["key"] == key)
+
+    return await document(context.request, ("action", key), found, locale=locale)
+
+
+@router.get("/triggers/{trigger}/events/{name}", responses=DOCUMENT, summary="One documented event")
+async def event(trigger: str, name: str, context: Context) -> Response:
+    """Its label, the JSON Schema of its payload, and a sample."""
+    triggers = context.service.connector.triggers
+    check_known("trigger", trigger, triggers)
+    events = (await context.service.in_store(triggers.__getitem__, trigger)).events
+    check_known("event", name, events)
+    return await document(context.request, ("event", trigger, name), lambda spoken: spoken.event(trigger, name))
+
+
+@router.get("/problems", response_model=KindsAnswer, summary="The kinds of problem")
+async def kinds() -> Response:
+    """What each `kind` means and what to do."""
+    known = sorted(KINDS.items(), key=lambda item: item[1].http_status)
+    told = [{"kind": key, "status": kind.http_status, "title": kind.title, "do": kind.remedy} for key, kind in known]
+    return answer({"problems": told})
+
+
+@router.get("/tenant", response_model=TenantAnswer, summary="Whose key it is")
+async def tenant(context: Context) -> Response:
+    service, connector = context.service, context.service.connector
+    who = {"tenant": context.tenant, "local": service.is_local}
+    what = {"connector": connector.key, "version": connector.profile.version}
+    return answer({**who, **what, "has_token": service.token is not None})
+
+
+@states.get("/openapi.json", include_in_schema=False)
+async def described(request: Request) -> Response:
+    root = request.scope.get("root_path", "")
+    servers = {"servers": [{"url": root}]} if root else {}
+    return await document(request, ("openapi", root), lambda connector: {**request.app.openapi(), **servers})
+
+
+@states.get("/health", response_model=StateAnswer, summary="Whether the process lives")
+async def health() -> Response:
+    return answer({"status": "ok"})
+
+
+@states.get("/ready", response_model=StateAnswer, summary="Whether it can work")
+async def ready(request: Request) -> Response:
+    shared = at(request).service
+
     def faults() -> list[Problem]:
         """What of the definitions cannot be loaded."""
         found: list[Problem] = []
@@ -175,35 +199,111 @@ async def _unready(shared: Service) -> list[Problem]:
         async with asyncio.timeout(ALIVE):
             await shared.in_store(shared.store.read, f"service/{shared.connector.key}/ready")
     except (StoreError, Refusal):
-        return [Problem("store", "fails; the log says why")]
+        found = [Problem("store", "fails; the log says why")]
     except TimeoutError:
-        return [Problem("store", f"does not answer within {ALIVE:g} seconds")]
-    if "definitions" not in shared.written:
-        shared.written["definitions"] = await shared.in_store(faults)
-    return shared.written["definitions"]  # type: ignore[no-any-return]
+        found = [Problem("store", f"does not answer within {ALIVE:g} seconds")]
+    else:
+        if "definitions" not in shared.written:
+            shared.written["definitions"] = await shared.in_store(faults)
+        found = shared.written["definitions"]
+    if found:
+        raise Refusal("not_ready", "The service is not ready.", problems=tuple(found), retriable=True)
+    return answer({"status": "ready"})
 
 
-def _add_problems(app: FastAPI) -> None:
-    @app.exception_handler(ConnectorError)
-    async def known(request: Request, error: ConnectorError) -> Response:
-        return problem(error, note_of(request))
-
-    @app.exception_handler(HTTPException)
-    async def framework(request: Request, error: HTTPException) -> Response:
-        headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
-        return problem(of_status(error.status_code, str(error.detail), headers), note_of(request))
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
-        return problem(models.wrong(error.errors()), note_of(request))
+@states.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(request: Request, bearer: Bearer = None, header: KeyHeader = None) -> Response:
+    context = at(request)
+    if not context.service.is_local and (await key_of(context, bearer, header)).tenant is not None:
+        raise Refusal("forbidden", "The metrics are of all tenants.", hint="Make one: api-key create --metrics")
+    content, kind = context.metrics.text()
+    return Response(content, headers={"Content-Type": kind})
 
 
-def _allowed(request: Request) -> str:
-    """Every method of a path; the framework names those of the first route that has it."""
-    scope = {name: value for name, value in request.scope.items() if name in ("type", "path", "root_path", "headers")}
-    fits = (
-        method
-        for method in sorted(METHODS)
-        if any(route.matches({**scope, "method": method})[0] == Match.FULL for route in request.app.router.routes)
-    )
-    return ", ".join(fits)
+async def _refused(request: Request, error: Any) -> Response:
+    """What is wrong as a problem, also what the web framework itself refuses."""
+    if isinstance(error, RequestValidationError):
+        error = models.wrong(error.errors())
+    elif isinstance(error, HTTPException):
+        headers = error.headers
+        if error.status_code == 405:  # the framework names the methods of the first route alone that has the path
+            scope = {name: request.scope.get(name, "") for name in ("type", "path", "root_path", "headers")}
+            asked = [{**scope, "method": method} for method in sorted(METHODS)]
+            routes = request.app.router.routes
+            fits = [each for each in asked if any(route.matches(each)[0] == Match.FULL for route in routes)]
+            headers = {"Allow": ", ".join(each["method"] for each in fits)}
+        error = of_status(error.status_code, str(error.detail), headers)
+    return at(request).problem(error)
+
+
+# -- documents -------------------------------------------------------------------------------------------------------
+
+
+async def document(
+    request: Request, name: tuple[Any, ...], make: Callable[[Connector], Any], *, locale: str | None = None
+) -> Response:
+    """The answer that a document is: not at all if the client has it, packed if the client can unpack it.
+
+    It stays as it is and is written, in a thread, when it is first asked for. `make` is given the connector in the
+    language; de-AT and de-CH are one where only de is there.
+    """
+    service = at(request).service
+
+    def found() -> Any:
+        spoken = service.connector if locale is None else service.connector.localized(locale)
+        place = (*name, spoken.locale)
+        if place not in service.written:
+            content = json_text.write(make(spoken))
+            etag = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
+            service.written[place] = content, gzip.compress(content, 6, mtime=0), etag
+        return service.written[place]
+
+    content, packed, etag = await service.in_store(found)
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+    wanted = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    if etag.removeprefix("W/") in wanted or "*" in wanted:
+        return Response(status_code=304, headers=headers)
+    if REFUSED.search(said := request.headers.get("accept-encoding", "").lower()) is None and "gzip" in said:
+        return answer(packed, headers={**headers, "Content-Encoding": "gzip"})
+    return answer(content, headers=headers)
+
+
+# -- the page --------------------------------------------------------------------------------------------------------
+
+
+@page_router.get("/")
+async def page(request: Request) -> Response:
+    """A page to see the connector: pick an action, fill the form, watch the request change, run it, watch events."""
+    return _file("page.html", request)
+
+
+@page_router.get("/page/{name}")
+async def part(name: str, request: Request) -> Response:
+    """A file of the page."""
+    if name not in PAGE:
+        raise of_status(404, "Not Found")
+    return _file(name, request)
+
+
+def _file(name: str, request: Request) -> Response:
+    content, mark = _read(name)
+    headers = {
+        "Content-Security-Policy": POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+        "ETag": mark,
+    }
+    if request.headers.get("if-none-match") == mark:
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type=MEDIA_TYPES[name.rpartition(".")[2]])
+
+
+@cache
+def _read(name: str) -> tuple[bytes, str]:
+    content = (files(__package__) / "page" / name).read_bytes()
+    return content, f'"{hashlib.blake2s(content, digest_size=8).hexdigest()}"'

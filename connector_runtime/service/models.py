@@ -1,17 +1,30 @@
-"""What requests and answers of the service look like: pydantic models, of which the OpenAPI document is made. Pure."""
+"""What requests and answers of the service look like: pydantic models, and the OpenAPI document made of them. Pure.
+
+The document holds the routes as the framework knows them, and a preview, run and stream for each action. An action's
+inputs are what a run accepts, no more and no less. Its example is made of its inputs' examples; its answer holds its
+output schema.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, TypeVar
+import copy
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Annotated, Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from ..connections import connect
+from ..definitions.connector import Connector
+from ..definitions.forms import form_schema
 from ..errors import InputError, Problem
+from ..inputs.bind import problems
+from ..inputs.schema import input_schema
 from ..language.wording import nearest
+from ..model import Connection, Input, Table
 from .problems import MEDIA_TYPE
+from .settings import Settings
 
-T = TypeVar("T", bound="Asked")
+WORDS = {"integer": 1, "number": 1.5, "boolean": True, "date": "2030-01-06", "datetime": "2030-01-06T10:00:00Z"}
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/]+$")]
 Cursor = Annotated[str, Field(min_length=1, max_length=4000)]
 
@@ -83,16 +96,6 @@ class ProblemDocument(BaseModel):
     request_id: str
 
 
-class Preview(BaseModel):
-    """The request that a run would send; secrets are `***`."""
-
-    method: str
-    url: str
-    headers: dict[str, str]
-    body: Any
-    warnings: list[Warned]
-
-
 class RunMeta(BaseModel):
     """About a run: the vendor's status and headers, and what to look at."""
 
@@ -103,88 +106,10 @@ class RunMeta(BaseModel):
     request_id: str
 
 
-class RunAnswer(BaseModel):
-    """What a run gave."""
-
-    data: Any
-    meta: RunMeta
-
-
 class ChoiceAnswer(BaseModel):
     value: Any
     label: str
     description: str | None = None
-
-
-class ChoicesAnswer(BaseModel):
-    """A page of choices; `cursor` leads to the next."""
-
-    choices: list[ChoiceAnswer]
-    cursor: str | None
-
-
-class ConnectionAnswer(BaseModel):
-    """A stored connection, without its secrets. `health`: ready, due (renewed at its next call) or dead."""
-
-    name: str
-    kind: str
-    identity: str | None
-    account: str | None
-    expires_at: str | None
-    health: str
-    why: str | None
-
-
-class ConnectionsAnswer(BaseModel):
-    connections: list[ConnectionAnswer]
-
-
-class SignInAnswer(BaseModel):
-    """Where to send the person's browser; the connection is there when it has come back."""
-
-    name: str
-    kind: str
-    authorize_url: str
-
-
-class HealthAnswer(BaseModel):
-    """What a test of a connection found; `error` is as in a problem."""
-
-    ok: bool
-    identity: str | None
-    account: str | None
-    scopes: list[str]
-    missing_scopes: list[str]
-    hints: list[str]
-    skew: float | None
-    error: dict[str, Any] | None
-
-
-class DeletedAnswer(BaseModel):
-    """Whether the vendor has taken the tokens back."""
-
-    revoked: bool
-
-
-class TenantAnswer(BaseModel):
-    """Whose key it is; `local` if none is needed."""
-
-    tenant: str
-    local: bool
-    connector: str
-    version: str
-    has_token: bool = Field(description="Whether a run may go without any stored connection.")
-
-
-class EventsAnswer(BaseModel):
-    """Received events, oldest first; ask again with `cursor` for what comes after."""
-
-    events: list[dict[str, Any]]
-    cursor: str
-
-
-class StateAnswer(BaseModel):
-    status: str
 
 
 class KindAnswer(BaseModel):
@@ -194,10 +119,14 @@ class KindAnswer(BaseModel):
     do: str
 
 
-class KindsAnswer(BaseModel):
-    problems: list[KindAnswer]
+def shape(name: str, says: str | None = None, /, *, like: type | None = None, **fields: Any) -> type[BaseModel]:
+    """The model of an answer all of whose fields are always there: those of the record that it is `like`, and more."""
+    kinds = {**(get_type_hints(like) if like is not None else {}), **fields}
+    given: dict[str, Any] = {key: (kind, ...) for key, kind in kinds.items()}
+    return create_model(name, __doc__=says, **given)
 
 
+OWN: Mapping[str, type[PreviewRequest]] = {"preview": PreviewRequest, "run": RunRequest, "stream": RunRequest}
 PROBLEM: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
 
 
@@ -207,27 +136,117 @@ def body(model: type[Asked]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-def asked(model: type[T], data: Any) -> T:
-    """A body as its model. Raises `InputError` with every problem at once."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise wrong(error.errors(include_url=False, include_input=False), model.model_fields) from None
-
-
 def wrong(details: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()) -> InputError:
     """The error of a request that is not as described, of which pydantic tells the details; values are not repeated."""
-    found = [_problem(detail, fields) for detail in details]
+    found = []
+    for detail in details:
+        steps, what = [str(step)[:100] for step in detail["loc"]], str(detail["msg"])
+        what = what[:1].lower() + what[1:]  # it goes on behind a place; a pattern in it stays as it is
+        if detail["type"] == "extra_forbidden":
+            what = f"is unknown here.{nearest(steps[-1], list(fields))}"
+        if detail["type"] in ("model_type", "model_attributes_type"):
+            what = "must be a JSON object"
+        found.append(Problem(".".join(steps) or "body", what))
     count = "One problem" if len(found) == 1 else f"{len(found)} problems"
     return InputError(f"{count} with the request:", problems=found)
 
 
-def _problem(detail: Mapping[str, Any], fields: Iterable[str]) -> Problem:
-    steps = [str(step)[:100] for step in detail["loc"]]
-    what = str(detail["msg"])
-    what = what[:1].lower() + what[1:]  # it goes on behind a place; a pattern in it stays as it is
-    if detail["type"] == "extra_forbidden":
-        what = f"is unknown here.{nearest(steps[-1], list(fields))}"
-    if detail["type"] in ("model_type", "model_attributes_type"):
-        what = "must be a JSON object"
-    return Problem(".".join(steps) or "body", what)
+# -- the document ----------------------------------------------------------------------------------------------------
+
+
+def document(raw: dict[str, Any], connector: Connector, settings: Settings, *, needs_key: bool) -> dict[str, Any]:
+    """The whole document; `raw` is what the framework made."""
+    made = copy.deepcopy(raw)
+    schemas: dict[str, Any] = made.setdefault("components", {}).setdefault("schemas", {})
+    for model in (PreviewRequest, RunRequest, ChoicesRequest, ConnectionRequest, ProblemDocument):
+        schemas[model.__name__] = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schemas[model.__name__].pop("$defs", {}))
+    kinds = connector.connections.values()
+    schemas["ConnectionRequest"]["anyOf"] = [_kind(kind, settings.credentials) for kind in kinds]
+    known = {"key": connector.actions, "trigger": connector.triggers, "locale": connector.locales}
+    for operation in (each for operations in made["paths"].values() for each in operations.values()):
+        if not needs_key:
+            operation.pop("security", None)
+        for parameter in operation.get("parameters", []):
+            if parameter["name"] in known:
+                parameter["schema"] = {"type": "string", "enum": list(known[parameter["name"]])}
+    for word in OWN:
+        generic = made["paths"].pop("/v1/actions/{key}/" + word, None)
+        for key, action in connector.actions.items() if generic else ():
+            schemas[f"{key}.inputs"] = inputs_schema(action)
+            made["paths"][f"/v1/actions/{key}/{word}"] = {"post": _own(generic["post"], action, word, settings.timeout)}
+    return made
+
+
+def _kind(kind: Connection, credentials: Collection[str]) -> dict[str, Any]:
+    """A connection's values for one kind; what the service itself has may be left out where a person signs in."""
+    schema = _bare(input_schema(Table.of(kind.key, kind.label, kind.inputs)))
+    own = credentials if connect.needs_person(kind) else ()
+    needed = [key for key in schema.get("required", ()) if key not in own]
+    values = {**{name: value for name, value in schema.items() if name != "title"}, "required": needed}
+    origins = [None, *(kind.oauth or {}).get("origins", {})]
+    properties = {"kind": {"const": kind.key}, "values": values, "oauth_url": {"enum": origins}}
+    return {"properties": properties, **({"required": ["values"]} if needed else {})}
+
+
+def _own(generic: Mapping[str, Any], action: Any, word: str, timeout: float) -> dict[str, Any]:
+    """One operation of one action."""
+    made = copy.deepcopy(dict(generic))
+    key = action.key
+    label = action.label if word == "run" else f"{action.label}: {word}"
+    made |= {"operationId": f"{word}_{key.replace('-', '_')}", "summary": label, "description": action.description}
+    made["parameters"] = [parameter for parameter in made.get("parameters", []) if parameter["name"] != "key"]
+    body = OWN[word].model_json_schema()
+    body["title"] = label
+    body["properties"]["inputs"] = {"$ref": f"#/components/schemas/{key}.inputs"}
+    clearable = [row.key for row in action.inputs.values() if row.clear]
+    body["properties"]["clear"].update({"items": {"enum": clearable}} if clearable else {"maxItems": 0})
+    if "deadline" in body["properties"]:
+        body["properties"]["deadline"]["anyOf"][0]["maximum"] = timeout
+    if "recover" in body["properties"] and (action.recover is None or word == "stream"):
+        body["properties"]["recover"] = {"const": False}
+    if inputs_schema(action).get("required"):
+        body["required"] = ["inputs"]
+    shown = {"schema": body, "example": {"inputs": example(action)}}
+    made["requestBody"] = {"required": True, "content": {"application/json": shown}}
+    if word == "run":
+        data = _bare((action.output or {}).get("schema", {}))
+        properties = {"data": data, "meta": {"$ref": "#/components/schemas/RunMeta"}}
+        said = {"schema": {"type": "object", "properties": properties, "required": ["data", "meta"]}}
+        made["responses"]["200"] = {"description": "What the run gave.", "content": {"application/json": said}}
+    return made
+
+
+def inputs_schema(action: Any) -> dict[str, Any]:
+    """What a run accepts, with the labels of its form."""
+    form, exact = form_schema(action)["properties"], _bare(action.input_schema)
+    labels = {key: {name: form[key][name] for name in ("title", "description") if name in form[key]} for key in form}
+    return {**exact, "properties": {key: {**labels.get(key, {}), **how} for key, how in exact["properties"].items()}}
+
+
+def example(action: Any) -> dict[str, Any]:
+    """Inputs with which the action can be tried: what it needs, and as much of its examples as goes together."""
+    found = dict(_examples(action, lambda row: row.is_always_needed))
+    left = len(problems(action.accepts, found))
+    for key, value in _examples(action, lambda row: row.only_when is None and not row.advanced):
+        faults = len(problems(action.accepts, {**found, key: value}))
+        if faults <= left:
+            found[key], left = value, faults
+    return found
+
+
+def _examples(action: Any, wanted: Callable[[Input], bool]) -> Iterator[tuple[str, Any]]:
+    for row in action.inputs.values():
+        if row.type in ("connection", "secret") or not wanted(row):
+            continue
+        if row.example is not None and row.collection is None:
+            yield row.key, row.example
+        elif row.is_always_needed:
+            usual = {} if row.collection == "map" else WORDS.get(row.type, row.key.replace("_", "-"))
+            value = row.choices[0].value if row.choices else usual
+            yield row.key, [value] if row.collection == "list" else value
+
+
+def _bare(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema without the word that names its dialect, which is the document's."""
+    return {name: value for name, value in schema.items() if name != "$schema"}

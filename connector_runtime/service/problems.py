@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -50,29 +51,24 @@ KINDS: Mapping[str, Kind | type[ConnectorError]] = {
 BY_STATUS = {401: "key", 403: "forbidden", 404: "not_found", 405: "method", 413: "too_large", 415: "media_type"}
 
 
+@dataclass(repr=False, eq=False)
 class Refusal(ConnectorError):
     """The service itself says no; `kind` is one of `KINDS`, `retry_after` in seconds."""
 
-    def __init__(
-        self,
-        kind: str,
-        message: str,
-        *,
-        hint: str | None = None,
-        problems: Iterable[Problem] = (),
-        status: int | None = None,
-        retriable: bool = False,
-        retry_after: int | None = None,
-        may_have_been_done: bool = False,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint, problems=problems)
-        self.kind = kind
-        self.http_status = status or KINDS[kind].http_status
-        self.retriable = retriable
-        self.retry_after = retry_after
-        self.may_have_been_done = may_have_been_done
-        self.headers = headers or {}
+    kind: str = field()  # required, though the class above has a default
+    message: str
+    _: KW_ONLY
+    hint: str | None = None
+    problems: tuple[Problem, ...] = ()
+    status: int | None = None
+    retriable: bool = False
+    retry_after: int | None = None
+    may_have_been_done: bool = False
+    headers: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__(self.message, hint=self.hint, problems=self.problems)
+        self.http_status = self.status or KINDS[self.kind].http_status
 
 
 def document(error: ConnectorError, request_id: str, root: str = "") -> dict[str, Any]:
@@ -83,6 +79,11 @@ def document(error: ConnectorError, request_id: str, root: str = "") -> dict[str
     status = error.http_status if kind == error.kind else KINDS[kind].http_status
     if kind == "api" and vendor_status is not None and vendor_status < 500:
         status = 422  # the vendor was reached and is well; what was asked is at fault
+    inputs: dict[str, list[str]] = {}  # for a form that shows beside each field what is wrong with it
+    for problem in said["problems"]:
+        room, _, rest = problem["where"].partition(".")
+        if room == "inputs" and rest:
+            inputs.setdefault(rest.partition(".")[0].partition("[")[0], []).append(problem["what"])
     found = {
         "type": f"{root}/v1/problems#{kind}",
         "title": KINDS[kind].title,
@@ -90,7 +91,7 @@ def document(error: ConnectorError, request_id: str, root: str = "") -> dict[str
         "kind": kind,
         "message": said["message"],
         "hint": said["hint"],
-        "inputs": by_input(said["problems"]),
+        "inputs": inputs,
         "problems": said["problems"],
         "retriable": said["retriable"],
         "retry_at": said.get("retry_at"),
@@ -105,25 +106,14 @@ def document(error: ConnectorError, request_id: str, root: str = "") -> dict[str
 
 def headers(error: ConnectorError, status: int) -> dict[str, str]:
     """The headers that go with a problem."""
-    found = dict(error.headers) if isinstance(error, Refusal) else {}
-    at: datetime | None = getattr(error, "retry_at", None)
+    found = dict(getattr(error, "headers", None) or {})
     after = getattr(error, "retry_after", None)
-    if at is not None:
+    if (at := getattr(error, "retry_at", None)) is not None:
         after = max(1, math.ceil((at - datetime.now(UTC)).total_seconds()))
     if after is not None:
         found["Retry-After"] = str(after)
     if status == 401:
         found["WWW-Authenticate"] = "Bearer"
-    return found
-
-
-def by_input(problems: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
-    """What is wrong with each input, for a form that shows it beside the field."""
-    found: dict[str, list[str]] = {}
-    for problem in problems:
-        room, _, rest = problem["where"].partition(".")
-        if room == "inputs" and rest:
-            found.setdefault(rest.partition(".")[0].partition("[")[0], []).append(problem["what"])
     return found
 
 
@@ -138,4 +128,4 @@ def check_known(what: str, name: str, known: Collection[str]) -> None:
     """Raise `Refusal` (404) if there is no such action, trigger or kind; the nearest is named."""
     if name not in known:
         message = f"'{name[:100]}' is no {what} here.{nearest(name, list(known))}"
-        raise Refusal("not_found", message, problems=[Problem(what, message)])
+        raise Refusal("not_found", message, problems=(Problem(what, message),))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, cast
 
@@ -25,16 +25,23 @@ from ..inputs.bind import Bound
 from ..language import json_text
 from ..model import Page
 from . import models, problems
-from .idempotency import LARGEST, Held, Kept, fingerprint
+from .gate import Context, RequestContext
 from .problems import Refusal
-from .state import Context, RequestContext, within
-from .telemetry import Note
+from .records import LARGEST, Held, Kept
+from .state import within
 
 T = TypeVar("T")
 GRACE = 2.0  # seconds beyond the deadline that a client gets to say itself that it has passed
 HIDDEN = frozenset({"set-cookie", "connection", "transfer-encoding", "content-encoding", "content-length"})
 logger = logging.getLogger("connector_runtime.service")
-router = APIRouter(prefix="/v1")
+router = APIRouter(prefix="/v1", tags=["runs"])
+SHOWN = "The request that a run would send; secrets are `***`."
+Preview = models.shape(
+    "Preview", SHOWN, method=str, url=str, headers=dict[str, str], body=Any, warnings=list[models.Warned]
+)
+RunAnswer = models.shape("RunAnswer", "What a run gave.", data=Any, meta=models.RunMeta)
+PAGE = "A page of choices; `cursor` leads to the next."
+ChoicesAnswer = models.shape("ChoicesAnswer", PAGE, choices=list[models.ChoiceAnswer], cursor=str | None)
 Key = Annotated[
     str | None,
     Header(
@@ -47,7 +54,7 @@ Key = Annotated[
 ]
 
 
-@router.post("/actions/{key}/preview", response_model=models.Preview, summary="The request that a run would send")
+@router.post("/actions/{key}/preview", response_model=Preview, summary="The request that a run would send")
 async def preview(key: str, context: Context) -> Response:
     """Bind the inputs and show the request; nothing is sent and no connection is needed."""
     action = context.action(key)
@@ -56,26 +63,35 @@ async def preview(key: str, context: Context) -> Response:
     return answer(await context.aside(action.preview, asked.inputs, clear=asked.clear, base_url=base_url))
 
 
-@router.post("/actions/{key}/run", response_model=models.RunAnswer, summary="Run an action")
+@router.post("/actions/{key}/run", response_model=RunAnswer, summary="Run an action")
 async def run(key: str, context: Context, idempotency_key: Key = None) -> Response:
     """Run an action; of a list, all pages (or `limit` items) in one answer."""
-    wanted = await _wanted(context, key)
+    wanted = await Run.read(context, key)
     if idempotency_key is None:
-        return answer(await _run(wanted, None))
-    service, tenant, note = context.service, context.tenant, context.note
-    mark = fingerprint({"action": key, **wanted.asked.model_dump(exclude={"deadline"})})
+        return answer(await wanted.answer())
+    service, tenant, action = context.service, context.tenant, wanted.action
+    asked = {"action": key, **wanted.asked.model_dump(exclude={"deadline"})}
     effect = await wanted.effect()
-    held = await service.in_store(service.idempotency.begin, tenant, idempotency_key, mark, effect)
+    held = await service.in_store(service.idempotency.begin, tenant, idempotency_key, asked, effect)
     if isinstance(held, Kept):
-        note.replayed = True
+        context.replayed = True
         media_type = "application/json" if held.status < 400 else problems.MEDIA_TYPE
         return Response(held.body, held.status, {"Idempotency-Replayed": "true"}, media_type)
+    vendors_key = None  # for a vendor that takes one: another one for each tenant, since tenants may share an account
+    if action.profile.idempotency is not None and action.effect in ("create", None):
+        vendors_key = hashlib.sha256(f"{tenant}\0{idempotency_key}".encode()).hexdigest()
     try:
-        body = await _run(wanted, _vendors_key(wanted.action, tenant, idempotency_key))
+        body = await wanted.answer(vendors_key)
     except ConnectorError as error:
-        await _end(context, held, _problem(error, note) if is_kept(error) else None)
+        await _end(context, held, error if is_kept(error) else None)
         raise
-    await _end(context, held, _first(body, effect, note))
+    first: Kept | Refusal | None = Kept(status=200, body=body)
+    if len(body) > LARGEST:  # of a read nothing is kept: it can be done again
+        message = f"It was done; its answer was longer than {LARGEST} bytes, which is too long to be kept."
+        hint = "Read what was made; for another one, use a new key."
+        done = Refusal("may_have_been_done", message, hint=hint, may_have_been_done=True)
+        first = None if effect == "read" else done
+    await _end(context, held, first)
     return answer(body)
 
 
@@ -99,22 +115,17 @@ async def stream(
         context.action(key, runs=True)
         found = Problem("Idempotency-Key", "is for runs; a stream is not kept")
         raise InputError("A stream takes no idempotency key.", problems=[found])
-    wanted = await _wanted(context, key)
+    wanted = await Run.read(context, key)
     if wanted.asked.recover:
         raise _unfit("recover", "is for runs")
-    asked = wanted.asked
-    async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(context.client(asked.connection))
-        called = client.pages(key, await wanted.bound(), asked.limit, cursor=asked.cursor)
-        pages = await stack.enter_async_context(aclosing(cast(AsyncGenerator[Page, None], called)))
-        first = await wanted.within(wanted.seconds, anext(pages))
-        held = stack.pop_all()
-    return Lines(_lines(pages, first, context.note, wanted), held)
+    lines = wanted.lines()
+    await anext(lines)
+    return Lines(lines, media_type="application/x-ndjson")
 
 
 @router.post(
     "/actions/{key}/inputs/{input}/choices",
-    response_model=models.ChoicesAnswer,
+    response_model=ChoicesAnswer,
     summary="What an input's list offers",
     openapi_extra=models.body(models.ChoicesRequest),
 )
@@ -123,15 +134,12 @@ async def choices(key: str, input: str, context: Context) -> Response:
     action = context.action(key)
     problems.check_known("input", input, action.by_name)
     asked = await context.read(models.ChoicesRequest)
-    async with context.client(asked.connection, needed=False) as client:
+    async with context.service.lend(context.tenant, asked.connection, needed=False) as client:
         asking = client.choices(
             key, input, asked.inputs, search=asked.search, cursor=asked.cursor, parameters=asked.parameters
         )
-        found = await within(context.service.settings.timeout, asking, may_have_been_done=False)
-    listed = [
-        {"value": choice.value, "label": choice.label, "description": choice.description} for choice in found.choices
-    ]
-    return answer({"choices": listed, "cursor": found.cursor})
+        found = await within(context.service.settings.timeout, asking, changes=False)
+    return answer(found.to_dict())
 
 
 def answer(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -144,7 +152,7 @@ def answer(data: Any, status: int = 200, headers: dict[str, str] | None = None) 
 
 
 @dataclass(slots=True)
-class Wanted:
+class Run:
     """A run as it was asked for, which may take so many seconds; its inputs are bound once, when that is needed."""
 
     context: RequestContext
@@ -152,6 +160,15 @@ class Wanted:
     asked: models.RunRequest
     seconds: float
     _bound: Bound | None = None
+
+    @classmethod
+    async def read(cls, context: RequestContext, key: str) -> Run:
+        """The run of an action that a request asks for. Raises `Refusal` and `InputError`."""
+        action, most = context.action(key, runs=True), context.service.settings.timeout
+        asked = await context.read(models.RunRequest)
+        if asked.deadline is not None and asked.deadline > most:
+            raise _unfit("deadline", f"must be at most {most:g} seconds here")
+        return cls(context, action, asked, most if asked.deadline is None else asked.deadline)
 
     async def bound(self) -> Bound:
         """The inputs to send. Raises `InputError`."""
@@ -165,61 +182,77 @@ class Wanted:
         return action.effect or render.effect_of(action, render.draft(action, (await self.bound()).values).method)
 
     async def within(self, seconds: float, running: Awaitable[T]) -> T:
-        return await within(seconds, running, may_have_been_done=await self.effect() != "read")
+        return await within(seconds, running, changes=await self.effect() != "read")
 
+    async def answer(self, vendors_key: str | None = None) -> bytes:
+        """What it gave. `vendors_key` is the idempotency key for a vendor that takes one."""
+        asked, started = self.asked, time.monotonic()
+        async with self.context.service.lend(self.context.tenant, asked.connection) as client:
+            running = client.run(
+                self.action.key,
+                await self.bound(),
+                asked.limit,
+                cursor=asked.cursor,
+                deadline=self.seconds,
+                recover=asked.recover,
+                idempotency_key=vendors_key,
+            )
+            try:
+                result = await self.within(self.seconds + GRACE, running)
+            except TransportError as error:
+                if time.monotonic() - started < self.seconds:
+                    raise
+                told: Any = {name: getattr(error, name) for name in ("hint", "retriable", "may_have_been_done")}
+                raise Refusal("timeout", error.message, **told) from None
+        meta = {
+            "status": result.status,
+            "headers": {name: value for name, value in result.headers.items() if name not in HIDDEN},
+            "warnings": [warning._asdict() for warning in result.warnings],
+            "cursor": result.cursor,
+            "request_id": self.context.request_id,
+        }
+        return json_text.write({"data": result.data, "meta": meta})
 
-async def _wanted(context: RequestContext, key: str) -> Wanted:
-    action, most = context.action(key, runs=True), context.service.settings.timeout
-    asked = await context.read(models.RunRequest)
-    if asked.deadline is not None and asked.deadline > most:
-        raise _unfit("deadline", f"must be at most {most:g} seconds here")
-    return Wanted(context, action, asked, most if asked.deadline is None else asked.deadline)
+    async def lines(self) -> AsyncGenerator[bytes, None]:
+        """Nothing once the first page is there, a chunk for each page, and a last line that says how it ended.
+
+        What fails before the first page is raised. A cut-off answer lacks the last line.
+        """
+        context, asked = self.context, self.asked
+        end: dict[str, Any] = {"ok": True, "items": 0, "warnings": [], "cursor": None}
+        async with self.context.service.lend(self.context.tenant, asked.connection) as client:
+            called = client.pages(self.action.key, await self.bound(), asked.limit, cursor=asked.cursor)
+            async with aclosing(cast(AsyncGenerator[Page, None], called)) as pages:
+                page: Any = await self.within(self.seconds, anext(pages))  # None after the last
+                yield b""
+                context.outcome = "cut"  # until it ends
+                while page is not None:
+                    items = [page.data] if page.items is None else page.items
+                    end["items"] += len(items)
+                    end["cursor"] = page.cursor
+                    end["warnings"] += [warning._asdict() for warning in page.warnings]
+                    if items:
+                        yield b"".join(json_text.write({"item": item}) + b"\n" for item in items)
+                    try:
+                        page = await self.within(self.seconds, anext(pages, None))
+                    except ConnectorError as error:
+                        cursor = getattr(error, "cursor", None) or page.cursor
+                        end |= {"ok": False, "error": context.document(error), "cursor": cursor}
+                        page = None
+                context.outcome = "ok" if end["ok"] else end["error"]["kind"]
+                yield json_text.write({"end": end}) + b"\n"
 
 
 def _unfit(where: str, what: str) -> InputError:
     return InputError("One problem with the request:", problems=[Problem(where, what)])
 
 
-async def _run(wanted: Wanted, vendors_key: str | None) -> bytes:
-    context, asked, seconds = wanted.context, wanted.asked, wanted.seconds
-    started = time.monotonic()
-    async with context.client(asked.connection) as client:
-        running = client.run(
-            wanted.action.key,
-            await wanted.bound(),
-            asked.limit,
-            cursor=asked.cursor,
-            deadline=seconds,
-            recover=asked.recover,
-            idempotency_key=vendors_key,
-        )
-        try:
-            result = await wanted.within(seconds + GRACE, running)
-        except TransportError as error:
-            if time.monotonic() - started < seconds:
-                raise
-            raise Refusal(
-                "timeout",
-                error.message,
-                hint=error.hint,
-                retriable=error.retriable,
-                may_have_been_done=error.may_have_been_done,
-            ) from None
-    meta = {
-        "status": result.status,
-        "headers": {name: value for name, value in result.headers.items() if name not in HIDDEN},
-        "warnings": _warned(result.warnings),
-        "cursor": result.cursor,
-        "request_id": context.note.request_id,
-    }
-    return json_text.write({"data": result.data, "meta": meta})
+class Lines(StreamingResponse):
+    """Lines of JSON; what they need is let go of at their end, also when the reader goes away."""
 
-
-def _warned(found: Iterable[Problem]) -> list[dict[str, str]]:
-    return [warning._asdict() for warning in found]
-
-
-# -- what repetitions get --------------------------------------------------------------------------------------------
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(cast(AsyncGenerator[bytes, None], self.body_iterator)):
+            await super().__call__(scope, receive, send)
 
 
 def is_kept(error: ConnectorError) -> bool:
@@ -229,75 +262,12 @@ def is_kept(error: ConnectorError) -> bool:
     return isinstance(error, RequestError) and not isinstance(error, AuthError) and not error.retriable
 
 
-def _first(body: bytes, effect: str, note: Note) -> Kept | None:
-    """What is kept of an answer: of one that is too long, that it was done. A read can be done again."""
-    if len(body) <= LARGEST:
-        return Kept(status=200, body=body)
-    message = f"It was done; its answer was longer than {LARGEST} bytes, which is too long to be kept."
-    hint = "Read what was made; for another one, use a new key."
-    done = Refusal("may_have_been_done", message, hint=hint, may_have_been_done=True)
-    return None if effect == "read" else _problem(done, note)
-
-
-def _problem(error: ConnectorError, note: Note) -> Kept:
-    document = problems.document(error, note.request_id, note.root)
-    return Kept(status=document["status"], body=json_text.write(document))
-
-
-async def _end(context: RequestContext, held: Held, first: Kept | None) -> None:
+async def _end(context: RequestContext, held: Held, first: Kept | ConnectorError | None) -> None:
     """Keep what repetitions get; None gives the key back."""
+    if isinstance(first, ConnectorError):
+        document = context.document(first)
+        first = Kept(status=document["status"], body=json_text.write(document))
     try:
-        await (context.service.in_store(held.keep, first) if first else context.service.in_store(held.forget))
+        await context.service.in_store(held.end, first)
     except (StoreError, Refusal) as error:  # how the run ended is what the caller must hear
         logger.error("What repetitions of an idempotency key get could not be stored: %s", error)
-
-
-def _vendors_key(action: Action, tenant: str, key: str) -> str | None:
-    """The key for a vendor that takes one: another one for each tenant, since tenants may share an account."""
-    if action.profile.idempotency is None or action.effect not in ("create", None):
-        return None
-    return hashlib.sha256(f"{tenant}\0{key}".encode()).hexdigest()
-
-
-# -- a stream --------------------------------------------------------------------------------------------------------
-
-
-class Lines(StreamingResponse):
-    """Lines of JSON; what they need is let go of at their end, also when the reader goes away."""
-
-    def __init__(self, lines: AsyncGenerator[bytes, None], held: AsyncExitStack) -> None:
-        super().__init__(lines, media_type="application/x-ndjson")
-        self._lines = lines
-        self._held = held
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._held, aclosing(self._lines):
-            await super().__call__(scope, receive, send)
-
-
-async def _lines(pages: AsyncIterator[Page], first: Page, note: Note, wanted: Wanted) -> AsyncGenerator[bytes, None]:
-    """A chunk for each page, and a last line that says how it ended. A cut-off answer lacks it."""
-    count = 0
-    cursor: str | None = None
-    warnings: list[dict[str, str]] = []
-    page: Page | None = first
-    failure: ConnectorError | None = None
-    note.outcome = "cut"  # until it ends
-    while page is not None:
-        items = [page.data] if page.items is None else page.items
-        count += len(items)
-        cursor = page.cursor
-        warnings += _warned(page.warnings)
-        if items:
-            yield b"".join(json_text.write({"item": item}) + b"\n" for item in items)
-        try:
-            page = await wanted.within(wanted.seconds, anext(pages, None))
-        except ConnectorError as error:
-            page, failure = None, error
-    end: dict[str, Any] = {"ok": failure is None, "items": count, "warnings": warnings, "cursor": cursor}
-    note.outcome = "ok"
-    if failure is not None:
-        document = problems.document(failure, note.request_id, note.root)
-        note.outcome = document["kind"]
-        end |= {"error": document, "cursor": getattr(failure, "cursor", None) or cursor}
-    yield json_text.write({"end": end}) + b"\n"

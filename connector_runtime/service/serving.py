@@ -7,10 +7,11 @@ finish. A worker that dies is replaced.
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
-import shutil
 import signal
 import socket
 import tempfile
@@ -21,11 +22,12 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 import uvicorn
+from prometheus_client import multiprocess
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import InputError
-from . import telemetry
 
+logger = logging.getLogger("connector_runtime.service")
 HEAD = 10.0  # seconds for the head of a request
 KEPT = 30  # seconds for which an idle connection is kept
 END = 15  # seconds beyond a run's own time that an end waits for it
@@ -39,14 +41,14 @@ class Patient(H11Protocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._await_head()
+        self._until_head = self.loop.call_later(HEAD, self._too_slow)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
         elif self._until_head is None:
-            self._await_head()
+            self._until_head = self.loop.call_later(HEAD, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -56,9 +58,6 @@ class Patient(H11Protocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self.loop.call_later(LINGER, self.transport.abort)
-
-    def _await_head(self) -> None:
-        self._until_head = self.loop.call_later(HEAD, self._too_slow)
 
     def _stop_waiting(self) -> None:
         if self._until_head is not None:
@@ -78,30 +77,18 @@ def serve(app: Callable[[], Any], end: float, port: socket.socket, workers: int 
     `app` makes the app, in each worker; `end` is how many seconds what runs at the end may take.
     """
     if workers == 1:
-        signal.signal(signal.SIGTERM, _noted)
-        _run(app, end, port)
+        _run(app, end, port, signal.SIGTERM)
         return
-    folder = tempfile.mkdtemp(prefix="metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the workers put their metrics, for any of them to read
-    try:
-        _supervise(partial(_work, app, end, port), workers)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the workers put their metrics, for any of them to read
+        _supervise(partial(_run, app, end, port, signal.SIGTERM, signal.SIGINT), workers)  # Ctrl-C reaches them too
 
 
-def _noted(*what: Any) -> None:
-    """The server raises a signal again when it has ended by it; that was all there was to do."""
-
-
-def _work(app: Callable[[], Any], end: float, port: socket.socket) -> None:
-    """A worker's whole life."""
-    for name in (signal.SIGTERM, signal.SIGINT):  # Ctrl-C reaches all processes of a terminal
-        signal.signal(name, _noted)
-    _run(app, end, port)
-
-
-def _run(app: Callable[[], Any], end: float, port: socket.socket) -> None:
-    telemetry.log_as_json()
+def _run(app: Callable[[], Any], end: float, port: socket.socket, *ends: signal.Signals) -> None:
+    """A worker's whole life. The server raises a signal again when it has ended by it; there is no more to do then."""
+    for name in ends:
+        signal.signal(name, lambda number, frame: None)
+    log_as_json()
     config = uvicorn.Config(
         app,
         factory=True,
@@ -125,28 +112,51 @@ def _supervise(work: Callable[[], None], count: int) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, frame: ended_by.append(number))
 
-    def start() -> None:
-        process = spawn.Process(target=work, daemon=False)
-        process.start()
-        workers[process] = time.monotonic()
-
-    for _ in range(count):
-        start()
     while not ended_by:
+        while len(workers) < count:
+            process = spawn.Process(target=work, daemon=False)
+            process.start()
+            workers[process] = time.monotonic()
         multiprocessing.connection.wait([process.sentinel for process in workers], timeout=0.5)
-        for process in [process for process in workers if process.exitcode is not None and not ended_by]:
-            telemetry.logger.error("worker %s ended with %s", process.pid, process.exitcode)
-            telemetry.gone(process.pid)
-            if process.exitcode and process.exitcode > 0 and time.monotonic() < workers[process] + HEAD:
+        for dead in [each for each in workers if each.exitcode is not None and not ended_by]:
+            logger.error("worker %s ended with %s", dead.pid, dead.exitcode)
+            multiprocess.mark_process_dead(dead.pid)  # type: ignore[no-untyped-call]
+            if dead.exitcode and dead.exitcode > 0 and time.monotonic() < workers[dead] + HEAD:
                 ended_by.append(0)  # it could not start, and would not a second time
                 break
-            del workers[process]
-            start()
-    for process in workers:
-        process.terminate()
-    for process in workers:
-        process.join()
+            del workers[dead]
+    for each in workers:
+        each.terminate()
+    for each in workers:
+        each.join()
     if signal.SIGINT in ended_by:
         raise KeyboardInterrupt
     if any(process.exitcode not in (0, -signal.SIGTERM) for process in workers):  # that: still starting
         raise InputError("A worker did not start or did not end as it should.", hint="Its log says why.")
+
+
+class JsonLines(logging.Formatter):
+    """A log record as one line of JSON. Of an exception only its type is told."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {
+            "time": f"{at}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **getattr(record, "said", {}),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            line["error"] = record.exc_info[0].__name__
+        return json.dumps(line)
+
+
+def log_as_json() -> None:
+    """Have this process write its log as lines of JSON to stderr: of others warnings, of ours all that happens."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("connector_runtime").setLevel(logging.INFO)

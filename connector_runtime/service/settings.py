@@ -40,8 +40,12 @@ class Settings:
             found.append(Problem("retries", "must be a whole number of at least 0"))
         if not 0 < self.share <= 1:
             found.append(Problem("share", "must be more than 0 and at most 1"))
-        if self.public_url is not None and (problem := _no_origin(self.public_url)):
-            found.append(Problem("public_url", problem))
+        if self.public_url is not None:
+            url = urlsplit(self.public_url)
+            if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
+                found.append(Problem("public_url", f"{self.public_url!r} is no URL such as https://connector.example"))
+            elif url.scheme == "http" and not is_loopback(url.hostname):
+                found.append(Problem("public_url", "must begin with https://; codes of sign-ins come there"))
         if found:
             raise InputError.of("the service", found)
 
@@ -49,12 +53,3 @@ class Settings:
     def callback(self) -> str | None:
         """The redirect URL to enter in the vendor's app."""
         return None if self.public_url is None else f"{self.public_url.rstrip('/')}/v1/oauth/callback"
-
-
-def _no_origin(url: str) -> str | None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
-        return f"{url!r} is no URL such as https://connector.example"
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        return "must begin with https://; codes of sign-ins come there"
-    return None

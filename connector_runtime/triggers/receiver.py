@@ -186,7 +186,7 @@ class WebhookApp:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            reply = await self._answer(scope, receive)
+            reply = await self.answer(scope, receive)
             headers = [(name.encode(), said.encode()) for name, said in reply.headers.items()]
             headers.append((b"content-length", str(len(reply.body)).encode()))
             if reply.status == 405:
@@ -196,7 +196,7 @@ class WebhookApp:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
 
-    async def _answer(self, scope: Mapping[str, Any], receive: Callable[[], Awaitable[Message]]) -> Reply:
+    async def answer(self, scope: Mapping[str, Any], receive: Callable[[], Awaitable[Message]]) -> Reply:
         if scope["method"] != "POST":
             return problem(405, "Webhooks come as POST.")
         try:

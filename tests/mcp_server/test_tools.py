@@ -18,14 +18,14 @@ OWN = ("limit", "cursor", "clear")
 def test_with_leave_to_destroy_there_are_all_twenty_two(connector: Connector) -> None:
     found = tools(connector, Offer(destructive=True))
     assert list(found) == list(connector.actions) and len(found) == 22
-    assert found["delete-user"].annotations["destructiveHint"] is True
-    assert found["raw-request"].annotations["destructiveHint"] is True
+    assert found["delete-user"].listed.annotations.destructive_hint is True
+    assert found["raw-request"].listed.annotations.destructive_hint is True
 
 
 def test_only_what_reads_is_offered_if_that_is_wanted(connector: Connector) -> None:
     found = tools(connector, Offer(read_only=True, destructive=True))
     assert set(found) == {key for key, action in connector.actions.items() if action.effect == "read"}
-    assert all(tool.annotations["readOnlyHint"] for tool in found.values())
+    assert all(tool.listed.annotations.read_only_hint for tool in found.values())
 
 
 def test_patterns_choose_among_what_is_offered(connector: Connector) -> None:
@@ -54,8 +54,9 @@ def test_nothing_to_offer_is_refused_with_the_reason(connector: Connector, offer
 def test_the_annotations_say_what_the_effect_means(connector: Connector) -> None:
     found = tools(connector, Offer(destructive=True))
     hints = {
-        key: tuple(found[key].annotations[name] for name in ("readOnlyHint", "destructiveHint", "idempotentHint"))
+        key: (said.read_only_hint, said.destructive_hint, said.idempotent_hint)
         for key in ("list-users", "create-meeting", "update-meeting", "delete-user", "raw-request")
+        if (said := found[key].listed.annotations)
     }
     assert hints == {
         "list-users": (True, False, True),
@@ -64,7 +65,7 @@ def test_the_annotations_say_what_the_effect_means(connector: Connector) -> None
         "delete-user": (False, True, True),
         "raw-request": (False, True, False),
     }
-    assert all(tool.annotations["openWorldHint"] is True for tool in found.values())
+    assert all(tool.listed.annotations.open_world_hint is True for tool in found.values())
 
 
 def test_names_are_such_as_every_client_takes(connector: Connector) -> None:
@@ -73,7 +74,7 @@ def test_names_are_such_as_every_client_takes(connector: Connector) -> None:
 
 
 def test_arguments_say_their_choices_conditions_sources_and_what_leaving_out_means(connector: Connector) -> None:
-    properties = tools(connector, Offer())["create-meeting"].input_schema["properties"]
+    properties = tools(connector, Offer())["create-meeting"].listed.input_schema["properties"]
     kind = properties["type"]
     assert kind["enum"] == [1, 2, 3, 8, 10] and "8 = Recurring meeting (Fixed Time)" in kind["description"]
     assert "Left out: Scheduled meeting." in kind["description"]
@@ -85,29 +86,29 @@ def test_arguments_say_their_choices_conditions_sources_and_what_leaving_out_mea
 
 
 def test_a_source_that_is_no_tool_here_is_not_named(connector: Connector) -> None:
-    properties = tools(connector, Offer(only=("create-meeting",)))["create-meeting"].input_schema["properties"]
+    properties = tools(connector, Offer(only=("create-meeting",)))["create-meeting"].listed.input_schema["properties"]
     assert "list-users" not in properties["user_id"]["description"]
 
 
 def test_required_are_the_inputs_that_nothing_else_gives(connector: Connector) -> None:
     found = tools(connector, Offer(destructive=True))
-    assert found["create-meeting"].input_schema["required"] == ["user_id"]
-    assert found["raw-request"].input_schema["required"] == ["url", "method"]
-    assert found["list-users"].input_schema["required"] == []
+    assert found["create-meeting"].listed.input_schema["required"] == ["user_id"]
+    assert found["raw-request"].listed.input_schema["required"] == ["url", "method"]
+    assert found["list-users"].listed.input_schema["required"] == []
 
 
 def test_lists_and_only_lists_have_a_limit_and_a_cursor(connector: Connector) -> None:
     for key, tool in tools(connector, Offer(destructive=True)).items():
         is_list = connector.actions[key].paging is not None
-        assert ({"limit", "cursor"} <= set(tool.input_schema["properties"])) is is_list, key
-        assert ("cursor" in tool.output_schema["properties"]) is is_list, key
+        assert ({"limit", "cursor"} <= set(tool.listed.input_schema["properties"])) is is_list, key
+        assert ("cursor" in tool.listed.output_schema["properties"]) is is_list, key
 
 
 def test_only_what_can_be_emptied_can_be_cleared(connector: Connector) -> None:
     tool = tools(connector, Offer())["update-meeting"]
     wanted = [row.key for row in connector.actions["update-meeting"].inputs.values() if row.clear]
-    assert wanted and tool.input_schema["properties"]["clear"]["items"]["enum"] == wanted
-    assert "clear" not in tools(connector, Offer())["get-user"].input_schema["properties"]
+    assert wanted and tool.listed.input_schema["properties"]["clear"]["items"]["enum"] == wanted
+    assert "clear" not in tools(connector, Offer())["get-user"].listed.input_schema["properties"]
 
 
 def test_no_input_may_bear_the_name_of_an_argument_of_ours(tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_no_input_may_bear_the_name_of_an_argument_of_ours(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("given", [None, "", 50, "50", 50.0, " 50 "])
 def test_a_limit_is_read_as_models_write_it(connector: Connector, given: Any) -> None:
-    assert call(tools(connector, Offer())["list-users"], {"limit": given}).limit == LIMIT == 50
+    assert call(tools(connector, Offer())["list-users"], {"limit": given})[1] == LIMIT == 50
 
 
 @pytest.mark.parametrize("given", [0, -1, 1001, 2.5, True, "many", [5], {}, "9" * 5000, 1e300])
@@ -143,8 +144,8 @@ def test_every_sample_fits_the_schema_of_its_tool_with_secrets_and_without(conne
                 continue
             sample = action.output["example"]
             data = sample if shown else action.hide(sample)
-            Draft202012Validator(tool.output_schema).validate({"data": data})
-            Draft202012Validator(tool.output_schema["properties"]["data"]).validate(data)
+            Draft202012Validator(tool.listed.output_schema).validate({"data": data})
+            Draft202012Validator(tool.listed.output_schema["properties"]["data"]).validate(data)
 
 
 def words(schema: Any) -> set[str]:
@@ -160,10 +161,10 @@ def words(schema: Any) -> set[str]:
 
 def test_output_schemas_say_nothing_by_which_some_clients_refuse_answers(connector: Connector) -> None:
     for tool in tools(connector, Offer(destructive=True)).values():
-        assert not {"format", "pattern", "x-secret", "$ref"} & words(tool.output_schema)
+        assert not {"format", "pattern", "x-secret", "$ref"} & words(tool.listed.output_schema)
 
 
 def test_an_error_fits_every_output_schema(connector: Connector) -> None:
     for tool in tools(connector, Offer(destructive=True)).values():
         said = failure(tool, InputError("Wrong."), Offer())
-        Draft202012Validator(tool.output_schema).validate(said)
+        Draft202012Validator(tool.listed.output_schema).validate(said)

@@ -24,7 +24,7 @@ from connector_runtime.connections.connect import Record, Tokens
 from connector_runtime.connections.connections import Connections
 from connector_runtime.pacing import accounts
 from connector_runtime.service.app import service
-from connector_runtime.service.keys import ApiKeys
+from connector_runtime.service.records import ApiKeys
 from connector_runtime.service.serving import Patient
 from connector_runtime.service.settings import Settings
 from connector_runtime.stores.store import MemoryStore, Store

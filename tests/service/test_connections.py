@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from connector_runtime.connections.connections import Connections
-from connector_runtime.service.keys import ApiKeys
+from connector_runtime.service.records import ApiKeys
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
@@ -163,14 +163,14 @@ def test_a_connection_that_cannot_be_revoked_is_kept_unless_it_is_only_to_be_for
 def test_what_another_worker_changes_is_noticed(
     tenants: Tenants, connector: Connector, zoom: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from connector_runtime.service import clients
+    from connector_runtime.service import state
 
     run = {"connection": "main", "limit": 1}
     assert tenants.acme.post("/v1/actions/list-users/run", json=run).status_code == 200
     other = Connections(connector, tenants.store, "acme")
     other.disconnect("main", revoke=False)
-    monkeypatch.setattr(clients, "FRESH", -1.0)
-    tenants.served.app.state.service.clients._ready["acme", "main"].checked = 0.0
+    monkeypatch.setattr(state, "FRESH", -1.0)
+    tenants.served.app.state.service._ready["acme", "main"].checked = 0.0
     assert tenants.acme.post("/v1/actions/list-users/run", json=run).status_code == 404
     connect(connector, tenants.store, zoom, "acme")
     assert tenants.acme.post("/v1/actions/list-users/run", json=run).status_code == 200
@@ -185,7 +185,7 @@ def test_no_more_clients_are_held_than_are_allowed(start: Start, connector: Conn
         for number in [*range(5), *range(5)]:
             body = {"connection": f"c{number}", "inputs": {"user_id": "me"}}
             assert client.post("/v1/actions/get-user/run", json=body).status_code == 200
-            assert len(served.app.state.service.clients._ready) <= 2
+            assert len(served.app.state.service._ready) <= 2
 
 
 def test_without_a_public_address_nobody_can_sign_in(start: Start) -> None:

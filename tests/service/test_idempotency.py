@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from connector_runtime.service import idempotency
-from connector_runtime.service.idempotency import Held, Idempotency, Kept
+from connector_runtime.service import records
 from connector_runtime.service.problems import Refusal
+from connector_runtime.service.records import Held, Idempotency, Kept
 from connector_runtime.stores.opening import open_store
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector.sandbox import Sandbox
@@ -161,7 +161,7 @@ def test_a_result_is_kept_for_a_day(clock: Clock) -> None:
     kept = Idempotency(store, "c", 60, clock)
     held = kept.begin("t", "k", "a", "create")
     assert isinstance(held, Held)
-    held.keep(Kept(status=200, body=b"{}"))
+    held.end(Kept(status=200, body=b"{}"))
     clock.now += 24 * 3600 - 1
     assert kept.begin("t", "k", "a", "create") == Kept(status=200, body=b"{}")
     assert kept.purge() == 0
@@ -181,7 +181,7 @@ def test_an_answer_too_long_to_be_kept_is_asked_for_again(
     assert tenants.acme.post(url, json={}, headers=KEY).status_code == 200
     again = tenants.acme.post(url, json={}, headers=KEY)
     assert again.status_code == 200 and "idempotency-replayed" not in again.headers
-    assert idempotency.LARGEST == 1024 * 1024
+    assert records.LARGEST == 1024 * 1024
 
 
 def test_a_change_whose_answer_is_too_long_to_be_kept_is_not_made_again(
@@ -243,6 +243,6 @@ def test_every_store_keeps_them(tmp_path: Any, clock: Clock) -> None:
     kept = Idempotency(store, "c", 60, clock)
     held = kept.begin("t/../x", "k" * 255, "a", "create")
     assert isinstance(held, Held)
-    held.forget()
+    held.end(None)
     assert isinstance(kept.begin("t/../x", "k" * 255, "b", "create"), Held)
     store.close()

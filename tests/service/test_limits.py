@@ -20,9 +20,9 @@ import pytest
 from connector_runtime.pacing import accounts
 from connector_runtime.service import serving
 from connector_runtime.service.app import service
-from connector_runtime.service.gate import Gate
+from connector_runtime.service.gate import PLACE, Gate
 from connector_runtime.service.settings import Settings
-from connector_runtime.service.telemetry import PLACE, Metrics
+from connector_runtime.service.state import Service
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector, InputError
 from zoom_connector.sandbox import Sandbox
@@ -78,7 +78,7 @@ def test_more_than_the_service_takes_is_a_503_and_health_still_answers(start: St
 def test_one_tenant_cannot_take_the_places_of_all(
     start: Start, tenants: Tenants, zoom: Sandbox, connector: Any
 ) -> None:
-    from connector_runtime.service.keys import ApiKeys
+    from connector_runtime.service.records import ApiKeys
 
     with start(tenants.store, {"tenant_concurrency": 2}) as served, ThreadPoolExecutor(5) as many:
         acme = served.client(tenants.acme_key)
@@ -278,7 +278,7 @@ def test_the_pacers_of_a_service_are_those_of_the_process_and_bounded(
         assert served.client().post(USER, json=ME).status_code == 200
         assert len(accounts._accounts) == 1
         for number in range(5):
-            served.app.state.service.clients._pacing(f"account {number}")
+            served.app.state.service._pacing(f"account {number}")
         assert len(accounts._accounts) == 2
 
 
@@ -298,13 +298,13 @@ def test_a_setting_that_makes_no_sense_is_refused(name: str, value: Any) -> None
 
 
 async def _hang(scope: Any, receive: Any, send: Any) -> None:
-    scope[PLACE].action = "create-meeting"
+    scope[PLACE].runs = "create-meeting"
     await asyncio.sleep(60)
 
 
-def test_a_run_that_is_cancelled_counts_as_cut() -> None:
-    metrics = Metrics()
-    gate = Gate(_hang, settings=Settings(), metrics=metrics, names=None)
+def test_a_run_that_is_cancelled_counts_as_cut(connector: Connector) -> None:
+    shared = Service(connector, MemoryStore(), Settings(), None, None)
+    gate = Gate(_hang, shared)
     scope = {"type": "http", "path": CREATE, "method": "POST", "headers": []}
 
     async def asked() -> None:
@@ -315,5 +315,5 @@ def test_a_run_that_is_cancelled_counts_as_cut() -> None:
             await running
 
     asyncio.run(asked())
-    text = metrics.text()[0].decode()
+    text = gate._metrics.text()[0].decode()
     assert 'connector_runs_total{action="create-meeting",outcome="cut"} 1.0' in text and 'outcome="ok"' not in text

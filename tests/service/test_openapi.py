@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from connector_runtime.service.keys import ApiKeys
+from connector_runtime.service.records import ApiKeys
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from connector_runtime.commands.context import bound
-from connector_runtime.service.keys import ApiKeys
+from connector_runtime.service.records import ApiKeys
 from zoom_connector.sandbox import Sandbox
 
 from .conftest import CREATE, MEETING, Command, until

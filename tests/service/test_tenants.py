@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from connector_runtime.errors import InputError
-from connector_runtime.service.keys import ApiKeys
+from connector_runtime.service.records import ApiKeys
 from connector_runtime.stores.opening import Sealed
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector
@@ -258,7 +258,7 @@ def test_no_secret_is_in_a_log_a_metric_or_a_problem(
 def test_a_log_line_says_what_happened_without_saying_to_whom(
     tenants: Tenants, logged: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    from connector_runtime.service.telemetry import JsonLines
+    from connector_runtime.service.serving import JsonLines
 
     caplog.set_level(logging.INFO, "connector_runtime.service")
     answer = tenants.acme.post(CREATE, json=MEETING)

@@ -7,15 +7,16 @@ import hmac
 import json
 import threading
 import time
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
-from connector_runtime.connections.connect import Tokens
+from connector_runtime.connections.connect import Record, Tokens
 from connector_runtime.connections.connections import Connections
-from connector_runtime.service.keys import ApiKeys
-from connector_runtime.service.webhook_routes import Feed
+from connector_runtime.service.records import ApiKeys, Feed
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector, Notification
 from zoom_connector.sandbox import Sandbox
@@ -91,7 +92,7 @@ def test_a_tenant_reads_the_events_of_its_own_accounts(start: Start, connector: 
     for tenant, account in (("one", "acc1"), ("two", "acc2")):
         connections = Connections(connector, store, tenant)
         connections.adopt("server-to-server", {**APP, "account_id": account}, Tokens(granted={"access_token": "x"}))
-        connections._change("main", lambda record, account=account: _with(record, account))  # type: ignore[misc]
+        store.update(connections._key("main"), partial(_with, account))
     with start(store, webhook_secrets={"webhook": SECRET}) as served:
         clients = {tenant: served.client(key) for tenant, key in keys.items()}
         for number, account in enumerate(["acc1", "acc2", "acc1", "acc3"]):
@@ -103,10 +104,9 @@ def test_a_tenant_reads_the_events_of_its_own_accounts(start: Start, connector: 
         assert served.client().get("/v1/events").status_code == 401
 
 
-def _with(record: Any, account: str) -> Any:
-    from dataclasses import replace
-
-    return replace(record, account=account)
+def _with(account: str, content: bytes | None) -> bytes:
+    assert content is not None
+    return replace(Record.read(content), account=account).write()
 
 
 def test_events_are_read_on_from_a_cursor(start: Start) -> None:
