@@ -19,7 +19,7 @@ from connector_runtime.definitions.forms import editor_schema, form_schema, ui_s
 from connector_runtime.language.wording import Fault
 from connector_runtime.mcp.tools import Offer, tools
 from connector_runtime.model import Input, Place
-from connector_runtime.types.base import InputType, Reader, Schema
+from connector_runtime.types.base import InputType, Plain, Schema
 from connector_runtime.types.registry import TYPES
 from zoom_connector import Connector, InputError
 
@@ -32,8 +32,8 @@ class Colour(InputType):
     def schema(self, row: Input, blank: bool) -> Schema:
         return {"type": ["string", *(["null"] if blank else [])], "pattern": r"^\s*$|^#[0-9a-f]{6}$"}
 
-    def reader(self, row: Input, fallback: Reader) -> Reader:
-        return lambda value: value if value in ("#ffffff",) else fallback(value)
+    def plain(self, row: Input) -> Plain:
+        return str, {"#ffffff"}.__contains__
 
     def faults(self, row: Input, value: Any) -> list[Fault]:
         return [((), "must be a colour, such as #ff0000")]

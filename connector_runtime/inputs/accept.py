@@ -6,28 +6,18 @@ input. A value that is refused is given, and equals nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
 
 from ..language import conditions
-from ..language.schemas import Judge, judge
 from ..model import Condition, Input, Json, Rule, Table
-from ..types.base import BLANK, REFUSED, NoValue, Reader, example
-from ..types.registry import complaints, reader
+from ..types import registry
+from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Plain, Reader, example
 
-Values = Mapping[str, Any]
-
-
-@dataclass(slots=True)
-class Reading:
-    """The inputs as they were read: by key what is given, and of that what is touched or filled in."""
-
-    given: dict[str, Any]
-    touched: dict[str, Any]
-    rejects: dict[str, NoValue]  # by name, what is unknown or refused
-    in_order: bool  # of the table
+NO_DEFAULT = object()
 
 
 class Constraint(NamedTuple):
@@ -45,29 +35,38 @@ class Constraint(NamedTuple):
     needs: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
 
-    def is_broken(self, given: Values, touched: Values) -> bool:
-        """By the values that are given, and by those that are touched or filled in: these decide conditions."""
-        for group in self.touched:
-            for key in group:
-                if key in touched and key in given:
-                    break
-            else:
-                return False
-        for key in self.needs:
-            if key in given:
-                return False
-        if self.unless is not None and conditions.holds(self.unless, touched.get):
-            return False
-        return not self.names and conditions.holds(self.when, touched.get)
+    @property
+    def watched(self) -> str:
+        """An input without which, touched or filled in, it cannot be broken; or nothing.
+
+        What is given under two names is known as it is read: the old one, which is no key, is never touched.
+        """
+        alone = [group[0] for group in self.touched if len(group) == 1]
+        asked = [test.name for test in self.when if test.negate is (None in test.values)]
+        return next(iter((*self.names[1:], *alone, *asked)), "")
 
 
-class Field(NamedTuple):
+class Reading(NamedTuple):
+    """The inputs as they were read: by key what is given, and of that what is touched or filled in."""
+
+    given: dict[str, Any]
+    touched: dict[str, Any]
+    rejects: dict[str, NoValue]  # by name, what is unknown or refused
+    broken: list[Constraint]
+    in_order: bool  # of the table
+
+
+@dataclass(slots=True)
+class Field:
     """How an input is read that is given under one of its names."""
 
     key: str
     position: int  # its place in the table
-    read: Reader
-    has_default: bool  # which is shown, and not sent
+    kind: type  # the Python type of the plain values, which are sent as they are
+    is_plain: Callable[[Any], object]  # and which of that type they are
+    items: Plain  # the plain items of a list
+    read: Reader  # for all other values
+    default: Any  # the default that is shown and not sent, or `NO_DEFAULT`
     row: Input
 
 
@@ -82,12 +81,15 @@ class Fields(dict[str, Field]):
         row = self._table.by_name.get(name)
         if row is None:
             return _UNKNOWN
-        read = reader(row) if row.type != "connection" else lambda value: BLANK
-        self[name] = field = Field(row.key, self._order[row.key], read, row.optional_default, row)
-        return field
+        one = registry.TYPES[row.type].plain(row)
+        plain, items = {None: (one, NOT_PLAIN), "list": (NOT_PLAIN, one)}.get(row.collection, (NOT_PLAIN, NOT_PLAIN))
+        read = registry.reader(row) if row.type != "connection" else lambda value: BLANK
+        default = row.default if row.optional_default else NO_DEFAULT
+        self[name] = Field(row.key, self._order[row.key], *plain, items, read, default, row)
+        return self[name]
 
 
-_UNKNOWN = Field("", 0, lambda value: REFUSED, False, Input(key="", label="", type=""))
+_UNKNOWN = Field("", 0, *NOT_PLAIN, NOT_PLAIN, lambda value: REFUSED, NO_DEFAULT, Input(key="", label="", type=""))
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,13 @@ class Acceptance:
     """What a table accepts, compiled."""
 
     spec: Table
-    constraints: tuple[Constraint, ...]
-    needed: tuple[str, ...]  # the inputs without which there is no call
+    constraints: tuple[tuple[str, Constraint], ...]  # each with the input that is `watched`
+    needed: frozenset[str]  # the inputs without which there is no call
     filled: Mapping[str, Json]  # the defaults of required inputs
     knobs: Mapping[str, Json]  # and of optional ones that say how to call
     defaults: frozenset[str]  # the inputs of both
     rivals: tuple[Rule, ...]
-    may_warn: tuple[tuple[Input, tuple[Judge, ...]], ...]  # the inputs that may warn
+    may_warn: tuple[tuple[Input, float, float], ...]  # the inputs that may warn, from where to where a number does not
     fields: Fields
 
 
@@ -109,36 +111,30 @@ def acceptance(spec: Table) -> Acceptance:
     """Compile an input table."""
     rows = {key: row for key, row in spec.inputs.items() if row.type != "connection"}
     filled = {key: row.default for key, row in rows.items() if row.fills_in}
-    knobs = {key: row.default for key, row in rows.items() if row.optional_default and _is_knob(row)}
+    optional = {key: row for key, row in rows.items() if row.optional_default}
+    knobs = {key: row.default for key, row in optional.items() if row.to and row.to[0].kind == "call"}
+    samples = [key for key, row in optional.items() if isinstance(row.default, list | dict)]
+    wary = [row for key, row in rows.items() if row.warn or row.deprecated is not None or key in samples]
     return Acceptance(
         spec=spec,
-        constraints=tuple(constraints(spec)),
-        needed=tuple(key for key, row in rows.items() if is_always_needed(row) and not row.was),
+        constraints=tuple((each.watched, each) for each in constraints(spec)),
+        needed=frozenset(key for key, row in rows.items() if row.is_always_needed and not row.was),
         filled=filled,
         knobs=knobs,
         defaults=frozenset((*filled, *knobs)),
         rivals=tuple(rule for rule in spec.rules if rule.kind == "at_most_one"),
-        may_warn=tuple(
-            (row, tuple(judge(warn.schema) for warn in row.warn)) for row in rows.values() if _can_warn(row)
-        ),
+        may_warn=tuple((row, *_silent(row)) for row in wary),
         fields=Fields(spec),
     )
 
 
-def _is_knob(row: Input) -> bool:
-    return bool(row.to) and row.to[0].kind == "call"
-
-
-def _can_warn(row: Input) -> bool:
-    is_sample = row.optional_default and isinstance(row.default, list | dict)
-    return bool(row.warn) or row.deprecated is not None or is_sample
-
-
-# -- constraints -----------------------------------------------------------------------------------------------------
-
-
-def is_always_needed(row: Input) -> bool:
-    return row.required == () and row.only_when is None and not row.has_default
+def _silent(row: Input) -> tuple[float, float]:
+    """From where to where a number surely does not warn."""
+    if row.deprecated is not None or not all(warn.schema.keys() <= {"minimum", "maximum"} for warn in row.warn):
+        return math.inf, -math.inf
+    lows = [warn.schema.get("minimum", -math.inf) for warn in row.warn]
+    highs = [warn.schema.get("maximum", math.inf) for warn in row.warn]
+    return max(lows, default=-math.inf), min(highs, default=math.inf)
 
 
 def constraints(table: Table) -> Iterator[Constraint]:
@@ -149,8 +145,8 @@ def constraints(table: Table) -> Iterator[Constraint]:
         for name, other in combinations(row.names, 2):
             what = f"is the old name of '{name}', which is given too; leave '{other}' out"
             yield Constraint(f"inputs.{other}", what, names=(name, other))
-        if row.was and is_always_needed(row):
-            yield Constraint(where, complaints(row, None)[0][1], needs=(row.key,))
+        if row.was and row.is_always_needed:
+            yield Constraint(where, registry.complaints(row, None)[0][1], needs=(row.key,))
         if row.only_when is not None:
             what = f"'{row.label}' applies only when {conditions.phrase(row.only_when, rows)}; leave it out"
             yield Constraint(where, what, unless=row.only_when, touched=((row.key,),))

@@ -6,20 +6,22 @@ A good call is read here in one pass over what is given. Why a bad one is refuse
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from ..errors import InputError, Problem
 from ..language import conditions
+from ..language.schemas import fits
 from ..language.wording import MOST, kind_of
 from ..model import Table
 from ..types.base import BLANK, NoValue, is_blank
 from . import messages
-from .accept import Acceptance, Reading
+from .accept import NO_DEFAULT, Acceptance, Constraint, Reading
 
 _HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON cannot carry it
+_ATOMS = (int, bool)
 _NOT_JSON, _TWICE = NoValue(), NoValue()
 
 
@@ -36,7 +38,7 @@ def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = 
     spec = accepts.spec
     reading = _read(accepts, inputs)
     cleared = [spec.by_name[key].key if key in spec.by_name else key for key in dict.fromkeys(clear)] if clear else []
-    if reading.rejects or cleared or _is_broken(accepts, reading):
+    if reading.rejects or reading.broken or cleared or not accepts.needed <= reading.given.keys():
         found = problems(accepts, inputs, reading)
         found += islice(messages.unclearable(spec, inputs, cleared), MOST + 1)
         if len(found) <= MOST:
@@ -67,49 +69,72 @@ def _read(accepts: Acceptance, inputs: Mapping[str, Any]) -> Reading:
     rejects: dict[str, NoValue] = {}
     last, in_order = -1, True
     for name, raw in inputs.items():
-        kind = type(raw)
-        at_once = raw.isascii() if kind is str else kind is int or kind is bool
-        if not at_once and not _is_plain(raw, 1) and any(messages.not_json(raw, "", 1)):
+        field = fields[name]
+        kind, default = type(raw), field.default
+        is_atom = raw.isascii() if kind is str else kind in _ATOMS
+        if kind is field.kind and field.is_plain(raw) and (is_atom or _is_json(raw, 1)):
+            value = raw
+        elif kind is list and raw and _are_plain(raw, *field.items):
+            value = [*raw]
+        elif not _is_json(raw, 1) and any(messages.not_json(raw, "", 1)):
             rejects[name] = _NOT_JSON
             continue
-        key, position, read, has_default, row = fields[name]
-        value = read(raw)
-        if type(value) is NoValue:
+        else:
+            value = field.read(raw)
             if value is BLANK:
                 continue
-            rejects[name] = value
-            if is_blank(row, raw):
-                continue
-        elif key in given:
+            if type(value) is NoValue:
+                rejects[name] = value
+                if is_blank(field.row, raw):
+                    continue
+        key = field.key
+        if key in given and name not in rejects:
             rejects[name] = _TWICE
         given[key] = value
-        if not has_default or not conditions.same(row.default, raw if row.collection else value):
-            touched[key] = value  # a list or map is untouched only as it is published, not in another spelling
-        if position < last:
+        if default is NO_DEFAULT:
+            touched[key] = value
+        else:
+            shown = raw if field.row.collection else value  # a list or map is untouched only as it is published
+            if shown is not default and (shown != default or not conditions.same(default, shown)):
+                touched[key] = value
+        if field.position < last:
             in_order = False
-        last = position
-    return Reading(given, touched, rejects, in_order)
+        last = field.position
+    broken = _broken(accepts, given, touched) if accepts.constraints else []
+    return Reading(given, touched, rejects, broken, in_order)
 
 
-def _is_plain(value: Any, depth: int) -> bool:
+def _are_plain(items: list[Any], kind: type, is_plain: Callable[[Any], object]) -> bool:
+    return all([type(item) is kind and is_plain(item) and (kind in _ATOMS or _is_json(item, 2)) for item in items])
+
+
+def _is_json(value: Any, depth: int) -> bool:
     """Whether a value surely is JSON, as nearly all are; `not_json` has the last word."""
     kind = type(value)
     if kind is str:
         return bool(value.isascii()) or _HALF.search(value) is None
     if kind is dict:
-        return all([type(name) is str and _is_plain(name, 0) for name in value]) and _is_plain([*value.values()], depth)
+        return all([type(name) is str and _is_json(name, 0) for name in value]) and _is_json([*value.values()], depth)
     if kind is list:
-        return depth <= messages.MAX_DEPTH and all([_is_plain(item, depth + 1) for item in value])
+        return depth <= messages.MAX_DEPTH and all([_is_json(item, depth + 1) for item in value])
     return kind is int or kind is bool or value is None
 
 
-def _is_broken(accepts: Acceptance, reading: Reading) -> bool:
-    """Whether an input is missing, or a constraint broken."""
-    given, touched = reading.given, reading.touched
-    for key in accepts.needed:
-        if key not in given:
-            return True
-    return any([each.is_broken(given, touched) for each in accepts.constraints])
+def _broken(accepts: Acceptance, given: dict[str, Any], touched: dict[str, Any]) -> list[Constraint]:
+    """The constraints that are broken, by the values that are given, and by those that decide conditions."""
+    present, found = given.keys(), []
+    chosen = touched.keys() & present if accepts.filled else touched.keys()
+    for watched, each in accepts.constraints:
+        if (watched and watched not in touched) or not present.isdisjoint(each.needs):
+            continue
+        for group in each.touched:
+            if chosen.isdisjoint(group):
+                break
+        else:
+            is_met = each.unless is not None and conditions.holds(each.unless, touched.get)
+            if not is_met and conditions.holds(each.when, touched.get):
+                found.append(each)
+    return found
 
 
 def _settled(accepts: Acceptance, reading: Reading, cleared: dict[str, Any]) -> dict[str, Any]:
@@ -139,16 +164,17 @@ def _renamed(spec: Table, inputs: Mapping[str, Any]) -> Iterable[Problem]:
 
 
 def _warnings(accepts: Acceptance, reading: Reading, values: dict[str, Any]) -> Iterable[Problem]:
-    for row, fits in accepts.may_warn:
-        if row.key not in values:
+    for row, least, most in accepts.may_warn:
+        key = row.key
+        value = values.get(key)
+        if key not in values or (type(value) is int and least <= value <= most):
             continue
-        key, value = row.key, values[row.key]
         is_untouched = key not in reading.touched
         if row.deprecated is not None and not is_untouched:
             yield Problem(f"inputs.{key}", f"'{row.label}' is deprecated: {row.deprecated}")
         if is_untouched and isinstance(value, list | dict) and value:
             what = f"'{row.label}' is the published sample, unchanged; it is sent as it is"
             yield Problem(f"inputs.{key}", what)
-        for warn, fit in zip(row.warn, fits, strict=True):
-            if not fit(value) and conditions.holds(warn.when, values.get):
+        for warn in row.warn:
+            if not fits(warn.schema, value) and conditions.holds(warn.when, values.get):
                 yield Problem(f"inputs.{key}", warn.says)

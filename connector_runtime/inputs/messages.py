@@ -53,9 +53,9 @@ def _batches(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading) -
     for count, name in enumerate(islice(unknown, MOST + 1)):
         meant = nearest(name, accepts.spec.inputs) if count < MEANT else ""
         yield [Problem(f"inputs.{name}", f"is no input of {accepts.spec.key}.{meant}")]
-    for each in accepts.constraints:
+    for _, each in accepts.constraints:
         both = bool(each.names) and all(not is_blank(rows[name], inputs.get(name)) for name in each.names)
-        if both or each.is_broken(reading.given, reading.touched):
+        if both or each in reading.broken:
             yield [Problem(each.where, each.what)]
 
 

@@ -13,7 +13,7 @@ from ..model import Condition, Input, Json, Table, Test
 from ..types import registry
 from ..types.base import BLANKS, Schema
 from ..types.collections import BLANK_PAIR
-from .accept import Constraint, constraints, is_always_needed
+from .accept import Constraint, constraints
 
 NEVER: Schema = {"not": {}}
 Rows = Mapping[str, Input]
@@ -22,7 +22,7 @@ Rows = Mapping[str, Input]
 def input_schema(table: Table) -> Schema:
     """JSON Schema 2020-12 of the inputs of a table."""
     rows = {key: row for key, row in table.inputs.items() if row.type != "connection"}
-    always = [key for key, row in rows.items() if is_always_needed(row) and not row.was]
+    always = [key for key, row in rows.items() if row.is_always_needed and not row.was]
     schema: Schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": table.label,

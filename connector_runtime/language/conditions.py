@@ -36,7 +36,7 @@ def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:
     for name, values, negate in condition:
         found = value_of(name)
         for value in values:
-            if found == value and same(found, value):
+            if found is value or (found == value and same(found, value)):
                 if negate:
                     return False
                 break

@@ -1,7 +1,7 @@
 """What a type of input is, and what types share. Pure.
 
 A type says the JSON Schema of all that it accepts, and `convert`s whatever fits. Whether a value fits is judged by that
-schema, compiled (`schemas.judge`). A `reader` may know sooner: it gives the plain values of a good call at once.
+schema. A type may say sooner which values are `plain`: a good call is made of them, and they are sent as they are.
 
 Not given, null and a blank string are one thing ("blank"); `8`, `"8"` and `8.0` are one integer. The one thing that
 a schema cannot say is what text that holds JSON holds: `contentSchema` says it, and `convert` holds it against that.
@@ -19,6 +19,9 @@ from ..model import Input, Json
 
 Schema = dict[str, Json]
 Reader = Callable[[Any], Any]  # a value as it was given -> the typed value, or `NoValue`
+Plain = tuple[type, Callable[[Any], object]]  # of values of exactly that Python type, which are plain for sure
+
+NOT_PLAIN: Plain = (object, bool)  # no value is an `object` and no more
 
 BLANKS: list[Schema] = [{"type": "null"}, {"type": "string", "pattern": patterns.BLANK}]
 
@@ -73,9 +76,12 @@ class InputType:
         """The typed value of whatever the schema accepts and is not blank. Raises `NoValue` for text only."""
         return value
 
-    def reader(self, row: Input, fallback: Reader) -> Reader:
-        """A reader that knows the plainest values at once, and asks `fallback` for all others."""
-        return fallback
+    def plain(self, row: Input) -> Plain:
+        """Which values are accepted, not blank, and typed already, as far as it is known without the schema.
+
+        It is asked of each value of each call, so it had better be a function of Python's own, such as a set's.
+        """
+        return NOT_PLAIN
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
         """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""

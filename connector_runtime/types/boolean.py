@@ -7,7 +7,7 @@ from typing import Any
 from ..language import patterns
 from ..language.wording import Fault
 from ..model import Input, Json
-from .base import InputType, Reader, Schema, or_null, or_text, quoted
+from .base import InputType, Plain, Schema, or_null, or_text, quoted
 
 
 class Boolean(InputType):
@@ -26,8 +26,8 @@ class Boolean(InputType):
     def convert(self, row: Input, value: Any) -> bool:
         return value if isinstance(value, bool) else value.strip().lower() == "true"
 
-    def reader(self, row: Input, fallback: Reader) -> Reader:
-        return lambda value: value if type(value) is bool else fallback(value)
+    def plain(self, row: Input) -> Plain:
+        return bool, {True, False}.__contains__
 
     def faults(self, row: Input, value: Any) -> list[Fault]:
         return [((), f"must be true or false, not {quoted(row, value)}")]

@@ -6,11 +6,11 @@ from itertools import islice
 from typing import Any
 
 from ..language import patterns
-from ..language.schemas import judge
+from ..language.schemas import fits
 from ..language.wording import MOST, Fault
 from ..model import Input
 from . import base
-from .base import BLANKS, REFUSED, InputType, Reader, Schema
+from .base import BLANKS, InputType, Schema
 from .text import HEADER_LINE, Text
 
 GUARDED_HEADERS = ("authorization", "host", "content-length", "transfer-encoding", "connection", "proxy-authorization")
@@ -71,32 +71,18 @@ class ListOf(Collection):
             return base.read_json(value, self.content(row))  # type: ignore[no-any-return]
         return base.must_fit([part.strip() for part in value.split(",")], self.content(row))  # type: ignore[no-any-return]
 
-    def reader(self, row: Input, fallback: Reader) -> Reader:
-        one = self.one.reader(_one(row), lambda value: REFUSED)
-        joins = self._joins(row)
-
-        def read(value: Any) -> Any:
-            if type(value) is not list:
-                return fallback(value)
-            found = [one(item) for item in value]
-            if REFUSED in found or (joins and any("," in item for item in found)):
-                return fallback(value)
-            return found
-
-        return read
-
     def complaints(self, row: Input, value: Any) -> list[Fault]:
-        fit, one = judge(self._item(row)), _one(row)
+        wanted, one = self._item(row), _one(row)
         found: list[Fault] = []
         if isinstance(value, list):
             for index, item in enumerate(value):
                 if len(found) > MOST:
                     break
-                if not base.is_blank_item(item) and not fit(item):
+                if not base.is_blank_item(item) and not fits(wanted, item):
                     found += [((index, *path), what) for path, what in self.one.complaints(one, item)]
         elif isinstance(value, str) and not value.strip().startswith("["):
             parts = (part.strip() for part in value.split(","))
-            wrong = (part for part in parts if part and not fit(part))
+            wrong = (part for part in parts if part and not fits(wanted, part))
             found += islice((((), what) for part in wrong for _, what in self.one.complaints(one, part)), 5)
         shape = f'must be a list: [..] or text such as "{row.example if row.example else "a, b"}"'
         return found or [((), shape)]
@@ -155,15 +141,15 @@ class MapOf(Collection):
             pairs = [(item["key"], item.get("value")) for item in value]
         else:
             pairs = []
-        name_fits, value_fits = map(judge, self._pair(row))
+        wanted_name, wanted_value = self._pair(row)
         found: list[Fault] = []
         for name, item in pairs:
             if len(found) > MOST:
                 break
-            if not name_fits(name):
+            if not fits(wanted_name, name):
                 what = "is set by the connection" if _is_guarded(row, name) else "is no usable name"
                 found.append(((str(name),), what))
-            elif not value_fits(item):
+            elif not fits(wanted_value, item):
                 found.append(((str(name),), self._complaint(row, item)))
         return found or [((), 'must be an object {"key": "value"} or a list of {"key": …, "value": …}')]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..language import patterns
 from ..language.wording import Fault
 from ..model import Input, Json
-from .base import NUMBER_WORDS, InputType, NoValue, Reader, Schema, or_null, or_text, quoted
+from .base import NOT_PLAIN, NUMBER_WORDS, InputType, NoValue, Plain, Schema, or_null, or_text, quoted
 
 
 class Integer(InputType):
@@ -41,14 +42,13 @@ class Integer(InputType):
         except ValueError:  # Python reads 4300 digits and no more
             raise NoValue(((), "has too many digits")) from None
 
-    def reader(self, row: Input, fallback: Reader) -> Reader:
+    def plain(self, row: Input) -> Plain:
         if row.choices:
-            known = {choice.value for choice in row.choices}
-            return lambda value: value if type(value) is int and value in known else fallback(value)
-        low, high = row.schema.get("minimum", float("-inf")), row.schema.get("maximum", float("inf"))
+            return int, {choice.value for choice in row.choices}.__contains__
         if not row.schema.keys() <= NUMBER_WORDS.keys():
-            return fallback
-        return lambda value: value if type(value) is int and low <= value <= high else fallback(value)
+            return NOT_PLAIN
+        low, high = row.schema.get("minimum", -(2**63)), row.schema.get("maximum", 2**63)
+        return int, range(math.ceil(low), math.floor(high) + 1).__contains__
 
     def faults(self, row: Input, value: Any) -> list[Fault]:
         return [((), f"must be a whole number{limits(row)}, not {quoted(row, value)}")]

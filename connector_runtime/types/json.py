@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ..language import patterns
-from ..language.schemas import judge, later
+from ..language.schemas import fits
 from ..language.wording import KINDS, Fault, misfits
 from ..model import Input, Json
-from .base import ALL_WORDS, BLANKS, InputType, Reader, Schema, content_words, or_blank, quoted, read_json
+from .base import ALL_WORDS, BLANKS, NOT_PLAIN, InputType, Plain, Schema, content_words, or_blank, quoted, read_json
 
 _DATA = ("object", "array", "number", "boolean")
 
@@ -27,12 +28,12 @@ class JsonData(InputType):
         data = dict(row.schema) if "type" in row.schema else {**row.schema, "type": list(_DATA)}
         return or_blank({"anyOf": [data, text]}, blank)
 
+    def plain(self, row: Input) -> Plain:
+        kind = {"object": dict, "array": list}.get(_shape(row))
+        return (kind, partial(fits, row.schema)) if kind else NOT_PLAIN
+
     def convert(self, row: Input, value: Any) -> Any:
         return read_json(value, self.content(row)) if isinstance(value, str) else value
-
-    def reader(self, row: Input, fallback: Reader) -> Reader:
-        fit = later(lambda: judge(row.schema))
-        return lambda value: value if type(value) in (dict, list) and fit(value) else fallback(value)
 
     def faults(self, row: Input, value: Any) -> list[Fault]:
         shape = _shape(row)

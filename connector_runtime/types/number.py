@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..language import patterns
-from ..language.schemas import judge
 from ..language.wording import Fault
 from ..model import Input
-from .base import MORE_NUMBER_WORDS, NUMBER_WORDS, InputType, Reader, Schema, content_words, or_null, quoted, read_json
+from .base import MORE_NUMBER_WORDS, NUMBER_WORDS, InputType, Schema, content_words, or_null, quoted, read_json
 from .integer import limits
 
 
@@ -26,10 +25,6 @@ class Number(InputType):
 
     def convert(self, row: Input, value: Any) -> Any:
         return read_json(value, self.content(row)) if isinstance(value, str) else value
-
-    def reader(self, row: Input, fallback: Reader) -> Reader:
-        fit = judge(self.content(row))
-        return lambda value: value if type(value) in (int, float) and fit(value) else fallback(value)
 
     def faults(self, row: Input, value: Any) -> list[Fault]:
         return [((), f"must be a number{limits(row)}, not {quoted(row, value)}")]

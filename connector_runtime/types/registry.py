@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from ..language.schemas import judge, later
+from ..language.schemas import fits
 from ..language.wording import Fault
 from ..model import Input
 from .base import BLANK, REFUSED, InputType, NoValue, Reader, Schema, example, is_blank
@@ -46,15 +47,15 @@ def schema(row: Input, *, blank: bool = True) -> Schema:
 
 def accepts(row: Input, value: Any) -> bool:
     """Whether the row accepts a value; a blank one counts as well, and what a text holds is not looked into."""
-    return judge(schema(row))(value)
+    return fits(schema(row), value)
 
 
 def reader(row: Input) -> Reader:
     """A function from a value as it was given to the typed value, or to `NoValue` where there is none."""
-    kind, fits = of(row), later(lambda: judge(kind.schema(row, True)))
+    kind, accepted = of(row), cache(lambda: schema(row))
 
-    def judged(value: Any) -> Any:
-        if not fits(value):
+    def read(value: Any) -> Any:
+        if not fits(accepted(), value):
             return REFUSED
         if is_blank(row, value):
             return BLANK
@@ -63,7 +64,7 @@ def reader(row: Input) -> Reader:
         except NoValue as error:
             return error
 
-    return kind.reader(row, judged)
+    return read
 
 
 def complaints(row: Input, value: Any) -> list[Fault]:

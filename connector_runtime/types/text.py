@@ -8,7 +8,18 @@ from typing import Any
 from ..language import patterns, places
 from ..language.wording import Fault, kind_of
 from ..model import Input, Json
-from .base import NUMBER_WORDS, TEXT_WORDS, InputType, Reader, Schema, example, is_blank_item, or_blank, quoted
+from .base import (
+    NOT_PLAIN,
+    NUMBER_WORDS,
+    TEXT_WORDS,
+    InputType,
+    Plain,
+    Schema,
+    example,
+    is_blank_item,
+    or_blank,
+    quoted,
+)
 
 LONGEST_NUMBER = 25  # characters; a longer number for a text input is a mistake, or was rounded on its way
 HEADER_LINE = "must be one line of printable ASCII text"
@@ -64,26 +75,23 @@ class Text(InputType):
     def convert(self, row: Input, value: Any) -> Any:
         return places.text_of(value)
 
-    def reader(self, row: Input, fallback: Reader) -> Reader:
+    def plain(self, row: Input) -> Plain:
         if row.choices:
-            known = {choice.value for choice in row.choices if not is_blank_item(choice.value)}
-            return lambda value: value if type(value) is str and value in known else fallback(value)
+            return str, {choice.value for choice in row.choices if not is_blank_item(choice.value)}.__contains__
         limits, _, matches = self._limits(row)
         if not row.schema.keys() <= self.words.keys():
-            return fallback
-        shortest, longest = max(limits.get("minLength", 1), 1), limits.get("maxLength", float("inf"))
-        searches = [re.compile(pattern).search for pattern in matches]
-        never = (".", "..") if "not" in limits else ()
-
-        def read(value: Any) -> Any:
-            if type(value) is not str or not shortest <= len(value) <= longest or value.isspace() or value in never:
-                return fallback(value)
-            for search in searches:
-                if search(value) is None:
-                    return fallback(value)
-            return value
-
-        return read
+            return NOT_PLAIN
+        size = f"{{{limits.get('minLength', 0)},{limits.get('maxLength', '')}}}"
+        ahead = [r"\s*\S", rf"(?s:.){size}\Z", *(rf"(?s:.*?)(?:{pattern})" for pattern in matches)]
+        if any(step.joins for step in row.codecs):
+            ahead.append(r"[^,]*\Z")
+        never = r"(?!\.\.?\Z)" if "not" in limits else ""
+        try:
+            if sum(re.compile(pattern).groups for pattern in matches[1:]):
+                return NOT_PLAIN  # its groups would count from those of the pattern before it
+            return str, re.compile(never + "".join(f"(?={each})" for each in ahead)).match
+        except (re.error, OverflowError):  # flags stand at the beginning, and no text is that long
+            return NOT_PLAIN
 
     def faults(self, row: Input, value: Any) -> list[Fault]:
         return [((), self._complaint(row, value))]
