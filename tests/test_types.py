@@ -16,7 +16,6 @@ from connector_runtime.commands.options import parse, parser_of
 from connector_runtime.commands.tables import input_table
 from connector_runtime.definitions.catalogue import entry
 from connector_runtime.definitions.forms import editor_schema, form_schema, ui_schema
-from connector_runtime.language.wording import Fault
 from connector_runtime.mcp.tools import Offer, tools
 from connector_runtime.model import Input, Place
 from connector_runtime.types.base import InputType, Plain, Schema
@@ -35,8 +34,8 @@ class Colour(InputType):
     def plain(self, row: Input) -> Plain:
         return str, {"#ffffff"}.__contains__
 
-    def faults(self, row: Input, value: Any) -> list[Fault]:
-        return [((), "must be a colour, such as #ff0000")]
+    def complaint(self, row: Input, value: Any) -> str:
+        return "must be a colour, such as #ff0000"
 
 
 def test_the_definition_language_names_the_types_of_the_registry() -> None:

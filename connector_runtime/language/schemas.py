@@ -70,12 +70,7 @@ def _is_type(value: Any, wanted: str | list[str], _: Schema) -> bool:
     kinds = _TYPES.get(type(value)) or next((kinds for kind, kinds in _TYPES.items() if isinstance(value, kind)), ())
     if isinstance(value, float) and value.is_integer():
         kinds = ("number", "integer")
-    if isinstance(wanted, str):
-        return wanted in kinds
-    for kind in kinds:
-        if kind in wanted:
-            return True
-    return False
+    return wanted in kinds if isinstance(wanted, str) else any([kind in wanted for kind in kinds])
 
 
 def _is_number(value: Any) -> bool:

@@ -26,14 +26,15 @@ KINDS = {
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'topic'?` or nothing."""
-    close = closest(name, known) if len(name) <= LONGEST else None
+    close = closest(name, known)
     return f" Did you mean '{close}'?" if close is not None else ""
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
+    """The one of the known names that another name may be a slip of."""
     from difflib import get_close_matches  # what only a mistake needs
 
-    return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.6)), None)
+    return next(iter(get_close_matches(name, list(known), n=1)), None) if len(name) <= LONGEST else None
 
 
 def kind_of(value: Any) -> str:

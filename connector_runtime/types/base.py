@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..language import json_text, patterns
-from ..language.wording import LONGEST, Fault, closest, misfits
+from ..language.wording import Fault, closest, misfits
 from ..model import Input, Json
 
 Schema = dict[str, Json]
@@ -25,11 +25,11 @@ NOT_PLAIN: Plain = (object, bool)  # no value is an `object` and no more
 
 BLANKS: list[Schema] = [{"type": "null"}, {"type": "string", "pattern": patterns.BLANK}]
 
-NUMBER_WORDS = {"minimum": (int, float), "maximum": (int, float)}
-TEXT_WORDS = {"minLength": int, "maxLength": int, "pattern": str}
-MORE_NUMBER_WORDS = {"exclusiveMinimum": (int, float), "exclusiveMaximum": (int, float), "multipleOf": (int, float)}
+RANGE_WORDS = {"minimum": (int, float), "maximum": (int, float)}
+TEXT_WORDS = {"minLength": int, "maxLength": int, "pattern": str, **RANGE_WORDS}
+NUMBER_WORDS = {**RANGE_WORDS, **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum", "multipleOf"), (int, float))}
 ALL_WORDS: dict[str, Any] = {
-    **NUMBER_WORDS, **MORE_NUMBER_WORDS, **TEXT_WORDS,
+    **NUMBER_WORDS, **TEXT_WORDS,
     "type": (str, list), "enum": list, "const": object, "format": str, "title": str, "description": str,
     "minItems": int, "maxItems": int, "uniqueItems": bool, "items": dict, "properties": dict, "required": list,
     "additionalProperties": (dict, bool), "minProperties": int, "maxProperties": int, "propertyNames": dict,
@@ -52,7 +52,9 @@ class InputType:
     """A type of input. What is not overridden here is that of a text field which takes any text."""
 
     words: Mapping[str, Any] = {}  # the words of `schema:` that it knows, with the Python types that they hold
+    wants: str = ""  # what it takes, as a complaint says it
     widget: str | None = None  # how forms draw it, if not as a line of text
+    drawn: str = ""  # the JSON type that forms draw it as, if not as text
     choice: type | None = None  # the Python type of its choices, if it can have any
     any_text = True  # whether a map may hold any text in the place of a value
 
@@ -63,10 +65,6 @@ class InputType:
     def text_pattern(self, row: Input) -> str | None:
         """The pattern of one value as text, where it takes no more than that to know a list of them."""
         return None
-
-    def content(self, row: Input) -> Schema:
-        """The schema of the value inside a text that holds JSON."""
-        return dict(row.schema)
 
     def spellings(self, row: Input, value: Json) -> Schema:
         """The schema of every accepted spelling of one value: 2 is also `"2"` and `" 2.0 "`."""
@@ -85,15 +83,16 @@ class InputType:
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
         """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""
-        return [((), _choice_complaint(row, value))] if row.choices else self.faults(row, value)
+        what = _choice_complaint(row, value) if row.choices else self.complaint(row, value)
+        return [((), what)] if what else misfits(row.schema, value)
 
-    def faults(self, row: Input, value: Any) -> list[Fault]:
-        """The complaints where the row has no choices."""
-        return misfits(self.content(row), value)
+    def complaint(self, row: Input, value: Any) -> str:
+        """The complaint about a value of a row without choices; nothing if the row's schema is to say it."""
+        return f"must be {self.wants}{_range(row)}, not {quoted(row, value)}" if self.wants else ""
 
     def field(self, row: Input) -> Schema:
         """The schema that a form draws one value from."""
-        return {"type": "string"}
+        return {"type": self.drawn, **row.schema} if self.drawn else {"type": "string"}
 
 
 def is_blank(row: Input, value: Any) -> bool:
@@ -120,19 +119,16 @@ def or_blank(schema: Schema, blank: bool) -> Schema:
     return {"anyOf": [schema, *BLANKS]} if blank else schema
 
 
-def or_null(blank: bool) -> list[str]:
-    return ["null"] if blank else []
-
-
 def or_text(value: Json, pattern: str) -> Schema:
     return {"anyOf": [{"const": value}, {"type": "string", "pattern": patterns.whole(pattern)}]}
 
 
-def content_words(content: Schema) -> Schema:
-    return {"contentMediaType": "application/json", "contentSchema": content}
+def holding(pattern: str, content: Schema) -> Schema:
+    """What a schema says of text that holds JSON."""
+    return {"pattern": pattern, "contentMediaType": "application/json", "contentSchema": content}
 
 
-def read_json(text: str, content: Schema) -> Any:
+def read_json(text: str, content: Mapping[str, Json]) -> Any:
     """The JSON that a text holds. Raises `NoValue` if it holds none, or none that fits."""
     try:
         value = json_text.read_strictly(text, duplicates=True)
@@ -141,14 +137,14 @@ def read_json(text: str, content: Schema) -> Any:
     return must_fit(value, content)
 
 
-def must_fit(value: Any, schema: Schema) -> Any:
+def must_fit(value: Any, schema: Mapping[str, Json]) -> Any:
     faults = misfits(schema, value)
     if faults:
         raise NoValue(*faults)
     return value
 
 
-# -- words -----------------------------------------------------------------------------------------------------------
+# -- complaints ------------------------------------------------------------------------------------------------------
 
 
 def example(row: Input) -> str:
@@ -166,11 +162,19 @@ def quoted(row: Input, value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+def _range(row: Input) -> str:
+    """` from 1 to 60` or nothing."""
+    low, high = row.schema.get("minimum"), row.schema.get("maximum")
+    if low is None:
+        return "" if high is None else f" of at most {high}"
+    return f" of at least {low}" if high is None else f" from {low} to {high}"
+
+
 def _choice_complaint(row: Input, value: Any) -> str:
     titles = [(str(choice.value), choice.label) for choice in row.choices]
     shown = [label if text == label else f"{text} ({label})" for text, label in titles]
     known = {str(choice.value): choice for choice in row.choices} | {choice.label: choice for choice in row.choices}
-    close = closest(value, known) if isinstance(value, str) and len(value) <= LONGEST else None
+    close = closest(value, known) if isinstance(value, str) else None
     meant = f" Did you mean {known[close].value}?" if close is not None else ""
     if len(shown) > 8:
         shown = [*shown[:6], f"{len(row.choices) - 6} more"]

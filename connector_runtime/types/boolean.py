@@ -5,20 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from ..language import patterns
-from ..language.wording import Fault
 from ..model import Input, Json
-from .base import InputType, Plain, Schema, or_null, or_text, quoted
+from .base import InputType, Plain, Schema, or_text
 
 
 class Boolean(InputType):
     """Yes or no."""
 
+    wants = "true or false"
     widget = "select"
+    drawn = "boolean"
     any_text = False
 
     def schema(self, row: Input, blank: bool) -> Schema:
         inner = f"{patterns.any_case('true')}|{patterns.any_case('false')}"
-        return {"type": ["boolean", "string", *or_null(blank)], "pattern": patterns.whole(inner, blank=blank)}
+        kinds = ["boolean", "string", *(["null"] if blank else [])]
+        return {"type": kinds, "pattern": patterns.whole(inner, blank=blank)}
 
     def spellings(self, row: Input, value: Json) -> Schema:
         return or_text(value, patterns.any_case(str(value))) if isinstance(value, bool) else {"const": value}
@@ -28,9 +30,3 @@ class Boolean(InputType):
 
     def plain(self, row: Input) -> Plain:
         return bool, {True, False}.__contains__
-
-    def faults(self, row: Input, value: Any) -> list[Fault]:
-        return [((), f"must be true or false, not {quoted(row, value)}")]
-
-    def field(self, row: Input) -> Schema:
-        return {"type": "boolean"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 from ..language import patterns
@@ -35,57 +34,44 @@ class ListOf(Collection):
         items: Schema = {"type": "array", "items": self._item(row)}
         if not blank:
             items["not"] = {"minItems": 1, "items": {"anyOf": BLANKS}}
-        inner = patterns.whole(self._text(row), blank=blank)
-        text = {"type": "string", "pattern": inner, **base.content_words(self.content(row))}
+        spelling = self.one.text_pattern(row)
+        several = rf"(?:{spelling})(?:\s*,\s*(?:{spelling}))*"
+        text = rf"{several}|\[\s*(?:{several})?\s*\]" if spelling else r"\[[\s\S]*\]|[^\s\[][\s\S]*"
+        content = {"type": "array", "items": self._item(row)}
         single = {"allOf": [{"type": ["integer", "number", "boolean"]}, self.one.schema(_one(row), False)]}
-        return {"anyOf": [items, text, single, *([{"type": "null"}] if blank else [])]}
-
-    def content(self, row: Input) -> Schema:
-        return {"type": "array", "items": self._item(row)}
+        kinds = [items, {"type": "string", **base.holding(patterns.whole(text, blank=blank), content)}, single]
+        return {"anyOf": [*kinds, *([{"type": "null"}] if blank else [])]}
 
     def _item(self, row: Input) -> Schema:
         item = self.one.schema(_one(row), True)
-        if self._joins(row):
+        if isinstance(self.one, Text) and any(step.joins for step in row.codecs):
             return {"allOf": [item, {"pattern": "^[^,]*$"}]}  # a comma inside an item would make two of it
         return item
 
-    def _joins(self, row: Input) -> bool:
-        return isinstance(self.one, Text) and any(step.joins for step in row.codecs)
-
-    def _text(self, row: Input) -> str:
-        """Text for a list: `a, b` or JSON."""
-        spelling = self.one.text_pattern(row)
-        if spelling is None:
-            return r"\[[\s\S]*\]|[^\s\[][\s\S]*"
-        several = rf"(?:{spelling})(?:\s*,\s*(?:{spelling}))*"
-        return rf"{several}|\[\s*(?:{several})?\s*\]"
-
     def convert(self, row: Input, value: Any) -> list[Any]:
-        one = _one(row)
-        return [self.one.convert(one, item) for item in self._items(row, value) if not base.is_blank_item(item)]
-
-    def _items(self, row: Input, value: Any) -> list[Any]:
-        if not isinstance(value, str):
-            return value if isinstance(value, list) else [value]
-        if value.lstrip().startswith("["):
-            return base.read_json(value, self.content(row))  # type: ignore[no-any-return]
-        return base.must_fit([part.strip() for part in value.split(",")], self.content(row))  # type: ignore[no-any-return]
+        if isinstance(value, str):
+            content = {"type": "array", "items": self._item(row)}
+            if value.lstrip().startswith("["):
+                value = base.read_json(value, content)
+            else:
+                value = base.must_fit([part.strip() for part in value.split(",")], content)
+        items, one = value if isinstance(value, list) else [value], _one(row)
+        return [self.one.convert(one, item) for item in items if not base.is_blank_item(item)]
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
-        wanted, one = self._item(row), _one(row)
-        found: list[Fault] = []
+        items: list[tuple[tuple[int, ...], Any]] = []
         if isinstance(value, list):
-            for index, item in enumerate(value):
-                if len(found) > MOST:
-                    break
-                if not base.is_blank_item(item) and not fits(wanted, item):
-                    found += [((index, *path), what) for path, what in self.one.complaints(one, item)]
+            items = [((index,), item) for index, item in enumerate(value)]
         elif isinstance(value, str) and not value.strip().startswith("["):
-            parts = (part.strip() for part in value.split(","))
-            wrong = (part for part in parts if part and not fits(wanted, part))
-            found += islice((((), what) for part in wrong for _, what in self.one.complaints(one, part)), 5)
-        shape = f'must be a list: [..] or text such as "{row.example if row.example else "a, b"}"'
-        return found or [((), shape)]
+            items = [((), part.strip()) for part in value.split(",")]
+        most, wanted, one = 4 if isinstance(value, str) else MOST, self._item(row), _one(row)
+        found: list[Fault] = []
+        for at, item in items:
+            if len(found) > most:
+                break
+            if not base.is_blank_item(item) and not fits(wanted, item):
+                found += [((*at, *path) if at else (), what) for path, what in self.one.complaints(one, item)]
+        return found or [((), f'must be a list: [..] or text such as "{row.example if row.example else "a, b"}"')]
 
 
 class MapOf(Collection):
@@ -96,11 +82,8 @@ class MapOf(Collection):
         if not blank:
             rows["not"] = {"minItems": 1, "items": {"anyOf": [*BLANKS, BLANK_PAIR]}}
         inner = patterns.whole(r"\{[\s\S]*\}|\[[\s\S]*\]")
-        text = {"type": "string", "pattern": inner, **base.content_words(self.content(row))}
+        text = {"type": "string", **base.holding(inner, {"anyOf": self._shapes(row)})}
         return base.or_blank({"anyOf": [pairs, rows, text]}, blank)
-
-    def content(self, row: Input) -> Schema:
-        return {"anyOf": self._shapes(row)}
 
     def _shapes(self, row: Input) -> list[Schema]:
         name, value = self._pair(row)
@@ -122,7 +105,7 @@ class MapOf(Collection):
         return {"type": "string", "pattern": r"\S"}, value
 
     def convert(self, row: Input, value: Any) -> list[tuple[str, Any]]:
-        data = base.read_json(value, self.content(row)) if isinstance(value, str) else value
+        data = base.read_json(value, {"anyOf": self._shapes(row)}) if isinstance(value, str) else value
         if isinstance(data, dict):
             pairs = list(data.items())
         else:
@@ -142,21 +125,20 @@ class MapOf(Collection):
         else:
             pairs = []
         wanted_name, wanted_value = self._pair(row)
+        of_one = row.type == "file" or not self.one.any_text
         found: list[Fault] = []
         for name, item in pairs:
             if len(found) > MOST:
                 break
             if not fits(wanted_name, name):
-                what = "is set by the connection" if _is_guarded(row, name) else "is no usable name"
-                found.append(((str(name),), what))
+                is_guarded = _is_header(row) and str(name).strip().lower() in GUARDED_HEADERS
+                found.append(((str(name),), "is set by the connection" if is_guarded else "is no usable name"))
+            elif not fits(wanted_value, item) and of_one:
+                found.append(((str(name),), self.one.complaints(_one(row), item)[0][1]))
             elif not fits(wanted_value, item):
-                found.append(((str(name),), self._complaint(row, item)))
+                what = HEADER_LINE if _is_header(row) else "must be text; repeat the key in a list of pairs"
+                found.append(((str(name),), what))
         return found or [((), 'must be an object {"key": "value"} or a list of {"key": …, "value": …}')]
-
-    def _complaint(self, row: Input, item: Any) -> str:
-        if row.type == "file" or not self.one.any_text:
-            return self.one.complaints(_one(row), item)[0][1]
-        return HEADER_LINE if _is_header(row) else "must be text; repeat the key in a list of pairs"
 
 
 def _one(row: Input) -> Input:
@@ -165,7 +147,3 @@ def _one(row: Input) -> Input:
 
 def _is_header(row: Input) -> bool:
     return any(place.kind == "header" for place in row.to)
-
-
-def _is_guarded(row: Input, name: Any) -> bool:
-    return _is_header(row) and isinstance(name, str) and name.strip().lower() in GUARDED_HEADERS

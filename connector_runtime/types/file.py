@@ -6,7 +6,6 @@ import base64
 from typing import Any
 
 from ..language import patterns
-from ..language.wording import Fault
 from ..model import Input
 from .base import InputType, Schema, or_blank
 
@@ -30,6 +29,5 @@ class File(InputType):
             return {"base64": base64.b64encode(value.encode()).decode(), "content_type": "text/plain; charset=utf-8"}
         return value
 
-    def faults(self, row: Input, value: Any) -> list[Fault]:
-        shape = '{"filename": "a.png", "content_type": "image/png", "base64": "…"}'
-        return [((), f"must be text or a file: {shape}")]
+    def complaint(self, row: Input, value: Any) -> str:
+        return 'must be text or a file: {"filename": "a.png", "content_type": "image/png", "base64": "…"}'

@@ -10,7 +10,7 @@ from ..language import patterns
 from ..language.schemas import fits
 from ..language.wording import KINDS, Fault, misfits
 from ..model import Input, Json
-from .base import ALL_WORDS, BLANKS, NOT_PLAIN, InputType, Plain, Schema, content_words, or_blank, quoted, read_json
+from .base import ALL_WORDS, BLANKS, NOT_PLAIN, InputType, Plain, Schema, holding, or_blank, quoted, read_json
 
 _DATA = ("object", "array", "number", "boolean")
 
@@ -24,7 +24,7 @@ class JsonData(InputType):
     def schema(self, row: Input, blank: bool) -> Schema:
         shape = _shape(row)
         brackets = {"object": r"\{[\s\S]*\}", "array": r"\[[\s\S]*\]"}.get(shape, r"\S[\s\S]*")
-        text = {"type": "string", "pattern": patterns.whole(brackets), **content_words(self.content(row))}
+        text = {"type": "string", **holding(patterns.whole(brackets), dict(row.schema))}
         data = dict(row.schema) if "type" in row.schema else {**row.schema, "type": list(_DATA)}
         return or_blank({"anyOf": [data, text]}, blank)
 
@@ -33,15 +33,15 @@ class JsonData(InputType):
         return (kind, partial(fits, row.schema)) if kind else NOT_PLAIN
 
     def convert(self, row: Input, value: Any) -> Any:
-        return read_json(value, self.content(row)) if isinstance(value, str) else value
+        return read_json(value, row.schema) if isinstance(value, str) else value
 
-    def faults(self, row: Input, value: Any) -> list[Fault]:
+    def complaints(self, row: Input, value: Any) -> list[Fault]:
         shape = _shape(row)
         kind = KINDS.get(shape, "JSON")
         if isinstance(value, str):
             shown = {"object": '{"key": "value"}', "array": '[{"key": "value"}]'}.get(shape, "quote text in it")
             return [((), f"must be {kind}, as JSON: {shown}")]
-        return misfits(self.content(row), value) or [((), f"must be {kind}, not {quoted(row, value)}")]
+        return misfits(row.schema, value) or [((), f"must be {kind}, not {quoted(row, value)}")]
 
     def field(self, row: Input) -> Schema:
         if _shape(row) in ("object", "array"):

@@ -1,33 +1,68 @@
-"""Numbers, or text that holds one as JSON. Pure."""
+"""Numbers: an `integer` in any spelling (`8`, `"8"`, `8.0`), and a `number`, also as JSON text. Pure."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..language import patterns
-from ..language.wording import Fault
-from ..model import Input
-from .base import MORE_NUMBER_WORDS, NUMBER_WORDS, InputType, Schema, content_words, or_null, quoted, read_json
-from .integer import limits
+from ..model import Input, Json
+from .base import NOT_PLAIN, NUMBER_WORDS, RANGE_WORDS, InputType, NoValue, Plain, Schema, holding, or_text, read_json
+
+
+class Integer(InputType):
+    """A whole number."""
+
+    words = RANGE_WORDS
+    wants = "a whole number"
+    drawn = "integer"
+    choice = int
+    any_text = False
+
+    def schema(self, row: Input, blank: bool) -> Schema:
+        pattern = patterns.whole(self.text_pattern(row), blank=blank)
+        if row.choices:
+            values = [*(choice.value for choice in row.choices), *([None] if blank else [])]
+            return {"anyOf": [{"enum": values}, {"type": "string", "pattern": pattern}]}
+        limits = {word: limit for word, limit in row.schema.items() if word != "type"}
+        return {"type": ["integer", "string", *(["null"] if blank else [])], **limits, "pattern": pattern}
+
+    def text_pattern(self, row: Input) -> str:
+        values = [patterns.spelled_integer(choice.value) for choice in row.choices]
+        return "|".join(values) or patterns.integers(row.schema.get("minimum"), row.schema.get("maximum"))
+
+    def spellings(self, row: Input, value: Json) -> Schema:
+        if not isinstance(value, int):
+            return {"const": value}
+        sign = "-?" if value == 0 and not row.choices else ""  # as a choice, -0 is none
+        return or_text(value, sign + patterns.spelled_integer(value))
+
+    def convert(self, row: Input, value: Any) -> int:
+        try:
+            return int(value.strip().partition(".")[0]) if isinstance(value, str) else int(value)
+        except ValueError:  # Python reads 4300 digits and no more
+            raise NoValue(((), "has too many digits")) from None
+
+    def plain(self, row: Input) -> Plain:
+        if row.choices:
+            return int, {choice.value for choice in row.choices}.__contains__
+        if not row.schema.keys() <= self.words.keys():
+            return NOT_PLAIN
+        low, high = row.schema.get("minimum", -(2**63)), row.schema.get("maximum", 2**63)
+        return int, range(math.ceil(low), math.floor(high) + 1).__contains__
 
 
 class Number(InputType):
     """A number, with or without a fraction."""
 
-    words = NUMBER_WORDS | MORE_NUMBER_WORDS
+    words = NUMBER_WORDS
+    wants = "a number"
+    drawn = "number"
 
     def schema(self, row: Input, blank: bool) -> Schema:
-        text = {"pattern": patterns.whole(patterns.NUMBER, blank=blank), **content_words(self.content(row))}
-        return {"type": ["number", "string", *or_null(blank)], **row.schema, **text}
-
-    def content(self, row: Input) -> Schema:
-        return {"type": "number", **row.schema}
+        kinds = ["number", "string", *(["null"] if blank else [])]
+        pattern = patterns.whole(patterns.NUMBER, blank=blank)
+        return {"type": kinds, **row.schema, **holding(pattern, {"type": "number", **row.schema})}
 
     def convert(self, row: Input, value: Any) -> Any:
-        return read_json(value, self.content(row)) if isinstance(value, str) else value
-
-    def faults(self, row: Input, value: Any) -> list[Fault]:
-        return [((), f"must be a number{limits(row)}, not {quoted(row, value)}")]
-
-    def field(self, row: Input) -> Schema:
-        return {"type": "number", **row.schema}
+        return read_json(value, {"type": "number", **row.schema}) if isinstance(value, str) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from ..language import patterns
 from ..language.schemas import fits
 from ..language.wording import Fault
 from ..model import Input
@@ -12,10 +13,9 @@ from .base import BLANK, REFUSED, InputType, NoValue, Reader, Schema, example, i
 from .boolean import Boolean
 from .collections import ListOf, MapOf
 from .file import File
-from .integer import Integer
 from .json import Anything, JsonData
-from .number import Number
-from .text import Date, DateTime, Text
+from .number import Integer, Number
+from .text import Text
 
 TYPES: dict[str, InputType] = {
     "string": Text(),
@@ -24,8 +24,8 @@ TYPES: dict[str, InputType] = {
     "integer": Integer(),
     "number": Number(),
     "boolean": Boolean(),
-    "date": Date("date"),
-    "datetime": DateTime("datetime"),
+    "date": Text("date", patterns.DATE, sample="2026-11-01"),
+    "datetime": Text("datetime", patterns.MOMENT, sample="2026-11-01T09:00:00Z", gives_way=True),
     "json": JsonData(),
     "any": Anything(),
     "file": File(),

@@ -6,11 +6,10 @@ import re
 from typing import Any
 
 from ..language import patterns, places
-from ..language.wording import Fault, kind_of
+from ..language.wording import kind_of
 from ..model import Input, Json
 from .base import (
     NOT_PLAIN,
-    NUMBER_WORDS,
     TEXT_WORDS,
     InputType,
     Plain,
@@ -26,26 +25,25 @@ HEADER_LINE = "must be one line of printable ASCII text"
 
 
 class Text(InputType):
-    """Any text, and numbers as they are written."""
+    """Any text, and numbers as they are written; or texts of one form only.
 
-    words = TEXT_WORDS | NUMBER_WORDS
+    Where the form `gives_way`, a row's pattern or codec takes its place.
+    """
+
+    words = TEXT_WORDS
     choice = str
-    form: str | None = None  # the pattern that every value has
-    sample: str | None = None  # what a complaint shows, if not the row's example
 
-    def __init__(self, widget: str | None = None) -> None:
-        self.widget = widget
-
-    def _patterns(self, row: Input) -> list[str]:
-        matches = [patterns.sealed(row.schema["pattern"])] if "pattern" in row.schema else []
-        matches += [patterns.whole(step.takes) for step in row.codecs if step.takes]
-        return matches + ([patterns.whole(self.form)] if self.form else [])
+    def __init__(self, widget: str | None = None, form: str = "", sample: str = "", gives_way: bool = False) -> None:
+        self.widget, self.form, self.sample, self.gives_way = widget, form, sample, gives_way
 
     def _limits(self, row: Input) -> tuple[Schema, list[str], list[str]]:
         """The words that limit a value, the JSON types that it may be of, and the patterns that all must match."""
         limits = {key: value for key, value in row.schema.items() if key not in ("type", "pattern")}
-        matches = self._patterns(row)
-        kinds = ["string", *_numbers(limits, bool(matches) or self.form is not None)]
+        matches = [patterns.sealed(row.schema["pattern"])] if "pattern" in row.schema else []
+        matches += [patterns.whole(step.takes) for step in row.codecs if step.takes]
+        if self.form and not (matches and self.gives_way):
+            matches.append(patterns.whole(self.form))
+        kinds = ["string", *_numbers(limits, bool(matches))]
         for place in row.to:
             if place.kind == "header":
                 matches.append(patterns.HEADER_VALUE)
@@ -81,22 +79,18 @@ class Text(InputType):
         limits, _, matches = self._limits(row)
         if not row.schema.keys() <= self.words.keys():
             return NOT_PLAIN
-        size = f"{{{limits.get('minLength', 0)},{limits.get('maxLength', '')}}}"
-        ahead = [r"\s*\S", rf"(?s:.){size}\Z", *(rf"(?s:.*?)(?:{pattern})" for pattern in matches)]
         if any(step.joins for step in row.codecs):
-            ahead.append(r"[^,]*\Z")
+            matches.append("^[^,]*$")
+        size = f"{{{limits.get('minLength', 0)},{limits.get('maxLength', '')}}}"
         never = r"(?!\.\.?\Z)" if "not" in limits else ""
+        ahead = [rf"(?=\s*\S)(?=(?s:.){size}\Z){never}", *(rf"(?=(?s:.*?)(?:{pattern}))" for pattern in matches)]
         try:
-            if sum(re.compile(pattern).groups for pattern in matches[1:]):
-                return NOT_PLAIN  # its groups would count from those of the pattern before it
-            return str, re.compile(never + "".join(f"(?={each})" for each in ahead)).match
+            counts_groups = any(re.compile(pattern).groups for pattern in matches[1:])  # from those before it
+            return NOT_PLAIN if counts_groups else (str, re.compile("".join(ahead)).match)
         except (re.error, OverflowError):  # flags stand at the beginning, and no text is that long
             return NOT_PLAIN
 
-    def faults(self, row: Input, value: Any) -> list[Fault]:
-        return [((), self._complaint(row, value))]
-
-    def _complaint(self, row: Input, value: Any) -> str:
+    def complaint(self, row: Input, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return f"must be text, not {kind_of(value)}"
         text, schema = str(value), row.schema
@@ -123,24 +117,6 @@ class Text(InputType):
     def field(self, row: Input) -> Schema:
         limits = {key: row.schema[key] for key in ("minLength", "maxLength", "pattern") if key in row.schema}
         return {"type": "string", **limits}
-
-
-class Date(Text):
-    """A day: `2026-11-01`."""
-
-    form = patterns.DATE
-    sample = "2026-11-01"
-
-
-class DateTime(Text):
-    """A date with a time, with or without a zone, or what the row's codec takes."""
-
-    form = patterns.MOMENT
-    sample = "2026-11-01T09:00:00Z"
-
-    def _patterns(self, row: Input) -> list[str]:
-        *own, moment = super()._patterns(row)
-        return own or [moment]
 
 
 def _numbers(limits: Schema, patterned: bool) -> list[str]:
