@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from connector_runtime.inputs.schema import blanks, spellings
+from connector_runtime.inputs.schema import blanks
 from connector_runtime.language import codecs, places, wording
 from connector_runtime.model import Choice, Input, Place
 from connector_runtime.types import registry
@@ -161,7 +161,7 @@ def test_what_counts_as_not_given_counts_so_in_the_schema_too(given: Input, valu
     ],
 )
 def test_a_value_is_known_in_every_spelling_that_is_accepted(given: Input, value: Any, same: Any, other: Any) -> None:
-    schema = Draft202012Validator(spellings(given, value))
+    schema = Draft202012Validator(registry.of(given).spellings(given, value))
     assert [found for found in same if not schema.is_valid(found)] == []
     assert [found for found in other if schema.is_valid(found)] == []
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import AuthError, InputError, Problem
-from ..inputs.accept import acceptance
+from ..inputs.accept import Acceptance
 from ..inputs.bind import bind
 from ..language import codecs, hosts, places
 from ..language.secrets import MASK
@@ -51,7 +51,7 @@ def filled(kind: Connection, rows: Iterable[Input], given: Mapping[str, Any]) ->
     """What was filled in for rows of a kind of connection, by name, as text. Raises `InputError`."""
     named, subject = {row.key: row for row in rows}, f"the connection '{kind.label}'"
     table = Table(key=subject, label=kind.label, description=kind.description, inputs=named, by_name=named, rules=())
-    return {name: places.text_of(value) for name, value in bind(acceptance(table), given).values.items()}
+    return {name: places.text_of(value) for name, value in bind(Acceptance(table), given).values.items()}
 
 
 def _kind(about: Profile, names: set[str]) -> Connection | None:

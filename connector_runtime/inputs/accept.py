@@ -7,15 +7,14 @@ input. A value that is refused is given, and equals nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..language import conditions
-from ..model import Condition, Input, Json, Rule, Table
+from ..model import Condition, Input, Rule, Table
 from ..types import registry
-from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Plain, Reader, example
+from ..types.base import BLANK, NOT_PLAIN, REFUSED, Reader, example
 
 NO_DEFAULT = object()
 
@@ -46,86 +45,51 @@ class Constraint(NamedTuple):
         return next(iter((*self.names[1:], *alone, *asked)), "")
 
 
-class Reading(NamedTuple):
-    """The inputs as they were read: by key what is given, and of that what is touched or filled in."""
-
-    given: dict[str, Any]
-    touched: dict[str, Any]
-    rejects: dict[str, NoValue]  # by name, what is unknown or refused
-    broken: list[Constraint]
-    in_order: bool  # of the table
-
-
-@dataclass(slots=True)
 class Field:
     """How an input is read that is given under one of its names."""
 
-    key: str
-    position: int  # its place in the table
-    kind: type  # the Python type of the plain values, which are sent as they are
-    is_plain: Callable[[Any], object]  # and which of that type they are
-    items: Plain  # the plain items of a list
-    read: Reader  # for all other values
-    default: Any  # the default that is shown and not sent, or `NO_DEFAULT`
-    row: Input
+    __slots__ = ("default", "is_plain", "items", "key", "kind", "position", "read", "row")
+
+    def __init__(self, row: Input, position: int, read: Reader) -> None:
+        one = registry.TYPES[row.type].plain(row)
+        self.row, self.key, self.position = row, row.key, position
+        self.kind, self.is_plain = one if row.collection is None else NOT_PLAIN  # the values that are sent as they are
+        self.items = one if row.collection == "list" else NOT_PLAIN  # and those of a list
+        self.read = read  # all others
+        self.default = row.default if row.optional_default else NO_DEFAULT  # which is shown and not sent
 
 
-class Fields(dict[str, Field]):
-    """The fields by name, each compiled when it is first given; an unknown name reads nothing."""
+_UNKNOWN = Field(Input(key="", label="", type="connection"), 0, lambda value: REFUSED)
 
-    def __init__(self, table: Table) -> None:
+
+class Acceptance(dict[str, Field]):
+    """What a table accepts, compiled: its fields by name, each made when it is first given, and what is in common."""
+
+    def __init__(self, spec: Table) -> None:
         super().__init__()
-        self._table, self._order = table, {key: index for index, key in enumerate(table.inputs)}
+        rows = {key: row for key, row in spec.inputs.items() if row.type != "connection"}
+        optional = {key: row for key, row in rows.items() if row.optional_default}
+        samples = [key for key, row in optional.items() if isinstance(row.default, list | dict)]
+        self.spec = spec
+        self.constraints = tuple((each.watched, each) for each in constraints(spec))
+        self.needed = frozenset(key for key, row in rows.items() if row.is_always_needed and not row.was)
+        self.filled = {key: row.default for key, row in rows.items() if row.fills_in}
+        self.knobs = {key: row.default for key, row in optional.items() if row.to and row.to[0].kind == "call"}
+        self.defaults = frozenset((*self.filled, *self.knobs))
+        self.rivals = tuple(rule for rule in spec.rules if rule.kind == "at_most_one")
+        self.may_warn = tuple(
+            (row, *_silent(row))
+            for key, row in rows.items()
+            if row.warn or row.deprecated is not None or key in samples
+        )
 
     def __missing__(self, name: str) -> Field:
-        row = self._table.by_name.get(name)
+        row = self.spec.by_name.get(name)
         if row is None:
             return _UNKNOWN
-        one = registry.TYPES[row.type].plain(row)
-        plain, items = {None: (one, NOT_PLAIN), "list": (NOT_PLAIN, one)}.get(row.collection, (NOT_PLAIN, NOT_PLAIN))
         read = registry.reader(row) if row.type != "connection" else lambda value: BLANK
-        default = row.default if row.optional_default else NO_DEFAULT
-        self[name] = Field(row.key, self._order[row.key], *plain, items, read, default, row)
+        self[name] = Field(row, [*self.spec.inputs].index(row.key), read)
         return self[name]
-
-
-_UNKNOWN = Field("", 0, *NOT_PLAIN, NOT_PLAIN, lambda value: REFUSED, NO_DEFAULT, Input(key="", label="", type=""))
-
-
-@dataclass(frozen=True)
-class Acceptance:
-    """What a table accepts, compiled."""
-
-    spec: Table
-    constraints: tuple[tuple[str, Constraint], ...]  # each with the input that is `watched`
-    needed: frozenset[str]  # the inputs without which there is no call
-    filled: Mapping[str, Json]  # the defaults of required inputs
-    knobs: Mapping[str, Json]  # and of optional ones that say how to call
-    defaults: frozenset[str]  # the inputs of both
-    rivals: tuple[Rule, ...]
-    may_warn: tuple[tuple[Input, float, float], ...]  # the inputs that may warn, from where to where a number does not
-    fields: Fields
-
-
-def acceptance(spec: Table) -> Acceptance:
-    """Compile an input table."""
-    rows = {key: row for key, row in spec.inputs.items() if row.type != "connection"}
-    filled = {key: row.default for key, row in rows.items() if row.fills_in}
-    optional = {key: row for key, row in rows.items() if row.optional_default}
-    knobs = {key: row.default for key, row in optional.items() if row.to and row.to[0].kind == "call"}
-    samples = [key for key, row in optional.items() if isinstance(row.default, list | dict)]
-    wary = [row for key, row in rows.items() if row.warn or row.deprecated is not None or key in samples]
-    return Acceptance(
-        spec=spec,
-        constraints=tuple((each.watched, each) for each in constraints(spec)),
-        needed=frozenset(key for key, row in rows.items() if row.is_always_needed and not row.was),
-        filled=filled,
-        knobs=knobs,
-        defaults=frozenset((*filled, *knobs)),
-        rivals=tuple(rule for rule in spec.rules if rule.kind == "at_most_one"),
-        may_warn=tuple((row, *_silent(row)) for row in wary),
-        fields=Fields(spec),
-    )
 
 
 def _silent(row: Input) -> tuple[float, float]:

@@ -1,28 +1,32 @@
 """Inputs as they were given to the values that are sent. Pure.
 
-A good call is read here in one pass over what is given. Why a bad one is refused, `messages` gathers.
+A good call is read in one pass over what is given. Why a bad one is refused is gathered once it is known to be bad.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import InputError, Problem
 from ..language import conditions
 from ..language.schemas import fits
-from ..language.wording import MOST, kind_of
+from ..language.wording import MOST, Fault, kind_of, nearest
 from ..model import Table
-from ..types.base import BLANK, NoValue, is_blank
-from . import messages
-from .accept import NO_DEFAULT, Acceptance, Constraint, Reading
+from ..types import registry
+from ..types.base import BLANK, REFUSED, NoValue, is_blank
+from .accept import NO_DEFAULT, Acceptance, Constraint
+
+MAX_DEPTH = 100
+MEANT = 20  # unknown names for which the nearest is looked up
 
 _HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON cannot carry it
 _ATOMS = (int, bool)
-_NOT_JSON, _TWICE = NoValue(), NoValue()
+_BAD = NoValue()  # it is no JSON, or given twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,16 @@ class Bound:
     warnings: tuple[Problem, ...]
 
 
+class Reading(NamedTuple):
+    """The inputs as they were read: by key what is given, and of that what is touched or filled in."""
+
+    given: dict[str, Any]
+    touched: dict[str, Any]
+    rejects: dict[str, NoValue]  # by name, what is unknown or refused
+    broken: list[Constraint]
+    in_order: bool  # of the table
+
+
 def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> Bound:
     """Read and check inputs; raises `InputError` with every problem at once, of very many with the first."""
     spec = accepts.spec
@@ -40,44 +54,36 @@ def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = 
     cleared = [spec.by_name[key].key if key in spec.by_name else key for key in dict.fromkeys(clear)] if clear else []
     if reading.rejects or reading.broken or cleared or not accepts.needed <= reading.given.keys():
         found = problems(accepts, inputs, reading)
-        found += islice(messages.unclearable(spec, inputs, cleared), MOST + 1)
+        found += islice(_unclearable(spec, inputs, cleared), MOST + 1)
         if len(found) <= MOST:
-            found += messages.unreadable(found, reading.rejects)
+            found += _unreadable(found, reading.rejects)
         if found:
-            raise messages.refusal(spec.key, found)
+            raise _refusal(spec.key, found)
     values = _settled(accepts, reading, {key: spec.inputs[key].clear[0] for key in cleared})
-    renamed = _renamed(spec, inputs) if len(spec.by_name) > len(spec.inputs) else ()
-    return Bound(values, (*renamed, *_warnings(accepts, reading, values)))
+    return Bound(values, tuple(_warnings(accepts, inputs, reading, values)))
 
 
-def problems(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading | None = None) -> list[Problem]:
-    """Why inputs are not accepted, without what their texts hold; raises `InputError` where they are no JSON."""
-    reading = reading or _read(accepts, inputs)
-    found = list(islice(messages.not_json(dict(inputs), "inputs", 0), MOST + 1))
-    if found:
-        raise messages.refusal(accepts.spec.key, found)
-    return messages.explain(accepts, inputs, reading)
+# -- a good call -----------------------------------------------------------------------------------------------------
 
 
 def _read(accepts: Acceptance, inputs: Mapping[str, Any]) -> Reading:
     """Raises `InputError` where the inputs are no object."""
     if type(inputs) is not dict and not isinstance(inputs, Mapping):
         raise InputError.of(accepts.spec.key, [Problem("inputs", f"must be an object, not {kind_of(inputs)}")])
-    fields = accepts.fields
     given: dict[str, Any] = {}
     touched = dict(accepts.filled)
     rejects: dict[str, NoValue] = {}
     last, in_order = -1, True
     for name, raw in inputs.items():
-        field = fields[name]
+        field = accepts[name]
         kind, default = type(raw), field.default
         is_atom = raw.isascii() if kind is str else kind in _ATOMS
         if kind is field.kind and field.is_plain(raw) and (is_atom or _is_json(raw, 1)):
             value = raw
         elif kind is list and raw and _are_plain(raw, *field.items):
             value = [*raw]
-        elif not _is_json(raw, 1) and any(messages.not_json(raw, "", 1)):
-            rejects[name] = _NOT_JSON
+        elif not _is_json(raw, 1) and any(_not_json(raw, "", 1)):
+            rejects[name] = _BAD
             continue
         else:
             value = field.read(raw)
@@ -89,7 +95,7 @@ def _read(accepts: Acceptance, inputs: Mapping[str, Any]) -> Reading:
                     continue
         key = field.key
         if key in given and name not in rejects:
-            rejects[name] = _TWICE
+            rejects[name] = _BAD
         given[key] = value
         if default is NO_DEFAULT:
             touched[key] = value
@@ -109,14 +115,14 @@ def _are_plain(items: list[Any], kind: type, is_plain: Callable[[Any], object]) 
 
 
 def _is_json(value: Any, depth: int) -> bool:
-    """Whether a value surely is JSON, as nearly all are; `not_json` has the last word."""
+    """Whether a value surely is JSON, as nearly all are; `_not_json` has the last word."""
     kind = type(value)
     if kind is str:
         return bool(value.isascii()) or _HALF.search(value) is None
     if kind is dict:
         return all([type(name) is str and _is_json(name, 0) for name in value]) and _is_json([*value.values()], depth)
     if kind is list:
-        return depth <= messages.MAX_DEPTH and all([_is_json(item, depth + 1) for item in value])
+        return depth <= MAX_DEPTH and all([_is_json(item, depth + 1) for item in value])
     return kind is int or kind is bool or value is None
 
 
@@ -156,14 +162,14 @@ def _settled(accepts: Acceptance, reading: Reading, cleared: dict[str, Any]) -> 
     return {key: values[key] for key in rows if key in values}
 
 
-def _renamed(spec: Table, inputs: Mapping[str, Any]) -> Iterable[Problem]:
-    for name in inputs:
-        row = spec.by_name.get(name)
-        if row is not None and name != row.key and not is_blank(row, inputs[name]):
-            yield Problem(f"inputs.{name}", f"is the old name of '{row.key}'; it works; better give '{row.key}'")
-
-
-def _warnings(accepts: Acceptance, reading: Reading, values: dict[str, Any]) -> Iterable[Problem]:
+def _warnings(
+    accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading, values: dict[str, Any]
+) -> Iterator[Problem]:
+    rows = accepts.spec.by_name
+    for name in inputs if len(rows) > len(accepts.spec.inputs) else ():
+        key = rows[name].key if name in rows else name
+        if name != key and not is_blank(rows[name], inputs[name]):
+            yield Problem(f"inputs.{name}", f"is the old name of '{key}'; it works; better give '{key}'")
     for row, least, most in accepts.may_warn:
         key = row.key
         value = values.get(key)
@@ -178,3 +184,99 @@ def _warnings(accepts: Acceptance, reading: Reading, values: dict[str, Any]) -> 
         for warn in row.warn:
             if not fits(warn.schema, value) and conditions.holds(warn.when, values.get):
                 yield Problem(f"inputs.{key}", warn.says)
+
+
+# -- a bad one -------------------------------------------------------------------------------------------------------
+
+
+def problems(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading | None = None) -> list[Problem]:
+    """Why inputs are not accepted, in the order of the table: all reasons, or more than `MOST`.
+
+    It does not say what is wrong inside of their texts. Raises `InputError` where they are no JSON.
+    """
+    reading, spec = reading or _read(accepts, inputs), accepts.spec
+    unsendable = list(islice(_not_json(dict(inputs), "inputs", 0), MOST + 1))
+    if unsendable:
+        raise _refusal(spec.key, unsendable)
+    found: dict[Problem, None] = {}
+    for problem in _reasons(accepts, inputs, reading):
+        found[problem] = None
+        if len(found) > MOST:
+            break
+    order = list(spec.inputs)
+
+    def position(problem: Problem) -> int:
+        row = spec.by_name.get(problem.where.split(".")[1])
+        return order.index(row.key) if row else len(order)
+
+    return sorted(found, key=position)
+
+
+def _refusal(key: str, found: list[Problem]) -> InputError:
+    """The error with all problems, of very many with the first."""
+    if len(found) <= MOST:
+        return InputError.of(key, found)
+    return InputError(f"More than {MOST} problems with the inputs of {key}, the first:", problems=found[:MOST])
+
+
+def _reasons(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading) -> Iterator[Problem]:
+    rows = accepts.spec.by_name
+    for key, row in accepts.spec.inputs.items():
+        for name in row.names:
+            if reading.rejects.get(name) is REFUSED:
+                yield from _problems(name, registry.complaints(row, inputs[name]))
+        if key in accepts.needed and key not in reading.given:
+            yield from _problems(key, registry.complaints(row, None))
+    unknown = (name for name in inputs if name not in rows)
+    for count, name in enumerate(islice(unknown, MOST + 1)):
+        meant = nearest(name, accepts.spec.inputs) if count < MEANT else ""
+        yield Problem(f"inputs.{name}", f"is no input of {accepts.spec.key}.{meant}")
+    for _, each in accepts.constraints:
+        both = bool(each.names) and all(not is_blank(rows[name], inputs.get(name)) for name in each.names)
+        if both or each in reading.broken:
+            yield Problem(each.where, each.what)
+
+
+def _problems(name: str, faults: Iterable[Fault]) -> list[Problem]:
+    return [Problem(".".join(["inputs", name, *map(str, path)]), what) for path, what in faults]
+
+
+def _unreadable(found: list[Problem], rejects: Mapping[str, NoValue]) -> Iterator[Problem]:
+    """What is wrong inside of texts that should hold JSON, where nothing else is said of the input."""
+    known = {problem.where for problem in found}
+    for name, reject in rejects.items():
+        where = f"inputs.{name}"
+        if not any(each == where or each.startswith(f"{where}.") for each in known):
+            yield from _problems(name, reject.faults)
+
+
+def _unclearable(spec: Table, inputs: Mapping[str, Any], cleared: list[str]) -> Iterator[Problem]:
+    """Why inputs cannot be emptied."""
+    able = [key for key, row in spec.inputs.items() if row.clear]
+    for key in cleared:
+        if key not in able:
+            known = f"; inputs that can: {', '.join(able)}" if able else ""
+            yield Problem(f"clear.{key}", f"is no input of {spec.key} that can be emptied{known}")
+        elif any(not is_blank(spec.inputs[key], inputs.get(name)) for name in spec.inputs[key].names):
+            yield Problem(f"clear.{key}", "is given a value as well; choose one")
+
+
+def _not_json(value: Any, where: str, depth: int) -> Iterator[Problem]:
+    """What Python can hold and JSON can't carry."""
+    if depth > MAX_DEPTH:
+        yield Problem(where, f"is nested deeper than {MAX_DEPTH} levels")
+    elif isinstance(value, str):
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            yield Problem(where, "holds half of a character (an unpaired surrogate), which cannot be sent")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield Problem(where, f"is {value}, which JSON cannot carry")
+    elif isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(value, dict) and not isinstance(key, str):
+                yield Problem(where, f"has the key {key!r}; keys are text")
+            else:
+                yield from _not_json(key, where, 0)
+                yield from _not_json(item, f"{where}.{key}", depth + 1)
+    elif not (value is None or isinstance(value, int)):
+        yield Problem(where, f"must be JSON, not {kind_of(value)}")

@@ -53,11 +53,6 @@ def blanks(row: Input) -> Schema:
     return {"anyOf": [*BLANKS, {"type": "array", "minItems": 1, "items": items}]}
 
 
-def spellings(row: Input, value: Json) -> Schema:
-    """The schema of every accepted spelling of one value: 2 is also `"2"` and `" 2.0 "`."""
-    return registry.of(row).spellings(row, value)
-
-
 # -- constraints -----------------------------------------------------------------------------------------------------
 
 
@@ -65,41 +60,36 @@ def _constraint(each: Constraint, rows: Rows) -> Schema:
     if each.names:
         return {"not": {"allOf": [_holds(name, {"not": blanks(rows[name])}) for name in each.names]}}
     groups = [_some(_touched(rows[key]) for key in group) for group in each.touched]
-    needed = _some(_given(rows[key]) for key in each.needs)
     if each.unless is not None:
         return {"if": _met(each.unless, rows), "else": {"not": groups[0]}}
-    if not each.needs:
-        return _if(each.when, rows, {"not": {"allOf": groups}})
-    return _if(each.when, rows, {"if": groups[0], "then": needed} if groups else needed)
-
-
-def _if(condition: Condition, rows: Rows, then: Schema) -> Schema:
-    return {"if": _met(condition, rows), "then": then} if condition else then
+    then: Schema = {"not": {"allOf": groups}}
+    if each.needs:
+        needed = _some(_given(rows[key]) for key in each.needs)
+        then = {"if": groups[0], "then": needed} if groups else needed
+    return {"if": _met(each.when, rows), "then": then} if each.when else then
 
 
 def _met(condition: Condition, rows: Rows) -> Schema:
     parts = [_test(test, rows[test.name]) for test in condition]
-    return (parts[0] if len(parts) == 1 else {"allOf": parts}) if parts else {}
+    return parts[0] if len(parts) == 1 else {"allOf": parts} if parts else {}
 
 
 def _test(test: Test, row: Input) -> Schema:
-    if not test.negate:
-        return _some(_is(row, value) for value in test.values)
-    if test.values == (None,):
+    if test.negate and test.values == (None,):
         return {} if row.fills_in else _touched(row)
-    return {"not": _some(_is(row, value) for value in test.values)}
+    found = _some(_is(row, value) for value in test.values)
+    return {"not": found} if test.negate else found
 
 
 def _is(row: Input, value: Json) -> Schema:
     """The input has the value; an untouched default decides nothing, a default that is filled in does."""
     if value is None:
         return NEVER if row.fills_in else {"not": _touched(row)}
-    if row.optional_default and same(row.default, value):
+    is_default = row.has_default and same(row.default, value)
+    if is_default and not row.fills_in:
         return NEVER
-    has = _has(row, spellings(row, value))
-    if row.fills_in and same(row.default, value):
-        return _some([has, {"not": _given(row)}])
-    return has
+    has = _has(row, registry.of(row).spellings(row, value))
+    return _some([has, {"not": _given(row)}]) if is_default else has
 
 
 def _given(row: Input) -> Schema:
@@ -109,7 +99,7 @@ def _given(row: Input) -> Schema:
 def _touched(row: Input) -> Schema:
     if not row.optional_default:
         return _given(row)
-    return _has(row, {"not": {"anyOf": [blanks(row), spellings(row, row.default)]}})
+    return _has(row, {"not": {"anyOf": [blanks(row), registry.of(row).spellings(row, row.default)]}})
 
 
 def _has(row: Input, schema: Schema) -> Schema:
