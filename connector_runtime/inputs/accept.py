@@ -48,18 +48,19 @@ class Constraint(NamedTuple):
 class Field:
     """How an input is read that is given under one of its names."""
 
-    __slots__ = ("default", "is_plain", "items", "key", "kind", "position", "read", "row")
+    __slots__ = ("default", "is_plain", "items", "key", "kind", "may_be_blank", "position", "read", "row")
 
     def __init__(self, row: Input, position: int, read: Reader) -> None:
         one = registry.TYPES[row.type].plain(row)
         self.row, self.key, self.position = row, row.key, position
         self.kind, self.is_plain = one if row.collection is None else NOT_PLAIN  # the values that are sent as they are
         self.items = one if row.collection == "list" else NOT_PLAIN  # and those of a list
-        self.read = read  # all others
+        self.may_be_blank = registry.TYPES[row.type].may_be_blank or row.collection is not None
+        self.read = read  # for all others
         self.default = row.default if row.optional_default else NO_DEFAULT  # which is shown and not sent
 
 
-_UNKNOWN = Field(Input(key="", label="", type="connection"), 0, lambda value: REFUSED)
+_UNKNOWN = Field(Input(key="", label="", type="any"), 0, lambda value: REFUSED)
 
 
 class Acceptance(dict[str, Field]):

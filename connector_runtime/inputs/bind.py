@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import InputError, Problem
 from ..language import conditions
@@ -37,77 +37,178 @@ class Bound:
     warnings: tuple[Problem, ...]
 
 
-class Reading(NamedTuple):
-    """The inputs as they were read: by key what is given, and of that what is touched or filled in."""
-
-    given: dict[str, Any]
-    touched: dict[str, Any]
-    rejects: dict[str, NoValue]  # by name, what is unknown or refused
-    broken: list[Constraint]
-    in_order: bool  # of the table
-
-
 def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> Bound:
     """Read and check inputs; raises `InputError` with every problem at once, of very many with the first."""
     spec = accepts.spec
-    reading = _read(accepts, inputs)
+    reading = Reading(accepts, inputs)
     cleared = [spec.by_name[key].key if key in spec.by_name else key for key in dict.fromkeys(clear)] if clear else []
     if reading.rejects or reading.broken or cleared or not accepts.needed <= reading.given.keys():
-        found = problems(accepts, inputs, reading)
+        found = reading.problems()
         found += islice(_unclearable(spec, inputs, cleared), MOST + 1)
         if len(found) <= MOST:
-            found += _unreadable(found, reading.rejects)
+            found += reading.unreadable(found)
         if found:
             raise _refusal(spec.key, found)
-    values = _settled(accepts, reading, {key: spec.inputs[key].clear[0] for key in cleared})
-    return Bound(values, tuple(_warnings(accepts, inputs, reading, values)))
+    values = reading.settled({key: spec.inputs[key].clear[0] for key in cleared})
+    return Bound(values, tuple(reading.warnings(values)))
 
 
-# -- a good call -----------------------------------------------------------------------------------------------------
+def problems(accepts: Acceptance, inputs: Mapping[str, Any]) -> list[Problem]:
+    """Why inputs are not accepted, without what is wrong inside of their texts. Raises `InputError` as `bind` does."""
+    return Reading(accepts, inputs).problems()
 
 
-def _read(accepts: Acceptance, inputs: Mapping[str, Any]) -> Reading:
-    """Raises `InputError` where the inputs are no object."""
-    if type(inputs) is not dict and not isinstance(inputs, Mapping):
-        raise InputError.of(accepts.spec.key, [Problem("inputs", f"must be an object, not {kind_of(inputs)}")])
-    given: dict[str, Any] = {}
-    touched = dict(accepts.filled)
-    rejects: dict[str, NoValue] = {}
-    last, in_order = -1, True
-    for name, raw in inputs.items():
-        field = accepts[name]
-        kind, default = type(raw), field.default
-        is_atom = raw.isascii() if kind is str else kind in _ATOMS
-        if kind is field.kind and field.is_plain(raw) and (is_atom or _is_json(raw, 1)):
-            value = raw
-        elif kind is list and raw and _are_plain(raw, *field.items):
-            value = [*raw]
-        elif not _is_json(raw, 1) and any(_not_json(raw, "", 1)):
-            rejects[name] = _BAD
-            continue
-        else:
-            value = field.read(raw)
-            if value is BLANK:
+class Reading:
+    """The inputs as they were read. Raises `InputError` where they are no object."""
+
+    __slots__ = ("accepts", "broken", "given", "in_order", "inputs", "rejects", "touched")
+
+    def __init__(self, accepts: Acceptance, inputs: Mapping[str, Any]) -> None:
+        if type(inputs) is not dict and not isinstance(inputs, Mapping):
+            raise InputError.of(accepts.spec.key, [Problem("inputs", f"must be an object, not {kind_of(inputs)}")])
+        self.accepts, self.inputs = accepts, inputs
+        given: dict[str, Any] = {}
+        touched = dict(accepts.filled)
+        rejects: dict[str, NoValue] = {}
+        last, in_order = -1, True
+        for name, raw in inputs.items():
+            field = accepts[name]
+            kind, default = type(raw), field.default
+            is_atom = raw.isascii() if kind is str else kind in _ATOMS
+            if kind is field.kind and field.is_plain(raw) and (is_atom or _is_json(raw, 1)):
+                value = raw
+            elif kind is list and raw and _are_plain(raw, *field.items):
+                value = [*raw]
+            elif field.may_be_blank and (raw is None or (kind is str and not raw)):
                 continue
-            if type(value) is NoValue:
-                rejects[name] = value
-                if is_blank(field.row, raw):
+            elif not _is_json(raw, 1) and any(_not_json(raw, "", 1)):
+                rejects[name] = _BAD
+                continue
+            else:
+                value = field.read(raw)
+                if value is BLANK:
                     continue
-        key = field.key
-        if key in given and name not in rejects:
-            rejects[name] = _BAD
-        given[key] = value
-        if default is NO_DEFAULT:
-            touched[key] = value
-        else:
-            shown = raw if field.row.collection else value  # a list or map is untouched only as it is published
-            if shown is not default and (shown != default or not conditions.same(default, shown)):
+                if type(value) is NoValue:
+                    rejects[name] = value
+                    if is_blank(field.row, raw):
+                        continue
+            key = field.key
+            if key in given and name not in rejects:
+                rejects[name] = _BAD
+            given[key] = value
+            if default is NO_DEFAULT:
                 touched[key] = value
-        if field.position < last:
-            in_order = False
-        last = field.position
-    broken = _broken(accepts, given, touched) if accepts.constraints else []
-    return Reading(given, touched, rejects, broken, in_order)
+            else:
+                shown = raw if field.row.collection else value  # a list or map is untouched only as it is published
+                if shown is not default and (shown != default or not conditions.same(default, shown)):
+                    touched[key] = value
+            if field.position < last:
+                in_order = False
+            last = field.position
+        self.given, self.touched, self.rejects, self.in_order = given, touched, rejects, in_order
+        self.broken = self._broken() if accepts.constraints else []
+
+    def _broken(self) -> list[Constraint]:
+        """The constraints that are broken, by the values that are given, and by those that decide conditions."""
+        accepts, given, touched = self.accepts, self.given, self.touched
+        present, found = given.keys(), []
+        chosen = touched.keys() & present if accepts.filled else touched.keys()
+        for watched, each in accepts.constraints:
+            if (watched and watched not in touched) or not present.isdisjoint(each.needs):
+                continue
+            for group in each.touched:
+                if chosen.isdisjoint(group):
+                    break
+            else:
+                is_met = each.unless is not None and conditions.holds(each.unless, touched.get)
+                if not is_met and conditions.holds(each.when, touched.get):
+                    found.append(each)
+        return found
+
+    def settled(self, cleared: dict[str, Any]) -> dict[str, Any]:
+        """The values to send, in the table's order: defaults fill in, fall away, or give way to a rival."""
+        accepts, given, touched, rows = self.accepts, self.given, self.touched, self.accepts.spec.inputs
+        if not cleared and len(touched) == len(given) and accepts.defaults <= given.keys():  # nothing is to be settled
+            return given if self.in_order else {key: given[key] for key in rows if key in given}
+        touched |= cleared
+        values = {**accepts.knobs, **given, **touched}
+        for key in [*values]:
+            condition = rows[key].only_when
+            if condition is not None and not conditions.holds(condition, touched.get):
+                del values[key]
+        for rule in accepts.rivals:
+            among = [key for key in rule.keys if key in values]
+            if among[1:] and conditions.holds(rule.when, touched.get):
+                kept = next((key for key in among if key in touched), among[0])
+                values = {key: value for key, value in values.items() if key == kept or key not in among}
+        return {key: values[key] for key in rows if key in values}
+
+    def warnings(self, values: dict[str, Any]) -> Iterator[Problem]:
+        """What a person should know about values that are sent."""
+        accepts, inputs, rows = self.accepts, self.inputs, self.accepts.spec.by_name
+        for name in inputs if len(rows) > len(accepts.spec.inputs) else ():
+            key = rows[name].key if name in rows else name
+            if name != key and not is_blank(rows[name], inputs[name]):
+                yield Problem(f"inputs.{name}", f"is the old name of '{key}'; it works; better give '{key}'")
+        for row, least, most in accepts.may_warn:
+            key = row.key
+            value = values.get(key)
+            if key not in values or (type(value) is int and least <= value <= most):
+                continue
+            is_untouched = key not in self.touched
+            if row.deprecated is not None and not is_untouched:
+                yield Problem(f"inputs.{key}", f"'{row.label}' is deprecated: {row.deprecated}")
+            if is_untouched and isinstance(value, list | dict) and value:
+                what = f"'{row.label}' is the published sample, unchanged; it is sent as it is"
+                yield Problem(f"inputs.{key}", what)
+            for warn in row.warn:
+                if not fits(warn.schema, value) and conditions.holds(warn.when, values.get):
+                    yield Problem(f"inputs.{key}", warn.says)
+
+    # -- a bad call --------------------------------------------------------------------------------------------------
+
+    def problems(self) -> list[Problem]:
+        """Why the inputs are not accepted, in the order of the table: all reasons, or more than `MOST`."""
+        spec, found = self.accepts.spec, list(islice(_not_json(dict(self.inputs), "inputs", 0), MOST + 1))
+        if found:
+            raise _refusal(spec.key, found)
+        once: dict[Problem, None] = {}
+        for problem in self._reasons():
+            once[problem] = None
+            if len(once) > MOST:
+                break
+        order = list(spec.inputs)
+
+        def position(problem: Problem) -> int:
+            row = spec.by_name.get(problem.where.split(".")[1])
+            return order.index(row.key) if row else len(order)
+
+        return sorted(once, key=position)
+
+    def _reasons(self) -> Iterator[Problem]:
+        accepts, inputs, rows = self.accepts, self.inputs, self.accepts.spec.by_name
+        for key, row in accepts.spec.inputs.items():
+            for name in row.names:
+                if self.rejects.get(name) is REFUSED:
+                    yield from _problems(name, registry.complaints(row, inputs[name]))
+            if key in accepts.needed and key not in self.given:
+                yield from _problems(key, registry.complaints(row, None))
+        unknown = (name for name in inputs if name not in rows)
+        for count, name in enumerate(islice(unknown, MOST + 1)):
+            meant = nearest(name, accepts.spec.inputs) if count < MEANT else ""
+            yield Problem(f"inputs.{name}", f"is no input of {accepts.spec.key}.{meant}")
+        for _, each in accepts.constraints:
+            both = bool(each.names) and all(not is_blank(rows[name], inputs.get(name)) for name in each.names)
+            if both or each in self.broken:
+                yield Problem(each.where, each.what)
+
+    def unreadable(self, found: list[Problem]) -> Iterator[Problem]:
+        """What is wrong inside of texts that should hold JSON, where nothing else is said of the input."""
+        known = {problem.where for problem in found}
+        for name, reject in self.rejects.items():
+            where = f"inputs.{name}"
+            if not any(each == where or each.startswith(f"{where}.") for each in known):
+                yield from _problems(name, reject.faults)
 
 
 def _are_plain(items: list[Any], kind: type, is_plain: Callable[[Any], object]) -> bool:
@@ -120,96 +221,10 @@ def _is_json(value: Any, depth: int) -> bool:
     if kind is str:
         return bool(value.isascii()) or _HALF.search(value) is None
     if kind is dict:
-        return all([type(name) is str and _is_json(name, 0) for name in value]) and _is_json([*value.values()], depth)
-    if kind is list:
-        return depth <= MAX_DEPTH and all([_is_json(item, depth + 1) for item in value])
-    return kind is int or kind is bool or value is None
-
-
-def _broken(accepts: Acceptance, given: dict[str, Any], touched: dict[str, Any]) -> list[Constraint]:
-    """The constraints that are broken, by the values that are given, and by those that decide conditions."""
-    present, found = given.keys(), []
-    chosen = touched.keys() & present if accepts.filled else touched.keys()
-    for watched, each in accepts.constraints:
-        if (watched and watched not in touched) or not present.isdisjoint(each.needs):
-            continue
-        for group in each.touched:
-            if chosen.isdisjoint(group):
-                break
-        else:
-            is_met = each.unless is not None and conditions.holds(each.unless, touched.get)
-            if not is_met and conditions.holds(each.when, touched.get):
-                found.append(each)
-    return found
-
-
-def _settled(accepts: Acceptance, reading: Reading, cleared: dict[str, Any]) -> dict[str, Any]:
-    """The values to send, in the table's order: defaults fill in, fall away, or give way to a rival."""
-    given, touched, rows = reading.given, reading.touched, accepts.spec.inputs
-    if not cleared and len(touched) == len(given) and accepts.defaults <= given.keys():  # there is nothing to settle
-        return given if reading.in_order else {key: given[key] for key in rows if key in given}
-    touched |= cleared
-    values = {**accepts.knobs, **given, **touched}
-    for key in [*values]:
-        condition = rows[key].only_when
-        if condition is not None and not conditions.holds(condition, touched.get):
-            del values[key]
-    for rule in accepts.rivals:
-        among = [key for key in rule.keys if key in values]
-        if among[1:] and conditions.holds(rule.when, touched.get):
-            kept = next((key for key in among if key in touched), among[0])
-            values = {key: value for key, value in values.items() if key == kept or key not in among}
-    return {key: values[key] for key in rows if key in values}
-
-
-def _warnings(
-    accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading, values: dict[str, Any]
-) -> Iterator[Problem]:
-    rows = accepts.spec.by_name
-    for name in inputs if len(rows) > len(accepts.spec.inputs) else ():
-        key = rows[name].key if name in rows else name
-        if name != key and not is_blank(rows[name], inputs[name]):
-            yield Problem(f"inputs.{name}", f"is the old name of '{key}'; it works; better give '{key}'")
-    for row, least, most in accepts.may_warn:
-        key = row.key
-        value = values.get(key)
-        if key not in values or (type(value) is int and least <= value <= most):
-            continue
-        is_untouched = key not in reading.touched
-        if row.deprecated is not None and not is_untouched:
-            yield Problem(f"inputs.{key}", f"'{row.label}' is deprecated: {row.deprecated}")
-        if is_untouched and isinstance(value, list | dict) and value:
-            what = f"'{row.label}' is the published sample, unchanged; it is sent as it is"
-            yield Problem(f"inputs.{key}", what)
-        for warn in row.warn:
-            if not fits(warn.schema, value) and conditions.holds(warn.when, values.get):
-                yield Problem(f"inputs.{key}", warn.says)
-
-
-# -- a bad one -------------------------------------------------------------------------------------------------------
-
-
-def problems(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading | None = None) -> list[Problem]:
-    """Why inputs are not accepted, in the order of the table: all reasons, or more than `MOST`.
-
-    It does not say what is wrong inside of their texts. Raises `InputError` where they are no JSON.
-    """
-    reading, spec = reading or _read(accepts, inputs), accepts.spec
-    unsendable = list(islice(_not_json(dict(inputs), "inputs", 0), MOST + 1))
-    if unsendable:
-        raise _refusal(spec.key, unsendable)
-    found: dict[Problem, None] = {}
-    for problem in _reasons(accepts, inputs, reading):
-        found[problem] = None
-        if len(found) > MOST:
-            break
-    order = list(spec.inputs)
-
-    def position(problem: Problem) -> int:
-        row = spec.by_name.get(problem.where.split(".")[1])
-        return order.index(row.key) if row else len(order)
-
-    return sorted(found, key=position)
+        return {*map(type, value)} <= {str} and _is_json("".join(value), 0) and _is_json([*value.values()], depth)
+    if kind is list and depth <= MAX_DEPTH:
+        return all([(type(item) is str and item.isascii()) or _is_json(item, depth + 1) for item in value])
+    return kind in _ATOMS or value is None
 
 
 def _refusal(key: str, found: list[Problem]) -> InputError:
@@ -219,35 +234,8 @@ def _refusal(key: str, found: list[Problem]) -> InputError:
     return InputError(f"More than {MOST} problems with the inputs of {key}, the first:", problems=found[:MOST])
 
 
-def _reasons(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading) -> Iterator[Problem]:
-    rows = accepts.spec.by_name
-    for key, row in accepts.spec.inputs.items():
-        for name in row.names:
-            if reading.rejects.get(name) is REFUSED:
-                yield from _problems(name, registry.complaints(row, inputs[name]))
-        if key in accepts.needed and key not in reading.given:
-            yield from _problems(key, registry.complaints(row, None))
-    unknown = (name for name in inputs if name not in rows)
-    for count, name in enumerate(islice(unknown, MOST + 1)):
-        meant = nearest(name, accepts.spec.inputs) if count < MEANT else ""
-        yield Problem(f"inputs.{name}", f"is no input of {accepts.spec.key}.{meant}")
-    for _, each in accepts.constraints:
-        both = bool(each.names) and all(not is_blank(rows[name], inputs.get(name)) for name in each.names)
-        if both or each in reading.broken:
-            yield Problem(each.where, each.what)
-
-
 def _problems(name: str, faults: Iterable[Fault]) -> list[Problem]:
     return [Problem(".".join(["inputs", name, *map(str, path)]), what) for path, what in faults]
-
-
-def _unreadable(found: list[Problem], rejects: Mapping[str, NoValue]) -> Iterator[Problem]:
-    """What is wrong inside of texts that should hold JSON, where nothing else is said of the input."""
-    known = {problem.where for problem in found}
-    for name, reject in rejects.items():
-        where = f"inputs.{name}"
-        if not any(each == where or each.startswith(f"{where}.") for each in known):
-            yield from _problems(name, reject.faults)
 
 
 def _unclearable(spec: Table, inputs: Mapping[str, Any], cleared: list[str]) -> Iterator[Problem]:

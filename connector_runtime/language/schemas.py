@@ -9,19 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from itertools import repeat
 from typing import Any
 
 from ..model import Json
 from .conditions import same
 
 Schema = Mapping[str, Json]
-
-RARE = frozenset(  # words that jsonschema judges, with the whole schema in which they stand
-    {
-        "$ref", "$dynamicRef", "if", "contains", "prefixItems", "patternProperties", "multipleOf", "uniqueItems",
-        "dependentRequired", "dependentSchemas", "unevaluatedItems", "unevaluatedProperties",
-    }
-)  # fmt: skip
 
 
 class _Rare(Exception):
@@ -57,13 +51,18 @@ def _validator() -> Any:
 def _fits(schema: Any, value: Any) -> bool:
     if schema is True or schema is False:
         return bool(schema)
-    if not RARE.isdisjoint(schema):
-        raise _Rare
     for word, wanted in schema.items():
+        if word == "type" and type(wanted) is str and type(value) is _EXACT.get(wanted):
+            continue  # as nearly all data is
         holds = _WORDS.get(word)  # what has no entry here says nothing about data: a title, a default
         if holds is not None and not holds(value, wanted, schema):
             return False
     return True
+
+
+def _rare(value: Any, wanted: Any, schema: Schema) -> bool:
+    """A word that jsonschema judges, with the whole schema in which it stands."""
+    raise _Rare
 
 
 def _is_type(value: Any, wanted: str | list[str], _: Schema) -> bool:
@@ -78,22 +77,38 @@ def _is_number(value: Any) -> bool:
 
 
 def _has_fitting_values(value: Any, parts: Mapping[str, Json], _: Schema) -> bool:
-    return not isinstance(value, dict) or all([_fits(parts[name], value[name]) for name in value if name in parts])
+    if not isinstance(value, dict):
+        return True
+    names = value.keys() & parts.keys()
+    return all(map(_fits, map(parts.get, names), map(value.get, names)))
 
 
 def _has_fitting_rest(value: Any, wanted: Json, schema: Schema) -> bool:
-    known = schema.get("properties", ())
-    return not isinstance(value, dict) or all([_fits(wanted, value[name]) for name in value if name not in known])
+    if "patternProperties" in schema:
+        raise _Rare
+    rest = value.keys() - schema.get("properties", ()) if isinstance(value, dict) else ()
+    return all(map(_fits, repeat(wanted), [value[name] for name in rest]))
 
 
+def _has_fitting_items(value: Any, wanted: Json, schema: Schema) -> bool:
+    if "prefixItems" in schema:
+        raise _Rare
+    return not isinstance(value, list) or all(map(_fits, repeat(wanted), value))
+
+
+_RARE_WORDS = (
+    "$ref $dynamicRef if contains prefixItems patternProperties multipleOf uniqueItems dependentRequired"
+    " dependentSchemas unevaluatedItems unevaluatedProperties"
+)
 _NUMBERS = (int, float)  # not `int | float`, which is made anew whenever it is asked
+_EXACT = {"string": str, "boolean": bool, "integer": int, "array": list, "object": dict}
 _TYPES: dict[type, tuple[str, ...]] = {
     str: ("string",), bool: ("boolean",), int: ("integer", "number"), float: ("number",),
     list: ("array",), dict: ("object",), type(None): ("null",),
 }  # fmt: skip
 _WORDS: dict[str, Callable[[Any, Any, Schema], bool]] = {  # each lets data pass that it is not about
     "type": _is_type,
-    "enum": lambda value, wanted, _: any([same(value, each) for each in wanted]),
+    "enum": lambda value, wanted, _: any(map(same, wanted, repeat(value))),
     "const": lambda value, wanted, _: same(value, wanted),
     "pattern": lambda value, wanted, _: not isinstance(value, str) or re.search(wanted, value) is not None,
     "minLength": lambda value, least, _: not isinstance(value, str) or len(value) >= least,
@@ -106,15 +121,14 @@ _WORDS: dict[str, Callable[[Any, Any, Schema], bool]] = {  # each lets data pass
     "maxItems": lambda value, most, _: not isinstance(value, list) or len(value) <= most,
     "minProperties": lambda value, least, _: not isinstance(value, dict) or len(value) >= least,
     "maxProperties": lambda value, most, _: not isinstance(value, dict) or len(value) <= most,
-    "required": lambda value, names, _: not isinstance(value, dict) or all([name in value for name in names]),
+    "required": lambda value, names, _: not isinstance(value, dict) or value.keys() >= {*names},
     "properties": _has_fitting_values,
     "additionalProperties": _has_fitting_rest,
-    "propertyNames": lambda value, wanted, _: (
-        not isinstance(value, dict) or all([_fits(wanted, each) for each in value])
-    ),
-    "items": lambda value, wanted, _: not isinstance(value, list) or all([_fits(wanted, each) for each in value]),
-    "anyOf": lambda value, schemas, _: any(_fits(each, value) for each in schemas),
-    "allOf": lambda value, schemas, _: all(_fits(each, value) for each in schemas),
-    "oneOf": lambda value, schemas, _: sum(_fits(each, value) for each in schemas) == 1,
+    "propertyNames": lambda value, wanted, _: not isinstance(value, dict) or all(map(_fits, repeat(wanted), value)),
+    "items": _has_fitting_items,
+    "anyOf": lambda value, schemas, _: any(map(_fits, schemas, repeat(value))),
+    "allOf": lambda value, schemas, _: all(map(_fits, schemas, repeat(value))),
+    "oneOf": lambda value, schemas, _: sum(map(_fits, schemas, repeat(value))) == 1,
     "not": lambda value, wanted, _: not _fits(wanted, value),
+    **dict.fromkeys(_RARE_WORDS.split(), _rare),
 }

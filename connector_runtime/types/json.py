@@ -54,6 +54,7 @@ class Anything(InputType):
 
     words = ALL_WORDS
     widget = "code"
+    may_be_blank = False
 
     def schema(self, row: Input, blank: bool) -> Schema:
         return dict(row.schema) if blank else {"allOf": [dict(row.schema), {"not": {"anyOf": BLANKS}}]}
