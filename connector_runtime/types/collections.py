@@ -21,10 +21,10 @@ BLANK_PAIR: Schema = {
 
 
 class Collection(InputType):
-    """Several values of the type `one`."""
+    """Several values of the type `one`, each as if it were the value of `row`."""
 
-    def __init__(self, one: InputType) -> None:
-        self.one = one
+    def __init__(self, one: InputType, row: Input) -> None:
+        self.one, self.row = one, row._replace(collection=None)
 
 
 class ListOf(Collection):
@@ -38,12 +38,12 @@ class ListOf(Collection):
         several = rf"(?:{spelling})(?:\s*,\s*(?:{spelling}))*"
         text = rf"{several}|\[\s*(?:{several})?\s*\]" if spelling else r"\[[\s\S]*\]|[^\s\[][\s\S]*"
         content = {"type": "array", "items": self._item(row)}
-        single = {"allOf": [{"type": ["integer", "number", "boolean"]}, self.one.schema(_one(row), False)]}
+        single = {"allOf": [{"type": ["integer", "number", "boolean"]}, self.one.schema(self.row, False)]}
         kinds = [items, {"type": "string", **base.holding(patterns.whole(text, blank=blank), content)}, single]
         return {"anyOf": [*kinds, *([{"type": "null"}] if blank else [])]}
 
     def _item(self, row: Input) -> Schema:
-        item = self.one.schema(_one(row), True)
+        item = self.one.schema(self.row, True)
         if isinstance(self.one, Text) and any(step.joins for step in row.codecs):
             return {"allOf": [item, {"pattern": "^[^,]*$"}]}  # a comma inside an item would make two of it
         return item
@@ -55,8 +55,8 @@ class ListOf(Collection):
                 value = base.read_json(value, content)
             else:
                 value = base.must_fit([part.strip() for part in value.split(",")], content)
-        items, one = value if isinstance(value, list) else [value], _one(row)
-        return [self.one.convert(one, item) for item in items if not base.is_blank_item(item)]
+        items = value if isinstance(value, list) else [value]
+        return [self.one.convert(self.row, item) for item in items if not base.is_blank_item(item)]
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
         items: list[tuple[tuple[int, ...], Any]] = []
@@ -64,13 +64,13 @@ class ListOf(Collection):
             items = [((index,), item) for index, item in enumerate(value)]
         elif isinstance(value, str) and not value.strip().startswith("["):
             items = [((), part.strip()) for part in value.split(",")]
-        most, wanted, one = 4 if isinstance(value, str) else MOST, self._item(row), _one(row)
+        most, wanted = 4 if isinstance(value, str) else MOST, self._item(row)
         found: list[Fault] = []
         for at, item in items:
             if len(found) > most:
                 break
             if not base.is_blank_item(item) and not fits(wanted, item):
-                found += [((*at, *path) if at else (), what) for path, what in self.one.complaints(one, item)]
+                found += [((*at, *path) if at else (), what) for path, what in self.one.complaints(self.row, item)]
         return found or [((), f'must be a list: [..] or text such as "{row.example if row.example else "a, b"}"')]
 
 
@@ -101,7 +101,7 @@ class MapOf(Collection):
             name = {"type": "string", "pattern": patterns.HEADER_NAME, "not": {"pattern": f"^(?:{guarded})$"}}
             return name, {"type": ["string", "number", "null"], "pattern": patterns.HEADER_VALUE}
         text = [{"type": "string"}] if self.one.any_text else []
-        value: Schema = {"anyOf": [{"type": "null"}, *text, self.one.schema(_one(row), True)]}
+        value: Schema = {"anyOf": [{"type": "null"}, *text, self.one.schema(self.row, True)]}
         return {"type": "string", "pattern": r"\S"}, value
 
     def convert(self, row: Input, value: Any) -> list[tuple[str, Any]]:
@@ -110,12 +110,11 @@ class MapOf(Collection):
             pairs = list(data.items())
         else:
             pairs = [(pair["key"], pair.get("value")) for pair in data if pair and not base.blank_pair(pair)]
-        one = _one(row)
-        return [(name.strip(), self._value(one, item)) for name, item in pairs if item is not None]
+        return [(name.strip(), self._value(item)) for name, item in pairs if item is not None]
 
-    def _value(self, one: Input, item: Any) -> Any:
+    def _value(self, item: Any) -> Any:
         nothing = item == "" or (not self.one.any_text and base.is_blank_item(item))
-        return "" if nothing else self.one.convert(one, item)
+        return "" if nothing else self.one.convert(self.row, item)
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
         if isinstance(value, dict):
@@ -125,24 +124,21 @@ class MapOf(Collection):
         else:
             pairs = []
         wanted_name, wanted_value = self._pair(row)
-        of_one = row.type == "file" or not self.one.any_text
         found: list[Fault] = []
         for name, item in pairs:
             if len(found) > MOST:
                 break
             if not fits(wanted_name, name):
                 is_guarded = _is_header(row) and str(name).strip().lower() in GUARDED_HEADERS
-                found.append(((str(name),), "is set by the connection" if is_guarded else "is no usable name"))
-            elif not fits(wanted_value, item) and of_one:
-                found.append(((str(name),), self.one.complaints(_one(row), item)[0][1]))
-            elif not fits(wanted_value, item):
+                what = "is set by the connection" if is_guarded else "is no usable name"
+            elif fits(wanted_value, item):
+                continue
+            elif row.type == "file" or not self.one.any_text:
+                what = self.one.complaints(self.row, item)[0][1]
+            else:
                 what = HEADER_LINE if _is_header(row) else "must be text; repeat the key in a list of pairs"
-                found.append(((str(name),), what))
+            found.append(((str(name),), what))
         return found or [((), 'must be an object {"key": "value"} or a list of {"key": …, "value": …}')]
-
-
-def _one(row: Input) -> Input:
-    return row._replace(collection=None)
 
 
 def _is_header(row: Input) -> bool:

@@ -10,11 +10,9 @@ from ..language.schemas import fits
 from ..language.wording import Fault
 from ..model import Input
 from .base import BLANK, REFUSED, InputType, NoValue, Reader, Schema, example, is_blank
-from .boolean import Boolean
 from .collections import ListOf, MapOf
-from .file import File
-from .json import Anything, JsonData
-from .number import Integer, Number
+from .json import Anything, File, JsonData
+from .scalars import Boolean, Integer, Number
 from .text import Text
 
 TYPES: dict[str, InputType] = {
@@ -37,7 +35,7 @@ _COLLECTIONS = {"list": ListOf, "map": MapOf}
 def of(row: Input) -> InputType:
     """What the row takes: a value of its type, or a list or a map of them."""
     one = TYPES[row.type]
-    return _COLLECTIONS[row.collection](one) if row.collection else one
+    return _COLLECTIONS[row.collection](one, row) if row.collection else one
 
 
 def schema(row: Input, *, blank: bool = True) -> Schema:

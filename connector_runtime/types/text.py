@@ -27,7 +27,8 @@ HEADER_LINE = "must be one line of printable ASCII text"
 class Text(InputType):
     """Any text, and numbers as they are written; or texts of one form only.
 
-    Where the form `gives_way`, a row's pattern or codec takes its place.
+    Where the form `gives_way`, a row's pattern or codec takes its place. A number has the limits that those of its
+    length mean; beside a pattern it takes an explicit `minimum` or `maximum` to admit one.
     """
 
     words = TEXT_WORDS
@@ -43,7 +44,13 @@ class Text(InputType):
         matches += [patterns.whole(step.takes) for step in row.codecs if step.takes]
         if self.form and not (matches and self.gives_way):
             matches.append(patterns.whole(self.form))
-        kinds = ["string", *_numbers(limits, bool(matches))]
+        kinds = ["string"]
+        if not matches or "minimum" in limits or "maximum" in limits:  # a number cannot be held against a pattern
+            longest = min(limits.get("maxLength", LONGEST_NUMBER), LONGEST_NUMBER)
+            shortest = limits.get("minLength", 1)
+            limits.setdefault("minimum", 10 ** (shortest - 1) if shortest > 1 else 1 - 10 ** (longest - 1))
+            limits.setdefault("maximum", 10**longest - 1)
+            kinds.append("number" if longest == LONGEST_NUMBER and shortest == 1 and not matches else "integer")
         for place in row.to:
             if place.kind == "header":
                 matches.append(patterns.HEADER_VALUE)
@@ -117,17 +124,3 @@ class Text(InputType):
     def field(self, row: Input) -> Schema:
         limits = {key: row.schema[key] for key in ("minLength", "maxLength", "pattern") if key in row.schema}
         return {"type": "string", **limits}
-
-
-def _numbers(limits: Schema, patterned: bool) -> list[str]:
-    """Whether a text may be given as a number, and the bounds that its length limits mean for one.
-
-    A pattern cannot be held against a number, so it takes an explicit `minimum` or `maximum` beside it to admit one.
-    """
-    if patterned and not {"minimum", "maximum"} & set(limits):
-        return []
-    longest = min(limits.get("maxLength", LONGEST_NUMBER), LONGEST_NUMBER)
-    shortest = limits.get("minLength", 1)
-    limits.setdefault("minimum", 10 ** (shortest - 1) if shortest > 1 else 1 - 10 ** (longest - 1))
-    limits.setdefault("maximum", 10**longest - 1)
-    return ["number" if longest == LONGEST_NUMBER and shortest == 1 and not patterned else "integer"]

@@ -1,4 +1,4 @@
-"""Numbers: an `integer` in any spelling (`8`, `"8"`, `8.0`), and a `number`, also as JSON text. Pure."""
+"""`integer` in any spelling (`8`, `"8"`, `8.0`), `number`, also as JSON text, and `boolean`, also as text. Pure."""
 
 from __future__ import annotations
 
@@ -66,3 +66,26 @@ class Number(InputType):
 
     def convert(self, row: Input, value: Any) -> Any:
         return read_json(value, {"type": "number", **row.schema}) if isinstance(value, str) else value
+
+
+class Boolean(InputType):
+    """True or false, as text in any case."""
+
+    wants = "true or false"
+    widget = "select"
+    drawn = "boolean"
+    any_text = False
+
+    def schema(self, row: Input, blank: bool) -> Schema:
+        inner = f"{patterns.any_case('true')}|{patterns.any_case('false')}"
+        kinds = ["boolean", "string", *(["null"] if blank else [])]
+        return {"type": kinds, "pattern": patterns.whole(inner, blank=blank)}
+
+    def spellings(self, row: Input, value: Json) -> Schema:
+        return or_text(value, patterns.any_case(str(value))) if isinstance(value, bool) else {"const": value}
+
+    def convert(self, row: Input, value: Any) -> bool:
+        return value if isinstance(value, bool) else value.strip().lower() == "true"
+
+    def plain(self, row: Input) -> Plain:
+        return bool, {True, False}.__contains__
