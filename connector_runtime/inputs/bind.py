@@ -177,13 +177,8 @@ class Reading:
             once[problem] = None
             if len(once) > MOST:
                 break
-        order = list(spec.inputs)
-
-        def position(problem: Problem) -> int:
-            row = spec.by_name.get(problem.where.split(".")[1])
-            return order.index(row.key) if row else len(order)
-
-        return sorted(once, key=position)
+        order = {name: at for at, row in enumerate(spec.inputs.values()) for name in row.names}
+        return sorted(once, key=lambda problem: order.get(problem.where.split(".")[1], len(order)))
 
     def _reasons(self) -> Iterator[Problem]:
         accepts, inputs, rows = self.accepts, self.inputs, self.accepts.spec.by_name

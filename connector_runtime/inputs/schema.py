@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping
 from ..language.conditions import same
 from ..model import Condition, Input, Json, Table, Test
 from ..types import registry
-from ..types.base import BLANKS, Schema
-from ..types.collections import BLANK_PAIR
+from ..types.base import BLANK_PAIR, BLANKS, Schema
 from .accept import Constraint, constraints
 
 NEVER: Schema = {"not": {}}
@@ -28,21 +27,21 @@ def input_schema(table: Table) -> Schema:
         "title": table.label,
         "description": table.description,
         "type": "object",
-        "properties": {name: _property(row, name, always) for row in rows.values() for name in row.names},
+        "properties": {},
         "required": always,
         "additionalProperties": False,
     }
+    for row in rows.values():
+        own = registry.schema(row, blank=row.key not in always)
+        for name in row.names:
+            old = {"deprecated": True} if row.deprecated is not None or name != row.key else {}
+            schema["properties"][name] = {**old, **own}
     shared = [_constraint(each, table.by_name) for each in constraints(table)]
     if shared:
         schema["allOf"] = shared
     if len(rows) < len(table.inputs):
         schema["patternProperties"] = {"^connection$": True}  # the platform chooses it; a form may post it: ignored
     return schema
-
-
-def _property(row: Input, name: str, always: list[str]) -> Schema:
-    schema = registry.schema(row, blank=row.key not in always)
-    return {"deprecated": True, **schema} if row.deprecated is not None or name != row.key else schema
 
 
 def blanks(row: Input) -> Schema:
@@ -92,14 +91,13 @@ def _is(row: Input, value: Json) -> Schema:
     return _some([has, {"not": _given(row)}]) if is_default else has
 
 
-def _given(row: Input) -> Schema:
-    return _has(row, {"not": blanks(row)})
+def _given(row: Input, *but: Schema) -> Schema:
+    """The input is given, with nothing of what `but` names."""
+    return _has(row, {"not": {"anyOf": [blanks(row), *but]} if but else blanks(row)})
 
 
 def _touched(row: Input) -> Schema:
-    if not row.optional_default:
-        return _given(row)
-    return _has(row, {"not": {"anyOf": [blanks(row), registry.of(row).spellings(row, row.default)]}})
+    return _given(row, registry.of(row).spellings(row, row.default)) if row.optional_default else _given(row)
 
 
 def _has(row: Input, schema: Schema) -> Schema:

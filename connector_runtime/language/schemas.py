@@ -66,7 +66,7 @@ def _rare(value: Any, wanted: Any, schema: Schema) -> bool:
 
 
 def _is_type(value: Any, wanted: str | list[str], _: Schema) -> bool:
-    kinds = _TYPES.get(type(value)) or next((kinds for kind, kinds in _TYPES.items() if isinstance(value, kind)), ())
+    kinds = TYPES.get(type(value)) or next((kinds for kind, kinds in TYPES.items() if isinstance(value, kind)), ())
     if isinstance(value, float) and value.is_integer():
         kinds = ("number", "integer")
     return wanted in kinds if isinstance(wanted, str) else any([kind in wanted for kind in kinds])
@@ -102,7 +102,7 @@ _RARE_WORDS = (
 )
 _NUMBERS = (int, float)  # not `int | float`, which is made anew whenever it is asked
 _EXACT = {"string": str, "boolean": bool, "integer": int, "array": list, "object": dict}
-_TYPES: dict[type, tuple[str, ...]] = {
+TYPES: dict[type, tuple[str, ...]] = {  # the JSON types that a value is of, the widest last
     str: ("string",), bool: ("boolean",), int: ("integer", "number"), float: ("number",),
     list: ("array",), dict: ("object",), type(None): ("null",),
 }  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from .schemas import errors, fits
+from .schemas import TYPES, errors, fits
 
 LONGEST = 200  # characters of a name that may be a slip of another
 MOST = 100  # problems that are told of one call; who made so many made one mistake
@@ -38,10 +38,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 
 def kind_of(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true or false"
-    kinds = {dict: "an object", list: "a list", str: "text", int: "a number", float: "a number", type(None): "null"}
-    return kinds.get(type(value), f"a Python {type(value).__name__}")
+    return KINDS[TYPES[type(value)][-1]] if type(value) in TYPES else f"a Python {type(value).__name__}"
 
 
 # -- JSON inside a value ---------------------------------------------------------------------------------------------

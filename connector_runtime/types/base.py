@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..language import json_text, patterns
+from ..language.schemas import fits
 from ..language.wording import Fault, closest, misfits
 from ..model import Input, Json
 
@@ -24,6 +25,11 @@ Plain = tuple[type, Callable[[Any], object]]  # of values of exactly that Python
 NOT_PLAIN: Plain = (object, bool)  # no value is an `object` and no more
 
 BLANKS: list[Schema] = [{"type": "null"}, {"type": "string", "pattern": patterns.BLANK}]
+BLANK_PAIR: Schema = {  # a row of a map that nobody filled in
+    "type": "object",
+    "properties": {"key": {"anyOf": BLANKS}, "value": {"anyOf": BLANKS}},
+    "additionalProperties": False,
+}
 
 RANGE_WORDS = {"minimum": (int, float), "maximum": (int, float)}
 TEXT_WORDS = {"minLength": int, "maxLength": int, "pattern": str, **RANGE_WORDS}
@@ -99,18 +105,13 @@ class InputType:
 def is_blank(row: Input, value: Any) -> bool:
     """Whether a value counts as not given; so does a list or map of nothing but blanks, which forms post."""
     if row.collection and isinstance(value, list) and value:
-        return all(is_blank_item(item) or (row.collection == "map" and blank_pair(item)) for item in value)
+        return all(is_blank_item(item) or (row.collection == "map" and fits(BLANK_PAIR, item)) for item in value)
     return is_blank_item(value)
 
 
 def is_blank_item(value: Any) -> bool:
     """Whether one value counts as not given; a list is a value."""
     return value is None or (isinstance(value, str) and not value.strip())
-
-
-def blank_pair(value: Any) -> bool:
-    """A row of a map that nobody filled in: `{"key": "", "value": ""}`."""
-    return isinstance(value, dict) and {*value} <= {"key", "value"} and all(map(is_blank_item, value.values()))
 
 
 # -- schemas ---------------------------------------------------------------------------------------------------------

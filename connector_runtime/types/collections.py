@@ -9,15 +9,10 @@ from ..language.schemas import fits
 from ..language.wording import MOST, Fault
 from ..model import Input
 from . import base
-from .base import BLANKS, InputType, Schema
+from .base import BLANK_PAIR, BLANKS, InputType, Schema
 from .text import HEADER_LINE, Text
 
 GUARDED_HEADERS = ("authorization", "host", "content-length", "transfer-encoding", "connection", "proxy-authorization")
-BLANK_PAIR: Schema = {
-    "type": "object",
-    "properties": {"key": {"anyOf": BLANKS}, "value": {"anyOf": BLANKS}},
-    "additionalProperties": False,
-}
 
 
 class Collection(InputType):
@@ -109,7 +104,7 @@ class MapOf(Collection):
         if isinstance(data, dict):
             pairs = list(data.items())
         else:
-            pairs = [(pair["key"], pair.get("value")) for pair in data if pair and not base.blank_pair(pair)]
+            pairs = [(pair["key"], pair.get("value")) for pair in data if pair and not fits(BLANK_PAIR, pair)]
         return [(name.strip(), self._value(item)) for name, item in pairs if item is not None]
 
     def _value(self, item: Any) -> Any:
