@@ -78,11 +78,8 @@ class Acceptance(dict[str, Field]):
         self.knobs = {key: row.default for key, row in optional.items() if row.to and row.to[0].kind == "call"}
         self.defaults = frozenset((*self.filled, *self.knobs))
         self.rivals = tuple(rule for rule in spec.rules if rule.kind == "at_most_one")
-        self.may_warn = tuple(
-            (row, *_silent(row))
-            for key, row in rows.items()
-            if row.warn or row.deprecated is not None or key in samples
-        )
+        wary = [row for key, row in rows.items() if row.warn or row.deprecated is not None or key in samples]
+        self.may_warn = tuple((row, *_silent(row)) for row in wary)
 
     def __missing__(self, name: str) -> Field:
         row = self.spec.by_name.get(name)
@@ -120,25 +117,25 @@ def constraints(table: Table) -> Iterator[Constraint]:
             what = f"'{row.label}' is needed when {conditions.phrase(when, rows)}{example(row)}"
             yield Constraint(where, what, when=when, needs=(row.key,))
     for rule in table.rules:
-        when_said = f" when {conditions.phrase(rule.when, rows)}" if rule.when else ""
-        why = f": {rule.says}" if rule.says else ""
-        for key, sentence, touched, needs in _rule(rule, [rows[key] for key in rule.keys]):
-            yield Constraint(f"inputs.{key}", sentence + when_said + why, rule.when, touched=touched, needs=needs)
+        more = f" when {conditions.phrase(rule.when, rows)}" if rule.when else ""
+        more += f": {rule.says}" if rule.says else ""
+        for each in _rule(rule, [rows[key] for key in rule.keys]):
+            yield each._replace(what=each.what + more, when=rule.when)
 
 
-def _rule(rule: Rule, rows: list[Input]) -> Iterator[tuple[str, str, tuple[tuple[str, ...], ...], tuple[str, ...]]]:
-    """Of each constraint that a rule makes: the input, the sentence, what is touched, what is needed."""
+def _rule(rule: Rule, rows: list[Input]) -> Iterator[Constraint]:
+    """The constraints that a rule makes, whenever it holds."""
     if rule.kind == "at_least_one":
-        yield rule.keys[0], f"give {_labels(rows, 'or')}", (), rule.keys
+        yield Constraint(f"inputs.{rule.keys[0]}", f"give {_labels(rows, 'or')}", needs=rule.keys)
     elif rule.kind == "at_most_one":
         for row, rival in combinations(rows, 2):
             what = f"give only one of '{row.label}' and '{rival.label}'"
-            yield rival.key, what, ((row.key,), (rival.key,)), ()
+            yield Constraint(f"inputs.{rival.key}", what, touched=((row.key,), (rival.key,)))
     else:
         for row in rows:
             others = [other for other in rows if other is not row]
             what = f"'{row.label}' is needed with {_labels(others, 'and')}"
-            yield row.key, what, (tuple(other.key for other in others),), (row.key,)
+            yield Constraint(f"inputs.{row.key}", what, touched=(tuple(each.key for each in others),), needs=(row.key,))
 
 
 def _labels(rows: list[Input], word: str) -> str:

@@ -25,11 +25,8 @@ Plain = tuple[type, Callable[[Any], object]]  # of values of exactly that Python
 NOT_PLAIN: Plain = (object, bool)  # no value is an `object` and no more
 
 BLANKS: list[Schema] = [{"type": "null"}, {"type": "string", "pattern": patterns.BLANK}]
-BLANK_PAIR: Schema = {  # a row of a map that nobody filled in
-    "type": "object",
-    "properties": {"key": {"anyOf": BLANKS}, "value": {"anyOf": BLANKS}},
-    "additionalProperties": False,
-}
+_PAIR = {"key": {"anyOf": BLANKS}, "value": {"anyOf": BLANKS}}
+BLANK_PAIR: Schema = {"type": "object", "properties": _PAIR, "additionalProperties": False}  # which nobody filled in
 
 RANGE_WORDS = {"minimum": (int, float), "maximum": (int, float)}
 TEXT_WORDS = {"minLength": int, "maxLength": int, "pattern": str, **RANGE_WORDS}

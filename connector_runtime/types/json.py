@@ -9,11 +9,9 @@ from typing import Any
 
 from ..language import patterns
 from ..language.schemas import fits
-from ..language.wording import KINDS, Fault, misfits
+from ..language.wording import KINDS
 from ..model import Input, Json
-from .base import ALL_WORDS, BLANKS, NOT_PLAIN, InputType, Plain, Schema, holding, or_blank, quoted, read_json
-
-_DATA = ("object", "array", "number", "boolean")
+from .base import ALL_WORDS, BLANKS, NOT_PLAIN, InputType, Plain, Schema, holding, or_blank, read_json
 
 
 class JsonData(InputType):
@@ -26,7 +24,11 @@ class JsonData(InputType):
         shape = _shape(row)
         brackets = {"object": r"\{[\s\S]*\}", "array": r"\[[\s\S]*\]"}.get(shape, r"\S[\s\S]*")
         text = {"type": "string", **holding(patterns.whole(brackets), dict(row.schema))}
-        data = dict(row.schema) if "type" in row.schema else {**row.schema, "type": list(_DATA)}
+        data = (
+            dict(row.schema)
+            if "type" in row.schema
+            else {**row.schema, "type": ["object", "array", "number", "boolean"]}
+        )
         return or_blank({"anyOf": [data, text]}, blank)
 
     def plain(self, row: Input) -> Plain:
@@ -36,13 +38,12 @@ class JsonData(InputType):
     def convert(self, row: Input, value: Any) -> Any:
         return read_json(value, row.schema) if isinstance(value, str) else value
 
-    def complaints(self, row: Input, value: Any) -> list[Fault]:
+    def complaint(self, row: Input, value: Any) -> str:
+        if not isinstance(value, str):
+            return ""
         shape = _shape(row)
-        kind = KINDS.get(shape, "JSON")
-        if isinstance(value, str):
-            shown = {"object": '{"key": "value"}', "array": '[{"key": "value"}]'}.get(shape, "quote text in it")
-            return [((), f"must be {kind}, as JSON: {shown}")]
-        return misfits(row.schema, value) or [((), f"must be {kind}, not {quoted(row, value)}")]
+        shown = {"object": '{"key": "value"}', "array": '[{"key": "value"}]'}.get(shape, "quote text in it")
+        return f"must be {KINDS.get(shape, 'JSON')}, as JSON: {shown}"
 
     def field(self, row: Input) -> Schema:
         if _shape(row) in ("object", "array"):

@@ -8,17 +8,7 @@ from typing import Any
 from ..language import patterns, places
 from ..language.wording import kind_of
 from ..model import Input, Json
-from .base import (
-    NOT_PLAIN,
-    TEXT_WORDS,
-    InputType,
-    Plain,
-    Schema,
-    example,
-    is_blank_item,
-    or_blank,
-    quoted,
-)
+from .base import NOT_PLAIN, TEXT_WORDS, InputType, Plain, Schema, example, is_blank_item, or_blank, quoted
 
 LONGEST_NUMBER = 25  # characters; a longer number for a text input is a mistake, or was rounded on its way
 HEADER_LINE = "must be one line of printable ASCII text"
