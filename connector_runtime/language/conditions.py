@@ -14,20 +14,14 @@ from ..model import Condition, Input, Test
 
 def parse(raw: Any) -> Condition:
     """Read a condition as it stands in a definition."""
-    if isinstance(raw, str):
-        return (given(raw),)
-    if isinstance(raw, list):
-        return tuple(given(name) for name in raw)
+    if not isinstance(raw, dict):
+        return tuple(Test(name, (None,), negate=True) for name in ([raw] if isinstance(raw, str) else raw))
     tests = []
     for name, value in raw.items():
         negate = isinstance(value, dict) and set(value) == {"not"}
         wanted = value["not"] if negate else value
         tests.append(Test(name, tuple(wanted) if isinstance(wanted, list) else (wanted,), negate))
     return tuple(tests)
-
-
-def given(name: str) -> Test:
-    return Test(name, (None,), negate=True)
 
 
 def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:

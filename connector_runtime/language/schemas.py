@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from itertools import repeat
 from typing import Any
 
@@ -72,6 +72,11 @@ def _is_type(value: Any, wanted: str | list[str], _: Schema) -> bool:
     return wanted in kinds if isinstance(wanted, str) else any([kind in wanted for kind in kinds])
 
 
+@lru_cache(maxsize=4096)  # Python's own cache holds 512, too few for a service of many connectors
+def _search(pattern: str) -> Callable[[str], object]:
+    return re.compile(pattern).search
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, _NUMBERS) and not isinstance(value, bool)
 
@@ -110,7 +115,7 @@ _WORDS: dict[str, Callable[[Any, Any, Schema], bool]] = {  # each lets data pass
     "type": _is_type,
     "enum": lambda value, wanted, _: any(map(same, wanted, repeat(value))),
     "const": lambda value, wanted, _: same(value, wanted),
-    "pattern": lambda value, wanted, _: not isinstance(value, str) or re.search(wanted, value) is not None,
+    "pattern": lambda value, wanted, _: not isinstance(value, str) or _search(wanted)(value) is not None,
     "minLength": lambda value, least, _: not isinstance(value, str) or len(value) >= least,
     "maxLength": lambda value, most, _: not isinstance(value, str) or len(value) <= most,
     "minimum": lambda value, least, _: not _is_number(value) or not value < least,
