@@ -50,7 +50,8 @@ def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = 
         if found:
             raise _refusal(spec.key, found)
     values = reading.settled({key: spec.inputs[key].clear[0] for key in cleared})
-    return Bound(values, tuple(reading.warnings(values)))
+    may_warn = accepts.may_warn or len(spec.by_name) > len(spec.inputs)
+    return Bound(values, tuple(reading.warnings(values)) if may_warn else ())
 
 
 def problems(accepts: Acceptance, inputs: Mapping[str, Any]) -> list[Problem]:
@@ -145,12 +146,12 @@ class Reading:
 
     def warnings(self, values: dict[str, Any]) -> Iterator[Problem]:
         """What a person should know about values that are sent."""
-        accepts, inputs, rows = self.accepts, self.inputs, self.accepts.spec.by_name
-        for name in inputs if len(rows) > len(accepts.spec.inputs) else ():
+        rows, keys = self.accepts.spec.by_name, self.accepts.spec.inputs
+        for name in self.inputs if len(rows) > len(keys) else ():
             key = rows[name].key if name in rows else name
-            if name != key and not is_blank(rows[name], inputs[name]):
+            if name != key and not is_blank(rows[name], self.inputs[name]):
                 yield Problem(f"inputs.{name}", f"is the old name of '{key}'; it works; better give '{key}'")
-        for row, least, most in accepts.may_warn:
+        for row, least, most in self.accepts.may_warn:
             key = row.key
             value = values.get(key)
             if key not in values or (type(value) is int and least <= value <= most):

@@ -83,7 +83,8 @@ class InputType:
 
         It is asked of each value of each call, so it had better be a function of Python's own, such as a set's.
         """
-        return NOT_PLAIN
+        known = {choice.value for choice in row.choices if not is_blank_item(choice.value)}
+        return (self.choice, known.__contains__) if self.choice and known else NOT_PLAIN
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
         """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..language import patterns
 from ..model import Input, Json
-from .base import NOT_PLAIN, NUMBER_WORDS, RANGE_WORDS, InputType, NoValue, Plain, Schema, holding, or_text, read_json
+from .base import NUMBER_WORDS, RANGE_WORDS, InputType, NoValue, Plain, Schema, holding, or_text, read_json
 
 
 class Integer(InputType):
@@ -44,10 +44,8 @@ class Integer(InputType):
             raise NoValue(((), "has too many digits")) from None
 
     def plain(self, row: Input) -> Plain:
-        if row.choices:
-            return int, {choice.value for choice in row.choices}.__contains__
-        if not row.schema.keys() <= self.words.keys():
-            return NOT_PLAIN
+        if row.choices or not row.schema.keys() <= self.words.keys():
+            return super().plain(row)
         low, high = row.schema.get("minimum", -(2**63)), row.schema.get("maximum", 2**63)
         return int, range(math.ceil(low), math.floor(high) + 1).__contains__
 

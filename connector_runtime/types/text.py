@@ -8,7 +8,7 @@ from typing import Any
 from ..language import patterns, places
 from ..language.wording import kind_of
 from ..model import Input, Json
-from .base import NOT_PLAIN, TEXT_WORDS, InputType, Plain, Schema, example, is_blank_item, or_blank, quoted
+from .base import NOT_PLAIN, TEXT_WORDS, InputType, Plain, Schema, example, or_blank, quoted
 
 LONGEST_NUMBER = 25  # characters; a longer number for a text input is a mistake, or was rounded on its way
 HEADER_LINE = "must be one line of printable ASCII text"
@@ -71,11 +71,9 @@ class Text(InputType):
         return places.text_of(value)
 
     def plain(self, row: Input) -> Plain:
-        if row.choices:
-            return str, {choice.value for choice in row.choices if not is_blank_item(choice.value)}.__contains__
+        if row.choices or not row.schema.keys() <= self.words.keys():
+            return super().plain(row)
         limits, _, matches = self._limits(row)
-        if not row.schema.keys() <= self.words.keys():
-            return NOT_PLAIN
         if any(step.joins for step in row.codecs):
             matches.append("^[^,]*$")
         size = f"{{{limits.get('minLength', 0)},{limits.get('maxLength', '')}}}"
