@@ -59,7 +59,7 @@ class InputType:
     widget: str | None = None  # how forms draw it, if not as a line of text
     drawn: str = ""  # the JSON type that forms draw it as, if not as text
     choice: type | None = None  # the Python type of its choices, if it can have any
-    may_be_blank = True  # whatever the row's schema says
+    may_be_blank = True  # whether it takes a blank value, whatever the row's schema says
     any_text = True  # whether a map may hold any text in the place of a value
 
     def schema(self, row: Input, blank: bool) -> Schema:

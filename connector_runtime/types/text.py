@@ -76,6 +76,7 @@ class Text(InputType):
         limits, _, matches = self._limits(row)
         if any(step.joins for step in row.codecs):
             matches.append("^[^,]*$")
+        # all in one pattern, since to match it takes no call of ours
         size = f"{{{limits.get('minLength', 0)},{limits.get('maxLength', '')}}}"
         never = r"(?!\.\.?\Z)" if "not" in limits else ""
         ahead = [rf"(?=\s*\S)(?=(?s:.){size}\Z){never}", *(rf"(?=(?s:.*?)(?:{pattern}))" for pattern in matches)]
