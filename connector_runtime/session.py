@@ -20,7 +20,7 @@ from .calls.credentials import Credentials, check_base_url, checked, lay_out, re
 from .calls.exchange import Terms, exchange, recovering
 from .definitions.connector import Connector
 from .errors import AuthError, InputError, Problem
-from .inputs.bind import Bound
+from .inputs.bind import Bound, bind
 from .pacing import accounts
 from .pacing.claim import Pacing
 from .perform import HANDLERS, Handlers
@@ -171,7 +171,7 @@ class Session:
             problems.append(Problem("recover", f"is of no use: {key} does not say how to look; leave it out"))
         if problems:
             raise InputError.of(key, problems)
-        bound = inputs if isinstance(inputs, Bound) else action.bind(inputs, clear)
+        bound = inputs if isinstance(inputs, Bound) else bind(action.accepts, inputs, clear)
         if self._kind is not None:
             refuse_values(self._kind, key, bound.values)
         until = self._deadline if deadline is None else deadline

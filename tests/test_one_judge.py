@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from jsonschema import Draft202012Validator
 
 from connector_runtime import load as load_folder
-from connector_runtime.inputs.accept import acceptance
+from connector_runtime.inputs.accept import Acceptance
 from connector_runtime.inputs.bind import bind
 from connector_runtime.inputs.schema import input_schema
 from connector_runtime.language import codecs, conditions, places
@@ -201,7 +201,7 @@ def holds_json(of: Table, given: dict[str, Any]) -> bool:
 def test_bind_accepts_exactly_what_the_input_schema_accepts(of: Table, data: st.DataObject) -> None:
     given = data.draw(inputs(of))
     try:
-        bind(acceptance(of), given)
+        bind(Acceptance(of), given)
     except InputError as error:
         assert error.problems
         accepted = False
@@ -213,7 +213,7 @@ def test_bind_accepts_exactly_what_the_input_schema_accepts(of: Table, data: st.
 
 @pytest.mark.parametrize("of", [*ACTIONS, *MADE], ids=lambda of: of.key)
 def test_each_value_alone_is_accepted_exactly_where_the_input_schema_accepts_it(of: Table) -> None:
-    accepts, schema = acceptance(of), input_schema(of)
+    accepts, schema = Acceptance(of), input_schema(of)
     for name, row in of.by_name.items():
         if row.type == "connection":
             continue
@@ -224,6 +224,6 @@ def test_each_value_alone_is_accepted_exactly_where_the_input_schema_accepts_it(
                 problems: set[str] = set()
             except InputError as error:
                 problems = {problem.what for problem in error.problems if problem.where.split(".")[1] == name}
-            left = problems - {each.what for each in accepts.constraints}
+            left = problems - {each.what for _, each in accepts.constraints}
             missing = row.required == () and is_blank(row, value)
             assert (not left) is alone.is_valid(value) or missing or holds_json(of, {name: value}), (name, value, left)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from connector_runtime.inputs.schema import blanks, spellings
+from connector_runtime.inputs.schema import blanks
 from connector_runtime.language import codecs, places, wording
 from connector_runtime.model import Choice, Input, Place
 from connector_runtime.types import registry
@@ -130,6 +130,17 @@ def test_whatever_is_accepted_can_be_read_and_whatever_is_refused_is_explained(
         assert found and all(what for _, what in found), value
 
 
+@pytest.mark.parametrize(("given", "good", "bad"), CASES, ids=lambda value: getattr(value, "type", ""))
+def test_a_plain_value_is_accepted_and_sent_as_it_is(given: Input, good: list[Any], bad: list[Any]) -> None:
+    one = given._replace(collection=None)
+    kind, is_plain = registry.TYPES[given.type].plain(one)
+    for value in [*good, *bad, *BLANKS, *(item for each in [*good, *bad] if isinstance(each, list) for item in each)]:
+        if type(value) is kind and is_plain(value):
+            found = registry.reader(one)(value)
+            assert found == value and type(found) is kind
+            assert not given.codecs or given.collection != "list" or "," not in value
+
+
 @pytest.mark.parametrize(
     ("given", "value", "blank"),
     [
@@ -161,7 +172,7 @@ def test_what_counts_as_not_given_counts_so_in_the_schema_too(given: Input, valu
     ],
 )
 def test_a_value_is_known_in_every_spelling_that_is_accepted(given: Input, value: Any, same: Any, other: Any) -> None:
-    schema = Draft202012Validator(spellings(given, value))
+    schema = Draft202012Validator(registry.of(given).spellings(given, value))
     assert [found for found in same if not schema.is_valid(found)] == []
     assert [found for found in other if schema.is_valid(found)] == []
 

@@ -16,10 +16,9 @@ from connector_runtime.commands.options import parse, parser_of
 from connector_runtime.commands.tables import input_table
 from connector_runtime.definitions.catalogue import entry
 from connector_runtime.definitions.forms import editor_schema, form_schema, ui_schema
-from connector_runtime.language.wording import Fault
 from connector_runtime.mcp.tools import Offer, tools
 from connector_runtime.model import Input, Place
-from connector_runtime.types.base import InputType, Reader, Schema
+from connector_runtime.types.base import InputType, Plain, Schema
 from connector_runtime.types.registry import TYPES
 from zoom_connector import Connector, InputError
 
@@ -32,11 +31,11 @@ class Colour(InputType):
     def schema(self, row: Input, blank: bool) -> Schema:
         return {"type": ["string", *(["null"] if blank else [])], "pattern": r"^\s*$|^#[0-9a-f]{6}$"}
 
-    def reader(self, row: Input, fallback: Reader) -> Reader:
-        return lambda value: value if value in ("#ffffff",) else fallback(value)
+    def plain(self, row: Input) -> Plain:
+        return str, {"#ffffff"}.__contains__
 
-    def faults(self, row: Input, value: Any) -> list[Fault]:
-        return [((), "must be a colour, such as #ff0000")]
+    def complaint(self, row: Input, value: Any) -> str:
+        return "must be a colour, such as #ff0000"
 
 
 def test_the_definition_language_names_the_types_of_the_registry() -> None:
@@ -76,7 +75,7 @@ def test_a_type_that_no_surface_knows_is_a_text_field_everywhere(action: Any) ->
 
     more: Any = SimpleNamespace(actions={"update-user": action})
     tool = tools(more, Offer(only=("update-user",)))["update-user"]
-    assert tool.input_schema["properties"]["tint"]["type"] == "string"
+    assert tool.listed.input_schema["properties"]["tint"]["type"] == "string"
 
     values, _ = parse(parser_of("run", action)[0], action, ["--tint", "#ff0000", "--tints", "#ffffff,#00ff00"])
     assert values["tint"] == "#ff0000" and action.bind({"user_id": "me", **values}).values["tints"][1] == "#00ff00"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..inputs.accept import Acceptance, acceptance
+from ..inputs.accept import Acceptance
 from ..inputs.bind import Bound, bind
 from ..inputs.schema import input_schema
 from ..language import secrets
@@ -23,7 +23,7 @@ class Action(ActionSpec):
 
     @cached_property
     def accepts(self) -> Acceptance:
-        return acceptance(self)
+        return Acceptance(self)
 
     @cached_property
     def layout(self) -> render.Layout:

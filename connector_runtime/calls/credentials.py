@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import AuthError, InputError, Problem
-from ..inputs.accept import acceptance
+from ..inputs.accept import Acceptance
 from ..inputs.bind import bind
 from ..language import codecs, hosts, places
 from ..language.secrets import MASK
@@ -54,7 +54,7 @@ def checked(about: Profile, given: Any) -> dict[str, str]:
 def filled(kind: Connection, rows: Iterable[Input], given: Mapping[str, Any]) -> dict[str, str]:
     """What was filled in for rows of a kind of connection, by name, as text. Raises `InputError`."""
     table = Table.of(f"the connection '{kind.label}'", kind.label, rows)
-    return {name: places.text_of(value) for name, value in bind(acceptance(table), given).values.items()}
+    return {name: places.text_of(value) for name, value in bind(Acceptance(table), given).values.items()}
 
 
 def _rows(about: Profile, kind: Connection) -> Iterator[Input]:

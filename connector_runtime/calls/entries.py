@@ -23,19 +23,13 @@ def entries(of: ChoiceList, items: Iterable[Json]) -> tuple[Choice, ...]:
     """What a list makes of items; those without a value are left out, values stay as the vendor wrote them."""
     found = []
     for item in items:
-        value = _value(of, item)
+        at = [places.dig(item, tuple(path.split("."))) for path in of.value] if isinstance(item, dict) else []
+        plain = [value for value in at if isinstance(value, str | int | float) and not isinstance(value, bool)]
+        value = next((value for value in plain if expressions.line(value) is not None), None)
         if value is not None:
             label = _first(of.label, item) or expressions.line(value) or ""
             found.append(Choice(value=value, label=label, description=_first(of.description, item)))
     return tuple(found)
-
-
-def _value(of: ChoiceList, item: Json) -> Json:
-    if not isinstance(item, dict):
-        return None
-    found = (places.dig(item, tuple(path.split("."))) for path in of.value)
-    plain = (value for value in found if isinstance(value, str | int | float) and not isinstance(value, bool))
-    return next((value for value in plain if expressions.line(value) is not None), None)
 
 
 def _first(lines: tuple[str, ...], item: Json) -> str | None:
@@ -48,7 +42,7 @@ def fitted(found: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
     What the input would refuse is left out. Without an input, values are text. Where an integer is above 2^53, which
     JavaScript rounds, all values are text.
     """
-    cast = _text if row is None else _caster(row)
+    cast = places.text_of if row is None else _caster(row)
     once: dict[str, Choice] = {}
     for each in found:
         value = cast(each.value)
@@ -60,19 +54,15 @@ def fitted(found: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
     return told_apart(kept)
 
 
-def _text(value: Json) -> Json:
-    return places.text_of(value)
-
-
 def _caster(row: Input) -> Callable[[Json], Json]:
     """How a value becomes what the input takes, or None if it takes no such value; of a list or map, one entry's."""
-    read = reader(row)
+    read, kind = reader(row), row.collection
 
     def cast(value: Json) -> Any:
-        found = read({"list": [value], "map": {"key": value}}.get(row.collection or "", value))
-        if isinstance(found, NoValue) or (row.collection and not found):
+        found = read([value] if kind == "list" else {"key": value} if kind else value)
+        if isinstance(found, NoValue) or (kind and not found):
             return None
-        return found[0][1] if row.collection == "map" else found[0] if row.collection else found
+        return found[0][1] if kind == "map" else found[0] if kind else found
 
     return cast
 

@@ -6,28 +6,17 @@ input. A value that is refused is given, and equals nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..language import conditions
-from ..language.schemas import Judge, judge
-from ..model import Condition, Input, Json, Rule, Table
-from ..types.base import BLANK, REFUSED, NoValue, Reader, example
-from ..types.registry import complaints, reader
+from ..model import Condition, Input, Rule, Table
+from ..types import registry
+from ..types.base import BLANK, NOT_PLAIN, REFUSED, Reader, example
 
-Values = Mapping[str, Any]
-
-
-@dataclass(slots=True)
-class Reading:
-    """The inputs as they were read: by key what is given, and of that what is touched or filled in."""
-
-    given: dict[str, Any]
-    touched: dict[str, Any]
-    rejects: dict[str, NoValue]  # by name, what is unknown or refused
-    in_order: bool  # of the table
+NO_DEFAULT = object()
 
 
 class Constraint(NamedTuple):
@@ -45,100 +34,69 @@ class Constraint(NamedTuple):
     needs: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
 
-    def is_broken(self, given: Values, touched: Values) -> bool:
-        """By the values that are given, and by those that are touched or filled in: these decide conditions."""
-        for group in self.touched:
-            for key in group:
-                if key in touched and key in given:
-                    break
-            else:
-                return False
-        for key in self.needs:
-            if key in given:
-                return False
-        if self.unless is not None and conditions.holds(self.unless, touched.get):
-            return False
-        return not self.names and conditions.holds(self.when, touched.get)
+    @property
+    def watched(self) -> str:
+        """An input without which, touched or filled in, it cannot be broken; or nothing.
+
+        What is given under two names is known as it is read: the old one, which is no key, is never touched.
+        """
+        alone = [group[0] for group in self.touched if len(group) == 1]
+        asked = [test.name for test in self.when if test.negate is (None in test.values)]
+        return next(iter((*self.names[1:], *alone, *asked)), "")
 
 
-class Field(NamedTuple):
+class Field:
     """How an input is read that is given under one of its names."""
 
-    key: str
-    position: int  # its place in the table
-    read: Reader
-    has_default: bool  # which is shown, and not sent
-    row: Input
+    __slots__ = ("default", "is_plain", "items", "key", "kind", "may_be_blank", "position", "read", "row")
+
+    def __init__(self, row: Input, position: int, read: Reader) -> None:
+        one = registry.TYPES[row.type].plain(row)
+        self.row, self.key, self.position = row, row.key, position
+        self.kind, self.is_plain = one if row.collection is None else NOT_PLAIN  # the values that are sent as they are
+        self.items = one if row.collection == "list" else NOT_PLAIN  # and those of a list
+        self.may_be_blank = registry.TYPES[row.type].may_be_blank or row.collection is not None
+        self.read = read  # for all others
+        self.default = row.default if row.optional_default else NO_DEFAULT  # which is shown and not sent
 
 
-class Fields(dict[str, Field]):
-    """The fields by name, each compiled when it is first given; an unknown name reads nothing."""
+_UNKNOWN = Field(Input(key="", label="", type="any"), 0, lambda value: REFUSED)
 
-    def __init__(self, table: Table) -> None:
+
+class Acceptance(dict[str, Field]):
+    """What a table accepts, compiled: its fields by name, each made when it is first given, and what is in common."""
+
+    def __init__(self, spec: Table) -> None:
         super().__init__()
-        self._table, self._order = table, {key: index for index, key in enumerate(table.inputs)}
+        rows = {key: row for key, row in spec.inputs.items() if row.type != "connection"}
+        optional = {key: row for key, row in rows.items() if row.optional_default}
+        samples = [key for key, row in optional.items() if isinstance(row.default, list | dict)]
+        self.spec = spec
+        self.constraints = tuple((each.watched, each) for each in constraints(spec))
+        self.needed = frozenset(key for key, row in rows.items() if row.is_always_needed and not row.was)
+        self.filled = {key: row.default for key, row in rows.items() if row.fills_in}
+        self.knobs = {key: row.default for key, row in optional.items() if row.to and row.to[0].kind == "call"}
+        self.defaults = frozenset((*self.filled, *self.knobs))
+        self.rivals = tuple(rule for rule in spec.rules if rule.kind == "at_most_one")
+        wary = [row for key, row in rows.items() if row.warn or row.deprecated is not None or key in samples]
+        self.may_warn = tuple((row, *_silent(row)) for row in wary)
 
     def __missing__(self, name: str) -> Field:
-        row = self._table.by_name.get(name)
+        row = self.spec.by_name.get(name)
         if row is None:
             return _UNKNOWN
-        read = reader(row) if row.type != "connection" else lambda value: BLANK
-        self[name] = field = Field(row.key, self._order[row.key], read, row.optional_default, row)
-        return field
+        read = registry.reader(row) if row.type != "connection" else lambda value: BLANK
+        self[name] = Field(row, [*self.spec.inputs].index(row.key), read)
+        return self[name]
 
 
-_UNKNOWN = Field("", 0, lambda value: REFUSED, False, Input(key="", label="", type=""))
-
-
-@dataclass(frozen=True)
-class Acceptance:
-    """What a table accepts, compiled."""
-
-    spec: Table
-    constraints: tuple[Constraint, ...]
-    needed: tuple[str, ...]  # the inputs without which there is no call
-    filled: Mapping[str, Json]  # the defaults of required inputs
-    knobs: Mapping[str, Json]  # and of optional ones that say how to call
-    defaults: frozenset[str]  # the inputs of both
-    rivals: tuple[Rule, ...]
-    may_warn: tuple[tuple[Input, tuple[Judge, ...]], ...]  # the inputs that may warn
-    fields: Fields
-
-
-def acceptance(spec: Table) -> Acceptance:
-    """Compile an input table."""
-    rows = {key: row for key, row in spec.inputs.items() if row.type != "connection"}
-    filled = {key: row.default for key, row in rows.items() if row.fills_in}
-    knobs = {key: row.default for key, row in rows.items() if row.optional_default and _is_knob(row)}
-    return Acceptance(
-        spec=spec,
-        constraints=tuple(constraints(spec)),
-        needed=tuple(key for key, row in rows.items() if is_always_needed(row) and not row.was),
-        filled=filled,
-        knobs=knobs,
-        defaults=frozenset((*filled, *knobs)),
-        rivals=tuple(rule for rule in spec.rules if rule.kind == "at_most_one"),
-        may_warn=tuple(
-            (row, tuple(judge(warn.schema) for warn in row.warn)) for row in rows.values() if _can_warn(row)
-        ),
-        fields=Fields(spec),
-    )
-
-
-def _is_knob(row: Input) -> bool:
-    return bool(row.to) and row.to[0].kind == "call"
-
-
-def _can_warn(row: Input) -> bool:
-    is_sample = row.optional_default and isinstance(row.default, list | dict)
-    return bool(row.warn) or row.deprecated is not None or is_sample
-
-
-# -- constraints -----------------------------------------------------------------------------------------------------
-
-
-def is_always_needed(row: Input) -> bool:
-    return row.required == () and row.only_when is None and not row.has_default
+def _silent(row: Input) -> tuple[float, float]:
+    """From where to where a number surely does not warn."""
+    if row.deprecated is not None or not all(warn.schema.keys() <= {"minimum", "maximum"} for warn in row.warn):
+        return math.inf, -math.inf
+    lows = [warn.schema.get("minimum", -math.inf) for warn in row.warn]
+    highs = [warn.schema.get("maximum", math.inf) for warn in row.warn]
+    return max(lows, default=-math.inf), min(highs, default=math.inf)
 
 
 def constraints(table: Table) -> Iterator[Constraint]:
@@ -149,8 +107,8 @@ def constraints(table: Table) -> Iterator[Constraint]:
         for name, other in combinations(row.names, 2):
             what = f"is the old name of '{name}', which is given too; leave '{other}' out"
             yield Constraint(f"inputs.{other}", what, names=(name, other))
-        if row.was and is_always_needed(row):
-            yield Constraint(where, complaints(row, None)[0][1], needs=(row.key,))
+        if row.was and row.is_always_needed:
+            yield Constraint(where, registry.complaints(row, None)[0][1], needs=(row.key,))
         if row.only_when is not None:
             what = f"'{row.label}' applies only when {conditions.phrase(row.only_when, rows)}; leave it out"
             yield Constraint(where, what, unless=row.only_when, touched=((row.key,),))
@@ -159,25 +117,25 @@ def constraints(table: Table) -> Iterator[Constraint]:
             what = f"'{row.label}' is needed when {conditions.phrase(when, rows)}{example(row)}"
             yield Constraint(where, what, when=when, needs=(row.key,))
     for rule in table.rules:
-        when_said = f" when {conditions.phrase(rule.when, rows)}" if rule.when else ""
-        why = f": {rule.says}" if rule.says else ""
-        for key, sentence, touched, needs in _rule(rule, [rows[key] for key in rule.keys]):
-            yield Constraint(f"inputs.{key}", sentence + when_said + why, rule.when, touched=touched, needs=needs)
+        more = f" when {conditions.phrase(rule.when, rows)}" if rule.when else ""
+        more += f": {rule.says}" if rule.says else ""
+        for each in _rule(rule, [rows[key] for key in rule.keys]):
+            yield each._replace(what=each.what + more, when=rule.when)
 
 
-def _rule(rule: Rule, rows: list[Input]) -> Iterator[tuple[str, str, tuple[tuple[str, ...], ...], tuple[str, ...]]]:
-    """Of each constraint that a rule makes: the input, the sentence, what is touched, what is needed."""
+def _rule(rule: Rule, rows: list[Input]) -> Iterator[Constraint]:
+    """The constraints that a rule makes, whenever it holds."""
     if rule.kind == "at_least_one":
-        yield rule.keys[0], f"give {_labels(rows, 'or')}", (), rule.keys
+        yield Constraint(f"inputs.{rule.keys[0]}", f"give {_labels(rows, 'or')}", needs=rule.keys)
     elif rule.kind == "at_most_one":
         for row, rival in combinations(rows, 2):
             what = f"give only one of '{row.label}' and '{rival.label}'"
-            yield rival.key, what, ((row.key,), (rival.key,)), ()
+            yield Constraint(f"inputs.{rival.key}", what, touched=((row.key,), (rival.key,)))
     else:
         for row in rows:
             others = [other for other in rows if other is not row]
             what = f"'{row.label}' is needed with {_labels(others, 'and')}"
-            yield row.key, what, (tuple(other.key for other in others),), (row.key,)
+            yield Constraint(f"inputs.{row.key}", what, touched=(tuple(each.key for each in others),), needs=(row.key,))
 
 
 def _labels(rows: list[Input], word: str) -> str:

@@ -1,26 +1,32 @@
 """Inputs as they were given to the values that are sent. Pure.
 
-A good call is read here in one pass over what is given. Why a bad one is refused, `messages` gathers.
+A good call is read in one pass over what is given. Why a bad one is refused is gathered once it is known to be bad.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from ..errors import InputError, Problem
 from ..language import conditions
-from ..language.wording import MOST, kind_of
+from ..language.schemas import fits
+from ..language.wording import MOST, Fault, kind_of, nearest
 from ..model import Table
-from ..types.base import BLANK, NoValue, is_blank
-from . import messages
-from .accept import Acceptance, Reading
+from ..types import registry
+from ..types.base import BLANK, REFUSED, NoValue, is_blank
+from .accept import NO_DEFAULT, Acceptance, Constraint
+
+MAX_DEPTH = 100
+MEANT = 20  # unknown names for which the nearest is looked up
 
 _HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON cannot carry it
-_NOT_JSON, _TWICE = NoValue(), NoValue()
+_ATOMS = (int, bool)
+_BAD = NoValue()  # it is no JSON, or given twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,121 +40,227 @@ class Bound:
 def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> Bound:
     """Read and check inputs; raises `InputError` with every problem at once, of very many with the first."""
     spec = accepts.spec
-    reading = _read(accepts, inputs)
+    reading = Reading(accepts, inputs)
     cleared = [spec.by_name[key].key if key in spec.by_name else key for key in dict.fromkeys(clear)] if clear else []
-    if reading.rejects or cleared or _is_broken(accepts, reading):
-        found = problems(accepts, inputs, reading)
-        found += islice(messages.unclearable(spec, inputs, cleared), MOST + 1)
+    if reading.rejects or reading.broken or cleared or not accepts.needed <= reading.given.keys():
+        found = reading.problems()
+        found += islice(_unclearable(spec, inputs, cleared), MOST + 1)
         if len(found) <= MOST:
-            found += messages.unreadable(found, reading.rejects)
+            found += reading.unreadable(found)
         if found:
-            raise messages.refusal(spec.key, found)
-    values = _settled(accepts, reading, {key: spec.inputs[key].clear[0] for key in cleared})
-    renamed = _renamed(spec, inputs) if len(spec.by_name) > len(spec.inputs) else ()
-    return Bound(values, (*renamed, *_warnings(accepts, reading, values)))
+            raise _refusal(spec.key, found)
+    values = reading.settled({key: spec.inputs[key].clear[0] for key in cleared})
+    may_warn = accepts.may_warn or len(spec.by_name) > len(spec.inputs)
+    return Bound(values, tuple(reading.warnings(values)) if may_warn else ())
 
 
-def problems(accepts: Acceptance, inputs: Mapping[str, Any], reading: Reading | None = None) -> list[Problem]:
-    """Why inputs are not accepted, without what their texts hold; raises `InputError` where they are no JSON."""
-    reading = reading or _read(accepts, inputs)
-    found = list(islice(messages.not_json(dict(inputs), "inputs", 0), MOST + 1))
-    if found:
-        raise messages.refusal(accepts.spec.key, found)
-    return messages.explain(accepts, inputs, reading)
+def problems(accepts: Acceptance, inputs: Mapping[str, Any]) -> list[Problem]:
+    """Why inputs are not accepted, without what is wrong inside of their texts. Raises `InputError` as `bind` does."""
+    return Reading(accepts, inputs).problems()
 
 
-def _read(accepts: Acceptance, inputs: Mapping[str, Any]) -> Reading:
-    """Raises `InputError` where the inputs are no object."""
-    if type(inputs) is not dict and not isinstance(inputs, Mapping):
-        raise InputError.of(accepts.spec.key, [Problem("inputs", f"must be an object, not {kind_of(inputs)}")])
-    fields = accepts.fields
-    given: dict[str, Any] = {}
-    touched = dict(accepts.filled)
-    rejects: dict[str, NoValue] = {}
-    last, in_order = -1, True
-    for name, raw in inputs.items():
-        kind = type(raw)
-        at_once = raw.isascii() if kind is str else kind is int or kind is bool
-        if not at_once and not _is_plain(raw, 1) and any(messages.not_json(raw, "", 1)):
-            rejects[name] = _NOT_JSON
-            continue
-        key, position, read, has_default, row = fields[name]
-        value = read(raw)
-        if type(value) is NoValue:
-            if value is BLANK:
+class Reading:
+    """The inputs as they were read. Raises `InputError` where they are no object."""
+
+    __slots__ = ("accepts", "broken", "given", "in_order", "inputs", "rejects", "touched")
+
+    def __init__(self, accepts: Acceptance, inputs: Mapping[str, Any]) -> None:
+        if type(inputs) is not dict and not isinstance(inputs, Mapping):
+            raise InputError.of(accepts.spec.key, [Problem("inputs", f"must be an object, not {kind_of(inputs)}")])
+        self.accepts, self.inputs = accepts, inputs
+        given: dict[str, Any] = {}
+        touched = dict(accepts.filled)
+        rejects: dict[str, NoValue] = {}
+        last, in_order = -1, True
+        for name, raw in inputs.items():
+            field = accepts[name]
+            kind, default = type(raw), field.default
+            is_atom = raw.isascii() if kind is str else kind in _ATOMS
+            if kind is field.kind and field.is_plain(raw) and (is_atom or _is_json(raw, 1)):
+                value = raw
+            elif kind is list and raw and _are_plain(raw, *field.items):
+                value = [*raw]
+            elif field.may_be_blank and (raw is None or (kind is str and not raw)):
                 continue
-            rejects[name] = value
-            if is_blank(row, raw):
+            elif not _is_json(raw, 1) and any(_not_json(raw, "", 1)):
+                rejects[name] = _BAD
                 continue
-        elif key in given:
-            rejects[name] = _TWICE
-        given[key] = value
-        if not has_default or not conditions.same(row.default, raw if row.collection else value):
-            touched[key] = value  # a list or map is untouched only as it is published, not in another spelling
-        if position < last:
-            in_order = False
-        last = position
-    return Reading(given, touched, rejects, in_order)
+            else:
+                value = field.read(raw)
+                if value is BLANK:
+                    continue
+                if type(value) is NoValue:
+                    rejects[name] = value
+                    if is_blank(field.row, raw):
+                        continue
+            key = field.key
+            if key in given and name not in rejects:
+                rejects[name] = _BAD
+            given[key] = value
+            if default is NO_DEFAULT:
+                touched[key] = value
+            else:
+                shown = raw if field.row.collection else value  # a list or map is untouched only as it is published
+                if shown is not default and (shown != default or not conditions.same(default, shown)):
+                    touched[key] = value
+            if field.position < last:
+                in_order = False
+            last = field.position
+        self.given, self.touched, self.rejects, self.in_order = given, touched, rejects, in_order
+        self.broken = self._broken() if accepts.constraints else []
+
+    def _broken(self) -> list[Constraint]:
+        """The constraints that are broken, by the values that are given, and by those that decide conditions."""
+        accepts, given, touched = self.accepts, self.given, self.touched
+        present, found = given.keys(), []
+        chosen = touched.keys() & present if accepts.filled else touched.keys()
+        for watched, each in accepts.constraints:
+            if (watched and watched not in touched) or not present.isdisjoint(each.needs):
+                continue
+            for group in each.touched:
+                if chosen.isdisjoint(group):
+                    break
+            else:
+                is_met = each.unless is not None and conditions.holds(each.unless, touched.get)
+                if not is_met and conditions.holds(each.when, touched.get):
+                    found.append(each)
+        return found
+
+    def settled(self, cleared: dict[str, Any]) -> dict[str, Any]:
+        """The values to send, in the table's order: defaults fill in, fall away, or give way to a rival."""
+        accepts, given, touched, rows = self.accepts, self.given, self.touched, self.accepts.spec.inputs
+        if not cleared and len(touched) == len(given) and accepts.defaults <= given.keys():  # nothing is to be settled
+            return given if self.in_order else {key: given[key] for key in rows if key in given}
+        touched |= cleared
+        values = {**accepts.knobs, **given, **touched}
+        for key in [*values]:
+            condition = rows[key].only_when
+            if condition is not None and not conditions.holds(condition, touched.get):
+                del values[key]
+        for rule in accepts.rivals:
+            among = [key for key in rule.keys if key in values]
+            if among[1:] and conditions.holds(rule.when, touched.get):
+                kept = next((key for key in among if key in touched), among[0])
+                values = {key: value for key, value in values.items() if key == kept or key not in among}
+        return {key: values[key] for key in rows if key in values}
+
+    def warnings(self, values: dict[str, Any]) -> Iterator[Problem]:
+        """What a person should know about values that are sent."""
+        rows, keys = self.accepts.spec.by_name, self.accepts.spec.inputs
+        for name in self.inputs if len(rows) > len(keys) else ():
+            key = rows[name].key if name in rows else name
+            if name != key and not is_blank(rows[name], self.inputs[name]):
+                yield Problem(f"inputs.{name}", f"is the old name of '{key}'; it works; better give '{key}'")
+        for row, least, most in self.accepts.may_warn:
+            key = row.key
+            value = values.get(key)
+            if key not in values or (type(value) is int and least <= value <= most):
+                continue
+            is_untouched = key not in self.touched
+            if row.deprecated is not None and not is_untouched:
+                yield Problem(f"inputs.{key}", f"'{row.label}' is deprecated: {row.deprecated}")
+            if is_untouched and isinstance(value, list | dict) and value:
+                what = f"'{row.label}' is the published sample, unchanged; it is sent as it is"
+                yield Problem(f"inputs.{key}", what)
+            for warn in row.warn:
+                if not fits(warn.schema, value) and conditions.holds(warn.when, values.get):
+                    yield Problem(f"inputs.{key}", warn.says)
+
+    # -- a bad call --------------------------------------------------------------------------------------------------
+
+    def problems(self) -> list[Problem]:
+        """Why the inputs are not accepted, in the order of the table: all reasons, or more than `MOST`."""
+        spec, found = self.accepts.spec, list(islice(_not_json(dict(self.inputs), "inputs", 0), MOST + 1))
+        if found:
+            raise _refusal(spec.key, found)
+        once: dict[Problem, None] = {}
+        for problem in self._reasons():
+            once[problem] = None
+            if len(once) > MOST:
+                break
+        order = {name: at for at, row in enumerate(spec.inputs.values()) for name in row.names}
+        return sorted(once, key=lambda problem: order.get(problem.where.split(".")[1], len(order)))
+
+    def _reasons(self) -> Iterator[Problem]:
+        accepts, inputs, rows = self.accepts, self.inputs, self.accepts.spec.by_name
+        for key, row in accepts.spec.inputs.items():
+            for name in row.names:
+                if self.rejects.get(name) is REFUSED:
+                    yield from _problems(name, registry.complaints(row, inputs[name]))
+            if key in accepts.needed and key not in self.given:
+                yield from _problems(key, registry.complaints(row, None))
+        unknown = (name for name in inputs if name not in rows)
+        for count, name in enumerate(islice(unknown, MOST + 1)):
+            meant = nearest(name, accepts.spec.inputs) if count < MEANT else ""
+            yield Problem(f"inputs.{name}", f"is no input of {accepts.spec.key}.{meant}")
+        for _, each in accepts.constraints:
+            both = bool(each.names) and all(not is_blank(rows[name], inputs.get(name)) for name in each.names)
+            if both or each in self.broken:
+                yield Problem(each.where, each.what)
+
+    def unreadable(self, found: list[Problem]) -> Iterator[Problem]:
+        """What is wrong inside of texts that should hold JSON, where nothing else is said of the input."""
+        known = {problem.where for problem in found}
+        for name, reject in self.rejects.items():
+            where = f"inputs.{name}"
+            if not any(each == where or each.startswith(f"{where}.") for each in known):
+                yield from _problems(name, reject.faults)
 
 
-def _is_plain(value: Any, depth: int) -> bool:
-    """Whether a value surely is JSON, as nearly all are; `not_json` has the last word."""
+def _are_plain(items: list[Any], kind: type, is_plain: Callable[[Any], object]) -> bool:
+    return all([type(item) is kind and is_plain(item) and (kind in _ATOMS or _is_json(item, 2)) for item in items])
+
+
+def _is_json(value: Any, depth: int) -> bool:
+    """Whether a value surely is JSON, as nearly all are; `_not_json` has the last word."""
     kind = type(value)
     if kind is str:
         return bool(value.isascii()) or _HALF.search(value) is None
     if kind is dict:
-        return all([type(name) is str and _is_plain(name, 0) for name in value]) and _is_plain([*value.values()], depth)
-    if kind is list:
-        return depth <= messages.MAX_DEPTH and all([_is_plain(item, depth + 1) for item in value])
-    return kind is int or kind is bool or value is None
+        return {*map(type, value)} <= {str} and _is_json("".join(value), 0) and _is_json([*value.values()], depth)
+    if kind is list and depth <= MAX_DEPTH:
+        return all([(type(item) is str and item.isascii()) or _is_json(item, depth + 1) for item in value])
+    return kind in _ATOMS or value is None
 
 
-def _is_broken(accepts: Acceptance, reading: Reading) -> bool:
-    """Whether an input is missing, or a constraint broken."""
-    given, touched = reading.given, reading.touched
-    for key in accepts.needed:
-        if key not in given:
-            return True
-    return any([each.is_broken(given, touched) for each in accepts.constraints])
+def _refusal(key: str, found: list[Problem]) -> InputError:
+    """The error with all problems, of very many with the first."""
+    if len(found) <= MOST:
+        return InputError.of(key, found)
+    return InputError(f"More than {MOST} problems with the inputs of {key}, the first:", problems=found[:MOST])
 
 
-def _settled(accepts: Acceptance, reading: Reading, cleared: dict[str, Any]) -> dict[str, Any]:
-    """The values to send, in the table's order: defaults fill in, fall away, or give way to a rival."""
-    given, touched, rows = reading.given, reading.touched, accepts.spec.inputs
-    if not cleared and len(touched) == len(given) and accepts.defaults <= given.keys():  # there is nothing to settle
-        return given if reading.in_order else {key: given[key] for key in rows if key in given}
-    touched |= cleared
-    values = {**accepts.knobs, **given, **touched}
-    for key in [*values]:
-        condition = rows[key].only_when
-        if condition is not None and not conditions.holds(condition, touched.get):
-            del values[key]
-    for rule in accepts.rivals:
-        among = [key for key in rule.keys if key in values]
-        if among[1:] and conditions.holds(rule.when, touched.get):
-            kept = next((key for key in among if key in touched), among[0])
-            values = {key: value for key, value in values.items() if key == kept or key not in among}
-    return {key: values[key] for key in rows if key in values}
+def _problems(name: str, faults: Iterable[Fault]) -> list[Problem]:
+    return [Problem(".".join(["inputs", name, *map(str, path)]), what) for path, what in faults]
 
 
-def _renamed(spec: Table, inputs: Mapping[str, Any]) -> Iterable[Problem]:
-    for name in inputs:
-        row = spec.by_name.get(name)
-        if row is not None and name != row.key and not is_blank(row, inputs[name]):
-            yield Problem(f"inputs.{name}", f"is the old name of '{row.key}'; it works; better give '{row.key}'")
+def _unclearable(spec: Table, inputs: Mapping[str, Any], cleared: list[str]) -> Iterator[Problem]:
+    """Why inputs cannot be emptied."""
+    able = [key for key, row in spec.inputs.items() if row.clear]
+    for key in cleared:
+        if key not in able:
+            known = f"; inputs that can: {', '.join(able)}" if able else ""
+            yield Problem(f"clear.{key}", f"is no input of {spec.key} that can be emptied{known}")
+        elif any(not is_blank(spec.inputs[key], inputs.get(name)) for name in spec.inputs[key].names):
+            yield Problem(f"clear.{key}", "is given a value as well; choose one")
 
 
-def _warnings(accepts: Acceptance, reading: Reading, values: dict[str, Any]) -> Iterable[Problem]:
-    for row, fits in accepts.may_warn:
-        if row.key not in values:
-            continue
-        key, value = row.key, values[row.key]
-        is_untouched = key not in reading.touched
-        if row.deprecated is not None and not is_untouched:
-            yield Problem(f"inputs.{key}", f"'{row.label}' is deprecated: {row.deprecated}")
-        if is_untouched and isinstance(value, list | dict) and value:
-            what = f"'{row.label}' is the published sample, unchanged; it is sent as it is"
-            yield Problem(f"inputs.{key}", what)
-        for warn, fit in zip(row.warn, fits, strict=True):
-            if not fit(value) and conditions.holds(warn.when, values.get):
-                yield Problem(f"inputs.{key}", warn.says)
+def _not_json(value: Any, where: str, depth: int) -> Iterator[Problem]:
+    """What Python can hold and JSON can't carry."""
+    if depth > MAX_DEPTH:
+        yield Problem(where, f"is nested deeper than {MAX_DEPTH} levels")
+    elif isinstance(value, str):
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            yield Problem(where, "holds half of a character (an unpaired surrogate), which cannot be sent")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield Problem(where, f"is {value}, which JSON cannot carry")
+    elif isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(value, dict) and not isinstance(key, str):
+                yield Problem(where, f"has the key {key!r}; keys are text")
+            else:
+                yield from _not_json(key, where, 0)
+                yield from _not_json(item, f"{where}.{key}", depth + 1)
+    elif not (value is None or isinstance(value, int)):
+        yield Problem(where, f"must be JSON, not {kind_of(value)}")

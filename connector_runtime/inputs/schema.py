@@ -11,9 +11,8 @@ from collections.abc import Iterable, Mapping
 from ..language.conditions import same
 from ..model import Condition, Input, Json, Table, Test
 from ..types import registry
-from ..types.base import BLANKS, Schema
-from ..types.collections import BLANK_PAIR
-from .accept import Constraint, constraints, is_always_needed
+from ..types.base import BLANK_PAIR, BLANKS, Schema
+from .accept import Constraint, constraints
 
 NEVER: Schema = {"not": {}}
 Rows = Mapping[str, Input]
@@ -22,27 +21,27 @@ Rows = Mapping[str, Input]
 def input_schema(table: Table) -> Schema:
     """JSON Schema 2020-12 of the inputs of a table."""
     rows = {key: row for key, row in table.inputs.items() if row.type != "connection"}
-    always = [key for key, row in rows.items() if is_always_needed(row) and not row.was]
+    always = [key for key, row in rows.items() if row.is_always_needed and not row.was]
     schema: Schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": table.label,
         "description": table.description,
         "type": "object",
-        "properties": {name: _property(row, name, always) for row in rows.values() for name in row.names},
+        "properties": {},
         "required": always,
         "additionalProperties": False,
     }
+    for row in rows.values():
+        own = registry.schema(row, blank=row.key not in always)
+        for name in row.names:
+            old = {"deprecated": True} if row.deprecated is not None or name != row.key else {}
+            schema["properties"][name] = {**old, **own}
     shared = [_constraint(each, table.by_name) for each in constraints(table)]
     if shared:
         schema["allOf"] = shared
     if len(rows) < len(table.inputs):
         schema["patternProperties"] = {"^connection$": True}  # the platform chooses it; a form may post it: ignored
     return schema
-
-
-def _property(row: Input, name: str, always: list[str]) -> Schema:
-    schema = registry.schema(row, blank=row.key not in always)
-    return {"deprecated": True, **schema} if row.deprecated is not None or name != row.key else schema
 
 
 def blanks(row: Input) -> Schema:
@@ -53,11 +52,6 @@ def blanks(row: Input) -> Schema:
     return {"anyOf": [*BLANKS, {"type": "array", "minItems": 1, "items": items}]}
 
 
-def spellings(row: Input, value: Json) -> Schema:
-    """The schema of every accepted spelling of one value: 2 is also `"2"` and `" 2.0 "`."""
-    return registry.of(row).spellings(row, value)
-
-
 # -- constraints -----------------------------------------------------------------------------------------------------
 
 
@@ -65,51 +59,45 @@ def _constraint(each: Constraint, rows: Rows) -> Schema:
     if each.names:
         return {"not": {"allOf": [_holds(name, {"not": blanks(rows[name])}) for name in each.names]}}
     groups = [_some(_touched(rows[key]) for key in group) for group in each.touched]
-    needed = _some(_given(rows[key]) for key in each.needs)
     if each.unless is not None:
         return {"if": _met(each.unless, rows), "else": {"not": groups[0]}}
-    if not each.needs:
-        return _if(each.when, rows, {"not": {"allOf": groups}})
-    return _if(each.when, rows, {"if": groups[0], "then": needed} if groups else needed)
-
-
-def _if(condition: Condition, rows: Rows, then: Schema) -> Schema:
-    return {"if": _met(condition, rows), "then": then} if condition else then
+    then: Schema = {"not": {"allOf": groups}}
+    if each.needs:
+        needed = _some(_given(rows[key]) for key in each.needs)
+        then = {"if": groups[0], "then": needed} if groups else needed
+    return {"if": _met(each.when, rows), "then": then} if each.when else then
 
 
 def _met(condition: Condition, rows: Rows) -> Schema:
     parts = [_test(test, rows[test.name]) for test in condition]
-    return (parts[0] if len(parts) == 1 else {"allOf": parts}) if parts else {}
+    return parts[0] if len(parts) == 1 else {"allOf": parts} if parts else {}
 
 
 def _test(test: Test, row: Input) -> Schema:
-    if not test.negate:
-        return _some(_is(row, value) for value in test.values)
-    if test.values == (None,):
+    if test.negate and test.values == (None,):
         return {} if row.fills_in else _touched(row)
-    return {"not": _some(_is(row, value) for value in test.values)}
+    found = _some(_is(row, value) for value in test.values)
+    return {"not": found} if test.negate else found
 
 
 def _is(row: Input, value: Json) -> Schema:
     """The input has the value; an untouched default decides nothing, a default that is filled in does."""
     if value is None:
         return NEVER if row.fills_in else {"not": _touched(row)}
-    if row.optional_default and same(row.default, value):
+    is_default = row.has_default and same(row.default, value)
+    if is_default and not row.fills_in:
         return NEVER
-    has = _has(row, spellings(row, value))
-    if row.fills_in and same(row.default, value):
-        return _some([has, {"not": _given(row)}])
-    return has
+    has = _has(row, registry.of(row).spellings(row, value))
+    return _some([has, {"not": _given(row)}]) if is_default else has
 
 
-def _given(row: Input) -> Schema:
-    return _has(row, {"not": blanks(row)})
+def _given(row: Input, *but: Schema) -> Schema:
+    """The input is given, with nothing of what `but` names."""
+    return _has(row, {"not": {"anyOf": [blanks(row), *but]} if but else blanks(row)})
 
 
 def _touched(row: Input) -> Schema:
-    if not row.optional_default:
-        return _given(row)
-    return _has(row, {"not": {"anyOf": [blanks(row), spellings(row, row.default)]}})
+    return _given(row, registry.of(row).spellings(row, row.default)) if row.optional_default else _given(row)
 
 
 def _has(row: Input, schema: Schema) -> Schema:

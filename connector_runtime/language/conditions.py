@@ -14,21 +14,14 @@ from ..model import Condition, Input, Test
 
 def parse(raw: Any) -> Condition:
     """Read a condition as it stands in a definition."""
-    if isinstance(raw, str):
-        return (given(raw),)
-    if isinstance(raw, list):
-        return tuple(given(name) for name in raw)
-    return tuple(_test(name, value) for name, value in raw.items())
-
-
-def given(name: str) -> Test:
-    return Test(name, (None,), negate=True)
-
-
-def _test(name: str, value: Any) -> Test:
-    negate = isinstance(value, dict) and set(value) == {"not"}
-    wanted = value["not"] if negate else value
-    return Test(name, tuple(wanted) if isinstance(wanted, list) else (wanted,), negate)
+    if not isinstance(raw, dict):
+        return tuple(Test(name, (None,), negate=True) for name in ([raw] if isinstance(raw, str) else raw))
+    tests = []
+    for name, value in raw.items():
+        negate = isinstance(value, dict) and set(value) == {"not"}
+        wanted = value["not"] if negate else value
+        tests.append(Test(name, tuple(wanted) if isinstance(wanted, list) else (wanted,), negate))
+    return tuple(tests)
 
 
 def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:
@@ -36,7 +29,7 @@ def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:
     for name, values, negate in condition:
         found = value_of(name)
         for value in values:
-            if found == value and same(found, value):
+            if found is value or (found == value and same(found, value)):
                 if negate:
                     return False
                 break
@@ -62,24 +55,19 @@ def same(one: Any, other: Any) -> bool:
 
 def phrase(condition: Condition, inputs: dict[str, Input]) -> str:
     """The condition in words, with labels: `'Type Recurrence' is Weekly`."""
-    return " and ".join(_phrase(test, inputs) for test in condition)
+    return " and ".join(_phrase(test, inputs.get(test.name)) for test in condition)
 
 
-def _phrase(test: Test, inputs: dict[str, Input]) -> str:
-    subject = inputs.get(test.name)
+def _phrase(test: Test, subject: Input | None) -> str:
     label = f"'{subject.label}'" if subject else test.name
-    wanted = [value for value in test.values if value is not None]
-    blank = None in test.values
-    if not wanted:
+    labels = [(choice.value, choice.label) for choice in subject.choices] if subject else []
+    blank, words = None in test.values, []
+    for value in test.values:
+        if value is not None:
+            shown = value if isinstance(value, str) else json.dumps(value)
+            words.append(next((label for each, label in labels if same(each, value)), shown))
+    if not words:
         return f"{label} is {'given' if test.negate else 'left out'}"
-    words = " or ".join(_word(subject, value) for value in wanted)
     if test.negate:
-        return f"{label} is {'given and ' if blank else ''}not {words}"
-    return f"{label} is {words}{' or left out' if blank else ''}"
-
-
-def _word(subject: Input | None, value: Any) -> str:
-    for choice in subject.choices if subject else ():
-        if same(choice.value, value):
-            return choice.label
-    return value if isinstance(value, str) else json.dumps(value)
+        return f"{label} is {'given and ' if blank else ''}not {' or '.join(words)}"
+    return f"{label} is {' or '.join(words)}{' or left out' if blank else ''}"

@@ -1,62 +1,42 @@
-"""JSON data against a JSON Schema 2020-12: whether it fits, compiled; and by which errors it does not. Pure.
+"""JSON data against a JSON Schema 2020-12: whether it fits, and by which errors it does not. Pure.
 
-`judge` says of any data exactly what jsonschema says, which is loaded for an explanation and for the rare words alone.
+`fits` says of any data exactly what jsonschema says, which is loaded for an explanation and for the rare words alone:
+to load it takes longer than most commands take to run.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
+from itertools import repeat
 from typing import Any
 
 from ..model import Json
 from .conditions import same
 
-Judge = Callable[[Any], bool]
 Schema = Mapping[str, Json]
 
-_NUMBERS = (int, float)  # not `int | float`, which is made anew whenever it is asked
-RARE = frozenset(  # words that jsonschema judges, with the whole schema in which they stand
-    {
-        "$ref", "$dynamicRef", "if", "contains", "prefixItems", "patternProperties", "multipleOf", "uniqueItems",
-        "dependentRequired", "dependentSchemas", "unevaluatedItems", "unevaluatedProperties",
-    }
-)  # fmt: skip
 
-
-def judge(schema: Schema) -> Judge:
-    """A function that tells whether data fits the schema."""
-    try:
-        return _compiled(schema)
-    except LookupError:
-        return later(lambda: _explainer()(schema).is_valid)
-
-
-def later(make: Callable[[], Judge]) -> Judge:
-    """A judge that is made when it is first asked."""
-    made = cache(make)
-    return lambda value: made()(value)
+class _Rare(Exception):
+    """A rare word was met."""
 
 
 def fits(schema: Schema, value: Any) -> bool:
-    """Whether data fits; a schema that was seen before is not compiled again."""
-    return not schema or _known(json.dumps(schema))(value)
+    """Whether data fits."""
+    try:
+        return _fits(schema, value)
+    except _Rare:
+        return bool(_validator()(schema).is_valid(value))
 
 
 def errors(schema: Schema, value: Any) -> Iterator[Any]:
     """What jsonschema says of data, one error after the other."""
-    return _explainer()(schema).iter_errors(value)  # type: ignore[no-any-return]
-
-
-@lru_cache(maxsize=512)
-def _known(schema: str) -> Judge:
-    return judge(json.loads(schema))
+    return _validator()(schema).iter_errors(value)  # type: ignore[no-any-return]
 
 
 @cache
-def _explainer() -> Any:
+def _validator() -> Any:
     """A validator that does not list why each alternative failed, since nobody reads it and it may be long."""
     from jsonschema import Draft202012Validator, ValidationError
     from jsonschema.validators import extend
@@ -68,115 +48,92 @@ def _explainer() -> Any:
     return extend(Draft202012Validator, {"anyOf": any_of})  # type: ignore[no-untyped-call]
 
 
-# -- the compiler ----------------------------------------------------------------------------------------------------
+def _fits(schema: Any, value: Any) -> bool:
+    if schema is True or schema is False:
+        return bool(schema)
+    for word, wanted in schema.items():
+        if word == "type" and type(wanted) is str and type(value) is _EXACT.get(wanted):
+            continue  # as nearly all data is
+        holds = _WORDS.get(word)  # what has no entry here says nothing about data: a title, a default
+        if holds is not None and not holds(value, wanted, schema):
+            return False
+    return True
 
 
-def _compiled(schema: Any) -> Judge:
-    """Raises `LookupError` at a word, or a type, that is left to jsonschema."""
-    if isinstance(schema, bool):
-        return lambda value: schema
-    if not RARE.isdisjoint(schema):
-        raise LookupError
-    judges = [_WORDS[word](schema[word], schema) for word in schema if word in _WORDS]
-    return judges[0] if len(judges) == 1 else lambda value: all([fit(value) for fit in judges])
+def _rare(value: Any, wanted: Any, schema: Schema) -> bool:
+    """A word that jsonschema judges, with the whole schema in which it stands."""
+    raise _Rare
 
 
-def is_number(value: Any) -> bool:
+def _is_type(value: Any, wanted: str | list[str], _: Schema) -> bool:
+    kinds = TYPES.get(type(value)) or next((kinds for kind, kinds in TYPES.items() if isinstance(value, kind)), ())
+    if isinstance(value, float) and value.is_integer():
+        kinds = ("number", "integer")
+    return wanted in kinds if isinstance(wanted, str) else any([kind in wanted for kind in kinds])
+
+
+@lru_cache(maxsize=4096)  # Python's own cache holds 512, too few for a service of many connectors
+def _search(pattern: str) -> Callable[[str], object]:
+    return re.compile(pattern).search
+
+
+def _is_number(value: Any) -> bool:
     return isinstance(value, _NUMBERS) and not isinstance(value, bool)
 
 
-_KINDS: dict[str, Judge] = {
-    "string": lambda value: isinstance(value, str),
-    "integer": lambda value: is_number(value) and (isinstance(value, int) or value.is_integer()),
-    "number": is_number,
-    "boolean": lambda value: isinstance(value, bool),
-    "array": lambda value: isinstance(value, list),
-    "object": lambda value: isinstance(value, dict),
-    "null": lambda value: value is None,
-}
+def _has_fitting_values(value: Any, parts: Mapping[str, Json], _: Schema) -> bool:
+    if not isinstance(value, dict):
+        return True
+    names = value.keys() & parts.keys()
+    return all(map(_fits, map(parts.get, names), map(value.get, names)))
 
 
-def _type(wanted: str | list[str], _: Schema) -> Judge:
-    kinds = [_KINDS[kind] for kind in ([wanted] if isinstance(wanted, str) else wanted)]
-    return kinds[0] if len(kinds) == 1 else lambda value: any([kind(value) for kind in kinds])
+def _has_fitting_rest(value: Any, wanted: Json, schema: Schema) -> bool:
+    if "patternProperties" in schema:
+        raise _Rare
+    rest = value.keys() - schema.get("properties", ()) if isinstance(value, dict) else ()
+    return all(map(_fits, repeat(wanted), [value[name] for name in rest]))
 
 
-def _enum(wanted: list[Json], _: Schema) -> Judge:
-    return lambda value: any([same(value, each) for each in wanted])
+def _has_fitting_items(value: Any, wanted: Json, schema: Schema) -> bool:
+    if "prefixItems" in schema:
+        raise _Rare
+    return not isinstance(value, list) or all(map(_fits, repeat(wanted), value))
 
 
-def _pattern(wanted: str, _: Schema) -> Judge:
-    search = re.compile(wanted).search
-    return lambda value: not isinstance(value, str) or search(value) is not None
-
-
-def _limit(kind: Judge, holds: Callable[[Any, Any], bool]) -> Callable[[Any, Schema], Judge]:
-    """A word that limits one kind of data: data of another kind fits."""
-    return lambda limit, _: lambda value: not kind(value) or holds(value, limit)
-
-
-def _properties(wanted: Mapping[str, Json], _: Schema) -> Judge:
-    parts = {name: _compiled(part) for name, part in wanted.items()}
-    return lambda value: (
-        not isinstance(value, dict) or all([parts[name](part) for name, part in value.items() if name in parts])
-    )
-
-
-def _additional(wanted: Json, schema: Schema) -> Judge:
-    known, fit = schema.get("properties", {}), _compiled(wanted)
-    return lambda value: (
-        not isinstance(value, dict) or all([fit(part) for name, part in value.items() if name not in known])
-    )
-
-
-def _each(kind: Judge) -> Callable[[Any, Schema], Judge]:
-    """A word about every entry of a list, or every key of an object."""
-
-    def word(wanted: Json, _: Schema) -> Judge:
-        fit = _compiled(wanted)
-        return lambda value: not kind(value) or all(map(fit, value))
-
-    return word
-
-
-def _of(decide: Callable[[Iterator[bool]], bool]) -> Callable[[Any, Schema], Judge]:
-    """A word that decides by how data fits several schemas."""
-
-    def word(wanted: list[Json], _: Schema) -> Judge:
-        judges = [_compiled(part) for part in wanted]
-        return lambda value: decide(fit(value) for fit in judges)
-
-    return word
-
-
-def _not(wanted: Json, _: Schema) -> Judge:
-    fit = _compiled(wanted)
-    return lambda value: not fit(value)
-
-
-_STRING, _ARRAY, _OBJECT = (_KINDS[kind] for kind in ("string", "array", "object"))
-_WORDS: dict[str, Callable[[Any, Schema], Judge]] = {
-    "type": _type,
-    "enum": _enum,
-    "const": lambda wanted, _: lambda value: same(value, wanted),
-    "pattern": _pattern,
-    "minLength": _limit(_STRING, lambda value, limit: len(value) >= limit),
-    "maxLength": _limit(_STRING, lambda value, limit: len(value) <= limit),
-    "minimum": _limit(is_number, lambda value, limit: not value < limit),
-    "maximum": _limit(is_number, lambda value, limit: not value > limit),
-    "exclusiveMinimum": _limit(is_number, lambda value, limit: not value <= limit),
-    "exclusiveMaximum": _limit(is_number, lambda value, limit: not value >= limit),
-    "minItems": _limit(_ARRAY, lambda value, limit: len(value) >= limit),
-    "maxItems": _limit(_ARRAY, lambda value, limit: len(value) <= limit),
-    "minProperties": _limit(_OBJECT, lambda value, limit: len(value) >= limit),
-    "maxProperties": _limit(_OBJECT, lambda value, limit: len(value) <= limit),
-    "required": _limit(_OBJECT, lambda value, names: all([name in value for name in names])),
-    "properties": _properties,
-    "additionalProperties": _additional,
-    "propertyNames": _each(_OBJECT),
-    "items": _each(_ARRAY),
-    "anyOf": _of(any),
-    "allOf": _of(all),
-    "oneOf": _of(lambda fits: sum(fits) == 1),
-    "not": _not,
+_RARE_WORDS = (
+    "$ref $dynamicRef if contains prefixItems patternProperties multipleOf uniqueItems dependentRequired"
+    " dependentSchemas unevaluatedItems unevaluatedProperties"
+)
+_NUMBERS = (int, float)  # not `int | float`, which is made anew whenever it is asked
+_EXACT = {"string": str, "boolean": bool, "integer": int, "array": list, "object": dict}
+TYPES: dict[type, tuple[str, ...]] = {  # the JSON types that a value is of, the widest last
+    str: ("string",), bool: ("boolean",), int: ("integer", "number"), float: ("number",),
+    list: ("array",), dict: ("object",), type(None): ("null",),
+}  # fmt: skip
+_WORDS: dict[str, Callable[[Any, Any, Schema], bool]] = {  # each lets data pass that it is not about
+    "type": _is_type,
+    "enum": lambda value, wanted, _: any(map(same, wanted, repeat(value))),
+    "const": lambda value, wanted, _: same(value, wanted),
+    "pattern": lambda value, wanted, _: not isinstance(value, str) or _search(wanted)(value) is not None,
+    "minLength": lambda value, least, _: not isinstance(value, str) or len(value) >= least,
+    "maxLength": lambda value, most, _: not isinstance(value, str) or len(value) <= most,
+    "minimum": lambda value, least, _: not _is_number(value) or not value < least,
+    "maximum": lambda value, most, _: not _is_number(value) or not value > most,
+    "exclusiveMinimum": lambda value, limit, _: not _is_number(value) or not value <= limit,
+    "exclusiveMaximum": lambda value, limit, _: not _is_number(value) or not value >= limit,
+    "minItems": lambda value, least, _: not isinstance(value, list) or len(value) >= least,
+    "maxItems": lambda value, most, _: not isinstance(value, list) or len(value) <= most,
+    "minProperties": lambda value, least, _: not isinstance(value, dict) or len(value) >= least,
+    "maxProperties": lambda value, most, _: not isinstance(value, dict) or len(value) <= most,
+    "required": lambda value, names, _: not isinstance(value, dict) or value.keys() >= {*names},
+    "properties": _has_fitting_values,
+    "additionalProperties": _has_fitting_rest,
+    "propertyNames": lambda value, wanted, _: not isinstance(value, dict) or all(map(_fits, repeat(wanted), value)),
+    "items": _has_fitting_items,
+    "anyOf": lambda value, schemas, _: any(map(_fits, schemas, repeat(value))),
+    "allOf": lambda value, schemas, _: all(map(_fits, schemas, repeat(value))),
+    "oneOf": lambda value, schemas, _: sum(map(_fits, schemas, repeat(value))) == 1,
+    "not": lambda value, wanted, _: not _fits(wanted, value),
+    **dict.fromkeys(_RARE_WORDS.split(), _rare),
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from .schemas import errors, fits
+from .schemas import TYPES, errors, fits
 
 LONGEST = 200  # characters of a name that may be a slip of another
 MOST = 100  # problems that are told of one call; who made so many made one mistake
@@ -26,21 +26,19 @@ KINDS = {
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'topic'?` or nothing."""
-    close = closest(name, known) if len(name) <= LONGEST else None
+    close = closest(name, known)
     return f" Did you mean '{close}'?" if close is not None else ""
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
+    """The one of the known names that another name may be a slip of."""
     from difflib import get_close_matches  # what only a mistake needs
 
-    return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.6)), None)
+    return next(iter(get_close_matches(name, list(known), n=1)), None) if len(name) <= LONGEST else None
 
 
 def kind_of(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true or false"
-    kinds = {dict: "an object", list: "a list", str: "text", int: "a number", float: "a number", type(None): "null"}
-    return kinds.get(type(value), f"a Python {type(value).__name__}")
+    return KINDS[TYPES[type(value)][-1]] if type(value) in TYPES else f"a Python {type(value).__name__}"
 
 
 # -- JSON inside a value ---------------------------------------------------------------------------------------------
@@ -55,43 +53,38 @@ def misfits(schema: Mapping[str, Any], value: Any) -> list[Fault]:
 
 def misfit(error: Any) -> str:
     """One jsonschema error as a sentence, without a dump of the instance."""
-    wanted, found = error.validator_value, error.instance
-    match error.validator:
+    wanted, found, word = error.validator_value, error.instance, error.validator
+    match word:
         case "type":
             kinds = [wanted] if isinstance(wanted, str) else wanted
             return f"must be {' or '.join(KINDS[kind] for kind in kinds)}, not {kind_of(found)}"
         case "const":
             return f"must be {json.dumps(wanted, ensure_ascii=False)}"
         case "required":
-            missing = [name for name in wanted if name not in found]
-            return f"lacks {', '.join(repr(name) for name in missing)}"
+            return f"lacks {', '.join(repr(name) for name in wanted if name not in found)}"
         case "additionalProperties":
             known = list(error.schema.get("properties", {}))
-            extra = [name for name in found if name not in known]
-            return f"has the unknown key {extra[0]!r}.{nearest(extra[0], known)}"
+            extra = next(name for name in found if name not in known)
+            return f"has the unknown key {extra!r}.{nearest(extra, known)}"
         case "enum":
-            shown = ", ".join(json.dumps(item, ensure_ascii=False) for item in wanted[:12])
-            return f"must be one of {shown}"
-        case "maxLength":
-            return f"must have at most {wanted} characters; it has {len(found)}"
-        case "minLength":
-            return f"must have at least {wanted} characters"
-        case "maxItems":
-            return f"must have at most {wanted} entries; it has {len(found)}"
-        case "minItems":
-            return f"must have at least {wanted} entries"
-        case "minProperties":
-            return "is empty; say something in it, or leave it out"
+            return f"must be one of {', '.join(json.dumps(item, ensure_ascii=False) for item in wanted[:12])}"
         case "maxProperties":
             return f"must have at most {wanted} {'key' if wanted == 1 else 'keys'}; it has {len(found)}"
-        case "uniqueItems":
-            return "names one thing twice; keep one"
-        case "minimum" | "maximum":
-            return f"must be {'at least' if error.validator == 'minimum' else 'at most'} {wanted}"
-        case "exclusiveMinimum" | "exclusiveMaximum":
-            return f"must be {'above' if error.validator == 'exclusiveMinimum' else 'below'} {wanted}"
-        case "multipleOf":
-            return f"must be a multiple of {wanted}"
-        case "pattern":
-            return "is not of the form that is wanted here"
-    return "does not fit what is wanted here"
+    size = len(found) if isinstance(found, str | list) else 0
+    return _MISFITS.get(word, "does not fit what is wanted here").format(wanted=wanted, size=size)
+
+
+_MISFITS = {
+    "maxLength": "must have at most {wanted} characters; it has {size}",
+    "minLength": "must have at least {wanted} characters",
+    "maxItems": "must have at most {wanted} entries; it has {size}",
+    "minItems": "must have at least {wanted} entries",
+    "minProperties": "is empty; say something in it, or leave it out",
+    "uniqueItems": "names one thing twice; keep one",
+    "minimum": "must be at least {wanted}",
+    "maximum": "must be at most {wanted}",
+    "exclusiveMinimum": "must be above {wanted}",
+    "exclusiveMaximum": "must be below {wanted}",
+    "multipleOf": "must be a multiple of {wanted}",
+    "pattern": "is not of the form that is wanted here",
+}

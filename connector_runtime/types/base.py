@@ -1,7 +1,7 @@
 """What a type of input is, and what types share. Pure.
 
 A type says the JSON Schema of all that it accepts, and `convert`s whatever fits. Whether a value fits is judged by that
-schema, compiled (`schemas.judge`). A `reader` may know sooner: it gives the plain values of a good call at once.
+schema. A type may say sooner which values are `plain`: a good call is made of them, and they are sent as they are.
 
 Not given, null and a blank string are one thing ("blank"); `8`, `"8"` and `8.0` are one integer. The one thing that
 a schema cannot say is what text that holds JSON holds: `contentSchema` says it, and `convert` holds it against that.
@@ -14,19 +14,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..language import json_text, patterns
-from ..language.wording import LONGEST, Fault, closest, misfits
+from ..language.schemas import fits
+from ..language.wording import Fault, closest, misfits
 from ..model import Input, Json
 
 Schema = dict[str, Json]
 Reader = Callable[[Any], Any]  # a value as it was given -> the typed value, or `NoValue`
+Plain = tuple[type, Callable[[Any], object]]  # of values of exactly that Python type, which are plain for sure
+
+NOT_PLAIN: Plain = (object, bool)  # no value is an `object` and no more
 
 BLANKS: list[Schema] = [{"type": "null"}, {"type": "string", "pattern": patterns.BLANK}]
+_PAIR = {"key": {"anyOf": BLANKS}, "value": {"anyOf": BLANKS}}
+BLANK_PAIR: Schema = {"type": "object", "properties": _PAIR, "additionalProperties": False}  # which nobody filled in
 
-NUMBER_WORDS = {"minimum": (int, float), "maximum": (int, float)}
-TEXT_WORDS = {"minLength": int, "maxLength": int, "pattern": str}
-MORE_NUMBER_WORDS = {"exclusiveMinimum": (int, float), "exclusiveMaximum": (int, float), "multipleOf": (int, float)}
+RANGE_WORDS = {"minimum": (int, float), "maximum": (int, float)}
+TEXT_WORDS = {"minLength": int, "maxLength": int, "pattern": str, **RANGE_WORDS}
+NUMBER_WORDS = {**RANGE_WORDS, **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum", "multipleOf"), (int, float))}
 ALL_WORDS: dict[str, Any] = {
-    **NUMBER_WORDS, **MORE_NUMBER_WORDS, **TEXT_WORDS,
+    **NUMBER_WORDS, **TEXT_WORDS,
     "type": (str, list), "enum": list, "const": object, "format": str, "title": str, "description": str,
     "minItems": int, "maxItems": int, "uniqueItems": bool, "items": dict, "properties": dict, "required": list,
     "additionalProperties": (dict, bool), "minProperties": int, "maxProperties": int, "propertyNames": dict,
@@ -49,8 +55,11 @@ class InputType:
     """A type of input. What is not overridden here is that of a text field which takes any text."""
 
     words: Mapping[str, Any] = {}  # the words of `schema:` that it knows, with the Python types that they hold
+    wants: str = ""  # what it takes, as a complaint says it
     widget: str | None = None  # how forms draw it, if not as a line of text
+    drawn: str = ""  # the JSON type that forms draw it as, if not as text
     choice: type | None = None  # the Python type of its choices, if it can have any
+    may_be_blank = True  # whether it takes a blank value, whatever the row's schema says
     any_text = True  # whether a map may hold any text in the place of a value
 
     def schema(self, row: Input, blank: bool) -> Schema:
@@ -61,10 +70,6 @@ class InputType:
         """The pattern of one value as text, where it takes no more than that to know a list of them."""
         return None
 
-    def content(self, row: Input) -> Schema:
-        """The schema of the value inside a text that holds JSON."""
-        return dict(row.schema)
-
     def spellings(self, row: Input, value: Json) -> Schema:
         """The schema of every accepted spelling of one value: 2 is also `"2"` and `" 2.0 "`."""
         return {"const": value}
@@ -73,38 +78,38 @@ class InputType:
         """The typed value of whatever the schema accepts and is not blank. Raises `NoValue` for text only."""
         return value
 
-    def reader(self, row: Input, fallback: Reader) -> Reader:
-        """A reader that knows the plainest values at once, and asks `fallback` for all others."""
-        return fallback
+    def plain(self, row: Input) -> Plain:
+        """Which values are accepted, not blank, and typed already, as far as it is known without the schema.
+
+        It is asked of each value of each call, so it had better be a function of Python's own, such as a set's.
+        """
+        known = {choice.value for choice in row.choices if not is_blank_item(choice.value)}
+        return (self.choice, known.__contains__) if self.choice and known else NOT_PLAIN
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
         """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""
-        return [((), _choice_complaint(row, value))] if row.choices else self.faults(row, value)
+        what = _choice_complaint(row, value) if row.choices else self.complaint(row, value)
+        return [((), what)] if what else misfits(row.schema, value)
 
-    def faults(self, row: Input, value: Any) -> list[Fault]:
-        """The complaints where the row has no choices."""
-        return misfits(self.content(row), value)
+    def complaint(self, row: Input, value: Any) -> str:
+        """The complaint about a value of a row without choices; nothing if the row's schema is to say it."""
+        return f"must be {self.wants}{_range(row)}, not {quoted(row, value)}" if self.wants else ""
 
     def field(self, row: Input) -> Schema:
         """The schema that a form draws one value from."""
-        return {"type": "string"}
+        return {"type": self.drawn, **row.schema} if self.drawn else {"type": "string"}
 
 
 def is_blank(row: Input, value: Any) -> bool:
     """Whether a value counts as not given; so does a list or map of nothing but blanks, which forms post."""
     if row.collection and isinstance(value, list) and value:
-        return all(is_blank_item(item) or (row.collection == "map" and blank_pair(item)) for item in value)
+        return all(is_blank_item(item) or (row.collection == "map" and fits(BLANK_PAIR, item)) for item in value)
     return is_blank_item(value)
 
 
 def is_blank_item(value: Any) -> bool:
     """Whether one value counts as not given; a list is a value."""
     return value is None or (isinstance(value, str) and not value.strip())
-
-
-def blank_pair(value: Any) -> bool:
-    """A row of a map that nobody filled in: `{"key": "", "value": ""}`."""
-    return isinstance(value, dict) and {*value} <= {"key", "value"} and all(map(is_blank_item, value.values()))
 
 
 # -- schemas ---------------------------------------------------------------------------------------------------------
@@ -114,19 +119,16 @@ def or_blank(schema: Schema, blank: bool) -> Schema:
     return {"anyOf": [schema, *BLANKS]} if blank else schema
 
 
-def or_null(blank: bool) -> list[str]:
-    return ["null"] if blank else []
-
-
 def or_text(value: Json, pattern: str) -> Schema:
     return {"anyOf": [{"const": value}, {"type": "string", "pattern": patterns.whole(pattern)}]}
 
 
-def content_words(content: Schema) -> Schema:
-    return {"contentMediaType": "application/json", "contentSchema": content}
+def holding(pattern: str, content: Schema) -> Schema:
+    """What a schema says of text that holds JSON."""
+    return {"pattern": pattern, "contentMediaType": "application/json", "contentSchema": content}
 
 
-def read_json(text: str, content: Schema) -> Any:
+def read_json(text: str, content: Mapping[str, Json]) -> Any:
     """The JSON that a text holds. Raises `NoValue` if it holds none, or none that fits."""
     try:
         value = json_text.read_strictly(text, duplicates=True)
@@ -135,14 +137,14 @@ def read_json(text: str, content: Schema) -> Any:
     return must_fit(value, content)
 
 
-def must_fit(value: Any, schema: Schema) -> Any:
+def must_fit(value: Any, schema: Mapping[str, Json]) -> Any:
     faults = misfits(schema, value)
     if faults:
         raise NoValue(*faults)
     return value
 
 
-# -- words -----------------------------------------------------------------------------------------------------------
+# -- complaints ------------------------------------------------------------------------------------------------------
 
 
 def example(row: Input) -> str:
@@ -160,11 +162,19 @@ def quoted(row: Input, value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+def _range(row: Input) -> str:
+    """` from 1 to 60` or nothing."""
+    low, high = row.schema.get("minimum"), row.schema.get("maximum")
+    if low is None:
+        return "" if high is None else f" of at most {high}"
+    return f" of at least {low}" if high is None else f" from {low} to {high}"
+
+
 def _choice_complaint(row: Input, value: Any) -> str:
     titles = [(str(choice.value), choice.label) for choice in row.choices]
     shown = [label if text == label else f"{text} ({label})" for text, label in titles]
     known = {str(choice.value): choice for choice in row.choices} | {choice.label: choice for choice in row.choices}
-    close = closest(value, known) if isinstance(value, str) and len(value) <= LONGEST else None
+    close = closest(value, known) if isinstance(value, str) else None
     meant = f" Did you mean {known[close].value}?" if close is not None else ""
     if len(shown) > 8:
         shown = [*shown[:6], f"{len(row.choices) - 6} more"]

@@ -1,17 +1,17 @@
-"""JSON: `json` is data or text that holds it, `any` is whatever is given, text as text. Pure."""
+"""`json`, data or text that holds it; `any`, whatever is given, text as text; and `file`, also made of a text. Pure."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ..language import patterns
-from ..language.schemas import judge, later
-from ..language.wording import KINDS, Fault, misfits
+from ..language.schemas import fits
+from ..language.wording import KINDS
 from ..model import Input, Json
-from .base import ALL_WORDS, BLANKS, InputType, Reader, Schema, content_words, or_blank, quoted, read_json
-
-_DATA = ("object", "array", "number", "boolean")
+from .base import ALL_WORDS, BLANKS, NOT_PLAIN, InputType, Plain, Schema, holding, or_blank, read_json
 
 
 class JsonData(InputType):
@@ -23,24 +23,27 @@ class JsonData(InputType):
     def schema(self, row: Input, blank: bool) -> Schema:
         shape = _shape(row)
         brackets = {"object": r"\{[\s\S]*\}", "array": r"\[[\s\S]*\]"}.get(shape, r"\S[\s\S]*")
-        text = {"type": "string", "pattern": patterns.whole(brackets), **content_words(self.content(row))}
-        data = dict(row.schema) if "type" in row.schema else {**row.schema, "type": list(_DATA)}
+        text = {"type": "string", **holding(patterns.whole(brackets), dict(row.schema))}
+        data = (
+            dict(row.schema)
+            if "type" in row.schema
+            else {**row.schema, "type": ["object", "array", "number", "boolean"]}
+        )
         return or_blank({"anyOf": [data, text]}, blank)
 
+    def plain(self, row: Input) -> Plain:
+        kind = {"object": dict, "array": list}.get(_shape(row))
+        return (kind, partial(fits, row.schema)) if kind else NOT_PLAIN
+
     def convert(self, row: Input, value: Any) -> Any:
-        return read_json(value, self.content(row)) if isinstance(value, str) else value
+        return read_json(value, row.schema) if isinstance(value, str) else value
 
-    def reader(self, row: Input, fallback: Reader) -> Reader:
-        fit = later(lambda: judge(row.schema))
-        return lambda value: value if type(value) in (dict, list) and fit(value) else fallback(value)
-
-    def faults(self, row: Input, value: Any) -> list[Fault]:
+    def complaint(self, row: Input, value: Any) -> str:
+        if not isinstance(value, str):
+            return ""
         shape = _shape(row)
-        kind = KINDS.get(shape, "JSON")
-        if isinstance(value, str):
-            shown = {"object": '{"key": "value"}', "array": '[{"key": "value"}]'}.get(shape, "quote text in it")
-            return [((), f"must be {kind}, as JSON: {shown}")]
-        return misfits(self.content(row), value) or [((), f"must be {kind}, not {quoted(row, value)}")]
+        shown = {"object": '{"key": "value"}', "array": '[{"key": "value"}]'}.get(shape, "quote text in it")
+        return f"must be {KINDS.get(shape, 'JSON')}, as JSON: {shown}"
 
     def field(self, row: Input) -> Schema:
         if _shape(row) in ("object", "array"):
@@ -53,9 +56,33 @@ class Anything(InputType):
 
     words = ALL_WORDS
     widget = "code"
+    may_be_blank = False
 
     def schema(self, row: Input, blank: bool) -> Schema:
         return dict(row.schema) if blank else {"allOf": [dict(row.schema), {"not": {"anyOf": BLANKS}}]}
+
+
+class File(InputType):
+    """`{"filename", "content_type", "base64"}`, or a text that becomes one."""
+
+    widget = "file"
+
+    def schema(self, row: Input, blank: bool) -> Schema:
+        properties = {
+            "filename": {"type": "string", "pattern": r"^[^\x00-\x1f\x7f]+" + patterns.END},
+            "content_type": {"type": "string", "pattern": r"^[\x21-\x7e]+/[\x20-\x7e]+" + patterns.END},
+            "base64": {"type": "string", "pattern": patterns.BASE64},
+        }
+        shape = {"type": "object", "properties": properties, "required": ["base64"], "additionalProperties": False}
+        return or_blank({"anyOf": [shape, {"type": "string", "pattern": r"\S"}]}, blank)
+
+    def convert(self, row: Input, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"base64": base64.b64encode(value.encode()).decode(), "content_type": "text/plain; charset=utf-8"}
+        return value
+
+    def complaint(self, row: Input, value: Any) -> str:
+        return 'must be text or a file: {"filename": "a.png", "content_type": "image/png", "base64": "…"}'
 
 
 def _shape(row: Input) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from ..language.schemas import judge, later
+from ..language import patterns
+from ..language.schemas import fits
 from ..language.wording import Fault
 from ..model import Input
 from .base import BLANK, REFUSED, InputType, NoValue, Reader, Schema, example, is_blank
-from .boolean import Boolean
 from .collections import ListOf, MapOf
-from .file import File
-from .integer import Integer
-from .json import Anything, JsonData
-from .number import Number
-from .text import Date, DateTime, Text
+from .json import Anything, File, JsonData
+from .scalars import Boolean, Integer, Number
+from .text import Text
 
 TYPES: dict[str, InputType] = {
     "string": Text(),
@@ -23,8 +22,8 @@ TYPES: dict[str, InputType] = {
     "integer": Integer(),
     "number": Number(),
     "boolean": Boolean(),
-    "date": Date("date"),
-    "datetime": DateTime("datetime"),
+    "date": Text("date", patterns.DATE, sample="2026-11-01"),
+    "datetime": Text("datetime", patterns.MOMENT, sample="2026-11-01T09:00:00Z", gives_way=True),
     "json": JsonData(),
     "any": Anything(),
     "file": File(),
@@ -36,7 +35,7 @@ _COLLECTIONS = {"list": ListOf, "map": MapOf}
 def of(row: Input) -> InputType:
     """What the row takes: a value of its type, or a list or a map of them."""
     one = TYPES[row.type]
-    return _COLLECTIONS[row.collection](one) if row.collection else one
+    return _COLLECTIONS[row.collection](one, row) if row.collection else one
 
 
 def schema(row: Input, *, blank: bool = True) -> Schema:
@@ -46,15 +45,15 @@ def schema(row: Input, *, blank: bool = True) -> Schema:
 
 def accepts(row: Input, value: Any) -> bool:
     """Whether the row accepts a value; a blank one counts as well, and what a text holds is not looked into."""
-    return judge(schema(row))(value)
+    return fits(schema(row), value)
 
 
 def reader(row: Input) -> Reader:
     """A function from a value as it was given to the typed value, or to `NoValue` where there is none."""
-    kind, fits = of(row), later(lambda: judge(kind.schema(row, True)))
+    kind, accepted = of(row), cache(lambda: schema(row))
 
-    def judged(value: Any) -> Any:
-        if not fits(value):
+    def read(value: Any) -> Any:
+        if not fits(accepted(), value):
             return REFUSED
         if is_blank(row, value):
             return BLANK
@@ -63,7 +62,7 @@ def reader(row: Input) -> Reader:
         except NoValue as error:
             return error
 
-    return kind.reader(row, judged)
+    return read
 
 
 def complaints(row: Input, value: Any) -> list[Fault]:

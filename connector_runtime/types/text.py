@@ -6,35 +6,41 @@ import re
 from typing import Any
 
 from ..language import patterns, places
-from ..language.wording import Fault, kind_of
+from ..language.wording import kind_of
 from ..model import Input, Json
-from .base import NUMBER_WORDS, TEXT_WORDS, InputType, Reader, Schema, example, is_blank_item, or_blank, quoted
+from .base import NOT_PLAIN, TEXT_WORDS, InputType, Plain, Schema, example, or_blank, quoted
 
 LONGEST_NUMBER = 25  # characters; a longer number for a text input is a mistake, or was rounded on its way
 HEADER_LINE = "must be one line of printable ASCII text"
 
 
 class Text(InputType):
-    """Any text, and numbers as they are written."""
+    """Any text, and numbers as they are written; or texts of one form only.
 
-    words = TEXT_WORDS | NUMBER_WORDS
+    Where the form `gives_way`, a row's pattern or codec takes its place. A number has the limits that those of its
+    length mean; beside a pattern it takes an explicit `minimum` or `maximum` to admit one.
+    """
+
+    words = TEXT_WORDS
     choice = str
-    form: str | None = None  # the pattern that every value has
-    sample: str | None = None  # what a complaint shows, if not the row's example
 
-    def __init__(self, widget: str | None = None) -> None:
-        self.widget = widget
-
-    def _patterns(self, row: Input) -> list[str]:
-        matches = [patterns.sealed(row.schema["pattern"])] if "pattern" in row.schema else []
-        matches += [patterns.whole(step.takes) for step in row.codecs if step.takes]
-        return matches + ([patterns.whole(self.form)] if self.form else [])
+    def __init__(self, widget: str | None = None, form: str = "", sample: str = "", gives_way: bool = False) -> None:
+        self.widget, self.form, self.sample, self.gives_way = widget, form, sample, gives_way
 
     def _limits(self, row: Input) -> tuple[Schema, list[str], list[str]]:
         """The words that limit a value, the JSON types that it may be of, and the patterns that all must match."""
         limits = {key: value for key, value in row.schema.items() if key not in ("type", "pattern")}
-        matches = self._patterns(row)
-        kinds = ["string", *_numbers(limits, bool(matches) or self.form is not None)]
+        matches = [patterns.sealed(row.schema["pattern"])] if "pattern" in row.schema else []
+        matches += [patterns.whole(step.takes) for step in row.codecs if step.takes]
+        if self.form and not (matches and self.gives_way):
+            matches.append(patterns.whole(self.form))
+        kinds = ["string"]
+        if not matches or "minimum" in limits or "maximum" in limits:  # a number cannot be held against a pattern
+            longest = min(limits.get("maxLength", LONGEST_NUMBER), LONGEST_NUMBER)
+            shortest = limits.get("minLength", 1)
+            limits.setdefault("minimum", 10 ** (shortest - 1) if shortest > 1 else 1 - 10 ** (longest - 1))
+            limits.setdefault("maximum", 10**longest - 1)
+            kinds.append("number" if longest == LONGEST_NUMBER and shortest == 1 and not matches else "integer")
         for place in row.to:
             if place.kind == "header":
                 matches.append(patterns.HEADER_VALUE)
@@ -64,31 +70,23 @@ class Text(InputType):
     def convert(self, row: Input, value: Any) -> Any:
         return places.text_of(value)
 
-    def reader(self, row: Input, fallback: Reader) -> Reader:
-        if row.choices:
-            known = {choice.value for choice in row.choices if not is_blank_item(choice.value)}
-            return lambda value: value if type(value) is str and value in known else fallback(value)
+    def plain(self, row: Input) -> Plain:
+        if row.choices or not row.schema.keys() <= self.words.keys():
+            return super().plain(row)
         limits, _, matches = self._limits(row)
-        if not row.schema.keys() <= self.words.keys():
-            return fallback
-        shortest, longest = max(limits.get("minLength", 1), 1), limits.get("maxLength", float("inf"))
-        searches = [re.compile(pattern).search for pattern in matches]
-        never = (".", "..") if "not" in limits else ()
+        if any(step.joins for step in row.codecs):
+            matches.append("^[^,]*$")
+        # all in one pattern, since to match it takes no call of ours
+        size = f"{{{limits.get('minLength', 0)},{limits.get('maxLength', '')}}}"
+        never = r"(?!\.\.?\Z)" if "not" in limits else ""
+        ahead = [rf"(?=\s*\S)(?=(?s:.){size}\Z){never}", *(rf"(?=(?s:.*?)(?:{pattern}))" for pattern in matches)]
+        try:
+            counts_groups = any(re.compile(pattern).groups for pattern in matches[1:])  # from those before it
+            return NOT_PLAIN if counts_groups else (str, re.compile("".join(ahead)).match)
+        except (re.error, OverflowError):  # flags stand at the beginning, and no text is that long
+            return NOT_PLAIN
 
-        def read(value: Any) -> Any:
-            if type(value) is not str or not shortest <= len(value) <= longest or value.isspace() or value in never:
-                return fallback(value)
-            for search in searches:
-                if search(value) is None:
-                    return fallback(value)
-            return value
-
-        return read
-
-    def faults(self, row: Input, value: Any) -> list[Fault]:
-        return [((), self._complaint(row, value))]
-
-    def _complaint(self, row: Input, value: Any) -> str:
+    def complaint(self, row: Input, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return f"must be text, not {kind_of(value)}"
         text, schema = str(value), row.schema
@@ -115,35 +113,3 @@ class Text(InputType):
     def field(self, row: Input) -> Schema:
         limits = {key: row.schema[key] for key in ("minLength", "maxLength", "pattern") if key in row.schema}
         return {"type": "string", **limits}
-
-
-class Date(Text):
-    """A day: `2026-11-01`."""
-
-    form = patterns.DATE
-    sample = "2026-11-01"
-
-
-class DateTime(Text):
-    """A date with a time, with or without a zone, or what the row's codec takes."""
-
-    form = patterns.MOMENT
-    sample = "2026-11-01T09:00:00Z"
-
-    def _patterns(self, row: Input) -> list[str]:
-        *own, moment = super()._patterns(row)
-        return own or [moment]
-
-
-def _numbers(limits: Schema, patterned: bool) -> list[str]:
-    """Whether a text may be given as a number, and the bounds that its length limits mean for one.
-
-    A pattern cannot be held against a number, so it takes an explicit `minimum` or `maximum` beside it to admit one.
-    """
-    if patterned and not {"minimum", "maximum"} & set(limits):
-        return []
-    longest = min(limits.get("maxLength", LONGEST_NUMBER), LONGEST_NUMBER)
-    shortest = limits.get("minLength", 1)
-    limits.setdefault("minimum", 10 ** (shortest - 1) if shortest > 1 else 1 - 10 ** (longest - 1))
-    limits.setdefault("maximum", 10**longest - 1)
-    return ["number" if longest == LONGEST_NUMBER and shortest == 1 and not patterned else "integer"]

@@ -226,7 +226,7 @@ def test_what_is_large_is_bound_beside_the_event_loop(local: httpx.Client, monke
     from connector_runtime.inputs import bind
 
     seen: list[bool] = []
-    problems = bind.problems
+    problems = bind.Reading.problems
 
     def spied(*given: Any) -> Any:
         try:
@@ -237,7 +237,7 @@ def test_what_is_large_is_bound_beside_the_event_loop(local: httpx.Client, monke
             seen.append(False)
         return problems(*given)
 
-    monkeypatch.setattr(bind, "problems", spied)
+    monkeypatch.setattr(bind.Reading, "problems", spied)
     for path in ("/v1/actions/create-meeting/preview", CREATE, "/v1/actions/create-meeting/stream"):
         assert local.post(path, json={"inputs": SENT["unknown names"]}).status_code == 422
     assert seen == [True] * 3
