@@ -101,8 +101,8 @@ def connection(data: Raw, shared: Shared, codecs: Codecs) -> model.Connection:
     )
 
 
-def trigger(data: Raw, shared: Shared, codecs: Codecs, beside: Shared) -> Trigger:
-    """Compile one file of triggers/; `beside` reads the data files that lie there."""
+def trigger(data: Raw, shared: Shared, codecs: Codecs, json: Shared) -> Trigger:
+    """Compile one file of triggers/; `json` reads the data files of the folder."""
     from ..triggers.payloads import sources  # what most commands do not need
     from ..triggers.spec import FilterRow
     from ..triggers.webhook import Trigger
@@ -128,7 +128,7 @@ def trigger(data: Raw, shared: Shared, codecs: Codecs, beside: Shared) -> Trigge
         disconnect_when=_condition(data, "disconnect_when"),
         reply_status=reply.get("status", 200),
         reply_within=float(reply.get("within", "10s").removesuffix("s")),
-        load_events=None if file is None else lambda: beside(file),
+        load_events=None if file is None else lambda: json(f"triggers/{file}"),
     )
 
 

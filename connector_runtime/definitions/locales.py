@@ -7,11 +7,24 @@ translation by itself and is shown as it is, and `gaps` names it beside the entr
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import Problem
-from ..model import ActionSpec, Case, Choice, ChoiceList, Connection, Errors, Files, Input, Json, Profile, Rule, Warn
+from ..model import (
+    ActionSpec,
+    Case,
+    Choice,
+    ChoiceList,
+    Connection,
+    Errors,
+    Files,
+    Input,
+    Json,
+    Profile,
+    Rule,
+    Warn,
+)
 from ..triggers.events import OWN as OWN_FILTERS
 from ..triggers.spec import FilterRow, TriggerSpec
 from .documents import Document, Path
@@ -48,13 +61,8 @@ class Locale:
 
     key: str
     label: str
-    texts: Mapping[str, str | None]  # None: not translated yet
-    actions: Mapping[str, Mapping[str, str | None]]
-
-    @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Locale:
-        """Compile one file of locales/."""
-        return cls(key=data["key"], label=data["label"], texts=data.get("texts", {}), actions=data.get("actions", {}))
+    texts: Mapping[str, str | None] = field(default_factory=dict)  # None: not translated yet
+    actions: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
 
     def say(self, text: str, action: str | None = None) -> str:
         """The text in this language, or as it is."""
