@@ -10,21 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .. import model
 from ..errors import Problem
-from ..model import (
-    ActionSpec,
-    Case,
-    Choice,
-    ChoiceList,
-    Connection,
-    Errors,
-    Files,
-    Input,
-    Json,
-    Profile,
-    Rule,
-    Warn,
-)
 from ..triggers.events import OWN as OWN_FILTERS
 from ..triggers.spec import FilterRow, TriggerSpec
 from .documents import Document, Path
@@ -39,19 +26,19 @@ Texts = dict[str, list[str]]  # a text -> the files that say it, in order
 T = TypeVar("T")
 
 TEXTS: Mapping[type, tuple[str, ...]] = {  # where the texts lie that a person reads, in the order of the definitions
-    ActionSpec: ("label", "inputs", "description", "summary", "rules", "errors", "files"),
-    Connection: ("label", "description", "inputs", "errors", "test", "forbids"),
+    model.ActionSpec: ("label", "inputs", "description", "summary", "rules", "errors", "files"),
+    model.Connection: ("label", "description", "inputs", "errors", "test", "forbids"),
     TriggerSpec: ("label", "description", "inputs", "filters", "load_events"),
-    Profile: ("label", "description", "errors", "choices"),  # its connections are definitions of their own
-    Input: ("label", "comments", "choices", "warn", "group", "if_absent", "deprecated"),
-    ChoiceList: ("choices", "parameters"),
+    model.Profile: ("label", "description", "errors", "choices"),  # its connections are definitions of their own
+    model.Input: ("label", "comments", "choices", "warn", "group", "if_absent", "deprecated"),
+    model.ChoiceList: ("choices", "parameters"),
     FilterRow: ("label", "comments"),
-    Choice: ("label",),
-    Warn: ("says",),
-    Rule: ("says",),
-    Errors: ("cases",),
-    Case: ("do",),
-    Files: ("errors",),
+    model.Choice: ("label",),
+    model.Warn: ("says",),
+    model.Rule: ("says",),
+    model.Errors: ("cases",),
+    model.Case: ("do",),
+    model.Files: ("errors",),
 }
 
 
@@ -78,11 +65,11 @@ def translated(found: T, say: Say) -> T:
     fields = next((names for kind, names in TEXTS.items() if isinstance(found, kind)), None)
     if isinstance(found, str):
         made = found and say(found)
-    elif isinstance(found, Choice) and found.label == str(found.value):
+    elif isinstance(found, model.Choice) and found.label == str(found.value):
         pass  # it is shown as its value, such as GET, and has no words of its own
     elif fields is not None:
         changed = {name: _field(found, name, say) for name in fields}
-        if "inputs" in changed and isinstance(found, ActionSpec):
+        if "inputs" in changed and isinstance(found, model.ActionSpec):
             changed["by_name"] = {name: row for row in changed["inputs"].values() for name in row.names}
         made = made._replace(**changed) if isinstance(found, tuple) else replace(made, **changed)
     elif isinstance(found, Mapping):
@@ -105,20 +92,20 @@ def _field(found: Any, name: str, say: Say) -> Any:
     return translated(value, say)
 
 
-def is_phrase(found: Input) -> bool:
+def is_phrase(found: model.Input) -> bool:
     """Whether what happens to an input that is left out is told in words, and not by a value."""
     said = found.if_absent
     return isinstance(said, str) and " " in said and said not in [choice.value for choice in found.choices]
 
 
-def _events(data: Json, say: Say) -> Json:
+def _events(data: model.Json, say: Say) -> model.Json:
     return {**data, "events": {key: {**event, "label": say(event["label"])} for key, event in data["events"].items()}}
 
 
 # -- which texts there are -------------------------------------------------------------------------------------------
 
 
-def texts(about: Profile, actions: Mapping[str, ActionSpec], triggers: Mapping[str, TriggerSpec]) -> Texts:
+def texts(about: model.Profile, actions: Mapping[str, model.ActionSpec], triggers: Mapping[str, TriggerSpec]) -> Texts:
     """Every text that a person reads, in the order of the definitions; the labels of events are not among them."""
     found: Texts = {}
 

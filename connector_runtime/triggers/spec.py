@@ -15,7 +15,7 @@ class FilterRow:
 
     key: str
     label: str
-    comments: str
+    comments: str = ""
     sources: tuple[Any, ...]
     codecs: tuple[Any, ...]
 
@@ -26,7 +26,7 @@ class TriggerSpec:
 
     key: str
     label: str
-    description: str
+    description: str = ""
     inputs: tuple[Input, ...]
     verify_with: Mapping[str, Json] = field(repr=False)
     challenge_with: Mapping[str, Json] | None = field(repr=False)
