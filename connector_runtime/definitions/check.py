@@ -40,7 +40,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         answer.output,
     ),
     "connection": (*TABLE, connector.grants, connector.test, connector.oauth),
-    "triggers": (*TABLE, connector.secret, connector.verify),
+    "triggers": (*TABLE, connector.signature),
     "connector": (
         connector.base,
         answer.headers,
