@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,9 +80,7 @@ def table(operation: Operation, skipped: set[str]) -> Table:
             row["as"] = "json"
             made.left.append(f"look how the vendor wants {entry.name!r} in the {entry.place}; it is sent as JSON text")
         required = entry.required and not ("deprecated" in row and entry.place != "path")
-        row = {"type": row.pop("type"), **({"required": True} if required else {}), **row}
-        if entry.deprecated and not required:
-            row["deprecated"] = "The vendor advises against it."
+        row = _row(row, required, entry.deprecated)
         key = made.add((entry.name,), row, f"{entry.place}.{entry.name}")
         if entry.place == "path":
             made.placeholders[entry.name] = key
@@ -90,7 +89,10 @@ def table(operation: Operation, skipped: set[str]) -> Table:
     return made
 
 
-# -- bodies ----------------------------------------------------------------------------------------------------------
+def _row(row: Row, required: bool, deprecated: bool) -> Row:
+    """A row that also says whether it is required, after its type, and whether the vendor advises against it."""
+    advice = {"deprecated": "The vendor advises against it."} if deprecated and not required else {}
+    return {"type": row.pop("type"), **({"required": True} if required else {}), **row, **advice}
 
 
 def _body(made: Table, operation: Operation, schema: Schema) -> None:
@@ -141,24 +143,21 @@ def _fields(
 
     `parent` says whether the object itself must be there.
     """
-    odd = []
     keys: dict[str, str] = {}
     missing = [name for name in schema.get("required", ()) if name not in (schema.get("properties") or {})]
-    for name, part in {**writable(schema), **{name: {} for name in missing}}.items():
-        if not nameable(name):
-            odd.append(name)
+    entries = {**writable(schema), **{name: {} for name in missing}}
+    odd = [name for name in entries if not nameable(name)]
+    for name, part in entries.items():
+        if name in odd:
             continue
-        needed = parent and name in schema.get("required", ())
-        inside = (*path, name)
+        needed, inside = parent and name in schema.get("required", ()), (*path, name)
         if place == "body" and depth < MAX_DEPTH and _flat(part, needed):
             _fields(made, part, inside, place, depth=depth + 1, parent=needed)
             continue
         row = typed(part, place)
-        row = {"type": row.pop("type"), **({"required": True} if needed else {}), **row}
         if part.get("nullable") and not needed and place == "body":
             row["clear"] = None
-        if part.get("deprecated") and not needed:
-            row["deprecated"] = "The vendor advises against it."
+        row = _row(row, needed, bool(part.get("deprecated")))
         group = label(snake(path[0])) if path else None
         keys[name] = made.add(inside, row, ".".join((place, *inside)), group)
     if odd and place == "body":
@@ -241,8 +240,9 @@ def _text(schema: Schema, enum: list[Json]) -> Row:
     if limits.get("minLength", 2) < 2:
         limits.pop("minLength")
     pattern = schema.get("pattern")
-    if isinstance(pattern, str) and _portable(pattern):
-        limits["pattern"] = pattern
+    if isinstance(pattern, str) and len(pattern) <= 200:
+        with suppress(re.error):  # not every dialect's patterns are ours
+            limits["pattern"] = re.compile(pattern).pattern
     long = limits.get("maxLength", 0) >= LONG and "pattern" not in limits
     return {"type": "secret" if form == "password" else "text" if long else "string", **_schema(limits)}
 
@@ -284,14 +284,6 @@ def _whole(schema: Schema) -> Schema:
         elif isinstance(limit, int | float):
             found[word] = int(limit) + (step if beyond is True else 0)
     return found
-
-
-def _portable(pattern: str) -> bool:
-    try:
-        re.compile(pattern)
-    except re.error:
-        return False
-    return len(pattern) <= 200
 
 
 def _top(schema: Schema) -> Schema:
