@@ -68,7 +68,7 @@ def server_path(document: Mapping[str, Any], *parts: Mapping[str, Any]) -> str:
     """The path of the first server, to which an operation's own is added; `parts` may name other servers."""
     if "swagger" in document:
         return str(document.get("basePath") or "").rstrip("/")
-    given = next((part for part in (*reversed(parts), document) if part.get("servers")), {"servers": [{}]})
+    given: Any = next((part for part in (*reversed(parts), document) if part.get("servers")), {"servers": [{}]})
     server = _mapping(given["servers"][0])
     url = str(server.get("url") or "")
     for name, variable in _mapping(server.get("variables")).items():
