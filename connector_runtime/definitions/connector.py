@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:  # what is needed depends on what is asked for, and a list of 
     from .locales import Locale
 
 T = TypeVar("T")
-KINDS = ("actions", "connection", "triggers", "locales")
 
 
 class Definitions(Mapping[str, T]):
@@ -93,13 +92,11 @@ class Connector:
     def token_name(self) -> str:
         """The name under which an access token reaches requests."""
         secrets = [grant.name for kind in self.profile.connections for grant in kind.grants if grant.secret]
-        return "access_token" if "access_token" in secrets else secrets[0] if secrets else "access_token"
+        return "access_token" if "access_token" in secrets or not secrets else secrets[0]
 
     def action(self, key: str) -> Action:
         """The action of that key; raises `InputError` with the nearest one if there is none."""
-        if key not in self.actions:
-            raise _unknown("action", key, self.key, self.actions)
-        return self.actions[key]
+        return _known("action", key, self.key, self.actions)
 
     def outlines(self) -> Iterator[Outline]:
         """What a list says of each action; none is compiled for it."""
@@ -118,12 +115,11 @@ class Connector:
         from . import catalogue as parts
 
         found = self if locale is None else self.localized(locale)
-        lists = found.profile.choices
         return {
             **parts.head(found.profile, found.icon, found.locale, found.locales),
             "triggers": [parts.trigger_entry(each, found.say, events) for each in found.triggers.values()],
             "actions": [parts.entry(each, found.say) for each in found.actions.values()],
-            "choices": {name: parts.offered(source) for name, source in lists.items()},
+            "choices": {name: parts.offered(source) for name, source in found.profile.choices.items()},
         }
 
     def event(self, trigger: str, name: str) -> dict[str, Json]:
@@ -131,12 +127,8 @@ class Connector:
 
         Raises `InputError` with the nearest one if there is none.
         """
-        if trigger not in self.triggers:
-            raise _unknown("trigger", trigger, self.key, self.triggers)
-        events = self.triggers[trigger].events
-        if name not in events:
-            raise _unknown("event", name, trigger, events)
-        return events[name].entry()
+        events = _known("trigger", trigger, self.key, self.triggers).events
+        return _known("event", name, trigger, events).entry()
 
     # -- languages -----------------------------------------------------------------------------------------------------
 
@@ -187,12 +179,7 @@ class Connector:
 
     def check(self) -> list[Problem]:
         """Every fault of the folder at once; empty if there is none."""
-        what = "is not read: a definition's file ends in .yaml; rename it"
-        found = [Problem(f"{kind}/{name}:1", what) for kind in KINDS for name in self._sources.strays(kind)]
-        found += self._sources.faults("connector", "connector")
-        for kind in KINDS:
-            for stem in self._sources.stems(kind):
-                found += self._sources.faults(kind, stem)
+        found = self._sources.all_faults()
         if not found:
             from ..triggers import events
             from .checks.connector import icon
@@ -234,8 +221,10 @@ class Connector:
         return translated(found, lambda text: self.say(text, action))
 
 
-def _unknown(what: str, name: str, whose: str, known: Iterable[str]) -> InputError:
+def _known(what: str, name: str, whose: str, known: Mapping[str, T]) -> T:
+    if name in known:
+        return known[name]
     from ..language.wording import nearest
 
     says = f"is no {what} of {whose}.{nearest(name, known)}"
-    return InputError(f"'{name}' {says}", problems=[Problem(what, f"{name!r} {says}")])
+    raise InputError(f"'{name}' {says}", problems=[Problem(what, f"{name!r} {says}")])

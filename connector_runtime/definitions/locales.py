@@ -102,31 +102,26 @@ def _events(data: model.Json, say: Say) -> model.Json:
     return {**data, "events": {key: {**event, "label": say(event["label"])} for key, event in data["events"].items()}}
 
 
-# -- which texts there are -------------------------------------------------------------------------------------------
-
-
 def texts(about: model.Profile, actions: Mapping[str, model.ActionSpec], triggers: Mapping[str, TriggerSpec]) -> Texts:
     """Every text that a person reads, in the order of the definitions; the labels of events are not among them."""
     found: Texts = {}
+    parts: list[tuple[Any, str]] = [(about.errors, "connector.yaml")]
+    parts += [(action, f"actions/{key}.yaml") for key, action in actions.items()]
+    parts += [(kind, f"connection/{kind.key}.yaml") for kind in about.connections]
+    parts += [(trigger, f"triggers/{key}.yaml") for key, trigger in triggers.items()]
+    parts += [(about, "connector.yaml"), ((OWN_WORDS, tuple(OWN_FILTERS.values()) if triggers else ()), "forms")]
+    said: list[str] = []
 
-    def note(part: Any, place: str) -> None:
-        def noted(text: str) -> str:
-            places = found.setdefault(text, [])
-            if place not in places:
-                places.append(place)
-            return text
+    def note(text: str) -> str:
+        said.append(text)
+        return text
 
-        translated(part, noted)
-
-    note(about.errors, "connector.yaml")
-    for key, action in actions.items():
-        note(action, f"actions/{key}.yaml")
-    for kind in about.connections:
-        note(kind, f"connection/{kind.key}.yaml")
-    for key, trigger in triggers.items():
-        note(trigger, f"triggers/{key}.yaml")
-    note(about, "connector.yaml")
-    note((OWN_WORDS, tuple(OWN_FILTERS.values()) if triggers else ()), "forms")
+    for part, place in parts:
+        said.clear()
+        translated(part, note)
+        for text in said:
+            if place not in found.setdefault(text, []):
+                found[text].append(place)
     return found
 
 
@@ -145,10 +140,9 @@ def gaps(document: Document, known: Texts, spare: set[str]) -> Iterator[Problem]
     lacking = untranslated(said, own, known)
     if lacking:
         named = ", ".join(_clipped(text) for text in lacking[:NAMED])
-        more = f" and {len(lacking) - NAMED:,} more" if len(lacking) > NAMED else ""
-        what = f"{'is' if len(lacking) == 1 else 'are'} not translated: {named}{more}"
-        where = f"{document.name}:{document.line(('texts',))}"
-        yield Problem(where, f"{len(lacking):,} of {len(known):,} texts {what}")
+        named += f" and {len(lacking) - NAMED:,} more" if len(lacking) > NAMED else ""
+        what = f"{len(lacking):,} of {len(known):,} texts {'is' if len(lacking) == 1 else 'are'} not translated"
+        yield Problem(f"{document.name}:{document.line(('texts',))}", f"{what}: {named}")
     for text in said:
         if text not in known and text not in spare:
             yield _left_over(document, ("texts", text), lacking or list(known))

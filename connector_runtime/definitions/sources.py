@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # what checks is loaded where something is to be checked
 
 Make = Callable[[], tuple[Any, Iterable[str]]]  # gives data, and the files and folders that it comes from
 Codecs = Mapping[str, Callable[[Any], Any]]
+KINDS = ("actions", "connection", "triggers", "locales")
 
 
 class Sources:
@@ -54,10 +55,6 @@ class Sources:
         """The names, without .yaml, of the definitions of a kind."""
         return sorted(name.removesuffix(".yaml") for name in self.names(kind) if name.endswith(".yaml"))
 
-    def strays(self, kind: str) -> list[str]:
-        """The names of files that look like definitions and are not read, such as `x.yml`."""
-        return [name for name in self.names(kind) if name.lower().endswith((".yml", ".yaml")) and name[-5:] != ".yaml"]
-
     @cached_property
     def common(self) -> dict[str, Any]:
         """connector.yaml's data."""
@@ -87,6 +84,16 @@ class Sources:
         with gathered(found):
             found += self._check(documents.examine(self.text(path), path), kind, stem, set(), deep=True)
         return found
+
+    def all_faults(self) -> list[Problem]:
+        """Every fault of all files, and of those that look like definitions and are not read, such as `x.yml`."""
+        what = "is not read: a definition's file ends in .yaml; rename it"
+        names = [
+            (kind, name) for kind in KINDS for name in self.names(kind) if name.lower().endswith((".yml", ".yaml"))
+        ]
+        found = [Problem(f"{kind}/{name}:1", what) for kind, name in names if not name.endswith(".yaml")]
+        found += self.faults("connector", "connector")
+        return found + [fault for kind in KINDS for stem in self.stems(kind) for fault in self.faults(kind, stem)]
 
     def json(self, path: str) -> Json:
         """The data of a JSON file."""

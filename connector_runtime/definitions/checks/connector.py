@@ -120,11 +120,10 @@ def _source(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, 
             what = f"speaks of {name!r}, which is no input of {key}"
             own.known((*at, word), name, inputs, what, f"Name one that is. {listed(inputs)}")
     for name, row in inputs.items():
-        if not isinstance(row, dict) or row.get("required") is not True or "default" in row:
+        always = isinstance(row, dict) and row.get("required") is True and "default" not in row
+        if not always or row.get("type") == "connection":
             continue
         source = raw.get("parameters", {}).get(given.get(name))
-        if row.get("type") == "connection":
-            continue
         if name not in given:
             own.add(at, f"lacks {name!r}, which {key} needs: say under `with` which input or parameter gives it")
         elif source is not None and "default" not in source and not source.get("required"):

@@ -40,8 +40,7 @@ class Faults:
         self._found: list[tuple[int, Problem]] = []
         self._broken: set[Path] = set()
         for problem in document.problems:
-            line = problem.where.partition(" ")[0].rpartition(":")[2]
-            self._found.append((int(line), problem))
+            self._found.append((int(problem.where.partition(" ")[0].rpartition(":")[2]), problem))
         for path in document.holes:
             self._break(path)
 
