@@ -110,7 +110,17 @@ def _body(made: Table, operation: Operation, schema: Schema) -> None:
         if len(made.rows) - len(before) > MAX_ROWS:
             made.rows = before
             keys = _fields(made, schema, (), place, depth=MAX_DEPTH, parent=whole)
-        _groups(made, schema, keys)
+        # what the document says of keys that go together, as far as a rule can say it
+        needs = schema.get("needs", [])
+        if schema.get("minProperties") == 1 and not needs and len(keys) == len(properties):
+            needs = [[name] for name in keys]
+        names = [one[0] for one in needs if len(one) == 1]
+        if any(made.rows[keys[name]].get("required") for name in names if name in keys):
+            return
+        if len(names) == len(needs) > 1 and all(name in keys for name in names):
+            made.rules.append({"at_least_one": [keys[name] for name in names]})
+        elif needs:
+            made.left.append(f"rules: the body needs {' or '.join(' with '.join(one) for one in needs)}")
     elif schema.get("type") == "object" and place == "body" and not required and "anyOf" not in schema:
         made.add(("fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
     else:
@@ -121,19 +131,6 @@ def _body(made: Table, operation: Operation, schema: Schema) -> None:
         made.add(("body",), {"type": row.pop("type"), **required, **row}, "request.body")
         if "anyOf" in schema:
             made.left.append("the body has several forms; take the inputs of the one you want out of `body`")
-
-
-def _groups(made: Table, schema: Schema, keys: dict[str, str]) -> None:
-    """What the document says of keys that go together, as far as a rule can say it."""
-    needs = schema.get("needs", [])
-    if schema.get("minProperties") == 1 and not needs and len(keys) == len(writable(schema)):
-        needs = [[name] for name in keys]
-    names = [one[0] for one in needs if len(one) == 1]
-    needed = any(made.rows[key].get("required") for name, key in keys.items() if name in names)
-    if len(names) == len(needs) > 1 and all(name in keys for name in names) and not needed:
-        made.rules.append({"at_least_one": [keys[name] for name in names]})
-    elif needs and not needed:
-        made.left.append(f"rules: the body needs {' or '.join(' with '.join(one) for one in needs)}")
 
 
 def _fields(
@@ -216,13 +213,13 @@ def _typed(schema: Schema, place: str) -> Row:
         return _list(schema, place)
     if kind == "object" or (kind is None and "properties" in schema):
         return {"type": "json", "schema": _top(schema)}
-    if kind == "boolean":
-        return {"type": "boolean"}
+    if kind in ("boolean", "file"):
+        return {"type": kind}
     if kind == "integer" or (kind is None and enum and all(type(value) is int for value in enum)):
         return {"type": "integer", **({"choices": enum} if enum else _schema(_whole(schema)))}
     if kind == "number":
         return {"type": "number", **_schema(_pick(schema, "minimum", "maximum", "multipleOf"))}
-    if kind == "file" or (kind == "string" and schema.get("format") == "binary" and place == "part"):
+    if kind == "string" and schema.get("format") == "binary" and place == "part":
         return {"type": "file"}
     return _text(schema, enum) if kind == "string" or enum else {"type": "any" if place == "body" else "string"}
 
@@ -232,10 +229,8 @@ def _text(schema: Schema, enum: list[Json]) -> Row:
     if texts:
         return {"type": "string", "choices": texts}
     form = schema.get("format")
-    if form == "date":
-        return {"type": "date"}
-    if form == "date-time":
-        return {"type": "datetime", "as": "utc"}
+    if form in ("date", "date-time"):
+        return {"type": "date"} if form == "date" else {"type": "datetime", "as": "utc"}
     limits = _pick(schema, "minLength", "maxLength")
     if limits.get("minLength", 2) < 2:
         limits.pop("minLength")

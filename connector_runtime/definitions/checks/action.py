@@ -12,7 +12,6 @@ from ...model import Input, Place
 from ..compile import sent_as, several
 from ..documents import Path
 from .answer import SLOT
-from .connector import lacking
 from .faults import Faults, Surroundings, near
 from .rows import NAME_ONE, condition
 
@@ -139,9 +138,11 @@ def inputs(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
         what = f"is {name!r}, which connector.yaml's choices lack"
         if row.choices_from is None or not own.known(at, name, lists, what, "Add it there."):
             continue
-        for lack in lacking(lists[name], own.inputs) if isinstance(lists[name], dict) else ():
-            what = f"is {name}, which reads '{lack}', no input here; give the list a parameter of that name"
-            own.add(at, what)
+        raw = lists[name] if isinstance(lists[name], dict) else {}
+        for read in raw.get("with", {}).values():
+            if read not in own.inputs and read not in raw.get("parameters", ()):
+                what = f"is {name}, which reads '{read}', no input here; give the list a parameter of that name"
+                own.add(at, what)
 
 
 def rules(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -98,12 +98,6 @@ def choices(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
             if source is not None:
                 what = f"is {source!r}, which is none of these lists"
                 own.known((*where, "choices_from"), source, lists, what, "Add it here.")
-
-
-def lacking(raw: Mapping[str, Any], inputs: Iterable[str]) -> list[str]:
-    """What a list reads that is neither among a form's inputs nor a parameter of its own."""
-    known = {*inputs, *raw.get("parameters", ())}
-    return [name for name in raw.get("with", {}).values() if name not in known]
 
 
 def _source(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, Any]) -> None:
