@@ -67,7 +67,11 @@ def profile(data: Raw, connections: tuple[model.Connection, ...], shared: Shared
 def action(data: Raw, common: Raw, about: model.Profile, shared: Shared, codecs: Codecs) -> Action:
     """Compile one file of actions/; `common` is connector.yaml's data, `about` its profile."""
     request, errors, usual = data["request"], data.get("errors", {}), common.get("errors", {})
-    inputs = rows(data, shared, codecs)
+    inputs, recover = rows(data, shared, codecs), None
+    if raw := data.get("recover"):
+        same = {name: places.place(to) for name, to in sent_as(raw["same"]).items()}
+        when = _condition(raw, "when") or ()
+        recover = record(model.Recover, raw, inputs=raw.get("with", {}), same=same, when=when)
     return record(
         Action,
         {"path": "", "headers": {}, "query": {}, "encode": about.encode, **request, **data},
@@ -80,7 +84,7 @@ def action(data: Raw, common: Raw, about: model.Profile, shared: Shared, codecs:
         errors=_errors(usual, errors),
         output=inline(data["output"], shared) if "output" in data else None,
         files=_files(data["files"], usual, errors) if "files" in data else None,
-        recover=_recover(data["recover"]) if "recover" in data else None,
+        recover=recover,
         profile=about,
     )
 
@@ -240,11 +244,6 @@ def _paging(raw: Raw) -> model.Paging:
         next=tuple(found),
         keys=tuple(raw.get("keys", ())),
     )
-
-
-def _recover(raw: Raw) -> model.Recover:
-    same = {name: places.place(to) for name, to in sent_as(raw["same"]).items()}
-    return record(model.Recover, raw, inputs=raw.get("with", {}), same=same, when=_condition(raw, "when") or ())
 
 
 def sent_as(same: Any) -> Mapping[str, str]:

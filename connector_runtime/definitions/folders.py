@@ -91,7 +91,11 @@ class Cache:
         if not _is_private(home):
             return
         if not os.path.isdir(self._place):
-            _forget(home)
+            import shutil  # which takes longer to load than all the rest
+
+            for old in os.scandir(home):
+                if old.stat(follow_symlinks=False).st_mtime < time.time() - FORGOTTEN:
+                    shutil.rmtree(old.path, ignore_errors=True)
             os.mkdir(self._place, 0o700)
         mine = f"{path}.{os.getpid()}"
         with open(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
@@ -117,14 +121,6 @@ def _is_private(folder: str) -> bool:
     if not stat.S_ISDIR(found.st_mode):
         return False
     return sys.platform == "win32" or (found.st_uid == os.geteuid() and not found.st_mode & 0o077)
-
-
-def _forget(home: str) -> None:
-    import shutil  # which takes longer to load than all the rest
-
-    for entry in os.scandir(home):
-        if entry.stat(follow_symlinks=False).st_mtime < time.time() - FORGOTTEN:
-            shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _stamp(path: str) -> Stamp:
