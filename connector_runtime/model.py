@@ -331,7 +331,7 @@ class Connection:
 
     key: str
     label: str
-    description: str
+    description: str = ""
     inputs: tuple[Input, ...]
     oauth: Mapping[str, Json] | None
     grants: tuple[Grant, ...]
@@ -349,7 +349,7 @@ class Profile:
 
     key: str
     label: str
-    description: str
+    description: str = ""
     version: str
     categories: tuple[str, ...]
     base_url: str
@@ -371,7 +371,7 @@ class Table:
 
     key: str
     label: str
-    description: str
+    description: str = ""
     inputs: Mapping[str, Input]
     by_name: Mapping[str, Input]  # the inputs under today's names and their old ones
     rules: tuple[Rule, ...]

@@ -7,7 +7,7 @@ if there is more than before; *patch* if only words changed. What cannot be told
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,16 +68,13 @@ def _catalogue(old: Data, new: Data) -> Found:
         yield "major", "connector", f"its key {old['key']!r} became {new['key']!r}"
     yield from _read("connector", old, new)
     for kind, compare in (("connection", _connection), ("trigger", _trigger), ("action", _action)):
-        olds, news = _by_key(old[f"{kind}s"]), _by_key(new[f"{kind}s"])
-        yield from _names(f"{kind} ", olds, news)
-        for key in sorted(olds.keys() & news.keys()):
-            yield from _read(f"{kind} {key}", olds[key], news[key])
-            yield from compare(f"{kind} {key}", olds[key], news[key])
-    for level, where, what in _names("choices ", old["choices"], new["choices"]):
+        yield from _each(f"{kind} ", _by_key(old[f"{kind}s"]), _by_key(new[f"{kind}s"]), compare)
+    for level, where, what in _each("choices ", old["choices"], new["choices"], lambda *_: iter(())):
         yield "minor" if level == "minor" else "patch", where, what  # it only offers values: its end breaks no flow
 
 
 def _connection(where: str, old: Data, new: Data) -> Found:
+    yield from _read(where, old, new)
     yield from _inputs(where, old, new)
     before, after = old.get("oauth") or {}, new.get("oauth") or {}
     for word in sorted(before.keys() | after.keys()):
@@ -87,15 +84,18 @@ def _connection(where: str, old: Data, new: Data) -> Found:
 
 
 def _trigger(where: str, old: Data, new: Data) -> Found:
+    yield from _read(where, old, new)
     yield from _inputs(where, old, new)
     for word, key in (("filters", "key"), ("events", "name")):
-        olds, news = _by_key(old.get(word, ()), key), _by_key(new.get(word, ()), key)
-        yield from _names(f"{where} {word}.", olds, news)
-        for name in sorted(olds.keys() & news.keys()):
-            yield from _lost(f"{where} {word}.{name}", olds[name].get("schema"), news[name].get("schema"))
+        yield from _each(f"{where} {word}.", _by_key(old.get(word, ()), key), _by_key(new.get(word, ()), key), _event)
+
+
+def _event(where: str, old: Data, new: Data) -> Found:
+    return _lost(where, old.get("schema"), new.get("schema"))
 
 
 def _action(where: str, old: Data, new: Data) -> Found:
+    yield from _read(where, old, new)
     if _differ(old, new, "effect"):
         yield "major", where, f"its effect {_became(old, new, 'effect')}"
     if _differ(old, new, "list"):
@@ -160,10 +160,12 @@ def _by_key(entries: Iterable[Data], key: str = "key") -> dict[str, Any]:
     return {entry[key]: entry for entry in entries}
 
 
-def _names(where: str, old: Collection[str], new: Collection[str]) -> Found:
-    """What was removed, and what was added."""
-    for name in sorted(set(old) ^ set(new)):
+def _each(where: str, old: Data, new: Data, compare: Callable[[str, Data, Data], Found]) -> Found:
+    """What was removed, what was added, and what `compare` finds in the others."""
+    for name in sorted(old.keys() ^ new.keys()):
         yield ("major", where + name, "was removed") if name in old else ("minor", where + name, "was added")
+    for name in sorted(old.keys() & new.keys()):
+        yield from compare(where + name, old[name], new[name])
 
 
 def _read(where: str, old: Data, new: Data) -> Found:
@@ -200,10 +202,8 @@ def _inputs(where: str, old: Data, new: Data) -> Found:
             pairs.append((key, renamed[key]))
             yield "minor", place, f"became {renamed[key]!r}; the old name still works"
         else:
-            alike = (
-                name for name in news if not any(_differ(olds[key], news[name], w) for w in ("type", "collection"))
-            )
-            like = next((name for name in alike if name not in olds), None)
+            same = (name for name in news if not any(_differ(olds[key], news[name], w) for w in ("type", "collection")))
+            like = next((name for name in same if name not in olds), None)
             remedy = f"; if it became {like!r}, say `was: {key}` there" if like else ""
             yield "major", place, f"was removed{remedy}"
         for name in olds[key].get("was", ()) if key in news else ():
@@ -261,8 +261,16 @@ def _input(where: str, old: Data, new: Data, *, ruled: bool) -> Found:
         was, now = (f"a {hint['collection']}" if hint.get("collection") else "one value" for hint in (old, new))
         yield "major", where, f"{was} became {now}"
     if "required" in changed:
-        level, what = _required(old, new)
-        yield level, where, what
+        before, after = old.get("required"), new.get("required")
+        easier = after is None or "filled_in" in new or before is True
+        if after is None:
+            what = "is not required any more"
+        elif easier:
+            what = "is filled in if it is left out" if "filled_in" in new else "is required only under a condition"
+        else:
+            times = "is required under another condition" if before else "is required at times"
+            what = "is required now" if after is True else times
+        yield "minor" if easier else "major", where, what
     if "only_when" in changed:
         what = "applies under another condition" if new.get("only_when") else "applies always"
         yield "minor" if new.get("only_when") is None else "major", where, what
@@ -279,30 +287,16 @@ def _input(where: str, old: Data, new: Data, *, ruled: bool) -> Found:
         yield "minor", where, f"is deprecated: {new['deprecated']}"
 
 
-def _required(old: Data, new: Data) -> tuple[str, str]:
-    if new.get("required") is None:
-        return "minor", "is not required any more"
-    if "filled_in" in new:
-        return "minor", "is filled in if it is left out"
-    if old.get("required") is True:
-        return "minor", "is required only under a condition"
-    if new["required"] is True:
-        return "major", "is required now"
-    return "major", "is required under another condition" if old.get("required") else "is required at times"
-
-
 def _choices(where: str, old: Data, new: Data) -> Found:
-    before, after = (
-        {json.dumps(choice["value"]): choice["label"] for choice in hint.get("choices", ())} for hint in (old, new)
-    )
+    hints = ({json.dumps(each["value"]): each["label"] for each in hint.get("choices", ())} for hint in (old, new))
+    before, after = hints
     if not before and after:
         yield "major", where, f"takes only {', '.join(after)} now"
     elif before and not after:
         yield "minor", where, "takes any value now"
     else:
         for level, ones, others, what in (("major", before, after, "removed"), ("minor", after, before, "added")):
-            values = [value for value in ones if value not in others]
-            if values:
+            if values := [value for value in ones if value not in others]:
                 yield level, where, f"the choice {', '.join(values)} was {what}"
         if any(before[value] != after[value] for value in before.keys() & after.keys()):
             yield "patch", where, "the words for its choices changed"
@@ -329,7 +323,13 @@ def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Found:
             gone = word not in new
             yield "minor" if gone else "major", where, f"its {word} {'is gone' if gone else 'is new or another'}"
     if deep:
-        yield from _nested(where, old, new)
+        kind, before, after = _became(old, new, "type"), old.get("enum"), new.get("enum")
+        if _differ(old, new, "type"):
+            any_now = "type" not in new
+            yield "minor" if any_now else "major", where, "takes any type now" if any_now else f"its type {kind}"
+        if before != after:
+            kept = after is None or (before is not None and all(value in after for value in before))
+            yield "minor" if kept else "major", where, f"takes {'more' if kept else 'fewer'} values now"
     if "items" in old or "items" in new:
         items = new.get("items")
         inside = deep or (isinstance(items, Mapping) and bool({"properties", "items"} & set(items)))
@@ -348,17 +348,6 @@ def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Found:
         yield "major", f"{where}.{name}", "is required now"
     if closed and old.get("additionalProperties") is not False:
         yield "major", where, "takes no other keys any more"
-
-
-def _nested(where: str, old: Data, new: Data) -> Found:
-    if _differ(old, new, "type"):
-        gone = "type" not in new
-        what = "takes any type now" if gone else f"its type {_became(old, new, 'type')}"
-        yield "minor" if gone else "major", where, what
-    before, after = old.get("enum"), new.get("enum")
-    if before != after:
-        kept = after is None or (before is not None and all(value in after for value in before))
-        yield "minor" if kept else "major", where, "takes more values now" if kept else "takes fewer values now"
 
 
 def _lost(where: str, old: Any, new: Any) -> Found:

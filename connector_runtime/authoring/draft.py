@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -79,16 +79,26 @@ def drafted(key: str, operation: Operation, beside: Beside) -> Draft:
     made = table(operation, skipped)
     left += made.left
     request = _request(operation, made, beside.common, left)
-    inputs = {"connection": dict(CONNECTION), **{name: _fitting(name, row) for name, row in made.rows.items()}}
+    for name, row in made.rows.items():  # an example that the row would not take itself is none
+        if "example" in row:
+            taken = registry.accepts(compiler.row(name, row, lambda name: {}, {}), row["example"])
+            if row["type"] == "secret" or not taken:
+                del row["example"]
+    inputs = {"connection": dict(CONNECTION), **made.rows}
     head = _head(key, label(key), operation.summary, operation.method)
+    effect = head.pop("effect")
     names, scopes = list(made.placeholders.values()), _scopes(operation, beside)
+    # the vendor's label for what the call costs is in an extension that speaks of a rate
+    rate = next((value for name, value in operation.more.items() if "rate" in name and isinstance(value, str)), None)
+    if rate and (rate.lower() in beside.labels or rate.isupper()):
+        rate = rate.lower()
     data: dict[str, Json] = {
-        **{word: head[word] for word in ("key", "label", "description")},
+        **head,
         "docs": operation.docs,
         "summary": f"{label(key).capitalize()} {{{names[-1]}}}" if names else None,
-        "effect": head["effect"],
+        "effect": effect,
         "scopes": scopes,
-        "rate_limit": _rate(operation, beside),
+        "rate_limit": rate,
         "request": request,
         "paging": paging,
         "inputs": inputs,
@@ -116,12 +126,14 @@ def _always(inputs: Mapping[str, Row], *, scopes: bool) -> list[str]:
     return [*left, "if_absent, only_when, rules: what the vendor does with what is left out, and what goes together"]
 
 
-# -- request ---------------------------------------------------------------------------------------------------------
-
-
 def _request(operation: Operation, made: Table, common: Mapping[str, Any], left: list[str]) -> dict[str, Json]:
     path, _, query = operation.path.partition("#")[0].partition("?")
-    path = _below(operation.server + (path or "/"), common, left)
+    path = operation.server + (path or "/")
+    base = re.sub(r"^(https://[^/]*|\{[^}]*\})", "", str(common.get("base_url", ""))).rstrip("/")
+    if base and (path == base or path.startswith(f"{base}/")):
+        path = path.removeprefix(base) or "/"
+    elif base:
+        left.append(f"request.path: the document has {path}, which is not below the base URL's {base}")
     for name in re.findall(r"\{([^{}]*)\}", path):
         bare = re.sub(r"^[+#./;?&]|[*]$", "", name)
         if bare not in made.placeholders:
@@ -140,29 +152,6 @@ def _request(operation: Operation, made: Table, common: Mapping[str, Any], left:
     usual = common.get("request", {}).get("encode", "json")
     encode = operation.media if operation.media in ("json", "form") else usual
     return request if encode == usual else {**request, "encode": encode}
-
-
-def _below(path: str, common: Mapping[str, Any], left: list[str]) -> str:
-    """A path of the document as a path under the connector's base URL."""
-    base = re.sub(r"^(https://[^/]*|\{[^}]*\})", "", str(common.get("base_url", ""))).rstrip("/")
-    if base and (path == base or path.startswith(f"{base}/")):
-        return path.removeprefix(base) or "/"
-    if base:
-        left.append(f"request.path: the document has {path}, which is not below the base URL's {base}")
-    return path
-
-
-def _fitting(key: str, row: Row) -> Row:
-    """The row without an example that it would not take itself."""
-    if "example" not in row:
-        return row
-    compiled = compiler.row(key, row, lambda name: {}, {})
-    if row["type"] != "secret" and registry.accepts(compiled, row["example"]):
-        return row
-    return {word: value for word, value in row.items() if word != "example"}
-
-
-# -- what is said about the call -------------------------------------------------------------------------------------
 
 
 def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) -> tuple[dict[str, Json], set[str]]:
@@ -196,26 +185,16 @@ def _scopes(operation: Operation, beside: Beside) -> dict[str, Json]:
             return {kind: list(scopes) for kind, scopes in given.items() if scopes}
     found: dict[str, Json] = {}
     for scheme, alternatives in operation.scopes.items():
-        entries: list[Json] = [one[0] if len(one) == 1 else one for one in alternatives]
-        kind = _kind(alternatives, beside) or snake(scheme)
-        found[kind] = [*found.get(kind, []), *(entry for entry in entries if entry not in found.get(kind, []))]
+        words = _words(alternatives)  # the folder's kind of scopes is that which are made of as many words
+        alike = [kind for kind, scopes in beside.scopes.items() if len(beside.scopes) == 1 or words & _words(scopes)]
+        here = found.setdefault(alike[0] if alike else snake(scheme), [])
+        entries = (one[0] if len(one) == 1 else one for one in alternatives)
+        here += [entry for entry in entries if entry not in here]
     return found
 
 
-def _kind(alternatives: list[list[str]], beside: Beside) -> str | None:
-    """The folder's kind of scopes that are made of as many words as these."""
-    here = {scope.count(":") for one in alternatives for scope in one}
-    for kind, scopes in beside.scopes.items():
-        flat = [name for scope in scopes for name in ([scope] if isinstance(scope, str) else scope)]
-        if here & {name.count(":") for name in flat} or len(beside.scopes) == 1:
-            return kind
-    return None
-
-
-def _rate(operation: Operation, beside: Beside) -> str | None:
-    """The vendor's label for what the call costs, from an extension that speaks of a rate."""
-    value = next((value for name, value in operation.more.items() if "rate" in name and isinstance(value, str)), None)
-    return value.lower() if value and (value.lower() in beside.labels or value.isupper()) else value
+def _words(scopes: Iterable[Any]) -> set[int]:
+    return {name.count(":") for scope in scopes for name in ([scope] if isinstance(scope, str) else scope)}
 
 
 def _output(answer: Schema | None) -> dict[str, Json]:
@@ -231,15 +210,9 @@ def _output(answer: Schema | None) -> dict[str, Json]:
 
 def _sample(schema: Schema) -> Json:
     kind = schema.get("type")
-    match kind[0] if isinstance(kind, list) else kind:
-        case "object":
-            return {name: _sample(part) for name, part in schema.get("properties", {}).items()}
-        case "array":
-            return [_sample(schema["items"])] if schema.get("items") else []
-        case "string":
-            return "text"
-        case "integer" | "number":
-            return 1
-        case "boolean":
-            return True
-    return None
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind == "object":
+        return {name: _sample(part) for name, part in schema.get("properties", {}).items()}
+    if kind == "array":
+        return [_sample(schema["items"])] if schema.get("items") else []
+    return {"string": "text", "integer": 1, "number": 1, "boolean": True}.get(str(kind))

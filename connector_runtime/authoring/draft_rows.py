@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,9 +80,7 @@ def table(operation: Operation, skipped: set[str]) -> Table:
             row["as"] = "json"
             made.left.append(f"look how the vendor wants {entry.name!r} in the {entry.place}; it is sent as JSON text")
         required = entry.required and not ("deprecated" in row and entry.place != "path")
-        row = {"type": row.pop("type"), **({"required": True} if required else {}), **row}
-        if entry.deprecated and not required:
-            row["deprecated"] = "The vendor advises against it."
+        row = _row(row, required, entry.deprecated)
         key = made.add((entry.name,), row, f"{entry.place}.{entry.name}")
         if entry.place == "path":
             made.placeholders[entry.name] = key
@@ -90,7 +89,10 @@ def table(operation: Operation, skipped: set[str]) -> Table:
     return made
 
 
-# -- bodies ----------------------------------------------------------------------------------------------------------
+def _row(row: Row, required: bool, deprecated: bool) -> Row:
+    """A row that also says whether it is required, after its type, and whether the vendor advises against it."""
+    advice = {"deprecated": "The vendor advises against it."} if deprecated and not required else {}
+    return {"type": row.pop("type"), **({"required": True} if required else {}), **row, **advice}
 
 
 def _body(made: Table, operation: Operation, schema: Schema) -> None:
@@ -108,7 +110,17 @@ def _body(made: Table, operation: Operation, schema: Schema) -> None:
         if len(made.rows) - len(before) > MAX_ROWS:
             made.rows = before
             keys = _fields(made, schema, (), place, depth=MAX_DEPTH, parent=whole)
-        _groups(made, schema, keys)
+        # what the document says of keys that go together, as far as a rule can say it
+        needs = schema.get("needs", [])
+        if schema.get("minProperties") == 1 and not needs and len(keys) == len(properties):
+            needs = [[name] for name in keys]
+        names = [one[0] for one in needs if len(one) == 1]
+        if any(made.rows[keys[name]].get("required") for name in names if name in keys):
+            return
+        if len(names) == len(needs) > 1 and all(name in keys for name in names):
+            made.rules.append({"at_least_one": [keys[name] for name in names]})
+        elif needs:
+            made.left.append(f"rules: the body needs {' or '.join(' with '.join(one) for one in needs)}")
     elif schema.get("type") == "object" and place == "body" and not required and "anyOf" not in schema:
         made.add(("fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
     else:
@@ -121,19 +133,6 @@ def _body(made: Table, operation: Operation, schema: Schema) -> None:
             made.left.append("the body has several forms; take the inputs of the one you want out of `body`")
 
 
-def _groups(made: Table, schema: Schema, keys: dict[str, str]) -> None:
-    """What the document says of keys that go together, as far as a rule can say it."""
-    needs = schema.get("needs", [])
-    if schema.get("minProperties") == 1 and not needs and len(keys) == len(writable(schema)):
-        needs = [[name] for name in keys]
-    names = [one[0] for one in needs if len(one) == 1]
-    needed = any(made.rows[key].get("required") for name, key in keys.items() if name in names)
-    if len(names) == len(needs) > 1 and all(name in keys for name in names) and not needed:
-        made.rules.append({"at_least_one": [keys[name] for name in names]})
-    elif needs and not needed:
-        made.left.append(f"rules: the body needs {' or '.join(' with '.join(one) for one in needs)}")
-
-
 def _fields(
     made: Table, schema: Schema, path: tuple[str, ...], place: str, *, depth: int, parent: bool
 ) -> dict[str, str]:
@@ -141,24 +140,21 @@ def _fields(
 
     `parent` says whether the object itself must be there.
     """
-    odd = []
     keys: dict[str, str] = {}
     missing = [name for name in schema.get("required", ()) if name not in (schema.get("properties") or {})]
-    for name, part in {**writable(schema), **{name: {} for name in missing}}.items():
-        if not nameable(name):
-            odd.append(name)
+    entries = {**writable(schema), **{name: {} for name in missing}}
+    odd = [name for name in entries if not nameable(name)]
+    for name, part in entries.items():
+        if name in odd:
             continue
-        needed = parent and name in schema.get("required", ())
-        inside = (*path, name)
+        needed, inside = parent and name in schema.get("required", ()), (*path, name)
         if place == "body" and depth < MAX_DEPTH and _flat(part, needed):
             _fields(made, part, inside, place, depth=depth + 1, parent=needed)
             continue
         row = typed(part, place)
-        row = {"type": row.pop("type"), **({"required": True} if needed else {}), **row}
         if part.get("nullable") and not needed and place == "body":
             row["clear"] = None
-        if part.get("deprecated") and not needed:
-            row["deprecated"] = "The vendor advises against it."
+        row = _row(row, needed, bool(part.get("deprecated")))
         group = label(snake(path[0])) if path else None
         keys[name] = made.add(inside, row, ".".join((place, *inside)), group)
     if odd and place == "body":
@@ -217,13 +213,13 @@ def _typed(schema: Schema, place: str) -> Row:
         return _list(schema, place)
     if kind == "object" or (kind is None and "properties" in schema):
         return {"type": "json", "schema": _top(schema)}
-    if kind == "boolean":
-        return {"type": "boolean"}
+    if kind in ("boolean", "file"):
+        return {"type": kind}
     if kind == "integer" or (kind is None and enum and all(type(value) is int for value in enum)):
         return {"type": "integer", **({"choices": enum} if enum else _schema(_whole(schema)))}
     if kind == "number":
         return {"type": "number", **_schema(_pick(schema, "minimum", "maximum", "multipleOf"))}
-    if kind == "file" or (kind == "string" and schema.get("format") == "binary" and place == "part"):
+    if kind == "string" and schema.get("format") == "binary" and place == "part":
         return {"type": "file"}
     return _text(schema, enum) if kind == "string" or enum else {"type": "any" if place == "body" else "string"}
 
@@ -233,16 +229,15 @@ def _text(schema: Schema, enum: list[Json]) -> Row:
     if texts:
         return {"type": "string", "choices": texts}
     form = schema.get("format")
-    if form == "date":
-        return {"type": "date"}
-    if form == "date-time":
-        return {"type": "datetime", "as": "utc"}
+    if form in ("date", "date-time"):
+        return {"type": "date"} if form == "date" else {"type": "datetime", "as": "utc"}
     limits = _pick(schema, "minLength", "maxLength")
     if limits.get("minLength", 2) < 2:
         limits.pop("minLength")
     pattern = schema.get("pattern")
-    if isinstance(pattern, str) and _portable(pattern):
-        limits["pattern"] = pattern
+    if isinstance(pattern, str) and len(pattern) <= 200:
+        with suppress(re.error):  # not every dialect's patterns are ours
+            limits["pattern"] = re.compile(pattern).pattern
     long = limits.get("maxLength", 0) >= LONG and "pattern" not in limits
     return {"type": "secret" if form == "password" else "text" if long else "string", **_schema(limits)}
 
@@ -284,14 +279,6 @@ def _whole(schema: Schema) -> Schema:
         elif isinstance(limit, int | float):
             found[word] = int(limit) + (step if beyond is True else 0)
     return found
-
-
-def _portable(pattern: str) -> bool:
-    try:
-        re.compile(pattern)
-    except re.error:
-        return False
-    return len(pattern) <= 200
 
 
 def _top(schema: Schema) -> Schema:

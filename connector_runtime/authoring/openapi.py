@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,25 +39,6 @@ class Parameter:
     deprecated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """What a document says of one operation."""
-
-    id: str
-    method: str
-    path: str
-    server: str
-    summary: str
-    docs: str | None
-    parameters: tuple[Parameter, ...]
-    media: str | None
-    body: Schema | None
-    body_required: bool
-    answer: Schema | None
-    scopes: Mapping[str, list[list[str]]]
-    more: Mapping[str, Json] = field(default_factory=dict)
-
-
 def operations(document: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Every operation by its id, or by `METHOD /path` where it has none, with its method and path."""
     found: dict[str, tuple[str, str]] = {}
@@ -80,101 +61,93 @@ def operation(document: Mapping[str, Any], wanted: str | None) -> Operation:
         shown = ", ".join(list(known)[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
         what = f"is {wanted!r}, which the document lacks.{nearest(wanted, known)}" if wanted else "is needed."
         raise InputError.of("--from", [Problem("--operation", f"{what} It has: {shown}")])
-    return _Reader(document).operation(method, path)
+    return Operation(document, method, path)
+
+
+def server_path(document: Mapping[str, Any], *parts: Mapping[str, Any]) -> str:
+    """The path of the first server, to which an operation's own is added; `parts` may name other servers."""
+    if "swagger" in document:
+        return str(document.get("basePath") or "").rstrip("/")
+    given: Any = next((part for part in (*reversed(parts), document) if part.get("servers")), {"servers": [{}]})
+    server = _mapping(given["servers"][0])
+    url = str(server.get("url") or "")
+    for name, variable in _mapping(server.get("variables")).items():
+        url = url.replace(f"{{{name}}}", str(_mapping(variable).get("default", "")))
+    return urlsplit(url).path.rstrip("/")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-class _Reader:
-    """Follows the references of one document."""
+class Operation:
+    """What a document says of one operation."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self.document = document
-        self.old = "swagger" in document
-
-    def operation(self, method: str, path: str) -> Operation:
-        item = self.follow(self.document["paths"][path])
+    def __init__(self, document: Mapping[str, Any], method: str, path: str) -> None:
+        self._document = document
+        self._is_old = "swagger" in document
+        item = self._follow(document["paths"][path])
         said = item[method]
-        parameters, media, body, body_required = self.inputs(item, said)
-        link = self.follow(said.get("externalDocs")).get("url") or ""
-        return Operation(
-            id=str(said.get("operationId") or f"{method.upper()} {path}"),
-            method=method.upper(),
-            path=path,
-            server=self.server(item, said),
-            summary=str(said.get("summary") or "").strip(),
-            docs=link if link.startswith("https://") else None,
-            parameters=parameters,
-            media=media,
-            body=body,
-            body_required=body_required,
-            answer=self.answer(said),
-            scopes=self.scopes(said),
-            more={name: value for name, value in said.items() if name.startswith("x-")},
-        )
-
-    def server(self, item: Mapping[str, Any], said: Mapping[str, Any]) -> str:
-        """The path of the first server, to which the operation's own is added."""
-        if self.old:
-            return str(self.document.get("basePath") or "").rstrip("/")
-        servers = said.get("servers") or item.get("servers") or self.document.get("servers") or [{}]
-        server = _mapping(servers[0])
-        url = str(server.get("url") or "")
-        for name, variable in _mapping(server.get("variables")).items():
-            url = url.replace(f"{{{name}}}", str(_mapping(variable).get("default", "")))
-        return urlsplit(url).path.rstrip("/")
-
-    # -- inputs ------------------------------------------------------------------------------------------------------
-
-    def inputs(self, item: Mapping[str, Any], said: Mapping[str, Any]) -> tuple[Any, ...]:
+        link = self._follow(said.get("externalDocs")).get("url") or ""
+        self.method, self.path = method.upper(), path
+        self.server = server_path(document, item, said)
+        self.summary = str(said.get("summary") or "").strip()
+        self.docs: str | None = link if link.startswith("https://") else None
         raw: dict[tuple[str, str], Mapping[str, Any]] = {}
-        for given in (*(item.get("parameters") or ()), *(said.get("parameters") or ())):
-            parameter = self.follow(given)
-            if "name" in parameter and "in" in parameter:
-                raw[parameter["in"], parameter["name"]] = parameter
-        found = [self.parameter(entry) for (place, _), entry in raw.items() if place in ("path", "query", "header")]
-        kept = tuple(entry for entry in found if entry.place != "header" or entry.name.lower() not in UNSENT_HEADERS)
-        if self.old:
-            return kept, *self.old_body(raw, said)
-        body = self.follow(said.get("requestBody"))
-        media, schema = self.content(body.get("content"))
-        return kept, media, schema, bool(body.get("required"))
+        for entry in map(self._follow, (*(item.get("parameters") or ()), *(said.get("parameters") or ()))):
+            if "name" in entry and "in" in entry:
+                raw[entry["in"], entry["name"]] = entry
+        found = [self._parameter(entry) for (place, _), entry in raw.items() if place in ("path", "query", "header")]
+        kept = [each for each in found if each.place != "header" or each.name.lower() not in UNSENT_HEADERS]
+        self.parameters = tuple(kept)
+        self.media: str | None
+        self.body: Schema | None
+        if self._is_old:
+            self.media, self.body, self.body_required = self._old_body(raw, said)
+        else:
+            body = self._follow(said.get("requestBody"))
+            self.media, self.body = self._content(body.get("content"))
+            self.body_required = bool(body.get("required"))
+        self.answer = self._answer(said)
+        self.scopes: dict[str, list[list[str]]] = {}  # by scheme, the alternatives: each is what is needed together
+        for requirement in said.get("security", document.get("security")) or ():
+            for scheme, scopes in _mapping(requirement).items():
+                if scopes and list(scopes) not in self.scopes.setdefault(scheme, []):
+                    self.scopes[scheme].append([str(scope) for scope in scopes])
+        self.more = {name: value for name, value in said.items() if name.startswith("x-")}
 
-    def old_body(self, raw: Mapping[tuple[str, str], Any], said: Mapping[str, Any]) -> tuple[Any, ...]:
-        whole = next((entry for (place, _), entry in raw.items() if place == "body"), None)
+    def _old_body(self, raw: Mapping[tuple[str, str], Any], said: Mapping[str, Any]) -> tuple[Any, Any, bool]:
+        """Media, schema, and whether it is required, in Swagger 2.0."""
+        for (place, _), entry in raw.items():
+            if place == "body":
+                return "json", self._schema(entry.get("schema")), bool(entry.get("required"))
         fields = {name: entry for (place, name), entry in raw.items() if place == "formData"}
-        if whole is not None:
-            return "json", self.schema(whole.get("schema")), bool(whole.get("required"))
         if not fields:
             return None, None, False
-        kinds = said.get("consumes") or self.document.get("consumes") or []
-        properties = {name: self.parameter(entry).schema for name, entry in fields.items()}
+        kinds = said.get("consumes") or self._document.get("consumes") or []
+        properties = {name: self._parameter(entry).schema for name, entry in fields.items()}
         required = [name for name, entry in fields.items() if entry.get("required")]
         multipart = "multipart/form-data" in kinds or any(entry.get("type") == "file" for entry in fields.values())
         schema = {"type": "object", "properties": properties, "required": required}
         return "multipart" if multipart else "form", schema, bool(required)
 
-    def content(self, content: Any) -> tuple[str | None, Schema | None]:
+    def _content(self, content: Any) -> tuple[str | None, Schema | None]:
         for pattern, media in MEDIA:
             for name, entry in _mapping(content).items():
                 if pattern.fullmatch(name):
-                    return media, self.schema(_mapping(entry).get("schema"))
+                    return media, self._schema(_mapping(entry).get("schema"))
         return ("other", {}) if content else (None, None)
 
-    def parameter(self, raw: Mapping[str, Any]) -> Parameter:
-        style = None
+    def _parameter(self, raw: Mapping[str, Any]) -> Parameter:
+        style, schema = None, None
         if isinstance(raw.get("content"), Mapping):
-            _, schema = self.content(raw["content"])
-            style = "json"
-        elif self.old:
-            schema = self.schema({key: value for key, value in raw.items() if key not in ("required", "description")})
+            style, (_, schema) = "json", self._content(raw["content"])
+        elif self._is_old:
+            schema = self._schema({key: value for key, value in raw.items() if key not in ("required", "description")})
             style = "csv" if raw.get("collectionFormat", "csv") == "csv" else None
         else:
-            schema = self.schema(raw.get("schema"))
-            if raw["in"] != "query" or raw.get("explode") is False:
-                style = "csv"
+            schema = self._schema(raw.get("schema"))
+            style = "csv" if raw["in"] != "query" or raw.get("explode") is False else None
         example = raw.get("example", raw.get("x-example"))
         return Parameter(
             name=str(raw["name"]),
@@ -185,66 +158,54 @@ class _Reader:
             deprecated=bool(raw.get("deprecated")),
         )
 
-    # -- answers and permissions -------------------------------------------------------------------------------------
-
-    def answer(self, said: Mapping[str, Any]) -> Schema | None:
+    def _answer(self, said: Mapping[str, Any]) -> Schema | None:
         """The schema of the first answer that is a success and JSON."""
         for status, raw in sorted(_mapping(said.get("responses")).items(), key=lambda entry: str(entry[0])):
             if str(status).startswith("2"):
-                response = self.follow(raw)
-                media, schema = self.content(response.get("content"))
-                if self.old and "schema" in response:
-                    media, schema = "json", self.schema(response["schema"])
+                response = self._follow(raw)
+                media, schema = self._content(response.get("content"))
+                if self._is_old and "schema" in response:
+                    media, schema = "json", self._schema(response["schema"])
                 if media == "json" and schema:
                     return schema
         return None
 
-    def scopes(self, said: Mapping[str, Any]) -> dict[str, list[list[str]]]:
-        """By scheme, the alternatives: each is the scopes that are needed together."""
-        found: dict[str, list[list[str]]] = {}
-        for requirement in said.get("security", self.document.get("security")) or ():
-            for scheme, scopes in _mapping(requirement).items():
-                if scopes and list(scopes) not in found.setdefault(scheme, []):
-                    found[scheme].append([str(scope) for scope in scopes])
-        return {scheme: alternatives for scheme, alternatives in found.items() if alternatives}
-
-    # -- schemas -----------------------------------------------------------------------------------------------------
-
-    def follow(self, raw: Any) -> Mapping[str, Any]:
+    def _follow(self, raw: Any) -> Mapping[str, Any]:
         """What a reference leads to, through others; nothing where it leads out of the document."""
         for _ in range(20):
-            if not isinstance(raw, Mapping):
-                return {}
-            if not isinstance(raw.get("$ref"), str):
-                return raw
-            raw = self.target(raw["$ref"])
+            ref = _mapping(raw).get("$ref")
+            if not isinstance(ref, str):
+                return _mapping(raw)
+            steps = (step.replace("~1", "/").replace("~0", "~") for step in ref.lstrip("#").strip("/").split("/"))
+            raw = places.dig(self._document, tuple(steps)) if ref.startswith("#") else None
         return {}
 
-    def target(self, ref: str) -> Any:
-        steps = (step.replace("~1", "/").replace("~0", "~") for step in ref.lstrip("#").strip("/").split("/"))
-        return places.dig(self.document, tuple(steps)) if ref.startswith("#") else None
-
-    def schema(self, raw: Any, depth: int = 0) -> Schema:
+    def _schema(self, raw: Any, depth: int = 0) -> Schema:
         """A schema without references, eight levels deep: one type, `nullable` beside it, `allOf` merged in."""
-        given = self.follow(raw)
+        given = self._follow(raw)
         if depth > 8:
             return {}
-        rest = {key: value for key, value in given.items() if key != "allOf"}
-        made = self.inner(self.alternatives(rest, depth), depth)
+        made = self._alternatives({key: value for key, value in given.items() if key != "allOf"}, depth)
+        if isinstance(made.get("properties"), Mapping):
+            inside = made["properties"].items()
+            made["properties"] = {str(name): self._schema(part, depth + 1) for name, part in inside}
+        if "items" in made:
+            made["items"] = self._schema(made["items"], depth + 1)
+        if isinstance(made.get("additionalProperties"), Mapping):
+            made["additionalProperties"] = self._schema(made["additionalProperties"], depth + 1)
         for part in given.get("allOf") or ():
-            made = _merged(self.schema(part, depth + 1), made)
+            made = _merged(self._schema(part, depth + 1), made)
         return made
 
-    def alternatives(self, schema: Schema, depth: int) -> Schema:
+    def _alternatives(self, schema: Schema, depth: int) -> Schema:
         """One type, or `anyOf` of several; null among them becomes `nullable`."""
         if schema.get("x-nullable"):
             schema = {**schema, "nullable": True}
         for word in ("anyOf", "oneOf"):
             if isinstance(schema.get(word), list):
-                others = [self.schema(part, depth + 1) for part in schema[word]]
+                others = [self._schema(part, depth + 1) for part in schema.pop(word)]
                 kept = [part for part in others if part.get("type") != "null" and part.get("enum") != [None]]
-                nullable = {"nullable": True} if len(kept) < len(others) else {}
-                schema = {key: value for key, value in schema.items() if key != word} | nullable
+                schema |= {"nullable": True} if len(kept) < len(others) else {}
                 if "properties" in schema:  # alternatives that only say which of its keys go together
                     groups = [part for part in kept if set(part) <= {"required", "type", "not"}]
                     schema["needs"] = [part["required"] for part in groups if "required" in part]
@@ -252,23 +213,13 @@ class _Reader:
                 if kept:
                     schema = _merged(kept[0], schema) if len(kept) == 1 else {**schema, "anyOf": kept}
         if isinstance(schema.get("type"), list):
-            kinds = [kind for kind in schema["type"] if kind != "null"]
-            schema = {**schema, **({"nullable": True} if len(kinds) < len(schema["type"]) else {})}
-            schema.pop("type")
-            schema.update({"type": kinds[0]} if len(kinds) == 1 else {"anyOf": [{"type": kind} for kind in kinds]})
+            given = schema.pop("type")
+            kinds = [kind for kind in given if kind != "null"]
+            schema |= {"nullable": True} if len(kinds) < len(given) else {}
+            schema |= {"type": kinds[0]} if len(kinds) == 1 else {"anyOf": [{"type": kind} for kind in kinds]}
         if "type" not in schema and "anyOf" not in schema:
             guessed = {"properties": "object", "items": "array"}
-            schema.update(next(({"type": kind} for word, kind in guessed.items() if word in schema), {}))
-        return schema
-
-    def inner(self, schema: Schema, depth: int) -> Schema:
-        if isinstance(schema.get("properties"), Mapping):
-            inside = schema["properties"].items()
-            schema["properties"] = {str(name): self.schema(part, depth + 1) for name, part in inside}
-        if "items" in schema:
-            schema["items"] = self.schema(schema["items"], depth + 1)
-        if isinstance(schema.get("additionalProperties"), Mapping):
-            schema["additionalProperties"] = self.schema(schema["additionalProperties"], depth + 1)
+            schema |= next(({"type": kind} for word, kind in guessed.items() if word in schema), {})
         return schema
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..calls.action import Action
 from ..calls.choices import reads
-from ..model import ActionSpec, ChoiceList, Condition, Connection, Input, Json, Profile
+from ..model import ActionSpec, ChoiceList, Condition, Input, Json, Profile
 from ..triggers.events import OWN as OWN_FILTERS
 from .forms import Say, choices, form_schema, same, ui_schema, widget
 
@@ -36,15 +36,20 @@ def head(about: Profile, icon: str | None, locale: str, locales: Iterable[str]) 
     """How the catalogue begins: what is said of the whole connector, and its connections."""
     return {
         "catalogue_version": SHAPE,
-        "key": about.key,
-        "version": about.version,
+        **_plain(about, "key", "version"),
         "locale": locale,
         "locales": list(locales),
-        "label": about.label,
-        "description": about.description,
+        **_plain(about, "label", "description"),
         "icon": data_url(icon) if icon else None,
         "categories": list(about.categories),
-        "connections": [_connection(kind) for kind in about.connections],
+        "connections": [
+            {
+                **_plain(kind, "key", "label", "description"),
+                "inputs": [hints(row) for row in kind.inputs],
+                "oauth": {word: said for word, said in (kind.oauth or {}).items() if word not in INSIDE} or None,
+            }
+            for kind in about.connections
+        ],
     }
 
 
@@ -53,22 +58,14 @@ def data_url(svg: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
-def _connection(kind: Connection) -> dict[str, Json]:
-    return {
-        **_plain(kind, "key", "label", "description"),
-        "inputs": [hints(row) for row in kind.inputs],
-        "oauth": {word: said for word, said in kind.oauth.items() if word not in INSIDE} if kind.oauth else None,
-    }
-
-
 def trigger_entry(trigger: Trigger, say: Say, events: bool) -> dict[str, Json]:
     """One trigger of the catalogue; `events`: whether each event has its `schema` and `sample`."""
-    own = ({"key": key, "label": say(label), "help": say(help)} for key, (label, help) in OWN_FILTERS.items())
-    rows = ({"key": row.key, "label": row.label, "help": row.comments} for row in trigger.filters.values())
+    filters = [(key, say(label), say(help)) for key, (label, help) in OWN_FILTERS.items()]
+    filters += [(row.key, row.label, row.comments) for row in trigger.filters.values()]
     return {
         **_plain(trigger, "key", "label", "description"),
         "inputs": [hints(row) for row in trigger.inputs],
-        "filters": [*own, *rows],
+        "filters": [{"key": key, "label": label, "help": help} for key, label, help in filters],
         "events": [event.entry() if events else event.head() for event in trigger.events.values()],
     }
 
@@ -153,9 +150,8 @@ def hints(row: Input) -> dict[str, Json]:
         "was": list(row.was),
         "deprecated": row.deprecated,
     }
-    kept = {name: value for name, value in said.items() if value not in (None, False, "", []) or name == "if_absent"}
-    if row.if_absent is None:
-        kept.pop("if_absent")
+    kept = {name: value for name, value in said.items() if value is not None}
+    kept = {name: value for name, value in kept.items() if value not in (False, "", []) or name == "if_absent"}
     if row.has_default:
         kept["filled_in" if row.fills_in else "published_default"] = row.default
     return kept

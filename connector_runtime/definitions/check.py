@@ -14,7 +14,6 @@ from typing import Any
 
 from ..errors import Problem
 from ..language.wording import kind_of, misfit, nearest
-from ..model import Input
 from .checks import action, answer, connector, rows as table
 from .checks.faults import Check, Faults, Surroundings
 from .documents import Document, walk
@@ -40,7 +39,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         answer.output,
     ),
     "connection": (*TABLE, connector.grants, connector.test, connector.oauth),
-    "triggers": (*TABLE, connector.secret, connector.verify),
+    "triggers": (*TABLE, connector.signature),
     "connector": (
         connector.base,
         answer.headers,
@@ -60,20 +59,19 @@ _SCHEMA_WORDS = {
 def faults(document: Document, kind: str, stem: str, around: Surroundings) -> list[Problem]:
     """Every fault of one document; `kind` is its folder (`actions`, `connection`, `triggers`) or `connector`."""
     own = Faults(document, kind, stem)
-    schema(own, {}, around)
+    schema(own, around)
     if isinstance(document.data, dict):
-        patterns(own, {}, around)
-        key(own, {}, around)
+        patterns(own)
+        said = own.data.get("key", stem)
+        if kind != "connector" and own.sound("key") and said != stem:
+            own.add(("key",), f"is {said!r} in the file {stem}.yaml; rename one of the two")
         rows = table.compiled(own, around)
         for check in CHECKS[kind]:
             check(own, rows, around)
     return own.all()
 
 
-# -- shape -------------------------------------------------------------------------------------------------------------
-
-
-def schema(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def schema(own: Faults, around: Surroundings) -> None:
     """What does not fit the schema is broken; where it has an `errorMessage`, only what is said there is wrong."""
     errors = list(around.language(own.kind).iter_errors(own.data))
     for error in errors:
@@ -85,7 +83,7 @@ def schema(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
             own.add(tuple(error.absolute_path), error.schema["errorMessage"].replace("{value}", str(error.instance)))
 
 
-def patterns(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def patterns(own: Faults) -> None:
     """Regular expressions that are none."""
     for path, value in walk(own.data):
         pattern = path and (
@@ -102,21 +100,18 @@ def patterns(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> No
             own.add(path, what, breaks=True)
 
 
-def key(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
-    """A file is named after its key."""
-    said = own.data.get("key", own.stem)
-    if own.kind != "connector" and own.sound("key") and said != own.stem:
-        own.add(("key",), f"is {said!r} in the file {own.stem}.yaml; rename one of the two")
-
-
 def _explain(own: Faults, error: Any) -> None:
     path = tuple(error.absolute_path)
     match error.validator:
         case "additionalProperties" if error.validator_value is False:
             known = list(error.schema.get("properties", {}))
             for key in error.instance:
-                if key not in known:
-                    own.add((*path, key), f"is no word of the language here.{_remedy(key, known)}", breaks=True)
+                if key in known:
+                    continue
+                remedy = nearest(key, known) or f" Known here: {', '.join(known)}."
+                if key in _SCHEMA_WORDS and "schema" in known:
+                    remedy = f" Say it under schema: `schema: {{{key}: …}}`."
+                own.add((*path, key), f"is no word of the language here.{remedy}", breaks=True)
             return
         case "anyOf" | "oneOf" if error.context:
             deepest = max(error.context, key=_closeness)
@@ -151,9 +146,3 @@ def _closeness(error: Any) -> tuple[float, ...]:
     missing = error.validator == "required"
     present = sum(key in error.instance for key in error.validator_value) / len(error.validator_value) if missing else 0
     return len(error.absolute_path), error.validator != "type", present
-
-
-def _remedy(key: str, known: list[str]) -> str:
-    if key in _SCHEMA_WORDS and "schema" in known:
-        return f" Say it under schema: `schema: {{{key}: …}}`."
-    return nearest(key, known) or f" Known here: {', '.join(known)}."

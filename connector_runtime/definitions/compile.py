@@ -6,7 +6,9 @@ Nothing is judged here; a fault is `check`'s to find. What is said once in conne
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import model
 from ..calls.action import Action
@@ -16,30 +18,42 @@ from ..model import Json
 if TYPE_CHECKING:
     from ..triggers.webhook import Trigger
 
+T = TypeVar("T")
 Raw = Mapping[str, Any]
 Shared = Callable[[str], Json]  # a file name of schemas/ -> its data
 Codecs = Mapping[str, Callable[[Any], Any]]
 
-ROW_WORDS = (  # words of a row that mean what they say
-    "label", "type", "collection", "comments", "choices_from", "example", "default", "if_absent", "group", "advanced",
-    "deprecated",
-)  # fmt: skip
 PLAN_WORDS = ("on", "labels", "per", "when", "rate")  # words beside which a plan's name stands
+
+
+def record(kind: Callable[..., T], raw: Raw, **made: Any) -> T:
+    """A record of what is made of a definition's words, and of the words that mean what they say.
+
+    A field that nothing is said of has its default, or is None.
+    """
+    return kind(**{name: raw.get(name) for name, has_default in _fields(kind) if name in raw or not has_default} | made)
+
+
+@cache
+def _fields(kind: Any) -> list[tuple[str, bool]]:
+    """The fields of a record, and whether each has a default."""
+    if issubclass(kind, tuple):
+        return [(name, name in kind._field_defaults) for name in kind._fields]
+    return [(each.name, each.default is not MISSING) for each in fields(kind)]
 
 
 def profile(data: Raw, connections: tuple[model.Connection, ...], shared: Shared) -> model.Profile:
     """Compile connector.yaml."""
     request, version = data.get("request", {}), data.get("version", "0")
-    return model.Profile(
-        **_names(data),
+    headers = request.get("headers", {})
+    own_agent = any(name.lower() == "user-agent" for name in headers)
+    return record(
+        model.Profile,
+        data,
         version=version,
         categories=tuple(data.get("categories", ())),
-        base_url=data["base_url"],
-        base={
-            name: model.Base(hosts=tuple(base["hosts"]), **_words(base, "default", "pattern"))
-            for name, base in data.get("base", {}).items()
-        },
-        headers=_headers(f"{data['key']}-connector/{version}", request.get("headers", {})),
+        base={name: record(model.Base, raw, hosts=tuple(raw["hosts"])) for name, raw in data.get("base", {}).items()},
+        headers=headers if own_agent else {"User-Agent": f"{data['key']}-connector/{version}", **headers},
         encode=request.get("encode", "json"),
         idempotency=places.place(data["idempotency"]["to"]) if "idempotency" in data else None,
         levels=data.get("levels", {}),
@@ -47,23 +61,21 @@ def profile(data: Raw, connections: tuple[model.Connection, ...], shared: Shared
         limits=_limits(data["key"], data.get("limits", {})),
         connections=connections,
         choices={name: choice_list(name, entry, shared) for name, entry in data.get("choices", {}).items()},
-        language=data.get("language", "en"),
     )
 
 
 def action(data: Raw, common: Raw, about: model.Profile, shared: Shared, codecs: Codecs) -> Action:
     """Compile one file of actions/; `common` is connector.yaml's data, `about` its profile."""
     request, errors, usual = data["request"], data.get("errors", {}), common.get("errors", {})
-    inputs = rows(data, shared, codecs)
-    return Action(
-        **_names(data),
-        **_words(data, "docs", "summary", "effect", "rate_limit"),
-        **_words(request, "method", "body"),
+    inputs, recover = rows(data, shared, codecs), None
+    if raw := data.get("recover"):
+        same = {name: places.place(to) for name, to in sent_as(raw["same"]).items()}
+        when = _condition(raw, "when") or ()
+        recover = record(model.Recover, raw, inputs=raw.get("with", {}), same=same, when=when)
+    return record(
+        Action,
+        {"path": "", "headers": {}, "query": {}, "encode": about.encode, **request, **data},
         scopes={kind: tuple(scopes) for kind, scopes in data.get("scopes", {}).items()},
-        path=request.get("path", ""),
-        headers=request.get("headers", {}),
-        query=request.get("query", {}),
-        encode=request.get("encode", about.encode),
         inputs=inputs,
         by_name={name: entry for entry in inputs.values() for name in entry.names},
         compute={places.place(to): source for to, source in data.get("compute", {}).items()},
@@ -72,7 +84,7 @@ def action(data: Raw, common: Raw, about: model.Profile, shared: Shared, codecs:
         errors=_errors(usual, errors),
         output=inline(data["output"], shared) if "output" in data else None,
         files=_files(data["files"], usual, errors) if "files" in data else None,
-        recover=_recover(data["recover"]) if "recover" in data else None,
+        recover=recover,
         profile=about,
     )
 
@@ -88,9 +100,9 @@ def connection(data: Raw, shared: Shared, codecs: Codecs) -> model.Connection:
         place = places.place(raw["to"], name)
         secret = place.kind != "base"
         grants.append(model.Grant(name, (place,), _codecs(raw, codecs), secret, required=secret))
-    return model.Connection(
-        **_names(data),
-        **_words(data, "oauth", "test"),
+    return record(
+        model.Connection,
+        data,
         inputs=inputs,
         grants=tuple(grants),
         gives=frozenset(grant.name for grant in grants),
@@ -101,33 +113,27 @@ def connection(data: Raw, shared: Shared, codecs: Codecs) -> model.Connection:
     )
 
 
-def trigger(data: Raw, shared: Shared, codecs: Codecs, beside: Shared) -> Trigger:
-    """Compile one file of triggers/; `beside` reads the data files that lie there."""
+def trigger(data: Raw, shared: Shared, codecs: Codecs, json: Shared) -> Trigger:
+    """Compile one file of triggers/; `json` reads the data files of the folder."""
     from ..triggers.events import FilterRow, sources  # what most commands do not need
     from ..triggers.webhook import Trigger
 
     reply = data.get("reply", {})
     file = data["events"]["file"] if "events" in data else None
-    return Trigger(
-        **_names(data),
+    return record(
+        Trigger,
+        data,
         inputs=tuple(rows(data, shared, codecs).values()),
         verify_with=data["verify"],
         challenge_with=data.get("challenge"),
-        event=data["event"],
         filters={
-            key: FilterRow(
-                key=key,
-                label=raw["label"],
-                comments=raw.get("comments", ""),
-                sources=sources(raw["from"]),
-                codecs=_codecs(raw, codecs),
-            )
+            key: record(FilterRow, raw, key=key, sources=sources(raw["from"]), codecs=_codecs(raw, codecs))
             for key, raw in data.get("filters", {}).items()
         },
         disconnect_when=_condition(data, "disconnect_when"),
         reply_status=reply.get("status", 200),
         reply_within=float(reply.get("within", "10s").removesuffix("s")),
-        load_events=None if file is None else lambda: beside(file),
+        load_events=None if file is None else lambda: json(f"triggers/{file}"),
     )
 
 
@@ -139,9 +145,10 @@ def rows(data: Raw, shared: Shared, codecs: Codecs) -> dict[str, model.Input]:
 def row(key: str, raw: Raw, shared: Shared, codecs: Codecs) -> model.Input:
     """Compile one row of an input table."""
     required = raw.get("required")
-    return model.Input(
+    return record(
+        model.Input,
+        raw,
         key=key,
-        **{word: raw[word] for word in ROW_WORDS if word in raw},
         to=(places.place(raw["to"], key),) if "to" in raw else (),
         codecs=_codecs(raw, codecs),
         required=None if required is None else () if required is True else conditions.parse(required),
@@ -153,7 +160,7 @@ def row(key: str, raw: Raw, shared: Shared, codecs: Codecs) -> model.Input:
         ),
         schema=inline(raw.get("schema", {}), shared),
         warn=tuple(
-            model.Warn(when=_condition(warn, "when") or (), schema=inline(warn["schema"], shared), says=warn["says"])
+            record(model.Warn, warn, when=_condition(warn, "when") or (), schema=inline(warn["schema"], shared))
             for warn in raw.get("warn", ())
         ),
         has_default="default" in raw,
@@ -168,23 +175,13 @@ def choice_list(key: str, raw: Raw, shared: Shared) -> model.ChoiceList:
         name, _, pointer = raw["list"].partition("#")
         found = places.dig(shared(name.rpartition("/")[2]), tuple(pointer.strip("/").split("/")))["oneOf"]
         return model.ChoiceList(key, tuple(model.Choice(one["const"], one["title"]) for one in found))
-    return model.ChoiceList(
-        key=key,
-        action=raw["action"],
-        fills=raw.get("with", {}),
-        parameters={name: _parameter(name, entry, shared) for name, entry in raw.get("parameters", {}).items()},
-        search=search(raw),
-        items=several(raw.get("items", ())),
-        value=several(raw["value"]),
-        label=several(raw["label"]),
-        description=several(raw.get("description", ())),
-    )
-
-
-def _parameter(name: str, raw: Raw, shared: Shared) -> model.Input:
-    """A parameter as a row of a form: a default is filled in, so that the list opens with it."""
-    required = {"required": True} if "default" in raw else {}
-    return row(name, {"type": "string", **raw, **required}, shared, {})
+    parameters = {}
+    for name, entry in raw.get("parameters", {}).items():  # a default is filled in, so that the list opens with it
+        required = {"required": True} if "default" in entry else {}
+        parameters[name] = row(name, {"type": "string", **entry, **required}, shared, {})
+    paths = {word: several(raw.get(word, ())) for word in ("items", "value", "label", "description")}
+    fills = raw.get("with", {})
+    return record(model.ChoiceList, raw, key=key, fills=fills, parameters=parameters, search=search(raw), **paths)
 
 
 def search(raw: Raw) -> Mapping[str, Json]:
@@ -218,20 +215,6 @@ def several(raw: Any) -> tuple[str, ...]:
     return (raw,) if isinstance(raw, str) else tuple(raw)
 
 
-def _names(data: Raw) -> dict[str, Any]:
-    return {"key": data["key"], "label": data["label"], "description": data.get("description", "")}
-
-
-def _words(raw: Raw, *words: str) -> dict[str, Any]:
-    """What is said under words that mean what they say; None where nothing is."""
-    return {word: raw.get(word) for word in words}
-
-
-def _headers(agent: str, own: dict[str, str]) -> dict[str, str]:
-    """The headers of every request; a User-Agent of the connector's own, in any case, takes the place of ours."""
-    return own if any(name.lower() == "user-agent" for name in own) else {"User-Agent": agent, **own}
-
-
 def _condition(raw: Raw, word: str) -> model.Condition | None:
     return conditions.parse(raw[word]) if word in raw else None
 
@@ -247,32 +230,18 @@ def _rule(raw: Raw) -> model.Rule:
 
 
 def _paging(raw: Raw) -> model.Paging:
-    styles = raw.get("next", [])
-    return model.Paging(
-        items=raw["items"],
-        size=places.place(raw["size"]["to"]) if "size" in raw else None,
-        max=raw["size"]["max"] if "size" in raw else 0,
-        next=tuple(
-            model.Next(
-                source=style["from"],
-                to=None if style["to"] == "url" else places.place(style["to"]),
-                when=_condition(style, "while") or (),
-                **_words(style, "plus", "below"),
-            )
-            for style in ([styles] if isinstance(styles, dict) else styles)
-        ),
+    size, styles = raw.get("size"), raw.get("next", [])
+    found = []
+    for style in [styles] if isinstance(styles, dict) else styles:
+        to = None if style["to"] == "url" else places.place(style["to"])
+        found.append(record(model.Next, style, source=style["from"], to=to, when=_condition(style, "while") or ()))
+    return record(
+        model.Paging,
+        raw,
+        size=places.place(size["to"]) if size else None,
+        max=size["max"] if size else 0,
+        next=tuple(found),
         keys=tuple(raw.get("keys", ())),
-        total=raw.get("total"),
-    )
-
-
-def _recover(raw: Raw) -> model.Recover:
-    return model.Recover(
-        action=raw["action"],
-        inputs=raw.get("with", {}),
-        same={name: places.place(to) for name, to in sent_as(raw["same"]).items()},
-        since=raw.get("since"),
-        when=_condition(raw, "when") or (),
     )
 
 
@@ -282,66 +251,59 @@ def sent_as(same: Any) -> Mapping[str, str]:
 
 
 def _files(raw: Raw, common: Raw, own: Raw) -> model.Files:
-    paths = {
-        word: tuple(raw[word].split(".")) if word in raw else () for word in ("url", "type", "size", "id", "token")
-    }
+    words = ("url", "type", "size", "id", "token")
     return model.Files(
         sources=tuple((".",) if text == "." else tuple(text.split(".")) for text in several(raw["from"])),
         name=several(raw["name"]),
         ready=_condition(raw, "ready"),
         errors=_errors({**common, **raw.get("errors", {})}, own),
-        **paths,
+        **{word: tuple(raw[word].split(".")) if word in raw else () for word in words},
     )
 
 
 def _errors(common: Raw, own: Raw) -> model.Errors:
     fields, moments = common.get("fields", {}), common.get("retry_at", [])
-    moments = moments if isinstance(moments, list) else [moments]
     failed = own.get("failed", common.get("failed", False))
-    return model.Errors(
+    cases = []
+    for raw in (*own.get("cases", ()), *common.get("cases", ())):
+        names = raw.get("names")
+        pattern, source = (None, names["from"]) if isinstance(names, dict) else (names, None)
+        cases.append(record(model.Case, raw, when=conditions.parse(raw["when"]), names=pattern, names_from=source))
+    return record(
+        model.Errors,
+        common,
         failed=conditions.parse(failed) if failed else None,
         message=several(common.get("message", ())),
         each=fields.get("each"),
         field_name=fields.get("name", ""),
         field_says=several(fields.get("says", ())),
         retry_at=tuple(
-            (at, ()) if isinstance(at, str) else (at["from"], conditions.parse(at["when"])) for at in moments
+            (at, ()) if isinstance(at, str) else (at["from"], conditions.parse(at["when"]))
+            for at in (moments if isinstance(moments, list) else [moments])
         ),
-        cases=tuple(_case(raw) for raw in (*own.get("cases", ()), *common.get("cases", ()))),
-        **_words(common, "code", "id"),
+        cases=tuple(cases),
     )
 
 
-def _case(raw: Raw) -> model.Case:
-    names = raw.get("names")
-    pattern, source = (None, names["from"]) if isinstance(names, dict) else (names, None)
-    when = conditions.parse(raw["when"])
-    return model.Case(when=when, kind=raw["kind"], names=pattern, names_from=source, **_words(raw, "text", "do"))
-
-
 def _limits(key: str, raw: Raw) -> model.Limits:
-    reported = raw.get("reported", {})
-    return model.Limits(
+    labels, reported = {}, raw.get("reported", {})
+    for name, entry in raw.get("labels", {}).items():
+        labels[name] = model.Label(rates(entry), tuple(entry.get("on", ())) if isinstance(entry, dict) else ())
+    quotas = {
+        name: model.Quota(
+            rates(entry["rate"]), several(entry.get("per", ())), tuple(entry["on"]), _condition(entry, "when") or ()
+        )
+        for name, entry in raw.get("quotas", {}).items()
+    }
+    return record(
+        model.Limits,
+        raw,
         key=key,
-        per=raw.get("per", "account"),
         plans=tuple(raw.get("plans", ())),
-        labels={
-            name: model.Label(rates=rates(entry), on=tuple(entry.get("on", ())) if isinstance(entry, dict) else ())
-            for name, entry in raw.get("labels", {}).items()
-        },
-        combined=tuple(
-            model.Combined(labels=tuple(entry["labels"]), rates=rates(entry)) for entry in raw.get("combined", ())
-        ),
-        quotas={
-            name: model.Quota(
-                rates=rates(entry["rate"]),
-                per=several(entry.get("per", ())),
-                on=tuple(entry["on"]),
-                when=_condition(entry, "when") or (),
-            )
-            for name, entry in raw.get("quotas", {}).items()
-        },
-        reported=model.Reported(daily=_condition(reported, "daily"), **_words(reported, "label", "limit", "remaining")),
+        labels=labels,
+        combined=tuple(model.Combined(tuple(entry["labels"]), rates(entry)) for entry in raw.get("combined", ())),
+        quotas=quotas,
+        reported=record(model.Reported, reported, daily=_condition(reported, "daily")),
     )
 
 

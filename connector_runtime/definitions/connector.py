@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache, cached_property
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ..errors import DefinitionError, InputError, Problem
-from .sources import Folder, Sources
+from ..errors import InputError, Problem
+from .sources import Sources, gathered
 
 if TYPE_CHECKING:  # what is needed depends on what is asked for, and a list of actions should not wait for all of it
     from ..calls.action import Action
@@ -16,15 +16,14 @@ if TYPE_CHECKING:  # what is needed depends on what is asked for, and a list of 
     from .locales import Locale
 
 T = TypeVar("T")
-KINDS = ("actions", "connection", "triggers", "locales")
 
 
 class Definitions(Mapping[str, T]):
     """Compiled definitions by key; each is read, checked and compiled when it is first asked for."""
 
-    def __init__(self, stems: list[str], compiled: Callable[[str], T]) -> None:
-        self._made: dict[str, T | None] = dict.fromkeys(stems)  # None: not asked for yet
-        self._compiled = compiled
+    def __init__(self, sources: Sources, kind: str, compiled: Callable[[str, str], T]) -> None:
+        self._made: dict[str, T | None] = dict.fromkeys(sources.stems(kind))  # None: not asked for yet
+        self._compiled = partial(compiled, kind)
 
     def __getitem__(self, key: str) -> T:
         made = self._made[key]
@@ -59,24 +58,17 @@ class Connector:
     Its texts are in the language of the definitions, or in that of `translation`: `localized` gives the other.
     """
 
-    def __init__(
-        self,
-        folder: Folder,
-        codecs: Mapping[str, Callable[[Any], Any]] | None = None,
-        translation: Locale | None = None,
-    ) -> None:
-        self._folder = folder
-        self._codecs = dict(codecs or {})
+    def __init__(self, sources: Sources, translation: Locale | None = None) -> None:
+        self._sources = sources
         self._translation = translation
-        self._in = cache(lambda code: Connector(folder, codecs, code and self.translations[code]))
-        self._sources = Sources(folder, self._codecs)
-        self.actions: Mapping[str, Action] = Definitions(self._sources.stems("actions"), self._action)
-        self.triggers: Mapping[str, Trigger] = Definitions(self._sources.stems("triggers"), self._trigger)
-        self.connections: Mapping[str, Connection] = Definitions(self._sources.stems("connection"), self._connection)
-        self.translations: Mapping[str, Locale] = Definitions(self._sources.stems("locales"), self._locale)
+        self._in = cache(lambda code: Connector(sources, code and self.translations[code]))
+        self.actions: Mapping[str, Action] = Definitions(sources, "actions", self._compiled)
+        self.triggers: Mapping[str, Trigger] = Definitions(sources, "triggers", self._compiled)
+        self.connections: Mapping[str, Connection] = Definitions(sources, "connection", self._compiled)
+        self.translations: Mapping[str, Locale] = Definitions(sources, "locales", self._compiled)
 
     def __repr__(self) -> str:
-        return f"Connector({self._folder.name!r})"
+        return f"Connector({self._sources.root.name!r})"
 
     @property
     def key(self) -> str:
@@ -94,19 +86,17 @@ class Connector:
     def icon(self) -> str | None:
         """The connector's icon as SVG text, if it has one."""
         name = self._sources.common.get("icon")
-        return self._folder.text(name) if name is not None else None
+        return self._sources.text(name) if name is not None else None
 
     @cached_property
     def token_name(self) -> str:
         """The name under which an access token reaches requests."""
         secrets = [grant.name for kind in self.profile.connections for grant in kind.grants if grant.secret]
-        return "access_token" if "access_token" in secrets else secrets[0] if secrets else "access_token"
+        return "access_token" if "access_token" in secrets or not secrets else secrets[0]
 
     def action(self, key: str) -> Action:
         """The action of that key; raises `InputError` with the nearest one if there is none."""
-        if key not in self.actions:
-            raise _unknown("action", key, self.key, self.actions)
-        return self.actions[key]
+        return _known("action", key, self.key, self.actions)
 
     def outlines(self) -> Iterator[Outline]:
         """What a list says of each action; none is compiled for it."""
@@ -125,12 +115,11 @@ class Connector:
         from . import catalogue as parts
 
         found = self if locale is None else self.localized(locale)
-        lists = found.profile.choices
         return {
             **parts.head(found.profile, found.icon, found.locale, found.locales),
             "triggers": [parts.trigger_entry(each, found.say, events) for each in found.triggers.values()],
             "actions": [parts.entry(each, found.say) for each in found.actions.values()],
-            "choices": {name: parts.offered(source) for name, source in lists.items()},
+            "choices": {name: parts.offered(source) for name, source in found.profile.choices.items()},
         }
 
     def event(self, trigger: str, name: str) -> dict[str, Json]:
@@ -138,12 +127,8 @@ class Connector:
 
         Raises `InputError` with the nearest one if there is none.
         """
-        if trigger not in self.triggers:
-            raise _unknown("trigger", trigger, self.key, self.triggers)
-        events = self.triggers[trigger].events
-        if name not in events:
-            raise _unknown("event", name, trigger, events)
-        return events[name].entry()
+        events = _known("trigger", trigger, self.key, self.triggers).events
+        return _known("event", name, trigger, events).entry()
 
     # -- languages -----------------------------------------------------------------------------------------------------
 
@@ -187,63 +172,45 @@ class Connector:
         plain = self._in(None)
         known, spare = locales.texts(plain.profile, plain.actions, plain.triggers), locales.event_texts(plain.triggers)
         paths = [f"locales/{key}.yaml" for key in self.translations]
-        files = [documents.read(self._folder.text(path), path) for path in paths]
+        files = [documents.read(self._sources.text(path), path) for path in paths]
         return [problem for file in files for problem in locales.gaps(file, known, spare)]
 
     # -- faults --------------------------------------------------------------------------------------------------------
 
     def check(self) -> list[Problem]:
         """Every fault of the folder at once; empty if there is none."""
-        what = "is not read: a definition's file ends in .yaml; rename it"
-        found = [Problem(f"{kind}/{name}:1", what) for kind in KINDS for name in self._sources.strays(kind)]
-        found += self._sources.faults("connector", "connector")
-        for kind in KINDS:
-            for stem in self._sources.stems(kind):
-                found += self._sources.faults(kind, stem)
+        found = self._sources.all_faults()
         if not found:
-            found += _faults(self._check_icon)
-            for key in self.triggers:
-                found += _faults(self._check_events, key)
+            from ..triggers import events
+            from .checks.connector import icon
+
+            with gathered(found):
+                faults = dict.fromkeys(icon(self.icon) if self.icon is not None else ())
+                found += [Problem(f"{self._sources.common['icon']}:1", what) for what in faults]
+            for key, trigger in self.triggers.items():
+                with gathered(found):
+                    if trigger.load_events is not None:
+                        found += events.faults(trigger.load_events(), f"triggers/{key}.yaml's events")
         return found
-
-    def _check_icon(self) -> Iterator[Problem]:
-        from .checks.connector import icon
-
-        for what in dict.fromkeys(icon(self.icon) if self.icon is not None else ()):
-            yield Problem(f"{self._sources.common['icon']}:1", what)
-
-    def _check_events(self, key: str) -> Iterator[Problem]:
-        from ..triggers import events
-
-        load = self.triggers[key].load_events
-        if load is not None:
-            yield from events.faults(load(), f"triggers/{key}.yaml's events")
 
     # -- from files to compiled definitions --------------------------------------------------------------------------
 
-    def _action(self, key: str) -> Action:
+    def _compiled(self, kind: str, key: str) -> Any:
+        """The definition of a kind and key; raises `DefinitionError` with its faults."""
         from . import compile as compiler
 
-        data, common = self._sources.data("actions", key), self._sources.common
-        return self._spoken(compiler.action(data, common, self.profile, self._sources.shared, self._codecs), key)
-
-    def _trigger(self, key: str) -> Trigger:
-        from . import compile as compiler
-
-        data, read = self._sources.data("triggers", key), self._sources.json
-        shared, codecs = self._sources.shared, self._codecs
-        return self._spoken(compiler.trigger(data, shared, codecs, lambda file: read(f"triggers/{file}")))
-
-    def _connection(self, key: str) -> Connection:
-        from . import compile as compiler
-
-        data = self._sources.data("connection", key)
-        return self._spoken(compiler.connection(data, self._sources.shared, self._codecs))
-
-    def _locale(self, key: str) -> Locale:
+        sources, data = self._sources, self._sources.data(kind, key)
+        match kind:
+            case "actions":
+                made = compiler.action(data, sources.common, self.profile, sources.shared, sources.codecs)
+                return self._spoken(made, key)
+            case "triggers":
+                return self._spoken(compiler.trigger(data, sources.shared, sources.codecs, sources.json))
+            case "connection":
+                return self._spoken(compiler.connection(data, sources.shared, sources.codecs))
         from .locales import Locale
 
-        return Locale.of(self._sources.data("locales", key))
+        return Locale(**data)
 
     def _spoken(self, found: T, action: str | None = None) -> T:
         """A compiled definition with its texts in the language of this connector."""
@@ -254,15 +221,10 @@ class Connector:
         return translated(found, lambda text: self.say(text, action))
 
 
-def _unknown(what: str, name: str, whose: str, known: Iterable[str]) -> InputError:
+def _known(what: str, name: str, whose: str, known: Mapping[str, T]) -> T:
+    if name in known:
+        return known[name]
     from ..language.wording import nearest
 
     says = f"is no {what} of {whose}.{nearest(name, known)}"
-    return InputError(f"'{name}' {says}", problems=[Problem(what, f"{name!r} {says}")])
-
-
-def _faults(check: Callable[..., Iterable[Problem]], *about: str) -> list[Problem]:
-    try:
-        return list(check(*about))
-    except DefinitionError as error:
-        return list(error.problems)
+    raise InputError(f"'{name}' {says}", problems=[Problem(what, f"{name!r} {says}")])

@@ -55,8 +55,7 @@ class Document:
 
     def where(self, path: Path = ()) -> str:
         """`actions/x.yaml:31 inputs.type.to`: the file, the line of the nearest key, and the path."""
-        place = ".".join(str(step) for step in path)
-        return f"{self.name}:{self.line(path)}{' ' + place if place else ''}"
+        return _where(self.name, self.line(path), path)
 
 
 def read(text: str, name: str) -> Document:
@@ -72,23 +71,29 @@ def examine(text: str, name: str) -> Document:
     import yaml
 
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-    if len(text) > MAX_CHARACTERS:
-        raise DefinitionError.of([Problem(f"{name}:1", f"is longer than {MAX_CHARACTERS:,} characters; split it")])
+    line, what, root = 1, "", None
     try:
-        root = yaml.compose(text, Loader=loader)
+        if len(text) > MAX_CHARACTERS:
+            what = f"is longer than {MAX_CHARACTERS:,} characters; split it"
+        elif (root := yaml.compose(text, Loader=loader)) is None:
+            what = "is empty; write a definition, or delete the file"
     except yaml.MarkedYAMLError as error:
-        raise DefinitionError.of([Problem(*_syntax(text, name, error))]) from None
+        line, what = _syntax(text, error)
     except yaml.YAMLError as error:
         line = text.count("\n", 0, getattr(error, "position", 0)) + 1
         what = f"is not YAML: {getattr(error, 'reason', 'unreadable')}; type the line anew"
-        raise DefinitionError.of([Problem(f"{name}:{line}", what)]) from None
     except RecursionError:
-        raise DefinitionError.of([Problem(f"{name}:1", "is nested too deeply")]) from None
-    if root is None:
-        raise DefinitionError.of([Problem(f"{name}:1", "is empty; write a definition, or delete the file")])
+        what = "is nested too deeply"
+    if what:
+        raise DefinitionError.of([Problem(f"{name}:{line}", what)])
     builder = _Builder(name)
     data = builder.build(root, (), 0)
     return Document(name, data, builder.lines, tuple(builder.problems), tuple(builder.holes))
+
+
+def _where(name: str, line: int, path: Path) -> str:
+    place = ".".join(str(step) for step in path)
+    return f"{name}:{line}{' ' + place if place else ''}"
 
 
 def walk(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -102,7 +107,7 @@ def walk(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from walk(value, (*path, index))
 
 
-def _syntax(text: str, name: str, error: Any) -> tuple[str, str]:
+def _syntax(text: str, error: Any) -> tuple[int, str]:
     """Where a syntax error is, and what it is in words that an author can act on."""
     lines = text.splitlines() or [""]
     mark, opened = error.problem_mark or error.context_mark, error.context_mark
@@ -110,14 +115,13 @@ def _syntax(text: str, name: str, error: Any) -> tuple[str, str]:
     shown = lines[number - 1]
     problem = error.problem or "unreadable"
     if "\t" in shown[: len(shown) - len(shown.lstrip())]:
-        return f"{name}:{number}", "indents with a tab; use blanks"
+        return number, "indents with a tab; use blanks"
     if opened and ("flow" in (error.context or "") or "end of stream" in problem):
         began = "a quote" if "scalar" in error.context else "a { or ["
-        what = f"is not YAML: {began} that begins here is not closed; close it, or add a comma"
-        return f"{name}:{opened.line + 1}", what
+        return opened.line + 1, f"is not YAML: {began} that begins here is not closed; close it, or add a comma"
     indentation = "; mend the indentation" if "block" in (error.context or "") else ""
     remedy = next((remedy for sign, remedy in _REMEDIES if sign in problem), indentation)
-    return f"{name}:{number}", f"is not YAML: {problem}{remedy}"
+    return number, f"is not YAML: {problem}{remedy}"
 
 
 class _Builder:
@@ -130,9 +134,9 @@ class _Builder:
         self.holes: list[Path] = []
         self.nodes = 0
 
-    def fault(self, node: Any, path: Path, what: str) -> None:
-        place = ".".join(str(step) for step in path)
-        self.problems.append(Problem(f"{self.name}:{node.start_mark.line + 1}{' ' + place if place else ''}", what))
+    def fault(self, node: Any, path: Path, what: str, *, hole: bool = False) -> None:
+        self.problems.append(Problem(_where(self.name, node.start_mark.line + 1, path), what))
+        self.holes += [path] if hole else []
 
     def build(self, node: Any, path: Path, depth: int) -> Any:
         self.nodes += 1
@@ -144,8 +148,7 @@ class _Builder:
         if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.split(":")[-1] not in ("str", "seq", "map"):
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
             what = f"carries the tag {tag}; definitions use none, put a text that begins with ! in quotes"
-            self.fault(node, path, what)
-            self.holes.append(path)
+            self.fault(node, path, what, hole=True)
         if node.id == "mapping":
             return self.mapping(node, path, depth)
         if node.id == "sequence":
@@ -156,13 +159,13 @@ class _Builder:
         data: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = key_node.value
+            what = ""
             if key_node.id != "scalar":
-                self.fault(key_node, path, "has a key that is no text; put a value that begins with { or [ in quotes")
-                self.holes.append(path)
-                continue
-            if key == "<<" and not key_node.style:
-                self.fault(key_node, path, "merges with <<; write the keys out, so that each file reads alone")
-                self.holes.append(path)
+                what = "has a key that is no text; put a value that begins with { or [ in quotes"
+            elif key == "<<" and not key_node.style:
+                what = "merges with <<; write the keys out, so that each file reads alone"
+            if what:
+                self.fault(key_node, path, what, hole=True)
                 continue
             if key in data:
                 self.fault(key_node, (*path, key), "stands twice; keep one")

@@ -1,4 +1,4 @@
-"""Definition folders on disk or inside a package. The one place that reads definition files.
+"""Definition folders on disk or inside a package, and what is kept of them.
 
 What was read and checked once is kept for the next start, until a file that it came from changes. An entry is JSON in a
 folder that is the user's alone: data, never code. One that is damaged, or that anything has changed under, is none;
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DefinitionError, Problem
 from .connector import Connector
+from .sources import Make, Sources
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -38,50 +39,8 @@ def load(path: str | Path | Traversable, *, codecs: Mapping[str, Callable[[Any],
     root = Path(path) if isinstance(path, str) else path
     if not (root / "connector.yaml").is_file():
         raise DefinitionError.of([Problem(str(path), "is no definition folder: it has no connector.yaml")])
-    return Connector(FilesFolder(root), codecs)
-
-
-class FilesFolder:
-    """A definition folder as files."""
-
-    def __init__(self, root: Traversable) -> None:
-        self._root = root
-        self._cache = Cache(str(root)) if isinstance(root, Path) else None  # what lies in an archive is read each time
-        self.name = root.name
-
-    def names(self, kind: str) -> list[str]:
-        folder = self._root / kind
-        return sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
-
-    def text(self, path: str) -> str:
-        file = self._root
-        for part in path.split("/"):
-            file = file / part
-        try:
-            return file.read_text(encoding="utf-8")
-        except (FileNotFoundError, NotADirectoryError):
-            raise DefinitionError.of([Problem(f"{path}:1", f"is missing in {self.name}/")]) from None
-        except UnicodeDecodeError as error:
-            raise DefinitionError.of([Problem(f"{path}:1", f"is no UTF-8 text (byte {error.start})")]) from None
-        except OSError as error:
-            raise DefinitionError.of([Problem(f"{path}:1", f"cannot be read: {error.strerror}")]) from None
-
-    def kept(self, path: str, make: Callable[[], tuple[Any, Iterable[str]]]) -> Any:
-        return make()[0] if self._cache is None else self._cache.get(path.replace("/", "-"), make)
-
-    def language(self, kind: str) -> str:
-        return (_language() / f"{kind}.schema.json").read_text(encoding="utf-8")
-
-
-def _language() -> Traversable:
-    """The language's schemas: inside the installed package, beside it in a checkout, or in an archive."""
-    here = Path(__file__).resolve()
-    found = [folder for folder in (here.parents[1] / "schemas", here.parents[2] / "schemas") if folder.is_dir()]
-    if found:
-        return found[0]
-    from importlib.resources import files
-
-    return files("connector_runtime") / "schemas"
+    keeps = isinstance(root, Path) and not codecs  # what lies in an archive is read each time
+    return Connector(Sources(root, codecs or {}, Cache(str(root)).get if keeps else None))
 
 
 # -- what is kept for the next start -----------------------------------------------------------------------------------
@@ -96,12 +55,12 @@ class Cache:
         self._place = os.path.join(self._home or "", f"{zlib.crc32(os.fsencode(self._root)):08x}")
         self._seen = cache(lambda path: _stamp(os.path.join(self._root, path)))
 
-    def get(self, name: str, make: Callable[[], tuple[Any, Iterable[str]]]) -> Any:
-        """The data of that name, or what `make` gives: JSON data, and the files and folders that it comes from."""
-        path = os.path.join(self._place, f"{name}.json")
+    def get(self, path: str, make: Make) -> Any:
+        """What was kept for a path in the folder, or what `make` gives."""
+        entry = os.path.join(self._place, f"{path.replace('/', '-')}.json")
         try:
             if self._home is not None and _is_private(self._home):
-                with open(path, encoding="utf-8") as file:
+                with open(entry, encoding="utf-8") as file:
                     head, _, body = file.read().partition("\n")
                 said = json.loads(head)
                 if said == self._head(said["sources"], body):
@@ -111,7 +70,7 @@ class Cache:
         data, sources = make()
         try:
             if self._home is not None:
-                self._put(path, json.dumps(data), sources)
+                self._put(self._home, entry, json.dumps(data), sources)
         except (OSError, ValueError):
             pass  # there is no room, or no right to it
         return data
@@ -120,28 +79,28 @@ class Cache:
         stamps = {source: self._seen(source) for source in sources}
         return {"root": self._root, "runtime": _runtime(), "sum": zlib.crc32(body.encode()), "sources": stamps}
 
-    def _put(self, path: str, body: str, sources: Iterable[str]) -> None:
+    def _put(self, home: str, path: str, body: str, sources: Iterable[str]) -> None:
+        """Keep an entry, in a folder that is made for it where there is none; it must be the user's alone."""
         head = self._head(sources, body)
         times = [moment for stamp in head["sources"].values() for moment in (stamp or ())[1:]]
-        if max(times, default=0) > (time.time() - FRESH) * 1e9 or not self._has_room():
+        if max(times, default=0) > (time.time() - FRESH) * 1e9:
             return
+        if not os.path.isdir(home):
+            os.makedirs(os.path.dirname(home), exist_ok=True)
+            os.mkdir(home, 0o700)
+        if not _is_private(home):
+            return
+        if not os.path.isdir(self._place):
+            import shutil  # which takes longer to load than all the rest
+
+            for old in os.scandir(home):
+                if old.stat(follow_symlinks=False).st_mtime < time.time() - FORGOTTEN:
+                    shutil.rmtree(old.path, ignore_errors=True)
+            os.mkdir(self._place, 0o700)
         mine = f"{path}.{os.getpid()}"
         with open(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(f"{json.dumps(head)}\n{body}")
         os.replace(mine, path)
-
-    def _has_room(self) -> bool:
-        """Make the folder for the entries; it must be the user's alone."""
-        assert self._home is not None
-        if not os.path.isdir(self._home):
-            os.makedirs(os.path.dirname(self._home), exist_ok=True)
-            os.mkdir(self._home, 0o700)
-        if not _is_private(self._home):
-            return False
-        if not os.path.isdir(self._place):
-            _forget(self._home)
-            os.mkdir(self._place, 0o700)
-        return True
 
 
 def _home() -> str | None:
@@ -162,14 +121,6 @@ def _is_private(folder: str) -> bool:
     if not stat.S_ISDIR(found.st_mode):
         return False
     return sys.platform == "win32" or (found.st_uid == os.geteuid() and not found.st_mode & 0o077)
-
-
-def _forget(home: str) -> None:
-    import shutil  # which takes longer to load than all the rest
-
-    for entry in os.scandir(home):
-        if entry.stat(follow_symlinks=False).st_mtime < time.time() - FORGOTTEN:
-            shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _stamp(path: str) -> Stamp:

@@ -33,14 +33,9 @@ def form_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
         "title": spec.label,
         "description": spec.description,
         "properties": {row.key: _field(row, say) for row in rows},
-        "required": [row.key for row in rows if _always(row)],
+        # of a boolean the form asks nothing: libraries answer no for a person who says nothing
+        "required": [row.key for row in rows if row.is_always_needed and (row.type != "boolean" or row.collection)],
     }
-
-
-def _always(row: Input) -> bool:
-    """Whether the form asks for it. Of a boolean it does not: libraries answer no for a person who says nothing."""
-    whole = row.type != "boolean" or row.collection is not None
-    return row.required == () and row.only_when is None and not row.has_default and whole
 
 
 def widget(row: Input) -> str | None:
@@ -59,15 +54,12 @@ def _rows(spec: ActionSpec) -> list[Input]:
 
 
 def _field(row: Input, say: Say) -> dict[str, Json]:
-    titles: dict[str, Json] = {"title": row.label, **({"description": row.comments} if row.comments else {})}
-    if row.deprecated is not None:
-        titles["deprecated"] = True
+    field: dict[str, Json] = {"title": row.label} | ({"description": row.comments} if row.comments else {})
+    field |= {} if row.deprecated is None else {"deprecated": True}
     if row.collection == "map":
         pair = {"key": {"type": "string", "title": say("Key")}, "value": {**_plain(row), "title": say("Value")}}
-        return {**titles, "type": "array", "items": {"type": "object", "properties": pair, "required": ["key"]}}
-    if row.collection == "list":
-        return {**titles, "type": "array", "items": _plain(row)}
-    return {**titles, **_plain(row)}
+        return {**field, "type": "array", "items": {"type": "object", "properties": pair, "required": ["key"]}}
+    return {**field, **({"type": "array", "items": _plain(row)} if row.collection else _plain(row))}
 
 
 def _plain(row: Input) -> dict[str, Json]:
@@ -77,34 +69,23 @@ def _plain(row: Input) -> dict[str, Json]:
     return registry.TYPES[row.type].field(row)
 
 
-# -- json-editor -----------------------------------------------------------------------------------------------------
-
-
 def editor_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
     """The form's schema for json-editor: with labels of choices, long texts and secrets said in its own words.
 
     To go with its option `show_opt_in`, by which an optional field is posted only if a person asked for it.
     """
     schema = form_schema(spec, say)
-    fields = {row.key: row for row in _rows(spec)}
-    properties = {key: _edited(fields[key], field, say) for key, field in schema["properties"].items()}
-    return {**schema, "properties": properties}
-
-
-def _edited(row: Input, field: dict[str, Json], say: Say) -> dict[str, Json]:
-    said: dict[str, Json] = {}
-    if row.choices:
-        said["options"] = {"enum_titles": [choice.label for choice in row.choices]}
-    elif row.type == "boolean":
-        said["options"] = {"enum_titles": [say("Yes"), say("No")]}
-    elif widget(row) in ("textarea", "password"):
-        said["format"] = widget(row)
-    if row.collection == "list" and said:
-        return {**field, "items": {**field["items"], **said}}
-    return {**field, **({} if row.collection else said)}
-
-
-# -- React JSON Schema Form ------------------------------------------------------------------------------------------
+    for row in _rows(spec):
+        field = schema["properties"][row.key]
+        inner = field["items"] if row.collection else field
+        if row.collection == "map":
+            continue
+        if row.choices or row.type == "boolean":
+            labels = [choice.label for choice in row.choices] or [say("Yes"), say("No")]
+            inner["options"] = {"enum_titles": labels}
+        elif widget(row) in ("textarea", "password"):
+            inner["format"] = widget(row)
+    return schema
 
 
 def ui_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
@@ -114,24 +95,22 @@ def ui_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
     that is left out comes to.
     """
     rows = _rows(spec)
-    shown = {row.key: _drawn(row, say) for row in rows}
-    return {"ui:order": [row.key for row in rows], **{key: said for key, said in shown.items() if said}}
-
-
-def _drawn(row: Input, say: Say) -> dict[str, Json]:
-    plain = _plain(row)
-    said: dict[str, Json] = _nested(plain, [say("Yes"), say("No")])
-    drawn = RJSF_WIDGETS.get(widget(row) or "")
-    if drawn and not row.choices and plain.get("type") == "string":
-        said["ui:widget"] = drawn
-    if row.choices:
-        said["ui:enumNames"] = [choice.label for choice in row.choices]
-    elif isinstance(row.example, str | int) and row.type != "secret":
-        said["ui:placeholder"] = _text(row, row.example, say)
-    if row.collection:
-        said = {"items": {"value": said} if row.collection == "map" and said else said} if said else {}
-    asides = " · ".join(asides_of(row, say))
-    return {**said, **({"ui:help": asides} if asides else {})}
+    shown: dict[str, Json] = {"ui:order": [row.key for row in rows]}
+    for row in rows:
+        plain, drawn = _plain(row), RJSF_WIDGETS.get(widget(row) or "")
+        said = _nested(plain, [say("Yes"), say("No")])
+        if drawn and not row.choices and plain.get("type") == "string":
+            said["ui:widget"] = drawn
+        if row.choices:
+            said["ui:enumNames"] = [choice.label for choice in row.choices]
+        elif isinstance(row.example, str | int) and row.type != "secret":
+            said["ui:placeholder"] = _text(row, row.example, say)
+        if row.collection and said:
+            said = {"items": {"value": said} if row.collection == "map" else said}
+        asides = " · ".join(asides_of(row, say))
+        said |= {"ui:help": asides} if asides else {}
+        shown |= {row.key: said} if said else {}
+    return shown
 
 
 def _nested(schema: Mapping[str, Any], answers: list[str]) -> dict[str, Json]:

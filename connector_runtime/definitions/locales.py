@@ -7,11 +7,11 @@ translation by itself and is shown as it is, and `gaps` names it beside the entr
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from .. import model
 from ..errors import Problem
-from ..model import ActionSpec, Case, Choice, ChoiceList, Connection, Errors, Files, Input, Json, Profile, Rule, Warn
 from ..triggers.events import OWN as OWN_FILTERS, FilterRow
 from ..triggers.webhook import Trigger
 from .documents import Document, Path
@@ -23,19 +23,19 @@ Texts = dict[str, list[str]]  # a text -> the files that say it, in order
 T = TypeVar("T")
 
 TEXTS: Mapping[type, tuple[str, ...]] = {  # where the texts lie that a person reads, in the order of the definitions
-    ActionSpec: ("label", "inputs", "description", "summary", "rules", "errors", "files"),
-    Connection: ("label", "description", "inputs", "errors", "test", "forbids"),
+    model.ActionSpec: ("label", "inputs", "description", "summary", "rules", "errors", "files"),
+    model.Connection: ("label", "description", "inputs", "errors", "test", "forbids"),
     Trigger: ("label", "description", "inputs", "filters", "load_events"),
-    Profile: ("label", "description", "errors", "choices"),  # its connections are definitions of their own
-    Input: ("label", "comments", "choices", "warn", "group", "if_absent", "deprecated"),
-    ChoiceList: ("choices", "parameters"),
+    model.Profile: ("label", "description", "errors", "choices"),  # its connections are definitions of their own
+    model.Input: ("label", "comments", "choices", "warn", "group", "if_absent", "deprecated"),
+    model.ChoiceList: ("choices", "parameters"),
     FilterRow: ("label", "comments"),
-    Choice: ("label",),
-    Warn: ("says",),
-    Rule: ("says",),
-    Errors: ("cases",),
-    Case: ("do",),
-    Files: ("errors",),
+    model.Choice: ("label",),
+    model.Warn: ("says",),
+    model.Rule: ("says",),
+    model.Errors: ("cases",),
+    model.Case: ("do",),
+    model.Files: ("errors",),
 }
 
 
@@ -45,13 +45,8 @@ class Locale:
 
     key: str
     label: str
-    texts: Mapping[str, str | None]  # None: not translated yet
-    actions: Mapping[str, Mapping[str, str | None]]
-
-    @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Locale:
-        """Compile one file of locales/."""
-        return cls(key=data["key"], label=data["label"], texts=data.get("texts", {}), actions=data.get("actions", {}))
+    texts: Mapping[str, str | None] = field(default_factory=dict)  # None: not translated yet
+    actions: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
 
     def say(self, text: str, action: str | None = None) -> str:
         """The text in this language, or as it is."""
@@ -67,11 +62,11 @@ def translated(found: T, say: Say) -> T:
     fields = next((names for kind, names in TEXTS.items() if isinstance(found, kind)), None)
     if isinstance(found, str):
         made = found and say(found)
-    elif isinstance(found, Choice) and found.label == str(found.value):
+    elif isinstance(found, model.Choice) and found.label == str(found.value):
         pass  # it is shown as its value, such as GET, and has no words of its own
     elif fields is not None:
         changed = {name: _field(found, name, say) for name in fields}
-        if "inputs" in changed and isinstance(found, ActionSpec):
+        if "inputs" in changed and isinstance(found, model.ActionSpec):
             changed["by_name"] = {name: row for row in changed["inputs"].values() for name in row.names}
         made = made._replace(**changed) if isinstance(found, tuple) else replace(made, **changed)
     elif isinstance(found, Mapping):
@@ -94,41 +89,36 @@ def _field(found: Any, name: str, say: Say) -> Any:
     return translated(value, say)
 
 
-def is_phrase(found: Input) -> bool:
+def is_phrase(found: model.Input) -> bool:
     """Whether what happens to an input that is left out is told in words, and not by a value."""
     said = found.if_absent
     return isinstance(said, str) and " " in said and said not in [choice.value for choice in found.choices]
 
 
-def _events(data: Json, say: Say) -> Json:
+def _events(data: model.Json, say: Say) -> model.Json:
     return {**data, "events": {key: {**event, "label": say(event["label"])} for key, event in data["events"].items()}}
 
 
-# -- which texts there are -------------------------------------------------------------------------------------------
-
-
-def texts(about: Profile, actions: Mapping[str, ActionSpec], triggers: Mapping[str, Trigger]) -> Texts:
+def texts(about: model.Profile, actions: Mapping[str, model.ActionSpec], triggers: Mapping[str, Trigger]) -> Texts:
     """Every text that a person reads, in the order of the definitions; the labels of events are not among them."""
     found: Texts = {}
+    parts: list[tuple[Any, str]] = [(about.errors, "connector.yaml")]
+    parts += [(action, f"actions/{key}.yaml") for key, action in actions.items()]
+    parts += [(kind, f"connection/{kind.key}.yaml") for kind in about.connections]
+    parts += [(trigger, f"triggers/{key}.yaml") for key, trigger in triggers.items()]
+    parts += [(about, "connector.yaml"), ((OWN_WORDS, tuple(OWN_FILTERS.values()) if triggers else ()), "forms")]
+    said: list[str] = []
 
-    def note(part: Any, place: str) -> None:
-        def noted(text: str) -> str:
-            places = found.setdefault(text, [])
-            if place not in places:
-                places.append(place)
-            return text
+    def note(text: str) -> str:
+        said.append(text)
+        return text
 
-        translated(part, noted)
-
-    note(about.errors, "connector.yaml")
-    for key, action in actions.items():
-        note(action, f"actions/{key}.yaml")
-    for kind in about.connections:
-        note(kind, f"connection/{kind.key}.yaml")
-    for key, trigger in triggers.items():
-        note(trigger, f"triggers/{key}.yaml")
-    note(about, "connector.yaml")
-    note((OWN_WORDS, tuple(OWN_FILTERS.values()) if triggers else ()), "forms")
+    for part, place in parts:
+        said.clear()
+        translated(part, note)
+        for text in said:
+            if place not in found.setdefault(text, []):
+                found[text].append(place)
     return found
 
 
@@ -147,10 +137,9 @@ def gaps(document: Document, known: Texts, spare: set[str]) -> Iterator[Problem]
     lacking = untranslated(said, own, known)
     if lacking:
         named = ", ".join(_clipped(text) for text in lacking[:NAMED])
-        more = f" and {len(lacking) - NAMED:,} more" if len(lacking) > NAMED else ""
-        what = f"{'is' if len(lacking) == 1 else 'are'} not translated: {named}{more}"
-        where = f"{document.name}:{document.line(('texts',))}"
-        yield Problem(where, f"{len(lacking):,} of {len(known):,} texts {what}")
+        named += f" and {len(lacking) - NAMED:,} more" if len(lacking) > NAMED else ""
+        what = f"{len(lacking):,} of {len(known):,} texts {'is' if len(lacking) == 1 else 'are'} not translated"
+        yield Problem(f"{document.name}:{document.line(('texts',))}", f"{what}: {named}")
     for text in said:
         if text not in known and text not in spare:
             yield _left_over(document, ("texts", text), lacking or list(known))

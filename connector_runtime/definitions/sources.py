@@ -1,58 +1,59 @@
-"""The files of a definition folder as data that has passed the check. It reads through `Folder` alone."""
+"""The files of a definition folder as data that has passed the check. It reads what it is given, as a `Traversable`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DefinitionError, Problem
 
 if TYPE_CHECKING:  # what checks is loaded where something is to be checked
+    from importlib.resources.abc import Traversable
+
     from ..model import Json
     from .documents import Document
 
-
-class Folder(Protocol):
-    """Where the files of a definition folder come from."""
-
-    @property
-    def name(self) -> str: ...
-    def names(self, kind: str) -> list[str]:
-        """The names of the files in `actions`, `connection`, `triggers` or `locales`, sorted."""
-        ...
-
-    def text(self, path: str) -> str:
-        """The text of a file by its path in the folder; raises `DefinitionError` if it can't be read."""
-        ...
-
-    def language(self, kind: str) -> str:
-        """The text of the language's own schema for a kind of definition."""
-        ...
-
-    def kept(self, path: str, make: Callable[[], tuple[Json, Iterable[str]]]) -> Json:
-        """What `make` gives for a file, or gave before any of the files changed that it names beside it."""
-        ...
+Make = Callable[[], tuple[Any, Iterable[str]]]  # gives data, and the files and folders that it comes from
+Codecs = Mapping[str, Callable[[Any], Any]]
+KINDS = ("actions", "connection", "triggers", "locales")
 
 
 class Sources:
-    """The data of one folder's files; each file is read and checked when it is first asked for."""
+    """The files of one folder; each is read and checked when it is first asked for.
 
-    def __init__(self, folder: Folder, codecs: Mapping[str, Callable[[Any], Any]]) -> None:
-        self._folder = folder
-        self._codecs = codecs
+    `kept` gives for a path what the function beside it makes, or made at an earlier start.
+    """
+
+    def __init__(self, root: Traversable, codecs: Codecs, kept: Callable[[str, Make], Json] | None = None) -> None:
+        self.root = root
+        self.codecs = codecs
+        self._kept = kept or (lambda path, make: make()[0])
         self._validator = cache(self._language)
         self.shared = cache(self._shared)
 
+    def names(self, kind: str) -> list[str]:
+        """The names of the files in `actions`, `connection`, `triggers` or `locales`, sorted."""
+        folder = self.root / kind
+        return sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
+
+    def text(self, path: str) -> str:
+        """The text of a file by its path in the folder; raises `DefinitionError` if it can't be read."""
+        try:
+            return self.root.joinpath(*path.split("/")).read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            what = f"is missing in {self.root.name}/"
+        except UnicodeDecodeError as error:
+            what = f"is no UTF-8 text (byte {error.start})"
+        except OSError as error:
+            what = f"cannot be read: {error.strerror}"
+        raise DefinitionError.of([Problem(f"{path}:1", what)])
+
     def stems(self, kind: str) -> list[str]:
         """The names, without .yaml, of the definitions of a kind."""
-        return sorted(name.removesuffix(".yaml") for name in self._folder.names(kind) if name.endswith(".yaml"))
-
-    def strays(self, kind: str) -> list[str]:
-        """The names of files that look like definitions and are not read, such as `x.yml`."""
-        names = self._folder.names(kind)
-        return [name for name in names if name.lower().endswith((".yml", ".yaml")) and not name.endswith(".yaml")]
+        return sorted(name.removesuffix(".yaml") for name in self.names(kind) if name.endswith(".yaml"))
 
     @cached_property
     def common(self) -> dict[str, Any]:
@@ -67,39 +68,45 @@ class Sources:
             from . import documents
 
             sources = {path, "connector.yaml", "actions"}
-            document = documents.read(self._folder.text(path), path)
+            document = documents.read(self.text(path), path)
             found = self._check(document, kind, stem, sources, deep=False)
             if found:
                 raise DefinitionError.of(found)
             return document.data, sources
 
-        return make()[0] if self._codecs else self._folder.kept(path, make)  # type: ignore[no-any-return]
+        return self._kept(path, make)  # type: ignore[no-any-return]
 
     def faults(self, kind: str, stem: str) -> list[Problem]:
         """Every fault of a file, also of what it says about other files."""
         from . import documents
 
-        path = path_of(kind, stem)
-        try:
-            return self._check(documents.examine(self._folder.text(path), path), kind, stem, set(), deep=True)
-        except DefinitionError as error:
-            return list(error.problems)
+        path, found = path_of(kind, stem), list[Problem]()
+        with gathered(found):
+            found += self._check(documents.examine(self.text(path), path), kind, stem, set(), deep=True)
+        return found
+
+    def all_faults(self) -> list[Problem]:
+        """Every fault of all files, and of those that look like definitions and are not read, such as `x.yml`."""
+        what = "is not read: a definition's file ends in .yaml; rename it"
+        names = [
+            (kind, name) for kind in KINDS for name in self.names(kind) if name.lower().endswith((".yml", ".yaml"))
+        ]
+        found = [Problem(f"{kind}/{name}:1", what) for kind, name in names if not name.endswith(".yaml")]
+        found += self.faults("connector", "connector")
+        return found + [fault for kind in KINDS for stem in self.stems(kind) for fault in self.faults(kind, stem)]
 
     def json(self, path: str) -> Json:
         """The data of a JSON file."""
         try:
-            return json.loads(self._folder.text(path))
+            return json.loads(self.text(path))
         except ValueError as error:
             raise DefinitionError.of([Problem(f"{path}:1", f"is no JSON: {error}")]) from None
 
     def _shared(self, name: str) -> Json:
         """The data of a file of schemas/; raises `LookupError` if there is none."""
-        path = f"schemas/{name}"
-        try:
-            self._folder.text(path)
-        except DefinitionError:
-            raise LookupError(name) from None
-        return self.json(path)
+        if not self.root.joinpath("schemas", *name.split("/")).is_file():
+            raise LookupError(name)
+        return self.json(f"schemas/{name}")
 
     def _check(self, document: Document, kind: str, stem: str, sources: set[str], *, deep: bool) -> list[Problem]:
         """The faults of a document; the paths of the other files that it was held against are added to `sources`."""
@@ -122,35 +129,44 @@ class Sources:
                 common = self.common
             except DefinitionError:  # its own faults are reported with connector.yaml
                 common = self._readable("connector", "connector")
-        around = Surroundings(
-            language=self._validator,
-            shared=shared,
-            codecs=self._codecs,
-            common=common,
-            actions=tuple(self.stems("actions")),
-            action=action,
-        )
-        return faults(document, kind, stem, around)
+        actions = tuple(self.stems("actions"))
+        return faults(document, kind, stem, Surroundings(self._validator, shared, self.codecs, common, actions, action))
 
     def _readable(self, kind: str, stem: str) -> Mapping[str, Any]:
         """A file's data as far as it can be read, for checking the files that refer to it."""
         from . import documents
 
         path = path_of(kind, stem)
-        try:
-            data = documents.read(self._folder.text(path), path).data
-        except DefinitionError:
-            return {}
-        return data if isinstance(data, dict) else {}
+        with gathered([]):
+            data = documents.read(self.text(path), path).data
+            return data if isinstance(data, dict) else {}
+        return {}
 
     def _language(self, kind: str) -> Any:
+        """The validator of the language's own schema, which lies inside the package, or beside it in a checkout."""
+        from importlib.resources import files
+
         from jsonschema import Draft202012Validator
         from referencing import Registry, Resource
 
+        package = files("connector_runtime")
+        folder = next(found for found in (package / "schemas", package / ".." / "schemas") if found.is_dir())
+
+        def schema(name: str) -> Json:
+            return json.loads((folder / f"{name}.schema.json").read_text(encoding="utf-8"))
+
+        registry: Any = Registry().with_resource("common.schema.json", Resource.from_contents(schema("common")))
         names = {"actions": "action", "triggers": "trigger", "locales": "locale"}
-        common = Resource.from_contents(json.loads(self._folder.language("common")))
-        registry: Any = Registry().with_resource("common.schema.json", common)
-        return Draft202012Validator(json.loads(self._folder.language(names.get(kind, kind))), registry=registry)
+        return Draft202012Validator(schema(names.get(kind, kind)), registry=registry)
+
+
+@contextmanager
+def gathered(found: list[Problem]) -> Iterator[None]:
+    """Add the faults by which something can't be read to what is found."""
+    try:
+        yield
+    except DefinitionError as error:
+        found += error.problems
 
 
 def path_of(kind: str, stem: str) -> str:

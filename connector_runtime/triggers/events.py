@@ -181,7 +181,7 @@ class FilterRow:
 
     key: str
     label: str
-    comments: str
+    comments: str = ""
     sources: tuple[Source, ...]
     codecs: tuple[Any, ...]
 

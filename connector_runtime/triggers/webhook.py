@@ -34,7 +34,7 @@ class Trigger:
 
     key: str
     label: str
-    description: str
+    description: str = ""
     inputs: tuple[Input, ...]
     verify_with: Mapping[str, Json] = field(repr=False)
     challenge_with: Mapping[str, Json] | None = field(repr=False)

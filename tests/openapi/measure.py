@@ -269,7 +269,7 @@ def inputs_of(action: Action, operation: openapi.Operation, *, all_of_them: bool
 def folder_for(document: Mapping[str, Any], under: Path) -> Path:
     """A definition folder with no more than a base URL."""
     (under / "actions").mkdir(parents=True)
-    server = openapi._Reader(document).server({}, {})
+    server = openapi.server_path(document)
     (under / "connector.yaml").write_text(f'key: measured\nlabel: Measured\nbase_url: "{HOST}{server}"\n')
     return under
 
@@ -281,7 +281,7 @@ def measure(document: dict[str, Any], *, say: bool = False) -> Counter[str]:
     with tempfile.TemporaryDirectory() as place:
         folder = folder_for(document, Path(place) / "measured")
         connector = folders.load(folder)
-        server = openapi._Reader(document).server({}, {})
+        server = openapi.server_path(document)
         for name, (method, path) in openapi.operations(document).items():
             counted["operations"] += 1
             operation = openapi.operation(document, name)

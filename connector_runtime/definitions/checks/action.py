@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from ...calls.render import READS
@@ -11,7 +12,6 @@ from ...model import Input, Place
 from ..compile import sent_as, several
 from ..documents import Path
 from .answer import SLOT
-from .connector import lacking
 from .faults import Faults, Surroundings, near
 from .rows import NAME_ONE, condition
 
@@ -19,9 +19,6 @@ Targets = dict[str, tuple[Place, str]]  # a place as text -> the place, and who 
 
 COMPUTED = ("path", "query", "header", "body")
 CHANGES = ("update", "delete", "read")
-
-
-# -- where values go -------------------------------------------------------------------------------------------------
 
 
 def _going(own: Faults, rows: Mapping[str, Input]) -> Iterator[tuple[Place, str]]:
@@ -55,25 +52,22 @@ def targets(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
     for place, key in _going(own, rows):
         at: Path = ("inputs", key, "to")
         taken = found.setdefault(str(place), (place, key))
-        if key in rows and not place.spread:
-            if taken[0] is not place:
-                own.add(at, f"is {place}, where '{taken[1]}' goes already; send one of them elsewhere, or leave it out")
-            elif place.kind == "body":
-                _nested(own, at, place, found)
+        if key not in rows or place.spread:
+            continue
+        if taken[0] is not place:
+            own.add(at, f"is {place}, where '{taken[1]}' goes already; send one of them elsewhere, or leave it out")
+            continue
+        for other, name in found.values() if place.kind == "body" else ():
+            inner, outer = (place, other) if len(place.path) > len(other.path) else (other, place)
+            within = inner.path != outer.path and inner.path[: len(outer.path)] == outer.path
+            if other.kind == "body" and not other.spread and within:
+                remedy = f"one would overwrite the other; say {outer}.* for a map"
+                own.add(at, f"is {place}, and '{name}' goes to {other}: {remedy}")
+                break
     for place, key in found.values() if "request.body" in found else ():
         if place.kind == "body" and key in rows:
             what = f"is {place}, and '{found['request.body'][1]}' is the whole body; keep one"
             own.add(("inputs", key, "to"), what)
-
-
-def _nested(own: Faults, at: Path, place: Place, found: Targets) -> None:
-    for other, key in found.values():
-        if other.kind == "body" and not other.spread and other.path != place.path:
-            inner, outer = (place, other) if len(place.path) > len(other.path) else (other, place)
-            if inner.path[: len(outer.path)] == outer.path:
-                remedy = f"one would overwrite the other; say {outer}.* for a map"
-                own.add(at, f"is {place}, and '{key}' goes to {other}: {remedy}")
-                return
 
 
 def compute(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
@@ -129,38 +123,26 @@ def request(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
                 break
 
 
-# -- inputs, rules and the summary -----------------------------------------------------------------------------------
-
-
 def inputs(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """Inputs that nothing uses, and lists of choices that are none or ask for what is no input."""
-    used = _used(own)
+    used = set() if own.sound("compute") else set(own.inputs)  # where it can't be read, it may use any
+    for source in own.part("compute").values():
+        with suppress(ValueError):
+            used |= expressions.expression(source).names
     lists = around.common.get("choices", {})
     for key, row in rows.items():
         if not row.to and row.type != "connection" and key not in used:
             own.add(("inputs", key), "goes nowhere: say `to`, or use it in `compute`")
         at: Path = ("inputs", key, "choices_from")
-        name = row.choices_from
-        if name is None or not own.known(
-            at, name, lists, f"is {name!r}, which connector.yaml's choices lack", "Add it there."
-        ):
+        name = row.choices_from or ""
+        what = f"is {name!r}, which connector.yaml's choices lack"
+        if row.choices_from is None or not own.known(at, name, lists, what, "Add it there."):
             continue
-        for lack in lacking(lists[name], own.inputs) if isinstance(lists[name], dict) else ():
-            what = f"is {name}, which reads '{lack}', no input here; give the list a parameter of that name"
-            own.add(at, what)
-
-
-def _used(own: Faults) -> set[str]:
-    """The inputs that `compute` uses; all of them where it can't be read."""
-    if not own.sound("compute"):
-        return set(own.inputs)
-    found: set[str] = set()
-    for source in own.part("compute").values():
-        try:
-            found |= expressions.expression(source).names
-        except ValueError:
-            continue
-    return found
+        raw = lists[name] if isinstance(lists[name], dict) else {}
+        for read in raw.get("with", {}).values():
+            if read not in own.inputs and read not in raw.get("parameters", ()):
+                what = f"is {name}, which reads '{read}', no input here; give the list a parameter of that name"
+                own.add(at, what)
 
 
 def rules(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
@@ -168,11 +150,12 @@ def rules(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     for index, rule in enumerate(own.part("rules")):
         at: Path = ("rules", index)
         for word in rule.keys() & {"at_least_one", "at_most_one", "together"}:
-            known = [rows[name] for name in rule[word] if name in rows]
-            always = [row.key for row in known if row.required == () and row.only_when is None]
+            named = [rows[name] for name in rule[word] if name in rows]
+            always = [row.key for row in named if row.required == () and row.only_when is None]
             for name in rule[word]:
                 what = f"names {name!r}, which is no input here"
-                if own.known((*at, word), name, own.inputs, what, NAME_ONE) and _type(rows, name) == "connection":
+                known = own.known((*at, word), name, own.inputs, what, NAME_ONE)
+                if known and name in rows and rows[name].type == "connection":
                     own.add((*at, word), "names the connection, which the platform chooses; leave it out")
             if word == "at_most_one" and len(always) > 1:
                 own.add((*at, word), f"can never hold: {' and '.join(always)} are required; take `required` away")
@@ -184,15 +167,8 @@ def summary(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
     """Slots that no input fills, or that would show a secret."""
     for slot in SLOT.findall(own.part("summary") or ""):
         known = own.known(("summary",), slot, own.inputs, f"has the slot {{{slot}}}, which is no input", NAME_ONE)
-        if known and _type(rows, slot) in ("secret", "connection"):
-            own.add(("summary",), f"would show '{slot}', which is a {_type(rows, slot)}; leave it out")
-
-
-def _type(rows: Mapping[str, Input], name: str) -> str | None:
-    return rows[name].type if name in rows else None
-
-
-# -- pages, recovery and limits --------------------------------------------------------------------------------------
+        if known and slot in rows and rows[slot].type in ("secret", "connection"):
+            own.add(("summary",), f"would show '{slot}', which is a {rows[slot].type}; leave it out")
 
 
 def pages(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
@@ -245,15 +221,13 @@ def limits(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
     common = around.common.get("limits")
     if not isinstance(common, dict):
         return
-    label, labels = own.data.get("rate_limit"), common.get("labels")
+    label, labels, quotas = own.data.get("rate_limit"), common.get("labels"), common.get("quotas")
     if isinstance(label, str) and isinstance(labels, dict):
         what = f"is {label!r}, which the labels of connector.yaml's `limits` lack"
         own.known(("rate_limit",), label, labels, what, "Add it there.")
-    quotas = common.get("quotas")
     for name, quota in quotas.items() if isinstance(quotas, dict) and own.whole("inputs") else ():
-        if not isinstance(quota, dict) or own.data.get("key") not in quota.get("on", ()):
-            continue
-        for key in (*several(quota.get("per", ())), *several(quota.get("when", ()))):
-            if key not in own.inputs:
-                what = f"lack {key!r}, by which connector.yaml counts the quota '{name}'; name another one there"
-                own.add(("inputs",), what)
+        if isinstance(quota, dict) and own.data.get("key") in quota.get("on", ()):
+            for key in (*several(quota.get("per", ())), *several(quota.get("when", ()))):
+                if key not in own.inputs:
+                    what = f"lack {key!r}, by which connector.yaml counts the quota '{name}'; name another one there"
+                    own.add(("inputs",), what)

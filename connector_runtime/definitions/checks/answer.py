@@ -83,19 +83,25 @@ def _each(at: Path, raw: Any) -> Iterator[tuple[Path, Any]]:
         yield at, raw
 
 
-# -- files and output ------------------------------------------------------------------------------------------------
-
-
 def files(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """Downloads whose names are no templates, and keys that the example of the answer lacks."""
-    rules = own.part("files")
+    rules, example = own.part("files"), own.part("output").get("example")
     if not rules:
         return
     for at, text in _each(("files", "name"), rules["name"]):
         template(own, at, text)
-    example = own.part("output").get("example")
-    if isinstance(example, Mapping):
-        _held_against(own, rules, example)
+    entries: list[Mapping[str, Any]] = []
+    remedy = "Add it there, or name another."
+    for at, text in _each(("files", "from"), rules["from"]) if isinstance(example, Mapping) else ():
+        found = example if text == "." else places.dig(example, tuple(text.split(".")))
+        if found is None:
+            own.add(at, f"is {text!r}, which output's example lacks.{near(text, example, remedy)}")
+        entries += [entry for entry in (found if isinstance(found, list) else [found]) if isinstance(entry, Mapping)]
+    for word in ("url", "type", "size", "id") if entries else ():
+        if word in rules and all(places.dig(entry, tuple(rules[word].split("."))) is None for entry in entries):
+            known = {key for entry in entries for key in entry}
+            what = f"is {rules[word]!r}, which no file in output's example has"
+            own.add(("files", word), f"{what}.{near(rules[word], known, remedy)}")
     _looks(own, ("files", "errors", "failed"), rules.get("errors", {}).get("failed", {}), SEEN)
 
 
@@ -106,22 +112,6 @@ def template(own: Faults, at: Path, text: str) -> frozenset[str]:
     except ValueError as error:
         own.add(at, f"holds no expression: {error}; write it as in {{{{ a or b }}}}")
         return frozenset()
-
-
-def _held_against(own: Faults, rules: Mapping[str, Any], example: Mapping[str, Any]) -> None:
-    """Keys that the example of the answer lacks are misspelt, or the example is poor."""
-    entries: list[Mapping[str, Any]] = []
-    remedy = "Add it there, or name another."
-    for at, text in _each(("files", "from"), rules["from"]):
-        found = example if text == "." else places.dig(example, tuple(text.split(".")))
-        if found is None:
-            own.add(at, f"is {text!r}, which output's example lacks.{near(text, example, remedy)}")
-        entries += [entry for entry in (found if isinstance(found, list) else [found]) if isinstance(entry, Mapping)]
-    for word in ("url", "type", "size", "id") if entries else ():
-        if word in rules and all(places.dig(entry, tuple(rules[word].split("."))) is None for entry in entries):
-            known = {key for entry in entries for key in entry}
-            what = f"is {rules[word]!r}, which no file in output's example has"
-            own.add(("files", word), f"{what}.{near(rules[word], known, remedy)}")
 
 
 def output(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
@@ -139,21 +129,16 @@ def output(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
     for path, value in walk(schema):
         if path[-1:] == (MARK,) and value is not True:
             own.add((*at, *path), "must be true; leave it out where nothing is secret")
-    if "example" in said:
-        for path, what in _misfits(schema, said["example"]):
-            own.add(("output", *path), what)
-
-
-def _misfits(schema: Any, example: Any) -> Iterator[tuple[Path, str]]:
-    """Every fault of an example, the formats that can be checked among them."""
+    if "example" not in said:
+        return
     from jsonschema import Draft202012Validator, FormatChecker
     from jsonschema.exceptions import UnknownType
 
     formats = FormatChecker()
     formats.checks("date-time")(lambda value: not isinstance(value, str) or re.fullmatch(INSTANT, value) is not None)
     try:
-        for error in Draft202012Validator(schema, format_checker=formats).iter_errors(example):
+        for error in Draft202012Validator(schema, format_checker=formats).iter_errors(said["example"]):
             what = f"is no {error.validator_value}" if error.validator == "format" else misfit(error)
-            yield ("example", *error.absolute_path), f"{what}; the example must fit the schema"
+            own.add(("output", "example", *error.absolute_path), f"{what}; the example must fit the schema")
     except UnknownType as error:
-        yield ("schema",), f"has the type {error.type!r}, which JSON Schema lacks; name one that it knows"
+        own.add(at, f"has the type {error.type!r}, which JSON Schema lacks; name one that it knows")

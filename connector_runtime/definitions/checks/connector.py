@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from ...calls.render import READS
 from ...language import places
-from ...model import DAY, Input, Place, Rate
+from ...model import DAY, Input, Place
 from ..compile import PLAN_WORDS, choice_list, inline, rates, search, several
 from ..documents import Path
 from .answer import SLOT, template
@@ -17,6 +17,7 @@ from .faults import PLACES, Faults, Surroundings, listed, near
 from .rows import codec
 
 ADD_IT = "Add it there."
+WRITE_IT = "Write it, or leave it out."
 
 
 def base(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
@@ -40,19 +41,12 @@ def base(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
             own.add(("base", name, "default"), f"leads to {at}, which is none of its hosts; add it there")
 
 
-# -- limits ----------------------------------------------------------------------------------------------------------
-
-
 def limits(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """Rates of plans, labels and actions that are none, and rates that can't be counted together."""
     said = own.part("limits")
-    labels = said.get("labels", {})
-    known = {"on": (around.actions, "actions/ lacks"), "labels": (labels, "`labels` lacks")}
-    for kind, entries in (
-        ("labels", labels),
-        ("combined", said.get("combined", [])),
-        ("quotas", said.get("quotas", {})),
-    ):
+    lists = {"on": (around.actions, "actions/ lacks"), "labels": (said.get("labels", {}), "`labels` lacks")}
+    for kind in ("labels", "combined", "quotas"):
+        entries = said.get(kind, {})
         for name, entry in entries.items() if isinstance(entries, dict) else enumerate(entries):
             at: Path = ("limits", kind, name)
             words = entry if isinstance(entry, dict) else {}
@@ -60,25 +54,19 @@ def limits(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
             for plan in rated if isinstance(rated, dict) else ():
                 if plan not in PLAN_WORDS:
                     own.known((*where, plan), plan, said.get("plans", []), "is none of the `plans`", ADD_IT)
-            for word, (names, lacks) in known.items():
+            for word, (known, lacks) in lists.items():
                 for index, one in enumerate(words.get(word, ())):
-                    own.known(
-                        (*at, word, index), one, names, f"is {one!r}, which {lacks}", "Write it, or leave it out."
-                    )
-            for by_plan in rates(rated).values():
-                _counted(own, where, by_plan, by_day=kind != "labels")
-
-
-def _counted(own: Faults, at: Path, found: tuple[Rate, ...], *, by_day: bool) -> None:
-    """Two rates of one kind, or one that is not of a day where all are counted by the day."""
-    for daily in (True, False):
-        alike = [rate for rate in found if (rate.seconds == DAY) is daily]
-        if by_day:
-            for rate in () if daily else alike:
-                own.add(at, f"says {rate}, and what is counted here is counted by the day; write {rate.count}/day")
-        elif len(alike) > 1:
-            what = f"says {alike[0]} and {alike[1]}, two rates of one kind"
-            own.add(at, f"{what}; keep one a day and one for less")
+                    own.known((*at, word, index), one, known, f"is {one!r}, which {lacks}", WRITE_IT)
+            for found in rates(rated).values():
+                daily = [rate for rate in found if rate.seconds == DAY]
+                others = [rate for rate in found if rate.seconds != DAY]
+                for rate in others if kind != "labels" else ():
+                    what = f"says {rate}, and what is counted here is counted by the day; write {rate.count}/day"
+                    own.add(where, what)
+                for alike in (daily, others) if kind == "labels" else ():
+                    if len(alike) > 1:
+                        what = f"says {alike[0]} and {alike[1]}, two rates of one kind"
+                        own.add(where, f"{what}; keep one a day and one for less")
 
 
 # -- lists of choices ------------------------------------------------------------------------------------------------
@@ -97,10 +85,10 @@ def choices(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
             except (LookupError, TypeError):
                 own.add((*at, "list"), "leads to no `oneOf` list in a file of schemas/; write schemas/FILE#/$defs/NAME")
         else:
-            what, otherwise = f"is {raw['action']!r}, which actions/ lacks", "Write it, or leave this list out."
-            if own.known((*at, "action"), raw["action"], around.actions, what, otherwise):
+            what = f"is {raw['action']!r}, which actions/ lacks"
+            if own.known((*at, "action"), raw["action"], around.actions, what, "Write it, or leave this list out."):
                 _source(own, at, raw, around.action(raw["action"]))
-            _fields(own, at, raw, _item(raw, around))
+            _fields(own, at, raw, around)
         for name, entry in raw.get("parameters", {}).items():
             where = (*at, "parameters", name)
             if name not in raw.get("with", {}).values():
@@ -110,12 +98,6 @@ def choices(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
             if source is not None:
                 what = f"is {source!r}, which is none of these lists"
                 own.known((*where, "choices_from"), source, lists, what, "Add it here.")
-
-
-def lacking(raw: Mapping[str, Any], inputs: Iterable[str]) -> list[str]:
-    """What a list reads that is neither among a form's inputs nor a parameter of its own."""
-    known = {*inputs, *raw.get("parameters", ())}
-    return [name for name in raw.get("with", {}).values() if name not in known]
 
 
 def _source(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, Any]) -> None:
@@ -132,11 +114,10 @@ def _source(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, 
             what = f"speaks of {name!r}, which is no input of {key}"
             own.known((*at, word), name, inputs, what, f"Name one that is. {listed(inputs)}")
     for name, row in inputs.items():
-        if not isinstance(row, dict) or row.get("required") is not True or "default" in row:
+        always = isinstance(row, dict) and row.get("required") is True and "default" not in row
+        if not always or row.get("type") == "connection":
             continue
         source = raw.get("parameters", {}).get(given.get(name))
-        if row.get("type") == "connection":
-            continue
         if name not in given:
             own.add(at, f"lacks {name!r}, which {key} needs: say under `with` which input or parameter gives it")
         elif source is not None and "default" not in source and not source.get("required"):
@@ -146,8 +127,22 @@ def _source(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, 
         own.add(at, f"lacks `items`, where the list lies in the answer of {key}, which has no `paging` that says it")
 
 
-def _fields(own: Faults, at: Path, raw: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
-    """Fields that an item never has, and secrets in the open."""
+def _fields(own: Faults, at: Path, raw: Mapping[str, Any], around: Surroundings) -> None:
+    """Fields that an item never has by the action's output schema, and secrets in the open."""
+    action = around.action(raw["action"])
+    paging, output = action.get("paging"), action.get("output")
+    fields: dict[str, Any] = {}
+    try:
+        schema = inline(output.get("schema") if isinstance(output, dict) else None, around.shared)
+    except (LookupError, TypeError, RecursionError):  # a fault of that action, and told there
+        schema = None
+    for path in several(raw.get("items", paging.get("items", ()) if isinstance(paging, dict) else ())):
+        steps = [step for name in path.split(".") if name for step in ("properties", name)]
+        found = places.dig(schema, (*steps, "items", "properties"))
+        if not isinstance(found, dict):  # it does not say all fields
+            fields = {}
+            break
+        fields |= found
     for word in ("value", "label", "description"):
         for text in several(raw.get(word, ())):
             names = template(own, (*at, word), text)
@@ -156,26 +151,6 @@ def _fields(own: Faults, at: Path, raw: Mapping[str, Any], fields: Mapping[str, 
                 known = own.known((*at, word), name, fields, what, "Name one that is.")
                 if known and isinstance(fields[name], dict) and fields[name].get("x-secret") is True:
                     own.add((*at, word), f"would show {name!r}, which is a secret; name another field")
-
-
-def _item(raw: Mapping[str, Any], around: Surroundings) -> Mapping[str, Any]:
-    """The fields of an item by the action's output schema; none if it does not say them all."""
-    action = around.action(raw["action"])
-    paging, output = action.get("paging"), action.get("output")
-    try:
-        schema = inline(output.get("schema") if isinstance(output, dict) else None, around.shared)
-    except (LookupError, TypeError, RecursionError):  # a fault of that action, and told there
-        return {}
-    found: dict[str, Any] = {}
-    for path in several(raw.get("items", paging.get("items", ()) if isinstance(paging, dict) else ())):
-        here = schema
-        for step in () if path == "." else path.split("."):
-            here = places.dig(here, ("properties", step))
-        fields = places.dig(here, ("items", "properties"))
-        if not isinstance(fields, dict):
-            return {}
-        found |= fields
-    return found
 
 
 # -- connections ------------------------------------------------------------------------------------------------------
@@ -244,17 +219,13 @@ def oauth(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
 # -- triggers --------------------------------------------------------------------------------------------------------
 
 
-def secret(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
-    """One input gives the secret of the signature."""
+def signature(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+    """A signature without one input that gives its secret, or of what is not there."""
     secrets = [key for key, row in rows.items() for place in row.to if str(place) == "verify.secret"]
     if not secrets and own.sound("inputs"):
         own.add(("inputs",), "lacks the secret: one input with `to: verify.secret`")
     for key in secrets[1:]:
         own.add(("inputs", key, "to"), f"is verify.secret, where '{secrets[0]}' goes already; keep one")
-
-
-def verify(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
-    """A signature of what is not there."""
     said = own.part("verify")
     for word in SLOT.findall(said.get("message", "")):
         if word not in ("body", "timestamp"):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...errors import Problem
 from ...language.wording import nearest
@@ -18,16 +17,15 @@ PLACES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What a document may refer to: connector.yaml's data, shared schemas, codecs, the language's own schemas."""
+class Surroundings(NamedTuple):
+    """What a document may refer to."""
 
-    language: Callable[[str], Any]  # kind -> a jsonschema validator
-    shared: Callable[[str], Json]
-    codecs: Mapping[str, Any] = field(default_factory=dict)
-    common: Mapping[str, Any] = field(default_factory=dict)
-    actions: tuple[str, ...] = ()
-    action: Callable[[str], Mapping[str, Any]] = lambda key: {}  # its data, for what looks into other files
+    language: Callable[[str], Any]  # kind -> the validator of the language's own schema
+    shared: Callable[[str], Json]  # name of a file of schemas/ -> its data
+    codecs: Mapping[str, Any]  # those beside the runtime's own
+    common: Mapping[str, Any]  # connector.yaml's data
+    actions: tuple[str, ...]  # their keys
+    action: Callable[[str], Mapping[str, Any]]  # key -> its data, for what looks into other files
 
 
 class Faults:
@@ -42,8 +40,7 @@ class Faults:
         self._found: list[tuple[int, Problem]] = []
         self._broken: set[Path] = set()
         for problem in document.problems:
-            line = problem.where.partition(" ")[0].rpartition(":")[2]
-            self._found.append((int(line), problem))
+            self._found.append((int(problem.where.partition(" ")[0].rpartition(":")[2]), problem))
         for path in document.holes:
             self._break(path)
 

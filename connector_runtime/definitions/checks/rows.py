@@ -8,7 +8,7 @@ from typing import Any
 from ...language import codecs, places
 from ...language.conditions import parse
 from ...language.wording import nearest
-from ...model import Input
+from ...model import Input, Place
 from ...types import registry
 from ...types.base import ALL_WORDS
 from ...types.collections import GUARDED_HEADERS
@@ -22,6 +22,7 @@ RESERVED = (  # the command line's own options, and the tools' own arguments
 
 NAME_ONE = "Name one that is."
 _PAIRS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"))
+FIXED = {"client": ("id", "secret"), "basic": ("user", "password"), "verify": ("secret",)}
 
 
 def compiled(own: Faults, around: Surroundings) -> dict[str, Input]:
@@ -45,25 +46,42 @@ def entries(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
         before, raw = own.count(), own.inputs[key]
         at: Path = ("inputs", key)
         codec(own, (*at, "as"), raw, around)
-        _codecs(own, at, raw, row)
+        _words(own, at, raw, row)
         _schema(own, at, raw, row)
-        _places(own, at, row)
-        _row(own, at, row)
-        if own.count() == before and row.type != "connection":
-            _values(own, at, row, raw)
+        for place in row.to:
+            _place(own, at, row, place)
+        _choices(own, (*at, "choices"), row)
+        if own.count() > before or row.type == "connection":
+            continue
+        for word in ("default", "example"):
+            if word in raw and not registry.accepts(row, raw[word]):
+                known = ", ".join(str(choice.value) for choice in row.choices)
+                among = f"one of {known}" if known else "what it accepts"
+                own.add((*at, word), f"is {raw[word]!r}, which is not {among}; change one of them")
 
 
 def conditions(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """What is wrong between rows: conditions on others, and old names that others have."""
-    for key, raw in own.inputs.items():
-        if own.sound("inputs", key):
-            for word in ("only_when", "shown_when", "required"):
-                if word in raw and raw[word] is not True:
-                    condition(own, ("inputs", key, word), raw[word], rows, key)
-            for index, warn in enumerate(raw.get("warn", ())):
-                if "when" in warn:
-                    condition(own, ("inputs", key, "warn", index, "when"), warn["when"], rows)
-            _names(own, key)
+    sound = {key: raw for key, raw in own.inputs.items() if own.sound("inputs", key)}
+    holders: dict[str, str] = {}  # an old name -> the first input that had it
+    for key, raw in sound.items():
+        for name in several(raw.get("was", ())):
+            holders.setdefault(name, key)
+    for key, raw in sound.items():
+        at: Path = ("inputs", key)
+        for word in ("only_when", "shown_when", "required"):
+            if raw.get(word, True) is not True:
+                condition(own, (*at, word), raw[word], rows, key)
+        for index, warn in enumerate(raw.get("warn", ())):
+            if "when" in warn:
+                condition(own, (*at, "warn", index, "when"), warn["when"], rows)
+        for name in several(raw.get("was", ())):
+            if name in own.inputs:
+                own.add((*at, "was"), f"is {name!r}, which is an input of today; an old name must be free")
+            elif name in RESERVED:
+                own.add((*at, "was"), f"is {name!r}, which is an option of the command line; leave it out")
+            elif holders[name] != key:
+                own.add((*at, "was"), f"is {name!r}, which '{holders[name]}' was already; keep one")
 
 
 def codec(own: Faults, at: Path, raw: Mapping[str, Any], around: Surroundings) -> None:
@@ -72,13 +90,6 @@ def codec(own: Faults, at: Path, raw: Mapping[str, Any], around: Surroundings) -
     for name in several(raw.get("as", ())):
         if codecs.codec(name, around.codecs) is None:
             own.add(at, f"is {name!r}, which is no codec.{nearest(name, known)} {listed(known)}")
-
-
-def _codecs(own: Faults, at: Path, raw: Mapping[str, Any], row: Input) -> None:
-    if "csv" in several(raw.get("as", ())) and row.collection != "list" and row.type not in ("json", "any"):
-        own.add((*at, "as"), "joins a list, and this is none: say `collection: list`")
-    if "as" in raw and not row.to:
-        own.add((*at, "as"), "says how a value is written that goes nowhere: say `to` as well")
 
 
 def _schema(own: Faults, at: Path, raw: Mapping[str, Any], row: Input) -> None:
@@ -114,12 +125,9 @@ def _limits(own: Faults, at: Path, schema: Any) -> None:
         ):
             wanted = {int: "a whole number", str: "text", list: "a list", dict: "a schema", bool: "true or false"}
             own.add((*at, word), f"is {value!r}; it must be {wanted.get(ALL_WORDS[word], 'a number')}")
-        elif word == "properties":
-            for name, inner in value.items():
-                _limits(own, (*at, word, name), inner)
-        elif word in ("anyOf", "oneOf", "allOf"):
-            for index, inner in enumerate(value):
-                _limits(own, (*at, word, index), inner)
+        elif word in ("properties", "anyOf", "oneOf", "allOf"):
+            for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
+                _limits(own, (*at, word, step), inner)
         elif word in ("items", "not", "propertyNames") or (word == "additionalProperties" and isinstance(value, dict)):
             _limits(own, (*at, word), value)
     for word, other in _PAIRS:
@@ -128,67 +136,65 @@ def _limits(own: Faults, at: Path, schema: Any) -> None:
             own.add((*at, word), f"is {low}, above the {other} of {high}, so that nothing fits; change one")
 
 
-def _places(own: Faults, at: Path, row: Input) -> None:
-    def add(what: str) -> None:
+def _place(own: Faults, at: Path, row: Input, place: Place) -> None:
+    name, many, what = ".".join(place.path), row.type in ("json", "any"), ""
+    if place.kind not in PLACES[own.kind]:
+        what = f"is {place}; in {own.kind}/ values go to {', '.join(PLACES[own.kind])}"
+    elif place.kind == "call" and name not in places.CALL_KNOBS:
+        what = f"is {place}; the runtime knows call.{', call.'.join(places.CALL_KNOBS)}"
+    elif place.kind == "request" and name not in ("method", "path", "body"):
+        what = f"is {place}; say request.method, request.path or request.body"
+    elif place.kind in FIXED and name not in FIXED[place.kind]:
+        what = f"is {place}; there is {' and '.join(f'{place.kind}.{name}' for name in FIXED[place.kind])}"
+    elif any("*" in step.split(".") for step in place.path):
+        what = f"is {place}; .* stands only at the end, and in {place.kind} right after it: body.a.*, query.*"
+    elif place.spread and row.collection != "map" and not many:
+        what = "spreads a value with .*, which takes a map: say `collection: map` or `type: json`"
+    elif place.kind == "path":
+        if row.required != () or row.only_when is not None:
+            own.add(at, "stands in the path, so it must be `required: true`, without `only_when`")
+        if row.collection == "map" or (row.collection == "list" and not any(step.joins for step in row.codecs)):
+            what = "puts many values into one place of the path: say `as: csv`, or leave `collection` out"
+        elif many:
+            own.add((*at, "type"), f"is {row.type}, which does not go into a path; take string or integer")
+    elif own.kind == "actions" and place.kind == "header" and name.lower() in GUARDED_HEADERS:
+        what = f"is {place}, which the connection or HTTP itself sets; say it in connection/ or leave it out"
+    if what:
         own.add((*at, "to"), what)
-
-    for place in row.to:
-        name = ".".join(place.path)
-        if place.kind not in PLACES[own.kind]:
-            add(f"is {place}; in {own.kind}/ values go to {', '.join(PLACES[own.kind])}")
-        elif place.kind == "call" and name not in places.CALL_KNOBS:
-            add(f"is {place}; the runtime knows call.{', call.'.join(places.CALL_KNOBS)}")
-        elif place.kind == "request" and name not in ("method", "path", "body"):
-            add(f"is {place}; say request.method, request.path or request.body")
-        elif place.kind in FIXED and name not in FIXED[place.kind]:
-            add(f"is {place}; there is {' and '.join(f'{place.kind}.{name}' for name in FIXED[place.kind])}")
-        elif any("*" in step.split(".") for step in place.path):
-            add(f"is {place}; .* stands only at the end, and in {place.kind} right after it: body.a.*, query.*")
-        elif place.spread and row.collection != "map" and row.type not in ("json", "any"):
-            add("spreads a value with .*, which takes a map: say `collection: map` or `type: json`")
-        elif place.kind == "path":
-            _in_path(own, at, row)
-        elif own.kind == "actions" and place.kind == "header" and name.lower() in GUARDED_HEADERS:
-            add(f"is {place}, which the connection or HTTP itself sets; say it in connection/ or leave it out")
-        if row.type == "file" and place.kind not in ("part", *PLACES["triggers"]):
-            add("takes a file to a place that cannot carry one; files go to part.x")
-    if row.type == "connection" and row.to:
-        add("says where the connection goes; the connection's own file does that, leave it out")
+    if row.type == "file" and place.kind not in ("part", *PLACES["triggers"]):
+        own.add((*at, "to"), "takes a file to a place that cannot carry one; files go to part.x")
+    if row.type == "connection":
+        own.add((*at, "to"), "says where the connection goes; the connection's own file does that, leave it out")
 
 
-FIXED = {"client": ("id", "secret"), "basic": ("user", "password"), "verify": ("secret",)}
-
-
-def _in_path(own: Faults, at: Path, row: Input) -> None:
-    if row.required != () or row.only_when is not None:
-        own.add(at, "stands in the path, so it must be `required: true`, without `only_when`")
-    if row.collection == "map" or (row.collection == "list" and not any(step.joins for step in row.codecs)):
-        own.add((*at, "to"), "puts many values into one place of the path: say `as: csv`, or leave `collection` out")
-    elif row.type in ("json", "any"):
-        own.add((*at, "type"), f"is {row.type}, which does not go into a path; take string or integer")
-
-
-def _row(own: Faults, at: Path, row: Input) -> None:
+def _words(own: Faults, at: Path, raw: Mapping[str, Any], row: Input) -> None:
+    """Words of a row that do not go together."""
+    always, single = row.required == (), row.collection != "list" and row.type not in ("json", "any")
+    if "csv" in several(raw.get("as", ())) and single:
+        own.add((*at, "as"), "joins a list, and this is none: say `collection: list`")
+    if "as" in raw and not row.to:
+        own.add((*at, "as"), "says how a value is written that goes nowhere: say `to` as well")
     if row.key in RESERVED:
         own.add(at, "is an option of the command line; give the input another name and say `to`")
     if (row.key == "connection") is not (row.type == "connection"):
         own.add((*at, "type"), "is connection where the input is called connection, and nowhere else; rename the input")
-    if row.has_default and row.required is not None and (row.required or row.only_when is not None):
+    if row.fills_in and (row.required or row.only_when is not None):
         what = "is filled in for a required input, so `required` must be true and without `only_when`"
         own.add((*at, "default"), what)
     if row.has_default and row.type == "secret":
         own.add((*at, "default"), "stands in a file for all to read; a secret has no default, leave it out")
-    if row.clear and row.required == ():
+    if row.clear and always:
         own.add((*at, "clear"), "empties an input that is required; leave one of the two out")
-    if row.clear == ([],) and row.collection != "list" and row.type not in ("json", "any"):
+    if row.clear == ([],) and single:
         own.add((*at, "clear"), 'empties it with a list, and it takes none; say `clear: ""` or `clear: null`')
-    if row.deprecated is not None and row.required == () and not row.has_default:
+    if row.deprecated is not None and always and not row.has_default:
         own.add((*at, "deprecated"), "asks to leave out what is required; take `required` away")
-    _choices(own, at, row)
+    if row.choices and row.choices_from:
+        what = "offers values beside `choices`, which are the only ones; keep one of the two"
+        own.add((*at, "choices_from"), what)
 
 
 def _choices(own: Faults, at: Path, row: Input) -> None:
-    at = (*at, "choices")
     kind, values = registry.TYPES[row.type].choice, [choice.value for choice in row.choices]
     for index, value in enumerate(values):
         if kind is int and not isinstance(value, int):
@@ -200,30 +206,6 @@ def _choices(own: Faults, at: Path, row: Input) -> None:
             return
         elif value in values[:index]:
             own.add((*at, index), f"is {value!r} once more; keep one")
-    if row.choices and row.choices_from:
-        what = "offers values beside `choices`, which are the only ones; keep one of the two"
-        own.add((*at[:-1], "choices_from"), what)
-
-
-def _values(own: Faults, at: Path, row: Input, raw: Mapping[str, Any]) -> None:
-    for word in ("default", "example"):
-        if word in raw and not registry.accepts(row, raw[word]):
-            known = ", ".join(str(choice.value) for choice in row.choices)
-            among = f"one of {known}" if known else "what it accepts"
-            own.add((*at, word), f"is {raw[word]!r}, which is not {among}; change one of them")
-
-
-def _names(own: Faults, key: str) -> None:
-    """Old names must lead to one input."""
-    olds = {name: several(other.get("was", ())) for name, other in own.inputs.items() if own.sound("inputs", name)}
-    for old in olds[key]:
-        holder = next(name for name, others in olds.items() if old in others)
-        if old in own.inputs:
-            own.add(("inputs", key, "was"), f"is {old!r}, which is an input of today; an old name must be free")
-        elif old in RESERVED:
-            own.add(("inputs", key, "was"), f"is {old!r}, which is an option of the command line; leave it out")
-        elif holder != key:
-            own.add(("inputs", key, "was"), f"is {old!r}, which '{holder}' was already; keep one")
 
 
 def condition(own: Faults, at: Path, raw: Any, rows: Mapping[str, Input], subject: str | None = None) -> None:
@@ -256,14 +238,11 @@ def cycles(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
         key: [test.name for test in row.only_when or () if test.negate is (None in test.values)]
         for key, row in rows.items()
     }
-    behind: dict[str, set[str]] = {}
-    for key in rows:
-        found, ahead = behind.setdefault(key, set()), list(waits[key])
-        while ahead:
-            name = ahead.pop()
-            if name not in found:
-                found.add(name)
-                ahead += waits.get(name, ())
+    behind = {key: set(names) for key, names in waits.items()}
+    for between in rows:
+        for names in behind.values():
+            if between in names:
+                names |= behind[between]
     for key in rows:
         circle = [name for name in rows if name in behind[key] and key in behind[name]]
         if circle[:1] == [key] and waits[key] != [key]:  # it is told once, and waiting for oneself elsewhere
