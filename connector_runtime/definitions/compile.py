@@ -103,17 +103,17 @@ def connection(data: Raw, shared: Shared, codecs: Codecs) -> model.Connection:
 
 def trigger(data: Raw, shared: Shared, codecs: Codecs, beside: Shared) -> Trigger:
     """Compile one file of triggers/; `beside` reads the data files that lie there."""
-    from ..triggers.events import FilterRow, sources  # what most commands do not need
-    from ..triggers.webhook import Trigger
+    from ..triggers.webhook import FilterRow, Recipe, Trigger, sources  # what most commands do not need
 
-    reply = data.get("reply", {})
+    reply, challenge = data.get("reply", {}), data.get("challenge", {})
     file = data["events"]["file"] if "events" in data else None
     return Trigger(
         **_names(data),
         inputs=tuple(rows(data, shared, codecs).values()),
-        verify_with=data["verify"],
-        challenge_with=data.get("challenge"),
-        event=data["event"],
+        recipe=Recipe(data["verify"]),
+        challenge_when=_condition(challenge, "when"),
+        challenge_answer=challenge.get("answer", {}),
+        event={name: sources(raw) for name, raw in data["event"].items()},
         filters={
             key: FilterRow(
                 key=key,

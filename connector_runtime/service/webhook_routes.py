@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from ..errors import InputError, Problem
 from ..language import json_text
 from ..stores.store import Store
-from ..triggers.events import Notification
+from ..triggers.webhook import Notification
 from . import models
 from .problems import Refusal, check_known
 from .runs import answer

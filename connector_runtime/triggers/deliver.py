@@ -20,8 +20,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import StoreError
-from .events import Notification
 from .inbox import Held, Inbox
+from .webhook import Notification
 
 T = TypeVar("T")
 Handler = Callable[[Notification], Awaitable[object] | object]

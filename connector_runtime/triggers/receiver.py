@@ -21,10 +21,8 @@ from ..errors import ConnectorError, InputError, PayloadError, Problem, Signatur
 from ..stores.opening import open_store
 from ..stores.store import Store
 from .deliver import Deliveries, Handler, Pace, call, stored
-from .events import Notification
 from .inbox import Held, Inbox
-from .signature import Headers, Secrets, usable
-from .webhook import Trigger, UrlValidation
+from .webhook import Headers, Notification, Secrets, Trigger, UrlValidation, usable
 
 SecretSource = Secrets | Callable[[], Secrets]
 Message = MutableMapping[str, Any]
