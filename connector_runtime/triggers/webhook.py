@@ -14,19 +14,19 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from ..errors import InputError, PayloadError, Problem, SignatureError
 from ..language import codecs, conditions, datetimes, json_text
-from ..language.places import dig, text_of
+from ..language.places import at, dig, text_of
 from ..language.wording import nearest
 from ..model import Condition, Input, Json
 from .events import OWN, Event, catalogued
 
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 Secrets = str | Sequence[str]
-Source = tuple[str, str]  # ("header", "x-event") or ("body", "payload.object.id")
+Source = tuple[str, tuple[str, ...]]  # ("header", ("x-event",)) or ("body", ("payload", "object", "id"))
 
 ONLY = "Only the vendor's own requests are accepted."
 
@@ -127,7 +127,7 @@ def sources(raw: str | Iterable[str]) -> tuple[Source, ...]:
     """Compile places of a webhook, `header.x-event` or `body.payload.id`: the first that holds something counts."""
     texts = (raw,) if isinstance(raw, str) else raw
     cut = (text.partition(".") for text in texts)
-    return tuple((kind, rest.lower() if kind == "header" else rest) for kind, _, rest in cut)
+    return tuple((kind, (rest.lower(),) if kind == "header" else tuple(rest.split("."))) for kind, _, rest in cut)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,9 +201,7 @@ class Filter:
             if getattr(found, key) not in texts:
                 return False
         for row, texts in self.rows:
-            there = [
-                found.headers.get(at) if kind == "header" else dig(found.payload, at.split(".")) for kind, at in row
-            ]
+            there = [dig(found.headers if kind == "header" else found.payload, steps) for kind, steps in row]
             if not any(isinstance(said, str | int | float) and said != "" and text_of(said) in texts for said in there):
                 return False
         return True
@@ -239,10 +237,10 @@ class Trigger:
         """
         picked = self._picked(headers)
         secret = self.recipe.verify(_raw(body), picked, secrets, now, window)
-        payload, found = self._parsed(body)
-        if self.challenge_when is not None and conditions.holds(self.challenge_when, found.get):
+        payload = _parsed(body)
+        if self.challenge_when is not None and conditions.holds(self.challenge_when, partial(at, payload)):
             return UrlValidation(response=self._proofs(payload, secret))
-        return self._notification(body, picked, payload, found)
+        return self._notification(body, picked, payload)
 
     def verify(self, body: bytes, headers: Headers, secrets: Secrets, now: float, window: float | None = None) -> None:
         """Verify one request without reading it; arguments and errors are those of `receive`."""
@@ -250,7 +248,7 @@ class Trigger:
 
     def read(self, body: bytes, headers: Headers) -> Notification:
         """What a request says that was verified before, as when it comes out of an inbox. Raises `PayloadError`."""
-        return self._notification(body, self._picked(headers), *self._parsed(body))
+        return self._notification(body, self._picked(headers), _parsed(body))
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
         """The headers with which the vendor would send these bytes at `now` (seconds since the epoch)."""
@@ -270,10 +268,10 @@ class Trigger:
 
     def stamp(self, payload: dict[str, Json], now: float) -> None:
         """Set a sample's time to `now` (seconds since the epoch), as the sample writes it."""
-        for kind, path in self.event.get("time", ()):
-            said = dig(payload, path.split(".")) if kind == "body" else None
+        for kind, steps in self.event.get("time", ()):
+            said = dig(payload, steps) if kind == "body" else None
             if type(said) is int:
-                _plant(payload, path, int(now * 1000) if said >= datetimes.MILLISECONDS else int(now))
+                _plant(payload, ".".join(steps), int(now * 1000) if said >= datetimes.MILLISECONDS else int(now))
                 return
 
     @property
@@ -335,19 +333,12 @@ class Trigger:
     def _names(self) -> frozenset[str]:
         """The headers that say something about the event."""
         lists = [*self.event.values(), *(row.sources for row in self.filters.values())]
-        return frozenset(place for found in lists for kind, place in found if kind == "header")
+        return frozenset(steps[0] for found in lists for kind, steps in found if kind == "header")
 
     @cached_property
     def _picks(self) -> frozenset[str]:
         """Those, and the ones that say who sent it."""
         return self._names | {self.recipe.header, self.recipe.time_header or self.recipe.header}
-
-    @cached_property
-    def _paths(self) -> dict[str, list[str]]:
-        """The places of the payload that decide what it is, each as steps."""
-        tests = (*(self.challenge_when or ()), *(self.disconnect_when or ()))
-        places = [place for found in self.event.values() for kind, place in found if kind == "body"]
-        return {path: path.split(".") for path in (*places, *(test.name for test in tests))}
 
     def _picked(self, headers: Headers) -> dict[str, str]:
         """The headers that count, with small names; raises `SignatureError` if one stands twice."""
@@ -362,42 +353,28 @@ class Trigger:
                 found[name] = said.decode("latin-1") if isinstance(said, bytes) else said
         return found
 
-    def _parsed(self, body: bytes) -> tuple[dict[str, Json], dict[str, Json]]:
-        """The JSON object that the bytes hold, and what stands at its places; raises `PayloadError` if it is none, or
-        ambiguous.
-        """
-        try:
-            data = json_text.read_strictly(body)
-        except json_text.JsonError as error:
-            raise PayloadError(f"The body {error}.") from None
-        if not isinstance(data, dict):
-            raise PayloadError("The body is JSON, but no object.")
-        return data, {path: dig(data, steps) for path, steps in self._paths.items()}
-
     def _proofs(self, payload: Json, secret: str) -> dict[str, str]:
         """The answer to a challenge; raises `PayloadError` where it lacks a text."""
         proofs = {}
         for key, how in self.challenge_answer.items():
             for word, path in how.items():
-                text = dig(payload, path.split("."))
+                text = at(payload, path)
                 if not isinstance(text, str) or not text:
                     raise PayloadError(f"The challenge has no text at {path}.")
                 message = text.encode("utf-8", "surrogatepass")
                 proofs[key] = self.recipe.keyed(message, secret) if word == "hmac" else text
         return proofs
 
-    def _notification(
-        self, body: bytes, headers: Mapping[str, str], payload: dict[str, Json], found: Mapping[str, Json]
-    ) -> Notification:
+    def _notification(self, body: bytes, headers: Mapping[str, str], payload: dict[str, Json]) -> Notification:
         said: dict[str, Json] = {}
         for word, places in self.event.items():
-            for kind, place in places:
-                value = headers.get(place) if kind == "header" else found[place]
+            for kind, steps in places:
+                value = headers.get(steps[0]) if kind == "header" else dig(payload, steps)
                 if value is not None and value != "":
                     said[word] = value
                     break
         text = {word: text_of(value) for word, value in said.items() if type(value) in (str, int, float)}
-        event = text.get("name", "")
+        event, gone = text.get("name", ""), self.disconnect_when
         # where only a header names the event, two events may have one body
         named = event.encode() + b"\n" if self.event["name"][0][0] == "header" else b""
         return Notification(
@@ -407,7 +384,7 @@ class Trigger:
             object=text.get("object"),
             repeat=text.get("repeat"),
             event_id=hashlib.sha256(named + body).hexdigest(),
-            disconnects=self.disconnect_when is not None and conditions.holds(self.disconnect_when, found.get),
+            disconnects=gone is not None and conditions.holds(gone, partial(at, payload)),
             payload=payload,
             body=bytes(body),
             headers={name: headers[name] for name in self._names if name in headers},
@@ -418,6 +395,17 @@ def _raw(body: bytes) -> bytes:
     if not isinstance(body, (bytes, bytearray)):
         raise TypeError("the body must be the raw bytes as they arrived; text or parsed JSON cannot be verified")
     return body
+
+
+def _parsed(body: bytes) -> dict[str, Json]:
+    """The JSON object that the bytes hold; raises `PayloadError` if they are none, or one that is ambiguous."""
+    try:
+        data = json_text.read_strictly(body)
+    except json_text.JsonError as error:
+        raise PayloadError(f"The body {error}.") from None
+    if not isinstance(data, dict):
+        raise PayloadError("The body is JSON, but no object.")
+    return data
 
 
 def _plant(data: dict[str, Any], path: str, value: Json) -> None:
