@@ -13,8 +13,8 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -52,34 +52,27 @@ class Deliveries:
     """Delivers until it is cancelled. One for each process; several may work on one inbox."""
 
     def __init__(
-        self,
-        inbox: Inbox,
-        read: Callable[[Held], Notification],
-        handler: Handler,
-        pace: Pace | None = None,
-        clock: Callable[[], float] = time.time,
+        self, inbox: Inbox, handle: Callable[[Held], Coroutine[Any, Any, None]], pace: Pace, clock: Callable[[], float]
     ) -> None:
         self._inbox = inbox
-        self._read = read
-        self._handler = handler
-        self._pace = pace or Pace()
+        self._handle = handle
+        self._pace = pace
         self._clock = clock
         self._queue: asyncio.Queue[Held] = asyncio.Queue()
         self._busy: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     @property
-    def claim(self) -> float:
-        return self._pace.claim
-
-    @property
     def room(self) -> int:
         """How many more events may wait in memory."""
         return max(0, self._pace.queue - self._queue.qsize())
 
-    def offer(self, held: Held) -> None:
-        """Deliver an event that was just recorded and claimed."""
-        self._queue.put_nowait(held)
+    async def record(self, found: Notification) -> None:
+        """Keep an event, and deliver it from here if there is room."""
+        claim = self._pace.claim if self.room else 0.0
+        held = await stored(self._inbox.record, found.event_id, found.body, found.headers, self._clock(), claim)
+        if held is not None and claim:
+            self._queue.put_nowait(held)
 
     async def run(self) -> None:
         """Deliver until cancelled; then handlers that run may end, and every claim is given up."""
@@ -119,7 +112,7 @@ class Deliveries:
                 while (room := self.room) and self._queue.empty():
                     taken = await stored(self._inbox.take, self._clock(), self._pace.claim, room)
                     for held in taken:
-                        self.offer(held)
+                        self._queue.put_nowait(held)
                     if len(taken) < room:
                         break
                 if self._clock() - purged >= PURGE:
@@ -134,16 +127,15 @@ class Deliveries:
         me = asyncio.current_task()
         assert me is not None
         while not self._stopping:
-            held: Held | None = await self._queue.get()
-            assert held is not None
+            held = await self._queue.get()
             self._busy.add(me)
             try:
-                if held.claimed - self._clock() < self._pace.claim / 2:  # it waited long in the queue
-                    held = await stored(self._inbox.renew, held, self._clock(), self._pace.claim)
-                if held is not None:
-                    await self._deliver(held)
+                is_late = held.claimed - self._clock() < self._pace.claim / 2  # it waited long in the queue
+                ours = await stored(self._inbox.renew, held, self._clock(), self._pace.claim) if is_late else held
+                if ours is not None:
+                    await self._deliver(ours)
             except StoreError as error:
-                logger.error("Event %s waits in the store, which fails: %s", held.event_id if held else "?", error)
+                logger.error("Event %s waits in the store, which fails: %s", held.event_id, error)
             except Exception:
                 logger.exception("A delivery broke off; its event stays in the inbox")
             finally:
@@ -177,15 +169,12 @@ class Deliveries:
             raise
         finally:
             if not task.done():
-                task.add_done_callback(_ignored)
+                task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
                 task.cancel()  # a handler in a thread cannot be stopped: its thread is left to itself
-        error = None if task.cancelled() else task.exception()
         if task.cancelled():
             return "The handler was cancelled.", held
+        error = task.exception()
         return (None if error is None else f"{type(error).__name__}: {error}"), held
-
-    async def _handle(self, held: Held) -> None:
-        await call(self._handler, self._read(held))
 
     async def _settle(self, write: Callable[[], T]) -> T:
         """Write what became of an event; while the store fails, try until it works: the handler has run already."""
@@ -202,14 +191,26 @@ class Deliveries:
 
 
 async def call(handler: Handler, found: Notification) -> None:
-    """Let a handler have an event: a coroutine function on this loop, any other in a thread."""
+    """Let a handler have an event: a coroutine function on this loop, any other in a thread of its own, which does not
+    keep the process from ending if it hangs.
+    """
     inner: Any = handler
     while isinstance(inner, partial):
         inner = inner.func
     if inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None)):  # noqa: B004
         await handler(found)  # type: ignore[misc]
-    else:
-        await _threaded(handler, found)
+        return
+    outcome: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(handler(found))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    outcome.set_running_or_notify_cancel()  # so that the thread may end whenever it wants
+    threading.Thread(target=work, name="webhook", daemon=True).start()
+    await asyncio.wrap_future(outcome)
 
 
 _stores = ThreadPoolExecutor(max_workers=4, thread_name_prefix="inbox")
@@ -218,29 +219,3 @@ _stores = ThreadPoolExecutor(max_workers=4, thread_name_prefix="inbox")
 async def stored(function: Callable[..., T], *arguments: Any) -> T:
     """Call the store in one of a few threads; a call that nobody waits for any more is not begun."""
     return await asyncio.get_running_loop().run_in_executor(_stores, partial(function, *arguments))
-
-
-async def _threaded(function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function in a thread of its own, which does not keep the process from ending if it hangs."""
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[T] = loop.create_future()
-
-    def settle(method: Callable[[Any], None], value: Any) -> None:
-        if not result.done():
-            method(value)
-
-    def work() -> None:
-        try:
-            outcome = (result.set_result, function(*arguments))
-        except BaseException as error:
-            outcome = (result.set_exception, error)  # type: ignore[assignment]
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, *outcome)
-
-    threading.Thread(target=work, name="webhook", daemon=True).start()
-    return await result
-
-
-def _ignored(task: asyncio.Future[Any]) -> None:
-    if not task.cancelled():
-        task.exception()

@@ -20,12 +20,13 @@ from typing import Any
 from ..errors import ConnectorError, InputError, PayloadError, Problem, SignatureError
 from ..stores.opening import open_store
 from ..stores.store import Store
-from .deliver import Deliveries, Handler, Pace, call, stored
+from .deliver import Deliveries, Handler, Pace, call
 from .inbox import Held, Inbox
 from .webhook import Headers, Notification, Secrets, Trigger, UrlValidation, usable
 
 SecretSource = Secrets | Callable[[], Secrets]
-Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 STORE = "sqlite:///webhooks.sqlite3"
 LIMIT = 1024 * 1024  # bytes of a body
 SHARE = 0.8  # of the time until the vendor gives up
@@ -87,9 +88,9 @@ class Receiver:
         reply, found = self.verified(body, headers)
         if found is not None:
             try:
-                self.record(found)
+                self.inbox.record(found.event_id, found.body, found.headers, self.clock())
             except Exception as error:
-                return self.unrecorded(error)
+                return unrecorded(error)
         return reply
 
     def deliver(self, handler: Handler, pace: Pace | None = None, *, once: bool = False) -> None:
@@ -118,39 +119,29 @@ class Receiver:
         wanted = self._filter.admits(found) or (found.disconnects and self._disconnect is not None)
         return Reply(status=self.trigger.reply_status), found if wanted else None
 
-    def record(self, found: Notification, claim: float = 0.0) -> Held | None:
-        """Keep a verified event; None if it is a repeat."""
-        return self.inbox.record(found.event_id, found.body, found.headers, self.clock(), claim)
-
-    def unrecorded(self, error: BaseException) -> Reply:
-        """The answer where an event could not be kept."""
-        said = error if isinstance(error, ConnectorError) else type(error).__name__
-        logger.error("A webhook could not be recorded, the vendor is asked to send it again: %s", said)
-        return problem(503, "The event could not be recorded; send it again.")
-
     def deliveries(self, handler: Handler, pace: Pace | None = None) -> Deliveries:
-        def read(held: Held) -> Notification:
-            return self.trigger.read(held.body, held.headers)
-
-        return Deliveries(self.inbox, read, self._routed(handler), pace, self.clock)
-
-    def _routed(self, handler: Handler) -> Handler:
-        """The handler for what the flow wants, and `disconnect` for what ends a connection."""
+        """What hands the events to `handler`, and to `disconnect` those that end a connection."""
         disconnect = self._disconnect
-        if disconnect is None:
-            return handler
 
-        async def routed(found: Notification) -> None:
-            if found.disconnects:
+        async def handle(held: Held) -> None:
+            found = self.trigger.read(held.body, held.headers)
+            if disconnect is not None and found.disconnects:
                 await call(disconnect, found)
-            if self._filter.admits(found):
+            if disconnect is None or self._filter.admits(found):
                 await call(handler, found)
 
-        return routed
+        return Deliveries(self.inbox, handle, pace or Pace(), self.clock)
 
 
 def problem(status: int, message: str) -> Reply:
     return Reply(status=status, body=json.dumps({"message": message}).encode())
+
+
+def unrecorded(error: BaseException) -> Reply:
+    """The answer where an event could not be kept."""
+    said = error if isinstance(error, ConnectorError) else type(error).__name__
+    logger.error("A webhook could not be recorded, the vendor is asked to send it again: %s", said)
+    return problem(503, "The event could not be recorded; send it again.")
 
 
 def webhook_app(
@@ -175,14 +166,13 @@ class WebhookApp:
     _deliveries: Deliveries | None = field(default=None, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
 
-    async def __call__(
-        self,
-        scope: Mapping[str, Any],
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
-    ) -> None:
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+            await receive()
+            async with self.delivering():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+            await send({"type": "lifespan.shutdown.complete"})
         elif scope["type"] == "http":
             reply = await self._answer(scope, receive)
             headers = [(name.encode(), said.encode()) for name, said in reply.headers.items()]
@@ -194,7 +184,7 @@ class WebhookApp:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
 
-    async def _answer(self, scope: Mapping[str, Any], receive: Callable[[], Awaitable[Message]]) -> Reply:
+    async def _answer(self, scope: Mapping[str, Any], receive: Receive) -> Reply:
         if scope["method"] != "POST":
             return problem(405, "Webhooks come as POST.")
         try:
@@ -204,53 +194,33 @@ class WebhookApp:
                     return problem(413, f"The body is larger than {self.receiver.limit} bytes.")
                 reply, found = self.receiver.verified(body, scope["headers"])
                 if found is not None:
-                    deliveries = self._started()
-                    claim = deliveries.claim if deliveries.room else 0.0
-                    held = await stored(self.receiver.record, found, claim)
-                    if held is not None and claim:
-                        deliveries.offer(held)
+                    await self._started().record(found)
                 return reply
-        except asyncio.CancelledError:
-            raise
         except Exception as error:
-            return self.receiver.unrecorded(error)
+            return unrecorded(error)
 
-    async def _body(
-        self, headers: Iterable[tuple[bytes, bytes]], receive: Callable[[], Awaitable[Message]]
-    ) -> bytes | None:
+    async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes | None:
         """The whole body; None if it is too big, which is known before it is read where its length is told."""
         limit = self.receiver.limit
         for name, said in headers:
             if name == b"content-length" and said.isdigit() and int(said[:18]) > limit:
                 return None
-        pieces: list[bytes] = []
-        size = 0
-        while True:
+        body, is_more = bytearray(), True
+        while is_more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ConnectionError("the sender went away")
-            piece = message.get("body", b"")
-            size += len(piece)
-            if size > limit:
+            body += message.get("body", b"")
+            if len(body) > limit:
                 return None
-            pieces.append(piece)
-            if not message.get("more_body", False):
-                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            is_more = message.get("more_body", False)
+        return bytes(body)
 
     def _started(self) -> Deliveries:
         if self._deliveries is None or self._task is None or self._task.done():
             self._deliveries = self.receiver.deliveries(self.handler, self.pace)
             self._task = asyncio.create_task(self._deliveries.run())
         return self._deliveries
-
-    async def _lifespan(
-        self, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
-    ) -> None:
-        await receive()
-        async with self.delivering():
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-        await send({"type": "lifespan.shutdown.complete"})
 
     @contextlib.asynccontextmanager
     async def delivering(self) -> AsyncIterator[None]:
