@@ -29,7 +29,6 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "downloads.download",
     "downloads.part",
     "downloads.save",
-    "triggers.deliver",
     "triggers.inbox",
     "triggers.receiver",
     "connections.callback",

@@ -20,8 +20,7 @@ from ..definitions.connector import Connector
 from ..errors import ConnectorError, Problem, StoreError
 from ..stores.opening import open_store
 from ..stores.store import Store
-from ..triggers.deliver import Handler
-from ..triggers.receiver import SecretSource, WebhookApp, webhook_app
+from ..triggers.receiver import Handler, SecretSource, WebhookApp, webhook_app
 from . import catalogue_routes, connection_routes, models, openapi, runs, webhook_routes
 from .gate import METHODS, Gate, host_names, problem
 from .problems import Refusal, of_status
