@@ -121,8 +121,8 @@ COMMANDS = {
             "preview ACTION [--INPUT VALUE …]", "print the request that run would send", ".action_commands:preview"
         ),
         Command("run ACTION [--INPUT VALUE …]", "run an action and print its result", ".action_commands:run"),
-        Command("choices ACTION INPUT", "list what an input's drop-down offers", ".choices_command:choices"),
-        Command("download ID [--to FOLDER]", "download the files that an action offers", ".download_command:download"),
+        Command("choices ACTION INPUT", "list what an input's drop-down offers", ".action_commands:choices"),
+        Command("download ID [--to FOLDER]", "download the files that an action offers", ".action_commands:download"),
         Command("check [FOLDER]", "check the definitions of a folder", ".action_commands:check"),
         Command("catalogue [--locale CODE]", "print what platforms draw from", ".action_commands:catalogue"),
         Command("connect [KIND]", "connect an account and keep it", ".connection_commands:connect"),
