@@ -20,7 +20,7 @@ from ..calls.choices import browse, reads
 from ..errors import InputError, Problem
 from ..language.wording import nearest
 from ..model import ChoiceList, Input, Page, Table
-from . import options, tables
+from . import options
 from .context import Context, print_json, print_table, say, wrong
 from .options import parser
 
@@ -57,7 +57,7 @@ def show(context: Context, arguments: list[str]) -> None:
     chosen = asked.parse_args(arguments)
     action = context.load(None).action(chosen.action)
     width = min(shutil.get_terminal_size().columns, 110)
-    for line in tables.output_table(action) if chosen.output else tables.input_table(action, width):
+    for line in options.output_table(action) if chosen.output else options.input_table(action, width):
         print(line)
 
 
@@ -116,7 +116,6 @@ def catalogue(context: Context, arguments: list[str]) -> None:
     asked.add_argument("--events", action="store_true", help="with the schema and a sample of every event")
     chosen = asked.parse_args(arguments)
     print_json(context.load(None).catalogue(chosen.locale, events=chosen.events))
-    return
 
 
 def _action(
@@ -169,7 +168,7 @@ def choices(context: Context, arguments: list[str]) -> int:
     ACTION INPUT names an input; what its choices depend on is given as for `run`. A LIST is asked for by its own name.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(_help(context))
+        print(_choices_help(context))
         return 0 if arguments else 2
     connector = context.load(None)
     key, name, rest = _named(connector, arguments)
@@ -198,7 +197,7 @@ def choices(context: Context, arguments: list[str]) -> int:
     if chosen.json:
         print_json(found.to_dict())
         return 0
-    texts = ((str(each.value), each.label, each.description or "") for each in found.choices)
+    texts = [(str(each.value), each.label, each.description or "") for each in found.choices]
     print_table([[_shown(text) for text in row] for row in texts])
     if not found.choices:
         say("nothing on these pages" if found.cursor else "there is nothing to choose from")
@@ -207,14 +206,19 @@ def choices(context: Context, arguments: list[str]) -> int:
     return 0
 
 
+def _shown(text: str) -> str:
+    """Text of a vendor's users without what would steer the terminal."""
+    return "".join(letter if letter.isprintable() else "·" for letter in text)
+
+
 def _named(connector: Connector, arguments: list[str]) -> tuple[str, str | None, list[str]]:
     """The action and the input, or the list, and the arguments after them."""
-    key = arguments[0]
-    if key not in connector.actions and key in connector.profile.choices:
-        return key, None, arguments[1:]
+    key, lists = arguments[0], connector.profile.choices
     if key not in connector.actions:
-        close = nearest(key, [*connector.actions, *connector.profile.choices])
-        what = f"is neither an action of {connector.key} nor a list of choices.{close}"
+        if key in lists:
+            return key, None, arguments[1:]
+        what = f"is neither an action of {connector.key} nor a list of choices."
+        what += nearest(key, [*connector.actions, *lists])
         raise InputError(f"'{key}' {what}", problems=[Problem("action", f"{key!r} {what}")])
     if len(arguments) > 1 and not arguments[1].startswith("-"):
         return key, arguments[1].replace("-", "_"), arguments[2:]
@@ -224,53 +228,32 @@ def _named(connector: Connector, arguments: list[str]) -> tuple[str, str | None,
 
 
 def _asked(connector: Connector, key: str, name: str | None) -> tuple[list[Input], list[Input]]:
-    """The inputs and the parameters that the choices depend on."""
+    """The inputs and the parameters that the choices depend on; a parameter's help is its label and default too."""
     lists = connector.profile.choices
     spec = connector.action(key) if name is not None else None
     row = spec.by_name.get(name or "") if spec else None
     source = lists.get(key, ChoiceList(key=key)) if spec is None else lists.get((row and row.choices_from) or "")
     own, parameters = reads(source, spec) if source else ([], [])
-    return [spec.inputs[each] for each in own] if spec else [], [_told(row) for row in parameters]
+    told = []
+    for each in parameters:
+        words = (each.label, f"{each.default} if left out" if each.has_default else "", each.comments)
+        told.append(each._replace(comments=". ".join(word.rstrip(".") for word in words if word)))
+    return [spec.inputs[each] for each in own] if spec else [], told
 
 
-def _told(row: Input) -> Input:
-    """A parameter with its label and default in its help, where an input of the action has its comments."""
-    said = [row.label, *([f"{row.default} if left out"] if row.has_default else []), row.comments]
-    return row._replace(comments=". ".join(each.rstrip(".") for each in said if each))
-
-
-def _shown(text: str) -> str:
-    """Text of a vendor's users without what would steer the terminal."""
-    return "".join(letter if letter.isprintable() else "·" for letter in text)
-
-
-def _help(context: Context) -> str:
+def _choices_help(context: Context) -> str:
     connector = context.load(None)
     prog = f"{context.prog} choices"
     lines = [f"usage: {prog} ACTION INPUT [--search TEXT] [--INPUT VALUE …]", f"       {prog} LIST [--search TEXT] …"]
-    lines += [
-        "",
-        cleandoc(choices.__doc__ or ""),
-        "",
-        f"{prog} ACTION INPUT --help lists what the choices of an input depend on.",
-    ]
-    names = list(connector.profile.choices)
-    if names:
-        lines += ["", "lists: " + ", ".join(names)]
-    examples = [
-        f"{prog} {key} {row.key}{' --search TEXT' if number else ''}"
-        for number, kind in enumerate(("choices_from", "choices"))
-        for key, row in _first(connector, kind)
-    ]
-    return "\n".join([*lines, *(["", "examples:"] if examples else []), *(f"  {each}" for each in examples)])
-
-
-def _first(connector: Connector, kind: str) -> Iterator[tuple[str, Input]]:
-    for key, action in connector.actions.items():
-        for row in action.inputs.values():
-            if getattr(row, kind):
-                yield key, row
-                return
+    lines += ["", cleandoc(choices.__doc__ or "")]
+    lines += ["", f"{prog} ACTION INPUT --help lists what the choices of an input depend on."]
+    if connector.profile.choices:
+        lines += ["", f"lists: {', '.join(connector.profile.choices)}"]
+    rows = [(key, row) for key, action in connector.actions.items() for row in action.inputs.values()]
+    remote = [f"  {prog} {key} {row.key}" for key, row in rows if row.choices_from]
+    fixed = [f"  {prog} {key} {row.key} --search TEXT" for key, row in rows if row.choices]
+    examples = [*remote[:1], *fixed[:1]]
+    return "\n".join([*lines, *(["", "examples:"] if examples else []), *examples])
 
 
 # -- download ----------------------------------------------------------------------------------------------------------
