@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ..calls.action import Action
     from ..calls.files import File
     from ..definitions.connector import Connector
-    from ..downloads.download import Saved
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 EACH = 0.1  # seconds between two pictures of the bar
@@ -277,10 +276,15 @@ def download(context: Context, arguments: list[str]) -> None:
         inputs[name.replace("-", "_")] = value
     with context.client(chosen) as caller:
         files = _wanted(caller.files(action.key, inputs), chosen)
-        with _Bar(files) as bar:
-            how = {"parallel": chosen.parallel, "overwrite": chosen.overwrite, "progress": bar.told}
+        bar = _Bar(files)
+        how = {"parallel": chosen.parallel, "overwrite": chosen.overwrite, "progress": bar.told}
+        try:
             for saved in caller.download(files, chosen.to, **how):
-                bar.done(saved)
+                bar.clear()
+                say(f"{saved.file.name}: {amount(saved.size)}{'' if saved.is_new else ', was there already'}")
+                print(saved.path)
+        finally:
+            bar.clear()
 
 
 def _options(context: Context, offering: list[Action]) -> options.Parser:
@@ -319,47 +323,32 @@ def _wanted(files: list[File], chosen: Namespace) -> list[File]:
 
 
 class _Bar:
-    """One line on stderr that shows how far all files are, on a terminal only; and a line for each file at the end."""
+    """One line on stderr that shows how far all files are, on a terminal only."""
 
     def __init__(self, files: Iterable[File]) -> None:
         self._bytes: dict[str, tuple[int, int | None]] = {file.name: (0, file.size) for file in files}
         self._live = sys.stderr.isatty()
         self._lock = threading.Lock()
         self._next = 0.0
-        self._drawn = False
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._clear()
 
     def told(self, file: File, done: int, total: int | None) -> None:
         with self._lock:
             self._bytes[file.name] = (done, total)
-            now = time.monotonic()
-            if self._live and (now >= self._next or done == total):
-                self._next, self._drawn = now + EACH, True
-                print(f"\r\x1b[K{self._line()}", end="", file=sys.stderr, flush=True)
+            if self._live and (time.monotonic() >= self._next or done == total):
+                self._next = time.monotonic() + EACH
+                self._draw()
 
-    def done(self, saved: Saved) -> None:
-        self._clear()
-        said = "" if saved.is_new else ", was there already"
-        say(f"{saved.file.name}: {amount(saved.size)}{said}")
-        print(saved.path)
-
-    def _line(self) -> str:
+    def _draw(self) -> None:
         done = sum(have for have, _ in self._bytes.values())
-        totals = [total for _, total in self._bytes.values()]
-        whole = sum(total or 0 for total in totals)
+        whole = sum(total or 0 for _, total in self._bytes.values())
         complete = sum(have == total for have, total in self._bytes.values())
         share = min(1.0, done / whole) if whole else 0.0
         bar = "█" * int(share * WIDTH) + "░" * (WIDTH - int(share * WIDTH))
-        return f"{bar} {share:4.0%}  {amount(done)} of {amount(whole)}  {complete} of {len(totals)} files"
+        told = f"{bar} {share:4.0%}  {amount(done)} of {amount(whole)}  {complete} of {len(self._bytes)} files"
+        print(f"\r\x1b[K{told}", end="", file=sys.stderr, flush=True)
 
-    def _clear(self) -> None:
-        if self._drawn:
-            self._drawn = False
+    def clear(self) -> None:
+        if self._live:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 

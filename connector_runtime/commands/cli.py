@@ -19,7 +19,7 @@ EXIT_CODES = """exit codes: 0 ok, 1 check or diff found something, 2 usage, inpu
 
 
 class Command(NamedTuple):
-    """A command: its usage after the program's name, what it does in one line, and `module:function` that does it.
+    """A command: its usage after the program's name, what it does in one line, and the module with its function.
 
     The module is imported when the command is run, so that light commands stay light.
     """
@@ -31,7 +31,8 @@ class Command(NamedTuple):
     def run(self, context: Context, arguments: list[str]) -> int | None:
         """Do it; the exit code, or None for 0."""
         module, _, function = self.home.partition(":")
-        return getattr(import_module(module, __package__), function)(context, arguments)  # type: ignore[no-any-return]
+        name = function or self.usage.split()[0].replace("-", "_")
+        return getattr(import_module(module, __package__), name)(context, arguments)  # type: ignore[no-any-return]
 
 
 def main(
@@ -116,35 +117,27 @@ COMMANDS = {
     command.usage.split()[0]: command
     for command in (
         Command("list", "list the actions", ".cli:list_actions"),
-        Command("show ACTION", "show an action's inputs", ".action_commands:show"),
-        Command(
-            "preview ACTION [--INPUT VALUE …]", "print the request that run would send", ".action_commands:preview"
-        ),
-        Command("run ACTION [--INPUT VALUE …]", "run an action and print its result", ".action_commands:run"),
-        Command("choices ACTION INPUT", "list what an input's drop-down offers", ".action_commands:choices"),
-        Command("download ID [--to FOLDER]", "download the files that an action offers", ".action_commands:download"),
-        Command("check [FOLDER]", "check the definitions of a folder", ".action_commands:check"),
-        Command("catalogue [--locale CODE]", "print what platforms draw from", ".action_commands:catalogue"),
-        Command("connect [KIND]", "connect an account and keep it", ".connection_commands:connect"),
-        Command("connections", "list the stored connections", ".connection_commands:connections"),
-        Command("disconnect NAME", "revoke and forget a connection", ".connection_commands:disconnect"),
-        Command("scopes [ACTION …]", "the smallest set of scopes for actions", ".connection_commands:scopes"),
-        Command("doctor [NAME]", "check a connection end to end", ".connection_commands:doctor"),
-        Command("diff OLD NEW", "what changed between two catalogues, and what of it breaks", ".author_commands:diff"),
-        Command(
-            "new ACTION", "write the first draft of an action, also from an OpenAPI document", ".author_commands:new"
-        ),
-        Command(
-            "locale CODE",
-            "write or complete a translation: all texts into locales/CODE.yaml",
-            ".author_commands:locale",
-        ),
-        Command("events [PATTERN]", "list the events of webhooks; events show NAME", ".webhook_commands:events"),
-        Command("listen [--port N]", "print the webhooks that arrive here", ".webhook_commands:listen"),
-        Command("send-event NAME --to URL", "sign and post a sample event", ".webhook_commands:send_event"),
-        Command("inbox [--replay ID]", "list the events that wait or failed", ".webhook_commands:inbox"),
-        Command("serve [--port N]", "serve the connector over HTTP", ".service_commands:serve"),
-        Command("api-key create|list|revoke", "who may use the service", ".service_commands:api_key"),
-        Command("mcp [--only PATTERN …]", "offer the actions to a language model as tools", ".service_commands:mcp"),
+        Command("show ACTION", "show an action's inputs", ".action_commands"),
+        Command("preview ACTION [--INPUT VALUE …]", "print the request that run would send", ".action_commands"),
+        Command("run ACTION [--INPUT VALUE …]", "run an action and print its result", ".action_commands"),
+        Command("choices ACTION INPUT", "list what an input's drop-down offers", ".action_commands"),
+        Command("download ID [--to FOLDER]", "download the files that an action offers", ".action_commands"),
+        Command("check [FOLDER]", "check the definitions of a folder", ".action_commands"),
+        Command("catalogue [--locale CODE]", "print what platforms draw from", ".action_commands"),
+        Command("connect [KIND]", "connect an account and keep it", ".connection_commands"),
+        Command("connections", "list the stored connections", ".connection_commands"),
+        Command("disconnect NAME", "revoke and forget a connection", ".connection_commands"),
+        Command("scopes [ACTION …]", "the smallest set of scopes for actions", ".connection_commands"),
+        Command("doctor [NAME]", "check a connection end to end", ".connection_commands"),
+        Command("diff OLD NEW", "what changed between two catalogues, and what of it breaks", ".author_commands"),
+        Command("new ACTION", "write the first draft of an action, also from an OpenAPI document", ".author_commands"),
+        Command("locale CODE", "write or complete a translation: all texts into locales/CODE.yaml", ".author_commands"),
+        Command("events [PATTERN]", "list the events of webhooks; events show NAME", ".webhook_commands"),
+        Command("listen [--port N]", "print the webhooks that arrive here", ".webhook_commands"),
+        Command("send-event NAME --to URL", "sign and post a sample event", ".webhook_commands"),
+        Command("inbox [--replay ID]", "list the events that wait or failed", ".webhook_commands"),
+        Command("serve [--port N]", "serve the connector over HTTP", ".service_commands"),
+        Command("api-key create|list|revoke", "who may use the service", ".service_commands"),
+        Command("mcp [--only PATTERN …]", "offer the actions to a language model as tools", ".service_commands"),
     )
 }

@@ -6,7 +6,9 @@ never refused because it is not documented: vendors add events without telling.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -28,7 +30,7 @@ class Event:
     name: str
     label: str
     product: str
-    scopes: Mapping[str, tuple[str, ...]]
+    scopes: Mapping[str, Sequence[str]]
     deprecated: bool
     sample: dict[str, Json] = field(repr=False)
     shape: Mapping[str, Json] = field(repr=False)
@@ -38,7 +40,12 @@ class Event:
     def schema(self) -> dict[str, Json]:
         """JSON Schema 2020-12 of the payload; it stands alone."""
         used: dict[str, Json] = {}
-        _collect(self.shape, self.shared, used)
+        shapes = [self.shape]
+        for shape in shapes:  # which grows by what it refers to
+            for name in re.findall(r'"\$ref": "#/\$defs/([^"]*)"', json.dumps(shape, ensure_ascii=False)):
+                if name not in used:
+                    used[name] = self.shared[name]
+                    shapes.append(used[name])
         return {**self.shape, **({"$defs": dict(sorted(used.items()))} if used else {})}
 
     def head(self) -> dict[str, Json]:
@@ -58,14 +65,12 @@ class Event:
 
 def catalogued(data: Mapping[str, Any]) -> dict[str, Event]:
     """The events of an events file: `{"$defs": shared shapes, "events": {name: …}}`."""
+    words = ("label", "product", "scopes", "sample")
     return {
         name: Event(
             name=name,
-            label=raw["label"],
-            product=raw["product"],
-            scopes={kind: tuple(names) for kind, names in raw["scopes"].items()},
+            **{word: raw[word] for word in words},
             deprecated=raw.get("deprecated", False),
-            sample=raw["sample"],
             shape=raw["schema"],
             shared=data.get("$defs", {}),
         )
@@ -98,19 +103,3 @@ def faults(data: Json, path: str) -> Iterator[Problem]:
         for misfit in misfits:
             where = ".".join(str(step) for step in ("events", name, "sample", *misfit.absolute_path))
             yield Problem(f"{path} {where}", f"does not fit the schema ({misfit.validator})")
-
-
-def _collect(shape: Json, shared: Mapping[str, Json], used: dict[str, Json]) -> None:
-    if isinstance(shape, list):
-        for item in shape:
-            _collect(item, shared, used)
-    elif isinstance(shape, dict):
-        target = shape.get("$ref")
-        if isinstance(target, str):
-            name = target.removeprefix("#/$defs/")
-            if name not in used:
-                used[name] = shared[name]
-                _collect(shared[name], shared, used)
-        for key, value in shape.items():
-            if key not in ("enum", "const"):
-                _collect(value, shared, used)

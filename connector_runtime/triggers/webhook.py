@@ -330,20 +330,16 @@ class Trigger:
     # -- one request -------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _names(self) -> frozenset[str]:
-        """The headers that say something about the event."""
+    def _names(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The headers that say something about the event, and these with those that say who sent it."""
         lists = [*self.event.values(), *(row.sources for row in self.filters.values())]
-        return frozenset(steps[0] for found in lists for kind, steps in found if kind == "header")
-
-    @cached_property
-    def _picks(self) -> frozenset[str]:
-        """Those, and the ones that say who sent it."""
-        return self._names | {self.recipe.header, self.recipe.time_header or self.recipe.header}
+        told = frozenset(steps[0] for found in lists for kind, steps in found if kind == "header")
+        return told, told | {self.recipe.header, self.recipe.time_header or self.recipe.header}
 
     def _picked(self, headers: Headers) -> dict[str, str]:
         """The headers that count, with small names; raises `SignatureError` if one stands twice."""
         found: dict[str, str] = {}
-        names, items = self._picks, getattr(headers, "items", None)
+        names, items = self._names[1], getattr(headers, "items", None)
         pairs: Iterable[tuple[str | bytes, str | bytes]] = items() if items else headers  # type: ignore[assignment]
         for raw, said in pairs:
             name = (raw.decode("latin-1") if isinstance(raw, bytes) else raw).lower()
@@ -387,7 +383,7 @@ class Trigger:
             disconnects=gone is not None and conditions.holds(gone, partial(at, payload)),
             payload=payload,
             body=bytes(body),
-            headers={name: headers[name] for name in self._names if name in headers},
+            headers={name: headers[name] for name in self._names[0] if name in headers},
         )
 
 
