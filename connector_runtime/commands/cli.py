@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ConnectorError, InputError, RequestError
-from .context import Context, print_table
+from .context import Context, print_table, say
 
 if TYPE_CHECKING:
     from ..definitions.connector import Connector, Outline
@@ -48,7 +48,18 @@ def main(
     context = Context(prog, load, os.environ, example)
     try:
         if not arguments or arguments[0] in ("-h", "--help", "help"):
-            print(_overview(prog, commands))
+            width = max(len(command.usage) for command in commands.values())
+            listed = [f"  {command.usage:<{width}}  {command.says}" for command in commands.values()]
+            print(
+                f"usage: {prog} COMMAND …",
+                "",
+                *listed,
+                "",
+                f"{prog} COMMAND --help tells more.",
+                "",
+                EXIT_CODES,
+                sep="\n",
+            )
             return 0 if arguments else 2
         if arguments[0] == "--version":
             print(load(None).profile.version)
@@ -62,27 +73,22 @@ def main(
             )
         return command.run(context, arguments[1:]) or 0
     except ConnectorError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if isinstance(error, RequestError) and error.tracking_id:
-            print(f"  tracking id for the vendor's support: {error.tracking_id}", file=sys.stderr)
-        if isinstance(error, RequestError) and error.items_read:
-            on = f"; go on with --cursor {error.cursor}" if error.cursor else ""
-            print(f"  {error.items_read} items were read before it{on}", file=sys.stderr)
-        if isinstance(error, RequestError) and error.retry_at:
-            print(f"  try again at {error.retry_at.isoformat()}", file=sys.stderr)
+        say(f"error: {error}")
+        if isinstance(error, RequestError):
+            if error.tracking_id:
+                say(f"  tracking id for the vendor's support: {error.tracking_id}")
+            if error.items_read:
+                on = f"; go on with --cursor {error.cursor}" if error.cursor else ""
+                say(f"  {error.items_read} items were read before it{on}")
+            if error.retry_at:
+                say(f"  try again at {error.retry_at.isoformat()}")
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        say("interrupted")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def _overview(prog: str, commands: Mapping[str, Command]) -> str:
-    width = max(len(command.usage) for command in commands.values())
-    lines = [f"  {command.usage:<{width}}  {command.says}" for command in commands.values()]
-    return "\n".join([f"usage: {prog} COMMAND …", "", *lines, "", f"{prog} COMMAND --help tells more.", "", EXIT_CODES])
 
 
 def list_actions(context: Context, arguments: list[str]) -> None:

@@ -19,7 +19,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -88,10 +88,10 @@ class Receiver:
             what = f"must be at least {oldest:g} seconds: as long as the vendor's signature holds"
             raise InputError.of("the receiver", [Problem("remember", what)])
         self._secrets = secrets
-        self._filter = trigger.filter(filter or {})
-        self._disconnect = disconnect
+        self.filter = trigger.filter(filter or {})
+        self.disconnect = disconnect
         self._window = window
-        for warning in self._filter.warnings:
+        for warning in self.filter.warnings:
             logger.warning("%s", warning)
 
     def accept(self, body: bytes, headers: Headers) -> Reply:
@@ -106,7 +106,7 @@ class Receiver:
 
     def deliver(self, handler: Handler, pace: Pace | None = None, *, once: bool = False) -> None:
         """Hand the events to `handler` until interrupted, or with `once` until nothing is due."""
-        deliveries = self.deliveries(handler, pace)
+        deliveries = Deliveries(self, handler, pace)
         asyncio.run(deliveries.run_once() if once else deliveries.run())
 
     def verified(self, body: bytes, headers: Headers) -> tuple[Reply, Notification | None]:
@@ -127,21 +127,8 @@ class Receiver:
             return problem(503, "The receiver is not set up."), None
         if isinstance(found, UrlValidation):
             return Reply(status=200, body=json.dumps(found.response).encode()), None
-        wanted = self._filter.admits(found) or (found.disconnects and self._disconnect is not None)
+        wanted = self.filter.admits(found) or (found.disconnects and self.disconnect is not None)
         return Reply(status=self.trigger.reply_status), found if wanted else None
-
-    def deliveries(self, handler: Handler, pace: Pace | None = None) -> Deliveries:
-        """What hands the events to `handler`, and to `disconnect` those that end a connection."""
-        disconnect = self._disconnect
-
-        async def handle(held: Held) -> None:
-            found = self.trigger.read(held.body, held.headers)
-            if disconnect is not None and found.disconnects:
-                await call(disconnect, found)
-            if disconnect is None or self._filter.admits(found):
-                await call(handler, found)
-
-        return Deliveries(self.inbox, handle, pace or Pace(), self.clock)
 
 
 def problem(status: int, message: str) -> Reply:
@@ -229,7 +216,7 @@ class WebhookApp:
 
     def _started(self) -> Deliveries:
         if self._deliveries is None or self._task is None or self._task.done():
-            self._deliveries = self.receiver.deliveries(self.handler, self.pace)
+            self._deliveries = Deliveries(self.receiver, self.handler, self.pace)
             self._task = asyncio.create_task(self._deliveries.run())
         return self._deliveries
 
@@ -269,13 +256,11 @@ class Pace:
 class Deliveries:
     """Delivers until it is cancelled. One for each process; several may work on one inbox."""
 
-    def __init__(
-        self, inbox: Inbox, handle: Callable[[Held], Coroutine[Any, Any, None]], pace: Pace, clock: Callable[[], float]
-    ) -> None:
-        self._inbox = inbox
-        self._handle = handle
-        self._pace = pace
-        self._clock = clock
+    def __init__(self, receiver: Receiver, handler: Handler, pace: Pace | None = None) -> None:
+        self._receiver = receiver
+        self._handler = handler
+        self._pace = pace or Pace()
+        self._inbox, self._clock = receiver.inbox, receiver.clock
         self._queue: asyncio.Queue[Held] = asyncio.Queue()
         self._busy: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -393,6 +378,14 @@ class Deliveries:
             return "The handler was cancelled.", held
         error = task.exception()
         return (None if error is None else f"{type(error).__name__}: {error}"), held
+
+    async def _handle(self, held: Held) -> None:
+        """Let the handler have what the flow wants, and `disconnect` what ends a connection."""
+        found, disconnect = self._receiver.trigger.read(held.body, held.headers), self._receiver.disconnect
+        if disconnect is not None and found.disconnects:
+            await call(disconnect, found)
+        if disconnect is None or self._receiver.filter.admits(found):
+            await call(self._handler, found)
 
     async def _settle(self, write: Callable[[], T]) -> T:
         """Write what became of an event; while the store fails, try until it works: the handler has run already."""
