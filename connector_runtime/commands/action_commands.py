@@ -330,12 +330,13 @@ class _Bar:
         self._live = sys.stderr.isatty()
         self._lock = threading.Lock()
         self._next = 0.0
+        self._drawn = False
 
     def told(self, file: File, done: int, total: int | None) -> None:
         with self._lock:
             self._bytes[file.name] = (done, total)
             if self._live and (time.monotonic() >= self._next or done == total):
-                self._next = time.monotonic() + EACH
+                self._next, self._drawn = time.monotonic() + EACH, True
                 self._draw()
 
     def _draw(self) -> None:
@@ -348,7 +349,8 @@ class _Bar:
         print(f"\r\x1b[K{told}", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
-        if self._live:
+        if self._drawn:
+            self._drawn = False
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 

@@ -62,19 +62,16 @@ def _values(context: Context, kind: Connection, chosen: Namespace) -> dict[str, 
     for row in kind.inputs:
         given = getattr(chosen, f"={row.key}", None) or context.setting(row.key)
         if given is None and row.required is not None:
-            given = _asked(row.label, row.type == "secret")
+            if not sys.stdin.isatty():
+                given = sys.stdin.readline().strip()
+            elif row.type == "secret":
+                given = getpass.getpass(f"{row.label}: ")
+            else:
+                print(f"{row.label}: ", end="", file=sys.stderr, flush=True)
+                given = input().strip()
         if given is not None:
             values[row.key] = given
     return values
-
-
-def _asked(label: str, secret: bool) -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().strip()
-    if secret:
-        return getpass.getpass(f"{label}: ")
-    print(f"{label}: ", end="", file=sys.stderr, flush=True)
-    return input().strip()
 
 
 def _sign_in(

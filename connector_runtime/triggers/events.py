@@ -50,13 +50,8 @@ class Event:
 
     def head(self) -> dict[str, Json]:
         """The event as the catalogue lists it."""
-        return {
-            "name": self.name,
-            "label": self.label,
-            "product": self.product,
-            "scopes": {kind: list(names) for kind, names in self.scopes.items()},
-            "deprecated": self.deprecated,
-        }
+        words = ("name", "label", "product", "scopes", "deprecated")
+        return {word: getattr(self, word) for word in words}
 
     def entry(self) -> dict[str, Json]:
         """The event with the schema of its payload and a sample."""
