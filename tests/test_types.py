@@ -77,7 +77,7 @@ def test_a_type_that_no_surface_knows_is_a_text_field_everywhere(action: Any) ->
     tool = tools(more, Offer(only=("update-user",)))["update-user"]
     assert tool.input_schema["properties"]["tint"]["type"] == "string"
 
-    values, _ = parse(parser_of("run", action), action, ["--tint", "#ff0000", "--tints", "#ffffff,#00ff00"])
+    values, _ = parse(parser_of("run", action)[0], action, ["--tint", "#ff0000", "--tints", "#ffffff,#00ff00"])
     assert values["tint"] == "#ff0000" and action.bind({"user_id": "me", **values}).values["tints"][1] == "#00ff00"
     assert any("Tint" in line and "colour" in line for line in input_table(action))
 
