@@ -106,8 +106,12 @@ class Receiver:
 
     def deliver(self, handler: Handler, pace: Pace | None = None, *, once: bool = False) -> None:
         """Hand the events to `handler` until interrupted, or with `once` until nothing is due."""
-        deliveries = Deliveries(self, handler, pace)
+        deliveries = self.deliveries(handler, pace)
         asyncio.run(deliveries.run_once() if once else deliveries.run())
+
+    def deliveries(self, handler: Handler, pace: Pace | None = None) -> Deliveries:
+        """What delivers, as coroutines for a loop of the platform's own."""
+        return Deliveries(self, handler, pace)
 
     def verified(self, body: bytes, headers: Headers) -> tuple[Reply, Notification | None]:
         """The answer to a request, and the event to record before it is given; nothing is written."""
@@ -216,7 +220,7 @@ class WebhookApp:
 
     def _started(self) -> Deliveries:
         if self._deliveries is None or self._task is None or self._task.done():
-            self._deliveries = Deliveries(self.receiver, self.handler, self.pace)
+            self._deliveries = self.receiver.deliveries(self.handler, self.pace)
             self._task = asyncio.create_task(self._deliveries.run())
         return self._deliveries
 
