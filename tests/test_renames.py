@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator
 
 from connector_runtime.calls.action import Action
-from connector_runtime.commands.tables import input_table
+from connector_runtime.commands.options import input_table
 from connector_runtime.definitions.connector import Connector
 from connector_runtime.definitions.folders import load
 from connector_runtime.errors import InputError

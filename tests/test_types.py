@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from connector_runtime.commands.options import parse, parser_of
-from connector_runtime.commands.tables import input_table
+from connector_runtime.commands.options import input_table, parse, parser_of
 from connector_runtime.definitions.catalogue import entry
 from connector_runtime.definitions.forms import editor_schema, form_schema, ui_schema
 from connector_runtime.mcp.tools import Offer, tools

@@ -45,10 +45,12 @@ if TYPE_CHECKING:
     from connector_runtime.stores.opening import open_store as open_store, open_vault as open_vault
     from connector_runtime.stores.store import Store as Store
     from connector_runtime.transport import Http as Http
-    from connector_runtime.triggers.deliver import Pace as Pace
-    from connector_runtime.triggers.events import Notification as Notification
-    from connector_runtime.triggers.receiver import Receiver as Receiver, webhook_app as webhook_app
-    from connector_runtime.triggers.webhook import Trigger as Trigger, UrlValidation as UrlValidation
+    from connector_runtime.triggers.receiver import Pace as Pace, Receiver as Receiver, webhook_app as webhook_app
+    from connector_runtime.triggers.webhook import (
+        Notification as Notification,
+        Trigger as Trigger,
+        UrlValidation as UrlValidation,
+    )
 
     from .bundled import load as load
 
@@ -70,8 +72,8 @@ _HOMES = {
     "Store": "connector_runtime.stores.store",
     "open_store": "connector_runtime.stores.opening",
     "open_vault": "connector_runtime.stores.opening",
-    "Notification": "connector_runtime.triggers.events",
-    "Pace": "connector_runtime.triggers.deliver",
+    "Notification": "connector_runtime.triggers.webhook",
+    "Pace": "connector_runtime.triggers.receiver",
     "Pacer": "connector_runtime.pacing.pacer",
     "Page": "connector_runtime.model",
     "Receiver": "connector_runtime.triggers.receiver",

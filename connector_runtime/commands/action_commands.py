@@ -1,21 +1,37 @@
-"""The commands about actions: `show`, `preview`, `run`, `check`, `catalogue`."""
+"""The commands about actions: `show`, `preview`, `run`, `choices`, `download`, `check`, `catalogue`."""
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from argparse import Namespace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from inspect import cleandoc
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..calls import bodies
-from ..model import Page
-from . import options, tables
-from .context import Context, print_json, say, wrong
+from ..calls.choices import browse, reads
+from ..errors import InputError, Problem
+from ..language.wording import nearest
+from ..model import ChoiceList, Input, Page, Table
+from . import options
+from .context import Context, print_json, print_table, say, wrong
 from .options import parser
+
+if TYPE_CHECKING:
+    from ..calls.action import Action
+    from ..calls.files import File
+    from ..definitions.connector import Connector
+
+UNITS = ("bytes", "kB", "MB", "GB", "TB")
+EACH = 0.1  # seconds between two pictures of the bar
+WIDTH = 20
 
 
 def _put(data: Any, path: str | None) -> None:
@@ -40,7 +56,7 @@ def show(context: Context, arguments: list[str]) -> None:
     chosen = asked.parse_args(arguments)
     action = context.load(None).action(chosen.action)
     width = min(shutil.get_terminal_size().columns, 110)
-    for line in tables.output_table(action) if chosen.output else tables.input_table(action, width):
+    for line in options.output_table(action) if chosen.output else options.input_table(action, width):
         print(line)
 
 
@@ -54,11 +70,10 @@ def run(context: Context, arguments: list[str]) -> None:
     """Run an action and print its result as JSON."""
     action, inputs, chosen = _action(context, "run", run.__doc__, arguments, sends=True)
     from ..calls.exchange import fold
-    from .access import client
 
     how = {name: getattr(chosen, name) for name in ("clear", "cursor", "deadline", "recover")}
     warnings: list[Any] = []
-    with client(context, chosen, retries=chosen.retries) as caller:
+    with context.client(chosen, retries=chosen.retries) as caller:
         pages = _watched(caller.pages(action.key, inputs, chosen.limit, **how))
         if chosen.ndjson:
             for page in pages:
@@ -100,15 +115,11 @@ def catalogue(context: Context, arguments: list[str]) -> None:
     asked.add_argument("--events", action="store_true", help="with the schema and a sample of every event")
     chosen = asked.parse_args(arguments)
     print_json(context.load(None).catalogue(chosen.locale, events=chosen.events))
-    return
-
-
-# -- what the commands share -------------------------------------------------------------------------------------------
 
 
 def _action(
     context: Context, name: str, says: str | None, arguments: list[str], *, sends: bool = False
-) -> tuple[Any, dict[str, Any], argparse.Namespace]:
+) -> tuple[Any, dict[str, Any], Namespace]:
     """The action named first, the inputs that the options make, and the runtime's own options."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: {context.prog} {name} ACTION [--INPUT VALUE …]\n\n{says}\n")
@@ -145,3 +156,206 @@ def _watched(pages: Iterator[Page]) -> Iterator[Page]:
         yield page
     if live and count and number > 1:
         print(f"\r{count} items in {number} pages", file=sys.stderr)
+
+
+# -- choices -----------------------------------------------------------------------------------------------------------
+
+
+def choices(context: Context, arguments: list[str]) -> int:
+    """Print what a drop-down offers: the values that an input takes, with labels.
+
+    ACTION INPUT names an input; what its choices depend on is given as for `run`. A LIST is asked for by its own name.
+    """
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_choices_help(context))
+        return 0 if arguments else 2
+    connector = context.load(None)
+    key, name, rest = _named(connector, arguments)
+    inputs, parameters = _asked(connector, key, name)
+    prog = " ".join([context.prog, "choices", *arguments[: len(arguments) - len(rest)]])
+    about = f"the list '{key}'" if name is None else f"what the input '{name}' of {key} takes"
+    form = Table.of("choices", "Choices", (*inputs, *parameters), about)
+    asked, own = options.parser_of(prog, form)
+    own.add_argument("--search", metavar="TEXT", help="only entries with these words, whatever their case or accents")
+    own.add_argument("--cursor", metavar="TEXT", help="go on where an earlier page ended")
+    own.add_argument("--json", action="store_true", help="as JSON: {choices: [{value, label, description}], cursor}")
+    options.add_common(own, "--inputs", "--base-url", "--connection")
+    values, chosen = options.parse(asked, form, rest)
+    said: dict[str, Any] = {
+        "inputs": {row.key: values[row.key] for row in inputs if row.key in values},
+        "parameters": {row.key: values[row.key] for row in parameters if row.key in values},
+        "search": chosen.search,
+        "cursor": chosen.cursor,
+    }
+    begun = browse(connector.profile, connector.action, key, name, **said)
+    found = begun.result
+    if begun.wants_page:
+        with context.client(chosen) as caller:
+            found = caller.choices(key, name, **said)
+    if chosen.json:
+        print_json(found.to_dict())
+        return 0
+    texts = [(str(each.value), each.label, each.description or "") for each in found.choices]
+    print_table([[_shown(text) for text in row] for row in texts])
+    if not found.choices:
+        say("nothing on these pages" if found.cursor else "there is nothing to choose from")
+    if found.cursor is not None:
+        say(f"there is more: add --cursor {found.cursor}")
+    return 0
+
+
+def _shown(text: str) -> str:
+    """Text of a vendor's users without what would steer the terminal."""
+    return "".join(letter if letter.isprintable() else "·" for letter in text)
+
+
+def _named(connector: Connector, arguments: list[str]) -> tuple[str, str | None, list[str]]:
+    """The action and the input, or the list, and the arguments after them."""
+    key, lists = arguments[0], connector.profile.choices
+    if key not in connector.actions:
+        if key in lists:
+            return key, None, arguments[1:]
+        what = f"is neither an action of {connector.key} nor a list of choices."
+        what += nearest(key, [*connector.actions, *lists])
+        raise InputError(f"'{key}' {what}", problems=[Problem("action", f"{key!r} {what}")])
+    if len(arguments) > 1 and not arguments[1].startswith("-"):
+        return key, arguments[1].replace("-", "_"), arguments[2:]
+    able = [row.key for row in connector.action(key).inputs.values() if row.choices or row.choices_from]
+    what = f"name one that has choices: {', '.join(able)}" if able else f"none of {key} has choices"
+    raise wrong("choices", "INPUT", what)
+
+
+def _asked(connector: Connector, key: str, name: str | None) -> tuple[list[Input], list[Input]]:
+    """The inputs and the parameters that the choices depend on; a parameter's help is its label and default too."""
+    lists = connector.profile.choices
+    spec = connector.action(key) if name is not None else None
+    row = spec.by_name.get(name or "") if spec else None
+    source = lists.get(key, ChoiceList(key=key)) if spec is None else lists.get((row and row.choices_from) or "")
+    own, parameters = reads(source, spec) if source else ([], [])
+    told = []
+    for each in parameters:
+        words = (each.label, f"{each.default} if left out" if each.has_default else "", each.comments)
+        told.append(each._replace(comments=". ".join(word.rstrip(".") for word in words if word)))
+    return [spec.inputs[each] for each in own] if spec else [], told
+
+
+def _choices_help(context: Context) -> str:
+    connector = context.load(None)
+    prog = f"{context.prog} choices"
+    lines = [f"usage: {prog} ACTION INPUT [--search TEXT] [--INPUT VALUE …]", f"       {prog} LIST [--search TEXT] …"]
+    lines += ["", cleandoc(choices.__doc__ or "")]
+    lines += ["", f"{prog} ACTION INPUT --help lists what the choices of an input depend on."]
+    if connector.profile.choices:
+        lines += ["", f"lists: {', '.join(connector.profile.choices)}"]
+    rows = [(key, row) for key, action in connector.actions.items() for row in action.inputs.values()]
+    remote = [f"  {prog} {key} {row.key}" for key, row in rows if row.choices_from]
+    fixed = [f"  {prog} {key} {row.key} --search TEXT" for key, row in rows if row.choices]
+    examples = [*remote[:1], *fixed[:1]]
+    return "\n".join([*lines, *(["", "examples:"] if examples else []), *examples])
+
+
+# -- download ----------------------------------------------------------------------------------------------------------
+
+
+def download(context: Context, arguments: list[str]) -> None:
+    """Download the files of an answer; what broke off is gone on with when it is run again."""
+    offering = [action for action in context.load(None).actions.values() if action.files is not None]
+    if not offering:
+        raise InputError("No action here offers files.", hint="An action says under `files` what can be downloaded.")
+    chosen = _options(context, offering).parse_args(arguments)
+    by_key = {action.key: action for action in offering}
+    action = by_key.get(chosen.action or offering[0].key)
+    if action is None:
+        raise wrong("download", "--action", f"{chosen.action!r} offers no files; known: {', '.join(by_key)}")
+    inputs = {_subject(action): chosen.of}
+    for text in chosen.input:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise wrong("download", "--input", f"{text!r} is no NAME=VALUE")
+        inputs[name.replace("-", "_")] = value
+    with context.client(chosen) as caller:
+        files = _wanted(caller.files(action.key, inputs), chosen)
+        bar = _Bar(files)
+        how = {"parallel": chosen.parallel, "overwrite": chosen.overwrite, "progress": bar.told}
+        try:
+            for saved in caller.download(files, chosen.to, **how):
+                bar.clear()
+                say(f"{saved.file.name}: {amount(saved.size)}{'' if saved.is_new else ', was there already'}")
+                print(saved.path)
+        finally:
+            bar.clear()
+
+
+def _options(context: Context, offering: list[Action]) -> options.Parser:
+    first = offering[0]
+    subject = first.inputs[_subject(first)]
+    name = subject.label.upper().replace(" ", "_")
+    asked = parser(context, "download", download.__doc__, f"download {subject.example or name} --to recordings")
+    asked.add_argument("of", metavar=name, help=f"{first.label} of this; with --action, of that action's")
+    asked.add_argument("--action", metavar="ACTION", help=f"{' or '.join(each.key for each in offering)} ({first.key})")
+    asked.add_argument(
+        "--input", metavar="NAME=VALUE", action="append", default=[], help="another input of the action; repeatable"
+    )
+    asked.add_argument("--to", metavar="FOLDER", default=".", help="where to; made if it is missing (this folder)")
+    asked.add_argument("--types", metavar="TYPE,…", help="only files of these types")
+    asked.add_argument("--parallel", metavar="N", type=int, default=3, help="so many at a time (3)")
+    asked.add_argument("--overwrite", action="store_true", help="replace files of the same names")
+    asked.add_argument("--any-size", action="store_true", help="do not compare with the size that is announced")
+    options.add_common(asked, "--base-url", "--connection")
+    return asked
+
+
+def _subject(action: Action) -> str:
+    """The input that says whose files: the first that has to be given."""
+    return next(row.key for row in action.inputs.values() if row.type != "connection" and row.required == ())
+
+
+def _wanted(files: list[File], chosen: Namespace) -> list[File]:
+    if chosen.types is not None:
+        types = {word.strip().upper() for word in chosen.types.split(",")}
+        there = {(file.type or "").upper() for file in files}
+        if missing := sorted(types - there):
+            known = ", ".join(sorted(there)) or "no file"
+            raise wrong("download", "--types", f"there is no {', '.join(missing)}; there is: {known}")
+        files = [file for file in files if (file.type or "").upper() in types]
+    return [replace(file, size=None) for file in files] if chosen.any_size else files
+
+
+class _Bar:
+    """One line on stderr that shows how far all files are, on a terminal only."""
+
+    def __init__(self, files: Iterable[File]) -> None:
+        self._bytes: dict[str, tuple[int, int | None]] = {file.name: (0, file.size) for file in files}
+        self._live = sys.stderr.isatty()
+        self._lock = threading.Lock()
+        self._next = 0.0
+        self._drawn = False
+
+    def told(self, file: File, done: int, total: int | None) -> None:
+        with self._lock:
+            self._bytes[file.name] = (done, total)
+            if self._live and (time.monotonic() >= self._next or done == total):
+                self._next, self._drawn = time.monotonic() + EACH, True
+                self._draw()
+
+    def _draw(self) -> None:
+        done = sum(have for have, _ in self._bytes.values())
+        whole = sum(total or 0 for _, total in self._bytes.values())
+        complete = sum(have == total for have, total in self._bytes.values())
+        share = min(1.0, done / whole) if whole else 0.0
+        bar = "█" * int(share * WIDTH) + "░" * (WIDTH - int(share * WIDTH))
+        told = f"{bar} {share:4.0%}  {amount(done)} of {amount(whole)}  {complete} of {len(self._bytes)} files"
+        print(f"\r\x1b[K{told}", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self._drawn:
+            self._drawn = False
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def amount(size: float) -> str:
+    """A number of bytes for a person: `24.6 MB`."""
+    power = 0
+    while size >= 1000 and power < len(UNITS) - 1:
+        size, power = size / 1000, power + 1
+    return f"{size:.{min(power, 1)}f} {UNITS[power]}"

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ConnectorError, InputError, RequestError
-from .context import Context, print_table
+from .context import Context, print_table, say
 
 if TYPE_CHECKING:
     from ..definitions.connector import Connector, Outline
@@ -19,7 +19,7 @@ EXIT_CODES = """exit codes: 0 ok, 1 check or diff found something, 2 usage, inpu
 
 
 class Command(NamedTuple):
-    """A command: its usage after the program's name, what it does in one line, and `module:function` that does it.
+    """A command: its usage after the program's name, what it does in one line, and the module with its function.
 
     The module is imported when the command is run, so that light commands stay light.
     """
@@ -31,7 +31,8 @@ class Command(NamedTuple):
     def run(self, context: Context, arguments: list[str]) -> int | None:
         """Do it; the exit code, or None for 0."""
         module, _, function = self.home.partition(":")
-        return getattr(import_module(module, __package__), function)(context, arguments)  # type: ignore[no-any-return]
+        name = function or self.usage.split()[0].replace("-", "_")
+        return getattr(import_module(module, __package__), name)(context, arguments)  # type: ignore[no-any-return]
 
 
 def main(
@@ -47,7 +48,18 @@ def main(
     context = Context(prog, load, os.environ, example)
     try:
         if not arguments or arguments[0] in ("-h", "--help", "help"):
-            print(_overview(prog, commands))
+            width = max(len(command.usage) for command in commands.values())
+            listed = [f"  {command.usage:<{width}}  {command.says}" for command in commands.values()]
+            print(
+                f"usage: {prog} COMMAND …",
+                "",
+                *listed,
+                "",
+                f"{prog} COMMAND --help tells more.",
+                "",
+                EXIT_CODES,
+                sep="\n",
+            )
             return 0 if arguments else 2
         if arguments[0] == "--version":
             print(load(None).profile.version)
@@ -61,27 +73,22 @@ def main(
             )
         return command.run(context, arguments[1:]) or 0
     except ConnectorError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if isinstance(error, RequestError) and error.tracking_id:
-            print(f"  tracking id for the vendor's support: {error.tracking_id}", file=sys.stderr)
-        if isinstance(error, RequestError) and error.items_read:
-            on = f"; go on with --cursor {error.cursor}" if error.cursor else ""
-            print(f"  {error.items_read} items were read before it{on}", file=sys.stderr)
-        if isinstance(error, RequestError) and error.retry_at:
-            print(f"  try again at {error.retry_at.isoformat()}", file=sys.stderr)
+        say(f"error: {error}")
+        if isinstance(error, RequestError):
+            if error.tracking_id:
+                say(f"  tracking id for the vendor's support: {error.tracking_id}")
+            if error.items_read:
+                on = f"; go on with --cursor {error.cursor}" if error.cursor else ""
+                say(f"  {error.items_read} items were read before it{on}")
+            if error.retry_at:
+                say(f"  try again at {error.retry_at.isoformat()}")
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        say("interrupted")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def _overview(prog: str, commands: Mapping[str, Command]) -> str:
-    width = max(len(command.usage) for command in commands.values())
-    lines = [f"  {command.usage:<{width}}  {command.says}" for command in commands.values()]
-    return "\n".join([f"usage: {prog} COMMAND …", "", *lines, "", f"{prog} COMMAND --help tells more.", "", EXIT_CODES])
 
 
 def list_actions(context: Context, arguments: list[str]) -> None:
@@ -116,35 +123,27 @@ COMMANDS = {
     command.usage.split()[0]: command
     for command in (
         Command("list", "list the actions", ".cli:list_actions"),
-        Command("show ACTION", "show an action's inputs", ".action_commands:show"),
-        Command(
-            "preview ACTION [--INPUT VALUE …]", "print the request that run would send", ".action_commands:preview"
-        ),
-        Command("run ACTION [--INPUT VALUE …]", "run an action and print its result", ".action_commands:run"),
-        Command("choices ACTION INPUT", "list what an input's drop-down offers", ".choices_command:choices"),
-        Command("download ID [--to FOLDER]", "download the files that an action offers", ".download_command:download"),
-        Command("check [FOLDER]", "check the definitions of a folder", ".action_commands:check"),
-        Command("catalogue [--locale CODE]", "print what platforms draw from", ".action_commands:catalogue"),
-        Command("connect [KIND]", "connect an account and keep it", ".connection_commands:connect"),
-        Command("connections", "list the stored connections", ".connection_commands:connections"),
-        Command("disconnect NAME", "revoke and forget a connection", ".connection_commands:disconnect"),
-        Command("scopes [ACTION …]", "the smallest set of scopes for actions", ".connection_commands:scopes"),
-        Command("doctor [NAME]", "check a connection end to end", ".connection_commands:doctor"),
-        Command("diff OLD NEW", "what changed between two catalogues, and what of it breaks", ".author_commands:diff"),
-        Command(
-            "new ACTION", "write the first draft of an action, also from an OpenAPI document", ".author_commands:new"
-        ),
-        Command(
-            "locale CODE",
-            "write or complete a translation: all texts into locales/CODE.yaml",
-            ".author_commands:locale",
-        ),
-        Command("events [PATTERN]", "list the events of webhooks; events show NAME", ".webhook_commands:events"),
-        Command("listen [--port N]", "print the webhooks that arrive here", ".webhook_commands:listen"),
-        Command("send-event NAME --to URL", "sign and post a sample event", ".webhook_commands:send_event"),
-        Command("inbox [--replay ID]", "list the events that wait or failed", ".webhook_commands:inbox"),
-        Command("serve [--port N]", "serve the connector over HTTP", ".service_commands:serve"),
-        Command("api-key create|list|revoke", "who may use the service", ".service_commands:api_key"),
-        Command("mcp [--only PATTERN …]", "offer the actions to a language model as tools", ".service_commands:mcp"),
+        Command("show ACTION", "show an action's inputs", ".action_commands"),
+        Command("preview ACTION [--INPUT VALUE …]", "print the request that run would send", ".action_commands"),
+        Command("run ACTION [--INPUT VALUE …]", "run an action and print its result", ".action_commands"),
+        Command("choices ACTION INPUT", "list what an input's drop-down offers", ".action_commands"),
+        Command("download ID [--to FOLDER]", "download the files that an action offers", ".action_commands"),
+        Command("check [FOLDER]", "check the definitions of a folder", ".action_commands"),
+        Command("catalogue [--locale CODE]", "print what platforms draw from", ".action_commands"),
+        Command("connect [KIND]", "connect an account and keep it", ".connection_commands"),
+        Command("connections", "list the stored connections", ".connection_commands"),
+        Command("disconnect NAME", "revoke and forget a connection", ".connection_commands"),
+        Command("scopes [ACTION …]", "the smallest set of scopes for actions", ".connection_commands"),
+        Command("doctor [NAME]", "check a connection end to end", ".connection_commands"),
+        Command("diff OLD NEW", "what changed between two catalogues, and what of it breaks", ".author_commands"),
+        Command("new ACTION", "write the first draft of an action, also from an OpenAPI document", ".author_commands"),
+        Command("locale CODE", "write or complete a translation: all texts into locales/CODE.yaml", ".author_commands"),
+        Command("events [PATTERN]", "list the events of webhooks; events show NAME", ".webhook_commands"),
+        Command("listen [--port N]", "print the webhooks that arrive here", ".webhook_commands"),
+        Command("send-event NAME --to URL", "sign and post a sample event", ".webhook_commands"),
+        Command("inbox [--replay ID]", "list the events that wait or failed", ".webhook_commands"),
+        Command("serve [--port N]", "serve the connector over HTTP", ".service_commands"),
+        Command("api-key create|list|revoke", "who may use the service", ".service_commands"),
+        Command("mcp [--only PATTERN …]", "offer the actions to a language model as tools", ".service_commands"),
     )
 }

@@ -20,7 +20,6 @@ from ..connections.connections import PENDING, Connections, examine
 from ..connections.oauth import Health
 from ..errors import AuthError, ConnectorError, TransportError
 from ..model import Connection
-from . import access
 from .context import Context, print_table, say, wrong
 from .options import parser
 
@@ -51,7 +50,7 @@ def connect(context: Context, arguments: list[str]) -> int:
     kind = kinds[key]
     values = _values(context, kind, chosen)
     origin = chosen.oauth_url or context.setting("oauth_url")
-    with access.connections(context) as (known, _):
+    with context.connections() as (known, _):
         if oauth2.needs_person(kind):
             _sign_in(known, kind, values, origin, chosen)
         else:
@@ -67,19 +66,16 @@ def _values(context: Context, kind: Connection, chosen: Namespace) -> dict[str, 
     for row in kind.inputs:
         given = getattr(chosen, f"={row.key}", None) or context.setting(row.key)
         if given is None and row.required is not None:
-            given = _asked(row.label, row.type == "secret")
+            if not sys.stdin.isatty():
+                given = sys.stdin.readline().strip()
+            elif row.type == "secret":
+                given = getpass.getpass(f"{row.label}: ")
+            else:
+                print(f"{row.label}: ", end="", file=sys.stderr, flush=True)
+                given = input().strip()
         if given is not None:
             values[row.key] = given
     return values
-
-
-def _asked(label: str, secret: bool) -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().strip()
-    if secret:
-        return getpass.getpass(f"{label}: ")
-    print(f"{label}: ", end="", file=sys.stderr, flush=True)
-    return input().strip()
 
 
 def _sign_in(
@@ -192,7 +188,7 @@ def connections(context: Context, arguments: list[str]) -> None:
     asked = parser(context, "connections", connections.__doc__, "connections")
     asked.add_argument("--rekey", action="store_true", help="encrypt everything in the store anew with the newest key")
     chosen = asked.parse_args(arguments)
-    with access.connections(context) as (known, store):
+    with context.connections() as (known, store):
         if chosen.rekey:
             say(f"{store.rekey()} entries are encrypted with the newest key.")
         found = known.list()
@@ -213,7 +209,7 @@ def disconnect(context: Context, arguments: list[str]) -> None:
     asked.add_argument("name", metavar="NAME", help="the connection's name")
     asked.add_argument("--forget", action="store_true", help="forget it without asking the vendor")
     chosen = asked.parse_args(arguments)
-    with access.connections(context) as (known, _):
+    with context.connections() as (known, _):
         try:
             revoked = known.disconnect(chosen.name, revoke=not chosen.forget)
         except TransportError as error:
@@ -250,7 +246,7 @@ def doctor(context: Context, arguments: list[str]) -> int:
     asked.add_argument("--action", metavar="ACTION", action="append", default=[], help=only)
     chosen = asked.parse_args(arguments)
     worst = "ok"
-    with access.connections(context) as (known, _):
+    with context.connections() as (known, _):
         for found in examine(known, chosen.name, actions=chosen.action, base_url=context.setting("base_url")):
             print(f"{MARKS[found.state]:<5} {found.step:<12} {found.says}")
             if found.do:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import InputError, Problem
+from ..errors import AuthError, InputError, Problem
 
 if TYPE_CHECKING:
     import socket
     from argparse import Namespace
 
+    from ..client import Client
+    from ..connections.connections import Connections
     from ..definitions.connector import Connector
+    from ..stores.opening import Sealed
 
 
 class Context(NamedTuple):
-    """What a command needs: the program's name, a way to load a connector, the environment."""
+    """What a command needs: the program's name, a way to load a connector, the environment, and what is stored."""
 
     prog: str
     load: Callable[[str | None], Connector]
@@ -35,6 +39,58 @@ class Context(NamedTuple):
     def base_url(self, chosen: Namespace) -> str | None:
         """Where the vendor's API is: as an option says, or the environment; None for its usual place."""
         return chosen.base_url or self.setting("base_url")
+
+    @property
+    def app(self) -> str:
+        """The name under which the user's own store is kept."""
+        return f"{self.load(None).key}-connector"
+
+    def vault(self, url: str | None = None) -> Sealed:
+        """The store at that address, the one that the environment names, or the user's own."""
+        from ..stores.opening import open_vault
+
+        return open_vault(self.app, url or self.setting("store"), self.setting("connector_key"))
+
+    @contextmanager
+    def connections(self) -> Iterator[tuple[Connections, Sealed]]:
+        """The stored connections and their store, which is closed at the end."""
+        from ..connections.connections import Connections
+
+        with closing(self.vault()) as store:
+            yield Connections(self.load(None), store), store
+
+    @contextmanager
+    def access(self, name: str | None) -> Iterator[dict[str, Any]]:
+        """The token of the environment, or a stored connection: the one named, or the only one.
+
+        Raises `AuthError` with the ways to give one.
+        """
+        from ..stores.opening import data_directory
+
+        token = None if name else self.setting("access_token")
+        if token is not None:
+            yield {"token": token}
+            return
+        hint = f"Set {self.variable('access_token')}, or connect an account: {self.prog} connect"
+        neither = AuthError("There is no access token and no stored connection.", hint=hint)
+        if self.setting("store") is None and not (data_directory(self.app) / "store.db").exists():
+            raise neither  # and no empty store is left behind
+        with self.connections() as (known, _):
+            if name is None and not known.names():
+                raise neither
+            yield {"connection": known.open(name)}
+
+    @contextmanager
+    def client(self, chosen: Namespace, **more: Any) -> Iterator[Client]:
+        """A client for the connection and the base URL that were chosen."""
+        from ..client import Client
+
+        base_url = self.base_url(chosen)
+        with (
+            self.access(chosen.connection) as given,
+            Client(self.load(None), base_url=base_url, **more, **given) as made,
+        ):
+            yield made
 
 
 def wrong(subject: str, where: str, what: str) -> InputError:

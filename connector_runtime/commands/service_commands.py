@@ -22,7 +22,6 @@ from ..language.hosts import LOOPBACK
 from ..service.records import ApiKeys, check_tenant
 from ..service.settings import Settings
 from ..stores import opening
-from .access import access, open_vault
 from .context import Context, bound, print_table, say, wrong
 from .options import add_common, parser
 
@@ -65,7 +64,7 @@ def place(
     missing = [name for name in NEEDS if find_spec(name) is None]
     if missing:
         raise InputError(f"{command} needs {' and '.join(missing)}.", hint=f"Install them: pip install {INSTALL}")
-    with closing(open_vault(context, store)) as opened:
+    with closing(context.vault(store)) as opened:
         is_open = not ApiKeys(opened, context.load(None).key).exist()
     if host not in LOOPBACK and is_open:
         how = f"Make one first: {context.prog} api-key create --tenant NAME"
@@ -151,15 +150,15 @@ def api_key(context: Context, arguments: list[str]) -> None:
     asked = parser(context, "api-key", api_key.__doc__, "api-key create --tenant acme")
     asked.add_argument("--store", metavar="URL", help="the service's store, if it is not the usual one")
     acts = asked.add_subparsers(dest="act", metavar="create | list | revoke", required=True)
-    make = acts.add_parser("create", help="make a key, which is shown once", allow_abbrev=False)
+    make = acts.add_parser("create", help="make a key, which is shown once")
     make.add_argument("--tenant", default="default", metavar="TEXT", help="whose key it is (default)")
     make.add_argument("--label", default="", metavar="TEXT", help="what it is for")
     make.add_argument("--metrics", action="store_true", help="a key that only reads /metrics")
-    acts.add_parser("list", help="list the keys, without their secrets", allow_abbrev=False)
-    revoke = acts.add_parser("revoke", help="take a key back", allow_abbrev=False)
+    acts.add_parser("list", help="list the keys, without their secrets")
+    revoke = acts.add_parser("revoke", help="take a key back")
     revoke.add_argument("id", metavar="ID", help=f"from `{context.prog} api-key list`")
     chosen = asked.parse_args(arguments)
-    with closing(open_vault(context, chosen.store)) as store:
+    with closing(context.vault(chosen.store)) as store:
         keys = ApiKeys(store, context.load(None).key)
         if chosen.act == "create":
             text, made = keys.create(None if chosen.metrics else chosen.tenant, chosen.label)
@@ -254,7 +253,7 @@ async def _speak(context: Context, chosen: Namespace, offer: Offer, held: ExitSt
     async def lend(request: Any) -> AsyncIterator[AsyncClient]:
         """The one client; made at the first call, so that tools can be listed before there is a connection."""
         if not clients:
-            given = held.enter_context(access(context, chosen.connection))
+            given = held.enter_context(context.access(chosen.connection))
             if isinstance(given.get("connection"), Stored):
                 given = {"connection": AsyncStored(given["connection"])}
             clients.append(AsyncClient(context.load(None), base_url=context.base_url(chosen), **given))

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from ..errors import ApiError, InputError, Problem, TransportError
 from ..language.wording import nearest
-from ..triggers.events import OWN, Event, Notification
-from ..triggers.webhook import Trigger
+from ..triggers.events import OWN, Event
+from ..triggers.webhook import Notification, Trigger
 from .context import Context, bound, print_json, print_table, say, wrong
 from .options import parser
 
@@ -111,19 +111,18 @@ def listen(context: Context, arguments: list[str]) -> None:
     from ..stores.store import MemoryStore
     from ..triggers.receiver import webhook_app
 
+    def show(found: Notification) -> None:
+        text = json.dumps(found.to_dict(), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
+        print(text.encode("utf-8", "backslashreplace").decode(), flush=True)
+
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     logging.getLogger("connector_runtime").setLevel(logging.INFO)
-    app = webhook_app(trigger, secret, _print, store=MemoryStore(), filter=wanted)
+    app = webhook_app(trigger, secret, show, store=MemoryStore(), filter=wanted)
     with bound(chosen.address, chosen.port) as port:
         url = f"http://{chosen.address}:{port.getsockname()[1]}/"
         say(f"Listening at {url}; Ctrl-C ends it. In another terminal:\n")
         say(f"  {context.prog} send-event {next(iter(trigger.events), 'NAME')} --to {url}")
         uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[port])
-
-
-def _print(found: Notification) -> None:
-    text = json.dumps(found.to_dict(), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
-    print(text.encode("utf-8", "backslashreplace").decode(), flush=True)
 
 
 def send_event(context: Context, arguments: list[str]) -> None:

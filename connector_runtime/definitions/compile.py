@@ -115,17 +115,18 @@ def connection(data: Raw, shared: Shared, codecs: Codecs) -> model.Connection:
 
 def trigger(data: Raw, shared: Shared, codecs: Codecs, json: Shared) -> Trigger:
     """Compile one file of triggers/; `json` reads the data files of the folder."""
-    from ..triggers.events import FilterRow, sources  # what most commands do not need
-    from ..triggers.webhook import Trigger
+    from ..triggers.webhook import FilterRow, Recipe, Trigger, sources  # what most commands do not need
 
-    reply = data.get("reply", {})
+    reply, challenge = data.get("reply", {}), data.get("challenge", {})
     file = data["events"]["file"] if "events" in data else None
     return record(
         Trigger,
         data,
         inputs=tuple(rows(data, shared, codecs).values()),
-        verify_with=data["verify"],
-        challenge_with=data.get("challenge"),
+        recipe=Recipe(data["verify"]),
+        challenge_when=_condition(challenge, "when"),
+        challenge_answer=challenge.get("answer", {}),
+        event={name: sources(raw) for name, raw in data["event"].items()},
         filters={
             key: record(FilterRow, raw, key=key, sources=sources(raw["from"]), codecs=_codecs(raw, codecs))
             for key, raw in data.get("filters", {}).items()

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from .. import model
 from ..errors import Problem
-from ..triggers.events import OWN as OWN_FILTERS, FilterRow
-from ..triggers.webhook import Trigger
+from ..triggers.events import OWN as OWN_FILTERS
+from ..triggers.webhook import FilterRow, Trigger
 from .documents import Document, Path
 from .forms import OWN_WORDS, Say
 

@@ -85,6 +85,11 @@ def dig(data: Any, steps: Sequence[str]) -> Any:
     return data
 
 
+def at(data: Any, path: str) -> Any:
+    """What stands at a path such as `payload.object.id`; None if nothing does."""
+    return dig(data, path.split("."))
+
+
 def links(header: str) -> dict[str, str]:
     """The URLs of a Link header (RFC 8288) by their `rel`."""
     found: dict[str, str] = {}

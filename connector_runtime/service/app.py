@@ -28,8 +28,7 @@ from ..errors import ConnectorError, Problem, StoreError
 from ..language import json_text
 from ..stores.opening import open_store
 from ..stores.store import Store
-from ..triggers.deliver import Handler
-from ..triggers.receiver import SecretSource, webhook_app
+from ..triggers.receiver import Handler, SecretSource, webhook_app
 from . import connection_routes, models, runs
 from .gate import METHODS, Bearer, Context, Gate, KeyHeader, at, key_of
 from .problems import KINDS, Refusal, check_known, of_status

@@ -28,7 +28,7 @@ from ..stores.store import Entry, Lease, Store
 from .problems import Refusal
 
 if TYPE_CHECKING:
-    from ..triggers.events import Notification
+    from ..triggers.webhook import Notification
 
 FORM = re.compile(r"ck_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 TENANT = re.compile(r"[^\x00-\x1f\x7f]{1,100}")

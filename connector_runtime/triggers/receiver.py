@@ -4,33 +4,43 @@
 
 Answers: 200 recorded, a repeat, or not wanted; the challenge's own answer; 400 signed but unreadable; 401 not signed;
 405 not a POST; 413 too big; 503 could not be recorded, so that the vendor sends it again.
+
+A handler is a function, or a coroutine function, of one `Notification`. What it raises, and what takes longer than
+`timeout`, is a failure. It may see an event a second time, where a process died between the handler's end and the
+mark of it; `event_id` is then the same.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import json
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from ..errors import ConnectorError, InputError, PayloadError, Problem, SignatureError
+from ..errors import ConnectorError, InputError, PayloadError, Problem, SignatureError, StoreError
 from ..stores.opening import open_store
 from ..stores.store import Store
-from .deliver import Deliveries, Handler, Pace, call, stored
-from .events import Notification
 from .inbox import Held, Inbox
-from .signature import Headers, Secrets, usable
-from .webhook import Trigger, UrlValidation
+from .webhook import Headers, Notification, Secrets, Trigger, UrlValidation, usable
 
+T = TypeVar("T")
+Handler = Callable[[Notification], Awaitable[object] | object]
 SecretSource = Secrets | Callable[[], Secrets]
-Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 STORE = "sqlite:///webhooks.sqlite3"
 LIMIT = 1024 * 1024  # bytes of a body
 SHARE = 0.8  # of the time until the vendor gives up
+REST = 5.0  # seconds at most between two looks that are slow
+PURGE = 3600.0  # seconds between two looks for marks that may be forgotten
 logger = logging.getLogger("connector_runtime")
 
 
@@ -78,10 +88,10 @@ class Receiver:
             what = f"must be at least {oldest:g} seconds: as long as the vendor's signature holds"
             raise InputError.of("the receiver", [Problem("remember", what)])
         self._secrets = secrets
-        self._filter = trigger.filter(filter or {})
-        self._disconnect = disconnect
+        self.filter = trigger.filter(filter or {})
+        self.disconnect = disconnect
         self._window = window
-        for warning in self._filter.warnings:
+        for warning in self.filter.warnings:
             logger.warning("%s", warning)
 
     def accept(self, body: bytes, headers: Headers) -> Reply:
@@ -89,15 +99,19 @@ class Receiver:
         reply, found = self.verified(body, headers)
         if found is not None:
             try:
-                self.record(found)
+                self.inbox.record(found.event_id, found.body, found.headers, self.clock())
             except Exception as error:
-                return self.unrecorded(error)
+                return unrecorded(error)
         return reply
 
     def deliver(self, handler: Handler, pace: Pace | None = None, *, once: bool = False) -> None:
         """Hand the events to `handler` until interrupted, or with `once` until nothing is due."""
         deliveries = self.deliveries(handler, pace)
         asyncio.run(deliveries.run_once() if once else deliveries.run())
+
+    def deliveries(self, handler: Handler, pace: Pace | None = None) -> Deliveries:
+        """What delivers, as coroutines for a loop of the platform's own."""
+        return Deliveries(self, handler, pace)
 
     def verified(self, body: bytes, headers: Headers) -> tuple[Reply, Notification | None]:
         """The answer to a request, and the event to record before it is given; nothing is written."""
@@ -117,42 +131,19 @@ class Receiver:
             return problem(503, "The receiver is not set up."), None
         if isinstance(found, UrlValidation):
             return Reply(status=200, body=json.dumps(found.response).encode()), None
-        wanted = self._filter.admits(found) or (found.disconnects and self._disconnect is not None)
+        wanted = self.filter.admits(found) or (found.disconnects and self.disconnect is not None)
         return Reply(status=self.trigger.reply_status), found if wanted else None
-
-    def record(self, found: Notification, claim: float = 0.0) -> Held | None:
-        """Keep a verified event; None if it is a repeat."""
-        return self.inbox.record(found.event_id, found.body, found.headers, self.clock(), claim)
-
-    def unrecorded(self, error: BaseException) -> Reply:
-        """The answer where an event could not be kept."""
-        said = error if isinstance(error, ConnectorError) else type(error).__name__
-        logger.error("A webhook could not be recorded, the vendor is asked to send it again: %s", said)
-        return problem(503, "The event could not be recorded; send it again.")
-
-    def deliveries(self, handler: Handler, pace: Pace | None = None) -> Deliveries:
-        def read(held: Held) -> Notification:
-            return self.trigger.read(held.body, held.headers)
-
-        return Deliveries(self.inbox, read, self._routed(handler), pace, self.clock)
-
-    def _routed(self, handler: Handler) -> Handler:
-        """The handler for what the flow wants, and `disconnect` for what ends a connection."""
-        disconnect = self._disconnect
-        if disconnect is None:
-            return handler
-
-        async def routed(found: Notification) -> None:
-            if found.disconnects:
-                await call(disconnect, found)
-            if self._filter.admits(found):
-                await call(handler, found)
-
-        return routed
 
 
 def problem(status: int, message: str) -> Reply:
     return Reply(status=status, body=json.dumps({"message": message}).encode())
+
+
+def unrecorded(error: BaseException) -> Reply:
+    """The answer where an event could not be kept."""
+    said = error if isinstance(error, ConnectorError) else type(error).__name__
+    logger.error("A webhook could not be recorded, the vendor is asked to send it again: %s", said)
+    return problem(503, "The event could not be recorded; send it again.")
 
 
 def webhook_app(
@@ -177,14 +168,13 @@ class WebhookApp:
     _deliveries: Deliveries | None = field(default=None, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
 
-    async def __call__(
-        self,
-        scope: Mapping[str, Any],
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
-    ) -> None:
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+            await receive()
+            async with self.delivering():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+            await send({"type": "lifespan.shutdown.complete"})
         elif scope["type"] == "http":
             reply = await self.answer(scope, receive)
             headers = [(name.encode(), said.encode()) for name, said in reply.headers.items()]
@@ -196,7 +186,7 @@ class WebhookApp:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
 
-    async def answer(self, scope: Mapping[str, Any], receive: Callable[[], Awaitable[Message]]) -> Reply:
+    async def answer(self, scope: Mapping[str, Any], receive: Receive) -> Reply:
         if scope["method"] != "POST":
             return problem(405, "Webhooks come as POST.")
         try:
@@ -206,53 +196,33 @@ class WebhookApp:
                     return problem(413, f"The body is larger than {self.receiver.limit} bytes.")
                 reply, found = self.receiver.verified(body, scope["headers"])
                 if found is not None:
-                    deliveries = self._started()
-                    claim = deliveries.claim if deliveries.room else 0.0
-                    held = await stored(self.receiver.record, found, claim)
-                    if held is not None and claim:
-                        deliveries.offer(held)
+                    await self._started().record(found)
                 return reply
-        except asyncio.CancelledError:
-            raise
         except Exception as error:
-            return self.receiver.unrecorded(error)
+            return unrecorded(error)
 
-    async def _body(
-        self, headers: Iterable[tuple[bytes, bytes]], receive: Callable[[], Awaitable[Message]]
-    ) -> bytes | None:
+    async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes | None:
         """The whole body; None if it is too big, which is known before it is read where its length is told."""
         limit = self.receiver.limit
         for name, said in headers:
             if name == b"content-length" and said.isdigit() and int(said[:18]) > limit:
                 return None
-        pieces: list[bytes] = []
-        size = 0
-        while True:
+        body, is_more = bytearray(), True
+        while is_more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ConnectionError("the sender went away")
-            piece = message.get("body", b"")
-            size += len(piece)
-            if size > limit:
+            body += message.get("body", b"")
+            if len(body) > limit:
                 return None
-            pieces.append(piece)
-            if not message.get("more_body", False):
-                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            is_more = message.get("more_body", False)
+        return bytes(body)
 
     def _started(self) -> Deliveries:
         if self._deliveries is None or self._task is None or self._task.done():
             self._deliveries = self.receiver.deliveries(self.handler, self.pace)
             self._task = asyncio.create_task(self._deliveries.run())
         return self._deliveries
-
-    async def _lifespan(
-        self, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
-    ) -> None:
-        await receive()
-        async with self.delivering():
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-        await send({"type": "lifespan.shutdown.complete"})
 
     @contextlib.asynccontextmanager
     async def delivering(self) -> AsyncIterator[None]:
@@ -265,3 +235,202 @@ class WebhookApp:
                 self._task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await self._task
+
+
+# -- delivery: at least once, and again with pauses where it fails ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How events are delivered; all but the counts in seconds.
+
+    `workers` handlers run at a time, each for at most `timeout`. A claim lasts `claim` and is renewed while a handler
+    runs: so long does an event wait that a process took with it when it died. `poll` is between two looks for events
+    that others left or that are due again; `grace` is how long a stop waits for handlers that run.
+    """
+
+    workers: int = 8
+    timeout: float = 60.0
+    claim: float = 20.0
+    poll: float = 1.0
+    grace: float = 5.0
+    queue: int = 256  # events that may wait in memory; more wait in the store alone
+
+
+class Deliveries:
+    """Delivers until it is cancelled. One for each process; several may work on one inbox."""
+
+    def __init__(self, receiver: Receiver, handler: Handler, pace: Pace | None = None) -> None:
+        self._receiver = receiver
+        self._handler = handler
+        self._pace = pace or Pace()
+        self._inbox, self._clock = receiver.inbox, receiver.clock
+        self._queue: asyncio.Queue[Held] = asyncio.Queue()
+        self._busy: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    @property
+    def room(self) -> int:
+        """How many more events may wait in memory."""
+        return max(0, self._pace.queue - self._queue.qsize())
+
+    async def record(self, found: Notification) -> None:
+        """Keep an event, and deliver it from here if there is room."""
+        claim = self._pace.claim if self.room else 0.0
+        held = await stored(self._inbox.record, found.event_id, found.body, found.headers, self._clock(), claim)
+        if held is not None and claim:
+            self._queue.put_nowait(held)
+
+    async def run(self) -> None:
+        """Deliver until cancelled; then handlers that run may end, and every claim is given up."""
+        tasks = [asyncio.create_task(self._work()) for _ in range(self._pace.workers)]
+        tasks.append(asyncio.create_task(self._look()))
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
+        finally:
+            self._stopping = True
+            for task in tasks:
+                if task not in self._busy:
+                    task.cancel()
+            if self._busy:
+                await asyncio.wait(self._busy, timeout=self._pace.grace)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            while not self._queue.empty():
+                await self._release(self._queue.get_nowait())
+
+    async def run_once(self) -> int:
+        """Deliver what is due now, one after the other; returns how many events were tried."""
+        count = 0
+        while taken := await stored(self._inbox.take, self._clock(), self._pace.claim, 1):
+            await self._deliver(taken[0])
+            count += 1
+        return count
+
+    async def _look(self) -> None:
+        """Fill the queue with what others left and what is due again."""
+        purged = self._clock()
+        while True:
+            started = time.monotonic()
+            try:
+                while (room := self.room) and self._queue.empty():
+                    taken = await stored(self._inbox.take, self._clock(), self._pace.claim, room)
+                    for held in taken:
+                        self._queue.put_nowait(held)
+                    if len(taken) < room:
+                        break
+                if self._clock() - purged >= PURGE:
+                    purged = self._clock()
+                    await stored(self._inbox.forget, purged)
+            except StoreError as error:
+                logger.error("The inbox cannot be read, deliveries wait: %s", error)
+            took = time.monotonic() - started
+            await asyncio.sleep(max(self._pace.poll, min(5 * took, REST)))  # a long backlog leaves the store some rest
+
+    async def _work(self) -> None:
+        me = asyncio.current_task()
+        assert me is not None
+        while not self._stopping:
+            held = await self._queue.get()
+            self._busy.add(me)
+            try:
+                is_late = held.claimed - self._clock() < self._pace.claim / 2  # it waited long in the queue
+                ours = await stored(self._inbox.renew, held, self._clock(), self._pace.claim) if is_late else held
+                if ours is not None:
+                    await self._deliver(ours)
+            except StoreError as error:
+                logger.error("Event %s waits in the store, which fails: %s", held.event_id, error)
+            except Exception:
+                logger.exception("A delivery broke off; its event stays in the inbox")
+            finally:
+                self._busy.discard(me)
+
+    async def _deliver(self, held: Held) -> None:
+        reason, held = await self._attempt(held)
+        if reason is None:
+            await self._settle(partial(self._inbox.done, held, self._clock()))
+            return
+        was_last = await self._settle(partial(self._inbox.fail, held, self._clock(), reason))
+        outcome = "it is put aside" if was_last else "it will be tried again"
+        logger.warning("Event %s failed for the %d. time, %s", held.event_id, held.failures + 1, outcome)
+
+    async def _attempt(self, held: Held) -> tuple[str | None, Held]:
+        """Run the handler once: why it failed, or None; the claim is renewed while it runs."""
+        started = time.monotonic()
+        task = asyncio.create_task(self._handle(held))
+        try:
+            while not task.done():
+                left = started + self._pace.timeout - time.monotonic()
+                if left <= 0:
+                    return f"The handler took longer than {self._pace.timeout:g} seconds.", held
+                await asyncio.wait({task}, timeout=min(left, self._pace.claim / 2))
+                if not task.done():
+                    with contextlib.suppress(StoreError):
+                        renewed = await stored(self._inbox.renew, held, self._clock(), self._pace.claim)
+                        held = renewed or held
+        except asyncio.CancelledError:
+            await self._release(held)
+            raise
+        finally:
+            if not task.done():
+                task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+                task.cancel()  # a handler in a thread cannot be stopped: its thread is left to itself
+        if task.cancelled():
+            return "The handler was cancelled.", held
+        error = task.exception()
+        return (None if error is None else f"{type(error).__name__}: {error}"), held
+
+    async def _handle(self, held: Held) -> None:
+        """Let the handler have what the flow wants, and `disconnect` what ends a connection."""
+        found, disconnect = self._receiver.trigger.read(held.body, held.headers), self._receiver.disconnect
+        if disconnect is not None and found.disconnects:
+            await call(disconnect, found)
+        if disconnect is None or self._receiver.filter.admits(found):
+            await call(self._handler, found)
+
+    async def _settle(self, write: Callable[[], T]) -> T:
+        """Write what became of an event; while the store fails, try until it works: the handler has run already."""
+        while True:
+            try:
+                return await stored(write)
+            except StoreError as error:
+                logger.error("The inbox cannot be written, this is tried again: %s", error)
+                await asyncio.sleep(self._pace.poll)
+
+    async def _release(self, held: Held) -> None:
+        with contextlib.suppress(StoreError):
+            await stored(self._inbox.release, held)
+
+
+async def call(handler: Handler, found: Notification) -> None:
+    """Let a handler have an event: a coroutine function on this loop, any other in a thread of its own, which does not
+    keep the process from ending if it hangs.
+    """
+    inner: Any = handler
+    while isinstance(inner, partial):
+        inner = inner.func
+    if inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(getattr(inner, "__call__", None)):  # noqa: B004
+        await handler(found)  # type: ignore[misc]
+        return
+    outcome: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(handler(found))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    outcome.set_running_or_notify_cancel()  # so that the thread may end whenever it wants
+    threading.Thread(target=work, name="webhook", daemon=True).start()
+    await asyncio.wrap_future(outcome)
+
+
+_stores = ThreadPoolExecutor(max_workers=4, thread_name_prefix="inbox")
+
+
+async def stored(function: Callable[..., T], *arguments: Any) -> T:
+    """Call the store in one of a few threads; a call that nobody waits for any more is not begun."""
+    return await asyncio.get_running_loop().run_in_executor(_stores, partial(function, *arguments))

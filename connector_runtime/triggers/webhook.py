@@ -1,24 +1,133 @@
 """A trigger that can be asked: raw bytes -> a verified notification, or the answer to a challenge. Pure.
 
-Nothing of a request is read as JSON, and no challenge is answered, before its signature held.
+Nothing of a request is read as JSON, and no challenge is answered, before its signature held. Only the bytes as they
+were received are ever signed or compared: JSON that was read and written again is other bytes.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from datetime import datetime
+from functools import cached_property, partial
 from typing import Any
 
-from ..errors import InputError, PayloadError, Problem
+from ..errors import InputError, PayloadError, Problem, SignatureError
 from ..language import codecs, conditions, datetimes, json_text
-from ..language.places import dig, text_of
+from ..language.places import at, dig, text_of
 from ..language.wording import nearest
 from ..model import Condition, Input, Json
-from .events import OWN, Event, Filter, FilterRow, Notification, Source, catalogued, first, pattern, sources
-from .signature import Headers, Recipe, Secrets, picked, recipe, usable
+from .events import OWN, Event, catalogued
+
+Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+Secrets = str | Sequence[str]
+Source = tuple[str, tuple[str, ...]]  # ("header", ("x-event",)) or ("body", ("payload", "object", "id"))
+
+ONLY = "Only the vendor's own requests are accepted."
+
+
+class Recipe:
+    """How a vendor signs: the `verify` of a trigger's file, compiled."""
+
+    def __init__(self, verify: Mapping[str, Any]) -> None:
+        time = verify.get("time", {})
+        self.header: str = verify["header"].lower()
+        self.time_header = time["header"].lower() if "header" in time else None
+        self.past: float | None = time.get("past")  # seconds; None: the vendor signs no time
+        self._future = time.get("future", 0)
+        self._per_second = 1000 if time.get("unit") == "ms" else 1
+        self._field = verify.get("fields", {}).get("signature")  # the header holds parts, `t=1,v1=…`; this one counts
+        self._time_field = time.get("field")
+        pieces = re.split(r"\{(body|timestamp)\}", verify["message"])  # every other one is such a word
+        self._message = [text if index % 2 else text.encode() for index, text in enumerate(pieces) if text]
+        self._hmac = verify["hmac"]
+        self._digest = verify.get("digest", "hex")
+        self._before, _, self._after = verify.get("format", "{}").partition("{}")
+
+    def verify(
+        self, body: bytes, headers: Mapping[str, str], secrets: Secrets, now: float, window: float | None
+    ) -> str:
+        """The secret that signed these bytes; `headers` have small names. Raises `SignatureError`."""
+        keys = usable(secrets)
+        said = headers.get(self.header)
+        if not said:
+            raise SignatureError(f"There is no {self.header} header.", hint=ONLY)
+        parts: dict[str, list[str]] = {}
+        if self._field:
+            for part in said.split(","):
+                name, _, value = part.strip().partition("=")
+                parts.setdefault(name, []).append(value)
+        given = parts.get(self._field, ()) if self._field else (said,)
+        timestamp = self._timestamp(headers, parts, now, window)
+        signatures = [text.encode("utf-8", "replace") for text in given]
+        for key in keys:
+            expected = self._signature(body, key, timestamp).encode()
+            for signature in signatures:
+                if hmac.compare_digest(expected, signature):
+                    return key
+        raise SignatureError(
+            f"The {self.header} header does not fit the body.",
+            hint="Check that the secret is this app's, and that the body is passed on as the bytes that arrived.",
+        )
+
+    def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
+        """The headers that make these bytes the vendor's."""
+        timestamp = str(int(now * self._per_second))
+        signature = self._signature(body, usable(secret)[0], timestamp)
+        if self._field:
+            signature = f"{self._field}={signature}"
+            return {self.header: f"{self._time_field}={timestamp},{signature}" if self._time_field else signature}
+        return {self.header: signature, **({self.time_header: timestamp} if self.time_header else {})}
+
+    def keyed(self, message: bytes, secret: str) -> str:
+        """The digest of some bytes."""
+        made = hmac.digest(secret.encode(), message, self._hmac)
+        return made.hex() if self._digest == "hex" else base64.b64encode(made).decode()
+
+    def _signature(self, body: bytes, secret: str, timestamp: str) -> str:
+        words = {"timestamp": timestamp.encode(), "body": body}
+        message = b"".join([words[part] if isinstance(part, str) else part for part in self._message])
+        return f"{self._before}{self.keyed(message, secret)}{self._after}"
+
+    def _timestamp(
+        self, headers: Mapping[str, str], parts: Mapping[str, list[str]], now: float, window: float | None
+    ) -> str:
+        if self.past is None:
+            return ""
+        where = self.time_header or f"{self._time_field} of {self.header}"
+        said = headers.get(self.time_header) if self.time_header else parts.get(self._time_field, [""])[0]
+        if not said:
+            raise SignatureError(f"There is no {where}.", hint=ONLY)
+        if not re.fullmatch("[0-9]{1,15}", said):
+            raise SignatureError(f"The {where} is no number.")
+        age = now - int(said) / self._per_second
+        if age > (self.past if window is None else window):
+            hint = "It is a replay, or this machine's clock is wrong."
+            raise SignatureError(f"The {where} is {age:.0f} seconds old.", hint=hint)
+        if -age > self._future:
+            raise SignatureError(f"The {where} lies {-age:.0f} seconds ahead.", hint="Set this machine's clock.")
+        return said
+
+
+def usable(secrets: Secrets) -> list[str]:
+    """The secrets as a list; raises `InputError` if there is none or one is empty: everybody knows that one."""
+    found = [secrets] if isinstance(secrets, str) else list(secrets or ())
+    if not found or not all(isinstance(secret, str) and secret.strip() for secret in found):
+        what = "is empty; with an empty secret anybody could sign. Copy it from the vendor's app settings"
+        raise InputError.of("the webhook", [Problem("secrets", what)])
+    return found
+
+
+def sources(raw: str | Iterable[str]) -> tuple[Source, ...]:
+    """Compile places of a webhook, `header.x-event` or `body.payload.id`: the first that holds something counts."""
+    texts = (raw,) if isinstance(raw, str) else raw
+    cut = (text.partition(".") for text in texts)
+    return tuple((kind, (rest.lower(),) if kind == "header" else tuple(rest.split("."))) for kind, _, rest in cut)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +135,76 @@ class UrlValidation:
     """The vendor asks whether the address is ours: answer 200 with `response` as JSON. Nothing is to be delivered."""
 
     response: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """One verified event.
+
+    `event` is its name ("" if it has none), `time` when it happened, `account` and `object` whose it is and what it is
+    about, as text; `payload` is the JSON body unchanged. `event_id` is the same for every repeat of the event.
+    `repeat` is the vendor's own id of the delivery, `disconnects` whether the account has taken its consent back.
+    """
+
+    event: str
+    time: datetime | None
+    account: str | None
+    object: str | None
+    repeat: str | None
+    event_id: str
+    disconnects: bool
+    payload: dict[str, Json] = field(repr=False)
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)  # those that the definition reads, with small names
+
+    @property
+    def head(self) -> dict[str, str | None]:
+        """The small head as JSON: `event`, `time` (ISO 8601, UTC), `account`, `object`."""
+        time = self.time.isoformat(timespec="milliseconds").replace("+00:00", "Z") if self.time else None
+        return {"event": self.event, "time": time, "account": self.account, "object": self.object}
+
+    @property
+    def topic(self) -> str:
+        """`event:account`, to route by where one address serves many flows."""
+        return f"{self.event}:{self.account or ''}"
+
+    def to_dict(self) -> dict[str, Json]:
+        """What a flow is given: the head, the event's id and the payload."""
+        return {**self.head, "event_id": self.event_id, "payload": self.payload}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterRow:
+    """One way to narrow a trigger's events: what a flow gives is compared, as text, with what stands at `sources`."""
+
+    key: str
+    label: str
+    comments: str = ""
+    sources: tuple[Source, ...]
+    codecs: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """What a flow wants of a trigger's events. An empty one wants all. `warnings` name what is probably a mistake."""
+
+    patterns: tuple[re.Pattern[str], ...]
+    own: tuple[tuple[str, frozenset[str]], ...]  # account and object
+    rows: tuple[tuple[tuple[Source, ...], frozenset[str]], ...]
+    warnings: tuple[Problem, ...] = ()
+
+    def admits(self, found: Notification) -> bool:
+        """Whether the flow wants this event."""
+        if self.patterns and not any(pattern.fullmatch(found.event) for pattern in self.patterns):
+            return False
+        for key, texts in self.own:
+            if getattr(found, key) not in texts:
+                return False
+        for row, texts in self.rows:
+            there = [dig(found.headers if kind == "header" else found.payload, steps) for kind, steps in row]
+            if not any(isinstance(said, str | int | float) and said != "" and text_of(said) in texts for said in there):
+                return False
+        return True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +215,10 @@ class Trigger:
     label: str
     description: str = ""
     inputs: tuple[Input, ...]
-    verify_with: Mapping[str, Json] = field(repr=False)
-    challenge_with: Mapping[str, Json] | None = field(repr=False)
-    event: Mapping[str, Json] = field(repr=False)
+    recipe: Recipe = field(repr=False)
+    challenge_when: Condition | None
+    challenge_answer: Mapping[str, Mapping[str, str]] = field(repr=False)  # by key: `from` or `hmac`, and a place
+    event: Mapping[str, tuple[Source, ...]] = field(repr=False)
     filters: Mapping[str, FilterRow] = field(repr=False)
     disconnect_when: Condition | None
     reply_status: int
@@ -55,43 +235,43 @@ class Trigger:
         (left out: what the definition says). Raises `SignatureError` (answer 401), `PayloadError` (400), and
         `InputError` for an empty secret (503: the fault is here).
         """
-        found = picked(headers, self._names)
-        secret = self._recipe.verify(_raw(body), found, secrets, now, window)
+        picked = self._picked(headers)
+        secret = self.recipe.verify(_raw(body), picked, secrets, now, window)
         payload = _parsed(body)
-        if self._challenge is not None and _holds(self._challenge, payload):
+        if self.challenge_when is not None and conditions.holds(self.challenge_when, partial(at, payload)):
             return UrlValidation(response=self._proofs(payload, secret))
-        return self._read(body, found, payload)
+        return self._notification(body, picked, payload)
 
     def verify(self, body: bytes, headers: Headers, secrets: Secrets, now: float, window: float | None = None) -> None:
         """Verify one request without reading it; arguments and errors are those of `receive`."""
-        self._recipe.verify(_raw(body), picked(headers, self._names), secrets, now, window)
+        self.recipe.verify(_raw(body), self._picked(headers), secrets, now, window)
 
     def read(self, body: bytes, headers: Headers) -> Notification:
         """What a request says that was verified before, as when it comes out of an inbox. Raises `PayloadError`."""
-        return self._read(body, picked(headers, self._names), _parsed(body))
+        return self._notification(body, self._picked(headers), _parsed(body))
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
         """The headers with which the vendor would send these bytes at `now` (seconds since the epoch)."""
-        return self._recipe.sign(_raw(body), secret, now)
+        return self.recipe.sign(_raw(body), secret, now)
 
     def challenge(self, text: str) -> tuple[bytes, Callable[[str], dict[str, str]]] | None:
         """A challenge as the vendor would send it, and the answer it expects for a secret; None if it sends none."""
-        if self._challenge is None:
+        if self.challenge_when is None:
             return None
         asked: dict[str, Any] = {}
-        for test in self._challenge:
-            _plant(asked, test.name.split("."), test.values[0])
-        for _, _, path in self._answers():
-            _plant(asked, path.split("."), text)
+        for test in self.challenge_when:
+            _plant(asked, test.name, test.values[0])
+        for how in self.challenge_answer.values():
+            for path in how.values():
+                _plant(asked, path, text)
         return json.dumps(asked).encode(), lambda secret: self._proofs(asked, usable(secret)[0])
 
     def stamp(self, payload: dict[str, Json], now: float) -> None:
         """Set a sample's time to `now` (seconds since the epoch), as the sample writes it."""
-        for kind, steps in self._head.get("time", ()):
+        for kind, steps in self.event.get("time", ()):
             said = dig(payload, steps) if kind == "body" else None
             if type(said) is int:
-                in_milliseconds = said >= datetimes.MILLISECONDS
-                _plant(payload, steps, int(now * 1000) if in_milliseconds else int(now))
+                _plant(payload, ".".join(steps), int(now * 1000) if said >= datetimes.MILLISECONDS else int(now))
                 return
 
     @property
@@ -102,7 +282,7 @@ class Trigger:
     @property
     def window(self) -> float | None:
         """How many seconds old a request may be; None where the vendor signs no time."""
-        return self._recipe.past
+        return self.recipe.past
 
     @cached_property
     def events(self) -> Mapping[str, Event]:
@@ -129,13 +309,12 @@ class Trigger:
                 wanted[key] = [text_of(item).strip() for item in values]
         if problems:
             raise InputError.of(f"{self.key}'s filter", problems)
-        names = wanted.get("event", [])
-        patterns = tuple(pattern(name) for name in names)
+        names = wanted.pop("event", [])
+        patterns = [re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL) for name in names]
         documented = self.events if names else {}
         return Filter(
-            patterns=patterns,
-            account=frozenset(wanted.get("account", ())),
-            object=frozenset(wanted.get("object", ())),
+            patterns=tuple(patterns),
+            own=tuple((key, frozenset(texts)) for key, texts in wanted.items() if key in OWN),
             rows=tuple(
                 (row.sources, frozenset(text_of(codecs.encode(row.codecs, text)) for text in wanted[key]))
                 for key, row in self.filters.items()
@@ -143,69 +322,68 @@ class Trigger:
             ),
             warnings=tuple(  # a name is mistyped, or newer than the list of events
                 Problem("filter.event", f"{name!r} is no event that is documented.{nearest(name, documented)}")
-                for name, wanted_name in zip(names, patterns, strict=True)
-                if documented and not any(map(wanted_name.fullmatch, documented))
+                for name, pattern in zip(names, patterns, strict=True)
+                if documented and not any(map(pattern.fullmatch, documented))
             ),
         )
 
-    # -- the definition, compiled when it is first needed ------------------------------------------------------------
+    # -- one request -------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _recipe(self) -> Recipe:
-        return recipe(self.verify_with)
+    def _names(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The headers that say something about the event, and these with those that say who sent it."""
+        lists = [*self.event.values(), *(row.sources for row in self.filters.values())]
+        told = frozenset(steps[0] for found in lists for kind, steps in found if kind == "header")
+        return told, told | {self.recipe.header, self.recipe.time_header or self.recipe.header}
 
-    @cached_property
-    def _head(self) -> dict[str, tuple[Source, ...]]:
-        return {name: sources(raw) for name, raw in self.event.items()}
-
-    @cached_property
-    def _names(self) -> frozenset[str]:
-        """The headers that this trigger looks at."""
-        return frozenset({self._recipe.header, self._recipe.time_header or self._recipe.header, *self._read_names})
-
-    @cached_property
-    def _read_names(self) -> frozenset[str]:
-        """Those of them that say something about the event."""
-        lists = [*self._head.values(), *(row.sources for row in self.filters.values())]
-        return frozenset(steps[0] for found in lists for kind, steps in found if kind == "header")
-
-    @cached_property
-    def _challenge(self) -> Condition | None:
-        return None if self.challenge_with is None else conditions.parse(self.challenge_with["when"])
-
-    def _answers(self) -> Iterator[tuple[str, str, str]]:
-        """What a challenge's answer holds: its key, `from` or `hmac`, and the place of the text."""
-        for key, how in (self.challenge_with or {})["answer"].items():
-            for word, path in how.items():
-                yield key, word, path
+    def _picked(self, headers: Headers) -> dict[str, str]:
+        """The headers that count, with small names; raises `SignatureError` if one stands twice."""
+        found: dict[str, str] = {}
+        names, items = self._names[1], getattr(headers, "items", None)
+        pairs: Iterable[tuple[str | bytes, str | bytes]] = items() if items else headers  # type: ignore[assignment]
+        for raw, said in pairs:
+            name = (raw.decode("latin-1") if isinstance(raw, bytes) else raw).lower()
+            if name in names:
+                if name in found:
+                    raise SignatureError(f"The {name} header stands twice.")
+                found[name] = said.decode("latin-1") if isinstance(said, bytes) else said
+        return found
 
     def _proofs(self, payload: Json, secret: str) -> dict[str, str]:
         """The answer to a challenge; raises `PayloadError` where it lacks a text."""
         proofs = {}
-        for key, word, path in self._answers():
-            text = dig(payload, path.split("."))
-            if not isinstance(text, str) or not text:
-                raise PayloadError(f"The challenge has no text at {path}.")
-            proofs[key] = self._recipe.keyed(text, secret) if word == "hmac" else text
+        for key, how in self.challenge_answer.items():
+            for word, path in how.items():
+                text = at(payload, path)
+                if not isinstance(text, str) or not text:
+                    raise PayloadError(f"The challenge has no text at {path}.")
+                message = text.encode("utf-8", "surrogatepass")
+                proofs[key] = self.recipe.keyed(message, secret) if word == "hmac" else text
         return proofs
 
-    def _read(self, body: bytes, headers: Mapping[str, str], payload: dict[str, Json]) -> Notification:
-        head = self._head
-        name = first(head["name"], headers, payload)
-        event = _text(name) or ""
+    def _notification(self, body: bytes, headers: Mapping[str, str], payload: dict[str, Json]) -> Notification:
+        said: dict[str, Json] = {}
+        for word, places in self.event.items():
+            for kind, steps in places:
+                value = headers.get(steps[0]) if kind == "header" else dig(payload, steps)
+                if value is not None and value != "":
+                    said[word] = value
+                    break
+        text = {word: text_of(value) for word, value in said.items() if type(value) in (str, int, float)}
+        event, gone = text.get("name", ""), self.disconnect_when
         # where only a header names the event, two events may have one body
-        named = event.encode() + b"\n" if head["name"][0][0] == "header" else b""
+        named = event.encode() + b"\n" if self.event["name"][0][0] == "header" else b""
         return Notification(
             event=event,
-            time=datetimes.instant(first(head.get("time", ()), headers, payload)),
-            account=_text(first(head.get("account", ()), headers, payload)),
-            object=_text(first(head.get("object", ()), headers, payload)),
-            repeat=_text(first(head.get("repeat", ()), headers, payload)),
+            time=datetimes.instant(said.get("time")),
+            account=text.get("account"),
+            object=text.get("object"),
+            repeat=text.get("repeat"),
             event_id=hashlib.sha256(named + body).hexdigest(),
-            disconnects=self.disconnect_when is not None and _holds(self.disconnect_when, payload),
+            disconnects=gone is not None and conditions.holds(gone, partial(at, payload)),
             payload=payload,
             body=bytes(body),
-            headers={name: headers[name] for name in self._read_names if name in headers},
+            headers={name: headers[name] for name in self._names[0] if name in headers},
         )
 
 
@@ -226,17 +404,8 @@ def _parsed(body: bytes) -> dict[str, Json]:
     return data
 
 
-def _holds(condition: Condition, payload: Json) -> bool:
-    return conditions.holds(condition, lambda name: dig(payload, name.split(".")))
-
-
-def _text(value: Json) -> str | None:
-    if type(value) is str:
-        return value
-    return text_of(value) if type(value) in (int, float) else None
-
-
-def _plant(data: dict[str, Any], path: Sequence[str], value: Json) -> None:
-    for step in path[:-1]:
+def _plant(data: dict[str, Any], path: str, value: Json) -> None:
+    *steps, last = path.split(".")
+    for step in steps:
         data = data.setdefault(step, {})
-    data[path[-1]] = value
+    data[last] = value

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from connector_runtime.errors import PayloadError, SignatureError
-from connector_runtime.triggers.events import Notification
-from connector_runtime.triggers.webhook import UrlValidation
+from connector_runtime.triggers.webhook import Notification, UrlValidation
 
 from .conftest import example
 

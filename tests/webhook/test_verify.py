@@ -14,8 +14,7 @@ from hypothesis import given, strategies as st
 
 from connector_runtime import load
 from connector_runtime.errors import InputError, PayloadError, SignatureError
-from connector_runtime.triggers.events import Notification
-from connector_runtime.triggers.webhook import UrlValidation
+from connector_runtime.triggers.webhook import Notification, UrlValidation
 from zoom_connector import Trigger, load as load_zoom
 
 from .conftest import NOW, SECRET, STARTED, signed, zoom_signature
