@@ -1,7 +1,8 @@
-"""Writes the generated parts: the actions in the README, the kinds of error in docs/errors.md, the types of inputs."""
+"""Writes the generated parts: actions in the README, kinds of error, the modules of the house, the types of inputs."""
 
 from __future__ import annotations
 
+import ast
 import json
 import sys
 from pathlib import Path
@@ -12,6 +13,12 @@ from connector_runtime.types.registry import TYPES
 from zoom_connector import load
 
 ROOT = Path(__file__).resolve().parents[1]
+RUNTIME = ROOT / "connector_runtime"
+ROOMS = (  # from the ground up, single modules among them: each looks only at those before it
+    *("errors", "model", "steps", "language", "types", "perform", "transport", "stores", "pacing", "inputs", "calls"),
+    *("downloads", "triggers", "definitions", "authoring", "session", "client", "connections", "service"),
+    *("mcp", "commands"),
+)
 
 
 def between(text: str, name: str, new: str) -> str:
@@ -36,6 +43,25 @@ def errors(text: str) -> str:
     return between(text, "errors", "\n".join(rows))
 
 
+def house(text: str) -> str:
+    """The page of the house with today's modules, each with the first sentence of its own docstring."""
+
+    def row(name: str, path: Path) -> str:
+        said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        return f"| {name} | {said.splitlines()[0]} |"
+
+    rows = ["| module | what it is for |", "|---|---|"]
+    for room in ROOMS:
+        folder = RUNTIME / room
+        if not folder.is_dir():
+            rows.append(row(f"**`{room}`**", RUNTIME / f"{room}.py"))
+            continue
+        rows.append(row(f"**`{room}/`**", folder / "__init__.py"))
+        paths = sorted(path for path in folder.rglob("*.py") if path.name != "__init__.py")
+        rows += [row(f"`{path.relative_to(folder).with_suffix('').as_posix()}`", path) for path in paths]
+    return between(text, "house", "\n".join(rows))
+
+
 def common(text: str) -> str:
     """The schema of an input with today's types."""
     schema = json.loads(text)
@@ -43,7 +69,7 @@ def common(text: str) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-PAGES = {"README.md": readme, "docs/errors.md": errors, "schemas/common.schema.json": common}
+PAGES = {"README.md": readme, "docs/errors.md": errors, "docs/house.md": house, "schemas/common.schema.json": common}
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -14,12 +15,7 @@ ROOT = Path(__file__).parents[1]
 RUNTIME, CONNECTOR = ROOT / "connector_runtime", ROOT / "zoom_connector"
 VENDORS = re.compile(r"zoom|github|slack|stripe|shopify|openweather", re.IGNORECASE)
 
-# Rooms from the ground up, single modules among them: each may look at those before it and at nothing after it.
-ROOMS = (
-    *("errors", "model", "steps", "language", "types", "perform", "transport", "stores", "pacing", "inputs", "calls"),
-    *("downloads", "triggers", "definitions", "authoring", "session", "client", "connections", "service"),
-    *("mcp", "commands"),
-)
+ROOMS = runpy.run_path(str(ROOT / "docs" / "generate.py"))["ROOMS"]  # as docs/house.md has them, from the ground up
 SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pure
     "transport",
     "perform",
