@@ -60,8 +60,6 @@ class Lease(AbstractContextManager["Lease"]):
 class Store(ABC):
     """What keeps entries. All of it may be called from any thread. Raises `StoreError` where it fails."""
 
-    # -- primitives --------------------------------------------------------------------------------------------------
-
     @abstractmethod
     def read(self, key: str) -> Entry | None:
         """The entry of that key, or None."""
@@ -84,8 +82,6 @@ class Store(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of files and sockets."""
-
-    # -- loops -------------------------------------------------------------------------------------------------------
 
     def walk(self, prefix: str) -> Iterator[tuple[str, Entry]]:
         """Every entry whose key begins with `prefix`, in the order of their keys, read a page at a time."""
@@ -120,9 +116,6 @@ class Store(ABC):
     def remove(self, key: str, entry: Entry) -> bool:
         """Delete an entry if it is still the one that was read."""
         return self.put(key, None, entry.version) is not None
-
-
-# -- in memory -------------------------------------------------------------------------------------------------------
 
 
 class MemoryStore(Store):
