@@ -19,7 +19,7 @@ from ..errors import AuthError, ConnectorError, InputError, Problem
 from ..language.wording import nearest
 from ..model import Connection
 from ..stores.store import Store
-from . import connect, oauth, scopes
+from . import connect, oauth
 from .connect import App, Record, Tokens
 from .oauth import AsyncStored, Health, Stored
 
@@ -108,8 +108,11 @@ class Connections:
         app = connect.app(self._kind(kind), values, origin)
         if not connect.needs_person(app.kind):
             raise InputError.of("connect", [Problem("kind", f"is {kind}, for which nobody signs in; use `add`")])
-        asks = app.oauth.get("scope", {}).get("from") == "actions"
-        start = oauth.authorize(app, redirect_uri, self._wanted(actions) if asks else ())
+        needed: tuple[str, ...] = ()
+        if app.oauth.get("scope", {}).get("from") == "actions":
+            asked = [self._connector.action(key) for key in list(actions) or self._connector.actions]
+            needed = oauth.smallest(asked, next((kind for action in asked for kind in action.scopes), ""), {}).scopes
+        start = oauth.authorize(app, redirect_uri, needed)
         waiting = {"name": name, "kind": kind, "values": app.values, "origin": app.origin}
         self._pending.add(start.state, {**waiting, "redirect_uri": redirect_uri, "verifier": start.verifier})
         return start.url
@@ -197,9 +200,7 @@ class Connections:
 
     def missing(self, name: str, actions: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
         """The scopes that actions (all if none is named) lack under a connection, by action."""
-        return scopes.missing(self._connector, actions, self._record(name).tokens.scopes)
-
-    # -- to end ------------------------------------------------------------------------------------------------------
+        return oauth.missing(self._connector, actions, self._record(name).tokens.scopes)
 
     def disconnect(self, name: str, *, revoke: bool = True) -> bool:
         """Have the vendor take the tokens back, and forget the connection; whether the vendor did.
@@ -231,13 +232,6 @@ class Connections:
             raise InputError.of("connect", [Problem("kind", what)])
         return kinds[key]
 
-    def _wanted(self, actions: Iterable[str]) -> tuple[str, ...]:
-        """The scopes for a vendor that is asked for them: the smallest set for the actions."""
-        keys = list(actions) or list(self._connector.actions)
-        asked = [self._connector.action(key) for key in keys]
-        kind = next((kind for action in asked for kind in action.scopes), None)
-        return () if kind is None else scopes.smallest(asked, kind, {}).scopes
-
     def _record(self, name: str) -> Record:
         entry = self._store.read(self._key(name))
         return self._read(name, entry.value if entry else None)
@@ -265,9 +259,6 @@ def _summary(name: str, record: Record) -> Summary:
     tokens, shared = record.tokens, {key: getattr(record, key) for key in ("kind", "identity", "account")}
     health = "dead" if record.dead else "due" if tokens.is_due(time.time()) else "ready"
     return Summary(name=name, **shared, expires_at=tokens.expires_at, health=health, why=record.dead)
-
-
-# -- diagnosis -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

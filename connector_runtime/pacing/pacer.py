@@ -19,9 +19,8 @@ from ..language import conditions
 from ..model import DAY, Limits, Profile, rates_of
 from ..steps import Claim
 from ..stores.store import MemoryStore, Store, forking
-from .bucket import Bucket, Terms, midnight, today
 from .claim import digest
-from .kept import Budget, Lane, Quotas
+from .kept import Bucket, Budget, Lane, Quotas, Terms, midnight, today
 
 SHARE = 0.5  # the limit belongs to the account, and other apps use it too
 FORGET = 60.0  # seconds after which an answer that never came is not expected any more
@@ -58,21 +57,13 @@ class Pacer:
     what is known with every process and machine that uses the same store. Raises `InputError`.
     """
 
-    def __init__(
-        self,
-        limits: Limits,
-        *,
-        account: str = "",
-        plan: str | None = None,
-        share: float = SHARE,
-        store: Store | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, limits: Limits, *, account: str = "", **declared: Unpack[Declaration]) -> None:
+        plan, share, store = declared.get("plan"), declared.get("share", SHARE), declared.get("store")
         check_plan(limits, plan)
         if not 0 < share <= 1:
             raise InputError.of("the pacer", [Problem("share", "must be more than 0 and at most 1")])
         self._limits, self._account, self._plan, self._share = limits, account, plan, share
-        self._store, self._clock = store, clock
+        self._store, self._clock = store, declared.get("clock", time.time)
         self._lock = threading.Lock()
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._learned: dict[str, str] = {}  # action -> the label that the vendor says it has
@@ -87,8 +78,6 @@ class Pacer:
         """A thread of the parent's may have held the lock."""
         self._lock = threading.Lock()
 
-    # -- before a call -----------------------------------------------------------------------------------------------
-
     def ask(self, claim: Claim) -> float:
         """See `Pacing.ask`."""
         with self._lock:
@@ -99,7 +88,10 @@ class Pacer:
                     self._check_budgets(claim, lane, now)
                 place = lane.line.place(claim, now)
                 if not lane.ready(now, place + 1) or self._too_early(lane, now):
-                    pause = self._pause(lane, place, now)
+                    pause = lane.wait(now, place + 1)
+                    if place and pause > 0:
+                        pause = max(pause * EARLY, lane.wait(now, 1))
+                    pause = max(LEAST, pause) if pause > 0 else 0.01 * (1 + place)  # for an answer that tells more
                     lane.line.comes_back(claim, now + pause)
                     return pause
                 if claim.quotas:
@@ -118,14 +110,6 @@ class Pacer:
         under_way = sum(sent.lane is lane and abs(now - sent.at) < SOON for sent in self._sent.values())
         return under_way >= START + 2 * lane.heard
 
-    def _pause(self, lane: Lane, place: int, now: float) -> float:
-        pause = lane.wait(now, place + 1)
-        if pause <= 0:  # for an answer that tells more
-            return 0.01 * (1 + place)
-        return max(LEAST, pause if place == 0 else max(pause * EARLY, lane.wait(now, 1)))
-
-    # -- after it ----------------------------------------------------------------------------------------------------
-
     def heard(
         self,
         claim: Claim,
@@ -139,7 +123,11 @@ class Pacer:
             now = self._clock()
             self._forget(now)
             asked = self._sent.pop(claim, None)
-            sent = asked or self._unasked(claim, now)
+            if asked is None and claim.quotas:  # it went before anybody paced, and counts as if it had asked
+                with suppress(QuotaReached):
+                    self._count_quotas(claim, now)
+            lane = asked.lane if asked else self._lane(claim)
+            sent = asked or Sent(lane, lane.take(now), now)
             lane, number = self._lane_of(claim, sent, headers, now)
             lane.heard += asked is not None
             reported = self._limits.reported
@@ -160,14 +148,6 @@ class Pacer:
             if claim.quotas and kind != "quota" and (status is None or status >= 300):  # as far as we know it failed
                 self._quotas.give_back(self._keys(claim), now)
 
-    def _unasked(self, claim: Claim, now: float) -> Sent:
-        """Count a call that went before anybody paced, as if it had asked."""
-        if claim.quotas:
-            with suppress(QuotaReached):
-                self._count_quotas(claim, now)
-        lane = self._lane(claim)
-        return Sent(lane, lane.take(now), now)
-
     def _lane_of(self, claim: Claim, sent: Sent, headers: Mapping[str, str], now: float) -> tuple[Lane, int]:
         """Where an answer belongs: the vendor's word for the label counts, unless the definition counts it apart."""
         named = _at(headers, self._limits.reported.label)
@@ -187,8 +167,6 @@ class Pacer:
                 return
             del self._sent[claim]
 
-    # -- lanes -------------------------------------------------------------------------------------------------------
-
     def _lane(self, claim: Claim) -> Lane:
         label = self._learned.get(claim.action) or self._limits.counted_as(claim.action, claim.label)
         return self._lane_named(claim.account or self._account, label or f"action:{claim.action}")
@@ -206,12 +184,10 @@ class Pacer:
             if name in both.labels:
                 budgets += [(rate, both.labels) for rate in rates_of(both.rates, self._plan)]
         count, seconds = (declared.count, declared.seconds) if declared else (None, window)
-        terms = Terms(count=count, seconds=seconds, share=self._share)
+        bucket = Bucket(terms=Terms(count, seconds, self._share), at=self._clock())
         key = f"pacing/{self._limits.key}/{digest(account)}/{name}"
-        lane = self._lanes[account, name] = Lane(name, terms, budgets, self._clock(), self._store, key)
+        lane = self._lanes[account, name] = Lane(name, bucket, budgets, self._store, key)
         return lane
-
-    # -- budgets and quotas ------------------------------------------------------------------------------------------
 
     def _check_budgets(self, claim: Claim, lane: Lane, now: float) -> None:
         out = lane.look(now).out
