@@ -1,7 +1,6 @@
 """OAuth 2.0 as requests and what their answers give, and the order in which a stored connection is renewed. Pure.
 
-Nothing is sent here, and time and chance are arguments. Secrets stand in headers and bodies of token requests, never in
-a URL, and are cut out of what a refusal quotes.
+Secrets stand in headers and bodies of token requests, never in a URL, and are cut out of what a refusal quotes.
 """
 
 from __future__ import annotations

@@ -88,8 +88,6 @@ class Connections:
     def __repr__(self) -> str:
         return f"Connections({self._connector.key!r}, tenant={self._tenant!r})"
 
-    # -- to connect --------------------------------------------------------------------------------------------------
-
     def begin(
         self,
         kind: str,
@@ -126,8 +124,7 @@ class Connections:
         query = connect.query_of(callback)
         if not query.get("state"):
             raise AuthError("The callback brought no state, so nobody can say who sent it.", hint="Sign in again.")
-        waiting = self._pending.take(query["state"])
-        return self._exchange(waiting, connect.code_of(query))
+        return self._exchange(self._pending.take(query["state"]), connect.code_of(query))
 
     def finish_code(self, url: str, code: str) -> str:
         """As `finish`, for a code that a person copied: `url` is what `begin` gave."""
@@ -145,8 +142,6 @@ class Connections:
     def adopt(self, kind: str, values: Mapping[str, Any], tokens: Tokens, *, name: str = "main") -> str:
         """Store a connection whose tokens were got elsewhere."""
         return self._write(name, connect.app(self._kind(kind), values), tokens)
-
-    # -- to use ------------------------------------------------------------------------------------------------------
 
     def open(self, name: str | None = None) -> Stored:
         """The connection as `Client(…, connection=…)` takes it; `name` may be left out if there is only one."""
@@ -190,12 +185,9 @@ class Connections:
         record = self._record(stored.name)
         app, have = App(stored.kind, record.values, record.origin), record.tokens.scopes
         health = oauth.test(self._connector, app, stored, token_scopes=have, actions=actions, base_url=base_url)
-
-        def named(old: bytes | None) -> bytes:
-            return replace(self._read(stored.name, old), identity=health.identity, account=health.account).write()
-
-        if health.identity or health.account:
-            self._store.update(self._key(stored.name), named)
+        whose: dict[str, Any] = {"identity": health.identity, "account": health.account}
+        if any(whose.values()):
+            self._store.update(stored.connection, lambda old: replace(self._read(stored.name, old), **whose).write())
         return health
 
     def missing(self, name: str, actions: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
@@ -219,8 +211,6 @@ class Connections:
                 revoked = True
         self._store.update(self._key(name), lambda old: None)
         return revoked
-
-    # -- within ------------------------------------------------------------------------------------------------------
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}{quote(name, safe='')}"

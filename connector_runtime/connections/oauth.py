@@ -1,9 +1,7 @@
 """OAuth that is carried out: typed functions for platforms that keep connections themselves, and a stored connection.
 
-app = connect.app(load().connections["oauth2"], {"client_id": "…", "client_secret": "…"})
-start = oauth.authorize(app, "https://platform.example/callback")     # send the person to start.url
-tokens = oauth.exchange_code(app, code, "https://platform.example/callback", start.verifier)
-tokens = oauth.refresh(app, tokens)                                   # store it before you use it
+`connect.app`, `authorize`, `exchange_code`, then `refresh`: store what it gives before you use it. Also, which scopes
+actions need of an app.
 """
 
 from __future__ import annotations
@@ -111,8 +109,7 @@ def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
     token = tokens.granted.get("access_token")
     if "revoke_url" not in app.oauth or token is None:
         return
-    response = transport.send(app.request({"token": token}, seconds, "revoke_url"))
-    app.check(response, time.time(), tokens.secrets)
+    app.check(transport.send(app.request({"token": token}, seconds, "revoke_url")), time.time(), tokens.secrets)
 
 
 def test(
@@ -144,20 +141,14 @@ def test(
     theirs = datetimes.http_date(result.headers.get("date"))
     skew = None if theirs is None else time.time() - theirs.timestamp()
     hints = [hint for hint in about.get("hints", ()) if holds(parse(hint["when"]), partial(places.look, answer=answer))]
-    identity, account = (_named(about.get(word), app, answer) for word in ("identity", "account"))
-    says = tuple(hint["says"] for hint in hints)
-    return replace(found, identity=identity, account=account, hints=says, skew=skew)
+    whose: dict[str, Any] = {}
+    for word in ("identity", "account"):
+        source = about.get(word, "")
+        place, _, name = source.partition(".")
+        value = app.values.get(name) if place == "input" else places.look(source, answer) if source else None
+        whose[word] = None if value is None else places.text_of(value)
+    return replace(found, **whose, hints=tuple(hint["says"] for hint in hints), skew=skew)
 
-
-def _named(source: str | None, app: App, answer: places.Answer) -> str | None:
-    if source is None:
-        return None
-    place, _, name = source.partition(".")
-    value = app.values.get(name) if place == "input" else places.look(source, answer)
-    return None if value is None else places.text_of(value)
-
-
-# -- scopes ----------------------------------------------------------------------------------------------------------
 
 Choice = tuple[frozenset[str], ...]  # alternatives of which one is enough, each perhaps several scopes at once
 

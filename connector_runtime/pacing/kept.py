@@ -1,8 +1,4 @@
-"""What is known of limits and quotas: in this process, or in a store that several share. Times are given.
-
-A quota is what a vendor allows by the day for one user, registrant or meeting. Its count lies under a digest, so that
-no name or address stands in the store, and is removed when its day is over.
-"""
+"""What is known of limits and quotas: in this process, or in a store that several share. Times are given."""
 
 from __future__ import annotations
 
@@ -41,6 +37,7 @@ ALONE = 5.0  # seconds until a store that failed is asked again
 TRIES = 8
 MOST = 20  # things heard that wait to be told
 NONE = b"[0, 0.0]"  # counted, and until when the vendor says that it is used up
+TERMS = ("count", "seconds", "share")  # what of a limit no store keeps
 SWEEP = 100  # counts of old days that are looked at in one go
 
 
@@ -54,15 +51,6 @@ def midnight(now: float) -> float:
     return (today(now) + 1) * DAY
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What holds for a limit whatever happens: `count` in `seconds` as declared for the plan, and our share of it."""
-
-    count: float | None
-    seconds: float
-    share: float
-
-
 @dataclass(slots=True, kw_only=True)
 class Bucket:
     """The state of one limit at the time `at`. `numbered` counts all permits that were ever given.
@@ -73,7 +61,9 @@ class Bucket:
     everything may go, until the vendor refuses; then the rate at which it did is the bound, and grows again.
     """
 
-    terms: Terms = field(repr=False)
+    count: float | None  # in `seconds`, as declared for the plan, and our share of it: what holds whatever happens
+    seconds: float
+    share: float
     at: float
     limit: float | None = None  # what the vendor says it allows in a window
     level: float = 0.0  # what remains of it, less what was given since
@@ -98,7 +88,7 @@ class Bucket:
             return
         self.at = now
         self.recent *= exp(-past)
-        unknown = self.limit is None and self.terms.count is None
+        unknown = self.limit is None and self.count is None
         if self.refused is not None and self._slowed() >= self.refused * FORGOTTEN ** (3 if unknown else 1):
             self.refused = None
         if self.limit is not None:
@@ -109,19 +99,19 @@ class Bucket:
     @property
     def pace(self) -> float:
         """The permits a second that we allow ourselves; infinite: any number."""
-        if self.terms.count is None:
+        if self.count is None:
             return self._slowed()
-        allowed = self.terms.count if self.limit is None else min(self.terms.count, self.limit)
-        return min(self._slowed(), self.terms.share * allowed / self.terms.seconds)
+        allowed = self.count if self.limit is None else min(self.count, self.limit)
+        return min(self._slowed(), self.share * allowed / self.seconds)
 
     def _slowed(self) -> float:
         if self.refused is None:
             return inf
-        past, unknown = max(0.0, self.at - self.since), self.limit is None and self.terms.count is None
+        past, unknown = max(0.0, self.at - self.since), self.limit is None and self.count is None
         return self.refused * (2.0 ** (past / DOUBLES) if unknown else 1 + GROWTH * past)
 
     def _burst(self, pace: float) -> float:
-        return max(1.0, pace * self.terms.seconds * BURST)
+        return max(1.0, pace * self.seconds * BURST)
 
     @property
     def reserve(self) -> float:
@@ -137,13 +127,12 @@ class Bucket:
         """The permits that may be given now."""
         if self.at < self.until:
             return 0.0
-        theirs = inf if self.limit is None else self.level - self.reserve
-        return max(0.0, min(theirs, self.own))
+        return max(0.0, self.own if self.limit is None else min(self.level - self.reserve, self.own))
 
     @property
     def refill(self) -> float:
         """What the vendor adds a second for us to take."""
-        added = (self.limit or 0.0) / self.terms.seconds
+        added = (self.limit or 0.0) / self.seconds
         return max(PROBE * added, added - self.others)
 
     def wait(self, count: float) -> float:
@@ -175,12 +164,11 @@ class Bucket:
             return
         known, expected = self.limit is not None, self.level
         self.limit = limit
-        later = self.numbered - number
-        self.level = min(limit, min(limit, remaining) + age * self.refill - later)
+        self.level = min(limit, min(limit, remaining) + age * self.refill - (self.numbered - number))
         if known:
             missing = min(expected, limit) - self.level
-            soon = (MORE if missing > 0 else LESS) * self.terms.seconds
-            self.others = min(max(0.0, self.others + missing / soon), limit / self.terms.seconds)
+            soon = (MORE if missing > 0 else LESS) * self.seconds
+            self.others = min(max(0.0, self.others + missing / soon), limit / self.seconds)
         self.own = min(self.own, self._burst(self.pace))
 
     def refuse(self, ahead: float, *, until: float | None, explained: bool, counted: bool) -> None:
@@ -198,8 +186,8 @@ class Bucket:
             pace = self.pace
             rate = BACK * min(self.recent, pace)
             if self.refused is None:  # with few calls of our own it was others who used it up
-                rate = max(rate, LITTLE * (pace if pace < inf else 1 / self.terms.seconds))
-            self.refused = max(rate, 1 / max(60.0, self.terms.seconds))
+                rate = max(rate, LITTLE * (pace if pace < inf else 1 / self.seconds))
+            self.refused = max(rate, 1 / max(60.0, self.seconds))
             self.since = self.until
             self.own = min(self.own, 1.0)
 
@@ -209,14 +197,14 @@ class Bucket:
 
     def dump(self) -> bytes:
         """The state, for a store."""
-        state = {name: getattr(self, name) for name in self.__slots__ if name != "terms"}
+        state = {name: getattr(self, name) for name in self.__slots__ if name not in TERMS}
         return json.dumps({**state, "own": None if self.own == inf else self.own}).encode()
 
-    @classmethod
-    def load(cls, terms: Terms, data: bytes) -> Bucket:
-        """A state from a store. Raises `ValueError` or `TypeError` if it is none."""
-        state = json.loads(data)
-        return cls(terms=terms, **{**state, "own": inf if state["own"] is None else state["own"]})
+    def load(self, at: float, data: bytes | None) -> Bucket:
+        """On the same terms, a state from a store or a new one. Raises `ValueError`, `TypeError` or `LookupError`."""
+        state = {"at": at, "own": None} if data is None else json.loads(data)
+        terms = {name: getattr(self, name) for name in TERMS}
+        return Bucket(**terms, **{**state, "own": inf if state["own"] is None else state["own"]})
 
 
 Budget = tuple[Rate, tuple[str, ...]]  # what a day allows, and the labels that share it
@@ -246,10 +234,6 @@ class Line(dict[Claim, tuple[int, float]]):
             else:
                 before += 1
         return self[claim][0] - self[next(iter(self))][0]
-
-    def comes_back(self, claim: Claim, at: float) -> None:
-        """It was told to come back at that time."""
-        self[claim] = (self[claim][0], at + LATE)
 
 
 @dataclass(slots=True, eq=False)
@@ -361,12 +345,11 @@ class Lane:
 
         def trade(state: bytes | None) -> bytes:
             nonlocal bucket, given
-            bucket = Bucket(terms=self.bucket.terms, at=now + self._ahead)
-            if state is not None:
-                try:
-                    bucket = Bucket.load(self.bucket.terms, state)
-                except (ValueError, TypeError, LookupError):
-                    log.warning("pacing begins anew: its state in the store can't be read")
+            try:
+                bucket = self.bucket.load(now + self._ahead, state)
+            except (ValueError, TypeError, LookupError):
+                log.warning("pacing begins anew: its state in the store can't be read")
+                bucket = self.bucket.load(now + self._ahead, None)
             self._ahead = max(self._ahead, bucket.at - now)
             bucket.advance(now + self._ahead)
             for news in self._news:
@@ -387,9 +370,10 @@ class Lane:
 
 
 class Quotas:
-    """The counts of one connector, each under the digest of what is counted.
+    """What a vendor allows by the day for one user, registrant or meeting: the counts of one connector.
 
-    A store that fails is left alone for some seconds, in which nothing is counted.
+    Each lies under a digest, so that no name or address stands in the store, and is removed when its day is over. A
+    store that fails is left alone for some seconds, in which nothing is counted.
     """
 
     def __init__(self, store: Store, prefix: str) -> None:
@@ -430,8 +414,8 @@ class Quotas:
         if self._failed <= now < self._failed + ALONE:
             return
         try:
-            yesterday = _day(now - DAY)  # another clock may still have it
-            if self._swept != yesterday:
+            yesterday, day = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in (now - DAY, now))
+            if self._swept != yesterday:  # another clock may still have it: what is older goes
                 found = self._store.scan(self._prefix, limit=SWEEP)
                 over = [(key, entry) for key, entry in found if key < f"{self._prefix}{yesterday}"]
                 for key, entry in over:
@@ -439,11 +423,7 @@ class Quotas:
                 if len(over) < SWEEP:
                     self._swept = yesterday
             for key in keys:
-                self._store.update(f"{self._prefix}{_day(now)}/{key}", written)
+                self._store.update(f"{self._prefix}{day}/{key}", written)
         except StoreError as error:
             self._failed = now
             log.warning("quotas are not counted: %s", error.message)
-
-
-def _day(now: float) -> str:
-    return f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d}"

@@ -1,14 +1,13 @@
 """The pacer: says to each call of an account when it may be sent, in the order they asked. Touches a clock and a store.
 
-It never sleeps, so threads and asyncio can share one. Calls of one label wait in one line; who is not at its head is
-told to come back half-way, since things may change. What a `store` keeps is shared by all processes that use it.
+Calls of one label wait in one line; who is not at its head is told to come back half-way, since things may change.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -19,8 +18,8 @@ from ..language import conditions
 from ..model import DAY, Limits, Profile, rates_of
 from ..steps import Claim
 from ..stores.store import MemoryStore, Store, forking
-from .claim import digest
-from .kept import Bucket, Budget, Lane, Quotas, Terms, midnight, today
+from .claim import Head, digest
+from .kept import LATE, Bucket, Budget, Lane, Quotas, midnight, today
 
 SHARE = 0.5  # the limit belongs to the account, and other apps use it too
 FORGET = 60.0  # seconds after which an answer that never came is not expected any more
@@ -49,7 +48,7 @@ class Declaration(TypedDict, total=False):
 
 
 class Pacer:
-    """Keeps the calls of an account within its limits.
+    """Keeps the calls of an account within its limits. It never sleeps, so threads and asyncio can share one.
 
     `limits`: a connector's (`connector.profile.limits`). `account`: whose limits they are, any text that is the same
     wherever the account is used. `plan`: one of the vendor's plans; without it nothing is declared, and only what the
@@ -87,12 +86,16 @@ class Pacer:
                 if lane.budgets or lane.bucket.out > now:
                     self._check_budgets(claim, lane, now)
                 place = lane.line.place(claim, now)
-                if not lane.ready(now, place + 1) or self._too_early(lane, now):
+                ready = lane.ready(now, place + 1)
+                if ready and lane.heard < LEARNING and not lane.bucket.known:  # the more answers the more at a time
+                    under_way = sum(sent.lane is lane and abs(now - sent.at) < SOON for sent in self._sent.values())
+                    ready = under_way < START + 2 * lane.heard
+                if not ready:
                     pause = lane.wait(now, place + 1)
                     if place and pause > 0:
                         pause = max(pause * EARLY, lane.wait(now, 1))
                     pause = max(LEAST, pause) if pause > 0 else 0.01 * (1 + place)  # for an answer that tells more
-                    lane.line.comes_back(claim, now + pause)
+                    lane.line[claim] = (lane.line[claim][0], now + pause + LATE)
                     return pause
                 if claim.quotas:
                     self._count_quotas(claim, now)
@@ -103,25 +106,17 @@ class Pacer:
             self._sent[claim] = Sent(lane, lane.take(now), now)
             return 0.0
 
-    def _too_early(self, lane: Lane, now: float) -> bool:
-        """Whether as many calls are under way as may be while nothing is known: more with every answer."""
-        if lane.heard >= LEARNING or lane.bucket.known:
-            return False
-        under_way = sum(sent.lane is lane and abs(now - sent.at) < SOON for sent in self._sent.values())
-        return under_way >= START + 2 * lane.heard
-
     def heard(
-        self,
-        claim: Claim,
-        status: int | None,
-        headers: Mapping[str, str],
-        retry_at: datetime | None = None,
-        kind: str | None = None,
+        self, claim: Claim, status: int | None, headers: Head, retry_at: datetime | None = None, kind: str | None = None
     ) -> None:
         """See `Pacing.heard`."""
         with self._lock:
             now = self._clock()
-            self._forget(now)
+            while self._sent:
+                first = next(iter(self._sent))
+                if not first.gone and self._sent[first].at + FORGET > now:
+                    break
+                del self._sent[first]
             asked = self._sent.pop(claim, None)
             if asked is None and claim.quotas:  # it went before anybody paced, and counts as if it had asked
                 with suppress(QuotaReached):
@@ -135,8 +130,7 @@ class Pacer:
             of_the_day = bool(reported.daily) and conditions.holds(reported.daily or (), partial(_at, headers))
             told = None if of_the_day else figures
             if told is not None:
-                middle = (now + sent.at) / 2
-                lane.learn(now, lambda it, ahead: it.observe(*told, number, it.at - middle - ahead))
+                lane.learn(now, lambda it, ahead: it.observe(*told, number, it.at - (now + sent.at) / 2 - ahead))
             until = retry_at.timestamp() if retry_at else None
             if kind == "rate_limit":
                 refuse = partial(Bucket.refuse, until=until, explained=told is not None, counted=asked is not None)
@@ -148,7 +142,7 @@ class Pacer:
             if claim.quotas and kind != "quota" and (status is None or status >= 300):  # as far as we know it failed
                 self._quotas.give_back(self._keys(claim), now)
 
-    def _lane_of(self, claim: Claim, sent: Sent, headers: Mapping[str, str], now: float) -> tuple[Lane, int]:
+    def _lane_of(self, claim: Claim, sent: Sent, headers: Head, now: float) -> tuple[Lane, int]:
         """Where an answer belongs: the vendor's word for the label counts, unless the definition counts it apart."""
         named = _at(headers, self._limits.reported.label)
         label = "-".join(named.casefold().split()) if named else None
@@ -160,18 +154,10 @@ class Pacer:
         lane = self._lane(claim)
         return lane, lane.take(now)
 
-    def _forget(self, now: float) -> None:
-        while self._sent:
-            claim = next(iter(self._sent))
-            if not claim.gone and self._sent[claim].at + FORGET > now:
-                return
-            del self._sent[claim]
-
-    def _lane(self, claim: Claim) -> Lane:
-        label = self._learned.get(claim.action) or self._limits.counted_as(claim.action, claim.label)
-        return self._lane_named(claim.account or self._account, label or f"action:{claim.action}")
-
-    def _lane_named(self, account: str, name: str) -> Lane:
+    def _lane(self, claim: Claim, label: str | None = None) -> Lane:
+        account = claim.account or self._account
+        label = label or self._learned.get(claim.action) or self._limits.counted_as(claim.action, claim.label)
+        name = label or f"action:{claim.action}"
         if lane := self._lanes.get((account, name)):
             return lane
         entry = self._limits.labels.get(name)
@@ -184,7 +170,7 @@ class Pacer:
             if name in both.labels:
                 budgets += [(rate, both.labels) for rate in rates_of(both.rates, self._plan)]
         count, seconds = (declared.count, declared.seconds) if declared else (None, window)
-        bucket = Bucket(terms=Terms(count, seconds, self._share), at=self._clock())
+        bucket = Bucket(count=count, seconds=seconds, share=self._share, at=self._clock())
         key = f"pacing/{self._limits.key}/{digest(account)}/{name}"
         lane = self._lanes[account, name] = Lane(name, bucket, budgets, self._store, key)
         return lane
@@ -195,8 +181,7 @@ class Pacer:
             what = f"The vendor takes no more '{lane.name}' requests of this {self._limits.per} today"
             raise _used_up(what, "Go on then.", out)
         for rate, labels in lane.budgets:
-            lanes = [self._lane_named(claim.account or self._account, label) for label in labels]
-            used = sum(each.look(now).used_on(today(now)) for each in lanes)
+            used = sum(self._lane(claim, label).look(now).used_on(today(now)) for label in labels)
             if used >= max(1.0, self._share * rate.count):
                 named = " and ".join(f"'{label}'" for label in labels)
                 part = "" if self._share == 1 else f"our share ({self._share:.0%}) of "
@@ -205,10 +190,9 @@ class Pacer:
                 raise _used_up(what[0].upper() + what[1:], hint, midnight(now))
 
     def _count_quotas(self, claim: Claim, now: float) -> None:
-        keys = []
-        for key, name in self._keys(claim).items():
-            rates = rates_of(self._limits.quotas[name].rates, self._plan)
-            keys += [(key, min(rate.count for rate in rates))] if rates else []
+        known = self._limits.quotas
+        declared = {key: rates_of(known[name].rates, self._plan) for key, name in self._keys(claim).items()}
+        keys = [(key, min(rate.count for rate in ours)) for key, ours in declared.items() if ours]
         until = self._quotas.count(keys, now)
         if until is not None:
             names = " or ".join(name.replace("_", " ") for name, _ in claim.quotas)
@@ -246,5 +230,5 @@ def _used_up(what: str, hint: str, until: float) -> QuotaReached:
     return QuotaReached(f"{what}, until {at:%Y-%m-%d %H:%M} UTC.", hint=hint, retriable=True, retry_at=at)
 
 
-def _at(headers: Mapping[str, str], source: str | None) -> str | None:
+def _at(headers: Head, source: str | None) -> str | None:
     return headers.get(source.removeprefix("header.").lower()) if source else None

@@ -99,8 +99,7 @@ class Database(Store):
         except Lost:
             _, taken = self._run(take, key, owner, seconds)
             taken = taken or len(self._ask("SELECT 1 FROM leases WHERE key = ? AND owner = ?", key, owner))
-        end = "DELETE FROM leases WHERE key = ? AND owner = ?"
-        return Lease(lambda: self._run(end, key, owner)) if taken else None
+        return Lease(lambda: self._run("DELETE FROM leases WHERE key = ? AND owner = ?", key, owner)) if taken else None
 
     def close(self) -> None:
         with self._lock:
@@ -265,8 +264,7 @@ class Sealed(Store):
             make = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
             hint = f"It is 32 bytes in URL-safe base64. Make one: {make}"
             raise StoreError("The store's key is no Fernet key.", hint=hint) from None
-        self._invalid: type[Exception] = InvalidToken
-        self._store = store
+        self._store, self._invalid = store, InvalidToken
 
     def __repr__(self) -> str:
         return f"Sealed({type(self._store).__name__})"
@@ -330,25 +328,20 @@ def read_keys(path: Path) -> list[str]:
     """The keys of a file, one a line, the newest first; made with a new key (mode 0600) if it is missing."""
     try:
         if not path.exists():
-            _make(path)
+            from cryptography.fernet import Fernet
+
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            draft = path.with_name(f"{path.name}.{os.getpid()}")  # so that the file is complete from the first moment
+            draft.touch(0o600)
+            draft.write_bytes(Fernet.generate_key() + b"\n")
+            try:
+                with suppress(FileExistsError):  # another process was first
+                    os.link(draft, path)
+            finally:
+                draft.unlink()
         if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise StoreError(f"Others may read the key file {path}.", hint=f"Close it to them: chmod 600 {path}")
         return path.read_text(errors="replace").replace(",", " ").split()  # what is no text is no key either
     except OSError as error:
         hint = "Give yourself the right to it, or give the key in the environment."
         raise StoreError(f"The key file {path} can't be used ({error.strerror}).", hint=hint) from None
-
-
-def _make(path: Path) -> None:
-    """Make a key file that is complete from the first moment, if no other process was first."""
-    from cryptography.fernet import Fernet
-
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.touch(0o600)
-    draft.write_bytes(Fernet.generate_key() + b"\n")
-    try:
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()

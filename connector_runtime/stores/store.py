@@ -1,7 +1,6 @@
 """Where what must outlive a call is kept: a few primitives, and the loops around them. Knows bytes, not their meaning.
 
-A key is a text such as `connections/acme/main`. A value is written only over the version that was read, so that two
-writers never overwrite each other; a lease lets one of several processes do something at a time, and ends by itself.
+A key is a text such as `connections/acme/main`. A value is written only over the version that was read.
 """
 
 from __future__ import annotations
