@@ -236,7 +236,7 @@ class Line(dict[Claim, tuple[int, float]]):
         return self[claim][0] - self[next(iter(self))][0]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Lane:
     """One label of one account: its limit, those who wait for it, and its daily budgets. `heard` counts the answers.
 

@@ -87,7 +87,7 @@ class Pacer:
                     self._check_budgets(claim, lane, now)
                 place = lane.line.place(claim, now)
                 ready = lane.ready(now, place + 1)
-                if ready and lane.heard < LEARNING and not lane.bucket.known:  # the more answers the more at a time
+                if ready and lane.heard < LEARNING and not lane.bucket.known:  # more at a time with each answer
                     under_way = sum(sent.lane is lane and abs(now - sent.at) < SOON for sent in self._sent.values())
                     ready = under_way < START + 2 * lane.heard
                 if not ready:
