@@ -31,7 +31,6 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "pacing.kept",
     "pacing.pacer",
     "stores.store",
-    "stores.database",
     "stores.opening",
     "connections.oauth",
     "service.app",

@@ -15,9 +15,9 @@ from html import escape
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from ..connections import connect as oauth2, scopes as scope_sets
+from ..connections import connect as oauth2
 from ..connections.connections import PENDING, Connections, examine
-from ..connections.oauth import Health
+from ..connections.oauth import Health, smallest
 from ..errors import AuthError, ConnectorError, TransportError
 from ..model import Connection
 from .context import Context, print_table, say, wrong
@@ -228,7 +228,7 @@ def scopes(context: Context, arguments: list[str]) -> None:
     levels = connector.profile.levels or {"app": {}}
     for kind in kinds:
         for level, rule in levels.items():
-            found = scope_sets.smallest(actions, kind, rule)
+            found = smallest(actions, kind, rule)
             print(f"{kind} scopes, {level}:" if connector.profile.levels else f"{kind} scopes:")
             for scope in found.scopes:
                 print(f"  {scope}")

@@ -1,7 +1,6 @@
 """OAuth 2.0 as requests and what their answers give, and the order in which a stored connection is renewed. Pure.
 
-Nothing is sent here, and time and chance are arguments. Secrets stand in headers and bodies of token requests, never in
-a URL, and are cut out of what a refusal quotes.
+Secrets stand in headers and bodies of token requests, never in a URL, and are cut out of what a refusal quotes.
 """
 
 from __future__ import annotations
@@ -221,9 +220,6 @@ def code_of(query: Mapping[str, str]) -> str:
     raise AuthError("The callback brought no code.", hint="Sign in again.")
 
 
-# -- renewal ---------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One stored connection. `dead` is why it can't be renewed any more."""
@@ -311,7 +307,13 @@ class Renewal:
             tokens = app.tokens(response, now, record.tokens)
         except RequestError as error:
             if spent is not None and response is not None and app.is_over(response):
-                return (yield from self._superseded(spent, error))
+                record, version = self._there((yield Read()))
+                if record.tokens.refresh_token == spent:
+                    yield Write(replace(record, dead=error.message), version)
+                    raise self._ended(error.message, error) from None
+                if record.dead is not None:
+                    raise self._ended(record.dead) from None
+                return record  # somebody stored a newer one
             if not (isinstance(error, TransportError) or error.retriable):
                 what = f"The token of {self.name} was refused: {error.message}"
                 raise error.with_message(what, hint=error.hint) from None
@@ -327,16 +329,6 @@ class Renewal:
             record, version = self._there((yield Read()))  # whoever wrote meanwhile loses only the tokens
             if record.tokens.refresh_token != spent:
                 return record  # connected anew
-
-    def _superseded(self, spent: str, refusal: RequestError) -> Generator[Any, Any, Record]:
-        """What the store holds by now; if that is the refresh token that is over, the connection is dead."""
-        record, version = self._there((yield Read()))
-        if record.tokens.refresh_token == spent:
-            yield Write(replace(record, dead=refusal.message), version)
-            raise self._ended(refusal.message, refusal) from None
-        if record.dead is not None:
-            raise self._ended(record.dead) from None
-        return record
 
     def _lasts(self, record: Record, now: float) -> bool:
         """Whether its token can be used for want of a newer one, until its very end."""

@@ -19,7 +19,7 @@ from ..errors import AuthError, ConnectorError, InputError, Problem
 from ..language.wording import nearest
 from ..model import Connection
 from ..stores.store import Store
-from . import connect, oauth, scopes
+from . import connect, oauth
 from .connect import App, Record, Tokens
 from .oauth import AsyncStored, Health, Stored
 
@@ -88,8 +88,6 @@ class Connections:
     def __repr__(self) -> str:
         return f"Connections({self._connector.key!r}, tenant={self._tenant!r})"
 
-    # -- to connect --------------------------------------------------------------------------------------------------
-
     def begin(
         self,
         kind: str,
@@ -108,8 +106,11 @@ class Connections:
         app = connect.app(self._kind(kind), values, origin)
         if not connect.needs_person(app.kind):
             raise InputError.of("connect", [Problem("kind", f"is {kind}, for which nobody signs in; use `add`")])
-        asks = app.oauth.get("scope", {}).get("from") == "actions"
-        start = oauth.authorize(app, redirect_uri, self._wanted(actions) if asks else ())
+        needed: tuple[str, ...] = ()
+        if app.oauth.get("scope", {}).get("from") == "actions":
+            asked = [self._connector.action(key) for key in list(actions) or self._connector.actions]
+            needed = oauth.smallest(asked, next((kind for action in asked for kind in action.scopes), ""), {}).scopes
+        start = oauth.authorize(app, redirect_uri, needed)
         waiting = {"name": name, "kind": kind, "values": app.values, "origin": app.origin}
         self._pending.add(start.state, {**waiting, "redirect_uri": redirect_uri, "verifier": start.verifier})
         return start.url
@@ -123,8 +124,7 @@ class Connections:
         query = connect.query_of(callback)
         if not query.get("state"):
             raise AuthError("The callback brought no state, so nobody can say who sent it.", hint="Sign in again.")
-        waiting = self._pending.take(query["state"])
-        return self._exchange(waiting, connect.code_of(query))
+        return self._exchange(self._pending.take(query["state"]), connect.code_of(query))
 
     def finish_code(self, url: str, code: str) -> str:
         """As `finish`, for a code that a person copied: `url` is what `begin` gave."""
@@ -142,8 +142,6 @@ class Connections:
     def adopt(self, kind: str, values: Mapping[str, Any], tokens: Tokens, *, name: str = "main") -> str:
         """Store a connection whose tokens were got elsewhere."""
         return self._write(name, connect.app(self._kind(kind), values), tokens)
-
-    # -- to use ------------------------------------------------------------------------------------------------------
 
     def open(self, name: str | None = None) -> Stored:
         """The connection as `Client(…, connection=…)` takes it; `name` may be left out if there is only one."""
@@ -187,19 +185,14 @@ class Connections:
         record = self._record(stored.name)
         app, have = App(stored.kind, record.values, record.origin), record.tokens.scopes
         health = oauth.test(self._connector, app, stored, token_scopes=have, actions=actions, base_url=base_url)
-
-        def named(old: bytes | None) -> bytes:
-            return replace(self._read(stored.name, old), identity=health.identity, account=health.account).write()
-
-        if health.identity or health.account:
-            self._store.update(self._key(stored.name), named)
+        whose: dict[str, Any] = {"identity": health.identity, "account": health.account}
+        if any(whose.values()):
+            self._store.update(stored.connection, lambda old: replace(self._read(stored.name, old), **whose).write())
         return health
 
     def missing(self, name: str, actions: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
         """The scopes that actions (all if none is named) lack under a connection, by action."""
-        return scopes.missing(self._connector, actions, self._record(name).tokens.scopes)
-
-    # -- to end ------------------------------------------------------------------------------------------------------
+        return oauth.missing(self._connector, actions, self._record(name).tokens.scopes)
 
     def disconnect(self, name: str, *, revoke: bool = True) -> bool:
         """Have the vendor take the tokens back, and forget the connection; whether the vendor did.
@@ -219,8 +212,6 @@ class Connections:
         self._store.update(self._key(name), lambda old: None)
         return revoked
 
-    # -- within ------------------------------------------------------------------------------------------------------
-
     def _key(self, name: str) -> str:
         return f"{self._prefix}{quote(name, safe='')}"
 
@@ -230,13 +221,6 @@ class Connections:
             what = f"is {key!r}, which is no kind of connection here.{nearest(key, kinds)} Known: {', '.join(kinds)}."
             raise InputError.of("connect", [Problem("kind", what)])
         return kinds[key]
-
-    def _wanted(self, actions: Iterable[str]) -> tuple[str, ...]:
-        """The scopes for a vendor that is asked for them: the smallest set for the actions."""
-        keys = list(actions) or list(self._connector.actions)
-        asked = [self._connector.action(key) for key in keys]
-        kind = next((kind for action in asked for kind in action.scopes), None)
-        return () if kind is None else scopes.smallest(asked, kind, {}).scopes
 
     def _record(self, name: str) -> Record:
         entry = self._store.read(self._key(name))
@@ -265,9 +249,6 @@ def _summary(name: str, record: Record) -> Summary:
     tokens, shared = record.tokens, {key: getattr(record, key) for key in ("kind", "identity", "account")}
     health = "dead" if record.dead else "due" if tokens.is_due(time.time()) else "ready"
     return Summary(name=name, **shared, expires_at=tokens.expires_at, health=health, why=record.dead)
-
-
-# -- diagnosis -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,18 @@
 """OAuth that is carried out: typed functions for platforms that keep connections themselves, and a stored connection.
 
-app = connect.app(load().connections["oauth2"], {"client_id": "…", "client_secret": "…"})
-start = oauth.authorize(app, "https://platform.example/callback")     # send the person to start.url
-tokens = oauth.exchange_code(app, code, "https://platform.example/callback", start.verifier)
-tokens = oauth.refresh(app, tokens)                                   # store it before you use it
+`connect.app`, `authorize`, `exchange_code`, then `refresh`: store what it gives before you use it. Also, which scopes
+actions need of an app.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -26,11 +26,11 @@ from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, MissingScope, StoreError
 from ..language import datetimes, places
 from ..language.conditions import holds, parse
-from ..model import Connection, Request
+from ..model import ActionSpec, Connection, Request
 from ..perform import HANDLERS, Handlers, perform
 from ..steps import Acquire, Read, Release, Send, Write
 from ..stores.store import Store
-from . import connect, scopes
+from . import connect
 from .connect import App, Record, Renewal, Tokens
 
 SECONDS = 15.0  # for one phase of a token request
@@ -109,8 +109,7 @@ def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
     token = tokens.granted.get("access_token")
     if "revoke_url" not in app.oauth or token is None:
         return
-    response = transport.send(app.request({"token": token}, seconds, "revoke_url"))
-    app.check(response, time.time(), tokens.secrets)
+    app.check(transport.send(app.request({"token": token}, seconds, "revoke_url")), time.time(), tokens.secrets)
 
 
 def test(
@@ -128,7 +127,7 @@ def test(
     `actions` are those whose scopes are looked for, all if none is named.
     """
     have = tuple(token_scopes)
-    lacks = scopes.missing(connector, actions, have)
+    lacks = missing(connector, actions, have)
     about = app.kind.test
     found = Health(ok=True, scopes=have, missing_scopes=tuple(sorted({*chain.from_iterable(lacks.values())})))
     if about is None:
@@ -142,20 +141,101 @@ def test(
     theirs = datetimes.http_date(result.headers.get("date"))
     skew = None if theirs is None else time.time() - theirs.timestamp()
     hints = [hint for hint in about.get("hints", ()) if holds(parse(hint["when"]), partial(places.look, answer=answer))]
-    identity, account = (_named(about.get(word), app, answer) for word in ("identity", "account"))
-    says = tuple(hint["says"] for hint in hints)
-    return replace(found, identity=identity, account=account, hints=says, skew=skew)
+    whose: dict[str, Any] = {}
+    for word in ("identity", "account"):
+        source = about.get(word, "")
+        place, _, name = source.partition(".")
+        value = app.values.get(name) if place == "input" else places.look(source, answer) if source else None
+        whose[word] = None if value is None else places.text_of(value)
+    return replace(found, **whose, hints=tuple(hint["says"] for hint in hints), skew=skew)
 
 
-def _named(source: str | None, app: App, answer: places.Answer) -> str | None:
-    if source is None:
-        return None
-    place, _, name = source.partition(".")
-    value = app.values.get(name) if place == "input" else places.look(source, answer)
-    return None if value is None else places.text_of(value)
+Choice = tuple[frozenset[str], ...]  # alternatives of which one is enough, each perhaps several scopes at once
 
 
-# -- stored connections ----------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeSet:
+    """The scopes that actions need of one kind of app; `impossible` are actions for which its level has none."""
+
+    scopes: tuple[str, ...]
+    impossible: tuple[str, ...]
+
+
+def smallest(actions: Iterable[ActionSpec], kind: str, rule: Mapping[str, str]) -> ScopeSet:
+    """The smallest set with which all actions work; of two that are equally small, the one listed earlier.
+
+    An action lists alternatives for each kind of scope an app can have. `rule` says which of them an app of the level
+    (one user's, an admin's) has at all: `{only: pattern}` or `{prefer: pattern}`.
+    """
+    wanted: dict[Choice, None] = {}  # each choice once: actions often share theirs
+    impossible = []
+    for action in actions:
+        options = _options(action, kind, rule)
+        if options:
+            wanted[tuple(options)] = None
+        elif options is not None:
+            impossible.append(action.key)
+    groups: list[tuple[set[str], list[Choice]]] = []  # with no scope in common, so that each is served by itself
+    for choice in wanted:
+        own = {scope for option in choice for scope in option}
+        touched = [group for group in groups if group[0] & own]
+        groups = [group for group in groups if not group[0] & own]
+        merged = own.union(*(scopes for scopes, _ in touched))
+        groups.append((merged, [*chain.from_iterable(choices for _, choices in touched), choice]))
+    best = {scope for _, choices in groups for scope in _cover(choices)}
+    return ScopeSet(scopes=tuple(sorted(best)), impossible=tuple(impossible))
+
+
+def _cover(choices: Iterable[Choice]) -> frozenset[str]:
+    """The smallest set that holds one option of each choice."""
+    found: dict[frozenset[str], int] = {frozenset(): 0}  # a set that serves the choices so far -> how late it is listed
+    for options in choices:
+        grown: dict[frozenset[str], int] = {}
+        for chosen, late in found.items():
+            for place, option in enumerate(options):
+                union = chosen | option
+                grown[union] = min(late + place, grown.get(union, late + place))
+        found = grown
+    return min(found, key=lambda scopes: (len(scopes), found[scopes], sorted(scopes)))
+
+
+def missing(connector: Connector, actions: Iterable[str], scopes: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """What actions (all if none is named) lack, by action, where a token has these scopes, in their kind and level.
+
+    Empty if the vendor does not say what a token has.
+    """
+    have, levels = set(scopes), connector.profile.levels
+    every = [connector.action(key) for key in connector.actions]
+    asked = [connector.action(key) for key in actions] or every
+    if not have:
+        return {}
+    shared = Counter[str]()
+    for action in every:
+        for kind in action.scopes:
+            shared[kind] += len(have.intersection(chain.from_iterable(_all(action, kind))))
+    best = max(shared, key=lambda kind: shared[kind], default="")
+    marked = [rule for rule in levels.values() if "prefer" in rule and any(re.search(rule["prefer"], s) for s in have)]
+    rule = marked[-1] if marked else next(iter(levels.values()), {})
+    found: dict[str, tuple[str, ...]] = {}
+    for action in asked:
+        if not action.scopes or any(option <= have for kind in action.scopes for option in _all(action, kind)):
+            continue
+        kind = best if best in action.scopes else next(iter(action.scopes))
+        options = _options(action, kind, rule) or _all(action, kind)
+        found[action.key] = tuple(sorted(min(options, key=lambda option: len(option - have)) - have))
+    return found
+
+
+def _options(action: ActionSpec, kind: str, rule: Mapping[str, str]) -> list[frozenset[str]] | None:
+    """The alternatives that an app of this level can have; None if the action needs no scope of this kind."""
+    options = _all(action, kind)
+    pattern = rule.get("only") or rule.get("prefer", "")
+    fitting = [option for option in options if all(re.search(pattern, scope) for scope in option)]
+    return None if not options else fitting if fitting or "only" in rule else options
+
+
+def _all(action: ActionSpec, kind: str) -> list[frozenset[str]]:
+    return [frozenset([entry] if isinstance(entry, str) else entry) for entry in action.scopes.get(kind, ())]
 
 
 class Stored:

@@ -12,6 +12,8 @@ from ..language import conditions, places
 from ..model import ActionSpec
 from ..steps import Claim
 
+Head = Mapping[str, str]  # the headers of an answer, by their names in lower case
+
 
 class Pacing(Protocol):
     """What a client asks when it may send. Both may be called from any thread, and neither sleeps."""
@@ -21,22 +23,15 @@ class Pacing(Protocol):
 
         Raises `QuotaReached` with `retry_at` where a budget or quota is used up for longer than a call waits.
         """
-        ...
 
     def heard(
-        self,
-        claim: Claim,
-        status: int | None,
-        headers: Mapping[str, str],
-        retry_at: datetime | None = None,
-        kind: str | None = None,
+        self, claim: Claim, status: int | None, headers: Head, retry_at: datetime | None = None, kind: str | None = None
     ) -> None:
-        """Learn from the answer to a claim: lower-case headers, or status None where none came.
+        """Learn from the answer to a claim; status None: none came.
 
         The claim may be one that never asked, of a call that was sent before anybody paced. `kind` is `rate_limit` or
         `quota` where the answer was that refusal, and `retry_at` when the vendor said to go on.
         """
-        ...
 
 
 def claim_of(action: ActionSpec, written: Mapping[str, Any], account: str = "") -> Claim:
@@ -57,9 +52,6 @@ def claim_of(action: ActionSpec, written: Mapping[str, Any], account: str = "") 
 @lru_cache(maxsize=4096)  # a flow calls for the same host again and again
 def digest(*texts: str) -> str:
     """A short name for what should not be read where it is kept."""
-    hashed = hashlib.blake2b(digest_size=16)
-    for text in texts:
-        data = text.encode("utf-8", "surrogatepass")
-        hashed.update(len(data).to_bytes(8))
-        hashed.update(data)
-    return hashed.hexdigest()
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    content = b"".join(len(data).to_bytes(8) + data for data in encoded)
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

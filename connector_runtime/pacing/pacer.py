@@ -1,14 +1,13 @@
 """The pacer: says to each call of an account when it may be sent, in the order they asked. Touches a clock and a store.
 
-It never sleeps, so threads and asyncio can share one. Calls of one label wait in one line; who is not at its head is
-told to come back half-way, since things may change. What a `store` keeps is shared by all processes that use it.
+Calls of one label wait in one line; who is not at its head is told to come back half-way, since things may change.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -19,9 +18,8 @@ from ..language import conditions
 from ..model import DAY, Limits, Profile, rates_of
 from ..steps import Claim
 from ..stores.store import MemoryStore, Store, forking
-from .bucket import Bucket, Terms, midnight, today
-from .claim import digest
-from .kept import Budget, Lane, Quotas
+from .claim import Head, digest
+from .kept import LATE, Bucket, Budget, Lane, Quotas, midnight, today
 
 SHARE = 0.5  # the limit belongs to the account, and other apps use it too
 FORGET = 60.0  # seconds after which an answer that never came is not expected any more
@@ -50,7 +48,7 @@ class Declaration(TypedDict, total=False):
 
 
 class Pacer:
-    """Keeps the calls of an account within its limits.
+    """Keeps the calls of an account within its limits. It never sleeps, so threads and asyncio can share one.
 
     `limits`: a connector's (`connector.profile.limits`). `account`: whose limits they are, any text that is the same
     wherever the account is used. `plan`: one of the vendor's plans; without it nothing is declared, and only what the
@@ -58,21 +56,13 @@ class Pacer:
     what is known with every process and machine that uses the same store. Raises `InputError`.
     """
 
-    def __init__(
-        self,
-        limits: Limits,
-        *,
-        account: str = "",
-        plan: str | None = None,
-        share: float = SHARE,
-        store: Store | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, limits: Limits, *, account: str = "", **declared: Unpack[Declaration]) -> None:
+        plan, share, store = declared.get("plan"), declared.get("share", SHARE), declared.get("store")
         check_plan(limits, plan)
         if not 0 < share <= 1:
             raise InputError.of("the pacer", [Problem("share", "must be more than 0 and at most 1")])
         self._limits, self._account, self._plan, self._share = limits, account, plan, share
-        self._store, self._clock = store, clock
+        self._store, self._clock = store, declared.get("clock", time.time)
         self._lock = threading.Lock()
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._learned: dict[str, str] = {}  # action -> the label that the vendor says it has
@@ -87,8 +77,6 @@ class Pacer:
         """A thread of the parent's may have held the lock."""
         self._lock = threading.Lock()
 
-    # -- before a call -----------------------------------------------------------------------------------------------
-
     def ask(self, claim: Claim) -> float:
         """See `Pacing.ask`."""
         with self._lock:
@@ -98,9 +86,16 @@ class Pacer:
                 if lane.budgets or lane.bucket.out > now:
                     self._check_budgets(claim, lane, now)
                 place = lane.line.place(claim, now)
-                if not lane.ready(now, place + 1) or self._too_early(lane, now):
-                    pause = self._pause(lane, place, now)
-                    lane.line.comes_back(claim, now + pause)
+                ready = lane.ready(now, place + 1)
+                if ready and lane.heard < LEARNING and not lane.bucket.known:  # more at a time with each answer
+                    under_way = sum(sent.lane is lane and abs(now - sent.at) < SOON for sent in self._sent.values())
+                    ready = under_way < START + 2 * lane.heard
+                if not ready:
+                    pause = lane.wait(now, place + 1)
+                    if place and pause > 0:
+                        pause = max(pause * EARLY, lane.wait(now, 1))
+                    pause = max(LEAST, pause) if pause > 0 else 0.01 * (1 + place)  # for an answer that tells more
+                    lane.line[claim] = (lane.line[claim][0], now + pause + LATE)
                     return pause
                 if claim.quotas:
                     self._count_quotas(claim, now)
@@ -111,35 +106,23 @@ class Pacer:
             self._sent[claim] = Sent(lane, lane.take(now), now)
             return 0.0
 
-    def _too_early(self, lane: Lane, now: float) -> bool:
-        """Whether as many calls are under way as may be while nothing is known: more with every answer."""
-        if lane.heard >= LEARNING or lane.bucket.known:
-            return False
-        under_way = sum(sent.lane is lane and abs(now - sent.at) < SOON for sent in self._sent.values())
-        return under_way >= START + 2 * lane.heard
-
-    def _pause(self, lane: Lane, place: int, now: float) -> float:
-        pause = lane.wait(now, place + 1)
-        if pause <= 0:  # for an answer that tells more
-            return 0.01 * (1 + place)
-        return max(LEAST, pause if place == 0 else max(pause * EARLY, lane.wait(now, 1)))
-
-    # -- after it ----------------------------------------------------------------------------------------------------
-
     def heard(
-        self,
-        claim: Claim,
-        status: int | None,
-        headers: Mapping[str, str],
-        retry_at: datetime | None = None,
-        kind: str | None = None,
+        self, claim: Claim, status: int | None, headers: Head, retry_at: datetime | None = None, kind: str | None = None
     ) -> None:
         """See `Pacing.heard`."""
         with self._lock:
             now = self._clock()
-            self._forget(now)
+            while self._sent:
+                first = next(iter(self._sent))
+                if not first.gone and self._sent[first].at + FORGET > now:
+                    break
+                del self._sent[first]
             asked = self._sent.pop(claim, None)
-            sent = asked or self._unasked(claim, now)
+            if asked is None and claim.quotas:  # it went before anybody paced, and counts as if it had asked
+                with suppress(QuotaReached):
+                    self._count_quotas(claim, now)
+            lane = asked.lane if asked else self._lane(claim)
+            sent = asked or Sent(lane, lane.take(now), now)
             lane, number = self._lane_of(claim, sent, headers, now)
             lane.heard += asked is not None
             reported = self._limits.reported
@@ -147,8 +130,7 @@ class Pacer:
             of_the_day = bool(reported.daily) and conditions.holds(reported.daily or (), partial(_at, headers))
             told = None if of_the_day else figures
             if told is not None:
-                middle = (now + sent.at) / 2
-                lane.learn(now, lambda it, ahead: it.observe(*told, number, it.at - middle - ahead))
+                lane.learn(now, lambda it, ahead: it.observe(*told, number, it.at - (now + sent.at) / 2 - ahead))
             until = retry_at.timestamp() if retry_at else None
             if kind == "rate_limit":
                 refuse = partial(Bucket.refuse, until=until, explained=told is not None, counted=asked is not None)
@@ -160,15 +142,7 @@ class Pacer:
             if claim.quotas and kind != "quota" and (status is None or status >= 300):  # as far as we know it failed
                 self._quotas.give_back(self._keys(claim), now)
 
-    def _unasked(self, claim: Claim, now: float) -> Sent:
-        """Count a call that went before anybody paced, as if it had asked."""
-        if claim.quotas:
-            with suppress(QuotaReached):
-                self._count_quotas(claim, now)
-        lane = self._lane(claim)
-        return Sent(lane, lane.take(now), now)
-
-    def _lane_of(self, claim: Claim, sent: Sent, headers: Mapping[str, str], now: float) -> tuple[Lane, int]:
+    def _lane_of(self, claim: Claim, sent: Sent, headers: Head, now: float) -> tuple[Lane, int]:
         """Where an answer belongs: the vendor's word for the label counts, unless the definition counts it apart."""
         named = _at(headers, self._limits.reported.label)
         label = "-".join(named.casefold().split()) if named else None
@@ -180,20 +154,10 @@ class Pacer:
         lane = self._lane(claim)
         return lane, lane.take(now)
 
-    def _forget(self, now: float) -> None:
-        while self._sent:
-            claim = next(iter(self._sent))
-            if not claim.gone and self._sent[claim].at + FORGET > now:
-                return
-            del self._sent[claim]
-
-    # -- lanes -------------------------------------------------------------------------------------------------------
-
-    def _lane(self, claim: Claim) -> Lane:
-        label = self._learned.get(claim.action) or self._limits.counted_as(claim.action, claim.label)
-        return self._lane_named(claim.account or self._account, label or f"action:{claim.action}")
-
-    def _lane_named(self, account: str, name: str) -> Lane:
+    def _lane(self, claim: Claim, label: str | None = None) -> Lane:
+        account = claim.account or self._account
+        label = label or self._learned.get(claim.action) or self._limits.counted_as(claim.action, claim.label)
+        name = label or f"action:{claim.action}"
         if lane := self._lanes.get((account, name)):
             return lane
         entry = self._limits.labels.get(name)
@@ -206,12 +170,10 @@ class Pacer:
             if name in both.labels:
                 budgets += [(rate, both.labels) for rate in rates_of(both.rates, self._plan)]
         count, seconds = (declared.count, declared.seconds) if declared else (None, window)
-        terms = Terms(count=count, seconds=seconds, share=self._share)
+        bucket = Bucket(count=count, seconds=seconds, share=self._share, at=self._clock())
         key = f"pacing/{self._limits.key}/{digest(account)}/{name}"
-        lane = self._lanes[account, name] = Lane(name, terms, budgets, self._clock(), self._store, key)
+        lane = self._lanes[account, name] = Lane(name, bucket, budgets, self._store, key)
         return lane
-
-    # -- budgets and quotas ------------------------------------------------------------------------------------------
 
     def _check_budgets(self, claim: Claim, lane: Lane, now: float) -> None:
         out = lane.look(now).out
@@ -219,8 +181,7 @@ class Pacer:
             what = f"The vendor takes no more '{lane.name}' requests of this {self._limits.per} today"
             raise _used_up(what, "Go on then.", out)
         for rate, labels in lane.budgets:
-            lanes = [self._lane_named(claim.account or self._account, label) for label in labels]
-            used = sum(each.look(now).used_on(today(now)) for each in lanes)
+            used = sum(self._lane(claim, label).look(now).used_on(today(now)) for label in labels)
             if used >= max(1.0, self._share * rate.count):
                 named = " and ".join(f"'{label}'" for label in labels)
                 part = "" if self._share == 1 else f"our share ({self._share:.0%}) of "
@@ -229,10 +190,9 @@ class Pacer:
                 raise _used_up(what[0].upper() + what[1:], hint, midnight(now))
 
     def _count_quotas(self, claim: Claim, now: float) -> None:
-        keys = []
-        for key, name in self._keys(claim).items():
-            rates = rates_of(self._limits.quotas[name].rates, self._plan)
-            keys += [(key, min(rate.count for rate in rates))] if rates else []
+        known = self._limits.quotas
+        declared = {key: rates_of(known[name].rates, self._plan) for key, name in self._keys(claim).items()}
+        keys = [(key, min(rate.count for rate in ours)) for key, ours in declared.items() if ours]
         until = self._quotas.count(keys, now)
         if until is not None:
             names = " or ".join(name.replace("_", " ") for name, _ in claim.quotas)
@@ -270,5 +230,5 @@ def _used_up(what: str, hint: str, until: float) -> QuotaReached:
     return QuotaReached(f"{what}, until {at:%Y-%m-%d %H:%M} UTC.", hint=hint, retriable=True, retry_at=at)
 
 
-def _at(headers: Mapping[str, str], source: str | None) -> str | None:
+def _at(headers: Head, source: str | None) -> str | None:
     return headers.get(source.removeprefix("header.").lower()) if source else None

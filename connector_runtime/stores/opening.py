@@ -1,20 +1,235 @@
-"""Opens stores: the one that an address means, and the one whose values are encrypted at rest. Knows bytes alone.
-
-Values are sealed with Fernet together with their key in the store, so that nobody who can write the database can put
-one tenant's connection in another's place. Several keys may be in use while one follows another: the first seals, all
-open.
-"""
+"""Stores that outlive a process: SQLite, PostgreSQL, one that is sealed, and which of them an address means."""
 
 from __future__ import annotations
 
 import os
 import stat
+import threading
+import time
+from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from ..errors import StoreError
-from .store import Entry, Lease, MemoryStore, Store
+from .store import LAST, Entry, Lease, MemoryStore, Store, checked, forking
+
+BUSY = 5.0  # seconds to wait for another process's write to a SQLite file
+PATIENCE = 10  # seconds for a connection or a statement in PostgreSQL
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS entries (key {text} PRIMARY KEY, value {bytes} NOT NULL, version BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS leases (key {text} PRIMARY KEY, owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
+)
+LOCKED = ("is locked by another program", "Try again when it is done; close tools that hold the file open.")
+SQLITE_ERRORS = {
+    "SQLITE_BUSY": LOCKED,
+    "SQLITE_LOCKED": LOCKED,
+    "SQLITE_READONLY": ("may only be read", "Give yourself the right to write the file and its folder."),
+    "SQLITE_FULL": ("can't grow: the disk is full", "Free some space; nothing that was stored is lost."),
+    "SQLITE_CORRUPT": ("is damaged", "Restore it from a backup, or move it away and connect again."),
+    "SQLITE_NOTADB": ("is no SQLite file", "Move it away and connect again, or give another path."),
+    "SQLITE_CANTOPEN": ("can't be opened", "Give a path that you may write."),
+    "SQLITE_IOERR": ("can't be read or written: the disk reports an error", "Look after the disk, then try again."),
+}
+_left: list[Any] = []  # connections of the parent process: to close one would end the parent's
+
+
+class Lost(StoreError):
+    """The connection to the database broke; what was sent may have been done."""
+
+
+class Database(Store):
+    """A store in a database: one connection, used by one thread at a time, opened anew after a fork or a breakdown.
+
+    A kind of database says how it connects and runs a statement; `now` is its SQL for the time in seconds, by the one
+    clock that all users of the store share.
+    """
+
+    now: str
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: Any = self.connect()
+        forking.add(self)
+
+    @abstractmethod
+    def connect(self) -> Any:
+        """A connection that commits each statement, to a database whose tables are there."""
+
+    @abstractmethod
+    def run(self, connection: Any, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
+        """The rows of a statement with `?` for values, and how many it changed. Raises `StoreError` or `Lost`."""
+
+    def read(self, key: str) -> Entry | None:
+        rows = self._ask("SELECT value, version FROM entries WHERE key = ?", key)
+        return Entry(bytes(rows[0][0]), rows[0][1]) if rows else None
+
+    def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
+        new = 0 if value is None else time.time_ns() if version is None else version + 1
+        try:
+            if value is None:
+                _, count = self._run("DELETE FROM entries WHERE key = ? AND version = ?", key, version)
+            elif version is None:
+                insert = "INSERT INTO entries (key, value, version) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING"
+                _, count = self._run(insert, checked(key), value, new)
+            else:
+                update = "UPDATE entries SET value = ?, version = ? WHERE key = ? AND version = ?"
+                _, count = self._run(update, value, new, key, version)
+        except Lost:
+            found = self.read(key)
+            done = found is None if value is None else found == Entry(value, new)
+            return new if done else self.put(key, value, version)
+        return new if count or (value is None and version is None and self.read(key) is None) else None
+
+    def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[tuple[str, Entry]]:
+        select = "SELECT key, value, version FROM entries WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
+        rows = self._ask(select, after, prefix, prefix + LAST, limit)
+        return [(row[0], Entry(bytes(row[1]), row[2])) for row in rows]
+
+    def lease(self, key: str, seconds: float) -> Lease | None:
+        owner, now = uuid4().hex, self.now
+        take = (
+            f"INSERT INTO leases (key, owner, until) VALUES (?, ?, {now} + ?) ON CONFLICT (key) DO UPDATE"
+            f" SET owner = excluded.owner, until = excluded.until WHERE leases.until <= {now}"
+        )
+        try:
+            _, taken = self._run(take, checked(key), owner, seconds)
+        except Lost:
+            _, taken = self._run(take, key, owner, seconds)
+            taken = taken or len(self._ask("SELECT 1 FROM leases WHERE key = ? AND owner = ?", key, owner))
+        return Lease(lambda: self._run("DELETE FROM leases WHERE key = ? AND owner = ?", key, owner)) if taken else None
+
+    def close(self) -> None:
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+
+    def forked(self) -> None:
+        """Leave the connection to the process that opened it."""
+        if self._connection is not None:
+            _left.append(self._connection)
+        self._connection, self._lock = None, threading.Lock()
+
+    def _run(self, sql: str, *values: Any) -> tuple[list[Any], int]:
+        with self._lock:
+            self._connection = self._connection or self.connect()
+            try:
+                return self.run(self._connection, sql, values)
+            except Lost:
+                self._connection = None
+                raise
+
+    def _ask(self, sql: str, *values: Any) -> list[Any]:
+        try:
+            return self._run(sql, *values)[0]
+        except Lost:
+            return self._run(sql, *values)[0]
+
+
+class Sqlite(Database):
+    """A SQLite file for the processes of one machine."""
+
+    now = "(julianday('now') - 2440587.5) * 86400.0"
+
+    def __init__(self, path: Path) -> None:
+        import sqlite3  # which a store in memory does without
+
+        self._path, self._sqlite3 = path, sqlite3
+        super().__init__()
+
+    def connect(self) -> Any:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not self._path.exists():  # SQLite gives its side files the same mode
+                self._path.touch(0o600)
+            connection = self._sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+        except (OSError, self._sqlite3.Error) as error:
+            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+            told = f"The store {self._path} can't be opened ({reason})."
+            raise StoreError(told, hint=SQLITE_ERRORS["SQLITE_CANTOPEN"][1]) from None
+        try:
+            tables, _ = self.run(connection, "SELECT 1 FROM sqlite_schema WHERE name IN ('entries', 'leases')", ())
+            if len(tables) < 2:
+                self._write_ahead(connection)
+                for table in TABLES:
+                    self.run(connection, table.format(text="TEXT", bytes="BLOB"), ())
+        except StoreError:
+            connection.close()
+            raise
+        return connection
+
+    def _write_ahead(self, connection: Any) -> None:
+        deadline = time.monotonic() + BUSY
+        while True:
+            try:
+                self.run(connection, "PRAGMA journal_mode = WAL", ())
+                return
+            except StoreError as error:  # SQLite does not wait by itself for this one
+                if not error.retriable or time.monotonic() >= deadline:
+                    raise
+            time.sleep(0.02)
+
+    def run(self, connection: Any, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
+        try:
+            cursor = connection.execute(sql, values)
+            return cursor.fetchall(), cursor.rowcount
+        except self._sqlite3.Error as error:
+            name = getattr(error, "sqlite_errorname", "")
+            what, hint = next((said for code, said in SQLITE_ERRORS.items() if name.startswith(code)), (None, None))
+            told = f"The store {self._path} {what or f'failed ({error})'}."
+            raise StoreError(told, hint=hint, retriable=name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))) from None
+
+
+class Postgres(Database):
+    """A database that several machines share; needs psycopg."""
+
+    now = "extract(epoch from clock_timestamp())"
+
+    def __init__(self, url: str) -> None:
+        try:
+            import psycopg
+        except ImportError:
+            hint = "Install it: pip install 'psycopg[binary]'."
+            raise StoreError("A store in PostgreSQL needs psycopg.", hint=hint) from None
+        self._url, self._psycopg = url, psycopg
+        super().__init__()
+
+    def connect(self) -> Any:
+        try:
+            connection = self._psycopg.connect(self._url, autocommit=True, connect_timeout=PATIENCE)
+        except self._psycopg.Error as error:
+            raise self._failed("can't be reached", error, retriable=True) from None
+        try:
+            connection.execute(f"SET statement_timeout = {PATIENCE * 1000}")
+            there = connection.execute("SELECT to_regclass('entries') || '', to_regclass('leases') || ''").fetchone()
+            if there is None or None in there:  # several may start at once, which IF NOT EXISTS alone does not survive
+                with connection.transaction():
+                    connection.execute("SELECT pg_advisory_xact_lock(727175)")
+                    for table in TABLES:
+                        connection.execute(table.format(text='TEXT COLLATE "C"', bytes="BYTEA"))
+        except self._psycopg.Error as error:
+            connection.close()
+            raise self._failed("can't be used", error) from None
+        return connection
+
+    def run(self, connection: Any, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
+        try:
+            cursor = connection.execute(sql.replace("?", "%s"), values)
+            return cursor.fetchall() if cursor.description else [], cursor.rowcount
+        except self._psycopg.Error as error:
+            if connection.closed:
+                raise Lost("The connection to the store broke.", hint="Try again.", retriable=True) from None
+            code = getattr(error, "sqlstate", None) or ""
+            what = "may only be read" if code in ("25006", "42501") else "is full" if code[:2] == "53" else "failed"
+            raise self._failed(what, error, retriable=code in ("57014", "55P03", "40P01", "40001")) from None
+
+    def _failed(self, what: str, error: Exception, retriable: bool = False) -> StoreError:
+        reason = getattr(getattr(error, "diag", None), "message_primary", None)
+        told = f"The PostgreSQL store {what} ({reason or type(error).__name__})."  # its full text can quote the address
+        return StoreError(told, hint="Look after the database and its address, then try again.", retriable=retriable)
 
 
 def open_store(url: str) -> Store:
@@ -25,8 +240,6 @@ def open_store(url: str) -> Store:
     scheme, _, rest = url.partition("://")
     if scheme == "memory":
         return MemoryStore()
-    from .database import Postgres, Sqlite  # which a store in memory does without
-
     if scheme == "sqlite" and rest[1:]:
         return Sqlite(Path(rest[1:]).expanduser())
     if scheme in ("postgresql", "postgres"):
@@ -36,7 +249,11 @@ def open_store(url: str) -> Store:
 
 
 class Sealed(Store):
-    """A store that seals what it keeps in another; `keys` are Fernet keys, the newest first."""
+    """A store that seals what it keeps in another. `keys` are Fernet keys, the newest first: that one seals, all open.
+
+    Values are sealed together with their key in the store, so that nobody who can write the database can put one
+    tenant's connection in another's place.
+    """
 
     def __init__(self, store: Store, keys: Sequence[str]) -> None:
         from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -47,15 +264,13 @@ class Sealed(Store):
             make = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
             hint = f"It is 32 bytes in URL-safe base64. Make one: {make}"
             raise StoreError("The store's key is no Fernet key.", hint=hint) from None
-        self._invalid: type[Exception] = InvalidToken
-        self._store = store
+        self._store, self._invalid = store, InvalidToken
 
     def __repr__(self) -> str:
         return f"Sealed({type(self._store).__name__})"
 
     def read(self, key: str) -> Entry | None:
-        entry = self._store.read(key)
-        return None if entry is None else self._unsealed(key, entry)
+        return self._unsealed(key, entry) if (entry := self._store.read(key)) else None
 
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
         sealed = None if value is None else self._fernet.encrypt(key.encode() + b"\0" + value)
@@ -113,25 +328,20 @@ def read_keys(path: Path) -> list[str]:
     """The keys of a file, one a line, the newest first; made with a new key (mode 0600) if it is missing."""
     try:
         if not path.exists():
-            _make(path)
+            from cryptography.fernet import Fernet
+
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            draft = path.with_name(f"{path.name}.{os.getpid()}")  # so that the file is complete from the first moment
+            draft.touch(0o600)
+            draft.write_bytes(Fernet.generate_key() + b"\n")
+            try:
+                with suppress(FileExistsError):  # another process was first
+                    os.link(draft, path)
+            finally:
+                draft.unlink()
         if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise StoreError(f"Others may read the key file {path}.", hint=f"Close it to them: chmod 600 {path}")
         return path.read_text(errors="replace").replace(",", " ").split()  # what is no text is no key either
     except OSError as error:
         hint = "Give yourself the right to it, or give the key in the environment."
         raise StoreError(f"The key file {path} can't be used ({error.strerror}).", hint=hint) from None
-
-
-def _make(path: Path) -> None:
-    """Make a key file that is complete from the first moment, if no other process was first."""
-    from cryptography.fernet import Fernet
-
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.touch(0o600)
-    draft.write_bytes(Fernet.generate_key() + b"\n")
-    try:
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()

@@ -1,7 +1,6 @@
 """Where what must outlive a call is kept: a few primitives, and the loops around them. Knows bytes, not their meaning.
 
-A key is a text such as `connections/acme/main`. A value is written only over the version that was read, so that two
-writers never overwrite each other; a lease lets one of several processes do something at a time, and ends by itself.
+A key is a text such as `connections/acme/main`. A value is written only over the version that was read.
 """
 
 from __future__ import annotations
@@ -60,8 +59,6 @@ class Lease(AbstractContextManager["Lease"]):
 class Store(ABC):
     """What keeps entries. All of it may be called from any thread. Raises `StoreError` where it fails."""
 
-    # -- primitives --------------------------------------------------------------------------------------------------
-
     @abstractmethod
     def read(self, key: str) -> Entry | None:
         """The entry of that key, or None."""
@@ -84,8 +81,6 @@ class Store(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of files and sockets."""
-
-    # -- loops -------------------------------------------------------------------------------------------------------
 
     def walk(self, prefix: str) -> Iterator[tuple[str, Entry]]:
         """Every entry whose key begins with `prefix`, in the order of their keys, read a page at a time."""
@@ -120,9 +115,6 @@ class Store(ABC):
     def remove(self, key: str, entry: Entry) -> bool:
         """Delete an entry if it is still the one that was read."""
         return self.put(key, None, entry.version) is not None
-
-
-# -- in memory -------------------------------------------------------------------------------------------------------
 
 
 class MemoryStore(Store):

@@ -199,7 +199,7 @@ def test_a_new_file_and_its_side_files_are_their_owners_alone(tmp_path: Path) ->
 
 
 def test_a_locked_file_says_so_and_that_it_can_be_tried_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connector_runtime.stores.database.BUSY", 0.1)
+    monkeypatch.setattr("connector_runtime.stores.opening.BUSY", 0.1)
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     store = open_store(f"sqlite:///{file}")
@@ -223,8 +223,7 @@ def test_a_full_disk_says_so_and_keeps_what_was_there(file: Path) -> None:
 
 
 READ_ONLY = """
-import os, sys
-from connector_runtime.stores import database
+import os, sqlite3, sys
 from connector_runtime.stores.opening import open_store
 from connector_runtime.errors import StoreError
 if os.getuid() == 0:
