@@ -17,7 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from ..connections import connect as oauth2
 from ..connections.connections import PENDING, Connections, examine
-from ..connections.oauth import Health, smallest
+from ..connections.oauth import Health
+from ..connections.scopes import smallest
 from ..errors import AuthError, ConnectorError, TransportError
 from ..model import Connection
 from .context import Context, print_table, say, wrong

@@ -19,7 +19,7 @@ from ..errors import AuthError, ConnectorError, InputError, Problem
 from ..language.wording import nearest
 from ..model import Connection
 from ..stores.store import Store
-from . import connect, oauth
+from . import connect, oauth, scopes
 from .connect import App, Record, Tokens
 from .oauth import AsyncStored, Health, Stored
 
@@ -109,7 +109,7 @@ class Connections:
         needed: tuple[str, ...] = ()
         if app.oauth.get("scope", {}).get("from") == "actions":
             asked = [self._connector.action(key) for key in list(actions) or self._connector.actions]
-            needed = oauth.smallest(asked, next((kind for action in asked for kind in action.scopes), ""), {}).scopes
+            needed = scopes.smallest(asked, next((kind for action in asked for kind in action.scopes), ""), {}).scopes
         start = oauth.authorize(app, redirect_uri, needed)
         waiting = {"name": name, "kind": kind, "values": app.values, "origin": app.origin}
         self._pending.add(start.state, {**waiting, "redirect_uri": redirect_uri, "verifier": start.verifier})
@@ -192,7 +192,7 @@ class Connections:
 
     def missing(self, name: str, actions: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
         """The scopes that actions (all if none is named) lack under a connection, by action."""
-        return oauth.missing(self._connector, actions, self._record(name).tokens.scopes)
+        return scopes.missing(self._connector, actions, self._record(name).tokens.scopes)
 
     def disconnect(self, name: str, *, revoke: bool = True) -> bool:
         """Have the vendor take the tokens back, and forget the connection; whether the vendor did.

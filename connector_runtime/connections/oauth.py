@@ -1,18 +1,15 @@
 """OAuth that is carried out: typed functions for platforms that keep connections themselves, and a stored connection.
 
-`connect.app`, `authorize`, `exchange_code`, then `refresh`: store what it gives before you use it. Also, which scopes
-actions need of an app.
+`connect.app`, `authorize`, `exchange_code`, then `refresh`: store what it gives before you use it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 import threading
 import time
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -26,11 +23,11 @@ from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, MissingScope, StoreError
 from ..language import datetimes, places
 from ..language.conditions import holds, parse
-from ..model import ActionSpec, Connection, Request
+from ..model import Connection, Request
 from ..perform import HANDLERS, Handlers, perform
 from ..steps import Acquire, Read, Release, Send, Write
 from ..stores.store import Store
-from . import connect
+from . import connect, scopes as scope_sets
 from .connect import App, Record, Renewal, Tokens
 
 SECONDS = 15.0  # for one phase of a token request
@@ -127,7 +124,7 @@ def test(
     `actions` are those whose scopes are looked for, all if none is named.
     """
     have = tuple(token_scopes)
-    lacks = missing(connector, actions, have)
+    lacks = scope_sets.missing(connector, actions, have)
     about = app.kind.test
     found = Health(ok=True, scopes=have, missing_scopes=tuple(sorted({*chain.from_iterable(lacks.values())})))
     if about is None:
@@ -148,94 +145,6 @@ def test(
         value = app.values.get(name) if place == "input" else places.look(source, answer) if source else None
         whose[word] = None if value is None else places.text_of(value)
     return replace(found, **whose, hints=tuple(hint["says"] for hint in hints), skew=skew)
-
-
-Choice = tuple[frozenset[str], ...]  # alternatives of which one is enough, each perhaps several scopes at once
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeSet:
-    """The scopes that actions need of one kind of app; `impossible` are actions for which its level has none."""
-
-    scopes: tuple[str, ...]
-    impossible: tuple[str, ...]
-
-
-def smallest(actions: Iterable[ActionSpec], kind: str, rule: Mapping[str, str]) -> ScopeSet:
-    """The smallest set with which all actions work; of two that are equally small, the one listed earlier.
-
-    An action lists alternatives for each kind of scope an app can have. `rule` says which of them an app of the level
-    (one user's, an admin's) has at all: `{only: pattern}` or `{prefer: pattern}`.
-    """
-    wanted: dict[Choice, None] = {}  # each choice once: actions often share theirs
-    impossible = []
-    for action in actions:
-        options = _options(action, kind, rule)
-        if options:
-            wanted[tuple(options)] = None
-        elif options is not None:
-            impossible.append(action.key)
-    groups: list[tuple[set[str], list[Choice]]] = []  # with no scope in common, so that each is served by itself
-    for choice in wanted:
-        own = {scope for option in choice for scope in option}
-        touched = [group for group in groups if group[0] & own]
-        groups = [group for group in groups if not group[0] & own]
-        merged = own.union(*(scopes for scopes, _ in touched))
-        groups.append((merged, [*chain.from_iterable(choices for _, choices in touched), choice]))
-    best = {scope for _, choices in groups for scope in _cover(choices)}
-    return ScopeSet(scopes=tuple(sorted(best)), impossible=tuple(impossible))
-
-
-def _cover(choices: Iterable[Choice]) -> frozenset[str]:
-    """The smallest set that holds one option of each choice."""
-    found: dict[frozenset[str], int] = {frozenset(): 0}  # a set that serves the choices so far -> how late it is listed
-    for options in choices:
-        grown: dict[frozenset[str], int] = {}
-        for chosen, late in found.items():
-            for place, option in enumerate(options):
-                union = chosen | option
-                grown[union] = min(late + place, grown.get(union, late + place))
-        found = grown
-    return min(found, key=lambda scopes: (len(scopes), found[scopes], sorted(scopes)))
-
-
-def missing(connector: Connector, actions: Iterable[str], scopes: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """What actions (all if none is named) lack, by action, where a token has these scopes, in their kind and level.
-
-    Empty if the vendor does not say what a token has.
-    """
-    have, levels = set(scopes), connector.profile.levels
-    every = [connector.action(key) for key in connector.actions]
-    asked = [connector.action(key) for key in actions] or every
-    if not have:
-        return {}
-    shared = Counter[str]()
-    for action in every:
-        for kind in action.scopes:
-            shared[kind] += len(have.intersection(chain.from_iterable(_all(action, kind))))
-    best = max(shared, key=lambda kind: shared[kind], default="")
-    marked = [rule for rule in levels.values() if "prefer" in rule and any(re.search(rule["prefer"], s) for s in have)]
-    rule = marked[-1] if marked else next(iter(levels.values()), {})
-    found: dict[str, tuple[str, ...]] = {}
-    for action in asked:
-        if not action.scopes or any(option <= have for kind in action.scopes for option in _all(action, kind)):
-            continue
-        kind = best if best in action.scopes else next(iter(action.scopes))
-        options = _options(action, kind, rule) or _all(action, kind)
-        found[action.key] = tuple(sorted(min(options, key=lambda option: len(option - have)) - have))
-    return found
-
-
-def _options(action: ActionSpec, kind: str, rule: Mapping[str, str]) -> list[frozenset[str]] | None:
-    """The alternatives that an app of this level can have; None if the action needs no scope of this kind."""
-    options = _all(action, kind)
-    pattern = rule.get("only") or rule.get("prefer", "")
-    fitting = [option for option in options if all(re.search(pattern, scope) for scope in option)]
-    return None if not options else fitting if fitting or "only" in rule else options
-
-
-def _all(action: ActionSpec, kind: str) -> list[frozenset[str]]:
-    return [frozenset([entry] if isinstance(entry, str) else entry) for entry in action.scopes.get(kind, ())]
 
 
 class Stored:

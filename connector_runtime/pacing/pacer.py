@@ -18,8 +18,9 @@ from ..language import conditions
 from ..model import DAY, Limits, Profile, rates_of
 from ..steps import Claim
 from ..stores.store import MemoryStore, Store, forking
+from .bucket import Bucket, midnight, today
 from .claim import Head, digest
-from .kept import LATE, Bucket, Budget, Lane, Quotas, midnight, today
+from .kept import LATE, Budget, Lane, Quotas
 
 SHARE = 0.5  # the limit belongs to the account, and other apps use it too
 FORGET = 60.0  # seconds after which an answer that never came is not expected any more
