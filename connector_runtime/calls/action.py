@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..inputs.accept import Acceptance
-from ..inputs.bind import Bound, bind
+from ..inputs.bind import Acceptance, Bound, bind
 from ..inputs.schema import input_schema
 from ..language import secrets
 from ..model import ActionSpec, Json

@@ -12,7 +12,7 @@ from ..language.conditions import same
 from ..model import Condition, Input, Json, Table, Test
 from ..types import registry
 from ..types.base import BLANK_PAIR, BLANKS, Schema
-from .accept import Constraint, constraints
+from .bind import Constraint, constraints
 
 NEVER: Schema = {"not": {}}
 Rows = Mapping[str, Input]

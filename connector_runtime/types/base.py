@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..language import json_text, patterns
-from ..language.schemas import fits
-from ..language.wording import Fault, closest, misfits
+from ..language.wording import Fault, closest, fits, misfits
 from ..model import Input, Json
 
 Schema = dict[str, Json]

@@ -11,7 +11,7 @@ from ...language.wording import nearest
 from ...model import Input, Place
 from ...types import registry
 from ...types.base import ALL_WORDS
-from ...types.collections import GUARDED_HEADERS
+from ...types.registry import GUARDED_HEADERS
 from ..compile import row as compiled_row, several
 from ..documents import Path
 from .faults import PLACES, Faults, Surroundings, listed
