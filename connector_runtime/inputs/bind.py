@@ -62,17 +62,17 @@ class Field:
 
     __slots__ = ("default", "is_plain", "items", "key", "kind", "may_be_blank", "position", "read", "row")
 
-    def __init__(self, row: Input, position: int, read: Reader) -> None:
+    def __init__(self, row: Input, position: int) -> None:
         one = registry.TYPES[row.type].plain(row)
         self.row, self.key, self.position = row, row.key, position
         self.kind, self.is_plain = one if row.collection is None else NOT_PLAIN  # the values that are sent as they are
         self.items = one if row.collection == "list" else NOT_PLAIN  # and those of a list
         self.may_be_blank = registry.TYPES[row.type].may_be_blank or row.collection is not None
-        self.read = read  # for all others
+        self.read: Reader = registry.reader(row) if row.type != "connection" else lambda value: BLANK  # for all others
         self.default = row.default if row.optional_default else NO_DEFAULT  # which is shown and not sent
 
 
-_UNKNOWN = Field(Input(key="", label="", type="any"), 0, lambda value: REFUSED)
+_UNKNOWN = Field(Input(key="", label="", type="any", schema={"not": {}}), 0)
 
 
 class Acceptance(dict[str, Field]):
@@ -97,17 +97,16 @@ class Acceptance(dict[str, Field]):
         row = self.spec.by_name.get(name)
         if row is None:
             return _UNKNOWN
-        read = registry.reader(row) if row.type != "connection" else lambda value: BLANK
-        self[name] = Field(row, [*self.spec.inputs].index(row.key), read)
+        self[name] = Field(row, [*self.spec.inputs].index(row.key))
         return self[name]
 
 
 def _silent(row: Input) -> tuple[float, float]:
     """From where to where a number surely does not warn."""
-    if row.deprecated is not None or not all(warn.schema.keys() <= {"minimum", "maximum"} for warn in row.warn):
+    schemas = [warn.schema for warn in row.warn]
+    if row.deprecated is not None or not all(schema.keys() <= {"minimum", "maximum"} for schema in schemas):
         return math.inf, -math.inf
-    lows = [warn.schema.get("minimum", -math.inf) for warn in row.warn]
-    highs = [warn.schema.get("maximum", math.inf) for warn in row.warn]
+    lows, highs = ([schema[word] for schema in schemas if word in schema] for word in ("minimum", "maximum"))
     return max(lows, default=-math.inf), min(highs, default=math.inf)
 
 
@@ -155,9 +154,6 @@ def _labels(rows: list[Input], word: str) -> str:
     return f"{', '.join(names)} {word} {last}" if names else last
 
 
-# -- a call -----------------------------------------------------------------------------------------------------------
-
-
 class Bound(NamedTuple):
     """The values to send, by input key, and what a person should know about them."""
 
@@ -180,11 +176,6 @@ def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = 
     values = reading.settled({key: spec.inputs[key].clear[0] for key in cleared})
     may_warn = accepts.may_warn or len(spec.by_name) > len(spec.inputs)
     return Bound(values, tuple(reading.warnings(values)) if may_warn else ())
-
-
-def problems(accepts: Acceptance, inputs: Mapping[str, Any]) -> list[Problem]:
-    """Why inputs are not accepted, without what is wrong inside of their texts. Raises `InputError` as `bind` does."""
-    return Reading(accepts, inputs).problems()
 
 
 class Reading:
@@ -284,12 +275,12 @@ class Reading:
             value = values.get(key)
             if key not in values or (type(value) is int and least <= value <= most):
                 continue
-            is_untouched = key not in self.touched
-            if row.deprecated is not None and not is_untouched:
+            if key not in self.touched:
+                if isinstance(value, list | dict) and value:
+                    what = f"'{row.label}' is the published sample, unchanged; it is sent as it is"
+                    yield Problem(f"inputs.{key}", what)
+            elif row.deprecated is not None:
                 yield Problem(f"inputs.{key}", f"'{row.label}' is deprecated: {row.deprecated}")
-            if is_untouched and isinstance(value, list | dict) and value:
-                what = f"'{row.label}' is the published sample, unchanged; it is sent as it is"
-                yield Problem(f"inputs.{key}", what)
             for warn in row.warn:
                 if not fits(warn.schema, value) and conditions.holds(warn.when, values.get):
                     yield Problem(f"inputs.{key}", warn.says)
@@ -297,7 +288,10 @@ class Reading:
     # -- a bad call --------------------------------------------------------------------------------------------------
 
     def problems(self) -> list[Problem]:
-        """Why the inputs are not accepted, in the order of the table: all reasons, or more than `MOST`."""
+        """Why the inputs are not accepted, in the order of the table: all reasons, or more than `MOST`.
+
+        What is wrong inside of texts is not looked for. Raises `InputError` where the inputs are no JSON.
+        """
         spec, found = self.accepts.spec, list(islice(_not_json(dict(self.inputs), "inputs", 0), MOST + 1))
         if found:
             raise _refusal(spec.key, found)
@@ -332,7 +326,7 @@ class Reading:
         for name, reject in self.rejects.items():
             where = f"inputs.{name}"
             if not any(each == where or each.startswith(f"{where}.") for each in known):
-                yield from _problems(name, reject.faults)
+                yield from _problems(name, reject.args)
 
 
 def _are_plain(items: list[Any], kind: type, is_plain: Callable[[Any], object]) -> bool:
@@ -377,12 +371,10 @@ def _not_json(value: Any, where: str, depth: int) -> Iterator[Problem]:
     """What Python can hold and JSON can't carry."""
     if depth > MAX_DEPTH:
         yield Problem(where, f"is nested deeper than {MAX_DEPTH} levels")
-    elif isinstance(value, str):
-        if any("\ud800" <= letter <= "\udfff" for letter in value):
-            yield Problem(where, "holds half of a character (an unpaired surrogate), which cannot be sent")
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            yield Problem(where, f"is {value}, which JSON cannot carry")
+    elif isinstance(value, str) and _HALF.search(value):
+        yield Problem(where, "holds half of a character (an unpaired surrogate), which cannot be sent")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield Problem(where, f"is {value}, which JSON cannot carry")
     elif isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             if isinstance(value, dict) and not isinstance(key, str):
@@ -390,5 +382,5 @@ def _not_json(value: Any, where: str, depth: int) -> Iterator[Problem]:
             else:
                 yield from _not_json(key, where, 0)
                 yield from _not_json(item, f"{where}.{key}", depth + 1)
-    elif not (value is None or isinstance(value, int)):
+    elif not (value is None or isinstance(value, int | float | str)):
         yield Problem(where, f"must be JSON, not {kind_of(value)}")

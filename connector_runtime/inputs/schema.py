@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ..language.conditions import same
-from ..model import Condition, Input, Json, Table, Test
+from ..model import Condition, Input, Json, Table
 from ..types import registry
 from ..types.base import BLANK_PAIR, BLANKS, Schema
 from .bind import Constraint, constraints
@@ -52,9 +52,6 @@ def blanks(row: Input) -> Schema:
     return {"anyOf": [*BLANKS, {"type": "array", "minItems": 1, "items": items}]}
 
 
-# -- constraints -----------------------------------------------------------------------------------------------------
-
-
 def _constraint(each: Constraint, rows: Rows) -> Schema:
     if each.names:
         return {"not": {"allOf": [_holds(name, {"not": blanks(rows[name])}) for name in each.names]}}
@@ -69,15 +66,14 @@ def _constraint(each: Constraint, rows: Rows) -> Schema:
 
 
 def _met(condition: Condition, rows: Rows) -> Schema:
-    parts = [_test(test, rows[test.name]) for test in condition]
+    parts: list[Schema] = []
+    for name, values, negate in condition:
+        if negate and values == (None,):
+            parts.append({} if rows[name].fills_in else _touched(rows[name]))
+        else:
+            found = _some(_is(rows[name], value) for value in values)
+            parts.append({"not": found} if negate else found)
     return parts[0] if len(parts) == 1 else {"allOf": parts} if parts else {}
-
-
-def _test(test: Test, row: Input) -> Schema:
-    if test.negate and test.values == (None,):
-        return {} if row.fills_in else _touched(row)
-    found = _some(_is(row, value) for value in test.values)
-    return {"not": found} if test.negate else found
 
 
 def _is(row: Input, value: Json) -> Schema:

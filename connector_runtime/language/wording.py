@@ -49,14 +49,12 @@ def kind_of(value: Any) -> str:
     return KINDS[TYPES[type(value)][-1]] if type(value) in TYPES else f"a Python {type(value).__name__}"
 
 
-# -- JSON inside a value ---------------------------------------------------------------------------------------------
-
-
 def misfits(schema: Mapping[str, Any], value: Any) -> list[Fault]:
     """The faults of JSON data against a schema, each with its path; of very many the first."""
     if fits(schema, value):
         return []
-    return [(tuple(error.absolute_path), misfit(error)) for error in islice(errors(schema, value), MOST + 1)]
+    errors = islice(_validator()(schema).iter_errors(value), MOST + 1)
+    return [(tuple(error.absolute_path), misfit(error)) for error in errors]
 
 
 def misfit(error: Any) -> str:
@@ -98,9 +96,6 @@ _MISFITS = {
 }
 
 
-# -- the judge --------------------------------------------------------------------------------------------------------
-
-
 class _Rare(Exception):
     """A rare word was met."""
 
@@ -111,11 +106,6 @@ def fits(schema: Schema, value: Any) -> bool:
         return _fits(schema, value)
     except _Rare:
         return bool(_validator()(schema).is_valid(value))
-
-
-def errors(schema: Schema, value: Any) -> Iterator[Any]:
-    """What jsonschema says of data, one error after the other."""
-    return _validator()(schema).iter_errors(value)  # type: ignore[no-any-return]
 
 
 @cache
@@ -139,6 +129,8 @@ def _fits(schema: Any, value: Any) -> bool:
             continue  # as nearly all data is
         holds = _WORDS.get(word)  # what has no entry here says nothing about data: a title, a default
         if holds is not None and not holds(value, wanted, schema):
+            if "patternProperties" in schema or "prefixItems" in schema:  # which change what other words mean
+                raise _Rare
             return False
     return True
 
@@ -172,16 +164,8 @@ def _has_fitting_values(value: Any, parts: Mapping[str, Json], _: Schema) -> boo
 
 
 def _has_fitting_rest(value: Any, wanted: Json, schema: Schema) -> bool:
-    if "patternProperties" in schema:
-        raise _Rare
     rest = value.keys() - schema.get("properties", ()) if isinstance(value, dict) else ()
     return all(map(_fits, repeat(wanted), [value[name] for name in rest]))
-
-
-def _has_fitting_items(value: Any, wanted: Json, schema: Schema) -> bool:
-    if "prefixItems" in schema:
-        raise _Rare
-    return not isinstance(value, list) or all(map(_fits, repeat(wanted), value))
 
 
 _RARE_WORDS = (
@@ -213,7 +197,7 @@ _WORDS: dict[str, Callable[[Any, Any, Schema], bool]] = {  # each lets data pass
     "properties": _has_fitting_values,
     "additionalProperties": _has_fitting_rest,
     "propertyNames": lambda value, wanted, _: not isinstance(value, dict) or all(map(_fits, repeat(wanted), value)),
-    "items": _has_fitting_items,
+    "items": lambda value, wanted, _: not isinstance(value, list) or all(map(_fits, repeat(wanted), value)),
     "anyOf": lambda value, schemas, _: any(map(_fits, schemas, repeat(value))),
     "allOf": lambda value, schemas, _: all(map(_fits, schemas, repeat(value))),
     "oneOf": lambda value, schemas, _: sum(map(_fits, schemas, repeat(value))) == 1,

@@ -40,10 +40,7 @@ ALL_WORDS: dict[str, Any] = {
 
 
 class NoValue(Exception):
-    """What a reader gives where there is no value: `BLANK`, `REFUSED`, or, with faults, what `convert` has raised."""
-
-    def __init__(self, *faults: Fault) -> None:
-        self.faults = faults
+    """What a reader gives where there is no value: `BLANK`, `REFUSED`, or, of faults, what `convert` has raised."""
 
 
 BLANK = NoValue()  # nothing was given
@@ -87,12 +84,26 @@ class InputType:
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
         """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""
-        what = _choice_complaint(row, value) if row.choices else self.complaint(row, value)
-        return [((), what)] if what else misfits(row.schema, value)
+        if not row.choices:
+            what = self.complaint(row, value)
+            return [((), what)] if what else misfits(row.schema, value)
+        titles = [(str(choice.value), choice.label) for choice in row.choices]
+        shown = [label if text == label else f"{text} ({label})" for text, label in titles]
+        if len(shown) > 8:
+            shown = [*shown[:6], f"{len(shown) - 6} more"]
+        known = {**{text: text for text, _ in titles}, **{label: text for text, label in titles}}
+        close = closest(value, known) if isinstance(value, str) else None
+        meant = f" Did you mean {known[close]}?" if close is not None else ""
+        return [((), f"must be one of {', '.join(shown)}, not {quoted(row, value)}.{meant}")]
 
     def complaint(self, row: Input, value: Any) -> str:
         """The complaint about a value of a row without choices; nothing if the row's schema is to say it."""
-        return f"must be {self.wants}{_range(row)}, not {quoted(row, value)}" if self.wants else ""
+        low, high = row.schema.get("minimum"), row.schema.get("maximum")
+        if low is None:
+            limits = "" if high is None else f" of at most {high}"
+        else:
+            limits = f" of at least {low}" if high is None else f" from {low} to {high}"
+        return f"must be {self.wants}{limits}, not {quoted(row, value)}" if self.wants else ""
 
     def field(self, row: Input) -> Schema:
         """The schema that a form draws one value from."""
@@ -109,9 +120,6 @@ def is_blank(row: Input, value: Any) -> bool:
 def is_blank_item(value: Any) -> bool:
     """Whether one value counts as not given; a list is a value."""
     return value is None or (isinstance(value, str) and not value.strip())
-
-
-# -- schemas ---------------------------------------------------------------------------------------------------------
 
 
 def or_blank(schema: Schema, blank: bool) -> Schema:
@@ -143,9 +151,6 @@ def must_fit(value: Any, schema: Mapping[str, Json]) -> Any:
     return value
 
 
-# -- complaints ------------------------------------------------------------------------------------------------------
-
-
 def example(row: Input) -> str:
     """`, such as a@b.example` or nothing."""
     if row.example is None or row.type == "secret":
@@ -159,22 +164,3 @@ def quoted(row: Input, value: Any) -> str:
         return "this"
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _range(row: Input) -> str:
-    """` from 1 to 60` or nothing."""
-    low, high = row.schema.get("minimum"), row.schema.get("maximum")
-    if low is None:
-        return "" if high is None else f" of at most {high}"
-    return f" of at least {low}" if high is None else f" from {low} to {high}"
-
-
-def _choice_complaint(row: Input, value: Any) -> str:
-    titles = [(str(choice.value), choice.label) for choice in row.choices]
-    shown = [label if text == label else f"{text} ({label})" for text, label in titles]
-    known = {str(choice.value): choice for choice in row.choices} | {choice.label: choice for choice in row.choices}
-    close = closest(value, known) if isinstance(value, str) else None
-    meant = f" Did you mean {known[close].value}?" if close is not None else ""
-    if len(shown) > 8:
-        shown = [*shown[:6], f"{len(row.choices) - 6} more"]
-    return f"must be one of {', '.join(shown)}, not {quoted(row, value)}.{meant}"

@@ -41,13 +41,11 @@ class ListOf(Collection):
     """`[1, 2]`, `"1, 2"` or that list as JSON text; its blanks are left out."""
 
     def schema(self, row: Input, blank: bool) -> Schema:
-        items: Schema = {"type": "array", "items": self._item(row)}
-        if not blank:
-            items["not"] = {"minItems": 1, "items": {"anyOf": BLANKS}}
+        content: Schema = {"type": "array", "items": self._item(row)}
+        items = content if blank else {**content, "not": {"minItems": 1, "items": {"anyOf": BLANKS}}}
         spelling = self.one.text_pattern(row)
         several = rf"(?:{spelling})(?:\s*,\s*(?:{spelling}))*"
         text = rf"{several}|\[\s*(?:{several})?\s*\]" if spelling else r"\[[\s\S]*\]|[^\s\[][\s\S]*"
-        content = {"type": "array", "items": self._item(row)}
         single = {"allOf": [{"type": ["integer", "number", "boolean"]}, self.one.schema(self.row, False)]}
         kinds = [items, {"type": "string", **base.holding(patterns.whole(text, blank=blank), content)}, single]
         return {"anyOf": [*kinds, *([{"type": "null"}] if blank else [])]}
@@ -99,10 +97,8 @@ class MapOf(Collection):
         name, value = self._pair(row)
         pair = {"type": "object", "properties": {"key": name, "value": value}, "required": ["key"]}
         item = {"anyOf": [{**pair, "additionalProperties": False}, BLANK_PAIR, {"type": "null"}]}
-        return [
-            {"type": "object", "propertyNames": name, "additionalProperties": value},
-            {"type": "array", "items": item},
-        ]
+        pairs = {"type": "object", "propertyNames": name, "additionalProperties": value}
+        return [pairs, {"type": "array", "items": item}]
 
     def _pair(self, row: Input) -> tuple[Schema, Schema]:
         """The schemas of a key and of a value."""
@@ -127,12 +123,11 @@ class MapOf(Collection):
         return "" if nothing else self.one.convert(self.row, item)
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
+        pairs: list[tuple[Any, Any]] = []
         if isinstance(value, dict):
-            pairs = list(value.items())
+            pairs = [*value.items()]
         elif isinstance(value, list) and all(isinstance(item, dict) and "key" in item for item in value):
             pairs = [(item["key"], item.get("value")) for item in value]
-        else:
-            pairs = []
         wanted_name, wanted_value = self._pair(row)
         found: list[Fault] = []
         for name, item in pairs:
