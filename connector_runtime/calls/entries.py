@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from ..language import expressions, places
 from ..model import Choice, ChoiceList, Input, Json
-from ..types.base import NoValue
 from ..types.registry import reader
+from ..types.values import NoValue
 
 SAFE_INTEGER = 2**53
 _UNMARKED = str.maketrans(  # letters that look marked and that Unicode does not take apart
@@ -80,10 +80,8 @@ def matching(found: Iterable[Choice], search: str) -> tuple[Choice, ...]:
     sought = plain(search).split()
     kept = []
     for each in found:
-        text = plain(f"{each.label}\n{each.description or ''}")
-        rest = [word for word in sought if word not in text]
-        value = plain(places.text_of(each.value)) if rest else ""
-        if all(re.search(rf"(?<![^\W_]){re.escape(word)}", value) for word in rest):
+        text, value = plain(f"{each.label}\n{each.description or ''}"), plain(places.text_of(each.value))
+        if all(word in text or re.search(rf"(?<![^\W_]){re.escape(word)}", value) for word in sought):
             kept.append(each)
     return tuple(kept)
 

@@ -1,7 +1,4 @@
-"""Inputs as they were given to the values that are sent. Pure.
-
-An input table is compiled once: how each input is read, and what several must keep to together. A good call is read in
-one pass over what is given. Why a bad one is refused is gathered once it is known to be bad.
+"""Inputs as they were given to the values that are sent: a table is compiled, a good call is read in one pass. Pure.
 
 An input is *given* if its value is not blank, and *touched* if it is given and not the published default of an optional
 input. A value that is refused is given, and equals nothing.
@@ -20,7 +17,7 @@ from ..language import conditions
 from ..language.wording import MOST, Fault, fits, kind_of, nearest
 from ..model import Condition, Input, Rule, Table
 from ..types import registry
-from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
+from ..types.values import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
 
 MAX_DEPTH = 100
 MEANT = 20  # unknown names for which the nearest is looked up

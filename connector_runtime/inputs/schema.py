@@ -1,7 +1,6 @@
 """The inputs that a table accepts as JSON Schema, for others: `bind` accepts exactly what this does. Pure.
 
-The one thing that a schema cannot look into is text that holds JSON, where `contentSchema` says what it holds. Each
-constraint is one entry of `allOf`.
+Each constraint is one entry of `allOf`. What a text that holds JSON must hold, `contentSchema` says.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from ..language.conditions import same
 from ..model import Condition, Input, Json, Table
 from ..types import registry
-from ..types.base import BLANK_PAIR, BLANKS, Schema
+from ..types.values import BLANK_PAIR, BLANKS, Schema
 from .bind import Constraint, constraints
 
 NEVER: Schema = {"not": {}}

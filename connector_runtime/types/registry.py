@@ -8,9 +8,8 @@ from typing import Any
 from ..language import patterns
 from ..language.wording import MOST, Fault, fits
 from ..model import Input
-from . import base, values
-from .base import BLANK, BLANK_PAIR, BLANKS, REFUSED, InputType, NoValue, Reader, Schema, is_blank
-from .values import HEADER_LINE, Text
+from . import values
+from .values import BLANK, BLANK_PAIR, BLANKS, HEADER_LINE, InputType, NoValue, Reader, Schema, Text, is_blank
 
 GUARDED_HEADERS = ("authorization", "host", "content-length", "transfer-encoding", "connection", "proxy-authorization")
 
@@ -35,6 +34,7 @@ class Collection(InputType):
 
     def __init__(self, one: InputType, row: Input) -> None:
         self.one, self.row = one, row._replace(collection=None)
+        self.is_header = any(place.kind == "header" for place in row.to)
 
 
 class ListOf(Collection):
@@ -47,7 +47,7 @@ class ListOf(Collection):
         several = rf"(?:{spelling})(?:\s*,\s*(?:{spelling}))*"
         text = rf"{several}|\[\s*(?:{several})?\s*\]" if spelling else r"\[[\s\S]*\]|[^\s\[][\s\S]*"
         single = {"allOf": [{"type": ["integer", "number", "boolean"]}, self.one.schema(self.row, False)]}
-        kinds = [items, {"type": "string", **base.holding(patterns.whole(text, blank=blank), content)}, single]
+        kinds = [items, {"type": "string", **values.holding(patterns.whole(text, blank=blank), content)}, single]
         return {"anyOf": [*kinds, *([{"type": "null"}] if blank else [])]}
 
     def _item(self, row: Input) -> Schema:
@@ -59,12 +59,10 @@ class ListOf(Collection):
     def convert(self, row: Input, value: Any) -> list[Any]:
         if isinstance(value, str):
             content = {"type": "array", "items": self._item(row)}
-            if value.lstrip().startswith("["):
-                value = base.read_json(value, content)
-            else:
-                value = base.must_fit([part.strip() for part in value.split(",")], content)
+            parts = value if value.lstrip().startswith("[") else [part.strip() for part in value.split(",")]
+            value = values.read_json(parts, content)
         items = value if isinstance(value, list) else [value]
-        return [self.one.convert(self.row, item) for item in items if not base.is_blank_item(item)]
+        return [self.one.convert(self.row, item) for item in items if not values.is_blank_item(item)]
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
         items: list[tuple[tuple[int, ...], Any]] = []
@@ -77,7 +75,7 @@ class ListOf(Collection):
         for at, item in items:
             if len(found) > most:
                 break
-            if not base.is_blank_item(item) and not fits(wanted, item):
+            if not values.is_blank_item(item) and not fits(wanted, item):
                 found += [((*at, *path) if at else (), what) for path, what in self.one.complaints(self.row, item)]
         return found or [((), f'must be a list: [..] or text such as "{row.example if row.example else "a, b"}"')]
 
@@ -90,8 +88,8 @@ class MapOf(Collection):
         if not blank:
             rows["not"] = {"minItems": 1, "items": {"anyOf": [*BLANKS, BLANK_PAIR]}}
         inner = patterns.whole(r"\{[\s\S]*\}|\[[\s\S]*\]")
-        text = {"type": "string", **base.holding(inner, {"anyOf": self._shapes(row)})}
-        return base.or_blank({"anyOf": [pairs, rows, text]}, blank)
+        text = {"type": "string", **values.holding(inner, {"anyOf": self._shapes(row)})}
+        return values.or_blank({"anyOf": [pairs, rows, text]}, blank)
 
     def _shapes(self, row: Input) -> list[Schema]:
         name, value = self._pair(row)
@@ -102,7 +100,7 @@ class MapOf(Collection):
 
     def _pair(self, row: Input) -> tuple[Schema, Schema]:
         """The schemas of a key and of a value."""
-        if _is_header(row):
+        if self.is_header:
             guarded = "|".join(map(patterns.any_case, GUARDED_HEADERS))
             name = {"type": "string", "pattern": patterns.HEADER_NAME, "not": {"pattern": f"^(?:{guarded})$"}}
             return name, {"type": ["string", "number", "null"], "pattern": patterns.HEADER_VALUE}
@@ -111,7 +109,7 @@ class MapOf(Collection):
         return {"type": "string", "pattern": r"\S"}, value
 
     def convert(self, row: Input, value: Any) -> list[tuple[str, Any]]:
-        data = base.read_json(value, {"anyOf": self._shapes(row)}) if isinstance(value, str) else value
+        data = values.read_json(value, {"anyOf": self._shapes(row)}) if isinstance(value, str) else value
         if isinstance(data, dict):
             pairs = list(data.items())
         else:
@@ -119,7 +117,7 @@ class MapOf(Collection):
         return [(name.strip(), self._value(item)) for name, item in pairs if item is not None]
 
     def _value(self, item: Any) -> Any:
-        nothing = item == "" or (not self.one.any_text and base.is_blank_item(item))
+        nothing = item == "" or (not self.one.any_text and values.is_blank_item(item))
         return "" if nothing else self.one.convert(self.row, item)
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
@@ -134,20 +132,16 @@ class MapOf(Collection):
             if len(found) > MOST:
                 break
             if not fits(wanted_name, name):
-                is_guarded = _is_header(row) and str(name).strip().lower() in GUARDED_HEADERS
+                is_guarded = self.is_header and str(name).strip().lower() in GUARDED_HEADERS
                 what = "is set by the connection" if is_guarded else "is no usable name"
             elif fits(wanted_value, item):
                 continue
             elif row.type == "file" or not self.one.any_text:
                 what = self.one.complaints(self.row, item)[0][1]
             else:
-                what = HEADER_LINE if _is_header(row) else "must be text; repeat the key in a list of pairs"
+                what = HEADER_LINE if self.is_header else "must be text; repeat the key in a list of pairs"
             found.append(((str(name),), what))
         return found or [((), 'must be an object {"key": "value"} or a list of {"key": …, "value": …}')]
-
-
-def _is_header(row: Input) -> bool:
-    return any(place.kind == "header" for place in row.to)
 
 
 _COLLECTIONS = {"list": ListOf, "map": MapOf}
@@ -175,7 +169,7 @@ def reader(row: Input) -> Reader:
 
     def read(value: Any) -> Any:
         if not fits(accepted(), value):
-            return REFUSED
+            return values.REFUSED
         if is_blank(row, value):
             return BLANK
         try:
@@ -189,5 +183,5 @@ def reader(row: Input) -> Reader:
 def complaints(row: Input, value: Any) -> list[Fault]:
     """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""
     if is_blank(row, value):
-        return [((), f"is needed: give '{row.label}'{base.example(row)}")]
+        return [((), f"is needed: give '{row.label}'{values.example(row)}")]
     return of(row).complaints(row, value) or [((), "does not fit")]

@@ -1,28 +1,179 @@
-"""The types of one value: numbers, true and false, texts, JSON and files. Pure."""
+"""What a type of input is, and the types of one value: numbers, true and false, texts, JSON and files. Pure.
+
+A type says the JSON Schema of all that it accepts, and `convert`s whatever fits; it may say sooner which values are
+`plain`. Not given, null and a blank string are one thing ("blank"); `8`, `"8"` and `8.0` are one integer. What text
+that holds JSON must hold, a schema says by `contentSchema`, and `convert` holds it against that.
+"""
 
 from __future__ import annotations
 
 import base64
+import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from ..language import patterns, places
-from ..language.wording import KINDS, fits, kind_of
+from ..language import json_text, patterns, places
+from ..language.wording import KINDS, Fault, closest, fits, kind_of, misfits
 from ..model import Input, Json
-from . import base
-from .base import InputType, NoValue, Plain, Schema
 
 LONGEST_NUMBER = 25  # characters; a longer number for a text input is a mistake, or was rounded on its way
 HEADER_LINE = "must be one line of printable ASCII text"
+
+Schema = dict[str, Json]
+Reader = Callable[[Any], Any]  # a value as it was given -> the typed value, or `NoValue`
+Plain = tuple[type, Callable[[Any], object]]  # of values of exactly that Python type, which are plain for sure
+
+NOT_PLAIN: Plain = (object, bool)  # no value is an `object` and no more
+
+BLANKS: list[Schema] = [{"type": "null"}, {"type": "string", "pattern": patterns.BLANK}]
+_PAIR = {"key": {"anyOf": BLANKS}, "value": {"anyOf": BLANKS}}
+BLANK_PAIR: Schema = {"type": "object", "properties": _PAIR, "additionalProperties": False}  # which nobody filled in
+
+RANGE_WORDS = {"minimum": (int, float), "maximum": (int, float)}
+TEXT_WORDS = {"minLength": int, "maxLength": int, "pattern": str, **RANGE_WORDS}
+NUMBER_WORDS = {**RANGE_WORDS, **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum", "multipleOf"), (int, float))}
+ALL_WORDS: dict[str, Any] = {
+    **NUMBER_WORDS, **TEXT_WORDS,
+    "type": (str, list), "enum": list, "const": object, "format": str, "title": str, "description": str,
+    "minItems": int, "maxItems": int, "uniqueItems": bool, "items": dict, "properties": dict, "required": list,
+    "additionalProperties": (dict, bool), "minProperties": int, "maxProperties": int, "propertyNames": dict,
+    "anyOf": list, "oneOf": list, "allOf": list, "not": dict, "default": object, "examples": list, "$ref": str,
+}  # fmt: skip
+
+
+class NoValue(Exception):
+    """What a reader gives where there is no value: `BLANK`, `REFUSED`, or, of faults, what `convert` has raised."""
+
+
+BLANK = NoValue()  # nothing was given
+REFUSED = NoValue()  # `complaints` says why
+
+
+class InputType:
+    """A type of input. What is not overridden here is that of a text field which takes any text."""
+
+    words: Mapping[str, Any] = {}  # the words of `schema:` that it knows, with the Python types that they hold
+    wants: str = ""  # what it takes, as a complaint says it
+    widget: str | None = None  # how forms draw it, if not as a line of text
+    drawn: str = ""  # the JSON type that forms draw it as, if not as text
+    choice: type | None = None  # the Python type of its choices, if it can have any
+    may_be_blank = True  # whether it takes a blank value, whatever the row's schema says
+    any_text = True  # whether a map may hold any text in the place of a value
+
+    def schema(self, row: Input, blank: bool) -> Schema:
+        """The schema of all that the row accepts; without `blank`, of all that counts as given."""
+        return or_blank({"type": "string", "pattern": r"\S"}, blank)
+
+    def text_pattern(self, row: Input) -> str | None:
+        """The pattern of one value as text, where it takes no more than that to know a list of them."""
+        return None
+
+    def spellings(self, row: Input, value: Json) -> Schema:
+        """The schema of every accepted spelling of one value: 2 is also `"2"` and `" 2.0 "`."""
+        return {"const": value}
+
+    def convert(self, row: Input, value: Any) -> Any:
+        """The typed value of whatever the schema accepts and is not blank. Raises `NoValue` for text only."""
+        return value
+
+    def plain(self, row: Input) -> Plain:
+        """Which values are accepted, not blank, and typed already, as far as it is known without the schema.
+
+        It is asked of each value of each call, so it had better be a function of Python's own, such as a set's.
+        """
+        known = {choice.value for choice in row.choices if not is_blank_item(choice.value)}
+        return (self.choice, known.__contains__) if self.choice and known else NOT_PLAIN
+
+    def complaints(self, row: Input, value: Any) -> list[Fault]:
+        """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""
+        if not row.choices:
+            what = self.complaint(row, value)
+            return [((), what)] if what else misfits(row.schema, value)
+        titles = [(str(choice.value), choice.label) for choice in row.choices]
+        shown = [label if text == label else f"{text} ({label})" for text, label in titles]
+        if len(shown) > 8:
+            shown = [*shown[:6], f"{len(shown) - 6} more"]
+        known = {**{text: text for text, _ in titles}, **{label: text for text, label in titles}}
+        close = closest(value, known) if isinstance(value, str) else None
+        meant = f" Did you mean {known[close]}?" if close is not None else ""
+        return [((), f"must be one of {', '.join(shown)}, not {quoted(row, value)}.{meant}")]
+
+    def complaint(self, row: Input, value: Any) -> str:
+        """The complaint about a value of a row without choices; nothing if the row's schema is to say it."""
+        low, high = row.schema.get("minimum"), row.schema.get("maximum")
+        if low is None:
+            limits = "" if high is None else f" of at most {high}"
+        else:
+            limits = f" of at least {low}" if high is None else f" from {low} to {high}"
+        return f"must be {self.wants}{limits}, not {quoted(row, value)}" if self.wants else ""
+
+    def field(self, row: Input) -> Schema:
+        """The schema that a form draws one value from."""
+        return {"type": self.drawn, **row.schema} if self.drawn else {"type": "string"}
+
+
+def is_blank(row: Input, value: Any) -> bool:
+    """Whether a value counts as not given; so does a list or map of nothing but blanks, which forms post."""
+    if row.collection and isinstance(value, list) and value:
+        return all(is_blank_item(item) or (row.collection == "map" and fits(BLANK_PAIR, item)) for item in value)
+    return is_blank_item(value)
+
+
+def is_blank_item(value: Any) -> bool:
+    """Whether one value counts as not given; a list is a value."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def or_blank(schema: Schema, blank: bool) -> Schema:
+    return {"anyOf": [schema, *BLANKS]} if blank else schema
+
+
+def or_text(value: Json, pattern: str) -> Schema:
+    return {"anyOf": [{"const": value}, {"type": "string", "pattern": patterns.whole(pattern)}]}
+
+
+def holding(pattern: str, content: Schema) -> Schema:
+    """What a schema says of text that holds JSON."""
+    return {"pattern": pattern, "contentMediaType": "application/json", "contentSchema": content}
+
+
+def read_json(text: Any, content: Mapping[str, Json]) -> Any:
+    """The JSON that a text holds, or has been read as. Raises `NoValue` if it holds none, or none that fits."""
+    try:
+        value = json_text.read_strictly(text, duplicates=True) if isinstance(text, str) else text
+    except json_text.JsonError as error:
+        raise NoValue(((), str(error))) from None
+    faults = misfits(content, value)
+    if faults:
+        raise NoValue(*faults)
+    return value
+
+
+def example(row: Input) -> str:
+    """`, such as a@b.example` or nothing."""
+    if row.example is None or row.type == "secret":
+        return ""
+    return f", such as {row.example if isinstance(row.example, str) else json.dumps(row.example, ensure_ascii=False)}"
+
+
+def quoted(row: Input, value: Any) -> str:
+    """The value as it may be shown: short, and never a secret's."""
+    if row.type == "secret":
+        return "this"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+# -- the types ---------------------------------------------------------------------------------------------------------
 
 
 class Integer(InputType):
     """A whole number."""
 
-    words = base.RANGE_WORDS
+    words = RANGE_WORDS
     wants = "a whole number"
     drawn = "integer"
     choice = int
@@ -44,7 +195,7 @@ class Integer(InputType):
         if not isinstance(value, int):
             return {"const": value}
         sign = "-?" if value == 0 and not row.choices else ""  # as a choice, -0 is none
-        return base.or_text(value, sign + patterns.spelled_integer(value))
+        return or_text(value, sign + patterns.spelled_integer(value))
 
     def convert(self, row: Input, value: Any) -> int:
         try:
@@ -62,17 +213,17 @@ class Integer(InputType):
 class Number(InputType):
     """A number, with or without a fraction."""
 
-    words = base.NUMBER_WORDS
+    words = NUMBER_WORDS
     wants = "a number"
     drawn = "number"
 
     def schema(self, row: Input, blank: bool) -> Schema:
         kinds = ["number", "string", *(["null"] if blank else [])]
         pattern = patterns.whole(patterns.NUMBER, blank=blank)
-        return {"type": kinds, **row.schema, **base.holding(pattern, {"type": "number", **row.schema})}
+        return {"type": kinds, **row.schema, **holding(pattern, {"type": "number", **row.schema})}
 
     def convert(self, row: Input, value: Any) -> Any:
-        return base.read_json(value, {"type": "number", **row.schema}) if isinstance(value, str) else value
+        return read_json(value, {"type": "number", **row.schema}) if isinstance(value, str) else value
 
 
 class Boolean(InputType):
@@ -89,7 +240,7 @@ class Boolean(InputType):
         return {"type": kinds, "pattern": patterns.whole(inner, blank=blank)}
 
     def spellings(self, row: Input, value: Json) -> Schema:
-        return base.or_text(value, patterns.any_case(str(value))) if isinstance(value, bool) else {"const": value}
+        return or_text(value, patterns.any_case(str(value))) if isinstance(value, bool) else {"const": value}
 
     def convert(self, row: Input, value: Any) -> bool:
         return value if isinstance(value, bool) else value.strip().lower() == "true"
@@ -105,7 +256,7 @@ class Text(InputType):
     length mean; beside a pattern it takes an explicit `minimum` or `maximum` to admit one.
     """
 
-    words = base.TEXT_WORDS
+    words = TEXT_WORDS
     choice = str
 
     def __init__(self, widget: str | None = None, form: str = "", sample: str = "", gives_way: bool = False) -> None:
@@ -137,13 +288,13 @@ class Text(InputType):
     def schema(self, row: Input, blank: bool) -> Schema:
         if row.choices:
             numbers = [int(each.value) for each in row.choices if patterns.is_integer(each.value)]
-            return base.or_blank({"enum": [*(each.value for each in row.choices), *numbers]}, blank)
+            return or_blank({"enum": [*(each.value for each in row.choices), *numbers]}, blank)
         limits, kinds, matches = self._limits(row)
         if not matches and blank and "minLength" not in limits:
             return {"type": [*kinds, "null"], **limits}
         matches += [] if blank else [r"\S"]
         more = {"allOf": [{"pattern": pattern} for pattern in matches[1:]]} if matches[1:] else {}
-        return base.or_blank({"type": kinds, **limits, "pattern": (matches or [r"\S"])[0], **more}, blank)
+        return or_blank({"type": kinds, **limits, "pattern": (matches or [r"\S"])[0], **more}, blank)
 
     def spellings(self, row: Input, value: Json) -> Schema:
         if not isinstance(value, str) or not re.fullmatch(patterns.NUMBER, value):
@@ -166,9 +317,9 @@ class Text(InputType):
         ahead = [rf"(?=\s*\S)(?=(?s:.){size}\Z){never}", *(rf"(?=(?s:.*?)(?:{pattern}))" for pattern in matches)]
         try:
             counts_groups = any(re.compile(pattern).groups for pattern in matches[1:])  # from those before it
-            return base.NOT_PLAIN if counts_groups else (str, re.compile("".join(ahead)).match)
+            return NOT_PLAIN if counts_groups else (str, re.compile("".join(ahead)).match)
         except (re.error, OverflowError):  # flags stand at the beginning, and no text is that long
-            return base.NOT_PLAIN
+            return NOT_PLAIN
 
     def complaint(self, row: Input, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -186,12 +337,12 @@ class Text(InputType):
             if place.kind == "path" and text in (".", ".."):
                 return "must not be . or .., which would leave its place in the path"
             if place.kind == "request" and place.path == ("path",):
-                what = f"must be a path below the base URL that begins with one /{base.example(row)}"
+                what = f"must be a path below the base URL that begins with one /{example(row)}"
                 return f"{what}: no host, no dot segments, no backslash"
         like = next((step.like for step in row.codecs if step.like), self.sample or row.example)
         if like is None:
             return "is not of the form that is wanted here"
-        return f"must look like {like}, not {base.quoted(row, value)}"
+        return f"must look like {like}, not {quoted(row, value)}"
 
     def field(self, row: Input) -> Schema:
         limits = {key: row.schema[key] for key in ("minLength", "maxLength", "pattern") if key in row.schema}
@@ -201,32 +352,32 @@ class Text(InputType):
 class JsonData(InputType):
     """Objects, lists, numbers, true and false; a text is JSON."""
 
-    words = base.ALL_WORDS
+    words = ALL_WORDS
     widget = "code"
 
     def schema(self, row: Input, blank: bool) -> Schema:
-        shape = _shape(row)
+        shape = str(row.schema.get("type"))
         brackets = {"object": r"\{[\s\S]*\}", "array": r"\[[\s\S]*\]"}.get(shape, r"\S[\s\S]*")
-        text = {"type": "string", **base.holding(patterns.whole(brackets), dict(row.schema))}
+        text = {"type": "string", **holding(patterns.whole(brackets), dict(row.schema))}
         data = {**row.schema, "type": row.schema.get("type", ["object", "array", "number", "boolean"])}
-        return base.or_blank({"anyOf": [data, text]}, blank)
+        return or_blank({"anyOf": [data, text]}, blank)
 
     def plain(self, row: Input) -> Plain:
-        kind = {"object": dict, "array": list}.get(_shape(row))
-        return (kind, partial(fits, row.schema)) if kind else base.NOT_PLAIN
+        kind = {"object": dict, "array": list}.get(str(row.schema.get("type")))
+        return (kind, partial(fits, row.schema)) if kind else NOT_PLAIN
 
     def convert(self, row: Input, value: Any) -> Any:
-        return base.read_json(value, row.schema) if isinstance(value, str) else value
+        return read_json(value, row.schema) if isinstance(value, str) else value
 
     def complaint(self, row: Input, value: Any) -> str:
         if not isinstance(value, str):
             return ""
-        shape = _shape(row)
+        shape = str(row.schema.get("type"))
         shown = {"object": '{"key": "value"}', "array": '[{"key": "value"}]'}.get(shape, "quote text in it")
         return f"must be {KINDS.get(shape, 'JSON')}, as JSON: {shown}"
 
     def field(self, row: Input) -> Schema:
-        if _shape(row) in ("object", "array"):
+        if str(row.schema.get("type")) in ("object", "array"):
             return dict(_quiet(row.schema))
         return {"type": "string"}  # JSON of any kind is typed as text, and read as JSON
 
@@ -234,12 +385,12 @@ class JsonData(InputType):
 class Anything(InputType):
     """Whatever is given, as it is."""
 
-    words = base.ALL_WORDS
+    words = ALL_WORDS
     widget = "code"
     may_be_blank = False
 
     def schema(self, row: Input, blank: bool) -> Schema:
-        return dict(row.schema) if blank else {"allOf": [dict(row.schema), {"not": {"anyOf": base.BLANKS}}]}
+        return dict(row.schema) if blank else {"allOf": [dict(row.schema), {"not": {"anyOf": BLANKS}}]}
 
 
 class File(InputType):
@@ -254,7 +405,7 @@ class File(InputType):
             "base64": {"type": "string", "pattern": patterns.BASE64},
         }
         shape = {"type": "object", "properties": properties, "required": ["base64"], "additionalProperties": False}
-        return base.or_blank({"anyOf": [shape, {"type": "string", "pattern": r"\S"}]}, blank)
+        return or_blank({"anyOf": [shape, {"type": "string", "pattern": r"\S"}]}, blank)
 
     def convert(self, row: Input, value: Any) -> Any:
         if isinstance(value, str):
@@ -263,12 +414,6 @@ class File(InputType):
 
     def complaint(self, row: Input, value: Any) -> str:
         return 'must be text or a file: {"filename": "a.png", "content_type": "image/png", "base64": "…"}'
-
-
-def _shape(row: Input) -> str:
-    """The one JSON type that it takes, if its schema names one."""
-    kind = row.schema.get("type")
-    return kind if isinstance(kind, str) else ""
 
 
 def _quiet(schema: Json, *, added: bool = False) -> Json:
