@@ -132,7 +132,6 @@ def constraints(table: Table) -> Iterator[Constraint]:
 
 
 def _rule(rule: Rule, rows: list[Input]) -> Iterator[Constraint]:
-    """The constraints that a rule makes, whenever it holds."""
     if rule.kind == "at_least_one":
         yield Constraint(f"inputs.{rule.keys[0]}", f"give {_labels(rows, 'or')}", needs=rule.keys)
     elif rule.kind == "at_most_one":
@@ -343,7 +342,6 @@ def _is_json(value: Any, depth: int) -> bool:
 
 
 def _refusal(key: str, found: list[Problem]) -> InputError:
-    """The error with all problems, of very many with the first."""
     if len(found) <= MOST:
         return InputError.of(key, found)
     return InputError(f"More than {MOST} problems with the inputs of {key}, the first:", problems=found[:MOST])
@@ -354,7 +352,6 @@ def _problems(name: str, faults: Iterable[Fault]) -> list[Problem]:
 
 
 def _unclearable(spec: Table, inputs: Mapping[str, Any], cleared: list[str]) -> Iterator[Problem]:
-    """Why inputs cannot be emptied."""
     able = [key for key, row in spec.inputs.items() if row.clear]
     for key in cleared:
         if key not in able:

@@ -14,27 +14,21 @@ from ..types.values import BLANK_PAIR, BLANKS, Schema
 from .bind import Constraint, constraints
 
 NEVER: Schema = {"not": {}}
-Rows = Mapping[str, Input]
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def input_schema(table: Table) -> Schema:
     """JSON Schema 2020-12 of the inputs of a table."""
     rows = {key: row for key, row in table.inputs.items() if row.type != "connection"}
     always = [key for key, row in rows.items() if row.is_always_needed and not row.was]
-    schema: Schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": table.label,
-        "description": table.description,
-        "type": "object",
-        "properties": {},
-        "required": always,
-        "additionalProperties": False,
-    }
+    properties: Schema = {}
     for row in rows.values():
         own = registry.schema(row, blank=row.key not in always)
         for name in row.names:
             old = {"deprecated": True} if row.deprecated is not None or name != row.key else {}
-            schema["properties"][name] = {**old, **own}
+            properties[name] = {**old, **own}
+    schema: Schema = {"$schema": DIALECT, "title": table.label, "description": table.description, "type": "object"}
+    schema |= {"properties": properties, "required": always, "additionalProperties": False}
     shared = [_constraint(each, table.by_name) for each in constraints(table)]
     if shared:
         schema["allOf"] = shared
@@ -51,7 +45,7 @@ def blanks(row: Input) -> Schema:
     return {"anyOf": [*BLANKS, {"type": "array", "minItems": 1, "items": items}]}
 
 
-def _constraint(each: Constraint, rows: Rows) -> Schema:
+def _constraint(each: Constraint, rows: Mapping[str, Input]) -> Schema:
     if each.names:
         return {"not": {"allOf": [_holds(name, {"not": blanks(rows[name])}) for name in each.names]}}
     groups = [_some(_touched(rows[key]) for key in group) for group in each.touched]
@@ -64,7 +58,7 @@ def _constraint(each: Constraint, rows: Rows) -> Schema:
     return {"if": _met(each.when, rows), "then": then} if each.when else then
 
 
-def _met(condition: Condition, rows: Rows) -> Schema:
+def _met(condition: Condition, rows: Mapping[str, Input]) -> Schema:
     parts: list[Schema] = []
     for name, values, negate in condition:
         if negate and values == (None,):

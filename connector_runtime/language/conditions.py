@@ -55,21 +55,19 @@ def same(one: Any, other: Any) -> bool:
 
 def phrase(condition: Condition, inputs: dict[str, Input]) -> str:
     """The condition in words, with labels: `'Type Recurrence' is Weekly`."""
-    parts = []
-    for name, values, negate in condition:
-        subject = inputs.get(name)
-        labels = [(choice.value, choice.label) for choice in subject.choices] if subject else []
-        words = []
-        for value in values:
-            if value is not None:
-                shown = value if isinstance(value, str) else json.dumps(value)
-                words.append(next((label for each, label in labels if same(each, value)), shown))
-        said = " or ".join(words)
-        if not words:
-            said = "given" if negate else "left out"
-        elif negate:
-            said = f"{'given and ' if None in values else ''}not {said}"
-        elif None in values:
-            said += " or left out"
-        parts.append((f"'{subject.label}'" if subject else name) + f" is {said}")
-    return " and ".join(parts)
+    return " and ".join(_phrase(test, inputs.get(test.name)) for test in condition)
+
+
+def _phrase(test: Test, subject: Input | None) -> str:
+    label = f"'{subject.label}'" if subject else test.name
+    labels = [(choice.value, choice.label) for choice in subject.choices] if subject else []
+    blank, words = None in test.values, []
+    for value in test.values:
+        if value is not None:
+            shown = value if isinstance(value, str) else json.dumps(value)
+            words.append(next((label for each, label in labels if same(each, value)), shown))
+    if not words:
+        return f"{label} is {'given' if test.negate else 'left out'}"
+    if test.negate:
+        return f"{label} is {'given and ' if blank else ''}not {' or '.join(words)}"
+    return f"{label} is {' or '.join(words)}{' or left out' if blank else ''}"

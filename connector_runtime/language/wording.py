@@ -147,11 +147,6 @@ def _is_type(value: Any, wanted: str | list[str], _: Schema) -> bool:
     return wanted in kinds if isinstance(wanted, str) else any([kind in wanted for kind in kinds])
 
 
-@lru_cache(maxsize=4096)  # Python's own cache holds 512, too few for a service of many connectors
-def _search(pattern: str) -> Callable[[str], object]:
-    return re.compile(pattern).search
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, _NUMBERS) and not isinstance(value, bool)
 
@@ -172,6 +167,7 @@ _RARE_WORDS = (
     "$ref $dynamicRef if contains prefixItems patternProperties multipleOf uniqueItems dependentRequired"
     " dependentSchemas unevaluatedItems unevaluatedProperties"
 )
+_compiled = lru_cache(maxsize=4096)(re.compile)  # Python's own cache holds 512, too few for many connectors
 _NUMBERS = (int, float)  # not `int | float`, which is made anew whenever it is asked
 _EXACT = {"string": str, "boolean": bool, "integer": int, "array": list, "object": dict}
 TYPES: dict[type, tuple[str, ...]] = {  # the JSON types that a value is of, the widest last
@@ -182,7 +178,7 @@ _WORDS: dict[str, Callable[[Any, Any, Schema], bool]] = {  # each lets data pass
     "type": _is_type,
     "enum": lambda value, wanted, _: any(map(same, wanted, repeat(value))),
     "const": lambda value, wanted, _: same(value, wanted),
-    "pattern": lambda value, wanted, _: not isinstance(value, str) or _search(wanted)(value) is not None,
+    "pattern": lambda value, wanted, _: not isinstance(value, str) or _compiled(wanted).search(value) is not None,
     "minLength": lambda value, least, _: not isinstance(value, str) or len(value) >= least,
     "maxLength": lambda value, most, _: not isinstance(value, str) or len(value) <= most,
     "minimum": lambda value, least, _: not _is_number(value) or not value < least,

@@ -84,11 +84,11 @@ class MapOf(Collection):
     """`{k: v}`, or `[{key, value}]`, which keeps repeats, or either as JSON text; read as pairs in order."""
 
     def schema(self, row: Input, blank: bool) -> Schema:
-        pairs, rows = self._shapes(row)
+        pairs, rows = shapes = self._shapes(row)
         if not blank:
-            rows["not"] = {"minItems": 1, "items": {"anyOf": [*BLANKS, BLANK_PAIR]}}
+            rows = {**rows, "not": {"minItems": 1, "items": {"anyOf": [*BLANKS, BLANK_PAIR]}}}
         inner = patterns.whole(r"\{[\s\S]*\}|\[[\s\S]*\]")
-        text = {"type": "string", **values.holding(inner, {"anyOf": self._shapes(row)})}
+        text = {"type": "string", **values.holding(inner, {"anyOf": shapes})}
         return values.or_blank({"anyOf": [pairs, rows, text]}, blank)
 
     def _shapes(self, row: Input) -> list[Schema]:
@@ -99,7 +99,6 @@ class MapOf(Collection):
         return [pairs, {"type": "array", "items": item}]
 
     def _pair(self, row: Input) -> tuple[Schema, Schema]:
-        """The schemas of a key and of a value."""
         if self.is_header:
             guarded = "|".join(map(patterns.any_case, GUARDED_HEADERS))
             name = {"type": "string", "pattern": patterns.HEADER_NAME, "not": {"pattern": f"^(?:{guarded})$"}}
