@@ -1,4 +1,4 @@
-"""Inputs as they were given to the values that are sent: a table is compiled, a good call is read in one pass. Pure.
+"""Inputs as they were given to the values that are sent: a table compiled, and a call read in one pass. Pure.
 
 An input is *given* if its value is not blank, and *touched* if it is given and not the published default of an optional
 input. A value that is refused is given, and equals nothing.
