@@ -11,7 +11,7 @@ from connector_runtime.inputs.schema import blanks
 from connector_runtime.language import codecs, places, wording
 from connector_runtime.model import Choice, Input, Place
 from connector_runtime.types import registry
-from connector_runtime.types.base import BLANK, REFUSED, NoValue, is_blank
+from connector_runtime.types.values import BLANK, REFUSED, NoValue, is_blank
 
 ONE_TWO = (Choice(value=1, label="One"), Choice(value=-1, label="Last"))
 RED = (Choice(value="red", label="Red"), Choice(value="8", label="Eight"))
@@ -122,7 +122,7 @@ def test_whatever_is_accepted_can_be_read_and_whatever_is_refused_is_explained(
         if not is_blank(given, value):
             found = registry.reader(given)(value)
             if isinstance(found, NoValue):
-                assert isinstance(value, str) and found.faults and all(what for _, what in found.faults)
+                assert isinstance(value, str) and found.args and all(what for _, what in found.args)
     assert [value for value in BLANKS if registry.reader(given)(value) is not BLANK] == []
     for value in bad:
         assert registry.reader(given)(value) is REFUSED
@@ -244,9 +244,9 @@ def test_a_value_is_read_as_its_type(given: Input, value: Any, typed: Any) -> No
 )
 def test_text_that_cannot_be_read_says_why(given: Input, value: str, faults: Any) -> None:
     found = registry.reader(given)(value)
-    assert [path for path, _ in found.faults] == [path for path, _ in faults]
+    assert [path for path, _ in found.args] == [path for path, _ in faults]
     if "does not fit" not in faults[0][1]:
-        assert list(found.faults) == faults
+        assert list(found.args) == faults
 
 
 @pytest.mark.parametrize(

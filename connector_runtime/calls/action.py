@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..inputs.accept import Acceptance
-from ..inputs.bind import Bound, bind
+from ..inputs.bind import Acceptance, Bound, bind
 from ..inputs.schema import input_schema
 from ..language import secrets
 from ..model import ActionSpec, Json
@@ -80,13 +79,7 @@ class Action(ActionSpec):
         if place is not None:
             made = made.turn(place, secrets.MASK)  # a run makes a key of its own
         request = render.finish(made, lay_out(self.profile, base_url, None))
-        headers: dict[str, str] = {}
-        for name, value in request.headers:
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        return {
-            "method": request.method,
-            "url": request.shown,
-            "headers": headers,
-            "body": request.body,
-            "warnings": [problem._asdict() for problem in bound.warnings],
-        }
+        sent, warnings = request.headers, [problem._asdict() for problem in bound.warnings]
+        headers = {name: ", ".join(value for each, value in sent if each == name) for name, _ in sent}
+        shown = {"method": request.method, "url": request.shown, "headers": headers, "body": request.body}
+        return {**shown, "warnings": warnings}

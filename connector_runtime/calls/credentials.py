@@ -13,8 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import AuthError, InputError, Problem
-from ..inputs.accept import Acceptance
-from ..inputs.bind import bind
+from ..inputs.bind import Acceptance, bind
 from ..language import codecs, hosts, places
 from ..language.secrets import MASK
 from ..language.wording import kind_of

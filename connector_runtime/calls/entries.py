@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from ..language import expressions, places
 from ..model import Choice, ChoiceList, Input, Json
-from ..types.base import NoValue
 from ..types.registry import reader
+from ..types.values import NoValue
 
 SAFE_INTEGER = 2**53
 _UNMARKED = str.maketrans(  # letters that look marked and that Unicode does not take apart
@@ -42,29 +41,19 @@ def fitted(found: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
     What the input would refuse is left out. Without an input, values are text. Where an integer is above 2^53, which
     JavaScript rounds, all values are text.
     """
-    cast = places.text_of if row is None else _caster(row)
+    read, kind = reader(row) if row else places.text_of, row.collection if row else None
     once: dict[str, Choice] = {}
     for each in found:
-        value = cast(each.value)
+        taken = read([each.value] if kind == "list" else {"key": each.value} if kind else each.value)
+        if isinstance(taken, NoValue) or (kind and not taken):
+            continue
+        value = taken[0][1] if kind == "map" else taken[0] if kind else taken  # of a list or map, one entry's
         if value is not None:
             once.setdefault(places.text_of(value), each._replace(value=value))
     kept = [*once.values()]
     if any(isinstance(each.value, int) and abs(each.value) >= SAFE_INTEGER for each in kept):
         kept = [each._replace(value=places.text_of(each.value)) for each in kept]
     return told_apart(kept)
-
-
-def _caster(row: Input) -> Callable[[Json], Json]:
-    """How a value becomes what the input takes, or None if it takes no such value; of a list or map, one entry's."""
-    read, kind = reader(row), row.collection
-
-    def cast(value: Json) -> Any:
-        found = read([value] if kind == "list" else {"key": value} if kind else value)
-        if isinstance(found, NoValue) or (kind and not found):
-            return None
-        return found[0][1] if kind == "map" else found[0] if kind else found
-
-    return cast
 
 
 def told_apart(found: Iterable[Choice]) -> tuple[Choice, ...]:
@@ -89,13 +78,12 @@ def matching(found: Iterable[Choice], search: str) -> tuple[Choice, ...]:
     must begin with it.
     """
     sought = plain(search).split()
-    return tuple(each for each in found if all(_occurs(word, each) for word in sought)) if sought else tuple(found)
-
-
-def _occurs(word: str, each: Choice) -> bool:
-    if word in plain(f"{each.label}\n{each.description or ''}"):
-        return True
-    return re.search(rf"(?<![^\W_]){re.escape(word)}", plain(places.text_of(each.value))) is not None
+    kept = []
+    for each in found:
+        text, value = plain(f"{each.label}\n{each.description or ''}"), plain(places.text_of(each.value))
+        if all(word in text or re.search(rf"(?<![^\W_]){re.escape(word)}", value) for word in sought):
+            kept.append(each)
+    return tuple(kept)
 
 
 def plain(text: str) -> str:

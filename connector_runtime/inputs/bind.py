@@ -1,6 +1,7 @@
-"""Inputs as they were given to the values that are sent. Pure.
+"""Inputs as they were given to the values that are sent: a table compiled, and a call read in one pass. Pure.
 
-A good call is read in one pass over what is given. Why a bad one is refused is gathered once it is known to be bad.
+An input is *given* if its value is not blank, and *touched* if it is given and not the published default of an optional
+input. A value that is refused is given, and equals nothing.
 """
 
 from __future__ import annotations
@@ -8,18 +9,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from itertools import combinations, islice
+from typing import Any, NamedTuple
 
 from ..errors import InputError, Problem
 from ..language import conditions
-from ..language.schemas import fits
-from ..language.wording import MOST, Fault, kind_of, nearest
-from ..model import Table
+from ..language.wording import MOST, Fault, fits, kind_of, nearest
+from ..model import Condition, Input, Rule, Table
 from ..types import registry
-from ..types.base import BLANK, REFUSED, NoValue, is_blank
-from .accept import NO_DEFAULT, Acceptance, Constraint
+from ..types.values import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
 
 MAX_DEPTH = 100
 MEANT = 20  # unknown names for which the nearest is looked up
@@ -27,10 +25,132 @@ MEANT = 20  # unknown names for which the nearest is looked up
 _HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON cannot carry it
 _ATOMS = (int, bool)
 _BAD = NoValue()  # it is no JSON, or given twice
+NO_DEFAULT = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Constraint(NamedTuple):
+    """A constraint with where and what to say when it is broken.
+
+    It is broken where `when` holds and `unless` does not, each group of `touched` has an input that is touched, and
+    no input of `needs` is given; or where an input is given under both `names`.
+    """
+
+    where: str
+    what: str
+    when: Condition = ()
+    unless: Condition | None = None
+    touched: tuple[tuple[str, ...], ...] = ()
+    needs: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+    @property
+    def watched(self) -> str:
+        """An input without which, touched or filled in, it cannot be broken; or nothing.
+
+        What is given under two names is known as it is read: the old one, which is no key, is never touched.
+        """
+        alone = [group[0] for group in self.touched if len(group) == 1]
+        asked = [test.name for test in self.when if test.negate is (None in test.values)]
+        return next(iter((*self.names[1:], *alone, *asked)), "")
+
+
+class Field:
+    """How an input is read that is given under one of its names."""
+
+    __slots__ = ("default", "is_plain", "items", "key", "kind", "may_be_blank", "position", "read", "row")
+
+    def __init__(self, row: Input, position: int) -> None:
+        one = registry.TYPES[row.type].plain(row)
+        self.row, self.key, self.position = row, row.key, position
+        self.kind, self.is_plain = one if row.collection is None else NOT_PLAIN  # the values that are sent as they are
+        self.items = one if row.collection == "list" else NOT_PLAIN  # and those of a list
+        self.may_be_blank = registry.TYPES[row.type].may_be_blank or row.collection is not None
+        self.read: Reader = registry.reader(row) if row.type != "connection" else lambda value: BLANK  # for all others
+        self.default = row.default if row.optional_default else NO_DEFAULT  # which is shown and not sent
+
+
+_UNKNOWN = Field(Input(key="", label="", type="any", schema={"not": {}}), 0)
+
+
+class Acceptance(dict[str, Field]):
+    """What a table accepts, compiled: its fields by name, each made when it is first given, and what is in common."""
+
+    def __init__(self, spec: Table) -> None:
+        super().__init__()
+        rows = {key: row for key, row in spec.inputs.items() if row.type != "connection"}
+        optional = {key: row for key, row in rows.items() if row.optional_default}
+        samples = [key for key, row in optional.items() if isinstance(row.default, list | dict)]
+        self.spec = spec
+        self.constraints = tuple((each.watched, each) for each in constraints(spec))
+        self.needed = frozenset(key for key, row in rows.items() if row.is_always_needed and not row.was)
+        self.filled = {key: row.default for key, row in rows.items() if row.fills_in}
+        self.knobs = {key: row.default for key, row in optional.items() if row.to and row.to[0].kind == "call"}
+        self.defaults = frozenset((*self.filled, *self.knobs))
+        self.rivals = tuple(rule for rule in spec.rules if rule.kind == "at_most_one")
+        wary = [row for key, row in rows.items() if row.warn or row.deprecated is not None or key in samples]
+        self.may_warn = tuple((row, *_silent(row)) for row in wary)
+
+    def __missing__(self, name: str) -> Field:
+        row = self.spec.by_name.get(name)
+        if row is None:
+            return _UNKNOWN
+        self[name] = Field(row, [*self.spec.inputs].index(row.key))
+        return self[name]
+
+
+def _silent(row: Input) -> tuple[float, float]:
+    """From where to where a number surely does not warn."""
+    schemas = [warn.schema for warn in row.warn]
+    if row.deprecated is not None or not all(schema.keys() <= {"minimum", "maximum"} for schema in schemas):
+        return math.inf, -math.inf
+    lows, highs = ([schema[word] for schema in schemas if word in schema] for word in ("minimum", "maximum"))
+    return max(lows, default=-math.inf), min(highs, default=math.inf)
+
+
+def constraints(table: Table) -> Iterator[Constraint]:
+    """The constraints of a table, in the order in which they are told."""
+    rows = {key: row for key, row in table.inputs.items() if row.type != "connection"}
+    for row in rows.values():
+        where = f"inputs.{row.key}"
+        for name, other in combinations(row.names, 2):
+            what = f"is the old name of '{name}', which is given too; leave '{other}' out"
+            yield Constraint(f"inputs.{other}", what, names=(name, other))
+        if row.was and row.is_always_needed:
+            yield Constraint(where, registry.complaints(row, None)[0][1], needs=(row.key,))
+        if row.only_when is not None:
+            what = f"'{row.label}' applies only when {conditions.phrase(row.only_when, rows)}; leave it out"
+            yield Constraint(where, what, unless=row.only_when, touched=((row.key,),))
+        if row.required is not None and not row.has_default and (row.required or row.only_when is not None):
+            when = (*(row.only_when or ()), *row.required)
+            what = f"'{row.label}' is needed when {conditions.phrase(when, rows)}{example(row)}"
+            yield Constraint(where, what, when=when, needs=(row.key,))
+    for rule in table.rules:
+        more = f" when {conditions.phrase(rule.when, rows)}" if rule.when else ""
+        more += f": {rule.says}" if rule.says else ""
+        for each in _rule(rule, [rows[key] for key in rule.keys]):
+            yield each._replace(what=each.what + more, when=rule.when)
+
+
+def _rule(rule: Rule, rows: list[Input]) -> Iterator[Constraint]:
+    if rule.kind == "at_least_one":
+        yield Constraint(f"inputs.{rule.keys[0]}", f"give {_labels(rows, 'or')}", needs=rule.keys)
+    elif rule.kind == "at_most_one":
+        for row, rival in combinations(rows, 2):
+            what = f"give only one of '{row.label}' and '{rival.label}'"
+            yield Constraint(f"inputs.{rival.key}", what, touched=((row.key,), (rival.key,)))
+    else:
+        for row in rows:
+            others = [other for other in rows if other is not row]
+            what = f"'{row.label}' is needed with {_labels(others, 'and')}"
+            yield Constraint(f"inputs.{row.key}", what, touched=(tuple(each.key for each in others),), needs=(row.key,))
+
+
+def _labels(rows: list[Input], word: str) -> str:
+    *names, last = [f"'{row.label}'" for row in rows]
+    return f"{', '.join(names)} {word} {last}" if names else last
+
+
+class Bound(NamedTuple):
     """The values to send, by input key, and what a person should know about them."""
 
     values: dict[str, Any]
@@ -52,11 +172,6 @@ def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = 
     values = reading.settled({key: spec.inputs[key].clear[0] for key in cleared})
     may_warn = accepts.may_warn or len(spec.by_name) > len(spec.inputs)
     return Bound(values, tuple(reading.warnings(values)) if may_warn else ())
-
-
-def problems(accepts: Acceptance, inputs: Mapping[str, Any]) -> list[Problem]:
-    """Why inputs are not accepted, without what is wrong inside of their texts. Raises `InputError` as `bind` does."""
-    return Reading(accepts, inputs).problems()
 
 
 class Reading:
@@ -156,12 +271,12 @@ class Reading:
             value = values.get(key)
             if key not in values or (type(value) is int and least <= value <= most):
                 continue
-            is_untouched = key not in self.touched
-            if row.deprecated is not None and not is_untouched:
+            if key not in self.touched:
+                if isinstance(value, list | dict) and value:
+                    what = f"'{row.label}' is the published sample, unchanged; it is sent as it is"
+                    yield Problem(f"inputs.{key}", what)
+            elif row.deprecated is not None:
                 yield Problem(f"inputs.{key}", f"'{row.label}' is deprecated: {row.deprecated}")
-            if is_untouched and isinstance(value, list | dict) and value:
-                what = f"'{row.label}' is the published sample, unchanged; it is sent as it is"
-                yield Problem(f"inputs.{key}", what)
             for warn in row.warn:
                 if not fits(warn.schema, value) and conditions.holds(warn.when, values.get):
                     yield Problem(f"inputs.{key}", warn.says)
@@ -169,7 +284,10 @@ class Reading:
     # -- a bad call --------------------------------------------------------------------------------------------------
 
     def problems(self) -> list[Problem]:
-        """Why the inputs are not accepted, in the order of the table: all reasons, or more than `MOST`."""
+        """Why the inputs are not accepted, in the order of the table: all reasons, or more than `MOST`.
+
+        What is wrong inside of texts is not looked for. Raises `InputError` where the inputs are no JSON.
+        """
         spec, found = self.accepts.spec, list(islice(_not_json(dict(self.inputs), "inputs", 0), MOST + 1))
         if found:
             raise _refusal(spec.key, found)
@@ -204,7 +322,7 @@ class Reading:
         for name, reject in self.rejects.items():
             where = f"inputs.{name}"
             if not any(each == where or each.startswith(f"{where}.") for each in known):
-                yield from _problems(name, reject.faults)
+                yield from _problems(name, reject.args)
 
 
 def _are_plain(items: list[Any], kind: type, is_plain: Callable[[Any], object]) -> bool:
@@ -224,7 +342,6 @@ def _is_json(value: Any, depth: int) -> bool:
 
 
 def _refusal(key: str, found: list[Problem]) -> InputError:
-    """The error with all problems, of very many with the first."""
     if len(found) <= MOST:
         return InputError.of(key, found)
     return InputError(f"More than {MOST} problems with the inputs of {key}, the first:", problems=found[:MOST])
@@ -235,7 +352,6 @@ def _problems(name: str, faults: Iterable[Fault]) -> list[Problem]:
 
 
 def _unclearable(spec: Table, inputs: Mapping[str, Any], cleared: list[str]) -> Iterator[Problem]:
-    """Why inputs cannot be emptied."""
     able = [key for key, row in spec.inputs.items() if row.clear]
     for key in cleared:
         if key not in able:
@@ -249,12 +365,10 @@ def _not_json(value: Any, where: str, depth: int) -> Iterator[Problem]:
     """What Python can hold and JSON can't carry."""
     if depth > MAX_DEPTH:
         yield Problem(where, f"is nested deeper than {MAX_DEPTH} levels")
-    elif isinstance(value, str):
-        if any("\ud800" <= letter <= "\udfff" for letter in value):
-            yield Problem(where, "holds half of a character (an unpaired surrogate), which cannot be sent")
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            yield Problem(where, f"is {value}, which JSON cannot carry")
+    elif isinstance(value, str) and _HALF.search(value):
+        yield Problem(where, "holds half of a character (an unpaired surrogate), which cannot be sent")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield Problem(where, f"is {value}, which JSON cannot carry")
     elif isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             if isinstance(value, dict) and not isinstance(key, str):
@@ -262,5 +376,5 @@ def _not_json(value: Any, where: str, depth: int) -> Iterator[Problem]:
             else:
                 yield from _not_json(key, where, 0)
                 yield from _not_json(item, f"{where}.{key}", depth + 1)
-    elif not (value is None or isinstance(value, int)):
+    elif not (value is None or isinstance(value, int | float | str)):
         yield Problem(where, f"must be JSON, not {kind_of(value)}")

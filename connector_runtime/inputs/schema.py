@@ -1,7 +1,6 @@
 """The inputs that a table accepts as JSON Schema, for others: `bind` accepts exactly what this does. Pure.
 
-The one thing that a schema cannot look into is text that holds JSON, where `contentSchema` says what it holds. Each
-constraint is one entry of `allOf`.
+Each constraint is one entry of `allOf`. What a text that holds JSON must hold, `contentSchema` says.
 """
 
 from __future__ import annotations
@@ -9,33 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ..language.conditions import same
-from ..model import Condition, Input, Json, Table, Test
+from ..model import Condition, Input, Json, Table
 from ..types import registry
-from ..types.base import BLANK_PAIR, BLANKS, Schema
-from .accept import Constraint, constraints
+from ..types.values import BLANK_PAIR, BLANKS, Schema
+from .bind import Constraint, constraints
 
 NEVER: Schema = {"not": {}}
-Rows = Mapping[str, Input]
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def input_schema(table: Table) -> Schema:
     """JSON Schema 2020-12 of the inputs of a table."""
     rows = {key: row for key, row in table.inputs.items() if row.type != "connection"}
     always = [key for key, row in rows.items() if row.is_always_needed and not row.was]
-    schema: Schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": table.label,
-        "description": table.description,
-        "type": "object",
-        "properties": {},
-        "required": always,
-        "additionalProperties": False,
-    }
+    properties: Schema = {}
     for row in rows.values():
         own = registry.schema(row, blank=row.key not in always)
         for name in row.names:
             old = {"deprecated": True} if row.deprecated is not None or name != row.key else {}
-            schema["properties"][name] = {**old, **own}
+            properties[name] = {**old, **own}
+    schema: Schema = {"$schema": DIALECT, "title": table.label, "description": table.description, "type": "object"}
+    schema |= {"properties": properties, "required": always, "additionalProperties": False}
     shared = [_constraint(each, table.by_name) for each in constraints(table)]
     if shared:
         schema["allOf"] = shared
@@ -52,10 +45,7 @@ def blanks(row: Input) -> Schema:
     return {"anyOf": [*BLANKS, {"type": "array", "minItems": 1, "items": items}]}
 
 
-# -- constraints -----------------------------------------------------------------------------------------------------
-
-
-def _constraint(each: Constraint, rows: Rows) -> Schema:
+def _constraint(each: Constraint, rows: Mapping[str, Input]) -> Schema:
     if each.names:
         return {"not": {"allOf": [_holds(name, {"not": blanks(rows[name])}) for name in each.names]}}
     groups = [_some(_touched(rows[key]) for key in group) for group in each.touched]
@@ -68,16 +58,15 @@ def _constraint(each: Constraint, rows: Rows) -> Schema:
     return {"if": _met(each.when, rows), "then": then} if each.when else then
 
 
-def _met(condition: Condition, rows: Rows) -> Schema:
-    parts = [_test(test, rows[test.name]) for test in condition]
+def _met(condition: Condition, rows: Mapping[str, Input]) -> Schema:
+    parts: list[Schema] = []
+    for name, values, negate in condition:
+        if negate and values == (None,):
+            parts.append({} if rows[name].fills_in else _touched(rows[name]))
+        else:
+            found = _some(_is(rows[name], value) for value in values)
+            parts.append({"not": found} if negate else found)
     return parts[0] if len(parts) == 1 else {"allOf": parts} if parts else {}
-
-
-def _test(test: Test, row: Input) -> Schema:
-    if test.negate and test.values == (None,):
-        return {} if row.fills_in else _touched(row)
-    found = _some(_is(row, value) for value in test.values)
-    return {"not": found} if test.negate else found
 
 
 def _is(row: Input, value: Json) -> Schema:

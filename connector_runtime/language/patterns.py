@@ -22,6 +22,7 @@ INSTANT = f"{LOCAL}{ZONE}"
 MOMENT = f"{INSTANT}|{LOCAL}"
 
 INTEGER = "-?(?:0|[1-9][0-9]*)"
+is_integer = re.compile(INTEGER).fullmatch
 NUMBER = rf"{INTEGER}(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?" + END
 
@@ -89,7 +90,3 @@ def _same_length(low: str, high: str) -> str:
     if int(high[0]) - int(low[0]) > 1:
         parts.append(f"[{int(low[0]) + 1}-{int(high[0]) - 1}][0-9]{{{rest}}}")
     return f"(?:{'|'.join(parts)})"
-
-
-def is_integer(text: str) -> bool:
-    return re.fullmatch(INTEGER, text) is not None

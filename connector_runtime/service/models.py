@@ -17,7 +17,7 @@ from ..connections import connect
 from ..definitions.connector import Connector
 from ..definitions.forms import form_schema
 from ..errors import InputError, Problem
-from ..inputs.bind import problems
+from ..inputs.bind import Reading
 from ..inputs.schema import input_schema
 from ..language.wording import nearest
 from ..model import Connection, Input, Table
@@ -227,9 +227,9 @@ def inputs_schema(action: Any) -> dict[str, Any]:
 def example(action: Any) -> dict[str, Any]:
     """Inputs with which the action can be tried: what it needs, and as much of its examples as goes together."""
     found = dict(_examples(action, lambda row: row.is_always_needed))
-    left = len(problems(action.accepts, found))
+    left = len(Reading(action.accepts, found).problems())
     for key, value in _examples(action, lambda row: row.only_when is None and not row.advanced):
-        faults = len(problems(action.accepts, {**found, key: value}))
+        faults = len(Reading(action.accepts, {**found, key: value}).problems())
         if faults <= left:
             found[key], left = value, faults
     return found
