@@ -15,7 +15,7 @@ from connector_runtime.inputs.bind import Acceptance, bind
 from connector_runtime.inputs.schema import input_schema
 from connector_runtime.language import codecs, conditions, places
 from connector_runtime.model import Choice, Input, Rule, Table, Warn
-from connector_runtime.types.values import is_blank
+from connector_runtime.types.base import is_blank
 from zoom_connector import InputError, load
 
 ROOT = Path(__file__).parents[1]

@@ -11,7 +11,7 @@ from connector_runtime.inputs.schema import blanks
 from connector_runtime.language import codecs, places, wording
 from connector_runtime.model import Choice, Input, Place
 from connector_runtime.types import registry
-from connector_runtime.types.values import BLANK, REFUSED, NoValue, is_blank
+from connector_runtime.types.base import BLANK, REFUSED, NoValue, is_blank
 
 ONE_TWO = (Choice(value=1, label="One"), Choice(value=-1, label="Last"))
 RED = (Choice(value="red", label="Red"), Choice(value="8", label="Eight"))

@@ -17,8 +17,8 @@ from connector_runtime.definitions.catalogue import entry
 from connector_runtime.definitions.forms import editor_schema, form_schema, ui_schema
 from connector_runtime.mcp.tools import Offer, tools
 from connector_runtime.model import Input, Place
+from connector_runtime.types.base import InputType, Plain, Schema
 from connector_runtime.types.registry import TYPES
-from connector_runtime.types.values import InputType, Plain, Schema
 from zoom_connector import Connector, InputError
 
 ROOT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..definitions.checks.rows import RESERVED
 from ..model import Json
-from ..types.registry import GUARDED_HEADERS
+from ..types.collections import GUARDED_HEADERS
 from .openapi import Operation, Schema
 
 LONG = 500  # characters from which a text gets a field of several lines

@@ -18,7 +18,7 @@ from ..language import places
 from ..language.wording import kind_of, nearest
 from ..model import ActionSpec, ChoiceList, Choices, Input, Page, Profile
 from ..steps import Recall, Remember, Steps, Token, next_output
-from ..types.values import is_blank
+from ..types.base import is_blank
 from . import entries
 from .action import Action
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from ..language import expressions, places
 from ..model import Choice, ChoiceList, Input, Json
+from ..types.base import NoValue
 from ..types.registry import reader
-from ..types.values import NoValue
 
 SAFE_INTEGER = 2**53
 _UNMARKED = str.maketrans(  # letters that look marked and that Unicode does not take apart

@@ -17,7 +17,7 @@ from ..language import conditions
 from ..language.wording import MOST, Fault, fits, kind_of, nearest
 from ..model import Condition, Input, Rule, Table
 from ..types import registry
-from ..types.values import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
+from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
 
 MAX_DEPTH = 100
 MEANT = 20  # unknown names for which the nearest is looked up

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from ..language.conditions import same
 from ..model import Condition, Input, Json, Table
 from ..types import registry
-from ..types.values import BLANK_PAIR, BLANKS, Schema
+from ..types.base import BLANK_PAIR, BLANKS, Schema
 from .bind import Constraint, constraints
 
 NEVER: Schema = {"not": {}}

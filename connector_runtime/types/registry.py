@@ -1,4 +1,4 @@
-"""The types of inputs by name, and lists and maps of their values. A new type is a class and one line here. Pure."""
+"""The types of inputs by name. A new type is one module and one line here. Pure."""
 
 from __future__ import annotations
 
@@ -6,143 +6,31 @@ from functools import cache
 from typing import Any
 
 from ..language import patterns
-from ..language.wording import MOST, Fault, fits
+from ..language.wording import Fault, fits
 from ..model import Input
-from . import values
-from .values import BLANK, BLANK_PAIR, BLANKS, HEADER_LINE, InputType, NoValue, Reader, Schema, Text, is_blank
-
-GUARDED_HEADERS = ("authorization", "host", "content-length", "transfer-encoding", "connection", "proxy-authorization")
+from .base import BLANK, REFUSED, InputType, NoValue, Reader, Schema, example, is_blank
+from .boolean import Boolean
+from .collections import ListOf, MapOf
+from .file import File
+from .integer import Integer
+from .json import Anything, JsonData
+from .number import Number
+from .text import Text
 
 TYPES: dict[str, InputType] = {
     "string": Text(),
     "text": Text("textarea"),
     "secret": Text("password"),
-    "integer": values.Integer(),
-    "number": values.Number(),
-    "boolean": values.Boolean(),
+    "integer": Integer(),
+    "number": Number(),
+    "boolean": Boolean(),
     "date": Text("date", patterns.DATE, sample="2026-11-01"),
     "datetime": Text("datetime", patterns.MOMENT, sample="2026-11-01T09:00:00Z", gives_way=True),
-    "json": values.JsonData(),
-    "any": values.Anything(),
-    "file": values.File(),
+    "json": JsonData(),
+    "any": Anything(),
+    "file": File(),
     "connection": InputType(),  # the platform chooses it; it is never read
 }
-
-
-class Collection(InputType):
-    """Several values of the type `one`, each as if it were the value of `row`."""
-
-    def __init__(self, one: InputType, row: Input) -> None:
-        self.one, self.row = one, row._replace(collection=None)
-        self.is_header = any(place.kind == "header" for place in row.to)
-
-
-class ListOf(Collection):
-    """`[1, 2]`, `"1, 2"` or that list as JSON text; its blanks are left out."""
-
-    def schema(self, row: Input, blank: bool) -> Schema:
-        content: Schema = {"type": "array", "items": self._item(row)}
-        items = content if blank else {**content, "not": {"minItems": 1, "items": {"anyOf": BLANKS}}}
-        spelling = self.one.text_pattern(row)
-        several = rf"(?:{spelling})(?:\s*,\s*(?:{spelling}))*"
-        text = rf"{several}|\[\s*(?:{several})?\s*\]" if spelling else r"\[[\s\S]*\]|[^\s\[][\s\S]*"
-        single = {"allOf": [{"type": ["integer", "number", "boolean"]}, self.one.schema(self.row, False)]}
-        kinds = [items, {"type": "string", **values.holding(patterns.whole(text, blank=blank), content)}, single]
-        return {"anyOf": [*kinds, *([{"type": "null"}] if blank else [])]}
-
-    def _item(self, row: Input) -> Schema:
-        item = self.one.schema(self.row, True)
-        if isinstance(self.one, Text) and any(step.joins for step in row.codecs):
-            return {"allOf": [item, {"pattern": "^[^,]*$"}]}  # a comma inside an item would make two of it
-        return item
-
-    def convert(self, row: Input, value: Any) -> list[Any]:
-        if isinstance(value, str):
-            content = {"type": "array", "items": self._item(row)}
-            parts = value if value.lstrip().startswith("[") else [part.strip() for part in value.split(",")]
-            value = values.read_json(parts, content)
-        items = value if isinstance(value, list) else [value]
-        return [self.one.convert(self.row, item) for item in items if not values.is_blank_item(item)]
-
-    def complaints(self, row: Input, value: Any) -> list[Fault]:
-        items: list[tuple[tuple[int, ...], Any]] = []
-        if isinstance(value, list):
-            items = [((index,), item) for index, item in enumerate(value)]
-        elif isinstance(value, str) and not value.strip().startswith("["):
-            items = [((), part.strip()) for part in value.split(",")]
-        most, wanted = 4 if isinstance(value, str) else MOST, self._item(row)
-        found: list[Fault] = []
-        for at, item in items:
-            if len(found) > most:
-                break
-            if not values.is_blank_item(item) and not fits(wanted, item):
-                found += [((*at, *path) if at else (), what) for path, what in self.one.complaints(self.row, item)]
-        return found or [((), f'must be a list: [..] or text such as "{row.example if row.example else "a, b"}"')]
-
-
-class MapOf(Collection):
-    """`{k: v}`, or `[{key, value}]`, which keeps repeats, or either as JSON text; read as pairs in order."""
-
-    def schema(self, row: Input, blank: bool) -> Schema:
-        pairs, rows = shapes = self._shapes(row)
-        if not blank:
-            rows = {**rows, "not": {"minItems": 1, "items": {"anyOf": [*BLANKS, BLANK_PAIR]}}}
-        inner = patterns.whole(r"\{[\s\S]*\}|\[[\s\S]*\]")
-        text = {"type": "string", **values.holding(inner, {"anyOf": shapes})}
-        return values.or_blank({"anyOf": [pairs, rows, text]}, blank)
-
-    def _shapes(self, row: Input) -> list[Schema]:
-        name, value = self._pair(row)
-        pair = {"type": "object", "properties": {"key": name, "value": value}, "required": ["key"]}
-        item = {"anyOf": [{**pair, "additionalProperties": False}, BLANK_PAIR, {"type": "null"}]}
-        pairs = {"type": "object", "propertyNames": name, "additionalProperties": value}
-        return [pairs, {"type": "array", "items": item}]
-
-    def _pair(self, row: Input) -> tuple[Schema, Schema]:
-        if self.is_header:
-            guarded = "|".join(map(patterns.any_case, GUARDED_HEADERS))
-            name = {"type": "string", "pattern": patterns.HEADER_NAME, "not": {"pattern": f"^(?:{guarded})$"}}
-            return name, {"type": ["string", "number", "null"], "pattern": patterns.HEADER_VALUE}
-        text = [{"type": "string"}] if self.one.any_text else []
-        value: Schema = {"anyOf": [{"type": "null"}, *text, self.one.schema(self.row, True)]}
-        return {"type": "string", "pattern": r"\S"}, value
-
-    def convert(self, row: Input, value: Any) -> list[tuple[str, Any]]:
-        data = values.read_json(value, {"anyOf": self._shapes(row)}) if isinstance(value, str) else value
-        if isinstance(data, dict):
-            pairs = list(data.items())
-        else:
-            pairs = [(pair["key"], pair.get("value")) for pair in data if pair and not fits(BLANK_PAIR, pair)]
-        return [(name.strip(), self._value(item)) for name, item in pairs if item is not None]
-
-    def _value(self, item: Any) -> Any:
-        nothing = item == "" or (not self.one.any_text and values.is_blank_item(item))
-        return "" if nothing else self.one.convert(self.row, item)
-
-    def complaints(self, row: Input, value: Any) -> list[Fault]:
-        pairs: list[tuple[Any, Any]] = []
-        if isinstance(value, dict):
-            pairs = [*value.items()]
-        elif isinstance(value, list) and all(isinstance(item, dict) and "key" in item for item in value):
-            pairs = [(item["key"], item.get("value")) for item in value]
-        wanted_name, wanted_value = self._pair(row)
-        found: list[Fault] = []
-        for name, item in pairs:
-            if len(found) > MOST:
-                break
-            if not fits(wanted_name, name):
-                is_guarded = self.is_header and str(name).strip().lower() in GUARDED_HEADERS
-                what = "is set by the connection" if is_guarded else "is no usable name"
-            elif fits(wanted_value, item):
-                continue
-            elif row.type == "file" or not self.one.any_text:
-                what = self.one.complaints(self.row, item)[0][1]
-            else:
-                what = HEADER_LINE if self.is_header else "must be text; repeat the key in a list of pairs"
-            found.append(((str(name),), what))
-        return found or [((), 'must be an object {"key": "value"} or a list of {"key": …, "value": …}')]
-
-
 _COLLECTIONS = {"list": ListOf, "map": MapOf}
 
 
@@ -168,7 +56,7 @@ def reader(row: Input) -> Reader:
 
     def read(value: Any) -> Any:
         if not fits(accepted(), value):
-            return values.REFUSED
+            return REFUSED
         if is_blank(row, value):
             return BLANK
         try:
@@ -182,5 +70,5 @@ def reader(row: Input) -> Reader:
 def complaints(row: Input, value: Any) -> list[Fault]:
     """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""
     if is_blank(row, value):
-        return [((), f"is needed: give '{row.label}'{values.example(row)}")]
+        return [((), f"is needed: give '{row.label}'{example(row)}")]
     return of(row).complaints(row, value) or [((), "does not fit")]

@@ -14,7 +14,7 @@ from ...language.patterns import HEADER_NAME, HEADER_VALUE, INSTANT
 from ...language.secrets import MARK
 from ...language.wording import misfit, misfits, nearest
 from ...model import Input
-from ...types.registry import GUARDED_HEADERS
+from ...types.collections import GUARDED_HEADERS
 from ..compile import inline
 from ..documents import Path, walk
 from .faults import Faults, Surroundings, near

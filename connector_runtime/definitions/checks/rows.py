@@ -10,8 +10,8 @@ from ...language.conditions import parse
 from ...language.wording import nearest
 from ...model import Input, Place
 from ...types import registry
-from ...types.registry import GUARDED_HEADERS
-from ...types.values import ALL_WORDS
+from ...types.base import ALL_WORDS
+from ...types.collections import GUARDED_HEADERS
 from ..compile import row as compiled_row, several
 from ..documents import Path
 from .faults import PLACES, Faults, Surroundings, listed

@@ -1,0 +1,50 @@
+"""`integer`: a whole number in any spelling, `8`, `"8"` or `8.0`. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..language import patterns
+from ..model import Input, Json
+from .base import RANGE_WORDS, InputType, NoValue, Plain, Schema, or_text
+
+
+class Integer(InputType):
+    """A whole number."""
+
+    words = RANGE_WORDS
+    wants = "a whole number"
+    drawn = "integer"
+    choice = int
+    any_text = False
+
+    def schema(self, row: Input, blank: bool) -> Schema:
+        pattern = patterns.whole(self.text_pattern(row), blank=blank)
+        if row.choices:
+            values = [*(choice.value for choice in row.choices), *([None] if blank else [])]
+            return {"anyOf": [{"enum": values}, {"type": "string", "pattern": pattern}]}
+        limits = {word: limit for word, limit in row.schema.items() if word != "type"}
+        return {"type": ["integer", "string", *(["null"] if blank else [])], **limits, "pattern": pattern}
+
+    def text_pattern(self, row: Input) -> str:
+        values = [patterns.spelled_integer(choice.value) for choice in row.choices]
+        return "|".join(values) or patterns.integers(row.schema.get("minimum"), row.schema.get("maximum"))
+
+    def spellings(self, row: Input, value: Json) -> Schema:
+        if not isinstance(value, int):
+            return {"const": value}
+        sign = "-?" if value == 0 and not row.choices else ""  # as a choice, -0 is none
+        return or_text(value, sign + patterns.spelled_integer(value))
+
+    def convert(self, row: Input, value: Any) -> int:
+        try:
+            return int(value.strip().partition(".")[0]) if isinstance(value, str) else int(value)
+        except ValueError:  # Python reads 4300 digits and no more
+            raise NoValue(((), "has too many digits")) from None
+
+    def plain(self, row: Input) -> Plain:
+        if row.choices or not row.schema.keys() <= self.words.keys():
+            return super().plain(row)
+        low, high = row.schema.get("minimum", -(2**63)), row.schema.get("maximum", 2**63)
+        return int, range(math.ceil(low), math.floor(high) + 1).__contains__

@@ -1,0 +1,74 @@
+"""`json`, data or text that holds it; and `any`, whatever is given, text as text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ..language import patterns
+from ..language.wording import KINDS, fits
+from ..model import Input, Json
+from .base import ALL_WORDS, BLANKS, NOT_PLAIN, InputType, Plain, Schema, holding, or_blank, read_json
+
+
+class JsonData(InputType):
+    """Objects, lists, numbers, true and false; a text is JSON."""
+
+    words = ALL_WORDS
+    widget = "code"
+
+    def schema(self, row: Input, blank: bool) -> Schema:
+        shape = str(row.schema.get("type"))
+        brackets = {"object": r"\{[\s\S]*\}", "array": r"\[[\s\S]*\]"}.get(shape, r"\S[\s\S]*")
+        text = {"type": "string", **holding(patterns.whole(brackets), dict(row.schema))}
+        data = {**row.schema, "type": row.schema.get("type", ["object", "array", "number", "boolean"])}
+        return or_blank({"anyOf": [data, text]}, blank)
+
+    def plain(self, row: Input) -> Plain:
+        kind = {"object": dict, "array": list}.get(str(row.schema.get("type")))
+        return (kind, partial(fits, row.schema)) if kind else NOT_PLAIN
+
+    def convert(self, row: Input, value: Any) -> Any:
+        return read_json(value, row.schema) if isinstance(value, str) else value
+
+    def complaint(self, row: Input, value: Any) -> str:
+        if not isinstance(value, str):
+            return ""
+        shape = str(row.schema.get("type"))
+        shown = {"object": '{"key": "value"}', "array": '[{"key": "value"}]'}.get(shape, "quote text in it")
+        return f"must be {KINDS.get(shape, 'JSON')}, as JSON: {shown}"
+
+    def field(self, row: Input) -> Schema:
+        if str(row.schema.get("type")) in ("object", "array"):
+            return dict(_quiet(row.schema))
+        return {"type": "string"}  # JSON of any kind is typed as text, and read as JSON
+
+
+class Anything(InputType):
+    """Whatever is given, as it is."""
+
+    words = ALL_WORDS
+    widget = "code"
+    may_be_blank = False
+
+    def schema(self, row: Input, blank: bool) -> Schema:
+        return dict(row.schema) if blank else {"allOf": [dict(row.schema), {"not": {"anyOf": BLANKS}}]}
+
+
+def _quiet(schema: Json, *, added: bool = False) -> Json:
+    """A structured value's schema without what libraries fill in, or ask for, before anybody wants the value.
+
+    That is the least number of entries, and what an object needs, unless it is an entry that a person has `added`.
+    """
+    if not isinstance(schema, Mapping):
+        return schema
+    said = {word: part for word, part in schema.items() if word not in ("minItems", "minProperties", "required")}
+    parts: Mapping[str, Any] = schema.get("properties", {})
+    if parts:
+        said["properties"] = {name: _quiet(part) for name, part in parts.items()}
+    if "items" in schema:
+        said["items"] = _quiet(schema["items"], added=True)
+    if added and "required" in schema:
+        said["required"] = [name for name in schema["required"] if parts.get(name, {}).get("type") != "boolean"]
+    return said

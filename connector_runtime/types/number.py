@@ -1,0 +1,25 @@
+"""`number`: with or without a fraction, also as text. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..language import patterns
+from ..model import Input
+from .base import NUMBER_WORDS, InputType, Schema, holding, read_json
+
+
+class Number(InputType):
+    """A number, with or without a fraction."""
+
+    words = NUMBER_WORDS
+    wants = "a number"
+    drawn = "number"
+
+    def schema(self, row: Input, blank: bool) -> Schema:
+        kinds = ["number", "string", *(["null"] if blank else [])]
+        pattern = patterns.whole(patterns.NUMBER, blank=blank)
+        return {"type": kinds, **row.schema, **holding(pattern, {"type": "number", **row.schema})}
+
+    def convert(self, row: Input, value: Any) -> Any:
+        return read_json(value, {"type": "number", **row.schema}) if isinstance(value, str) else value

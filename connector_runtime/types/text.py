@@ -1,0 +1,122 @@
+"""Texts: `string`, `text` of several lines and `secret`, and those of one form, `date` and `datetime`. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..language import patterns, places
+from ..language.wording import kind_of
+from ..model import Input, Json
+from .base import (
+    HEADER_LINE,
+    LONGEST_NUMBER,
+    NOT_PLAIN,
+    TEXT_WORDS,
+    InputType,
+    Plain,
+    Schema,
+    example,
+    or_blank,
+    quoted,
+)
+
+
+class Text(InputType):
+    """Any text, and numbers as they are written; or texts of one form only.
+
+    Where the form `gives_way`, a row's pattern or codec takes its place. A number has the limits that those of its
+    length mean; beside a pattern it takes an explicit `minimum` or `maximum` to admit one.
+    """
+
+    words = TEXT_WORDS
+    choice = str
+
+    def __init__(self, widget: str | None = None, form: str = "", sample: str = "", gives_way: bool = False) -> None:
+        self.widget, self.form, self.sample, self.gives_way = widget, form, sample, gives_way
+
+    def _limits(self, row: Input) -> tuple[Schema, list[str], list[str]]:
+        """The words that limit a value, the JSON types that it may be of, and the patterns that all must match."""
+        limits = {key: value for key, value in row.schema.items() if key not in ("type", "pattern")}
+        matches = [patterns.sealed(row.schema["pattern"])] if "pattern" in row.schema else []
+        matches += [patterns.whole(step.takes) for step in row.codecs if step.takes]
+        if self.form and not (matches and self.gives_way):
+            matches.append(patterns.whole(self.form))
+        kinds = ["string"]
+        if not matches or "minimum" in limits or "maximum" in limits:  # a number cannot be held against a pattern
+            longest = min(limits.get("maxLength", LONGEST_NUMBER), LONGEST_NUMBER)
+            shortest = limits.get("minLength", 1)
+            limits.setdefault("minimum", 10 ** (shortest - 1) if shortest > 1 else 1 - 10 ** (longest - 1))
+            limits.setdefault("maximum", 10**longest - 1)
+            kinds.append("number" if longest == LONGEST_NUMBER and shortest == 1 and not matches else "integer")
+        for place in row.to:
+            if place.kind == "header":
+                matches.append(patterns.HEADER_VALUE)
+            elif place.kind == "path":
+                limits["not"] = {"enum": [".", ".."]}
+            elif place.kind == "request" and place.path == ("path",):
+                matches, kinds = [*matches, patterns.RAW_PATH], ["string"]
+        return limits, kinds, matches
+
+    def schema(self, row: Input, blank: bool) -> Schema:
+        if row.choices:
+            numbers = [int(each.value) for each in row.choices if patterns.is_integer(each.value)]
+            return or_blank({"enum": [*(each.value for each in row.choices), *numbers]}, blank)
+        limits, kinds, matches = self._limits(row)
+        if not matches and blank and "minLength" not in limits:
+            return {"type": [*kinds, "null"], **limits}
+        matches += [] if blank else [r"\S"]
+        more = {"allOf": [{"pattern": pattern} for pattern in matches[1:]]} if matches[1:] else {}
+        return or_blank({"type": kinds, **limits, "pattern": (matches or [r"\S"])[0], **more}, blank)
+
+    def spellings(self, row: Input, value: Json) -> Schema:
+        if not isinstance(value, str) or not re.fullmatch(patterns.NUMBER, value):
+            return {"const": value}
+        number = int(value) if patterns.is_integer(value) else float(value)
+        return {"enum": [value, number]} if places.text_of(number) == value else {"const": value}
+
+    def convert(self, row: Input, value: Any) -> Any:
+        return places.text_of(value)
+
+    def plain(self, row: Input) -> Plain:
+        if row.choices or not row.schema.keys() <= self.words.keys():
+            return super().plain(row)
+        limits, _, matches = self._limits(row)
+        if any(step.joins for step in row.codecs):
+            matches.append("^[^,]*$")
+        # all in one pattern, since to match it takes no call of ours
+        size = f"{{{limits.get('minLength', 0)},{limits.get('maxLength', '')}}}"
+        never = r"(?!\.\.?\Z)" if "not" in limits else ""
+        ahead = [rf"(?=\s*\S)(?=(?s:.){size}\Z){never}", *(rf"(?=(?s:.*?)(?:{pattern}))" for pattern in matches)]
+        try:
+            counts_groups = any(re.compile(pattern).groups for pattern in matches[1:])  # from those before it
+            return NOT_PLAIN if counts_groups else (str, re.compile("".join(ahead)).match)
+        except (re.error, OverflowError):  # flags stand at the beginning, and no text is that long
+            return NOT_PLAIN
+
+    def complaint(self, row: Input, value: Any) -> str:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            return f"must be text, not {kind_of(value)}"
+        text, schema = str(value), row.schema
+        if len(text) > schema.get("maxLength", len(text)):
+            return f"must have at most {schema['maxLength']} characters; it has {len(text)}"
+        if len(text) < schema.get("minLength", 0):
+            return f"must have at least {schema['minLength']} characters; it has {len(text)}"
+        if not isinstance(value, str):
+            return "must be given as text, in quotes: a number does not keep its leading zeros"
+        for place in row.to:
+            if place.kind == "header" and not re.search(patterns.HEADER_VALUE, text):
+                return f"{HEADER_LINE}: it goes into a header"
+            if place.kind == "path" and text in (".", ".."):
+                return "must not be . or .., which would leave its place in the path"
+            if place.kind == "request" and place.path == ("path",):
+                what = f"must be a path below the base URL that begins with one /{example(row)}"
+                return f"{what}: no host, no dot segments, no backslash"
+        like = next((step.like for step in row.codecs if step.like), self.sample or row.example)
+        if like is None:
+            return "is not of the form that is wanted here"
+        return f"must look like {like}, not {quoted(row, value)}"
+
+    def field(self, row: Input) -> Schema:
+        limits = {key: row.schema[key] for key in ("minLength", "maxLength", "pattern") if key in row.schema}
+        return {"type": "string", **limits}
