@@ -182,9 +182,6 @@ def _flat(part: Schema, needed: bool) -> bool:
     return bool(inner) is needed and all(map(nameable, properties)) and not part.get("additionalProperties")
 
 
-# -- values -----------------------------------------------------------------------------------------------------------
-
-
 def writable(schema: Mapping[str, Any]) -> dict[str, Schema]:
     """The properties that a request may set."""
     return {name: part for name, part in (schema.get("properties") or {}).items() if not part.get("readOnly")}

@@ -76,9 +76,6 @@ def _scalar(value: str) -> str:
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
-# -- translations ----------------------------------------------------------------------------------------------------
-
-
 def locale(key: str, known: Texts, old: Locale | None, spare: set[str], schema: str | None) -> str:
     """A file of locales/: what is translated already as it is, all else left empty, a changed sentence with its old
     words, by the files that say them.

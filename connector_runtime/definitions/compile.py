@@ -190,9 +190,6 @@ def search(raw: Raw) -> Mapping[str, Json]:
     return {said: "{}"} if isinstance(said, str) else said
 
 
-# -- parts -----------------------------------------------------------------------------------------------------------
-
-
 def inline(schema: Any, shared: Shared, file: str = "") -> Any:
     """A schema with every `$ref` replaced by what it names, so that it can stand alone."""
     if isinstance(schema, list):

@@ -43,9 +43,6 @@ def load(path: str | Path | Traversable, *, codecs: Mapping[str, Callable[[Any],
     return Connector(Sources(root, codecs or {}, Cache(str(root)).get if keeps else None))
 
 
-# -- what is kept for the next start -----------------------------------------------------------------------------------
-
-
 class Cache:
     """The entries of one folder of files."""
 

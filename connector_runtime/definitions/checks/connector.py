@@ -69,9 +69,6 @@ def limits(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
                         own.add(where, f"{what}; keep one a day and one for less")
 
 
-# -- lists of choices ------------------------------------------------------------------------------------------------
-
-
 def choices(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """Lists that lead nowhere, and actions and fields that can't give one."""
     lists = own.data.get("choices", {}) if own.whole("choices") else {}
@@ -153,9 +150,6 @@ def _fields(own: Faults, at: Path, raw: Mapping[str, Any], around: Surroundings)
                     own.add((*at, word), f"would show {name!r}, which is a secret; name another field")
 
 
-# -- connections ------------------------------------------------------------------------------------------------------
-
-
 def _taken(own: Faults, rows: Mapping[str, Input]) -> list[tuple[Path, Place]]:
     """What a connection gives to a request: its inputs, then the values of its token."""
     token = [(("token", name, "to"), places.place(raw["to"], name)) for name, raw in own.part("token").items()]
@@ -216,9 +210,6 @@ def oauth(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
             own.add(("oauth", "client"), f"is {said['client']}, and no input gives {word}: say `to: {word}` on one")
 
 
-# -- triggers --------------------------------------------------------------------------------------------------------
-
-
 def signature(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """A signature without one input that gives its secret, or of what is not there."""
     secrets = [key for key, row in rows.items() for place in row.to if str(place) == "verify.secret"]
@@ -232,9 +223,6 @@ def signature(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> N
             own.add(("verify", "message"), f"uses {{{word}}}; take {{body}} and {{timestamp}}, the only words here")
     if "field" in said.get("time", {}) and "fields" not in said:
         own.add(("verify", "time", "field"), "names a part of the header, which has none: say `fields: {signature: …}`")
-
-
-# -- translations and the icon ---------------------------------------------------------------------------------------
 
 
 def locale(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
