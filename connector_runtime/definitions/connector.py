@@ -102,8 +102,9 @@ class Connector:
         """What a list says of each action; none is compiled for it."""
         for key in self.actions:
             data = self._sources.data("actions", key)
-            said, request = [self.say(data.get(word, ""), key) for word in ("label", "description")], data["request"]
-            yield Outline(key, *said, data.get("effect"), request.get("method"), request.get("path", ""))
+            label, description = (self.say(data.get(word, ""), key) for word in ("label", "description"))
+            request = data["request"]
+            yield Outline(key, label, description, data.get("effect"), request.get("method"), request.get("path", ""))
 
     def catalogue(self, locale: str | None = None, *, events: bool = False) -> dict[str, Json]:
         """Everything that a platform draws, as one JSON document: schemas/catalogue.schema.json is its shape.
