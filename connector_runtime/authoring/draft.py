@@ -153,7 +153,7 @@ def _request(operation: Operation, made: Table, common: Mapping[str, Any], left:
 
 def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) -> tuple[dict[str, Json], set[str]]:
     """The action's paging, if the connector's own is what the operation uses, and the parameters it fills in."""
-    lists = dict(arrays(operation.answer))
+    lists = arrays(operation.answer)
     query = {entry.name: entry for entry in operation.parameters if entry.place == "query"}
     size, styles = common.get("paging", {}).get("size", {}), common.get("paging", {}).get("next", [])
     places = [style["to"] for style in (styles if isinstance(styles, list) else [styles])]
@@ -162,10 +162,10 @@ def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) ->
     if operation.method != "GET" or not lists:
         return {}, set()
     if not (sized in query or steers & set(query)):
-        left.append(f"paging: the answer holds the list {next(iter(lists))!r}; say how it goes on, if it does")
+        left.append(f"paging: the answer holds the list {lists[0]!r}; say how it goes on, if it does")
         return {}, set()
     last = snake(operation.path.rstrip("/").rpartition("/")[2])
-    items = next((name for name in lists if snake(name) == last), next(iter(lists)))
+    items = next((name for name in lists if snake(name) == last), lists[0])
     if len(lists) > 1:
         left.append(f"paging.items: took {items!r} among {', '.join(lists)}")
     paging: dict[str, Json] = {"items": items}
