@@ -1,7 +1,6 @@
 """Translations of a connector's texts: which texts there are, what a translation says of them and what it lacks. Pure.
 
-A locale says each text once, under the sentence that it translates. So a sentence that is changed loses its
-translation by itself and is shown as it is, and `gaps` names it beside the entry that is left over.
+A locale says each text once, under the sentence that it translates, so that a changed one loses its translation.
 """
 
 from __future__ import annotations
@@ -107,18 +106,14 @@ def texts(about: model.Profile, actions: Mapping[str, model.ActionSpec], trigger
     parts += [(kind, f"connection/{kind.key}.yaml") for kind in about.connections]
     parts += [(trigger, f"triggers/{key}.yaml") for key, trigger in triggers.items()]
     parts += [(about, "connector.yaml"), ((OWN_WORDS, tuple(OWN_FILTERS.values()) if triggers else ()), "forms")]
-    said: list[str] = []
-
-    def note(text: str) -> str:
-        said.append(text)
-        return text
-
     for part, place in parts:
-        said.clear()
-        translated(part, note)
-        for text in said:
+
+        def note(text: str, place: str = place) -> str:
             if place not in found.setdefault(text, []):
                 found[text].append(place)
+            return text
+
+        translated(part, note)
     return found
 
 
@@ -128,10 +123,7 @@ def event_texts(triggers: Mapping[str, Trigger]) -> set[str]:
 
 
 def gaps(document: Document, known: Texts, spare: set[str]) -> Iterator[Problem]:
-    """What a locale lacks and what it says for nothing; its shape must be right.
-
-    `spare`: texts that may be translated and need not be.
-    """
+    """What a locale of the right shape lacks and says for nothing; the texts `spare` need no translation."""
     said: Mapping[str, Any] = document.data.get("texts", {})
     own: Mapping[str, Mapping[str, Any]] = document.data.get("actions", {})
     lacking = untranslated(said, own, known)
@@ -145,9 +137,7 @@ def gaps(document: Document, known: Texts, spare: set[str]) -> Iterator[Problem]
             yield _left_over(document, ("texts", text), lacking or list(known))
     for key, entries in own.items():
         here = [text for text, places in known.items() if f"actions/{key}.yaml" in places]
-        for text in entries:
-            if text not in here:
-                yield _left_over(document, ("actions", key, text), here)
+        yield from (_left_over(document, ("actions", key, text), here) for text in entries if text not in here)
 
 
 def untranslated(said: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]], known: Texts) -> list[str]:
