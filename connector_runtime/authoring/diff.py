@@ -169,13 +169,13 @@ def _inputs(where: str, old: Data, new: Data) -> Found:
     """The changes of one input table: names, types, what is required, choices, defaults."""
     olds, news = _by_key(old["inputs"]), _by_key(new["inputs"])
     renamed = {name: hint["key"] for hint in new["inputs"] for name in hint.get("was", ())}
-    pairs: list[tuple[str, str]] = []
+    pairs: dict[str, str] = {}
     for key in olds:
         place = f"{where} inputs.{key}"
         if key in news:
-            pairs.append((key, key))
+            pairs[key] = key
         elif key in renamed:
-            pairs.append((key, renamed[key]))
+            pairs[key] = renamed[key]
             yield "minor", place, f"became {renamed[key]!r}; the old name still works"
         else:
             same = (name for name in news if not any(_differ(olds[key], news[name], w) for w in ("type", "collection")))
@@ -185,12 +185,12 @@ def _inputs(where: str, old: Data, new: Data) -> Found:
             if name not in news[key].get("was", ()):
                 yield "major", place, f"its old name {name!r} does not work any more"
     for key in news:
-        if key not in olds and not any(key == name for _, name in pairs):
+        if key not in olds and key not in pairs.values():
             needed = _always(news[key].get("required"), olds) and "filled_in" not in news[key]
             level, what = ("major", "was added, and is required") if needed else ("minor", "was added")
             yield level, f"{where} inputs.{key}", what
     ruled = {name for rule in (*old.get("rules", ()), *new.get("rules", ())) for name in rule["inputs"]}
-    for before, after in pairs:
+    for before, after in pairs.items():
         place = f"{where} inputs.{after}"
         found = list(_input(place, olds[before], news[after], ruled=after in ruled))
         found += _narrowed(place, _field(old, olds[before]), _field(new, news[after]))

@@ -70,15 +70,12 @@ def table(operation: Operation, skipped: set[str]) -> Table:
         row = typed(entry.schema, entry.place)
         if entry.place == "path" and row["type"] in ("json", "any", "file", "boolean") and not row.get("collection"):
             row = {"type": "string"}
-        elif entry.place == "path":
-            row |= {"as": "csv"} if row.get("collection") else {}
-        elif row.get("collection") and entry.style == "csv":
+        elif row.get("collection") and (entry.style == "csv" or entry.place == "path"):
             row["as"] = "csv"
-        elif entry.style == "json" or (row["type"] == "json" and entry.place == "query"):
+        elif entry.place != "path" and (entry.style == "json" or (row["type"] == "json" and entry.place == "query")):
             row["as"] = "json"
             made.left.append(f"look how the vendor wants {entry.name!r} in the {entry.place}; it is sent as JSON text")
-        required = entry.required and not ("deprecated" in row and entry.place != "path")
-        row = _row(row, required, entry.deprecated)
+        row = _row(row, entry.required, entry.deprecated)
         key = made.add((entry.name,), row, f"{entry.place}.{entry.name}")
         if entry.place == "path":
             made.placeholders[entry.name] = key
@@ -148,8 +145,7 @@ def _fields(made: Table, schema: Schema, path: Path, place: str, *, depth: int, 
         if part.get("nullable") and not needed and place == "body":
             row["clear"] = None
         row = _row(row, needed, bool(part.get("deprecated")))
-        group = label(snake(path[0])) if path else None
-        keys[name] = made.add(inside, row, ".".join((place, *inside)), group)
+        keys[name] = made.add(inside, row, ".".join((place, *inside)), label(snake(path[0])) if path else None)
     if odd and place == "body":
         made.add(("more_fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
     if odd:

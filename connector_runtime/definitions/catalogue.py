@@ -155,5 +155,4 @@ def hints(row: Input) -> dict[str, Json]:
 
 def condition(parsed: Condition | None) -> Json:
     """A condition as data: `[{"input", "is": [..]}]` or `"is_not"`, null for not given; all must hold."""
-    said = [{"input": test.name, "is_not" if test.negate else "is": list(test.values)} for test in parsed or ()]
-    return said or None
+    return [{"input": test.name, "is_not" if test.negate else "is": list(test.values)} for test in parsed or ()] or None

@@ -43,8 +43,7 @@ def faults(document: Document, kind: str, stem: str, around: Surroundings) -> li
     schema(own, around)
     if isinstance(document.data, dict):
         patterns(own)
-        said = own.data.get("key", stem)
-        if kind != "connector" and own.sound("key") and said != stem:
+        if kind != "connector" and own.sound("key") and (said := own.data.get("key", stem)) != stem:
             own.add(("key",), f"is {said!r} in the file {stem}.yaml; rename one of the two")
         rows = table.compiled(own, around)
         for check in CHECKS[kind]:

@@ -301,7 +301,6 @@ def _limits(key: str, raw: Raw) -> model.Limits:
 
 def rates(raw: Any) -> model.Rates:
     """The rates of an entry of `limits`, by plan."""
-    by_plan = (
-        {plan: said for plan, said in raw.items() if plan not in PLAN_WORDS} if isinstance(raw, dict) else {"": raw}
-    )
-    return {plan: tuple(model.Rate.of(text) for text in several(said)) for plan, said in by_plan.items()}
+    by_plan = raw if isinstance(raw, dict) else {"": raw}
+    texts = {plan: several(by_plan[plan]) for plan in by_plan if plan not in PLAN_WORDS}
+    return {plan: tuple(map(model.Rate.of, said)) for plan, said in texts.items()}

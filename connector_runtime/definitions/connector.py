@@ -127,8 +127,7 @@ class Connector:
 
         Raises `InputError` with the nearest one if there is none.
         """
-        events = _known("trigger", trigger, self.key, self.triggers).events
-        return _known("event", name, trigger, events).entry()
+        return _known("event", name, trigger, _known("trigger", trigger, self.key, self.triggers).events).entry()
 
     @property
     def locale(self) -> str:

@@ -47,7 +47,14 @@ class Cache:
 
     def __init__(self, root: str) -> None:
         self._root = os.path.abspath(root)
-        self._home = _home()
+        if sys.platform == "win32":
+            base = os.environ.get("LOCALAPPDATA", "")
+        elif sys.platform == "darwin":
+            base = os.path.expanduser("~/Library/Caches")
+        else:
+            base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        base = os.environ.get("CONNECTOR_CACHE") or base
+        self._home = os.path.join(base, "connector-runtime") if os.path.isabs(base) else None  # None: nothing is kept
         self._place = os.path.join(self._home or "", f"{zlib.crc32(os.fsencode(self._root)):08x}")
         self._seen = cache(lambda path: _stamp(os.path.join(self._root, path)))
 
@@ -97,18 +104,6 @@ class Cache:
         with open(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(f"{json.dumps(head)}\n{body}")
         os.replace(mine, path)
-
-
-def _home() -> str | None:
-    """The folder for the entries of all folders; None if none are to be kept."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "")
-    elif sys.platform == "darwin":
-        base = os.path.expanduser("~/Library/Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    base = os.environ.get("CONNECTOR_CACHE") or base
-    return os.path.join(base, "connector-runtime") if os.path.isabs(base) else None
 
 
 def _is_private(folder: str) -> bool:

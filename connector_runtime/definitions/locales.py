@@ -65,7 +65,7 @@ def translated(found: T, say: Say) -> T:
         pass  # it is shown as its value, such as GET, and has no words of its own
     elif fields is not None:
         changed = {name: _field(found, name, say) for name in fields}
-        if "inputs" in changed and isinstance(found, model.ActionSpec):
+        if isinstance(found, model.ActionSpec):
             changed["by_name"] = {name: row for row in changed["inputs"].values() for name in row.names}
         made = made._replace(**changed) if isinstance(found, tuple) else replace(made, **changed)
     elif isinstance(found, Mapping):
@@ -79,19 +79,15 @@ def _field(found: Any, name: str, say: Say) -> Any:
     value = getattr(found, name)
     match name:
         case "if_absent":
-            return say(value) if is_phrase(found) else value
+            # what happens to an input that is left out is told in words, or is a value
+            words = isinstance(value, str) and " " in value and value not in [each.value for each in found.choices]
+            return say(value) if words else value
         case "load_events":
             return value and (lambda: _events(value(), say))
         case "test":  # the rest of it names actions and inputs
             hints = value and value.get("hints")
             return {**value, "hints": [{**hint, "says": say(hint["says"])} for hint in hints]} if hints else value
     return translated(value, say)
-
-
-def is_phrase(found: model.Input) -> bool:
-    """Whether what happens to an input that is left out is told in words, and not by a value."""
-    said = found.if_absent
-    return isinstance(said, str) and " " in said and said not in [choice.value for choice in found.choices]
 
 
 def _events(data: model.Json, say: Say) -> model.Json:

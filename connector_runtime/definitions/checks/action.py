@@ -66,8 +66,7 @@ def targets(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
                 break
     for place, key in found.values() if "request.body" in found else ():
         if place.kind == "body" and key in rows:
-            what = f"is {place}, and '{found['request.body'][1]}' is the whole body; keep one"
-            own.add(("inputs", key, "to"), what)
+            own.add(("inputs", key, "to"), f"is {place}, and '{found['request.body'][1]}' is the whole body; keep one")
 
 
 def compute(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
@@ -151,8 +150,7 @@ def rules(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
             named = [rows[name] for name in rule[word] if name in rows]
             always = [row.key for row in named if row.required == () and row.only_when is None]
             for name in rule[word]:
-                what = f"names {name!r}, which is no input here"
-                known = own.known((*at, word), name, own.inputs, what, NAME_ONE)
+                known = own.known((*at, word), name, own.inputs, f"names {name!r}, which is no input here", NAME_ONE)
                 if known and name in rows and rows[name].type == "connection":
                     own.add((*at, word), "names the connection, which the platform chooses; leave it out")
             if word == "at_most_one" and len(always) > 1:

@@ -244,5 +244,4 @@ def cycles(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
     for key in rows:
         circle = [name for name in rows if name in behind[key] and key in behind[name]]
         if circle[:1] == [key] and waits[key] != [key]:  # it is told once, and waiting for oneself elsewhere
-            what = f"waits for '{waits[key][0]}', which waits for it; take one away"
-            own.add(("inputs", key, "only_when"), what)
+            own.add(("inputs", key, "only_when"), f"waits for '{waits[key][0]}', which waits for it; take one away")
