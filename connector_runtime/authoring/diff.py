@@ -128,12 +128,9 @@ def _rule(rule: Data) -> str:
 
 def _covers(old: Data, new: Data, known: set[str]) -> bool:
     """Whether inputs that kept the old rule keep the new one."""
-    if _differ(old, new, "kind") or _differ(old, new, "when"):
-        return False
     before, after = set(old["inputs"]), set(new["inputs"])
-    if new["kind"] == "at_least_one":
-        return before <= after
-    return after & known <= before if new["kind"] == "at_most_one" else before == after
+    kept = {"at_least_one": before <= after, "at_most_one": after & known <= before}.get(new["kind"], before == after)
+    return kept and not _differ(old, new, "kind") and not _differ(old, new, "when")
 
 
 def _by_key(entries: Iterable[Data], key: str = "key") -> dict[str, Any]:
@@ -292,14 +289,13 @@ def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Found:
         if _differ(old, new, word):
             gone = word not in new
             yield "minor" if gone else "major", where, f"its {word} {'is gone' if gone else 'is new or another'}"
-    if deep:
-        kind, before, after = _became(old, new, "type"), old.get("enum"), new.get("enum")
-        if _differ(old, new, "type"):
-            any_now = "type" not in new
-            yield "minor" if any_now else "major", where, "takes any type now" if any_now else f"its type {kind}"
-        if before != after:
-            kept = after is None or (before is not None and all(value in after for value in before))
-            yield "minor" if kept else "major", where, f"takes {'more' if kept else 'fewer'} values now"
+    if deep and _differ(old, new, "type"):
+        any_now, kind = "type" not in new, _became(old, new, "type")
+        yield "minor" if any_now else "major", where, "takes any type now" if any_now else f"its type {kind}"
+    before, after = old.get("enum"), new.get("enum")
+    if deep and before != after:
+        kept = after is None or (before is not None and all(value in after for value in before))
+        yield "minor" if kept else "major", where, f"takes {'more' if kept else 'fewer'} values now"
     if "items" in old or "items" in new:
         items = new.get("items")
         inside = deep or (isinstance(items, Mapping) and bool({"properties", "items"} & set(items)))

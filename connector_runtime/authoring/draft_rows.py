@@ -225,8 +225,7 @@ def _text(schema: Schema, enum: list[Json]) -> Row:
     limits = _pick(schema, "minLength", "maxLength")
     if limits.get("minLength", 2) < 2:
         limits.pop("minLength")
-    pattern = schema.get("pattern")
-    if isinstance(pattern, str) and len(pattern) <= 200:
+    if isinstance(pattern := schema.get("pattern"), str) and len(pattern) <= 200:
         with suppress(re.error):  # not every dialect's patterns are ours
             limits["pattern"] = re.compile(pattern).pattern
     long = limits.get("maxLength", 0) >= LONG and "pattern" not in limits

@@ -39,7 +39,7 @@ _SCHEMA_WORDS = {
 
 def faults(document: Document, kind: str, stem: str, around: Surroundings) -> list[Problem]:
     """Every fault of one document; `kind` is its folder (`actions`, `connection`, `triggers`) or `connector`."""
-    own = Faults(document, kind, stem)
+    own = Faults(document, kind)
     schema(own, around)
     if isinstance(document.data, dict):
         patterns(own)

@@ -228,7 +228,7 @@ def _condition(raw: Raw, word: str) -> model.Condition | None:
 
 
 def _codecs(raw: Raw, more: Codecs) -> tuple[codecs.Codec, ...]:
-    steps = [codecs.codec(name, more) for name in several(raw.get("as", ()))]
+    steps = (codecs.codec(name, more) for name in several(raw.get("as", ())))
     return tuple(step for step in steps if step is not None)
 
 

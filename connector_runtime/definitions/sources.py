@@ -147,12 +147,11 @@ class Sources:
         package = files("connector_runtime")
         folder = next(found for found in (package / "schemas", package / ".." / "schemas") if found.is_dir())
 
-        def schema(name: str) -> Json:
-            return json.loads((folder / f"{name}.schema.json").read_text(encoding="utf-8"))
-
-        registry: Any = Registry().with_resource("common.schema.json", Resource.from_contents(schema("common")))
-        names = {"actions": "action", "triggers": "trigger", "locales": "locale"}
-        return Draft202012Validator(schema(names.get(kind, kind)), registry=registry)
+        own = {"actions": "action", "triggers": "trigger", "locales": "locale"}.get(kind, kind)
+        texts = [(folder / f"{name}.schema.json").read_text(encoding="utf-8") for name in ("common", own)]
+        common, schema = map(json.loads, texts)
+        registry: Any = Registry().with_resource("common.schema.json", Resource.from_contents(common))
+        return Draft202012Validator(schema, registry=registry)
 
 
 @contextmanager

@@ -210,8 +210,7 @@ def recover(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
 
 def limits(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """How an action is counted: its label, and the inputs that a quota goes by."""
-    common = around.common.get("limits")
-    if not isinstance(common, dict):
+    if not isinstance(common := around.common.get("limits"), dict):
         return
     label, labels, quotas = own.data.get("rate_limit"), common.get("labels"), common.get("quotas")
     if isinstance(label, str) and isinstance(labels, dict):

@@ -31,20 +31,19 @@ class Surroundings(NamedTuple):
 class Faults:
     """One document and its faults. A part whose shape is wrong is `broken`, and nothing more is asked of it.
 
-    `kind` is the document's folder (`actions`, `connection`, `triggers`, `locales`) or `connector`, `stem` its name.
+    `kind` is the document's folder (`actions`, `connection`, `triggers`, `locales`) or `connector`.
     """
 
-    def __init__(self, document: Document, kind: str, stem: str) -> None:
-        self.document, self.kind, self.stem = document, kind, stem
-        self.data: Any = document.data
-        self._found: list[tuple[int, Problem]] = []
+    def __init__(self, document: Document, kind: str) -> None:
+        self.document, self.kind, self.data = document, kind, document.data
+        self.found: list[tuple[int, Problem]] = []
         self._broken = {_part(path) for path in document.holes}
         for problem in document.problems:
-            self._found.append((int(problem.where.partition(" ")[0].rpartition(":")[2]), problem))
+            self.found.append((int(problem.where.partition(" ")[0].rpartition(":")[2]), problem))
 
     def add(self, path: Path, what: str, *, breaks: bool = False) -> None:
         """Note a fault at a path; if it `breaks` the part there, no other check looks at that."""
-        self._found.append((self.document.line(path), Problem(self.document.where(path), what)))
+        self.found.append((self.document.line(path), Problem(self.document.where(path), what)))
         if breaks:
             self._broken.add(_part(path))
 
@@ -73,12 +72,9 @@ class Faults:
         """The input table as it is written; single rows may be broken."""
         return self.data.get("inputs", {}) if self.whole("inputs") else {}
 
-    def count(self) -> int:
-        return len(self._found)
-
     def all(self) -> list[Problem]:
         """Every fault once, by line."""
-        return list(dict.fromkeys(problem for _, problem in sorted(self._found, key=lambda entry: entry[0])))
+        return list(dict.fromkeys(problem for _, problem in sorted(self.found, key=lambda entry: entry[0])))
 
 
 Check = Callable[[Faults, Mapping[str, Input], Surroundings], None]  # `rows`: the inputs that could be compiled

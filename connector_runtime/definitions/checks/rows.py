@@ -43,7 +43,7 @@ def compiled(own: Faults, around: Surroundings) -> dict[str, Input]:
 def entries(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """What is wrong with a row by itself."""
     for key, row in rows.items():
-        before, raw = own.count(), own.inputs[key]
+        before, raw = len(own.found), own.inputs[key]
         at: Path = ("inputs", key)
         codec(own, (*at, "as"), raw, around)
         _words(own, at, raw, row)
@@ -51,7 +51,7 @@ def entries(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
         for place in row.to:
             _place(own, at, row, place)
         _choices(own, (*at, "choices"), row)
-        if own.count() > before or row.type == "connection":
+        if len(own.found) > before or row.type == "connection":
             continue
         for word in ("default", "example"):
             if word in raw and not registry.accepts(row, raw[word]):
