@@ -166,7 +166,7 @@ def test_new_refuses_with_a_remedy(folder: Path, arguments: list[str], says: str
     ],
 )
 def test_a_draft_from_a_name_alone_passes_check(pigeon: Path, key: str, method: str, path: str, effect: str) -> None:
-    made = blank(key, Beside(common=PIGEON))
+    made = blank(key)
     (pigeon / "actions" / f"{key}.yaml").write_text(made.text)
     connector = load(pigeon)
     assert connector.check() == []

@@ -1,7 +1,7 @@
 """What changed between two catalogues, and what of it breaks flows that were built on the old one. Pure.
 
-A change is *major* if a flow that worked may be refused, may send something else, or may get something else; *minor*
-if there is more than before; *patch* if only words changed. What cannot be told apart counts as major.
+A change is *major* if a flow that worked may be refused, or may send or get something else; *minor* if there is more
+than before; *patch* if only words changed. What cannot be told apart counts as major.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..model import Json
@@ -27,13 +28,13 @@ Data = Mapping[str, Json]
 Found = Iterator[tuple[str, str, str]]  # level, where, what
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Change:
-    """One change: where, what, and which part of the version it moves."""
+    """One change: which part of the version it moves, where, and what."""
 
+    level: str
     where: str
     what: str
-    level: str
 
     @property
     def breaking(self) -> bool:
@@ -45,8 +46,7 @@ class Change:
 
 def differences(old: Data, new: Data) -> list[Change]:
     """Every change between two catalogues, breaking ones first."""
-    found = [Change(where=where, what=what, level=level) for level, where, what in _catalogue(old, new)]
-    return sorted(found, key=lambda change: LEVELS.index(change.level))
+    return sorted((Change(*found) for found in _catalogue(old, new)), key=lambda change: LEVELS.index(change.level))
 
 
 def bump(version: str, changes: Iterable[Change]) -> str:
@@ -67,50 +67,41 @@ def _catalogue(old: Data, new: Data) -> Found:
     if old["key"] != new["key"]:
         yield "major", "connector", f"its key {old['key']!r} became {new['key']!r}"
     yield from _read("connector", old, new)
-    for kind, compare in (("connection", _connection), ("trigger", _trigger), ("action", _action)):
-        yield from _each(f"{kind} ", _by_key(old[f"{kind}s"]), _by_key(new[f"{kind}s"]), compare)
+    for kind in ("connection", "trigger", "action"):
+        yield from _each(f"{kind} ", _by_key(old[f"{kind}s"]), _by_key(new[f"{kind}s"]), _entry)
     for level, where, what in _each("choices ", old["choices"], new["choices"], lambda *_: iter(())):
         yield "minor" if level == "minor" else "patch", where, what  # it only offers values: its end breaks no flow
 
 
-def _connection(where: str, old: Data, new: Data) -> Found:
+def _entry(where: str, old: Data, new: Data) -> Found:
+    """The changes of a connection, a trigger or an action: of those of its words that there are."""
     yield from _read(where, old, new)
+    if _differ(old, new, "effect"):
+        yield "major", where, f"its effect {_became(old, new, 'effect')}"
+    if _differ(old, new, "list"):
+        yield "major", where, "became a list: it gives items, not the answer" if new["list"] else "is no list any more"
+    yield from _scopes(where, old.get("scopes", {}), new.get("scopes", {}))
     yield from _inputs(where, old, new)
     before, after = old.get("oauth") or {}, new.get("oauth") or {}
     for word in sorted(before.keys() | after.keys()):
         if _differ(before, after, word):
             level = "major" if word in ("grant", "client") else "minor"
             yield level, f"{where} oauth.{word}", _became(before, after, word)
-
-
-def _trigger(where: str, old: Data, new: Data) -> Found:
-    yield from _read(where, old, new)
-    yield from _inputs(where, old, new)
     for word, key in (("filters", "key"), ("events", "name")):
-        yield from _each(f"{where} {word}.", _by_key(old.get(word, ()), key), _by_key(new.get(word, ()), key), _event)
-
-
-def _event(where: str, old: Data, new: Data) -> Found:
-    return _lost(where, old.get("schema"), new.get("schema"))
-
-
-def _action(where: str, old: Data, new: Data) -> Found:
-    yield from _read(where, old, new)
-    if _differ(old, new, "effect"):
-        yield "major", where, f"its effect {_became(old, new, 'effect')}"
-    if _differ(old, new, "list"):
-        yield "major", where, "became a list: it gives items, not the answer" if new["list"] else "is no list any more"
-    yield from _scopes(where, old["scopes"], new["scopes"])
-    yield from _inputs(where, old, new)
+        before, after = _by_key(old.get(word, ()), key), _by_key(new.get(word, ()), key)
+        yield from _each(f"{where} {word}.", before, after, partial(_lost, word="schema"))
     known = {hint["key"] for hint in old["inputs"]}
     olds, news = old.get("rules", ()), new.get("rules", ())
     for rule in news:
-        if not any(_covers(before, rule, known) for before in olds) and not _new_only(rule, known):
+        if any(_covers(before, rule, known) for before in olds):
+            continue
+        harmless = {"at_least_one": -1, "at_most_one": 1}.get(rule["kind"], 0)  # so many old inputs can't break it
+        if _always(rule["when"] or True, known) and len(known.intersection(rule["inputs"])) > harmless:
             yield "major", where, f"the rule {_rule(rule)} was added"
     for rule in olds:
         if rule not in news:
             yield "minor", where, f"the rule {_rule(rule)} is gone, or is another"
-    yield from _lost(f"{where} output_schema", old.get("output_schema"), new.get("output_schema"))
+    yield from _lost(f"{where} output_schema", old, new, "output_schema")
 
 
 def _scopes(where: str, old: Data, new: Data) -> Found:
@@ -137,23 +128,9 @@ def _rule(rule: Data) -> str:
 
 def _covers(old: Data, new: Data, known: set[str]) -> bool:
     """Whether inputs that kept the old rule keep the new one."""
-    if _differ(old, new, "kind") or _differ(old, new, "when"):
-        return False
     before, after = set(old["inputs"]), set(new["inputs"])
-    if new["kind"] == "at_least_one":
-        return before <= after
-    return after & known <= before if new["kind"] == "at_most_one" else before == after
-
-
-def _new_only(rule: Data, known: set[str]) -> bool:
-    """Whether a rule can only be broken, or only counts, where a new input is given."""
-    if not _always(rule["when"] or True, known):
-        return True
-    old = set(rule["inputs"]) & known
-    return rule["kind"] != "at_least_one" and len(old) <= (1 if rule["kind"] == "at_most_one" else 0)
-
-
-# -- what is compared everywhere -------------------------------------------------------------------------------------
+    kept = {"at_least_one": before <= after, "at_most_one": after & known <= before}.get(new["kind"], before == after)
+    return kept and not _differ(old, new, "kind") and not _differ(old, new, "when")
 
 
 def _by_key(entries: Iterable[Data], key: str = "key") -> dict[str, Any]:
@@ -169,8 +146,7 @@ def _each(where: str, old: Data, new: Data, compare: Callable[[str, Data, Data],
 
 
 def _read(where: str, old: Data, new: Data) -> Found:
-    changed = [word.replace("_", " ") for word in READ if _differ(old, new, word)]
-    if changed:
+    if changed := [word.replace("_", " ") for word in READ if _differ(old, new, word)]:
         yield "patch", where, f"its {', '.join(changed)} changed"
 
 
@@ -186,36 +162,32 @@ def _shown(value: Json) -> str:
     return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-# -- inputs ----------------------------------------------------------------------------------------------------------
-
-
 def _inputs(where: str, old: Data, new: Data) -> Found:
     """The changes of one input table: names, types, what is required, choices, defaults."""
     olds, news = _by_key(old["inputs"]), _by_key(new["inputs"])
     renamed = {name: hint["key"] for hint in new["inputs"] for name in hint.get("was", ())}
-    pairs: list[tuple[str, str]] = []
+    pairs: dict[str, str] = {}
     for key in olds:
         place = f"{where} inputs.{key}"
         if key in news:
-            pairs.append((key, key))
+            pairs[key] = key
         elif key in renamed:
-            pairs.append((key, renamed[key]))
+            pairs[key] = renamed[key]
             yield "minor", place, f"became {renamed[key]!r}; the old name still works"
         else:
             same = (name for name in news if not any(_differ(olds[key], news[name], w) for w in ("type", "collection")))
             like = next((name for name in same if name not in olds), None)
-            remedy = f"; if it became {like!r}, say `was: {key}` there" if like else ""
-            yield "major", place, f"was removed{remedy}"
+            yield "major", place, "was removed" + (f"; if it became {like!r}, say `was: {key}` there" if like else "")
         for name in olds[key].get("was", ()) if key in news else ():
             if name not in news[key].get("was", ()):
                 yield "major", place, f"its old name {name!r} does not work any more"
     for key in news:
-        if key not in olds and not any(key == name for _, name in pairs):
+        if key not in olds and key not in pairs.values():
             needed = _always(news[key].get("required"), olds) and "filled_in" not in news[key]
             level, what = ("major", "was added, and is required") if needed else ("minor", "was added")
             yield level, f"{where} inputs.{key}", what
     ruled = {name for rule in (*old.get("rules", ()), *new.get("rules", ())) for name in rule["inputs"]}
-    for before, after in pairs:
+    for before, after in pairs.items():
         place = f"{where} inputs.{after}"
         found = list(_input(place, olds[before], news[after], ruled=after in ruled))
         found += _narrowed(place, _field(old, olds[before]), _field(new, news[after]))
@@ -237,9 +209,8 @@ def _field(entry: Data, hint: Data) -> Data:
 
 
 def _content(schema: Json) -> Data | None:
-    if not isinstance(schema, Mapping):
-        return None
-    inner = [schema.get("contentSchema"), *(_content(part) for part in schema.get("anyOf", ()))]
+    said = schema if isinstance(schema, Mapping) else {}
+    inner = [said.get("contentSchema"), *(_content(part) for part in said.get("anyOf", ()))]
     return next((part for part in inner if part), None)
 
 
@@ -262,15 +233,14 @@ def _input(where: str, old: Data, new: Data, *, ruled: bool) -> Found:
         yield "major", where, f"{was} became {now}"
     if "required" in changed:
         before, after = old.get("required"), new.get("required")
-        easier = after is None or "filled_in" in new or before is True
         if after is None:
-            what = "is not required any more"
-        elif easier:
+            yield "minor", where, "is not required any more"
+        elif "filled_in" in new or before is True:
             what = "is filled in if it is left out" if "filled_in" in new else "is required only under a condition"
+            yield "minor", where, what
         else:
             times = "is required under another condition" if before else "is required at times"
-            what = "is required now" if after is True else times
-        yield "minor" if easier else "major", where, what
+            yield "major", where, "is required now" if after is True else times
     if "only_when" in changed:
         what = "applies under another condition" if new.get("only_when") else "applies always"
         yield "minor" if new.get("only_when") is None else "major", where, what
@@ -302,9 +272,6 @@ def _choices(where: str, old: Data, new: Data) -> Found:
             yield "patch", where, "the words for its choices changed"
 
 
-# -- schemas ---------------------------------------------------------------------------------------------------------
-
-
 def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Found:
     """Limits that changed: tighter ones are major, looser ones minor.
 
@@ -322,14 +289,13 @@ def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Found:
         if _differ(old, new, word):
             gone = word not in new
             yield "minor" if gone else "major", where, f"its {word} {'is gone' if gone else 'is new or another'}"
-    if deep:
-        kind, before, after = _became(old, new, "type"), old.get("enum"), new.get("enum")
-        if _differ(old, new, "type"):
-            any_now = "type" not in new
-            yield "minor" if any_now else "major", where, "takes any type now" if any_now else f"its type {kind}"
-        if before != after:
-            kept = after is None or (before is not None and all(value in after for value in before))
-            yield "minor" if kept else "major", where, f"takes {'more' if kept else 'fewer'} values now"
+    if deep and _differ(old, new, "type"):
+        any_now, kind = "type" not in new, _became(old, new, "type")
+        yield "minor" if any_now else "major", where, "takes any type now" if any_now else f"its type {kind}"
+    before, after = old.get("enum"), new.get("enum")
+    if deep and before != after:
+        kept = after is None or (before is not None and all(value in after for value in before))
+        yield "minor" if kept else "major", where, f"takes {'more' if kept else 'fewer'} values now"
     if "items" in old or "items" in new:
         items = new.get("items")
         inside = deep or (isinstance(items, Mapping) and bool({"properties", "items"} & set(items)))
@@ -350,17 +316,18 @@ def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Found:
         yield "major", where, "takes no other keys any more"
 
 
-def _lost(where: str, old: Any, new: Any) -> Found:
-    """What an answer's schema promised and promises no more."""
+def _lost(where: str, whole: Data, now: Data, word: str) -> Found:
+    """What the schema of an answer or an event, under a word, promised and promises no more."""
+    old, new = whole.get(word), now.get(word)
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return
     if "type" in old and _differ(old, new, "type"):
         yield "major", where, f"its type {_became(old, new, 'type')}"
         return
-    for name, inner in old.get("properties", {}).items():
+    for name in old.get("properties", {}):
         if name not in new.get("properties", {}):
             yield "major", f"{where}.{name}", "is no longer part of it"
         else:
-            yield from _lost(f"{where}.{name}", inner, new["properties"][name])
-    for word in ("items", "schema"):
-        yield from _lost(where, old.get(word), new.get(word))
+            yield from _lost(f"{where}.{name}", old["properties"], new["properties"], name)
+    for inner in ("items", "schema"):
+        yield from _lost(where, old, new, inner)

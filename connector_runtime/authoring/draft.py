@@ -50,26 +50,25 @@ class Draft:
         return written.definition(self.data)
 
 
-def blank(key: str, beside: Beside) -> Draft:
+def blank(key: str) -> Draft:
     """A draft from nothing but the name: `delete-meeting` deletes a meeting by its id."""
     verb, _, noun = key.partition("-")
     method = VERBS.get(verb, "POST")
-    things = noun or key
     many = verb in ("list", "find", "search") or (method == "POST" and verb not in VERBS)
-    plural = things if things.endswith("s") else f"{things}s"
+    thing = (noun or key).removesuffix("s")
     inputs: dict[str, Row] = {"connection": dict(CONNECTION)}
-    path = f"/{plural}"
+    path = f"/{thing}s"
     if not many:
-        name = snake(f"{things.removesuffix('s')}_id")
+        name = snake(f"{thing}_id")
         inputs[name] = {"label": label(name), "type": "string", "required": True, "to": "path"}
-        path = f"/{plural}/{{{name}}}"
+        path += f"/{{{name}}}"
     if method in ("POST", "PATCH", "PUT"):
         inputs["name"] = {"label": "Name", "type": "string", "to": "body"}
-    data: dict[str, Json] = {**_head(key, label(key), "", method), "request": {"method": method, "path": path}}
+    data: dict[str, Json] = {**_head(key, "", method), "request": {"method": method, "path": path}}
     if many and method == "GET":
-        data["paging"] = {"items": snake(plural)}
-    left = ["method, path and inputs are guessed from the name; take them from the vendor's page, and add `docs`"]
-    return Draft(data={**data, "inputs": inputs}, left=(*left, *_always(inputs, scopes=False)))
+        data["paging"] = {"items": snake(f"{thing}s")}
+    left = "method, path and inputs are guessed from the name; take them from the vendor's page, and add `docs`"
+    return Draft(data={**data, "inputs": inputs}, left=(left, *_always(inputs, scopes=False)))
 
 
 def drafted(key: str, operation: Operation, beside: Beside) -> Draft:
@@ -85,7 +84,7 @@ def drafted(key: str, operation: Operation, beside: Beside) -> Draft:
             if row["type"] == "secret" or not taken:
                 del row["example"]
     inputs = {"connection": dict(CONNECTION), **made.rows}
-    head = _head(key, label(key), operation.summary, operation.method)
+    head = _head(key, operation.summary, operation.method)
     effect = head.pop("effect")
     names, scopes = list(made.placeholders.values()), _scopes(operation, beside)
     # the vendor's label for what the call costs is in an extension that speaks of a rate
@@ -110,12 +109,10 @@ def drafted(key: str, operation: Operation, beside: Beside) -> Draft:
     return Draft(data=said, left=(*left, *_always(inputs, scopes=bool(scopes))))
 
 
-def _head(key: str, title: str, summary: str, method: str) -> dict[str, Json]:
-    line = " ".join(summary.split("\n")[0].split()).rstrip(".")
-    if len(line) > 100:
-        line = line[:100].rpartition(" ")[0]
-    effect = EFFECTS.get(method, "update")
-    return {"key": key, "label": title, "description": line or title.capitalize(), "effect": effect}
+def _head(key: str, summary: str, method: str) -> dict[str, Json]:
+    line = " ".join(summary.split("\n")[0].split()).rstrip(".") or label(key).capitalize()
+    line = line if len(line) <= 100 else line[:100].rpartition(" ")[0]
+    return {"key": key, "label": label(key), "description": line, "effect": EFFECTS.get(method, "update")}
 
 
 def _always(inputs: Mapping[str, Row], *, scopes: bool) -> list[str]:
@@ -149,27 +146,26 @@ def _request(operation: Operation, made: Table, common: Mapping[str, Any], left:
     request: dict[str, Json] = {"method": operation.method, "path": path}
     if query:
         request["query"] = dict(parse_qsl(query, keep_blank_values=True))
-    usual = common.get("request", {}).get("encode", "json")
-    encode = operation.media if operation.media in ("json", "form") else usual
-    return request if encode == usual else {**request, "encode": encode}
+    if operation.media in ("json", "form") and operation.media != common.get("request", {}).get("encode", "json"):
+        request["encode"] = operation.media
+    return request
 
 
 def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) -> tuple[dict[str, Json], set[str]]:
     """The action's paging, if the connector's own is what the operation uses, and the parameters it fills in."""
-    lists = dict(arrays(operation.answer))
+    lists = arrays(operation.answer)
     query = {entry.name: entry for entry in operation.parameters if entry.place == "query"}
-    size = common.get("paging", {}).get("size", {})
-    styles = common.get("paging", {}).get("next", [])
-    styles = styles if isinstance(styles, list) else [styles]
-    steers = {style["to"].removeprefix("query.") for style in styles if style["to"].startswith("query.")}
+    size, styles = common.get("paging", {}).get("size", {}), common.get("paging", {}).get("next", [])
+    places = [style["to"] for style in (styles if isinstance(styles, list) else [styles])]
+    steers = {place.removeprefix("query.") for place in places if place.startswith("query.")}
     sized = str(size.get("to", "")).removeprefix("query.")
     if operation.method != "GET" or not lists:
         return {}, set()
     if not (sized in query or steers & set(query)):
-        left.append(f"paging: the answer holds the list {next(iter(lists))!r}; say how it goes on, if it does")
+        left.append(f"paging: the answer holds the list {lists[0]!r}; say how it goes on, if it does")
         return {}, set()
     last = snake(operation.path.rstrip("/").rpartition("/")[2])
-    items = next((name for name in lists if snake(name) == last), next(iter(lists)))
+    items = next((name for name in lists if snake(name) == last), lists[0])
     if len(lists) > 1:
         left.append(f"paging.items: took {items!r} among {', '.join(lists)}")
     paging: dict[str, Json] = {"items": items}

@@ -17,6 +17,7 @@ LONG = 500  # characters from which a text gets a field of several lines
 MAX_ROWS = 60
 MAX_DEPTH = 3
 Row = dict[str, Json]
+Path = tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -28,22 +29,19 @@ class Table:
     left: list[str] = field(default_factory=list)
     placeholders: dict[str, str] = field(default_factory=dict)  # the document's name -> the row's key
 
-    def add(self, names: tuple[str, ...], row: Row, to: str, group: str | None = None) -> str:
-        key = self.key(names)
-        kind, _, rest = to.partition(".")
-        said = {"label": label(key), **row, **({"group": group} if group else {})}
-        self.rows[key] = {**said, "to": kind if rest == key and kind != "header" else to}
-        if "as" in said:
-            self.rows[key]["as"] = self.rows[key].pop("as")
-        return key
-
-    def key(self, names: tuple[str, ...]) -> str:
+    def add(self, names: Path, row: Row, to: str, group: str | None = None) -> str:
+        """Add a row under a key that is free, which is given back."""
         key = snake("_".join(names))
         if key in (*RESERVED, "connection"):
             key = f"{key}_value"
         wanted, number = key, 2
         while key in self.rows:
             key, number = f"{wanted}_{number}", number + 1
+        kind, _, rest = to.partition(".")
+        said = {"label": label(key), **row, **({"group": group} if group else {})}
+        self.rows[key] = {**said, "to": kind if rest == key and kind != "header" else to}
+        if "as" in said:
+            self.rows[key]["as"] = self.rows[key].pop("as")
         return key
 
 
@@ -72,15 +70,12 @@ def table(operation: Operation, skipped: set[str]) -> Table:
         row = typed(entry.schema, entry.place)
         if entry.place == "path" and row["type"] in ("json", "any", "file", "boolean") and not row.get("collection"):
             row = {"type": "string"}
-        elif entry.place == "path":
-            row |= {"as": "csv"} if row.get("collection") else {}
-        elif row.get("collection") and entry.style == "csv":
+        elif row.get("collection") and (entry.style == "csv" or entry.place == "path"):
             row["as"] = "csv"
-        elif entry.style == "json" or (row["type"] == "json" and entry.place == "query"):
+        elif entry.place != "path" and (entry.style == "json" or (row["type"] == "json" and entry.place == "query")):
             row["as"] = "json"
             made.left.append(f"look how the vendor wants {entry.name!r} in the {entry.place}; it is sent as JSON text")
-        required = entry.required and not ("deprecated" in row and entry.place != "path")
-        row = _row(row, required, entry.deprecated)
+        row = _row(row, entry.required, entry.deprecated)
         key = made.add((entry.name,), row, f"{entry.place}.{entry.name}")
         if entry.place == "path":
             made.placeholders[entry.name] = key
@@ -133,13 +128,8 @@ def _body(made: Table, operation: Operation, schema: Schema) -> None:
             made.left.append("the body has several forms; take the inputs of the one you want out of `body`")
 
 
-def _fields(
-    made: Table, schema: Schema, path: tuple[str, ...], place: str, *, depth: int, parent: bool
-) -> dict[str, str]:
-    """The properties of an object as rows, and the keys of those that are one row.
-
-    `parent` says whether the object itself must be there.
-    """
+def _fields(made: Table, schema: Schema, path: Path, place: str, *, depth: int, parent: bool) -> dict[str, str]:
+    """The properties of an object as rows, and the keys of those that are one row; `parent`: it must be there."""
     keys: dict[str, str] = {}
     missing = [name for name in schema.get("required", ()) if name not in (schema.get("properties") or {})]
     entries = {**writable(schema), **{name: {} for name in missing}}
@@ -155,8 +145,7 @@ def _fields(
         if part.get("nullable") and not needed and place == "body":
             row["clear"] = None
         row = _row(row, needed, bool(part.get("deprecated")))
-        group = label(snake(path[0])) if path else None
-        keys[name] = made.add(inside, row, ".".join((place, *inside)), group)
+        keys[name] = made.add(inside, row, ".".join((place, *inside)), label(snake(path[0])) if path else None)
     if odd and place == "body":
         made.add(("more_fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
     if odd:
@@ -174,15 +163,10 @@ def nameable(name: str) -> bool:
 def _flat(part: Schema, needed: bool) -> bool:
     """Whether an object's keys can be inputs: it is there exactly when one of them is given."""
     properties = writable(part)
-    if part.get("type") != "object" or not properties or len(properties) > 15:
-        return False
-    if "anyOf" in part or part.get("nullable"):
+    if part.get("type") != "object" or not 0 < len(properties) <= 15 or "anyOf" in part or part.get("nullable"):
         return False
     inner = [name for name in part.get("required", ()) if name in properties]
     return bool(inner) is needed and all(map(nameable, properties)) and not part.get("additionalProperties")
-
-
-# -- values -----------------------------------------------------------------------------------------------------------
 
 
 def writable(schema: Mapping[str, Any]) -> dict[str, Schema]:
@@ -193,6 +177,8 @@ def writable(schema: Mapping[str, Any]) -> dict[str, Schema]:
 def typed(schema: Schema, place: str) -> Row:
     """Type, collection, choices, limits, example of one value; the type comes first."""
     row = _typed(schema, place)
+    if row.get("schema") == {} and row["type"] != "json":
+        del row["schema"]
     default = schema.get("default")
     if isinstance(default, bool | int | float | str) and default != "" and len(str(default)) <= 60:
         row["if_absent"] = default
@@ -210,15 +196,20 @@ def _typed(schema: Schema, place: str) -> Row:
     if "anyOf" in schema:
         return _either(schema, place)
     if kind == "array":
-        return _list(schema, place)
+        items = schema.get("items") or {}
+        inner = _typed(items, place) if items.get("type") not in ("array", "object") else {"type": "json"}
+        limited = place == "body" and bool({"maxItems", "minItems"} & set(schema))
+        if limited or inner["type"] in ("json", "any", "file"):
+            return {"type": "json", "schema": _top(schema)}
+        return {"type": inner.pop("type"), "collection": "list", **inner}
     if kind == "object" or (kind is None and "properties" in schema):
         return {"type": "json", "schema": _top(schema)}
     if kind in ("boolean", "file"):
         return {"type": kind}
     if kind == "integer" or (kind is None and enum and all(type(value) is int for value in enum)):
-        return {"type": "integer", **({"choices": enum} if enum else _schema(_whole(schema)))}
+        return {"type": "integer", "choices": enum} if enum else {"type": "integer", "schema": _whole(schema)}
     if kind == "number":
-        return {"type": "number", **_schema(_pick(schema, "minimum", "maximum", "multipleOf"))}
+        return {"type": "number", "schema": _pick(schema, "minimum", "maximum", "multipleOf")}
     if kind == "string" and schema.get("format") == "binary" and place == "part":
         return {"type": "file"}
     return _text(schema, enum) if kind == "string" or enum else {"type": "any" if place == "body" else "string"}
@@ -234,21 +225,11 @@ def _text(schema: Schema, enum: list[Json]) -> Row:
     limits = _pick(schema, "minLength", "maxLength")
     if limits.get("minLength", 2) < 2:
         limits.pop("minLength")
-    pattern = schema.get("pattern")
-    if isinstance(pattern, str) and len(pattern) <= 200:
+    if isinstance(pattern := schema.get("pattern"), str) and len(pattern) <= 200:
         with suppress(re.error):  # not every dialect's patterns are ours
             limits["pattern"] = re.compile(pattern).pattern
     long = limits.get("maxLength", 0) >= LONG and "pattern" not in limits
-    return {"type": "secret" if form == "password" else "text" if long else "string", **_schema(limits)}
-
-
-def _list(schema: Schema, place: str) -> Row:
-    items = schema.get("items") or {}
-    inner = _typed(items, place) if items.get("type") not in ("array", "object") else {"type": "json"}
-    limited = place == "body" and bool({"maxItems", "minItems"} & set(schema))
-    if limited or inner["type"] in ("json", "any", "file"):
-        return {"type": "json", "schema": _top(schema)}
-    return {"type": inner.pop("type"), "collection": "list", **inner}
+    return {"type": "secret" if form == "password" else "text" if long else "string", "schema": limits}
 
 
 def _either(schema: Schema, place: str) -> Row:
@@ -259,10 +240,6 @@ def _either(schema: Schema, place: str) -> Row:
     if kinds == {"integer", "number"}:
         return {"type": "number"}
     return {"type": "json"} if kinds <= {"object", "array", "integer", "number", "boolean"} else {"type": "any"}
-
-
-def _schema(limits: Schema) -> Row:
-    return {"schema": limits} if limits else {}
 
 
 def _pick(schema: Schema, *words: str) -> Schema:
@@ -294,10 +271,9 @@ def shape(schema: Schema, depth: int = 3, *, answer: bool = False) -> Schema:
     made: Schema = {}
     if kind in ("string", "integer", "number", "boolean", "object", "array"):
         made["type"] = [kind, "null"] if schema.get("nullable") else kind
-    enum = schema.get("enum")
-    if enum and not answer:
-        made["enum"] = [*enum, *([None] if schema.get("nullable") and None not in enum else [])]
     if not answer:
+        if enum := schema.get("enum"):
+            made["enum"] = [*enum, *([None] if schema.get("nullable") and None not in enum else [])]
         made.update(_pick(schema, "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"))
     if depth and kind == "object" and schema.get("properties"):
         chosen = schema["properties"] if answer else writable(schema)

@@ -1,15 +1,14 @@
 """Facts about one operation of an OpenAPI document (3.0, 3.1, Swagger 2.0). Pure: it is given data, not files.
 
-What is read is trimmed to what an action needs: references followed, `allOf` merged, null told apart from the type.
-What the document says elsewhere (another file, another host) is not fetched; it counts as not said.
+References are followed, `allOf` is merged, null told apart from the type. What the document says elsewhere (another
+file, another host) is not fetched; it counts as not said.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ..errors import InputError, Problem
@@ -27,16 +26,15 @@ MEDIA = (
 Schema = dict[str, Json]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter, its schema followed and merged. `style` is `csv` where a list is sent as one text."""
 
     name: str
     place: str
     required: bool
     schema: Schema
-    style: str | None = None
-    deprecated: bool = False
+    style: str | None
+    deprecated: bool
 
 
 def operations(document: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
@@ -98,16 +96,12 @@ class Operation:
             if "name" in entry and "in" in entry:
                 raw[entry["in"], entry["name"]] = entry
         found = [self._parameter(entry) for (place, _), entry in raw.items() if place in ("path", "query", "header")]
-        kept = [each for each in found if each.place != "header" or each.name.lower() not in UNSENT_HEADERS]
-        self.parameters = tuple(kept)
-        self.media: str | None
-        self.body: Schema | None
+        self.parameters = [each for each in found if each.place != "header" or each.name.lower() not in UNSENT_HEADERS]
+        body = self._follow(said.get("requestBody"))
+        self.media, self.body = self._content(body.get("content"))
+        self.body_required = bool(body.get("required"))
         if self._is_old:
             self.media, self.body, self.body_required = self._old_body(raw, said)
-        else:
-            body = self._follow(said.get("requestBody"))
-            self.media, self.body = self._content(body.get("content"))
-            self.body_required = bool(body.get("required"))
         self.answer = self._answer(said)
         self.scopes: dict[str, list[list[str]]] = {}  # by scheme, the alternatives: each is what is needed together
         for requirement in said.get("security", document.get("security")) or ():
@@ -149,14 +143,9 @@ class Operation:
             schema = self._schema(raw.get("schema"))
             style = "csv" if raw["in"] != "query" or raw.get("explode") is False else None
         example = raw.get("example", raw.get("x-example"))
-        return Parameter(
-            name=str(raw["name"]),
-            place=raw["in"],
-            required=bool(raw.get("required")) or raw["in"] == "path",
-            schema={**(schema or {}), **({} if example is None else {"example": example})},
-            style=style,
-            deprecated=bool(raw.get("deprecated")),
-        )
+        schema = {**(schema or {}), **({} if example is None else {"example": example})}
+        required = bool(raw.get("required")) or raw["in"] == "path"
+        return Parameter(str(raw["name"]), raw["in"], required, schema, style, bool(raw.get("deprecated")))
 
     def _answer(self, said: Mapping[str, Any]) -> Schema | None:
         """The schema of the first answer that is a success and JSON."""
@@ -189,10 +178,9 @@ class Operation:
         if isinstance(made.get("properties"), Mapping):
             inside = made["properties"].items()
             made["properties"] = {str(name): self._schema(part, depth + 1) for name, part in inside}
-        if "items" in made:
-            made["items"] = self._schema(made["items"], depth + 1)
-        if isinstance(made.get("additionalProperties"), Mapping):
-            made["additionalProperties"] = self._schema(made["additionalProperties"], depth + 1)
+        for word in ("items", "additionalProperties"):
+            if word in made and (word == "items" or isinstance(made[word], Mapping)):
+                made[word] = self._schema(made[word], depth + 1)
         for part in given.get("allOf") or ():
             made = _merged(self._schema(part, depth + 1), made)
         return made
@@ -233,15 +221,10 @@ def _merged(one: Schema, other: Schema) -> Schema:
     return made
 
 
-def arrays(schema: Schema | None) -> Iterator[tuple[str, Schema]]:
+def arrays(schema: Schema | None) -> list[str]:
     """The lists of an answer: `.` for a bare one, else the names of its keys, one level down as `data.users`."""
-    if not schema:
-        return
-    if schema.get("type") == "array":
-        yield ".", schema
-    for name, part in _mapping(schema.get("properties")).items():
-        if part.get("type") == "array":
-            yield name, part
-        for inner, deep in _mapping(part.get("properties")).items():
-            if deep.get("type") == "array":
-                yield f"{name}.{inner}", deep
+    places = {".": schema or {}}
+    for name, part in _mapping(places["."].get("properties")).items():
+        places[name] = part
+        places |= {f"{name}.{inner}": deep for inner, deep in _mapping(part.get("properties")).items()}
+    return [name for name, part in places.items() if part.get("type") == "array"]

@@ -43,13 +43,12 @@ def _packed(items: list[Any], indent: str) -> Iterator[str]:
     if any(isinstance(item, dict | list) for item in items):
         for item in items:
             line = f"{indent}- {flow(item)}"
-            if len(line) <= WIDTH or not isinstance(item, dict):
+            if len(line) > WIDTH and isinstance(item, dict):
+                inside = [line for key, value in item.items() for line in _entry(key, value, f"{indent}  ")]
+                inside[0] = f"{indent}- {inside[0].lstrip()}"
+                yield from inside
+            else:
                 yield line
-                continue
-            lead = f"{indent}- "
-            for inner in (inner for key, value in item.items() for inner in _entry(key, value, f"{indent}  ")):
-                yield lead + inner[len(lead) :]
-                lead = f"{indent}  "
         return
     line = f"{indent}["
     for index, item in enumerate(items):
@@ -76,33 +75,26 @@ def _scalar(value: str) -> str:
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
-# -- translations ----------------------------------------------------------------------------------------------------
-
-
 def locale(key: str, known: Texts, old: Locale | None, spare: set[str], schema: str | None) -> str:
-    """A file of locales/: what is translated already as it is, all else left empty, a changed sentence with its old
-    words, by the files that say them.
+    """A file of locales/: what is translated as it is, all else empty, a changed sentence with its old words.
 
-    `old` is what the file says now, `spare` are texts that may be translated and need not be, `schema` is where the
-    file's own schema lies, for editors.
+    `old` is what the file says now, `spare` are texts that need no translation, `schema` is where editors find the
+    file's own schema.
     """
     said: Mapping[str, str | None] = old.texts if old else {}
     over = [text for text in said if said[text] and text not in known and text not in spare]
     lines = [f"# yaml-language-server: $schema={schema}"] if schema else []
     lines += [f"key: {key}", f"label: {_bare(old.label if old else key)}", "texts: # the original: its translation"]
     place = ""
-    for text, places in known.items():
-        if places[0] != place:
-            place = places[0]
-            lines.append(f"  # {place}")
-        words = said.get(text)
+    for text, (first, *_) in known.items():
+        lines += [f"  # {first}"] if first != place else []
+        place, words = first, said.get(text)
         before = None if words else closest(text, over)
         if before is not None:
             over.remove(before)
             lines.append(f"  # was: {_bare(before)}: {_bare(said[before] or '')}")
         lines += _translation(text, words, "  ")
-    others = [text for text in said if text in spare and text not in known]
-    if others:
+    if others := [text for text in said if text in spare and text not in known]:
         lines.append("  # events")
         lines += [line for text in others for line in _translation(text, said[text], "  ")]
     if over:

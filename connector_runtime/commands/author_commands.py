@@ -81,7 +81,7 @@ def new(context: Context, arguments: list[str]) -> int:
     elif chosen.operation is not None:
         raise wrong("new", "--operation", "is an operation of a document; give the document with --from")
     else:
-        made = draft.blank(chosen.action, beside)
+        made = draft.blank(chosen.action)
     file.parent.mkdir(exist_ok=True)
     schema = "# yaml-language-server: $schema=../schemas/action.schema.json\n"
     has_schema = (folder / "schemas" / "action.schema.json").is_file()

@@ -1,9 +1,7 @@
 """What a platform draws: a connector's actions, triggers and connections as one JSON document. Pure.
 
 schemas/catalogue.schema.json is its shape; `Connector.catalogue` puts it together, in the order of keys, so that the
-same definitions always give the same document. `input_schema` says what a run accepts, `form_schema` is for drawing a
-form, and `inputs` are the rows in order with what a form shows beside them. Schema and sample of an event, which are
-two thirds of the whole, are there if asked for; otherwise `event` gives those of one.
+same definitions always give the same document.
 """
 
 from __future__ import annotations
@@ -94,7 +92,6 @@ def entry(action: Action, say: Say = same) -> dict[str, Json]:
 
 
 def _plain(found: object, *names: str) -> dict[str, Json]:
-    """What is told as it stands."""
     return {name: getattr(found, name) for name in names}
 
 
@@ -144,8 +141,7 @@ def hints(row: Input) -> dict[str, Json]:
         "if_absent": row.if_absent,
         "widget": widget(row),
         "secret": row.type == "secret",
-        "group": row.group,
-        "advanced": row.advanced,
+        **_plain(row, "group", "advanced"),
         "clearable": bool(row.clear),
         "was": list(row.was),
         "deprecated": row.deprecated,
@@ -159,6 +155,4 @@ def hints(row: Input) -> dict[str, Json]:
 
 def condition(parsed: Condition | None) -> Json:
     """A condition as data: `[{"input", "is": [..]}]` or `"is_not"`, null for not given; all must hold."""
-    if not parsed:
-        return None
-    return [{"input": test.name, "is_not" if test.negate else "is": list(test.values)} for test in parsed]
+    return [{"input": test.name, "is_not" if test.negate else "is": list(test.values)} for test in parsed or ()] or None

@@ -1,9 +1,7 @@
 """Every fault of a definition, with file, line and remedy. Pure: it is given documents and reads no files.
 
-First the shape, against the JSON Schema of the kind, in words for an author or in the schema's own: its
-`errorMessage`, which some editors show too. Then, wherever the shape is right, what a schema cannot say: names that
-must exist, places that must be free, defaults that must fit. A new check is a function `check(own, rows, around)` in
-one of the modules of checks/, and an entry in `CHECKS`.
+First the shape, against the JSON Schema of the kind, in words for an author or in the schema's `errorMessage`. Then,
+wherever the shape is right, what a schema cannot say. A new check is a function in checks/ and an entry in `CHECKS`.
 """
 
 from __future__ import annotations
@@ -22,34 +20,17 @@ TABLE: tuple[Check, ...] = (table.entries, table.conditions, table.cycles)
 # Kind of file -> its checks, in the order in which the faults of one line are told.
 CHECKS: Mapping[str, tuple[Check, ...]] = {
     "actions": (
-        *TABLE,
-        answer.headers,
-        action.targets,
-        action.compute,
-        action.request,
-        action.inputs,
-        action.rules,
-        action.summary,
-        answer.paging,
-        action.pages,
-        answer.errors,
-        action.recover,
-        action.limits,
-        answer.files,
+        *TABLE, answer.headers, action.targets, action.compute, action.request, action.inputs, action.rules,
+        action.summary, answer.paging, action.pages, answer.errors, action.recover, action.limits, answer.files,
         answer.output,
     ),
     "connection": (*TABLE, connector.grants, connector.test, connector.oauth),
     "triggers": (*TABLE, connector.signature),
     "connector": (
-        connector.base,
-        answer.headers,
-        answer.paging,
-        answer.errors,
-        connector.limits,
-        connector.choices,
+        connector.base, answer.headers, answer.paging, answer.errors, connector.limits, connector.choices,
     ),
     "locales": (connector.locale,),
-}
+}  # fmt: skip
 _SCHEMA_WORDS = {
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
     "minItems", "maxItems", "items", "properties", "enum", "format",
@@ -58,12 +39,11 @@ _SCHEMA_WORDS = {
 
 def faults(document: Document, kind: str, stem: str, around: Surroundings) -> list[Problem]:
     """Every fault of one document; `kind` is its folder (`actions`, `connection`, `triggers`) or `connector`."""
-    own = Faults(document, kind, stem)
+    own = Faults(document, kind)
     schema(own, around)
     if isinstance(document.data, dict):
         patterns(own)
-        said = own.data.get("key", stem)
-        if kind != "connector" and own.sound("key") and said != stem:
+        if kind != "connector" and own.sound("key") and (said := own.data.get("key", stem)) != stem:
             own.add(("key",), f"is {said!r} in the file {stem}.yaml; rename one of the two")
         rows = table.compiled(own, around)
         for check in CHECKS[kind]:
@@ -91,10 +71,9 @@ def patterns(own: Faults) -> None:
             or (path[-1] in ("text", "names") and "cases" in path)
             or (path[0] == "levels" and len(path) == 3)
         )
-        if not pattern or not isinstance(value, str):
-            continue
         try:
-            re.compile(value)
+            if pattern and isinstance(value, str):
+                re.compile(value)
         except re.error as error:
             what = f"is no regular expression: {error}; put a \\ before a character that stands for itself"
             own.add(path, what, breaks=True)
@@ -106,12 +85,11 @@ def _explain(own: Faults, error: Any) -> None:
         case "additionalProperties" if error.validator_value is False:
             known = list(error.schema.get("properties", {}))
             for key in error.instance:
-                if key in known:
-                    continue
                 remedy = nearest(key, known) or f" Known here: {', '.join(known)}."
                 if key in _SCHEMA_WORDS and "schema" in known:
                     remedy = f" Say it under schema: `schema: {{{key}: …}}`."
-                own.add((*path, key), f"is no word of the language here.{remedy}", breaks=True)
+                if key not in known:
+                    own.add((*path, key), f"is no word of the language here.{remedy}", breaks=True)
             return
         case "anyOf" | "oneOf" if error.context:
             deepest = max(error.context, key=_closeness)
@@ -127,8 +105,7 @@ def _explain(own: Faults, error: Any) -> None:
             path = (*path, error.instance)
             what = "must be snake_case: small letters, digits and _, a letter first"
         case "pattern":
-            wanted = error.schema.get("description", error.validator_value)
-            what = f"is {error.instance!r}; it must be: {wanted}"
+            what = f"is {error.instance!r}; it must be: {error.schema.get('description', error.validator_value)}"
         case "type" if error.validator_value == "string" and not isinstance(error.instance, str):
             remedy = "; put it in quotes" if error.instance is not None else "; write it after the colon"
             what = f"must be text, not {kind_of(error.instance)}{remedy}"

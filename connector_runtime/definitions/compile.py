@@ -23,6 +23,8 @@ Raw = Mapping[str, Any]
 Shared = Callable[[str], Json]  # a file name of schemas/ -> its data
 Codecs = Mapping[str, Callable[[Any], Any]]
 
+RULES = {"at_least_one", "at_most_one", "together"}
+FILE_WORDS = ("url", "type", "size", "id", "token")  # what is said of a file, each by a place in the answer
 PLAN_WORDS = ("on", "labels", "per", "when", "rate")  # words beside which a plan's name stands
 
 
@@ -67,7 +69,12 @@ def profile(data: Raw, connections: tuple[model.Connection, ...], shared: Shared
 def action(data: Raw, common: Raw, about: model.Profile, shared: Shared, codecs: Codecs) -> Action:
     """Compile one file of actions/; `common` is connector.yaml's data, `about` its profile."""
     request, errors, usual = data["request"], data.get("errors", {}), common.get("errors", {})
-    inputs, recover = rows(data, shared, codecs), None
+    inputs, recover, files = rows(data, shared, codecs), None, None
+    if raw := data.get("files"):
+        paths = {word: tuple(raw[word].split(".")) if word in raw else () for word in FILE_WORDS}
+        sources = tuple((".",) if text == "." else tuple(text.split(".")) for text in several(raw["from"]))
+        ready, failed = _condition(raw, "ready"), _errors({**usual, **raw.get("errors", {})}, errors)
+        files = model.Files(sources=sources, name=several(raw["name"]), ready=ready, errors=failed, **paths)
     if raw := data.get("recover"):
         same = {name: places.place(to) for name, to in sent_as(raw["same"]).items()}
         when = _condition(raw, "when") or ()
@@ -79,11 +86,15 @@ def action(data: Raw, common: Raw, about: model.Profile, shared: Shared, codecs:
         inputs=inputs,
         by_name={name: entry for entry in inputs.values() for name in entry.names},
         compute={places.place(to): source for to, source in data.get("compute", {}).items()},
-        rules=tuple(_rule(raw) for raw in data.get("rules", ())),
+        rules=tuple(
+            model.Rule(kind, tuple(raw[kind]), _condition(raw, "when") or (), raw.get("says", ""))
+            for raw in data.get("rules", ())
+            for kind in RULES & raw.keys()
+        ),
         paging=_paging({**common.get("paging", {}), **data["paging"]}) if "paging" in data else None,
         errors=_errors(usual, errors),
         output=inline(data["output"], shared) if "output" in data else None,
-        files=_files(data["files"], usual, errors) if "files" in data else None,
+        files=files,
         recover=recover,
         profile=about,
     )
@@ -191,9 +202,6 @@ def search(raw: Raw) -> Mapping[str, Json]:
     return {said: "{}"} if isinstance(said, str) else said
 
 
-# -- parts -----------------------------------------------------------------------------------------------------------
-
-
 def inline(schema: Any, shared: Shared, file: str = "") -> Any:
     """A schema with every `$ref` replaced by what it names, so that it can stand alone."""
     if isinstance(schema, list):
@@ -221,13 +229,8 @@ def _condition(raw: Raw, word: str) -> model.Condition | None:
 
 
 def _codecs(raw: Raw, more: Codecs) -> tuple[codecs.Codec, ...]:
-    steps = [codecs.codec(name, more) for name in several(raw.get("as", ()))]
+    steps = (codecs.codec(name, more) for name in several(raw.get("as", ())))
     return tuple(step for step in steps if step is not None)
-
-
-def _rule(raw: Raw) -> model.Rule:
-    kind = next(word for word in ("at_least_one", "at_most_one", "together") if word in raw)
-    return model.Rule(kind=kind, keys=tuple(raw[kind]), when=_condition(raw, "when") or (), says=raw.get("says", ""))
 
 
 def _paging(raw: Raw) -> model.Paging:
@@ -249,17 +252,6 @@ def _paging(raw: Raw) -> model.Paging:
 def sent_as(same: Any) -> Mapping[str, str]:
     """The fields of `recover` that must be the same, with the places where they were sent."""
     return same if isinstance(same, dict) else {name: f"body.{name}" for name in same}
-
-
-def _files(raw: Raw, common: Raw, own: Raw) -> model.Files:
-    words = ("url", "type", "size", "id", "token")
-    return model.Files(
-        sources=tuple((".",) if text == "." else tuple(text.split(".")) for text in several(raw["from"])),
-        name=several(raw["name"]),
-        ready=_condition(raw, "ready"),
-        errors=_errors({**common, **raw.get("errors", {})}, own),
-        **{word: tuple(raw[word].split(".")) if word in raw else () for word in words},
-    )
 
 
 def _errors(common: Raw, own: Raw) -> model.Errors:
@@ -311,8 +303,5 @@ def _limits(key: str, raw: Raw) -> model.Limits:
 def rates(raw: Any) -> model.Rates:
     """The rates of an entry of `limits`, by plan."""
     by_plan = raw if isinstance(raw, dict) else {"": raw}
-    return {
-        plan: tuple(model.Rate.of(text) for text in several(said))
-        for plan, said in by_plan.items()
-        if plan not in PLAN_WORDS
-    }
+    texts = {plan: several(by_plan[plan]) for plan in by_plan if plan not in PLAN_WORDS}
+    return {plan: tuple(map(model.Rate.of, said)) for plan, said in texts.items()}

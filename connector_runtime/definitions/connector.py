@@ -102,7 +102,7 @@ class Connector:
         """What a list says of each action; none is compiled for it."""
         for key in self.actions:
             data = self._sources.data("actions", key)
-            label, description = self.say(data["label"], key), self.say(data.get("description", ""), key)
+            label, description = (self.say(data.get(word, ""), key) for word in ("label", "description"))
             request = data["request"]
             yield Outline(key, label, description, data.get("effect"), request.get("method"), request.get("path", ""))
 
@@ -127,10 +127,7 @@ class Connector:
 
         Raises `InputError` with the nearest one if there is none.
         """
-        events = _known("trigger", trigger, self.key, self.triggers).events
-        return _known("event", name, trigger, events).entry()
-
-    # -- languages -----------------------------------------------------------------------------------------------------
+        return _known("event", name, trigger, _known("trigger", trigger, self.key, self.triggers).events).entry()
 
     @property
     def locale(self) -> str:
@@ -175,8 +172,6 @@ class Connector:
         files = [documents.read(self._sources.text(path), path) for path in paths]
         return [problem for file in files for problem in locales.gaps(file, known, spare)]
 
-    # -- faults --------------------------------------------------------------------------------------------------------
-
     def check(self) -> list[Problem]:
         """Every fault of the folder at once; empty if there is none."""
         found = self._sources.all_faults()
@@ -192,8 +187,6 @@ class Connector:
                     if trigger.load_events is not None:
                         found += events.faults(trigger.load_events(), f"triggers/{key}.yaml's events")
         return found
-
-    # -- from files to compiled definitions --------------------------------------------------------------------------
 
     def _compiled(self, kind: str, key: str) -> Any:
         """The definition of a kind and key; raises `DefinitionError` with its faults."""

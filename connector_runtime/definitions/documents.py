@@ -37,15 +37,16 @@ _REMEDIES = (  # what the YAML library says of a syntax error -> what to do
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Document:
     """A file's data and, for each path into it, the line it stands on."""
 
     name: str
-    data: Any
-    lines: dict[Path, int] = field(repr=False)
-    problems: tuple[Problem, ...] = ()  # what is wrong with the YAML; `read` lets no document pass that has any
-    holes: tuple[Path, ...] = ()  # where data is lacking because of them
+    data: Any = None
+    lines: dict[Path, int] = field(default_factory=dict, repr=False)
+    problems: list[Problem] = field(default_factory=list)  # of the YAML; `read` lets no document pass that has any
+    holes: list[Path] = field(default_factory=list)  # where data is lacking because of them
+    _nodes: int = 0
 
     def line(self, path: Path = ()) -> int:
         """The line of the nearest key on a path."""
@@ -53,9 +54,57 @@ class Document:
             path = path[:-1]
         return self.lines.get(path, 1)
 
-    def where(self, path: Path = ()) -> str:
+    def where(self, path: Path = (), line: int | None = None) -> str:
         """`actions/x.yaml:31 inputs.type.to`: the file, the line of the nearest key, and the path."""
-        return _where(self.name, self.line(path), path)
+        place = ".".join(str(step) for step in path)
+        return f"{self.name}:{line or self.line(path)}{' ' + place if place else ''}"
+
+    def _fault(self, node: Any, path: Path, what: str, *, hole: bool = False) -> None:
+        self.problems.append(Problem(self.where(path, node.start_mark.line + 1), what))
+        self.holes += [path] if hole else []
+
+    def build(self, node: Any, path: Path = (), depth: int = 0) -> Any:
+        """The data of a YAML node; faults and lines are gathered on the way."""
+        self._nodes += 1
+        if self._nodes > MAX_NODES or depth > MAX_DEPTH:
+            reason = "aliases and all" if self._nodes > MAX_NODES else "depth"
+            problem = Problem(f"{self.name}:{node.start_mark.line + 1}", f"holds too much ({reason}); write out less")
+            raise DefinitionError.of([*self.problems, problem])
+        self.lines.setdefault(path, node.start_mark.line + 1)
+        if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.split(":")[-1] not in ("str", "seq", "map"):
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            what = f"carries the tag {tag}; definitions use none, put a text that begins with ! in quotes"
+            self._fault(node, path, what, hole=True)
+        if node.id == "mapping":
+            return self._mapping(node, path, depth)
+        if node.id == "sequence":
+            return [self.build(item, (*path, index), depth + 1) for index, item in enumerate(node.value)]
+        text: str = node.value
+        if node.style:
+            return text
+        for pattern, convert in _PLAIN:
+            if pattern.fullmatch(text):
+                return convert(text)
+        if text.lower() in (".inf", "+.inf", "-.inf", ".nan"):
+            self._fault(node, path, f"{text} is no number that JSON can carry; put it in quotes if it is text")
+        return text
+
+    def _mapping(self, node: Any, path: Path, depth: int) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key, what = key_node.value, ""
+            if key_node.id != "scalar":
+                what = "has a key that is no text; put a value that begins with { or [ in quotes"
+            elif key == "<<" and not key_node.style:
+                what = "merges with <<; write the keys out, so that each file reads alone"
+            if what:
+                self._fault(key_node, path, what, hole=True)
+                continue
+            if key in data:
+                self._fault(key_node, (*path, key), "stands twice; keep one")
+            self.lines[(*path, key)] = key_node.start_mark.line + 1
+            data[key] = self.build(value_node, (*path, key), depth + 1)
+        return data
 
 
 def read(text: str, name: str) -> Document:
@@ -86,14 +135,9 @@ def examine(text: str, name: str) -> Document:
         what = "is nested too deeply"
     if what:
         raise DefinitionError.of([Problem(f"{name}:{line}", what)])
-    builder = _Builder(name)
-    data = builder.build(root, (), 0)
-    return Document(name, data, builder.lines, tuple(builder.problems), tuple(builder.holes))
-
-
-def _where(name: str, line: int, path: Path) -> str:
-    place = ".".join(str(step) for step in path)
-    return f"{name}:{line}{' ' + place if place else ''}"
+    document = Document(name)
+    document.data = document.build(root)
+    return document
 
 
 def walk(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -122,64 +166,3 @@ def _syntax(text: str, error: Any) -> tuple[int, str]:
     indentation = "; mend the indentation" if "block" in (error.context or "") else ""
     remedy = next((remedy for sign, remedy in _REMEDIES if sign in problem), indentation)
     return number, f"is not YAML: {problem}{remedy}"
-
-
-class _Builder:
-    """Turns YAML nodes into data, gathering faults and lines on the way."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.lines: dict[Path, int] = {}
-        self.problems: list[Problem] = []
-        self.holes: list[Path] = []
-        self.nodes = 0
-
-    def fault(self, node: Any, path: Path, what: str, *, hole: bool = False) -> None:
-        self.problems.append(Problem(_where(self.name, node.start_mark.line + 1, path), what))
-        self.holes += [path] if hole else []
-
-    def build(self, node: Any, path: Path, depth: int) -> Any:
-        self.nodes += 1
-        if self.nodes > MAX_NODES or depth > MAX_DEPTH:
-            reason = "aliases and all" if self.nodes > MAX_NODES else "depth"
-            problem = Problem(f"{self.name}:{node.start_mark.line + 1}", f"holds too much ({reason}); write out less")
-            raise DefinitionError.of([*self.problems, problem])
-        self.lines.setdefault(path, node.start_mark.line + 1)
-        if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.split(":")[-1] not in ("str", "seq", "map"):
-            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            what = f"carries the tag {tag}; definitions use none, put a text that begins with ! in quotes"
-            self.fault(node, path, what, hole=True)
-        if node.id == "mapping":
-            return self.mapping(node, path, depth)
-        if node.id == "sequence":
-            return [self.build(item, (*path, index), depth + 1) for index, item in enumerate(node.value)]
-        return self.scalar(node, path)
-
-    def mapping(self, node: Any, path: Path, depth: int) -> dict[str, Any]:
-        data: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = key_node.value
-            what = ""
-            if key_node.id != "scalar":
-                what = "has a key that is no text; put a value that begins with { or [ in quotes"
-            elif key == "<<" and not key_node.style:
-                what = "merges with <<; write the keys out, so that each file reads alone"
-            if what:
-                self.fault(key_node, path, what, hole=True)
-                continue
-            if key in data:
-                self.fault(key_node, (*path, key), "stands twice; keep one")
-            self.lines[(*path, key)] = key_node.start_mark.line + 1
-            data[key] = self.build(value_node, (*path, key), depth + 1)
-        return data
-
-    def scalar(self, node: Any, path: Path) -> Any:
-        text: str = node.value
-        if node.style:
-            return text
-        for pattern, convert in _PLAIN:
-            if pattern.fullmatch(text):
-                return convert(text)
-        if text.lower() in (".inf", "+.inf", "-.inf", ".nan"):
-            self.fault(node, path, f"{text} is no number that JSON can carry; put it in quotes if it is text")
-        return text

@@ -1,8 +1,7 @@
 """Definition folders on disk or inside a package, and what is kept of them.
 
-What was read and checked once is kept for the next start, until a file that it came from changes. An entry is JSON in a
-folder that is the user's alone: data, never code. One that is damaged, or that anything has changed under, is none;
-where nothing can be kept, nothing is lost. CONNECTOR_CACHE names another place, or is `off`.
+What was checked once is kept for the next start until a file that it came from changes, as JSON in a folder that is the
+user's alone; a damaged entry is none. CONNECTOR_CACHE names another place, or is `off`.
 """
 
 from __future__ import annotations
@@ -43,15 +42,19 @@ def load(path: str | Path | Traversable, *, codecs: Mapping[str, Callable[[Any],
     return Connector(Sources(root, codecs or {}, Cache(str(root)).get if keeps else None))
 
 
-# -- what is kept for the next start -----------------------------------------------------------------------------------
-
-
 class Cache:
     """The entries of one folder of files."""
 
     def __init__(self, root: str) -> None:
         self._root = os.path.abspath(root)
-        self._home = _home()
+        if sys.platform == "win32":
+            base = os.environ.get("LOCALAPPDATA", "")
+        elif sys.platform == "darwin":
+            base = os.path.expanduser("~/Library/Caches")
+        else:
+            base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        base = os.environ.get("CONNECTOR_CACHE") or base
+        self._home = os.path.join(base, "connector-runtime") if os.path.isabs(base) else None  # None: nothing is kept
         self._place = os.path.join(self._home or "", f"{zlib.crc32(os.fsencode(self._root)):08x}")
         self._seen = cache(lambda path: _stamp(os.path.join(self._root, path)))
 
@@ -103,24 +106,10 @@ class Cache:
         os.replace(mine, path)
 
 
-def _home() -> str | None:
-    """The folder for the entries of all folders; None if none are to be kept."""
-    chosen = os.environ.get("CONNECTOR_CACHE", "")
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "")
-    elif sys.platform == "darwin":
-        base = os.path.expanduser("~/Library/Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    base = chosen or base
-    return os.path.join(base, "connector-runtime") if os.path.isabs(base) else None
-
-
 def _is_private(folder: str) -> bool:
     found = os.lstat(folder)
-    if not stat.S_ISDIR(found.st_mode):
-        return False
-    return sys.platform == "win32" or (found.st_uid == os.geteuid() and not found.st_mode & 0o077)
+    mine = sys.platform == "win32" or (found.st_uid == os.geteuid() and not found.st_mode & 0o077)
+    return mine and stat.S_ISDIR(found.st_mode)
 
 
 def _stamp(path: str) -> Stamp:

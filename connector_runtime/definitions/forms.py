@@ -1,7 +1,7 @@
 """The form of an action: the schema that it is drawn from, and what form libraries want beside it. Pure.
 
-A form that nobody touched posts nothing: the schema has no `default`, choices are an `enum` with their labels beside
-it, and nothing is said that makes a library fill something in. What a form posts, a run accepts.
+A form that nobody touched posts nothing: the schema has no `default`, and nothing that makes a library fill something
+in. What a form posts, a run accepts.
 """
 
 from __future__ import annotations
@@ -81,19 +81,14 @@ def editor_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
         if row.collection == "map":
             continue
         if row.choices or row.type == "boolean":
-            labels = [choice.label for choice in row.choices] or [say("Yes"), say("No")]
-            inner["options"] = {"enum_titles": labels}
+            inner["options"] = {"enum_titles": [choice.label for choice in row.choices] or [say("Yes"), say("No")]}
         elif widget(row) in ("textarea", "password"):
             inner["format"] = widget(row)
     return schema
 
 
 def ui_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
-    """The `uiSchema` for React JSON Schema Form 6, to go with `form_schema`.
-
-    It says the order, the widgets, the labels of choices (`ui:enumNames`), placeholders, and as help what a field
-    that is left out comes to.
-    """
+    """The `uiSchema` for React JSON Schema Form 6, to go with `form_schema`; help says what a field left out is."""
     rows = _rows(spec)
     shown: dict[str, Json] = {"ui:order": [row.key for row in rows]}
     for row in rows:
@@ -107,8 +102,8 @@ def ui_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
             said["ui:placeholder"] = _text(row, row.example, say)
         if row.collection and said:
             said = {"items": {"value": said} if row.collection == "map" else said}
-        asides = " · ".join(asides_of(row, say))
-        said |= {"ui:help": asides} if asides else {}
+        if asides := " · ".join(asides_of(row, say)):
+            said["ui:help"] = asides
         shown |= {row.key: said} if said else {}
     return shown
 

@@ -1,7 +1,6 @@
 """Translations of a connector's texts: which texts there are, what a translation says of them and what it lacks. Pure.
 
-A locale says each text once, under the sentence that it translates. So a sentence that is changed loses its
-translation by itself and is shown as it is, and `gaps` names it beside the entry that is left over.
+A locale says each text once, under the sentence that it translates, so that a changed one loses its translation.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ def translated(found: T, say: Say) -> T:
         pass  # it is shown as its value, such as GET, and has no words of its own
     elif fields is not None:
         changed = {name: _field(found, name, say) for name in fields}
-        if "inputs" in changed and isinstance(found, model.ActionSpec):
+        if isinstance(found, model.ActionSpec):
             changed["by_name"] = {name: row for row in changed["inputs"].values() for name in row.names}
         made = made._replace(**changed) if isinstance(found, tuple) else replace(made, **changed)
     elif isinstance(found, Mapping):
@@ -80,19 +79,15 @@ def _field(found: Any, name: str, say: Say) -> Any:
     value = getattr(found, name)
     match name:
         case "if_absent":
-            return say(value) if is_phrase(found) else value
+            # what happens to an input that is left out is told in words, or is a value
+            words = isinstance(value, str) and " " in value and value not in [each.value for each in found.choices]
+            return say(value) if words else value
         case "load_events":
             return value and (lambda: _events(value(), say))
         case "test":  # the rest of it names actions and inputs
             hints = value and value.get("hints")
             return {**value, "hints": [{**hint, "says": say(hint["says"])} for hint in hints]} if hints else value
     return translated(value, say)
-
-
-def is_phrase(found: model.Input) -> bool:
-    """Whether what happens to an input that is left out is told in words, and not by a value."""
-    said = found.if_absent
-    return isinstance(said, str) and " " in said and said not in [choice.value for choice in found.choices]
 
 
 def _events(data: model.Json, say: Say) -> model.Json:
@@ -107,18 +102,14 @@ def texts(about: model.Profile, actions: Mapping[str, model.ActionSpec], trigger
     parts += [(kind, f"connection/{kind.key}.yaml") for kind in about.connections]
     parts += [(trigger, f"triggers/{key}.yaml") for key, trigger in triggers.items()]
     parts += [(about, "connector.yaml"), ((OWN_WORDS, tuple(OWN_FILTERS.values()) if triggers else ()), "forms")]
-    said: list[str] = []
-
-    def note(text: str) -> str:
-        said.append(text)
-        return text
-
     for part, place in parts:
-        said.clear()
-        translated(part, note)
-        for text in said:
+
+        def note(text: str, place: str = place) -> str:
             if place not in found.setdefault(text, []):
                 found[text].append(place)
+            return text
+
+        translated(part, note)
     return found
 
 
@@ -128,10 +119,7 @@ def event_texts(triggers: Mapping[str, Trigger]) -> set[str]:
 
 
 def gaps(document: Document, known: Texts, spare: set[str]) -> Iterator[Problem]:
-    """What a locale lacks and what it says for nothing; its shape must be right.
-
-    `spare`: texts that may be translated and need not be.
-    """
+    """What a locale of the right shape lacks and says for nothing; the texts `spare` need no translation."""
     said: Mapping[str, Any] = document.data.get("texts", {})
     own: Mapping[str, Mapping[str, Any]] = document.data.get("actions", {})
     lacking = untranslated(said, own, known)
@@ -145,9 +133,7 @@ def gaps(document: Document, known: Texts, spare: set[str]) -> Iterator[Problem]
             yield _left_over(document, ("texts", text), lacking or list(known))
     for key, entries in own.items():
         here = [text for text, places in known.items() if f"actions/{key}.yaml" in places]
-        for text in entries:
-            if text not in here:
-                yield _left_over(document, ("actions", key, text), here)
+        yield from (_left_over(document, ("actions", key, text), here) for text in entries if text not in here)
 
 
 def untranslated(said: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]], known: Texts) -> list[str]:

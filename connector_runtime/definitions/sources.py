@@ -22,7 +22,7 @@ KINDS = ("actions", "connection", "triggers", "locales")
 
 
 class Sources:
-    """The files of one folder; each is read and checked when it is first asked for.
+    """The files of one folder, each read and checked when it is first asked for.
 
     `kept` gives for a path what the function beside it makes, or made at an earlier start.
     """
@@ -69,8 +69,7 @@ class Sources:
 
             sources = {path, "connector.yaml", "actions"}
             document = documents.read(self.text(path), path)
-            found = self._check(document, kind, stem, sources, deep=False)
-            if found:
+            if found := self._check(document, kind, stem, sources, deep=False):
                 raise DefinitionError.of(found)
             return document.data, sources
 
@@ -88,10 +87,8 @@ class Sources:
     def all_faults(self) -> list[Problem]:
         """Every fault of all files, and of those that look like definitions and are not read, such as `x.yml`."""
         what = "is not read: a definition's file ends in .yaml; rename it"
-        names = [
-            (kind, name) for kind in KINDS for name in self.names(kind) if name.lower().endswith((".yml", ".yaml"))
-        ]
-        found = [Problem(f"{kind}/{name}:1", what) for kind, name in names if not name.endswith(".yaml")]
+        paths = [f"{kind}/{name}" for kind in KINDS for name in self.names(kind) if not name.endswith(".yaml")]
+        found = [Problem(f"{path}:1", what) for path in paths if path.lower().endswith((".yml", ".yaml"))]
         found += self.faults("connector", "connector")
         return found + [fault for kind in KINDS for stem in self.stems(kind) for fault in self.faults(kind, stem)]
 
@@ -123,16 +120,14 @@ class Sources:
             sources.add(path_of("actions", key))
             return self._readable("actions", key)
 
-        common: Mapping[str, Any] = {}
-        if kind != "connector":
-            try:
-                common = self.common
-            except DefinitionError:  # its own faults are reported with connector.yaml
-                common = self._readable("connector", "connector")
+        try:
+            common = self.common if kind != "connector" else {}
+        except DefinitionError:  # its own faults are reported with connector.yaml
+            common = self._readable("connector", "connector")
         actions = tuple(self.stems("actions"))
         return faults(document, kind, stem, Surroundings(self._validator, shared, self.codecs, common, actions, action))
 
-    def _readable(self, kind: str, stem: str) -> Mapping[str, Any]:
+    def _readable(self, kind: str, stem: str) -> dict[str, Any]:
         """A file's data as far as it can be read, for checking the files that refer to it."""
         from . import documents
 
@@ -152,12 +147,11 @@ class Sources:
         package = files("connector_runtime")
         folder = next(found for found in (package / "schemas", package / ".." / "schemas") if found.is_dir())
 
-        def schema(name: str) -> Json:
-            return json.loads((folder / f"{name}.schema.json").read_text(encoding="utf-8"))
-
-        registry: Any = Registry().with_resource("common.schema.json", Resource.from_contents(schema("common")))
-        names = {"actions": "action", "triggers": "trigger", "locales": "locale"}
-        return Draft202012Validator(schema(names.get(kind, kind)), registry=registry)
+        own = {"actions": "action", "triggers": "trigger", "locales": "locale"}.get(kind, kind)
+        texts = [(folder / f"{name}.schema.json").read_text(encoding="utf-8") for name in ("common", own)]
+        common, schema = map(json.loads, texts)
+        registry: Any = Registry().with_resource("common.schema.json", Resource.from_contents(common))
+        return Draft202012Validator(schema, registry=registry)
 
 
 @contextmanager

@@ -66,8 +66,7 @@ def targets(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
                 break
     for place, key in found.values() if "request.body" in found else ():
         if place.kind == "body" and key in rows:
-            what = f"is {place}, and '{found['request.body'][1]}' is the whole body; keep one"
-            own.add(("inputs", key, "to"), what)
+            own.add(("inputs", key, "to"), f"is {place}, and '{found['request.body'][1]}' is the whole body; keep one")
 
 
 def compute(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
@@ -77,8 +76,7 @@ def compute(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
         at: Path = ("compute", text)
         place = places.place(text)
         if place.kind not in COMPUTED or not place.path:
-            known = ", ".join(f"{kind}.x" for kind in COMPUTED)
-            own.add(at, f"is no place to compute: {known}.{near(place.kind, COMPUTED)}")
+            own.add(at, f"is no place to compute: {'.x, '.join(COMPUTED)}.x.{near(place.kind, COMPUTED)}")
         elif text in sent:
             own.add(at, f"writes where '{sent[text][1]}' goes already; keep one")
         try:
@@ -141,8 +139,7 @@ def inputs(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
         raw = lists[name] if isinstance(lists[name], dict) else {}
         for read in raw.get("with", {}).values():
             if read not in own.inputs and read not in raw.get("parameters", ()):
-                what = f"is {name}, which reads '{read}', no input here; give the list a parameter of that name"
-                own.add(at, what)
+                own.add(at, f"is {name}, which reads '{read}', no input here; give the list a parameter of that name")
 
 
 def rules(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
@@ -153,8 +150,7 @@ def rules(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
             named = [rows[name] for name in rule[word] if name in rows]
             always = [row.key for row in named if row.required == () and row.only_when is None]
             for name in rule[word]:
-                what = f"names {name!r}, which is no input here"
-                known = own.known((*at, word), name, own.inputs, what, NAME_ONE)
+                known = own.known((*at, word), name, own.inputs, f"names {name!r}, which is no input here", NAME_ONE)
                 if known and name in rows and rows[name].type == "connection":
                     own.add((*at, word), "names the connection, which the platform chooses; leave it out")
             if word == "at_most_one" and len(always) > 1:
@@ -173,10 +169,9 @@ def summary(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
 
 def pages(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """An input for what `paging` fills in."""
-    said = own.part("paging")
-    if not said:
+    if not own.part("paging"):
         return
-    size = {**around.common.get("paging", {}), **said}.get("size")
+    size = {**around.common.get("paging", {}), **own.part("paging")}.get("size")
     place, key = _targets(own, rows).get(size["to"] if isinstance(size, dict) else "", (None, ""))
     if key in rows:
         own.add(("inputs", key, "to"), f"is {place}, which `paging` fills in itself; leave the input out")
@@ -188,8 +183,7 @@ def recover(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
     if not rule or not own.sound("inputs"):
         return
     at: Path = ("recover",)
-    effect = own.data.get("effect")
-    if effect in CHANGES:
+    if (effect := own.data.get("effect")) in CHANGES:
         own.add(at, f"is only for a create; what has the effect {effect} may simply be repeated")
     same, found = rule["same"], _targets(own, rows)
     for index, (name, place) in enumerate(sent_as(same).items()):
@@ -198,11 +192,9 @@ def recover(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
     if "when" in rule:
         condition(own, (*at, "when"), rule["when"], rows)
     key = rule["action"]
-    what = f"is {key!r}, no action here"
-    if not own.known((*at, "action"), key, around.actions, what, "Name one that lists or gets it."):
-        return
-    other = around.action(key)
-    if not other:  # its file can't be read now; `check` reads it
+    what, remedy = f"is {key!r}, no action here", "Name one that lists or gets it."
+    other = around.action(key) if own.known((*at, "action"), key, around.actions, what, remedy) else {}
+    if not other:  # or its file can't be read now; `check` reads it
         return
     if other.get("effect", "read") != "read":
         own.add((*at, "action"), f"is {key}, which changes things; looking must be a read")
@@ -218,8 +210,7 @@ def recover(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
 
 def limits(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """How an action is counted: its label, and the inputs that a quota goes by."""
-    common = around.common.get("limits")
-    if not isinstance(common, dict):
+    if not isinstance(common := around.common.get("limits"), dict):
         return
     label, labels, quotas = own.data.get("rate_limit"), common.get("labels"), common.get("quotas")
     if isinstance(label, str) and isinstance(labels, dict):

@@ -1,7 +1,4 @@
-"""What is wrong with how requests are sent and answers read: headers, pages, errors, files, output. Pure.
-
-connector.yaml and actions say these alike.
-"""
+"""What is wrong in connector.yaml and in actions with headers, pages, errors, files and output. Pure."""
 
 from __future__ import annotations
 
@@ -55,8 +52,7 @@ def errors(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
         _looks(own, (*at, "when"), case["when"], SEEN)
         if case["when"] in earlier:
             own.add((*at, "when"), "is never reached: an earlier case has the same and no `text`; leave one out")
-        if "text" not in case:
-            earlier.append(case["when"])
+        earlier += [case["when"]] if "text" not in case else []
         for slot in SLOT.findall(case.get("do", "")):
             if slot != "names" or "names" not in case:
                 own.add((*at, "do"), f"has {{{slot}}}; {{names}} alone can stand here: say under `names` what it is")
@@ -77,10 +73,7 @@ def _looks(own: Faults, at: Path, raw: Any, kinds: tuple[str, ...]) -> None:
 
 def _each(at: Path, raw: Any) -> Iterator[tuple[Path, Any]]:
     """The entries of what may be one or a list of them, with their paths."""
-    if isinstance(raw, list):
-        yield from (((*at, index), entry) for index, entry in enumerate(raw))
-    else:
-        yield at, raw
+    yield from (((*at, index), entry) for index, entry in enumerate(raw)) if isinstance(raw, list) else [(at, raw)]
 
 
 def files(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
@@ -99,9 +92,8 @@ def files(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
         entries += [entry for entry in (found if isinstance(found, list) else [found]) if isinstance(entry, Mapping)]
     for word in ("url", "type", "size", "id") if entries else ():
         if word in rules and all(places.dig(entry, tuple(rules[word].split("."))) is None for entry in entries):
-            known = {key for entry in entries for key in entry}
-            what = f"is {rules[word]!r}, which no file in output's example has"
-            own.add(("files", word), f"{what}.{near(rules[word], known, remedy)}")
+            known, what = {key for entry in entries for key in entry}, "which no file in output's example has"
+            own.add(("files", word), f"is {rules[word]!r}, {what}.{near(rules[word], known, remedy)}")
     _looks(own, ("files", "errors", "failed"), rules.get("errors", {}).get("failed", {}), SEEN)
 
 

@@ -61,24 +61,19 @@ def limits(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
                 daily = [rate for rate in found if rate.seconds == DAY]
                 others = [rate for rate in found if rate.seconds != DAY]
                 for rate in others if kind != "labels" else ():
-                    what = f"says {rate}, and what is counted here is counted by the day; write {rate.count}/day"
-                    own.add(where, what)
-                for alike in (daily, others) if kind == "labels" else ():
-                    if len(alike) > 1:
-                        what = f"says {alike[0]} and {alike[1]}, two rates of one kind"
-                        own.add(where, f"{what}; keep one a day and one for less")
-
-
-# -- lists of choices ------------------------------------------------------------------------------------------------
+                    what = "and what is counted here is counted by the day"
+                    own.add(where, f"says {rate}, {what}; write {rate.count}/day")
+                for one, other, *_ in (each for each in (daily, others) if kind == "labels" and len(each) > 1):
+                    own.add(where, f"says {one} and {other}, two rates of one kind; keep one a day and one for less")
 
 
 def choices(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """Lists that lead nowhere, and actions and fields that can't give one."""
     lists = own.data.get("choices", {}) if own.whole("choices") else {}
     for key, raw in lists.items():
-        if not own.sound("choices", key):
-            continue
         at: Path = ("choices", key)
+        if not own.sound(*at):
+            continue
         if "list" in raw:
             try:
                 choice_list(key, raw, around.shared)
@@ -94,8 +89,7 @@ def choices(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
             if name not in raw.get("with", {}).values():
                 what = f"is read by nothing: say under `with` which input of {raw.get('action', 'the action')} it gives"
                 own.add(where, what)
-            source = entry.get("choices_from")
-            if source is not None:
+            if (source := entry.get("choices_from")) is not None:
                 what = f"is {source!r}, which is none of these lists"
                 own.known((*where, "choices_from"), source, lists, what, "Add it here.")
 
@@ -109,10 +103,9 @@ def _source(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, 
     if action.get("effect", "read" if request.get("method") in READS else None) != "read":
         own.add((*at, "action"), f"is {key}, which changes something; a drop-down must only read, name another")
         return
-    for word, names in (("with", given), ("search", search(raw))):
-        for name in names:
-            what = f"speaks of {name!r}, which is no input of {key}"
-            own.known((*at, word), name, inputs, what, f"Name one that is. {listed(inputs)}")
+    for word, name in [*(("with", name) for name in given), *(("search", name) for name in search(raw))]:
+        what = f"speaks of {name!r}, which is no input of {key}"
+        own.known((*at, word), name, inputs, what, f"Name one that is. {listed(inputs)}")
     for name, row in inputs.items():
         always = isinstance(row, dict) and row.get("required") is True and "default" not in row
         if not always or row.get("type") == "connection":
@@ -151,9 +144,6 @@ def _fields(own: Faults, at: Path, raw: Mapping[str, Any], around: Surroundings)
                 known = own.known((*at, word), name, fields, what, "Name one that is.")
                 if known and isinstance(fields[name], dict) and fields[name].get("x-secret") is True:
                     own.add((*at, word), f"would show {name!r}, which is a secret; name another field")
-
-
-# -- connections ------------------------------------------------------------------------------------------------------
 
 
 def _taken(own: Faults, rows: Mapping[str, Input]) -> list[tuple[Path, Place]]:
@@ -204,19 +194,14 @@ def oauth(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
         if token:
             own.add(("token",), "is what `oauth` would get, and there is none; send the inputs where they go with `to`")
         return
-    for word in ("authorize_url", "pkce") if said["grant"] != "authorization_code" else ():
-        if word in said:
-            what = f"is for a person who signs in, and the grant {said['grant']} has none; leave it out"
-            own.add(("oauth", word), what)
+    for word in sorted({"authorize_url", "pkce"} & said.keys()) if said["grant"] != "authorization_code" else ():
+        own.add(("oauth", word), f"is for a person who signs in, and the grant {said['grant']} has none; leave it out")
     if not isinstance(token, dict) or "access_token" not in token:
         own.add(("oauth",), "gets a token that goes nowhere: say `token: {access_token: {to: …}}`")
     taken = {str(place).lower() for _, place in _taken(own, rows)}
     for word in ("client.id",) if said["client"] == "none" else ("client.id", "client.secret"):
         if own.sound("inputs") and word not in taken:
             own.add(("oauth", "client"), f"is {said['client']}, and no input gives {word}: say `to: {word}` on one")
-
-
-# -- triggers --------------------------------------------------------------------------------------------------------
 
 
 def signature(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
@@ -234,22 +219,18 @@ def signature(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> N
         own.add(("verify", "time", "field"), "names a part of the header, which has none: say `fields: {signature: …}`")
 
 
-# -- translations and the icon ---------------------------------------------------------------------------------------
-
-
 def locale(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """Words for actions that are none, and slots that are not kept."""
-    actions = own.part("actions")
-    for key in actions:
+    blocks: dict[Path, Any] = {("texts",): own.part("texts")}
+    for key, entries in own.part("actions").items():
         own.known(("actions", key), key, around.actions, "is no action", "Take it out.")
-    blocks: list[tuple[Path, Any]] = [(("texts",), own.part("texts"))]
-    blocks += [(("actions", key), entries) for key, entries in actions.items()]
-    for path, entries in blocks:
+        blocks["actions", key] = entries
+    for path, entries in blocks.items():
         for text, words in entries.items():
             wanted, has = (set(re.findall(r"\{[^{}]*\}", said)) for said in (text, words or ""))
             if words and wanted != has:
-                what = f"needs the slots of the original, {', '.join(sorted(wanted)) or 'none'}, and no others"
-                own.add((*path, text), f"{what}: they are filled in later")
+                shown = f"{', '.join(sorted(wanted)) or 'none'}, and no others: they are filled in later"
+                own.add((*path, text), f"needs the slots of the original, {shown}")
 
 
 LONGEST = 16_384  # characters of an icon

@@ -31,24 +31,21 @@ class Surroundings(NamedTuple):
 class Faults:
     """One document and its faults. A part whose shape is wrong is `broken`, and nothing more is asked of it.
 
-    `kind` is the document's folder (`actions`, `connection`, `triggers`, `locales`) or `connector`, `stem` its name.
+    `kind` is the document's folder (`actions`, `connection`, `triggers`, `locales`) or `connector`.
     """
 
-    def __init__(self, document: Document, kind: str, stem: str) -> None:
-        self.document, self.kind, self.stem = document, kind, stem
-        self.data: Any = document.data
-        self._found: list[tuple[int, Problem]] = []
-        self._broken: set[Path] = set()
+    def __init__(self, document: Document, kind: str) -> None:
+        self.document, self.kind, self.data = document, kind, document.data
+        self.found: list[tuple[int, Problem]] = []
+        self._broken = {_part(path) for path in document.holes}
         for problem in document.problems:
-            self._found.append((int(problem.where.partition(" ")[0].rpartition(":")[2]), problem))
-        for path in document.holes:
-            self._break(path)
+            self.found.append((int(problem.where.partition(" ")[0].rpartition(":")[2]), problem))
 
     def add(self, path: Path, what: str, *, breaks: bool = False) -> None:
         """Note a fault at a path; if it `breaks` the part there, no other check looks at that."""
-        self._found.append((self.document.line(path), Problem(self.document.where(path), what)))
+        self.found.append((self.document.line(path), Problem(self.document.where(path), what)))
         if breaks:
-            self._break(path)
+            self._broken.add(_part(path))
 
     def known(self, path: Path, name: str, known: Iterable[str], what: str, otherwise: str = "") -> bool:
         """Whether a name is among the known ones. If not, `what` is the fault, with the nearest name as the remedy,
@@ -57,10 +54,6 @@ class Faults:
         if name not in names:
             self.add(path, f"{what}.{near(name, names, otherwise)}")
         return name in names
-
-    def _break(self, path: Path) -> None:
-        """Take the part that holds this path for unusable: one input, or one section of the file."""
-        self._broken.add(path[: 2 if path[:1] in (("inputs",), ("choices",)) else 1])
 
     def sound(self, *path: str | int) -> bool:
         """Whether nothing above, at or below the path is broken."""
@@ -79,16 +72,17 @@ class Faults:
         """The input table as it is written; single rows may be broken."""
         return self.data.get("inputs", {}) if self.whole("inputs") else {}
 
-    def count(self) -> int:
-        return len(self._found)
-
     def all(self) -> list[Problem]:
         """Every fault once, by line."""
-        found = sorted(self._found, key=lambda entry: entry[0])
-        return list(dict.fromkeys(problem for _, problem in found))
+        return list(dict.fromkeys(problem for _, problem in sorted(self.found, key=lambda entry: entry[0])))
 
 
 Check = Callable[[Faults, Mapping[str, Input], Surroundings], None]  # `rows`: the inputs that could be compiled
+
+
+def _part(path: Path) -> Path:
+    """The part that holds a path and is unusable if that is broken: one input or list, or one section of the file."""
+    return path[: 2 if path[:1] in (("inputs",), ("choices",)) else 1]
 
 
 def near(name: str, known: Iterable[str], otherwise: str = "") -> str:

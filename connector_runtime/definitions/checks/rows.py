@@ -43,7 +43,7 @@ def compiled(own: Faults, around: Surroundings) -> dict[str, Input]:
 def entries(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """What is wrong with a row by itself."""
     for key, row in rows.items():
-        before, raw = own.count(), own.inputs[key]
+        before, raw = len(own.found), own.inputs[key]
         at: Path = ("inputs", key)
         codec(own, (*at, "as"), raw, around)
         _words(own, at, raw, row)
@@ -51,7 +51,7 @@ def entries(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
         for place in row.to:
             _place(own, at, row, place)
         _choices(own, (*at, "choices"), row)
-        if own.count() > before or row.type == "connection":
+        if len(own.found) > before or row.type == "connection":
             continue
         for word in ("default", "example"):
             if word in raw and not registry.accepts(row, raw[word]):
@@ -190,8 +190,7 @@ def _words(own: Faults, at: Path, raw: Mapping[str, Any], row: Input) -> None:
     if row.deprecated is not None and always and not row.has_default:
         own.add((*at, "deprecated"), "asks to leave out what is required; take `required` away")
     if row.choices and row.choices_from:
-        what = "offers values beside `choices`, which are the only ones; keep one of the two"
-        own.add((*at, "choices_from"), what)
+        own.add((*at, "choices_from"), "offers values beside `choices`, which are the only ones; keep one of the two")
 
 
 def _choices(own: Faults, at: Path, row: Input) -> None:
@@ -222,14 +221,13 @@ def condition(own: Faults, at: Path, raw: Any, rows: Mapping[str, Input], subjec
         elif row.type == "connection":
             own.add(at, "asks for the connection, which the platform chooses; name another input")
         elif values and (row.collection or row.type in ("json", "any", "file")):
-            remedy = f"say `{test.name}` or {{{test.name}: null}}"
-            own.add(at, f"compares '{test.name}', which can only be given or not: {remedy}")
+            what = f"compares '{test.name}', which can only be given or not"
+            own.add(at, f"{what}: say `{test.name}` or {{{test.name}: null}}")
         else:
-            for value in values:
-                if not registry.accepts(row, value):
-                    known = ", ".join(str(choice.value) for choice in row.choices)
-                    shown = f"; it takes {known}" if known else f"; its type is {row.type}"
-                    own.add(at, f"waits for {value!r}, which '{test.name}' never is{shown}")
+            known = ", ".join(str(choice.value) for choice in row.choices)
+            for value in (value for value in values if not registry.accepts(row, value)):
+                shown = f"it takes {known}" if known else f"its type is {row.type}"
+                own.add(at, f"waits for {value!r}, which '{test.name}' never is; {shown}")
 
 
 def cycles(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
@@ -246,5 +244,4 @@ def cycles(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
     for key in rows:
         circle = [name for name in rows if name in behind[key] and key in behind[name]]
         if circle[:1] == [key] and waits[key] != [key]:  # it is told once, and waiting for oneself elsewhere
-            what = f"waits for '{waits[key][0]}', which waits for it; take one away"
-            own.add(("inputs", key, "only_when"), what)
+            own.add(("inputs", key, "only_when"), f"waits for '{waits[key][0]}', which waits for it; take one away")
