@@ -27,7 +27,6 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "client",
     "session",
     "downloads.download",
-    "downloads.save",
     "triggers.deliver",
     "triggers.inbox",
     "triggers.receiver",
