@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, Unpack
 
 from .calls.exchange import fold, fold_async
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .downloads.download import Saved
 
 Inputs = Mapping[str, Any]
+Data = Mapping[str, Any] | Bound
 Grants = Callable[[Mapping[str, str] | None], Mapping[str, str]]
 AsyncGrants = Callable[[Mapping[str, str] | None], Awaitable[Mapping[str, str]]]
 TokenSource = str | Callable[[str | None], str] | Callable[[], str]
@@ -28,7 +30,7 @@ AsyncTokenSource = TokenSource | Callable[[str | None], Awaitable[str]] | Callab
 AsyncConnectionSource = ConnectionSource | AsyncGrants
 
 
-class Client:
+class Client(AbstractContextManager["Client"]):
     """Runs a connector's actions for one connection.
 
         with Client(load(), token="…") as client:
@@ -58,9 +60,6 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self._session.connector.key!r})"
 
-    def __enter__(self) -> Client:
-        return self
-
     def __exit__(self, *error: object) -> None:
         self.close()
 
@@ -70,7 +69,7 @@ class Client:
             self._session.is_open = False
             self._pool.leave()
 
-    def run(self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]) -> Result:
+    def run(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Result:
         """Run an action; of a list, all pages (or `limit` items) in one result.
 
         Raises `InputError` before anything is sent, and the errors of `connector_runtime.errors` after.
@@ -78,16 +77,12 @@ class Client:
         action, steps = self._session.call(key, inputs, limit, **options)
         return fold(perform(steps, self._handlers), action.paging)
 
-    def stream(
-        self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]
-    ) -> Iterator[Any]:
+    def stream(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Iterator[Any]:
         """The items of a list one by one, a page at a time in memory; of another action its `data`, once."""
         pages = self.pages(key, inputs, limit, **options)
         return (item for page in pages for item in ([page.data] if page.items is None else page.items))
 
-    def pages(
-        self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]
-    ) -> Iterator[Page]:
+    def pages(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Iterator[Page]:
         """The answers of a call as they come, each with its `items`."""
         return perform(self._session.call(key, inputs, limit, **options)[1], self._handlers)
 
@@ -123,7 +118,7 @@ class Client:
         return download(self._session.order(files, to, **options), self._handlers, self._pool)
 
 
-class AsyncClient:
+class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
     """`Client` for asyncio: `await run`, `async for` over `stream` and `pages`. It belongs to one event loop.
 
     A token or connection function may be a coroutine function.
@@ -142,18 +137,11 @@ class AsyncClient:
 
         self._session = Session(connector, token, base_url, connection, **options)
         self._pool: AsyncPool | None = None  # entered in the event loop of the first call
-        own = {
-            Token: self._token,
-            Send: lambda step: self._entered().send(step),
-            Wait: lambda step: sleep(step.seconds),
-        }
-        self._handlers = {**self._session.handlers, **own}
+        send, wait = lambda step: self._entered().send(step), lambda step: sleep(step.seconds)
+        self._handlers: Handlers = {**self._session.handlers, Token: self._token, Send: send, Wait: wait}
 
     def __repr__(self) -> str:
         return f"AsyncClient({self._session.connector.key!r})"
-
-    async def __aenter__(self) -> AsyncClient:
-        return self
 
     async def __aexit__(self, *error: object) -> None:
         await self.aclose()
@@ -165,15 +153,13 @@ class AsyncClient:
             await self._pool.leave()
             self._pool = None
 
-    async def run(
-        self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]
-    ) -> Result:
+    async def run(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Result:
         """As `Client.run`."""
         action, steps = self._session.call(key, inputs, limit, **options)
         return await fold_async(perform_async(steps, self._handlers), action.paging)
 
     async def stream(
-        self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Any]:
         """As `Client.stream`."""
         async for page in self.pages(key, inputs, limit, **options):
@@ -181,7 +167,7 @@ class AsyncClient:
                 yield item
 
     def pages(
-        self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Page]:
         """As `Client.pages`."""
         return perform_async(self._session.call(key, inputs, limit, **options)[1], self._handlers)

@@ -1,7 +1,6 @@
 """What both clients share: the connector, what the connection gives, on what terms calls are sent, and how they begin.
 
-A session gives each call as a generator of steps, and answers the steps that are about the connection, pacing and
-observation; a client adds the handlers that send and wait, and performs.
+A session gives each call as a generator of steps, and answers those about the connection, pacing and observation.
 """
 
 from __future__ import annotations
@@ -141,8 +140,6 @@ class Session:
         own: Handlers = {Token: self._token, Turn: self._turn, Heard: self._heard}
         self.handlers: Handlers = {**HANDLERS, **own, Recall: memory.recall, Remember: memory.remember}
 
-    # -- calls, as generators of steps -------------------------------------------------------------------------------
-
     def call(
         self,
         key: str,
@@ -196,8 +193,6 @@ class Session:
         if not self.is_open:
             raise RuntimeError("this client is closed")
 
-    # -- files -------------------------------------------------------------------------------------------------------
-
     def offering(self, key: str) -> Action:
         """The action of that key, which must offer files. Raises `InputError`."""
         action = self.connector.action(key)
@@ -219,8 +214,6 @@ class Session:
             return Course(action=action, token_name=name, base_url=self._base_url, retries=self._retries)
 
         return Order(files, to, course, **options)
-
-    # -- handlers ----------------------------------------------------------------------------------------------------
 
     def credentials(self, granted: Mapping[str, str]) -> Credentials:
         """What the connection gives, laid out for requests; the last one is remembered."""

@@ -1,8 +1,7 @@
 """HTTP: our requests and answers in httpx's terms, and the connections that they share. The one place that knows httpx.
 
-One pool of connections serves a process for each way out of it (`Http`), and asyncio's has one for each event loop;
-every client shares them and the last one to close ends them. What httpx and its logs say of a request never holds a
-secret.
+One pool serves a process for each way out of it (`Http`), in asyncio one for each event loop; all clients share it and
+the last one to close ends it. What httpx and its logs say of a request never holds a secret.
 """
 
 from __future__ import annotations
@@ -169,8 +168,6 @@ def _lost(error: httpx.HTTPError, wanted: Send) -> TransportError:
     return TransportError(what, hint=hint, retriable=unsent or wanted.effect != "create", may_have_been_done=done)
 
 
-# -- pools -----------------------------------------------------------------------------------------------------------
-
 Opener = Callable[[httpx.Request], httpx.Response]
 AsyncOpener = Callable[[httpx.Request], Awaitable[httpx.Response]]
 PROXIED = {"http", "https", "all"}  # what the environment may name proxies for
@@ -222,20 +219,16 @@ class Pool:
     def send(self, wanted: Send) -> Response:
         """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
         with reported(wanted):
-            until = None if wanted.seconds is None else time.monotonic() + wanted.seconds
-            answer = self.open(wanted)
+            until = inf if wanted.seconds is None else time.monotonic() + wanted.seconds
+            answer, content = self.open(wanted), []
             try:
-                content = answer.read() if until is None else b"".join(_until(answer, until))
+                for chunk in answer.iter_bytes():
+                    content.append(chunk)
+                    if time.monotonic() > until:
+                        raise httpx.ReadTimeout("The deadline passed.")
             finally:
                 answer.close()
-            return answered(answer, wanted.request, content)
-
-
-def _until(answer: httpx.Response, until: float) -> Iterator[bytes]:
-    for chunk in answer.iter_bytes():
-        yield chunk
-        if time.monotonic() > until:
-            raise httpx.ReadTimeout("The deadline passed.")
+            return answered(answer, wanted.request, b"".join(content))
 
 
 class AsyncPool:

@@ -23,8 +23,6 @@ from . import bodies
 
 Headers = tuple[tuple[str, str], ...]
 
-# -- what a person or a platform gives -------------------------------------------------------------------------------
-
 
 def checked(about: Profile, given: Any) -> dict[str, str]:
     """The values by name, as text, for the kind of connection that takes them.
@@ -80,9 +78,6 @@ def refuse_values(kind: Connection | None, action: str, bound: Mapping[str, Any]
     ]
     if found:
         raise InputError.of(action, found)
-
-
-# -- laid out for requests -------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)

@@ -77,9 +77,6 @@ def _file(action: str, rules: Files, entry: Mapping[str, Json], data: Json, toke
     )
 
 
-# -- names -----------------------------------------------------------------------------------------------------------
-
-
 def safe_name(text: str) -> str:
     """A text as the name of a file: it can't leave its folder, hide, or be refused by a file system."""
     text = TURNING.sub("", unicodedata.normalize("NFC", text))

@@ -83,9 +83,6 @@ def miscounted(paging: Paging, answer: Answer, count: int) -> tuple[Problem, ...
     return (Problem(paging.total or "", f"The vendor announced {total} items and gave {count}."),)
 
 
-# -- cursors ---------------------------------------------------------------------------------------------------------
-
-
 def mark(made: render.Draft) -> str:
     """A short text that differs for lists that differ: a cursor of one must not lead on in another."""
     said = json.dumps([made.method, made.path, sorted(made.query), made.body], sort_keys=True, default=str)
