@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, Unpack
@@ -12,7 +11,7 @@ from .definitions.connector import Connector
 from .inputs.bind import Bound
 from .model import Choices, Page, Result
 from .perform import Handlers, perform, perform_async
-from .session import CallOptions, ChoicesOptions, ClientOptions, DownloadOptions, Session
+from .session import CallOptions, ChoicesOptions, ClientOptions, DownloadOptions, Folder, Session
 from .steps import Send, Token, Wait
 from .transport import AsyncPool, Pool
 
@@ -95,17 +94,14 @@ class Client(AbstractContextManager["Client"]):
         be filled in first.
         """
         steps = self._session.choices(action, input, inputs, **options)
-        choices: Choices
-        (choices,) = perform(steps, self._handlers)
-        return choices
+        found: list[Choices] = [*perform(steps, self._handlers)]
+        return found[0]
 
     def files(self, key: str, inputs: Inputs) -> list[File]:
         """Run an action and give the files that its answer offers. Raises as `run`."""
         return self._session.offering(key).files_in(self.run(key, inputs).data)
 
-    def download(
-        self, files: File | Iterable[File], to: str | os.PathLike[str], **options: Unpack[DownloadOptions]
-    ) -> list[Saved]:
+    def download(self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]) -> list[Saved]:
         """Download files into the folder `to`, which is made if it is missing; `options` are `DownloadOptions`.
 
         Each goes to `.NAME.part` first, is gone on with where it broke off, also in a later run, and gets its name when
@@ -177,16 +173,15 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
     ) -> Choices:
         """As `Client.choices`."""
         steps = self._session.choices(action, input, inputs, **options)
-        choices: Choices
-        (choices,) = [output async for output in perform_async(steps, self._handlers)]
-        return choices
+        found: list[Choices] = [output async for output in perform_async(steps, self._handlers)]
+        return found[0]
 
     async def files(self, key: str, inputs: Inputs) -> list[File]:
         """As `Client.files`."""
         return self._session.offering(key).files_in((await self.run(key, inputs)).data)
 
     async def download(
-        self, files: File | Iterable[File], to: str | os.PathLike[str], **options: Unpack[DownloadOptions]
+        self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]
     ) -> list[Saved]:
         """As `Client.download`; cancelling stops at once and keeps what has arrived."""
         from .downloads.download import download_async

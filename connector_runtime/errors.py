@@ -77,13 +77,9 @@ class ConnectorError(Exception):
 
     def to_dict(self) -> dict[str, Any]:
         """The error as JSON data, the shape that platforms and the command line show."""
-        return {
-            "kind": self.kind,
-            "message": self.message,
-            "hint": self.hint,
-            "problems": [problem._asdict() for problem in self.problems],
-            "retriable": self.retriable,
-        }
+        said = {"kind": self.kind, "message": self.message, "hint": self.hint}
+        problems = [problem._asdict() for problem in self.problems]
+        return {**said, "problems": problems, "retriable": self.retriable}
 
 
 class DefinitionError(ConnectorError, kind="definition"):
@@ -146,15 +142,9 @@ class RequestError(ConnectorError):
         return {"status": self.status, "code": self.code, "tracking_id": self.tracking_id}
 
     def to_dict(self) -> dict[str, Any]:
-        at = self.retry_at
-        return {
-            **super().to_dict(),
-            **self.answered,
-            "retry_at": at.isoformat().replace("+00:00", "Z") if at else None,
-            "may_have_been_done": self.may_have_been_done,
-            "items_read": self.items_read,
-            "cursor": self.cursor,
-        }
+        at = self.retry_at.isoformat().replace("+00:00", "Z") if self.retry_at else None
+        more = {"may_have_been_done": self.may_have_been_done, "items_read": self.items_read, "cursor": self.cursor}
+        return {**super().to_dict(), **self.answered, "retry_at": at, **more}
 
 
 class AuthError(RequestError, kind="token", exit_code=3, http_status=424):

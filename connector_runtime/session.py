@@ -9,7 +9,6 @@ import logging
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
@@ -35,6 +34,7 @@ TTL = 60.0  # seconds for which a page of choices is not read again
 logger = logging.getLogger("connector_runtime.calls")
 
 Grants = Callable[[Mapping[str, str] | None], Any]
+Folder = str | os.PathLike[str]
 Observer = Callable[[Attempt], object]
 
 
@@ -179,9 +179,7 @@ class Session:
             return action, recovering(action, bound, terms, other)
         return action, exchange(action, bound, terms)
 
-    def choices(
-        self, action: str, input: str | None, inputs: Mapping[str, Any] | None, *, ttl: float = TTL, **more: Any
-    ) -> Steps:
+    def choices(self, action: str, input: str | None, inputs: Any, *, ttl: float = TTL, **more: Any) -> Steps:
         """A request for choices, with `more` of `ChoicesOptions`: one output, the `Choices`. Raises `InputError`."""
         from .calls import choices
 
@@ -200,9 +198,7 @@ class Session:
             raise InputError.of(key, [Problem("action", "offers no files: its definition does not say `files`")])
         return action
 
-    def order(
-        self, files: File | Iterable[File], to: str | os.PathLike[str], **options: Unpack[DownloadOptions]
-    ) -> Order:
+    def order(self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]) -> Order:
         """What is to be downloaded, and how. Raises `InputError` with all that stands against it."""
         from .downloads.download import Order
         from .downloads.fetch import Course
@@ -254,7 +250,7 @@ class Memory:
 
     def __init__(self, most: int = 100) -> None:
         self._most = most
-        self._values: OrderedDict[str, tuple[float, Any]] = OrderedDict()
+        self._values: dict[str, tuple[float, Any]] = {}
         self._lock = threading.Lock()
 
     def recall(self, step: Recall) -> Any:
@@ -268,7 +264,7 @@ class Memory:
             if step.seconds > 0:
                 self._values[step.key] = (time.monotonic(), step.value)
                 if len(self._values) > self._most:
-                    self._values.popitem(last=False)
+                    del self._values[next(iter(self._values))]  # the oldest
 
 
 def _unusable(deadline: float | None, retries: int = 0) -> Iterator[Problem]:

@@ -56,11 +56,9 @@ class Http:
     client: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        found = [
-            Problem(name, "must be a number above 0")
-            for name in ("timeout", "connect_timeout", "connections")
-            if not isinstance(value := getattr(self, name), int | float) or not 0 < value < inf
-        ]
+        numbers = {"timeout": self.timeout, "connect_timeout": self.connect_timeout, "connections": self.connections}
+        wrong = [name for name, value in numbers.items() if not isinstance(value, int | float) or not 0 < value < inf]
+        found = [Problem(name, "must be a number above 0") for name in wrong]
         if isinstance(self.ca, str) and not isfile(self.ca):
             found.append(Problem("ca", f"{self.ca!r} is no file"))
         if self.proxy is not None and urlsplit(str(self.proxy)).scheme not in ("http", "https"):
@@ -82,13 +80,10 @@ def native(wanted: Send, way: Http) -> httpx.Request:
     if wanted.seconds is not None:
         each, connect = min(each, wanted.seconds), min(connect, wanted.seconds)
     is_shown = request.url == request.shown  # then nothing in it is secret
-    made = httpx.Request(
-        request.method,
-        _parsed(request.url) if is_shown else request.url,
-        headers=list(request.headers),
-        content=request.content,
-        extensions={"timeout": {"connect": connect, "read": each, "write": each, "pool": each}},
-    )
+    url = _parsed(request.url) if is_shown else request.url
+    bounds = {"timeout": {"connect": connect, "read": each, "write": each, "pool": each}}
+    headers, content = list(request.headers), request.content
+    made = httpx.Request(request.method, url, headers=headers, content=content, extensions=bounds)
     if not is_shown:
         made.url = _Shown(made.url, request.shown)
     return made
@@ -328,9 +323,8 @@ def _line(way: Http, is_async: bool = False) -> tuple[Any, Any]:
     line: Any
     if way.proxy is None and PROXIED & getproxies().keys():
         cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-        line = (httpx.AsyncClient if is_async else httpx.Client)(
-            limits=limits, verify=_trusted(way.ca), cookies=cookies
-        )
+        client = httpx.AsyncClient if is_async else httpx.Client
+        line = client(limits=limits, verify=_trusted(way.ca), cookies=cookies)
         opener = partial(line.send, stream=True, follow_redirects=False)
     else:
         kind = httpx.AsyncHTTPTransport if is_async else httpx.HTTPTransport

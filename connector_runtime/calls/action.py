@@ -83,10 +83,5 @@ class Action(ActionSpec):
         headers: dict[str, str] = {}
         for name, value in request.headers:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        return {
-            "method": request.method,
-            "url": request.shown,
-            "headers": headers,
-            "body": request.body,
-            "warnings": [problem._asdict() for problem in bound.warnings],
-        }
+        shown = {"method": request.method, "url": request.shown, "headers": headers, "body": request.body}
+        return {**shown, "warnings": [problem._asdict() for problem in bound.warnings]}

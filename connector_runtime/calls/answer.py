@@ -44,11 +44,9 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, want
             data = response.content.decode(errors="replace")
     elif wanted == "binary":
         named = re.search(r"filename=\"?([^\";]+)", response.headers.get("content-disposition", ""))
-        data = {
-            "filename": re.sub(r"[^\w. -]", "_", named[1]).lstrip(".") if named else None,
-            "content_type": response.headers.get("content-type"),
-            "base64": base64.b64encode(response.content).decode(),
-        }
+        filename = re.sub(r"[^\w. -]", "_", named[1]).lstrip(".") if named else None
+        data = {"filename": filename, "content_type": response.headers.get("content-type")}
+        data["base64"] = base64.b64encode(response.content).decode()
     elif data is None:
         data = {}
         is_whole = effect == "read" and answer.status == HTTPStatus.OK and "content-type" in answer.headers
@@ -118,17 +116,13 @@ class Refusal:
         said = said or "The vendor gave no reason."
         end = "" if said.endswith((".", "!", "?", "…", "]")) else "."
         phrase = f" {HTTPStatus(status).phrase}" if status in KNOWN else ""
-        return KINDS[kind](
-            f"{said}{end} ({status}{phrase}{f', code {code}' if code is not None else ''})",
-            hint=hint,
-            problems=problems,
-            status=status,
-            code=code if isinstance(code, int | str) else None,
-            tracking_id=_text(self.look(self.rules.id)),
-            retriable=is_limit or (is_server and effect != "create"),
-            retry_at=self._retry_at(now) if is_server or is_limit else None,
-            may_have_been_done=is_server and effect != "read",
-        )
+        whole = f"{said}{end} ({status}{phrase}{f', code {code}' if code is not None else ''})"
+        error = KINDS[kind](whole, hint=hint, problems=problems, status=status)
+        error.code, error.tracking_id = code if isinstance(code, int | str) else None, _text(self.look(self.rules.id))
+        error.retriable = is_limit or (is_server and effect != "create")
+        error.retry_at = self._retry_at(now) if is_server or is_limit else None
+        error.may_have_been_done = is_server and effect != "read"
+        return error
 
     def _remedy(self, case: Case, said: str) -> str | None:
         if case.do is None or "{names}" not in case.do:

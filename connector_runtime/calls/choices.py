@@ -129,11 +129,10 @@ def browse(
     """
     spec, row, source = _named(about, find, key, name)
     subject = f"the choices of {source.key if row is None else repr(row.label)}"
-    problems = [
-        Problem(where, f"must be an object, not {kind_of(given)}")
-        for where, given in (("inputs", inputs), ("parameters", parameters))
-        if given is not None and not isinstance(given, Mapping)
-    ]
+    problems = []
+    for where, told in (("inputs", inputs), ("parameters", parameters)):
+        if told is not None and not isinstance(told, Mapping):
+            problems.append(Problem(where, f"must be an object, not {kind_of(told)}"))
     if search is not None and not isinstance(search, str):
         problems.append(Problem("search", f"must be text, not {kind_of(search)}"))
     if source.action is None and cursor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Generator, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from ..errors import ApiError, AuthError, NotFound, Problem, QuotaReached, RateLimited, RequestError, TransportError
 from ..inputs.bind import Bound
@@ -27,19 +27,13 @@ RATE_PAUSE = 1.0  # where the vendor says too fast, and not until when
 TOLERANCE = timedelta(seconds=2)  # both clocks are written in whole seconds
 
 
-class Account(Protocol):
-    """Whose limits the calls count against: it has a pacer under a declared plan, else from the first refusal on."""
-
-    @property
-    def pacer(self) -> object | None: ...
-
-
 class Terms(NamedTuple):
     """On what terms a call is carried out.
 
     `limit` bounds the items of a list, and `cursor` is where it goes on. `retries` is how often a page is asked for
     again where that can do no harm. `deadline` bounds the call with all its attempts and pauses, in seconds. `key` is
-    the caller's own idempotency key. `observed`: somebody is told of each attempt.
+    the caller's own idempotency key. `account` is whose limits the call counts against: it has a `pacer` under a
+    declared plan, else from the first refusal on. `observed`: somebody is told of each attempt.
     """
 
     limit: int | None = None
@@ -47,7 +41,7 @@ class Terms(NamedTuple):
     retries: int = 0
     deadline: float | None = None
     key: str | None = None
-    account: Account | None = None
+    account: Any = None
     observed: bool = False
 
 
@@ -128,8 +122,6 @@ class _Call:
                 raise endless
             seen.add(value)
             self.made, here = pages.turned(paging, self.made, ahead), ahead
-
-    # -- one request, however many attempts it takes -----------------------------------------------------------------
 
     def attempts(self) -> Generator[Any, Any, tuple[Page, Answer]]:
         """The page that a request gives, or the error of its last attempt."""

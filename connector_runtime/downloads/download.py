@@ -14,11 +14,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from ..calls.files import File, safe_name
 from ..errors import ConnectorError, InputError, Problem, TransportError
@@ -39,7 +39,6 @@ FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_B
 BATCH = 2**20  # bytes that asyncio collects before it writes them
 LONGEST_HELD = 0.25  # seconds for which it does so
 HEAD = 64 * 1024  # bytes of an answer that are looked at to see whether it is a refusal
-T = TypeVar("T")
 Progress = Callable[[File, int, int | None], object] | None
 
 
@@ -115,14 +114,13 @@ class Order:
         except OSError as error:
             yield Problem("to", f"{folder} can't be used: {error.strerror}")
             return
-        if not os.access(folder, os.W_OK | os.X_OK):
-            yield Problem("to", f"{folder} can't be written: permission denied")
-            return
         needed = 0
         for file in self.files:
             part = folder / f".{file.name}.part"
             needed += max(0, (file.size or 0) - (part.stat().st_size if part.is_file() else 0))
-        if needed > free:
+        if not os.access(folder, os.W_OK | os.X_OK):
+            yield Problem("to", f"{folder} can't be written: permission denied")
+        elif needed > free:
             yield Problem("to", f"{folder} has room for {free} bytes and {needed} are needed; make room")
 
 
@@ -248,17 +246,12 @@ def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int
         if stop.wait(step.seconds):
             raise Stopped
 
-    try:
-        own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Wait: wait}
+    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Wait: wait}
+    with closing(part), closing(body):
         size: int
         (size,) = perform(job.begun(part), own)
         part.finish(job.overwrite)
         return size
-    finally:
-        try:
-            body.close()
-        finally:
-            part.close()
 
 
 class _Body:
@@ -267,7 +260,6 @@ class _Body:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._answer: Any = None
-        self._pieces: Iterator[bytes] = iter(())
         self._head = b""
 
     def open(self, step: Open) -> Response:
@@ -276,7 +268,7 @@ class _Body:
         self._sending = Send(step.request)
         with reported(self._sending):
             self._answer = self._pool.open(self._sending)
-        self._pieces = self._answer.iter_raw()
+        self._pieces: Iterator[bytes] = self._answer.iter_raw()
         return answered(self._answer, step.request, b"")
 
     def peek(self, step: Peek) -> bytes:
@@ -313,7 +305,7 @@ async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
                 held += piece
                 if len(held) >= BATCH or time.monotonic() >= due:  # a thread for each piece would take twice the time
                     ready, held = bytes(held), bytearray()
-                    await _in_thread(lambda ready=ready: part.write(ready))  # type: ignore[misc]
+                    await _in_thread(part.write, ready)
                     job.told(part)
                     due = time.monotonic() + LONGEST_HELD
                 if step.most is not None and part.size + len(held) > step.most:
@@ -325,17 +317,13 @@ async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
         job.told(part)
         return Filled(part.size, broke)
 
-    try:
-        own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill}
-        size: int
-        (size,) = [output async for output in perform_async(job.begun(part), own)]
-        await _in_thread(lambda: part.finish(job.overwrite))
-        return size
-    finally:
-        try:
-            await body.close()
-        finally:
-            part.close()
+    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill}
+    with closing(part):
+        async with aclosing(body):
+            size: int
+            (size,) = [output async for output in perform_async(job.begun(part), own)]
+            await _in_thread(part.finish, job.overwrite)
+            return size
 
 
 class _AsyncBody:
@@ -347,7 +335,7 @@ class _AsyncBody:
         self._head = b""
 
     async def open(self, step: Open) -> Response:
-        await self.close()
+        await self.aclose()
         self._sending = Send(step.request)
         opener = await self._open.enter_async_context(self._pool.lent())
         with reported(self._sending):
@@ -369,16 +357,16 @@ class _AsyncBody:
         with reported(self._sending):
             return await anext(self._pieces, b"")
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         self._head = b""
         await self._open.aclose()
 
 
-async def _in_thread(act: Callable[[], T]) -> T:
+async def _in_thread(act: Callable[[Any], None], given: Any) -> None:
     """Let a thread act; who is cancelled meanwhile waits for it, since the file must not be closed under its hands."""
-    job = asyncio.get_running_loop().run_in_executor(None, act)
+    job = asyncio.get_running_loop().run_in_executor(None, act, given)
     try:
-        return await asyncio.shield(job)
+        await asyncio.shield(job)
     except asyncio.CancelledError:
         await asyncio.wait([job])
         raise

@@ -165,8 +165,6 @@ class _Fetch:
             raise ApiError(f"{file.name}: the vendor sends more than the {wanted} bytes that are announced.")
         return filled.size
 
-    # -- requests and refusals ---------------------------------------------------------------------------------------
-
     def answer(self, start: Address, asked: Mapping[str, str]) -> Generator[Any, Any, Found]:
         """What answers in the end, its body still to come: after all redirects, from where, and asked with what."""
         credentials, name = self.credentials, self.course.token_name
@@ -271,13 +269,9 @@ def identity(file: File) -> str:
 
 def mark_of(file: File, headers: Mapping[str, str], total: int | None) -> Mark:
     """What an answer says of the file's version."""
-    etag, modified = headers.get("etag"), headers.get("last-modified")
-    return Mark(
-        of=identity(file),
-        etag=etag if etag and re.fullmatch(r'(W/)?"[^"]*"', etag) else None,
-        modified=modified if modified and DATE.fullmatch(modified) else None,
-        total=total,
-    )
+    etag = re.fullmatch(r'(W/)?"[^"]*"', headers.get("etag", ""))
+    modified = DATE.fullmatch(headers.get("last-modified", ""))
+    return Mark(of=identity(file), etag=etag and etag[0], modified=modified and modified[0], total=total)
 
 
 def length(headers: Mapping[str, str]) -> int | None:
