@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 Inputs = Mapping[str, Any]
 Data = Mapping[str, Any] | Bound
 Grants = Callable[[Mapping[str, str] | None], Mapping[str, str]]
-AsyncGrants = Callable[[Mapping[str, str] | None], Awaitable[Mapping[str, str]]]
 TokenSource = str | Callable[[str | None], str] | Callable[[], str]
 ConnectionSource = Mapping[str, str] | Grants
 AsyncTokenSource = TokenSource | Callable[[str | None], Awaitable[str]] | Callable[[], Awaitable[str]]
-AsyncConnectionSource = ConnectionSource | AsyncGrants
+AsyncConnectionSource = ConnectionSource | Callable[[Mapping[str, str] | None], Awaitable[Mapping[str, str]]]
 
 
 class Client(AbstractContextManager["Client"]):

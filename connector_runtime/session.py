@@ -124,10 +124,7 @@ class Session:
         self.http = http or Http()
         self.grants = _grants(connector, token, connection)
         self._kind = getattr(connection, "kind", None)  # a stored connection knows its kind
-        self._base_url = base_url
-        self._retries = retries
-        self._deadline = deadline
-        self._observe = observe
+        self._base_url, self._retries, self._deadline, self._observe = base_url, retries, deadline, observe
         self._credentials: Credentials | None = None
         self._limits = limits = connector.profile.limits
         name = getattr(connection, limits.per, None)  # a stored connection knows itself and its account

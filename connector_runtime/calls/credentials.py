@@ -1,7 +1,4 @@
-"""What a connection gives to requests: checked like the inputs of an action, and laid out for the requests to come.
-
-Pure: nothing is asked for or sent.
-"""
+"""What a connection gives to requests: checked like the inputs of an action, laid out for requests to come. Pure."""
 
 from __future__ import annotations
 

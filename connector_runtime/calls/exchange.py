@@ -59,9 +59,9 @@ def exchange(action: Action, bound: Bound, terms: Terms = PLAIN) -> Steps:
             pages.spot_of(terms.cursor, "", None)  # raises: it is none of this call's
         return call.single()
     mark = pages.mark(call.made)
-    if terms.cursor is None:
-        return call.paged(action.paging, mark, pages.start(action.paging, terms.limit))
-    return call.paged(action.paging, mark, pages.spot_of(terms.cursor, mark, action.paging))
+    begun = pages.start(action.paging, terms.limit)
+    here = begun if terms.cursor is None else pages.spot_of(terms.cursor, mark, action.paging)
+    return call.paged(action.paging, mark, here)
 
 
 class _Call:

@@ -114,10 +114,9 @@ class Order:
         except OSError as error:
             yield Problem("to", f"{folder} can't be used: {error.strerror}")
             return
-        needed = 0
-        for file in self.files:
-            part = folder / f".{file.name}.part"
-            needed += max(0, (file.size or 0) - (part.stat().st_size if part.is_file() else 0))
+        parts = {file: folder / f".{file.name}.part" for file in self.files}
+        there = {file: part.stat().st_size for file, part in parts.items() if part.is_file()}
+        needed = sum(max(0, (file.size or 0) - there.get(file, 0)) for file in self.files)
         if not os.access(folder, os.W_OK | os.X_OK):
             yield Problem("to", f"{folder} can't be written: permission denied")
         elif needed > free:

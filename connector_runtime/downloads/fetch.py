@@ -1,7 +1,4 @@
-"""One file over time, as a generator of steps: which requests, with which token and range, until it is whole. Pure.
-
-Its output is the size of the whole file, in bytes.
-"""
+"""One file over time, as a generator of steps: which requests, with which token and range, until it is whole. Pure."""
 
 from __future__ import annotations
 
@@ -37,8 +34,6 @@ GO_ON = "What has arrived is kept; download it again to go on from there."
 STRONG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
 DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
 RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)", re.IGNORECASE)
-
-
 Found = tuple["Address", Response, Credentials]  # from where an answer came, and asked with what
 
 
@@ -53,7 +48,7 @@ class Course:
 
 
 def fetch(file: File, course: Course, have: int = 0, mark: Mark | None = None) -> Steps:
-    """Fetch a file, of which the first `have` bytes are there, of the version that `mark` names."""
+    """Fetch a file whose first `have` bytes are there, of the version that `mark` names. Its output: the whole size."""
     if file.waits is not None:
         raise Conflict(f"{file.name} can't be downloaded. {file.waits}", retriable=True)
     known = mark is not None and mark.of == identity(file) and file.size in (None, mark.total)
