@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, Unpack
 
 from .calls.exchange import fold, fold_async
@@ -11,7 +11,7 @@ from .definitions.connector import Connector
 from .inputs.bind import Bound
 from .model import Choices, Page, Result
 from .perform import Handlers, perform, perform_async
-from .session import CallOptions, ChoicesOptions, ClientOptions, DownloadOptions, Session
+from .session import CallOptions, ChoicesOptions, ClientOptions, DownloadOptions, Folder, Session
 from .steps import Send, Token, Wait
 from .transport import AsyncPool, Pool
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from .downloads.download import Saved
 
 Inputs = Mapping[str, Any]
+Data = Mapping[str, Any] | Bound
 Grants = Callable[[Mapping[str, str] | None], Mapping[str, str]]
-AsyncGrants = Callable[[Mapping[str, str] | None], Awaitable[Mapping[str, str]]]
 TokenSource = str | Callable[[str | None], str] | Callable[[], str]
 ConnectionSource = Mapping[str, str] | Grants
 AsyncTokenSource = TokenSource | Callable[[str | None], Awaitable[str]] | Callable[[], Awaitable[str]]
-AsyncConnectionSource = ConnectionSource | AsyncGrants
+AsyncConnectionSource = ConnectionSource | Callable[[Mapping[str, str] | None], Awaitable[Mapping[str, str]]]
 
 
-class Client:
+class Client(AbstractContextManager["Client"]):
     """Runs a connector's actions for one connection.
 
         with Client(load(), token="…") as client:
@@ -58,9 +58,6 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self._session.connector.key!r})"
 
-    def __enter__(self) -> Client:
-        return self
-
     def __exit__(self, *error: object) -> None:
         self.close()
 
@@ -70,7 +67,7 @@ class Client:
             self._session.is_open = False
             self._pool.leave()
 
-    def run(self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]) -> Result:
+    def run(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Result:
         """Run an action; of a list, all pages (or `limit` items) in one result.
 
         Raises `InputError` before anything is sent, and the errors of `connector_runtime.errors` after.
@@ -78,16 +75,12 @@ class Client:
         action, steps = self._session.call(key, inputs, limit, **options)
         return fold(perform(steps, self._handlers), action.paging)
 
-    def stream(
-        self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]
-    ) -> Iterator[Any]:
+    def stream(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Iterator[Any]:
         """The items of a list one by one, a page at a time in memory; of another action its `data`, once."""
         pages = self.pages(key, inputs, limit, **options)
         return (item for page in pages for item in ([page.data] if page.items is None else page.items))
 
-    def pages(
-        self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]
-    ) -> Iterator[Page]:
+    def pages(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Iterator[Page]:
         """The answers of a call as they come, each with its `items`."""
         return perform(self._session.call(key, inputs, limit, **options)[1], self._handlers)
 
@@ -100,17 +93,14 @@ class Client:
         be filled in first.
         """
         steps = self._session.choices(action, input, inputs, **options)
-        choices: Choices
-        (choices,) = perform(steps, self._handlers)
-        return choices
+        found: list[Choices] = [*perform(steps, self._handlers)]
+        return found[0]
 
     def files(self, key: str, inputs: Inputs) -> list[File]:
         """Run an action and give the files that its answer offers. Raises as `run`."""
         return self._session.offering(key).files_in(self.run(key, inputs).data)
 
-    def download(
-        self, files: File | Iterable[File], to: str | os.PathLike[str], **options: Unpack[DownloadOptions]
-    ) -> list[Saved]:
+    def download(self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]) -> list[Saved]:
         """Download files into the folder `to`, which is made if it is missing; `options` are `DownloadOptions`.
 
         Each goes to `.NAME.part` first, is gone on with where it broke off, also in a later run, and gets its name when
@@ -123,7 +113,7 @@ class Client:
         return download(self._session.order(files, to, **options), self._handlers, self._pool)
 
 
-class AsyncClient:
+class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
     """`Client` for asyncio: `await run`, `async for` over `stream` and `pages`. It belongs to one event loop.
 
     A token or connection function may be a coroutine function.
@@ -142,18 +132,11 @@ class AsyncClient:
 
         self._session = Session(connector, token, base_url, connection, **options)
         self._pool: AsyncPool | None = None  # entered in the event loop of the first call
-        own = {
-            Token: self._token,
-            Send: lambda step: self._entered().send(step),
-            Wait: lambda step: sleep(step.seconds),
-        }
-        self._handlers = {**self._session.handlers, **own}
+        send, wait = lambda step: self._entered().send(step), lambda step: sleep(step.seconds)
+        self._handlers: Handlers = {**self._session.handlers, Token: self._token, Send: send, Wait: wait}
 
     def __repr__(self) -> str:
         return f"AsyncClient({self._session.connector.key!r})"
-
-    async def __aenter__(self) -> AsyncClient:
-        return self
 
     async def __aexit__(self, *error: object) -> None:
         await self.aclose()
@@ -165,15 +148,13 @@ class AsyncClient:
             await self._pool.leave()
             self._pool = None
 
-    async def run(
-        self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]
-    ) -> Result:
+    async def run(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Result:
         """As `Client.run`."""
         action, steps = self._session.call(key, inputs, limit, **options)
         return await fold_async(perform_async(steps, self._handlers), action.paging)
 
     async def stream(
-        self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Any]:
         """As `Client.stream`."""
         async for page in self.pages(key, inputs, limit, **options):
@@ -181,7 +162,7 @@ class AsyncClient:
                 yield item
 
     def pages(
-        self, key: str, inputs: Inputs | Bound, limit: int | None = None, **options: Unpack[CallOptions]
+        self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Page]:
         """As `Client.pages`."""
         return perform_async(self._session.call(key, inputs, limit, **options)[1], self._handlers)
@@ -191,16 +172,15 @@ class AsyncClient:
     ) -> Choices:
         """As `Client.choices`."""
         steps = self._session.choices(action, input, inputs, **options)
-        choices: Choices
-        (choices,) = [output async for output in perform_async(steps, self._handlers)]
-        return choices
+        found: list[Choices] = [output async for output in perform_async(steps, self._handlers)]
+        return found[0]
 
     async def files(self, key: str, inputs: Inputs) -> list[File]:
         """As `Client.files`."""
         return self._session.offering(key).files_in((await self.run(key, inputs)).data)
 
     async def download(
-        self, files: File | Iterable[File], to: str | os.PathLike[str], **options: Unpack[DownloadOptions]
+        self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]
     ) -> list[Saved]:
         """As `Client.download`; cancelling stops at once and keeps what has arrived."""
         from .downloads.download import download_async

@@ -23,12 +23,15 @@ ConnectorError
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from copy import copy
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+
+ERRORS: list[type[ConnectorError]] = []  # every kind, in the order of the tree
 
 
 class Problem(NamedTuple):
@@ -51,10 +54,15 @@ class ConnectorError(Exception):
     remedy: str = "See `message`."
     retriable: bool = False
 
+    def __init_subclass__(cls, **said: str | int) -> None:
+        """What a kind says of itself in the head of its class: `kind`, `exit_code`, `http_status`."""
+        for name, value in said.items():
+            setattr(cls, name, value)
+        if "kind" in said:
+            ERRORS.append(cls)
+
     def __init__(self, message: str, *, hint: str | None = None, problems: Iterable[Problem] = ()) -> None:
-        self.message = message
-        self.hint = hint
-        self.problems = tuple(problems)
+        self.message, self.hint, self.problems = message, hint, tuple(problems)
         super().__init__(message)
 
     def __str__(self) -> str:
@@ -69,19 +77,14 @@ class ConnectorError(Exception):
 
     def to_dict(self) -> dict[str, Any]:
         """The error as JSON data, the shape that platforms and the command line show."""
-        return {
-            "kind": self.kind,
-            "message": self.message,
-            "hint": self.hint,
-            "problems": [problem._asdict() for problem in self.problems],
-            "retriable": self.retriable,
-        }
+        said = {"kind": self.kind, "message": self.message, "hint": self.hint}
+        problems = [problem._asdict() for problem in self.problems]
+        return {**said, "problems": problems, "retriable": self.retriable}
 
 
-class DefinitionError(ConnectorError):
+class DefinitionError(ConnectorError, kind="definition"):
     """A definition file is wrong; `problems` names each fault with file and line."""
 
-    kind = "definition"
     title = "A definition is faulty"
     remedy = "Mend the definition; `problems` names file and line."
 
@@ -91,11 +94,9 @@ class DefinitionError(ConnectorError):
         return cls("The definition is not usable:" if len(found) == 1 else f"{len(found)} faults:", problems=found)
 
 
-class InputError(ConnectorError):
+class InputError(ConnectorError, kind="input", http_status=422):
     """The inputs are wrong; `problems` names all of them. Nothing was sent."""
 
-    kind = "input"
-    http_status = 422
     title = "The inputs are wrong"
     remedy = "Mend what `problems` names; nothing was sent."
 
@@ -129,12 +130,8 @@ class RequestError(ConnectorError):
         may_have_been_done: bool = False,
     ) -> None:
         super().__init__(message, hint=hint, problems=problems)
-        self.status = status
-        self.code = code
-        self.tracking_id = tracking_id
-        self.retriable = retriable
-        self.retry_at = retry_at
-        self.may_have_been_done = may_have_been_done
+        self.status, self.code, self.tracking_id = status, code, tracking_id
+        self.retriable, self.retry_at, self.may_have_been_done = retriable, retry_at, may_have_been_done
         self.items_read: int | None = None
         self.cursor: str | None = None
         self.partial: Any = None
@@ -145,117 +142,84 @@ class RequestError(ConnectorError):
         return {"status": self.status, "code": self.code, "tracking_id": self.tracking_id}
 
     def to_dict(self) -> dict[str, Any]:
-        at = self.retry_at
-        return {
-            **super().to_dict(),
-            **self.answered,
-            "retry_at": at.isoformat().replace("+00:00", "Z") if at else None,
-            "may_have_been_done": self.may_have_been_done,
-            "items_read": self.items_read,
-            "cursor": self.cursor,
-        }
+        at = self.retry_at.isoformat().replace("+00:00", "Z") if self.retry_at else None
+        more = {"may_have_been_done": self.may_have_been_done, "items_read": self.items_read, "cursor": self.cursor}
+        return {**super().to_dict(), **self.answered, "retry_at": at, **more}
 
 
-class AuthError(RequestError):
+class AuthError(RequestError, kind="token", exit_code=3, http_status=424):
     """The vendor refused the token, or there is none."""
 
-    kind = "token"
-    exit_code = 3
-    http_status = 424
     title = "The connection does not work"
     remedy = "Reconnect, or get a new token."
 
 
-class MissingScope(AuthError):
+class MissingScope(AuthError, kind="missing_scope", http_status=403):
     """The token is good but lacks a permission; `hint` names it where the vendor does."""
 
-    kind = "missing_scope"
-    http_status = 403
     title = "The app lacks a scope"
     remedy = "Add the scope that `hint` names, then reconnect."
 
 
-class ApiError(RequestError):
+class ApiError(RequestError, kind="api", http_status=502):
     """The vendor said no. `problems` maps its complaints to our inputs where it names fields."""
 
-    kind = "api"
-    http_status = 502
     title = "The vendor said no"
     remedy = "See `message` and `code`."
 
 
-class ValidationFailed(ApiError):
+class ValidationFailed(ApiError, kind="validation", http_status=422):
     """The vendor found the request's values wrong."""
 
-    kind = "validation"
-    http_status = 422
     title = "The vendor found values wrong"
     remedy = "Mend what `problems` names."
 
 
-class NotFound(ApiError):
+class NotFound(ApiError, kind="not_found", http_status=404):
     """What the inputs name does not exist, or is not visible to this connection."""
 
-    kind = "not_found"
-    http_status = 404
     title = "There is no such thing"
     remedy = "Check the id or the name; see `message`."
 
 
-class Conflict(ApiError):
+class Conflict(ApiError, kind="conflict", http_status=409):
     """What should be made exists already, or is being changed by somebody else."""
 
-    kind = "conflict"
-    http_status = 409
     title = "It exists already, or is being changed"
     remedy = "Look what is there before you try again."
 
 
-class PlanRequired(ApiError):
+class PlanRequired(ApiError, kind="plan", http_status=403):
     """The account lacks the plan, licence or role for this."""
 
-    kind = "plan"
-    http_status = 403
     title = "The account lacks a plan, licence or role"
     remedy = "Do what `hint` says."
 
 
-class RateLimited(ApiError):
+class RateLimited(ApiError, kind="rate_limit", exit_code=5, http_status=429):
     """Too many requests for now."""
 
-    kind = "rate_limit"
-    exit_code = 5
-    http_status = 429
     title = "Too many requests at the vendor"
     remedy = "Wait until `retry_at`."
 
 
-class QuotaReached(ApiError):
+class QuotaReached(ApiError, kind="quota", exit_code=5, http_status=429):
     """Too many requests for a longer time, often until midnight UTC."""
 
-    kind = "quota"
-    exit_code = 5
-    http_status = 429
     title = "The vendor's quota is used up"
     remedy = "Wait until `retry_at`, which may be hours away."
 
 
-class TransportError(RequestError):
+class TransportError(RequestError, kind="transport", exit_code=6, http_status=502):
     """No readable answer: the network, a time-out, or an answer that is not what the API promises."""
 
-    kind = "transport"
-    exit_code = 6
-    http_status = 502
     title = "No readable answer of the vendor"
     remedy = "Try again if `retriable`; else look what was done."
 
 
-class StoreError(ConnectorError):
+class StoreError(ConnectorError, kind="store", exit_code=3, http_status=503):
     """What keeps connections and events can't be read or written; nothing that was stored is lost."""
 
-    kind = "store"
-    exit_code = 3
-    http_status = 503
     title = "The store fails"
     remedy = "Try again later; nothing that was stored is lost."
 
@@ -264,30 +228,18 @@ class StoreError(ConnectorError):
         self.retriable = retriable
 
 
-class SignatureError(ConnectorError):
+class SignatureError(ConnectorError, kind="signature", http_status=401):
     """A webhook without a valid signature: answer 401 and deliver nothing."""
 
-    kind = "signature"
-    http_status = 401
     title = "The webhook is not signed by the vendor"
     remedy = "Deliver nothing; if the vendor did send it, compare the secret with the vendor's."
 
 
-class PayloadError(ConnectorError):
+class PayloadError(ConnectorError, kind="payload", http_status=400):
     """A signed webhook whose body is no JSON object: answer 400 and deliver nothing."""
 
-    kind = "payload"
-    http_status = 400
     title = "The webhook cannot be read"
     remedy = "Deliver nothing; the body is no JSON object."
 
 
-def _below(error: type[ConnectorError]) -> Iterator[type[ConnectorError]]:
-    for each in error.__subclasses__():
-        if "kind" in vars(each):
-            yield each
-        yield from _below(each)
-
-
-ERRORS = tuple(_below(ConnectorError))  # every kind, in the order of the tree
 KINDS = {error.kind: error for error in ERRORS if issubclass(error, RequestError)}  # that a refusal can be sorted into

@@ -1,7 +1,6 @@
 """What both clients share: the connector, what the connection gives, on what terms calls are sent, and how they begin.
 
-A session gives each call as a generator of steps, and answers the steps that are about the connection, pacing and
-observation; a client adds the handlers that send and wait, and performs.
+A session gives each call as a generator of steps, and answers those about the connection, pacing and observation.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import logging
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
@@ -36,6 +34,7 @@ TTL = 60.0  # seconds for which a page of choices is not read again
 logger = logging.getLogger("connector_runtime.calls")
 
 Grants = Callable[[Mapping[str, str] | None], Any]
+Folder = str | os.PathLike[str]
 Observer = Callable[[Attempt], object]
 
 
@@ -125,10 +124,7 @@ class Session:
         self.http = http or Http()
         self.grants = _grants(connector, token, connection)
         self._kind = getattr(connection, "kind", None)  # a stored connection knows its kind
-        self._base_url = base_url
-        self._retries = retries
-        self._deadline = deadline
-        self._observe = observe
+        self._base_url, self._retries, self._deadline, self._observe = base_url, retries, deadline, observe
         self._credentials: Credentials | None = None
         self._limits = limits = connector.profile.limits
         name = getattr(connection, limits.per, None)  # a stored connection knows itself and its account
@@ -140,8 +136,6 @@ class Session:
         memory = Memory()
         own: Handlers = {Token: self._token, Turn: self._turn, Heard: self._heard}
         self.handlers: Handlers = {**HANDLERS, **own, Recall: memory.recall, Remember: memory.remember}
-
-    # -- calls, as generators of steps -------------------------------------------------------------------------------
 
     def call(
         self,
@@ -182,9 +176,7 @@ class Session:
             return action, recovering(action, bound, terms, other)
         return action, exchange(action, bound, terms)
 
-    def choices(
-        self, action: str, input: str | None, inputs: Mapping[str, Any] | None, *, ttl: float = TTL, **more: Any
-    ) -> Steps:
+    def choices(self, action: str, input: str | None, inputs: Any, *, ttl: float = TTL, **more: Any) -> Steps:
         """A request for choices, with `more` of `ChoicesOptions`: one output, the `Choices`. Raises `InputError`."""
         from .calls import choices
 
@@ -196,8 +188,6 @@ class Session:
         if not self.is_open:
             raise RuntimeError("this client is closed")
 
-    # -- files -------------------------------------------------------------------------------------------------------
-
     def offering(self, key: str) -> Action:
         """The action of that key, which must offer files. Raises `InputError`."""
         action = self.connector.action(key)
@@ -205,9 +195,7 @@ class Session:
             raise InputError.of(key, [Problem("action", "offers no files: its definition does not say `files`")])
         return action
 
-    def order(
-        self, files: File | Iterable[File], to: str | os.PathLike[str], **options: Unpack[DownloadOptions]
-    ) -> Order:
+    def order(self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]) -> Order:
         """What is to be downloaded, and how. Raises `InputError` with all that stands against it."""
         from .downloads.download import Order
         from .downloads.fetch import Course
@@ -219,8 +207,6 @@ class Session:
             return Course(action=action, token_name=name, base_url=self._base_url, retries=self._retries)
 
         return Order(files, to, course, **options)
-
-    # -- handlers ----------------------------------------------------------------------------------------------------
 
     def credentials(self, granted: Mapping[str, str]) -> Credentials:
         """What the connection gives, laid out for requests; the last one is remembered."""
@@ -261,7 +247,7 @@ class Memory:
 
     def __init__(self, most: int = 100) -> None:
         self._most = most
-        self._values: OrderedDict[str, tuple[float, Any]] = OrderedDict()
+        self._values: dict[str, tuple[float, Any]] = {}
         self._lock = threading.Lock()
 
     def recall(self, step: Recall) -> Any:
@@ -275,7 +261,7 @@ class Memory:
             if step.seconds > 0:
                 self._values[step.key] = (time.monotonic(), step.value)
                 if len(self._values) > self._most:
-                    self._values.popitem(last=False)
+                    del self._values[next(iter(self._values))]  # the oldest
 
 
 def _unusable(deadline: float | None, retries: int = 0) -> Iterator[Problem]:

@@ -2,7 +2,8 @@
 
 What happens over time (calls, token renewals, downloads, choices) is a pure generator. It yields steps, each answered
 with the step's result or thrown its error, and between them its outputs: the pages of a call, a renewed record, the
-size of a saved file. `perform` carries it out.
+size of a saved file. `perform` carries it out. Below are the steps of every generator; then those about one entry of a
+store and its lease, about pacing and observation, about choices, and about downloads.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ from typing import Any, NamedTuple
 
 from .errors import ConnectorError, RequestError, TransportError
 from .model import Request
-
-# -- steps of every generator ----------------------------------------------------------------------------------------
 
 
 class Now(NamedTuple):
@@ -46,9 +45,6 @@ class Send(NamedTuple):
     seconds: float | None = None  # what the deadline leaves
 
 
-# -- one entry of a store, and the lease that guards it --------------------------------------------------------------
-
-
 class Read(NamedTuple):
     """Answered with the entry's value and its version, or None if there is none."""
 
@@ -66,9 +62,6 @@ class Acquire(NamedTuple):
 
 class Release(NamedTuple):
     """Gives the lease back."""
-
-
-# -- pacing and observation ------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -132,9 +125,6 @@ class Heard(NamedTuple):
         return f"Heard({self.claim!r}, {self.attempt!r})"
 
 
-# -- choices ---------------------------------------------------------------------------------------------------------
-
-
 class Recall(NamedTuple):
     """Answered with what was remembered under the key less than `seconds` ago, or None."""
 
@@ -148,9 +138,6 @@ class Remember(NamedTuple):
     key: str
     value: Any
     seconds: float
-
-
-# -- downloads -------------------------------------------------------------------------------------------------------
 
 
 class Open(NamedTuple):
@@ -180,8 +167,6 @@ class Filled(NamedTuple):
     size: int
     broke: TransportError | None = None
 
-
-# -- generators of steps ---------------------------------------------------------------------------------------------
 
 Step = Now | Wait | Key | Token | Send | Turn | Heard | Recall | Remember | Open | Peek | Fill
 Steps = Generator[Any, Any, None]  # of steps and outputs

@@ -1,8 +1,7 @@
 """HTTP: our requests and answers in httpx's terms, and the connections that they share. The one place that knows httpx.
 
-One pool of connections serves a process for each way out of it (`Http`), and asyncio's has one for each event loop;
-every client shares them and the last one to close ends them. What httpx and its logs say of a request never holds a
-secret.
+One pool serves a process for each way out of it (`Http`), in asyncio one for each event loop; all clients share it and
+the last one to close ends it. What httpx and its logs say of a request never holds a secret.
 """
 
 from __future__ import annotations
@@ -57,11 +56,9 @@ class Http:
     client: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        found = [
-            Problem(name, "must be a number above 0")
-            for name in ("timeout", "connect_timeout", "connections")
-            if not isinstance(value := getattr(self, name), int | float) or not 0 < value < inf
-        ]
+        numbers = {"timeout": self.timeout, "connect_timeout": self.connect_timeout, "connections": self.connections}
+        wrong = [name for name, value in numbers.items() if not isinstance(value, int | float) or not 0 < value < inf]
+        found = [Problem(name, "must be a number above 0") for name in wrong]
         if isinstance(self.ca, str) and not isfile(self.ca):
             found.append(Problem("ca", f"{self.ca!r} is no file"))
         if self.proxy is not None and urlsplit(str(self.proxy)).scheme not in ("http", "https"):
@@ -83,13 +80,10 @@ def native(wanted: Send, way: Http) -> httpx.Request:
     if wanted.seconds is not None:
         each, connect = min(each, wanted.seconds), min(connect, wanted.seconds)
     is_shown = request.url == request.shown  # then nothing in it is secret
-    made = httpx.Request(
-        request.method,
-        _parsed(request.url) if is_shown else request.url,
-        headers=list(request.headers),
-        content=request.content,
-        extensions={"timeout": {"connect": connect, "read": each, "write": each, "pool": each}},
-    )
+    url = _parsed(request.url) if is_shown else request.url
+    bounds = {"timeout": {"connect": connect, "read": each, "write": each, "pool": each}}
+    headers, content = list(request.headers), request.content
+    made = httpx.Request(request.method, url, headers=headers, content=content, extensions=bounds)
     if not is_shown:
         made.url = _Shown(made.url, request.shown)
     return made
@@ -169,8 +163,6 @@ def _lost(error: httpx.HTTPError, wanted: Send) -> TransportError:
     return TransportError(what, hint=hint, retriable=unsent or wanted.effect != "create", may_have_been_done=done)
 
 
-# -- pools -----------------------------------------------------------------------------------------------------------
-
 Opener = Callable[[httpx.Request], httpx.Response]
 AsyncOpener = Callable[[httpx.Request], Awaitable[httpx.Response]]
 PROXIED = {"http", "https", "all"}  # what the environment may name proxies for
@@ -222,20 +214,16 @@ class Pool:
     def send(self, wanted: Send) -> Response:
         """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
         with reported(wanted):
-            until = None if wanted.seconds is None else time.monotonic() + wanted.seconds
-            answer = self.open(wanted)
+            until = inf if wanted.seconds is None else time.monotonic() + wanted.seconds
+            answer, content = self.open(wanted), []
             try:
-                content = answer.read() if until is None else b"".join(_until(answer, until))
+                for chunk in answer.iter_bytes():
+                    content.append(chunk)
+                    if time.monotonic() > until:
+                        raise httpx.ReadTimeout("The deadline passed.")
             finally:
                 answer.close()
-            return answered(answer, wanted.request, content)
-
-
-def _until(answer: httpx.Response, until: float) -> Iterator[bytes]:
-    for chunk in answer.iter_bytes():
-        yield chunk
-        if time.monotonic() > until:
-            raise httpx.ReadTimeout("The deadline passed.")
+            return answered(answer, wanted.request, b"".join(content))
 
 
 class AsyncPool:
@@ -335,9 +323,8 @@ def _line(way: Http, is_async: bool = False) -> tuple[Any, Any]:
     line: Any
     if way.proxy is None and PROXIED & getproxies().keys():
         cookies = CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-        line = (httpx.AsyncClient if is_async else httpx.Client)(
-            limits=limits, verify=_trusted(way.ca), cookies=cookies
-        )
+        client = httpx.AsyncClient if is_async else httpx.Client
+        line = client(limits=limits, verify=_trusted(way.ca), cookies=cookies)
         opener = partial(line.send, stream=True, follow_redirects=False)
     else:
         kind = httpx.AsyncHTTPTransport if is_async else httpx.HTTPTransport

@@ -23,7 +23,6 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "client",
     "session",
     "downloads.download",
-    "downloads.save",
     "triggers.inbox",
     "triggers.receiver",
     "connections.connections",

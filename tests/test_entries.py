@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator
 
-from connector_runtime.calls import entries
+from connector_runtime.calls import choices as entries
 from connector_runtime.calls.choices import browse
 from connector_runtime.definitions.folders import load
 from connector_runtime.errors import InputError

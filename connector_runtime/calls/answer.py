@@ -24,12 +24,12 @@ Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # a place in the request
 
 def parse(response: Response) -> Answer:
     """Read a response's body as JSON; `UNREADABLE` if it is none."""
-    if not response.content or response.content.isspace():
-        return Answer(response.status, response.headers, None)
-    try:
-        body = json_text.read(response.content)
-    except json_text.JsonError:
-        body = UNREADABLE
+    body: Any = None
+    if response.content and not response.content.isspace():
+        try:
+            body = json_text.read(response.content)
+        except json_text.JsonError:
+            body = UNREADABLE
     return Answer(response.status, response.headers, body)
 
 
@@ -44,11 +44,9 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, want
             data = response.content.decode(errors="replace")
     elif wanted == "binary":
         named = re.search(r"filename=\"?([^\";]+)", response.headers.get("content-disposition", ""))
-        data = {
-            "filename": re.sub(r"[^\w. -]", "_", named[1]).lstrip(".") if named else None,
-            "content_type": response.headers.get("content-type"),
-            "base64": base64.b64encode(response.content).decode(),
-        }
+        filename = re.sub(r"[^\w. -]", "_", named[1]).lstrip(".") if named else None
+        data = {"filename": filename, "content_type": response.headers.get("content-type")}
+        data["base64"] = base64.b64encode(response.content).decode()
     elif data is None:
         data = {}
         is_whole = effect == "read" and answer.status == HTTPStatus.OK and "content-type" in answer.headers
@@ -79,9 +77,6 @@ def _items(key: str, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
     return found, ()
 
 
-# -- refusals --------------------------------------------------------------------------------------------------------
-
-
 def is_refused(rules: Errors, answer: Answer) -> bool:
     """Whether an answer is an error: by its status, or by what the definition calls `failed`."""
     if answer.status >= 300 or rules.failed is None:
@@ -109,7 +104,8 @@ class Refusal:
         texts = (_text(self.look(source), data=not problems) for source in self.rules.message)
         silent = "The vendor does not accept some values" if problems else ""
         said = next((text for text in texts if text), silent)
-        case = next((case for case in self.rules.cases if self._matches(case, said)), None)
+        cases = (case for case in self.rules.cases if conditions.holds(case.when, self.look))
+        case = next((each for each in cases if each.text is None or re.search(each.text, said, re.IGNORECASE)), None)
         kind, hint = (case.kind, self._remedy(case, said)) if case else ("api", None)
         is_server, is_limit = status >= 500, kind in ("rate_limit", "quota")
         if hint is None and is_server:
@@ -120,30 +116,21 @@ class Refusal:
         said = said or "The vendor gave no reason."
         end = "" if said.endswith((".", "!", "?", "…", "]")) else "."
         phrase = f" {HTTPStatus(status).phrase}" if status in KNOWN else ""
-        return KINDS[kind](
-            f"{said}{end} ({status}{phrase}{f', code {code}' if code is not None else ''})",
-            hint=hint,
-            problems=problems,
-            status=status,
-            code=code if isinstance(code, int | str) else None,
-            tracking_id=_text(self.look(self.rules.id)),
-            retriable=is_limit or (is_server and effect != "create"),
-            retry_at=self._retry_at(now) if is_server or is_limit else None,
-            may_have_been_done=is_server and effect != "read",
-        )
-
-    def _matches(self, case: Case, said: str) -> bool:
-        is_said = case.text is None or re.search(case.text, said, re.IGNORECASE)
-        return bool(is_said and conditions.holds(case.when, self.look))
+        whole = f"{said}{end} ({status}{phrase}{f', code {code}' if code is not None else ''})"
+        error = KINDS[kind](whole, hint=hint, problems=problems, status=status)
+        error.code, error.tracking_id = code if isinstance(code, int | str) else None, _text(self.look(self.rules.id))
+        error.retriable = is_limit or (is_server and effect != "create")
+        error.retry_at = self._retry_at(now) if is_server or is_limit else None
+        error.may_have_been_done = is_server and effect != "read"
+        return error
 
     def _remedy(self, case: Case, said: str) -> str | None:
         if case.do is None or "{names}" not in case.do:
             return case.do
+        named = re.search(case.names, said) if case.names else None
+        name = named[1].strip() if named else None
         if case.names_from is not None:
             name = _text(self.look(case.names_from))
-        else:
-            named = re.search(case.names, said) if case.names else None
-            name = named[1].strip() if named else None
         return case.do.replace("{names}", name or "it needs")
 
     def _retry_at(self, now: datetime) -> datetime | None:

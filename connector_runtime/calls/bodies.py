@@ -14,6 +14,7 @@ from ..language.places import text_of
 from ..model import Json, Place
 
 Pairs = list[tuple[str, str]]
+_QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
 class Part(NamedTuple):
@@ -109,20 +110,13 @@ def _multipart(parts: list[Part]) -> tuple[bytes, Json, str]:
     shown: list[dict[str, Json]] = []
     for part in parts:
         name, content, filename, kind = part
-        head = f'Content-Disposition: form-data; name="{_quoted(name)}"'
-        if filename is not None:
-            head += f'; filename="{_quoted(filename)}"'
-        lines += [f"--{boundary}".encode(), head.encode()]
-        if kind is not None:
-            lines.append(f"Content-Type: {kind}".encode())
-        lines += [b"", content]
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name.translate(_QUOTED)}"'
         if filename is None:
             shown.append({"name": name, "value": content.decode(errors="replace")})
         else:
+            head += f'; filename="{filename.translate(_QUOTED)}"'
             shown.append({"name": name, "filename": filename, "content_type": kind, "bytes": len(content)})
+        head += "" if kind is None else f"\r\nContent-Type: {kind}"
+        lines += [head.encode(), b"", content]
     content = b"\r\n".join([*lines, f"--{boundary}--".encode(), b""])
     return content, {"multipart": shown}, f"multipart/form-data; boundary={boundary}"
-
-
-def _quoted(text: str) -> str:
-    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -14,15 +17,19 @@ from typing import Any
 
 from ..errors import InputError, Problem
 from ..inputs.bind import Bound
-from ..language import places
+from ..language import expressions, places
 from ..language.wording import kind_of, nearest
-from ..model import ActionSpec, ChoiceList, Choices, Input, Page, Profile
+from ..model import ActionSpec, Choice, ChoiceList, Choices, Input, Json, Page, Profile
 from ..steps import Recall, Remember, Steps, Token, next_output
-from ..types.base import is_blank
-from . import entries
+from ..types.base import NoValue, is_blank
+from ..types.registry import reader
 from .action import Action
 
 MOST_PAGES = 5  # that one request reads while it finds nothing
+SAFE_INTEGER = 2**53
+_UNMARKED = str.maketrans(  # letters that look marked and that Unicode does not take apart
+    {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe"}
+)
 NOTHING = Choices(choices=())
 NONE = Bound({}, ())
 
@@ -42,6 +49,31 @@ class Browse:
     result: Choices = NOTHING
     _read: int = 0
 
+    def gathered(
+        self, spec: ActionSpec | None, lister: ActionSpec, given: Mapping[str, Any], parameters: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], list[Problem]]:
+        """The inputs of the list's action, and what has to be filled in first."""
+        inputs: dict[str, Any] = {}
+        missing: list[Problem] = []
+        for target, name in self.source.fills.items():
+            row = spec.inputs.get(name) if spec else None
+            asked = row or self.source.parameters.get(name)
+            values = [given.get(each) for each in row.names] if row else [parameters.get(name)]
+            value = next((value for value in values if not is_blank(lister.inputs[target], value)), None)
+            if value is None and asked is not None and asked.fills_in:
+                value = asked.default
+            self.wheres[target] = f"{'inputs' if row else 'parameters'}.{name}"
+            if value is not None:
+                inputs[target] = value
+            elif lister.inputs[target].required == () and not lister.inputs[target].has_default:
+                label = asked.label if asked else lister.inputs[target].label
+                missing.append(Problem(self.wheres[target], f"fill in '{label}' first: {self.subject} depend on it"))
+        if self.search:
+            for target, value in self.source.search.items():
+                inputs[target] = value.replace("{}", self.search) if isinstance(value, str) else value
+                self.wheres[target] = "search"
+        return inputs, missing
+
     def key(self, granted: Mapping[str, str]) -> str:
         """What the page at `cursor` is kept under: another connection, list, input or page has another key."""
         said = [granted, self.source.key, self.bound.values, self.cursor]
@@ -53,13 +85,13 @@ class Browse:
         if self.source.items:
             found = [places.dig(page.data, tuple(path.split("."))) for path in self.source.items]
             items = [item for part in found if isinstance(part, list) for item in part]
-        return Choices(choices=entries.entries(self.source, items), cursor=page.cursor)
+        return Choices(choices=entries(self.source, items), cursor=page.cursor)
 
     def take(self, page: Choices) -> None:
         """Look for entries on a page; where there are none the next one is wanted, up to a bound."""
-        found = entries.fitted(page.choices, self.row)
+        found = fitted(page.choices, self.row)
         if not self.source.search:
-            found = entries.matching(found, self.search)
+            found = matching(found, self.search)
         self._read += 1
         self.cursor = page.cursor
         self.wants_page = not found and page.cursor is not None and self._read < MOST_PAGES
@@ -97,11 +129,10 @@ def browse(
     """
     spec, row, source = _named(about, find, key, name)
     subject = f"the choices of {source.key if row is None else repr(row.label)}"
-    problems = [
-        Problem(where, f"must be an object, not {kind_of(given)}")
-        for where, given in (("inputs", inputs), ("parameters", parameters))
-        if given is not None and not isinstance(given, Mapping)
-    ]
+    problems = []
+    for where, told in (("inputs", inputs), ("parameters", parameters)):
+        if told is not None and not isinstance(told, Mapping):
+            problems.append(Problem(where, f"must be an object, not {kind_of(told)}"))
     if search is not None and not isinstance(search, str):
         problems.append(Problem("search", f"must be text, not {kind_of(search)}"))
     if source.action is None and cursor:
@@ -115,13 +146,12 @@ def browse(
     own, lacking = reads(source, spec)
     for given in parameters or ():
         if given in own:
-            what = f"is an input here; give it among the inputs, as '{given}'"
-            problems.append(Problem(f"parameters.{given}", what))
+            problems.append(Problem(f"parameters.{given}", f"is an input here; give it among the inputs, as '{given}'"))
         elif given not in source.fills.values():
             known = nearest(str(given), [row.key for row in lacking])
             problems.append(Problem(f"parameters.{given}", f"is no parameter of this list.{known}"))
     lister = find(source.action)
-    filled, missing = _gathered(begun, spec, lister, inputs or {}, parameters or {})
+    filled, missing = begun.gathered(spec, lister, inputs or {}, parameters or {})
     if problems or missing:
         raise _refused(subject, [*problems, *missing])
     with begun.explaining():
@@ -184,28 +214,90 @@ def _refused(subject: str, problems: list[Problem]) -> InputError:
     return InputError(f"{subject[0].upper()}{subject[1:]} cannot be given:", problems=problems)
 
 
-def _gathered(
-    begun: Browse, spec: ActionSpec | None, lister: ActionSpec, given: Mapping[str, Any], parameters: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[Problem]]:
-    """The inputs of the list's action, and what has to be filled in first."""
-    source, wheres = begun.source, begun.wheres
-    inputs: dict[str, Any] = {}
-    missing: list[Problem] = []
-    for target, name in source.fills.items():
-        row = spec.inputs.get(name) if spec else None
-        asked = row or source.parameters.get(name)
-        values = [given.get(each) for each in row.names] if row else [parameters.get(name)]
-        value = next((value for value in values if not is_blank(lister.inputs[target], value)), None)
-        if value is None and asked is not None and asked.fills_in:
-            value = asked.default
-        wheres[target] = f"{'inputs' if row else 'parameters'}.{name}"
+# -- a page's items as entries ---------------------------------------------------------------------------------------
+
+
+def entries(of: ChoiceList, items: Iterable[Json]) -> tuple[Choice, ...]:
+    """What a list makes of items; those without a value are left out, values stay as the vendor wrote them."""
+    found = []
+    for item in items:
+        at = [places.dig(item, tuple(path.split("."))) for path in of.value] if isinstance(item, dict) else []
+        plain = [value for value in at if isinstance(value, str | int | float) and not isinstance(value, bool)]
+        value = next((value for value in plain if expressions.line(value) is not None), None)
         if value is not None:
-            inputs[target] = value
-        elif lister.inputs[target].required == () and not lister.inputs[target].has_default:
-            label = asked.label if asked else lister.inputs[target].label
-            missing.append(Problem(wheres[target], f"fill in '{label}' first: {begun.subject} depend on it"))
-    if begun.search:
-        for target, value in source.search.items():
-            inputs[target] = value.replace("{}", begun.search) if isinstance(value, str) else value
-            wheres[target] = "search"
-    return inputs, missing
+            label = _first(of.label, item) or expressions.line(value) or ""
+            found.append(Choice(value=value, label=label, description=_first(of.description, item)))
+    return tuple(found)
+
+
+def _first(lines: tuple[str, ...], item: Json) -> str | None:
+    return next((text for text in (expressions.template(line).value(item) for line in lines) if text is not None), None)
+
+
+def fitted(found: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
+    """The entries with values as an input takes them, each value and each label once.
+
+    What the input would refuse is left out. Without an input, values are text. Where an integer is above 2^53, which
+    JavaScript rounds, all values are text.
+    """
+    cast = places.text_of if row is None else _caster(row)
+    once: dict[str, Choice] = {}
+    for each in found:
+        value = cast(each.value)
+        if value is not None:
+            once.setdefault(places.text_of(value), each._replace(value=value))
+    kept = [*once.values()]
+    if any(isinstance(each.value, int) and abs(each.value) >= SAFE_INTEGER for each in kept):
+        kept = [each._replace(value=places.text_of(each.value)) for each in kept]
+    return told_apart(kept)
+
+
+def _caster(row: Input) -> Callable[[Json], Json]:
+    """How a value becomes what the input takes, or None if it takes no such value; of a list or map, one entry's."""
+    read, kind = reader(row), row.collection
+
+    def cast(value: Json) -> Any:
+        found = read([value] if kind == "list" else {"key": value} if kind else value)
+        if isinstance(found, NoValue) or (kind and not found):
+            return None
+        return found[0][1] if kind == "map" else found[0] if kind else found
+
+    return cast
+
+
+def told_apart(found: Iterable[Choice]) -> tuple[Choice, ...]:
+    """The entries, where several have one label with their value beside it."""
+    listed = [*found]
+    counts = Counter(each.label for each in listed)
+    taken, apart = set(counts), []
+    for each in listed:
+        label = each.label
+        if counts[label] > 1:
+            while label in taken:
+                label += f" · {places.text_of(each.value)}"
+            taken.add(label)
+        apart.append(each._replace(label=label))
+    return tuple(apart)
+
+
+def matching(found: Iterable[Choice], search: str) -> tuple[Choice, ...]:
+    """The entries in which every word of a search occurs, whatever its case or accents.
+
+    It may stand anywhere in the label or the description; in the value, which often is an id of random letters, a part
+    must begin with it.
+    """
+    sought = plain(search).split()
+
+    def occurs(word: str, each: Choice) -> bool:
+        begins = rf"(?<![^\W_]){re.escape(word)}"
+        is_told = word in plain(f"{each.label}\n{each.description or ''}")
+        return is_told or re.search(begins, plain(places.text_of(each.value))) is not None
+
+    return tuple(each for each in found if all(occurs(word, each) for word in sought))
+
+
+def plain(text: str) -> str:
+    """Text without case and accents: `Żółć` is `zolc`, `Straße` is `strasse`."""
+    for _ in range(2):  # taking apart can make capitals, and lower case can make marks
+        text = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(letter for letter in text if not unicodedata.combining(letter)).translate(_UNMARKED)

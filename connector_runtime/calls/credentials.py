@@ -1,7 +1,4 @@
-"""What a connection gives to requests: checked like the inputs of an action, and laid out for the requests to come.
-
-Pure: nothing is asked for or sent.
-"""
+"""What a connection gives to requests: checked like the inputs of an action, laid out for requests to come. Pure."""
 
 from __future__ import annotations
 
@@ -22,8 +19,6 @@ from . import bodies
 
 Headers = tuple[tuple[str, str], ...]
 
-# -- what a person or a platform gives -------------------------------------------------------------------------------
-
 
 def checked(about: Profile, given: Any) -> dict[str, str]:
     """The values by name, as text, for the kind of connection that takes them.
@@ -38,9 +33,9 @@ def checked(about: Profile, given: Any) -> dict[str, str]:
     if kind is None:  # the one to which the fewest are strange, for its complaints
         kinds = about.connections
         kind = min(kinds, key=lambda kind: len(names - {grant.name for grant in kind.grants}), default=None)
-    if kind is None and not given:
-        return {}
     if kind is None:
+        if not given:
+            return {}
         what = f"is given, but {about.label} has no kind of connection; leave it out"
         raise InputError.of("the client", [Problem("connection", what)])
     try:
@@ -72,16 +67,12 @@ def _rows(about: Profile, kind: Connection) -> Iterator[Input]:
 
 def refuse_values(kind: Connection | None, action: str, bound: Mapping[str, Any]) -> None:
     """Raise `InputError` for values that make no sense under this kind of connection."""
-    found = [
-        Problem(f"inputs.{name}", said[str(bound[name])])
-        for name, said in (kind.forbids.items() if kind else ())
-        if name in bound and str(bound[name]) in said
-    ]
+    found = []
+    for name, said in kind.forbids.items() if kind else ():
+        if name in bound and str(bound[name]) in said:
+            found.append(Problem(f"inputs.{name}", said[str(bound[name])]))
     if found:
         raise InputError.of(action, found)
-
-
-# -- laid out for requests -------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -102,9 +93,9 @@ class Credentials:
 
         Those of a request that has none of its own are kept in `heads`.
         """
-        headers = bodies.merged([("Accept", accepts), ("Accept-Encoding", "gzip, deflate")], [*self.fixed], folded=True)
-        for more in ([("Content-Type", content_type)] if content_type else [], [*own], [*self.headers]):
-            headers = bodies.merged(headers, more, folded=True)
+        headers = [("Accept", accepts), ("Accept-Encoding", "gzip, deflate")]
+        for more in (self.fixed, [("Content-Type", content_type)] if content_type else [], own, self.headers):
+            headers = bodies.merged(headers, [*more], folded=True)
         head = tuple(headers)
         if not own:
             self.heads[accepts, content_type] = head

@@ -1,21 +1,20 @@
 """One call over time, as a generator of steps: which tokens, requests, retries and pages, in which order. Pure.
 
-It yields a `Page` for each answer of the vendor; `fold` makes one `Result` of them. A request goes again only where
-that can do no harm (`Retries`), with a renewed token where the vendor refused the old one, and all within the deadline;
-`recovering` looks before it sends again what may have been done.
+It yields a `Page` for each answer of the vendor; `fold` makes one `Result` of them. A request goes again where that can
+do no harm (`Retries`); `recovering` looks before it sends again what may have been done.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Generator, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from ..errors import ApiError, AuthError, NotFound, Problem, QuotaReached, RateLimited, RequestError, TransportError
 from ..inputs.bind import Bound
 from ..language import conditions, datetimes, places
 from ..language.places import Answer
-from ..model import NOTHING, Json, Page, Paging, Recover, Reported, Response, Result
+from ..model import NOTHING, Json, Page, Paging, Recover, Response, Result
 from ..pacing.claim import claim_of
 from ..steps import Attempt, Claim, Heard, Key, Now, Send, Steps, Token, Turn, Wait, next_output
 from . import answer as answers, paging as pages, render
@@ -28,19 +27,13 @@ RATE_PAUSE = 1.0  # where the vendor says too fast, and not until when
 TOLERANCE = timedelta(seconds=2)  # both clocks are written in whole seconds
 
 
-class Account(Protocol):
-    """Whose limits the calls count against: it has a pacer under a declared plan, else from the first refusal on."""
-
-    @property
-    def pacer(self) -> object | None: ...
-
-
 class Terms(NamedTuple):
     """On what terms a call is carried out.
 
     `limit` bounds the items of a list, and `cursor` is where it goes on. `retries` is how often a page is asked for
     again where that can do no harm. `deadline` bounds the call with all its attempts and pauses, in seconds. `key` is
-    the caller's own idempotency key. `observed`: somebody is told of each attempt.
+    the caller's own idempotency key. `account` is whose limits the call counts against: it has a `pacer` under a
+    declared plan, else from the first refusal on. `observed`: somebody is told of each attempt.
     """
 
     limit: int | None = None
@@ -48,7 +41,7 @@ class Terms(NamedTuple):
     retries: int = 0
     deadline: float | None = None
     key: str | None = None
-    account: Account | None = None
+    account: Any = None
     observed: bool = False
 
 
@@ -66,9 +59,9 @@ def exchange(action: Action, bound: Bound, terms: Terms = PLAIN) -> Steps:
             pages.spot_of(terms.cursor, "", None)  # raises: it is none of this call's
         return call.single()
     mark = pages.mark(call.made)
-    if terms.cursor is None:
-        return call.paged(action.paging, mark, pages.start(action.paging, terms.limit))
-    return call.paged(action.paging, mark, pages.spot_of(terms.cursor, mark, action.paging))
+    begun = pages.start(action.paging, terms.limit)
+    here = begun if terms.cursor is None else pages.spot_of(terms.cursor, mark, action.paging)
+    return call.paged(action.paging, mark, here)
 
 
 class _Call:
@@ -130,8 +123,6 @@ class _Call:
             seen.add(value)
             self.made, here = pages.turned(paging, self.made, ahead), ahead
 
-    # -- one request, however many attempts it takes -----------------------------------------------------------------
-
     def attempts(self) -> Generator[Any, Any, tuple[Page, Answer]]:
         """The page that a request gives, or the error of its last attempt."""
         credentials: Credentials = yield Token()
@@ -178,7 +169,6 @@ class _Call:
         began: datetime | None = (yield Now()) if self.until or self.terms.observed else None
         at: datetime | None = None
         response: Response | None = None
-        outcome: Outcome
         try:
             left = (self.until - began).total_seconds() if self.until and began else None
             if left is not None and left <= 0:
@@ -190,26 +180,20 @@ class _Call:
                 refusal = answers.Refusal(action.errors, response, credentials.secrets)
                 raise refusal.error(self.effect, at, action)
             wanted = made.call.get("response_type", "json")
-            outcome = answers.page(action, response, answer, self.effect, wanted), answer
-            if not began and claim is None and not _is_scarce(action.profile.limits.reported, response.headers):
+            outcome: Outcome = answers.page(action, response, answer, self.effect, wanted), answer
+            reported = action.profile.limits.reported
+            is_told = (reported.remaining or "").removeprefix("header.").lower() in response.headers
+            if not began and claim is None and not (is_told and reported.is_scarce(response.headers)):
                 return None, outcome
         except (AuthError, ApiError, TransportError) as failure:
             outcome = failure
         ended: datetime = at or (yield Now())
         headers, told = response.headers if response else NOTHING, action.errors.id
-        attempt = Attempt.of(
-            None if isinstance(outcome, tuple) else outcome,
-            began or ended,
-            ended,
-            action=action.key,
-            effect=self.effect,
-            method=request.method,
-            path=request.template,
-            number=number,
-            waited=waited,
-            status=response.status if response else None,
-            tracking_id=places.look(told, Answer(0, headers, None)) if told else None,
-        )
+        failed = None if isinstance(outcome, tuple) else outcome
+        status, id_ = response and response.status, places.look(told, Answer(0, headers, None)) if told else None
+        what = {"action": action.key, "effect": self.effect, "method": request.method, "path": request.template}
+        more = {"number": number, "waited": waited, "status": status, "tracking_id": id_}
+        attempt = Attempt.of(failed, began or ended, ended, **what, **more)
         yield Heard(claim or claim_of(action, made.written), attempt, headers)
         return ended, outcome
 
@@ -235,12 +219,6 @@ class _Call:
 Outcome = tuple[Page, Answer] | RequestError  # of one attempt
 
 
-def _is_scarce(reported: Reported, headers: Mapping[str, str]) -> bool:
-    """Whether the vendor says that little remains of what it allows: then it is time to pace."""
-    source = reported.remaining
-    return source is not None and source.removeprefix("header.").lower() in headers and reported.is_scarce(headers)
-
-
 class Retries(NamedTuple):
     """How often a failed attempt is made again, and after which pause; time and chance are given.
 
@@ -261,13 +239,9 @@ class Retries(NamedTuple):
         """Those that a call's own `call.retry.*` inputs ask for, else `most` by what the error says."""
         if not any(name.startswith("retry.") for name in call):
             return cls(most, keyed)
-        return cls(
-            most=call.get("retry.max_count", 0),
-            own=True,
-            delay=call.get("retry.delay_ms", 0) / 1000,
-            all_errors=call.get("retry.on_all_errors", False),
-            exponential=call.get("retry.exponential", False),
-        )
+        most, delay = call.get("retry.max_count", 0), call.get("retry.delay_ms", 0) / 1000
+        every, exponential = call.get("retry.on_all_errors", False), call.get("retry.exponential", False)
+        return cls(most, own=True, delay=delay, all_errors=every, exponential=exponential)
 
     def pause(self, attempt: int, error: RequestError, now: datetime) -> float | None:
         """Seconds to wait before the next attempt after `attempt` retries; None to give up."""
@@ -331,11 +305,10 @@ def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Ste
             return
         sendings += 1
         if found or sendings > terms.retries:
-            failure.hint = (
-                f"{len(found)} that look like it were found by {other.key}; look before you send it again."
-                if found
-                else f"{other.key} did not find it, so it was most likely not done."
-            )
+            failure.hint = f"{other.key} did not find it, so it was most likely not done."
+            if found:
+                many = f"{len(found)} that look like it were found by {other.key}"
+                failure.hint = f"{many}; look before you send it again."
             raise failure
 
 
@@ -355,17 +328,16 @@ def _found(looking: Steps, rule: Recover, sent: dict[str, Json], began: datetime
 
 
 def _is_same(item: Json, rule: Recover, sent: dict[str, Json], since: datetime) -> bool:
-    if rule.since is not None:
-        made = datetimes.instant(places.dig(item, (rule.since,)))
-        if made is None or made < since:
+    made = rule.since and datetimes.instant(places.dig(item, (rule.since,)))
+    if rule.since is not None and (not made or made < since):
+        return False
+    for name, ours in sent.items():
+        theirs = places.dig(item, tuple(name.split(".")))
+        if isinstance(theirs, str) and isinstance(ours, str):
+            theirs, ours = theirs.strip().casefold(), ours.strip().casefold()
+        if not conditions.same(theirs, ours):
             return False
-    return all(_equal(places.dig(item, tuple(name.split("."))), value) for name, value in sent.items())
-
-
-def _equal(theirs: Json, ours: Json) -> bool:
-    if isinstance(theirs, str) and isinstance(ours, str):
-        return theirs.strip().casefold() == ours.strip().casefold()
-    return conditions.same(theirs, ours)
+    return True
 
 
 # -- one result of all pages -----------------------------------------------------------------------------------------

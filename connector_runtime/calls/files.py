@@ -57,7 +57,8 @@ def _file(action: str, rules: Files, entry: Mapping[str, Json], data: Json, toke
     def text(path: tuple[str, ...]) -> str | None:
         return None if at(path) in (None, "") else places.text_of(at(path))
 
-    url, size = at(rules.url), at(rules.size)
+    url, size, type_, id_ = at(rules.url), at(rules.size), text(rules.type), text(rules.id)
+    size = int(size) if isinstance(size, int | float) and not isinstance(size, bool) and size >= 0 else None
     waits = None
     if rules.ready is not None and not conditions.holds(rules.ready, lambda name: places.dig(entry, (name,))):
         waits = "It is not ready yet; try again later."
@@ -65,19 +66,9 @@ def _file(action: str, rules: Files, entry: Mapping[str, Json], data: Json, toke
         waits = "The vendor names no address for it."
     around = {**data, **entry} if isinstance(data, Mapping) else entry
     named = (expressions.template(slots).value(around) for slots in rules.name)
-    return File(
-        name=safe_name(next((name for name in named if name), "file")),
-        type=text(rules.type),
-        size=int(size) if isinstance(size, int | float) and not isinstance(size, bool) and size >= 0 else None,
-        id=text(rules.id),
-        waits=waits,
-        action=action,
-        url=url if isinstance(url, str) else "",
-        token=token,
-    )
-
-
-# -- names -----------------------------------------------------------------------------------------------------------
+    name = safe_name(next((name for name in named if name), "file"))
+    url = url if isinstance(url, str) else ""
+    return File(name=name, type=type_, size=size, id=id_, waits=waits, action=action, url=url, token=token)
 
 
 def safe_name(text: str) -> str:

@@ -28,9 +28,8 @@ class Spot(NamedTuple):
 
 def start(paging: Paging, limit: int | None) -> Spot:
     """Where a list begins: with a page as large as it may be and no larger than needed."""
-    if paging.size is None:
-        return Spot()
-    return Spot(paging.max if limit is None else max(1, min(paging.max, limit)))
+    size = paging.max if limit is None else max(1, min(paging.max, limit))
+    return Spot(0 if paging.size is None else size)
 
 
 def turned(paging: Paging, made: render.Draft, spot: Spot) -> render.Draft:
@@ -67,12 +66,10 @@ def _value(style: Next, answer: Answer, made: render.Draft, page: Page) -> Any:
     step = len(page.items or ()) if style.plus == "count" else int(style.plus)
     try:
         here = int(value)
-        below = None if style.below is None else int(places.look(style.below, answer))
+        is_over = step == 0 or (style.below is not None and here >= int(places.look(style.below, answer)))
     except (TypeError, ValueError):
         return None
-    if step == 0 or (below is not None and here >= below):
-        return None
-    return here + step
+    return None if is_over else here + step
 
 
 def miscounted(paging: Paging, answer: Answer, count: int) -> tuple[Problem, ...]:
@@ -81,9 +78,6 @@ def miscounted(paging: Paging, answer: Answer, count: int) -> tuple[Problem, ...
     if isinstance(total, bool) or not str(total).isdecimal() or str(total) == str(count):
         return ()
     return (Problem(paging.total or "", f"The vendor announced {total} items and gave {count}."),)
-
-
-# -- cursors ---------------------------------------------------------------------------------------------------------
 
 
 def mark(made: render.Draft) -> str:

@@ -70,9 +70,6 @@ def key_place(spec: ActionSpec, made: Draft) -> Place | None:
     return None if given else place
 
 
-# -- draft -----------------------------------------------------------------------------------------------------------
-
-
 class Layout(NamedTuple):
     """Where the inputs of an action go, gathered once: a call then looks only at those that it is given."""
 
@@ -148,9 +145,6 @@ def _lay(made: Draft, tree: dict[str, Any], place: Place, value: Any) -> None:
     else:
         made.path = quote(value, safe=_IN_URL)
         made.template = "(raw)"
-
-
-# -- finish ----------------------------------------------------------------------------------------------------------
 
 
 def finish(made: Draft, credentials: Credentials) -> Request:

@@ -1,7 +1,4 @@
-"""One file over time, as a generator of steps: which requests, with which token and range, until it is whole. Pure.
-
-Its output is the size of the whole file, in bytes.
-"""
+"""One file over time, as a generator of steps: which requests, with which token and range, until it is whole. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Generator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -37,6 +34,7 @@ GO_ON = "What has arrived is kept; download it again to go on from there."
 STRONG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
 DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
 RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)", re.IGNORECASE)
+Found = tuple["Address", Response, Credentials]  # from where an answer came, and asked with what
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,7 +48,7 @@ class Course:
 
 
 def fetch(file: File, course: Course, have: int = 0, mark: Mark | None = None) -> Steps:
-    """Fetch a file, of which the first `have` bytes are there, of the version that `mark` names."""
+    """Fetch a file whose first `have` bytes are there, of the version that `mark` names. Its output: the whole size."""
     if file.waits is not None:
         raise Conflict(f"{file.name} can't be downloaded. {file.waits}", retriable=True)
     known = mark is not None and mark.of == identity(file) and file.size in (None, mark.total)
@@ -84,19 +82,11 @@ class _Fetch:
                 whole = yield from self.attempt(start)
             except RequestError as error:
                 failure = error
-            attempt = Attempt.of(
-                failure,
-                began,
-                (yield Now()),
-                action=self.file.action,
-                effect="read",
-                method="GET",
-                path=PATH,
-                number=number,
-                waited=waited,
-                status=self.status,
-                tracking_id=failure.tracking_id if failure else None,
-            )
+            ended: datetime = yield Now()
+            asked = {"action": self.file.action, "effect": "read", "method": "GET", "path": PATH}
+            more = {"number": number, "waited": waited, "status": self.status}
+            id_ = failure.tracking_id if failure else None
+            attempt = Attempt.of(failure, began, ended, **asked, **more, tracking_id=id_)
             yield Heard(None, attempt, NOTHING)
             waited = 0.0
             if whole is not None:
@@ -109,13 +99,13 @@ class _Fetch:
             if type(failure) is AuthError and (yield from self.renewed()):
                 continue
             pause = retries.pause(failures, failure, (yield Now()))
-            if pause is None and isinstance(failure, TransportError):
+            if pause is None:
+                if not isinstance(failure, TransportError):
+                    raise failure
                 total = self.mark and (self.file.size or self.mark.total)
                 have = f"{self.have} of {total}" if total else f"{self.have}"
                 what = f"{self.file.name}: {failure.message} {have} bytes have arrived."
                 raise TransportError(what, hint=GO_ON, retriable=True)
-            if pause is None:
-                raise failure
             failures += 1
             yield Wait(pause)
             waited = pause
@@ -170,11 +160,7 @@ class _Fetch:
             raise ApiError(f"{file.name}: the vendor sends more than the {wanted} bytes that are announced.")
         return filled.size
 
-    # -- requests and refusals ---------------------------------------------------------------------------------------
-
-    def answer(
-        self, start: Address, asked: Mapping[str, str]
-    ) -> Generator[Any, Any, tuple[Address, Response, Credentials]]:
+    def answer(self, start: Address, asked: Mapping[str, str]) -> Generator[Any, Any, Found]:
         """What answers in the end, its body still to come: after all redirects, from where, and asked with what."""
         credentials, name = self.credentials, self.course.token_name
         if self.own_token is not None and name in credentials.granted:
@@ -225,11 +211,9 @@ class _Fetch:
 def request(place: Address, credentials: Credentials, asked: Mapping[str, str]) -> Request:
     """The request for a file: what the connection gives goes into headers alone, and only to the definition's hosts."""
     made = render.finish(render.Draft("GET", PATH, "", call={"response_type": "binary"}), credentials)
-    kept = [
-        (name, value)
-        for name, value in made.headers
-        if name.lower() != "accept-encoding" and (place.is_ours or name.lower() in FOREIGN_HEADERS)
-    ]
+    kept = [pair for pair in made.headers if pair[0].lower() != "accept-encoding"]
+    if not place.is_ours:
+        kept = [pair for pair in kept if pair[0].lower() in FOREIGN_HEADERS]
     headers = (*kept, ("Accept-Encoding", "identity"), *asked.items())
     return made._replace(url=place.url, shown=place.shown, headers=headers, call={})
 
@@ -280,13 +264,9 @@ def identity(file: File) -> str:
 
 def mark_of(file: File, headers: Mapping[str, str], total: int | None) -> Mark:
     """What an answer says of the file's version."""
-    etag, modified = headers.get("etag"), headers.get("last-modified")
-    return Mark(
-        of=identity(file),
-        etag=etag if etag and re.fullmatch(r'(W/)?"[^"]*"', etag) else None,
-        modified=modified if modified and DATE.fullmatch(modified) else None,
-        total=total,
-    )
+    etag = re.fullmatch(r'(W/)?"[^"]*"', headers.get("etag", ""))
+    modified = DATE.fullmatch(headers.get("last-modified", ""))
+    return Mark(of=identity(file), etag=etag and etag[0], modified=modified and modified[0], total=total)
 
 
 def length(headers: Mapping[str, str]) -> int | None:
@@ -311,11 +291,8 @@ def extent(headers: Mapping[str, str]) -> tuple[int, int | None] | None:
 class Address:
     """A URL to fetch from. Its repr and `shown` leave out all that could give access."""
 
-    url: str
+    url: str = field(repr=False)
     is_ours: bool  # of the definition's hosts or the client's base URL: it may have the token
-
-    def __repr__(self) -> str:
-        return f"Address({self.shown!r}, is_ours={self.is_ours})"
 
     @property
     def host(self) -> str:

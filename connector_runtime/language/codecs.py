@@ -37,21 +37,16 @@ def _slash_twice(value: Any) -> Any:
     return quote(text, safe="") if text.startswith("/") or "//" in text else value
 
 
-def _csv(value: Any) -> str:
-    return ",".join(text_of(item) for item in value) if isinstance(value, list) else text_of(value)
-
-
+_DATE_OR_UTC = f"{patterns.DATE}|{patterns.INSTANT}"
 CODECS: dict[str, Codec] = {
-    "csv": Codec(_csv, joins=True),
+    "csv": Codec(lambda data: ",".join(map(text_of, data)) if isinstance(data, list) else text_of(data), joins=True),
     "json": Codec(lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")), joins=True),
     "base64": Codec(lambda value: base64.b64encode(text_of(value).encode()).decode()),
     "digits": Codec(_digits),
     "slash_twice": Codec(_slash_twice),
     "utc": Codec(datetimes.written, patterns.INSTANT, "2026-11-01T09:00:00Z"),
     "local_or_utc": Codec(datetimes.written, patterns.MOMENT, "2026-11-01T09:00:00 or 2026-11-01T09:00:00Z"),
-    "date_or_utc": Codec(
-        datetimes.written, f"{patterns.DATE}|{patterns.INSTANT}", "2026-11-01 or 2026-11-01T09:00:00Z"
-    ),
+    "date_or_utc": Codec(datetimes.written, _DATE_OR_UTC, "2026-11-01 or 2026-11-01T09:00:00Z"),
 }
 
 

@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 
 from ..model import Place
 
-# -- places in a request ---------------------------------------------------------------------------------------------
-
 BARE_KINDS = ("path", "query", "header", "body", "part", "request", "call", "base")
 CALL_KNOBS = {
     "response_type": "json, text or binary",
@@ -39,9 +37,6 @@ def place(text: str, key: str = "") -> Place:
         return Place(kind, (rest,))
     steps = tuple(rest.split("."))
     return Place(kind, steps[:-1], spread=True) if steps[-1] == "*" else Place(kind, steps)
-
-
-# -- places in an answer ---------------------------------------------------------------------------------------------
 
 
 class Answer(NamedTuple):

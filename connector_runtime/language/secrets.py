@@ -21,9 +21,6 @@ SECRET = re.compile(
 SHORTEST = 6  # characters; a shorter secret is masked as a whole word only, since it could be a part of others
 
 
-# -- known texts -----------------------------------------------------------------------------------------------------
-
-
 def mask(response: Response, secrets: Iterable[str]) -> Response:
     """The response without these texts, in whatever spelling its body may repeat them."""
     content = response.content
@@ -33,9 +30,6 @@ def mask(response: Response, secrets: Iterable[str]) -> Response:
             whole = rb"(?<!\w)" + pattern + rb"(?!\w)" if len(text) < SHORTEST else pattern
             content = re.sub(whole, MASK.encode(), content)
     return response._replace(content=content)
-
-
-# -- by name ---------------------------------------------------------------------------------------------------------
 
 
 def request_text(request: Request) -> str:
@@ -68,9 +62,6 @@ def in_data(value: Json) -> Any:
             return [{**item, "value": MASK} if SECRET.search(str(item["name"])) else dict(item) for item in value]
         return [in_data(item) for item in value]
     return value
-
-
-# -- by schema -------------------------------------------------------------------------------------------------------
 
 
 def fields(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Mapping[str, Any]]]:
