@@ -79,7 +79,7 @@ def served(url: str) -> tuple[Any, str]:
     """The service and an API key for it."""
     from connector_runtime.connections.connect import Tokens
     from connector_runtime.service.records import ApiKeys
-    from connector_runtime.service.settings import Settings
+    from connector_runtime.service.state import Settings
     from zoom_connector import Connections, load, open_store, service
 
     store = open_store("memory://")

@@ -12,7 +12,7 @@ import uvicorn
 
 from connector_runtime.definitions.connector import Connector
 from connector_runtime.service.app import service
-from connector_runtime.service.settings import Settings
+from connector_runtime.service.state import Settings
 from connector_runtime.stores.store import MemoryStore
 
 from .sandbox import Sandbox

@@ -20,7 +20,7 @@ from ..definitions.connector import Connector
 from ..errors import InputError
 from ..language.hosts import LOOPBACK
 from ..service.records import ApiKeys, check_tenant
-from ..service.settings import Settings
+from ..service.state import Settings
 from ..stores import opening
 from .access import access, open_vault
 from .context import Context, bound, print_table, say, wrong

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, I
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import mcp_types as protocol
 from mcp.server.context import ServerRequestContext
@@ -45,6 +45,11 @@ EFFECTS: Mapping[str | None, str] = {
     "delete": "Takes away what may not come back.",
     None: "Can do anything, as its inputs say.",
 }
+OWN = {  # the arguments that are no inputs
+    "limit": f"At most so many items; {LIMIT} if left out.",
+    "cursor": "Goes on where an answer with this cursor ended; the other arguments as they were.",
+    "clear": "Fields to empty; blank text and null only leave a field as it is.",
+}
 UNKEPT = ("format", "pattern", MARK)  # words of an answer's schema by which a client could refuse the answer
 
 
@@ -58,8 +63,7 @@ class Offer:
     secrets: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
+class Tool(NamedTuple):
     """One tool, as it is listed; `own` are the arguments that are no inputs."""
 
     action: Action
@@ -105,14 +109,10 @@ def _tool(action: Action, offered: frozenset[str], offer: Offer) -> Tool:
         input_schema=_input_schema(action, offered, own),
         output_schema=_output_schema(action, offer.secrets),
         annotations=protocol.ToolAnnotations(
-            title=action.label,
-            read_only_hint=about["read_only"],
-            destructive_hint=about["destructive"],
-            idempotent_hint=about["idempotent"],
-            open_world_hint=True,
+            title=action.label, open_world_hint=True, **{f"{word}_hint": said for word, said in about.items()}
         ),
     )
-    return Tool(action=action, own=own, listed=listed)
+    return Tool(action, own, listed)
 
 
 def _sentences(said: Iterable[str | None]) -> str:
@@ -126,28 +126,16 @@ def _input_schema(action: Action, offered: frozenset[str], own: tuple[str, ...])
     fields: dict[str, Json] = form_schema(action)["properties"]
     clearable = [row.key for row in action.inputs.values() if row.clear]
     about: dict[str, dict[str, Json]] = {
-        "limit": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": MOST,
-            "description": f"At most so many items; {LIMIT} if left out.",
-        },
-        "cursor": {
-            "type": "string",
-            "description": "Goes on where an answer with this cursor ended; the other arguments as they were.",
-        },
-        "clear": {
-            "type": "array",
-            "items": {"type": "string", "enum": clearable},
-            "description": "Fields to empty; blank text and null only leave a field as it is.",
-        },
+        "limit": {"type": "integer", "minimum": 1, "maximum": MOST},
+        "cursor": {"type": "string"},
+        "clear": {"type": "array", "items": {"type": "string", "enum": clearable}},
     }
     properties: dict[str, Json] = {}
     for key, field in fields.items():
         described = _sentences(_about(action, action.inputs[key], offered))
         schema = {word: said for word, said in field.items() if word not in ("title", "description")}
         properties[key] = {**schema, **({"description": described} if described else {})}
-    properties |= {name: about[name] for name in own}
+    properties |= {name: {**about[name], "description": OWN[name]} for name in own}
     needed = [key for key in fields if action.inputs[key].is_always_needed]
     return {"type": "object", "properties": properties, "required": needed, "additionalProperties": False}
 
@@ -298,13 +286,6 @@ def failure(tool: Tool | None, error: ConnectorError, offer: Offer) -> dict[str,
     return {**before, "error": plain(told)}
 
 
-def unknown(name: str, tools: Mapping[str, Tool], known: Mapping[str, Any], offer: Offer) -> InputError:
-    """There is no such tool: why, or which is nearest."""
-    if name in known and (why := withheld(known[name], offer)) is not None:
-        return InputError(f"{name} {why}.", hint="Tell the person who runs this server.")
-    return InputError(f"'{name[:100]}' is no tool here.{nearest(name, tools)}", hint=f"There are: {', '.join(tools)}.")
-
-
 def plain(value: Json) -> Json:
     """Data that every client reads as it is: large integers as text, no half characters."""
     if isinstance(value, dict):
@@ -338,7 +319,11 @@ def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> S
         tool = offered.get(asked.name)
         try:
             if tool is None:
-                raise unknown(asked.name, offered, connector.actions, offer)
+                key, actions = asked.name, connector.actions
+                if key in actions and (why := withheld(actions[key], offer)) is not None:
+                    raise InputError(f"{key} {why}.", hint="Tell the person who runs this server.")
+                hint = f"There are: {', '.join(offered)}."
+                raise InputError(f"'{key[:100]}' is no tool here.{nearest(key, offered)}", hint=hint)
             bound, limit, cursor = call(tool, asked.arguments or {})
             async with lend(context.request) as client:
                 called = client.pages(tool.action.key, bound, limit, cursor=cursor, deadline=deadline)
@@ -368,14 +353,12 @@ async def speak(made: Server[Any]) -> None:
 
 def instructions(connector: Connector, offer: Offer) -> str:
     """What a model has to know of all tools."""
-    said = [
-        f"Each tool is one action of {connector.profile.label}; its result is `data`.",
-        f"A list gives {LIMIT} items unless `limit` says otherwise; where `cursor` comes back, there is more.",
+    return (
+        f"Each tool is one action of {connector.profile.label}; its result is `data`. "
+        f"A list gives {LIMIT} items unless `limit` says otherwise; where `cursor` comes back, there is more. "
         "An `error` says what to change (`problems`, `hint`), whether the same call may work later (`retriable`, "
-        "`retry_at`), and whether it may have been done all the same (`may_have_been_done`): look before trying again.",
-        "" if offer.secrets else "What is secret is shown as ***.",
-    ]
-    return " ".join(text for text in said if text)
+        "`retry_at`), and whether it may have been done all the same (`may_have_been_done`): look before trying again."
+    ) + ("" if offer.secrets else " What is secret is shown as ***.")
 
 
 async def _reported(pages: AsyncIterator[Page], limit: int | None, context: Context) -> AsyncIterator[Page]:

@@ -1,9 +1,7 @@
 """What every request passes: its id, limits of size, time and number, who asks, its log line. An ASGI middleware.
 
-No request can take more than its share: a body that is too large or comes too slowly, a reader that stops reading, and
-more requests at a time than are allowed are each ended with the right status. What fails inside is a 500 without a word
-of what was sent. The log and the metrics never tell inputs, keys or addresses; labels are routes as they are declared,
-action keys that exist, and kinds of outcome: none of them can grow without end.
+No request can take more than its share. What fails inside is a 500 without a word of what was sent. The log and the
+metrics never tell inputs, keys or addresses; no label can have values without end.
 """
 
 from __future__ import annotations
@@ -60,17 +58,11 @@ COMMON = {
 }
 
 
-class Slow(Exception):
-    """The client does not read."""
-
-
 class Gate:
     """The middleware. Where the service asks for no key it may only be called by the names of this machine."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
-        self._app = app
-        self._service = service
-        self._metrics = Metrics()
+        self._app, self._service, self._metrics = app, service, Metrics()
         self._running = 0
         public = urlsplit(service.settings.public_url or "").hostname
         self._names = frozenset({*LOOPBACK, "[::1]", *([public] if public else [])}) if service.is_local else None
@@ -91,10 +83,8 @@ class Gate:
         try:
             self._check(scope, counted)
             await self._app(scope, context.receive, context.send)
-        except Slow:
-            context.outcome = "slow"
-        except ClientDisconnect:
-            context.outcome = "gone"
+        except ClientDisconnect as error:
+            context.outcome = str(error) or "gone"
         except asyncio.CancelledError:
             context.outcome = context.outcome or "cut"
             raise
@@ -249,7 +239,7 @@ class RequestContext:
             async with asyncio.timeout(self.service.settings.patience):
                 await self.sending(message)
         except TimeoutError:
-            raise Slow from None
+            raise ClientDisconnect("slow") from None  # it does not read
 
     def document(self, error: ConnectorError) -> dict[str, Any]:
         """The problem that an error is."""
@@ -318,9 +308,6 @@ def too_large(limit: int) -> Refusal:
     return Refusal("too_large", f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
 
 
-# -- who asks --------------------------------------------------------------------------------------------------------
-
-
 _bearer = HTTPBearer(auto_error=False, description="An API key, made with the command `api-key create`.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, where Authorization is taken.")
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
@@ -328,7 +315,6 @@ KeyHeader = Annotated[str | None, Security(_header)]
 
 
 async def _known(request: Request, bearer: Bearer = None, header: KeyHeader = None) -> RequestContext:
-    """The context of a request, once it is known whose it is and that the tenant does not take the places of all."""
     context = at(request)
     context.request = request
     tenant, running, most = context.service.tenant, context.service.running, context.service.settings.tenant_concurrency

@@ -1,27 +1,28 @@
-"""What all requests to one service share: its connector, its store, and the clients of its tenants' connections.
+"""What all requests to one service share: settings, connector, store, and the clients of its tenants' connections.
 
-Two small sets of threads keep what waits for the store apart from what waits for the vendor's token endpoint. There is
-one client for each connection in use, held ready and shared by its runs. A stored connection renews its tokens itself.
-What another worker has deleted or connected anew is noticed within some seconds; what has not been used for longest is
-let go of when there are too many.
+There is one client for each connection in use, held ready and shared by its runs. What another worker has deleted or
+connected anew is noticed within some seconds; what was not used for longest is let go of when there are too many.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from ..client import AsyncClient
 from ..connections.connections import Connections, Pending
 from ..definitions.connector import Connector
-from ..errors import AuthError, StoreError
+from ..errors import AuthError, InputError, Problem, StoreError
+from ..language.hosts import is_loopback
 from ..pacing import accounts
 from ..pacing.claim import Pacing
 from ..pacing.pacer import check_plan
@@ -30,12 +31,54 @@ from ..stores.store import Store
 from ..triggers.receiver import WebhookApp
 from .problems import Refusal
 from .records import ApiKeys, Feed, Idempotency
-from .settings import Settings
 
 T = TypeVar("T")
 MARGIN = 30.0  # seconds beyond its time limit after which a run counts as dead
 PURGE = 3600.0  # seconds between two looks for what may be forgotten
 FRESH = 5.0  # seconds for which a connection is taken to be as it was
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Times in seconds, sizes in bytes; counts are for one worker."""
+
+    base_url: str | None = None  # where the vendor's API is instead of at its usual place
+    oauth_url: str | None = None  # the same for OAuth
+    public_url: str | None = None  # where browsers and the vendor reach the service
+    timeout: float = 60.0  # for one request; of a stream for one page
+    patience: float = 30.0  # for a client to send its body, or to read the next piece of an answer
+    retries: int = 4  # of a request to the vendor, where that can do no harm; 0 where the caller tries again itself
+    plan: str | None = None  # of the vendor's account: its limits are kept to, in all workers together
+    share: float = 0.5  # which part of them is ours
+    body: int = 8 * 1024 * 1024
+    concurrency: int = 512
+    tenant_concurrency: int = 256
+    clients: int = 256  # connections that are held ready
+    credentials: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of the app in which people sign in
+
+    def __post_init__(self) -> None:
+        found = [
+            Problem(name, "must be more than 0 and finite")
+            for name in ("timeout", "patience", "body", "concurrency", "tenant_concurrency", "clients")
+            if not 0 < getattr(self, name) < math.inf
+        ]
+        if not isinstance(self.retries, int) or self.retries < 0:
+            found.append(Problem("retries", "must be a whole number of at least 0"))
+        if not 0 < self.share <= 1:
+            found.append(Problem("share", "must be more than 0 and at most 1"))
+        if self.public_url is not None:
+            url = urlsplit(self.public_url)
+            if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
+                found.append(Problem("public_url", f"{self.public_url!r} is no URL such as https://connector.example"))
+            elif url.scheme == "http" and not is_loopback(url.hostname):
+                found.append(Problem("public_url", "must begin with https://; codes of sign-ins come there"))
+        if found:
+            raise InputError.of("the service", found)
+
+    @property
+    def callback(self) -> str | None:
+        """The redirect URL to enter in the vendor's app."""
+        return None if self.public_url is None else f"{self.public_url.rstrip('/')}/v1/oauth/callback"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +112,7 @@ class Service:
 
     def __init__(self, connector: Connector, store: Store, settings: Settings, tenant: Any, token: Any) -> None:
         check_plan(connector.profile.limits, settings.plan)
-        self.connector = connector
-        self.store = store
-        self.settings = settings
-        self.tenant = tenant
+        self.connector, self.store, self.settings, self.tenant = connector, store, settings, tenant
         self.is_local = isinstance(tenant, str)  # for this machine, without keys
         self.token = token if self.is_local else None
         self.running: Counter[str] = Counter()  # requests by tenant
@@ -84,19 +124,20 @@ class Service:
         self.webhooks: Mapping[str, WebhookApp] = {}  # by trigger
         self._ready: dict[tuple[str, str], _Ready] = {}  # those used longest ago first
         self._without: dict[Any, AsyncClient] = {}
+        # apart, so that what waits for the vendor's token endpoint keeps nothing that waits for the store from running
         self._at_store = ThreadPoolExecutor(8, "store")
         self._at_vendor = ThreadPoolExecutor(16, "vendor")
 
     async def in_store(self, function: Callable[..., T], /, *given: Any) -> T:
         """Run what waits for the store."""
-        return await self._in(self._at_store, function, *given)
+        return await self._in(self._at_store, partial(function, *given))
 
-    async def in_vendor(self, function: Callable[..., T], /, *given: Any) -> T:
+    async def in_vendor(self, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
         """Run what waits for the vendor's token endpoint."""
-        return await self._in(self._at_vendor, function, *given)
+        return await self._in(self._at_vendor, partial(function, *given, **more))
 
-    async def _in(self, threads: ThreadPoolExecutor, function: Callable[..., T], *given: Any) -> T:
-        done = asyncio.get_running_loop().run_in_executor(threads, partial(function, *given))
+    async def _in(self, threads: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+        done = asyncio.get_running_loop().run_in_executor(threads, function)
         return await within(self.settings.timeout, asyncio.shield(done), changes=True)
 
     def connections(self, tenant: str) -> Connections:
@@ -148,7 +189,6 @@ class Service:
                 self.feed.purge()
 
         async def purging() -> None:
-            """Forget, once in an hour and in one worker at a time, what is older than a day."""
             while True:
                 with suppress(StoreError, Refusal):
                     await self.in_store(purge)
@@ -170,16 +210,12 @@ class Service:
         self._at_store.shutdown(wait=False, cancel_futures=True)
         self._at_vendor.shutdown(wait=False, cancel_futures=True)
 
-    def _pacing(self, account: str) -> Pacing | None:
-        """The pacer of an account, shared with the other workers; None: each client goes by what the vendor says."""
-        limits, plan = self.connector.profile.limits, self.settings.plan
-        if plan is None:
-            return None
-        account_of = accounts.of(limits, account, plan=plan, share=self.settings.share, store=self.store)
-        return _Apart(account_of.wake(), self.in_store)
-
     def _client(self, account: str, **given: Any) -> AsyncClient:
-        about, pacing = self.settings, self._pacing(account)
+        about, pacing = self.settings, None  # without a plan each client goes by what the vendor says
+        if about.plan is not None:  # one pacer of an account, shared with the other workers
+            limits = self.connector.profile.limits
+            shared = accounts.of(limits, account, plan=about.plan, share=about.share, store=self.store)
+            pacing = _Apart(shared.wake(), self.in_store)
         return AsyncClient(self.connector, base_url=about.base_url, retries=about.retries, pacing=pacing, **given)
 
     async def _found(self, tenant: str, name: str) -> _Ready:

@@ -26,7 +26,7 @@ from connector_runtime.pacing import accounts
 from connector_runtime.service.app import service
 from connector_runtime.service.records import ApiKeys
 from connector_runtime.service.serving import Patient
-from connector_runtime.service.settings import Settings
+from connector_runtime.service.state import Settings
 from connector_runtime.stores.store import MemoryStore, Store
 from tests.webhook.conftest import until
 from zoom_connector import Connector

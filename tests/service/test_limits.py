@@ -21,8 +21,7 @@ from connector_runtime.pacing import accounts
 from connector_runtime.service import serving
 from connector_runtime.service.app import service
 from connector_runtime.service.gate import PLACE, Gate
-from connector_runtime.service.settings import Settings
-from connector_runtime.service.state import Service
+from connector_runtime.service.state import Service, Settings
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector, InputError
 from zoom_connector.sandbox import Sandbox
@@ -278,7 +277,7 @@ def test_the_pacers_of_a_service_are_those_of_the_process_and_bounded(
         assert served.client().post(USER, json=ME).status_code == 200
         assert len(accounts._accounts) == 1
         for number in range(5):
-            served.app.state.service._pacing(f"account {number}")
+            served.app.state.service._client(f"account {number}")
         assert len(accounts._accounts) == 2
 
 

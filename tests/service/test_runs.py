@@ -12,7 +12,7 @@ import pytest
 
 import zoom_connector
 from connector_runtime.errors import InputError
-from connector_runtime.service.settings import Settings
+from connector_runtime.service.state import Settings
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
