@@ -7,7 +7,7 @@ output, the latter belongs to the protocol.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -83,7 +83,21 @@ def tools(connector: Connector, offer: Offer) -> dict[str, Tool]:
     offered = {action.key: action for action in fits if withheld(action, offer) is None}
     if not offered:
         raise InputError.of("mcp", [Problem("--only", f"{fits[0].key} {withheld(fits[0], offer)}")])
-    return {key: _tool(action, frozenset(offered), offer) for key, action in offered.items()}
+    made: dict[str, Tool] = {}
+    for key, action in offered.items():
+        own = ("limit", "cursor") if action.paging is not None else ()  # no input may bear their names
+        own = (*own, "clear") if any(row.clear for row in action.inputs.values()) else own
+        hints = {f"{word}_hint": said for word, said in safety(action.effect).items()}
+        listed = protocol.Tool(
+            name=key,
+            title=action.label,
+            description=_sentences((action.description, action.summary, EFFECTS[action.effect])),
+            input_schema=_input_schema(action, offered, own),
+            output_schema=_output_schema(action, offer.secrets),
+            annotations=protocol.ToolAnnotations(title=action.label, open_world_hint=True, **hints),
+        )
+        made[key] = Tool(action, own, listed)
+    return made
 
 
 def withheld(action: Action, offer: Offer) -> str | None:
@@ -98,23 +112,6 @@ def withheld(action: Action, offer: Offer) -> str | None:
     return None
 
 
-def _tool(action: Action, offered: frozenset[str], offer: Offer) -> Tool:
-    about = safety(action.effect)
-    own = ("limit", "cursor") if action.paging is not None else ()  # no input may bear their names
-    own = (*own, "clear") if any(row.clear for row in action.inputs.values()) else own
-    listed = protocol.Tool(
-        name=action.key,
-        title=action.label,
-        description=_sentences((action.description, action.summary, EFFECTS[action.effect])),
-        input_schema=_input_schema(action, offered, own),
-        output_schema=_output_schema(action, offer.secrets),
-        annotations=protocol.ToolAnnotations(
-            title=action.label, open_world_hint=True, **{f"{word}_hint": said for word, said in about.items()}
-        ),
-    )
-    return Tool(action, own, listed)
-
-
 def _sentences(said: Iterable[str | None]) -> str:
     return " ".join(text if text.endswith((".", "?", "!")) else f"{text}." for text in said if text)
 
@@ -122,7 +119,7 @@ def _sentences(said: Iterable[str | None]) -> str:
 # -- what a tool takes -----------------------------------------------------------------------------------------------
 
 
-def _input_schema(action: Action, offered: frozenset[str], own: tuple[str, ...]) -> dict[str, Json]:
+def _input_schema(action: Action, offered: Collection[str], own: tuple[str, ...]) -> dict[str, Json]:
     fields: dict[str, Json] = form_schema(action)["properties"]
     clearable = [row.key for row in action.inputs.values() if row.clear]
     about: dict[str, dict[str, Json]] = {
@@ -140,7 +137,7 @@ def _input_schema(action: Action, offered: frozenset[str], own: tuple[str, ...])
     return {"type": "object", "properties": properties, "required": needed, "additionalProperties": False}
 
 
-def _about(action: Action, row: Input, offered: frozenset[str]) -> Iterator[str | None]:
+def _about(action: Action, row: Input, offered: Collection[str]) -> Iterator[str | None]:
     """What a model has to know of an input, in sentences."""
     yield row.comments
     if row.type in SHAPES:
@@ -263,19 +260,15 @@ ANY = _of_types(["object", "array", "string", "number", "boolean", "null"])
 def answer(tool: Tool, result: Result, offer: Offer) -> dict[str, Json]:
     """A result as the tool's output schema has it."""
     data = plain(result.data if offer.secrets else tool.action.hide(result.data))
-    said: dict[str, Json] = {}
     warnings = [plain(str(warning)) for warning in result.warnings]
     faults = misfits(data_schema(tool.action, offer.secrets), data)
     if faults:  # a client would refuse it, though it was done
         path, what = faults[0]
         where = ".".join(str(step) for step in ("data", *path))
         warnings.append(f"The answer is not of the documented shape: {where} {what}.")
-    said["unexpected" if faults else "data"] = data
-    if result.cursor is not None:
-        said["cursor"] = result.cursor
-    if warnings:
-        said["warnings"] = warnings
-    return said
+    more = {"cursor": result.cursor, "warnings": warnings or None}
+    said: dict[str, Json] = {name: value for name, value in more.items() if value is not None}
+    return {"unexpected" if faults else "data": data, **said}
 
 
 def failure(tool: Tool | None, error: ConnectorError, offer: Offer) -> dict[str, Json]:

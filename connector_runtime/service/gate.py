@@ -103,9 +103,7 @@ class Gate:
                 if not running[context.tenant]:
                     del running[context.tenant]
             context.route = getattr(scope.get("route"), "path", None) or "(none)"  # as it is declared
-            metrics.seen(context)
-            if counted:
-                context.log()
+            context.end(counted)
 
     def _check(self, scope: Scope, counted: bool) -> None:
         headers, settings = dict(scope["headers"]), self._service.settings
@@ -144,15 +142,6 @@ class Metrics:
         )
         self.replays = prometheus_client.Counter("connector_replays", "Runs answered from an idempotency key.", **here)
 
-    def seen(self, context: RequestContext) -> None:
-        """Count a request that is over."""
-        self.requests.labels(context.route, context.method, str(context.status)).inc()
-        self.seconds.labels(context.route).observe(time.monotonic() - context.began)
-        if context.runs is not None:
-            self.runs.labels(context.runs, context.outcome or "ok").inc()
-        if context.replayed:
-            self.replays.inc()
-
     def text(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and its content type."""
         registry = self._registry
@@ -186,14 +175,23 @@ class RequestContext:
     whole: bool = False
     request: Request = field(init=False)  # where it is known who asks
 
-    def log(self) -> None:
-        """One line for a request that is over."""
+    def end(self, logged: bool) -> None:
+        """Have the metrics count a request that is over, and write its line if it is to be `logged`."""
+        metrics, seconds = self.metrics, time.monotonic() - self.began
+        metrics.requests.labels(self.route, self.method, str(self.status)).inc()
+        metrics.seconds.labels(self.route).observe(seconds)
+        if self.runs is not None:
+            metrics.runs.labels(self.runs, self.outcome or "ok").inc()
+        if self.replayed:
+            metrics.replays.inc()
+        if not logged:
+            return
         said = {
             "request_id": self.request_id,
             "method": self.method,
             "route": self.route,
             "status": self.status,
-            "ms": round((time.monotonic() - self.began) * 1000, 1),
+            "ms": round(seconds * 1000, 1),
             "tenant": self.tenant if self.is_known else None,
             "key": self.key,
             "action": self.runs,

@@ -181,7 +181,6 @@ def _kind(kind: Connection, credentials: Collection[str]) -> dict[str, Any]:
 
 
 def _own(generic: Mapping[str, Any], action: Any, word: str, timeout: float) -> dict[str, Any]:
-    """One operation of one action."""
     made = copy.deepcopy(dict(generic))
     key = action.key
     label = action.label if word == "run" else f"{action.label}: {word}"

@@ -1,6 +1,7 @@
 """The routes that act: runs of actions, connections, and the events that arrive. All is the caller's tenant's alone.
 
-With an idempotency key a run's first answer is what repetitions get, if `is_kept` says so. The browser comes back from
+With an idempotency key a run's first answer is what repetitions get, unless nothing was sent or the same may succeed
+later. The browser comes back from
 a sign-in without a key: its `state`, which nobody can guess and which is good once, says which tenant began.
 """
 
@@ -100,7 +101,7 @@ async def run(key: str, context: Context, idempotency_key: Key = None) -> Respon
     try:
         body = await wanted.answer(vendors_key)
     except ConnectorError as error:
-        await _end(context, held, error if is_kept(error) else None)
+        await _end(context, held, error)
         raise
     first: Kept | Refusal | None = Kept(status=200, body=body)
     if len(body) > LARGEST:  # of a read nothing is kept: it can be done again
@@ -256,18 +257,13 @@ class Lines(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-def is_kept(error: ConnectorError) -> bool:
-    """Whether a failure is what repetitions get: not if nothing was sent, nor if the same may succeed later."""
-    if getattr(error, "may_have_been_done", False):
-        return True
-    return isinstance(error, RequestError) and not isinstance(error, AuthError) and not error.retriable
-
-
 async def _end(context: RequestContext, held: Held, first: Kept | ConnectorError | None) -> None:
-    """Keep what repetitions get; None gives the key back."""
+    """Keep what repetitions get; None gives the key back, and so does a failure that need not be the last word."""
     if isinstance(first, ConnectorError):
+        final = isinstance(first, RequestError) and not isinstance(first, AuthError) and not first.retriable
         document = context.document(first)
-        first = Kept(status=document["status"], body=json_text.write(document))
+        kept = Kept(document["status"], json_text.write(document))
+        first = kept if final or getattr(first, "may_have_been_done", False) else None
     try:
         await context.service.in_store(held.end, first)
     except (StoreError, Refusal) as error:  # how the run ended is what the caller must hear
