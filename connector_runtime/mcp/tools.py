@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, cast
 
@@ -53,8 +52,7 @@ OWN = {  # the arguments that are no inputs
 UNKEPT = ("format", "pattern", MARK)  # words of an answer's schema by which a client could refuse the answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class Offer(NamedTuple):
     """Which actions become tools, and whether what is secret in an answer is shown."""
 
     only: tuple[str, ...] = ()
@@ -116,9 +114,6 @@ def _sentences(said: Iterable[str | None]) -> str:
     return " ".join(text if text.endswith((".", "?", "!")) else f"{text}." for text in said if text)
 
 
-# -- what a tool takes -----------------------------------------------------------------------------------------------
-
-
 def _input_schema(action: Action, offered: Collection[str], own: tuple[str, ...]) -> dict[str, Json]:
     fields: dict[str, Json] = form_schema(action)["properties"]
     clearable = [row.key for row in action.inputs.values() if row.clear]
@@ -138,7 +133,6 @@ def _input_schema(action: Action, offered: Collection[str], own: tuple[str, ...]
 
 
 def _about(action: Action, row: Input, offered: Collection[str]) -> Iterator[str | None]:
-    """What a model has to know of an input, in sentences."""
     yield row.comments
     if row.type in SHAPES:
         yield SHAPES[row.type]
@@ -206,9 +200,6 @@ def _limit(given: Any) -> int | None:
 
 def _is_blank(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
-
-
-# -- what a tool answers ---------------------------------------------------------------------------------------------
 
 
 def _output_schema(action: Action, secrets: bool) -> dict[str, Json]:
@@ -292,9 +283,6 @@ def plain(value: Json) -> Json:
     return value
 
 
-# -- the server ------------------------------------------------------------------------------------------------------
-
-
 def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> Server[Any]:
     """The server of a connector's tools.
 
@@ -355,7 +343,6 @@ def instructions(connector: Connector, offer: Offer) -> str:
 
 
 async def _reported(pages: AsyncIterator[Page], limit: int | None, context: Context) -> AsyncIterator[Page]:
-    """The pages, of each of which the client hears."""
     count = 0
     async for page in pages:
         if page.items is not None:

@@ -31,6 +31,7 @@ from ..triggers.deliver import Handler
 from ..triggers.receiver import SecretSource, webhook_app
 from . import models, routes
 from .gate import METHODS, Bearer, Context, Gate, KeyHeader, at, key_of
+from .models import shape
 from .problems import KINDS, Refusal, check_known, of_status
 from .routes import answer
 from .state import Service, Settings
@@ -42,14 +43,12 @@ states = APIRouter(tags=["state"])
 page_router = APIRouter()
 Locale = Annotated[str | None, Query(max_length=35, pattern=r"^[A-Za-z0-9_-]+$", description="A language, such as de.")]
 REFUSED = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
-StateAnswer = models.shape("StateAnswer", status=str)
-KindAnswer = models.shape("KindAnswer", kind=str, status=int, title=str, do=str)
-KindsAnswer = models.shape("KindsAnswer", problems=list[KindAnswer])  # type: ignore[valid-type]
+StateAnswer = shape("StateAnswer", status=str)
+KindAnswer = shape("KindAnswer", kind=str, status=int, title=str, do=str)
+KindsAnswer = shape("KindsAnswer", problems=list[KindAnswer])  # type: ignore[valid-type]
 WHOSE = "Whose key it is; `local` if none is needed."
 HasToken = Annotated[bool, Field(description="Whether a run may go without any stored connection.")]
-TenantAnswer = models.shape(
-    "TenantAnswer", WHOSE, tenant=str, local=bool, connector=str, version=str, has_token=HasToken
-)
+TenantAnswer = shape("TenantAnswer", WHOSE, tenant=str, local=bool, connector=str, version=str, has_token=HasToken)
 DOCUMENT: dict[int | str, dict[str, Any]] = {
     304: {"description": "The ETag is still that of If-None-Match."},
     200: {"content": {"application/json": {"schema": {"type": "object"}}}},

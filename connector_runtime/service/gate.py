@@ -89,10 +89,7 @@ class Gate:
             context.outcome = context.outcome or "cut"
             raise
         except Exception as error:
-            if not isinstance(error, Refusal):
-                context.log_failure(error)
-                error = Refusal("internal", "The service failed.", hint="Its log says why.")
-            answer = context.problem(error)
+            answer = context.problem(error if isinstance(error, Refusal) else context.failure(error))
             if not context.status:  # nothing was answered yet
                 await answer(scope, context.receive, context.send)
         finally:
@@ -201,11 +198,12 @@ class RequestContext:
         level = logging.ERROR if self.status >= 500 and self.outcome in ("", "internal") else logging.INFO
         logger.log(level, "request", extra={"said": {name: value for name, value in said.items() if value is not None}})
 
-    def log_failure(self, error: BaseException) -> None:
-        """Where a fault of ours happened. Its message is left out: it may quote what was sent."""
+    def failure(self, error: BaseException) -> Refusal:
+        """What a fault of ours is answered with. The log says where it was; its message may quote what was sent."""
         steps = [f"{step.filename}:{step.lineno} {step.name}" for step in traceback.extract_tb(error.__traceback__)]
         said = {"request_id": self.request_id, "route": self.route, "error": type(error).__name__, "at": steps[-8:]}
         logger.error("failure", extra={"said": said})
+        return Refusal("internal", "The service failed.", hint="Its log says why.")
 
     async def receive(self) -> Message:
         """The next piece of the body, which has a size and a time in all; after it, the disconnection."""

@@ -142,9 +142,6 @@ def wrong(details: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()) -> I
     return InputError(f"{count} with the request:", problems=found)
 
 
-# -- the document ----------------------------------------------------------------------------------------------------
-
-
 def document(raw: dict[str, Any], connector: Connector, settings: Any, *, needs_key: bool) -> dict[str, Any]:
     """The whole document; `raw` is what the framework made."""
     made = copy.deepcopy(raw)

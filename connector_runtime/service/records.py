@@ -42,8 +42,7 @@ CURSOR = r"^[0-9]{13}(-[0-9a-f]{16})?$"
 OVERLAP = 2.0  # seconds: what others may still be writing under a time that has passed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKey:
+class ApiKey(NamedTuple):
     """A key without its secret. `tenant` is None for one that only reads metrics; `created_at` in seconds."""
 
     id: str

@@ -1,8 +1,7 @@
 """The routes that act: runs of actions, connections, and the events that arrive. All is the caller's tenant's alone.
 
 With an idempotency key a run's first answer is what repetitions get, unless nothing was sent or the same may succeed
-later. The browser comes back from
-a sign-in without a key: its `state`, which nobody can guess and which is good once, says which tenant began.
+later. The browser comes back from a sign-in without a key: its `state`, which nobody can guess, says who began.
 """
 
 from __future__ import annotations
@@ -34,6 +33,7 @@ from ..language import json_text
 from ..model import Connection, Page
 from . import models, problems
 from .gate import Context, RequestContext, at
+from .models import shape
 from .problems import Refusal, check_known
 from .records import CURSOR, LARGEST, Held, Kept
 from .state import Service, named, within
@@ -46,25 +46,23 @@ router = APIRouter(prefix="/v1", tags=["runs"])
 connection_router = APIRouter(prefix="/v1", tags=["connection"])
 webhook_router = APIRouter(prefix="/v1", tags=["webhook"])
 SHOWN = "The request that a run would send; secrets are `***`."
-Preview = models.shape(
-    "Preview", SHOWN, method=str, url=str, headers=dict[str, str], body=Any, warnings=list[models.Warned]
-)
-RunAnswer = models.shape("RunAnswer", "What a run gave.", data=Any, meta=models.RunMeta)
+Preview = shape("Preview", SHOWN, method=str, url=str, headers=dict[str, str], body=Any, warnings=list[models.Warned])
+RunAnswer = shape("RunAnswer", "What a run gave.", data=Any, meta=models.RunMeta)
 PAGE = "A page of choices; `cursor` leads to the next."
-ChoicesAnswer = models.shape("ChoicesAnswer", PAGE, choices=list[models.ChoiceAnswer], cursor=str | None)
+ChoicesAnswer = shape("ChoicesAnswer", PAGE, choices=list[models.ChoiceAnswer], cursor=str | None)
 TOLD = "A text of your own for this operation: a repeated request with it gives the first answer."
 OWN_KEY = Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description=TOLD)
 Key = Annotated[str | None, OWN_KEY]
 HEALTH = "A stored connection, without its secrets. `health`: ready, due (renewed at its next call) or dead."
-ConnectionAnswer = models.shape("ConnectionAnswer", HEALTH, like=Summary, expires_at=str | None)
-ConnectionsAnswer = models.shape("ConnectionsAnswer", connections=list[ConnectionAnswer])  # type: ignore[valid-type]
+ConnectionAnswer = shape("ConnectionAnswer", HEALTH, like=Summary, expires_at=str | None)
+ConnectionsAnswer = shape("ConnectionsAnswer", connections=list[ConnectionAnswer])  # type: ignore[valid-type]
 TESTED = "What a test of a connection found; `error` is as in a problem."
-HealthAnswer = models.shape("HealthAnswer", TESTED, like=Health)
+HealthAnswer = shape("HealthAnswer", TESTED, like=Health)
 SIGN_IN = "Where to send the person's browser; the connection is there when it has come back."
-SignInAnswer = models.shape("SignInAnswer", SIGN_IN, name=str, kind=str, authorize_url=str)
+SignInAnswer = shape("SignInAnswer", SIGN_IN, name=str, kind=str, authorize_url=str)
 FEED = "Received events, oldest first; ask again with `cursor` for what comes after."
-EventsAnswer = models.shape("EventsAnswer", FEED, events=list[dict[str, Any]], cursor=str)
-DeletedAnswer = models.shape("DeletedAnswer", "Whether the vendor has taken the tokens back.", revoked=bool)
+EventsAnswer = shape("EventsAnswer", FEED, events=list[dict[str, Any]], cursor=str)
+DeletedAnswer = shape("DeletedAnswer", "Whether the vendor has taken the tokens back.", revoked=bool)
 Name = Annotated[str, Path(min_length=1, max_length=100)]
 COOKIE = "connector_sign_in"
 LONGEST = 20.0  # seconds for which somebody may wait for events
@@ -107,8 +105,7 @@ async def run(key: str, context: Context, idempotency_key: Key = None) -> Respon
     if len(body) > LARGEST:  # of a read nothing is kept: it can be done again
         message = f"It was done; its answer was longer than {LARGEST} bytes, which is too long to be kept."
         hint = "Read what was made; for another one, use a new key."
-        done = Refusal("may_have_been_done", message, hint=hint, may_have_been_done=True)
-        first = None if effect == "read" else done
+        first = None if effect == "read" else Refusal("may_have_been_done", message, hint=hint, may_have_been_done=True)
     await _end(context, held, first)
     return answer(body)
 
@@ -270,9 +267,6 @@ async def _end(context: RequestContext, held: Held, first: Kept | ConnectorError
         logger.error("What repetitions of an idempotency key get could not be stored: %s", error)
 
 
-# -- connections and events -------------------------------------------------------------------------------------------
-
-
 @connection_router.get("/connections", response_model=ConnectionsAnswer, summary="The connections of this tenant")
 async def listed(context: Context) -> Response:
     found = await context.service.in_store(context.connections.list)
@@ -325,15 +319,9 @@ async def authorize(
         raise InputError.of("connect", [Problem("kind", what)])
     url = await _begin(context, asked, bound=True)
     response = RedirectResponse(url, 303)
-    response.set_cookie(
-        COOKIE,
-        digest(connect.query_of(url)["state"]),
-        max_age=int(PENDING),
-        path=f"{context.root}/v1/oauth",
-        secure=(context.service.settings.callback or "").startswith("https"),
-        httponly=True,
-        samesite="lax",
-    )
+    secure = (context.service.settings.callback or "").startswith("https")
+    scope: Any = {"path": f"{context.root}/v1/oauth", "secure": secure, "httponly": True, "samesite": "lax"}
+    response.set_cookie(COOKIE, digest(connect.query_of(url)["state"]), max_age=int(PENDING), **scope)
     return response
 
 
@@ -426,8 +414,7 @@ async def events(
     """The events of the accounts that this tenant's connections belong to, for a day; `event_id` tells a repeat."""
     service = context.service
     until = time.monotonic() + min(wait, service.settings.timeout / 2)
-    stored = await service.in_store(context.connections.list)
-    accounts = {summary.account for summary in stored if summary.account}
+    accounts = {each.account for each in await service.in_store(context.connections.list) if each.account}
     while True:
         found, after = await service.in_store(service.feed.read, accounts, cursor, limit)
         if found or time.monotonic() >= until or await context.request.is_disconnected():
@@ -465,8 +452,7 @@ async def _begin(context: RequestContext, asked: models.ConnectionRequest, *, bo
 
 
 def _one(connections: Connections, name: str) -> dict[str, Any]:
-    with named():
-        return _entry(connections.summary(name))
+    return _entry(named(connections.summary, name))
 
 
 def _entry(summary: Summary) -> dict[str, Any]:

@@ -93,18 +93,9 @@ def _run(app: Callable[[], Any], end: float, port: socket.socket, *ends: signal.
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)  # of others; of ours all that happens
     logging.getLogger("connector_runtime").setLevel(logging.INFO)
-    config = uvicorn.Config(
-        app,
-        factory=True,
-        http=Patient,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEPT,
-        timeout_graceful_shutdown=int(end) + END,
-        backlog=2048,
-    )
+    quiet: Any = {"log_config": None, "access_log": False, "server_header": False}
+    waits: Any = {"timeout_keep_alive": KEPT, "timeout_graceful_shutdown": int(end) + END}
+    config = uvicorn.Config(app, factory=True, http=Patient, ws="none", backlog=2048, **quiet, **waits)
     uvicorn.Server(config).run(sockets=[port])
 
 

@@ -10,12 +10,12 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from ..client import AsyncClient
@@ -81,8 +81,7 @@ class Settings:
         return None if self.public_url is None else f"{self.public_url.rstrip('/')}/v1/oauth/callback"
 
 
-@dataclass(frozen=True, slots=True)
-class _Apart:
+class _Apart(NamedTuple):
     """A pacer that may have to wait for its store: it is asked in a thread, and its answers are awaited."""
 
     pacer: Pacing
@@ -221,15 +220,14 @@ class Service:
     async def _found(self, tenant: str, name: str) -> _Ready:
         def look() -> tuple[Any, Any]:
             connections = self.connections(tenant)
-            with named():
-                return connections.connected_at(name), connections.open_async(name)
+            return connections.connected_at(name), connections.open_async(name)
 
         place = (tenant, name)
         old = self._ready.get(place)
         if old is not None and time.monotonic() <= old.checked + FRESH:
             self._ready[place] = self._ready.pop(place)
             return old
-        stamp, stored = await self.in_store(look)
+        stamp, stored = await self.in_store(named, look)
         ready = old = self._ready.pop(place, None)
         if ready is None or ready.stamp != stamp:
             client = self._client(getattr(stored, self.connector.profile.limits.per), connection=stored)
@@ -247,11 +245,10 @@ class Service:
                 await ready.client.aclose()
 
 
-@contextmanager
-def named() -> Iterator[None]:
-    """Where a connection is asked for by name: there is none, at least not of this tenant, is a `Refusal` (404)."""
+def named(function: Callable[..., T], *given: Any) -> T:
+    """Ask for a connection by name: that there is none, at least not of this tenant, is a `Refusal` (404)."""
     try:
-        yield
+        return function(*given)
     except AuthError as error:
         raise Refusal("not_found", error.message, hint=error.hint) from None
 
