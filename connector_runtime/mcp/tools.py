@@ -7,11 +7,10 @@ output, the latter belongs to the protocol.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import mcp_types as protocol
 from mcp.server.context import ServerRequestContext
@@ -45,11 +44,15 @@ EFFECTS: Mapping[str | None, str] = {
     "delete": "Takes away what may not come back.",
     None: "Can do anything, as its inputs say.",
 }
+OWN = {  # the arguments that are no inputs
+    "limit": f"At most so many items; {LIMIT} if left out.",
+    "cursor": "Goes on where an answer with this cursor ended; the other arguments as they were.",
+    "clear": "Fields to empty; blank text and null only leave a field as it is.",
+}
 UNKEPT = ("format", "pattern", MARK)  # words of an answer's schema by which a client could refuse the answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class Offer(NamedTuple):
     """Which actions become tools, and whether what is secret in an answer is shown."""
 
     only: tuple[str, ...] = ()
@@ -58,8 +61,7 @@ class Offer:
     secrets: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
+class Tool(NamedTuple):
     """One tool, as it is listed; `own` are the arguments that are no inputs."""
 
     action: Action
@@ -79,7 +81,21 @@ def tools(connector: Connector, offer: Offer) -> dict[str, Tool]:
     offered = {action.key: action for action in fits if withheld(action, offer) is None}
     if not offered:
         raise InputError.of("mcp", [Problem("--only", f"{fits[0].key} {withheld(fits[0], offer)}")])
-    return {key: _tool(action, frozenset(offered), offer) for key, action in offered.items()}
+    made: dict[str, Tool] = {}
+    for key, action in offered.items():
+        own = ("limit", "cursor") if action.paging is not None else ()  # no input may bear their names
+        own = (*own, "clear") if any(row.clear for row in action.inputs.values()) else own
+        hints = {f"{word}_hint": said for word, said in safety(action.effect).items()}
+        listed = protocol.Tool(
+            name=key,
+            title=action.label,
+            description=_sentences((action.description, action.summary, EFFECTS[action.effect])),
+            input_schema=_input_schema(action, offered, own),
+            output_schema=_output_schema(action, offer.secrets),
+            annotations=protocol.ToolAnnotations(title=action.label, open_world_hint=True, **hints),
+        )
+        made[key] = Tool(action, own, listed)
+    return made
 
 
 def withheld(action: Action, offer: Offer) -> str | None:
@@ -94,66 +110,29 @@ def withheld(action: Action, offer: Offer) -> str | None:
     return None
 
 
-def _tool(action: Action, offered: frozenset[str], offer: Offer) -> Tool:
-    about = safety(action.effect)
-    own = ("limit", "cursor") if action.paging is not None else ()  # no input may bear their names
-    own = (*own, "clear") if any(row.clear for row in action.inputs.values()) else own
-    listed = protocol.Tool(
-        name=action.key,
-        title=action.label,
-        description=_sentences((action.description, action.summary, EFFECTS[action.effect])),
-        input_schema=_input_schema(action, offered, own),
-        output_schema=_output_schema(action, offer.secrets),
-        annotations=protocol.ToolAnnotations(
-            title=action.label,
-            read_only_hint=about["read_only"],
-            destructive_hint=about["destructive"],
-            idempotent_hint=about["idempotent"],
-            open_world_hint=True,
-        ),
-    )
-    return Tool(action=action, own=own, listed=listed)
-
-
 def _sentences(said: Iterable[str | None]) -> str:
     return " ".join(text if text.endswith((".", "?", "!")) else f"{text}." for text in said if text)
 
 
-# -- what a tool takes -----------------------------------------------------------------------------------------------
-
-
-def _input_schema(action: Action, offered: frozenset[str], own: tuple[str, ...]) -> dict[str, Json]:
+def _input_schema(action: Action, offered: Collection[str], own: tuple[str, ...]) -> dict[str, Json]:
     fields: dict[str, Json] = form_schema(action)["properties"]
     clearable = [row.key for row in action.inputs.values() if row.clear]
     about: dict[str, dict[str, Json]] = {
-        "limit": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": MOST,
-            "description": f"At most so many items; {LIMIT} if left out.",
-        },
-        "cursor": {
-            "type": "string",
-            "description": "Goes on where an answer with this cursor ended; the other arguments as they were.",
-        },
-        "clear": {
-            "type": "array",
-            "items": {"type": "string", "enum": clearable},
-            "description": "Fields to empty; blank text and null only leave a field as it is.",
-        },
+        "limit": {"type": "integer", "minimum": 1, "maximum": MOST},
+        "cursor": {"type": "string"},
+        "clear": {"type": "array", "items": {"type": "string", "enum": clearable}},
     }
     properties: dict[str, Json] = {}
     for key, field in fields.items():
         described = _sentences(_about(action, action.inputs[key], offered))
         schema = {word: said for word, said in field.items() if word not in ("title", "description")}
         properties[key] = {**schema, **({"description": described} if described else {})}
-    properties |= {name: about[name] for name in own}
+    properties |= {name: {**about[name], "description": OWN[name]} for name in own}
     needed = [key for key in fields if action.inputs[key].is_always_needed]
     return {"type": "object", "properties": properties, "required": needed, "additionalProperties": False}
 
 
-def _about(action: Action, row: Input, offered: frozenset[str]) -> Iterator[str | None]:
-    """What a model has to know of an input, in sentences."""
+def _about(action: Action, row: Input, offered: Collection[str]) -> Iterator[str | None]:
     yield row.comments
     if row.type in SHAPES:
         yield SHAPES[row.type]
@@ -223,9 +202,6 @@ def _is_blank(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-# -- what a tool answers ---------------------------------------------------------------------------------------------
-
-
 def _output_schema(action: Action, secrets: bool) -> dict[str, Json]:
     """An object at the top whatever the action answers; nothing in it is required, since an error fits it too."""
     properties: dict[str, Json] = {"data": data_schema(action, secrets)}
@@ -275,19 +251,15 @@ ANY = _of_types(["object", "array", "string", "number", "boolean", "null"])
 def answer(tool: Tool, result: Result, offer: Offer) -> dict[str, Json]:
     """A result as the tool's output schema has it."""
     data = plain(result.data if offer.secrets else tool.action.hide(result.data))
-    said: dict[str, Json] = {}
     warnings = [plain(str(warning)) for warning in result.warnings]
     faults = misfits(data_schema(tool.action, offer.secrets), data)
     if faults:  # a client would refuse it, though it was done
         path, what = faults[0]
         where = ".".join(str(step) for step in ("data", *path))
         warnings.append(f"The answer is not of the documented shape: {where} {what}.")
-    said["unexpected" if faults else "data"] = data
-    if result.cursor is not None:
-        said["cursor"] = result.cursor
-    if warnings:
-        said["warnings"] = warnings
-    return said
+    more = {"cursor": result.cursor, "warnings": warnings or None}
+    said: dict[str, Json] = {name: value for name, value in more.items() if value is not None}
+    return {"unexpected" if faults else "data": data, **said}
 
 
 def failure(tool: Tool | None, error: ConnectorError, offer: Offer) -> dict[str, Json]:
@@ -296,13 +268,6 @@ def failure(tool: Tool | None, error: ConnectorError, offer: Offer) -> dict[str,
     told = {name: value for name, value in error.to_dict().items() if value not in (None, [])}
     before = answer(tool, partial, offer) if tool is not None and partial is not None else {}
     return {**before, "error": plain(told)}
-
-
-def unknown(name: str, tools: Mapping[str, Tool], known: Mapping[str, Any], offer: Offer) -> InputError:
-    """There is no such tool: why, or which is nearest."""
-    if name in known and (why := withheld(known[name], offer)) is not None:
-        return InputError(f"{name} {why}.", hint="Tell the person who runs this server.")
-    return InputError(f"'{name[:100]}' is no tool here.{nearest(name, tools)}", hint=f"There are: {', '.join(tools)}.")
 
 
 def plain(value: Json) -> Json:
@@ -316,9 +281,6 @@ def plain(value: Json) -> Json:
     if isinstance(value, str) and not value.isascii():
         return value.encode("utf-8", "replace").decode("utf-8")
     return value
-
-
-# -- the server ------------------------------------------------------------------------------------------------------
 
 
 def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> Server[Any]:
@@ -338,7 +300,11 @@ def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> S
         tool = offered.get(asked.name)
         try:
             if tool is None:
-                raise unknown(asked.name, offered, connector.actions, offer)
+                key, actions = asked.name, connector.actions
+                if key in actions and (why := withheld(actions[key], offer)) is not None:
+                    raise InputError(f"{key} {why}.", hint="Tell the person who runs this server.")
+                hint = f"There are: {', '.join(offered)}."
+                raise InputError(f"'{key[:100]}' is no tool here.{nearest(key, offered)}", hint=hint)
             bound, limit, cursor = call(tool, asked.arguments or {})
             async with lend(context.request) as client:
                 called = client.pages(tool.action.key, bound, limit, cursor=cursor, deadline=deadline)
@@ -368,18 +334,15 @@ async def speak(made: Server[Any]) -> None:
 
 def instructions(connector: Connector, offer: Offer) -> str:
     """What a model has to know of all tools."""
-    said = [
-        f"Each tool is one action of {connector.profile.label}; its result is `data`.",
-        f"A list gives {LIMIT} items unless `limit` says otherwise; where `cursor` comes back, there is more.",
+    return (
+        f"Each tool is one action of {connector.profile.label}; its result is `data`. "
+        f"A list gives {LIMIT} items unless `limit` says otherwise; where `cursor` comes back, there is more. "
         "An `error` says what to change (`problems`, `hint`), whether the same call may work later (`retriable`, "
-        "`retry_at`), and whether it may have been done all the same (`may_have_been_done`): look before trying again.",
-        "" if offer.secrets else "What is secret is shown as ***.",
-    ]
-    return " ".join(text for text in said if text)
+        "`retry_at`), and whether it may have been done all the same (`may_have_been_done`): look before trying again."
+    ) + ("" if offer.secrets else " What is secret is shown as ***.")
 
 
 async def _reported(pages: AsyncIterator[Page], limit: int | None, context: Context) -> AsyncIterator[Page]:
-    """The pages, of each of which the client hears."""
     count = 0
     async for page in pages:
         if page.items is not None:

@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from ..client import AsyncClient
 from ..errors import AuthError
@@ -52,19 +52,16 @@ def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
             yield
 
     health = Route("/health", JSONResponse({"status": "ok"}), methods=["GET"])
-    routes = [Route(PATH, Door(StreamableHTTPASGIApp(sessions))), health]
+    routes = [Route(PATH, Door(sessions)), health]
     return Starlette(routes=routes, middleware=[Middleware(Gate, shared)], lifespan=lifespan)
 
 
-class Door:
+class Door(StreamableHTTPASGIApp):
     """Lets in who may come, and marks whose the request is."""
-
-    def __init__(self, inner: ASGIApp) -> None:
-        self._inner = inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_origin(scope)
         context = await context_of(Request(scope))
         owner = context.key or context.tenant
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
-        await self._inner(scope, receive, send)
+        await super().__call__(scope, receive, send)

@@ -1,8 +1,7 @@
 """The service as an app: `service(connector, store=…)` for a platform to mount, or for `serve` to run.
 
-Here are also the routes that tell what there is and how it is: catalogue, kinds of problem, whose key it is, health,
-metrics, and the page's files. A document is the same for the same definitions, so it is written once, and a client that
-has it is told so (304). The page needs no build and asks no other host for anything; the browser is held to that.
+Here are also the routes that tell what there is and how it is. A document is the same for the same definitions, so it
+is written once, and a client that has it is told so (304). The page asks no other host for anything.
 """
 
 from __future__ import annotations
@@ -29,10 +28,11 @@ from ..language import json_text
 from ..stores.opening import open_store
 from ..stores.store import Store
 from ..triggers.receiver import Handler, SecretSource, webhook_app
-from . import connection_routes, models, runs
+from . import models, routes
 from .gate import METHODS, Bearer, Context, Gate, KeyHeader, at, key_of
+from .models import shape
 from .problems import KINDS, Refusal, check_known, of_status
-from .runs import answer
+from .routes import answer
 from .settings import Settings
 from .state import Service
 
@@ -43,13 +43,12 @@ states = APIRouter(tags=["state"])
 page_router = APIRouter()
 Locale = Annotated[str | None, Query(max_length=35, pattern=r"^[A-Za-z0-9_-]+$", description="A language, such as de.")]
 REFUSED = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
-StateAnswer = models.shape("StateAnswer", status=str)
-KindsAnswer = models.shape("KindsAnswer", problems=list[models.KindAnswer])
+StateAnswer = shape("StateAnswer", status=str)
+KindAnswer = shape("KindAnswer", kind=str, status=int, title=str, do=str)
+KindsAnswer = shape("KindsAnswer", problems=list[KindAnswer])  # type: ignore[valid-type]
 WHOSE = "Whose key it is; `local` if none is needed."
 HasToken = Annotated[bool, Field(description="Whether a run may go without any stored connection.")]
-TenantAnswer = models.shape(
-    "TenantAnswer", WHOSE, tenant=str, local=bool, connector=str, version=str, has_token=HasToken
-)
+TenantAnswer = shape("TenantAnswer", WHOSE, tenant=str, local=bool, connector=str, version=str, has_token=HasToken)
 DOCUMENT: dict[int | str, dict[str, Any]] = {
     304: {"description": "The ETag is still that of If-None-Match."},
     200: {"content": {"application/json": {"schema": {"type": "object"}}}},
@@ -82,26 +81,25 @@ def service(
     `/v1/events`. Raises `InputError`, `StoreError`.
     """
     opened = open_store(store) if isinstance(store, str) else store
-    shared = Service(connector, opened, settings or Settings(), tenant, token)
+    settings = settings or Settings()
+    shared = Service(connector, opened, settings, tenant, token)
     shared.webhooks = {
         key: webhook_app(connector.triggers[key], secrets, handler or shared.feed.add, store=opened)
         for key, secrets in (webhook_secrets or {}).items()
     }
-    about = connector.profile
+    profile = connector.profile
+    about: Any = {"title": profile.label, "version": profile.version, "description": profile.description}
+    without: Any = dict.fromkeys(("docs_url", "redoc_url", "openapi_url"))  # pages of other hosts; one made in a thread
     app = FastAPI(
-        title=about.label,
-        version=about.version,
-        description=about.description,
-        docs_url=None,  # its page loads from other hosts
-        redoc_url=None,
+        **about,
+        **without,
         lifespan=shared.lifespan,
-        openapi_url=None,  # made in a thread instead, since it takes a while
         responses={"default": {"description": "A problem; its `kind` says which.", "content": models.PROBLEM}},
         exception_handlers=dict.fromkeys((ConnectorError, HTTPException, RequestValidationError), _refused),
     )
     app.state.service = shared
-    for routes in (router, runs.router, connection_routes.router, connection_routes.webhook_router, states):
-        app.include_router(routes)
+    for each in (router, routes.router, routes.connection_router, routes.webhook_router, states):
+        app.include_router(each)
     if page:
         app.include_router(page_router, include_in_schema=False)
     app.add_middleware(Gate, service=shared)
@@ -109,14 +107,11 @@ def service(
     def described() -> dict[str, Any]:
         if app.openapi_schema is None:
             raw = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-            app.openapi_schema = models.document(raw, connector, shared.settings, needs_key=not shared.is_local)
+            app.openapi_schema = models.document(raw, connector, settings, needs_key=not shared.is_local)
         return app.openapi_schema
 
     app.openapi = described  # type: ignore[method-assign]
     return app
-
-
-# -- what there is --------------------------------------------------------------------------------------------------
 
 
 @router.get("/catalogue", responses=DOCUMENT, summary="All that a platform draws")
@@ -162,9 +157,8 @@ async def kinds() -> Response:
 @router.get("/tenant", response_model=TenantAnswer, summary="Whose key it is")
 async def tenant(context: Context) -> Response:
     service, connector = context.service, context.service.connector
-    who = {"tenant": context.tenant, "local": service.is_local}
-    what = {"connector": connector.key, "version": connector.profile.version}
-    return answer({**who, **what, "has_token": service.token is not None})
+    who = {"tenant": context.tenant, "local": service.is_local, "connector": connector.key}
+    return answer({**who, "version": connector.profile.version, "has_token": service.token is not None})
 
 
 @states.get("/openapi.json", include_in_schema=False)
@@ -184,7 +178,6 @@ async def ready(request: Request) -> Response:
     shared = at(request).service
 
     def faults() -> list[Problem]:
-        """What of the definitions cannot be loaded."""
         found: list[Problem] = []
         for definitions in (shared.connector.actions, shared.connector.triggers, shared.connector.connections):
             for key in definitions:
@@ -224,7 +217,6 @@ async def metrics(request: Request, bearer: Bearer = None, header: KeyHeader = N
 
 
 async def _refused(request: Request, error: Any) -> Response:
-    """What is wrong as a problem, also what the web framework itself refuses."""
     if isinstance(error, RequestValidationError):
         error = models.wrong(error.errors())
     elif isinstance(error, HTTPException):
@@ -232,14 +224,11 @@ async def _refused(request: Request, error: Any) -> Response:
         if error.status_code == 405:  # the framework names the methods of the first route alone that has the path
             scope = {name: request.scope.get(name, "") for name in ("type", "path", "root_path", "headers")}
             asked = [{**scope, "method": method} for method in sorted(METHODS)]
-            routes = request.app.router.routes
-            fits = [each for each in asked if any(route.matches(each)[0] == Match.FULL for route in routes)]
+            known = request.app.router.routes
+            fits = [each for each in asked if any(route.matches(each)[0] == Match.FULL for route in known)]
             headers = {"Allow": ", ".join(each["method"] for each in fits)}
         error = of_status(error.status_code, str(error.detail), headers)
     return at(request).problem(error)
-
-
-# -- documents -------------------------------------------------------------------------------------------------------
 
 
 async def document(
@@ -247,8 +236,7 @@ async def document(
 ) -> Response:
     """The answer that a document is: not at all if the client has it, packed if the client can unpack it.
 
-    It stays as it is and is written, in a thread, when it is first asked for. `make` is given the connector in the
-    language; de-AT and de-CH are one where only de is there.
+    `make` is given the connector in the language; de-AT and de-CH are one where only de is there.
     """
     service = at(request).service
 
@@ -269,9 +257,6 @@ async def document(
     if REFUSED.search(said := request.headers.get("accept-encoding", "").lower()) is None and "gzip" in said:
         return answer(packed, headers={**headers, "Content-Encoding": "gzip"})
     return answer(content, headers=headers)
-
-
-# -- the page --------------------------------------------------------------------------------------------------------
 
 
 @page_router.get("/")

@@ -1,9 +1,7 @@
 """What every request passes: its id, limits of size, time and number, who asks, its log line. An ASGI middleware.
 
-No request can take more than its share: a body that is too large or comes too slowly, a reader that stops reading, and
-more requests at a time than are allowed are each ended with the right status. What fails inside is a 500 without a word
-of what was sent. The log and the metrics never tell inputs, keys or addresses; labels are routes as they are declared,
-action keys that exist, and kinds of outcome: none of them can grow without end.
+No request can take more than its share. What fails inside is a 500 without a word of what was sent. The log and the
+metrics never tell inputs, keys or addresses; no label can have values without end.
 """
 
 from __future__ import annotations
@@ -60,17 +58,11 @@ COMMON = {
 }
 
 
-class Slow(Exception):
-    """The client does not read."""
-
-
 class Gate:
     """The middleware. Where the service asks for no key it may only be called by the names of this machine."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
-        self._app = app
-        self._service = service
-        self._metrics = Metrics()
+        self._app, self._service, self._metrics = app, service, Metrics()
         self._running = 0
         public = urlsplit(service.settings.public_url or "").hostname
         self._names = frozenset({*LOOPBACK, "[::1]", *([public] if public else [])}) if service.is_local else None
@@ -91,18 +83,13 @@ class Gate:
         try:
             self._check(scope, counted)
             await self._app(scope, context.receive, context.send)
-        except Slow:
-            context.outcome = "slow"
-        except ClientDisconnect:
-            context.outcome = "gone"
+        except ClientDisconnect as error:
+            context.outcome = str(error) or "gone"
         except asyncio.CancelledError:
             context.outcome = context.outcome or "cut"
             raise
         except Exception as error:
-            if not isinstance(error, Refusal):
-                context.log_failure(error)
-                error = Refusal("internal", "The service failed.", hint="Its log says why.")
-            answer = context.problem(error)
+            answer = context.problem(error if isinstance(error, Refusal) else context.failure(error))
             if not context.status:  # nothing was answered yet
                 await answer(scope, context.receive, context.send)
         finally:
@@ -113,9 +100,7 @@ class Gate:
                 if not running[context.tenant]:
                     del running[context.tenant]
             context.route = getattr(scope.get("route"), "path", None) or "(none)"  # as it is declared
-            metrics.seen(context)
-            if counted:
-                context.log()
+            context.end(counted)
 
     def _check(self, scope: Scope, counted: bool) -> None:
         headers, settings = dict(scope["headers"]), self._service.settings
@@ -154,15 +139,6 @@ class Metrics:
         )
         self.replays = prometheus_client.Counter("connector_replays", "Runs answered from an idempotency key.", **here)
 
-    def seen(self, context: RequestContext) -> None:
-        """Count a request that is over."""
-        self.requests.labels(context.route, context.method, str(context.status)).inc()
-        self.seconds.labels(context.route).observe(time.monotonic() - context.began)
-        if context.runs is not None:
-            self.runs.labels(context.runs, context.outcome or "ok").inc()
-        if context.replayed:
-            self.replays.inc()
-
     def text(self) -> tuple[bytes, str]:
         """The metrics in Prometheus' text format, and its content type."""
         registry = self._registry
@@ -196,14 +172,23 @@ class RequestContext:
     whole: bool = False
     request: Request = field(init=False)  # where it is known who asks
 
-    def log(self) -> None:
-        """One line for a request that is over."""
+    def end(self, logged: bool) -> None:
+        """Have the metrics count a request that is over, and write its line if it is to be `logged`."""
+        metrics, seconds = self.metrics, time.monotonic() - self.began
+        metrics.requests.labels(self.route, self.method, str(self.status)).inc()
+        metrics.seconds.labels(self.route).observe(seconds)
+        if self.runs is not None:
+            metrics.runs.labels(self.runs, self.outcome or "ok").inc()
+        if self.replayed:
+            metrics.replays.inc()
+        if not logged:
+            return
         said = {
             "request_id": self.request_id,
             "method": self.method,
             "route": self.route,
             "status": self.status,
-            "ms": round((time.monotonic() - self.began) * 1000, 1),
+            "ms": round(seconds * 1000, 1),
             "tenant": self.tenant if self.is_known else None,
             "key": self.key,
             "action": self.runs,
@@ -213,11 +198,12 @@ class RequestContext:
         level = logging.ERROR if self.status >= 500 and self.outcome in ("", "internal") else logging.INFO
         logger.log(level, "request", extra={"said": {name: value for name, value in said.items() if value is not None}})
 
-    def log_failure(self, error: BaseException) -> None:
-        """Where a fault of ours happened. Its message is left out: it may quote what was sent."""
+    def failure(self, error: BaseException) -> Refusal:
+        """What a fault of ours is answered with. The log says where it was; its message may quote what was sent."""
         steps = [f"{step.filename}:{step.lineno} {step.name}" for step in traceback.extract_tb(error.__traceback__)]
         said = {"request_id": self.request_id, "route": self.route, "error": type(error).__name__, "at": steps[-8:]}
         logger.error("failure", extra={"said": said})
+        return Refusal("internal", "The service failed.", hint="Its log says why.")
 
     async def receive(self) -> Message:
         """The next piece of the body, which has a size and a time in all; after it, the disconnection."""
@@ -249,7 +235,7 @@ class RequestContext:
             async with asyncio.timeout(self.service.settings.patience):
                 await self.sending(message)
         except TimeoutError:
-            raise Slow from None
+            raise ClientDisconnect("slow") from None  # it does not read
 
     def document(self, error: ConnectorError) -> dict[str, Any]:
         """The problem that an error is."""
@@ -318,9 +304,6 @@ def too_large(limit: int) -> Refusal:
     return Refusal("too_large", f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
 
 
-# -- who asks --------------------------------------------------------------------------------------------------------
-
-
 _bearer = HTTPBearer(auto_error=False, description="An API key, made with the command `api-key create`.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, where Authorization is taken.")
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
@@ -328,7 +311,6 @@ KeyHeader = Annotated[str | None, Security(_header)]
 
 
 async def _known(request: Request, bearer: Bearer = None, header: KeyHeader = None) -> RequestContext:
-    """The context of a request, once it is known whose it is and that the tenant does not take the places of all."""
     context = at(request)
     context.request = request
     tenant, running, most = context.service.tenant, context.service.running, context.service.settings.tenant_concurrency

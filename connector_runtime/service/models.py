@@ -1,8 +1,7 @@
 """What requests and answers of the service look like: pydantic models, and the OpenAPI document made of them. Pure.
 
-The document holds the routes as the framework knows them, and a preview, run and stream for each action. An action's
-inputs are what a run accepts, no more and no less. Its example is made of its inputs' examples; its answer holds its
-output schema.
+The document holds the routes as the framework knows them, and a preview, run and stream for each action, whose inputs
+are what a run accepts, no more and no less.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from ..inputs.schema import input_schema
 from ..language.wording import nearest
 from ..model import Connection, Input, Table
 from .problems import MEDIA_TYPE
-from .settings import Settings
 
 WORDS = {"integer": 1, "number": 1.5, "boolean": True, "date": "2030-01-06", "datetime": "2030-01-06T10:00:00Z"}
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/]+$")]
@@ -112,13 +110,6 @@ class ChoiceAnswer(BaseModel):
     description: str | None = None
 
 
-class KindAnswer(BaseModel):
-    kind: str
-    status: int
-    title: str
-    do: str
-
-
 def shape(name: str, says: str | None = None, /, *, like: type | None = None, **fields: Any) -> type[BaseModel]:
     """The model of an answer all of whose fields are always there: those of the record that it is `like`, and more."""
     kinds = {**(get_type_hints(like) if like is not None else {}), **fields}
@@ -151,10 +142,7 @@ def wrong(details: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()) -> I
     return InputError(f"{count} with the request:", problems=found)
 
 
-# -- the document ----------------------------------------------------------------------------------------------------
-
-
-def document(raw: dict[str, Any], connector: Connector, settings: Settings, *, needs_key: bool) -> dict[str, Any]:
+def document(raw: dict[str, Any], connector: Connector, settings: Any, *, needs_key: bool) -> dict[str, Any]:
     """The whole document; `raw` is what the framework made."""
     made = copy.deepcopy(raw)
     schemas: dict[str, Any] = made.setdefault("components", {}).setdefault("schemas", {})
@@ -190,7 +178,6 @@ def _kind(kind: Connection, credentials: Collection[str]) -> dict[str, Any]:
 
 
 def _own(generic: Mapping[str, Any], action: Any, word: str, timeout: float) -> dict[str, Any]:
-    """One operation of one action."""
     made = copy.deepcopy(dict(generic))
     key = action.key
     label = action.label if word == "run" else f"{action.label}: {word}"
@@ -210,8 +197,10 @@ def _own(generic: Mapping[str, Any], action: Any, word: str, timeout: float) -> 
     shown = {"schema": body, "example": {"inputs": example(action)}}
     made["requestBody"] = {"required": True, "content": {"application/json": shown}}
     if word == "run":
-        data = _bare((action.output or {}).get("schema", {}))
-        properties = {"data": data, "meta": {"$ref": "#/components/schemas/RunMeta"}}
+        properties = {
+            "data": _bare((action.output or {}).get("schema", {})),
+            "meta": {"$ref": "#/components/schemas/RunMeta"},
+        }
         said = {"schema": {"type": "object", "properties": properties, "required": ["data", "meta"]}}
         made["responses"]["200"] = {"description": "What the run gave.", "content": {"application/json": said}}
     return made

@@ -3,9 +3,9 @@
 A key is `ck_ID_SECRET`. Its secret has 256 bits of chance, so that one fast digest of it is enough: there is nothing
 to guess. What is found is remembered for some seconds, so a revoked key may be good for as long.
 
-A run that is repeated with its idempotency key gives the first result again. Whoever runs holds the key's lease and has
-written `running` under it. Who comes meanwhile finds the lease taken: in flight. Who finds `running` and the lease free
-knows that its holder died: a change may have been made, so it is not made again; a read is.
+Whoever runs with an idempotency key holds its lease and has written `running` under it. Who comes meanwhile finds the
+lease taken: in flight. Who finds `running` and the lease free knows that its holder died: a change may have been made,
+so it is not made again; a read is.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import hmac
 import json
 import re
 import secrets
+import string
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from ..errors import InputError, Problem
@@ -41,8 +42,7 @@ CURSOR = r"^[0-9]{13}(-[0-9a-f]{16})?$"
 OVERLAP = 2.0  # seconds: what others may still be writing under a time that has passed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKey:
+class ApiKey(NamedTuple):
     """A key without its secret. `tenant` is None for one that only reads metrics; `created_at` in seconds."""
 
     id: str
@@ -56,16 +56,14 @@ class ApiKeys:
     """The API keys of a service in a store. May be used from several threads."""
 
     def __init__(self, store: Store, connector: str) -> None:
-        self._store = store
-        self._prefix = f"service/{connector}/keys/"
+        self._store, self._prefix = store, f"service/{connector}/keys/"
         self._remembered: dict[str, tuple[ApiKey, float]] = {}
 
     def create(self, tenant: str | None, label: str = "") -> tuple[str, ApiKey]:
         """A new key: its text, which is nowhere kept, and what is."""
         if tenant is not None:
             check_tenant(tenant)
-        alphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
-        key_id = "".join(secrets.choice(alphabet) for _ in range(12))
+        key_id = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(12))
         secret = secrets.token_urlsafe(32)
         about: dict[str, Any] = {"tenant": tenant, "label": label, "created_at": time.time(), "digest": _digest(secret)}
         if self._store.put(self._prefix + key_id, json_text.write(about), None) is None:
@@ -126,8 +124,7 @@ def _read(key_id: str, content: bytes) -> ApiKey:
     return ApiKey(id=key_id, **json_text.read(content))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class Kept(NamedTuple):
     """The first answer."""
 
     status: int
@@ -155,10 +152,8 @@ class Idempotency:
     """The idempotency keys of all tenants. `lease` is for how many seconds a run may take before it counts as dead."""
 
     def __init__(self, store: Store, connector: str, lease: float, clock: Callable[[], float]) -> None:
-        self._store = store
-        self._prefix = f"service/{connector}/idempotency/"
-        self._lease = lease
-        self._clock = clock
+        self._store, self._prefix = store, f"service/{connector}/idempotency/"
+        self._lease, self._clock = lease, clock
 
     def begin(self, tenant: str, key: str, asked: Any, effect: str) -> Kept | Held:
         """The first answer, or the right to run. Raises `Refusal`: in flight, other inputs, may have been done.
@@ -223,8 +218,7 @@ class Feed:
     """
 
     def __init__(self, store: Store, connector: str, *, by_account: bool) -> None:
-        self._store = store
-        self._prefix = f"service/{connector}/events/"
+        self._store, self._prefix = store, f"service/{connector}/events/"
         self._by_account = by_account
 
     def add(self, found: Notification) -> None:

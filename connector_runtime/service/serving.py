@@ -1,7 +1,6 @@
 """Runs the service behind uvicorn: in this process, or in several that share one port and one store.
 
-A connection that sends nothing, or no whole head of a request, is closed; an end (SIGTERM, Ctrl-C) lets what runs
-finish. A worker that dies is replaced.
+An end (SIGTERM, Ctrl-C) lets what runs finish. A worker that dies is replaced.
 """
 
 from __future__ import annotations
@@ -88,19 +87,15 @@ def _run(app: Callable[[], Any], end: float, port: socket.socket, *ends: signal.
     """A worker's whole life. The server raises a signal again when it has ended by it; there is no more to do then."""
     for name in ends:
         signal.signal(name, lambda number, frame: None)
-    log_as_json()
-    config = uvicorn.Config(
-        app,
-        factory=True,
-        http=Patient,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEPT,
-        timeout_graceful_shutdown=int(end) + END,
-        backlog=2048,
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)  # of others; of ours all that happens
+    logging.getLogger("connector_runtime").setLevel(logging.INFO)
+    quiet: Any = {"log_config": None, "access_log": False, "server_header": False}
+    waits: Any = {"timeout_keep_alive": KEPT, "timeout_graceful_shutdown": int(end) + END}
+    config = uvicorn.Config(app, factory=True, http=Patient, ws="none", backlog=2048, **quiet, **waits)
     uvicorn.Server(config).run(sockets=[port])
 
 
@@ -150,13 +145,3 @@ class JsonLines(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__
         return json.dumps(line)
-
-
-def log_as_json() -> None:
-    """Have this process write its log as lines of JSON to stderr: of others warnings, of ours all that happens."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
-    logging.getLogger("connector_runtime").setLevel(logging.INFO)

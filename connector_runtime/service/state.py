@@ -1,9 +1,7 @@
-"""What all requests to one service share: its connector, its store, and the clients of its tenants' connections.
+"""What all requests to one service share: settings, connector, store, and the clients of its tenants' connections.
 
-Two small sets of threads keep what waits for the store apart from what waits for the vendor's token endpoint. There is
-one client for each connection in use, held ready and shared by its runs. A stored connection renews its tokens itself.
-What another worker has deleted or connected anew is noticed within some seconds; what has not been used for longest is
-let go of when there are too many.
+There is one client for each connection in use, held ready and shared by its runs. What another worker has deleted or
+connected anew is noticed within some seconds; what was not used for longest is let go of when there are too many.
 """
 
 from __future__ import annotations
@@ -11,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..client import AsyncClient
 from ..connections.connections import Connections, Pending
@@ -38,8 +36,7 @@ PURGE = 3600.0  # seconds between two looks for what may be forgotten
 FRESH = 5.0  # seconds for which a connection is taken to be as it was
 
 
-@dataclass(frozen=True, slots=True)
-class _Apart:
+class _Apart(NamedTuple):
     """A pacer that may have to wait for its store: it is asked in a thread, and its answers are awaited."""
 
     pacer: Pacing
@@ -69,10 +66,7 @@ class Service:
 
     def __init__(self, connector: Connector, store: Store, settings: Settings, tenant: Any, token: Any) -> None:
         check_plan(connector.profile.limits, settings.plan)
-        self.connector = connector
-        self.store = store
-        self.settings = settings
-        self.tenant = tenant
+        self.connector, self.store, self.settings, self.tenant = connector, store, settings, tenant
         self.is_local = isinstance(tenant, str)  # for this machine, without keys
         self.token = token if self.is_local else None
         self.running: Counter[str] = Counter()  # requests by tenant
@@ -84,19 +78,20 @@ class Service:
         self.webhooks: Mapping[str, WebhookApp] = {}  # by trigger
         self._ready: dict[tuple[str, str], _Ready] = {}  # those used longest ago first
         self._without: dict[Any, AsyncClient] = {}
+        # apart, so that what waits for the vendor's token endpoint keeps nothing that waits for the store from running
         self._at_store = ThreadPoolExecutor(8, "store")
         self._at_vendor = ThreadPoolExecutor(16, "vendor")
 
     async def in_store(self, function: Callable[..., T], /, *given: Any) -> T:
         """Run what waits for the store."""
-        return await self._in(self._at_store, function, *given)
+        return await self._in(self._at_store, partial(function, *given))
 
-    async def in_vendor(self, function: Callable[..., T], /, *given: Any) -> T:
+    async def in_vendor(self, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
         """Run what waits for the vendor's token endpoint."""
-        return await self._in(self._at_vendor, function, *given)
+        return await self._in(self._at_vendor, partial(function, *given, **more))
 
-    async def _in(self, threads: ThreadPoolExecutor, function: Callable[..., T], *given: Any) -> T:
-        done = asyncio.get_running_loop().run_in_executor(threads, partial(function, *given))
+    async def _in(self, threads: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+        done = asyncio.get_running_loop().run_in_executor(threads, function)
         return await within(self.settings.timeout, asyncio.shield(done), changes=True)
 
     def connections(self, tenant: str) -> Connections:
@@ -148,7 +143,6 @@ class Service:
                 self.feed.purge()
 
         async def purging() -> None:
-            """Forget, once in an hour and in one worker at a time, what is older than a day."""
             while True:
                 with suppress(StoreError, Refusal):
                     await self.in_store(purge)
@@ -170,30 +164,25 @@ class Service:
         self._at_store.shutdown(wait=False, cancel_futures=True)
         self._at_vendor.shutdown(wait=False, cancel_futures=True)
 
-    def _pacing(self, account: str) -> Pacing | None:
-        """The pacer of an account, shared with the other workers; None: each client goes by what the vendor says."""
-        limits, plan = self.connector.profile.limits, self.settings.plan
-        if plan is None:
-            return None
-        account_of = accounts.of(limits, account, plan=plan, share=self.settings.share, store=self.store)
-        return _Apart(account_of.wake(), self.in_store)
-
     def _client(self, account: str, **given: Any) -> AsyncClient:
-        about, pacing = self.settings, self._pacing(account)
+        about, pacing = self.settings, None  # without a plan each client goes by what the vendor says
+        if about.plan is not None:  # one pacer of an account, shared with the other workers
+            limits = self.connector.profile.limits
+            shared = accounts.of(limits, account, plan=about.plan, share=about.share, store=self.store)
+            pacing = _Apart(shared.wake(), self.in_store)
         return AsyncClient(self.connector, base_url=about.base_url, retries=about.retries, pacing=pacing, **given)
 
     async def _found(self, tenant: str, name: str) -> _Ready:
         def look() -> tuple[Any, Any]:
             connections = self.connections(tenant)
-            with named():
-                return connections.connected_at(name), connections.open_async(name)
+            return connections.connected_at(name), connections.open_async(name)
 
         place = (tenant, name)
         old = self._ready.get(place)
         if old is not None and time.monotonic() <= old.checked + FRESH:
             self._ready[place] = self._ready.pop(place)
             return old
-        stamp, stored = await self.in_store(look)
+        stamp, stored = await self.in_store(named, look)
         ready = old = self._ready.pop(place, None)
         if ready is None or ready.stamp != stamp:
             client = self._client(getattr(stored, self.connector.profile.limits.per), connection=stored)
@@ -211,11 +200,10 @@ class Service:
                 await ready.client.aclose()
 
 
-@contextmanager
-def named() -> Iterator[None]:
-    """Where a connection is asked for by name: there is none, at least not of this tenant, is a `Refusal` (404)."""
+def named(function: Callable[..., T], *given: Any) -> T:
+    """Ask for a connection by name: that there is none, at least not of this tenant, is a `Refusal` (404)."""
     try:
-        yield
+        return function(*given)
     except AuthError as error:
         raise Refusal("not_found", error.message, hint=error.hint) from None
 

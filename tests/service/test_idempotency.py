@@ -174,9 +174,9 @@ def test_a_result_is_kept_for_a_day(clock: Clock) -> None:
 def test_an_answer_too_long_to_be_kept_is_asked_for_again(
     tenants: Tenants, zoom: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from connector_runtime.service import runs
+    from connector_runtime.service import routes
 
-    monkeypatch.setattr(runs, "LARGEST", 100)
+    monkeypatch.setattr(routes, "LARGEST", 100)
     url = "/v1/actions/list-users/run"
     assert tenants.acme.post(url, json={}, headers=KEY).status_code == 200
     again = tenants.acme.post(url, json={}, headers=KEY)
@@ -187,9 +187,9 @@ def test_an_answer_too_long_to_be_kept_is_asked_for_again(
 def test_a_change_whose_answer_is_too_long_to_be_kept_is_not_made_again(
     tenants: Tenants, zoom: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from connector_runtime.service import runs
+    from connector_runtime.service import routes
 
-    monkeypatch.setattr(runs, "LARGEST", 100)
+    monkeypatch.setattr(routes, "LARGEST", 100)
     assert tenants.acme.post(CREATE, json=MEETING, headers=KEY).status_code == 200
     again = tenants.acme.post(CREATE, json=MEETING, headers=KEY)
     assert (again.status_code, again.json()["kind"]) == (409, "may_have_been_done")

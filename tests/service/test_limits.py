@@ -278,7 +278,7 @@ def test_the_pacers_of_a_service_are_those_of_the_process_and_bounded(
         assert served.client().post(USER, json=ME).status_code == 200
         assert len(accounts._accounts) == 1
         for number in range(5):
-            served.app.state.service._pacing(f"account {number}")
+            served.app.state.service._client(f"account {number}")
         assert len(accounts._accounts) == 2
 
 

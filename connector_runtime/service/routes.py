@@ -1,0 +1,466 @@
+"""The routes that act: runs of actions, connections, and the events that arrive. All is the caller's tenant's alone.
+
+With an idempotency key a run's first answer is what repetitions get, unless nothing was sent or the same may succeed
+later. The browser comes back from a sign-in without a key: its `state`, which nobody can guess, says who began.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from html import escape
+from typing import Annotated, Any, TypeVar, cast
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from ..calls import render
+from ..calls.action import Action
+from ..connections import connect
+from ..connections.connections import PENDING, Connections, Summary, digest
+from ..connections.oauth import Health
+from ..errors import AuthError, ConnectorError, InputError, Problem, RequestError, StoreError, TransportError
+from ..inputs.bind import Bound
+from ..language import json_text
+from ..model import Connection, Page
+from . import models, problems
+from .gate import Context, RequestContext, at
+from .models import shape
+from .problems import Refusal, check_known
+from .records import CURSOR, LARGEST, Held, Kept
+from .state import Service, named, within
+
+T = TypeVar("T")
+GRACE = 2.0  # seconds beyond the deadline that a client gets to say itself that it has passed
+HIDDEN = frozenset({"set-cookie", "connection", "transfer-encoding", "content-encoding", "content-length"})
+logger = logging.getLogger("connector_runtime.service")
+router = APIRouter(prefix="/v1", tags=["runs"])
+connection_router = APIRouter(prefix="/v1", tags=["connection"])
+webhook_router = APIRouter(prefix="/v1", tags=["webhook"])
+SHOWN = "The request that a run would send; secrets are `***`."
+Preview = shape("Preview", SHOWN, method=str, url=str, headers=dict[str, str], body=Any, warnings=list[models.Warned])
+RunAnswer = shape("RunAnswer", "What a run gave.", data=Any, meta=models.RunMeta)
+PAGE = "A page of choices; `cursor` leads to the next."
+ChoicesAnswer = shape("ChoicesAnswer", PAGE, choices=list[models.ChoiceAnswer], cursor=str | None)
+TOLD = "A text of your own for this operation: a repeated request with it gives the first answer."
+OWN_KEY = Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description=TOLD)
+Key = Annotated[str | None, OWN_KEY]
+HEALTH = "A stored connection, without its secrets. `health`: ready, due (renewed at its next call) or dead."
+ConnectionAnswer = shape("ConnectionAnswer", HEALTH, like=Summary, expires_at=str | None)
+ConnectionsAnswer = shape("ConnectionsAnswer", connections=list[ConnectionAnswer])  # type: ignore[valid-type]
+TESTED = "What a test of a connection found; `error` is as in a problem."
+HealthAnswer = shape("HealthAnswer", TESTED, like=Health)
+SIGN_IN = "Where to send the person's browser; the connection is there when it has come back."
+SignInAnswer = shape("SignInAnswer", SIGN_IN, name=str, kind=str, authorize_url=str)
+FEED = "Received events, oldest first; ask again with `cursor` for what comes after."
+EventsAnswer = shape("EventsAnswer", FEED, events=list[dict[str, Any]], cursor=str)
+DeletedAnswer = shape("DeletedAnswer", "Whether the vendor has taken the tokens back.", revoked=bool)
+Name = Annotated[str, Path(min_length=1, max_length=100)]
+COOKIE = "connector_sign_in"
+LONGEST = 20.0  # seconds for which somebody may wait for events
+POLL = 0.5
+SAID = {"application/json": {"schema": {"type": "object"}}}
+
+
+@router.post("/actions/{key}/preview", response_model=Preview, summary="The request that a run would send")
+async def preview(key: str, context: Context) -> Response:
+    """Bind the inputs and show the request; nothing is sent and no connection is needed."""
+    action = context.action(key)
+    asked = await context.read(models.PreviewRequest)
+    base_url = context.service.settings.base_url
+    return answer(await context.aside(action.preview, asked.inputs, clear=asked.clear, base_url=base_url))
+
+
+@router.post("/actions/{key}/run", response_model=RunAnswer, summary="Run an action")
+async def run(key: str, context: Context, idempotency_key: Key = None) -> Response:
+    """Run an action; of a list, all pages (or `limit` items) in one answer."""
+    wanted = await Run.read(context, key)
+    if idempotency_key is None:
+        return answer(await wanted.answer())
+    service, tenant, action = context.service, context.tenant, wanted.action
+    asked = {"action": key, **wanted.asked.model_dump(exclude={"deadline"})}
+    effect = await wanted.effect()
+    held = await service.in_store(service.idempotency.begin, tenant, idempotency_key, asked, effect)
+    if isinstance(held, Kept):
+        context.replayed = True
+        media_type = "application/json" if held.status < 400 else problems.MEDIA_TYPE
+        return Response(held.body, held.status, {"Idempotency-Replayed": "true"}, media_type)
+    vendors_key = None  # for a vendor that takes one: another one for each tenant, since tenants may share an account
+    if action.profile.idempotency is not None and action.effect in ("create", None):
+        vendors_key = hashlib.sha256(f"{tenant}\0{idempotency_key}".encode()).hexdigest()
+    try:
+        body = await wanted.answer(vendors_key)
+    except ConnectorError as error:
+        await _end(context, held, error)
+        raise
+    first: Kept | Refusal | None = Kept(status=200, body=body)
+    if len(body) > LARGEST:  # of a read nothing is kept: it can be done again
+        message = f"It was done; its answer was longer than {LARGEST} bytes, which is too long to be kept."
+        hint = "Read what was made; for another one, use a new key."
+        first = None if effect == "read" else Refusal("may_have_been_done", message, hint=hint, may_have_been_done=True)
+    await _end(context, held, first)
+    return answer(body)
+
+
+@router.post(
+    "/actions/{key}/stream",
+    summary="Run an action and stream the items of its list",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
+)
+async def stream(key: str, context: Context) -> Response:
+    """Lines of JSON: `{"item": …}` for each item, or the data of an action that is no list, then one `{"end": …}`.
+
+    The last line says how it ended: `ok`, how many `items`, `warnings`, and where it can go on (`cursor`); if it is not
+    ok, the `error` as a problem. An answer without it was cut off.
+    """
+    if "idempotency-key" in context.request.headers:
+        context.action(key, runs=True)
+        found = Problem("Idempotency-Key", "is for runs; a stream is not kept")
+        raise InputError("A stream takes no idempotency key.", problems=[found])
+    wanted = await Run.read(context, key)
+    if wanted.asked.recover:
+        raise _unfit("recover", "is for runs")
+    lines = wanted.lines()
+    await anext(lines)
+    return Lines(lines, media_type="application/x-ndjson")
+
+
+@router.post(
+    "/actions/{key}/inputs/{input}/choices",
+    response_model=ChoicesAnswer,
+    summary="What an input's list offers",
+    openapi_extra=models.body(models.ChoicesRequest),
+)
+async def choices(key: str, input: str, context: Context) -> Response:
+    """A page of the choices of an input: searched, and dependent on what was filled in so far."""
+    action = context.action(key)
+    check_known("input", input, action.by_name)
+    asked = await context.read(models.ChoicesRequest)
+    async with context.service.lend(context.tenant, asked.connection, needed=False) as client:
+        asking = client.choices(key, input, **asked.model_dump(exclude={"connection"}))
+        found = await within(context.service.settings.timeout, asking, changes=False)
+    return answer(found.to_dict())
+
+
+def answer(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Data as JSON."""
+    content = data if isinstance(data, bytes) else json_text.write(data)
+    return Response(content, status, headers, "application/json")
+
+
+@dataclass(slots=True)
+class Run:
+    """A run as it was asked for, which may take so many seconds; its inputs are bound once, when that is needed."""
+
+    context: RequestContext
+    action: Action
+    asked: models.RunRequest
+    seconds: float
+    _bound: Bound | None = None
+
+    @classmethod
+    async def read(cls, context: RequestContext, key: str) -> Run:
+        """The run of an action that a request asks for. Raises `Refusal` and `InputError`."""
+        action, most = context.action(key, runs=True), context.service.settings.timeout
+        asked = await context.read(models.RunRequest)
+        if asked.deadline is not None and asked.deadline > most:
+            raise _unfit("deadline", f"must be at most {most:g} seconds here")
+        return cls(context, action, asked, most if asked.deadline is None else asked.deadline)
+
+    async def bound(self) -> Bound:
+        """The inputs to send. Raises `InputError`."""
+        if self._bound is None:
+            self._bound = await self.context.aside(self.action.bind, self.asked.inputs, self.asked.clear)
+        return self._bound
+
+    async def effect(self) -> str:
+        """What it does: as the action says, or as its method does where that is an input. Raises `InputError`."""
+        action = self.action
+        return action.effect or render.effect_of(action, render.draft(action, (await self.bound()).values).method)
+
+    async def within(self, seconds: float, running: Awaitable[T]) -> T:
+        return await within(seconds, running, changes=await self.effect() != "read")
+
+    async def answer(self, vendors_key: str | None = None) -> bytes:
+        """What it gave. `vendors_key` is the idempotency key for a vendor that takes one."""
+        asked, started = self.asked, time.monotonic()
+        async with self.context.service.lend(self.context.tenant, asked.connection) as client:
+            options = asked.model_dump(include={"limit", "cursor", "recover"}) | {"idempotency_key": vendors_key}
+            running = client.run(self.action.key, await self.bound(), deadline=self.seconds, **options)
+            try:
+                result = await self.within(self.seconds + GRACE, running)
+            except TransportError as error:
+                if time.monotonic() - started < self.seconds:
+                    raise
+                told: Any = {name: getattr(error, name) for name in ("hint", "retriable", "may_have_been_done")}
+                raise Refusal("timeout", error.message, **told) from None
+        meta = {
+            "status": result.status,
+            "headers": {name: value for name, value in result.headers.items() if name not in HIDDEN},
+            "warnings": [warning._asdict() for warning in result.warnings],
+            "cursor": result.cursor,
+            "request_id": self.context.request_id,
+        }
+        return json_text.write({"data": result.data, "meta": meta})
+
+    async def lines(self) -> AsyncGenerator[bytes, None]:
+        """Nothing once the first page is there, a chunk for each page, and a last line that says how it ended.
+
+        What fails before the first page is raised. A cut-off answer lacks the last line.
+        """
+        context, asked = self.context, self.asked
+        end: dict[str, Any] = {"ok": True, "items": 0, "warnings": [], "cursor": None}
+        async with self.context.service.lend(self.context.tenant, asked.connection) as client:
+            called = client.pages(self.action.key, await self.bound(), asked.limit, cursor=asked.cursor)
+            async with aclosing(cast(AsyncGenerator[Page, None], called)) as pages:
+                page: Any = await self.within(self.seconds, anext(pages))  # None after the last
+                yield b""
+                context.outcome = "cut"  # until it ends
+                while page is not None:
+                    items = [page.data] if page.items is None else page.items
+                    end["items"] += len(items)
+                    end["cursor"] = page.cursor
+                    end["warnings"] += [warning._asdict() for warning in page.warnings]
+                    if items:
+                        yield b"".join(json_text.write({"item": item}) + b"\n" for item in items)
+                    try:
+                        page = await self.within(self.seconds, anext(pages, None))
+                    except ConnectorError as error:
+                        cursor = getattr(error, "cursor", None) or page.cursor
+                        end |= {"ok": False, "error": context.document(error), "cursor": cursor}
+                        page = None
+                context.outcome = "ok" if end["ok"] else end["error"]["kind"]
+                yield json_text.write({"end": end}) + b"\n"
+
+
+def _unfit(where: str, what: str) -> InputError:
+    return InputError("One problem with the request:", problems=[Problem(where, what)])
+
+
+class Lines(StreamingResponse):
+    """Lines of JSON; what they need is let go of at their end, also when the reader goes away."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(cast(AsyncGenerator[bytes, None], self.body_iterator)):
+            await super().__call__(scope, receive, send)
+
+
+async def _end(context: RequestContext, held: Held, first: Kept | ConnectorError | None) -> None:
+    """Keep what repetitions get; None gives the key back, and so does a failure that need not be the last word."""
+    if isinstance(first, ConnectorError):
+        final = isinstance(first, RequestError) and not isinstance(first, AuthError) and not first.retriable
+        document = context.document(first)
+        kept = Kept(document["status"], json_text.write(document))
+        first = kept if final or getattr(first, "may_have_been_done", False) else None
+    try:
+        await context.service.in_store(held.end, first)
+    except (StoreError, Refusal) as error:  # how the run ended is what the caller must hear
+        logger.error("What repetitions of an idempotency key get could not be stored: %s", error)
+
+
+@connection_router.get("/connections", response_model=ConnectionsAnswer, summary="The connections of this tenant")
+async def listed(context: Context) -> Response:
+    found = await context.service.in_store(context.connections.list)
+    return answer({"connections": [_entry(summary) for summary in found]})
+
+
+@connection_router.post(
+    "/connections",
+    response_model=ConnectionAnswer,
+    status_code=201,
+    responses={202: {"model": SignInAnswer, "description": "A person has to sign in at `authorize_url`."}},
+    summary="Make a connection",
+    openapi_extra=models.body(models.ConnectionRequest),
+)
+async def create(context: Context) -> Response:
+    """Store a connection (201), or begin a sign-in (202): send the person's browser to `authorize_url`."""
+    service, connections = context.service, context.connections
+    asked = await context.read(models.ConnectionRequest)
+    kind, origin = _kind(service, asked)
+    if connect.needs_person(kind):
+        url = await _begin(context, asked)
+        return answer({"name": asked.name, "kind": kind.key, "authorize_url": url}, 202, {"Location": url})
+
+    def made() -> dict[str, Any]:
+        connections.add(asked.kind, asked.values, name=asked.name, origin=origin)
+        connections.test(asked.name, base_url=service.settings.base_url)
+        return _one(connections, asked.name)
+
+    found = await service.in_vendor(made)
+    await service.forget(context.tenant, asked.name)
+    return answer(found, 201)
+
+
+@connection_router.get(
+    "/oauth/authorize",
+    status_code=303,
+    response_class=RedirectResponse,
+    responses={303: {"description": "To the vendor's sign-in."}},
+    summary="Begin a sign-in and send this browser to it",
+)
+async def authorize(
+    context: Context, kind: Annotated[str, Query(max_length=100)], name: models.Name = "main"
+) -> Response:
+    """With the app that the service was set up with, so that no secret stands in an address."""
+    if context.request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        raise Refusal("forbidden", "Another site led the browser here.", hint="Begin at the page itself.")
+    asked = models.ConnectionRequest(kind=kind, name=name, oauth_url=None)
+    if not connect.needs_person(_kind(context.service, asked)[0]):
+        what = f"is {kind}, for which nobody signs in; post it to /v1/connections"
+        raise InputError.of("connect", [Problem("kind", what)])
+    url = await _begin(context, asked, bound=True)
+    response = RedirectResponse(url, 303)
+    secure = (context.service.settings.callback or "").startswith("https")
+    scope: Any = {"path": f"{context.root}/v1/oauth", "secure": secure, "httponly": True, "samesite": "lax"}
+    response.set_cookie(COOKIE, digest(connect.query_of(url)["state"]), max_age=int(PENDING), **scope)
+    return response
+
+
+@connection_router.get(
+    "/oauth/callback",
+    response_class=HTMLResponse,
+    responses={400: {"content": {"text/html": {}}, "description": "The sign-in did not come to its end."}},
+    summary="Where the browser comes back to from a sign-in",
+)
+async def callback(request: Request) -> Response:
+    """Carry a sign-in through; needs no key, for its state is good once and known to nobody else."""
+    context = at(request)
+    service = context.service
+    query = dict(request.query_params)
+    try:
+        waiting = await service.in_store(service.pending.take, query.get("state", ""))
+        if waiting["bound"] and not hmac.compare_digest(request.cookies.get(COOKIE, ""), digest(query["state"])):
+            raise AuthError("The sign-in was begun in another browser.", hint="Sign in again in this one.")
+        connections = service.connections(waiting["tenant"])
+
+        def finished() -> str:
+            name = connections.finish(query)
+            connections.test(name, base_url=service.settings.base_url)  # remembers whose it is
+            return name
+
+        name = await service.in_vendor(finished)
+    except Refusal:
+        raise
+    except ConnectorError as error:
+        context.outcome = error.kind
+        return _page(400, str(error))
+    await service.forget(waiting["tenant"], name)
+    return _page(200, f"Connected as {name}. You can close this window.")
+
+
+@connection_router.get("/connections/{name}", response_model=ConnectionAnswer, summary="One connection")
+async def shown(name: Name, context: Context) -> Response:
+    return answer(await context.service.in_store(_one, context.connections, name))
+
+
+@connection_router.post("/connections/{name}/test", response_model=HealthAnswer, summary="Call the vendor through it")
+async def test(name: Name, context: Context) -> Response:
+    """Whether it works, whose it is, which scopes it lacks; `ok: false` with the reason is an answer, no problem."""
+    service, connections = context.service, context.connections
+    await service.in_store(_one, connections, name)
+    found = await service.in_vendor(connections.test, name, base_url=service.settings.base_url)
+    return answer(found.to_dict())
+
+
+@connection_router.delete("/connections/{name}", response_model=DeletedAnswer, summary="Revoke and forget a connection")
+async def delete(name: Name, context: Context, revoke: bool = True) -> Response:
+    """Have the vendor take the tokens back. If it can't be reached all is kept; `revoke=false` forgets it."""
+    service, connections = context.service, context.connections
+    await service.in_store(_one, connections, name)
+    revoked = await service.in_vendor(connections.disconnect, name, revoke=revoke)
+    await service.forget(context.tenant, name)
+    return answer({"revoked": revoked})
+
+
+@webhook_router.post(
+    "/webhooks/{trigger}",
+    summary="Where the vendor posts its webhooks",
+    responses={
+        200: {"description": "Recorded, a repeat, or the answer to a challenge."},
+        400: {"description": "Signed, but no JSON.", "content": SAID},
+        401: {"description": "Not signed, or wrongly.", "content": SAID},
+        413: {"description": "Too large.", "content": SAID},
+        503: {"description": "Not recorded; send it again.", "content": {**SAID, **models.PROBLEM}},
+    },
+)
+async def receive(trigger: str, request: Request) -> Response:
+    """Needs no key: the vendor's signature counts, over the bytes as they arrive."""
+    service = at(request).service
+    check_known("trigger", trigger, service.connector.triggers)
+    app = service.webhooks.get(trigger)
+    if app is None:
+        message = "The service was not given this trigger's secret, so no signature can be verified."
+        raise Refusal("not_ready", message, hint="Set it in the environment and start again.")
+    reply = await app.answer(request.scope, request.receive)
+    return Response(reply.body, reply.status, reply.headers)
+
+
+@webhook_router.get("/events", response_model=EventsAnswer, summary="The events that have arrived")
+async def events(
+    context: Context,
+    cursor: Annotated[str | None, Query(pattern=CURSOR, description="Only what came after it.")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    wait: Annotated[float, Query(ge=0, le=LONGEST, description="Seconds to wait for the first.")] = 0,
+) -> Response:
+    """The events of the accounts that this tenant's connections belong to, for a day; `event_id` tells a repeat."""
+    service = context.service
+    until = time.monotonic() + min(wait, service.settings.timeout / 2)
+    accounts = {each.account for each in await service.in_store(context.connections.list) if each.account}
+    while True:
+        found, after = await service.in_store(service.feed.read, accounts, cursor, limit)
+        if found or time.monotonic() >= until or await context.request.is_disconnected():
+            return answer({"events": found, "cursor": after})
+        await asyncio.sleep(POLL)
+
+
+def _kind(service: Service, asked: models.ConnectionRequest) -> tuple[Connection, str | None]:
+    """The kind of a connection, and where OAuth lives: only where the definition or whoever runs the service says."""
+    check_known("kind of connection", asked.kind, service.connector.connections)
+    kind, origin = service.connector.connections[asked.kind], asked.oauth_url
+    known = list((kind.oauth or {}).get("origins", {}))
+    if origin is not None and origin.rstrip("/") not in known:
+        what = f"is none of {', '.join(known) or 'the places that the definition names'}"
+        raise InputError.of(f"the connection '{kind.label}'", [Problem("oauth_url", what)])
+    return kind, service.settings.oauth_url if origin is None else origin
+
+
+async def _begin(context: RequestContext, asked: models.ConnectionRequest, *, bound: bool = False) -> str:
+    """Where to send a person's browser. A sign-in that is `bound` is finished in the browser that began it alone."""
+    service, connections = context.service, context.connections
+    callback, credentials = service.settings.callback, service.settings.credentials
+    kind, origin = _kind(service, asked)
+    if callback is None:
+        what = "The service was not told under which address browsers reach it."
+        raise Refusal("not_ready", what, hint="Start it with --public-url.")
+
+    def begun() -> str:
+        own = {row.key: credentials[row.key] for row in kind.inputs if credentials.get(row.key) is not None}
+        url = connections.begin(kind.key, {**own, **asked.values}, callback, name=asked.name, origin=origin)
+        service.pending.add(connect.query_of(url)["state"], {"tenant": context.tenant, "bound": bound})
+        return url
+
+    return await service.in_store(begun)
+
+
+def _one(connections: Connections, name: str) -> dict[str, Any]:
+    return _entry(named(connections.summary, name))
+
+
+def _entry(summary: Summary) -> dict[str, Any]:
+    at = summary.expires_at
+    until = None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {**asdict(summary), "expires_at": until}
+
+
+def _page(status: int, text: str) -> Response:
+    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign-in</title>'
+    return HTMLResponse(f"{head}<p>{escape(text)}</p></html>", status)
