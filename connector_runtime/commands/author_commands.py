@@ -77,7 +77,7 @@ def new(context: Context, arguments: list[str]) -> int:
         raise wrong("new", str(file), "is there already; --force replaces it")
     beside = _beside(folder)
     if chosen.source is not None:
-        made = draft.drafted(chosen.action, openapi.operation(_document(chosen.source), chosen.operation), beside)
+        made = draft.drafted(chosen.action, openapi.operation(read_document(chosen.source), chosen.operation), beside)
     elif chosen.operation is not None:
         raise wrong("new", "--operation", "is an operation of a document; give the document with --from")
     else:
@@ -143,7 +143,7 @@ def _plain(file: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _document(path: str) -> Any:
+def read_document(path: str) -> Any:
     """An OpenAPI document, which may be large and need not be as strict as a definition."""
     return read_file("--from", path, _json_or_yaml, "neither JSON nor YAML")
 

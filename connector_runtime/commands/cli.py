@@ -50,16 +50,8 @@ def main(
         if not arguments or arguments[0] in ("-h", "--help", "help"):
             width = max(len(command.usage) for command in commands.values())
             listed = [f"  {command.usage:<{width}}  {command.says}" for command in commands.values()]
-            print(
-                f"usage: {prog} COMMAND …",
-                "",
-                *listed,
-                "",
-                f"{prog} COMMAND --help tells more.",
-                "",
-                EXIT_CODES,
-                sep="\n",
-            )
+            print(f"usage: {prog} COMMAND …", "", *listed, sep="\n")
+            print(f"\n{prog} COMMAND --help tells more.\n\n{EXIT_CODES}")
             return 0 if arguments else 2
         if arguments[0] == "--version":
             print(load(None).profile.version)
@@ -68,9 +60,8 @@ def main(
         if command is None:
             from ..language.wording import nearest
 
-            raise InputError(
-                f"'{arguments[0]}' is no command.{nearest(arguments[0], commands)}", hint=f"See: {prog} --help"
-            )
+            what = f"'{arguments[0]}' is no command.{nearest(arguments[0], commands)}"
+            raise InputError(what, hint=f"See: {prog} --help")
         return command.run(context, arguments[1:]) or 0
     except ConnectorError as error:
         say(f"error: {error}")
@@ -116,8 +107,6 @@ def markdown_table(outlines: Iterable[Outline]) -> Iterator[str]:
         says = outline.description.rstrip(".")
         yield f"| `{outline.key}` | {says} | {request} | {outline.effect or 'by method'} |"
 
-
-# -- the commands ----------------------------------------------------------------------------------------------------
 
 COMMANDS = {
     command.usage.split()[0]: command

@@ -1,9 +1,8 @@
 """Events that were accepted and are not yet handled, kept in a store so that none is lost and no repeat is taken twice.
 
-An event lies under `waiting/` until it was handled, then its id under `done/`, or it is put `aside/` with the reason.
-The mark of the new state is always written before the old one is deleted: a process that dies between the two leaves
-both, and the newer one counts. Whoever delivers an event claims it for some seconds and renews the claim while its
-handler runs; a dead process's claims end by themselves. Knows no HTTP and no clock: every call is given the time.
+An event lies under `waiting/`, then its id under `done/`, or it is put `aside/` with the reason. The new state is written
+before the old one is deleted: a process that dies between the two leaves both, and the newer one counts. Whoever delivers
+an event claims it and renews the claim while its handler runs; a dead process's claims end. Every call is given the time.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Held:
     failures: int = 0
     reason: str | None = None
     turn: int = 0  # how often it was replayed
-    version: int = 0
+    version: int | None = 0  # None while it is in no store
 
     def to_bytes(self) -> bytes:
         said = {name: getattr(self, name) for name in KEPT} | {"headers": dict(self.headers)}
@@ -71,12 +70,9 @@ class Inbox:
         if self._finished(event_id, 0):
             return None
         claimed = now + claim if claim else 0.0
-        held = Held(event_id=event_id, body=body, headers=headers, received=now, due=now, claimed=claimed)
-        version = self._store.put(self._key("waiting", event_id), held.to_bytes(), None)
-        if version is None:
-            return None
-        held = replace(held, version=version)
-        if self._finished(event_id, 0):  # between the look and the record
+        new = Held(event_id=event_id, body=body, headers=headers, received=now, due=now, claimed=claimed, version=None)
+        held = self._rewrite(new)
+        if held is not None and self._finished(event_id, 0):  # between the look and the record
             self._delete("waiting", held)
             return None
         return held
@@ -84,16 +80,14 @@ class Inbox:
     def take(self, now: float, claim: float, limit: int) -> list[Held]:
         """Claim at most `limit` events that are due and nobody's, the longest waiting first of each page."""
         taken: list[Held] = []
-        for held in self._all("waiting"):
+        for held in self.waiting():
             if len(taken) == limit:
                 break
             if held.due > now or held.claimed > now:
                 continue
             if self._finished(held.event_id, held.turn):
                 self._delete("waiting", held)
-                continue
-            claimed = self.renew(held, now, claim)
-            if claimed is not None:
+            elif (claimed := self.renew(held, now, claim)) is not None:
                 taken.append(claimed)
         return sorted(taken, key=lambda held: held.received)
 
@@ -130,28 +124,27 @@ class Inbox:
 
     def replay(self, event_id: str, now: float) -> bool:
         """Let an event that was put aside be delivered again, with all its attempts; False if there is none."""
-        entry = self._store.read(self._key("aside", event_id))
-        if entry is None:
-            return False
-        held = Held.read(event_id, entry)
-        again = replace(held, due=now, claimed=0.0, failures=0, turn=held.turn + 1)
-        self._write("waiting", again)
-        self._delete("aside", held)
-        return True
+        held = self._set_aside(event_id)
+        if held is not None:
+            self._write("waiting", replace(held, due=now, claimed=0.0, failures=0, turn=held.turn + 1))
+            self._delete("aside", held)
+        return held is not None
 
     def forget(self, now: float) -> int:
         """Drop the marks of events that were handled more than `remember` seconds ago; returns how many."""
         marks = self._store.walk(self._key("done"))
         return sum(self._store.remove(key, mark) for key, mark in marks if float(mark.value) + self.remember < now)
 
-    # -- keys and entries --------------------------------------------------------------------------------------------
-
     def _finished(self, event_id: str, turn: int) -> bool:
         """Whether the event was handled, or put aside in this turn."""
         if self._store.read(self._key("done", event_id)) is not None:
             return True
+        held = self._set_aside(event_id)
+        return held is not None and held.turn >= turn
+
+    def _set_aside(self, event_id: str) -> Held | None:
         entry = self._store.read(self._key("aside", event_id))
-        return entry is not None and Held.read(event_id, entry).turn >= turn
+        return None if entry is None else Held.read(event_id, entry)
 
     def _rewrite(self, held: Held) -> Held | None:
         version = self._store.put(self._key("waiting", held.event_id), held.to_bytes(), held.version)

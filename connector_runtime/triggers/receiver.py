@@ -5,9 +5,8 @@
 Answers: 200 recorded, a repeat, or not wanted; the challenge's own answer; 400 signed but unreadable; 401 not signed;
 405 not a POST; 413 too big; 503 could not be recorded, so that the vendor sends it again.
 
-A handler is a function, or a coroutine function, of one `Notification`. What it raises, and what takes longer than
-`timeout`, is a failure. It may see an event a second time, where a process died between the handler's end and the
-mark of it; `event_id` is then the same.
+A handler is a function, or a coroutine function, of one `Notification`; it fails if it raises or takes longer than
+`timeout`. It may see an event twice, where a process died right after it ended; `event_id` is then the same.
 """
 
 from __future__ import annotations
@@ -177,10 +176,9 @@ class WebhookApp:
             await send({"type": "lifespan.shutdown.complete"})
         elif scope["type"] == "http":
             reply = await self.answer(scope, receive)
-            headers = [(name.encode(), said.encode()) for name, said in reply.headers.items()]
-            headers.append((b"content-length", str(len(reply.body)).encode()))
-            if reply.status == 405:
-                headers.append((b"allow", b"POST"))
+            told = reply.headers | {"content-length": str(len(reply.body))}
+            told |= {"allow": "POST"} if reply.status == 405 else {}
+            headers = [(name.encode(), said.encode()) for name, said in told.items()]
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             await send({"type": "http.response.body", "body": reply.body})
         elif scope["type"] == "websocket":
@@ -237,9 +235,6 @@ class WebhookApp:
                     await self._task
 
 
-# -- delivery: at least once, and again with pauses where it fails ---------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How events are delivered; all but the counts in seconds.
@@ -261,9 +256,7 @@ class Deliveries:
     """Delivers until it is cancelled. One for each process; several may work on one inbox."""
 
     def __init__(self, receiver: Receiver, handler: Handler, pace: Pace | None = None) -> None:
-        self._receiver = receiver
-        self._handler = handler
-        self._pace = pace or Pace()
+        self._receiver, self._handler, self._pace = receiver, handler, pace or Pace()
         self._inbox, self._clock = receiver.inbox, receiver.clock
         self._queue: asyncio.Queue[Held] = asyncio.Queue()
         self._busy: set[asyncio.Task[None]] = set()
@@ -316,12 +309,12 @@ class Deliveries:
         while True:
             started = time.monotonic()
             try:
-                while (room := self.room) and self._queue.empty():
-                    taken = await stored(self._inbox.take, self._clock(), self._pace.claim, room)
+                is_more = True
+                while is_more and self.room and self._queue.empty():
+                    taken = await stored(self._inbox.take, self._clock(), self._pace.claim, self.room)
+                    is_more = len(taken) == self.room
                     for held in taken:
                         self._queue.put_nowait(held)
-                    if len(taken) < room:
-                        break
                 if self._clock() - purged >= PURGE:
                     purged = self._clock()
                     await stored(self._inbox.forget, purged)
@@ -351,9 +344,9 @@ class Deliveries:
     async def _deliver(self, held: Held) -> None:
         reason, held = await self._attempt(held)
         if reason is None:
-            await self._settle(partial(self._inbox.done, held, self._clock()))
+            await self._settle(self._inbox.done, held, self._clock())
             return
-        was_last = await self._settle(partial(self._inbox.fail, held, self._clock(), reason))
+        was_last = await self._settle(self._inbox.fail, held, self._clock(), reason)
         outcome = "it is put aside" if was_last else "it will be tried again"
         logger.warning("Event %s failed for the %d. time, %s", held.event_id, held.failures + 1, outcome)
 
@@ -391,11 +384,11 @@ class Deliveries:
         if disconnect is None or self._receiver.filter.admits(found):
             await call(self._handler, found)
 
-    async def _settle(self, write: Callable[[], T]) -> T:
+    async def _settle(self, write: Callable[..., T], *arguments: Any) -> T:
         """Write what became of an event; while the store fails, try until it works: the handler has run already."""
         while True:
             try:
-                return await stored(write)
+                return await stored(write, *arguments)
             except StoreError as error:
                 logger.error("The inbox cannot be written, this is tried again: %s", error)
                 await asyncio.sleep(self._pace.poll)

@@ -1,7 +1,6 @@
 """A trigger that can be asked: raw bytes -> a verified notification, or the answer to a challenge. Pure.
 
-Nothing of a request is read as JSON, and no challenge is answered, before its signature held. Only the bytes as they
-were received are ever signed or compared: JSON that was read and written again is other bytes.
+Nothing is read as JSON, and no challenge answered, before the signature held; only bytes as received are compared.
 """
 
 from __future__ import annotations
@@ -57,19 +56,18 @@ class Recipe:
         said = headers.get(self.header)
         if not said:
             raise SignatureError(f"There is no {self.header} header.", hint=ONLY)
-        parts: dict[str, list[str]] = {}
-        if self._field:
-            for part in said.split(","):
-                name, _, value = part.strip().partition("=")
-                parts.setdefault(name, []).append(value)
+        parts: dict[str | None, list[str]] = {}
+        for part in said.split(",") if self._field else ():
+            name, _, value = part.strip().partition("=")
+            parts.setdefault(name, []).append(value)
         given = parts.get(self._field, ()) if self._field else (said,)
-        timestamp = self._timestamp(headers, parts, now, window)
+        times = [headers.get(self.time_header, "")] if self.time_header else parts.get(self._time_field, [""])
+        timestamp = "" if self.past is None else self._timestamp(times[0], now, self.past if window is None else window)
         signatures = [text.encode("utf-8", "replace") for text in given]
         for key in keys:
             expected = self._signature(body, key, timestamp).encode()
-            for signature in signatures:
-                if hmac.compare_digest(expected, signature):
-                    return key
+            if any(hmac.compare_digest(expected, signature) for signature in signatures):
+                return key
         raise SignatureError(
             f"The {self.header} header does not fit the body.",
             hint="Check that the secret is this app's, and that the body is passed on as the bytes that arrived.",
@@ -94,19 +92,14 @@ class Recipe:
         message = b"".join([words[part] if isinstance(part, str) else part for part in self._message])
         return f"{self._before}{self.keyed(message, secret)}{self._after}"
 
-    def _timestamp(
-        self, headers: Mapping[str, str], parts: Mapping[str, list[str]], now: float, window: float | None
-    ) -> str:
-        if self.past is None:
-            return ""
+    def _timestamp(self, said: str, now: float, past: float) -> str:
         where = self.time_header or f"{self._time_field} of {self.header}"
-        said = headers.get(self.time_header) if self.time_header else parts.get(self._time_field, [""])[0]
         if not said:
             raise SignatureError(f"There is no {where}.", hint=ONLY)
         if not re.fullmatch("[0-9]{1,15}", said):
             raise SignatureError(f"The {where} is no number.")
         age = now - int(said) / self._per_second
-        if age > (self.past if window is None else window):
+        if age > past:
             hint = "It is a replay, or this machine's clock is wrong."
             raise SignatureError(f"The {where} is {age:.0f} seconds old.", hint=hint)
         if -age > self._future:
