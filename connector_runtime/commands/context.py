@@ -85,11 +85,8 @@ class Context(NamedTuple):
         """A client for the connection and the base URL that were chosen."""
         from ..client import Client
 
-        base_url = self.base_url(chosen)
-        with (
-            self.access(chosen.connection) as given,
-            Client(self.load(None), base_url=base_url, **more, **given) as made,
-        ):
+        url = self.base_url(chosen)
+        with self.access(chosen.connection) as given, Client(self.load(None), base_url=url, **more, **given) as made:
             yield made
 
 

@@ -152,9 +152,6 @@ def _help(row: Input) -> str:
     return ". ".join(said).replace("%", "%%")
 
 
-# -- an action as a person reads it ------------------------------------------------------------------------------------
-
-
 KINDS = {
     "string": "text",
     "secret": "secret text",
@@ -163,9 +160,8 @@ KINDS = {
     "datetime": "date and time",
     "json": "JSON",
     "any": "JSON or text",
+    "array": "list",  # of JSON Schema
 }
-
-SHAPES = {"string": "text", "integer": "whole number", "boolean": "true or false", "array": "list"}  # of JSON Schema
 
 
 def input_table(spec: ActionSpec, width: int = 100) -> Iterator[str]:
@@ -201,7 +197,7 @@ def output_table(spec: ActionSpec) -> Iterator[str]:
     yield f"{spec.label} ({spec.key}) gives{':' if shown else f' {nothing}.'}"
     for path, said in shown.items():
         kinds = said.get("type", [])
-        kind = " or ".join(SHAPES.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+        kind = " or ".join(KINDS.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
         facts = [kind, "secret" if said.get(secrets.MARK) else "", said.get("description", "")]
         yield f"  {path}  {' · '.join(fact for fact in facts if fact)}"
 
@@ -225,6 +221,7 @@ def _input(row: Input, spec: ActionSpec, width: int) -> Iterator[str]:
         f"One of: {' · '.join(shown)}" if row.choices else "",
     )
     below = (
+        limits_of(row),
         f"{default}: {_plain(row.default)}" if row.has_default else "",
         "" if row.if_absent is None else f"Left out: {_plain(row.if_absent)}",
         f"Example: {_plain(row.example)}" if is_example else "",
@@ -233,8 +230,6 @@ def _input(row: Input, spec: ActionSpec, width: int) -> Iterator[str]:
         yield from _wrapped(text, 6, width)
     if row.choices_from:
         yield f"      To list what it can be: choices {spec.key} {row.key}"
-    if limits_of(row):
-        yield f"      {limits_of(row)}"
     for text in filter(None, below):
         yield from _wrapped(text, 6, width)
 

@@ -15,8 +15,7 @@ from urllib.parse import urlsplit
 
 from ..errors import ApiError, InputError, Problem, TransportError
 from ..language.wording import nearest
-from ..triggers.events import OWN, Event
-from ..triggers.webhook import Notification, Trigger
+from ..triggers.webhook import OWN, Event, Notification, Trigger
 from .context import Context, bound, print_json, print_table, say, wrong
 from .options import parser
 

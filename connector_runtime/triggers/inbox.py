@@ -1,8 +1,8 @@
 """Events that were accepted and are not yet handled, kept in a store so that none is lost and no repeat is taken twice.
 
-An event lies under `waiting/`, then its id under `done/`, or it is put `aside/` with the reason. The new state is written
-before the old one is deleted: a process that dies between the two leaves both, and the newer one counts. Whoever delivers
-an event claims it and renews the claim while its handler runs; a dead process's claims end. Every call is given the time.
+An event lies under `waiting/`, then its id under `done/`, or it is put `aside/`. The new state is written before the
+old one is deleted: a process that dies between the two leaves both, and the newer one counts. Whoever delivers an event
+claims it and renews the claim while its handler runs; a dead process's claims end. Every call is given the time.
 """
 
 from __future__ import annotations

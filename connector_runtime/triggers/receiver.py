@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ..errors import ConnectorError, InputError, PayloadError, Problem, SignatureError, StoreError
 from ..stores.opening import open_store
@@ -309,11 +309,8 @@ class Deliveries:
         while True:
             started = time.monotonic()
             try:
-                is_more = True
-                while is_more and self.room and self._queue.empty():
-                    taken = await stored(self._inbox.take, self._clock(), self._pace.claim, self.room)
-                    is_more = len(taken) == self.room
-                    for held in taken:
+                if self.room and self._queue.empty():
+                    for held in await stored(self._inbox.take, self._clock(), self._pace.claim, self.room):
                         self._queue.put_nowait(held)
                 if self._clock() - purged >= PURGE:
                     purged = self._clock()
@@ -324,8 +321,7 @@ class Deliveries:
             await asyncio.sleep(max(self._pace.poll, min(5 * took, REST)))  # a long backlog leaves the store some rest
 
     async def _work(self) -> None:
-        me = asyncio.current_task()
-        assert me is not None
+        me = cast("asyncio.Task[None]", asyncio.current_task())
         while not self._stopping:
             held = await self._queue.get()
             self._busy.add(me)

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
@@ -21,13 +21,17 @@ from ..language import codecs, conditions, datetimes, json_text
 from ..language.places import at, dig, text_of
 from ..language.wording import nearest
 from ..model import Condition, Input, Json
-from .events import OWN, Event, catalogued
 
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 Secrets = str | Sequence[str]
 Source = tuple[str, tuple[str, ...]]  # ("header", ("x-event",)) or ("body", ("payload", "object", "id"))
 
 ONLY = "Only the vendor's own requests are accepted."
+OWN = {
+    "event": ("Event", "An event's name; * stands for any text, as in meeting.*"),
+    "account": ("Account", "The id of the account that the event is about."),
+    "object": ("Object", "The id of what the event is about."),
+}
 
 
 class Recipe:
@@ -190,9 +194,8 @@ class Filter:
         """Whether the flow wants this event."""
         if self.patterns and not any(pattern.fullmatch(found.event) for pattern in self.patterns):
             return False
-        for key, texts in self.own:
-            if getattr(found, key) not in texts:
-                return False
+        if any(getattr(found, key) not in texts for key, texts in self.own):
+            return False
         for row, texts in self.rows:
             there = [dig(found.headers if kind == "header" else found.payload, steps) for kind, steps in row]
             if not any(isinstance(said, str | int | float) and said != "" and text_of(said) in texts for said in there):
@@ -357,11 +360,8 @@ class Trigger:
     def _notification(self, body: bytes, headers: Mapping[str, str], payload: dict[str, Json]) -> Notification:
         said: dict[str, Json] = {}
         for word, places in self.event.items():
-            for kind, steps in places:
-                value = headers.get(steps[0]) if kind == "header" else dig(payload, steps)
-                if value is not None and value != "":
-                    said[word] = value
-                    break
+            values = (headers.get(steps[0]) if kind == "header" else dig(payload, steps) for kind, steps in places)
+            said[word] = next((value for value in values if value is not None and value != ""), None)
         text = {word: text_of(value) for word, value in said.items() if type(value) in (str, int, float)}
         event, gone = text.get("name", ""), self.disconnect_when
         # where only a header names the event, two events may have one body
@@ -402,3 +402,80 @@ def _plant(data: dict[str, Any], path: str, value: Json) -> None:
     for step in steps:
         data = data.setdefault(step, {})
     data[last] = value
+
+
+# -- events as they are documented; what arrives is never refused because it is not among them -------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One documented event: a named trigger. `scopes` are by kind of app, as an action's are."""
+
+    name: str
+    label: str
+    product: str
+    scopes: Mapping[str, Sequence[str]]
+    deprecated: bool
+    sample: dict[str, Json] = field(repr=False)
+    shape: Mapping[str, Json] = field(repr=False)
+    shared: Mapping[str, Json] = field(repr=False)
+
+    @cached_property
+    def schema(self) -> dict[str, Json]:
+        """JSON Schema 2020-12 of the payload; it stands alone."""
+        used: dict[str, Json] = {}
+        shapes = [self.shape]
+        for shape in shapes:  # which grows by what it refers to
+            for name in re.findall(r'"\$ref": "#/\$defs/([^"]*)"', json.dumps(shape, ensure_ascii=False)):
+                if name not in used:
+                    used[name] = self.shared[name]
+                    shapes.append(used[name])
+        return {**self.shape, **({"$defs": dict(sorted(used.items()))} if used else {})}
+
+    def head(self) -> dict[str, Json]:
+        """The event as the catalogue lists it."""
+        words = ("name", "label", "product", "scopes", "deprecated")
+        return {word: getattr(self, word) for word in words}
+
+    def entry(self) -> dict[str, Json]:
+        """The event with the schema of its payload and a sample."""
+        return {**self.head(), "schema": self.schema, "sample": self.sample}
+
+
+def catalogued(data: Mapping[str, Any]) -> dict[str, Event]:
+    """The events of an events file: `{"$defs": shared shapes, "events": {name: …}}`."""
+    words = ("label", "product", "scopes", "sample")
+    return {
+        name: Event(
+            name=name,
+            **{word: raw[word] for word in words},
+            deprecated=raw.get("deprecated", False),
+            shape=raw["schema"],
+            shared=data.get("$defs", {}),
+        )
+        for name, raw in data.get("events", {}).items()
+    }
+
+
+def faults(data: Json, path: str) -> Iterator[Problem]:
+    """What is wrong with an events file: a shape that cannot be read, a reference to nowhere, a sample that misfits."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import UnknownType
+
+    if not isinstance(data, dict) or not isinstance(data.get("events"), dict):
+        yield Problem(path, 'must be {"$defs": {…}, "events": {name: {…}}}')
+        return
+    for name, raw in data["events"].items():
+        missing = [key for key in ("label", "product", "scopes", "schema", "sample") if key not in raw]
+        if missing:
+            yield Problem(f"{path} events.{name}", f"lacks {', '.join(missing)}")
+            continue
+        try:
+            schema = catalogued({**data, "events": {name: raw}})[name].schema
+            for misfit in list(Draft202012Validator(schema).iter_errors(raw["sample"])):
+                where = ".".join(str(step) for step in ("events", name, "sample", *misfit.absolute_path))
+                yield Problem(f"{path} {where}", f"does not fit the schema ({misfit.validator})")
+        except LookupError as error:
+            yield Problem(f"{path} events.{name}.schema", f"refers to {error.args[0]!r}, which $defs lack")
+        except UnknownType as error:
+            yield Problem(f"{path} events.{name}.schema", f"has the type {error.type!r}, which JSON Schema lacks")
