@@ -156,10 +156,8 @@ def _json_or_yaml(text: str) -> Any:
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         """Leaves dates as the text they are."""
 
-    resolvers = Loader.yaml_implicit_resolvers.items()
-    dates = "tag:yaml.org,2002:timestamp"
-    kept = {first: [one for one in found if one[0] != dates] for first, found in resolvers}
-    Loader.yaml_implicit_resolvers = kept
+    dates, resolvers = "tag:yaml.org,2002:timestamp", Loader.yaml_implicit_resolvers.items()
+    Loader.yaml_implicit_resolvers = {first: [one for one in found if one[0] != dates] for first, found in resolvers}
     try:
         return yaml.load(text, Loader=Loader)
     except yaml.YAMLError as error:

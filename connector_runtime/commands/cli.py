@@ -19,10 +19,7 @@ EXIT_CODES = """exit codes: 0 ok, 1 check or diff found something, 2 usage, inpu
 
 
 class Command(NamedTuple):
-    """A command: its usage after the program's name, what it does in one line, and the module with its function.
-
-    The module is imported when the command is run, so that light commands stay light.
-    """
+    """A command: its usage after the program's name, what it does, and the module with its function, imported late."""
 
     usage: str
     says: str

@@ -61,10 +61,7 @@ class Context(NamedTuple):
 
     @contextmanager
     def access(self, name: str | None) -> Iterator[dict[str, Any]]:
-        """The token of the environment, or a stored connection: the one named, or the only one.
-
-        Raises `AuthError` with the ways to give one.
-        """
+        """The token of the environment, or a stored connection, named or the only one; raises `AuthError` for none."""
         from ..stores.opening import data_directory
 
         token = None if name else self.setting("access_token")

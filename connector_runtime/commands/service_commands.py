@@ -56,10 +56,7 @@ class Plan:
 def place(
     context: Context, command: str, host: str, port: int, store: str | None
 ) -> Iterator[tuple[socket.socket, str, bool]]:
-    """A port to serve at, its URL, and whether no API key is needed there; without one only this machine is served.
-
-    Raises `InputError`.
-    """
+    """A port, its URL, and whether it needs no API key; raises `InputError` where a key is missing beyond loopback."""
     missing = [name for name in NEEDS if find_spec(name) is None]
     if missing:
         hint = f"Install them: pip install {' '.join(NEEDS).replace('_', '-')}"

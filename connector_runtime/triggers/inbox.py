@@ -33,7 +33,7 @@ class Held:
     failures: int = 0
     reason: str | None = None
     turn: int = 0  # how often it was replayed
-    version: int | None = 0  # None while it is in no store
+    version: int = 0
 
     def to_bytes(self) -> bytes:
         said = {name: getattr(self, name) for name in KEPT} | {"headers": dict(self.headers)}
@@ -70,9 +70,12 @@ class Inbox:
         if self._finished(event_id, 0):
             return None
         claimed = now + claim if claim else 0.0
-        new = Held(event_id=event_id, body=body, headers=headers, received=now, due=now, claimed=claimed, version=None)
-        held = self._rewrite(new)
-        if held is not None and self._finished(event_id, 0):  # between the look and the record
+        held = Held(event_id=event_id, body=body, headers=headers, received=now, due=now, claimed=claimed)
+        version = self._store.put(self._key("waiting", event_id), held.to_bytes(), None)
+        if version is None:
+            return None
+        held = replace(held, version=version)
+        if self._finished(event_id, 0):  # between the look and the record
             self._delete("waiting", held)
             return None
         return held
@@ -80,7 +83,7 @@ class Inbox:
     def take(self, now: float, claim: float, limit: int) -> list[Held]:
         """Claim at most `limit` events that are due and nobody's, the longest waiting first of each page."""
         taken: list[Held] = []
-        for held in self.waiting():
+        for held in self._all("waiting"):
             if len(taken) == limit:
                 break
             if held.due > now or held.claimed > now:
@@ -110,7 +113,7 @@ class Inbox:
         if failed.failures <= len(self._pauses):
             self._rewrite(replace(failed, due=now + self._pauses[failed.failures - 1]))
             return False
-        self._write("aside", replace(failed, due=now))
+        self._store.update(self._key("aside", held.event_id), lambda _: replace(failed, due=now).to_bytes())
         self._delete("waiting", held)
         return True
 
@@ -124,11 +127,14 @@ class Inbox:
 
     def replay(self, event_id: str, now: float) -> bool:
         """Let an event that was put aside be delivered again, with all its attempts; False if there is none."""
-        held = self._set_aside(event_id)
-        if held is not None:
-            self._write("waiting", replace(held, due=now, claimed=0.0, failures=0, turn=held.turn + 1))
-            self._delete("aside", held)
-        return held is not None
+        entry = self._store.read(self._key("aside", event_id))
+        if entry is None:
+            return False
+        held = Held.read(event_id, entry)
+        again = replace(held, due=now, claimed=0.0, failures=0, turn=held.turn + 1)
+        self._store.update(self._key("waiting", event_id), lambda _: again.to_bytes())  # whatever lies there
+        self._delete("aside", held)
+        return True
 
     def forget(self, now: float) -> int:
         """Drop the marks of events that were handled more than `remember` seconds ago; returns how many."""
@@ -139,21 +145,12 @@ class Inbox:
         """Whether the event was handled, or put aside in this turn."""
         if self._store.read(self._key("done", event_id)) is not None:
             return True
-        held = self._set_aside(event_id)
-        return held is not None and held.turn >= turn
-
-    def _set_aside(self, event_id: str) -> Held | None:
         entry = self._store.read(self._key("aside", event_id))
-        return None if entry is None else Held.read(event_id, entry)
+        return entry is not None and Held.read(event_id, entry).turn >= turn
 
     def _rewrite(self, held: Held) -> Held | None:
         version = self._store.put(self._key("waiting", held.event_id), held.to_bytes(), held.version)
         return None if version is None else replace(held, version=version)
-
-    def _write(self, state: str, held: Held) -> None:
-        """Put an event into a state, whatever lies there."""
-        content = held.to_bytes()
-        self._store.update(self._key(state, held.event_id), lambda _: content)
 
     def _delete(self, state: str, held: Held) -> None:
         self._store.put(self._key(state, held.event_id), None, held.version)

@@ -308,20 +308,18 @@ class Trigger:
         names = wanted.pop("event", [])
         patterns = [re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL) for name in names]
         documented = self.events if names else {}
-        return Filter(
-            patterns=tuple(patterns),
-            own=tuple((key, frozenset(texts)) for key, texts in wanted.items() if key in OWN),
-            rows=tuple(
-                (row.sources, frozenset(text_of(codecs.encode(row.codecs, text)) for text in wanted[key]))
-                for key, row in self.filters.items()
-                if key in wanted
-            ),
-            warnings=tuple(  # a name is mistyped, or newer than the list of events
-                Problem("filter.event", f"{name!r} is no event that is documented.{nearest(name, documented)}")
-                for name, pattern in zip(names, patterns, strict=True)
-                if documented and not any(map(pattern.fullmatch, documented))
-            ),
+        own = tuple((key, frozenset(texts)) for key, texts in wanted.items() if key in OWN)
+        rows = tuple(
+            (row.sources, frozenset(text_of(codecs.encode(row.codecs, text)) for text in wanted[key]))
+            for key, row in self.filters.items()
+            if key in wanted
         )
+        warnings = tuple(  # a name is mistyped, or newer than the list of events
+            Problem("filter.event", f"{name!r} is no event that is documented.{nearest(name, documented)}")
+            for name, pattern in zip(names, patterns, strict=True)
+            if documented and not any(map(pattern.fullmatch, documented))
+        )
+        return Filter(patterns=tuple(patterns), own=own, rows=rows, warnings=warnings)
 
     # -- one request -------------------------------------------------------------------------------------------------
 
