@@ -13,21 +13,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from inspect import cleandoc
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..calls import bodies
+from ..calls.action import Action
 from ..calls.choices import browse, reads
+from ..calls.files import File
+from ..definitions.connector import Connector
 from ..errors import InputError, Problem
 from ..language.wording import nearest
 from ..model import ChoiceList, Input, Page, Table
 from . import options
 from .context import Context, print_json, print_table, say, wrong
 from .options import parser
-
-if TYPE_CHECKING:
-    from ..calls.action import Action
-    from ..calls.files import File
-    from ..definitions.connector import Connector
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 EACH = 0.1  # seconds between two pictures of the bar
@@ -311,8 +309,7 @@ class _Bar:
         self._bytes: dict[str, tuple[int, int | None]] = {file.name: (0, file.size) for file in files}
         self._live = sys.stderr.isatty()
         self._lock = threading.Lock()
-        self._next = 0.0
-        self._drawn = False
+        self._next, self._drawn = 0.0, False
 
     def told(self, file: File, done: int, total: int | None) -> None:
         with self._lock:

@@ -75,11 +75,9 @@ def parse(parser: Parser, spec: Table, arguments: list[str]) -> tuple[dict[str, 
     problems += [Problem(word, "stands alone; values follow their option") for word in alone]
     if problems:
         raise InputError.of(parser.prog, problems)
-    inputs = {}
-    if getattr(known, "inputs", None):
-        inputs = read_file("--inputs", known.inputs)
-        if not isinstance(inputs, dict):
-            raise wrong("--inputs", known.inputs, 'must hold a JSON object such as {"topic": "Weekly"}')
+    inputs = read_file("--inputs", known.inputs) if getattr(known, "inputs", None) else {}
+    if not isinstance(inputs, dict):
+        raise wrong("--inputs", known.inputs, 'must hold a JSON object such as {"topic": "Weekly"}')
     for key, row in spec.inputs.items():
         given = getattr(known, f"={key}", None)
         if given is not None:

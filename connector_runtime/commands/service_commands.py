@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import sys
 import time
 from argparse import Namespace
@@ -12,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from ..client import AsyncClient
@@ -53,14 +53,12 @@ class Plan:
 
 
 @contextmanager
-def place(
-    context: Context, command: str, host: str, port: int, store: str | None
-) -> Iterator[tuple[socket.socket, str, bool]]:
+def place(context: Context, name: str, host: str, port: int, store: str | None) -> Iterator[tuple[socket, str, bool]]:
     """A port, its URL, and whether it needs no API key; raises `InputError` where a key is missing beyond loopback."""
-    missing = [name for name in NEEDS if find_spec(name) is None]
+    missing = [module for module in NEEDS if find_spec(module) is None]
     if missing:
         hint = f"Install them: pip install {' '.join(NEEDS).replace('_', '-')}"
-        raise InputError(f"{command} needs {' and '.join(missing)}.", hint=hint)
+        raise InputError(f"{name} needs {' and '.join(missing)}.", hint=hint)
     with closing(context.vault(store)) as opened:
         is_open = not ApiKeys(opened, context.load(None).key).exist()
     if host not in LOOPBACK and is_open:
@@ -72,7 +70,7 @@ def place(
 
 
 def serve_app(
-    context: Context, port: socket.socket, make: Any, store: str | None, says: str, workers: int = 1, **options: Any
+    context: Context, port: socket, make: Any, store: str | None, says: str, workers: int = 1, **options: Any
 ) -> None:
     """Serve the app that `make` makes of a store and options until interrupted; `says` is told before."""
     from ..service.serving import serve as serve_at
@@ -193,8 +191,7 @@ def mcp(context: Context, arguments: list[str]) -> None:
     if find_spec("mcp_types") is None:  # which comes with version 2
         raise InputError("mcp needs the package mcp, version 2.", hint="Install it: pip install 'mcp>=2.3'")
     if chosen.store is not None:
-        given = {**context.environment, context.variable("store"): chosen.store}
-        context = context._replace(environment=given)
+        context = context._replace(environment={**context.environment, context.variable("store"): chosen.store})
     from ..mcp.tools import Offer
 
     reach = {"read_only": chosen.read_only, "destructive": chosen.destructive, "secrets": chosen.show_secrets}

@@ -71,7 +71,6 @@ def _show(context: Context, arguments: list[str]) -> None:
 
 
 def _fields(shape: Mapping[str, Any], shared: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """Each field's path and what it holds."""
     if "$ref" in shape:
         shape = shared[shape["$ref"].removeprefix("#/$defs/")]
     for name, inner in shape.get("properties", {}).items():

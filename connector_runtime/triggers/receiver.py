@@ -78,18 +78,14 @@ class Receiver:
     ) -> None:
         if not callable(secrets):
             usable(secrets)
-        self.trigger = trigger
-        self.limit = limit
-        self.clock = clock
+        self.trigger, self.limit, self.clock = trigger, limit, clock
         self.inbox = inbox or Inbox(open_store(store) if isinstance(store, str) else store, trigger.key)
         oldest = trigger.window if window is None else window
         if oldest is not None and self.inbox.remember < oldest:
             what = f"must be at least {oldest:g} seconds: as long as the vendor's signature holds"
             raise InputError.of("the receiver", [Problem("remember", what)])
-        self._secrets = secrets
-        self.filter = trigger.filter(filter or {})
-        self.disconnect = disconnect
-        self._window = window
+        self._secrets, self._window = secrets, window
+        self.filter, self.disconnect = trigger.filter(filter or {}), disconnect
         for warning in self.filter.warnings:
             logger.warning("%s", warning)
 
@@ -150,9 +146,8 @@ def webhook_app(
 ) -> WebhookApp:
     """An ASGI app that receives a trigger's webhooks at whatever path it is mounted.
 
-    `handler` is called with one `Notification` for each event, at least once; it may be a coroutine function. `pace`
-    says how, `options` are those of `Receiver`. Raises `InputError` for an empty secret, `StoreError` for a store that
-    fails.
+    `handler` is called with one `Notification` for each event, at least once, as `pace` says; `options` are those of
+    `Receiver`. Raises `InputError` for an empty secret, `StoreError` for a store that fails.
     """
     return WebhookApp(Receiver(trigger, secrets, **options), handler, pace)
 
@@ -262,14 +257,9 @@ class Deliveries:
         self._busy: set[asyncio.Task[None]] = set()
         self._stopping = False
 
-    @property
-    def room(self) -> int:
-        """How many more events may wait in memory."""
-        return max(0, self._pace.queue - self._queue.qsize())
-
     async def record(self, found: Notification) -> None:
         """Keep an event, and deliver it from here if there is room."""
-        claim = self._pace.claim if self.room else 0.0
+        claim = self._pace.claim if self._queue.qsize() < self._pace.queue else 0.0
         held = await stored(self._inbox.record, found.event_id, found.body, found.headers, self._clock(), claim)
         if held is not None and claim:
             self._queue.put_nowait(held)
@@ -284,9 +274,8 @@ class Deliveries:
                 task.result()
         finally:
             self._stopping = True
-            for task in tasks:
-                if task not in self._busy:
-                    task.cancel()
+            for task in set(tasks) - self._busy:
+                task.cancel()
             if self._busy:
                 await asyncio.wait(self._busy, timeout=self._pace.grace)
             for task in tasks:
@@ -309,8 +298,8 @@ class Deliveries:
         while True:
             started = time.monotonic()
             try:
-                if self.room and self._queue.empty():
-                    for held in await stored(self._inbox.take, self._clock(), self._pace.claim, self.room):
+                if self._queue.empty():
+                    for held in await stored(self._inbox.take, self._clock(), self._pace.claim, self._pace.queue):
                         self._queue.put_nowait(held)
                 if self._clock() - purged >= PURGE:
                     purged = self._clock()
@@ -395,9 +384,7 @@ class Deliveries:
 
 
 async def call(handler: Handler, found: Notification) -> None:
-    """Let a handler have an event: a coroutine function on this loop, any other in a thread of its own, which does not
-    keep the process from ending if it hangs.
-    """
+    """Let a handler have an event: a coroutine function on this loop, any other in a thread that may outlive it."""
     inner: Any = handler
     while isinstance(inner, partial):
         inner = inner.func

@@ -52,9 +52,7 @@ class Recipe:
         self._digest = verify.get("digest", "hex")
         self._before, _, self._after = verify.get("format", "{}").partition("{}")
 
-    def verify(
-        self, body: bytes, headers: Mapping[str, str], secrets: Secrets, now: float, window: float | None
-    ) -> str:
+    def verify(self, body: bytes, headers: dict[str, str], secrets: Secrets, now: float, window: float | None) -> str:
         """The secret that signed these bytes; `headers` have small names. Raises `SignatureError`."""
         keys = usable(secrets)
         said = headers.get(self.header)
@@ -432,8 +430,7 @@ class Event:
 
     def head(self) -> dict[str, Json]:
         """The event as the catalogue lists it."""
-        words = ("name", "label", "product", "scopes", "deprecated")
-        return {word: getattr(self, word) for word in words}
+        return {word: getattr(self, word) for word in ("name", "label", "product", "scopes", "deprecated")}
 
     def entry(self) -> dict[str, Json]:
         """The event with the schema of its payload and a sample."""
@@ -442,17 +439,12 @@ class Event:
 
 def catalogued(data: Mapping[str, Any]) -> dict[str, Event]:
     """The events of an events file: `{"$defs": shared shapes, "events": {name: …}}`."""
-    words = ("label", "product", "scopes", "sample")
-    return {
-        name: Event(
-            name=name,
-            **{word: raw[word] for word in words},
-            deprecated=raw.get("deprecated", False),
-            shape=raw["schema"],
-            shared=data.get("$defs", {}),
-        )
-        for name, raw in data.get("events", {}).items()
-    }
+    found = {}
+    for name, raw in data.get("events", {}).items():
+        said = {word: raw[word] for word in ("label", "product", "scopes", "sample")}
+        said |= {"shape": raw["schema"], "shared": data.get("$defs", {}), "deprecated": raw.get("deprecated", False)}
+        found[name] = Event(name=name, **said)
+    return found
 
 
 def faults(data: Json, path: str) -> Iterator[Problem]:
