@@ -60,13 +60,13 @@ def show(context: Context, arguments: list[str]) -> None:
 
 def preview(context: Context, arguments: list[str]) -> None:
     """Print the HTTP request that `run` would send, and send nothing."""
-    action, inputs, chosen = _action(context, "preview", preview.__doc__, arguments)
+    action, inputs, chosen = _action(context, preview, arguments)
     print_json(action.preview(inputs, clear=chosen.clear, base_url=context.base_url(chosen)))
 
 
 def run(context: Context, arguments: list[str]) -> None:
     """Run an action and print its result as JSON."""
-    action, inputs, chosen = _action(context, "run", run.__doc__, arguments, sends=True)
+    action, inputs, chosen = _action(context, run, arguments)
     from ..calls.exchange import fold
 
     how = {name: getattr(chosen, name) for name in ("clear", "cursor", "deadline", "recover")}
@@ -115,12 +115,11 @@ def catalogue(context: Context, arguments: list[str]) -> None:
     print_json(context.load(None).catalogue(chosen.locale, events=chosen.events))
 
 
-def _action(
-    context: Context, name: str, says: str | None, arguments: list[str], *, sends: bool = False
-) -> tuple[Any, dict[str, Any], Namespace]:
+def _action(context: Context, command: Any, arguments: list[str]) -> tuple[Any, dict[str, Any], Namespace]:
     """The action named first, the inputs that the options make, and the runtime's own options."""
+    name = command.__name__
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: {context.prog} {name} ACTION [--INPUT VALUE …]\n\n{says}\n")
+        print(f"usage: {context.prog} {name} ACTION [--INPUT VALUE …]\n\n{command.__doc__}\n")
         print(f"{context.prog} {name} ACTION --help lists the inputs of an action; {context.prog} list the actions.\n")
         print(f"example: {context.prog} {name} {context.example}")
         raise SystemExit(0 if arguments else 2)
@@ -129,7 +128,7 @@ def _action(
     options.add_common(own, "--inputs")
     own.add_argument("--clear", metavar="INPUT", action="append", default=[], help="empty this field at the vendor")
     options.add_common(own, "--base-url")
-    if sends:
+    if command is run:
         options.add_common(own, "--connection")
         own.add_argument("--limit", metavar="N", type=int, help="at most so many items of a list")
         own.add_argument("--ndjson", action="store_true", help="one line of JSON for each item, as they come")

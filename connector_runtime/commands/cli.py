@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +12,8 @@ from ..errors import ConnectorError, InputError, RequestError
 from .context import Context, print_table, say
 
 if TYPE_CHECKING:
-    from ..definitions.connector import Connector, Outline
+    from ..definitions.connector import Outline
+    from .context import Load
 
 EXIT_CODES = """exit codes: 0 ok, 1 check or diff found something, 2 usage, input or definition, 3 connection,
             4 the vendor refused, 5 rate limit or quota, 6 transport, 130 interrupted"""
@@ -32,14 +33,7 @@ class Command(NamedTuple):
         return getattr(import_module(module, __package__), name)(context, arguments)  # type: ignore[no-any-return]
 
 
-def main(
-    arguments: list[str],
-    prog: str,
-    load: Callable[[str | None], Connector],
-    *,
-    example: str,
-    more: Mapping[str, Command] | None = None,
-) -> int:
+def main(arguments: list[str], prog: str, load: Load, *, example: str, more: dict[str, Command] | None = None) -> int:
     """Run one command and return its exit code; `more` adds commands of a connector's own."""
     commands = {**COMMANDS, **(more or {})}
     context = Context(prog, load, os.environ, example)

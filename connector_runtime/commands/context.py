@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from ..definitions.connector import Connector
     from ..stores.opening import Sealed
 
+    Load = Callable[[str | None], Connector]  # the connector of a folder, or the bundled one
+
 
 class Context(NamedTuple):
     """What a command needs: the program's name, a way to load a connector, the environment, and what is stored."""
 
     prog: str
-    load: Callable[[str | None], Connector]
+    load: Load
     environment: Mapping[str, str]
     example: str  # an action with some inputs
 

@@ -37,8 +37,7 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong as an `InputError`, with the nearest option."""
 
     def __init__(self, prog: str, **more: Any) -> None:
-        layout = argparse.RawDescriptionHelpFormatter
-        super().__init__(prog=prog, formatter_class=layout, allow_abbrev=False, **more)
+        super().__init__(prog=prog, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **more)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message[0].upper()}{message[1:]}.", hint=f"See: {self.prog} --help")

@@ -41,7 +41,7 @@ def events(context: Context, arguments: list[str]) -> None:
     found = [
         event
         for name, event in trigger.events.items()
-        if any(pattern.fullmatch(name) for pattern in wanted.patterns or ()) or not wanted.patterns
+        if not wanted.patterns or any(pattern.fullmatch(name) for pattern in wanted.patterns)
         if not chosen.product or event.product.lower() == chosen.product.lower()
     ]
     if not found:

@@ -319,8 +319,6 @@ class Trigger:
         )
         return Filter(patterns=tuple(patterns), own=own, rows=rows, warnings=warnings)
 
-    # -- one request -------------------------------------------------------------------------------------------------
-
     @cached_property
     def _names(self) -> tuple[frozenset[str], frozenset[str]]:
         """The headers that say something about the event, and these with those that say who sent it."""
@@ -400,12 +398,9 @@ def _plant(data: dict[str, Any], path: str, value: Json) -> None:
     data[last] = value
 
 
-# -- events as they are documented; what arrives is never refused because it is not among them -------------------------
-
-
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One documented event: a named trigger. `scopes` are by kind of app, as an action's are."""
+    """One documented event, though others arrive too: vendors add events without telling. `scopes` are an action's."""
 
     name: str
     label: str
