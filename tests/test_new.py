@@ -17,7 +17,7 @@ from hypothesis import given, settings, strategies as st
 from connector_runtime.authoring import written
 from connector_runtime.authoring.draft import Beside, blank, drafted
 from connector_runtime.authoring.openapi import operation
-from connector_runtime.commands.author_commands import _document as read_document
+from connector_runtime.commands.author_commands import read_document
 from connector_runtime.definitions import documents
 from connector_runtime.definitions.folders import load
 from zoom_connector import Client, NotFound

@@ -13,21 +13,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from inspect import cleandoc
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..calls import bodies
+from ..calls.action import Action
 from ..calls.choices import browse, reads
+from ..calls.files import File
+from ..definitions.connector import Connector
 from ..errors import InputError, Problem
 from ..language.wording import nearest
 from ..model import ChoiceList, Input, Page, Table
 from . import options
 from .context import Context, print_json, print_table, say, wrong
 from .options import parser
-
-if TYPE_CHECKING:
-    from ..calls.action import Action
-    from ..calls.files import File
-    from ..definitions.connector import Connector
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 EACH = 0.1  # seconds between two pictures of the bar
@@ -62,13 +60,13 @@ def show(context: Context, arguments: list[str]) -> None:
 
 def preview(context: Context, arguments: list[str]) -> None:
     """Print the HTTP request that `run` would send, and send nothing."""
-    action, inputs, chosen = _action(context, "preview", preview.__doc__, arguments)
+    action, inputs, chosen = _action(context, preview, arguments)
     print_json(action.preview(inputs, clear=chosen.clear, base_url=context.base_url(chosen)))
 
 
 def run(context: Context, arguments: list[str]) -> None:
     """Run an action and print its result as JSON."""
-    action, inputs, chosen = _action(context, "run", run.__doc__, arguments, sends=True)
+    action, inputs, chosen = _action(context, run, arguments)
     from ..calls.exchange import fold
 
     how = {name: getattr(chosen, name) for name in ("clear", "cursor", "deadline", "recover")}
@@ -117,12 +115,11 @@ def catalogue(context: Context, arguments: list[str]) -> None:
     print_json(context.load(None).catalogue(chosen.locale, events=chosen.events))
 
 
-def _action(
-    context: Context, name: str, says: str | None, arguments: list[str], *, sends: bool = False
-) -> tuple[Any, dict[str, Any], Namespace]:
+def _action(context: Context, command: Any, arguments: list[str]) -> tuple[Any, dict[str, Any], Namespace]:
     """The action named first, the inputs that the options make, and the runtime's own options."""
+    name = command.__name__
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: {context.prog} {name} ACTION [--INPUT VALUE …]\n\n{says}\n")
+        print(f"usage: {context.prog} {name} ACTION [--INPUT VALUE …]\n\n{command.__doc__}\n")
         print(f"{context.prog} {name} ACTION --help lists the inputs of an action; {context.prog} list the actions.\n")
         print(f"example: {context.prog} {name} {context.example}")
         raise SystemExit(0 if arguments else 2)
@@ -131,7 +128,7 @@ def _action(
     options.add_common(own, "--inputs")
     own.add_argument("--clear", metavar="INPUT", action="append", default=[], help="empty this field at the vendor")
     options.add_common(own, "--base-url")
-    if sends:
+    if command is run:
         options.add_common(own, "--connection")
         own.add_argument("--limit", metavar="N", type=int, help="at most so many items of a list")
         own.add_argument("--ndjson", action="store_true", help="one line of JSON for each item, as they come")
@@ -158,16 +155,13 @@ def _watched(pages: Iterator[Page]) -> Iterator[Page]:
         print(f"\r{count} items in {number} pages", file=sys.stderr)
 
 
-# -- choices -----------------------------------------------------------------------------------------------------------
-
-
 def choices(context: Context, arguments: list[str]) -> int:
     """Print what a drop-down offers: the values that an input takes, with labels.
 
     ACTION INPUT names an input; what its choices depend on is given as for `run`. A LIST is asked for by its own name.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(_choices_help(context))
+        _choices_help(context)
         return 0 if arguments else 2
     connector = context.load(None)
     key, name, rest = _named(connector, arguments)
@@ -196,17 +190,13 @@ def choices(context: Context, arguments: list[str]) -> int:
         print_json(found.to_dict())
         return 0
     texts = [(str(each.value), each.label, each.description or "") for each in found.choices]
-    print_table([[_shown(text) for text in row] for row in texts])
+    # a vendor's users wrote it, so it may hold what would steer the terminal
+    print_table([["".join(one if one.isprintable() else "·" for one in text) for text in row] for row in texts])
     if not found.choices:
         say("nothing on these pages" if found.cursor else "there is nothing to choose from")
     if found.cursor is not None:
         say(f"there is more: add --cursor {found.cursor}")
     return 0
-
-
-def _shown(text: str) -> str:
-    """Text of a vendor's users without what would steer the terminal."""
-    return "".join(letter if letter.isprintable() else "·" for letter in text)
 
 
 def _named(connector: Connector, arguments: list[str]) -> tuple[str, str | None, list[str]]:
@@ -239,22 +229,18 @@ def _asked(connector: Connector, key: str, name: str | None) -> tuple[list[Input
     return [spec.inputs[each] for each in own] if spec else [], told
 
 
-def _choices_help(context: Context) -> str:
-    connector = context.load(None)
-    prog = f"{context.prog} choices"
-    lines = [f"usage: {prog} ACTION INPUT [--search TEXT] [--INPUT VALUE …]", f"       {prog} LIST [--search TEXT] …"]
-    lines += ["", cleandoc(choices.__doc__ or "")]
-    lines += ["", f"{prog} ACTION INPUT --help lists what the choices of an input depend on."]
+def _choices_help(context: Context) -> None:
+    connector, prog = context.load(None), f"{context.prog} choices"
+    print(f"usage: {prog} ACTION INPUT [--search TEXT] [--INPUT VALUE …]\n       {prog} LIST [--search TEXT] …\n")
+    print(cleandoc(choices.__doc__ or ""))
+    print(f"\n{prog} ACTION INPUT --help lists what the choices of an input depend on.")
     if connector.profile.choices:
-        lines += ["", f"lists: {', '.join(connector.profile.choices)}"]
+        print(f"\nlists: {', '.join(connector.profile.choices)}")
     rows = [(key, row) for key, action in connector.actions.items() for row in action.inputs.values()]
     remote = [f"  {prog} {key} {row.key}" for key, row in rows if row.choices_from]
     fixed = [f"  {prog} {key} {row.key} --search TEXT" for key, row in rows if row.choices]
-    examples = [*remote[:1], *fixed[:1]]
-    return "\n".join([*lines, *(["", "examples:"] if examples else []), *examples])
-
-
-# -- download ----------------------------------------------------------------------------------------------------------
+    if remote or fixed:
+        print("\nexamples:", *remote[:1], *fixed[:1], sep="\n")
 
 
 def download(context: Context, arguments: list[str]) -> None:
@@ -262,17 +248,30 @@ def download(context: Context, arguments: list[str]) -> None:
     offering = [action for action in context.load(None).actions.values() if action.files is not None]
     if not offering:
         raise InputError("No action here offers files.", hint="An action says under `files` what can be downloaded.")
-    chosen = _options(context, offering).parse_args(arguments)
-    by_key = {action.key: action for action in offering}
-    action = by_key.get(chosen.action or offering[0].key)
+    first, by_key = offering[0], {action.key: action for action in offering}
+    subject = first.inputs[_subject(first)]
+    name = subject.label.upper().replace(" ", "_")
+    asked = parser(context, "download", download.__doc__, f"download {subject.example or name} --to recordings")
+    asked.add_argument("of", metavar=name, help=f"{first.label} of this; with --action, of that action's")
+    asked.add_argument("--action", metavar="ACTION", help=f"{' or '.join(by_key)} ({first.key})")
+    more = "another input of the action; repeatable"
+    asked.add_argument("--input", metavar="NAME=VALUE", action="append", default=[], help=more)
+    asked.add_argument("--to", metavar="FOLDER", default=".", help="where to; made if it is missing (this folder)")
+    asked.add_argument("--types", metavar="TYPE,…", help="only files of these types")
+    asked.add_argument("--parallel", metavar="N", type=int, default=3, help="so many at a time (3)")
+    asked.add_argument("--overwrite", action="store_true", help="replace files of the same names")
+    asked.add_argument("--any-size", action="store_true", help="do not compare with the size that is announced")
+    options.add_common(asked, "--base-url", "--connection")
+    chosen = asked.parse_args(arguments)
+    action = by_key.get(chosen.action or first.key)
     if action is None:
         raise wrong("download", "--action", f"{chosen.action!r} offers no files; known: {', '.join(by_key)}")
     inputs = {_subject(action): chosen.of}
     for text in chosen.input:
-        name, equals, value = text.partition("=")
+        key, equals, value = text.partition("=")
         if not equals:
             raise wrong("download", "--input", f"{text!r} is no NAME=VALUE")
-        inputs[name.replace("-", "_")] = value
+        inputs[key.replace("-", "_")] = value
     with context.client(chosen) as caller:
         files = _wanted(caller.files(action.key, inputs), chosen)
         bar = _Bar(files)
@@ -284,25 +283,6 @@ def download(context: Context, arguments: list[str]) -> None:
                 print(saved.path)
         finally:
             bar.clear()
-
-
-def _options(context: Context, offering: list[Action]) -> options.Parser:
-    first = offering[0]
-    subject = first.inputs[_subject(first)]
-    name = subject.label.upper().replace(" ", "_")
-    asked = parser(context, "download", download.__doc__, f"download {subject.example or name} --to recordings")
-    asked.add_argument("of", metavar=name, help=f"{first.label} of this; with --action, of that action's")
-    asked.add_argument("--action", metavar="ACTION", help=f"{' or '.join(each.key for each in offering)} ({first.key})")
-    asked.add_argument(
-        "--input", metavar="NAME=VALUE", action="append", default=[], help="another input of the action; repeatable"
-    )
-    asked.add_argument("--to", metavar="FOLDER", default=".", help="where to; made if it is missing (this folder)")
-    asked.add_argument("--types", metavar="TYPE,…", help="only files of these types")
-    asked.add_argument("--parallel", metavar="N", type=int, default=3, help="so many at a time (3)")
-    asked.add_argument("--overwrite", action="store_true", help="replace files of the same names")
-    asked.add_argument("--any-size", action="store_true", help="do not compare with the size that is announced")
-    options.add_common(asked, "--base-url", "--connection")
-    return asked
 
 
 def _subject(action: Action) -> str:
@@ -328,24 +308,20 @@ class _Bar:
         self._bytes: dict[str, tuple[int, int | None]] = {file.name: (0, file.size) for file in files}
         self._live = sys.stderr.isatty()
         self._lock = threading.Lock()
-        self._next = 0.0
-        self._drawn = False
+        self._next, self._drawn = 0.0, False
 
     def told(self, file: File, done: int, total: int | None) -> None:
         with self._lock:
             self._bytes[file.name] = (done, total)
             if self._live and (time.monotonic() >= self._next or done == total):
                 self._next, self._drawn = time.monotonic() + EACH, True
-                self._draw()
-
-    def _draw(self) -> None:
-        done = sum(have for have, _ in self._bytes.values())
-        whole = sum(total or 0 for _, total in self._bytes.values())
-        complete = sum(have == total for have, total in self._bytes.values())
-        share = min(1.0, done / whole) if whole else 0.0
-        bar = "█" * int(share * WIDTH) + "░" * (WIDTH - int(share * WIDTH))
-        told = f"{bar} {share:4.0%}  {amount(done)} of {amount(whole)}  {complete} of {len(self._bytes)} files"
-        print(f"\r\x1b[K{told}", end="", file=sys.stderr, flush=True)
+                here = sum(have for have, _ in self._bytes.values())
+                whole = sum(size or 0 for _, size in self._bytes.values())
+                complete = sum(have == size for have, size in self._bytes.values())
+                share = min(1.0, here / whole) if whole else 0.0
+                bar = "█" * int(share * WIDTH) + "░" * (WIDTH - int(share * WIDTH))
+                said = f"{bar} {share:4.0%}  {amount(here)} of {amount(whole)}  {complete} of {len(self._bytes)} files"
+                print(f"\r\x1b[K{said}", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         if self._drawn:

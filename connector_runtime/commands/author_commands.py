@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..definitions import documents
+from ..authoring import draft, openapi, written
+from ..authoring.diff import bump, differences
+from ..definitions import documents, locales
 from ..errors import DefinitionError
 from .context import Context, print_json, say, wrong
 from .options import parser, read_file
-
-if TYPE_CHECKING:
-    from ..authoring.draft import Beside
 
 
 def diff(context: Context, arguments: list[str]) -> int:
@@ -23,8 +22,6 @@ def diff(context: Context, arguments: list[str]) -> int:
     asked.add_argument("new", metavar="NEW", help="what it became")
     asked.add_argument("--json", action="store_true", help="the changes as JSON")
     chosen = asked.parse_args(arguments)
-    from ..authoring.diff import bump, differences
-
     old, new = _catalogue(context, chosen.old), _catalogue(context, chosen.new)
     if _events(old) != _events(new):
         advice = f"write it with `{context.prog} catalogue --events`"
@@ -63,8 +60,6 @@ def new(context: Context, arguments: list[str]) -> int:
     asked.add_argument("--folder", metavar="FOLDER", default=".", help="the definition folder; this one if left out")
     asked.add_argument("--force", action="store_true", help="replace the file if there is one")
     chosen = asked.parse_args(arguments)
-    from ..authoring import draft, openapi
-
     folder = Path(chosen.folder)
     file = folder / "actions" / f"{chosen.action}.yaml"
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", chosen.action):
@@ -77,15 +72,15 @@ def new(context: Context, arguments: list[str]) -> int:
         raise wrong("new", str(file), "is there already; --force replaces it")
     beside = _beside(folder)
     if chosen.source is not None:
-        made = draft.drafted(chosen.action, openapi.operation(_document(chosen.source), chosen.operation), beside)
+        made = draft.drafted(chosen.action, openapi.operation(read_document(chosen.source), chosen.operation), beside)
     elif chosen.operation is not None:
         raise wrong("new", "--operation", "is an operation of a document; give the document with --from")
     else:
         made = draft.blank(chosen.action)
     file.parent.mkdir(exist_ok=True)
-    schema = "# yaml-language-server: $schema=../schemas/action.schema.json\n"
     has_schema = (folder / "schemas" / "action.schema.json").is_file()
-    file.write_text(f"{schema if has_schema else ''}{made.text}", encoding="utf-8")
+    schema = "# yaml-language-server: $schema=../schemas/action.schema.json\n" if has_schema else ""
+    file.write_text(f"{schema}{made.text}", encoding="utf-8")
     found = context.load(str(folder)).check()
     faults = [problem for problem in found if problem.where.startswith(f"actions/{file.name}:")]
     print(f"wrote {file}\nleft to do:")
@@ -101,9 +96,6 @@ def locale(context: Context, arguments: list[str]) -> None:
     asked.add_argument("code", metavar="CODE", help="the language, as in fr, pt-BR or zh-Hant-TW")
     asked.add_argument("--folder", metavar="FOLDER", default=".", help="the definition folder; this one if left out")
     chosen = asked.parse_args(arguments)
-    from ..authoring import written
-    from ..definitions import locales
-
     if not re.fullmatch(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?", chosen.code):
         raise wrong("locale", "CODE", f"is {chosen.code!r}; write the language's code as in fr, pt-BR or zh-Hant-TW")
     folder = Path(chosen.folder)
@@ -114,17 +106,14 @@ def locale(context: Context, arguments: list[str]) -> None:
     old, spare = connector.translations.get(chosen.code), locales.event_texts(connector.triggers)
     file = folder / "locales" / f"{chosen.code}.yaml"
     file.parent.mkdir(exist_ok=True)
-    has_schema = (folder / "schemas" / "locale.schema.json").is_file()
-    schema = "../schemas/locale.schema.json" if has_schema else None
+    schema = "../schemas/locale.schema.json" if (folder / "schemas/locale.schema.json").is_file() else None
     file.write_text(written.locale(chosen.code, known, old, spare, schema), encoding="utf-8")
     left = len(locales.untranslated(old.texts, old.actions, known)) if old else len(known)
     print(f"wrote {file}: {left:,} of {len(known):,} texts left to translate")
 
 
-def _beside(folder: Path) -> Beside:
+def _beside(folder: Path) -> draft.Beside:
     """What the folder says already; its faults are for `check` to tell."""
-    from ..authoring.draft import Beside
-
     scopes: dict[str, tuple[Any, ...]] = {}
     labels: set[str] = set()
     for file in sorted(folder.glob("actions/*.yaml")):
@@ -132,7 +121,7 @@ def _beside(folder: Path) -> Beside:
         for kind, given in (data.get("scopes") or {}).items():
             scopes[kind] = (*scopes.get(kind, ()), *given)
         labels |= {data["rate_limit"]} if "rate_limit" in data else set()
-    return Beside(common=_plain(folder / "connector.yaml"), scopes=scopes, labels=tuple(sorted(labels)))
+    return draft.Beside(common=_plain(folder / "connector.yaml"), scopes=scopes, labels=tuple(sorted(labels)))
 
 
 def _plain(file: Path) -> dict[str, Any]:
@@ -143,7 +132,7 @@ def _plain(file: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _document(path: str) -> Any:
+def read_document(path: str) -> Any:
     """An OpenAPI document, which may be large and need not be as strict as a definition."""
     return read_file("--from", path, _json_or_yaml, "neither JSON nor YAML")
 
@@ -156,10 +145,8 @@ def _json_or_yaml(text: str) -> Any:
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         """Leaves dates as the text they are."""
 
-    resolvers = Loader.yaml_implicit_resolvers.items()
-    dates = "tag:yaml.org,2002:timestamp"
-    kept = {first: [one for one in found if one[0] != dates] for first, found in resolvers}
-    Loader.yaml_implicit_resolvers = kept
+    dates, resolvers = "tag:yaml.org,2002:timestamp", Loader.yaml_implicit_resolvers.items()
+    Loader.yaml_implicit_resolvers = {first: [one for one in found if one[0] != dates] for first, found in resolvers}
     try:
         return yaml.load(text, Loader=Loader)
     except yaml.YAMLError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,17 +12,15 @@ from ..errors import ConnectorError, InputError, RequestError
 from .context import Context, print_table, say
 
 if TYPE_CHECKING:
-    from ..definitions.connector import Connector, Outline
+    from ..definitions.connector import Outline
+    from .context import Load
 
 EXIT_CODES = """exit codes: 0 ok, 1 check or diff found something, 2 usage, input or definition, 3 connection,
             4 the vendor refused, 5 rate limit or quota, 6 transport, 130 interrupted"""
 
 
 class Command(NamedTuple):
-    """A command: its usage after the program's name, what it does in one line, and the module with its function.
-
-    The module is imported when the command is run, so that light commands stay light.
-    """
+    """A command: its usage after the program's name, what it does, and the module with its function, imported late."""
 
     usage: str
     says: str
@@ -35,14 +33,7 @@ class Command(NamedTuple):
         return getattr(import_module(module, __package__), name)(context, arguments)  # type: ignore[no-any-return]
 
 
-def main(
-    arguments: list[str],
-    prog: str,
-    load: Callable[[str | None], Connector],
-    *,
-    example: str,
-    more: Mapping[str, Command] | None = None,
-) -> int:
+def main(arguments: list[str], prog: str, load: Load, *, example: str, more: dict[str, Command] | None = None) -> int:
     """Run one command and return its exit code; `more` adds commands of a connector's own."""
     commands = {**COMMANDS, **(more or {})}
     context = Context(prog, load, os.environ, example)
@@ -50,16 +41,8 @@ def main(
         if not arguments or arguments[0] in ("-h", "--help", "help"):
             width = max(len(command.usage) for command in commands.values())
             listed = [f"  {command.usage:<{width}}  {command.says}" for command in commands.values()]
-            print(
-                f"usage: {prog} COMMAND …",
-                "",
-                *listed,
-                "",
-                f"{prog} COMMAND --help tells more.",
-                "",
-                EXIT_CODES,
-                sep="\n",
-            )
+            print(f"usage: {prog} COMMAND …", "", *listed, sep="\n")
+            print(f"\n{prog} COMMAND --help tells more.\n\n{EXIT_CODES}")
             return 0 if arguments else 2
         if arguments[0] == "--version":
             print(load(None).profile.version)
@@ -68,9 +51,8 @@ def main(
         if command is None:
             from ..language.wording import nearest
 
-            raise InputError(
-                f"'{arguments[0]}' is no command.{nearest(arguments[0], commands)}", hint=f"See: {prog} --help"
-            )
+            what = f"'{arguments[0]}' is no command.{nearest(arguments[0], commands)}"
+            raise InputError(what, hint=f"See: {prog} --help")
         return command.run(context, arguments[1:]) or 0
     except ConnectorError as error:
         say(f"error: {error}")
@@ -116,8 +98,6 @@ def markdown_table(outlines: Iterable[Outline]) -> Iterator[str]:
         says = outline.description.rstrip(".")
         yield f"| `{outline.key}` | {says} | {request} | {outline.effect or 'by method'} |"
 
-
-# -- the commands ----------------------------------------------------------------------------------------------------
 
 COMMANDS = {
     command.usage.split()[0]: command

@@ -53,7 +53,7 @@ def connect(context: Context, arguments: list[str]) -> int:
     origin = chosen.oauth_url or context.setting("oauth_url")
     with context.connections() as (known, _):
         if oauth2.needs_person(kind):
-            _sign_in(known, kind, values, origin, chosen)
+            _sign_in(known, key, values, origin, chosen)
         else:
             known.add(key, values, name=chosen.name, origin=origin)
         health = known.test(chosen.name, base_url=context.setting("base_url"))
@@ -79,11 +79,9 @@ def _values(context: Context, kind: Connection, chosen: Namespace) -> dict[str, 
     return values
 
 
-def _sign_in(
-    connections: Connections, kind: Connection, values: dict[str, str], origin: str | None, chosen: Namespace
-) -> None:
+def _sign_in(known: Connections, key: str, values: dict[str, str], origin: str | None, chosen: Namespace) -> None:
     redirect_url = chosen.redirect_url or f"http://127.0.0.1:{chosen.port}/callback"
-    url = connections.begin(kind.key, values, redirect_url, name=chosen.name, origin=origin)
+    url = known.begin(key, values, redirect_url, name=chosen.name, origin=origin)
     say(f"The app's redirect URL must be: {redirect_url}")
     back = urlsplit(redirect_url)
     if chosen.no_browser or back.scheme != "http" or back.hostname not in ("127.0.0.1", "localhost"):
@@ -93,11 +91,11 @@ def _sign_in(
         if not pasted:
             raise AuthError("No code was given.", hint="Sign in again.")
         if "=" in pasted or urlsplit(pasted).scheme:
-            connections.finish(pasted)
+            known.finish(pasted)
         else:
-            connections.finish_code(url, pasted)
+            known.finish_code(url, pasted)
         return
-    with callback(redirect_url, oauth2.query_of(url)["state"], connections.finish) as wait:
+    with callback(redirect_url, oauth2.query_of(url)["state"], known.finish) as wait:
         say(f"Sign in in the browser. If none opens, go to:\n\n{url}\n")
         try:
             webbrowser.open(url)

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from ..definitions.connector import Connector
     from ..stores.opening import Sealed
 
+    Load = Callable[[str | None], Connector]  # the connector of a folder, or the bundled one
+
 
 class Context(NamedTuple):
     """What a command needs: the program's name, a way to load a connector, the environment, and what is stored."""
 
     prog: str
-    load: Callable[[str | None], Connector]
+    load: Load
     environment: Mapping[str, str]
     example: str  # an action with some inputs
 
@@ -61,10 +63,7 @@ class Context(NamedTuple):
 
     @contextmanager
     def access(self, name: str | None) -> Iterator[dict[str, Any]]:
-        """The token of the environment, or a stored connection: the one named, or the only one.
-
-        Raises `AuthError` with the ways to give one.
-        """
+        """The token of the environment, or a stored connection, named or the only one; raises `AuthError` for none."""
         from ..stores.opening import data_directory
 
         token = None if name else self.setting("access_token")
@@ -85,11 +84,8 @@ class Context(NamedTuple):
         """A client for the connection and the base URL that were chosen."""
         from ..client import Client
 
-        base_url = self.base_url(chosen)
-        with (
-            self.access(chosen.connection) as given,
-            Client(self.load(None), base_url=base_url, **more, **given) as made,
-        ):
+        url = self.base_url(chosen)
+        with self.access(chosen.connection) as given, Client(self.load(None), base_url=url, **more, **given) as made:
             yield made
 
 

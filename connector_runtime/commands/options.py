@@ -37,8 +37,7 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong as an `InputError`, with the nearest option."""
 
     def __init__(self, prog: str, **more: Any) -> None:
-        layout = argparse.RawDescriptionHelpFormatter
-        super().__init__(prog=prog, formatter_class=layout, allow_abbrev=False, **more)
+        super().__init__(prog=prog, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **more)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message[0].upper()}{message[1:]}.", hint=f"See: {self.prog} --help")
@@ -75,11 +74,9 @@ def parse(parser: Parser, spec: Table, arguments: list[str]) -> tuple[dict[str, 
     problems += [Problem(word, "stands alone; values follow their option") for word in alone]
     if problems:
         raise InputError.of(parser.prog, problems)
-    inputs = {}
-    if getattr(known, "inputs", None):
-        inputs = read_file("--inputs", known.inputs)
-        if not isinstance(inputs, dict):
-            raise wrong("--inputs", known.inputs, 'must hold a JSON object such as {"topic": "Weekly"}')
+    inputs = read_file("--inputs", known.inputs) if getattr(known, "inputs", None) else {}
+    if not isinstance(inputs, dict):
+        raise wrong("--inputs", known.inputs, 'must hold a JSON object such as {"topic": "Weekly"}')
     for key, row in spec.inputs.items():
         given = getattr(known, f"={key}", None)
         if given is not None:
@@ -152,9 +149,6 @@ def _help(row: Input) -> str:
     return ". ".join(said).replace("%", "%%")
 
 
-# -- an action as a person reads it ------------------------------------------------------------------------------------
-
-
 KINDS = {
     "string": "text",
     "secret": "secret text",
@@ -163,9 +157,8 @@ KINDS = {
     "datetime": "date and time",
     "json": "JSON",
     "any": "JSON or text",
+    "array": "list",  # of JSON Schema
 }
-
-SHAPES = {"string": "text", "integer": "whole number", "boolean": "true or false", "array": "list"}  # of JSON Schema
 
 
 def input_table(spec: ActionSpec, width: int = 100) -> Iterator[str]:
@@ -201,7 +194,7 @@ def output_table(spec: ActionSpec) -> Iterator[str]:
     yield f"{spec.label} ({spec.key}) gives{':' if shown else f' {nothing}.'}"
     for path, said in shown.items():
         kinds = said.get("type", [])
-        kind = " or ".join(SHAPES.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+        kind = " or ".join(KINDS.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
         facts = [kind, "secret" if said.get(secrets.MARK) else "", said.get("description", "")]
         yield f"  {path}  {' · '.join(fact for fact in facts if fact)}"
 
@@ -225,6 +218,7 @@ def _input(row: Input, spec: ActionSpec, width: int) -> Iterator[str]:
         f"One of: {' · '.join(shown)}" if row.choices else "",
     )
     below = (
+        limits_of(row),
         f"{default}: {_plain(row.default)}" if row.has_default else "",
         "" if row.if_absent is None else f"Left out: {_plain(row.if_absent)}",
         f"Example: {_plain(row.example)}" if is_example else "",
@@ -233,8 +227,6 @@ def _input(row: Input, spec: ActionSpec, width: int) -> Iterator[str]:
         yield from _wrapped(text, 6, width)
     if row.choices_from:
         yield f"      To list what it can be: choices {spec.key} {row.key}"
-    if limits_of(row):
-        yield f"      {limits_of(row)}"
     for text in filter(None, below):
         yield from _wrapped(text, 6, width)
 

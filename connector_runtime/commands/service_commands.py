@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import sys
 import time
 from argparse import Namespace
@@ -12,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from ..client import AsyncClient
@@ -33,7 +33,6 @@ PORT = 8300
 MCP_PORT = 8400
 MCP_TIMEOUT = 50.0  # seconds; clients commonly give up after 60
 NEEDS = ("fastapi", "uvicorn", "prometheus_client")
-INSTALL = "fastapi uvicorn prometheus-client"
 SETTINGS = ("timeout", "retries", "plan", "share", "body", "concurrency", "tenant_concurrency")  # options of `serve`
 
 
@@ -54,16 +53,12 @@ class Plan:
 
 
 @contextmanager
-def place(
-    context: Context, command: str, host: str, port: int, store: str | None
-) -> Iterator[tuple[socket.socket, str, bool]]:
-    """A port to serve at, its URL, and whether no API key is needed there; without one only this machine is served.
-
-    Raises `InputError`.
-    """
-    missing = [name for name in NEEDS if find_spec(name) is None]
+def place(context: Context, name: str, host: str, port: int, store: str | None) -> Iterator[tuple[socket, str, bool]]:
+    """A port, its URL, and whether it needs no API key; raises `InputError` where a key is missing beyond loopback."""
+    missing = [module for module in NEEDS if find_spec(module) is None]
     if missing:
-        raise InputError(f"{command} needs {' and '.join(missing)}.", hint=f"Install them: pip install {INSTALL}")
+        hint = f"Install them: pip install {' '.join(NEEDS).replace('_', '-')}"
+        raise InputError(f"{name} needs {' and '.join(missing)}.", hint=hint)
     with closing(context.vault(store)) as opened:
         is_open = not ApiKeys(opened, context.load(None).key).exist()
     if host not in LOOPBACK and is_open:
@@ -75,7 +70,7 @@ def place(
 
 
 def serve_app(
-    context: Context, port: socket.socket, make: Any, store: str | None, says: str, workers: int = 1, **options: Any
+    context: Context, port: socket, make: Any, store: str | None, says: str, workers: int = 1, **options: Any
 ) -> None:
     """Serve the app that `make` makes of a store and options until interrupted; `says` is told before."""
     from ..service.serving import serve as serve_at
@@ -130,19 +125,12 @@ def serve(context: Context, arguments: list[str]) -> None:
         )
         hint = "There is no API key, so none is needed" if is_open else "Try it"
         key = "" if is_open else "-H 'Authorization: Bearer …' "
-        serve_app(
-            context,
-            port,
-            service,
-            store,
-            f"Serving at {url}; Ctrl-C ends it. It describes itself at {url}/openapi.json.\n"
-            f"{hint}: curl {key}{url}/v1/tenant",
-            chosen.workers,
-            settings=settings,
-            tenant=check_tenant(chosen.tenant) if is_open else None,
-            token=context.setting("access_token") if is_open else None,
-            webhook_secrets={key: secret for key, secret in secrets.items() if secret},
-        )
+        says = f"Serving at {url}; Ctrl-C ends it. It describes itself at {url}/openapi.json.\n"
+        says += f"{hint}: curl {key}{url}/v1/tenant"
+        about: dict[str, Any] = {"webhook_secrets": {key: secret for key, secret in secrets.items() if secret}}
+        if is_open:
+            about |= {"tenant": check_tenant(chosen.tenant), "token": context.setting("access_token")}
+        serve_app(context, port, service, store, says, chosen.workers, settings=settings, **about)
 
 
 def api_key(context: Context, arguments: list[str]) -> None:
@@ -203,33 +191,21 @@ def mcp(context: Context, arguments: list[str]) -> None:
     if find_spec("mcp_types") is None:  # which comes with version 2
         raise InputError("mcp needs the package mcp, version 2.", hint="Install it: pip install 'mcp>=2.3'")
     if chosen.store is not None:
-        given = {**context.environment, context.variable("store"): chosen.store}
-        context = context._replace(environment=given)
+        context = context._replace(environment={**context.environment, context.variable("store"): chosen.store})
     from ..mcp.tools import Offer
 
-    offer = Offer(
-        only=tuple(chosen.only),
-        read_only=chosen.read_only,
-        destructive=chosen.destructive,
-        secrets=chosen.show_secrets,
-    )
+    reach = {"read_only": chosen.read_only, "destructive": chosen.destructive, "secrets": chosen.show_secrets}
+    offer = Offer(only=tuple(chosen.only), **reach)
     if chosen.http:
         host, port = chosen.host or "127.0.0.1", MCP_PORT if chosen.port is None else chosen.port
         store = context.setting("store")
         with place(context, "mcp --http", host, port, store) as (listening, url, is_open):
             key = "without a key" if is_open else "with an API key as `Authorization: Bearer …`"
-            serve_app(
-                context,
-                listening,
-                _tools_app,
-                store,
-                f"Tools at {url}/mcp, {key}; Ctrl-C ends it.",
-                offer=offer,
-                tenant="default" if is_open else None,
-                token=None if chosen.connection or not is_open else context.setting("access_token"),
-                connection=chosen.connection,
-                settings=Settings(base_url=context.base_url(chosen), timeout=chosen.timeout),
-            )
+            says = f"Tools at {url}/mcp, {key}; Ctrl-C ends it."
+            settings = Settings(base_url=context.base_url(chosen), timeout=chosen.timeout)
+            token = context.setting("access_token") if is_open and not chosen.connection else None
+            about = {"tenant": "default" if is_open else None, "token": token, "connection": chosen.connection}
+            serve_app(context, listening, _tools_app, store, says, settings=settings, offer=offer, **about)
         return
     with ExitStack() as held:
         held.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))

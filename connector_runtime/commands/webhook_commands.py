@@ -15,8 +15,7 @@ from urllib.parse import urlsplit
 
 from ..errors import ApiError, InputError, Problem, TransportError
 from ..language.wording import nearest
-from ..triggers.events import OWN, Event
-from ..triggers.webhook import Notification, Trigger
+from ..triggers.webhook import OWN, Event, Notification, Trigger
 from .context import Context, bound, print_json, print_table, say, wrong
 from .options import parser
 
@@ -42,7 +41,7 @@ def events(context: Context, arguments: list[str]) -> None:
     found = [
         event
         for name, event in trigger.events.items()
-        if any(pattern.fullmatch(name) for pattern in wanted.patterns or ()) or not wanted.patterns
+        if not wanted.patterns or any(pattern.fullmatch(name) for pattern in wanted.patterns)
         if not chosen.product or event.product.lower() == chosen.product.lower()
     ]
     if not found:
@@ -72,7 +71,6 @@ def _show(context: Context, arguments: list[str]) -> None:
 
 
 def _fields(shape: Mapping[str, Any], shared: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """Each field's path and what it holds."""
     if "$ref" in shape:
         shape = shared[shape["$ref"].removeprefix("#/$defs/")]
     for name, inner in shape.get("properties", {}).items():

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from ..calls.action import Action
 from ..calls.choices import reads
 from ..model import ActionSpec, ChoiceList, Condition, Input, Json, Profile
-from ..triggers.events import OWN as OWN_FILTERS
+from ..triggers.webhook import OWN as OWN_FILTERS, Trigger
 from .forms import Say, choices, form_schema, same, ui_schema, widget
-
-if TYPE_CHECKING:
-    from ..triggers.webhook import Trigger
 
 SHAPE = 1  # the number of the document's shape; it grows when a reader of the old shape would be misled
 SAFETY = {  # effect -> nothing changes; something is lost for good; twice is as good as once

@@ -176,7 +176,7 @@ class Connector:
         """Every fault of the folder at once; empty if there is none."""
         found = self._sources.all_faults()
         if not found:
-            from ..triggers import events
+            from ..triggers.webhook import faults as event_faults
             from .checks.connector import icon
 
             with gathered(found):
@@ -185,7 +185,7 @@ class Connector:
             for key, trigger in self.triggers.items():
                 with gathered(found):
                     if trigger.load_events is not None:
-                        found += events.faults(trigger.load_events(), f"triggers/{key}.yaml's events")
+                        found += event_faults(trigger.load_events(), f"triggers/{key}.yaml's events")
         return found
 
     def _compiled(self, kind: str, key: str) -> Any:

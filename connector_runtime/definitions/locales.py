@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 
 from .. import model
 from ..errors import Problem
-from ..triggers.events import OWN as OWN_FILTERS
-from ..triggers.webhook import FilterRow, Trigger
+from ..triggers.webhook import OWN as OWN_FILTERS, FilterRow, Trigger
 from .documents import Document, Path
 from .forms import OWN_WORDS, Say
 

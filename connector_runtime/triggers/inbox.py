@@ -1,9 +1,8 @@
 """Events that were accepted and are not yet handled, kept in a store so that none is lost and no repeat is taken twice.
 
-An event lies under `waiting/` until it was handled, then its id under `done/`, or it is put `aside/` with the reason.
-The mark of the new state is always written before the old one is deleted: a process that dies between the two leaves
-both, and the newer one counts. Whoever delivers an event claims it for some seconds and renews the claim while its
-handler runs; a dead process's claims end by themselves. Knows no HTTP and no clock: every call is given the time.
+An event lies under `waiting/`, then its id under `done/`, or it is put `aside/`. The new state is written before the
+old one is deleted: a process that dies between the two leaves both, and the newer one counts. Whoever delivers an event
+claims it and renews the claim while its handler runs; a dead process's claims end. Every call is given the time.
 """
 
 from __future__ import annotations
@@ -91,9 +90,7 @@ class Inbox:
                 continue
             if self._finished(held.event_id, held.turn):
                 self._delete("waiting", held)
-                continue
-            claimed = self.renew(held, now, claim)
-            if claimed is not None:
+            elif (claimed := self.renew(held, now, claim)) is not None:
                 taken.append(claimed)
         return sorted(taken, key=lambda held: held.received)
 
@@ -116,7 +113,7 @@ class Inbox:
         if failed.failures <= len(self._pauses):
             self._rewrite(replace(failed, due=now + self._pauses[failed.failures - 1]))
             return False
-        self._write("aside", replace(failed, due=now))
+        self._store.update(self._key("aside", held.event_id), lambda _: replace(failed, due=now).to_bytes())
         self._delete("waiting", held)
         return True
 
@@ -135,7 +132,7 @@ class Inbox:
             return False
         held = Held.read(event_id, entry)
         again = replace(held, due=now, claimed=0.0, failures=0, turn=held.turn + 1)
-        self._write("waiting", again)
+        self._store.update(self._key("waiting", event_id), lambda _: again.to_bytes())  # whatever lies there
         self._delete("aside", held)
         return True
 
@@ -143,8 +140,6 @@ class Inbox:
         """Drop the marks of events that were handled more than `remember` seconds ago; returns how many."""
         marks = self._store.walk(self._key("done"))
         return sum(self._store.remove(key, mark) for key, mark in marks if float(mark.value) + self.remember < now)
-
-    # -- keys and entries --------------------------------------------------------------------------------------------
 
     def _finished(self, event_id: str, turn: int) -> bool:
         """Whether the event was handled, or put aside in this turn."""
@@ -156,11 +151,6 @@ class Inbox:
     def _rewrite(self, held: Held) -> Held | None:
         version = self._store.put(self._key("waiting", held.event_id), held.to_bytes(), held.version)
         return None if version is None else replace(held, version=version)
-
-    def _write(self, state: str, held: Held) -> None:
-        """Put an event into a state, whatever lies there."""
-        content = held.to_bytes()
-        self._store.update(self._key(state, held.event_id), lambda _: content)
 
     def _delete(self, state: str, held: Held) -> None:
         self._store.put(self._key(state, held.event_id), None, held.version)

@@ -5,9 +5,8 @@
 Answers: 200 recorded, a repeat, or not wanted; the challenge's own answer; 400 signed but unreadable; 401 not signed;
 405 not a POST; 413 too big; 503 could not be recorded, so that the vendor sends it again.
 
-A handler is a function, or a coroutine function, of one `Notification`. What it raises, and what takes longer than
-`timeout`, is a failure. It may see an event a second time, where a process died between the handler's end and the
-mark of it; `event_id` is then the same.
+A handler is a function, or a coroutine function, of one `Notification`; it fails if it raises or takes longer than
+`timeout`. It may see an event twice, where a process died right after it ended; `event_id` is then the same.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ..errors import ConnectorError, InputError, PayloadError, Problem, SignatureError, StoreError
 from ..stores.opening import open_store
@@ -79,18 +78,14 @@ class Receiver:
     ) -> None:
         if not callable(secrets):
             usable(secrets)
-        self.trigger = trigger
-        self.limit = limit
-        self.clock = clock
+        self.trigger, self.limit, self.clock = trigger, limit, clock
         self.inbox = inbox or Inbox(open_store(store) if isinstance(store, str) else store, trigger.key)
         oldest = trigger.window if window is None else window
         if oldest is not None and self.inbox.remember < oldest:
             what = f"must be at least {oldest:g} seconds: as long as the vendor's signature holds"
             raise InputError.of("the receiver", [Problem("remember", what)])
-        self._secrets = secrets
-        self.filter = trigger.filter(filter or {})
-        self.disconnect = disconnect
-        self._window = window
+        self._secrets, self._window = secrets, window
+        self.filter, self.disconnect = trigger.filter(filter or {}), disconnect
         for warning in self.filter.warnings:
             logger.warning("%s", warning)
 
@@ -151,9 +146,8 @@ def webhook_app(
 ) -> WebhookApp:
     """An ASGI app that receives a trigger's webhooks at whatever path it is mounted.
 
-    `handler` is called with one `Notification` for each event, at least once; it may be a coroutine function. `pace`
-    says how, `options` are those of `Receiver`. Raises `InputError` for an empty secret, `StoreError` for a store that
-    fails.
+    `handler` is called with one `Notification` for each event, at least once, as `pace` says; `options` are those of
+    `Receiver`. Raises `InputError` for an empty secret, `StoreError` for a store that fails.
     """
     return WebhookApp(Receiver(trigger, secrets, **options), handler, pace)
 
@@ -177,10 +171,9 @@ class WebhookApp:
             await send({"type": "lifespan.shutdown.complete"})
         elif scope["type"] == "http":
             reply = await self.answer(scope, receive)
-            headers = [(name.encode(), said.encode()) for name, said in reply.headers.items()]
-            headers.append((b"content-length", str(len(reply.body)).encode()))
-            if reply.status == 405:
-                headers.append((b"allow", b"POST"))
+            told = reply.headers | {"content-length": str(len(reply.body))}
+            told |= {"allow": "POST"} if reply.status == 405 else {}
+            headers = [(name.encode(), said.encode()) for name, said in told.items()]
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             await send({"type": "http.response.body", "body": reply.body})
         elif scope["type"] == "websocket":
@@ -237,9 +230,6 @@ class WebhookApp:
                     await self._task
 
 
-# -- delivery: at least once, and again with pauses where it fails ---------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How events are delivered; all but the counts in seconds.
@@ -261,22 +251,15 @@ class Deliveries:
     """Delivers until it is cancelled. One for each process; several may work on one inbox."""
 
     def __init__(self, receiver: Receiver, handler: Handler, pace: Pace | None = None) -> None:
-        self._receiver = receiver
-        self._handler = handler
-        self._pace = pace or Pace()
+        self._receiver, self._handler, self._pace = receiver, handler, pace or Pace()
         self._inbox, self._clock = receiver.inbox, receiver.clock
         self._queue: asyncio.Queue[Held] = asyncio.Queue()
         self._busy: set[asyncio.Task[None]] = set()
         self._stopping = False
 
-    @property
-    def room(self) -> int:
-        """How many more events may wait in memory."""
-        return max(0, self._pace.queue - self._queue.qsize())
-
     async def record(self, found: Notification) -> None:
         """Keep an event, and deliver it from here if there is room."""
-        claim = self._pace.claim if self.room else 0.0
+        claim = self._pace.claim if self._queue.qsize() < self._pace.queue else 0.0
         held = await stored(self._inbox.record, found.event_id, found.body, found.headers, self._clock(), claim)
         if held is not None and claim:
             self._queue.put_nowait(held)
@@ -291,9 +274,8 @@ class Deliveries:
                 task.result()
         finally:
             self._stopping = True
-            for task in tasks:
-                if task not in self._busy:
-                    task.cancel()
+            for task in set(tasks) - self._busy:
+                task.cancel()
             if self._busy:
                 await asyncio.wait(self._busy, timeout=self._pace.grace)
             for task in tasks:
@@ -316,12 +298,9 @@ class Deliveries:
         while True:
             started = time.monotonic()
             try:
-                while (room := self.room) and self._queue.empty():
-                    taken = await stored(self._inbox.take, self._clock(), self._pace.claim, room)
-                    for held in taken:
+                if self._queue.empty():
+                    for held in await stored(self._inbox.take, self._clock(), self._pace.claim, self._pace.queue):
                         self._queue.put_nowait(held)
-                    if len(taken) < room:
-                        break
                 if self._clock() - purged >= PURGE:
                     purged = self._clock()
                     await stored(self._inbox.forget, purged)
@@ -331,8 +310,7 @@ class Deliveries:
             await asyncio.sleep(max(self._pace.poll, min(5 * took, REST)))  # a long backlog leaves the store some rest
 
     async def _work(self) -> None:
-        me = asyncio.current_task()
-        assert me is not None
+        me = cast("asyncio.Task[None]", asyncio.current_task())
         while not self._stopping:
             held = await self._queue.get()
             self._busy.add(me)
@@ -351,9 +329,9 @@ class Deliveries:
     async def _deliver(self, held: Held) -> None:
         reason, held = await self._attempt(held)
         if reason is None:
-            await self._settle(partial(self._inbox.done, held, self._clock()))
+            await self._settle(self._inbox.done, held, self._clock())
             return
-        was_last = await self._settle(partial(self._inbox.fail, held, self._clock(), reason))
+        was_last = await self._settle(self._inbox.fail, held, self._clock(), reason)
         outcome = "it is put aside" if was_last else "it will be tried again"
         logger.warning("Event %s failed for the %d. time, %s", held.event_id, held.failures + 1, outcome)
 
@@ -391,11 +369,11 @@ class Deliveries:
         if disconnect is None or self._receiver.filter.admits(found):
             await call(self._handler, found)
 
-    async def _settle(self, write: Callable[[], T]) -> T:
+    async def _settle(self, write: Callable[..., T], *arguments: Any) -> T:
         """Write what became of an event; while the store fails, try until it works: the handler has run already."""
         while True:
             try:
-                return await stored(write)
+                return await stored(write, *arguments)
             except StoreError as error:
                 logger.error("The inbox cannot be written, this is tried again: %s", error)
                 await asyncio.sleep(self._pace.poll)
@@ -406,9 +384,7 @@ class Deliveries:
 
 
 async def call(handler: Handler, found: Notification) -> None:
-    """Let a handler have an event: a coroutine function on this loop, any other in a thread of its own, which does not
-    keep the process from ending if it hangs.
-    """
+    """Let a handler have an event: a coroutine function on this loop, any other in a thread that may outlive it."""
     inner: Any = handler
     while isinstance(inner, partial):
         inner = inner.func

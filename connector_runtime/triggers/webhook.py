@@ -1,7 +1,6 @@
 """A trigger that can be asked: raw bytes -> a verified notification, or the answer to a challenge. Pure.
 
-Nothing of a request is read as JSON, and no challenge is answered, before its signature held. Only the bytes as they
-were received are ever signed or compared: JSON that was read and written again is other bytes.
+Nothing is read as JSON, and no challenge answered, before the signature held; only bytes as received are compared.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
@@ -22,13 +21,17 @@ from ..language import codecs, conditions, datetimes, json_text
 from ..language.places import at, dig, text_of
 from ..language.wording import nearest
 from ..model import Condition, Input, Json
-from .events import OWN, Event, catalogued
 
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 Secrets = str | Sequence[str]
 Source = tuple[str, tuple[str, ...]]  # ("header", ("x-event",)) or ("body", ("payload", "object", "id"))
 
 ONLY = "Only the vendor's own requests are accepted."
+OWN = {
+    "event": ("Event", "An event's name; * stands for any text, as in meeting.*"),
+    "account": ("Account", "The id of the account that the event is about."),
+    "object": ("Object", "The id of what the event is about."),
+}
 
 
 class Recipe:
@@ -49,27 +52,24 @@ class Recipe:
         self._digest = verify.get("digest", "hex")
         self._before, _, self._after = verify.get("format", "{}").partition("{}")
 
-    def verify(
-        self, body: bytes, headers: Mapping[str, str], secrets: Secrets, now: float, window: float | None
-    ) -> str:
+    def verify(self, body: bytes, headers: dict[str, str], secrets: Secrets, now: float, window: float | None) -> str:
         """The secret that signed these bytes; `headers` have small names. Raises `SignatureError`."""
         keys = usable(secrets)
         said = headers.get(self.header)
         if not said:
             raise SignatureError(f"There is no {self.header} header.", hint=ONLY)
-        parts: dict[str, list[str]] = {}
-        if self._field:
-            for part in said.split(","):
-                name, _, value = part.strip().partition("=")
-                parts.setdefault(name, []).append(value)
+        parts: dict[str | None, list[str]] = {}
+        for part in said.split(",") if self._field else ():
+            name, _, value = part.strip().partition("=")
+            parts.setdefault(name, []).append(value)
         given = parts.get(self._field, ()) if self._field else (said,)
-        timestamp = self._timestamp(headers, parts, now, window)
+        times = [headers.get(self.time_header, "")] if self.time_header else parts.get(self._time_field, [""])
+        timestamp = "" if self.past is None else self._timestamp(times[0], now, self.past if window is None else window)
         signatures = [text.encode("utf-8", "replace") for text in given]
         for key in keys:
             expected = self._signature(body, key, timestamp).encode()
-            for signature in signatures:
-                if hmac.compare_digest(expected, signature):
-                    return key
+            if any(hmac.compare_digest(expected, signature) for signature in signatures):
+                return key
         raise SignatureError(
             f"The {self.header} header does not fit the body.",
             hint="Check that the secret is this app's, and that the body is passed on as the bytes that arrived.",
@@ -94,19 +94,14 @@ class Recipe:
         message = b"".join([words[part] if isinstance(part, str) else part for part in self._message])
         return f"{self._before}{self.keyed(message, secret)}{self._after}"
 
-    def _timestamp(
-        self, headers: Mapping[str, str], parts: Mapping[str, list[str]], now: float, window: float | None
-    ) -> str:
-        if self.past is None:
-            return ""
+    def _timestamp(self, said: str, now: float, past: float) -> str:
         where = self.time_header or f"{self._time_field} of {self.header}"
-        said = headers.get(self.time_header) if self.time_header else parts.get(self._time_field, [""])[0]
         if not said:
             raise SignatureError(f"There is no {where}.", hint=ONLY)
         if not re.fullmatch("[0-9]{1,15}", said):
             raise SignatureError(f"The {where} is no number.")
         age = now - int(said) / self._per_second
-        if age > (self.past if window is None else window):
+        if age > past:
             hint = "It is a replay, or this machine's clock is wrong."
             raise SignatureError(f"The {where} is {age:.0f} seconds old.", hint=hint)
         if -age > self._future:
@@ -197,9 +192,8 @@ class Filter:
         """Whether the flow wants this event."""
         if self.patterns and not any(pattern.fullmatch(found.event) for pattern in self.patterns):
             return False
-        for key, texts in self.own:
-            if getattr(found, key) not in texts:
-                return False
+        if any(getattr(found, key) not in texts for key, texts in self.own):
+            return False
         for row, texts in self.rows:
             there = [dig(found.headers if kind == "header" else found.payload, steps) for kind, steps in row]
             if not any(isinstance(said, str | int | float) and said != "" and text_of(said) in texts for said in there):
@@ -312,22 +306,18 @@ class Trigger:
         names = wanted.pop("event", [])
         patterns = [re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL) for name in names]
         documented = self.events if names else {}
-        return Filter(
-            patterns=tuple(patterns),
-            own=tuple((key, frozenset(texts)) for key, texts in wanted.items() if key in OWN),
-            rows=tuple(
-                (row.sources, frozenset(text_of(codecs.encode(row.codecs, text)) for text in wanted[key]))
-                for key, row in self.filters.items()
-                if key in wanted
-            ),
-            warnings=tuple(  # a name is mistyped, or newer than the list of events
-                Problem("filter.event", f"{name!r} is no event that is documented.{nearest(name, documented)}")
-                for name, pattern in zip(names, patterns, strict=True)
-                if documented and not any(map(pattern.fullmatch, documented))
-            ),
+        own = tuple((key, frozenset(texts)) for key, texts in wanted.items() if key in OWN)
+        rows = tuple(
+            (row.sources, frozenset(text_of(codecs.encode(row.codecs, text)) for text in wanted[key]))
+            for key, row in self.filters.items()
+            if key in wanted
         )
-
-    # -- one request -------------------------------------------------------------------------------------------------
+        warnings = tuple(  # a name is mistyped, or newer than the list of events
+            Problem("filter.event", f"{name!r} is no event that is documented.{nearest(name, documented)}")
+            for name, pattern in zip(names, patterns, strict=True)
+            if documented and not any(map(pattern.fullmatch, documented))
+        )
+        return Filter(patterns=tuple(patterns), own=own, rows=rows, warnings=warnings)
 
     @cached_property
     def _names(self) -> tuple[frozenset[str], frozenset[str]]:
@@ -364,11 +354,8 @@ class Trigger:
     def _notification(self, body: bytes, headers: Mapping[str, str], payload: dict[str, Json]) -> Notification:
         said: dict[str, Json] = {}
         for word, places in self.event.items():
-            for kind, steps in places:
-                value = headers.get(steps[0]) if kind == "header" else dig(payload, steps)
-                if value is not None and value != "":
-                    said[word] = value
-                    break
+            values = (headers.get(steps[0]) if kind == "header" else dig(payload, steps) for kind, steps in places)
+            said[word] = next((value for value in values if value is not None and value != ""), None)
         text = {word: text_of(value) for word, value in said.items() if type(value) in (str, int, float)}
         event, gone = text.get("name", ""), self.disconnect_when
         # where only a header names the event, two events may have one body
@@ -409,3 +396,71 @@ def _plant(data: dict[str, Any], path: str, value: Json) -> None:
     for step in steps:
         data = data.setdefault(step, {})
     data[last] = value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One documented event, though others arrive too: vendors add events without telling. `scopes` are an action's."""
+
+    name: str
+    label: str
+    product: str
+    scopes: Mapping[str, Sequence[str]]
+    deprecated: bool
+    sample: dict[str, Json] = field(repr=False)
+    shape: Mapping[str, Json] = field(repr=False)
+    shared: Mapping[str, Json] = field(repr=False)
+
+    @cached_property
+    def schema(self) -> dict[str, Json]:
+        """JSON Schema 2020-12 of the payload; it stands alone."""
+        used: dict[str, Json] = {}
+        shapes = [self.shape]
+        for shape in shapes:  # which grows by what it refers to
+            for name in re.findall(r'"\$ref": "#/\$defs/([^"]*)"', json.dumps(shape, ensure_ascii=False)):
+                if name not in used:
+                    used[name] = self.shared[name]
+                    shapes.append(used[name])
+        return {**self.shape, **({"$defs": dict(sorted(used.items()))} if used else {})}
+
+    def head(self) -> dict[str, Json]:
+        """The event as the catalogue lists it."""
+        return {word: getattr(self, word) for word in ("name", "label", "product", "scopes", "deprecated")}
+
+    def entry(self) -> dict[str, Json]:
+        """The event with the schema of its payload and a sample."""
+        return {**self.head(), "schema": self.schema, "sample": self.sample}
+
+
+def catalogued(data: Mapping[str, Any]) -> dict[str, Event]:
+    """The events of an events file: `{"$defs": shared shapes, "events": {name: …}}`."""
+    found = {}
+    for name, raw in data.get("events", {}).items():
+        said = {word: raw[word] for word in ("label", "product", "scopes", "sample")}
+        said |= {"shape": raw["schema"], "shared": data.get("$defs", {}), "deprecated": raw.get("deprecated", False)}
+        found[name] = Event(name=name, **said)
+    return found
+
+
+def faults(data: Json, path: str) -> Iterator[Problem]:
+    """What is wrong with an events file: a shape that cannot be read, a reference to nowhere, a sample that misfits."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import UnknownType
+
+    if not isinstance(data, dict) or not isinstance(data.get("events"), dict):
+        yield Problem(path, 'must be {"$defs": {…}, "events": {name: {…}}}')
+        return
+    for name, raw in data["events"].items():
+        missing = [key for key in ("label", "product", "scopes", "schema", "sample") if key not in raw]
+        if missing:
+            yield Problem(f"{path} events.{name}", f"lacks {', '.join(missing)}")
+            continue
+        try:
+            schema = catalogued({**data, "events": {name: raw}})[name].schema
+            for misfit in list(Draft202012Validator(schema).iter_errors(raw["sample"])):
+                where = ".".join(str(step) for step in ("events", name, "sample", *misfit.absolute_path))
+                yield Problem(f"{path} {where}", f"does not fit the schema ({misfit.validator})")
+        except LookupError as error:
+            yield Problem(f"{path} events.{name}.schema", f"refers to {error.args[0]!r}, which $defs lack")
+        except UnknownType as error:
+            yield Problem(f"{path} events.{name}.schema", f"has the type {error.type!r}, which JSON Schema lacks")

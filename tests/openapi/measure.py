@@ -24,7 +24,7 @@ from referencing.jsonschema import DRAFT202012
 
 from connector_runtime.authoring import draft, openapi
 from connector_runtime.calls.action import Action
-from connector_runtime.commands.author_commands import _document as read_document
+from connector_runtime.commands.author_commands import read_document
 from connector_runtime.definitions import folders
 from connector_runtime.errors import InputError
 from connector_runtime.model import Input
