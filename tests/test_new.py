@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from connector_runtime.authoring import written
 from connector_runtime.authoring.draft import Beside, blank, drafted
@@ -343,6 +343,8 @@ TREES = st.recursive(
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.dictionaries(st.text(min_size=1), TREES, min_size=1, max_size=6))
+@example(data={"rules": {}})
+@example(data={"inputs": None})
 def test_what_is_written_is_read_back_by_our_loader(data: dict[str, Any]) -> None:
     text = written.definition(data)
     assert documents.read(text, "x.yaml").data == data

@@ -27,7 +27,7 @@ def definition(data: Mapping[str, Any]) -> str:
 
 def _entry(key: str, value: Any, indent: str, *, blocks: bool = False) -> Iterator[str]:
     line = f"{indent}{_scalar(key)}: {flow(value)}"
-    if not blocks and (len(line) <= WIDTH or not isinstance(value, dict | list) or not value):
+    if not isinstance(value, dict | list) or not value or (not blocks and len(line) <= WIDTH):
         yield line
         return
     yield f"{indent}{_scalar(key)}:"
