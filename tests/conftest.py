@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,9 @@ from zoom_connector import AsyncClient, Client, Connector, Page, Result, load
 from zoom_connector.sandbox import Sandbox
 
 HERE = Path(__file__).parent
+signal.signal(
+    signal.SIGINT, signal.default_int_handler
+)  # a shell's background job ignores it, and so would its children
 sys.path.append(str(HERE))  # plays.py
 
 

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -87,6 +88,8 @@ def _run(app: Callable[[], Any], end: float, port: socket.socket, *ends: signal.
     """A worker's whole life. The server raises a signal again when it has ended by it; there is no more to do then."""
     for name in ends:
         signal.signal(name, lambda number, frame: None)
+    if multiprocessing.parent_process():
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
@@ -128,6 +131,15 @@ def _supervise(work: Callable[[], None], count: int) -> None:
         raise KeyboardInterrupt
     if any(process.exitcode not in (0, -signal.SIGTERM) for process in workers):  # that: still starting
         raise InputError("A worker did not start or did not end as it should.", hint="Its log says why.")
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent is gone, however it went: nobody else would, and the port would stay taken."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+    while True:  # the first may come before the server listens to signals
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
 
 
 class JsonLines(logging.Formatter):

@@ -161,6 +161,26 @@ def test_what_a_dead_worker_had_under_way_is_not_counted_any_more(
     assert under_way() == "1.0"
 
 
+@pytest.mark.timeout(120)
+def test_workers_end_when_their_parent_was_killed(
+    command: Callable[..., Command], zoom: Sandbox, ask: httpx.Client
+) -> None:
+    found = command("--workers", "2", ZOOM_ACCESS_TOKEN=zoom.token)
+    assert until(lambda: ask.get(f"{found.url}/health").status_code == 200)
+    found.stop(signal.SIGKILL)
+
+    def refused() -> bool:
+        try:
+            httpx.get(f"{found.url}/health", trust_env=False, timeout=5)
+        except httpx.ConnectError:
+            return True
+        except httpx.HTTPError:
+            pass
+        return False
+
+    assert until(refused)
+
+
 def test_the_store_is_asked_once_whether_there_are_keys(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a key revoked meanwhile does not open a service that is beyond this machine."""
     from zoom_connector.__main__ import main
