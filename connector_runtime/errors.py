@@ -1,7 +1,7 @@
 """The errors a caller can meet, sorted by what the reader should do. A leaf: touches nothing.
 
 What a kind of error means is said on its class and nowhere else: its name in one word, the exit code of a command, the
-HTTP status of the service, a title, and the remedy. A new kind is a new class.
+HTTP status of the service, a title, and the remedy. A new kind is a new class, and its line below.
 
 ConnectorError
 ├── DefinitionError     fix the YAML

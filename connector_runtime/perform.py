@@ -1,6 +1,6 @@
 """The two performers of steps, for threads and for asyncio.
 
-A performer is given a handler for each kind of step, and hands out whatever else the generator yields: its outputs.
+A performer is given a handler for each kind of step, and hands out what is no step: the generator's outputs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from .errors import ConnectorError
-from .steps import Key, Now, Steps, Wait
+from .steps import Key, Now, Step, Steps, Wait
 
 Handlers = Mapping[type, Callable[[Any], Any]]
 HANDLERS: Handlers = {
@@ -39,6 +39,8 @@ def perform(steps: Steps, handlers: Handlers) -> Iterator[Any]:
             proceed, value = steps.send, None
             handler = handlers.get(type(step))
             if handler is None:
+                if isinstance(step, Step):
+                    raise TypeError(f"nothing here handles the step {type(step).__name__}")
                 yield step
                 continue
             try:
@@ -62,6 +64,8 @@ async def perform_async(steps: Steps, handlers: Handlers) -> AsyncIterator[Any]:
             proceed, value = steps.send, None
             handler = handlers.get(type(step))
             if handler is None:
+                if isinstance(step, Step):
+                    raise TypeError(f"nothing here handles the step {type(step).__name__}")
                 yield step
                 continue
             try:

@@ -168,7 +168,8 @@ class Filled(NamedTuple):
     broke: TransportError | None = None
 
 
-Step = Now | Wait | Key | Token | Send | Turn | Heard | Recall | Remember | Open | Peek | Fill
+Entry = Read | Write | Acquire | Release  # about one entry of a store
+Step = Now | Wait | Key | Token | Send | Entry | Turn | Heard | Recall | Remember | Open | Peek | Fill
 Steps = Generator[Any, Any, None]  # of steps and outputs
 
 

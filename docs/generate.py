@@ -1,4 +1,4 @@
-"""Writes the generated parts: actions in the README, kinds of error, the modules of the house, the types of inputs."""
+"""Writes the generated parts: actions in the README, kinds of error, modules of the house, and what schemas list."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from connector_runtime.commands.cli import markdown_table
-from connector_runtime.errors import ERRORS
+from connector_runtime.errors import ERRORS, KINDS
 from connector_runtime.types.registry import TYPES
 from zoom_connector import load
 
@@ -62,14 +62,22 @@ def house(text: str) -> str:
     return between(text, "house", "\n".join(rows))
 
 
-def common(text: str) -> str:
-    """The schema of an input with today's types."""
-    schema = json.loads(text)
-    schema["$defs"]["input"]["properties"]["type"]["enum"] = [*TYPES]
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+def schema(text: str) -> str:
+    """A schema with today's types of inputs and, where it has cases, today's kinds of error."""
+    data = json.loads(text)
+    data["$defs"]["input"]["properties"]["type"]["enum"] = [*TYPES]
+    if "case" in data["$defs"]:
+        data["$defs"]["case"]["properties"]["kind"]["enum"] = [*KINDS]
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
-PAGES = {"README.md": readme, "docs/errors.md": errors, "docs/house.md": house, "schemas/common.schema.json": common}
+PAGES = {
+    "README.md": readme,
+    "docs/errors.md": errors,
+    "docs/house.md": house,
+    "schemas/common.schema.json": schema,
+    "schemas/catalogue.schema.json": schema,
+}
 
 
 def main() -> int:

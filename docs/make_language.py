@@ -173,7 +173,10 @@ def about(key: str) -> str:
 
 def main() -> int:
     """Write the page."""
-    PAGE.write_text(page(), encoding="utf-8")
+    new = page()
+    if new != PAGE.read_text(encoding="utf-8"):
+        PAGE.write_text(new, encoding="utf-8")
+        print(f"wrote docs/{PAGE.name}")
     return 0
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from connector_runtime import steps as family
 from connector_runtime.perform import perform
 from connector_runtime.steps import Heard, Key, Now, Steps, Turn, Wait
 
@@ -29,9 +28,7 @@ class Play:
         }
 
     def __call__(self, generator: Steps) -> Iterator[Any]:
-        for output in perform(generator, dict.fromkeys(self._answers, self._answer)):
-            assert type(output).__module__ != family.__name__, f"no answer was prepared for {output}"
-            yield output
+        return perform(generator, dict.fromkeys(self._answers, self._answer))
 
     def of(self, kind: type) -> list[Any]:
         """The steps of that type, in order."""

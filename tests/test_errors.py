@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from http import HTTPStatus
-from pathlib import Path
 
 import pytest
 
+import zoom_connector
 from connector_runtime import errors
 from connector_runtime.commands import cli
 from connector_runtime.errors import ERRORS, ApiError, AuthError, ConnectorError, Problem, RateLimited, StoreError
 from zoom_connector import load
-
-SCHEMA = Path(__file__).parents[1] / "schemas" / "common.schema.json"
-
-
-def test_definitions_sort_a_refusal_into_exactly_the_kinds_that_come_from_a_request() -> None:
-    kinds = json.loads(SCHEMA.read_text())["$defs"]["case"]["properties"]["kind"]["enum"]
-    assert set(kinds) == set(errors.KINDS)
 
 
 def test_every_class_with_a_meaning_says_all_of_it_and_no_two_are_one_kind() -> None:
     assert len({error.kind for error in ERRORS}) == len(ERRORS)
     for error in ERRORS:
         assert error.title and error.remedy.endswith(".") and HTTPStatus(error.http_status) >= 400, error
+
+
+def test_the_connectors_package_exports_every_class() -> None:
+    for error in ERRORS:
+        assert getattr(zoom_connector, error.__name__, None) is error and error.__name__ in zoom_connector.__all__
 
 
 def test_the_tree_in_the_docstring_has_every_class() -> None:

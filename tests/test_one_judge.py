@@ -16,6 +16,7 @@ from connector_runtime.inputs.schema import input_schema
 from connector_runtime.language import codecs, conditions, places
 from connector_runtime.model import Choice, Input, Rule, Table, Warn
 from connector_runtime.types.base import is_blank
+from connector_runtime.types.registry import TYPES as REGISTRY
 from zoom_connector import InputError, load
 
 ROOT = Path(__file__).parents[1]
@@ -49,6 +50,10 @@ TYPES: list[dict[str, Any]] = [
     {"type": "any", "schema": {"type": "array"}},
     {"type": "file"},
 ]
+
+
+def test_these_are_all_types_but_the_connection_which_no_schema_describes() -> None:
+    assert {entry["type"] for entry in TYPES} == {*REGISTRY} - {"connection"}
 
 
 def table(key: str, rows: list[Input], *rules: Rule) -> Table:

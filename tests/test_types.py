@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -37,9 +36,15 @@ class Colour(InputType):
         return "must be a colour, such as #ff0000"
 
 
-def test_the_definition_language_names_the_types_of_the_registry() -> None:
-    common = json.loads((ROOT / "schemas" / "common.schema.json").read_text())
-    assert common["$defs"]["input"]["properties"]["type"]["enum"] == [*TYPES], "run `make docs`"
+@pytest.mark.parametrize("given", [" 2026-11-01", "2026-11-01\n", "\t2026-11-01 "])
+def test_blanks_around_a_date_are_not_sent(connector: Connector, given: str) -> None:
+    preview = connector.actions["list-meetings"].preview({"user_id": "me", "from": given})
+    assert preview["url"].endswith("?from=2026-11-01") or "from=2026-11-01&" in preview["url"], preview["url"]
+
+
+def test_a_date_as_a_number_is_told_what_a_date_looks_like(connector: Connector) -> None:
+    with pytest.raises(InputError, match=r"must look like \d{4}-\d\d-\d\d"):
+        connector.actions["list-meetings"].preview({"user_id": "me", "from": 20261101})
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import venv
@@ -37,7 +38,9 @@ print(json.dumps(count))
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=110)
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    whole = [str(part) for part in command]
+    done = subprocess.run(whole, cwd=cwd, env=alone, capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

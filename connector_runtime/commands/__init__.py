@@ -1,1 +1,1 @@
-"""The command line: one function a command, over everything else and imported by nothing."""
+"""The command line: one function a command, over everything else; no other room imports it."""

@@ -22,8 +22,8 @@ class Account:
     """An account whose calls this process sends. Ask `pacer` before an attempt, unless it is None.
 
     `pacer` is there from the start if it is given, or if limits are declared: a plan, or rates that hold without one.
-    Else the first attempt whose answer is a refusal (rate_limit or quota), or says that little remains
-    (`limits.reported.is_scarce`), is told to `wake()`, by `heard`, with a claim made for it; from then on it is there.
+    Else the first answer that is a refusal (rate_limit or quota), or says that little remains
+    (`limits.reported.is_scarce`), makes the session call `wake()`; from then on it is there.
     """
 
     def __init__(

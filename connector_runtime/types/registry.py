@@ -1,4 +1,4 @@
-"""The types of inputs by name. A new type is one module and one line here. Pure."""
+"""The types of inputs by name. A new type is a line here, with a class of its own or as a text of one form. Pure."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Text(InputType):
         return {"enum": [value, number]} if places.text_of(number) == value else {"const": value}
 
     def convert(self, row: Input, value: Any) -> Any:
-        return places.text_of(value)
+        return places.text_of(value).strip() if self.form else places.text_of(value)
 
     def plain(self, row: Input) -> Plain:
         if row.choices or not row.schema.keys() <= self.words.keys():
@@ -84,6 +84,8 @@ class Text(InputType):
         limits, _, matches = self._limits(row)
         if any(step.joins for step in row.codecs):
             matches.append("^[^,]*$")
+        if self.form:
+            matches.append(r"^\S(?s:.*)(?<=\S)\Z")  # the blanks around it are not sent
         # all in one pattern, since to match it takes no call of ours
         size = f"{{{limits.get('minLength', 0)},{limits.get('maxLength', '')}}}"
         never = r"(?!\.\.?\Z)" if "not" in limits else ""
@@ -102,7 +104,7 @@ class Text(InputType):
             return f"must have at most {schema['maxLength']} characters; it has {len(text)}"
         if len(text) < schema.get("minLength", 0):
             return f"must have at least {schema['minLength']} characters; it has {len(text)}"
-        if not isinstance(value, str):
+        if not isinstance(value, str) and not self.form:
             return "must be given as text, in quotes: a number does not keep its leading zeros"
         for place in row.to:
             if place.kind == "header" and not re.search(patterns.HEADER_VALUE, text):
