@@ -1,7 +1,7 @@
 """Every fault of a definition, with file, line and remedy. Pure: it is given documents and reads no files.
 
 First the shape, against the JSON Schema of the kind, in words for an author or in the schema's `errorMessage`. Then,
-wherever the shape is right, what a schema cannot say: each such check is a function in checks/ and an entry in `CHECKS`.
+wherever the shape is right, what a schema cannot say: each such check is a function in checks/ and a line of `CHECKS`.
 """
 
 from __future__ import annotations
