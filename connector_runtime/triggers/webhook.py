@@ -26,6 +26,7 @@ Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 Secrets = str | Sequence[str]
 Source = tuple[str, tuple[str, ...]]  # ("header", ("x-event",)) or ("body", ("payload", "object", "id"))
 
+_is_number = re.compile("[0-9]{1,15}").fullmatch
 ONLY = "Only the vendor's own requests are accepted."
 OWN = {
     "event": ("Event", "An event's name; * stands for any text, as in meeting.*"),
@@ -98,7 +99,7 @@ class Recipe:
         where = self.time_header or f"{self._time_field} of {self.header}"
         if not said:
             raise SignatureError(f"There is no {where}.", hint=ONLY)
-        if not re.fullmatch("[0-9]{1,15}", said):
+        if not _is_number(said):
             raise SignatureError(f"The {where} is no number.")
         age = now - int(said) / self._per_second
         if age > past:
@@ -354,8 +355,11 @@ class Trigger:
     def _notification(self, body: bytes, headers: Mapping[str, str], payload: dict[str, Json]) -> Notification:
         said: dict[str, Json] = {}
         for word, places in self.event.items():
-            values = (headers.get(steps[0]) if kind == "header" else dig(payload, steps) for kind, steps in places)
-            said[word] = next((value for value in values if value is not None and value != ""), None)
+            for kind, steps in places:
+                value = headers.get(steps[0]) if kind == "header" else dig(payload, steps)
+                if value is not None and value != "":
+                    said[word] = value
+                    break
         text = {word: text_of(value) for word, value in said.items() if type(value) in (str, int, float)}
         event, gone = text.get("name", ""), self.disconnect_when
         # where only a header names the event, two events may have one body
