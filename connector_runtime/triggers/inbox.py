@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from ..errors import InputError, Problem
 from ..stores.store import Entry, Store
@@ -18,6 +19,7 @@ PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 3600.0)  # seconds before the
 REMEMBER = 3 * 86400.0
 MOST_REASON = 500  # characters
 KEPT = ("headers", "received", "due", "claimed", "failures", "reason", "turn")  # what is written before the body
+_written = attrgetter(*KEPT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,7 @@ class Held:
     version: int = 0
 
     def to_bytes(self) -> bytes:
-        said = {name: getattr(self, name) for name in KEPT} | {"headers": dict(self.headers)}
+        said = dict(zip(KEPT, _written(self), strict=True), headers=dict(self.headers))
         return json.dumps(said).encode() + b"\n" + self.body
 
     @classmethod

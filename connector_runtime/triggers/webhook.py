@@ -69,8 +69,9 @@ class Recipe:
         signatures = [text.encode("utf-8", "replace") for text in given]
         for key in keys:
             expected = self._signature(body, key, timestamp).encode()
-            if any(hmac.compare_digest(expected, signature) for signature in signatures):
-                return key
+            for signature in signatures:
+                if hmac.compare_digest(expected, signature):
+                    return key
         raise SignatureError(
             f"The {self.header} header does not fit the body.",
             hint="Check that the secret is this app's, and that the body is passed on as the bytes that arrived.",
@@ -354,13 +355,15 @@ class Trigger:
 
     def _notification(self, body: bytes, headers: Mapping[str, str], payload: dict[str, Json]) -> Notification:
         said: dict[str, Json] = {}
+        text: dict[str, str] = {}
         for word, places in self.event.items():
             for kind, steps in places:
                 value = headers.get(steps[0]) if kind == "header" else dig(payload, steps)
                 if value is not None and value != "":
                     said[word] = value
+                    if type(value) in (str, int, float):
+                        text[word] = text_of(value)
                     break
-        text = {word: text_of(value) for word, value in said.items() if type(value) in (str, int, float)}
         event, gone = text.get("name", ""), self.disconnect_when
         # where only a header names the event, two events may have one body
         named = event.encode() + b"\n" if self.event["name"][0][0] == "header" else b""
