@@ -19,7 +19,6 @@ import sys
 import tempfile
 import time
 import tomllib
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ from typing import Any
 
 from . import stub as stubs
 from .frame import figure
-from .measure import ROOT, Worker, environment, python, seconds
+from .measure import ROOT, Worker, by_group, environment, exit_code, python, seconds
 from .one_call import timed
 
 HERE = "benchmarks.against"  # which is __main__ where it runs
@@ -440,8 +439,6 @@ def main() -> int:
     parser.add_argument("--only", choices=GROUPS, action="append", help="only these groups of rows")
     asked = parser.parse_args()
     commit = git("rev-parse", "--verify", f"{asked.commit}^{{commit}}")
-    found: list[Line] = []
-    broken: list[str] = []
     sets = QUICK_SETS if asked.quick else SETS
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the checkout is removed
     with checked_out(commit) as old:
@@ -450,20 +447,13 @@ def main() -> int:
         for root in (old, ROOT):
             check_imports(root)
         print(HEAD.format(new=f"This tree ({git('describe', '--always', '--dirty')})", old=commit[:12], sets=sets))
-        for name in asked.only or GROUPS:
-            start = time.perf_counter()
-            try:
-                part = [line for each in GROUPS[name](asked.quick) for line in measured(each, old, ROOT, sets)]
-            except Exception:  # the other groups can still be measured
-                traceback.print_exc()
-                broken.append(name)
-                continue
-            print(f"\n{table(part)}\n  ({time.perf_counter() - start:.0f} s)", flush=True)
-            found += part
+
+        def rows(name: str) -> Iterator[Line]:
+            return (line for each in GROUPS[name](asked.quick) for line in measured(each, old, ROOT, sets))
+
+        found, broken = by_group(asked.only or GROUPS, rows, table)
     print(f"\n{summary(found)}")
-    if broken:
-        print(f"not measured: {', '.join(broken)}", file=sys.stderr)
-    return 1 if broken else 0
+    return exit_code(broken)
 
 
 if __name__ == "__main__":

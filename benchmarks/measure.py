@@ -7,13 +7,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from .frame import Series
+
+R = TypeVar("R")
 
 ROOT = Path(__file__).parents[1]
 RIVALS = ROOT / ".venv-bench" / "rivals" / "bin" / "python"
@@ -104,3 +107,29 @@ def contest(workers: Sequence[Worker], rounds: int, warm: int = 1) -> dict[str, 
     with ExitStack() as open_:
         found = {name: open_.enter_context(worker) for worker in workers for name in worker.names}
         return interleaved({name: (lambda n=name, w=worker: w(n)) for name, worker in found.items()}, rounds, warm)
+
+
+def by_group(
+    names: Iterable[str], rows: Callable[[str], Iterable[R]], table: Callable[[list[R]], str]
+) -> tuple[list[R], list[str]]:
+    """The rows of all groups, each group printed when it is done, and the names of groups that cannot be measured."""
+    found: list[R] = []
+    broken: list[str] = []
+    for name in names:
+        start = time.perf_counter()
+        try:
+            part = list(rows(name))
+        except Exception:  # the other groups can still be measured
+            traceback.print_exc()
+            broken.append(name)
+            continue
+        print(f"\n{table(part)}\n  ({time.perf_counter() - start:.0f} s)", flush=True)
+        found += part
+    return found, broken
+
+
+def exit_code(broken: Sequence[str]) -> int:
+    """Name the groups that were not measured: 1 if there are any."""
+    if broken:
+        print(f"not measured: {', '.join(broken)}", file=sys.stderr)
+    return 1 if broken else 0

@@ -7,15 +7,14 @@ import os
 import platform
 import subprocess
 import sys
-import time
-import traceback
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
 from . import stub
 from .frame import Row, markdown, summary, table
-from .measure import python
+from .measure import by_group, exit_code, python
 
 GROUPS = (  # each a module with `rows(quick)`
     *("stubs", "one_call", "at_once", "lists", "streams", "starts", "growth"),
@@ -52,26 +51,17 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help=says)
     parser.add_argument("--only", choices=GROUPS, action="append", help="only these groups of rows; nothing is written")
     asked = parser.parse_args()
-    found: list[Row] = []
-    broken: list[str] = []
     known = about()
-    for name in asked.only or GROUPS:
-        start = time.perf_counter()
-        try:
-            part = list(import_module(f"benchmarks.{name}").rows(asked.quick))
-        except Exception:  # the other groups can still be measured
-            traceback.print_exc()
-            broken.append(name)
-            continue
-        print(f"{table(part)}\n  ({time.perf_counter() - start:.0f} s)\n", flush=True)
-        found += part
-    print(summary(found))
+
+    def rows(name: str) -> Iterable[Row]:
+        return import_module(f"benchmarks.{name}").rows(asked.quick)  # type: ignore[no-any-return]
+
+    found, broken = by_group(asked.only or GROUPS, rows, table)
+    print(f"\n{summary(found)}")
     if not asked.only and not asked.quick:
         (HERE / "RESULTS.md").write_text(markdown(found, known))
         print(f"written: {HERE / 'RESULTS.md'}")
-    if broken:
-        print(f"not measured: {', '.join(broken)}", file=sys.stderr)
-    return 1 if broken else 0
+    return exit_code(broken)
 
 
 if __name__ == "__main__":
