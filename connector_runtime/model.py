@@ -364,6 +364,11 @@ class Profile:
     choices: Mapping[str, ChoiceList]
     language: str = "en"  # the code of the language that the texts are in
 
+    @property
+    def hosts(self) -> list[str]:
+        """The hosts that the base URL may lead to where its braces are filled in."""
+        return [host for allowed in self.base.values() for host in allowed.hosts]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
@@ -381,6 +386,11 @@ class Table:
         """The table of some rows that have no old names, and no rules between them."""
         inputs = {row.key: row for row in rows}
         return Table(key=key, label=label, description=description, inputs=inputs, by_name=inputs, rules=())
+
+    @property
+    def fields(self) -> dict[str, Input]:
+        """The inputs that a person fills in: the connection is the platform's to choose."""
+        return {key: row for key, row in self.inputs.items() if row.type != "connection"}
 
 
 @dataclass(frozen=True, kw_only=True)

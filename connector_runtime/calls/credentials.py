@@ -18,6 +18,7 @@ from ..model import Connection, Input, Profile, Table
 from . import bodies
 
 Headers = tuple[tuple[str, str], ...]
+MOST_HEADS = 16  # merged headers that one connection remembers
 
 
 def checked(about: Profile, given: Any) -> dict[str, str]:
@@ -91,13 +92,13 @@ class Credentials:
     def head(self, own: Iterable[tuple[str, str]], accepts: str, content_type: str | None) -> Headers:
         """The headers of a request: what HTTP needs, the connector's, the request's own, and the connection's last.
 
-        Those of a request that has none of its own are kept in `heads`.
+        Those of a request that has none of its own are kept in `heads`, up to a bound.
         """
         headers = [("Accept", accepts), ("Accept-Encoding", "gzip, deflate")]
         for more in (self.fixed, [("Content-Type", content_type)] if content_type else [], own, self.headers):
             headers = bodies.merged(headers, [*more], folded=True)
         head = tuple(headers)
-        if not own:
+        if not own and len(self.heads) < MOST_HEADS:  # each upload has a boundary of its own
             self.heads[accepts, content_type] = head
         return head
 
@@ -165,7 +166,7 @@ def _base(about: Profile, granted: Mapping[str, str] | None) -> str:
         if allowed.pattern is not None and not re.fullmatch(allowed.pattern, value):
             raise AuthError(f"The connection's {name} is not of the form that the URL needs.")
         base = base.replace(f"{{{name}}}", value.rstrip("/"))
-    names = [host for allowed in about.base.values() for host in allowed.hosts]
+    names = about.hosts
     if granted is not None and names:
         parts = urlsplit(base)
         is_theirs = hosts.is_within(parts.hostname, names)
