@@ -11,7 +11,6 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from html import escape
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -134,8 +133,7 @@ def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Ite
                     outcome.set_exception(error)
 
         def _say(self, status: int, text: str) -> None:
-            head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign-in</title>'
-            content = f"{head}<p>{escape(text)}</p></html>".encode()
+            content = oauth2.page(text).encode()
             self.send_response(status)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(content)))

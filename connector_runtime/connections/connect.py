@@ -11,6 +11,7 @@ import json
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from html import escape
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
@@ -179,6 +180,12 @@ def app(kind: Connection, given: Mapping[str, Any], origin: str | None = None) -
     """
     values = {name: text.strip() for name, text in filled(kind, kind.inputs, given).items()}
     return App(kind, values, check_origin(kind, origin))
+
+
+def page(text: str) -> str:
+    """What a browser that came back from a sign-in is shown; it refers to nothing outside itself."""
+    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign-in</title>'
+    return f"{head}<p>{escape(text)}</p></html>"
 
 
 def needs_person(kind: Connection) -> bool:

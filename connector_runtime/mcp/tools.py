@@ -66,6 +66,7 @@ class Tool(NamedTuple):
 
     action: Action
     own: tuple[str, ...]
+    data: dict[str, Json]  # the schema of what it answers with
     listed: protocol.Tool
 
 
@@ -86,15 +87,16 @@ def tools(connector: Connector, offer: Offer) -> dict[str, Tool]:
         own = ("limit", "cursor") if action.paging is not None else ()  # no input may bear their names
         own = (*own, "clear") if any(row.clear for row in action.inputs.values()) else own
         hints = {f"{word}_hint": said for word, said in safety(action.effect).items()}
+        data = data_schema(action, offer.secrets)
         listed = protocol.Tool(
             name=key,
             title=action.label,
             description=_sentences((action.description, action.summary, EFFECTS[action.effect])),
             input_schema=_input_schema(action, offered, own),
-            output_schema=_output_schema(action, offer.secrets),
+            output_schema=_output_schema(action, data),
             annotations=protocol.ToolAnnotations(title=action.label, open_world_hint=True, **hints),
         )
-        made[key] = Tool(action, own, listed)
+        made[key] = Tool(action, own, data, listed)
     return made
 
 
@@ -202,9 +204,9 @@ def _is_blank(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _output_schema(action: Action, secrets: bool) -> dict[str, Json]:
+def _output_schema(action: Action, data: dict[str, Json]) -> dict[str, Json]:
     """An object at the top whatever the action answers; nothing in it is required, since an error fits it too."""
-    properties: dict[str, Json] = {"data": data_schema(action, secrets)}
+    properties: dict[str, Json] = {"data": data}
     if action.paging is not None:
         properties["cursor"] = {"type": "string", "description": "There is more: call again with it."}
     properties["warnings"] = {"type": "array", "items": {"type": "string"}}
@@ -252,7 +254,7 @@ def answer(tool: Tool, result: Result, offer: Offer) -> dict[str, Json]:
     """A result as the tool's output schema has it."""
     data = plain(result.data if offer.secrets else tool.action.hide(result.data))
     warnings = [plain(str(warning)) for warning in result.warnings]
-    faults = misfits(data_schema(tool.action, offer.secrets), data)
+    faults = misfits(tool.data, data)
     if faults:  # a client would refuse it, though it was done
         path, what = faults[0]
         where = ".".join(str(step) for step in ("data", *path))

@@ -22,6 +22,7 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from ..definitions.catalogue import entry
 from ..definitions.connector import Connector
 from ..errors import ConnectorError, Problem, StoreError
 from ..language import json_text
@@ -131,7 +132,7 @@ async def action(key: str, context: Context, locale: Locale = None) -> Response:
     context.action(key)
 
     def found(spoken: Connector) -> Any:
-        return next(entry for entry in spoken.catalogue()["actions"] if entry["key"] == key)
+        return entry(spoken.actions[key], spoken.say)
 
     return await document(context.request, ("action", key), found, locale=locale)
 
@@ -277,8 +278,6 @@ def _file(name: str, request: Request) -> Response:
     content, mark = _read(name)
     headers = {
         "Content-Security-Policy": POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-cache",
         "ETag": mark,
     }

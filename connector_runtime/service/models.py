@@ -158,11 +158,15 @@ def document(raw: dict[str, Any], connector: Connector, settings: Any, *, needs_
         for parameter in operation.get("parameters", []):
             if parameter["name"] in known:
                 parameter["schema"] = {"type": "string", "enum": list(known[parameter["name"]])}
+    inputs = {key: inputs_schema(action) for key, action in connector.actions.items()}
+    examples = {key: example(action) for key, action in connector.actions.items()}
     for word in OWN:
         generic = made["paths"].pop("/v1/actions/{key}/" + word, None)
         for key, action in connector.actions.items() if generic else ():
-            schemas[f"{key}.inputs"] = inputs_schema(action)
-            made["paths"][f"/v1/actions/{key}/{word}"] = {"post": _own(generic["post"], action, word, settings.timeout)}
+            schemas[f"{key}.inputs"] = inputs[key]
+            needs = bool(inputs[key].get("required"))
+            own = _own(generic["post"], action, word, settings.timeout, needs, examples[key])
+            made["paths"][f"/v1/actions/{key}/{word}"] = {"post": own}
     return made
 
 
@@ -177,7 +181,9 @@ def _kind(kind: Connection, credentials: Collection[str]) -> dict[str, Any]:
     return {"properties": properties, **({"required": ["values"]} if needed else {})}
 
 
-def _own(generic: Mapping[str, Any], action: Any, word: str, timeout: float) -> dict[str, Any]:
+def _own(
+    generic: Mapping[str, Any], action: Any, word: str, timeout: float, needs_inputs: bool, example: Any
+) -> dict[str, Any]:
     made = copy.deepcopy(dict(generic))
     key = action.key
     label = action.label if word == "run" else f"{action.label}: {word}"
@@ -192,9 +198,9 @@ def _own(generic: Mapping[str, Any], action: Any, word: str, timeout: float) -> 
         body["properties"]["deadline"]["anyOf"][0]["maximum"] = timeout
     if "recover" in body["properties"] and (action.recover is None or word == "stream"):
         body["properties"]["recover"] = {"const": False}
-    if inputs_schema(action).get("required"):
+    if needs_inputs:
         body["required"] = ["inputs"]
-    shown = {"schema": body, "example": {"inputs": example(action)}}
+    shown = {"schema": body, "example": {"inputs": example}}
     made["requestBody"] = {"required": True, "content": {"application/json": shown}}
     if word == "run":
         properties = {

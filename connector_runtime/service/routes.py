@@ -15,7 +15,6 @@ from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from html import escape
 from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -185,7 +184,9 @@ class Run:
     async def effect(self) -> str:
         """What it does: as the action says, or as its method does where that is an input. Raises `InputError`."""
         action = self.action
-        return action.effect or render.effect_of(action, render.draft(action, (await self.bound()).values).method)
+        if action.effect is not None:
+            return action.effect
+        return render.effect_of(action, render.draft(action, (await self.bound()).values, action.layout).method)
 
     async def within(self, seconds: float, running: Awaitable[T]) -> T:
         return await within(seconds, running, changes=await self.effect() != "read")
@@ -462,5 +463,4 @@ def _entry(summary: Summary) -> dict[str, Any]:
 
 
 def _page(status: int, text: str) -> Response:
-    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign-in</title>'
-    return HTMLResponse(f"{head}<p>{escape(text)}</p></html>", status)
+    return HTMLResponse(connect.page(text), status)

@@ -21,7 +21,7 @@ class Settings:
     public_url: str | None = None  # where browsers and the vendor reach the service
     timeout: float = 60.0  # for one request; of a stream for one page
     patience: float = 30.0  # for a client to send its body, or to read the next piece of an answer
-    retries: int = 4  # of a request to the vendor, where that can do no harm; 0 where the caller tries again itself
+    retries: int = 4  # of a request to the vendor, if that is safe; 0 where the caller retries by itself
     plan: str | None = None  # of the vendor's account: its limits are kept to, in all workers together
     share: float = 0.5  # which part of them is ours
     body: int = 8 * 1024 * 1024
