@@ -41,7 +41,7 @@ Observer = Callable[[Attempt], object]
 class ClientOptions(TypedDict, total=False):
     """How a client sends.
 
-    `retries` is how often a request goes again where that can do no harm; 0 where the platform does that itself.
+    `retries` is how often a request is retried, if that is safe; 0 where the platform retries by itself.
     `deadline` bounds each call, in seconds. `pacing` says when a request may go: a `Pacer` that knows the account's
     plan; if it is left out, one that goes by what the vendor says from its first refusal on; False for none. `observe`
     is called with an `Attempt` for each request. `http` is the way out: proxy, certificates, time-outs.

@@ -66,7 +66,7 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, want
 
 
 def _items(key: str, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
-    found = answer.body if key == "." else places.dig(answer.body, tuple(key.split(".")))
+    found = answer.body if key == "." else places.dig(answer.body, key.split("."))
     if answer.body is None and answer.status == HTTPStatus.NO_CONTENT:
         return [], ()
     if found is None and isinstance(answer.body, dict):

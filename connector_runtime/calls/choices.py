@@ -83,7 +83,7 @@ class Browse:
         """The entries of a page as the vendor wrote them, whatever the input and the search."""
         items = page.items or []
         if self.source.items:
-            found = [places.dig(page.data, tuple(path.split("."))) for path in self.source.items]
+            found = [places.at(page.data, path) for path in self.source.items]
             items = [item for part in found if isinstance(part, list) for item in part]
         return Choices(choices=entries(self.source, items), cursor=page.cursor)
 
@@ -221,7 +221,7 @@ def entries(of: ChoiceList, items: Iterable[Json]) -> tuple[Choice, ...]:
     """What a list makes of items; those without a value are left out, values stay as the vendor wrote them."""
     found = []
     for item in items:
-        at = [places.dig(item, tuple(path.split("."))) for path in of.value] if isinstance(item, dict) else []
+        at = [places.at(item, path) for path in of.value] if isinstance(item, dict) else []
         plain = [value for value in at if isinstance(value, str | int | float) and not isinstance(value, bool)]
         value = next((value for value in plain if expressions.line(value) is not None), None)
         if value is not None:

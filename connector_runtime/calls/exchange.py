@@ -1,7 +1,7 @@
 """One call over time, as a generator of steps: which tokens, requests, retries and pages, in which order. Pure.
 
-It yields a `Page` for each answer of the vendor; `fold` makes one `Result` of them. A request goes again where that can
-do no harm (`Retries`); `recovering` looks before it sends again what may have been done.
+It yields a `Page` for each answer of the vendor; `fold` makes one `Result` of them. A request is retried if that is
+safe (`Retries`); `recovering` looks before it sends again what may have been done.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ TOLERANCE = timedelta(seconds=2)  # both clocks are written in whole seconds
 class Terms(NamedTuple):
     """On what terms a call is carried out.
 
-    `limit` bounds the items of a list, and `cursor` is where it goes on. `retries` is how often a page is asked for
-    again where that can do no harm. `deadline` bounds the call with all its attempts and pauses, in seconds. `key` is
-    the caller's own idempotency key. `account` is whose limits the call counts against: it has a `pacer` under a
-    declared plan, else from the first refusal on. `observed`: somebody is told of each attempt.
+    `limit` bounds the items of a list, and `cursor` is where it goes on. `retries` is how often a request is retried,
+    if that is safe. `deadline` bounds the call with all its attempts and pauses, in seconds. `key` is the caller's own
+    idempotency key. `account` is whose limits the call counts against: it has a `pacer` under a declared plan, else
+    from the first refusal on. `observed`: somebody is told of each attempt.
     """
 
     limit: int | None = None
@@ -222,7 +222,7 @@ Outcome = tuple[Page, Answer] | RequestError  # of one attempt
 class Retries(NamedTuple):
     """How often a failed attempt is made again, and after which pause; time and chance are given.
 
-    What may be repeated is said by the error: `retriable` where the same request again can do no harm. That is so for
+    What may be repeated is said by the error: `retriable` if the same request is safe to send again. That is so for
     reads, updates and deletes, for what never reached the vendor, and for what the vendor refused for coming too fast.
     `delay` (seconds), `all_errors` and `exponential` are what a call's own inputs ask for.
     """
@@ -332,7 +332,7 @@ def _is_same(item: Json, rule: Recover, sent: dict[str, Json], since: datetime) 
     if rule.since is not None and (not made or made < since):
         return False
     for name, ours in sent.items():
-        theirs = places.dig(item, tuple(name.split(".")))
+        theirs = places.at(item, name)
         if isinstance(theirs, str) and isinstance(ours, str):
             theirs, ours = theirs.strip().casefold(), ours.strip().casefold()
         if not conditions.same(theirs, ours):

@@ -54,7 +54,7 @@ def _value(style: Next, answer: Answer, made: render.Draft, page: Page) -> Any:
         return None
     value: Any
     if style.source.startswith("items."):
-        value = places.dig(page.items, tuple(style.source.split(".")[1:]))
+        value = places.at(page.items, style.source.partition(".")[2])
     elif style.source.startswith("query."):
         value = dict(made.query).get(style.source.partition(".")[2], 0)
     else:

@@ -144,7 +144,7 @@ def _help(row: Input) -> str:
         more = f" · and {len(row.choices) - 10} more" if row.choices[10:] else ""
         said.append(f"One of: {' · '.join(shown)}{more}")
     said += filter(None, [limits_of(row).rstrip(".")])
-    if row.required == () and not row.has_default and row.only_when is None:
+    if row.is_always_needed:
         said.append("Required")
     return ". ".join(said).replace("%", "%%")
 

@@ -27,7 +27,7 @@ def same(text: str) -> str:
 
 def form_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
     """The schema that a form is drawn from. It says no `$schema` and no `default`."""
-    rows = _rows(spec)
+    rows = spec.fields.values()
     return {
         "type": "object",
         "title": spec.label,
@@ -47,10 +47,6 @@ def choices(row: Input) -> list[dict[str, Json]]:
     """The choices as a form can hold them: JavaScript rounds integers above 2^53, so a list that has one is text."""
     rounded = any(isinstance(choice.value, int) and abs(choice.value) >= SAFE_INTEGER for choice in row.choices)
     return [{"value": str(choice.value) if rounded else choice.value, "label": choice.label} for choice in row.choices]
-
-
-def _rows(spec: ActionSpec) -> list[Input]:
-    return [row for row in spec.inputs.values() if row.type != "connection"]
 
 
 def _field(row: Input, say: Say) -> dict[str, Json]:
@@ -75,7 +71,7 @@ def editor_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
     To go with its option `show_opt_in`, by which an optional field is posted only if a person asked for it.
     """
     schema = form_schema(spec, say)
-    for row in _rows(spec):
+    for row in spec.fields.values():
         field = schema["properties"][row.key]
         inner = field["items"] if row.collection else field
         if row.collection == "map":
@@ -89,7 +85,7 @@ def editor_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
 
 def ui_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
     """The `uiSchema` for React JSON Schema Form 6, to go with `form_schema`; help says what a field left out is."""
-    rows = _rows(spec)
+    rows = spec.fields.values()
     shown: dict[str, Json] = {"ui:order": [row.key for row in rows]}
     for row in rows:
         plain, drawn = _plain(row), RJSF_WIDGETS.get(widget(row) or "")

@@ -321,7 +321,6 @@ def address(url: str, about: Profile, base_url: str | None, before: Address | No
     own = hosts.origin(urlsplit(base_url)) if base_url else None
     if parts.scheme == "http" and not (hosts.is_loopback(parts.hostname) and own and own[0] == "http"):
         raise ApiError(f"The file lies at http://{parts.netloc}, where anybody on the way could read it.")
-    names = [host for allowed in about.base.values() for host in allowed.hosts]
-    named = hosts.is_within(parts.hostname, names or [urlsplit(about.base_url).hostname or ""])
+    named = hosts.is_within(parts.hostname, about.hosts or [urlsplit(about.base_url).hostname or ""])
     is_ours = here == own or (named and here[0] == "https" and here[2] == hosts.PORTS["https"])
     return Address(text, is_ours and (before is None or before.is_ours))

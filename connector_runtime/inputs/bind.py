@@ -77,7 +77,7 @@ class Acceptance(dict[str, Field]):
 
     def __init__(self, spec: Table) -> None:
         super().__init__()
-        rows = {key: row for key, row in spec.inputs.items() if row.type != "connection"}
+        rows = spec.fields
         optional = {key: row for key, row in rows.items() if row.optional_default}
         samples = [key for key, row in optional.items() if isinstance(row.default, list | dict)]
         self.spec = spec
@@ -109,7 +109,7 @@ def _silent(row: Input) -> tuple[float, float]:
 
 def constraints(table: Table) -> Iterator[Constraint]:
     """The constraints of a table, in the order in which they are told."""
-    rows = {key: row for key, row in table.inputs.items() if row.type != "connection"}
+    rows = table.fields
     for row in rows.values():
         where = f"inputs.{row.key}"
         for name, other in combinations(row.names, 2):

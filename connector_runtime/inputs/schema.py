@@ -19,7 +19,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def input_schema(table: Table) -> Schema:
     """JSON Schema 2020-12 of the inputs of a table."""
-    rows = {key: row for key, row in table.inputs.items() if row.type != "connection"}
+    rows = table.fields
     always = [key for key, row in rows.items() if row.is_always_needed and not row.was]
     properties: Schema = {}
     for row in rows.values():

@@ -68,21 +68,21 @@ class MapOf(Collection):
     """`{k: v}`, or `[{key, value}]`, which keeps repeats, or either as JSON text; read as pairs in order."""
 
     def schema(self, row: Input, blank: bool) -> Schema:
-        pairs, rows = shapes = self._shapes(row)
+        pairs, rows = shapes = self._shapes()
         if not blank:
             rows = {**rows, "not": {"minItems": 1, "items": {"anyOf": [*BLANKS, BLANK_PAIR]}}}
         inner = patterns.whole(r"\{[\s\S]*\}|\[[\s\S]*\]")
         text = {"type": "string", **holding(inner, {"anyOf": shapes})}
         return or_blank({"anyOf": [pairs, rows, text]}, blank)
 
-    def _shapes(self, row: Input) -> list[Schema]:
-        name, value = self._pair(row)
+    def _shapes(self) -> list[Schema]:
+        name, value = self._pair()
         pair = {"type": "object", "properties": {"key": name, "value": value}, "required": ["key"]}
         item = {"anyOf": [{**pair, "additionalProperties": False}, BLANK_PAIR, {"type": "null"}]}
         pairs = {"type": "object", "propertyNames": name, "additionalProperties": value}
         return [pairs, {"type": "array", "items": item}]
 
-    def _pair(self, row: Input) -> tuple[Schema, Schema]:
+    def _pair(self) -> tuple[Schema, Schema]:
         if self.is_header:
             guarded = "|".join(map(patterns.any_case, GUARDED_HEADERS))
             name = {"type": "string", "pattern": patterns.HEADER_NAME, "not": {"pattern": f"^(?:{guarded})$"}}
@@ -92,7 +92,7 @@ class MapOf(Collection):
         return {"type": "string", "pattern": r"\S"}, value
 
     def convert(self, row: Input, value: Any) -> list[tuple[str, Any]]:
-        data = read_json(value, {"anyOf": self._shapes(row)}) if isinstance(value, str) else value
+        data = read_json(value, {"anyOf": self._shapes()}) if isinstance(value, str) else value
         if isinstance(data, dict):
             pairs = list(data.items())
         else:
@@ -109,7 +109,7 @@ class MapOf(Collection):
             pairs = [*value.items()]
         elif isinstance(value, list) and all(isinstance(item, dict) and "key" in item for item in value):
             pairs = [(item["key"], item.get("value")) for item in value]
-        wanted_name, wanted_value = self._pair(row)
+        wanted_name, wanted_value = self._pair()
         found: list[Fault] = []
         for name, item in pairs:
             if len(found) > MOST:

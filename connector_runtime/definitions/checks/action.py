@@ -9,7 +9,7 @@ from typing import Any
 from ...calls.render import READS
 from ...language import expressions, places
 from ...model import Input, Place
-from ..compile import sent_as, several
+from ..compile import RULES, sent_as, several
 from ..documents import Path
 from .answer import SLOT
 from .faults import Faults, Surroundings, near
@@ -146,7 +146,7 @@ def rules(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     """Rules of no kind or of two, about what is no input, or that can never hold."""
     for index, rule in enumerate(own.part("rules")):
         at: Path = ("rules", index)
-        for word in rule.keys() & {"at_least_one", "at_most_one", "together"}:
+        for word in rule.keys() & RULES:
             named = [rows[name] for name in rule[word] if name in rows]
             always = [row.key for row in named if row.required == () and row.only_when is None]
             for name in rule[word]:

@@ -86,12 +86,12 @@ def files(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     entries: list[Mapping[str, Any]] = []
     remedy = "Add it there, or name another."
     for at, text in _each(("files", "from"), rules["from"]) if isinstance(example, Mapping) else ():
-        found = example if text == "." else places.dig(example, tuple(text.split(".")))
+        found = example if text == "." else places.at(example, text)
         if found is None:
             own.add(at, f"is {text!r}, which output's example lacks.{near(text, example, remedy)}")
         entries += [entry for entry in (found if isinstance(found, list) else [found]) if isinstance(entry, Mapping)]
     for word in ("url", "type", "size", "id") if entries else ():
-        if word in rules and all(places.dig(entry, tuple(rules[word].split("."))) is None for entry in entries):
+        if word in rules and all(places.at(entry, rules[word]) is None for entry in entries):
             known, what = {key for entry in entries for key in entry}, "which no file in output's example has"
             own.add(("files", word), f"is {rules[word]!r}, {what}.{near(rules[word], known, remedy)}")
     _looks(own, ("files", "errors", "failed"), rules.get("errors", {}).get("failed", {}), SEEN)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...calls.render import READS
-from ...language import places
+from ...language import hosts, places
 from ...model import DAY, Input, Place
 from ..compile import PLAN_WORDS, choice_list, inline, rates, search, several
 from ..documents import Path
@@ -37,7 +37,7 @@ def base(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
         if isinstance(pattern, str) and not re.fullmatch(pattern, default):
             own.add(("base", name, "default"), f"is {default!r}, which its own pattern refuses; change one of them")
         at = urlsplit(url.replace(f"{{{name}}}", default)).hostname
-        if at is not None and not any(at == host or at.endswith(f".{host}") for host in allowed["hosts"]):
+        if at is not None and not hosts.is_within(at, allowed["hosts"]):
             own.add(("base", name, "default"), f"leads to {at}, which is none of its hosts; add it there")
 
 
@@ -80,10 +80,10 @@ def choices(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
             except (LookupError, TypeError):
                 own.add((*at, "list"), "leads to no `oneOf` list in a file of schemas/; write schemas/FILE#/$defs/NAME")
         else:
-            what = f"is {raw['action']!r}, which actions/ lacks"
+            action, what = around.action(raw["action"]), f"is {raw['action']!r}, which actions/ lacks"
             if own.known((*at, "action"), raw["action"], around.actions, what, "Write it, or leave this list out."):
-                _source(own, at, raw, around.action(raw["action"]))
-            _fields(own, at, raw, around)
+                _source(own, at, raw, action)
+            _fields(own, at, raw, action, around)
         for name, entry in raw.get("parameters", {}).items():
             where = (*at, "parameters", name)
             if name not in raw.get("with", {}).values():
@@ -120,9 +120,8 @@ def _source(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, 
         own.add(at, f"lacks `items`, where the list lies in the answer of {key}, which has no `paging` that says it")
 
 
-def _fields(own: Faults, at: Path, raw: Mapping[str, Any], around: Surroundings) -> None:
+def _fields(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, Any], around: Surroundings) -> None:
     """Fields that an item never has by the action's output schema, and secrets in the open."""
-    action = around.action(raw["action"])
     paging, output = action.get("paging"), action.get("output")
     fields: dict[str, Any] = {}
     try:
