@@ -16,6 +16,7 @@ ConnectorError
 │   ├── RateLimited     wait until `retry_at`
 │   └── QuotaReached    wait until `retry_at`, which may be hours away
 ├── TransportError      no readable answer; `may_have_been_done` says whether a change may have happened
+├── InternalError       a fault of the connector's own; `__cause__` is what went wrong
 ├── StoreError          the store of connections and events is locked, full, damaged or sealed with another key
 ├── SignatureError      a webhook that the vendor did not sign
 └── PayloadError        a signed webhook that cannot be read
@@ -217,6 +218,37 @@ class TransportError(RequestError, kind="transport", exit_code=6, http_status=50
     remedy = "Try again if `retriable`; else look what was done."
 
 
+class InternalError(RequestError, kind="internal", exit_code=7, http_status=500):
+    """What nobody foresaw: a fault of the connector, or of a function that it was given. `__cause__` is what it was."""
+
+    title = "The connector failed"
+    remedy = "Report it with its `__cause__`; look what was done if `may_have_been_done`."
+
+
+class Guard:
+    """The outer guard of calls: within it, what is no `ConnectorError` leaves as an `InternalError`.
+
+    What ends a program (KeyboardInterrupt, a cancelled task) passes, and so does what `passes` says: an error of the
+    caller's own token function. `sent` says that a change may have reached the vendor. Tests keep the guard open, so
+    that it hides no fault.
+    """
+
+    is_open = False
+
+    def __init__(self) -> None:
+        self.sent = self.passes = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if not isinstance(error, Exception) or isinstance(error, ConnectorError) or self.passes or Guard.is_open:
+            return
+        what = f"The connector failed where it should not ({type(error).__name__})."  # its text can hold a secret
+        hint = "It may have been done; look before you send it again." if self.sent else "Nothing was changed."
+        raise InternalError(what, hint=hint, may_have_been_done=self.sent) from error
+
+
 class StoreError(ConnectorError, kind="store", exit_code=3, http_status=503):
     """What keeps connections and events can't be read or written; nothing that was stored is lost."""
 
@@ -242,4 +274,6 @@ class PayloadError(ConnectorError, kind="payload", http_status=400):
     remedy = "Deliver nothing; the body is no JSON object."
 
 
-KINDS = {error.kind: error for error in ERRORS if issubclass(error, RequestError)}  # that a refusal can be sorted into
+KINDS = {  # that a refusal can be sorted into
+    error.kind: error for error in ERRORS if issubclass(error, RequestError) and error is not InternalError
+}

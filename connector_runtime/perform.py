@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from .errors import ConnectorError
-from .steps import Key, Now, Step, Steps, Wait
+from .errors import ConnectorError, Guard
+from .steps import Key, Now, Send, Step, Steps, Token, Wait
 
 Handlers = Mapping[type, Callable[[Any], Any]]
 HANDLERS: Handlers = {
@@ -25,28 +25,34 @@ HANDLERS: Handlers = {
 def perform(steps: Steps, handlers: Handlers) -> Iterator[Any]:
     """Perform the steps of a generator and hand out its outputs as they come.
 
-    A `ConnectorError` of a handler is thrown into the generator at its step; anything else ends it. Closing stops it
-    before its next step.
+    A `ConnectorError` of a handler is thrown into the generator at its step; anything else ends it, and leaves through
+    the guard. Closing stops it before its next step.
     """
     proceed: Callable[[Any], Any] = steps.send
     value: Any = None
     try:
-        while True:
-            try:
-                step = proceed(value)
-            except StopIteration:
-                return
-            proceed, value = steps.send, None
-            handler = handlers.get(type(step))
-            if handler is None:
-                if isinstance(step, Step):
-                    raise TypeError(f"nothing here handles the step {type(step).__name__}")
-                yield step
-                continue
-            try:
-                value = handler(step)
-            except ConnectorError as error:
-                proceed, value = steps.throw, error
+        with Guard() as guard:
+            while True:
+                try:
+                    step = proceed(value)
+                except StopIteration:
+                    return
+                proceed, value = steps.send, None
+                handler = handlers.get(type(step))
+                if handler is None:
+                    if isinstance(step, Step):
+                        raise TypeError(f"nothing here handles the step {type(step).__name__}")
+                    yield step
+                    continue
+                if type(step) is Send and step.effect != "read":
+                    guard.sent = True
+                try:
+                    value = handler(step)
+                except ConnectorError as error:
+                    proceed, value = steps.throw, error
+                except Exception:
+                    guard.passes = type(step) is Token
+                    raise
     finally:
         steps.close()
 
@@ -56,23 +62,29 @@ async def perform_async(steps: Steps, handlers: Handlers) -> AsyncIterator[Any]:
     proceed: Callable[[Any], Any] = steps.send
     value: Any = None
     try:
-        while True:
-            try:
-                step = proceed(value)
-            except StopIteration:
-                return
-            proceed, value = steps.send, None
-            handler = handlers.get(type(step))
-            if handler is None:
-                if isinstance(step, Step):
-                    raise TypeError(f"nothing here handles the step {type(step).__name__}")
-                yield step
-                continue
-            try:
-                value = handler(step)
-                if hasattr(value, "__await__"):
-                    value = await value
-            except ConnectorError as error:
-                proceed, value = steps.throw, error
+        with Guard() as guard:
+            while True:
+                try:
+                    step = proceed(value)
+                except StopIteration:
+                    return
+                proceed, value = steps.send, None
+                handler = handlers.get(type(step))
+                if handler is None:
+                    if isinstance(step, Step):
+                        raise TypeError(f"nothing here handles the step {type(step).__name__}")
+                    yield step
+                    continue
+                if type(step) is Send and step.effect != "read":
+                    guard.sent = True
+                try:
+                    value = handler(step)
+                    if hasattr(value, "__await__"):
+                        value = await value
+                except ConnectorError as error:
+                    proceed, value = steps.throw, error
+                except Exception:
+                    guard.passes = type(step) is Token
+                    raise
     finally:
         steps.close()

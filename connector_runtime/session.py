@@ -10,14 +10,13 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from math import inf
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from .calls.action import Action
 from .calls.credentials import Credentials, check_base_url, checked, lay_out, refuse_values
 from .calls.exchange import Terms, exchange, recovering
 from .definitions.connector import Connector
-from .errors import AuthError, InputError, Problem
+from .errors import AuthError, Guard, InputError, Problem
 from .inputs.bind import Bound, bind
 from .pacing import accounts
 from .pacing.claim import Pacing
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from .downloads.download import Order
 
 RETRIES = 4
+LONGEST = 31_536_000  # seconds that a deadline may be away: a year
 TTL = 60.0  # seconds for which a page of choices is not read again
 logger = logging.getLogger("connector_runtime.calls")
 
@@ -165,24 +165,38 @@ class Session:
             problems.append(Problem("recover", f"is of no use: {key} does not say how to look; leave it out"))
         if problems:
             raise InputError.of(key, problems)
-        bound = inputs if isinstance(inputs, Bound) else bind(action.accepts, inputs, clear)
-        if self._kind is not None:
-            refuse_values(self._kind, key, bound.values)
-        until = self._deadline if deadline is None else deadline
-        is_observed = self._observe is not None or logger.isEnabledFor(logging.DEBUG)
-        terms = Terms(limit, cursor, self._retries, until, idempotency_key, self._account, is_observed)
-        if recover and action.recover is not None:
-            other = self.connector.action(action.recover.action)
-            return action, recovering(action, bound, terms, other)
-        return action, exchange(action, bound, terms)
+        with Guard():
+            bound = inputs if isinstance(inputs, Bound) else bind(action.accepts, inputs, clear)
+            if self._kind is not None:
+                refuse_values(self._kind, key, bound.values)
+            until = self._deadline if deadline is None else deadline
+            is_observed = self._observe is not None or logger.isEnabledFor(logging.DEBUG)
+            terms = Terms(limit, cursor, self._retries, until, idempotency_key, self._account, is_observed)
+            if recover and action.recover is not None:
+                other = self.connector.action(action.recover.action)
+                return action, recovering(action, bound, terms, other)
+            return action, exchange(action, bound, terms)
 
-    def choices(self, action: str, input: str | None, inputs: Any, *, ttl: float = TTL, **more: Any) -> Steps:
-        """A request for choices, with `more` of `ChoicesOptions`: one output, the `Choices`. Raises `InputError`."""
+    def choices(
+        self,
+        action: str,
+        input: str | None,
+        inputs: Any,
+        *,
+        search: str | None = None,
+        cursor: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        ttl: float = TTL,
+    ) -> Steps:
+        """A request for choices: one output, the `Choices`. Raises `InputError`."""
         from .calls import choices
 
         self._check_open()
-        asked = choices.browse(self.connector.profile, self.connector.action, action, input, inputs, **more)
-        return choices.choose(asked, lambda key, bound, at: self.call(key, bound, cursor=at)[1], ttl)
+        about, find = self.connector.profile, self.connector.action
+        more: dict[str, Any] = {"search": search, "cursor": cursor, "parameters": parameters}
+        with Guard():
+            asked = choices.browse(about, find, action, input, inputs, **more)
+            return choices.choose(asked, lambda key, bound, at: self.call(key, bound, cursor=at)[1], ttl)
 
     def _check_open(self) -> None:
         if not self.is_open:
@@ -268,14 +282,24 @@ def _unusable(deadline: float | None, retries: int = 0) -> Iterator[Problem]:
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         yield Problem("retries", "must be a whole number, 0 for none")
     is_number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
-    if deadline is not None and not (is_number and 0 < deadline < inf):
-        yield Problem("deadline", "must be a number of seconds above 0")
+    if deadline is not None and not (is_number and 0 < deadline <= LONGEST):
+        yield Problem("deadline", f"must be a number of seconds above 0, and at most {LONGEST:,}")
+
+
+def _guarded(connection: Grants) -> Grants:
+    """A stored connection, whose faults are the connector's; a caller's own function has its own."""
+
+    def granted(rejected: Mapping[str, str] | None) -> Any:
+        with Guard():
+            return connection(rejected)
+
+    return granted
 
 
 def _grants(connector: Connector, token: Any, connection: Any) -> Grants:
     """What the connection gives to requests, however it was told to the client; awaitable if its function is."""
     if callable(connection):
-        return connection  # type: ignore[no-any-return]
+        return connection if getattr(connection, "kind", None) is None else _guarded(connection)
     if connection is not None:
         given = checked(connector.profile, connection)
         return lambda rejected: given

@@ -11,6 +11,7 @@ import os
 import ssl
 import threading
 import time
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -37,15 +38,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger("connector_runtime")
 
 
+MOST = 10**9  # of whatever it is: seconds, connections or bytes
+BINARY = 8  # times as large as other answers may one be that is asked for as a file
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Http:
     """The way out: what stands between this process and the vendor.
 
     `proxy` is a URL (`http://user:password@proxy:8080`); the environment's HTTPS_PROXY counts if it is left out.
     `ca` is a file of certificates to trust, or an `ssl.SSLContext`. `timeout` bounds each wait for the vendor and
-    `connect_timeout` opening a connection, in seconds; `connections` is how many are open at once. `client` is an
-    `httpx.Client` (for `AsyncClient` an `httpx.AsyncClient`) to use instead: it stays yours, open and configured as
-    you made it.
+    `connect_timeout` opening a connection, in seconds; `connections` is how many are open at once. `largest` bounds
+    an answer, in bytes after decompression; one that is asked for as a file (`response_type: binary`) may be eight
+    times as large. `log_inputs` lets a call that asks for `debug_request` log its URL, header values and body too,
+    secrets masked: for a program of your own, not where others give the inputs. `client` is an `httpx.Client` (for
+    `AsyncClient` an `httpx.AsyncClient`) to use instead: it stays yours, open and configured as you made it.
     """
 
     proxy: str | None = field(default=None, repr=False)
@@ -53,12 +60,14 @@ class Http:
     timeout: float = 30.0
     connect_timeout: float = 10.0
     connections: int = 100
+    largest: int = 16 * 2**20
+    log_inputs: bool = False
     client: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        numbers = {"timeout": self.timeout, "connect_timeout": self.connect_timeout, "connections": self.connections}
-        wrong = [name for name, value in numbers.items() if not isinstance(value, int | float) or not 0 < value < inf]
-        found = [Problem(name, "must be a number above 0") for name in wrong]
+        numbers = {name: getattr(self, name) for name in ("timeout", "connect_timeout", "connections", "largest")}
+        wrong = [name for name, value in numbers.items() if not (isinstance(value, int | float) and 0 < value <= MOST)]
+        found = [Problem(name, f"must be a number above 0, and at most {MOST:,}") for name in wrong]
         if isinstance(self.ca, str) and not isfile(self.ca):
             found.append(Problem("ca", f"{self.ca!r} is no file"))
         if self.proxy is not None and urlsplit(str(self.proxy)).scheme not in ("http", "https"):
@@ -73,10 +82,10 @@ _parsed = lru_cache(maxsize=256)(httpx.URL)  # of URLs without secrets: it takes
 def native(wanted: Send, way: Http) -> httpx.Request:
     request = wanted.request
     if request.call.get("debug"):
-        logger.warning("%s", secrets.request_text(request))
+        logger.warning("%s", secrets.request_text(request, whole=way.log_inputs))
     each, connect = way.timeout, way.connect_timeout
     if "timeout" in request.call:
-        each = connect = request.call["timeout"] / 1000
+        each = connect = min(request.call["timeout"] / 1000, MOST / 1000)
     if wanted.seconds is not None:
         each, connect = min(each, wanted.seconds), min(connect, wanted.seconds)
     is_shown = request.url == request.shown  # then nothing in it is secret
@@ -117,7 +126,7 @@ for _name in ("httpcore.http11", "httpcore.http2"):
 
 def answered(answer: httpx.Response, request: Request, content: bytes) -> Response:
     if request.call.get("debug"):
-        logger.warning("%d %s, %d bytes", answer.status_code, answer.reason_phrase, len(content))
+        logger.warning("%d, %d bytes", answer.status_code, len(content))
     raw = answer.headers.raw
     headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in raw}
     if len(headers) < len(raw):  # one of them was said more than once
@@ -142,17 +151,23 @@ def reported(wanted: Send) -> Iterator[None]:
     raise failure
 
 
-UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+UNSENT = (
+    *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError),
+    httpx.LocalProtocolError,  # a request that is no HTTP
+)
 
 
 def _lost(error: httpx.HTTPError, wanted: Send) -> TransportError:
     """What a failure of the transport means. Its own text is not shown where it could quote a header."""
     unsent = isinstance(error, UNSENT)
     done = wanted.effect != "read" and not unsent
+    host = urlsplit(wanted.request.shown).hostname
     if isinstance(error, httpx.TimeoutException):
-        what = "No connection within the time-out." if unsent else "No answer within the time-out."
+        what = f"No connection to {host} within the time-out." if unsent else "No answer within the time-out."
     elif isinstance(error, httpx.ConnectError):
-        what = f"No connection: {error}."
+        what = f"No connection to {host}: {error}."
+    elif isinstance(error, httpx.LocalProtocolError):
+        what = "The request cannot be sent: a header holds what no header can carry."
     elif isinstance(error, httpx.ProxyError):
         what = "The proxy refused the connection."
     elif isinstance(error, httpx.DecodingError | httpx.RemoteProtocolError | httpx.ReadError):
@@ -161,6 +176,51 @@ def _lost(error: httpx.HTTPError, wanted: Send) -> TransportError:
         what = f"The request failed on its way ({type(error).__name__})."
     hint = "It may have been done; look before you send it again." if done else "Nothing was changed; try again."
     return TransportError(what, hint=hint, retriable=unsent or wanted.effect != "create", may_have_been_done=done)
+
+
+class _Body:
+    """The body of one answer as it is read: decompressed piece by piece, never more of it than may be kept.
+
+    What is read beyond that is an error; only of a refusal, which its status says, the body is left out.
+    """
+
+    def __init__(self, answer: httpx.Response, wanted: Send, way: Http) -> None:
+        self._answer, self._wanted = answer, wanted
+        self._most = int(way.largest) * (BINARY if wanted.request.call.get("response_type") == "binary" else 1)
+        self._read = 0  # bytes, as they were sent
+        self._content = bytearray()
+        coding = answer.headers.get("content-encoding", "").strip().lower()
+        self._coding = "" if answer.is_stream_consumed else coding  # a client of somebody's own has decompressed it
+        self._plain: Any = None
+
+    def add(self, piece: bytes) -> bool:
+        """Take the next piece; False if nothing more is wanted. Raises `TransportError` if it is too much."""
+        self._read += len(piece)
+        if self._coding in ("gzip", "x-gzip", "deflate") and piece:
+            if self._plain is None:  # `deflate` comes with its envelope or without
+                bits = -15 if self._coding == "deflate" and piece[0] & 15 != 8 else 15
+                self._plain = zlib.decompressobj(bits if self._coding == "deflate" else bits + 16)
+            try:  # one byte more than may be kept, by which we know
+                piece = self._plain.decompress(piece, self._most - len(self._content) + 1)
+            except zlib.error as error:
+                raise httpx.DecodingError(str(error)) from None
+        self._content += piece
+        if max(self._read, len(self._content)) <= self._most:
+            return True
+        self._content, self._plain, status = bytearray(), None, self._answer.status_code
+        if status >= 300:
+            return False
+        done = self._wanted.effect != "read"
+        hint = "It was accepted, so the change has probably been made; look." if done else "Ask for less at a time."
+        hint += " Where answers are that large, raise `largest` of `Http`."
+        what = f"The answer ({status}) is larger than {self._most:,} bytes."
+        raise TransportError(what, hint=hint, status=status, may_have_been_done=done)
+
+    def whole(self) -> Response:
+        """The answer, once all is read."""
+        if self._plain is not None and not self._plain.eof:
+            raise httpx.DecodingError("The compressed body is cut off.")
+        return answered(self._answer, self._wanted.request, bytes(self._content))
 
 
 Opener = Callable[[httpx.Request], httpx.Response]
@@ -215,15 +275,17 @@ class Pool:
         """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
         with reported(wanted):
             until = inf if wanted.seconds is None else time.monotonic() + wanted.seconds
-            answer, content = self.open(wanted), []
+            answer = self.open(wanted)
             try:
-                for chunk in answer.iter_bytes():
-                    content.append(chunk)
+                body = _Body(answer, wanted, self.way)
+                for piece in [answer.content] if answer.is_stream_consumed else answer.iter_raw():
+                    if not body.add(piece):
+                        break
                     if time.monotonic() > until:
                         raise httpx.ReadTimeout("The deadline passed.")
             finally:
                 answer.close()
-            return answered(answer, wanted.request, b"".join(content))
+            return body.whole()
 
 
 class AsyncPool:
@@ -275,7 +337,14 @@ class AsyncPool:
                     began = True
                     answer = await opener(native(wanted, self.way))
                     try:
-                        return answered(answer, wanted.request, await answer.aread())
+                        body = _Body(answer, wanted, self.way)
+                        if answer.is_stream_consumed:
+                            body.add(answer.content)
+                        else:
+                            async for piece in answer.aiter_raw():
+                                if not body.add(piece):
+                                    break
+                        return body.whole()
                     finally:
                         await answer.aclose()
             except TimeoutError:

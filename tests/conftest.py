@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from connector_runtime.errors import Guard
 from connector_runtime.model import Choices
 from zoom_connector import AsyncClient, Client, Connector, Page, Result, load
 from zoom_connector.sandbox import Sandbox
@@ -39,6 +40,12 @@ def connector() -> Connector:
 def tables() -> dict[str, Any]:
     """The published specification."""
     return json.loads((HERE / "spec" / "input-tables.json").read_text())  # type: ignore[no-any-return]
+
+
+@pytest.fixture(autouse=True)
+def _open_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What went wrong is seen as it is: the guard of calls must hide no fault of ours."""
+    monkeypatch.setattr(Guard, "is_open", True)
 
 
 @pytest.fixture

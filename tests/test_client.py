@@ -18,6 +18,7 @@ from zoom_connector import (
     Client,
     Conflict,
     Connector,
+    Http,
     InputError,
     NotFound,
     RateLimited,
@@ -352,18 +353,32 @@ def test_a_coroutine_may_give_the_token(connector: Connector, zoom: Sandbox) -> 
     assert asyncio.run(call()) == 200
 
 
-def test_a_debugged_request_is_logged_with_its_secrets_masked(
+RAW = {
+    "method": "POST",
+    "url": "/users/me/meetings?access_token=query-secret&x=1",
+    "data": {"topic": "Weekly", "password": "body-secret", "email": "ada@example.com"},
+    "header": {"X-Api-Key": "header-secret", "X-A": "seen"},
+    "debug_request": True,
+}
+
+
+def test_a_debugged_request_is_logged_without_any_input(
     make: Any, connector: Connector, zoom: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    raw = {
-        "method": "POST",
-        "url": "/users/me/meetings?access_token=query-secret&x=1",
-        "data": {"topic": "Weekly", "password": "body-secret"},
-        "header": {"X-Api-Key": "header-secret", "X-A": "seen"},
-        "debug_request": True,
-    }
     with make(connector, token=zoom.token, base_url=zoom.base_url) as client, pytest.raises(AuthError):
-        client.run("raw-request", raw)  # the sandbox refuses a token in the query, as the vendor does
+        client.run("raw-request", RAW)  # the sandbox refuses a token in the query, as the vendor does
+    names = "Accept, Accept-Encoding, User-Agent, Content-Type, X-Api-Key, X-A, Authorization"
+    sent, answered = (record.getMessage() for record in caplog.records if record.name == "connector_runtime")
+    assert sent == f"POST (raw), 69 bytes, headers {names}"
+    assert answered == "401, 46 bytes"
+
+
+def test_a_program_may_have_the_inputs_of_a_debugged_request_logged_with_their_secrets_masked(
+    make: Any, connector: Connector, zoom: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    way = Http(log_inputs=True)
+    with make(connector, token=zoom.token, base_url=zoom.base_url, http=way) as client, pytest.raises(AuthError):
+        client.run("raw-request", RAW)
     record = caplog.records[0].getMessage()
     assert record.startswith("POST http://127.0.0.1")
     assert "X-A: seen" in record and '"topic": "Weekly"' in record and "x=1" in record

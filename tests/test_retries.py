@@ -293,7 +293,8 @@ def test_who_stops_waiting_for_a_turn_gives_it_up(connector: Connector) -> None:
     effect: Any = next(call)
     effect = call.send(CREDENTIALS)
     assert isinstance(effect, Turn)
-    assert isinstance(call.send(3.0), Wait)
+    assert isinstance(call.send(3.0), Now)
+    assert isinstance(call.send(plays.NOON), Wait)
     call.close()
     assert effect.claim.gone
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ConnectorError as ConnectorError,
         DefinitionError as DefinitionError,
         InputError as InputError,
+        InternalError as InternalError,
         MissingScope as MissingScope,
         NotFound as NotFound,
         PayloadError as PayloadError,
@@ -55,8 +56,9 @@ if TYPE_CHECKING:
     from .bundled import load as load
 
 _ERRORS = (
-    "ApiError AuthError Conflict ConnectorError DefinitionError InputError MissingScope NotFound PayloadError "
-    "PlanRequired Problem QuotaReached RateLimited SignatureError StoreError TransportError ValidationFailed"
+    "ApiError AuthError Conflict ConnectorError DefinitionError InputError InternalError MissingScope NotFound "
+    "PayloadError PlanRequired Problem QuotaReached RateLimited SignatureError StoreError TransportError "
+    "ValidationFailed"
 )
 _HOMES = {
     "Action": "connector_runtime.calls.action",

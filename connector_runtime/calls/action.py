@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ..errors import Guard
 from ..inputs.bind import Acceptance, Bound, bind
 from ..inputs.schema import input_schema
 from ..language import secrets
@@ -69,17 +70,18 @@ class Action(ActionSpec):
         sets (HTTP itself adds Host and Content-Length) with secrets as `***`, `body` a JSON value or None.
         Raises `InputError` with every problem at once.
         """
-        bound = self.bind(inputs, clear)
-        if base_url is not None:
-            check_base_url(base_url)
-        made = render.draft(self, bound.values, self.layout)
-        if self.paging:
-            made = paging.turned(self.paging, made, paging.start(self.paging, None))
-        place = render.key_place(self, made)
-        if place is not None:
-            made = made.turn(place, secrets.MASK)  # a run makes a key of its own
-        request = render.finish(made, lay_out(self.profile, base_url, None))
-        sent, warnings = request.headers, [problem._asdict() for problem in bound.warnings]
-        headers = {name: ", ".join(value for each, value in sent if each == name) for name, _ in sent}
-        shown = {"method": request.method, "url": request.shown, "headers": headers, "body": request.body}
-        return {**shown, "warnings": warnings}
+        with Guard():
+            bound = self.bind(inputs, clear)
+            if base_url is not None:
+                check_base_url(base_url)
+            made = render.draft(self, bound.values, self.layout)
+            if self.paging:
+                made = paging.turned(self.paging, made, paging.start(self.paging, None))
+            place = render.key_place(self, made)
+            if place is not None:
+                made = made.turn(place, secrets.MASK)  # a run makes a key of its own
+            request = render.finish(made, lay_out(self.profile, base_url, None))
+            sent, warnings = request.headers, [problem._asdict() for problem in bound.warnings]
+            headers = {name: ", ".join(value for each, value in sent if each == name) for name, _ in sent}
+            shown = {"method": request.method, "url": request.shown, "headers": headers, "body": request.body}
+            return {**shown, "warnings": warnings}

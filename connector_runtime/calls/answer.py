@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from ..errors import KINDS, ApiError, Problem, RequestError, TransportError
@@ -16,31 +17,35 @@ from ..language.places import Answer
 from ..language.secrets import mask
 from ..model import ActionSpec, Case, Errors, Json, Page, Response
 
-UNREADABLE = object()
 MAX_MESSAGE = 500
+MAX_COMPLAINTS = 100
+SHOWN = 60  # characters of a name that a message quotes
+SOME = 5  # odd numbers that a warning names
 KNOWN = frozenset(HTTPStatus)
 Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # a place in the request, the inputs behind it
 
 
 def parse(response: Response) -> Answer:
-    """Read a response's body as JSON; `UNREADABLE` if it is none."""
+    """Read a response's body as JSON; what keeps it from being read is the body then, a `JsonError`."""
     body: Any = None
+    odd: list[str] = []
     if response.content and not response.content.isspace():
         try:
-            body = json_text.read(response.content)
-        except json_text.JsonError:
-            body = UNREADABLE
-    return Answer(response.status, response.headers, body)
+            body = json_text.read(response.content, odd)
+        except json_text.JsonError as error:
+            body = error
+    return Answer(response.status, response.headers, body, odd)
 
 
 def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, wanted: str) -> Page:
     """The page that an answer is which is no refusal. Raises `TransportError` or `ApiError` for what is unreadable."""
     data, what = answer.body, None
+    warnings: tuple[Problem, ...] = ()
     if wanted == "text":
-        charset = re.search(r"charset=\"?([\w-]+)", response.headers.get("content-type", ""))
+        charset = re.search(r"charset=\"?(?!\w*escape)([\w-]+)", response.headers.get("content-type", ""))
         try:
             data = response.content.decode(charset[1] if charset else "utf-8", errors="replace")
-        except LookupError:
+        except (LookupError, ValueError):  # there is no such charset, or none that replaces what it cannot read
             data = response.content.decode(errors="replace")
     elif wanted == "binary":
         named = re.search(r"filename=\"?([^\";]+)", response.headers.get("content-disposition", ""))
@@ -52,17 +57,21 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, want
         is_whole = effect == "read" and answer.status == HTTPStatus.OK and "content-type" in answer.headers
         if is_whole or (spec.paging and answer.status != HTTPStatus.NO_CONTENT):
             what = "is empty"
-    elif data is UNREADABLE:
+    elif isinstance(data, json_text.JsonError):
         kind = response.headers.get("content-type", "no content type")
         is_cut = "json" in kind and response.content.lstrip()[:1] in (b"{", b"[")
-        what = "is cut off" if is_cut else f"is not JSON ({kind.partition(';')[0]})"
+        what = "is cut off" if is_cut else f"is not JSON ({kind.partition(';')[0][:SHOWN]})"
+        what = str(data) if "nested" in str(data) else what
+    elif answer.odd:
+        told = ", ".join(dict.fromkeys(answer.odd[:SOME]))
+        warnings = (Problem("body", f"The answer holds numbers that JSON cannot ({told}); they are given as text."),)
     if what is not None:
         what, done, hint = f"The answer ({answer.status}) {what}.", effect != "read", None
         if done:
             hint = "It was accepted, so the change has probably been made; look before you send it again."
         raise TransportError(what, hint=hint, status=answer.status, retriable=not done, may_have_been_done=done)
-    items, warnings = _items(spec.paging.items, answer) if spec.paging else (None, ())
-    return Page(data=data, items=items, status=answer.status, headers=answer.headers, warnings=warnings)
+    items, lacks = _items(spec.paging.items, answer) if spec.paging else (None, ())
+    return Page(data=data, items=items, status=answer.status, headers=answer.headers, warnings=(*warnings, *lacks))
 
 
 def _items(key: str, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
@@ -90,7 +99,7 @@ class Refusal:
     def __init__(self, rules: Errors, response: Response, secrets: Iterable[str] = ()) -> None:
         self.rules = rules
         answer = parse(mask(response, secrets))
-        self.answer = answer._replace(body=None) if answer.body is UNREADABLE else answer
+        self.answer = answer._replace(body=None) if isinstance(answer.body, json_text.JsonError) else answer
 
     def look(self, name: str | None) -> Any:
         """What stands at a place of the answer; `code` stands for the place that `errors.code` names."""
@@ -116,9 +125,10 @@ class Refusal:
         said = said or "The vendor gave no reason."
         end = "" if said.endswith((".", "!", "?", "…", "]")) else "."
         phrase = f" {HTTPStatus(status).phrase}" if status in KNOWN else ""
-        whole = f"{said}{end} ({status}{phrase}{f', code {code}' if code is not None else ''})"
+        whole = f"{said}{end} ({status}{phrase}{f', code {_text(code)}' if code is not None else ''})"
         error = KINDS[kind](whole, hint=hint, problems=problems, status=status)
-        error.code, error.tracking_id = code if isinstance(code, int | str) else None, _text(self.look(self.rules.id))
+        error.code = code if isinstance(code, int) else _text(code) if isinstance(code, str) else None
+        error.tracking_id = _text(self.look(self.rules.id))
         error.retriable = is_limit or (is_server and effect != "create")
         error.retry_at = self._retry_at(now) if is_server or is_limit else None
         error.may_have_been_done = is_server and effect != "read"
@@ -140,7 +150,7 @@ class Refusal:
 
     def _problems(self, spec: ActionSpec | None) -> list[Problem]:
         """The vendor's complaints about fields, mapped back to our inputs by inverting `to`."""
-        complaints = list(self._complaints(self.look(self.rules.each)))
+        complaints = list(islice(self._complaints(self.look(self.rules.each)), MAX_COMPLAINTS))
         fields: Fields = []
         if complaints and spec:
             fields += [(place.path, (row.key,)) for row in spec.inputs.values() for place in row.to if place.path]
@@ -149,7 +159,7 @@ class Refusal:
         problems = []
         for name, says in complaints:
             wheres = [f"inputs.{key}" for key in sorted(_inputs_of(name, fields))] or [name or "request"]
-            problems += [Problem(where, says or "is not accepted") for where in wheres]
+            problems += [Problem(where[:MAX_MESSAGE], says or "is not accepted") for where in wheres]
         return problems
 
     def _complaints(self, found: Any) -> Iterable[tuple[str, str | None]]:
@@ -169,7 +179,7 @@ def _text(value: Any, data: bool = True) -> str | None:
     """A value as one line of text; without `data` an object of complaints is none."""
     if value is None or value == "" or (isinstance(value, dict) and not data):
         return None
-    text = " ".join(places.text_of(value).split())
+    text = " ".join(places.text_of(value).split()).encode(errors="replace").decode()  # without half characters
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
 
 

@@ -10,7 +10,17 @@ from collections.abc import AsyncIterable, Generator, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from ..errors import ApiError, AuthError, NotFound, Problem, QuotaReached, RateLimited, RequestError, TransportError
+from ..errors import (
+    ApiError,
+    AuthError,
+    Guard,
+    NotFound,
+    Problem,
+    QuotaReached,
+    RateLimited,
+    RequestError,
+    TransportError,
+)
 from ..inputs.bind import Bound
 from ..language import conditions, datetimes, places
 from ..language.places import Answer
@@ -23,6 +33,9 @@ from .credentials import Credentials
 
 FIRST_PAUSE = 0.5  # seconds; doubled at each attempt
 LONGEST_PAUSE = 60.0  # a vendor that asks for more is not waited for
+LONGEST_TURN = 900.0  # that a call without a deadline waits in line, all pauses together
+LONGEST_DELAY = 86400.0  # that a call's own inputs may ask for
+EMPTY_PAGES = 100  # in a row, after which a list is not believed to end
 RATE_PAUSE = 1.0  # where the vendor says too fast, and not until when
 TOLERANCE = timedelta(seconds=2)  # both clocks are written in whole seconds
 
@@ -84,47 +97,57 @@ class _Call:
 
     def single(self) -> Steps:
         yield from self.begin()
-        page, _ = yield from self.attempts()
+        page, *_ = yield from self.attempts()
         yield page._replace(warnings=(*self.warnings, *page.warnings)) if self.warnings else page
 
     def paged(self, paging: Paging, mark: str, here: pages.Spot) -> Steps:
         yield from self.begin()
         self.made = pages.turned(paging, self.made, here)
         limit, warnings = self.terms.limit, self.warnings
-        seen, count = {places.text_of(here.value)}, 0
+        seen, count, empty, last = {places.text_of(here.value)}, 0, 0, None
         while True:
             try:
-                page, answer = yield from self.attempts()
+                page, answer, base = yield from self.attempts()
             except RequestError as error:
                 error.items_read = count
                 if error.retriable or not isinstance(error, ApiError):
                     error.cursor = pages.cursor(mark, here)
                 raise
-            found = page.items or []
-            ahead = pages.onward(paging, here, answer, self.made, page)
+            found, ahead = page.items or [], None
+            fault: ApiError | None = None
+            try:
+                ahead = pages.onward(paging, here, answer, self.made, page, base)
+            except ApiError as error:  # said when this page is out
+                fault = error
             items = found[here.skip :] if limit is None else found[here.skip : here.skip + limit - count]
             count += len(items)
             read = here.skip + len(items)
-            if ahead is None and read == len(found) and self.terms.cursor is None:
+            if ahead is None and fault is None and read == len(found) and self.terms.cursor is None:
                 warnings = (*warnings, *pages.miscounted(paging, answer, count))
             on = here._replace(skip=read) if read < len(found) else ahead
             said = (*warnings, *page.warnings) if warnings else page.warnings
             yield page._replace(items=items, warnings=said, cursor=pages.cursor(mark, on))
             warnings = ()
+            if fault is not None:
+                fault.items_read = count
+                raise fault
             if ahead is None or (limit is not None and count >= limit):
                 return
-            value = places.text_of(ahead.value)
-            if value in seen:
-                what = f"The list does not end: after {count} items the vendor named the same next page again."
+            value, empty = places.text_of(ahead.value), 0 if found else empty + 1
+            is_stuck = found and found == last and paging.next[ahead.style or 0].plus == "count"
+            if value in seen or is_stuck or empty > EMPTY_PAGES:
+                named = "the vendor gave the same page again" if is_stuck else f"{empty} pages in a row were empty"
+                named = "the vendor named the same next page again" if value in seen else named
                 hint = "What was read is complete so far; start the list again."
+                what = f"The list does not end: after {count} items {named}."
                 endless = ApiError(what, hint=hint, status=page.status, retriable=True)
                 endless.items_read = count
                 raise endless
             seen.add(value)
-            self.made, here = pages.turned(paging, self.made, ahead), ahead
+            self.made, here, last = pages.turned(paging, self.made, ahead), ahead, found
 
-    def attempts(self) -> Generator[Any, Any, tuple[Page, Answer]]:
-        """The page that a request gives, or the error of its last attempt."""
+    def attempts(self) -> Generator[Any, Any, tuple[Page, Answer, Credentials]]:
+        """The page that a request gives and under which credentials, or the error of its last attempt."""
         credentials: Credentials = yield Token()
         retries, number, waited = 0, 0, 0.0
         is_renewed = is_in_doubt = False
@@ -133,7 +156,7 @@ class _Call:
                 number += 1
                 at, outcome = yield from self.attempt(credentials, number, waited)
                 if isinstance(outcome, tuple):
-                    return outcome
+                    return *outcome, credentials
                 if type(outcome) is AuthError and not is_renewed:
                     renewed: Credentials = yield Token(credentials.granted)
                     if renewed.granted != credentials.granted:  # what was refused did nothing: again, with a new token
@@ -143,7 +166,7 @@ class _Call:
                     status = outcome.status or 0  # the first one did it
                     said = "The answer was lost; asked again, the vendor no longer knows what was to be deleted."
                     page = Page({}, None, status, NOTHING, (Problem("status", said),))
-                    return page, Answer(status, NOTHING, None)
+                    return page, Answer(status, NOTHING, None), credentials
                 is_in_doubt |= outcome.may_have_been_done
                 pause = Retries.of(self.made.call, self.terms.retries, self.is_keyed).pause(retries, outcome, at)
                 if pause is None or (self.until is not None and at + timedelta(seconds=pause) >= self.until):
@@ -199,15 +222,17 @@ class _Call:
 
     def turn(self, claim: Claim) -> Generator[Any, Any, float]:
         """Wait until the claim may go; how long that took, in seconds."""
-        waited = 0.0
+        waited, until = 0.0, self.until
         try:
             while pause := (yield Turn(claim)):
-                if self.until is not None:
-                    now: datetime = yield Now()
-                    if (free_at := now + timedelta(seconds=pause)) >= self.until:
-                        what = "The deadline leaves no time to wait for a turn under the vendor's limits."
-                        hint = "Nothing was sent; try again later, or give the call more time."
-                        raise RateLimited(what, hint=hint, retriable=True, retry_at=free_at)
+                now: datetime = yield Now()
+                until = until or now + timedelta(seconds=LONGEST_TURN)
+                if pause >= (until - now).total_seconds():
+                    left = "The deadline leaves" if self.until else f"Within {LONGEST_TURN:.0f} seconds there is"
+                    what = f"{left} no time to wait for a turn under the vendor's limits."
+                    hint = "Nothing was sent; try again later, or give the call more time."
+                    free_at = datetimes.of_epoch(now.timestamp() + pause)
+                    raise RateLimited(what, hint=hint, retriable=True, retry_at=free_at)
                 yield Wait(pause)
                 waited += pause
         except BaseException:  # cancelled, or too late: nobody waits behind it
@@ -239,7 +264,7 @@ class Retries(NamedTuple):
         """Those that a call's own `call.retry.*` inputs ask for, else `most` by what the error says."""
         if not any(name.startswith("retry.") for name in call):
             return cls(most, keyed)
-        most, delay = call.get("retry.max_count", 0), call.get("retry.delay_ms", 0) / 1000
+        most, delay = call.get("retry.max_count", 0), min(call.get("retry.delay_ms", 0), 1000 * LONGEST_DELAY) / 1000
         every, exponential = call.get("retry.on_all_errors", False), call.get("retry.exponential", False)
         return cls(most, own=True, delay=delay, all_errors=every, exponential=exponential)
 
@@ -252,14 +277,15 @@ class Retries(NamedTuple):
             covers = again and not isinstance(error, QuotaReached)
         if attempt >= self.most or not covers:
             return None
+        doubled = 2.0 ** min(attempt, 10)  # beyond the longest pause
         if self.own:
-            return min(2 * FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) if self.exponential else self.delay
+            return min(2 * FIRST_PAUSE * doubled, LONGEST_PAUSE) if self.exponential else self.delay
         chance = now.microsecond / 1e6  # so that those who failed together do not come back together
         if error.retry_at is not None:
             pause = (error.retry_at - now).total_seconds()
             return max(0.0, pause) + chance * FIRST_PAUSE if pause <= LONGEST_PAUSE else None
         first = RATE_PAUSE if isinstance(error, RateLimited) else FIRST_PAUSE
-        return min(first * 2.0**attempt, LONGEST_PAUSE) * (0.5 + chance)
+        return min(first * doubled, LONGEST_PAUSE) * (0.5 + chance)
 
 
 # -- a create whose answer was lost ------------------------------------------------------------------------------------
@@ -355,7 +381,8 @@ def fold(pages: Iterable[Page], paging: Paging | None) -> Result:
     except RequestError as error:
         error.partial = result_of(read, paging) if read else None
         raise
-    return result_of(read, paging)
+    with Guard():
+        return result_of(read, paging)
 
 
 async def fold_async(pages: AsyncIterable[Page], paging: Paging | None) -> Result:
@@ -367,7 +394,8 @@ async def fold_async(pages: AsyncIterable[Page], paging: Paging | None) -> Resul
     except RequestError as error:
         error.partial = result_of(read, paging) if read else None
         raise
-    return result_of(read, paging)
+    with Guard():
+        return result_of(read, paging)
 
 
 def result_of(read: list[Page], paging: Paging | None) -> Result:

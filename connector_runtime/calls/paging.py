@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from hashlib import blake2s
 from typing import Any, NamedTuple
 
-from ..errors import InputError, Problem
+from ..errors import ApiError, InputError, Problem
 from ..language import conditions, places
 from ..language.places import Answer
 from ..model import Next, Page, Paging
 from . import render
+from .credentials import Credentials
+
+LONGEST = 4096  # characters by which a next page may be named
+HALF = re.compile("[\ud800-\udfff]")  # of a character: no request can carry it
 
 
 class Spot(NamedTuple):
@@ -39,13 +44,25 @@ def turned(paging: Paging, made: render.Draft, spot: Spot) -> render.Draft:
     return made if spot.style is None else made.turn(paging.next[spot.style].to, spot.value)
 
 
-def onward(paging: Paging, here: Spot, answer: Answer, made: render.Draft, page: Page) -> Spot | None:
-    """Where the next page begins; None at the end. The style that yielded first is kept for the whole list."""
+def onward(
+    paging: Paging, here: Spot, answer: Answer, made: render.Draft, page: Page, given: Credentials
+) -> Spot | None:
+    """Where the next page begins; None at the end. The style that yielded first is kept for the whole list.
+
+    Of a next page's URL only the query is kept: it leads on in the list, and nowhere else. Raises `ApiError` for a next
+    page that cannot be asked for.
+    """
     numbers = range(len(paging.next)) if here.style is None else (here.style,)
     for number in numbers:
         value = _value(paging.next[number], answer, made, page)
-        if value is not None:
-            return Spot(here.size, number, value)
+        if value is None:
+            continue
+        text = places.text_of(value)
+        if not _is_sendable(text):
+            raise ApiError("The answer names a next page by what no request can carry.", status=answer.status)
+        return Spot(
+            here.size, number, render.next_query(made, given, text) if paging.next[number].to is None else value
+        )
     return None
 
 
@@ -67,15 +84,19 @@ def _value(style: Next, answer: Answer, made: render.Draft, page: Page) -> Any:
     try:
         here = int(value)
         is_over = step == 0 or (style.below is not None and here >= int(places.look(style.below, answer)))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return None if is_over else here + step
+
+
+def _is_sendable(text: str) -> bool:
+    return len(text) <= LONGEST and not HALF.search(text)
 
 
 def miscounted(paging: Paging, answer: Answer, count: int) -> tuple[Problem, ...]:
     """A warning if the vendor announced another number of items than it gave."""
     total = places.look(paging.total, answer) if paging.total else None
-    if isinstance(total, bool) or not str(total).isdecimal() or str(total) == str(count):
+    if isinstance(total, bool) or not re.fullmatch("[0-9]{1,15}", str(total)) or int(str(total)) == count:
         return ()
     return (Problem(paging.total or "", f"The vendor announced {total} items and gave {count}."),)
 
@@ -97,11 +118,14 @@ def cursor(mark: str, spot: Spot | None) -> str | None:
 def spot_of(text: str, mark: str, paging: Paging | None) -> Spot:
     """The spot that a cursor names; raises `InputError` for a text that is none, or is another list's."""
     try:
+        if len(text) > 4 * LONGEST:
+            raise ValueError
         said = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
         theirs, size, style, value, skip = said
         spot = Spot(size, style, value, skip)
-        known = all(type(number) is int and number >= 0 for number in (size, skip, style or 0))
+        known = all(type(number) is int and 0 <= number < 2**31 for number in (size, skip, style or 0))
         known = known and isinstance(value, str | int | None) and (style is None) is (value is None)
+        known = known and _is_sendable(places.text_of(value))
     except (ValueError, TypeError, RecursionError):
         known = False
     if not known:

@@ -39,13 +39,13 @@ class Draft:
     encode: str = "json"
     parts: list[bodies.Part] = field(default_factory=list)
     call: dict[str, Json] = field(default_factory=dict)
-    next_url: str | None = None
+    next_query: str | None = None  # in place of the query, as a next page's URL had it
     written: Mapping[str, Json] = field(default_factory=dict)
 
     def turn(self, place: Place | None, value: Json) -> Draft:
-        """The draft of the next page: one place has another value, or the whole URL is the one given."""
+        """The draft of the next page: one place has another value, or the whole query is the one given."""
         if place is None:
-            return replace(self, next_url=_joined(self.next_url or "", str(value)))
+            return replace(self, next_query=text_of(value))
         if place.kind == "query":
             kept = [pair for pair in self.query if pair[0] != place.path[0]]
             return replace(self, query=[*kept, (place.path[0], text_of(value))])
@@ -147,8 +147,32 @@ def _lay(made: Draft, tree: dict[str, Any], place: Place, value: Any) -> None:
         made.template = "(raw)"
 
 
+def next_query(made: Draft, credentials: Credentials, url: str) -> str:
+    """The query of a next page's URL, without what the connection gives itself.
+
+    Nothing else of the URL counts: a vendor may write another path than was asked, and a cursor that somebody made by
+    hand must lead nowhere but on in its list. Raises `ApiError` for a URL on another host, or at another path only.
+    """
+    asked = f"{credentials.base}{made.path}"
+    try:
+        here, there = urlsplit(credentials.base), urlsplit(urljoin(asked, url))
+        is_there = hosts.origin(here) == hosts.origin(there) and here.username == there.username
+    except ValueError:
+        raise ApiError("The answer names a next page that is no URL.") from None
+    if not is_there:
+        raise ApiError("The answer's next page lies on another host; the connection's secrets are not sent there.")
+    if not there.query and there.path != urlsplit(asked).path:
+        raise ApiError("The answer's next page lies at another path than its list.")
+    return _without(there.query, credentials.query)
+
+
+def _without(query: str, given: bodies.Pairs) -> str:
+    names = {name for name, _ in given}
+    return "&".join(pair for pair in query.split("&") if unquote_plus(pair.partition("=")[0]) not in names)
+
+
 def finish(made: Draft, credentials: Credentials) -> Request:
-    """The complete request. Raises `ApiError` if the next page lies on another host."""
+    """The complete request."""
     content, body, content_type = bodies.written(made.body, made.parts, made.encode, made.headers)
     accepts = "application/json" if made.call.get("response_type", "json") == "json" else "*/*"
     headers = None if made.headers else credentials.heads.get((accepts, content_type))
@@ -160,33 +184,12 @@ def finish(made: Draft, credentials: Credentials) -> Request:
 
 
 def _url(made: Draft, base: str, given: bodies.Pairs) -> str:
-    """The URL with what the connection gives to the query: once, even where a next page's URL repeats it."""
-    url = f"{base}{made.path}"
-    if made.next_url is not None:
-        here, there = urlsplit(base), urlsplit(_joined(url, made.next_url))
-        try:
-            is_there = hosts.origin(here) == hosts.origin(there) and here.username == there.username
-        except ValueError:
-            is_there = False
-        if not is_there:  # as the vendor gave it, it must stay on the origin of the base
-            raise ApiError("The answer's next page lies on another host; the connection's secrets are not sent there.")
-        rest = f"{there.path}?{there.query}" if there.query else there.path
-        url = f"{here.scheme}://{here.netloc}{quote(rest, safe=_IN_URL)}"
-    if given:
-        head, _, query = url.partition("?")
-        names = {name for name, _ in given}
-        kept = [pair for pair in query.split("&") if unquote_plus(pair.partition("=")[0]) not in names]
-        url = f"{head}?{'&'.join(kept)}" if any(kept) else head
-    pairs = given if made.next_url is not None else bodies.merged(made.query, given) if given else made.query
-    if not pairs:
-        return url
-    encoded = "&".join([f"{quote(name, safe='')}={quote(value, safe='*')}" for name, value in pairs])
-    joint = "&" if "?" in url else "?"
-    return f"{url}{joint}{encoded}"
-
-
-def _joined(base: str, url: str) -> str:
-    try:
-        return urljoin(base, url)
-    except ValueError:
-        raise ApiError("The answer names a next page that is no URL.") from None
+    """The URL with what the connection gives to the query: once, even where a path or a cursor repeats it."""
+    head, _, query = f"{base}{made.path}".partition("?")
+    pairs = bodies.merged(made.query, given) if given else made.query
+    if made.next_query is not None:
+        query, pairs = quote(made.next_query, safe=_IN_URL), given
+    encoded = [f"{quote(name, safe='')}={quote(value, safe='*')}" for name, value in pairs]
+    if query:
+        encoded.insert(0, _without(query, given) if given else query)
+    return f"{head}?{'&'.join(filter(None, encoded))}" if encoded else head

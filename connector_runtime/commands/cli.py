@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from .context import Load
 
 EXIT_CODES = """exit codes: 0 ok, 1 check or diff found something, 2 usage, input or definition, 3 connection,
-            4 the vendor refused, 5 rate limit or quota, 6 transport, 130 interrupted"""
+            4 the vendor refused, 5 rate limit or quota, 6 transport, 7 a fault of the connector,
+            130 interrupted"""
 
 
 class Command(NamedTuple):

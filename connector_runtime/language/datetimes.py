@@ -11,6 +11,7 @@ from . import patterns
 
 _MOMENT = re.compile(patterns.MOMENT)
 _ZONE = re.compile(f"{patterns.ZONE}$")
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC, microsecond=0)
 MILLISECONDS = 10**11  # an epoch above it counts milliseconds: in seconds it would be the year 5138
 
 
@@ -45,7 +46,7 @@ def instant(value: Any) -> datetime | None:
         return None
     try:
         if isinstance(value, str) and not value.isdecimal():
-            return _aware(datetime.fromisoformat(value.strip())).astimezone(UTC)
+            return _utc(datetime.fromisoformat(value.strip()))
         seconds = float(value) / (1000 if float(value) >= MILLISECONDS else 1)
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):
@@ -55,22 +56,31 @@ def instant(value: Any) -> datetime | None:
 def http_date(text: str | None) -> datetime | None:
     """The instant of an HTTP-date, such as the header `Date`; None if it is none."""
     try:
-        return None if text is None else _aware(parsedate_to_datetime(text))
-    except (ValueError, TypeError):
+        return None if text is None else _utc(parsedate_to_datetime(text[:99]))
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None
 
 
 def retry_at(text: str, now: datetime) -> datetime | None:
-    """When a `Retry-After` lies: ISO date-time, HTTP-date, seconds from now, or seconds since 1970."""
+    """When a `Retry-After` lies: ISO date-time, HTTP-date, seconds from now, or since 1970; at most in year 9999."""
     text = text.strip()
-    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", text):
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text, re.ASCII):
         seconds = float(text)
-        return datetime.fromtimestamp(seconds, UTC) if seconds > 1e9 else now + timedelta(seconds=seconds)
+        return of_epoch(seconds if seconds > 1e9 else now.timestamp() + seconds)
     try:
-        return _aware(datetime.fromisoformat(text))
+        return _utc(datetime.fromisoformat(text))
     except ValueError:
         return http_date(text)
 
 
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def of_epoch(seconds: float) -> datetime:
+    """The instant so many seconds after 1970, cut to what a `datetime` can be."""
+    return datetime.fromtimestamp(min(seconds, LAST.timestamp()), UTC)
+
+
+def _utc(moment: datetime) -> datetime:
+    """In UTC, which of a moment without a zone is meant; cut to what a `datetime` can be."""
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        return LAST if moment.year > 1 else FIRST

@@ -6,11 +6,14 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any, NoReturn
 
 DIGITS = bytes.maketrans(b"123456789", b"000000000")
 LONG = b"0" * 19  # digits; orjson rounds a number of more than 64 bits
+MOST_DIGITS = 300  # of a whole number; one that is longer fits no `float`, and Python refuses to write very long ones
+DEPTH = 128  # levels of an answer: more than any has, less than what any program that reads it can take
 SHOWN = 60  # characters of a key that a message quotes
 
 
@@ -26,31 +29,50 @@ class JsonError(ValueError):
         self.hint, self.place = hint, place
 
 
-def read(text: bytes | str) -> Any:
-    """JSON as data, by whatever reads it fastest: orjson where it is installed. Raises `JsonError`."""
+def read(text: bytes | str, odd: list[str] | None = None) -> Any:
+    """JSON as data that every later step can write again, by whatever reads it fastest: orjson where it is installed.
+
+    Numbers that JSON has not, or that no `float` holds (NaN, Infinity, 1e400, hundreds of digits), come as text, and
+    are added to `odd`. Raises `JsonError`, also for nesting deeper than `DEPTH` levels.
+    """
     try:
-        return _fastest()(text)
+        value = _decoded(text, [] if odd is None else odd)
     except (ValueError, RecursionError) as error:
-        raise _refusal(error) from None
+        raise _refusal(error, DEPTH) from None
+    brackets = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
+    if sum(map(text.count, brackets)) > DEPTH and _is_deeper(value, DEPTH):  # type: ignore[arg-type]
+        raise JsonError(f"is nested deeper than {DEPTH} levels")
+    return value
+
+
+def _decoded(text: bytes | str, odd: list[str]) -> Any:
+    """By the standard library what orjson does not read, or does not read exactly."""
+
+    def unread(text: str) -> str:
+        odd.append(text[:SHOWN])
+        return text
+
+    def fraction(text: str) -> float | str:
+        return unread(text) if math.isinf(number := float(text)) else number
+
+    def whole(text: str) -> int | str:
+        return int(text) if len(text) <= MOST_DIGITS else unread(text)
+
+    is_long = LONG in (text if isinstance(text, bytes) else text.encode(errors="replace")).translate(DIGITS)
+    if (loads := _fastest()) is not None and not is_long:
+        with suppress(ValueError):
+            return loads(text)
+    return json.loads(text, parse_constant=unread, parse_float=fraction, parse_int=whole if is_long else None)
 
 
 @cache
-def _fastest() -> Callable[[bytes | str], Any]:
-    """orjson where it is installed, and the standard library for what that alone reads, or reads exactly."""
+def _fastest() -> Callable[[bytes | str], Any] | None:
+    """orjson where it is installed."""
     try:
-        from orjson import JSONDecodeError, loads
+        from orjson import loads
     except ImportError:
-        return json.loads
-
-    def decode(text: bytes | str) -> Any:
-        if LONG not in (text if isinstance(text, bytes) else text.encode(errors="replace")).translate(DIGITS):
-            try:
-                return loads(text)
-            except JSONDecodeError:
-                pass
-        return json.loads(text)
-
-    return decode
+        return None
+    return loads
 
 
 def read_strictly(text: bytes | str, *, depth: int | None = None, duplicates: bool = False) -> Any:
@@ -69,11 +91,11 @@ def read_strictly(text: bytes | str, *, depth: int | None = None, duplicates: bo
 
 
 def write(value: Any) -> bytes:
-    """Data as compact JSON in UTF-8; half of a surrogate pair is escaped."""
+    """Data as compact JSON in UTF-8; half of a surrogate pair is escaped. Raises `ValueError` for NaN and infinity."""
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":")).encode()
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -40,11 +40,12 @@ def place(text: str, key: str = "") -> Place:
 
 
 class Answer(NamedTuple):
-    """A response with its body as data: None if it has none."""
+    """A response with its body as data: None if it has none, a `JsonError` if it is none. `odd`: numbers as text."""
 
     status: int
     headers: Mapping[str, str]
     body: Any
+    odd: Sequence[str] = ()
 
     def __repr__(self) -> str:
         return f"Answer({self.status!r})"
@@ -89,7 +90,7 @@ def links(header: str) -> dict[str, str]:
     """The URLs of a Link header (RFC 8288) by their `rel`."""
     found: dict[str, str] = {}
     url = ""
-    for target, name, value in re.findall(r'<([^>]*)>|;\s*([^=,;"\s]+)\s*=\s*("[^"]*"|[^",;\s]+)', header):
+    for target, name, value in re.findall(r'<([^<>]*)>|;\s*([^=,;"\s]+)\s*=\s*("[^"]*"|[^",;\s]+)', header):
         url = url if name else target
         if name.lower() == "rel":
             found.update({rel.lower(): url for rel in value.strip('"').split()})

@@ -8,16 +8,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, quote, quote_plus, urlsplit, urlunsplit
+from urllib.parse import quote, quote_plus
 
 from ..model import Json, Request, Response
 
 MASK = "***"
 MARK = "x-secret"
-SECRET = re.compile(
-    r"pass|secret|token|auth|cookie|credential|signature|(?:^|[-_])(?:key|pin|otp)(?:$|[-_])", re.IGNORECASE
+WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+SECRET = re.compile(  # what the last word of a name says
+    "pass(word|wd|code|phrase|key)?|pwd?|secrets?|credentials?|auth(orization)?|cookies?|sig(nature)?|jwt|otp|pin|zak|tk"
 )
+KEYS = re.compile("api|app|auth|access|account|client|host|private|secret|shared|signing|encryption|stream")
+PAGES = re.compile("page|next|prev|previous|continuation|sync|cursor|start")  # whose token leads through a list
+PARAMETER = re.compile(r"[?&#;]([\w.\[\]-]{1,99})=([^&#\s\"'<>]+)")
 SHORTEST = 6  # characters; a shorter secret is masked as a whole word only, since it could be a part of others
 
 
@@ -32,36 +37,37 @@ def mask(response: Response, secrets: Iterable[str]) -> Response:
     return response._replace(content=content)
 
 
-def request_text(request: Request) -> str:
-    """A request as its log record shows it: line, headers, body."""
+@lru_cache(maxsize=4096)
+def sounds_secret(name: str) -> bool:
+    """Whether what goes by that name is a secret: `hostKey` and `x-auth-token` are, `password_required` is none."""
+    before, last = ("", "", *(word.lower() for word in WORDS.findall(name[-100:])))[-2:]
+    if last in ("token", "key"):
+        return KEYS.fullmatch(before) is not None if last == "key" else PAGES.fullmatch(before) is None
+    return SECRET.fullmatch(last) is not None or (before, last) == ("start", "url") or last == "apikey"
+
+
+def request_text(request: Request, *, whole: bool = False) -> str:
+    """A request as its log record shows it: what was sent and how large; `whole` shows inputs too, secrets masked."""
+    if not whole:
+        names = ", ".join(name for name, _ in request.headers)
+        return f"{request.method} {request.template}, {len(request.content or b'')} bytes, headers {names}"
     lines = [f"{request.method} {in_url(request.shown)}"]
-    lines += [f"{name}: {MASK if SECRET.search(name) else value}" for name, value in request.headers]
+    lines += [f"{name}: {MASK if sounds_secret(name) else value}" for name, value in request.headers]
     if request.body is not None:
-        lines.append(json.dumps(in_data(request.body), ensure_ascii=False))
+        is_file = isinstance(request.body, Mapping) and "base64" in request.body
+        lines.append(json.dumps(hide({**request.body, "base64": MASK} if is_file else request.body)))
     return "\n".join(lines)
 
 
 def in_url(text: str) -> str:
-    """A URL whose query parameters with secret names are masked."""
-    parts = urlsplit(text)
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    if not any(SECRET.search(name) for name, _ in pairs):
+    """A text in whose URLs the query parameters with secret names are masked."""
+    if "://" not in text:
         return text
-    query = "&".join(f"{quote(name)}={MASK if SECRET.search(name) else quote(value)}" for name, value in pairs)
-    return urlunsplit(parts._replace(query=query))
+    return PARAMETER.sub(lambda found: found[0] if not _in_query(found[1]) else f"{found[0][0]}{found[1]}={MASK}", text)
 
 
-def in_data(value: Json) -> Any:
-    """Data whose entries with secret names are masked, and whose files are named without their content."""
-    if isinstance(value, Mapping):
-        return {
-            name: MASK if name == "base64" or SECRET.search(name) else in_data(item) for name, item in value.items()
-        }
-    if isinstance(value, list):
-        if all(isinstance(item, Mapping) and set(item) == {"name", "value"} for item in value):
-            return [{**item, "value": MASK} if SECRET.search(str(item["name"])) else dict(item) for item in value]
-        return [in_data(item) for item in value]
-    return value
+def _in_query(name: str) -> bool:
+    return sounds_secret(name) or name.lower() in ("key", "code")
 
 
 def fields(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -85,15 +91,30 @@ def secrets(schema: Any) -> list[str]:
 
 
 def hide(data: Json, *schemas: Any) -> Json:
-    """The data with `***` in place of each secret that is there; null stays, and so does what the schemas leave out."""
-    faces = [face for schema in schemas for face in _faces(schema)]
+    """The data with `***` in place of each secret that is there; null and what is true or false stay.
+
+    A secret is what a schema marks; and unless one says `x-secret: false`, text or a number that goes by a secret name,
+    and what stands under such a name in a URL.
+    """
+    return _hidden(data, [face for schema in schemas for face in _faces(schema)], "")
+
+
+def _hidden(data: Json, faces: list[Mapping[str, Any]], name: str) -> Json:
     if data is not None and _marked(faces):
         return MASK
-    if not isinstance(data, Mapping | list):
+    if isinstance(data, Mapping):  # the value of a pair, such as a header, goes by the name beside it
+        pair = str(data.get("name", data.get("key"))) if len(data) == 2 and "value" in data else ""
+        names = {key: pair if pair and key == "value" else str(key) for key in data}
+        return {key: _hidden(value, _within(faces, key), names[key]) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_hidden(item, _within(faces, index), name) for index, item in enumerate(data)]
+    if not data or isinstance(data, bool) or any(face.get(MARK) is False for face in faces):
         return data
-    entries = data.items() if isinstance(data, Mapping) else enumerate(data)
-    shown = {key: hide(value, *(part for face in faces for part in _inside(face, key))) for key, value in entries}
-    return shown if isinstance(data, Mapping) else list(shown.values())
+    return MASK if sounds_secret(name) else in_url(data) if isinstance(data, str) else data
+
+
+def _within(faces: list[Mapping[str, Any]], key: str | int) -> list[Mapping[str, Any]]:
+    return [inner for face in faces for part in _inside(face, key) for inner in _faces(part)]
 
 
 def _marked(faces: list[Mapping[str, Any]]) -> bool:

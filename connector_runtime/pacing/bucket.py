@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from math import exp, inf
+from typing import Any
 
 from ..model import DAY
 
@@ -17,9 +18,11 @@ BACK = 0.7  # of the rate that was refused: where we go on
 LITTLE = 0.1  # of what we allow ourselves: not less after a first refusal
 GROWTH = 0.05  # of that rate, each second
 DOUBLES = 1.5  # seconds in which it doubles where nothing else is known: then a refusal says little about the limit
+MOST_DOUBLINGS = 64  # after which it bounds nothing
 FORGOTTEN = 4  # times that rate: the refusal counts no longer
 PAUSE = 1.0  # seconds after a refusal that says nothing more
 TERMS = ("count", "seconds", "share")  # what of a limit no store keeps
+MAY_LACK = ("own", "limit", "refused")
 
 
 def today(now: float) -> int:
@@ -89,7 +92,7 @@ class Bucket:
         if self.refused is None:
             return inf
         past, unknown = max(0.0, self.at - self.since), self.limit is None and self.count is None
-        return self.refused * (2.0 ** (past / DOUBLES) if unknown else 1 + GROWTH * past)
+        return self.refused * (2.0 ** min(past / DOUBLES, MOST_DOUBLINGS) if unknown else 1 + GROWTH * past)
 
     def _burst(self, pace: float) -> float:
         return max(1.0, pace * self.seconds * BURST)
@@ -183,6 +186,12 @@ class Bucket:
 
     def load(self, at: float, data: bytes | None) -> Bucket:
         """On the same terms, a state from a store or a new one. Raises `ValueError`, `TypeError` or `LookupError`."""
-        state = {"at": at, "own": None} if data is None else json.loads(data)
+        state: Any = {"at": at, "own": None} if data is None else json.loads(data)
         terms = {name: getattr(self, name) for name in TERMS}
+        for name in state:
+            value = state[name]
+            is_number = type(value) in (int, float) and abs(value) < inf
+            if not (is_number or (value is None and name in MAY_LACK)) or (name == "at" and value > at + DAY):
+                raise ValueError(f"{name} is no number, or of a time to come")
+        state |= {name: min(state[name], at + 2 * DAY) for name in ("until", "since", "out") if name in state}
         return Bucket(**terms, **{**state, "own": inf if state["own"] is None else state["own"]})

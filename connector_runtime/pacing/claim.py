@@ -21,7 +21,8 @@ class Pacing(Protocol):
     def ask(self, claim: Claim) -> float:
         """The seconds to wait before asking again with the same claim; 0.0: send now, it is counted.
 
-        Raises `QuotaReached` with `retry_at` where a budget or quota is used up for longer than a call waits.
+        Raises `QuotaReached` with `retry_at` where a budget or quota is used up for longer than a call waits, and
+        `RateLimited` where the vendor takes nothing for so long.
         """
 
     def heard(

@@ -123,6 +123,10 @@ class Lane:
         """The seconds until so many permits should be ready."""
         return max(self.bucket.wait(count - self._permits), self._next - now)
 
+    def shut(self, now: float) -> float:
+        """The seconds for which the vendor takes nothing."""
+        return self.bucket.until - now - self._ahead
+
     def learn(self, now: float, news: News, *, urgent: bool = False) -> None:
         """Change the state by what was heard."""
         self.bucket.advance(now + self._ahead)
@@ -232,7 +236,13 @@ class Quotas:
 
     def _change(self, keys: Iterable[str], now: float, change: Callable[[int, float], tuple[int, float]]) -> None:
         def written(state: bytes | None) -> bytes:
-            return json.dumps(change(*json.loads(state or NONE))).encode()
+            try:
+                used, out = json.loads(state or NONE)
+                known = max(0, int(used)), min(float(out), now + 2 * DAY)
+            except (ValueError, TypeError, OverflowError):
+                log.warning("a quota's count begins anew: it can't be read in the store")
+                known = 0, 0.0
+            return json.dumps(change(*known)).encode()
 
         if self._failed <= now < self._failed + ALONE:
             return

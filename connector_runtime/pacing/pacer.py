@@ -5,6 +5,7 @@ Calls of one label wait in one line; who is not at its head is told to come back
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -13,14 +14,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple, Protocol, TypedDict, Unpack
 
-from ..errors import InputError, Problem, QuotaReached
-from ..language import conditions
+from ..errors import InputError, Problem, QuotaReached, RateLimited
+from ..language import conditions, datetimes
 from ..model import DAY, Limits, Profile, rates_of
 from ..steps import Claim
 from ..stores.store import MemoryStore, Store, forking
 from .bucket import Bucket, midnight, today
 from .claim import Head, digest
-from .kept import LATE, Budget, Lane, Quotas
+from .kept import LATE, Budget, Lane, Quotas, log
 
 SHARE = 0.5  # the limit belongs to the account, and other apps use it too
 FORGET = 60.0  # seconds after which an answer that never came is not expected any more
@@ -29,6 +30,9 @@ START = 8  # calls that may be under way before the first answer
 SOON = 1.0  # seconds in which an answer is expected while nothing is known
 EARLY = 0.5  # of its time, when somebody further back looks again
 LEAST = 0.001  # seconds that anybody waits
+PATIENCE = 60.0  # seconds that a call waits for a vendor that takes nothing
+BELIEVED = 600.0  # seconds for which a vendor that refuses one call is believed to take none
+MOST_LANES = 1000  # labels that a vendor can make us learn
 
 
 class Sent(NamedTuple):
@@ -92,6 +96,8 @@ class Pacer:
                     under_way = sum(sent.lane is lane and abs(now - sent.at) < SOON for sent in self._sent.values())
                     ready = under_way < START + 2 * lane.heard
                 if not ready:
+                    if (shut := lane.shut(now)) > PATIENCE:
+                        raise self._shut(lane, now + shut)
                     pause = lane.wait(now, place + 1)
                     if place and pause > 0:
                         pause = max(pause * EARLY, lane.wait(now, 1))
@@ -100,7 +106,7 @@ class Pacer:
                     return pause
                 if claim.quotas:
                     self._count_quotas(claim, now)
-            except QuotaReached:
+            except (QuotaReached, RateLimited):
                 lane.line.pop(claim, None)
                 raise
             lane.line.pop(claim, None)
@@ -132,7 +138,11 @@ class Pacer:
             told = None if of_the_day else figures
             if told is not None:
                 lane.learn(now, lambda it, ahead: it.observe(*told, number, it.at - (now + sent.at) / 2 - ahead))
-            until = retry_at.timestamp() if retry_at else None
+            longest = now + BELIEVED if kind == "rate_limit" else midnight(now) + DAY
+            until = min(retry_at.timestamp(), longest) if retry_at else None
+            if retry_at is not None and until == longest:
+                what = "the vendor takes no more '%s' requests until %s, it says; believed for %d seconds"
+                log.warning(what, lane.name, f"{retry_at:%Y-%m-%d %H:%M} UTC", longest - now)
             if kind == "rate_limit":
                 refuse = partial(Bucket.refuse, until=until, explained=told is not None, counted=asked is not None)
                 lane.learn(now, refuse, urgent=True)
@@ -149,7 +159,8 @@ class Pacer:
         label = "-".join(named.casefold().split()) if named else None
         labels = self._limits.labels
         apart = any(claim.action in entry.on for entry in labels.values())
-        if label is None or apart or label == sent.lane.name or (labels and label not in labels):
+        is_odd = label is not None and (not re.fullmatch(r"[\w-]{1,64}", label) or len(self._lanes) >= MOST_LANES)
+        if label is None or apart or is_odd or label == sent.lane.name or (labels and label not in labels):
             return sent.lane, sent.number
         self._learned[claim.action] = label
         lane = self._lane(claim)
@@ -175,6 +186,13 @@ class Pacer:
         key = f"pacing/{self._limits.key}/{digest(account)}/{name}"
         lane = self._lanes[account, name] = Lane(name, bucket, budgets, self._store, key)
         return lane
+
+    def _shut(self, lane: Lane, until: float) -> RateLimited:
+        at = datetimes.of_epoch(until)
+        what = (
+            f"The vendor takes no '{lane.name}' requests of this {self._limits.per} until {at:%Y-%m-%d %H:%M:%S} UTC."
+        )
+        return RateLimited(what, hint="Nothing was sent; go on then.", retriable=True, retry_at=at)
 
     def _check_budgets(self, claim: Claim, lane: Lane, now: float) -> None:
         out = lane.look(now).out
