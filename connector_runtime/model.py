@@ -8,10 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 Json = Any
+Some = TypeVar("Some")
 NOTHING: Mapping[str, Json] = {}
+SHOWN = 8  # keys that a repr names
+
+
+def unshown(kind: type[Some]) -> type[Some]:
+    """A class whose repr is its name: what it holds can be a secret, or a value that somebody gave."""
+    kind.__repr__ = lambda self: f"{type(self).__name__}(…)"  # type: ignore[method-assign]
+    return kind
+
+
+def _outline(data: Json) -> str:
+    """What JSON data is, without its values: the first keys of an object, the number of items of a list."""
+    if isinstance(data, dict):
+        shown = ", ".join([*data][:SHOWN])[:200]
+        return f"{{{shown}, … {len(data)} keys}}" if len(data) > SHOWN else f"{{{shown}}}"
+    return f"[{len(data)} items]" if isinstance(data, list) else type(data).__name__
 
 
 class Place(NamedTuple):
@@ -287,6 +303,9 @@ class Choices(NamedTuple):
     choices: tuple[Choice, ...]
     cursor: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Choices({len(self.choices)} choices{', and more' if self.cursor else ''})"
+
     def to_dict(self) -> dict[str, Json]:
         """The entries as JSON data, the shape that platforms and the command line show."""
         return {"choices": [each._asdict() for each in self.choices], "cursor": self.cursor}
@@ -430,6 +449,10 @@ class Page(NamedTuple):
     warnings: tuple[Any, ...] = ()
     cursor: str | None = None
 
+    def __repr__(self) -> str:
+        items = "" if self.items is None else f", {len(self.items)} items"
+        return f"Page({self.status!r}, {_outline(self.data)}{items}{', and more' if self.cursor else ''})"
+
 
 class Result(NamedTuple):
     """What a call gave: `data` (JSON; `{}` without a body), `status`, `headers` (lower-case names), `warnings`.
@@ -442,6 +465,9 @@ class Result(NamedTuple):
     headers: Mapping[str, str]
     warnings: tuple[Any, ...] = ()
     cursor: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Result({self.status!r}, {_outline(self.data)}{', and more' if self.cursor else ''})"
 
 
 class Request(NamedTuple):

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from .errors import ConnectorError, RequestError, TransportError
-from .model import Request
+from .model import Request, unshown
 
 
 class Now(NamedTuple):
@@ -31,6 +31,7 @@ class Key(NamedTuple):
     """Answered with a text that no call had before, by which a vendor knows a repetition of this one."""
 
 
+@unshown
 class Token(NamedTuple):
     """Answered with the `Credentials` of the connection. `rejected` is what it gave and the vendor has just refused."""
 
@@ -49,6 +50,7 @@ class Read(NamedTuple):
     """Answered with the entry's value and its version, or None if there is none."""
 
 
+@unshown
 class Write(NamedTuple):
     """Writes over the version that was read; answered with the new one, or None if another writer was first."""
 
@@ -132,6 +134,7 @@ class Recall(NamedTuple):
     seconds: float
 
 
+@unshown
 class Remember(NamedTuple):
     """Keeps a value under the key for later calls of this client; with `seconds` of 0 forgets it instead."""
 

@@ -34,7 +34,7 @@ NOTHING = Choices(choices=())
 NONE = Bound({}, ())
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, repr=False)
 class Browse:
     """One request for choices. While `wants_page`, it is given the page at `cursor`; `result` is what it found."""
 

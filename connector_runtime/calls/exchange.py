@@ -24,7 +24,7 @@ from ..errors import (
 from ..inputs.bind import Bound
 from ..language import conditions, datetimes, places
 from ..language.places import Answer
-from ..model import NOTHING, Json, Page, Paging, Recover, Response, Result
+from ..model import NOTHING, Json, Page, Paging, Recover, Response, Result, unshown
 from ..pacing.claim import claim_of
 from ..steps import Attempt, Claim, Heard, Key, Now, Send, Steps, Token, Turn, Wait, next_output
 from . import answer as answers, paging as pages, render
@@ -40,6 +40,7 @@ RATE_PAUSE = 1.0  # where the vendor says too fast, and not until when
 TOLERANCE = timedelta(seconds=2)  # both clocks are written in whole seconds
 
 
+@unshown
 class Terms(NamedTuple):
     """On what terms a call is carried out.
 

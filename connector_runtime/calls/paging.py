@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..errors import ApiError, InputError, Problem
 from ..language import conditions, places
 from ..language.places import Answer
-from ..model import Next, Page, Paging
+from ..model import Next, Page, Paging, unshown
 from . import render
 from .credentials import Credentials
 
@@ -19,6 +19,7 @@ LONGEST = 4096  # characters by which a next page may be named
 HALF = re.compile("[\ud800-\udfff]")  # of a character: no request can carry it
 
 
+@unshown
 class Spot(NamedTuple):
     """Where in a list a page begins: the style that led there (None: the list's beginning) and its value.
 

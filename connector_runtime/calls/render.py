@@ -26,7 +26,7 @@ READS = ("GET", "HEAD", "OPTIONS")
 _IN_URL = "/?%:@!$&'()*+,;=~-._[]"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Draft:
     """A request in the making. `written` are the values as they are sent, by input."""
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..errors import InputError, Problem
 from ..language import conditions
 from ..language.wording import MOST, Fault, fits, kind_of, nearest
-from ..model import Condition, Input, Rule, Table
+from ..model import Condition, Input, Rule, Table, unshown
 from ..types import registry
 from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
 
@@ -150,6 +150,7 @@ def _labels(rows: list[Input], word: str) -> str:
     return f"{', '.join(names)} {word} {last}" if names else last
 
 
+@unshown
 class Bound(NamedTuple):
     """The values to send, by input key, and what a person should know about them."""
 

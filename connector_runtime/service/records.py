@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 from ..errors import InputError, Problem
 from ..language import json_text
+from ..model import unshown
 from ..stores.store import Entry, Lease, Store
 from .problems import Refusal
 
@@ -124,6 +125,7 @@ def _read(key_id: str, content: bytes) -> ApiKey:
     return ApiKey(id=key_id, **json_text.read(content))
 
 
+@unshown
 class Kept(NamedTuple):
     """The first answer."""
 

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar, cast
 
@@ -162,7 +162,7 @@ class Run:
 
     context: RequestContext
     action: Action
-    asked: models.RunRequest
+    asked: models.RunRequest = field(repr=False)
     seconds: float
     _bound: Bound | None = None
 

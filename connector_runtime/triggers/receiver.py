@@ -48,7 +48,7 @@ class Reply:
     """What to answer: a status and a body, which is JSON if there is one."""
 
     status: int
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def headers(self) -> dict[str, str]:

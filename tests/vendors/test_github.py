@@ -40,10 +40,10 @@ def test_a_list_of_three_pages_is_one_bare_array(github: GitHub, client: Client)
     assert [asked.parameters.get("page") for asked in github.requests] == [None, "2", "3"]
 
 
-def test_the_next_url_is_asked_for_as_it_was_given_with_all_headers(github: GitHub, client: Client) -> None:
+def test_the_query_of_the_next_url_is_asked_for_as_it_was_given_on_the_lists_own_path(github: GitHub, client: Client) -> None:
     client.run("list-issues", {**HELLO, "state": "all"})
     for asked in github.requests[1:]:
-        assert asked.path == "/repositories/1296269/issues"
+        assert asked.path == "/repos/octocat/Hello-World/issues"
         assert asked.query.startswith("state=all&per_page=100&page=")
         assert asked.header("authorization") == f"Bearer {github.token}"
         assert asked.header("accept") == "application/vnd.github+json"

@@ -100,8 +100,8 @@ def test_of_two_kinds_that_take_the_values_it_is_the_one_that_lacks_nothing(acme
 )
 def test_a_key_in_the_query_goes_along_to_the_next_page_once_and_masked(onward: str, query: str) -> None:
     action = example("weather").actions["current"]
-    made = render.draft(action, {"city": "a"}).turn(None, onward)
-    request = render.finish(made, lay_out(action.profile, None, {"api_key": "new/key"}))
+    made, given = render.draft(action, {"city": "a"}), lay_out(action.profile, None, {"api_key": "new/key"})
+    request = render.finish(made.turn(None, render.next_query(made, given, onward)), given)
     assert request.url == f"https://api.openweathermap.org/data/2.5/weather?{query}"
     assert request.shown == request.url.replace("new%2Fkey", "***")
 
@@ -122,9 +122,18 @@ def test_a_key_in_the_query_goes_along_to_the_next_page_once_and_masked(onward: 
 )
 def test_a_next_page_elsewhere_is_refused(onward: str) -> None:
     action = example("weather").actions["current"]
-    made = render.draft(action, {"city": "a"}).turn(None, onward)
+    made, given = render.draft(action, {"city": "a"}), lay_out(action.profile, None, {"api_key": "new/key"})
     with pytest.raises(ApiError, match=r"another host|no URL"):
-        render.finish(made, lay_out(action.profile, None, {"api_key": "new/key"}))
+        render.next_query(made, given, onward)
+
+
+def test_a_next_page_at_another_path_is_the_query_it_has_or_refused() -> None:
+    action = example("weather").actions["current"]
+    made, given = render.draft(action, {"city": "a"}), lay_out(action.profile, None, {"api_key": "new/key"})
+    assert render.next_query(made, given, "/data/3.0/other?page=2&appid=old") == "page=2"
+    for onward in ("/data/3.0/other", "/data/2.5/weather/../other", "/"):
+        with pytest.raises(ApiError, match="another path"):
+            render.next_query(made, given, onward)
 
 
 @pytest.mark.parametrize(
