@@ -14,6 +14,7 @@ import pytest
 
 from connector_runtime.calls.credentials import Credentials
 from connector_runtime.calls.exchange import FIRST_PAUSE, LONGEST_PAUSE, Retries, Terms, exchange, fold, recovering
+from connector_runtime.language import datetimes
 from connector_runtime.model import Page, Request, Response
 from connector_runtime.steps import Heard, Key, Now, Send, Token, Turn, Wait
 from zoom_connector import (
@@ -297,6 +298,31 @@ def test_who_stops_waiting_for_a_turn_gives_it_up(connector: Connector) -> None:
     assert isinstance(call.send(plays.NOON), Wait)
     call.close()
     assert effect.claim.gone
+
+
+def test_nobody_waits_for_a_turn_without_a_bound(connector: Connector) -> None:
+    play = Play(say({"id": "x"}), turns=(800.0, 99.0))
+    run(connector, play, "get-user", Terms(account=PACED))
+    assert play.waits == [800.0, 99.0]
+    for last, at in ((101.0, START + timedelta(seconds=901)), (1e300, datetimes.LAST)):
+        play = Play(say({"id": "x"}), turns=(800.0, last))
+        with pytest.raises(RateLimited) as caught:
+            run(connector, play, "get-user", Terms(account=PACED))
+        assert (play.waits, play.sent) == ([800.0], [])
+        assert caught.value.message == (
+            "Within 900 seconds there is no time to wait for a turn under the vendor's limits."
+        )
+        assert caught.value.retry_at == at
+    play = Play(say({"id": "x"}), turns=(5000.0,))
+    run(connector, play, "get-user", Terms(account=PACED, deadline=6000))
+    assert play.waits == [5000.0]
+
+
+def test_pauses_stay_numbers_however_often_or_long(connector: Connector) -> None:
+    lost = Retries(most=10**6).pause(5000, LOST, START)
+    assert lost is not None and lost <= 1.5 * LONGEST_PAUSE
+    assert Retries.of({"retry.max_count": 9999, "retry.exponential": True}, 0).pause(5000, LOST, START) == LONGEST_PAUSE
+    assert Retries.of({"retry.max_count": 1, "retry.delay_ms": 10**400}, 0).pause(0, LOST, START) == 86400.0
 
 
 # -- idempotency keys ------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ FORGOTTEN = 4  # times that rate: the refusal counts no longer
 PAUSE = 1.0  # seconds after a refusal that says nothing more
 TERMS = ("count", "seconds", "share")  # what of a limit no store keeps
 MAY_LACK = ("own", "limit", "refused")
+AHEAD = {"until": 3600.0, "since": 3600.0, "out": 2 * DAY}  # seconds that these may lie ahead, whoever wrote them
 
 
 def today(now: float) -> int:
@@ -193,5 +194,5 @@ class Bucket:
             is_number = type(value) in (int, float) and abs(value) < inf
             if not (is_number or (value is None and name in MAY_LACK)) or (name == "at" and value > at + DAY):
                 raise ValueError(f"{name} is no number, or of a time to come")
-        state |= {name: min(state[name], at + 2 * DAY) for name in ("until", "since", "out") if name in state}
+        state |= {name: min(state[name], at + most) for name, most in AHEAD.items() if name in state}
         return Bucket(**terms, **{**state, "own": inf if state["own"] is None else state["own"]})

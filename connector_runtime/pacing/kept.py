@@ -238,7 +238,9 @@ class Quotas:
         def written(state: bytes | None) -> bytes:
             try:
                 used, out = json.loads(state or NONE)
-                known = max(0, int(used)), min(float(out), now + 2 * DAY)
+                known = max(0, int(used)), float(out)
+                if not known[1] <= now + 2 * DAY:
+                    raise ValueError
             except (ValueError, TypeError, OverflowError):
                 log.warning("a quota's count begins anew: it can't be read in the store")
                 known = 0, 0.0

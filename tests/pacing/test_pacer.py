@@ -14,13 +14,13 @@ from conftest import Time
 
 from connector_runtime.calls.action import Action
 from connector_runtime.calls.render import draft
-from connector_runtime.errors import InputError, QuotaReached, StoreError
-from connector_runtime.model import Label, Limits, Rate
+from connector_runtime.errors import InputError, QuotaReached, RateLimited, StoreError
+from connector_runtime.model import Label, Limits, Rate, Reported
 from connector_runtime.pacing import accounts
 from connector_runtime.pacing.accounts import Account
 from connector_runtime.pacing.claim import Pacing, claim_of
 from connector_runtime.pacing.kept import ALONE, Quotas
-from connector_runtime.pacing.pacer import Pacer, pacer
+from connector_runtime.pacing.pacer import MOST_LANES, Pacer, pacer
 from connector_runtime.steps import Claim
 from connector_runtime.stores.opening import open_store
 from connector_runtime.stores.store import Entry, MemoryStore, Store
@@ -141,6 +141,82 @@ def test_a_refusal_with_a_time_stops_the_label_until_then_and_nothing_else(limit
     assert pacer.ask(claim("heavy")) == 0
     time.now += 30.1
     assert pacer.ask(waits) == 0
+
+
+def test_a_vendor_that_shuts_for_longer_than_a_call_waits_is_not_waited_for(
+    limits: Limits, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    pacer = Pacer(limits, plan="tower", clock=time)
+    pacer.heard(go(pacer, time, claim()), 429, {}, datetime.fromtimestamp(time.now + 61, UTC), "rate_limit")
+    waits = claim()
+    with pytest.raises(RateLimited) as caught:
+        pacer.ask(waits)
+    assert caught.value.to_dict() == {
+        "kind": "rate_limit",
+        "message": "The vendor takes no 'light' requests of this account until 2026-11-01 12:01:01 UTC.",
+        "hint": "Nothing was sent; go on then.",
+        "problems": [],
+        "retriable": True,
+        "status": None,
+        "code": None,
+        "tracking_id": None,
+        "retry_at": "2026-11-01T12:01:01Z",
+        "may_have_been_done": False,
+        "items_read": None,
+        "cursor": None,
+    }
+    time.now += 1
+    assert pacer.ask(waits) == pytest.approx(60, abs=0.1)
+    time.now += 60
+    assert pacer.ask(waits) == 0
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("store", [None, MemoryStore()])
+def test_a_lockout_is_believed_for_ten_minutes_and_the_log_says_so(
+    limits: Limits, time: Time, store: Store | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    pacer = Pacer(limits, plan="tower", store=store, clock=time)
+    pacer.heard(go(pacer, time, claim()), 429, {}, datetime.max.replace(tzinfo=UTC), "rate_limit")
+    assert [record.getMessage() for record in caplog.records] == [
+        "the vendor takes no more 'light' requests until 9999-12-31 23:59 UTC, it says; believed for 600 seconds"
+    ]
+    for each in (pacer, Pacer(limits, plan="tower", store=store, clock=time) if store else pacer):
+        with pytest.raises(RateLimited, match="2026-11-01 12:10:00 UTC"):
+            each.ask(claim())
+    time.now += 600
+    assert pacer.ask(claim()) == 0
+
+
+def test_a_used_up_day_is_believed_until_the_end_of_the_next(limits: Limits, time: Time) -> None:
+    pacer = Pacer(limits, plan="tower", clock=time)
+    pacer.heard(go(pacer, time, claim()), 429, {}, datetime.max.replace(tzinfo=UTC), "quota")
+    letter = claim("light", "send-letter", quotas=(("letters", "x"),))
+    with pytest.raises(QuotaReached) as caught:
+        pacer.ask(letter)
+    assert caught.value.retry_at == datetime(2026, 11, 3, tzinfo=UTC)
+    other = Pacer(limits, plan="tower", clock=time)
+    other.heard(go(other, time, letter), 429, {}, datetime.max.replace(tzinfo=UTC), "quota")
+    with pytest.raises(QuotaReached) as caught:
+        other.ask(claim("light", "send-letter", quotas=(("letters", "x"),)))
+    assert caught.value.retry_at == datetime(2026, 11, 3, tzinfo=UTC)
+
+
+def test_a_refusal_is_forgotten_however_long_nobody_asks(time: Time) -> None:
+    pacer = Pacer(Limits(key="any"), clock=time)
+    pacer.heard(go(pacer, time, claim(None)), 429, {}, None, "rate_limit")
+    time.now += 10 * 365 * 86400
+    assert pacer.ask(claim(None)) == 0
+
+
+def test_a_vendor_that_names_a_new_label_in_each_answer_fills_no_memory(time: Time) -> None:
+    pacer = Pacer(Limits(key="any", reported=Reported(label="header.x")), clock=time)
+    for number in range(3 * MOST_LANES):
+        pacer.heard(claim(None), 200, {"x": f"label {number}"})
+    for odd in ("a/b", "x" * 65, "é" * 70, ""):
+        pacer.heard(claim(None, "other"), 200, {"x": odd})
+    assert len(pacer._lanes) == MOST_LANES + 1  # and one for the other action
+    assert "other" not in pacer._learned
 
 
 def test_a_refusal_that_says_nothing_stops_it_for_a_second_and_slows_it_down(limits: Limits, time: Time) -> None:
@@ -617,12 +693,57 @@ def test_a_connectors_pacer_knows_its_limits() -> None:
     assert count_now(ours) in (7, 8)  # a quarter of 30 a second, and the clock goes on
 
 
+ODD = [
+    b'{"own": null, "at": 1e400}',
+    b'{"own": null, "at": NaN}',
+    b'{"own": null, "at": true}',
+    b'{"own": null, "at": "now"}',
+    b'{"own": null, "at": null}',
+    b'{"own": null, "at": 1, "level": null}',
+    b'{"own": null, "at": 9999999999}',
+    b"\xff",
+]
+
+
+def test_a_state_of_a_time_to_come_holds_nobody_for_long(limits: Limits, time: Time) -> None:
+    store = MemoryStore()
+    Pacer(limits, plan="tower", store=store, clock=time).ask(claim())
+    ((key, entry),) = store.scan("pacing/")
+    first = json.loads(entry.value)
+    version: int | None = entry.version
+    for name, error, day, hour in (("until", RateLimited, 1, 13), ("out", QuotaReached, 3, 12)):
+        assert version is not None
+        version = store.put(key, json.dumps({**first, name: 1e15}).encode(), version)
+        with pytest.raises(error) as caught:
+            Pacer(limits, plan="loft", store=store, clock=time).ask(claim())
+        assert caught.value.retry_at == datetime(2026, 11, day, hour, tzinfo=UTC)
+        found = store.read(key)
+        assert found is not None
+        version = found.version
+
+
+@pytest.mark.parametrize("nonsense", [b"[]", b"5", b"[1]", b'["a", 0]', b"[1e400, 0]", b"[-5, 1e400]", b"\xff", b"{}"])
+def test_a_count_that_can_not_be_read_is_begun_anew(
+    limits: Limits, time: Time, nonsense: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = MemoryStore()
+    pacer = Pacer(limits, plan="loft", store=store, clock=time)
+    letter = (("letters", "x"),)
+    go(pacer, time, claim("light", "send-letter", quotas=letter))
+    ((key, entry),) = store.scan("pacing/pigeon/quotas/")
+    store.put(key, nonsense, entry.version)
+    go(Pacer(limits, plan="tower", store=store, clock=time), time, claim("light", "send-letter", quotas=letter))
+    ((_, entry),) = store.scan("pacing/pigeon/quotas/")
+    assert json.loads(entry.value) == [1, 0.0]
+    assert "begins anew" in caplog.text
+
+
 def test_a_state_that_can_not_be_read_is_begun_anew(limits: Limits, time: Time) -> None:
     store = MemoryStore()
     first = Pacer(limits, plan="tower", store=store, clock=time)
     first.ask(claim())
     ((key, entry),) = store.scan("pacing/")
-    for number, nonsense in enumerate([b"", b"[]", b"5", b'{"at": 1}', b'{"own": null, "new": 1}']):
+    for number, nonsense in enumerate([b"", b"[]", b"5", b'{"at": 1}', b'{"own": null, "new": 1}', *ODD]):
         assert store.put(key, nonsense, entry.version + number)
         assert Pacer(limits, plan="tower", store=store, clock=time).ask(claim()) == 0
         entry_now = store.read(key)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from connector_runtime.errors import ConnectorError, InputError
+from connector_runtime.errors import InputError
 
 from .conftest import Connect, Enter
 from .servers import GitHub, Slack, Stripe

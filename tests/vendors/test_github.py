@@ -40,7 +40,7 @@ def test_a_list_of_three_pages_is_one_bare_array(github: GitHub, client: Client)
     assert [asked.parameters.get("page") for asked in github.requests] == [None, "2", "3"]
 
 
-def test_the_query_of_the_next_url_is_asked_for_as_it_was_given_on_the_lists_own_path(github: GitHub, client: Client) -> None:
+def test_the_next_urls_query_is_asked_for_as_it_was_given_at_the_lists_own_path(github: GitHub, client: Client) -> None:
     client.run("list-issues", {**HELLO, "state": "all"})
     for asked in github.requests[1:]:
         assert asked.path == "/repos/octocat/Hello-World/issues"
