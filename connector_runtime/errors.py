@@ -244,7 +244,10 @@ class Guard:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if not isinstance(error, Exception) or isinstance(error, ConnectorError) or self.passes or Guard.is_open:
             return
-        what = f"The connector failed where it should not ({type(error).__name__})."  # its text can hold a secret
+        while trace.tb_next is not None:
+            trace = trace.tb_next
+        at = f"{trace.tb_frame.f_globals.get('__name__')}, line {trace.tb_lineno}"
+        what = f"The connector failed ({type(error).__name__} in {at})."  # its own text can hold a secret
         hint = "It may have been done; look before you send it again." if self.sent else "Nothing was changed."
         raise InternalError(what, hint=hint, may_have_been_done=self.sent) from error
 

@@ -553,6 +553,9 @@ class Broken:
         raise ZeroDivisionError("secret-token")
 
 
+LINES = {False: Broken.ask.__code__.co_firstlineno + 2, True: Broken.heard.__code__.co_firstlineno + 1}
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_what_nobody_foresaw_is_an_internal_error_that_says_whether_it_may_have_been_done(
     make: Any, connector: Connector, zoom: Sandbox, monkeypatch: pytest.MonkeyPatch, after: bool
@@ -571,7 +574,7 @@ def test_what_nobody_foresaw_is_an_internal_error_that_says_whether_it_may_have_
             assert caught.value.to_dict() == {
                 **MADE,
                 "kind": "internal",
-                "message": "The connector failed where it should not (ZeroDivisionError).",
+                "message": f"The connector failed (ZeroDivisionError in {__name__}, line {LINES[after]}).",
                 "hint": hint,
                 "retriable": False,
                 "may_have_been_done": after,
