@@ -27,6 +27,7 @@ DEFINED = (  # what a definition or a schema says, or the author's own files: no
     *(f"connector_runtime.{room}" for room in ("definitions", "authoring", "model", "language", "commands")),
     "connector_runtime.calls.action",
     "connector_runtime.mcp.tools",
+    "connector_runtime.service.settings",
     "connector_runtime.triggers.webhook.Trigger",
 )
 ANSWERS = ("Page", "Result", "Choices", "Request", "Response")  # of `model`
