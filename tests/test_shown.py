@@ -20,7 +20,7 @@ from zoom_connector import Connector, Page, Result
 PLANTED = "planted-8f3a"
 HOLDING = """
 data items headers content body url value values cursor rejected granted query next_query parts written secret secrets
-token refresh_token asked payload proxy client password verifier inputs credentials search
+token refresh_token asked payload proxy password verifier inputs credentials search
 """  # names of fields that can hold what a vendor or a person gave, or a secret
 HOLD = frozenset(HOLDING.split())
 DEFINED = (  # what a definition or a schema says, or the author's own files: nothing that a vendor or an account gave

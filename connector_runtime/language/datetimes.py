@@ -46,7 +46,8 @@ def instant(value: Any) -> datetime | None:
         return None
     try:
         if isinstance(value, str) and not value.isdecimal():
-            return _utc(datetime.fromisoformat(value.strip()))
+            moment = datetime.fromisoformat(value.strip())
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         seconds = float(value) / (1000 if float(value) >= MILLISECONDS else 1)
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):

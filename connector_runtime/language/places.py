@@ -17,7 +17,7 @@ BARE_KINDS = ("path", "query", "header", "body", "part", "request", "call", "bas
 CALL_KNOBS = {
     "response_type": "json, text or binary",
     "timeout": "milliseconds one attempt may take",
-    "debug": "log the attempt, secrets redacted",
+    "debug": "log the attempt, without its inputs",
     "file_names": "names for the files of a multipart body",
     "retry.max_count": "how many retries at most",
     "retry.delay_ms": "milliseconds between retries",
