@@ -134,6 +134,6 @@ def spot_of(text: str, mark: str, paging: Paging | None) -> Spot:
     if theirs != mark or paging is None or (style or 0) >= len(paging.next) or not 0 <= size <= paging.max:
         what = "belongs to another list or other inputs; give the inputs that it came with"
         raise InputError.of("the list", [Problem("cursor", what)])
-    if style is not None and paging.next[style].to is None and not re.match("[^/:]*(=|$)", str(value)):
+    if style is not None and paging.next[style].to is None and re.match("https?:|/", str(value)):
         raise InputError.of("the list", [Problem("cursor", "holds no query, which alone leads on in this list")])
     return spot
