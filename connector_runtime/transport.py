@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("connector_runtime")
 
 
-MOST = 10**9  # of whatever it is: seconds, connections or bytes
+MOST = {"timeout": 10**6, "connect_timeout": 10**6, "connections": 10**6, "largest": 10**12}  # what a system can do
 BINARY = 8  # times as large as other answers may one be that is asked for as a file
 
 
@@ -65,9 +65,10 @@ class Http:
     client: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        numbers = {name: getattr(self, name) for name in ("timeout", "connect_timeout", "connections", "largest")}
-        wrong = [name for name, value in numbers.items() if not (isinstance(value, int | float) and 0 < value <= MOST)]
-        found = [Problem(name, f"must be a number above 0, and at most {MOST:,}") for name in wrong]
+        found = []
+        for name, most in MOST.items():
+            if not (isinstance(value := getattr(self, name), int | float) and 0 < value <= most):
+                found.append(Problem(name, f"must be a number above 0, and at most {most:,}"))
         if isinstance(self.ca, str) and not isfile(self.ca):
             found.append(Problem("ca", f"{self.ca!r} is no file"))
         if self.proxy is not None and urlsplit(str(self.proxy)).scheme not in ("http", "https"):
@@ -85,7 +86,7 @@ def native(wanted: Send, way: Http) -> httpx.Request:
         logger.warning("%s", secrets.request_text(request, whole=way.log_inputs))
     each, connect = way.timeout, way.connect_timeout
     if "timeout" in request.call:
-        each = connect = min(request.call["timeout"] / 1000, MOST / 1000)
+        each = connect = min(request.call["timeout"], 1000 * MOST["timeout"]) / 1000
     if wanted.seconds is not None:
         each, connect = min(each, wanted.seconds), min(connect, wanted.seconds)
     is_shown = request.url == request.shown  # then nothing in it is secret

@@ -55,7 +55,8 @@ class Action(ActionSpec):
 
         `token` is used for them instead of the connection's; if the answer has one of its own, that is taken.
         """
-        return files_of(self, data, token)
+        with Guard():
+            return files_of(self, data, token)
 
     def bind(self, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> Bound:
         """The typed values to send; raises `InputError` with every problem at once."""
