@@ -73,7 +73,7 @@ class Client(AbstractContextManager["Client"]):
         Raises `InputError` before anything is sent, and the errors of `connector_runtime.errors` after.
         """
         action, steps = self._session.call(key, inputs, limit, **options)
-        return fold(perform(steps, self._handlers), action.paging)
+        return fold(perform(steps, self._handlers, guarded=True), action.paging)
 
     def stream(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Iterator[Any]:
         """The items of a list one by one, a page at a time in memory; of another action its `data`, once."""
@@ -82,7 +82,7 @@ class Client(AbstractContextManager["Client"]):
 
     def pages(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Iterator[Page]:
         """The answers of a call as they come, each with its `items`."""
-        return perform(self._session.call(key, inputs, limit, **options)[1], self._handlers)
+        return perform(self._session.call(key, inputs, limit, **options)[1], self._handlers, guarded=True)
 
     def choices(
         self, action: str, input: str | None = None, inputs: Inputs | None = None, **options: Unpack[ChoicesOptions]
@@ -93,7 +93,7 @@ class Client(AbstractContextManager["Client"]):
         be filled in first.
         """
         steps = self._session.choices(action, input, inputs, **options)
-        found: list[Choices] = [*perform(steps, self._handlers)]
+        found: list[Choices] = [*perform(steps, self._handlers, guarded=True)]
         return found[0]
 
     def files(self, key: str, inputs: Inputs) -> list[File]:
@@ -151,7 +151,7 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
     async def run(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Result:
         """As `Client.run`."""
         action, steps = self._session.call(key, inputs, limit, **options)
-        return await fold_async(perform_async(steps, self._handlers), action.paging)
+        return await fold_async(perform_async(steps, self._handlers, guarded=True), action.paging)
 
     async def stream(
         self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]
@@ -165,14 +165,14 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Page]:
         """As `Client.pages`."""
-        return perform_async(self._session.call(key, inputs, limit, **options)[1], self._handlers)
+        return perform_async(self._session.call(key, inputs, limit, **options)[1], self._handlers, guarded=True)
 
     async def choices(
         self, action: str, input: str | None = None, inputs: Inputs | None = None, **options: Unpack[ChoicesOptions]
     ) -> Choices:
         """As `Client.choices`."""
         steps = self._session.choices(action, input, inputs, **options)
-        found: list[Choices] = [output async for output in perform_async(steps, self._handlers)]
+        found: list[Choices] = [output async for output in perform_async(steps, self._handlers, guarded=True)]
         return found[0]
 
     async def files(self, key: str, inputs: Inputs) -> list[File]:

@@ -235,8 +235,8 @@ class Guard:
 
     is_open = False
 
-    def __init__(self) -> None:
-        self.sent = self.passes = False
+    def __init__(self, *, passes: bool = False) -> None:
+        self.sent, self.passes = False, passes
 
     def __enter__(self) -> Self:
         return self

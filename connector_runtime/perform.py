@@ -22,16 +22,16 @@ HANDLERS: Handlers = {
 }
 
 
-def perform(steps: Steps, handlers: Handlers) -> Iterator[Any]:
+def perform(steps: Steps, handlers: Handlers, *, guarded: bool = False) -> Iterator[Any]:
     """Perform the steps of a generator and hand out its outputs as they come.
 
     A `ConnectorError` of a handler is thrown into the generator at its step; anything else ends it, and leaves through
-    the guard. Closing stops it before its next step.
+    the outer guard where that is asked for. Closing stops it before its next step.
     """
     proceed: Callable[[Any], Any] = steps.send
     value: Any = None
     try:
-        with Guard() as guard:
+        with Guard(passes=not guarded) as guard:
             while True:
                 try:
                     step = proceed(value)
@@ -51,18 +51,18 @@ def perform(steps: Steps, handlers: Handlers) -> Iterator[Any]:
                 except ConnectorError as error:
                     proceed, value = steps.throw, error
                 except Exception:
-                    guard.passes = type(step) is Token
+                    guard.passes |= type(step) is Token
                     raise
     finally:
         steps.close()
 
 
-async def perform_async(steps: Steps, handlers: Handlers) -> AsyncIterator[Any]:
+async def perform_async(steps: Steps, handlers: Handlers, *, guarded: bool = False) -> AsyncIterator[Any]:
     """`perform` for asyncio: a handler may give an awaitable. Cancelling stops the generator at once."""
     proceed: Callable[[Any], Any] = steps.send
     value: Any = None
     try:
-        with Guard() as guard:
+        with Guard(passes=not guarded) as guard:
             while True:
                 try:
                     step = proceed(value)
@@ -84,7 +84,7 @@ async def perform_async(steps: Steps, handlers: Handlers) -> AsyncIterator[Any]:
                 except ConnectorError as error:
                     proceed, value = steps.throw, error
                 except Exception:
-                    guard.passes = type(step) is Token
+                    guard.passes |= type(step) is Token
                     raise
     finally:
         steps.close()
