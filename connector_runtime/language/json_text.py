@@ -14,6 +14,7 @@ DIGITS = bytes.maketrans(b"123456789", b"000000000")
 LONG = b"0" * 19  # digits; orjson rounds a number of more than 64 bits
 MOST_DIGITS = 300  # of a whole number; one that is longer fits no `float`, and Python refuses to write very long ones
 DEPTH = 128  # levels of an answer: more than any has, less than what any program that reads it can take
+NESTED = frozenset((dict, list))
 SHOWN = 60  # characters of a key that a message quotes
 
 
@@ -123,13 +124,13 @@ _exact = json.JSONDecoder(parse_constant=_constant).decode
 
 
 def _is_deeper(value: Any, depth: int) -> bool:
-    level = [value]
-    for _ in range(depth + 1):
-        level = [item for item in level if isinstance(item, dict | list)]
+    level = [value] if type(value) in NESTED else []
+    for _ in range(depth):
         if not level:
             return False
-        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
-    return True
+        inner = (item.values() if type(item) is dict else item for item in level)
+        level = [part for parts in inner for part in parts if type(part) in NESTED]
+    return bool(level)
 
 
 def _refusal(error: Exception, depth: int | None = None) -> JsonError:
