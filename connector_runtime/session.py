@@ -192,10 +192,9 @@ class Session:
         from .calls import choices
 
         self._check_open()
-        about, find = self.connector.profile, self.connector.action
-        more: dict[str, Any] = {"search": search, "cursor": cursor, "parameters": parameters}
+        its, said = self.connector, {"search": search, "cursor": cursor}
         with Guard():
-            asked = choices.browse(about, find, action, input, inputs, **more)
+            asked = choices.browse(its.profile, its.action, action, input, inputs, parameters=parameters, **said)
             return choices.choose(asked, lambda key, bound, at: self.call(key, bound, cursor=at)[1], ttl)
 
     def _check_open(self) -> None:

@@ -406,6 +406,7 @@ def test_a_list_of_empty_pages_ends(connector: Connector) -> None:
     with pytest.raises(ApiError, match=f"{EMPTY_PAGES + 1} pages in a row were empty") as caught:
         users(connector, *pages)
     assert (caught.value.items_read, caught.value.retriable) == (0, True)
+    assert users(connector, {"users": [{"id": "a"}]}, cursor=caught.value.cursor).data == {"users": [{"id": "a"}]}
     few = [*pages[:EMPTY_PAGES], {"users": [{"id": "a"}], "next_page_token": "x"}, *pages[:EMPTY_PAGES], {"users": []}]
     assert users(connector, *few[: EMPTY_PAGES + 1], *[{"users": []}]).data == {"users": [{"id": "a"}]}
 
@@ -498,7 +499,8 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     st.dictionaries(NAMES, VALUES, max_size=4),
     st.lists(BODIES, max_size=3),
 )
-@example(CALLS[5], 200, {"content-type": "text/x; charset=unicode_escape"}, [b"\\q"])
+@example(CALLS[6], 200, {"content-type": "text/x; charset=unicode_escape"}, [b"\\q"])
+@example(CALLS[6], 200, {"content-type": "text/x; charset=raw-unicode-escape"}, [b"\\q\\u12"])
 @example(CALLS[1], 200, {}, [b'{"users": [1], "next_page_token": "\\ud800"}'])
 @example(CALLS[1], 400, {}, [b'{"code": "\\ud800", "message": "\\ud800"}'])
 def test_any_answer_is_a_result_that_can_be_written_or_a_typed_error(

@@ -42,7 +42,7 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, want
     data, what = answer.body, None
     warnings: tuple[Problem, ...] = ()
     if wanted == "text":
-        charset = re.search(r"charset=\"?(?!\w*escape)([\w-]+)", response.headers.get("content-type", ""))
+        charset = re.search(r"charset=\"?(?![\w-]*escape)([\w-]+)", response.headers.get("content-type", ""))
         try:
             data = response.content.decode(charset[1] if charset else "utf-8", errors="replace")
         except (LookupError, ValueError):  # there is no such charset, or none that replaces what it cannot read

@@ -139,10 +139,11 @@ class _Call:
             if value in seen or is_stuck or empty > EMPTY_PAGES:
                 named = "the vendor gave the same page again" if is_stuck else f"{empty} pages in a row were empty"
                 named = "the vendor named the same next page again" if value in seen else named
-                hint = "What was read is complete so far; start the list again."
+                is_over = value in seen or is_stuck
+                hint = f"What was read is complete so far; {'start the list again' if is_over else 'see the cursor'}."
                 what = f"The list does not end: after {count} items {named}."
                 endless = ApiError(what, hint=hint, status=page.status, retriable=True)
-                endless.items_read = count
+                endless.items_read, endless.cursor = count, None if is_over else pages.cursor(mark, ahead)
                 raise endless
             seen.add(value)
             self.made, here, last = pages.turned(paging, self.made, ahead), ahead, found
