@@ -21,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 from plays import NOON, Play
 
+from connector_runtime.calls import choices
 from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.exchange import EMPTY_PAGES, Terms, exchange, fold
 from connector_runtime.calls.paging import LONGEST
@@ -40,6 +41,7 @@ from zoom_connector import (
     Http,
     InputError,
     InternalError,
+    Page,
     QuotaReached,
     RateLimited,
     Result,
@@ -464,6 +466,9 @@ JSON = st.recursive(
     ),
     max_leaves=12,
 )
+ITEM = st.dictionaries(
+    st.sampled_from(["id", "email", "first_name", "last_name", "topic", "start_time", "name", "type"]), JSON, max_size=6
+)
 BODIES = st.binary(max_size=60) | JSON.map(lambda data: json.dumps(data).encode())
 NAMES = st.sampled_from(
     [
@@ -526,6 +531,16 @@ def test_any_answer_is_a_result_that_can_be_written_or_a_typed_error(
     assert json.loads(written)["data"] == json.loads(json.dumps(result.data, allow_nan=False))
     json_text.write(action.hide(result.data))
     repr(result).encode()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(sorted(load().profile.choices)), st.lists(ITEM | JSON, max_size=4), st.text(max_size=5))
+def test_any_items_make_choices_that_can_be_written(name: str, items: list[Any], search: str) -> None:
+    source = load().profile.choices[name]
+    wrote = json_text.read(json.dumps(items).encode())
+    asked = choices.Browse(subject="x", row=None, source=source, search=search)
+    asked.take(asked.read(Page({}, wrote, 200, {})))
+    json.loads(json_text.write(asked.result.to_dict()))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
