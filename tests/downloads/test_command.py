@@ -88,7 +88,7 @@ def test_another_action_that_offers_files_can_be_named(zoom: Sandbox, tmp_path: 
         for row in zoom.state.phone_recordings[next(iter(zoom.state.phone_recordings))]
         if row["callee_name"] == "Customer 9"
     ]
-    (path,) = [path for path in tmp_path.iterdir() if path.name.endswith("to Customer 9.mp3")]
+    (path,) = [path for path in tmp_path.iterdir() if path.name.endswith(f"to Customer 9 {row['id'][-8:]}.mp3")]
     assert path.read_bytes() == zoom.recording_bytes(row["download_url"])
     code, _, err = run("me", "--action", "get-user", base_url=zoom.base_url)
     assert code == 2
