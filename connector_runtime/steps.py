@@ -147,7 +147,9 @@ class Open(NamedTuple):
 
 
 class Peek(NamedTuple):
-    """Answered with the beginning of the body, which stays to be written."""
+    """Answered with the beginning of the body, `least` bytes of it if there are as many; it stays to be written."""
+
+    least: int
 
 
 class Fill(NamedTuple):

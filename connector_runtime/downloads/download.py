@@ -29,7 +29,6 @@ from .part import Part, size_of
 
 BATCH = 2**20  # bytes that asyncio collects before it writes them
 LONGEST_HELD = 0.25  # seconds for which it does so
-HEAD = 64 * 1024  # bytes of an answer that are looked at to see whether it is a refusal
 Progress = Callable[[File, int, int | None], object] | None
 
 
@@ -200,7 +199,7 @@ def _gathered(wanted: Order, found: Mapping[File, Outcome]) -> list[Saved]:
     if len(wanted.asked) == 1:
         if isinstance(error, RequestError):  # others name the path
             what = f"{failed[0][0].name}: {error.message}"
-            raise error.with_message(what, hint=error.hint, problems=error.problems) from error
+            raise error.with_message(what, hint=error.hint, problems=error.problems)
         raise error
     said = f"{len(failed)} of {len(wanted.asked)} files were not downloaded:"
     raise error.with_message(said, problems=[Problem(file.name, str(each)) for file, each in failed])
@@ -282,7 +281,6 @@ class _Body:
         self._pool = pool
         self._answer: Any = None
         self._head = b""
-        self._broke: TransportError | None = None
         self.end: TransportError | None = None
 
     def open(self, step: Open) -> Response:
@@ -297,13 +295,8 @@ class _Body:
 
     def peek(self, step: Peek) -> bytes:
         """The beginning of the body, which is still to come."""
-        try:
-            while len(self._head) < HEAD and (piece := self._next()):
-                self._head += piece
-        except TransportError as error:
-            if not self._head:
-                raise
-            self._broke = error  # what has arrived is still to be written
+        while len(self._head) < step.least and (piece := self._next()):
+            self._head += piece
         return self._head
 
     def piece(self) -> bytes:
@@ -312,13 +305,11 @@ class _Body:
         return head or self._next()
 
     def _next(self) -> bytes:
-        if self._broke is not None:
-            raise self._broke
         with reported(self._sending):
             return next(self._pieces, b"")
 
     def close(self) -> None:
-        self._head, self._broke = b"", None
+        self._head = b""
         if self._answer is not None:
             self._answer.close()
             self._answer = None
@@ -373,7 +364,6 @@ class _AsyncBody:
         self._pool = pool
         self._open = AsyncExitStack()
         self._head = b""
-        self._broke: TransportError | None = None
         self.end: TransportError | None = None
 
     async def open(self, step: Open) -> Response:
@@ -388,13 +378,8 @@ class _AsyncBody:
         return answered(answer, step.request, b"")
 
     async def peek(self, step: Peek) -> bytes:
-        try:
-            while len(self._head) < HEAD and (piece := await self._next()):
-                self._head += piece
-        except TransportError as error:
-            if not self._head:
-                raise
-            self._broke = error
+        while len(self._head) < step.least and (piece := await self._next()):
+            self._head += piece
         return self._head
 
     async def piece(self) -> bytes:
@@ -402,13 +387,11 @@ class _AsyncBody:
         return head or await self._next()
 
     async def _next(self) -> bytes:
-        if self._broke is not None:
-            raise self._broke
         with reported(self._sending):
             return await anext(self._pieces, b"")
 
     async def aclose(self) -> None:
-        self._head, self._broke = b"", None
+        self._head = b""
         await self._open.aclose()
 
 

@@ -22,13 +22,16 @@ from ..steps import Attempt, Fill, Filled, Heard, Now, Open, Peek, Steps, Token,
 
 PATH = "(download)"
 MOST_REDIRECTS = 8
+HEAD = 64 * 1024  # bytes of an answer that are looked at to see whether it is a refusal
+BEGINNING = 512  # bytes that show a web page
 SMALL = 4096  # bytes: such a body can be a refusal, whatever it is called
 MOST_RESTARTS = 3  # of a file that changes while it is fetched
 REDIRECTS = (301, 302, 303, 307, 308)
 BLANKS = b"\xef\xbb\xbf \t\r\n"  # what may come before a page
 PAGES = ("text/html", "application/xhtml+xml")
 FOREIGN_HEADERS = ("user-agent", "accept")  # what a host that is not the definition's may be told
-URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][^\s\"<>\\]*)?")
+HOST = r"(?:[A-Za-z0-9-]{1,63}\.){0,126}[A-Za-z0-9-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]"
+URL = re.compile(rf"https?://({HOST})(:[0-9]{{1,5}})?([/?][^\s\"<>\\]*)?")
 KEPT = "".join(chr(code) for code in range(0x21, 0x7F))
 MOST_UNANNOUNCED = 10 * 2**30
 GO_ON = "What has arrived is kept; download it again to go on from there."
@@ -219,7 +222,7 @@ class _Fetch:
         total = length(response.headers)
         if kind == "application/json" or (total is not None and total <= SMALL):
             yield from self.refuse(place, credentials, response)
-        head: bytes = yield Peek()
+        head: bytes = yield Peek(BEGINNING)
         is_page = kind in PAGES or head.lstrip(BLANKS)[:9].lower().startswith((b"<!doctype", b"<html"))
         if is_page and not name.endswith((".html", ".htm")):
             self.refuses_token = True
@@ -235,7 +238,7 @@ class _Fetch:
             what = f"{place.host}, to which the vendor redirects, refuses the file ({response.status})."
             hint = "Its address may have expired: list the files again."
             raise ApiError(what, hint=hint, status=response.status)
-        content: bytes = yield Peek()
+        content: bytes = yield Peek(HEAD)
         response = response._replace(content=content)
         action = self.course.action
         assert action.files is not None

@@ -94,9 +94,9 @@ class Part:
 
     def forget(self) -> int:
         """Keep nothing of what has arrived; how much it was."""
-        size, self.size = self.size, 0
-        with self._writing():
-            os.ftruncate(self._files[0], 0)
+        size = self.size
+        if self.mark is not None:
+            self.begin(0, self.mark)
         return size
 
     def write(self, piece: bytes | bytearray) -> None:
