@@ -173,10 +173,11 @@ class _Fetch:
             if wanted is None:
                 raise self.too_large(place, most)
             raise ApiError(f"{place.host} sends more than the {wanted} bytes that are announced.")
-        if filled.broke is not None and filled.size != wanted:
-            raise filled.broke
-        if wanted is not None and filled.size < wanted:
-            raise TransportError("The answer broke off.", retriable=True)
+        broke = filled.broke
+        if wanted is not None and (broke is None or not broke.retriable):  # the size says enough
+            broke = TransportError("The answer broke off.", retriable=True) if filled.size < wanted else None
+        if broke is not None and filled.size != wanted:
+            raise broke
         if filled.size == 0:
             hint = "It may not be ready yet: list the files again later."
             raise ApiError(f"{place.host} sends 0 bytes.", hint=hint, status=response.status, retriable=True)
