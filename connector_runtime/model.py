@@ -188,6 +188,7 @@ class Files:
     sources: tuple[tuple[str, ...], ...]
     url: tuple[str, ...]
     name: tuple[str, ...]  # texts with slots: the first that is not blank
+    was: tuple[str, ...]  # the same, as it was in earlier versions
     type: tuple[str, ...]
     size: tuple[str, ...]
     id: tuple[str, ...]

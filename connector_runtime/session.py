@@ -89,11 +89,13 @@ class DownloadOptions(TypedDict, total=False):
 
     `parallel` of them at a time. With `overwrite`, what has a file's name already is replaced. `progress` is called
     with the file, the bytes that are there and those of all (None if not known), now from one thread, now from another.
+    `largest` is how many bytes a file may have whose size the vendor does not announce (10 GiB).
     """
 
     parallel: int
     overwrite: bool
     progress: Callable[[File, int, int | None], object] | None
+    largest: int
 
 
 class Session:

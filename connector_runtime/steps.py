@@ -150,18 +150,20 @@ class Open(NamedTuple):
 
 
 class Peek(NamedTuple):
-    """Answered with the beginning of the body, which stays to be written."""
+    """Answered with the beginning of the body, `least` bytes of it if there are as many; it stays to be written."""
+
+    least: int
 
 
 class Fill(NamedTuple):
     """Writes the body into the part of a file, from `at` on, and nothing behind it. Answered with a `Filled`.
 
-    `version` says what the part belongs to, `most` how many bytes are expected.
+    `version` says what the part belongs to, `most` how many bytes it may have: of a longer one nothing is kept.
     """
 
     at: int
     version: Any
-    most: int | None
+    most: int
 
 
 class Filled(NamedTuple):

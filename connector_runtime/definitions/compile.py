@@ -74,7 +74,8 @@ def action(data: Raw, common: Raw, about: model.Profile, shared: Shared, codecs:
         paths = {word: tuple(raw[word].split(".")) if word in raw else () for word in FILE_WORDS}
         sources = tuple((".",) if text == "." else tuple(text.split(".")) for text in several(raw["from"]))
         ready, failed = _condition(raw, "ready"), _errors({**usual, **raw.get("errors", {})}, errors)
-        files = model.Files(sources=sources, name=several(raw["name"]), ready=ready, errors=failed, **paths)
+        names = {word: several(raw.get(word, ())) for word in ("name", "was")}
+        files = model.Files(sources=sources, ready=ready, errors=failed, **names, **paths)
     if raw := data.get("recover"):
         same = {name: places.place(to) for name, to in sent_as(raw["same"]).items()}
         when = _condition(raw, "when") or ()

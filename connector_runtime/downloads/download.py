@@ -1,44 +1,34 @@
 """Downloads files into a folder, several at a time: with threads, or with the tasks of asyncio.
 
-An answer is read in the pieces in which it arrives, undecoded. What arrives is kept in a `Part`, in `.NAME.part` beside
-the target with what it is a part of, until it is renamed.
+An answer is read in the pieces in which it arrives, undecoded. What arrives is kept in a `Part` until it is whole.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import shutil
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, aclosing, closing, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, aclosing, closing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from ..calls.files import File, safe_name
-from ..errors import ConnectorError, InputError, Problem, TransportError
+from ..calls.files import MOST_UNANNOUNCED, File, folded, numbered, safe_name
+from ..errors import ConnectorError, InputError, Problem, RequestError, TransportError
 from ..model import Response
 from ..perform import Handlers, perform, perform_async
-from ..steps import Fill, Filled, Open, Peek, Send, Steps, Wait
+from ..steps import Fill, Filled, Heard, Open, Peek, Send, Steps, Wait
 from ..transport import AsyncPool, Pool, answered, native, reported
-from .fetch import Course, Mark, fetch, mark_read
-
-try:
-    import fcntl
-except ImportError:  # Windows refuses by itself to rename what another program has open
-    fcntl = None  # type: ignore[assignment]
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+from .fetch import Course, fetch
+from .part import Part, size_of
 
 BATCH = 2**20  # bytes that asyncio collects before it writes them
 LONGEST_HELD = 0.25  # seconds for which it does so
-HEAD = 64 * 1024  # bytes of an answer that are looked at to see whether it is a refusal
 Progress = Callable[[File, int, int | None], object] | None
 
 
@@ -70,10 +60,11 @@ class Order:
         parallel: int = 3,
         overwrite: bool = False,
         progress: Progress = None,
+        largest: int = MOST_UNANNOUNCED,
     ) -> None:
         self.asked = (files,) if isinstance(files, File) else tuple(files)
         self.folder, self.course = Path(to), course
-        self.parallel, self.overwrite, self.progress = parallel, overwrite, progress
+        self.parallel, self.overwrite, self.progress, self.largest = parallel, overwrite, progress, largest
         self.there: dict[File, Saved] = {}  # those that need not be downloaded
         problems = [*self._problems()]
         self.files = [file for file in self.asked if file not in self.there]  # those that are to be
@@ -83,40 +74,54 @@ class Order:
             raise InputError.of("the download", problems)
 
     def job(self, file: File) -> Job:
-        return Job(file, self.folder / file.name, self.course(file), self.overwrite, self.progress)
+        course = replace(self.course(file), largest=self.largest)
+        return Job(file, self.folder / file.name, course, self.overwrite, self.progress)
 
     def _problems(self) -> Iterator[Problem]:
-        if isinstance(self.parallel, bool) or not isinstance(self.parallel, int) or self.parallel < 1:
-            yield Problem("parallel", "must be a whole number of at least 1")
+        for name, number in (("parallel", self.parallel), ("largest", self.largest)):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                yield Problem(name, "must be a whole number of at least 1")
+        alike = Counter((file.was, file.size) for file in self.asked)
         names: set[str] = set()
         for file in self.asked:
             path = self.folder / file.name
             if file.name != safe_name(file.name):
                 yield Problem("files", f"{file.name!r} is no safe name; {safe_name(file.name)!r} would be")
-            elif file.name.casefold() in names:
+            elif folded(file.name) in names:
                 yield Problem("files", f"two have the name {file.name!r}; give one another name or folder")
             elif os.path.lexists(path):
-                size = path.stat().st_size if path.is_file() else None
+                size = size_of(path)
                 if size is None:
                     yield Problem(str(path), "exists and is no file; take it away, or name another folder")
-                elif not self.overwrite and file.size in (None, size):
+                elif not self.overwrite and size and file.size in (None, size):
                     self.there[file] = Saved(file, path, size, False)
-                elif not self.overwrite:
+                elif not self.overwrite and size:  # an empty one holds nothing
                     what = f"exists with {size} bytes, and {file.size} are announced; say overwrite to replace it"
                     yield Problem(str(path), what)
-            names.add(file.name.casefold())
+            elif not self.overwrite and alike[file.was, file.size] == 1 and (earlier := self._earlier(file)):
+                self.there[file] = earlier
+            names.add(folded(file.name))
+
+    def _earlier(self, file: File) -> Saved | None:
+        """The file under the name that an earlier version gave it, with a number where several had that name."""
+        name, number = file.was, 1
+        while name and file.size and (size := size_of(self.folder / name)) is not None:
+            if size == file.size:
+                return Saved(file, self.folder / name, size, False)
+            number += 1
+            name = numbered(file.was or "", number)
+        return None
 
     def _folder_problems(self) -> Iterator[Problem]:
         folder = self.folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(folder).free
-        except OSError as error:
-            yield Problem("to", f"{folder} can't be used: {error.strerror}")
+        except (OSError, ValueError) as error:  # ValueError for a path that no system has
+            yield Problem("to", f"{folder} can't be used: {getattr(error, 'strerror', error)}")
             return
-        parts = {file: folder / f".{file.name}.part" for file in self.files}
-        there = {file: part.stat().st_size for file, part in parts.items() if part.is_file()}
-        needed = sum(max(0, (file.size or 0) - there.get(file, 0)) for file in self.files)
+        there = {file: size_of(folder / f".{file.name}.part") or 0 for file in self.files}
+        needed = sum(max(0, (file.size or 0) - there[file]) for file in self.files)
         if not os.access(folder, os.W_OK | os.X_OK):
             yield Problem("to", f"{folder} can't be written: permission denied")
         elif needed > free:
@@ -185,13 +190,16 @@ async def download_async(wanted: Order, handlers: Handlers, pool: AsyncPool) -> 
 
 
 def _gathered(wanted: Order, found: Mapping[File, Outcome]) -> list[Saved]:
-    """What was saved; of several that failed, the error of the first, with all of them as its problems."""
+    """What was saved; the error names the file. Of several that failed it is the first's, with all as its problems."""
     failed = [(file, found[file]) for file in wanted.files if isinstance(found[file], ConnectorError)]
     if not failed:
         every = {**wanted.there, **found}
         return [saved for saved in (every[file] for file in wanted.asked) if isinstance(saved, Saved)]
     error: Any = failed[0][1]
     if len(wanted.asked) == 1:
+        if isinstance(error, RequestError):  # others name the path
+            what = f"{failed[0][0].name}: {error.message}"
+            raise error.with_message(what, hint=error.hint, problems=error.problems)
         raise error
     said = f"{len(failed)} of {len(wanted.asked)} files were not downloaded:"
     raise error.with_message(said, problems=[Problem(file.name, str(each)) for file, each in failed])
@@ -235,22 +243,35 @@ def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int
                 job.told(part)
                 if stop.is_set():
                     raise Stopped
-                if step.most is not None and part.size > step.most:
-                    break
+                if part.size > step.most:
+                    return Filled(part.forget())
         except TransportError as error:
             return Filled(part.size, error)
-        return Filled(part.size)
+        return Filled(part.size, body.end)
+
+    def heard(step: Heard) -> Any:
+        body.close()  # so that no answer stays open through a pause or while a token is renewed
+        return handlers[Heard](step)
 
     def wait(step: Wait) -> None:
         if stop.wait(step.seconds):
             raise Stopped
 
-    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Wait: wait}
+    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Wait: wait, Heard: heard}
     with closing(part), closing(body):
         size: int
         (size,) = perform(job.begun(part), own)
         part.finish(job.overwrite)
         return size
+
+
+UNENDED = "The connection was closed, and neither the vendor nor the answer says how long the file is."
+
+
+def end_of(answer: Any) -> TransportError | None:
+    """What the end of a body leaves open: where its length was not said, a broken connection looks like an end."""
+    says = "content-length" in answer.headers or "transfer-encoding" in answer.headers
+    return None if says or answer.http_version == "HTTP/2" else TransportError(UNENDED)
 
 
 class _Body:
@@ -260,6 +281,7 @@ class _Body:
         self._pool = pool
         self._answer: Any = None
         self._head = b""
+        self.end: TransportError | None = None
 
     def open(self, step: Open) -> Response:
         """Send a request; the response has no `content` yet. Raises `TransportError` where there is none."""
@@ -267,12 +289,13 @@ class _Body:
         self._sending = Send(step.request)
         with reported(self._sending):
             self._answer = self._pool.open(self._sending)
+        self.end = end_of(self._answer)
         self._pieces: Iterator[bytes] = self._answer.iter_raw()
         return answered(self._answer, step.request, b"")
 
     def peek(self, step: Peek) -> bytes:
         """The beginning of the body, which is still to come."""
-        while len(self._head) < HEAD and (piece := self._next()):
+        while len(self._head) < step.least and (piece := self._next()):
             self._head += piece
         return self._head
 
@@ -307,16 +330,25 @@ async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
                     await _in_thread(part.write, ready)
                     job.told(part)
                     due = time.monotonic() + LONGEST_HELD
-                if step.most is not None and part.size + len(held) > step.most:
+                if part.size + len(held) > step.most:
                     break
+            else:
+                broke = body.end
         except TransportError as error:
             broke = error
         finally:
             part.write(held)
+        if part.size > step.most:
+            return Filled(part.forget())
         job.told(part)
         return Filled(part.size, broke)
 
-    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill}
+    async def heard(step: Heard) -> Any:
+        await body.aclose()
+        value = handlers[Heard](step)
+        return await value if hasattr(value, "__await__") else value
+
+    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Heard: heard}
     with closing(part):
         async with aclosing(body):
             size: int
@@ -332,6 +364,7 @@ class _AsyncBody:
         self._pool = pool
         self._open = AsyncExitStack()
         self._head = b""
+        self.end: TransportError | None = None
 
     async def open(self, step: Open) -> Response:
         await self.aclose()
@@ -340,11 +373,12 @@ class _AsyncBody:
         with reported(self._sending):
             answer = await opener(native(self._sending, self._pool.way))
         self._open.push_async_callback(answer.aclose)
+        self.end = end_of(answer)
         self._pieces: AsyncIterator[bytes] = answer.aiter_raw()
         return answered(answer, step.request, b"")
 
     async def peek(self, step: Peek) -> bytes:
-        while len(self._head) < HEAD and (piece := await self._next()):
+        while len(self._head) < step.least and (piece := await self._next()):
             self._head += piece
         return self._head
 
@@ -369,88 +403,3 @@ async def _in_thread(act: Callable[[Any], None], given: Any) -> None:
     except asyncio.CancelledError:
         await asyncio.wait([job])
         raise
-
-
-class Part:
-    """A part that one download has to itself; closing it keeps it for the next one."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-        self._path = target.with_name(f".{target.name}.part")
-        self._beside = target.with_name(f".{target.name}.part.json")
-        self._file = -1
-        self.size = 0
-        self.mark: Mark | None = None
-
-    def open(self) -> None:
-        """Open the part, or begin one. Raises `InputError` if that can't be, or another download has it."""
-        try:
-            self._file = os.open(self._path, FLAGS, 0o666)
-            if fcntl is not None:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.close()
-            raise self._unusable("is being downloaded by another program; wait for it") from None
-        except OSError as error:
-            self.close()
-            raise self._unusable(f"can't be written: {error.strerror}") from None
-        self.size = os.fstat(self._file).st_size
-        with suppress(OSError, ValueError):
-            self.mark = mark_read(self._beside.read_text(encoding="utf-8"))
-
-    def begin(self, at: int, mark: Mark) -> None:
-        """Keep the first `at` bytes, as a part of what `mark` names."""
-        with self._writing():
-            os.ftruncate(self._file, at)
-            os.lseek(self._file, at, os.SEEK_SET)
-            self.size = at
-            if mark != self.mark:
-                self._beside.write_text(mark.text(), encoding="utf-8")
-                self.mark = mark
-
-    def write(self, piece: bytes | bytearray) -> None:
-        with self._writing():
-            rest = memoryview(piece)
-            while rest:
-                written = os.write(self._file, rest)
-                self.size += written
-                rest = rest[written:]
-
-    def finish(self, overwrite: bool) -> None:
-        """Make the part the file: on disk first, then under its name."""
-        with self._writing():
-            os.fsync(self._file)
-            if not overwrite and os.path.lexists(self.target):
-                raise self._unusable("has appeared meanwhile; say overwrite to replace it")
-            if os.name == "nt":  # which does not rename what is open
-                self.close()
-            os.replace(self._path, self.target)
-            self._beside.unlink(missing_ok=True)
-            self.close()
-            if hasattr(os, "O_DIRECTORY"):
-                folder = os.open(self.target.parent, os.O_RDONLY | os.O_DIRECTORY)
-                try:
-                    os.fsync(folder)
-                finally:
-                    os.close(folder)
-
-    def close(self) -> None:
-        """Let go of the part, which stays."""
-        if self._file >= 0:
-            file, self._file = self._file, -1
-            os.close(file)
-
-    def _unusable(self, what: str) -> InputError:
-        return InputError.of("the download", [Problem(str(self.target), what)])
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """What the disk refuses, as an error that says what to do."""
-        try:
-            yield
-            return
-        except OSError as error:
-            is_full = error.errno in FULL
-            what = "the disk is full" if is_full else str(error.strerror)
-        remedy = "make room" if is_full else "mend that"
-        raise self._unusable(f"{what}; what has arrived is kept: {remedy} and download it again")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Generator, Mapping
@@ -15,23 +14,28 @@ from ..calls import answer as answers, render
 from ..calls.action import Action
 from ..calls.credentials import Credentials, lay_out
 from ..calls.exchange import Retries
-from ..calls.files import File
-from ..errors import ApiError, AuthError, Conflict, RequestError, TransportError
+from ..calls.files import LARGEST, MOST_UNANNOUNCED, File, identity
+from ..errors import ApiError, AuthError, Conflict, MissingScope, RequestError, TransportError
 from ..language import hosts
 from ..model import NOTHING, Profile, Request, Response
 from ..steps import Attempt, Fill, Filled, Heard, Now, Open, Peek, Steps, Token, Wait
 
 PATH = "(download)"
 MOST_REDIRECTS = 8
+HEAD = 64 * 1024  # bytes of an answer that are looked at to see whether it is a refusal
+BEGINNING = 512  # bytes that show a web page
 SMALL = 4096  # bytes: such a body can be a refusal, whatever it is called
 MOST_RESTARTS = 3  # of a file that changes while it is fetched
 REDIRECTS = (301, 302, 303, 307, 308)
+BLANKS = b"\xef\xbb\xbf \t\r\n"  # what may come before a page
 PAGES = ("text/html", "application/xhtml+xml")
 FOREIGN_HEADERS = ("user-agent", "accept")  # what a host that is not the definition's may be told
-URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][^\s\"<>\\]*)?")
+HOST = r"(?:[A-Za-z0-9-]{1,63}\.){0,126}[A-Za-z0-9-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]"
+URL = re.compile(rf"https?://({HOST})(:[0-9]{{1,5}})?([/?][^\s\"<>\\]*)?")
 KEPT = "".join(chr(code) for code in range(0x21, 0x7F))
 GO_ON = "What has arrived is kept; download it again to go on from there."
-STRONG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
+TAG = re.compile(r'(W/)?"[^"]{0,200}"')
+STRONG = re.compile(r'"[\x21\x23-\x7e]*"')
 DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
 RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)", re.IGNORECASE)
 Found = tuple["Address", Response, Credentials]  # from where an answer came, and asked with what
@@ -45,18 +49,24 @@ class Course:
     token_name: str
     base_url: str | None = None
     retries: int = 4  # without progress
+    largest: int = MOST_UNANNOUNCED  # bytes of a file whose size the vendor does not announce
 
 
 def fetch(file: File, course: Course, have: int = 0, mark: Mark | None = None) -> Steps:
-    """Fetch a file whose first `have` bytes are there, of the version that `mark` names. Its output: the whole size."""
+    """Fetch a file whose first `have` bytes are there, of the version that `mark` names. Its output: the whole size.
+
+    Its errors say what is wrong and with which host; which file it is knows the caller.
+    """
     if file.waits is not None:
-        raise Conflict(f"{file.name} can't be downloaded. {file.waits}", retriable=True)
+        raise Conflict(f"It can't be downloaded. {file.waits}", retriable=True)
     known = mark is not None and mark.of == identity(file) and file.size in (None, mark.total)
     if mark is None or not known or (mark.total is not None and have > mark.total):
         have, mark = 0, None
-    elif have == mark.total:
+    elif 0 < have == mark.total:
         yield have  # all there: the program was stopped before it could say so
         return
+    elif not mark.is_version:  # nothing would show that the vendor's file has changed since that run
+        have, mark = 0, None
     start = address(file.url, course.action.profile, course.base_url)
     yield from _Fetch(file, course, have, mark, (yield Token())).whole(start)
 
@@ -70,6 +80,8 @@ class _Fetch:
         self.credentials, self.own_token, self.is_renewed = credentials, file.token, False
         self.restarts = 0
         self.status: int | None = None  # of the last answer
+        self.host = ""  # that was asked last
+        self.refuses_token = False  # whether that answer may be the file for another token
 
     def whole(self, start: Address) -> Steps:
         retries = Retries(most=self.course.retries)
@@ -96,26 +108,26 @@ class _Fetch:
                 continue
             if self.have > best:
                 failures, best, self.is_renewed = 0, self.have, False
-            if type(failure) is AuthError and (yield from self.renewed()):
+            if (self.refuses_token or isinstance(failure, AuthError)) and (yield from self.renewed(failure)):
                 continue
             pause = retries.pause(failures, failure, (yield Now()))
             if pause is None:
-                if not isinstance(failure, TransportError):
+                if not isinstance(failure, TransportError) or not failure.retriable:
                     raise failure
                 total = self.mark and (self.file.size or self.mark.total)
                 have = f"{self.have} of {total}" if total else f"{self.have}"
-                what = f"{self.file.name}: {failure.message} {have} bytes have arrived."
+                what = f"{failure.message} {have} bytes have arrived from {self.host}."
                 raise TransportError(what, hint=GO_ON, retriable=True)
             failures += 1
             yield Wait(pause)
             waited = pause
 
-    def renewed(self) -> Generator[Any, Any, bool]:
+    def renewed(self, failure: RequestError) -> Generator[Any, Any, bool]:
         """Another token after a refusal: the connection's instead of the answer's own, then a new one, once."""
         if self.own_token is not None:
             self.own_token = None
             return True
-        if self.is_renewed:
+        if self.is_renewed or isinstance(failure, MissingScope):
             return False
         self.is_renewed = True
         old, self.credentials = self.credentials, (yield Token(self.credentials.granted))
@@ -123,42 +135,65 @@ class _Fetch:
 
     def attempt(self, start: Address) -> Generator[Any, Any, int | None]:
         """One way from the address to the body; the size if the file is whole, None if it has to begin anew."""
-        file, asked = self.file, {}
-        if self.have > 0 and self.mark is not None:
+        file, before, self.refuses_token = self.file, self.mark, False
+        announced = file.size if before is None or before.total is None else before.total
+        asked = {}
+        if self.have > 0 and before is not None and (before.is_version or announced is not None):
             asked = {"Range": f"bytes={self.have}-"}
-            asked |= {"If-Range": self.mark.validator} if self.mark.validator else {}
+            asked |= {"If-Range": before.validator} if before.validator else {}
         place, response, credentials = yield from self.answer(start, asked)
-        if asked and response.status in (206, 416):
-            found = extent(response.headers) if response.status == 206 else None
-            said = mark_of(file, response.headers, found[1] if found else None)
-            if found is None or found[0] != self.have or self.mark is None or not self.mark.fits(said):
-                self.have, self.mark = 0, None
-                self.restarts += 1
-                if self.restarts > MOST_RESTARTS:
-                    raise ApiError(f"{file.name} keeps changing while it is downloaded.", hint="Try again later.")
-                return None
-            mark, at = replace(self.mark, total=self.mark.total or said.total), self.have
-        elif response.status == 200:
-            yield from self.check(place, credentials, response)
-            mark, at = mark_of(file, response.headers, length(response.headers)), 0
-        else:
+        is_part = bool(asked) and response.status == 206
+        if asked and response.status == 416:
+            self.anew()
+            return None
+        if response.status != 200 and not is_part:
             yield from self.refuse(place, credentials, response)
-            raise ApiError(f"The vendor answered {response.status} instead of the file.", status=response.status)
-        if mark.total is not None and file.size not in (None, mark.total):
-            what = f"{file.name}: {file.size} bytes are announced, and the vendor sends {mark.total}."
+            raise ApiError(f"{place.host} answered {response.status} instead of the file.", status=response.status)
+        yield from self.check(place, credentials, response)
+        mark, at = mark_of(file, response.headers, length(response.headers)), 0
+        if is_part and before is not None:
+            mark, at = replace(mark, total=rest(response.headers, self.have, announced)), self.have
+            if mark.total is None or not before.fits(mark):
+                self.anew()
+                return None
+            mark = replace(before, total=mark.total)
+        wanted = file.size if mark.total is None else mark.total
+        if file.size not in (None, wanted):
+            what = f"{file.size} bytes are announced, and the vendor sends {wanted}, from {place.host}."
             hint = "It may have changed or not be ready: list the files again, or download it without its size."
             raise ApiError(what, hint=hint)
-        wanted = file.size if mark.total is None else mark.total
-        filled: Filled = yield Fill(at, mark, wanted)
+        most = self.course.largest if wanted is None else wanted
+        if file.size is None and most > self.course.largest:
+            raise self.too_large(place, most)
+        filled: Filled = yield Fill(at, mark, most)
         self.have, self.mark = filled.size, mark
-        if filled.broke is not None:
-            raise filled.broke
-        if wanted is not None and filled.size < wanted:
-            raise TransportError("The answer broke off.", retriable=True)
-        if wanted is not None and filled.size > wanted:
+        if filled.size > most:
             self.have, self.mark = 0, None
-            raise ApiError(f"{file.name}: the vendor sends more than the {wanted} bytes that are announced.")
+            if wanted is None:
+                raise self.too_large(place, most)
+            raise ApiError(f"{place.host} sends more than the {wanted} bytes that are announced.")
+        broke = filled.broke
+        if wanted is not None and (broke is None or not broke.retriable):  # the size says enough
+            broke = TransportError("The answer broke off.", retriable=True) if filled.size < wanted else None
+        if broke is not None and filled.size != wanted:
+            raise broke
+        if filled.size == 0:
+            hint = "It may not be ready yet: list the files again later."
+            raise ApiError(f"{place.host} sends 0 bytes.", hint=hint, status=response.status, retriable=True)
         return filled.size
+
+    def anew(self) -> None:
+        """Begin again: what is there is no part of what the vendor sends now."""
+        self.have, self.mark = 0, None
+        self.restarts += 1
+        if self.restarts > MOST_RESTARTS:
+            what = f"It keeps changing while it is downloaded, or {self.host} can't send the rest of it."
+            raise ApiError(what, hint="Try again later.")
+
+    def too_large(self, place: Address, size: int) -> ApiError:
+        what = f"{place.host} sends {size} bytes or more, and the vendor announces no size."
+        hint = f"At most {self.course.largest} bytes are taken then: raise `largest` if the file is that large."
+        return ApiError(what, hint=hint)
 
     def answer(self, start: Address, asked: Mapping[str, str]) -> Generator[Any, Any, Found]:
         """What answers in the end, its body still to come: after all redirects, from where, and asked with what."""
@@ -168,30 +203,34 @@ class _Fetch:
             credentials = lay_out(self.profile, self.course.base_url, granted)
         place, self.status = start, None
         for _ in range(MOST_REDIRECTS):
+            self.host = place.host
             response: Response = yield Open(request(place, credentials, asked))
             self.status = response.status
             target = response.headers.get("location")
             if response.status not in REDIRECTS or target is None:
                 return place, response, credentials
             place = address(target, self.profile, self.course.base_url, place)
-        raise ApiError(f"The vendor redirects more than {MOST_REDIRECTS} times.")
+        raise ApiError(f"The vendor redirects more than {MOST_REDIRECTS} times, at last to {place.host}.")
 
     def check(self, place: Address, credentials: Credentials, response: Response) -> Generator[Any, Any, None]:
-        """Raise for what is not the file, though its status is 200: a web page, a refusal as JSON, compressed bytes."""
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        """Raise for what is not the file, whole or in part: a web page, a refusal as JSON, compressed bytes."""
+        status, kind = response.status, response.headers.get("content-type", "").partition(";")[0].strip().lower()
         name = self.file.name.lower()
-        if response.headers.get("content-encoding", "identity").lower() != "identity":
-            raise ApiError("The vendor sends the file compressed, though that was not asked for.", status=200)
+        if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+            what = f"{place.host} sends the file compressed, though that was not asked for."
+            raise ApiError(what, status=status)
         total = length(response.headers)
         if kind == "application/json" or (total is not None and total <= SMALL):
             yield from self.refuse(place, credentials, response)
-        head = b"" if kind else (yield Peek())
-        is_page = kind in PAGES or head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
+        head: bytes = yield Peek(BEGINNING)
+        is_page = kind in PAGES or head.lstrip(BLANKS)[:9].lower().startswith((b"<!doctype", b"<html"))
         if is_page and not name.endswith((".html", ".htm")):
+            self.refuses_token = True
             hint = "It may ask for a passcode or a sign-in there, or the file is not ready or gone."
-            raise ApiError("The vendor answered a web page instead of the file.", hint=hint, status=200)
+            raise ApiError(f"{place.host} answered a web page instead of the file.", hint=hint, status=status)
         if kind == "application/json" and not name.endswith(".json"):
-            raise ApiError("The vendor answered JSON instead of the file.", status=200)
+            self.refuses_token = True
+            raise ApiError(f"{place.host} answered JSON instead of the file.", status=status)
 
     def refuse(self, place: Address, credentials: Credentials, response: Response) -> Generator[Any, Any, None]:
         """Raise the error that an answer is, if it is one."""
@@ -199,13 +238,15 @@ class _Fetch:
             what = f"{place.host}, to which the vendor redirects, refuses the file ({response.status})."
             hint = "Its address may have expired: list the files again."
             raise ApiError(what, hint=hint, status=response.status)
-        content: bytes = yield Peek()
+        content: bytes = yield Peek(HEAD)
         response = response._replace(content=content)
         action = self.course.action
         assert action.files is not None
         if answers.is_refused(action.files.errors, answers.parse(response)):
             refusal = answers.Refusal(action.files.errors, response, credentials.secrets)
-            raise refusal.error("read", (yield Now()), action)
+            error = refusal.error("read", (yield Now()), action)
+            self.refuses_token = response.status in (401, 403) or (response.status < 300 and type(error) is ApiError)
+            raise error
 
 
 def request(place: Address, credentials: Credentials, asked: Mapping[str, str]) -> Request:
@@ -231,6 +272,11 @@ class Mark:
     total: int | None = None
 
     @property
+    def is_version(self) -> bool:
+        """Whether it tells this version of the file from others of the same size."""
+        return self.etag is not None or self.modified is not None
+
+    @property
     def validator(self) -> str | None:
         """What `If-Range` can carry: an ETag that stands for exactly these bytes, else the date of the change."""
         return self.etag if self.etag and STRONG.fullmatch(self.etag) else self.modified
@@ -250,21 +296,18 @@ def mark_read(text: str) -> Mark | None:
         data = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    kinds = {"of": str, "etag": str | None, "modified": str | None, "total": int | None}
-    if not isinstance(data, dict) or set(data) != set(kinds):
+    if not isinstance(data, dict) or set(data) != {"of", "etag", "modified", "total"}:
         return None
-    return Mark(**data) if all(isinstance(data[key], kind) for key, kind in kinds.items()) else None
-
-
-def identity(file: File) -> str:
-    """What tells a file from others of its vendor; no secret can be read from it."""
-    parts = urlsplit(file.url)
-    return hashlib.sha256((file.id or f"{parts.netloc}{parts.path}").encode()).hexdigest()[:24]
+    of, total = data["of"], data["total"]
+    texts = ((data["etag"], TAG), (data["modified"], DATE))
+    fits = isinstance(of, str) and (total is None or (type(total) is int and 0 <= total <= LARGEST))
+    fits = fits and all(text is None or (isinstance(text, str) and form.fullmatch(text)) for text, form in texts)
+    return Mark(**data) if fits else None
 
 
 def mark_of(file: File, headers: Mapping[str, str], total: int | None) -> Mark:
     """What an answer says of the file's version."""
-    etag = re.fullmatch(r'(W/)?"[^"]*"', headers.get("etag", ""))
+    etag = TAG.fullmatch(headers.get("etag", ""))
     modified = DATE.fullmatch(headers.get("last-modified", ""))
     return Mark(of=identity(file), etag=etag and etag[0], modified=modified and modified[0], total=total)
 
@@ -275,13 +318,17 @@ def length(headers: Mapping[str, str]) -> int | None:
     return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
 
-def extent(headers: Mapping[str, str]) -> tuple[int, int | None] | None:
-    """Where a partial answer begins, and the size of the whole file; None if it does not say or makes no sense."""
-    found: Any = RANGE.fullmatch(headers.get("content-range", "").strip())
-    if found is None:
+def rest(headers: Mapping[str, str], at: int, announced: int | None) -> int | None:
+    """The size of the whole file, where a partial answer is all of it from `at` on; None if it is not, or may not be.
+
+    `announced` counts where the answer itself does not say.
+    """
+    said: Any = RANGE.fullmatch(headers.get("content-range", "").strip())
+    if said is None:
         return None
-    first, last, total = int(found[1]), int(found[2]), None if found[3] is None else int(found[3])
-    return None if last < first or (total is not None and last != total - 1) else (first, total)
+    first, last, total = int(said[1]), int(said[2]), announced if said[3] is None else int(said[3])
+    is_rest = first == at <= last and last + 1 == total and length(headers) in (None, last + 1 - at)
+    return total if is_rest else None
 
 
 # -- addresses -------------------------------------------------------------------------------------------------------
@@ -317,7 +364,8 @@ def address(url: str, about: Profile, base_url: str | None, before: Address | No
     except ValueError:
         parts, here = urlsplit(""), ("", None, None)
     if not parts.hostname:
-        raise ApiError("The vendor names an address that is no https:// URL; nothing was fetched from it.")
+        who = f"{before.host} redirects to" if before else "The vendor names"
+        raise ApiError(f"{who} an address that is no https:// URL; nothing was fetched from it.")
     own = hosts.origin(urlsplit(base_url)) if base_url else None
     if parts.scheme == "http" and not (hosts.is_loopback(parts.hostname) and own and own[0] == "http"):
         raise ApiError(f"The file lies at http://{parts.netloc}, where anybody on the way could read it.")

@@ -84,6 +84,11 @@ class Vendor:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
+    def host(self) -> str:
+        """As errors name it."""
+        return self.origin.removeprefix("http://")
+
+    @property
     def base_url(self) -> str:
         return f"{self.origin}/v2"
 

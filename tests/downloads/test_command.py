@@ -88,7 +88,7 @@ def test_another_action_that_offers_files_can_be_named(zoom: Sandbox, tmp_path: 
         for row in zoom.state.phone_recordings[next(iter(zoom.state.phone_recordings))]
         if row["callee_name"] == "Customer 9"
     ]
-    (path,) = [path for path in tmp_path.iterdir() if path.name.endswith("to Customer 9.mp3")]
+    (path,) = [path for path in tmp_path.iterdir() if path.name.endswith(f"to Customer 9 {row['id'][-8:]}.mp3")]
     assert path.read_bytes() == zoom.recording_bytes(row["download_url"])
     code, _, err = run("me", "--action", "get-user", base_url=zoom.base_url)
     assert code == 2
@@ -115,6 +115,17 @@ def test_a_file_of_another_size_is_downloaded_when_the_size_is_not_to_count(vend
     code, _, err = run(*arguments, base_url=vendor.base_url)
     assert (code, "overwrite" in err) == (2, True)
     assert run(*arguments, "--any-size", "--overwrite", base_url=vendor.base_url)[0] == 0
+    assert (tmp_path / "talk.mp4").read_bytes() == b"four"
+
+
+def test_a_file_of_no_announced_size_has_a_bound_that_can_be_set(vendor: Any, tmp_path: Path) -> None:
+    vendor.add("talk.mp4", b"four", size=None)
+    arguments = (MEETING, "--to", str(tmp_path), "--largest")
+    code, out, err = run(*arguments, "3", base_url=vendor.base_url)
+    assert (code, out) == (4, "")
+    assert f"talk.mp4: {vendor.host} sends 4 bytes or more, and the vendor announces no size." in err
+    assert list(tmp_path.iterdir()) == []
+    assert run(*arguments, "4", base_url=vendor.base_url)[0] == 0
     assert (tmp_path / "talk.mp4").read_bytes() == b"four"
 
 

@@ -68,14 +68,46 @@ def test_a_single_file_is_downloaded_as_well_as_a_list_of_them(
     assert saved.path.read_bytes() == VIDEO
 
 
-def test_an_empty_file_and_one_of_unknown_size_arrive_too(
-    vendor: Any, client: Client, files: Files, tmp_path: Path
-) -> None:
-    vendor.add("empty.txt", b"", content_type="text/plain")
+def test_a_file_of_unknown_size_arrives_too(vendor: Any, client: Client, files: Files, tmp_path: Path) -> None:
     vendor.add("captions.vtt", b"WEBVTT\n" * 999, size=None, announces_length=False, content_type="text/vtt")
     client.download(files(), tmp_path)
-    assert (tmp_path / "empty.txt").read_bytes() == b""
     assert (tmp_path / "captions.vtt").read_bytes() == b"WEBVTT\n" * 999
+
+
+@pytest.mark.parametrize("announces_length", [True, False])
+@pytest.mark.parametrize("size", [None, 0])
+def test_a_file_of_no_bytes_is_an_error_and_no_file(
+    make: Any, connector: Connector, vendor: Any, tmp_path: Path, announces_length: bool, size: int | None
+) -> None:
+    vendor.add("talk.vtt", b"", size=size, announces_length=announces_length, content_type="text/vtt")
+    with make(connector, token=TOKEN, base_url=vendor.base_url, retries=0) as client:
+        found = client.files("get-meeting-recordings", {"meeting_id": "1"})
+        with pytest.raises(ApiError) as caught:
+            client.download(found, tmp_path)
+    assert caught.value.to_dict() == {
+        "kind": "api",
+        "message": f"talk.vtt: {vendor.host} sends 0 bytes.",
+        "hint": "It may not be ready yet: list the files again later.",
+        "problems": [],
+        "retriable": True,
+        "status": 200,
+        "code": None,
+        "tracking_id": None,
+        "retry_at": None,
+        "may_have_been_done": False,
+        "items_read": None,
+        "cursor": None,
+    }
+    assert names(tmp_path) == []
+
+
+def test_an_empty_file_of_an_earlier_run_is_downloaded_again(
+    vendor: Any, client: Client, files: Files, tmp_path: Path
+) -> None:
+    vendor.add("talk.vtt", b"WEBVTT", size=None, content_type="text/vtt")
+    (tmp_path / "talk.vtt").touch()
+    (saved,) = client.download(files(), tmp_path)
+    assert (saved.is_new, saved.path.read_bytes()) == (True, b"WEBVTT")
 
 
 def test_what_is_asked_for_is_never_compressed(vendor: Any, client: Client, files: Files, tmp_path: Path) -> None:
@@ -108,6 +140,20 @@ def test_a_failure_of_the_progress_callback_is_the_callers(
 
     def fails(*_: Any) -> None:
         raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        client.download(files(), tmp_path, progress=fails)
+
+
+def test_the_callbacks_failure_is_not_hidden_by_the_end_of_the_other_downloads(
+    vendor: Any, client: Client, files: Files, tmp_path: Path
+) -> None:
+    vendor.add("a.mp4", VIDEO, piece=10_000, pause=0.05)
+    vendor.add("b.mp4", AUDIO)
+
+    def fails(file: Any, *_: Any) -> None:
+        if file.name == "b.mp4":
+            raise LookupError("mine")
 
     with pytest.raises(LookupError, match="mine"):
         client.download(files(), tmp_path, progress=fails)
@@ -510,7 +556,7 @@ def test_a_file_of_another_size_than_announced_is_an_error_before_it_is_written(
     vendor.add("talk.mp4", VIDEO, size=999)
     with pytest.raises(ApiError, match="999 bytes are announced, and the vendor sends 700000"):
         client.download(files(), tmp_path)
-    assert (tmp_path / ".talk.mp4.part").stat().st_size == 0
+    assert names(tmp_path) == []
     client.download(replace(one(files), size=None), tmp_path)
     assert (tmp_path / "talk.mp4").read_bytes() == VIDEO
 
@@ -532,7 +578,7 @@ def test_a_file_that_is_not_ready_is_an_error_without_a_request(
 ) -> None:
     vendor.add("talk.mp4", VIDEO)
     vendor.entries[0]["status"] = "processing"
-    with pytest.raises(Conflict, match=r"talk\.mp4 can't be downloaded. It is not ready yet"):
+    with pytest.raises(Conflict, match=r"talk\.mp4: It can't be downloaded\. It is not ready yet"):
         client.download(files(), tmp_path)
     assert vendor.of("talk.mp4") == []
 

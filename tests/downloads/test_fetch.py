@@ -126,7 +126,7 @@ def test_as_long_as_each_attempt_brings_something_it_ends_with_the_file(have: in
 def carried_mark() -> Mark:
     """What the first answer says of the file, as the fetch asks for it to be kept."""
     response = Response(status=200, headers={"content-length": "5000", "content-type": "video/mp4"}, content=b"")
-    plays = Play({Token: CREDENTIALS, Open: response, Fill: Filled(5000)})
+    plays = Play({Token: CREDENTIALS, Open: response, Peek: b"video", Fill: Filled(5000)})
     assert list(plays(fetch(FILE, COURSE))) == [5000]
     (fill,) = plays.of(Fill)
     mark: Mark = fill.version

@@ -81,8 +81,9 @@ def files(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
     rules, example = own.part("files"), own.part("output").get("example")
     if not rules:
         return
-    for at, text in _each(("files", "name"), rules["name"]):
-        template(own, at, text)
+    for word in ("name", "was"):
+        for at, text in _each(("files", word), rules.get(word, [])):
+            template(own, at, text)
     entries: list[Mapping[str, Any]] = []
     remedy = "Add it there, or name another."
     for at, text in _each(("files", "from"), rules["from"]) if isinstance(example, Mapping) else ():
