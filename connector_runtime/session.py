@@ -10,7 +10,6 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from math import inf
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from .calls.action import Action
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from .downloads.download import Order
 
 RETRIES = 4
+LONGEST = 31_536_000  # seconds of a deadline
 TTL = 60.0  # seconds for which a page of choices is not read again
 logger = logging.getLogger("connector_runtime.calls")
 
@@ -268,8 +268,8 @@ def _unusable(deadline: float | None, retries: int = 0) -> Iterator[Problem]:
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         yield Problem("retries", "must be a whole number, 0 for none")
     is_number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
-    if deadline is not None and not (is_number and 0 < deadline < inf):
-        yield Problem("deadline", "must be a number of seconds above 0")
+    if deadline is not None and not (is_number and 0 < deadline <= LONGEST):
+        yield Problem("deadline", f"must be a number of seconds above 0 and up to {LONGEST:,}, a year")
 
 
 def _grants(connector: Connector, token: Any, connection: Any) -> Grants:
