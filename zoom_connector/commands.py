@@ -75,7 +75,7 @@ def _sandbox_as_asked(context: Context, arguments: list[str]) -> Sandbox:
         action="store_true",
         help="keep recording files on a second port, to which downloads are redirected and no token may follow",
     )
-    kinds = "\n".join(f"  {name:<14} {kind.says}" for name, kind in KINDS.items())
+    kinds = "\n".join(f"  {name:<20} {kind.says}" for name, kind in KINDS.items())
     asked.epilog = f"kinds of faults:\n{kinds}\n\n{asked.epilog}"
     chosen = asked.parse_args(arguments)
     zoom = Sandbox(port=chosen.port, users=chosen.users, token=chosen.token, plan=chosen.plan, storage=chosen.storage)

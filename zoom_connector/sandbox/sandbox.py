@@ -199,6 +199,9 @@ class Sandbox:
         condition: str | None = None,
         repeat_page: bool | None = None,
         revoke: bool | None = None,
+        edit: str | None = None,
+        head: bytes | str | None = None,
+        endless: bool | None = None,
     ) -> None:
         """Let the next `times` requests that match go wrong; the oldest fault that matches is spent first.
 
@@ -217,6 +220,9 @@ class Sandbox:
             condition: refuse this request as Zoom does when this one of `conditions.CONDITIONS` holds.
             repeat_page: give the page token that the request was asked with.
             revoke: revoke the request's token first.
+            edit: give the true answer, changed by this one of `edits.EDITS`.
+            head: what goes out before the body as it is: status line, headers, empty line.
+            endless: send the body again and again, without a length.
         """
         given = locals()
         fault = change(
@@ -253,7 +259,7 @@ class Sandbox:
             if fault.revoke:
                 self.tokens.revoke(bearer(request))
             more = () if fault.condition is None else (fault.condition,)
-            answer = fault.spoil(request, lambda: hooked or respond(request, more))
+            answer = fault.spoil(request, lambda: hooked or respond(fault.asked(request), more))
         low, high = self._latency
         if high:
             answer = replace(answer, delay=answer.delay + self._draw.uniform(low, high))
