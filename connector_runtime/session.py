@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .downloads.download import Order
 
 RETRIES = 4
-LONGEST = 31_536_000  # seconds of a deadline
+LONGEST = 31_536_000  # seconds that a deadline may be away: a year
 TTL = 60.0  # seconds for which a page of choices is not read again
 logger = logging.getLogger("connector_runtime.calls")
 
@@ -269,7 +269,7 @@ def _unusable(deadline: float | None, retries: int = 0) -> Iterator[Problem]:
         yield Problem("retries", "must be a whole number, 0 for none")
     is_number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
     if deadline is not None and not (is_number and 0 < deadline <= LONGEST):
-        yield Problem("deadline", f"must be a number of seconds above 0 and up to {LONGEST:,}, a year")
+        yield Problem("deadline", f"must be a number of seconds above 0, and at most {LONGEST:,}")
 
 
 def _grants(connector: Connector, token: Any, connection: Any) -> Grants:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXIT_CODES = """exit codes: 0 ok, 1 check or diff found something, 2 usage, input or definition, 3 connection,
             4 the vendor refused, 5 rate limit or quota, 6 transport,
-            7 the result could not be written (what can be had only once is on stderr), 130 interrupted"""
+            8 the result could not be written (what can be had only once is on stderr), 130 interrupted"""
 
 
 class Command(NamedTuple):

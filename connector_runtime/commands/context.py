@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Load = Callable[[str | None], Connector]  # the connector of a folder, or the bundled one
 
 
-UNWRITTEN = 7  # the exit code where a result could not be written
+UNWRITTEN = 8  # the exit code where a result could not be written
 STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # and half characters
 BEYOND = re.compile("[^\x00-\x7f]+")
 

@@ -129,8 +129,8 @@ class Connection(asyncio.Protocol):
         self._writable = True
         if self._outgoing is None:
             self._read(True)
-        elif self._waiting is None:
-            self._pump()
+        elif self._waiting is None:  # not at once: asyncio is amid a write of its own
+            asyncio.get_running_loop().call_soon(self._pump)
         self._advance()
 
     def abort(self) -> None:
