@@ -13,6 +13,7 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -38,9 +39,10 @@ from .storm import CREATES, plan, world
 ROOT = Path(__file__).parents[2]
 WAYS = ("client", "async client", "service")
 ACTIONS = 22
-SECONDS = 1.0  # a call may take
+SECONDS = 0.5  # a call may take
 MEMORY = 4 << 30  # bytes of address space that the callers have
-KINDS = tuple(sorted(HOSTILE, key=lambda kind: kind.startswith("retry")))  # after which the service keeps to a pace
+OF_FILES = ("html_206", "empty_file", "wrong_range")  # no action gets these
+KINDS = tuple(sorted(HOSTILE.keys() - {*OF_FILES}, key=lambda kind: (kind.startswith("retry"), kind)))
 FINE = {
     "ok",
     "api",
@@ -117,7 +119,26 @@ def from_service(number: int, began: float, answer: httpx.Response) -> Told:
     return Told(number, "service", shown, bool(said.get("may_have_been_done")), seconds)
 
 
-async def call(base_url: str, token: str, rounds: Mapping[str, list[tuple[int, str, Any]]]) -> list[Told]:
+def download(client: Client, control: str, meeting: Any) -> list[Told]:
+    """Download a meeting's recordings, each time from a storage that gives no file: never may it be taken for one."""
+    found = []
+    for kind in OF_FILES:
+        fault = {"kind": kind, "match": "* /rec/download/*", "times": 100}
+        httpx.post(control, json=fault).raise_for_status()
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                client.download(client.files("get-meeting-recordings", {"meeting_id": meeting}), folder)
+                found.append(Told(-1, kind, "taken for a file", seconds=time.monotonic() - began))
+            except Exception as error:
+                found.append(told(-1, kind, began, error))
+            whole = [path.name for path in Path(folder).iterdir() if not path.name.startswith(".")]
+            found += [Told(-1, kind, f"a file was left: {whole}")] if whole else []
+        httpx.delete(control).raise_for_status()
+    return found
+
+
+async def call(base_url: str, token: str, meeting: Any, rounds: Mapping[str, list[tuple[int, str, Any]]]) -> list[Told]:
     """Make all calls, a kind of hostile answer after the other."""
 
     def tag(request: httpx.Request) -> None:
@@ -169,8 +190,8 @@ async def call(base_url: str, token: str, rounds: Mapping[str, list[tuple[int, s
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", timeout=30) as web,
             httpx.AsyncClient() as control,
         ):
+            faults = f"{base_url.removesuffix('/v2')}/_sandbox/faults"
             for kind, calls in rounds.items():
-                faults = f"{base_url.removesuffix('/v2')}/_sandbox/faults"
                 (await control.put(faults, json={"rate": 1, "kinds": [kind]})).raise_for_status()
                 jobs: list[Any] = []
                 for number, key, inputs in calls:
@@ -182,6 +203,8 @@ async def call(base_url: str, token: str, rounds: Mapping[str, list[tuple[int, s
                         case _:
                             jobs.append(ask(number, key, inputs))
                 found += await asyncio.gather(*jobs)
+            (await control.delete(faults)).raise_for_status()
+            found += await loop.run_in_executor(threads, download, client, faults, meeting)
     return found
 
 
@@ -189,7 +212,7 @@ def callers() -> None:
     """Read the calls from standard input, and write what was told to standard output."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     asked = json.load(sys.stdin)
-    found = asyncio.run(call(asked["base_url"], asked["token"], asked["rounds"]))
+    found = asyncio.run(call(*(asked[name] for name in ("base_url", "token", "meeting", "rounds"))))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     json.dump({"told": [asdict(each) for each in found], "memory": peak}, sys.stdout)
 
@@ -215,7 +238,7 @@ def hostile(seed: int = 7) -> Outcome:
         about = {number: (key, kind) for kind, made in rounds.items() for number, key, _ in made}
         zoom.requests.clear()
         began = time.monotonic()
-        asked = {"base_url": zoom.base_url, "token": zoom.token, "rounds": rounds}
+        asked = {"base_url": zoom.base_url, "token": zoom.token, "meeting": here.recorded, "rounds": rounds}
         words = [sys.executable, "-m", "tests.storm.hostile", "--callers"]
         ran = subprocess.run(words, input=json.dumps(asked), cwd=ROOT, capture_output=True, text=True, timeout=240)
         if ran.returncode:
@@ -235,7 +258,7 @@ def judge(all_told: list[Told], about: Mapping[int, tuple[str, str]], zoom: Sand
     actions = {key for key, _ in about.values()}
     outcome = Outcome(calls=len(all_told), kinds=len(KINDS), actions=len(actions))
     for each in all_told:
-        key, kind = about[each.number]
+        key, kind = about.get(each.number, ("download", each.way))
         name = f"{kind}, {key}, {each.way}: {each.kind}"
         outcome.told[each.kind if each.kind in FINE else "untyped"] += 1
         if each.seconds > outcome.longest[0]:
