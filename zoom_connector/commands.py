@@ -69,6 +69,8 @@ def _sandbox_as_asked(context: Context, arguments: list[str]) -> Sandbox:
         help="let requests go wrong at random, and the same ones the next time: seed=7,rate=0.1 is every tenth; "
         "kinds=late+reset_after chooses kinds, delay=2 lets answers be up to 2 seconds late (none)",
     )
+    back = "another address to which people may be sent back when they have signed in; repeatable"
+    asked.add_argument("--redirect-url", metavar="URL", action="append", default=[], help=back)
     asked.add_argument("--latency", metavar="S", help="wait before every answer: 0.05 seconds, or 0.01-0.2 at random")
     asked.add_argument(
         "--storage",
@@ -79,6 +81,8 @@ def _sandbox_as_asked(context: Context, arguments: list[str]) -> Sandbox:
     asked.epilog = f"kinds of faults:\n{kinds}\n\n{asked.epilog}"
     chosen = asked.parse_args(arguments)
     zoom = Sandbox(port=chosen.port, users=chosen.users, token=chosen.token, plan=chosen.plan, storage=chosen.storage)
+    for url in chosen.redirect_url:
+        zoom.oauth.allow(url)
     for name in ("faults", "latency"):
         try:
             setattr(zoom, name, getattr(chosen, name))

@@ -44,12 +44,14 @@ def leaves(value: Any) -> list[Any]:
     return [value]
 
 
+def texts(answer: bytes) -> list[str]:
+    found = [leaf for leaf in leaves(data(answer)) if isinstance(leaf, str)]
+    assert len(found) > 10
+    return found
+
+
 def body(answer: bytes) -> bytes:
     return answer.partition(b"\r\n\r\n")[2]
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def unpacked(packed: bytes, most: int) -> int:
@@ -64,11 +66,9 @@ DOES: dict[str, Callable[[bytes], bool]] = {
     "no_numbers": lambda came: all(token in body(came) for token in (b":NaN,", b":Infinity,", b":1e400,")),
     "long_numbers": lambda came: re.search(rb":9{5000},", body(came)) is not None,
     "deep": lambda came: b"[" * 100_000 + b"]" * 100_000 in came and TRUE in came.replace(b'": ', b'":'),
-    "half_characters": lambda came: all(
-        leaf.endswith("\ud83d") for leaf in leaves(data(came)) if isinstance(leaf, str)
-    ),
+    "half_characters": lambda came: all(text.endswith("\ud83d") for text in texts(came)),
     "escapes": lambda came: (
-        all(leaf.startswith("\x1b]0;owned\x07") and leaf.endswith("\0") for leaf in leaves(data(came)) if isinstance(leaf, str))
+        all(text.startswith("\x1b]0;owned\x07") and text.endswith("\0") for text in texts(came))
         and b"\\u001b]0;owned\\u0007" in came
     ),
     "twice": lambda came: re.search(rb'"email":"user0@sandbox.example","email":null', came) is not None,
