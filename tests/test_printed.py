@@ -17,10 +17,11 @@ import pytest
 from hypothesis import given, strategies
 
 from connector_runtime.commands import context
+from connector_runtime.commands.cli import COMMANDS as COMMON
 from connector_runtime.commands.context import as_json, shown
 from connector_runtime.errors import InputError
 from connector_runtime.session import LONGEST
-from zoom_connector.__main__ import main
+from zoom_connector.__main__ import COMMANDS, main
 from zoom_connector.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
@@ -337,3 +338,13 @@ def test_the_help_of_an_input_names_its_values_where_they_are_few_and_their_kind
     raw = typed("run", "raw-request", "--help")[1]
     for option in ("--header NAME=VALUE", "--file-data NAME=@FILE", "--data TEXT", "--timeout N"):
         assert f" {option}" in raw, option
+
+
+def test_the_help_of_every_command_says_what_it_is_for_and_gives_an_example(typed: Any) -> None:
+    names = [*COMMON, *COMMANDS]
+    assert len(names) > 20
+    for name in names:
+        code, out, err = typed(name, "--help")
+        assert (code, err) == (0, ""), name
+        assert f" {name} " in out.partition("\n")[0], name  # its usage
+        assert re.search(rf"examples?:\s+\S.* {name}\b", out), name

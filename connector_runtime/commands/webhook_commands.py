@@ -30,7 +30,7 @@ def events(context: Context, arguments: list[str]) -> None:
     asked = parser(context, "events", events.__doc__, "events 'meeting.*'")
     asked.add_argument("pattern", metavar="PATTERN", nargs="?", help="only these; * stands for any text")
     asked.add_argument("--product", metavar="NAME", help="only those of this product")
-    asked.epilog = f"{context.prog} events show NAME shows one with its fields and a sample."
+    asked.epilog = f"{asked.epilog}\n\n{context.prog} events show NAME shows one with its fields and a sample."
     chosen = asked.parse_args(arguments)
     trigger = _trigger(context)
     products = sorted({event.product for event in trigger.events.values()})
