@@ -359,8 +359,11 @@ class AsyncPool:
             line = self._idle.pop() if self._idle else _line(self.way, is_async=True)
             try:
                 yield line[0]
-            finally:
-                self._idle.append(line)
+            except BaseException:  # cut off: its one connection may count as taken for ever
+                if line[1] is not None:
+                    await line[1]()
+                raise
+            self._idle.append(line)
 
 
 def send(request: Request, way: Http = PLAIN) -> Response:

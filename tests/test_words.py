@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -113,8 +115,13 @@ def test_codecs_apply_in_turn_and_others_can_be_brought() -> None:
 
 @given(st.text())
 def test_codecs_are_total_on_text(text: str) -> None:
-    for codec in codecs.CODECS.values():
-        assert isinstance(codecs.encode((codec,), text.encode("utf-8", "ignore").decode()), str)
+    whole = text.encode("utf-8", "ignore").decode()
+    written = {name: codecs.encode((codec,), whole) for name, codec in codecs.CODECS.items()}
+    assert len(written) == 8 and {type(each) for each in written.values()} == {str}
+    assert (written["csv"], json.loads(written["json"])) == (whole, whole)
+    assert base64.b64decode(written["base64"]).decode() == whole
+    assert set(written["digits"]) <= set(whole)
+    assert written["slash_twice"].replace("%2F", "/").replace("%25", "%") in (whole, whole.replace("%25", "%"))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connector_runtime.client import Client
-from connector_runtime.commands.context import Context
+from connector_runtime.commands.context import Context, put
 from connector_runtime.commands.options import parser
 from connector_runtime.errors import AuthError, InputError
 
@@ -25,21 +25,21 @@ def sandbox(context: Context, arguments: list[str]) -> int:
     app = APPS[0]
     try:
         with zoom:
-            print("The sandbox runs until you press Ctrl-C. In another terminal:\n", flush=True)
-            print(f"  export ZOOM_BASE_URL={zoom.base_url}")
-            print(f"  export ZOOM_ACCESS_TOKEN={zoom.token}")
-            print(f"  {context.prog} run list-users --limit 3\n")
-            print("To try a connection instead of a token, in a terminal without ZOOM_ACCESS_TOKEN:\n")
-            print(f"  export ZOOM_BASE_URL={zoom.base_url} ZOOM_OAUTH_URL={zoom.origin}")
-            print(f"  export ZOOM_CLIENT_ID={app.client_id} ZOOM_CLIENT_SECRET={app.secret}")
-            print(f"  {context.prog} connect\n")
-            print("To change limits and faults meanwhile, and to read what happened:\n")
-            print(f"  curl {zoom.origin}/_sandbox", flush=True)
+            put("The sandbox runs until you press Ctrl-C. In another terminal:\n")
+            put(f"  export ZOOM_BASE_URL={zoom.base_url}")
+            put(f"  export ZOOM_ACCESS_TOKEN={zoom.token}")
+            put(f"  {context.prog} run list-users --limit 3\n")
+            put("To try a connection instead of a token, in a terminal without ZOOM_ACCESS_TOKEN:\n")
+            put(f"  export ZOOM_BASE_URL={zoom.base_url} ZOOM_OAUTH_URL={zoom.origin}")
+            put(f"  export ZOOM_CLIENT_ID={app.client_id} ZOOM_CLIENT_SECRET={app.secret}")
+            put(f"  {context.prog} connect\n")
+            put("To change limits and faults meanwhile, and to read what happened:\n")
+            put(f"  curl {zoom.origin}/_sandbox")
             wait_forever()
     except OSError as error:
         raise AuthError(f"A port cannot be opened: {error.strerror}.", hint="Choose another --port.") from None
     except KeyboardInterrupt:
-        print("\nThe sandbox has stopped.")
+        put("\nThe sandbox has stopped.")
     return 0
 
 
@@ -69,16 +69,20 @@ def _sandbox_as_asked(context: Context, arguments: list[str]) -> Sandbox:
         help="let requests go wrong at random, and the same ones the next time: seed=7,rate=0.1 is every tenth; "
         "kinds=late+reset_after chooses kinds, delay=2 lets answers be up to 2 seconds late (none)",
     )
+    back = "another address to which people may be sent back when they have signed in; repeatable"
+    asked.add_argument("--redirect-url", metavar="URL", action="append", default=[], help=back)
     asked.add_argument("--latency", metavar="S", help="wait before every answer: 0.05 seconds, or 0.01-0.2 at random")
     asked.add_argument(
         "--storage",
         action="store_true",
         help="keep recording files on a second port, to which downloads are redirected and no token may follow",
     )
-    kinds = "\n".join(f"  {name:<14} {kind.says}" for name, kind in KINDS.items())
+    kinds = "\n".join(f"  {name:<20} {kind.says}" for name, kind in KINDS.items())
     asked.epilog = f"kinds of faults:\n{kinds}\n\n{asked.epilog}"
     chosen = asked.parse_args(arguments)
     zoom = Sandbox(port=chosen.port, users=chosen.users, token=chosen.token, plan=chosen.plan, storage=chosen.storage)
+    for url in chosen.redirect_url:
+        zoom.oauth.allow(url)
     for name in ("faults", "latency"):
         try:
             setattr(zoom, name, getattr(chosen, name))
@@ -114,14 +118,14 @@ def demo(context: Context, arguments: list[str]) -> int:
             raise AuthError("There is no access token.", hint="Set ZOOM_ACCESS_TOKEN.")
         base_url = context.setting("base_url")
         with Client(connector, token=token, base_url=base_url) as client:
-            demos.play(connector, client, base_url, demos.ACCOUNT_STEPS, print)
+            demos.play(connector, client, base_url, demos.ACCOUNT_STEPS, put)
         return 0
     from .sandbox import Sandbox
 
     with Sandbox() as zoom, Client(connector, token=zoom.token, base_url=zoom.base_url) as client:
-        print(f"A Zoom that runs on this machine answers at {zoom.base_url}; no account is needed.")
-        demos.play(connector, client, zoom.base_url, demos.SANDBOX_STEPS, print)
-        print(f"\nDone: {len(zoom.requests)} requests over HTTP.", flush=True)
+        put(f"A Zoom that runs on this machine answers at {zoom.base_url}; no account is needed.")
+        demos.play(connector, client, zoom.base_url, demos.SANDBOX_STEPS, put)
+        put(f"\nDone: {len(zoom.requests)} requests over HTTP.")
         if not chosen.once:
             _show(context, connector, zoom, chosen.port)
     return 0
@@ -132,15 +136,15 @@ def _show(context: Context, connector: Connector, zoom: Sandbox, port: int) -> N
     from importlib.util import find_spec
 
     if find_spec("fastapi") is None or find_spec("uvicorn") is None:
-        print(f"To see it in a browser: pip install 'zoom-connector[service]', and {context.prog} demo again.")
+        put(f"To see it in a browser: pip install 'zoom-connector[service]', and {context.prog} demo again.")
         return
     from .showing import shown
 
     try:
         with shown(connector, zoom, port) as url:
-            print(f"\nNow try it yourself: open {url} in a browser. Ctrl-C ends it.", flush=True)
+            put(f"\nNow try it yourself: open {url} in a browser. Ctrl-C ends it.")
             wait_forever()
     except OSError as error:
         raise InputError(f"Port {port} cannot be opened: {error.strerror}.", hint="Choose another --port.") from None
     except KeyboardInterrupt:
-        print("\nThe demo has ended.")
+        put("\nThe demo has ended.")

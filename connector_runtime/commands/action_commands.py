@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 import shutil
-import sys
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from inspect import cleandoc
 from pathlib import Path
@@ -20,11 +20,12 @@ from ..calls.action import Action
 from ..calls.choices import browse, reads
 from ..calls.files import MOST_UNANNOUNCED, File
 from ..definitions.connector import Connector
-from ..errors import InputError, Problem
+from ..errors import InputError, Problem, RequestError
+from ..language import conditions
 from ..language.wording import nearest
 from ..model import ChoiceList, Input, Page, Table
 from . import options
-from .context import Context, print_json, print_table, say, wrong
+from .context import Context, as_json, draw, is_watched, lost, print_json, print_table, put, say, shown, wrong
 from .options import parser
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -32,17 +33,17 @@ EACH = 0.1  # seconds between two pictures of the bar
 WIDTH = 20
 
 
-def _put(data: Any, path: str | None) -> None:
+def _put(data: Any, path: str | None, *, once: bool) -> None:
     """Print a result, or write it to a file: bytes as they are, all else as JSON."""
+    text = as_json(data)
     if path is None:
-        print_json(data)
+        put(text, once=once)
         return
-    text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
-    content = base64.b64decode(data["base64"]) if bodies.is_file(data) else text.encode()
+    content = base64.b64decode(data["base64"]) if bodies.is_file(data) else f"{shown(text, 'utf-8')}\n".encode()
     try:
         Path(path).write_bytes(content)
     except OSError as error:
-        raise wrong("run", "--output", f"{path}: {error.strerror}") from None
+        lost(error, path, text, once=once)
     say(f"wrote {len(content)} bytes to {path}")
 
 
@@ -54,8 +55,7 @@ def show(context: Context, arguments: list[str]) -> None:
     chosen = asked.parse_args(arguments)
     action = context.load(None).action(chosen.action)
     width = min(shutil.get_terminal_size().columns, 110)
-    for line in options.output_table(action) if chosen.output else options.input_table(action, width):
-        print(line)
+    put("\n".join(options.output_table(action) if chosen.output else options.input_table(action, width)))
 
 
 def preview(context: Context, arguments: list[str]) -> None:
@@ -65,25 +65,51 @@ def preview(context: Context, arguments: list[str]) -> None:
 
 
 def run(context: Context, arguments: list[str]) -> None:
-    """Run an action and print its result as JSON."""
+    """Run an action and print its result as JSON. Of a list that an error or Ctrl-C ended, what was read is printed."""
     action, inputs, chosen = _action(context, run, arguments)
-    from ..calls.exchange import fold
+    from ..calls import render
+    from ..calls.exchange import result_of
 
-    how = {name: getattr(chosen, name) for name in ("clear", "cursor", "deadline", "recover")}
-    warnings: list[Any] = []
-    with context.client(chosen, retries=chosen.retries) as caller:
-        pages = _watched(caller.pages(action.key, inputs, chosen.limit, **how))
-        if chosen.ndjson:
-            for page in pages:
-                for item in [page.data] if page.items is None else page.items:
-                    print(json.dumps(item, ensure_ascii=False))
-                warnings += page.warnings
-        else:
-            result = fold(pages, action.paging)
-            _put(result.data, chosen.output)
-            warnings += result.warnings
-    for warning in warnings:
-        say(f"warning: {warning}")
+    bound = action.bind(inputs, chosen.clear)
+    effect = render.effect_of(action, render.draft(action, bound.values, action.layout).method)
+    how: dict[str, Any] = {name: getattr(chosen, name) for name in ("cursor", "deadline", "recover")}
+    once, read, count = effect != "read", list[Page](), 0
+    ended: RequestError | None = None
+    try:
+        with context.client(chosen, retries=chosen.retries) as caller:
+            for page in _watched(caller.pages(action.key, bound, chosen.limit, **how)):
+                if chosen.ndjson:
+                    items = [page.data] if page.items is None else page.items
+                    if items:
+                        put("\n".join(json.dumps(item, ensure_ascii=False) for item in items), once=once)
+                    page = page._replace(data=None, items=None)  # a page at a time in memory
+                    count += len(items)
+                else:
+                    count += len(page.items or ())
+                read.append(page)
+    except RequestError as error:
+        ended = error
+    except KeyboardInterrupt:
+        ended = RequestError("Interrupted.", hint=_looked_for(context, action, bound.values) if once else None)
+        ended.exit_code, ended.may_have_been_done = 130, once
+        ended.items_read, ended.cursor = count, read[-1].cursor if read else chosen.cursor
+    if read and not chosen.ndjson:
+        _put(result_of(read, action.paging).data, chosen.output, once=once)
+    for page in read:
+        for warning in page.warnings:
+            say(f"warning: {warning}")
+    if ended is not None:
+        raise ended
+
+
+def _looked_for(context: Context, action: Action, values: Mapping[str, Any]) -> str:
+    """What somebody is told who interrupted a change: how to look whether it was done, where the definition says."""
+    hint, rule = "It may have been done; look before you run it again", action.recover
+    if rule is None or not conditions.holds(rule.when, values.get):
+        return f"{hint}."
+    given = [(name, str(values[ours])) for name, ours in rule.inputs.items() if ours in values]
+    words = [word for name, value in given for word in (f"--{name.replace('_', '-')}", value)]
+    return f"{hint}: {context.prog} run {shlex.join([rule.action, *words])}"
 
 
 def _count(number: int, word: str) -> str:
@@ -97,7 +123,7 @@ def check(context: Context, arguments: list[str]) -> int:
     connector = context.load(asked.parse_args(arguments).folder)
     problems = connector.check()
     for problem in problems:
-        print(problem)
+        put(str(problem))
     for gap in [] if problems else connector.gaps():
         say(f"note: {gap}")
     parts = {"action": connector.actions, "trigger": connector.triggers, "connection": connector.connections}
@@ -119,9 +145,9 @@ def _action(context: Context, command: Any, arguments: list[str]) -> tuple[Any, 
     """The action named first, the inputs that the options make, and the runtime's own options."""
     name = command.__name__
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: {context.prog} {name} ACTION [--INPUT VALUE …]\n\n{command.__doc__}\n")
-        print(f"{context.prog} {name} ACTION --help lists the inputs of an action; {context.prog} list the actions.\n")
-        print(f"example: {context.prog} {name} {context.example}")
+        put(f"usage: {context.prog} {name} ACTION [--INPUT VALUE …]\n\n{command.__doc__}\n")
+        put(f"{context.prog} {name} ACTION --help lists the inputs of an action; {context.prog} list the actions.\n")
+        put(f"example: {context.prog} {name} {context.example}")
         raise SystemExit(0 if arguments else 2)
     action = context.load(None).action(arguments[0])
     parser, own = options.parser_of(f"{context.prog} {name} {action.key}", action)
@@ -144,15 +170,15 @@ def _action(context: Context, command: Any, arguments: list[str]) -> tuple[Any, 
 
 def _watched(pages: Iterator[Page]) -> Iterator[Page]:
     """The pages, with a line on stderr that counts the items of a long list."""
-    live = sys.stderr.isatty()
+    live = is_watched()
     count = 0
     for number, page in enumerate(pages, 1):
         count += len(page.items or ())
         if page.items is not None and number > 1 and (live or number % 10 == 0):
-            print(f"{chr(13) if live else ''}{count} items …", end="" if live else "\n", file=sys.stderr, flush=True)
+            draw(f"\r{count} items …" if live else f"{count} items …\n")
         yield page
     if live and count and number > 1:
-        print(f"\r{count} items in {number} pages", file=sys.stderr)
+        draw(f"\r{count} items in {number} pages\n")
 
 
 def choices(context: Context, arguments: list[str]) -> int:
@@ -190,8 +216,7 @@ def choices(context: Context, arguments: list[str]) -> int:
         print_json(found.to_dict())
         return 0
     texts = [(str(each.value), each.label, each.description or "") for each in found.choices]
-    # a vendor's users wrote it, so it may hold what would steer the terminal
-    print_table([["".join(one if one.isprintable() else "·" for one in text) for text in row] for row in texts])
+    print_table(texts)
     if not found.choices:
         say("nothing on these pages" if found.cursor else "there is nothing to choose from")
     if found.cursor is not None:
@@ -231,16 +256,16 @@ def _asked(connector: Connector, key: str, name: str | None) -> tuple[list[Input
 
 def _choices_help(context: Context) -> None:
     connector, prog = context.load(None), f"{context.prog} choices"
-    print(f"usage: {prog} ACTION INPUT [--search TEXT] [--INPUT VALUE …]\n       {prog} LIST [--search TEXT] …\n")
-    print(cleandoc(choices.__doc__ or ""))
-    print(f"\n{prog} ACTION INPUT --help lists what the choices of an input depend on.")
+    put(f"usage: {prog} ACTION INPUT [--search TEXT] [--INPUT VALUE …]\n       {prog} LIST [--search TEXT] …\n")
+    put(cleandoc(choices.__doc__ or ""))
+    put(f"\n{prog} ACTION INPUT --help lists what the choices of an input depend on.")
     if connector.profile.choices:
-        print(f"\nlists: {', '.join(connector.profile.choices)}")
+        put(f"\nlists: {', '.join(connector.profile.choices)}")
     rows = [(key, row) for key, action in connector.actions.items() for row in action.inputs.values()]
     remote = [f"  {prog} {key} {row.key}" for key, row in rows if row.choices_from]
     fixed = [f"  {prog} {key} {row.key} --search TEXT" for key, row in rows if row.choices]
     if remote or fixed:
-        print("\nexamples:", *remote[:1], *fixed[:1], sep="\n")
+        put("\n".join(["\nexamples:", *remote[:1], *fixed[:1]]))
 
 
 def download(context: Context, arguments: list[str]) -> None:
@@ -282,7 +307,7 @@ def download(context: Context, arguments: list[str]) -> None:
             for saved in caller.download(files, chosen.to, **how):
                 bar.clear()
                 say(f"{saved.file.name}: {amount(saved.size)}{'' if saved.is_new else ', was there already'}")
-                print(saved.path)
+                put(str(saved.path))
         finally:
             bar.clear()
 
@@ -308,7 +333,7 @@ class _Bar:
 
     def __init__(self, files: Iterable[File]) -> None:
         self._bytes: dict[str, tuple[int, int | None]] = {file.name: (0, file.size) for file in files}
-        self._live = sys.stderr.isatty()
+        self._live = is_watched()
         self._lock = threading.Lock()
         self._next, self._drawn = 0.0, False
 
@@ -323,12 +348,12 @@ class _Bar:
                 share = min(1.0, here / whole) if whole else 0.0
                 bar = "█" * int(share * WIDTH) + "░" * (WIDTH - int(share * WIDTH))
                 said = f"{bar} {share:4.0%}  {amount(here)} of {amount(whole)}  {complete} of {len(self._bytes)} files"
-                print(f"\r\x1b[K{said}", end="", file=sys.stderr, flush=True)
+                draw(f"\r\x1b[K{said}")
 
     def clear(self) -> None:
         if self._drawn:
             self._drawn = False
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            draw("\r\x1b[K")
 
 
 def amount(size: float) -> str:

@@ -11,7 +11,7 @@ from ..authoring import draft, openapi, written
 from ..authoring.diff import bump, differences
 from ..definitions import documents, locales
 from ..errors import DefinitionError
-from .context import Context, print_json, say, wrong
+from .context import Context, print_json, put, say, wrong
 from .options import parser, read_file
 
 
@@ -38,7 +38,7 @@ def diff(context: Context, arguments: list[str]) -> int:
         print_json({"breaking": breaking, "version": wanted, "changes": listed})
     else:
         for change in changes:
-            print(change)
+            put(str(change))
     counted = f"{len(changes)} change{'' if len(changes) == 1 else 's'}, {breaking or 'none'} breaking"
     if wanted is None:
         advice = f"{old['version']!r} is no version of the form 1.2.3, so the next can't be told"
@@ -83,10 +83,10 @@ def new(context: Context, arguments: list[str]) -> int:
     file.write_text(f"{schema}{made.text}", encoding="utf-8")
     found = context.load(str(folder)).check()
     faults = [problem for problem in found if problem.where.startswith(f"actions/{file.name}:")]
-    print(f"wrote {file}\nleft to do:")
+    put(f"wrote {file}\nleft to do:")
     for line in (*map(str, faults), *made.left):
-        print(f"  {line}")
-    print(f"then: {context.prog} check {chosen.folder}")
+        put(f"  {line}")
+    put(f"then: {context.prog} check {chosen.folder}")
     return 1 if faults else 0
 
 
@@ -109,7 +109,7 @@ def locale(context: Context, arguments: list[str]) -> None:
     schema = "../schemas/locale.schema.json" if (folder / "schemas/locale.schema.json").is_file() else None
     file.write_text(written.locale(chosen.code, known, old, spare, schema), encoding="utf-8")
     left = len(locales.untranslated(old.texts, old.actions, known)) if old else len(known)
-    print(f"wrote {file}: {left:,} of {len(known):,} texts left to translate")
+    put(f"wrote {file}: {left:,} of {len(known):,} texts left to translate")
 
 
 def _beside(folder: Path) -> draft.Beside:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ConnectorError, InputError, RequestError
-from .context import Context, print_table, say
+from .context import UNWRITTEN, Context, Unwritten, print_table, put, say
 
 if TYPE_CHECKING:
     from ..definitions.connector import Outline
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 EXIT_CODES = """exit codes: 0 ok, 1 check or diff found something, 2 usage, input or definition, 3 connection,
             4 the vendor refused, 5 rate limit or quota, 6 transport, 7 a fault of the connector,
-            130 interrupted"""
+            8 the result could not be written (what can be had only once is on stderr), 130 interrupted"""
 
 
 class Command(NamedTuple):
@@ -42,11 +41,11 @@ def main(arguments: list[str], prog: str, load: Load, *, example: str, more: dic
         if not arguments or arguments[0] in ("-h", "--help", "help"):
             width = max(len(command.usage) for command in commands.values())
             listed = [f"  {command.usage:<{width}}  {command.says}" for command in commands.values()]
-            print(f"usage: {prog} COMMAND …", "", *listed, sep="\n")
-            print(f"\n{prog} COMMAND --help tells more.\n\n{EXIT_CODES}")
+            put("\n".join([f"usage: {prog} COMMAND …", "", *listed]))
+            put(f"\n{prog} COMMAND --help tells more.\n\n{EXIT_CODES}")
             return 0 if arguments else 2
         if arguments[0] == "--version":
-            print(load(None).profile.version)
+            put(load(None).profile.version)
             return 0
         command = commands.get(arguments[0])
         if command is None:
@@ -69,9 +68,11 @@ def main(arguments: list[str], prog: str, load: Load, *, example: str, more: dic
     except KeyboardInterrupt:
         say("interrupted")
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except Unwritten as error:
+        if not error.args:
+            return 0
+        say(f"error: {error}")
+        return UNWRITTEN
 
 
 def list_actions(context: Context, arguments: list[str]) -> None:
@@ -85,7 +86,7 @@ def list_actions(context: Context, arguments: list[str]) -> None:
         markdown = asked.parse_args(arguments).markdown
     outlines = list(context.load(None).outlines())
     if markdown:
-        print("\n".join(markdown_table(outlines)))
+        put("\n".join(markdown_table(outlines)))
     else:
         print_table([(outline.key, outline.label, outline.description) for outline in outlines])
 

@@ -20,7 +20,7 @@ from ..connections.oauth import Health
 from ..connections.scopes import smallest
 from ..errors import AuthError, ConnectorError, TransportError
 from ..model import Connection
-from .context import Context, print_table, say, wrong
+from .context import Context, draw, print_table, put, say, wrong
 from .options import parser
 
 PORT = 8765
@@ -71,7 +71,7 @@ def _values(context: Context, kind: Connection, chosen: Namespace) -> dict[str, 
             elif row.type == "secret":
                 given = getpass.getpass(f"{row.label}: ")
             else:
-                print(f"{row.label}: ", end="", file=sys.stderr, flush=True)
+                draw(f"{row.label}: ")
                 given = input().strip()
         if given is not None:
             values[row.key] = given
@@ -170,14 +170,14 @@ def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Ite
 def _greet(context: Context, name: str, health: Health) -> None:
     if not health.ok and health.error is not None:
         said = f"{health.error['message']} {health.error['hint'] or ''}".rstrip()
-        print(f"Stored {name}, but its first call failed: {said}")
+        put(f"Stored {name}, but its first call failed: {said}")
         return
     whose = " of ".join(part for part in (health.identity, health.account and f"account {health.account}") if part)
-    print(f"Connected {name}{f': {whose}' if whose else ''}.")
+    put(f"Connected {name}{f': {whose}' if whose else ''}.")
     if health.missing_scopes:
         count = len(health.missing_scopes)
         some = f"{count} scope{'s are' if count > 1 else ' is'} missing for some actions"
-        print(f"{some}: see {context.prog} doctor {name}")
+        put(f"{some}: see {context.prog} doctor {name}")
 
 
 def connections(context: Context, arguments: list[str]) -> None:
@@ -212,7 +212,7 @@ def disconnect(context: Context, arguments: list[str]) -> None:
         except TransportError as error:
             how = f"Try again, or only forget it: {context.prog} disconnect {chosen.name} --forget"
             raise TransportError(f"{chosen.name} is kept: {error.message}", hint=how, status=error.status) from None
-    print(f"{'Revoked and forgot' if revoked else 'Forgot'} {chosen.name}.")
+    put(f"{'Revoked and forgot' if revoked else 'Forgot'} {chosen.name}.")
 
 
 def scopes(context: Context, arguments: list[str]) -> None:
@@ -226,11 +226,11 @@ def scopes(context: Context, arguments: list[str]) -> None:
     for kind in kinds:
         for level, rule in levels.items():
             found = smallest(actions, kind, rule)
-            print(f"{kind} scopes, {level}:" if connector.profile.levels else f"{kind} scopes:")
+            put(f"{kind} scopes, {level}:" if connector.profile.levels else f"{kind} scopes:")
             for scope in found.scopes:
-                print(f"  {scope}")
+                put(f"  {scope}")
             if found.impossible:
-                print(f"  (not possible: {', '.join(found.impossible)})")
+                put(f"  (not possible: {', '.join(found.impossible)})")
     if not kinds:
         say("These actions need no scopes.")
 
@@ -245,8 +245,8 @@ def doctor(context: Context, arguments: list[str]) -> int:
     worst = "ok"
     with context.connections() as (known, _):
         for found in examine(known, chosen.name, actions=chosen.action, base_url=context.setting("base_url")):
-            print(f"{MARKS[found.state]:<5} {found.step:<12} {found.says}")
+            put(f"{MARKS[found.state]:<5} {found.step:<12} {found.says}")
             if found.do:
-                print(f"{'':<18} {found.do}")
+                put(f"{'':<18} {found.do}")
             worst = "fault" if "fault" in (worst, found.state) else worst
     return 3 if worst == "fault" else 0

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ..errors import AuthError, InputError, Problem
 
@@ -20,6 +23,15 @@ if TYPE_CHECKING:
     from ..stores.opening import Sealed
 
     Load = Callable[[str | None], Connector]  # the connector of a folder, or the bundled one
+
+
+UNWRITTEN = 8  # the exit code where a result could not be written
+STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # and half characters
+BEYOND = re.compile("[^\x00-\x7f]+")
+
+
+class Unwritten(Exception):
+    """A result could not be written. The message says why and where it is now; none: its reader had read enough."""
 
 
 class Context(NamedTuple):
@@ -94,21 +106,88 @@ def wrong(subject: str, where: str, what: str) -> InputError:
     return InputError.of(subject, [Problem(where, what)])
 
 
+def put(text: str, *, once: bool = False) -> None:
+    """Write lines of a result to stdout before anything else happens: the one way out of every command.
+
+    What can be had only `once`, as the answer of a create, goes to stderr where stdout fails. Raises `Unwritten`.
+    """
+    out = sys.stdout
+    try:
+        if out is None:
+            raise OSError(errno.EBADF, "standard output is closed")
+        out.write(f"{shown(text, out.encoding or 'utf-8')}\n")
+        out.flush()
+    except (OSError, ValueError) as error:  # ValueError: it was closed meanwhile
+        with suppress(OSError, ValueError, AttributeError):  # or Python tries again when it ends, and complains
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError) and not once:
+            raise Unwritten from None
+        lost(error, "Standard output", text, once=once)
+
+
+def lost(error: Exception, where: str, text: str, *, once: bool) -> NoReturn:
+    """Raise `Unwritten` for a result that could not be written `where`; what can be had only `once` goes to stderr."""
+    if once:
+        say(text)
+    advice = "the result is above; do not run it again" if once else "mend that, and run it again"
+    raise Unwritten(f"{where} cannot be written ({getattr(error, 'strerror', None) or error}); {advice}.") from None
+
+
 def say(text: str) -> None:
     """Tell the person something that is no result."""
-    print(text, file=sys.stderr, flush=True)
+    draw(f"{shown(text, getattr(sys.stderr, 'encoding', None) or 'utf-8')}\n")
+
+
+def draw(text: str) -> None:
+    """Write to stderr as it is, control sequences too; where nobody is there to be told, nothing happens."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def is_watched() -> bool:
+    """Whether stderr is a terminal, on which a line may be drawn anew."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def shown(text: str, encoding: str) -> str:
+    """The text with what would steer a terminal escaped as in JSON, and all but ASCII where the encoding lacks any.
+
+    So JSON stays the same data in any encoding, and other text can be read.
+    """
+    harmless = STEERING.sub(_escaped, text)
+    try:
+        holds = harmless.encode(encoding).decode(encoding) == harmless  # Shift JIS writes a yen sign as a backslash
+    except UnicodeError:
+        holds = False
+    return harmless if holds else BEYOND.sub(_escaped, harmless)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return json.dumps(found[0])[1:-1]
+
+
+def as_json(data: Any) -> str:
+    """Data as JSON for people; on one line what is nested too deeply for more."""
+    try:
+        return json.dumps(data, ensure_ascii=False, indent=2)
+    except RecursionError:
+        return json.dumps(data, ensure_ascii=False)
 
 
 def print_json(data: Any) -> None:
     """Print a result."""
-    print(json.dumps(data, ensure_ascii=False, indent=2))
+    put(as_json(data))
 
 
 def print_table(rows: Collection[Sequence[str]], indent: str = "") -> None:
     """Print rows of text, each column as wide as its widest text."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print(indent + "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    cells = [[shown(text, encoding).replace("\n", " ") for text in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)) for row in cells]
+    if lines:
+        put("\n".join(f"{indent}{line}".rstrip() for line in lines))
 
 
 def bound(host: str, port: int) -> socket.socket:

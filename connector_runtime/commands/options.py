@@ -18,8 +18,9 @@ from ..errors import InputError, Problem
 from ..language import conditions, secrets
 from ..language.wording import nearest
 from ..model import ActionSpec, Input, Table
-from .context import Context, wrong
+from .context import Context, put, wrong
 
+LONGEST = 300  # characters of what is wrong with an option, which may quote all of it
 COMMON: dict[str, dict[str, Any]] = {  # what several commands have
     "--inputs": {"metavar": "FILE", "help": "the inputs as a JSON file, - for standard input; an option wins"},
     "--base-url": {"metavar": "URL", "help": "the API's base URL, with its path"},
@@ -39,8 +40,12 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, prog: str, **more: Any) -> None:
         super().__init__(prog=prog, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **more)
 
+    def print_help(self, file: Any = None) -> None:
+        put(self.format_help().rstrip())
+
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message[0].upper()}{message[1:]}.", hint=f"See: {self.prog} --help")
+        said = message if len(message) <= LONGEST else f"{message[:LONGEST]}…"
+        raise InputError(f"{said[0].upper()}{said[1:]}.", hint=f"See: {self.prog} --help")
 
 
 def parser(context: Context, name: str, says: str | None, example: str) -> Parser:

@@ -22,7 +22,7 @@ from ..language.hosts import LOOPBACK
 from ..service.records import ApiKeys, check_tenant
 from ..service.settings import Settings
 from ..stores import opening
-from .context import Context, bound, print_table, say, wrong
+from .context import Context, bound, print_table, put, say, wrong
 from .options import add_common, parser
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def api_key(context: Context, arguments: list[str]) -> None:
         keys = ApiKeys(store, context.load(None).key)
         if chosen.act == "create":
             text, made = keys.create(None if chosen.metrics else chosen.tenant, chosen.label)
-            print(text)
+            put(text, once=True)
             whose = "reads /metrics" if made.tenant is None else f"is of the tenant {made.tenant}"
             say(f"The key {made.id} {whose}. It is shown this once; the store keeps a digest of it.")
             say("A service that was started without any key asks for one once it is started again.")

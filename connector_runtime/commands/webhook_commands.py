@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from ..errors import ApiError, InputError, Problem, TransportError
 from ..language.wording import nearest
 from ..triggers.webhook import OWN, Event, Notification, Trigger
-from .context import Context, bound, print_json, print_table, say, wrong
+from .context import Context, bound, print_json, print_table, put, say, wrong
 from .options import parser
 
 TIMEOUT = 10.0  # seconds
@@ -30,7 +30,7 @@ def events(context: Context, arguments: list[str]) -> None:
     asked = parser(context, "events", events.__doc__, "events 'meeting.*'")
     asked.add_argument("pattern", metavar="PATTERN", nargs="?", help="only these; * stands for any text")
     asked.add_argument("--product", metavar="NAME", help="only those of this product")
-    asked.epilog = f"{context.prog} events show NAME shows one with its fields and a sample."
+    asked.epilog = f"{asked.epilog}\n\n{context.prog} events show NAME shows one with its fields and a sample."
     chosen = asked.parse_args(arguments)
     trigger = _trigger(context)
     products = sorted({event.product for event in trigger.events.values()})
@@ -60,13 +60,13 @@ def _show(context: Context, arguments: list[str]) -> None:
     if chosen.json:
         print_json(event.entry())
         return
-    print(f"{event.name}: {event.label} ({event.product}){', deprecated' if event.deprecated else ''}\n")
+    put(f"{event.name}: {event.label} ({event.product}){', deprecated' if event.deprecated else ''}\n")
     for kind, names in event.scopes.items():
         if names:
-            print(f"  {kind} scopes, any of: {', '.join(names)}")
-    print()
+            put(f"  {kind} scopes, any of: {', '.join(names)}")
+    put("")
     print_table(list(_fields(event.schema, event.schema.get("$defs", {}))), indent="  ")
-    print("\nsample:")
+    put("\nsample:")
     print_json(event.sample)
 
 
@@ -111,7 +111,7 @@ def listen(context: Context, arguments: list[str]) -> None:
 
     def show(found: Notification) -> None:
         text = json.dumps(found.to_dict(), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
-        print(text.encode("utf-8", "backslashreplace").decode(), flush=True)
+        put(text)
 
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     logging.getLogger("connector_runtime").setLevel(logging.INFO)
@@ -152,7 +152,7 @@ def send_event(context: Context, arguments: list[str]) -> None:
         raise ApiError(f"{chosen.to} answered {status}: {said or 'nothing'}", status=status)
     if expected is not None and _as_json(answer) != expected:
         raise ApiError("The challenge was answered with something else than the secret's digest.", status=status)
-    print(json.dumps({"status": status, "answer": _as_json(answer)}, ensure_ascii=False))
+    put(json.dumps({"status": status, "answer": _as_json(answer)}, ensure_ascii=False), once=True)
 
 
 def _set(sample: dict[str, Any], text: str) -> None:
@@ -217,7 +217,7 @@ def inbox(context: Context, arguments: list[str]) -> None:
     for state, entries in (("waiting", found.waiting()), ("aside", found.aside())):
         for held in entries:
             said = trigger.read(held.body, held.headers)
-            print(json.dumps({"state": state, "failures": held.failures, "reason": held.reason, **said.to_dict()}))
+            put(json.dumps({"state": state, "failures": held.failures, "reason": held.reason, **said.to_dict()}))
 
 
 def _trigger(context: Context) -> Trigger:

@@ -69,7 +69,9 @@ def test_the_annotations_say_what_the_effect_means(connector: Connector) -> None
 
 
 def test_names_are_such_as_every_client_takes(connector: Connector) -> None:
-    for name in tools(connector, Offer(destructive=True)):
+    found = tools(connector, Offer(destructive=True))
+    assert len(found) == len(connector.actions) > 20
+    for name in found:
         assert len(name) <= 64 and all(letter.isascii() and (letter.isalnum() or letter in "_-") for letter in name)
 
 
@@ -98,10 +100,13 @@ def test_required_are_the_inputs_that_nothing_else_gives(connector: Connector) -
 
 
 def test_lists_and_only_lists_have_a_limit_and_a_cursor(connector: Connector) -> None:
+    lists = 0
     for key, tool in tools(connector, Offer(destructive=True)).items():
         is_list = connector.actions[key].paging is not None
+        lists += is_list
         assert ({"limit", "cursor"} <= set(tool.listed.input_schema["properties"])) is is_list, key
         assert ("cursor" in tool.listed.output_schema["properties"]) is is_list, key
+    assert lists == sum(action.paging is not None for action in connector.actions.values()) > 5
 
 
 def test_only_what_can_be_emptied_can_be_cleared(connector: Connector) -> None:
@@ -137,15 +142,18 @@ def test_a_limit_that_is_none_is_refused(connector: Connector, given: Any) -> No
 
 
 def test_every_sample_fits_the_schema_of_its_tool_with_secrets_and_without(connector: Connector) -> None:
+    samples = 0
     for shown in (False, True):
         for key, tool in tools(connector, Offer(destructive=True, secrets=shown)).items():
             action = connector.actions[key]
             if action.output is None or "example" not in action.output:
                 continue
+            samples += 1
             sample = action.output["example"]
             data = sample if shown else action.hide(sample)
             Draft202012Validator(tool.listed.output_schema).validate({"data": data})
             Draft202012Validator(tool.listed.output_schema["properties"]["data"]).validate(data)
+    assert samples > 20
 
 
 def words(schema: Any) -> set[str]:
@@ -160,11 +168,15 @@ def words(schema: Any) -> set[str]:
 
 
 def test_output_schemas_say_nothing_by_which_some_clients_refuse_answers(connector: Connector) -> None:
-    for tool in tools(connector, Offer(destructive=True)).values():
+    found = tools(connector, Offer(destructive=True))
+    assert {"type", "properties"} <= words(found["get-user"].listed.output_schema)
+    for tool in found.values():
         assert not {"format", "pattern", "x-secret", "$ref"} & words(tool.listed.output_schema)
 
 
 def test_an_error_fits_every_output_schema(connector: Connector) -> None:
-    for tool in tools(connector, Offer(destructive=True)).values():
+    found = tools(connector, Offer(destructive=True))
+    assert len(found) == len(connector.actions)
+    for tool in found.values():
         said = failure(tool, InputError("Wrong."), Offer())
         Draft202012Validator(tool.listed.output_schema).validate(said)

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from zoom_connector.sandbox import Answer, Odds, Request, Sandbox
-from zoom_connector.sandbox.kinds import KINDS
+from zoom_connector.sandbox.hostile import HOSTILE
+from zoom_connector.sandbox.kinds import KINDS, USUAL
 
 
 def ask(method: str, target: str, body: Any = None, token: str = "sandbox-token") -> Request:
@@ -71,7 +72,7 @@ def test_a_kind_of_fault_breaks_one_create_and_the_record_says_whether_it_was_ca
 def test_faults_of_kinds_that_have_no_test_above_are_those_of_lists() -> None:
     assert {"page_expired", "page_repeated"} == KINDS.keys() - {
         "reset_before", "reset_after", "truncated", "error_json", "error_html", "error_after", "html_200", "late",
-        "slow", "rate_limited", "daily_limited", "revoked",
+        "slow", "rate_limited", "daily_limited", "revoked", *HOSTILE,
     }  # fmt: skip
 
 
@@ -260,7 +261,7 @@ def test_a_rate_of_a_tenth_hits_about_every_tenth_request_with_all_kinds_alike()
         sandbox.answer(ask("GET", f"/v2/users?page_size=5&next_page_token=x{number}"))
     done = sandbox.faults_done
     assert 500 < done.total() < 700  # 600, and four standard deviations
-    assert done.keys() == KINDS.keys() - {"revoked", "daily_limited"}
+    assert done.keys() == {*USUAL} - {"revoked"}
     assert min(done.values()) > 20  # of 46
 
 

@@ -296,6 +296,28 @@ def test_old_and_closing_clients_are_answered_and_closed(sandbox: Sandbox) -> No
     assert raw(sandbox, get().replace(b"GET", b"HEAD")).startswith(b"HTTP/1.1 404 ")
 
 
+def test_a_client_that_takes_no_more_of_an_answer_is_not_waited_for_as_one_that_is_idle() -> None:
+    with Sandbox(bounds=Bounds(request=0.2, idle=60)) as sandbox:
+        sandbox.inject(status=200, body=bytes(50_000_000))
+        host, port = sandbox.base_url.removeprefix("http://").removesuffix("/v2").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(get())
+            time.sleep(1)  # takes nothing, and is cut off
+            received = 0
+            try:
+                while more := connection.recv(1 << 20):
+                    received += len(more)
+            except ConnectionResetError:
+                pass
+            assert received < 50_000_000
+        with socket.create_connection((host, int(port)), timeout=10) as idle:
+            idle.sendall(get())
+            assert idle.recv(65536).startswith(b"HTTP/1.1 200 ")
+            time.sleep(1)  # between two requests there is more time
+            idle.sendall(get())
+            assert idle.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
 def test_clients_that_stop_amid_a_request_are_let_go() -> None:
     with Sandbox(bounds=Bounds(request=0.1, idle=0.1)) as sandbox:
         assert raw(sandbox, b"GET /v2/us") in (b"", b"(reset)")

@@ -243,6 +243,11 @@ def test_every_store_keeps_them(tmp_path: Any, clock: Clock) -> None:
     kept = Idempotency(store, "c", 60, clock)
     held = kept.begin("t/../x", "k" * 255, "a", "create")
     assert isinstance(held, Held)
-    held.end(None)
-    assert isinstance(kept.begin("t/../x", "k" * 255, "b", "create"), Held)
+    with pytest.raises(Refusal, match="still running"):
+        kept.begin("t/../x", "k" * 255, "a", "create")
+    held.end(None)  # as if it had never been used: also for another request
+    again = kept.begin("t/../x", "k" * 255, "b", "create")
+    assert isinstance(again, Held)
+    again.end(Kept(status=201, body=b'{"id":1}'))
+    assert kept.begin("t/../x", "k" * 255, "b", "create") == Kept(status=201, body=b'{"id":1}')
     store.close()

@@ -42,6 +42,7 @@ def test_a_list_of_three_pages_is_one_bare_array(github: GitHub, client: Client)
 
 def test_the_next_urls_query_is_asked_for_as_it_was_given_at_the_lists_own_path(github: GitHub, client: Client) -> None:
     client.run("list-issues", {**HELLO, "state": "all"})
+    assert len(github.requests) == 3
     for asked in github.requests[1:]:
         assert asked.path == "/repos/octocat/Hello-World/issues"
         assert asked.query.startswith("state=all&per_page=100&page=")

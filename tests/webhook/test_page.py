@@ -27,7 +27,9 @@ def test_the_pages_python_runs_in_one_go_and_prints_what_it_says(
             "NOW": time.time(),
             "URL": server.url,
         }
-        for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
+        blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+        assert blocks
+        for block in blocks:
             exec(block, names)
             wanted = [line.removeprefix("# ") for line in block.splitlines() if line.startswith("# ")]
             assert capsys.readouterr().out.splitlines() == wanted
@@ -37,6 +39,8 @@ def test_the_pages_python_runs_in_one_go_and_prints_what_it_says(
 def test_the_page_names_every_word_of_a_triggers_file() -> None:
     schema = json.loads((PAGE.parents[1] / "schemas" / "trigger.schema.json").read_text())
     page = PAGE.read_text()
-    for word in (*schema["properties"], *schema["properties"]["verify"]["properties"]):
+    words = (*schema["properties"], *schema["properties"]["verify"]["properties"])
+    assert {"events", "digest"} & {*words} and len(words) > 10
+    for word in words:
         if word not in ("key", "label", "description", "inputs", "verify"):  # as everywhere, and the table itself
             assert re.search(rf"`(verify\.)?{word}`", page), word

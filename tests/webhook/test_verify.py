@@ -212,7 +212,8 @@ def test_whatever_is_signed_gives_an_event_or_a_payload_error(payload: Any) -> N
         except PayloadError:
             continue
         assert isinstance(found, Notification)
-        json.dumps(found.to_dict())
+        assert (found.payload, found.body) == (json.loads(body), body)
+        assert json.loads(json.dumps(found.to_dict()))["event_id"] == hashlib.sha256(body).hexdigest()
 
 
 # -- heads -----------------------------------------------------------------------------------------------------------

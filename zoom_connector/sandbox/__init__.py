@@ -10,7 +10,8 @@ Where things are: `sandbox` puts it together; `server` and `wire` speak HTTP; `z
 `endpoints` (the data file), `limits`, `checks` and `conditions` to its handler in `users`, `meetings`, `registrants`,
 `webinars`, `recordings` or `chat`; these read and change the `account`, which `seed` has filled. `downloads` serves
 recording files. What goes wrong is a `Fault` (`faults`), ordered one by one or drawn by `chances` among `kinds`;
-`record` remembers what became of each request, and below `/_sandbox` other programs steer all this over HTTP.
+`record` remembers what became of each request, and below `/_sandbox` other programs steer all this over HTTP
+(`control`). Answers that would hurt a trusting client are kinds of faults too (`hostile`, `edits`).
 
 Where Zoom documents nothing, it is strict: a number with a decimal point is no integer, null is no text, a page may
 not be larger than its maximum, and a "+" in a path must be written %2B. Fields and parameters that Zoom does not

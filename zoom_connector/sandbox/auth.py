@@ -13,10 +13,14 @@ from .wire import Request
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What one token may do, and until when (seconds; None: for ever). `scopes` None: everything."""
+    """What one token may do, and until when (seconds; None: for ever). `scopes` None: everything.
+
+    `user` is the id of whoever signed in, who is `me`; None: the account's owner.
+    """
 
     scopes: frozenset[str] | None = None
     expires: float | None = None
+    user: str | None = None
 
 
 class Tokens:
@@ -26,10 +30,17 @@ class Tokens:
         self._clock = clock
         self._grants: dict[str, Grant] = {}
 
-    def issue(self, token: str, *, scopes: Collection[str] | None = None, lifetime: float | None = None) -> None:
-        """Accept `token` from now on, for `lifetime` seconds, with these scopes."""
+    def issue(
+        self,
+        token: str,
+        *,
+        scopes: Collection[str] | None = None,
+        lifetime: float | None = None,
+        user: str | None = None,
+    ) -> None:
+        """Accept `token` from now on, for `lifetime` seconds, with these scopes, as that user's."""
         expires = None if lifetime is None else self._clock() + lifetime
-        self._grants[token] = Grant(scopes=None if scopes is None else frozenset(scopes), expires=expires)
+        self._grants[token] = Grant(scopes=None if scopes is None else frozenset(scopes), expires=expires, user=user)
 
     def revoke(self, token: str) -> None:
         """Accept `token` no more."""

@@ -1,4 +1,4 @@
-"""Makes the bytes of recording files as they are read, the same each time; it keeps none of them and moves none."""
+"""Makes the bytes of recording files and of endless bodies as they are read; it keeps none of them and moves none."""
 
 from __future__ import annotations
 
@@ -33,6 +33,22 @@ class Content:
 
     def _block(self, number: int) -> bytes:
         return hashlib.shake_128(f"{self.name} {number}".encode()).digest(_BLOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class Endless:
+    """The same bytes again and again: longer than anybody waits for; it gives slices, as bytes do."""
+
+    piece: bytes
+
+    def __len__(self) -> int:
+        return 1 << 60
+
+    def __getitem__(self, span: slice) -> bytes:
+        first, last, _ = span.indices(len(self))
+        skip = first % len(self.piece)
+        times = (skip + last - first) // len(self.piece) + 1
+        return (self.piece * times)[skip : skip + last - first]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -92,6 +93,14 @@ def live(meeting: Meeting, ended: float | None) -> Emitted:
     if ended is not None:
         shown["end_time"] = write_time(ended)
     return f"meeting.{'started' if ended is None else 'ended'}", {"account_id": ACCOUNT_ID, "object": shown}
+
+
+def deauthorized(client_id: str, user: User, now: float) -> Emitted:
+    """Give the event that a user has removed an app; here Zoom says only in the payload when it was sent."""
+    seconds = write_time(now)
+    said = {"account_id": ACCOUNT_ID, "user_id": user.id, "client_id": client_id, "deauthorization_time": seconds}
+    signature = hashlib.sha256(f"{client_id} {user.id} {now}".encode()).hexdigest()
+    return "app_deauthorized", {**said, "signature": signature, "event_ts": int(now * 1000)}
 
 
 def _operator(account: Account) -> dict[str, Any]:

@@ -7,14 +7,17 @@ what is here, and the sandbox asks each of them once for every request.
 from __future__ import annotations
 
 import json
+import random
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from .conditions import CONDITIONS
+from .contents import Endless
+from .edits import EDITS, edited
 from .wire import JSON, Answer, Request
 
 
@@ -35,6 +38,10 @@ class Fault:
         condition: let Zoom refuse as if this one of `conditions.CONDITIONS` held.
         repeat_page: a page leads on to itself: it gives the page token that it was asked with.
         revoke: the token of the request is good no more, for this request and later ones.
+        edit: the true answer is given, changed by this one of `edits.EDITS`.
+        head: what goes out as it is before the body, from the status line to the empty line; the connection is closed
+            after the body.
+        endless: the body comes again and again, without a length.
     """
 
     kind: str = ""
@@ -52,6 +59,9 @@ class Fault:
     condition: str | None = None
     repeat_page: bool = False
     revoke: bool = False
+    edit: str | None = None
+    head: bytes | None = None
+    endless: bool = False
 
     @property
     def name(self) -> str:
@@ -63,6 +73,9 @@ class Fault:
             f"status_{self.status}": self.status is not None,
             f"{self.condition}": self.condition is not None,
             "page_repeated": self.repeat_page,
+            f"{self.edit}": self.edit is not None,
+            "endless_body": self.endless,
+            "odd_head": self.head is not None,
             "truncated": self.cut is not None,
             "slow": self.takes is not None,
         }
@@ -77,6 +90,13 @@ class Fault:
         method, _, path = self.match.rpartition(" ")
         return method in ("", "*", request.method) and fnmatchcase(request.target.partition("?")[0], path)
 
+    def asked(self, request: Request) -> Request:
+        """What is to be carried out: of a list that never ends always the first page."""
+        token = page_token(request)
+        if self.edit != "endless_list" or not token:
+            return request
+        return replace(request, target=request.target.replace(quote(token, safe=""), ""))
+
     def spoil(self, request: Request, answer: Callable[[], Answer]) -> Answer:
         """Let a request go wrong; `answer` carries it out, and is not called if it is not to be carried out."""
         is_instead = self.drop or self.status is not None
@@ -87,15 +107,43 @@ class Fault:
             )
         if self.repeat_page:
             said = _with_page_token(said, page_token(request))
+        if self.edit is not None:
+            said = edited(self.edit, said)
+        head = self.head
+        if self.endless:
+            head = head or f"HTTP/1.1 {said.status} OK\r\ncontent-type: {said.content_type}\r\n\r\n".encode()
+            said = replace(said, body=Endless(said.body) if isinstance(said.body, bytes) and said.body else said.body)
         size = len(said.body)
         cut = int(size * self.cut) if isinstance(self.cut, float) and self.cut < 1 else self.cut
         return replace(
             said,
+            head=head,
             delay=self.delay,
             drop=self.drop,
             cut=None if cut is None else int(cut),
             pace=size / self.takes if self.takes and size else None,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of fault: `draw` makes one of random numbers and the longest delay (seconds), `fits` finds its requests.
+
+    `by_chance` False: a random plan has it only if it names it.
+    """
+
+    says: str
+    draw: Callable[[random.Random, float], Fault]
+    fits: Callable[[Request], bool] = lambda request: True
+    by_chance: bool = True
+
+
+def has_body(request: Request) -> bool:
+    return request.method in ("GET", "POST")  # the others are answered 204
+
+
+def is_api(request: Request) -> bool:
+    return request.target.startswith("/v2/") and "/download/" not in request.target
 
 
 FIELDS = tuple(field.name for field in fields(Fault))
@@ -120,7 +168,8 @@ def _with_page_token(answer: Answer, token: str) -> Answer:
 def change(fault: Fault, given: Mapping[str, Any]) -> Fault:
     """Give `fault` with these fields, written as `inject` and JSON write them; None: leave it; raise ValueError.
 
-    `body` may be bytes, text or a mapping, `headers` a mapping or pairs, `drop` "before" or "after".
+    `body` and `head` may be bytes or text, `body` also a mapping, `headers` a mapping or pairs, `drop` "before" or
+    "after".
     """
     values = {name: value for name, value in given.items() if value is not None}
     unknown = sorted(values.keys() - set(FIELDS))
@@ -130,8 +179,8 @@ def change(fault: Fault, given: Mapping[str, Any]) -> Fault:
         if values["drop"] not in ("before", "after"):
             raise ValueError('drop is "before" or "after" the request is carried out')
         values["carry_out"], values["drop"] = values["drop"] == "after", True
-    if "body" in values:
-        values["body"] = _bytes(values["body"])
+    for name in {"body", "head"} & values.keys():
+        values[name] = _bytes(values[name])
     if "headers" in values:
         values["headers"] = _pairs(values["headers"])
     for name, value in values.items():
@@ -182,6 +231,9 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
     "condition": lambda value: value in tuple(CONDITIONS),
     "repeat_page": _is_bool,
     "revoke": _is_bool,
+    "edit": lambda value: value in tuple(EDITS),
+    "head": lambda value: isinstance(value, bytes),
+    "endless": _is_bool,
 }
 
 

@@ -26,6 +26,7 @@ from .endpoints import Call
 PATIENCE = 3.0  # seconds until an answer is late
 RETRIES = (300.0, 1500.0, 5100.0)  # seconds after the event
 MOST = 20  # subscriptions of one app
+CLIENT_ID = "sandbox-client"  # the app that is meant if none is named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class Subscription:
     url: str
     secret: str = field(repr=False)
     events: tuple[str, ...]
+    client_id: str  # of the app whose subscription it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +76,14 @@ class Hooks:
         self._is_open = True
         self.sent: list[Sent] = []
 
-    def subscribe(self, url: str, secret: str, events: Collection[str] = ("*",)) -> None:
-        """Send these events to `url` from now on, signed with `secret`; raise `ValueError` if it is not validated."""
-        if len(self._subscriptions) >= MOST:
+    def subscribe(self, url: str, secret: str, events: Collection[str] = ("*",), *, client_id: str = CLIENT_ID) -> None:
+        """Send these events to `url` from now on, signed with `secret`, which is that app's.
+
+        Raises `ValueError` if the address does not validate.
+        """
+        if sum(each.client_id == client_id for each in self._subscriptions) >= MOST:
             raise ValueError(f"an app has at most {MOST} subscriptions")
-        subscription = Subscription(url=url, secret=secret, events=tuple(events))
+        subscription = Subscription(url=url, secret=secret, events=tuple(events), client_id=client_id)
         self.validate(subscription)
         with self._changed:
             self._subscriptions.append(subscription)
@@ -105,14 +110,25 @@ class Hooks:
         if not is_right:
             raise ValueError(f"{subscription.url} did not answer the validation (status {status})")
 
-    def emit(self, event: str, payload: dict[str, Any]) -> None:
-        """Send an event with this payload to all that want it."""
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        """Who is told what."""
+        return list(self._subscriptions)
+
+    def emit(self, event: str, payload: dict[str, Any], *, client_id: str | None = None) -> None:
+        """Send an event with this payload to all that want it, or only to that app's subscriptions.
+
+        What says in its payload when it was sent says so nowhere else.
+        """
         now = self._account.clock()
         said = {"event": event, "event_ts": int(now * 1000), "payload": payload}
+        if "event_ts" in payload:
+            del said["event_ts"]
         body = json.dumps(said, ensure_ascii=False).encode()
         with self._changed:
             for to in self._subscriptions:
-                if any(fnmatchcase(event, pattern) for pattern in to.events):
+                is_theirs = client_id is None or to.client_id == client_id
+                if is_theirs and any(fnmatchcase(event, pattern) for pattern in to.events):
                     headers = {**sign(body, to.secret, now), "x-zm-request-id": randomness.token_hex(16)}
                     self._pending.append(Delivery(event=event, to=to, body=body, headers=headers, since=now, due=now))
             self._changed.notify_all()

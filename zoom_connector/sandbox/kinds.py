@@ -8,28 +8,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from .faults import Fault, page_token
+from .faults import Fault, Kind, has_body, is_api, page_token
+from .hostile import HOSTILE
 from .wire import Request
 
 _HTML = b"<html>\r\n<head><title>%s</title></head>\r\n<body>\r\n<center><h1>%s</h1></center>\r\n</body>\r\n</html>\r\n"
 _GATEWAY = {502: b"502 Bad Gateway", 503: b"503 Service Temporarily Unavailable", 504: b"504 Gateway Time-out"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """One kind of fault: `draw` makes one of random numbers and the longest delay (seconds), `fits` finds its requests.
-
-    `by_chance` False: a random plan has it only if it names it.
-    """
-
-    says: str
-    draw: Callable[[random.Random, float], Fault]
-    fits: Callable[[Request], bool] = lambda request: True
-    by_chance: bool = True
 
 
 def _json(status: int, message: str) -> Fault:
@@ -52,14 +38,6 @@ def _error_html(draw: random.Random, longest: float) -> Fault:
 def _error_after(draw: random.Random, longest: float) -> Fault:
     status = draw.choice((502, 504))
     return _html(status, _GATEWAY[status], carry_out=True)
-
-
-def _has_body(request: Request) -> bool:
-    return request.method in ("GET", "POST")  # the others are answered 204
-
-
-def _is_api(request: Request) -> bool:
-    return request.target.startswith("/v2/") and "/download/" not in request.target
 
 
 def _has_page_token(request: Request) -> bool:
@@ -85,7 +63,7 @@ KINDS: dict[str, Kind] = {
     "truncated": Kind(
         says="the answer breaks off; carried out",
         draw=lambda draw, longest: Fault(cut=draw.random()),
-        fits=_has_body,
+        fits=has_body,
     ),
     "late": Kind(
         says="the answer comes late",
@@ -94,17 +72,17 @@ KINDS: dict[str, Kind] = {
     "slow": Kind(
         says="the body comes slowly",
         draw=lambda draw, longest: Fault(takes=draw.uniform(0, longest)),
-        fits=_has_body,
+        fits=has_body,
     ),
     "rate_limited": Kind(
         says="429: too many requests in this second; not carried out",
         draw=lambda draw, longest: Fault(condition="rate_limited"),
-        fits=_is_api,
+        fits=is_api,
     ),
     "daily_limited": Kind(
         says="429: today's requests are used up, with Retry-After; not carried out",
         draw=lambda draw, longest: Fault(condition="daily_limited"),
-        fits=_is_api,
+        fits=is_api,
         by_chance=False,  # whoever believes it sends nothing more today
     ),
     "page_expired": Kind(
@@ -120,8 +98,9 @@ KINDS: dict[str, Kind] = {
     "revoked": Kind(
         says="the request's access token is revoked first; by chance only one that OAuth issued",
         draw=lambda draw, longest: Fault(revoke=True),
-        fits=_is_api,
+        fits=is_api,
     ),
+    **HOSTILE,
 }
 
 

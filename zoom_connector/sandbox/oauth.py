@@ -11,24 +11,29 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from urllib.parse import parse_qsl, unquote_plus, urlencode
 
-from .account import ACCOUNT_ID
+from .account import ACCOUNT_ID, User
 from .auth import Tokens
 from .endpoints import endpoints
 from .wire import Answer, Request
 
 CODE_LIFETIME = 300.0
-CALLBACK = "http://127.0.0.1:8765/callback"
+CALLBACK = "http://127.0.0.1:8765/callback"  # of the command line
+SERVICE = tuple(f"http://{host}:*/v1/oauth/callback" for host in ("127.0.0.1", "localhost"))  # of the HTTP service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """An app of the Marketplace. No secret: a public client. An account id: server-to-server, and nobody signs in."""
+    """An app of the Marketplace. No secret: a public client. An account id: server-to-server, and nobody signs in.
+
+    `*` in a redirect URI stands for any port.
+    """
 
     client_id: str
     secret: str | None = field(default=None, repr=False)
@@ -36,17 +41,30 @@ class App:
     account_id: str | None = None
     scopes: frozenset[str] | None = None  # None: all
 
+    def takes(self, redirect_uri: str) -> bool:
+        """Whether people may be sent back there."""
+        known = (re.escape(uri).replace(r"\*", "[0-9]+") for uri in self.redirect_uris)
+        return any(re.fullmatch(uri, redirect_uri) for uri in known)
+
 
 APPS = (
-    App(client_id="sandbox-client", secret="sandbox-secret", redirect_uris=(CALLBACK,)),
-    App(client_id="sandbox-public", redirect_uris=(CALLBACK,)),
+    App(client_id="sandbox-client", secret="sandbox-secret", redirect_uris=(CALLBACK, *SERVICE)),
+    App(client_id="sandbox-public", redirect_uris=(CALLBACK, *SERVICE)),
     App(client_id="sandbox-server", secret="sandbox-secret", account_id=ACCOUNT_ID),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Code:
+class _SignIn:
+    """One user who let one app in."""
+
     app: App
+    user: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Code:
+    sign_in: _SignIn
     redirect_uri: str
     challenge: str | None
     method: str
@@ -66,16 +84,17 @@ class OAuth:
     and `issued` all access tokens.
     """
 
-    def __init__(self, tokens: Tokens, clock: Callable[[], float]) -> None:
+    def __init__(self, tokens: Tokens, clock: Callable[[], float], find_user: Callable[[str], User | None]) -> None:
         self.lifetime = 3600.0
         self.api_url: str | None = "https://api.zoom.us"
         self.spent: list[str] = []
         self.issued: list[str] = []
         self._tokens = tokens
         self._clock = clock
+        self._find_user = find_user
         self._apps = {app.client_id: app for app in APPS}
         self._codes: dict[str, _Code] = {}
-        self._refresh: dict[str, App] = {}  # those that are good
+        self._refresh: dict[str, _SignIn] = {}  # those that are good
         self._revoked: set[str] = set()
         self._access: dict[str, str] = {}  # access token -> the refresh token that came with it
 
@@ -96,6 +115,18 @@ class OAuth:
             account_id=account_id,
             scopes=None if scopes is None else frozenset(scopes),
         )
+
+    def allow(self, redirect_uri: str) -> None:
+        """Let people be sent back there by every app in which they sign in."""
+        for client_id, app in self._apps.items():
+            if app.account_id is None:
+                self._apps[client_id] = replace(app, redirect_uris=(*app.redirect_uris, redirect_uri))
+
+    def remove(self, client_id: str, user: str) -> None:
+        """End what this user let this app do; raise ValueError for an app that there is not."""
+        if client_id not in self._apps:
+            raise ValueError(f"there is no app {client_id!r}; there is {', '.join(self._apps)}")
+        self._end([token for token, who in self._refresh.items() if (who.app.client_id, who.user) == (client_id, user)])
 
     def forget(self) -> None:
         """End every sign-in, as when the user removes the app."""
@@ -130,6 +161,7 @@ class OAuth:
             '<!doctype html><html lang="en"><meta charset="utf-8"><title>Zoom sandbox</title>'
             f"<h1>{escape(query['client_id'])} wants to reach your Zoom account</h1>"
             f'<form method="post" action="/oauth/authorize">{hidden}'
+            '<p><label>You are <input name="user" value="me"> (id or email; me is the owner)</label></p>'
             '<button name="decision" value="allow">Allow</button> '
             '<button name="decision" value="decline">Decline</button></form></html>'
         )
@@ -139,7 +171,7 @@ class OAuth:
         app = self._apps.get(query.get("client_id", ""))
         if app is None or app.account_id is not None:
             return _browser(4702, f"Invalid client_id: {query.get('client_id')}")
-        if query.get("redirect_uri") not in app.redirect_uris:
+        if not app.takes(query.get("redirect_uri", "")):
             return _browser(4700, "Invalid redirect url")
         if query.get("response_type") != "code":
             return _browser(4700, "Invalid response type")
@@ -154,9 +186,12 @@ class OAuth:
         back = {"state": form["state"]} if "state" in form else {}
         if form.get("decision") != "allow":
             return _onward(form["redirect_uri"], {"error": "access_denied", **back})
+        user = self._find_user(form.get("user", "me"))
+        if user is None:
+            return _browser(1001, f"User does not exist: {form['user']}.")
         code = secrets.token_urlsafe(24)
         self._codes[code] = _Code(
-            app=self._apps[form["client_id"]],
+            sign_in=_SignIn(app=self._apps[form["client_id"]], user=user.id),
             redirect_uri=form["redirect_uri"],
             challenge=form.get("code_challenge"),
             method=form.get("code_challenge_method", "plain"),
@@ -186,31 +221,31 @@ class OAuth:
         app = self._client(request, form)
         match form.get("grant_type"):
             case "authorization_code":
-                self._check_code(app, form)
-                self._end([token for token, whose in self._refresh.items() if whose.client_id == app.client_id])
-                return self._grant(app, refresh=True)
+                who = self._check_code(app, form)
+                self.remove(app.client_id, who.user)
+                return self._grant(app, who)
             case "refresh_token":
                 token = form.get("refresh_token", "")
                 if token in self._revoked:
                     raise _Refused("invalid_grant", "The token has been revoked.")
-                if self._refresh.get(token) is None or self._refresh[token].client_id != app.client_id:
+                if self._refresh.get(token) is None or self._refresh[token].app.client_id != app.client_id:
                     raise _Refused("invalid_grant", "Invalid Token!")
-                del self._refresh[token]
+                who = self._refresh.pop(token)
                 self.spent.append(token)
-                return self._grant(app, refresh=True)
+                return self._grant(app, who)
             case "account_credentials":
                 if app.account_id is None:
                     raise _Refused("unsupported_grant_type", "unsupported grant type")
                 if form.get("account_id") != app.account_id:
                     raise _Refused("invalid_request", "Bad Request")
-                return self._grant(app, refresh=False)
+                return self._grant(app, None)
             case None:
                 raise _Refused("invalid_request", "Missing grant type.")
         raise _Refused("unsupported_grant_type", "unsupported grant type")
 
-    def _check_code(self, app: App, form: dict[str, str]) -> None:
+    def _check_code(self, app: App, form: dict[str, str]) -> _SignIn:
         code = self._codes.pop(form.get("code", ""), None)
-        if code is None or code.app.client_id != app.client_id:
+        if code is None or code.sign_in.app.client_id != app.client_id:
             raise _Refused("invalid_grant", "Invalid authorization code.")
         if self._clock() >= code.expires:
             raise _Refused("invalid_grant", "Code is expired")
@@ -222,19 +257,20 @@ class OAuth:
                 verifier = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
             if not hmac.compare_digest(verifier, code.challenge):
                 raise _Refused("invalid_grant", "Invalid code verifier")
+        return code.sign_in
 
-    def _grant(self, app: App, *, refresh: bool) -> Answer:
+    def _grant(self, app: App, who: _SignIn | None) -> Answer:
         access = f"access-{secrets.token_urlsafe(32)}"
-        self._tokens.issue(access, scopes=app.scopes, lifetime=self.lifetime)
+        self._tokens.issue(access, scopes=app.scopes, lifetime=self.lifetime, user=None if who is None else who.user)
         self.issued.append(access)
         scopes = app.scopes
         if scopes is None:
             named = {scope for endpoint in endpoints() for scope in endpoint.scopes["granular"]}
             scopes = frozenset(scope for scope in named if scope.endswith(":admin"))
         body: dict[str, object] = {"access_token": access, "token_type": "bearer"}
-        if refresh:
+        if who is not None:
             token = f"refresh-{secrets.token_urlsafe(32)}"
-            self._refresh[token] = app
+            self._refresh[token] = who
             self._access[access] = body["refresh_token"] = token
         body |= {"expires_in": int(self.lifetime), "scope": " ".join(sorted(scopes))}
         if self.api_url is not None:

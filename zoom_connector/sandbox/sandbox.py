@@ -1,13 +1,11 @@
 """Runs the sandbox: one account behind one loopback port, in a thread of its own; the parts do the rest.
 
-Below `/_sandbox` other programs steer it. Nothing there is counted, limited or hit by a fault. A body must say that it
-is JSON, so that no page in a browser can send one.
+Below `/_sandbox` other programs steer it (`control`). Nothing there is counted, limited or hit by a fault.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 import time
@@ -18,15 +16,16 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from . import conditions as _conditions
+from . import conditions as _conditions, emits
 from .account import Account
 from .auth import Tokens, bearer
 from .background import Background
 from .chances import Chances, Latency, Odds, read_latency
+from .control import CONTROL, steer
 from .downloads import Downloads
 from .faults import FIELDS, Fault, Queue, change
-from .hooks import Hooks
-from .kinds import KINDS, known
+from .hooks import CLIENT_ID, Hooks
+from .kinds import known
 from .limits import Limits
 from .oauth import OAuth
 from .record import Record
@@ -36,7 +35,6 @@ from .wire import Answer, Request
 from .zoom import Zoom
 
 T = TypeVar("T")
-CONTROL = "/_sandbox"
 Respond = Callable[[Request, Collection[str]], Answer]
 _log = logging.getLogger(__name__)
 
@@ -94,7 +92,7 @@ class Sandbox:
         self.tokens.issue(token, scopes=scopes, lifetime=token_lifetime)
         self.hooks = Hooks(self.state)
         self._zoom = Zoom(self.state, self.tokens, self.hooks)
-        self.oauth = OAuth(self.tokens, clock)
+        self.oauth = OAuth(self.tokens, clock, self.state.find_user)
         self._downloads = Downloads(self.state, self.tokens, lambda: self.storage_origin)
         self.storage_requests = Record(record)
         self._has_storage = storage
@@ -199,6 +197,9 @@ class Sandbox:
         condition: str | None = None,
         repeat_page: bool | None = None,
         revoke: bool | None = None,
+        edit: str | None = None,
+        head: bytes | str | None = None,
+        endless: bool | None = None,
     ) -> None:
         """Let the next `times` requests that match go wrong; the oldest fault that matches is spent first.
 
@@ -217,6 +218,9 @@ class Sandbox:
             condition: refuse this request as Zoom does when this one of `conditions.CONDITIONS` holds.
             repeat_page: give the page token that the request was asked with.
             revoke: revoke the request's token first.
+            edit: give the true answer, changed by this one of `edits.EDITS`.
+            head: what goes out before the body as it is: status line, headers, empty line.
+            endless: send the body again and again, without a length.
         """
         given = locals()
         fault = change(
@@ -229,6 +233,23 @@ class Sandbox:
         """Forget the faults that are still to come, the random plan too."""
         self._queue.clear()
         self._chances = None
+
+    def deauthorize(self, client_id: str = CLIENT_ID, user: str = "me") -> None:
+        """Let a user (an id, an email, or `me`, the owner) remove an app: its tokens end, and it is told so.
+
+        Raises ValueError for a user or an app that there is not.
+        """
+
+        self.run(lambda account: self.deauthorize_now(client_id, user))
+
+    def deauthorize_now(self, client_id: str = CLIENT_ID, user: str = "me") -> dict[str, str]:
+        """The same where the requests are answered; gives the app's id and the user's."""
+        found, now = self.state.find_user(user), self.state.clock()
+        if found is None:
+            raise ValueError(f"there is no user {user!r}")
+        self.oauth.remove(client_id, found.id)
+        self.hooks.emit(*emits.deauthorized(client_id, found, now), client_id=client_id)
+        return {"client_id": client_id, "user": found.id}
 
     def run(self, act: Callable[[Account], T]) -> T:
         """Do something with the account where the requests do, so that none comes between."""
@@ -253,7 +274,7 @@ class Sandbox:
             if fault.revoke:
                 self.tokens.revoke(bearer(request))
             more = () if fault.condition is None else (fault.condition,)
-            answer = fault.spoil(request, lambda: hooked or respond(request, more))
+            answer = fault.spoil(request, lambda: hooked or respond(fault.asked(request), more))
         low, high = self._latency
         if high:
             answer = replace(answer, delay=answer.delay + self._draw.uniform(low, high))
@@ -329,117 +350,3 @@ def serve(*, say: Callable[[str], None] = lambda line: None, **options: Any) -> 
         asyncio.run(run())
     except KeyboardInterrupt:
         say("Zoom sandbox stopped")
-
-
-# -- steering over HTTP, beside Zoom's paths ---------------------------------------------------------------------------
-
-
-def _say_faults(sandbox: Sandbox, _: Any) -> Any:
-    odds = sandbox.faults
-    return {
-        "plan": odds and {"seed": odds.seed, "rate": odds.rate, "kinds": odds.kinds, "delay": odds.delay},
-        "done": sandbox.faults_done,
-        "kinds": {name: kind.says for name, kind in KINDS.items()},
-    }
-
-
-def _plan_faults(sandbox: Sandbox, given: Any) -> Any:
-    sandbox.faults = given
-    return _say_faults(sandbox, None)
-
-
-def _inject(sandbox: Sandbox, given: Any) -> Any:
-    unknown = sorted(given.keys() - {*FIELDS, "times", "skip"})
-    if unknown:
-        raise ValueError(f"a fault has no {', '.join(unknown)}; it has {', '.join(FIELDS)}, times and skip")
-    sandbox.inject(**given)
-    return _say_faults(sandbox, None)
-
-
-def _clear_faults(sandbox: Sandbox, _: Any) -> Any:
-    sandbox.clear_faults()
-    return _say_faults(sandbox, None)
-
-
-def _say_limits(sandbox: Sandbox, _: Any) -> Any:
-    return sandbox.limits.phases[-1].describe(sandbox.state.clock())
-
-
-def _change_limits(sandbox: Sandbox, given: Any) -> Any:
-    sandbox.limits.change(**given)
-    return _say_limits(sandbox, None)
-
-
-def _say_counters(sandbox: Sandbox, _: Any) -> Any:
-    record, now = sandbox.requests, sandbox.state.clock()
-    return {
-        "requests": record.total,
-        "carried_out": record.carried_out,
-        "statuses": record.statuses,
-        "faults": record.faults,
-        "phases": [phase.describe(now) for phase in sandbox.limits.phases],
-    }
-
-
-def _say_requests(sandbox: Sandbox, _: Any) -> Any:
-    return {"requests": [each.describe() for each in sandbox.requests]}
-
-
-def _say_state(sandbox: Sandbox, _: Any) -> Any:
-    return {"conditions": sorted(sandbox.conditions), "latency": sandbox.latency}
-
-
-def _change_state(sandbox: Sandbox, given: Any) -> Any:
-    unknown = sorted(given.keys() - {"conditions", "latency"})
-    if unknown:
-        raise ValueError(f"there is no {', '.join(unknown)}; there are conditions and latency")
-    if "latency" in given:
-        sandbox.latency = given["latency"]
-    if "conditions" in given:
-        if not isinstance(given["conditions"], list):
-            raise ValueError("conditions is a list of names")
-        sandbox.conditions = [str(name) for name in given["conditions"]]
-    return _say_state(sandbox, None)
-
-
-def _say_paths(sandbox: Sandbox, _: Any) -> Any:
-    return {CONTROL + path: list(_ROUTES[path]) for path in _ROUTES}
-
-
-_ROUTES: dict[str, dict[str, Callable[[Sandbox, Any], Any]]] = {
-    "": {"GET": _say_paths},
-    "/faults": {"GET": _say_faults, "PUT": _plan_faults, "POST": _inject, "DELETE": _clear_faults},
-    "/limits": {"GET": _say_limits, "PUT": _change_limits},
-    "/state": {"GET": _say_state, "PUT": _change_state},
-    "/counters": {"GET": _say_counters},
-    "/requests": {"GET": _say_requests},
-}
-
-
-def steer(sandbox: Sandbox, request: Request) -> Answer:
-    """Answer a request below `/_sandbox`; every refusal says what to do."""
-    route = _ROUTES.get(request.target.partition("?")[0].removeprefix(CONTROL))
-    if route is None:
-        return _json(404, {"error": f"There is {', '.join(CONTROL + path for path in _ROUTES)}."})
-    act = route.get(request.method)
-    if act is None:
-        return _json(405, {"error": f"{request.method} is not possible here; {', '.join(route)} is."})
-    given: Any = None
-    if request.method in ("PUT", "POST"):
-        if (request.header("content-type") or "").partition(";")[0].strip().lower() != "application/json":
-            return _json(415, {"error": "Send JSON, and say so: Content-Type: application/json."})
-        try:
-            given = json.loads(request.body)
-        except (ValueError, RecursionError):
-            given = None
-        if not isinstance(given, dict):
-            return _json(400, {"error": "The body must be a JSON object."})
-    try:
-        return _json(200, act(sandbox, given))
-    except ValueError as error:
-        text = str(error)
-        return _json(400, {"error": f"{text[:1].upper()}{text[1:]}."})
-
-
-def _json(status: int, body: Any) -> Answer:
-    return Answer(status=status, body=json.dumps(body, ensure_ascii=False).encode())

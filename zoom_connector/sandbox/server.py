@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import cast
 
-from .contents import Content
+from .contents import Content, Endless
 from .wire import Answer, Malformed, Parser, Request, render_head
 
 Respond = Callable[[Request], Answer]
@@ -78,7 +78,7 @@ async def _sweep(connections: set[Connection], bounds: Bounds) -> None:
 class _Outgoing:
     """A body on its way: the bytes from `at` to before `end` are still to be sent."""
 
-    body: bytes | Content
+    body: bytes | Content | Endless
     at: int = 0
     end: int
     pace: float | None
@@ -129,8 +129,8 @@ class Connection(asyncio.Protocol):
         self._writable = True
         if self._outgoing is None:
             self._read(True)
-        elif self._waiting is None:
-            self._pump()
+        elif self._waiting is None:  # not at once: asyncio is amid a write of its own
+            asyncio.get_running_loop().call_soon(self._pump)
         self._advance()
 
     def abort(self) -> None:
@@ -191,10 +191,10 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         dated = replace(answer, headers=(*answer.headers, ("date", _date(int(time.time())))))
-        body = answer.body if with_body and answer.has_body else b""
+        body = answer.body if with_body and (answer.has_body or answer.head is not None) else b""
         end = len(body) if answer.cut is None else min(answer.cut, len(body))
         head = render_head(dated, close=close)
-        close = close or answer.cut is not None
+        close = close or answer.cut is not None or answer.head is not None
         if end <= _PIECE and answer.pace is None:
             transport.write(head + body[:end])
             if close:
@@ -210,6 +210,8 @@ class Connection(asyncio.Protocol):
         """Write as much of the body as the client takes and its pace allows."""
         out = self._outgoing
         while out is not None and self._writable and self._transport is not None:
+            if self._transport.is_closing():  # the client has gone, of which the loop has not told us yet
+                return
             piece = out.body[out.at : min(out.at + out.step, out.end)]
             out.at += len(piece)
             self._since = time.monotonic()

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from .contents import Content
+from .contents import Content, Endless
 
 HEAD_LIMIT = 64 * 1024
 JSON = "application/json;charset=UTF-8"
@@ -51,9 +51,10 @@ class Answer:
     """What goes back: a status, bytes and headers, and the ways in which a line may fail while they travel."""
 
     status: int
-    body: bytes | Content = b""
+    body: bytes | Content | Endless = b""
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str = JSON
+    head: bytes | None = None  # goes out as it is instead of what the rest says; the body ends with the connection
     delay: float = 0.0  # seconds before the first byte
     drop: bool = False  # close the connection instead of answering
     cut: int | None = None  # announce the whole body, send so many bytes of it, close
@@ -68,6 +69,8 @@ class Answer:
 
 def render_head(answer: Answer, *, close: bool) -> bytes:
     """Write what comes before the body, as HTTP/1.1 bytes; `close` adds the header that ends the connection."""
+    if answer.head is not None:
+        return answer.head
     lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}"]
     lines.extend(f"{name}: {value}" for name, value in answer.headers)
     if answer.has_body:

@@ -65,6 +65,8 @@ class Zoom:
             grant = self.authorize(request)
             headers += account.limits.take(endpoint, now)
             auth.check_scopes(grant, endpoint)
+            if grant.user is not None and path.get("userId") == "me":
+                path = {**path, "userId": grant.user}
             call = checks.check(endpoint, request, path, now)
             if account.conditions or more_conditions:
                 conditions.refuse(account.conditions.union(more_conditions), call)
