@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from math import exp, inf
 
+from ..language import json_text
 from ..model import DAY
 
 RESERVE = 0.25  # of what the vendor allows in a window: left alone
@@ -182,7 +183,7 @@ class Bucket:
         return json.dumps({**state, "own": None if self.own == inf else self.own}).encode()
 
     def load(self, at: float, data: bytes | None) -> Bucket:
-        """On the same terms, a state from a store or a new one. Raises `ValueError`, `TypeError` or `LookupError`."""
-        state = {"at": at, "own": None} if data is None else json.loads(data)
+        """On the same terms, a state from a store or a new one. Raises `ValueError`, `TypeError` or `KeyError`."""
+        state = {"at": at, "own": None} if data is None else json_text.read(data)
         terms = {name: getattr(self, name) for name in TERMS}
         return Bucket(**terms, **{**state, "own": inf if state["own"] is None else state["own"]})

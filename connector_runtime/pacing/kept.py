@@ -11,9 +11,10 @@ from itertools import islice
 from math import inf
 
 from ..errors import StoreError
+from ..language import json_text
 from ..model import DAY, Rate
 from ..steps import Claim
-from ..stores.store import Contended, Store
+from ..stores.store import UNREADABLE, Contended, Store
 from .bucket import PAUSE, Bucket, midnight, today
 
 log = logging.getLogger("connector_runtime.pacing")
@@ -167,12 +168,15 @@ class Lane:
         bucket, given = self.bucket, 0
 
         def trade(state: bytes | None) -> bytes:
-            nonlocal bucket, given
             try:
-                bucket = self.bucket.load(now + self._ahead, state)
-            except (ValueError, TypeError, LookupError):
+                return traded(state)
+            except UNREADABLE:
                 log.warning("pacing begins anew: its state in the store can't be read")
-                bucket = self.bucket.load(now + self._ahead, None)
+                return traded(None)
+
+        def traded(state: bytes | None) -> bytes:
+            nonlocal bucket, given
+            bucket = self.bucket.load(now + self._ahead, state)
             self._ahead = max(self._ahead, bucket.at - now)
             bucket.advance(now + self._ahead)
             for news in self._news:
@@ -232,7 +236,11 @@ class Quotas:
 
     def _change(self, keys: Iterable[str], now: float, change: Callable[[int, float], tuple[int, float]]) -> None:
         def written(state: bytes | None) -> bytes:
-            return json.dumps(change(*json.loads(state or NONE))).encode()
+            try:
+                return json.dumps(change(*json_text.read(state or NONE))).encode()
+            except UNREADABLE:
+                log.warning("a quota is counted anew: its count in the store can't be read")
+                return json.dumps(change(*json_text.read(NONE))).encode()
 
         if self._failed <= now < self._failed + ALONE:
             return
