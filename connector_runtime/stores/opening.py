@@ -7,18 +7,20 @@ import stat
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from ..errors import StoreError
 from .store import DAMAGED, LAST, Damaged, Entry, Lease, MemoryStore, Store, checked, damaged, forking
 
+T = TypeVar("T")
 BUSY = 5.0  # seconds to wait for another process's write to a SQLite file
 PATIENCE = 10  # seconds for a connection or a statement in PostgreSQL
+SILENT = 15.0  # seconds after which a PostgreSQL that does not answer at all, not even with a time-out, is left
 TABLES = (
     "CREATE TABLE IF NOT EXISTS entries (key {text} PRIMARY KEY, value {bytes} NOT NULL, version BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS leases (key {text} PRIMARY KEY, owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
@@ -207,9 +209,10 @@ class Postgres(Database):
 
     def connect(self) -> Any:
         try:
-            connection = self._psycopg.connect(self._url, autocommit=True, connect_timeout=PATIENCE)
+            connection: Any = self._psycopg.connect(self._url, autocommit=True, connect_timeout=PATIENCE)
         except self._psycopg.Error as error:
             raise self._failed("can't be reached", error, retriable=True) from None
+        wait, connection.wait = connection.wait, lambda steps, *more: wait(self._in_time(steps, connection), *more)
         try:
             connection.execute(f"SET statement_timeout = {PATIENCE * 1000}")
             there = connection.execute("SELECT to_regclass('entries') || '', to_regclass('leases') || ''").fetchone()
@@ -233,6 +236,19 @@ class Postgres(Database):
             code = getattr(error, "sqlstate", None) or ""
             what = "may only be read" if code in ("25006", "42501") else "is full" if code[:2] == "53" else "failed"
             raise self._failed(what, error, retriable=code in ("57014", "55P03", "40P01", "40001")) from None
+
+    def _in_time(self, steps: Generator[Any, Any, T], connection: Any) -> Generator[Any, Any, T]:
+        """The steps of a statement as psycopg waits between them, closing the connection when that takes too long."""
+        until, ready = time.monotonic() + SILENT, None
+        while True:
+            try:
+                wanted = steps.send(ready)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            ready = yield wanted
+            if not ready and time.monotonic() > until:
+                connection.close()
+                raise self._psycopg.OperationalError("no answer")
 
     def _failed(self, what: str, error: Exception, retriable: bool = False) -> StoreError:
         reason = getattr(getattr(error, "diag", None), "message_primary", None)
