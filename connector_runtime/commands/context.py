@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import AuthError, InputError, Problem
@@ -86,7 +86,9 @@ class Context(NamedTuple):
 
         url = self.base_url(chosen)
         with self.access(chosen.connection) as given, Client(self.load(None), base_url=url, **more, **given) as made:
-            yield made
+            stored = given.get("connection")
+            with stored.watched() if stored else nullcontext():
+                yield made
 
 
 def wrong(subject: str, where: str, what: str) -> InputError:
