@@ -37,8 +37,8 @@ class Client(AbstractContextManager["Client"]):
     `token` is an access token, or a function that returns one: it is asked before every request, and if it takes an
     argument given the token that the vendor has just rejected, or None. `connection` instead gives all that a
     connection gives to requests, by name: a mapping such as `{"api_key": "…"}`, or a function that is given what was
-    rejected. `base_url` replaces the vendor's base URL, with its path: https, or http on this machine. `options` are
-    those of `ClientOptions`, and a call's own those of `CallOptions`.
+    rejected. `base_url` replaces the vendor's base URL, with its path: https, or http on this machine. No environment
+    variable is read. `options` are those of `ClientOptions`, and a call's own those of `CallOptions`.
     Clients with the same way out share one pool of HTTP connections. A client may be used by several threads.
     """
 

@@ -366,11 +366,11 @@ class AsyncPool:
             self._idle.append(line)
 
 
-def send(request: Request, way: Http = PLAIN) -> Response:
-    """Send one request outside of any exchange. Raises `TransportError` where there is no answer."""
+def send(request: Request, seconds: float, way: Http = PLAIN) -> Response:
+    """Send one request outside of any exchange. Raises `TransportError` where there is no answer within `seconds`."""
     pool = Pool.enter(way)
     try:
-        return pool.send(Send(request, "read"))
+        return pool.send(Send(request, "read", seconds))
     finally:
         pool.leave()
 

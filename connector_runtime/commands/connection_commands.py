@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import chain
 from urllib.parse import parse_qs, urlsplit
 
 from ..connections import connect as oauth2
-from ..connections.connections import PENDING, Connections, examine
+from ..connections.connections import PENDING, Connections, Finding, examine
 from ..connections.oauth import Health
 from ..connections.scopes import smallest
 from ..errors import AuthError, ConnectorError, TransportError
@@ -119,10 +120,16 @@ def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Ite
 
         def do_GET(self) -> None:
             asked = urlsplit(self.path)
-            if asked.path != (parts.path or "/") or outcome.done():
+            states = parse_qs(asked.query).get("state")
+            if asked.path != (parts.path or "/"):
                 self._say(404, "Nothing is waited for here.")
-            elif parse_qs(asked.query).get("state") != [state]:
+            elif states is None:
+                self._say(400, "This sign-in was not begun here. Go to the address that the terminal shows.")
+            elif states != [state]:
                 self._say(400, "This belongs to no sign-in begun here, or to one that is over. Begin again.")
+            elif outcome.done():
+                again = outcome.exception() is not None
+                self._say(400 if again else 200, "It failed; begin again." if again else "You are connected already.")
             else:
                 try:
                     name = finish(asked.query)
@@ -192,7 +199,10 @@ def connections(context: Context, arguments: list[str]) -> None:
     rows = [("NAME", "KIND", "IDENTITY", "TOKEN UNTIL", "HEALTH")]
     for entry in found:
         until = "" if entry.expires_at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.expires_at))
-        said = {"ready": "ready", "due": "ready, renewed at its next call"}.get(entry.health, f"reconnect: {entry.why}")
+        said = {"ready": "ready", "due": "ready, renewed at its next call", "dead": "reconnect"}.get(
+            entry.health, "failing"
+        )
+        said = f"{said}: {entry.why}" if entry.why else said
         rows.append((entry.name, entry.kind, entry.identity or entry.account or "", until, said))
     if found:
         print_table(rows)
@@ -243,8 +253,15 @@ def doctor(context: Context, arguments: list[str]) -> int:
     asked.add_argument("--action", metavar="ACTION", action="append", default=[], help=only)
     chosen = asked.parse_args(arguments)
     worst = "ok"
+    token = None if chosen.name else context.setting("access_token")
+    first = []
+    if token is not None:
+        says = f"{context.variable('access_token')} is set: commands that name no connection go with that token."
+        do = f"What follows is about it; to look at a stored connection, name it: {context.prog} doctor main"
+        first = [Finding("connection", "warning", says, do)]
     with context.connections() as (known, _):
-        for found in examine(known, chosen.name, actions=chosen.action, base_url=context.setting("base_url")):
+        about = {"actions": chosen.action, "base_url": context.setting("base_url")}
+        for found in chain(first, examine(known, chosen.name, token=token, **about)):
             put(f"{MARKS[found.state]:<5} {found.step:<12} {found.says}")
             if found.do:
                 put(f"{'':<18} {found.do}")

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ..errors import AuthError, InputError, Problem
@@ -98,7 +98,9 @@ class Context(NamedTuple):
 
         url = self.base_url(chosen)
         with self.access(chosen.connection) as given, Client(self.load(None), base_url=url, **more, **given) as made:
-            yield made
+            stored = given.get("connection")
+            with stored.watched() if stored else nullcontext():
+                yield made
 
 
 def wrong(subject: str, where: str, what: str) -> InputError:

@@ -17,16 +17,21 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from ..calls import answer as answers
 from ..calls.credentials import filled
-from ..errors import AuthError, InputError, Problem, RequestError, TransportError
-from ..language import conditions
+from ..errors import AuthError, InputError, MissingScope, Problem, RequestError, TransportError
+from ..language import conditions, json_text
 from ..language.hosts import is_loopback
 from ..model import Connection, Request, Response
 from ..steps import Acquire, Now, Read, Release, Send, Steps, Wait, Write
 
 CLIENT = ("id", "secret")
+SEEN: Any = {"kind": str, "message": str, "hint": str | None, "status": int | None, "code": int | str | None}
 EARLY = 60.0  # seconds before its end at which a token is renewed, or a tenth of its life if that is less
-PAUSE = 0.05  # seconds between two looks at the store, while another process renews
+PAUSE = 0.05  # seconds between the first two looks at the store, while another process renews; then twice as long
+LONGEST_PAUSE = 1.0
 PATIENCE = 5  # times as long as a token request may take: how long that is waited for
+YEAR = 366 * 86400.0  # seconds: a token that is said to last longer is renewed after that
+LATEST = 253402300799.0  # seconds since 1970: the last that a date can show
+LONGEST = 64 * 1024  # characters of a text that a token endpoint gives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,12 @@ class Tokens:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Tokens:
-        return cls(**{**data, "scopes": tuple(data["scopes"])})
+        """The tokens that `to_dict` gave. Raises `ValueError` for other data."""
+        times = {"expires_at": float | int | None, "lifetime": float | int | None}
+        told = json_text.fields(data, granted=dict, refresh_token=str | None, scopes=list, **times)
+        for name, most in (("expires_at", LATEST), ("lifetime", YEAR)):  # else unknown
+            told[name] = float(told[name]) if told[name] is not None and 0 <= told[name] <= most else None
+        return cls(**{**told, "granted": _texts(told["granted"]), "scopes": tuple(_texts(told["scopes"]))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +103,20 @@ class App:
             digest = hashlib.sha256(verifier.encode()).digest()
             query["code_challenge"] = base64.urlsafe_b64encode(digest).decode().rstrip("=")
             query["code_challenge_method"] = "S256"
-        scope = self.oauth.get("scope", {})
-        if scope.get("from") == "actions":
-            query["scope"] = scope.get("separator", " ").join(scopes)
-        return f"{self._address('authorize_url')}?{urlencode(query)}"
+        query |= self._scope(scopes)
+        address = self._address("authorize_url")
+        return f"{address}{'&' if urlsplit(address).query else '?'}{urlencode(query)}"
 
     def code_request(self, code: str, redirect_uri: str, verifier: str, seconds: float) -> Request:
         """Ask for the tokens of an authorization code."""
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
         return self.request({**form, "code_verifier": verifier} if "pkce" in self.oauth else form, seconds)
 
-    def renewal_request(self, refresh_token: str | None, seconds: float) -> Request:
-        """Ask for the next tokens: with the refresh token, or with the app's own credentials."""
+    def renewal_request(self, refresh_token: str | None, seconds: float, scopes: Iterable[str] = ()) -> Request:
+        """Ask for the next tokens: with the refresh token, or with the app's own credentials and for these scopes."""
         if refresh_token is not None:
             return self.request({"grant_type": "refresh_token", "refresh_token": refresh_token}, seconds)
-        return self.request({"grant_type": self.oauth["grant"], **self.sent("token")}, seconds)
+        return self.request({"grant_type": self.oauth["grant"], **self.sent("token"), **self._scope(scopes)}, seconds)
 
     def request(self, form: dict[str, str], seconds: float, word: str = "token_url") -> Request:
         """A form with the client's credentials, for one of the addresses that the definition names."""
@@ -123,10 +132,14 @@ class App:
         head, content, call = tuple(headers), urlencode(form).encode(), {"timeout": seconds * 1000}
         return Request("POST", f"({word})", url, url, headers=head, content=content, body=None, call=call)
 
+    def _scope(self, scopes: Iterable[str]) -> dict[str, str]:
+        said, asked = self.oauth.get("scope", {}), [*scopes]
+        return {"scope": said.get("separator", " ").join(asked)} if asked and said.get("from") == "actions" else {}
+
     def _address(self, word: str) -> str:
         url: str = self.oauth[word]
         origin = check_origin(self.kind, self.origin)  # again, since it may come from a store
-        return url if origin is None else origin + urlsplit(url).path
+        return url if origin is None else origin + urlsplit(url)._replace(scheme="", netloc="").geturl()
 
     def check(self, response: Response, now: float, secrets: Iterable[str] = ()) -> Any:
         """The body of an answer; raises the error that it is instead, without the app's secrets and these."""
@@ -144,22 +157,24 @@ class App:
         """
         old = old or Tokens(granted={})
         body = self.check(response, sent_at, {*old.secrets, *sent})
-        if not isinstance(body, Mapping) or not isinstance(body.get("access_token"), str):
-            kind_of = response.headers.get("content-type", "no content type").partition(";")[0]
-            what = f"The token endpoint's answer ({response.status}, {kind_of}) holds no access token."
+        token = body.get("access_token") if isinstance(body, Mapping) else None
+        if not isinstance(token, str) or not token.strip():
             hint = "Something between here and the vendor may have answered instead; try again."
-            raise TransportError(what, hint=hint, status=response.status, retriable=True)
+            raise _unusable(response, "holds no access token", hint)
         implied = self.oauth.get("origins", {}).get(self.origin, {})
-        names = [grant.name for grant in self.kind.grants]
-        found = {name: body.get(name) or old.granted.get(name) or implied.get(name) for name in names}
-        lasts: Any = body.get("expires_in")
+        found = {
+            grant.name: body.get(grant.name) or old.granted.get(grant.name) or implied.get(grant.name)
+            for grant in self.kind.grants
+        }
+        granted = {name: value for name, value in found.items() if isinstance(value, str)}
         scope, refresh = body.get("scope"), body.get("refresh_token")
-        try:
-            lifetime = None if isinstance(lasts, bool) else max(0.0, float(lasts))
-        except (TypeError, ValueError):
-            lifetime = None
+        heads = {grant.name for grant in self.kind.grants for place in grant.to if place.kind == "header"}
+        for name, text in {**granted, "refresh_token": refresh, "scope": scope}.items():
+            if isinstance(text, str) and not _can_be_carried(text, name in heads or name == "refresh_token"):
+                raise _unusable(response, f"holds a {name} of {len(text)} characters that no request can carry")
+        lifetime = lifetime_of(body.get("expires_in"))
         return Tokens(
-            granted={name: value for name, value in found.items() if isinstance(value, str)},
+            granted=granted,
             refresh_token=refresh if isinstance(refresh, str) and refresh else old.refresh_token,
             expires_at=None if lifetime is None else sent_at + lifetime,
             lifetime=lifetime,
@@ -167,9 +182,29 @@ class App:
         )
 
     def is_over(self, response: Response) -> bool:
-        """Whether an answer says that the refresh token will never be good again."""
+        """Whether an answer says that the refresh token will never be good again; a server in trouble says nothing."""
         look = answers.Refusal(self.kind.errors, response).look
-        return response.status >= 400 and any(conditions.holds(condition, look) for condition in self.kind.over)
+        is_verdict = 400 <= response.status < 500 and response.status != 429
+        return is_verdict and any(conditions.holds(condition, look) for condition in self.kind.over)
+
+
+def lifetime_of(said: Any) -> float | None:
+    """The seconds that a token endpoint says a token lasts, a year at most; None if it says nothing that is one."""
+    try:
+        seconds = -1.0 if isinstance(said, bool) else float(said)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return min(seconds, YEAR) if seconds >= 0 else None
+
+
+def _can_be_carried(text: str, in_header: bool) -> bool:
+    return len(text) <= LONGEST and text.isprintable() and (text.isascii() or not in_header)
+
+
+def _unusable(response: Response, what: str, hint: str = "Try again.") -> TransportError:
+    kind_of = response.headers.get("content-type", "no content type").partition(";")[0]
+    what = f"The token endpoint's answer ({response.status}, {kind_of}) {what}."
+    return TransportError(what, hint=hint, status=response.status, retriable=True)
 
 
 def app(kind: Connection, given: Mapping[str, Any], origin: str | None = None) -> App:
@@ -208,11 +243,26 @@ def check_origin(kind: Connection, origin: str | None) -> str | None:
     return None if origin in own else origin
 
 
+def _texts(told: Any) -> Any:
+    """A list or map of texts, as it is. Raises `ValueError` if anything else is in it."""
+    if not all(isinstance(text, str) for text in (told.values() if isinstance(told, dict) else told)):
+        raise ValueError("what should be a text is none")
+    return told
+
+
 def query_of(callback: str | Mapping[str, str]) -> dict[str, str]:
     """The parameters of a callback: given as such, as the whole URL, or as what follows its question mark."""
     if not isinstance(callback, str):
         return dict(callback)
     return dict(parse_qsl(urlsplit(callback).query or callback.strip().lstrip("?"), keep_blank_values=True))
+
+
+def state_of(query: Mapping[str, str]) -> str:
+    """The state of a callback; raises `AuthError` where there is none, as after a sign-in that the vendor began."""
+    if query.get("state"):
+        return query["state"]
+    what = "This sign-in was not begun here: its callback brought no state."
+    raise AuthError(what, hint="Begin where you want to use the connection, not on the vendor's pages.")
 
 
 def code_of(query: Mapping[str, str]) -> str:
@@ -229,7 +279,11 @@ def code_of(query: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One stored connection. `dead` is why it can't be renewed any more."""
+    """One stored connection. `dead` is why it can't be renewed any more.
+
+    `seen` is what its last test or call failed with, None after one that did not: `kind`, `message`, `hint`, `status`,
+    `code`.
+    """
 
     kind: str
     values: Mapping[str, str] = field(repr=False)  # what a person filled in
@@ -237,8 +291,14 @@ class Record:
     origin: str | None = None
     identity: str | None = None
     account: str | None = None
-    connected_at: float = 0.0
+    connected_at: float = 0.0  # another time is another connection under its name
     dead: str | None = None
+    seen: Mapping[str, Any] | None = None
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether its last test or call was refused; for want of a scope the vendor knows it all the same."""
+        return self.seen is not None and self.seen["kind"] != MissingScope.kind
 
     def write(self) -> bytes:
         plain = {"values": dict(self.values), "tokens": self.tokens.to_dict()}
@@ -246,8 +306,13 @@ class Record:
 
     @classmethod
     def read(cls, content: bytes) -> Record:
-        data = json.loads(content)
-        return cls(**{**data, "tokens": Tokens.from_dict(data["tokens"])})
+        """The record that `write` wrote, perhaps in another version. Raises `ValueError` for other bytes."""
+        optional = dict.fromkeys(("origin", "identity", "account", "dead"), str | None)
+        data = json_text.read(content)
+        told = json_text.fields(data, kind=str, values=dict, connected_at=float | int, seen=dict | None, **optional)
+        if told["seen"] is not None:
+            told["seen"] = json_text.fields(told["seen"], **SEEN)
+        return cls(**{**told, "values": _texts(told["values"]), "tokens": Tokens.from_dict(data.get("tokens"))})
 
     def serves(self, rejected: Mapping[str, str] | None, now: float) -> bool:
         """Whether its token can be used: not the one just rejected, and not close to its end."""
@@ -277,7 +342,7 @@ class Renewal:
         Raises `AuthError` ("reconnect"), or `TransportError` if the token endpoint does not answer.
         """
         started = (yield Now()).timestamp()
-        held = False
+        held, pause = False, PAUSE
         while True:
             record, version = self._there((yield Read()))
             now = (yield Now()).timestamp()
@@ -296,7 +361,8 @@ class Renewal:
             if now - started > (patience := PATIENCE * self.seconds):
                 what = f"Somebody else has been renewing the connection {self.name} for {patience:.0f} s."
                 raise TransportError(what, hint="Try again.", retriable=True)
-            yield Wait(PAUSE)
+            yield Wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
         if held:
             yield Release()
         yield record
@@ -304,13 +370,13 @@ class Renewal:
     def _renewed(self, record: Record, version: int, now: float) -> Generator[Any, Any, Record]:
         """The record after a token request: with the new pair, stored by then, or with what another stored."""
         spent, response = record.tokens.refresh_token, None
-        if self.kind.oauth is None:
-            raise self._ended("the vendor refuses what it holds")
-        if spent is None and needs_person(self.kind):
+        if self.kind.oauth is None or (spent is None and needs_person(self.kind)):
+            if self.rejected is not None:
+                return record  # there is no other, and the vendor's own refusal says more than we could
             raise self._ended("its token ended and cannot be renewed")
         app = App(self.kind, record.values, record.origin)
         try:
-            response = yield Send(app.renewal_request(spent, self.seconds))
+            response = yield Send(app.renewal_request(spent, self.seconds, record.tokens.scopes))
             tokens = app.tokens(response, now, record.tokens)
         except RequestError as error:
             if spent is not None and response is not None and app.is_over(response):

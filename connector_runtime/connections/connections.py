@@ -6,51 +6,79 @@ A connection lies in the store under its tenant and name; an object made for one
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
+from ..calls.credentials import connection_of
 from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, InputError, Problem
+from ..language import json_text
 from ..language.wording import nearest
 from ..model import Connection
-from ..stores.store import Store
+from ..stores.store import Damaged, Store
 from . import connect, oauth, scopes
 from .connect import App, Record, Tokens
 from .oauth import AsyncStored, Health, Stored
 
 PENDING = 600.0  # seconds that a sign-in may take
+WAITING: Any = {"name": str, "kind": str, "values": dict, "origin": str | None, "redirect_uri": str, "verifier": str}
 SKEW = 30.0  # seconds between our clock and the vendor's that are worth a word
 
 
-class Pending:
-    """The pending sign-ins below one prefix of a store. A state is a secret, so the store knows only its digest."""
+class Finished(AuthError):
+    """A callback that came again, of a sign-in that made the connection `name`."""
 
-    def __init__(self, store: Store, prefix: str) -> None:
-        self._store, self._prefix = store, prefix
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Already connected as {name}.", hint="There is nothing left to do for this sign-in.")
+        self.name = name
+
+
+class Pending:
+    """The pending sign-ins below one prefix of a store. A state is a secret, so the store knows only its digest.
+
+    `fields` are the names and types of what is kept of each.
+    """
+
+    def __init__(self, store: Store, prefix: str, **fields: Any) -> None:
+        self._store, self._prefix, self._fields = store, prefix, fields
 
     def add(self, state: str, what: Mapping[str, Any]) -> None:
-        """Keep `what`, which is JSON data, for ten minutes; sign-ins that nobody finished in time are deleted."""
+        """Keep `what`, which is JSON data, for ten minutes; what was not taken by then is deleted."""
         now = time.time()
-        for key, entry in self._store.scan(self._prefix):  # a page at a time, however many there are
-            if json.loads(entry.value)["until"] < now:
+        for key, waiting, entry in self._store.rows(self._prefix, self._read, limit=100):  # however many there are
+            if waiting["until"] < now:
                 self._store.remove(key, entry)
-        self._store.put(self._prefix + digest(state), json.dumps({**what, "until": now + PENDING}).encode(), None)
+        self._store.put(self._prefix + digest(state), json_text.write({**what, "until": now + PENDING}), None)
 
     def take(self, state: str) -> dict[str, Any]:
-        """What waits for a state, which is used up by this. Raises `AuthError` for a wrong, used or late one."""
-        value = self._store.take(self._prefix + digest(state))
-        if value is None:
-            what = "The state of the callback is wrong or was used before, so it belongs to no sign-in begun here."
+        """What waits for a state, which is used up by this.
+
+        Raises `AuthError` for a wrong, used or late one, `Finished` for one whose sign-in was carried through.
+        """
+        key, row = self._prefix + digest(state), None
+        with suppress(Damaged):
+            row = self._store.value(key, self._read)
+        if row is not None and "done" in row[0]:
+            raise Finished(row[0]["done"])
+        if row is None or not self._store.remove(key, row[1]):
+            what = "This sign-in was not begun here, or it is over: its state is wrong or was used before."
             raise AuthError(what, hint="Sign in again.")
-        waiting: dict[str, Any] = json.loads(value)
-        if waiting["until"] < time.time():
+        if row[0]["until"] < time.time():
             raise AuthError("The sign-in took longer than ten minutes.", hint="Sign in again.")
-        return waiting
+        return row[0]
+
+    def end(self, state: str, name: str) -> None:
+        """Remember for ten minutes that a sign-in was carried through, for who loads its last page again."""
+        self.add(state, {"done": name})
+
+    def _read(self, content: bytes) -> dict[str, Any]:
+        data = json_text.read(content)
+        is_done = isinstance(data, dict) and "done" in data
+        return json_text.fields(data, until=float | int, **({"done": str} if is_done else self._fields))
 
 
 def digest(state: str) -> str:
@@ -60,7 +88,11 @@ def digest(state: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A stored connection without its secrets. `health`: ready, due (renewed at the next call) or dead; times in s."""
+    """A stored connection without its secrets; times in seconds.
+
+    `health`: ready, due (renewed at the next call), failing (its last test or call was refused) or dead (connect
+    again), and `why`, in the vendor's words. `seen` is what was last seen of a failure, as in `Record`.
+    """
 
     name: str
     kind: str
@@ -69,6 +101,7 @@ class Summary:
     expires_at: float | None
     health: str
     why: str | None = None
+    seen: Mapping[str, Any] | None = None
 
 
 class Connections:
@@ -83,7 +116,7 @@ class Connections:
     ) -> None:
         self._connector, self._store, self._tenant, self._seconds = connector, store, tenant, seconds
         self._prefix = f"connections/{connector.key}/{quote(tenant, safe='')}/"
-        self._pending = Pending(store, f"pending/{connector.key}/{quote(tenant, safe='')}/")
+        self._pending = Pending(store, f"pending/{connector.key}/{quote(tenant, safe='')}/", **WAITING)
 
     def __repr__(self) -> str:
         return f"Connections({self._connector.key!r}, tenant={self._tenant!r})"
@@ -106,11 +139,7 @@ class Connections:
         app = connect.app(self._kind(kind), values, origin)
         if not connect.needs_person(app.kind):
             raise InputError.of("connect", [Problem("kind", f"is {kind}, for which nobody signs in; use `add`")])
-        needed: tuple[str, ...] = ()
-        if app.oauth.get("scope", {}).get("from") == "actions":
-            asked = [self._connector.action(key) for key in list(actions) or self._connector.actions]
-            needed = scopes.smallest(asked, next((kind for action in asked for kind in action.scopes), ""), {}).scopes
-        start = oauth.authorize(app, redirect_uri, needed)
+        start = oauth.authorize(app, redirect_uri, self._needed(app, actions))
         waiting = {"name": name, "kind": kind, "values": app.values, "origin": app.origin}
         self._pending.add(start.state, {**waiting, "redirect_uri": redirect_uri, "verifier": start.verifier})
         return start.url
@@ -122,22 +151,31 @@ class Connections:
         Raises `AuthError` for a wrong, used, late or missing state and for what the vendor refuses.
         """
         query = connect.query_of(callback)
-        if not query.get("state"):
-            raise AuthError("The callback brought no state, so nobody can say who sent it.", hint="Sign in again.")
-        return self._exchange(self._pending.take(query["state"]), connect.code_of(query))
+        waiting = self._pending.take(connect.state_of(query))
+        return self._exchange(waiting, connect.code_of(query), query["state"])
 
     def finish_code(self, url: str, code: str) -> str:
         """As `finish`, for a code that a person copied: `url` is what `begin` gave."""
-        return self._exchange(self._pending.take(connect.query_of(url)["state"]), code)
+        state = connect.state_of(connect.query_of(url))
+        return self._exchange(self._pending.take(state), code, state)
 
-    def add(self, kind: str, values: Mapping[str, Any], *, name: str = "main", origin: str | None = None) -> str:
+    def add(
+        self,
+        kind: str,
+        values: Mapping[str, Any],
+        *,
+        name: str = "main",
+        origin: str | None = None,
+        actions: Iterable[str] = (),
+    ) -> str:
         """Store a connection for which nobody signs in, once the vendor has given it a token."""
         app = connect.app(self._kind(kind), values, origin)
         if connect.needs_person(app.kind):
             raise InputError.of("connect", [Problem("kind", f"is {kind}, for which a person signs in; use `begin`")])
         given = {grant.name: app.values[grant.name] for grant in app.kind.grants if grant.name in app.values}
-        tokens = Tokens(granted=given) if app.kind.oauth is None else oauth.obtain(app, seconds=self._seconds)
-        return self._write(name, app, tokens)
+        if app.kind.oauth is None:
+            return self._write(name, app, Tokens(granted=given))
+        return self._write(name, app, oauth.obtain(app, self._needed(app, actions), seconds=self._seconds))
 
     def adopt(self, kind: str, values: Mapping[str, Any], tokens: Tokens, *, name: str = "main") -> str:
         """Store a connection whose tokens were got elsewhere."""
@@ -159,36 +197,39 @@ class Connections:
         """The connection as `AsyncClient(…, connection=…)` takes it."""
         return AsyncStored(self.open(name))
 
-    def connected_at(self, name: str) -> float:
-        """When a connection was made, in seconds since 1970: another time is another connection under its name."""
-        return self._record(name).connected_at
-
     def names(self) -> list[str]:
         return [summary.name for summary in self.list()]
 
     def list(self) -> list[Summary]:
-        """All connections, by name."""
-        found = self._store.walk(self._prefix)
-        return [_summary(unquote(key.removeprefix(self._prefix)), Record.read(entry.value)) for key, entry in found]
+        """All connections, by name; one that is damaged is set aside and left out."""
+        rows = self._store.rows(self._prefix, Record.read)
+        return [_summary(unquote(key.removeprefix(self._prefix)), record) for key, record, _ in rows]
 
     def summary(self, name: str) -> Summary:
         """One connection; raises `AuthError` if there is none of that name."""
         return _summary(name, self._record(name))
 
     def test(self, name: str | None = None, *, actions: Iterable[str] = (), base_url: str | None = None) -> Health:
-        """Call the vendor through the connection, and remember whose it is."""
+        """Call the vendor through the connection, and remember whose it is and how it went."""
         stored = self.open(name)
         try:
             stored(None)
         except ConnectorError as error:
+            stored.note(error.to_dict())
             return Health(ok=False, error=error.to_dict())
         record = self._record(stored.name)
         app, have = App(stored.kind, record.values, record.origin), record.tokens.scopes
         health = oauth.test(self._connector, app, stored, token_scopes=have, actions=actions, base_url=base_url)
-        whose: dict[str, Any] = {"identity": health.identity, "account": health.account}
-        if any(whose.values()):
-            self._store.update(stored.connection, lambda old: replace(self._read(stored.name, old), **whose).write())
+        stored.note(health.error, identity=health.identity, account=health.account)
         return health
+
+    def test_token(self, token: str, *, actions: Iterable[str] = (), base_url: str | None = None) -> Health:
+        """As `test`, for an access token of one's own; nothing is stored."""
+        granted = {self._connector.token_name: token}
+        kind = connection_of(self._connector.profile, granted)
+        if kind is None:
+            raise InputError.of("the connection", [Problem("token", "is taken by no kind of connection here")])
+        return oauth.test(self._connector, App(kind, {}), granted, actions=actions, base_url=base_url)
 
     def missing(self, name: str, actions: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
         """The scopes that actions (all if none is named) lack under a connection, by action."""
@@ -222,16 +263,23 @@ class Connections:
             raise InputError.of("connect", [Problem("kind", what)])
         return kinds[key]
 
-    def _record(self, name: str) -> Record:
-        entry = self._store.read(self._key(name))
-        return self._read(name, entry.value if entry else None)
+    def _needed(self, app: App, actions: Iterable[str]) -> tuple[str, ...]:
+        """The scopes to ask for, where the definition says that actions decide."""
+        if app.oauth.get("scope", {}).get("from") != "actions":
+            return ()
+        asked = [self._connector.action(key) for key in list(actions) or self._connector.actions]
+        return scopes.smallest(asked, next((kind for action in asked for kind in action.scopes), ""), {}).scopes
 
-    def _read(self, name: str, content: bytes | None) -> Record:
-        if content is None:
+    def _record(self, name: str) -> Record:
+        try:
+            row = self._store.value(self._key(name), Record.read)
+        except Damaged:
+            raise oauth.unreadable(name) from None
+        if row is None:
             names = self.names()
             hint = f"There are: {', '.join(names)}." if names else "Connect an account."
             raise AuthError(f"There is no connection {name}.", hint=hint)
-        return Record.read(content)
+        return row[0]
 
     def _write(self, name: str, app: App, tokens: Tokens) -> str:
         now, kind = time.time(), app.kind.key
@@ -239,16 +287,21 @@ class Connections:
         self._store.update(self._key(name), lambda old: record)
         return name
 
-    def _exchange(self, waiting: dict[str, Any], code: str) -> str:
+    def _exchange(self, waiting: dict[str, Any], code: str, state: str) -> str:
         app = App(self._kind(waiting["kind"]), waiting["values"], waiting["origin"])
         tokens = oauth.exchange_code(app, code, waiting["redirect_uri"], waiting["verifier"], seconds=self._seconds)
-        return self._write(waiting["name"], app, tokens)
+        name = self._write(waiting["name"], app, tokens)
+        self._pending.end(state, name)
+        return name
 
 
 def _summary(name: str, record: Record) -> Summary:
-    tokens, shared = record.tokens, {key: getattr(record, key) for key in ("kind", "identity", "account")}
-    health = "dead" if record.dead else "due" if tokens.is_due(time.time()) else "ready"
-    return Summary(name=name, **shared, expires_at=tokens.expires_at, health=health, why=record.dead)
+    tokens, shared = record.tokens, {key: getattr(record, key) for key in ("kind", "identity", "account", "seen")}
+    why, health = record.dead, "dead" if record.dead else "due" if tokens.is_due(time.time()) else "ready"
+    if why is None and (seen := record.seen):
+        why = f"{seen['message']} {seen['hint'] or ''}".rstrip()
+        health = "failing" if record.is_failing else health
+    return Summary(name=name, **shared, expires_at=tokens.expires_at, health=health, why=why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,23 +315,35 @@ class Finding:
 
 
 def examine(
-    connections: Connections, name: str | None, *, actions: Iterable[str] = (), base_url: str | None = None
+    connections: Connections,
+    name: str | None,
+    *,
+    token: str | None = None,
+    actions: Iterable[str] = (),
+    base_url: str | None = None,
 ) -> Iterator[Finding]:
-    """The findings, in order; what can't be looked at after a fault is left out."""
-    stored = None
-    try:
-        stored = connections.open(name)
-        yield Finding("connection", "ok", f"{stored.name} is stored, of the kind {stored.kind.key}.")
-        stored(None)
-    except ConnectorError as error:
-        step = "token" if stored else "connection" if error.kind == "token" else "store"
-        yield Finding(step, "fault", error.message, error.hint)
-        return
-    until = connections.summary(stored.name).expires_at
-    minutes = max(0.0, (until or 0.0) - time.time()) / 60
-    lasting = f"It is good for {minutes:.0f} minutes and renewed by itself."
-    yield Finding("token", "ok", lasting if until is not None else "It does not expire.")
-    health = connections.test(stored.name, actions=actions, base_url=base_url)
+    """The findings, in order; what can't be looked at after a fault is left out.
+
+    Of a stored connection, or instead of an access token of one's own.
+    """
+    if token is not None:
+        health = connections.test_token(token, actions=actions, base_url=base_url)
+    else:
+        stored = None
+        try:
+            stored = connections.open(name)
+            yield Finding("connection", "ok", f"{stored.name} is stored, of the kind {stored.kind.key}.")
+            stored(None)
+        except ConnectorError as error:
+            step = "token" if stored else "connection" if error.kind == "token" else "store"
+            yield Finding(step, "fault", error.message, error.hint)
+            return
+        name = stored.name
+        until = connections.summary(name).expires_at
+        minutes = max(0.0, (until or 0.0) - time.time()) / 60
+        lasting = f"It is good for {minutes:.0f} minutes and renewed by itself."
+        yield Finding("token", "ok", lasting if until is not None else "It does not expire.")
+        health = connections.test(name, actions=actions, base_url=base_url)
     refused = health.error
     if not health.ok and refused is not None:
         step = "reachability" if refused["kind"] == "transport" else "call"
@@ -292,17 +357,16 @@ def examine(
         do = "Set it by a time server: tokens are renewed late and webhooks refused."
         yield Finding("clock", "warning", says, do)
     if refused is not None:
-        yield Finding("identity", "warning", refused["message"], refused["hint"])
+        yield Finding("identity", "warning", f"Whose it is can't be told: {refused['message']}", refused["hint"])
     else:
         account = f"account {health.account}" if health.account else "an account that the vendor does not name"
         yield Finding("identity", "ok", f"It is {', '.join(part for part in (health.identity, account) if part)}.")
-    lacks = connections.missing(stored.name, actions)
     if not health.scopes:
         yield Finding("scopes", "warning", "The vendor does not say which scopes the token has.")
-    elif not lacks:
+    elif not health.missing_scopes:
         yield Finding("scopes", "ok", "They are enough for every action that was asked about.")
-    for action, needed in lacks.items():
-        do = f"Add {' and '.join(needed)} to the app, then reconnect {stored.name}."
+    for action, needed in (connections.missing(name, actions) if name is not None else {}).items():
+        do = f"Add {' and '.join(needed)} to the app, then reconnect {name}."
         yield Finding("scopes", "warning", f"{action} will be refused.", do)
     for hint in health.hints:
         yield Finding("plan", "warning", hint)

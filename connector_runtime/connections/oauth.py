@@ -9,13 +9,14 @@ import asyncio
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import transport
 from ..client import Client, Grants
@@ -23,14 +24,17 @@ from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, MissingScope, StoreError
 from ..language import datetimes, places
 from ..language.conditions import holds, parse
-from ..model import Connection, Request
+from ..model import Connection, Request, Response
 from ..perform import HANDLERS, Handlers, perform
 from ..steps import Acquire, Read, Release, Send, Write
-from ..stores.store import Store
+from ..stores.store import UNREADABLE, Damaged, Store
 from . import connect, scopes as scope_sets
 from .connect import App, Record, Renewal, Tokens
 
+T = TypeVar("T")
 SECONDS = 15.0  # for one phase of a token request
+FRESH = 1.0  # seconds for which it is taken to be as it was: each page of a list asks for its token anew
+PHASES = 3  # times as long as a phase: a whole token request, which a lease of four outlives
 TRIES = 3  # to store a new pair
 
 
@@ -78,12 +82,14 @@ def exchange_code(app: App, code: str, redirect_uri: str, verifier: str, *, seco
 
     Raises `AuthError` with a remedy if the vendor refuses, `TransportError` if there is no readable answer.
     """
-    return _tokens(app, app.code_request(code, redirect_uri, verifier, seconds), None, (code, verifier))
+    request = app.code_request(code, redirect_uri, verifier, seconds)
+    return _tokens(app, request, seconds, None, (code, verifier))
 
 
-def obtain(app: App, *, seconds: float = SECONDS) -> Tokens:
-    """Tokens for the app itself, where no person signs in. Raises as `exchange_code`."""
-    return _tokens(app, app.renewal_request(None, seconds))
+def obtain(app: App, scopes: Iterable[str] = (), *, seconds: float = SECONDS) -> Tokens:
+    """Tokens for the app itself, where no person signs in; `scopes` as for `authorize`. Raises as `exchange_code`."""
+    asked = tuple(scopes)
+    return _tokens(app, app.renewal_request(None, seconds, asked), seconds, Tokens(granted={}, scopes=asked))
 
 
 def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
@@ -93,12 +99,12 @@ def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
     """
     if tokens.refresh_token is None and connect.needs_person(app.kind):
         raise AuthError("There is no refresh token.", hint="Sign in again.")
-    return _tokens(app, app.renewal_request(tokens.refresh_token, seconds), tokens)
+    return _tokens(app, app.renewal_request(tokens.refresh_token, seconds, tokens.scopes), seconds, tokens)
 
 
-def _tokens(app: App, request: Request, old: Tokens | None = None, sent: Iterable[str] = ()) -> Tokens:
+def _tokens(app: App, request: Request, seconds: float, old: Tokens | None, sent: Iterable[str] = ()) -> Tokens:
     now = time.time()
-    return app.tokens(transport.send(request), now, old, sent)
+    return app.tokens(transport.send(request, PHASES * seconds), now, old, sent)
 
 
 def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
@@ -106,7 +112,8 @@ def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
     token = tokens.granted.get("access_token")
     if "revoke_url" not in app.oauth or token is None:
         return
-    app.check(transport.send(app.request({"token": token}, seconds, "revoke_url")), time.time(), tokens.secrets)
+    request = app.request({"token": token}, seconds, "revoke_url")
+    app.check(transport.send(request, PHASES * seconds), time.time(), tokens.secrets)
 
 
 def test(
@@ -147,12 +154,32 @@ def test(
     return replace(found, **whose, hints=tuple(hint["says"] for hint in hints), skew=skew)
 
 
+def apart(function: Callable[..., T], /, *given: Any, **more: Any) -> Future[T]:
+    """Do what waits for a vendor's token endpoint in a thread of its own.
+
+    So nobody else's waiting is in its way, and neither Ctrl-C nor a cancelled task falls between answer and store.
+    """
+    threads = ThreadPoolExecutor(1, "vendor")
+    try:
+        return threads.submit(function, *given, **more)
+    finally:
+        threads.shutdown(wait=False)
+
+
+async def carried(done: asyncio.Future[T]) -> T:
+    """What comes of something that happens apart and goes on when whoever waits for it is cancelled."""
+    done.add_done_callback(lambda future: future.cancelled() or future.exception())  # nobody may be left to hear it
+    return await asyncio.shield(done)
+
+
 class Stored:
     """A stored connection as a client asks it: called with what the vendor has just rejected, or None.
 
-    It may be used by any number of threads and clients; each process may have its own. Between the vendor's answer and
-    the store lies the only moment in which a token can be lost; what can fail there is tried more than once, and held
-    in memory for as long as the process lives.
+    It may be used by any number of threads and clients; each process may have its own. What another process has ended,
+    deleted or connected anew is noticed within `FRESH` seconds, or at once where somebody asks for its `record`.
+
+    Between the vendor's answer and the store lies the only moment in which a token can be lost; what can fail there is
+    tried more than once, and held in memory for as long as the process lives.
     """
 
     def __init__(self, kind: Connection, name: str, store: Store, key: str, seconds: float, account: str) -> None:
@@ -160,7 +187,7 @@ class Stored:
         self.account, self.connection = account, key  # whose limits its calls count against
         self._store, self._key, self._seconds = store, key, seconds
         self._lock = threading.Lock()
-        self._record: Record | None = None
+        self._seen: tuple[Record, float] | None = None  # what the store held, and when
         self._unsaved: tuple[bytes, int] | None = None  # a new pair that the store has not taken yet
 
     def __repr__(self) -> str:
@@ -172,16 +199,55 @@ class Stored:
         Raises `AuthError` ("reconnect"), `StoreError`, or `TransportError` if the token endpoint does not answer.
         """
         ready = self.ready(rejected)
-        if ready is not None:
-            return ready
-        with self._lock, ThreadPoolExecutor(1) as apart:  # apart: Ctrl-C must not fall between answer and store
-            record = self._record = apart.submit(self._renew, rejected).result()
-        return record.tokens.granted
+        return ready if ready is not None else self.renewal(rejected).result()
 
     def ready(self, rejected: Mapping[str, str] | None) -> Mapping[str, str] | None:
-        """What it gives if nothing has to be asked for, else None."""
-        record = self._record
-        return record.tokens.granted if record is not None and record.serves(rejected, time.time()) else None
+        """What it gives if neither the store nor the vendor has to be asked, else None."""
+        record, at = self._seen or (None, 0.0)
+        is_fresh = record is not None and time.monotonic() < at + FRESH and record.serves(rejected, time.time())
+        return record.tokens.granted if record is not None and is_fresh else None
+
+    def record(self) -> Record:
+        """What the store holds now. Raises `AuthError` if there is nothing, `StoreError`."""
+        found = self._read(Read())
+        if found is None:
+            self._seen = None
+            raise AuthError(f"There is no connection {self.name}.", hint="Connect an account.")
+        return found[0]
+
+    def note(self, error: Mapping[str, Any] | None, **whose: str | None) -> None:
+        """Remember as its health the error of a test or call, as `to_dict` gives it, or None for none.
+
+        Nothing is written where nothing has changed, nor for a connection that is gone or damaged.
+        """
+        seen = error and {word: error.get(word) for word in connect.SEEN}
+        found: dict[str, Any] = {word: value for word, value in whose.items() if value is not None}
+        with suppress(*UNREADABLE):
+            self._store.update(self._key, lambda old: replace(Record.read(old or b""), seen=seen, **found).write())
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Note as its health whether the vendor takes its token for what is called meanwhile."""
+        try:
+            yield
+        except AuthError as error:
+            if not isinstance(error, MissingScope):  # of which the vendor knows the token
+                with suppress(ConnectorError):
+                    self.note(error.to_dict())
+            raise
+        with suppress(ConnectorError):
+            if self.record().is_failing:
+                self.note(None)
+
+    def renewal(self, rejected: Mapping[str, str] | None) -> Future[Mapping[str, str]]:
+        """What it gives, to come: asked for apart, by one of this process at a time."""
+        return apart(self._renewed, rejected)
+
+    def _renewed(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:
+        with self._lock:
+            record = self._renew(rejected)
+            self._seen = record, time.monotonic()
+        return record.tokens.granted
 
     def _renew(self, rejected: Mapping[str, str] | None) -> Record:
         if self._unsaved:
@@ -193,14 +259,22 @@ class Stored:
                 return lease is not None and held.enter_context(lease) is lease
 
             store: Handlers = {Read: self._read, Write: self._save, Acquire: acquire, Release: lambda _: held.close()}
-            handlers = {**HANDLERS, Send: lambda step: transport.send(step.request), **store}
+            handlers = {**HANDLERS, Send: self._send, **store}
             record: Record
             (record,) = perform(Renewal(self.kind, self.name, rejected, self._seconds).steps(), handlers)
         return record
 
     def _read(self, step: Read) -> tuple[Record, int] | None:
-        entry = self._store.read(self._key)
-        return None if entry is None else (Record.read(entry.value), entry.version)
+        try:
+            found = self._store.value(self._key, Record.read)
+        except Damaged:
+            raise unreadable(self.name) from None
+        if found is not None:
+            self._seen = found[0], time.monotonic()
+        return None if found is None else (found[0], found[1].version)
+
+    def _send(self, step: Send) -> Response:
+        return transport.send(step.request, PHASES * self._seconds)
 
     def _save(self, step: Write) -> int | None:
         """Store a new pair, trying more than once: what it replaces is void."""
@@ -221,16 +295,35 @@ class Stored:
         return version
 
 
+def unreadable(name: str) -> AuthError:
+    """What is raised for a stored connection that is damaged."""
+    return AuthError(f"The stored connection {name} is damaged.", hint=f"Connect again: reconnect {name}.")
+
+
 class AsyncStored:
-    """The same for asyncio: what blocks happens in a thread, and is carried through if the task is cancelled."""
+    """The same for asyncio: what blocks happens apart, once at a time, and is carried through if a task is cancelled.
+
+    Who asks while it happens waits for it as a task and takes up no thread.
+    """
 
     def __init__(self, stored: Stored) -> None:
-        self.kind, self.name, self._stored = stored.kind, stored.name, stored
+        self.kind, self.name, self.stored = stored.kind, stored.name, stored
         self.account, self.connection = stored.account, stored.connection
+        self._renewal: Future[Mapping[str, str]] | None = None
 
     def __repr__(self) -> str:
         return f"AsyncStored({self.name!r})"
 
     async def __call__(self, rejected: Mapping[str, str] | None = None) -> Mapping[str, str]:
-        ready = self._stored.ready(rejected)
-        return ready if ready is not None else await asyncio.to_thread(self._stored, rejected)
+        granted = self.stored.ready(rejected)
+        is_own = False
+        while granted is None or (granted == rejected and not is_own):  # the other's was rejected meanwhile
+            is_own = self._renewal is None or self._renewal.done()
+            if is_own:
+                self._renewal = self.stored.renewal(rejected)
+            renewal: Future[Mapping[str, str]] = self._renewal  # type: ignore[assignment]
+            try:
+                granted = await carried(asyncio.wrap_future(renewal))
+            except ConnectorError as error:  # of several who wait each gets one of its own
+                raise copy(error) from None
+        return granted

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -395,9 +396,12 @@ class _AsyncBody:
         await self._open.aclose()
 
 
+_disk = ThreadPoolExecutor(8, "disk")  # asyncio's own threads look up host names
+
+
 async def _in_thread(act: Callable[[Any], None], given: Any) -> None:
     """Let a thread act; who is cancelled meanwhile waits for it, since the file must not be closed under its hands."""
-    job = asyncio.get_running_loop().run_in_executor(None, act, given)
+    job = asyncio.get_running_loop().run_in_executor(_disk, act, given)
     try:
         await asyncio.shield(job)
     except asyncio.CancelledError:

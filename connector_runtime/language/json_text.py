@@ -91,6 +91,17 @@ def read_strictly(text: bytes | str, *, depth: int | None = None, duplicates: bo
     return value
 
 
+def fields(data: Any, **types: Any) -> dict[str, Any]:
+    """These fields of a JSON object, None where one is left out. Raises `JsonError` for one of another type."""
+    if not isinstance(data, dict):
+        raise JsonError("is no object")
+    found = {name: data.get(name) for name in types}
+    for name, kind in types.items():
+        if not isinstance(found[name], kind):
+            raise JsonError(f"holds a {name} that is none")
+    return found
+
+
 def write(value: Any) -> bytes:
     """Data as compact JSON in UTF-8; half of a surrogate pair is escaped. Raises `ValueError` for NaN and infinity."""
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import exp, inf
 from typing import Any
 
+from ..language import json_text
 from ..model import DAY
 
 RESERVE = 0.25  # of what the vendor allows in a window: left alone
@@ -186,8 +187,8 @@ class Bucket:
         return json.dumps({**state, "own": None if self.own == inf else self.own}).encode()
 
     def load(self, at: float, data: bytes | None) -> Bucket:
-        """On the same terms, a state from a store or a new one. Raises `ValueError`, `TypeError` or `LookupError`."""
-        state: Any = {"at": at, "own": None} if data is None else json.loads(data)
+        """On the same terms, a state from a store or a new one. Raises `ValueError`, `TypeError` or `KeyError`."""
+        state: Any = {"at": at, "own": None} if data is None else json_text.read(data)
         terms = {name: getattr(self, name) for name in TERMS}
         for name in state:
             value = state[name]

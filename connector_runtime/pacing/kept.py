@@ -11,9 +11,10 @@ from itertools import islice
 from math import inf
 
 from ..errors import StoreError
+from ..language import json_text
 from ..model import DAY, Rate
 from ..steps import Claim
-from ..stores.store import Contended, Store
+from ..stores.store import UNREADABLE, Contended, Store
 from .bucket import PAUSE, Bucket, midnight, today
 
 log = logging.getLogger("connector_runtime.pacing")
@@ -171,12 +172,15 @@ class Lane:
         bucket, given = self.bucket, 0
 
         def trade(state: bytes | None) -> bytes:
-            nonlocal bucket, given
             try:
-                bucket = self.bucket.load(now + self._ahead, state)
-            except (ValueError, TypeError, LookupError):
+                return traded(state)
+            except UNREADABLE:
                 log.warning("pacing begins anew: its state in the store can't be read")
-                bucket = self.bucket.load(now + self._ahead, None)
+                return traded(None)
+
+        def traded(state: bytes | None) -> bytes:
+            nonlocal bucket, given
+            bucket = self.bucket.load(now + self._ahead, state)
             self._ahead = max(self._ahead, bucket.at - now)
             bucket.advance(now + self._ahead)
             for news in self._news:
@@ -237,12 +241,12 @@ class Quotas:
     def _change(self, keys: Iterable[str], now: float, change: Callable[[int, float], tuple[int, float]]) -> None:
         def written(state: bytes | None) -> bytes:
             try:
-                used, out = json.loads(state or NONE)
+                used, out = json_text.read(state or NONE)
                 known = max(0, int(used)), float(out)
                 if not known[1] <= now + 2 * DAY:
                     raise ValueError
-            except (ValueError, TypeError, OverflowError):
-                log.warning("a quota's count begins anew: it can't be read in the store")
+            except UNREADABLE:
+                log.warning("a quota is counted anew: its count in the store can't be read")
                 known = 0, 0.0
             return json.dumps(change(*known)).encode()
 

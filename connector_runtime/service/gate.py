@@ -282,7 +282,7 @@ class RequestContext:
     async def aside(self, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
         """Do what takes long for a large body: in a thread if this one is, so that others need not wait."""
         if len(await self.request.body()) > LARGE:
-            return await asyncio.to_thread(function, *given, **more)
+            return await self.service.aside(function, *given, **more)
         return function(*given, **more)
 
 

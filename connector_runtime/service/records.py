@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import re
 import secrets
 import string
@@ -26,7 +27,7 @@ from urllib.parse import quote
 from ..errors import InputError, Problem
 from ..language import json_text
 from ..model import unshown
-from ..stores.store import Entry, Lease, Store
+from ..stores.store import DAMAGED, Damaged, Lease, Store
 from .problems import Refusal
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ KEPT = 24 * 3600.0  # seconds
 LARGEST = 1024 * 1024  # bytes of an answer that is kept
 CURSOR = r"^[0-9]{13}(-[0-9a-f]{16})?$"
 OVERLAP = 2.0  # seconds: what others may still be writing under a time that has passed
+logger = logging.getLogger("connector_runtime.service")
 
 
 class ApiKey(NamedTuple):
@@ -73,11 +75,12 @@ class ApiKeys:
 
     def list(self) -> Iterator[ApiKey]:
         """All keys, by id."""
-        return (_read(place.removeprefix(self._prefix), entry.value) for place, entry in self._store.walk(self._prefix))
+        rows = self._store.rows(self._prefix, _key_fields)
+        return (ApiKey(place.removeprefix(self._prefix), **about) for place, about, _ in rows)
 
     def exist(self) -> bool:
-        """Whether there is any key."""
-        return bool(self._store.scan(self._prefix, limit=1))
+        """Whether there is any key; one that is damaged counts, or the service would stand open for want of it."""
+        return any(self._store.scan(prefix, limit=1) for prefix in (self._prefix, DAMAGED + self._prefix))
 
     def revoke(self, key_id: str) -> None:
         """Take a key back. Raises `InputError` if there is none."""
@@ -99,8 +102,12 @@ class ApiKeys:
         form = FORM.fullmatch(text)
         if form is None:
             return None
-        entry = self._store.read(self._prefix + form[1])
-        key = None if entry is None else _read(form[1], entry.value)
+        try:
+            row = self._store.value(self._prefix + form[1], _key_fields)
+        except Damaged as error:
+            logger.error("An API key is refused: %s", error.message)
+            row = None
+        key = None if row is None else ApiKey(form[1], **row[0])
         if not hmac.compare_digest(NOBODY if key is None else key.digest, _digest(form[2])) or key is None:
             return None
         if len(self._remembered) >= MOST:
@@ -121,8 +128,13 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _read(key_id: str, content: bytes) -> ApiKey:
-    return ApiKey(id=key_id, **json_text.read(content))
+def _key_fields(content: bytes) -> dict[str, Any]:
+    about = json_text.read(content)
+    about = json_text.fields(about, tenant=str | None, label=str, created_at=float | int, digest=str)
+    if not about["digest"].isascii():
+        raise ValueError("holds no digest")
+    time.gmtime(about["created_at"])
+    return about
 
 
 @unshown
@@ -192,25 +204,33 @@ class Idempotency:
     def purge(self) -> int:
         """Forget what is older than a day; returns how many."""
         now = self._clock()
-        late = ((place, entry) for place, entry in self._store.walk(self._prefix) if not _fresh(entry, now))
-        return sum(self._store.remove(place, entry) for place, entry in late)
+        rows = self._store.rows(self._prefix, _said)
+        return sum(self._store.remove(place, entry) for place, said, entry in rows if now >= said["at"] + KEPT)
 
     def _read(self, place: str, running: Mapping[str, Any]) -> tuple[Kept | None, bool, int | None]:
         """The first answer with a key, whether a run with it began at all, and the version of the entry."""
-        entry = self._store.read(place)
-        said = _fresh(entry, running["at"]) if entry is not None else {}
+        try:
+            said, entry = self._store.value(place, _said) or ({}, None)
+        except Damaged:
+            what = "What was kept for this idempotency key is damaged: it may have been done."
+            hint = "Look whether it was done; if not, send it with a new key."
+            raise Refusal("may_have_been_done", what, hint=hint, may_have_been_done=True) from None
+        if said and running["at"] >= said["at"] + KEPT:
+            said = {}
         if said and said["mark"] != running["mark"]:
             what = "This idempotency key was used for another request."
             hint = "Take a new key for each operation; repeat an operation with the same body."
             raise Refusal("key_reused", what, hint=hint)
-        first = Kept(status=said["status"], body=said["body"].encode()) if "status" in said else None
+        first = Kept(said["status"], said["body"].encode()) if said.get("status") is not None else None
         return first, bool(said), None if entry is None else entry.version
 
 
-def _fresh(entry: Entry, now: float) -> dict[str, Any]:
-    """What an entry says, empty if it is older than a day."""
-    said: dict[str, Any] = json_text.read(entry.value)
-    return said if now < said["at"] + KEPT else {}
+def _said(content: bytes) -> dict[str, Any]:
+    said = json_text.read(content)
+    said = json_text.fields(said, mark=str, at=float | int, status=int | None, body=str | None)
+    if (said["status"] is None) is not (said["body"] is None):
+        raise ValueError("holds half an answer")
+    return said
 
 
 class Feed:

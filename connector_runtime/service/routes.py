@@ -24,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 from ..calls import render
 from ..calls.action import Action
 from ..connections import connect
-from ..connections.connections import PENDING, Connections, Summary, digest
+from ..connections.connections import PENDING, Connections, Finished, Summary, digest
 from ..connections.oauth import Health
 from ..errors import AuthError, ConnectorError, InputError, Problem, RequestError, StoreError, TransportError
 from ..inputs.bind import Bound
@@ -52,7 +52,10 @@ ChoicesAnswer = shape("ChoicesAnswer", PAGE, choices=list[models.ChoiceAnswer], 
 TOLD = "A text of your own for this operation: a repeated request with it gives the first answer."
 OWN_KEY = Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description=TOLD)
 Key = Annotated[str | None, OWN_KEY]
-HEALTH = "A stored connection, without its secrets. `health`: ready, due (renewed at its next call) or dead."
+HEALTH = (
+    "A stored connection, without its secrets. `health`: ready, due (renewed at its next call), failing (its last test"
+    " or run was refused) or dead (connect again), and `why`; `seen` is what was last seen of a failure."
+)
 ConnectionAnswer = shape("ConnectionAnswer", HEALTH, like=Summary, expires_at=str | None)
 ConnectionsAnswer = shape("ConnectionsAnswer", connections=list[ConnectionAnswer])  # type: ignore[valid-type]
 TESTED = "What a test of a connection found; `error` is as in a problem."
@@ -296,7 +299,7 @@ async def create(context: Context) -> Response:
         connections.test(asked.name, base_url=service.settings.base_url)
         return _one(connections, asked.name)
 
-    found = await service.in_vendor(made)
+    found = await service.in_vendor(context.tenant, made)
     await service.forget(context.tenant, asked.name)
     return answer(found, 201)
 
@@ -338,23 +341,29 @@ async def callback(request: Request) -> Response:
     service = context.service
     query = dict(request.query_params)
     try:
-        waiting = await service.in_store(service.pending.take, query.get("state", ""))
-        if waiting["bound"] and not hmac.compare_digest(request.cookies.get(COOKIE, ""), digest(query["state"])):
+        waiting = await service.in_store(service.pending.take, connect.state_of(query))
+        theirs, own = request.cookies.get(COOKIE, ""), digest(query["state"])
+        if waiting["bound"] and not hmac.compare_digest(theirs.encode(errors="replace"), own.encode()):
             raise AuthError("The sign-in was begun in another browser.", hint="Sign in again in this one.")
         connections = service.connections(waiting["tenant"])
 
-        def finished() -> str:
+        def finished() -> tuple[str, Health]:
             name = connections.finish(query)
-            connections.test(name, base_url=service.settings.base_url)  # remembers whose it is
-            return name
+            service.pending.end(query["state"], name)
+            return name, connections.test(name, base_url=service.settings.base_url)  # remembers whose it is
 
-        name = await service.in_vendor(finished)
+        name, health = await service.in_vendor(waiting["tenant"], finished)
+    except Finished as error:
+        return _page(200, f"{error.message} You can close this window.")
     except Refusal:
         raise
     except ConnectorError as error:
         context.outcome = error.kind
-        return _page(400, str(error))
+        begin = "" if query.get("state") else f" The page to begin at: {service.settings.public_url or context.root}"
+        return _page(400, f"{error}{begin}")
     await service.forget(waiting["tenant"], name)
+    if not health.ok and health.error is not None:
+        return _page(200, f"Connected as {name}, but its first call failed: {health.error['message']}")
     return _page(200, f"Connected as {name}. You can close this window.")
 
 
@@ -368,7 +377,7 @@ async def test(name: Name, context: Context) -> Response:
     """Whether it works, whose it is, which scopes it lacks; `ok: false` with the reason is an answer, no problem."""
     service, connections = context.service, context.connections
     await service.in_store(_one, connections, name)
-    found = await service.in_vendor(connections.test, name, base_url=service.settings.base_url)
+    found = await service.in_vendor(context.tenant, connections.test, name, base_url=service.settings.base_url)
     return answer(found.to_dict())
 
 
@@ -377,7 +386,7 @@ async def delete(name: Name, context: Context, revoke: bool = True) -> Response:
     """Have the vendor take the tokens back. If it can't be reached all is kept; `revoke=false` forgets it."""
     service, connections = context.service, context.connections
     await service.in_store(_one, connections, name)
-    revoked = await service.in_vendor(connections.disconnect, name, revoke=revoke)
+    revoked = await service.in_vendor(context.tenant, connections.disconnect, name, revoke=revoke)
     await service.forget(context.tenant, name)
     return answer({"revoked": revoked})
 

@@ -1,7 +1,7 @@
 """What all requests to one service share: settings, connector, store, and the clients of its tenants' connections.
 
-There is one client for each connection in use, held ready and shared by its runs. What another worker has deleted or
-connected anew is noticed within some seconds; what was not used for longest is let go of when there are too many.
+There is one client for each connection in use, held ready and shared by its runs. Each run asks the store whether the
+connection is still there and the same; what was not used for longest is let go of when there are too many.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
+from weakref import WeakValueDictionary
 
 from ..client import AsyncClient
+from ..connections.connect import Record
 from ..connections.connections import Connections, Pending
+from ..connections.oauth import AsyncStored, apart, carried
 from ..definitions.connector import Connector
-from ..errors import AuthError, StoreError
+from ..errors import AuthError, ConnectorError, MissingScope, StoreError
 from ..pacing import accounts
 from ..pacing.claim import Pacing
 from ..pacing.pacer import check_plan
@@ -33,7 +36,7 @@ from .settings import Settings
 T = TypeVar("T")
 MARGIN = 30.0  # seconds beyond its time limit after which a run counts as dead
 PURGE = 3600.0  # seconds between two looks for what may be forgotten
-FRESH = 5.0  # seconds for which a connection is taken to be as it was
+VENDOR = 8  # of a tenant's requests that wait for a vendor's token endpoint in a thread at once
 
 
 class _Apart(NamedTuple):
@@ -52,8 +55,8 @@ class _Apart(NamedTuple):
 @dataclass(slots=True)
 class _Ready:
     client: AsyncClient
-    stamp: Any
-    checked: float = 0.0
+    stored: AsyncStored
+    record: Record  # as the last run found it
     users: int = 0
     gone: bool = False
 
@@ -74,25 +77,34 @@ class Service:
         self.keys = ApiKeys(store, connector.key)
         self.idempotency = Idempotency(store, connector.key, settings.timeout + MARGIN, time.time)
         self.feed = Feed(store, connector.key, by_account=not self.is_local)
-        self.pending = Pending(store, f"service/{connector.key}/states/")  # whose sign-in a state belongs to
+        self.pending = Pending(store, f"service/{connector.key}/states/", tenant=str, bound=bool)  # whose a state is
         self.webhooks: Mapping[str, WebhookApp] = {}  # by trigger
         self._ready: dict[tuple[str, str], _Ready] = {}  # those used longest ago first
         self._without: dict[Any, AsyncClient] = {}
-        # apart, so that what waits for the vendor's token endpoint keeps nothing that waits for the store from running
         self._at_store = ThreadPoolExecutor(8, "store")
-        self._at_vendor = ThreadPoolExecutor(16, "vendor")
+        self._at_work = ThreadPoolExecutor(2, "work")
+        self._at_vendor: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # places, by tenant
 
     async def in_store(self, function: Callable[..., T], /, *given: Any) -> T:
         """Run what waits for the store."""
-        return await self._in(self._at_store, partial(function, *given))
+        done = asyncio.get_running_loop().run_in_executor(self._at_store, partial(function, *given))
+        return await within(self.settings.timeout, carried(done), changes=True)
 
-    async def in_vendor(self, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
-        """Run what waits for the vendor's token endpoint."""
-        return await self._in(self._at_vendor, partial(function, *given, **more))
+    async def in_vendor(self, tenant: str, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
+        """Run what waits for the vendor's token endpoint, in a thread of its own; a tenant has `VENDOR` of them."""
+        places = self._at_vendor.setdefault(tenant, asyncio.Semaphore(VENDOR))
 
-    async def _in(self, threads: ThreadPoolExecutor, function: Callable[[], T]) -> T:
-        done = asyncio.get_running_loop().run_in_executor(threads, function)
-        return await within(self.settings.timeout, asyncio.shield(done), changes=True)
+        async def asked() -> T:
+            await places.acquire()
+            done = asyncio.wrap_future(apart(function, *given, **more))
+            done.add_done_callback(lambda _: places.release())
+            return await carried(done)
+
+        return await within(self.settings.timeout, asked(), changes=True)
+
+    async def aside(self, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
+        """Run what takes long, so that the event loop goes on."""
+        return await asyncio.get_running_loop().run_in_executor(self._at_work, partial(function, *given, **more))
 
     def connections(self, tenant: str) -> Connections:
         """The connections of a tenant."""
@@ -124,10 +136,20 @@ class Service:
             for place in idle[: max(0, len(self._ready) - self.settings.clients)]:
                 await self._let_go(self._ready.pop(place))
             yield ready.client
+            if needed and ready.record.is_failing:
+                await self._note(ready, None)
+        except AuthError as error:
+            if not isinstance(error, MissingScope):  # of which the vendor knows the token
+                await self._note(ready, error)
+            raise
         finally:
             ready.users -= 1
             if ready.gone and not ready.users:
                 await ready.client.aclose()
+
+    async def _note(self, ready: _Ready, error: AuthError | None) -> None:
+        with suppress(ConnectorError):  # how the run ended is what the caller must hear
+            await self.in_store(ready.stored.stored.note, error and error.to_dict())
 
     async def forget(self, tenant: str, name: str) -> None:
         """Let go of a connection that was deleted or made anew here."""
@@ -162,7 +184,7 @@ class Service:
         for client in self._without.values():
             await client.aclose()
         self._at_store.shutdown(wait=False, cancel_futures=True)
-        self._at_vendor.shutdown(wait=False, cancel_futures=True)
+        self._at_work.shutdown(wait=False, cancel_futures=True)
 
     def _client(self, account: str, **given: Any) -> AsyncClient:
         about, pacing = self.settings, None  # without a plan each client goes by what the vendor says
@@ -173,21 +195,23 @@ class Service:
         return AsyncClient(self.connector, base_url=about.base_url, retries=about.retries, pacing=pacing, **given)
 
     async def _found(self, tenant: str, name: str) -> _Ready:
-        def look() -> tuple[Any, Any]:
-            connections = self.connections(tenant)
-            return connections.connected_at(name), connections.open_async(name)
-
         place = (tenant, name)
         old = self._ready.get(place)
-        if old is not None and time.monotonic() <= old.checked + FRESH:
-            self._ready[place] = self._ready.pop(place)
-            return old
-        stamp, stored = await self.in_store(named, look)
-        ready = old = self._ready.pop(place, None)
-        if ready is None or ready.stamp != stamp:
+
+        def look() -> tuple[AsyncStored, Record]:
+            stored = old.stored if old is not None else self.connections(tenant).open_async(name)
+            record = stored.stored.record()
+            if old is not None and old.record.connected_at != record.connected_at:
+                stored = self.connections(tenant).open_async(name)
+            return stored, record
+
+        stored, record = await self.in_store(named, look)
+        old = self._ready.pop(place, None)
+        ready = old
+        if ready is None or ready.record.connected_at != record.connected_at:
             client = self._client(getattr(stored, self.connector.profile.limits.per), connection=stored)
-            ready = _Ready(client, stamp)
-        ready.checked = time.monotonic()
+            ready = _Ready(client, stored, record)
+        ready.record = record
         self._ready[place] = ready
         if old is not ready:
             await self._let_go(old)

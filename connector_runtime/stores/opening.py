@@ -7,17 +7,20 @@ import stat
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
+from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from ..errors import StoreError
-from .store import LAST, Entry, Lease, MemoryStore, Store, checked, forking
+from .store import DAMAGED, LAST, Damaged, Entry, Lease, MemoryStore, Store, checked, damaged, forking
 
+T = TypeVar("T")
 BUSY = 5.0  # seconds to wait for another process's write to a SQLite file
 PATIENCE = 10  # seconds for a connection or a statement in PostgreSQL
+SILENT = 15.0  # seconds after which a PostgreSQL that does not answer at all, not even with a time-out, is left
 TABLES = (
     "CREATE TABLE IF NOT EXISTS entries (key {text} PRIMARY KEY, value {bytes} NOT NULL, version BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS leases (key {text} PRIMARY KEY, owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
@@ -33,6 +36,8 @@ SQLITE_ERRORS = {
     "SQLITE_CANTOPEN": ("can't be opened", "Give a path that you may write."),
     "SQLITE_IOERR": ("can't be read or written: the disk reports an error", "Look after the disk, then try again."),
 }
+SEAL = "seal"  # the key of the entry by which a sealed store knows its keys
+TOKEN = b"gAAAA"  # how whatever is sealed begins, whichever key sealed it
 _left: list[Any] = []  # connections of the parent process: to close one would end the parent's
 
 
@@ -64,7 +69,7 @@ class Database(Store):
 
     def read(self, key: str) -> Entry | None:
         rows = self._ask("SELECT value, version FROM entries WHERE key = ?", key)
-        return Entry(bytes(rows[0][0]), rows[0][1]) if rows else None
+        return _entry(*rows[0]) if rows else None
 
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
         new = 0 if value is None else time.time_ns() if version is None else version + 1
@@ -86,7 +91,7 @@ class Database(Store):
     def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[tuple[str, Entry]]:
         select = "SELECT key, value, version FROM entries WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
         rows = self._ask(select, after, prefix, prefix + LAST, limit)
-        return [(row[0], Entry(bytes(row[1]), row[2])) for row in rows]
+        return [(key, _entry(*row)) for key, *row in rows]
 
     def lease(self, key: str, seconds: float) -> Lease | None:
         owner, now = uuid4().hex, self.now
@@ -127,6 +132,11 @@ class Database(Store):
             return self._run(sql, *values)[0]
         except Lost:
             return self._run(sql, *values)[0]
+
+
+def _entry(value: Any, version: int) -> Entry:
+    """A row as an entry; in SQLite a value that another program wrote may be text or a number."""
+    return Entry(bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode(), version)
 
 
 class Sqlite(Database):
@@ -199,9 +209,10 @@ class Postgres(Database):
 
     def connect(self) -> Any:
         try:
-            connection = self._psycopg.connect(self._url, autocommit=True, connect_timeout=PATIENCE)
+            connection: Any = self._psycopg.connect(self._url, autocommit=True, connect_timeout=PATIENCE)
         except self._psycopg.Error as error:
             raise self._failed("can't be reached", error, retriable=True) from None
+        wait, connection.wait = connection.wait, lambda steps, *more: wait(self._in_time(steps, connection), *more)
         try:
             connection.execute(f"SET statement_timeout = {PATIENCE * 1000}")
             there = connection.execute("SELECT to_regclass('entries') || '', to_regclass('leases') || ''").fetchone()
@@ -225,6 +236,19 @@ class Postgres(Database):
             code = getattr(error, "sqlstate", None) or ""
             what = "may only be read" if code in ("25006", "42501") else "is full" if code[:2] == "53" else "failed"
             raise self._failed(what, error, retriable=code in ("57014", "55P03", "40P01", "40001")) from None
+
+    def _in_time(self, steps: Generator[Any, Any, T], connection: Any) -> Generator[Any, Any, T]:
+        """The steps of a statement as psycopg waits between them, closing the connection when that takes too long."""
+        until, ready = time.monotonic() + SILENT, None
+        while True:
+            try:
+                wanted = steps.send(ready)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            ready = yield wanted
+            if not ready and time.monotonic() > until:
+                connection.close()
+                raise self._psycopg.OperationalError("no answer")
 
     def _failed(self, what: str, error: Exception, retriable: bool = False) -> StoreError:
         reason = getattr(getattr(error, "diag", None), "message_primary", None)
@@ -252,19 +276,21 @@ class Sealed(Store):
     """A store that seals what it keeps in another. `keys` are Fernet keys, the newest first: that one seals, all open.
 
     Values are sealed together with their key in the store, so that nobody who can write the database can put one
-    tenant's connection in another's place.
+    tenant's connection in another's place. The entry `SEAL`, which the newest key of any writer seals, tells a store of
+    other keys, which is refused, from an entry that is damaged, which is set aside.
     """
 
     def __init__(self, store: Store, keys: Sequence[str]) -> None:
         from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
         try:
+            self._newest = Fernet(next(iter(keys), ""))
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError:
             make = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
             hint = f"It is 32 bytes in URL-safe base64. Make one: {make}"
             raise StoreError("The store's key is no Fernet key.", hint=hint) from None
-        self._store, self._invalid = store, InvalidToken
+        self._store, self._invalid, self._is_marked = store, InvalidToken, False
 
     def __repr__(self) -> str:
         return f"Sealed({type(self._store).__name__})"
@@ -273,11 +299,30 @@ class Sealed(Store):
         return self._unsealed(key, entry) if (entry := self._store.read(key)) else None
 
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
-        sealed = None if value is None else self._fernet.encrypt(key.encode() + b"\0" + value)
-        return self._store.put(key, sealed, version)
+        self._mark()
+        return self._store.put(key, None if value is None else self._sealed(key, value), version)
 
     def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[tuple[str, Entry]]:
-        return [(key, self._unsealed(key, entry)) for key, entry in self._store.scan(prefix, after, limit)]
+        found: list[tuple[str, Entry]] = []
+        while wanted := limit - len(found):
+            page = self._store.scan(prefix, after, wanted)
+            for after, entry in page:
+                try:
+                    found += [(after, self._unsealed(after, entry))] if after != SEAL else []
+                except Damaged:
+                    self._store.set_aside(after, entry)
+                    found += [(after, entry)] if after.startswith(DAMAGED) else []  # as it lies
+            if len(page) < wanted:
+                break
+        return found
+
+    def update(self, key: str, change: Callable[[bytes | None], bytes | None], *, tries: float = inf) -> Entry | None:
+        try:
+            return super().update(key, change, tries=tries)
+        except Damaged:
+            if entry := self._store.read(key):
+                self._store.set_aside(key, entry)
+            return super().update(key, change, tries=tries)
 
     def lease(self, key: str, seconds: float) -> Lease | None:
         return self._store.lease(key, seconds)
@@ -287,22 +332,53 @@ class Sealed(Store):
 
     def rekey(self) -> int:
         """Seal everything anew with the newest key, so that older ones can go; returns how many values there are."""
+        self._mark()
         count = 0
-        for key, _ in self._store.walk(""):
-            while (entry := self.read(key)) and self.put(key, entry.value, entry.version) is None:
-                continue  # another writer was first, perhaps with an older key
-            count += 1
+        for key, _ in self.walk(""):
+            with suppress(Damaged):
+                while (entry := self.read(key)) and self.put(key, entry.value, entry.version) is None:
+                    continue  # another writer was first, perhaps with an older key
+                count += 1
         return count
+
+    def _sealed(self, key: str, value: bytes) -> bytes:
+        return self._newest.encrypt(key.encode() + b"\0" + value)
 
     def _unsealed(self, key: str, entry: Entry) -> Entry:
         try:
             owner, _, value = self._fernet.decrypt(entry.value).partition(b"\0")
         except self._invalid:
-            hint = "Give the key it was made with; if that is lost, remove the store and connect again."
-            raise StoreError("The store is encrypted with another key, or damaged.", hint=hint) from None
-        if owner.decode() != key:
-            raise StoreError(f"The store's entry {key} belongs to another place.", hint="Restore it from a backup.")
+            mark = self._store.read(SEAL)
+            self._check(mark.value if mark else None)
+            raise damaged(key) from None
+        if owner != key.encode():
+            raise Damaged(f"The store's entry {key} belongs to another place.", hint="Restore it from a backup.")
         return Entry(value, entry.version)
+
+    def _mark(self) -> None:
+        """See before the first write that the store is of these keys, and leave a mark by which others see it."""
+        if not self._is_marked:
+            self._store.update(SEAL, self._marked)
+            self._is_marked = True
+
+    def _marked(self, mark: bytes | None) -> bytes:
+        self._check(mark)
+        return mark if mark is not None and self._opens(mark, self._newest) else self._sealed(SEAL, b"")
+
+    def _check(self, mark: bytes | None) -> None:
+        """Raise `StoreError` if the store is of other keys: they do not open its mark, or, unmarked, none of a page."""
+        is_mark = mark is not None and mark.startswith(TOKEN)
+        page = [mark] if is_mark else [entry.value for _, entry in self._store.scan("")]
+        if page and not any(self._opens(value, self._fernet) for value in page):
+            hint = "Give the key it was made with; if that is lost, remove the store and connect again."
+            raise StoreError("The store is encrypted with another key.", hint=hint)
+
+    def _opens(self, value: bytes | None, fernet: Any) -> bool:
+        try:
+            fernet.decrypt(value)
+        except self._invalid:
+            return False
+        return True
 
 
 def open_vault(app: str, url: str | None = None, keys: str | None = None) -> Sealed:

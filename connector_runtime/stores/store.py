@@ -5,6 +5,7 @@ A key is a text such as `connections/acme/main`. A value is written only over th
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -13,12 +14,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import StoreError
 
+T = TypeVar("T")
 LAST = "\U0010ffff"  # no key begins with it, so it ends the range of a prefix
+LONGEST = 500  # characters of a key
+DAMAGED = "damaged/"  # below it lie entries that could not be read, under the keys that they had
+UNREADABLE = (ValueError, KeyError, TypeError, OverflowError)  # what reading a value raises where it is none
+logger = logging.getLogger("connector_runtime.stores")
 forking: weakref.WeakSet[Any] = weakref.WeakSet()  # what holds locks or connections: its `forked` runs in a child
 
 
@@ -41,6 +48,10 @@ class Entry:
 
 class Contended(StoreError):
     """Other writers were first, again and again."""
+
+
+class Damaged(StoreError):
+    """One entry can't be read; those around it can."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,49 @@ class Store(ABC):
         """Delete an entry if it is still the one that was read."""
         return self.put(key, None, entry.version) is not None
 
+    def rows(
+        self, prefix: str, read: Callable[[bytes], T], after: str = "", limit: int | None = None
+    ) -> Iterator[tuple[str, T, Entry]]:
+        """As `walk`, each entry with its value as `read` gives it, `limit` of them at most.
+
+        What `read` can't read (it raises one of `UNREADABLE`) is set aside and left out.
+        """
+        return islice(self._read_each(prefix, read, after, limit or 100), limit)
+
+    def _read_each(
+        self, prefix: str, read: Callable[[bytes], T], after: str, size: int
+    ) -> Iterator[tuple[str, T, Entry]]:
+        while page := self.scan(prefix, after, size):
+            for after, entry in page:
+                try:
+                    value = read(entry.value)
+                except UNREADABLE:
+                    self.set_aside(after, entry)
+                else:
+                    yield after, value, entry
+
+    def value(self, key: str, read: Callable[[bytes], T]) -> tuple[T, Entry] | None:
+        """The value of a key as `read` gives it, and its entry; None if there is none. Raises `Damaged`."""
+        entry = self.read(key)
+        if entry is None:
+            return None
+        try:
+            return read(entry.value), entry
+        except UNREADABLE:
+            raise damaged(key) from None
+
+    def set_aside(self, key: str, entry: Entry) -> None:
+        """Move an entry that can't be read below `damaged/`, if it is still there as it was read, and log its key."""
+        if key.startswith(DAMAGED):
+            return
+        place = f"{DAMAGED}{key}"[:LONGEST]
+        try:
+            self.update(place, lambda old: entry.value)
+            if self.remove(key, entry):
+                logger.error("The store's entry %s is damaged; it lies under %s now.", key, place)
+        except StoreError as error:
+            logger.error("The store's entry %s is damaged, and can't be set aside: %s", key, error.message)
+
 
 class MemoryStore(Store):
     """A store that ends with its process."""
@@ -165,6 +219,11 @@ class MemoryStore(Store):
 
 
 def checked(key: str) -> str:
-    if not key or len(key) > 500 or "\0" in key or key.startswith(LAST):
-        raise StoreError("A key of the store must be a text of 1 to 500 characters without NUL.")
+    if not key or len(key) > LONGEST or "\0" in key or key.startswith(LAST):
+        raise StoreError(f"A key of the store must be a text of 1 to {LONGEST} characters without NUL.")
     return key
+
+
+def damaged(key: str) -> Damaged:
+    """What is raised where one entry is asked for that can't be read."""
+    return Damaged(f"The store's entry {key} is damaged.", hint="Restore it from a backup, or make it anew.")

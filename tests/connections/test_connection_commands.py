@@ -234,6 +234,74 @@ def test_doctor_tells_a_clock_that_is_wrong_a_plan_that_is_small_and_a_vendor_th
     assert "encrypted with another key" in out
 
 
+def test_a_dead_connection_reads_reconnect_and_no_token_is_called_ok(run: Run, person: Person, zoom: Sandbox) -> None:
+    vault = open_vault("zoom-connector")
+    zoom.oauth.lifetime = 0.0
+    person.connect(Connections(person.connector, vault))
+    vault.close()
+    zoom.oauth.forget()
+    for _ in range(2):  # found out, then remembered
+        code, out, _ = run("doctor")
+        assert code == 3
+        assert [line.split()[:2] for line in out.splitlines()[:2]] == [["ok", "connection"], ["FAULT", "token"]]
+        assert "ok    token" not in out
+        assert "reconnect main" in out
+    assert "reconnect: The token has been revoked. (400 Bad Request)" in run("connections")[1]
+
+
+def test_health_after_a_refused_run_is_failing_in_the_vendors_words_and_after_a_good_one_ready(
+    run: Run, zoom: Sandbox
+) -> None:
+    run(*SERVER)
+    assert run("connections")[1].splitlines()[1].endswith("ready")
+    zoom.inject(match="GET /v2/*", status=401, body={"code": 124, "message": "Invalid access token."}, times=2)
+    assert run("run", "list-users", "--limit", "1")[0] == 3
+    assert "failing: Invalid access token. (401 Unauthorized, code 124)" in run("connections")[1]
+    assert run("run", "get-user", "--user-id", "me")[0] == 2  # nothing was sent
+    assert "failing" in run("connections")[1]
+    assert run("run", "list-users", "--limit", "1")[0] == 0
+    assert run("connections")[1].splitlines()[1].endswith("ready")
+
+
+def test_a_scope_without_which_nobody_knows_whose_a_connection_is_is_named(
+    run: Run, person: Person, zoom: Sandbox
+) -> None:
+    zoom.oauth.register("sandbox-client", "sandbox-secret", scopes=["meeting:write:meeting"])
+    vault = open_vault("zoom-connector")
+    connections = Connections(person.connector, vault)
+    person.connect(connections)
+    health = connections.test("main", base_url=zoom.base_url)
+    assert (health.ok, health.identity, health.account) == (True, None, None)
+    summary = connections.summary("main")
+    assert (summary.health, summary.identity) == ("ready", None)
+    assert "user:read:user" in (summary.why or "")
+    vault.close()
+    code, out, _ = run("doctor", "--action", "create-meeting")
+    assert code == 0
+    assert "!!    identity     Whose it is can't be told: " in out
+    assert "user:read:user" in out
+    assert "ready: " in run("connections")[1]
+
+
+def test_doctor_looks_at_the_token_that_commands_go_with(
+    run: Run, monkeypatch: pytest.MonkeyPatch, zoom: Sandbox
+) -> None:
+    monkeypatch.setenv("ZOOM_ACCESS_TOKEN", zoom.token)
+    code, out, _ = run("doctor")
+    assert code == 0
+    assert out.startswith("!!    connection   ZOOM_ACCESS_TOKEN is set: commands that name no connection go with that")
+    assert "ok    identity     It is user0@sandbox.example" in out
+    monkeypatch.setenv("ZOOM_ACCESS_TOKEN", "wrong")
+    run(*SERVER)
+    code, out, _ = run("doctor")
+    assert code == 3
+    assert "FAULT call         Invalid access token." in out
+    code, out, _ = run("doctor", "main")
+    assert code == 0
+    assert "ZOOM_ACCESS_TOKEN" not in out
+    assert "ok    token" in out
+
+
 def test_scopes_prints_the_smallest_set_for_each_kind_and_level_of_app(run: Run) -> None:
     code, out, _ = run("scopes", "create-meeting", "list-users")
     assert code == 0
@@ -308,14 +376,19 @@ def test_the_port_waits_on_for_the_right_state_and_tells_the_browser_what_is_wro
     got: list[Any] = []
     with callback(url, "right", lambda query: got.append(query) or "main") as wait:  # type: ignore[func-returns-value]
         assert visit(port, "/favicon.ico")[0] == 404
-        for query in ("code=1&state=wrong", "code=1", "", "state=right&state=wrong"):
+        for query in ("code=1&state=wrong", "state=right&state=wrong"):
             status, page = visit(port, f"/callback?{query}")
             assert status == 400
             assert "no sign-in begun here" in page
+        for query in ("code=1", ""):  # as after a click on the vendor's own pages
+            status, page = visit(port, f"/callback?{query}")
+            assert status == 400
+            assert "Go to the address that the terminal shows." in page
         assert got == []
         assert visit(port, "/callback?code=1&state=right")[0] == 200
         assert wait(5) == "main"
-        assert visit(port, "/callback?code=1&state=right")[0] == 404
+        status, page = visit(port, "/callback?code=1&state=right")  # loaded again
+        assert (status, "You are connected already." in page) == (200, True)
     assert got == ["code=1&state=right"]
 
 
@@ -332,6 +405,7 @@ def test_the_port_passes_on_what_went_wrong_and_nobody_coming_back() -> None:
         assert "was &lt;declined&gt;" in visit(port, "/callback?state=s")[1]
         with pytest.raises(AuthError, match="was <declined>"):
             wait(5)
+        assert visit(port, "/callback?state=s")[0] == 400
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from connector_runtime.connections import connect, oauth
-from connector_runtime.connections.connections import Connections
+from connector_runtime.connections.connections import Connections, Finished, examine
 from connector_runtime.errors import AuthError, InputError, RateLimited, TransportError
 from connector_runtime.model import Response
 from connector_runtime.stores.store import MemoryStore
@@ -191,11 +191,51 @@ def test_a_sign_in_begun_in_one_process_is_finished_in_another(person: Person) -
     assert [entry.name for entry in person.connections(store).list()] == ["work"]
 
 
-def test_a_state_is_good_once(person: Person, connections: Connections) -> None:
-    back = person.sign_in(person.begin(connections))
+def test_a_state_is_good_once_and_after_that_says_what_it_was_good_for(
+    person: Person, connections: Connections, zoom: Sandbox
+) -> None:
+    back = person.sign_in(person.begin(connections, name="work"))
     connections.finish(back)
-    with pytest.raises(AuthError, match="wrong or was used before"):
+    with pytest.raises(Finished, match="Already connected as work") as caught:
         connections.finish(back)
+    assert caught.value.name == "work"
+    assert len([request for request in zoom.requests if request.target == "/oauth/token"]) == 1
+
+
+def test_a_state_whose_sign_in_failed_is_used_up_all_the_same(person: Person, connections: Connections) -> None:
+    back = person.sign_in(person.begin(connections), "decline")
+    for says in ("was declined", "wrong or was used before"):
+        with pytest.raises(AuthError, match=says):
+            connections.finish(back)
+
+
+def test_two_people_sign_in_at_once_and_both_are_connected(person: Person, connections: Connections) -> None:
+    one, two = person.begin(connections, name="one"), person.begin(connections, name="two")
+    three = person.begin(connections, name="three")
+    for url, name in ((two, "two"), (one, "one"), (three, "three")):
+        assert connections.finish(person.sign_in(url)) == name
+    assert connections.names() == ["one", "three", "two"]
+
+
+def test_a_sign_in_that_nobody_finished_is_deleted_by_a_later_one(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryStore()
+    connections = person.connections(store)
+    person.begin(connections)
+    now = time.time()
+    monkeypatch.setattr("connector_runtime.connections.connections.time.time", lambda: now + 599)
+    person.begin(connections)
+    assert len(store.scan("pending/")) == 2
+    monkeypatch.setattr("connector_runtime.connections.connections.time.time", lambda: now + 601)
+    person.begin(connections)
+    assert len(store.scan("pending/")) == 2
+
+
+def test_a_callback_without_a_state_says_where_to_begin(connections: Connections) -> None:
+    with pytest.raises(AuthError, match="was not begun here") as caught:
+        connections.finish("https://platform.example/callback?code=abc")
+    assert caught.value.hint == "Begin where you want to use the connection, not on the vendor's pages."
 
 
 @pytest.mark.parametrize("state", ["", "guessed", None])
@@ -247,6 +287,12 @@ def test_a_callback_with_an_error_says_what_the_vendor_said(person: Person, conn
     state = query(person.begin(connections))["state"]
     with pytest.raises(AuthError, match="The scope is unknown"):
         connections.finish({"error": "invalid_scope", "error_description": "The scope is unknown", "state": state})
+
+
+def test_a_callback_with_neither_code_nor_error_says_so(person: Person, connections: Connections) -> None:
+    state = query(person.begin(connections))["state"]
+    with pytest.raises(AuthError, match="The callback brought no code"):
+        connections.finish({"state": state})
 
 
 def test_a_code_that_took_too_long_says_sign_in_again(person: Person, connections: Connections, clock: Clock) -> None:
@@ -317,6 +363,7 @@ REASONS = {
     "The token is disabled by admin.|invalid_grant": "admin",
     "The app has been disabled|invalid_request": "disabled",
     "Invalid Token!|invalid_grant": "sign in again",
+    "Invalid Token!|invalid_request": "sign in again",
     "Something else|strange": "Marketplace",
 }
 
@@ -352,6 +399,29 @@ def test_what_a_vendor_quotes_of_our_secrets_is_cut_out(connector: Connector) ->
     answer = Response(status=400, headers={}, content=content)
     with pytest.raises(AuthError, match=r'secret: \*\*\*, token "\*\*\*"'):
         app.tokens(answer, 0.0, sent={"sandbox-secret", "r-1"})
+
+
+def test_the_apps_own_secret_is_cut_out_of_what_a_vendor_says_and_its_id_is_not(connector: Connector) -> None:
+    app = connect.app(connector.connections["oauth2"], OAUTH2)
+    content = b'{"reason": "sandbox-client has no secret sandbox-secret", "error": "invalid_client"}'
+    with pytest.raises(AuthError, match=r"sandbox-client has no secret \*\*\*"):
+        app.tokens(Response(status=401, headers={}, content=content), 0.0)
+
+
+def test_what_a_begun_sign_in_must_keep_to_itself_is_not_in_its_repr(connector: Connector) -> None:
+    start = oauth.authorize(connect.app(connector.connections["oauth2"], OAUTH2), REDIRECT)
+    assert repr(start) == "Authorization()"
+    assert len({start.state, start.verifier, start.url}) == 3
+
+
+def test_a_vendor_that_tells_no_time_says_nothing_of_our_clock(
+    person: Person, connections: Connections, zoom: Sandbox
+) -> None:
+    person.connect(connections)
+    zoom.inject(match="GET /v2/*", status=200, body={"email": "ann@example.com"}, headers={"date": "noon"}, times=2)
+    health = connections.test(base_url=zoom.base_url)
+    assert (health.ok, health.identity, health.skew) == (True, "ann@example.com", None)
+    assert "clock" not in {finding.step for finding in examine(connections, "main", base_url=zoom.base_url)}
 
 
 # -- to end ----------------------------------------------------------------------------------------------------------

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +19,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from plays import Play
 
+from connector_runtime.connections import oauth
 from connector_runtime.connections.connect import Record, Renewal, Tokens
 from connector_runtime.connections.connections import Connections
+from connector_runtime.connections.oauth import AsyncStored
 from connector_runtime.errors import AuthError, MissingScope, StoreError, TransportError
 from connector_runtime.model import Response
 from connector_runtime.steps import Acquire, Now, Read, Release, Send, Wait, Write
 from connector_runtime.stores.opening import Sealed, open_store
 from connector_runtime.stores.store import MemoryStore, Store
+from tests.connections.hanging import hanging
 from zoom_connector import AsyncClient, Client, Connector
 from zoom_connector.sandbox import Sandbox
 
@@ -122,6 +127,73 @@ def test_on_invalid_grant_with_nothing_new_in_the_store_the_connection_is_dead_a
     assert "reconnect main" in (caught.value.hint or "")
 
 
+def refusal(status: int, **body: Any) -> Response:
+    return Response(status=status, headers={}, content=json.dumps(body).encode())
+
+
+VERDICTS = {
+    "an invalid grant": refusal(400, reason="Invalid Token!", error="invalid_grant"),
+    "an invalid grant, unauthorized": refusal(401, reason="Invalid Token!", error="invalid_grant"),
+    "an invalid request for the token's sake": refusal(401, reason="Invalid Token!", error="invalid_request"),
+    "the user left": refusal(400, errorCode=4735, errorMessage="The owner of the token does not exist."),
+}
+FAULTS = {
+    "another invalid request": refusal(400, reason="Missing grant type.", error="invalid_request"),
+    "a wrong client secret": refusal(401, reason="Invalid client_id or client_secret", error="invalid_client"),
+}
+TROUBLE = {
+    "a gateway that repeats the words": refusal(502, reason="Invalid Token!", error="invalid_grant"),
+    "a server that is busy": refusal(503, error="invalid_grant"),
+    "too many requests": refusal(429, reason="Invalid Token!", error="invalid_request"),
+    "a page": Response(status=200, headers={}, content=b"<html>Invalid Token!</html>"),
+}
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_a_refresh_token_that_zoom_calls_over_ends_the_connection(connector: Connector, name: str) -> None:
+    with pytest.raises(AuthError, match="main has ended") as caught:
+        renewed(connector, [*START, (Send, VERDICTS[name]), (Read, (OLD, 1)), (Write, 2)])
+    assert caught.value.status == VERDICTS[name].status
+    assert "reconnect main" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_of_the_set_up_is_told_and_ends_nothing(connector: Connector, name: str) -> None:
+    with pytest.raises(AuthError, match="The token of main was refused"):
+        renewed(connector, [*START, (Send, FAULTS[name])])
+
+
+@pytest.mark.parametrize("name", TROUBLE)
+def test_trouble_at_the_token_endpoint_ends_nothing(connector: Connector, name: str) -> None:
+    assert renewed(connector, [*START, (Send, TROUBLE[name]), (Release, None)]) == OLD
+    late = [at(1001.0), (Read, (OLD, 1)), at(1001.0), (Acquire, True), (Read, (OLD, 1)), at(1001.0)]
+    with pytest.raises(TransportError, match="The token of main could not be renewed") as caught:
+        renewed(connector, [*late, (Send, TROUBLE[name])])
+    assert (caught.value.retriable, caught.value.hint) == (True, "The connection is kept; try again.")
+
+
+def test_where_there_is_no_other_token_the_vendors_own_refusal_is_what_the_call_ends_with(connector: Connector) -> None:
+    spent = replace(OLD, tokens=replace(OLD.tokens, refresh_token=None))
+    early = [at(0.0), (Read, (spent, 1)), at(0.0), (Acquire, True), (Read, (spent, 1)), at(0.0), (Release, None)]
+    assert renewed(connector, early, dict(OLD.tokens.granted)) == spent
+    late = [at(1001.0), (Read, (spent, 1)), at(1001.0), (Acquire, True), (Read, (spent, 1)), at(1001.0)]
+    with pytest.raises(AuthError, match="its token ended and cannot be renewed"):
+        renewed(connector, late)
+
+
+def test_who_waits_for_another_looks_less_and_less_often(connector: Connector) -> None:
+    waits: list[float] = []
+    late = replace(OLD, tokens=replace(OLD.tokens, expires_at=0.0))
+
+    def wait(step: Wait) -> None:
+        waits.append(step.seconds)
+
+    found = [(late, 1)] * 7 + [(NEW, 2)]
+    play = Play({Now: datetime.fromtimestamp(950.0, UTC), Read: found, Acquire: False, Wait: wait})
+    assert [*play(Renewal(connector.connections["oauth2"], "main", None, 5.0).steps())] == [NEW]
+    assert waits == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+
+
 def test_a_dead_connection_asks_nobody(connector: Connector) -> None:
     dead = replace(OLD, dead="Invalid Token! (400 Bad Request).")
     with pytest.raises(AuthError, match="reconnect main"):
@@ -193,6 +265,95 @@ def test_of_many_tasks_one_renews_and_the_event_loop_goes_on(
 
     assert asyncio.run(main()) > 5
     assert len(zoom.oauth.spent) == 1
+
+
+def test_tasks_that_wait_for_a_renewal_take_up_no_threads_and_each_hear_of_its_failure(
+    person: Person, connections: Connections, caplog: pytest.LogCaptureFixture
+) -> None:
+    person.connect(connections)
+    heard, hold = threading.Event(), threading.Event()
+
+    async def main(stored: AsyncStored) -> list[Any]:
+        asked = [asyncio.create_task(stored()) for _ in range(40)]  # type: ignore[arg-type, var-annotated]
+        while not heard.is_set():
+            await asyncio.sleep(0.01)
+        asked[0].cancel()
+        assert len([thread for thread in threading.enumerate() if thread.name.startswith("vendor")]) == 1
+        hold.set()
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    with hanging(heard, hold) as origin:
+        due = replace(OLD.tokens, expires_at=1.0)
+        key, store = connections._key("main"), connections._store
+        store.update(key, lambda old: replace(Record.read(old or b""), tokens=due, origin=origin).write())
+        cancelled, *others = asyncio.run(main(connections.open_async()))
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert {type(error) for error in others} == {TransportError}
+    assert len({id(error) for error in others}) == len(others)  # what a call notes on its error is its own
+    del cancelled, others
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
+def test_a_token_endpoint_that_answers_without_end_is_left_before_its_lease_is_over(person: Person) -> None:
+    connections = person.connections(MemoryStore(), seconds=0.2)
+    person.connect(connections)
+    heard, hold = threading.Event(), threading.Event()
+    with hanging(heard, hold, drips=True) as origin:
+        due = replace(OLD.tokens, expires_at=1.0)
+        key, store = connections._key("main"), connections._store
+        store.update(key, lambda old: replace(Record.read(old or b""), tokens=due, origin=origin).write())
+        with pytest.raises(TransportError, match="No answer within the time-out") as caught:
+            connections.open()()
+    assert caught.value.retriable
+    assert heard.is_set()
+
+
+def test_who_brings_a_newer_rejected_token_than_the_one_being_renewed_gets_another(
+    person: Person, connections: Connections, zoom: Sandbox
+) -> None:
+    due(person, connections)
+
+    async def main() -> tuple[Any, Any]:
+        stored = connections.open_async()
+        first = await stored()
+        zoom.inject(match="POST /oauth/token", delay=0.2)
+        asked = [asyncio.create_task(stored(first)) for _ in range(2)]  # type: ignore[arg-type, var-annotated]
+        return first, await asyncio.gather(*asked)
+
+    first, (one, two) = asyncio.run(main())
+    assert one == two != first
+    assert len(zoom.oauth.spent) == 2
+
+
+def test_what_another_process_ends_is_noticed_within_a_second(
+    person: Person, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person.connect(connections)
+    stored = connections.open()
+    granted = stored()
+    person.connections(connections._store).disconnect("main", revoke=False)
+    assert stored() == granted
+    monkeypatch.setattr(oauth, "FRESH", 0.0)
+    with pytest.raises(AuthError, match="There is no connection main"):
+        stored()
+    stored.note(None, account="acc-1")  # nor does a note bring it back
+    assert connections.names() == []
+
+
+def test_connections_of_one_account_share_its_limits(person: Person, connections: Connections) -> None:
+    for name in ("one", "two"):
+        person.connect(connections, name=name)
+    assert connections.open("one").account == connections._key("one")  # as long as nobody knows whose it is
+    for name in ("one", "two"):
+        connections.open(name).note(None, account="acc-1")
+    one, two = (connections.open(name) for name in ("one", "two"))
+    assert (one.account, two.account) == ("acc-1", "acc-1")
+    assert one.connection != two.connection
+    limits = person.connector.profile.limits
+    sessions = [Client(person.connector, connection=each)._session for each in (one, two)]
+    assert limits.per == "account"
+    assert sessions[0]._account is sessions[1]._account is not None
 
 
 def test_a_cancelled_task_does_not_lose_the_pair_that_is_on_its_way(person: Person, zoom: Sandbox) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -58,6 +62,20 @@ def test_a_scan_gives_a_prefix_in_order_page_by_page(store: Store) -> None:
     assert [key for key, _ in store.scan("a/", limit=2)] == ["a/10", "a/2"]
     assert [key for key, _ in store.scan("a/", after="a/2", limit=2)] == ["a/Z", "a/é"]
     assert store.scan("c/") == []
+
+
+def test_an_update_gives_the_entry_as_it_is_then_and_writes_nothing_where_nothing_changes(store: Store) -> None:
+    made = store.update("a", lambda old: b"1" if old is None else None)
+    assert made is not None
+    assert made == store.read("a") == Entry(b"1", made.version)
+    assert store.update("a", lambda old: old) == made
+    changed = store.update("a", lambda old: (old or b"") + b"2")
+    assert changed == store.read("a")
+    assert changed is not None
+    assert (changed.value, changed.version != made.version) == (b"12", True)
+    assert store.update("a", lambda old: None) is None
+    assert store.read("a") is None
+    assert store.update("a", lambda old: None) is None
 
 
 def test_a_lease_is_held_by_one_until_it_is_released_or_over(store: Store) -> None:
@@ -135,6 +153,8 @@ def test_processes_that_open_a_new_store_at_once_all_get_it(shared_store_url: st
 def test_a_forked_child_opens_the_store_anew_and_leaves_the_parent_its_own(shared_store_url: str, opened: Open) -> None:
     script = f"""
 import os
+import signal
+import socket
 from connector_runtime.stores.opening import open_store
 store = open_store({shared_store_url!r})
 store.put("parent", b"1", None)
@@ -305,3 +325,118 @@ def test_waiting_for_a_lease_in_one_thread_does_not_stop_another(store: Store) -
     assert store.lease("x", 60) is None
     thread.join(5)
     assert seen.is_set()
+
+
+# -- what PostgreSQL says, from a real one ---------------------------------------------------------------------------
+
+
+@contextmanager
+def altered(url: str, *statements: str) -> Iterator[None]:
+    """Run statements in another connection, and the last of them when it is over."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute("SET default_transaction_read_only = off")
+        *first, last = statements
+        for statement in first:
+            other.execute(statement)
+        try:
+            yield
+        finally:
+            other.execute(last)
+
+
+def refusing(url: str, code: str) -> AbstractContextManager[None]:
+    """Have the database refuse every write with an error of its own, by the number that PostgreSQL gives it."""
+    body = f"BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '{code}'; END"
+    function = f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$"
+    trigger = "CREATE TRIGGER refuse BEFORE INSERT ON entries FOR EACH ROW EXECUTE FUNCTION refuse()"
+    return altered(url, function, trigger, "DROP FUNCTION refuse() CASCADE")
+
+
+REFUSALS = {
+    "53100": ("is full (refused)", False),  # disk full
+    "53200": ("is full (refused)", False),  # out of memory
+    "42501": ("may only be read (refused)", False),  # no privilege
+    "25006": ("may only be read (refused)", False),  # read-only transaction
+    "55P03": ("failed (refused)", True),  # lock not available
+    "40P01": ("failed (refused)", True),  # deadlock
+    "40001": ("failed (refused)", True),  # serialization failure
+    "57014": ("failed (refused)", True),  # time-out of the statement
+    "22003": ("failed (refused)", False),
+}
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_what_postgresql_refuses_says_what_is_wrong_and_whether_to_try_again(
+    postgres_url: str, opened: Open, code: str
+) -> None:
+    store = opened(postgres_url)
+    what, retriable = REFUSALS[code]
+    with refusing(postgres_url, code), pytest.raises(StoreError) as caught:
+        store.put("a", b"1", None)
+    assert type(caught.value) is StoreError
+    assert caught.value.to_dict() == {
+        "kind": "store",
+        "message": f"The PostgreSQL store {what}.",
+        "hint": "Look after the database and its address, then try again.",
+        "problems": [],
+        "retriable": retriable,
+    }
+    assert store.put("a", b"1", None) is not None
+
+
+def test_a_database_that_may_only_be_read_can_be_read(postgres_url: str, opened: Open) -> None:
+    opened(postgres_url).put("a", b"1", None)
+    change = f"ALTER DATABASE {urlsplit(postgres_url).path[1:]}"
+    with altered(postgres_url, f"{change} SET default_transaction_read_only = on", f"{change} RESET ALL"):
+        store = opened(postgres_url)
+        assert store.read("a") is not None
+        for write in (lambda: store.put("b", b"1", None), lambda: store.lease("x", 5)):
+            with pytest.raises(StoreError, match="may only be read") as caught:
+                write()
+            assert not caught.value.retriable
+
+
+def test_a_row_that_another_holds_is_waited_for_no_longer_than_a_statement_may_take(
+    postgres_url: str, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    monkeypatch.setattr("connector_runtime.stores.opening.PATIENCE", 2)
+    store = opened(postgres_url)
+    version = store.put("a", b"1", None)
+    with psycopg.connect(postgres_url) as other:
+        other.execute("SELECT * FROM entries WHERE key = 'a' FOR UPDATE")
+        with pytest.raises(StoreError, match="statement timeout") as caught:
+            store.put("a", b"2", version)
+    assert caught.value.retriable
+    assert store.put("a", b"2", version) is not None
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="signals: this system cannot stop a process")
+def test_a_database_that_does_not_answer_at_all_is_left_and_asked_anew(
+    postgres_url: str, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(postgres_url)
+    version = store.put("a", b"1", None)
+    silent = store._connection.info.backend_pid  # type: ignore[attr-defined]
+    monkeypatch.setattr("connector_runtime.stores.opening.SILENT", 0.5)
+    os.kill(silent, signal.SIGSTOP)
+    try:
+        assert store.read("a") == Entry(b"1", version or 0)
+        assert store._connection.info.backend_pid != silent  # type: ignore[attr-defined]
+    finally:
+        os.kill(silent, signal.SIGCONT)
+
+
+def test_a_database_that_never_answers_is_a_store_error_that_says_try_again(
+    postgres_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connector_runtime.stores.opening.PATIENCE", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(StoreError, match="PostgreSQL store can't be reached") as caught:
+            open_store(f"postgresql://user:hunter2@127.0.0.1:{port}/db?sslmode=disable")
+    assert caught.value.retriable
+    assert "hunter2" not in str(caught.value)

@@ -23,6 +23,7 @@ def new_key() -> str:
 def test_what_lies_in_the_store_does_not_show_what_was_put() -> None:
     inner = MemoryStore()
     sealed = Sealed(inner, [new_key()])
+    assert repr(sealed) == "Sealed(MemoryStore)"
     version = sealed.put("a", b"a very secret token", None)
     raw = inner.read("a")
     assert raw is not None
@@ -34,7 +35,7 @@ def test_what_lies_in_the_store_does_not_show_what_was_put() -> None:
 def test_another_key_is_refused_with_what_to_do() -> None:
     inner = MemoryStore()
     Sealed(inner, [new_key()]).put("a", b"1", None)
-    with pytest.raises(StoreError, match="encrypted with another key, or damaged") as caught:
+    with pytest.raises(StoreError, match="The store is encrypted with another key") as caught:
         Sealed(inner, [new_key()]).read("a")
     assert "Give the key it was made with" in (caught.value.hint or "")
 

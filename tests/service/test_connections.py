@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
+from connector_runtime.connections.connect import Record, Tokens
 from connector_runtime.connections.connections import Connections
 from connector_runtime.service.records import ApiKeys
+from connector_runtime.service.state import VENDOR
 from connector_runtime.stores.store import MemoryStore
+from tests.connections.hanging import hanging
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
 
@@ -59,11 +65,51 @@ def test_a_state_is_good_once_and_must_be_ours(tenants: Tenants, zoom: Sandbox) 
     back = come_back(url)
     browser = tenants.served.client()
     forged = back.replace("state=", "state=x")
-    for wrong in (forged, "/v1/oauth/callback?code=abc", "/v1/oauth/callback"):
+    answer = browser.get(forged)
+    assert answer.status_code == 400 and "Sign in again." in answer.text
+    for wrong in ("/v1/oauth/callback?code=abc", "/v1/oauth/callback"):  # as after the vendor's own button to add it
         answer = browser.get(wrong)
-        assert answer.status_code == 400 and "Sign in again." in answer.text
+        assert answer.status_code == 400 and f"The page to begin at: {PUBLIC}" in answer.text
     assert browser.get(back).status_code == 200
-    assert browser.get(back).status_code == 400
+    asked = len(zoom.requests)
+    again = browser.get(back)
+    assert again.status_code == 200 and "Already connected as signed-in." in again.text
+    assert len(zoom.requests) == asked
+
+
+def test_two_tenants_sign_in_at_once_and_each_gets_its_own(tenants: Tenants, zoom: Sandbox) -> None:
+    one = tenants.acme.post("/v1/connections", json=SIGN_IN).json()["authorize_url"]
+    two = tenants.other.post("/v1/connections", json=SIGN_IN).json()["authorize_url"]
+    browser = tenants.served.client()
+    for url in (two, one):
+        assert browser.get(come_back(url)).status_code == 200
+    for tenant, names in ((tenants.acme, ["main", "signed-in"]), (tenants.other, ["signed-in"])):
+        assert [each["name"] for each in tenant.get("/v1/connections").json()["connections"]] == names
+
+
+@pytest.mark.parametrize(("public", "secure"), [("https://connector.example", True), (PUBLIC, False)])
+def test_the_sign_ins_cookie_goes_over_https_alone_where_that_is_the_address(
+    start: Start, zoom: Sandbox, public: str, secure: bool
+) -> None:
+    with start(limits={"credentials": APP, "public_url": public}, tenant="default") as served:
+        led = served.client().get("/v1/oauth/authorize", params={"kind": "oauth2"})
+        assert ("secure" in led.headers["set-cookie"].lower().split("; ")) is secure
+
+
+def test_a_cookie_of_other_letters_is_another_browsers(start: Start, zoom: Sandbox) -> None:
+    with start(limits={"credentials": APP}, tenant="default") as served:
+        led = served.client().get("/v1/oauth/authorize", params={"kind": "oauth2"})
+        cookie = [(b"cookie", b"connector_sign_in=\xfc")]
+        answer = served.client().get(come_back(led.headers["location"]), headers=cookie)
+        assert answer.status_code == 400 and "in another browser" in answer.text
+
+
+def test_a_sign_in_whose_first_call_is_refused_says_so(tenants: Tenants, zoom: Sandbox) -> None:
+    url = tenants.acme.post("/v1/connections", json=SIGN_IN).json()["authorize_url"]
+    zoom.inject(match="GET /v2/*", status=401, body={"code": 124, "message": "Invalid access token."}, times=2)
+    page = tenants.served.client().get(come_back(url))
+    assert page.status_code == 200 and "but its first call failed: Invalid access token." in page.text
+    assert tenants.acme.get("/v1/connections/signed-in").json()["health"] == "failing"
 
 
 def test_a_sign_in_that_is_declined_says_so(tenants: Tenants, zoom: Sandbox) -> None:
@@ -160,20 +206,99 @@ def test_a_connection_that_cannot_be_revoked_is_kept_unless_it_is_only_to_be_for
     assert tenants.acme.get("/v1/connections/server").status_code == 404
 
 
-def test_what_another_worker_changes_is_noticed(
-    tenants: Tenants, connector: Connector, zoom: Sandbox, monkeypatch: pytest.MonkeyPatch
+def test_what_another_worker_changes_counts_for_the_next_run(
+    tenants: Tenants, connector: Connector, zoom: Sandbox
 ) -> None:
-    from connector_runtime.service import state
-
     run = {"connection": "main", "limit": 1}
-    assert tenants.acme.post("/v1/actions/list-users/run", json=run).status_code == 200
+
+    def status() -> int:
+        return tenants.acme.post("/v1/actions/list-users/run", json=run).status_code
+
+    assert status() == 200
     other = Connections(connector, tenants.store, "acme")
+    key = other._key("main")
     other.disconnect("main", revoke=False)
-    monkeypatch.setattr(state, "FRESH", -1.0)
-    tenants.served.app.state.service._ready["acme", "main"].checked = 0.0
-    assert tenants.acme.post("/v1/actions/list-users/run", json=run).status_code == 404
+    assert status() == 404
     connect(connector, tenants.store, zoom, "acme")
-    assert tenants.acme.post("/v1/actions/list-users/run", json=run).status_code == 200
+    assert status() == 200
+    tenants.store.update(key, lambda old: replace(Record.read(old or b""), dead="The user left.").write())
+    asked = len(zoom.requests)
+    assert status() == 424
+    assert len(zoom.requests) == asked
+    connect(connector, tenants.store, zoom, "acme")
+    assert status() == 200
+
+
+def test_health_says_what_was_last_seen_and_is_ready_again_after_a_success(
+    tenants: Tenants, connector: Connector, zoom: Sandbox
+) -> None:
+    def health() -> tuple[str, str | None, dict[str, object] | None]:
+        found = tenants.acme.get("/v1/connections/main").json()
+        return found["health"], found["why"], found["seen"]
+
+    run = {"connection": "main", "inputs": {"user_id": "me"}}
+    assert health() == ("ready", None, None)
+    refusal = {"code": 124, "message": "Invalid access token."}
+    zoom.inject(match="GET /v2/*", status=401, body=refusal)
+    assert tenants.acme.post("/v1/actions/get-user/run", json=run).status_code == 424
+    state, why, seen = health()
+    assert (state, str(why).partition(" (")[0]) == ("failing", "Invalid access token.")
+    assert seen is not None
+    assert (seen["kind"], seen["status"], seen["code"]) == ("token", 401, 124)
+    version = tenants.store.read("connections/zoom/acme/main")
+    zoom.inject(match="GET /v2/*", status=401, body=refusal)
+    tenants.acme.post("/v1/actions/get-user/run", json=run)
+    assert tenants.store.read("connections/zoom/acme/main") == version  # the same again is not written again
+    missing = {"code": 4711, "message": "Invalid access token, does not contain scopes:[user:read:user]."}
+    zoom.inject(match="GET /v2/*", status=400, body=missing)
+    assert tenants.acme.post("/v1/actions/get-user/run", json=run).status_code == 403
+    assert health()[0] == "failing"  # that said nothing about the token
+    assert tenants.acme.post("/v1/actions/get-user/run", json=run).status_code == 200
+    assert health() == ("ready", None, None)
+    zoom.inject(match="GET /v2/*", status=401, body=refusal)
+    assert not tenants.acme.post("/v1/connections/main/test").json()["ok"]
+    assert health()[0] == "failing"
+    assert tenants.acme.post("/v1/connections/main/test").json()["ok"]
+    assert health()[0] == "ready"
+
+
+def test_a_connection_whose_own_test_is_refused_is_not_called_ready(tenants: Tenants, zoom: Sandbox) -> None:
+    zoom.inject(match="GET /v2/*", status=401, body={"code": 124, "message": "Invalid access token."}, times=2)
+    made = tenants.acme.post("/v1/connections", json={"kind": "server-to-server", "name": "server", "values": SERVER})
+    assert (made.status_code, made.json()["health"]) == (201, "failing")
+    assert "Invalid access token." in made.json()["why"]
+    assert tenants.acme.get("/v1/connections").json()["connections"][1] == made.json()
+
+
+def test_a_tenant_whose_token_endpoint_hangs_stops_nobody_elses_renewal(
+    start: Start, connector: Connector, zoom: Sandbox
+) -> None:
+    """Many more requests of one tenant wait for it than there are threads for them, and another's is answered."""
+    store, heard, hold = MemoryStore(), threading.Event(), threading.Event()
+    keys = ApiKeys(store, connector.key)
+    acme, other = keys.create("acme")[0], keys.create("other")[0]
+    connect(connector, store, zoom, "acme")
+    due = Tokens(granted={"access_token": "old"}, refresh_token="r", expires_at=1.0, lifetime=3600.0)
+    others = Connections(connector, store, "other")
+    others.adopt("server-to-server", SERVER, replace(due, refresh_token=None))
+    store.update(others._key("main"), lambda old: replace(Record.read(old or b""), origin=zoom.origin).write())
+    with start(store) as served, hanging(heard, hold) as origin:
+        key = Connections(connector, store, "acme")._key("main")
+        store.update(key, lambda old: replace(Record.read(old or b""), tokens=due, origin=origin).write())
+        with ThreadPoolExecutor(60) as people:
+            client = served.client(acme)
+            run = {"connection": "main", "inputs": {"user_id": "me"}}
+            runs = [people.submit(client.post, "/v1/actions/get-user/run", json=run) for _ in range(40)]
+            tests = [people.submit(client.post, "/v1/connections/main/test") for _ in range(20)]
+            assert heard.wait(10)
+            threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("vendor")]
+            theirs = served.client(other)
+            assert theirs.post("/v1/actions/list-users/run", json={"limit": 1}).status_code == 200
+            assert theirs.post("/v1/connections/main/test").json()["ok"]
+            assert not any(each.done() for each in [*runs, *tests])
+            assert 1 <= len(threads) <= 2 * VENDOR + 1  # of all forty runs there is one
+            hold.set()
+            assert {each.result().status_code for each in runs} == {502}
 
 
 def test_no_more_clients_are_held_than_are_allowed(start: Start, connector: Connector, zoom: Sandbox) -> None:
