@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+MOST = 100  # problems that are told of one call; who made so many made one mistake
+LONGEST = 500  # characters of a problem's place, and a quarter of its text: either may quote what a stranger sent
 ERRORS: list[type[ConnectorError]] = []  # every kind, in the order of the tree
 
 
@@ -42,6 +44,12 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
+
+    def cut(self) -> Problem:
+        """The problem as it is told, however long what it quotes is."""
+        if len(self.where) <= LONGEST and len(self.what) <= LONGEST * 4:
+            return self
+        return Problem(self.where[:LONGEST], self.what[: LONGEST * 4])
 
 
 class ConnectorError(Exception):
@@ -101,10 +109,14 @@ class InputError(ConnectorError, kind="input", http_status=422):
     remedy = "Mend what `problems` names; nothing was sent."
 
     @classmethod
-    def of(cls, subject: str, problems: Iterable[Problem]) -> InputError:
+    def of(cls, subject: str, problems: Iterable[Problem], *, is_all: bool = True) -> InputError:
+        """The error of all these problems, which lists the first `MOST`; unless it `is_all`, there may be more."""
         found = tuple(problems)
         count = "One problem" if len(found) == 1 else f"{len(found)} problems"
-        return cls(f"{count} with the inputs of {subject}:", problems=found)
+        first = ""
+        if len(found) > MOST:
+            count, first = count if is_all else f"More than {MOST} problems", f", the first {MOST}"
+        return cls(f"{count} with the inputs of {subject}{first}:", problems=[each.cut() for each in found[:MOST]])
 
 
 class RequestError(ConnectorError):

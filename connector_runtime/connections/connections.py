@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, InputError, Problem
 from ..language.wording import nearest
 from ..model import Connection
-from ..stores.store import Store
+from ..stores.store import Store, key_part
 from . import connect, oauth, scopes
 from .connect import App, Record, Tokens
 from .oauth import AsyncStored, Health, Stored
@@ -82,8 +82,9 @@ class Connections:
         self, connector: Connector, store: Store, tenant: str = "default", *, seconds: float = oauth.SECONDS
     ) -> None:
         self._connector, self._store, self._tenant, self._seconds = connector, store, tenant, seconds
-        self._prefix = f"connections/{connector.key}/{quote(tenant, safe='')}/"
-        self._pending = Pending(store, f"pending/{connector.key}/{quote(tenant, safe='')}/")
+        own = key_part("tenant", tenant)
+        self._prefix = f"connections/{connector.key}/{own}/"
+        self._pending = Pending(store, f"pending/{connector.key}/{own}/")
 
     def __repr__(self) -> str:
         return f"Connections({self._connector.key!r}, tenant={self._tenant!r})"
@@ -106,6 +107,7 @@ class Connections:
         app = connect.app(self._kind(kind), values, origin)
         if not connect.needs_person(app.kind):
             raise InputError.of("connect", [Problem("kind", f"is {kind}, for which nobody signs in; use `add`")])
+        self._key(name)  # one that cannot be kept is refused before anybody signs in
         needed: tuple[str, ...] = ()
         if app.oauth.get("scope", {}).get("from") == "actions":
             asked = [self._connector.action(key) for key in list(actions) or self._connector.actions]
@@ -213,7 +215,7 @@ class Connections:
         return revoked
 
     def _key(self, name: str) -> str:
-        return f"{self._prefix}{quote(name, safe='')}"
+        return f"{self._prefix}{key_part('name', name)}"
 
     def _kind(self, key: str) -> Connection:
         kinds = self._connector.connections

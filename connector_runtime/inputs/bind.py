@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations, islice
 from typing import Any, NamedTuple
 
-from ..errors import InputError, Problem
+from ..errors import MOST, InputError, Problem
 from ..language import conditions
-from ..language.wording import MOST, Fault, fits, kind_of, nearest
+from ..language.wording import Fault, fits, kind_of, nearest
 from ..model import Condition, Input, Rule, Table
 from ..types import registry
 from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
@@ -168,7 +168,7 @@ def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = 
         if len(found) <= MOST:
             found += reading.unreadable(found)
         if found:
-            raise _refusal(spec.key, found)
+            raise InputError.of(spec.key, found, is_all=False)
     values = reading.settled({key: spec.inputs[key].clear[0] for key in cleared})
     may_warn = accepts.may_warn or len(spec.by_name) > len(spec.inputs)
     return Bound(values, tuple(reading.warnings(values)) if may_warn else ())
@@ -290,7 +290,7 @@ class Reading:
         """
         spec, found = self.accepts.spec, list(islice(_not_json(dict(self.inputs), "inputs", 0), MOST + 1))
         if found:
-            raise _refusal(spec.key, found)
+            raise InputError.of(spec.key, found, is_all=False)
         once: dict[Problem, None] = {}
         for problem in self._reasons():
             once[problem] = None
@@ -339,12 +339,6 @@ def _is_json(value: Any, depth: int) -> bool:
     if kind is list and depth <= MAX_DEPTH:
         return all([(type(item) is str and item.isascii()) or _is_json(item, depth + 1) for item in value])
     return kind in _ATOMS or value is None
-
-
-def _refusal(key: str, found: list[Problem]) -> InputError:
-    if len(found) <= MOST:
-        return InputError.of(key, found)
-    return InputError(f"More than {MOST} problems with the inputs of {key}, the first:", problems=found[:MOST])
 
 
 def _problems(name: str, faults: Iterable[Fault]) -> list[Problem]:

@@ -1,7 +1,8 @@
 """What the service keeps in its store: API keys, the first answers of runs, events that arrived. Knows no HTTP.
 
 A key is `ck_ID_SECRET`. Its secret has 256 bits of chance, so that one fast digest of it is enough: there is nothing
-to guess. What is found is remembered for some seconds, so a revoked key may be good for as long.
+to guess. Each request asks the store for its key. Of a revoked one the entry stays, so that a store that has ever had a
+key is known for one.
 
 Whoever runs with an idempotency key holds its lease and has written `running` under it. Who comes meanwhile finds the
 lease taken: in flight. Who finds `running` and the lease free knows that its holder died: a change may have been made,
@@ -13,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import re
 import secrets
 import string
@@ -25,17 +27,15 @@ from urllib.parse import quote
 
 from ..errors import InputError, Problem
 from ..language import json_text
-from ..stores.store import Entry, Lease, Store
+from ..stores.store import Entry, Lease, Store, key_part
 from .problems import Refusal
 
 if TYPE_CHECKING:
     from ..triggers.webhook import Notification
 
 FORM = re.compile(r"ck_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
-TENANT = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
 NOBODY = hashlib.sha256(b"nobody").hexdigest()
-REMEMBERED = 5.0  # seconds
-MOST = 1024  # keys that are remembered
+logger = logging.getLogger("connector_runtime.service")
 KEPT = 24 * 3600.0  # seconds
 LARGEST = 1024 * 1024  # bytes of an answer that is kept
 CURSOR = r"^[0-9]{13}(-[0-9a-f]{16})?$"
@@ -57,12 +57,11 @@ class ApiKeys:
 
     def __init__(self, store: Store, connector: str) -> None:
         self._store, self._prefix = store, f"service/{connector}/keys/"
-        self._remembered: dict[str, tuple[ApiKey, float]] = {}
 
     def create(self, tenant: str | None, label: str = "") -> tuple[str, ApiKey]:
-        """A new key: its text, which is nowhere kept, and what is."""
+        """A new key: its text, which is nowhere kept, and what is. Raises `InputError` for a tenant without a name."""
         if tenant is not None:
-            check_tenant(tenant)
+            key_part("--tenant", tenant)
         key_id = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(12))
         secret = secrets.token_urlsafe(32)
         about: dict[str, Any] = {"tenant": tenant, "label": label, "created_at": time.time(), "digest": _digest(secret)}
@@ -71,57 +70,48 @@ class ApiKeys:
         return f"ck_{key_id}_{secret}", ApiKey(id=key_id, **about)
 
     def list(self) -> Iterator[ApiKey]:
-        """All keys, by id."""
-        return (_read(place.removeprefix(self._prefix), entry.value) for place, entry in self._store.walk(self._prefix))
+        """The keys that are good, by id."""
+        entries = self._store.walk(self._prefix)
+        found = (_read(place.removeprefix(self._prefix), entry) for place, entry in entries)
+        return (key for key in found if key is not None)
 
     def exist(self) -> bool:
-        """Whether there is any key."""
+        """Whether there is any key, or was one."""
         return bool(self._store.scan(self._prefix, limit=1))
 
     def revoke(self, key_id: str) -> None:
         """Take a key back. Raises `InputError` if there is none."""
-        self._remembered.pop(key_id, None)
-        if self._store.take(self._prefix + key_id) is None:
-            known = ", ".join(key.id for key in self.list()) or "none"
-            raise InputError.of("api-key", [Problem("ID", f"{key_id!r} is no key's; there is: {known}")])
-
-    def remembered(self, text: str) -> ApiKey | None:
-        """The key of that text if it was found some seconds ago; None if the store has to be asked."""
-        form = FORM.fullmatch(text)
-        key, until = self._remembered.get(form[1] if form else "", (None, 0.0))
-        if form is None or key is None or until < time.monotonic():
-            return None
-        return key if hmac.compare_digest(key.digest, _digest(form[2])) else None
+        place = self._prefix + key_id
+        while (entry := self._store.read(place)) is not None and _read(key_id, entry) is not None:
+            if self._store.put(place, json_text.write({"revoked_at": time.time()}), entry.version) is not None:
+                return
+        known = ", ".join(key.id for key in self.list()) or "none"
+        raise InputError.of("api-key", [Problem("ID", f"{key_id!r} is no key's; there is: {known}")])
 
     def find(self, text: str) -> ApiKey | None:
         """The key of that text, or None. It takes as long for a wrong secret as for a right one."""
         form = FORM.fullmatch(text)
-        if form is None:
-            return None
-        entry = self._store.read(self._prefix + form[1])
-        key = None if entry is None else _read(form[1], entry.value)
-        if not hmac.compare_digest(NOBODY if key is None else key.digest, _digest(form[2])) or key is None:
-            return None
-        if len(self._remembered) >= MOST:
-            self._remembered.clear()
-        self._remembered[key.id] = (key, time.monotonic() + REMEMBERED)
-        return key
-
-
-def check_tenant(tenant: str) -> str:
-    """A tenant's name as it was given. Raises `InputError` for one that is none."""
-    if not TENANT.fullmatch(tenant):
-        what = "must be a text of 1 to 100 characters without control characters"
-        raise InputError.of("the service", [Problem("--tenant", what)])
-    return tenant
+        entry = self._store.read(self._prefix + form[1]) if form else None
+        key = _read(form[1], entry) if form and entry else None
+        is_right = form and hmac.compare_digest(NOBODY if key is None else key.digest, _digest(form[2]))
+        return key if is_right else None
 
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _read(key_id: str, content: bytes) -> ApiKey:
-    return ApiKey(id=key_id, **json_text.read(content))
+def _read(key_id: str, entry: Entry) -> ApiKey | None:
+    """The key of an entry; None if it was revoked, or if the entry is damaged, which opens nothing."""
+    try:
+        said = json_text.read(entry.value)
+        if "revoked_at" in said:
+            return None
+        key = ApiKey(id=key_id, **said)
+        return key._replace(digest=str(key.digest), created_at=float(key.created_at))
+    except (ValueError, TypeError) as error:
+        logger.error("The API key %s is damaged in the store: %s", key_id, type(error).__name__)
+        return None
 
 
 class Kept(NamedTuple):
@@ -160,7 +150,7 @@ class Idempotency:
 
         `asked` is JSON data that tells one request from another, whatever the order of its keys.
         """
-        place = f"{self._prefix}{quote(tenant, safe='')}/{hashlib.sha256(key.encode()).hexdigest()}"
+        place = f"{self._prefix}{key_part('tenant', tenant)}/{hashlib.sha256(key.encode()).hexdigest()}"
         mark = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         running = {"mark": mark, "at": self._clock()}
         first, _, _ = self._read(place, running)
@@ -197,7 +187,7 @@ class Idempotency:
         """The first answer with a key, whether a run with it began at all, and the version of the entry."""
         entry = self._store.read(place)
         said = _fresh(entry, running["at"]) if entry is not None else {}
-        if said and said["mark"] != running["mark"]:
+        if said.get("mark", running["mark"]) != running["mark"]:
             what = "This idempotency key was used for another request."
             hint = "Take a new key for each operation; repeat an operation with the same body."
             raise Refusal("key_reused", what, hint=hint)
@@ -206,9 +196,13 @@ class Idempotency:
 
 
 def _fresh(entry: Entry, now: float) -> dict[str, Any]:
-    """What an entry says, empty if it is older than a day."""
-    said: dict[str, Any] = json_text.read(entry.value)
-    return said if now < said["at"] + KEPT else {}
+    """What an entry says, empty if it is older than a day; of one that is damaged no more than that a run has begun."""
+    try:
+        said: dict[str, Any] = json_text.read(entry.value)
+        return said if now < said["at"] + KEPT and said["mark"] + "" else {}
+    except (ValueError, TypeError, LookupError) as error:
+        logger.error("The entry of an idempotency key is damaged in the store: %s", type(error).__name__)
+        return {"at": now}  # so a change is not made a second time
 
 
 class Feed:

@@ -234,6 +234,7 @@ class Run:
                     if items:
                         yield b"".join(json_text.write({"item": item}) + b"\n" for item in items)
                     try:
+                        await context.check()
                         page = await self.within(self.seconds, anext(pages, None))
                     except ConnectorError as error:
                         cursor = getattr(error, "cursor", None) or page.cursor
@@ -244,7 +245,7 @@ class Run:
 
 
 def _unfit(where: str, what: str) -> InputError:
-    return InputError("One problem with the request:", problems=[Problem(where, what)])
+    return InputError.of(models.REQUEST, [Problem(where, what)])
 
 
 class Lines(StreamingResponse):
@@ -421,6 +422,7 @@ async def events(
         if found or time.monotonic() >= until or await context.request.is_disconnected():
             return answer({"events": found, "cursor": after})
         await asyncio.sleep(POLL)
+        await context.check()
 
 
 def _kind(service: Service, asked: models.ConnectionRequest) -> tuple[Connection, str | None]:

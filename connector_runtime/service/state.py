@@ -69,7 +69,7 @@ class Service:
         self.connector, self.store, self.settings, self.tenant = connector, store, settings, tenant
         self.is_local = isinstance(tenant, str)  # for this machine, without keys
         self.token = token if self.is_local else None
-        self.running: Counter[str] = Counter()  # requests by tenant
+        self.running: Counter[str | None] = Counter()  # requests by tenant; None: of nobody known
         self.written: dict[Any, Any] = {}  # documents that do not change
         self.keys = ApiKeys(store, connector.key)
         self.idempotency = Idempotency(store, connector.key, settings.timeout + MARGIN, time.time)
@@ -78,9 +78,10 @@ class Service:
         self.webhooks: Mapping[str, WebhookApp] = {}  # by trigger
         self._ready: dict[tuple[str, str], _Ready] = {}  # those used longest ago first
         self._without: dict[Any, AsyncClient] = {}
-        # apart, so that what waits for the vendor's token endpoint keeps nothing that waits for the store from running
+        # apart, so that what waits for the vendor's token endpoint, or takes long, keeps nothing else from running
         self._at_store = ThreadPoolExecutor(8, "store")
         self._at_vendor = ThreadPoolExecutor(16, "vendor")
+        self._at_work = ThreadPoolExecutor(4, "work")
 
     async def in_store(self, function: Callable[..., T], /, *given: Any) -> T:
         """Run what waits for the store."""
@@ -89,6 +90,10 @@ class Service:
     async def in_vendor(self, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
         """Run what waits for the vendor's token endpoint."""
         return await self._in(self._at_vendor, partial(function, *given, **more))
+
+    async def in_work(self, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
+        """Run what waits for nothing and takes long: to read, check or write what is large."""
+        return await self._in(self._at_work, partial(function, *given, **more))
 
     async def _in(self, threads: ThreadPoolExecutor, function: Callable[[], T]) -> T:
         done = asyncio.get_running_loop().run_in_executor(threads, function)
@@ -163,6 +168,7 @@ class Service:
             await client.aclose()
         self._at_store.shutdown(wait=False, cancel_futures=True)
         self._at_vendor.shutdown(wait=False, cancel_futures=True)
+        self._at_work.shutdown(wait=False, cancel_futures=True)
 
     def _client(self, account: str, **given: Any) -> AsyncClient:
         about, pacing = self.settings, None  # without a plan each client goes by what the vendor says

@@ -15,9 +15,11 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
+from urllib.parse import quote
 
-from ..errors import StoreError
+from ..errors import InputError, Problem, StoreError
 
+LONGEST_PART = 200  # characters of a name in a key, as a URL has it: two of them and what stands around them fit
 LAST = "\U0010ffff"  # no key begins with it, so it ends the range of a prefix
 forking: weakref.WeakSet[Any] = weakref.WeakSet()  # what holds locks or connections: its `forked` runs in a child
 
@@ -162,6 +164,18 @@ class MemoryStore(Store):
 
     def close(self) -> None:
         pass
+
+
+def key_part(where: str, name: str) -> str:
+    """A name that somebody chose, as it stands in keys. Raises `InputError` for one that cannot, and says `where`."""
+    try:
+        written = quote(name, safe="")
+    except UnicodeEncodeError:  # half of a character
+        written = ""
+    if not 0 < len(written) <= LONGEST_PART or any(character < " " or character == "\x7f" for character in name):
+        what = f"must be a text without control characters that takes 1 to {LONGEST_PART} characters in a URL"
+        raise InputError.of("the store", [Problem(where, f"{what}; a letter beyond ASCII takes six or more")])
+    return written
 
 
 def checked(key: str) -> str:

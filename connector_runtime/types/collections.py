@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import MOST
 from ..language import patterns
-from ..language.wording import MOST, Fault, fits
+from ..language.wording import Fault, fits
 from ..model import Input
 from .base import BLANK_PAIR, BLANKS, HEADER_LINE, InputType, Schema, holding, is_blank_item, or_blank, read_json
 from .text import Text
