@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations, islice
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from ..types import registry
 from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
 
 MAX_DEPTH = 100
+LARGEST = int(sys.float_info.max)
 MEANT = 20  # unknown names for which the nearest is looked up
 
 _HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON cannot carry it
@@ -338,7 +340,7 @@ def _is_json(value: Any, depth: int) -> bool:
         return {*map(type, value)} <= {str} and _is_json("".join(value), 0) and _is_json([*value.values()], depth)
     if kind is list and depth <= MAX_DEPTH:
         return all([(type(item) is str and item.isascii()) or _is_json(item, depth + 1) for item in value])
-    return kind in _ATOMS or value is None
+    return kind is bool or value is None or (kind is int and -LARGEST <= value <= LARGEST)
 
 
 def _problems(name: str, faults: Iterable[Fault]) -> list[Problem]:
@@ -361,6 +363,8 @@ def _not_json(value: Any, where: str, depth: int) -> Iterator[Problem]:
         yield Problem(where, f"is nested deeper than {MAX_DEPTH} levels")
     elif isinstance(value, str) and _HALF.search(value):
         yield Problem(where, "holds half of a character (an unpaired surrogate), which cannot be sent")
+    elif isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        yield Problem(where, "is too large: JSON numbers that all can read reach to 1.8e308")
     elif isinstance(value, float) and not math.isfinite(value):
         yield Problem(where, f"is {value}, which JSON cannot carry")
     elif isinstance(value, dict | list):

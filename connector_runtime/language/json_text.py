@@ -97,7 +97,7 @@ def _float(text: str) -> float:
 
 
 _strict = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float).decode
-_exact = json.JSONDecoder(parse_constant=_constant).decode
+_exact = json.JSONDecoder(parse_constant=_constant, parse_float=_float).decode
 
 
 def _is_deeper(value: Any, depth: int) -> bool:

@@ -89,7 +89,7 @@ def links(header: str) -> dict[str, str]:
     """The URLs of a Link header (RFC 8288) by their `rel`."""
     found: dict[str, str] = {}
     url = ""
-    for target, name, value in re.findall(r'<([^>]*)>|;\s*([^=,;"\s]+)\s*=\s*("[^"]*"|[^",;\s]+)', header):
+    for target, name, value in re.findall(r'<([^<>]*)>|;\s*([^=,;"\s]+)\s*=\s*("[^"]*"|[^",;\s]+)', header):
         url = url if name else target
         if name.lower() == "rel":
             found.update({rel.lower(): url for rel in value.strip('"').split()})

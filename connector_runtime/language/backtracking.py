@@ -1,0 +1,148 @@
+"""Whether a regular expression can take far longer than its text is long, by its structure alone. Pure.
+
+A matcher that fails has tried every way to read the text. There are few, unless one loop can read a text in two ways,
+or hand over to another loop anywhere in a text that both can read. That is looked for among the states of an automaton,
+of which there is one for each character of the expression.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain, product
+from typing import Any
+
+_parser: Any = re._parser  # type: ignore[attr-defined]
+_compiler: Any = re._compiler  # type: ignore[attr-defined]
+SIGNS = [*map(chr, range(128)), "\x85", "é", "²", "中", "\u2028", "\ud800", "\U0001f600"]  # one of each kind
+ALL = (1 << len(SIGNS)) - 1
+MANY = 256  # repeats that count as without end
+EMPTY: tuple[list[int], list[int], bool] = ([], [], True)
+
+
+def is_slow(pattern: str, flags: int = 0) -> bool:
+    """Whether to search for a pattern can take a time that grows faster than the text. Raises `re.error`."""
+    parsed = _parser.parse(pattern, flags)
+    return _is_slow(parsed, _is_anchored(parsed))
+
+
+def _is_slow(parsed: Any, is_anchored: bool) -> bool:
+    found = _Automaton(parsed.state.flags)
+    first, last, _ = found.sequence(parsed)
+    if not is_anchored:  # a search begins at each character
+        start = found.state(ALL)
+        found.link([start], [start, *first])
+    return found.is_ambiguous(last) or any(_is_slow(each, True) for each in found.asides)
+
+
+def _is_anchored(parsed: Any) -> bool:
+    nothing: tuple[str, Any] = ("", None)
+    operation, given = next((each for each in parsed if "ASSERT" not in str(each[0])), nothing)
+    if str(operation) == "SUBPATTERN":
+        return _is_anchored(given[3])
+    if str(operation) == "BRANCH":
+        return all(map(_is_anchored, given[1]))
+    return str(operation) == "AT" and "BEGINNING" in str(given)
+
+
+class _Automaton:
+    """What may stand at each state, as bits of `SIGNS`, and which states may follow."""
+
+    def __init__(self, flags: int) -> None:
+        self.flags, self.has_end = flags, False  # whether anything is asked for after the last character
+        self.reads: list[int] = []
+        self.follow: list[set[int]] = []
+        self.twice: list[tuple[int, int]] = []  # what follows in two ways
+        self.asides: list[Any] = []
+
+    def state(self, reads: int) -> int:
+        self.reads.append(reads)
+        self.follow.append(set())
+        return len(self.reads) - 1
+
+    def link(self, before: Iterable[int], after: Iterable[int]) -> None:
+        for one, other in product(before, after):
+            self.twice += [(one, other)] if other in self.follow[one] else []
+            self.follow[one].add(other)
+
+    def sequence(self, parsed: Any) -> tuple[list[int], list[int], bool]:
+        """The states that an expression may begin with and end with, and whether it may be empty."""
+        first, last, may_be_empty = EMPTY
+        for operation, given in parsed:
+            if str(operation) == "AT" and "BEGINNING" in str(given):
+                first, last, may_be_empty = EMPTY  # what came before has read nothing
+            starts, ends, is_optional = self._part(str(operation), given)
+            self.link(last, starts)
+            first = first + starts if may_be_empty else first
+            last = last + ends if is_optional else ends
+            may_be_empty = may_be_empty and is_optional
+        return first, last, may_be_empty
+
+    def _part(self, operation: str, given: Any) -> tuple[list[int], list[int], bool]:
+        match operation:
+            case "AT":
+                self.has_end = self.has_end or "END" in str(given)
+            case "SUBPATTERN":
+                return self.sequence(given[3])
+            case "ATOMIC_GROUP":
+                return self.sequence(given)
+            case "BRANCH":
+                firsts, lasts, may_be_empty = zip(*map(self.sequence, given[1]), strict=True)
+                return [*chain(*firsts)], [*chain(*lasts)], any(may_be_empty)
+            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+                first, last, is_empty = self.sequence(given[2])
+                if given[1] >= MANY:
+                    self.link(last, first)
+                return first, last, is_empty or given[0] == 0
+            case "ASSERT" | "ASSERT_NOT":
+                self.has_end = True
+                self.asides.append(given[1])
+            case "LITERAL" | "NOT_LITERAL" | "IN" | "ANY":
+                alone = _parser.SubPattern(_parser.State(), [(getattr(re._constants, operation), given)])  # type: ignore[attr-defined]
+                fits = _compiler.compile(alone, self.flags).fullmatch
+                state = [self.state(sum(1 << at for at, sign in enumerate(SIGNS) if fits(sign)))]
+                return state, state, False
+        return EMPTY
+
+    def is_ambiguous(self, last: list[int]) -> bool:
+        """Whether a text can be read in more and more ways as it grows, and still be refused at its end."""
+        done = {one for one in last if not self.has_end or self.reads[one] == ALL}  # from there nothing can fail
+        self.follow = [set() if one in done else after - done for one, after in enumerate(self.follow)]
+        reach = [self._reach([one]) for one in range(len(self.reads))]
+        if any(one in reach[other] and other in self.follow[one] for one, other in self.twice):
+            return True
+        loops = {one: {other for other in reach[one] if one in reach[other]} for one in range(len(reach))}
+        loops = {one: loop for one, loop in loops.items() if one in loop}
+        for one, other in product(loops, loops):
+            within = [loops[one], {*reach[one]}, loops[other]]
+            goal = (one, other, other)
+            if other in reach[one] and self._meet((one, one, other), goal, within, apart=one == other):
+                return True
+        return False
+
+    def _reach(self, states: list[int]) -> set[int]:
+        found: set[int] = set()
+        while states:
+            new = self.follow[states.pop()] - found
+            found |= new
+            states += new
+        return found
+
+    def _meet(self, start: tuple[int, ...], goal: tuple[int, ...], within: list[set[int]], *, apart: bool) -> bool:
+        """Whether three readers of one text get from `start` to `goal`; the first two by two ways if `apart`."""
+        left = [(start, False)]
+        found = {*left}
+        while left:
+            here, were_apart = left.pop()
+            for there in self._steps(here, within):
+                at = (there, were_apart or there[0] != there[1])
+                if there == goal and (at[1] or not apart):
+                    return True
+                if at not in found:
+                    found.add(at)
+                    left.append(at)
+        return False
+
+    def _steps(self, here: tuple[int, ...], within: list[set[int]]) -> Iterator[tuple[int, ...]]:
+        after = [self.follow[state] & room for state, room in zip(here, within, strict=True)]
+        return (each for each in product(*after) if self.reads[each[0]] & self.reads[each[1]] & self.reads[each[2]])
