@@ -82,13 +82,14 @@ def in_code() -> Iterator[tuple[str, str, int]]:
                 yield f"{found.name}.{name}", as_text(held.pattern), held.flags & ~re.UNICODE
             elif found.name.endswith(".patterns") and name.isupper() and isinstance(value, str):
                 yield f"{found.name}.{name}", value, 0
-    for file in [*(ROOT / "connector_runtime").rglob("*.py"), *(ROOT / "zoom_connector").rglob("*.py")]:
+    for file in [*(ROOT / "connector_runtime").rglob("*.py"), *(ROOT / "zoom_connector").glob("*.py")]:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("re.") and node.args:
                 first, flags = node.args[0], [ast.unparse(each) for each in node.args[1:]]
                 if isinstance(first, ast.Constant):
                     named = re.DOTALL if "re.DOTALL" in flags else 0
-                    whole = f"^(?:{as_text(first.value)})$" if "fullmatch" in ast.unparse(node.func) else first.value
+                    is_whole = "fullmatch" in ast.unparse(node.func) or file.name == "openapi.py"  # its media types
+                    whole = f"^(?:{as_text(first.value)})$" if is_whole else first.value
                     yield f"{file}:{node.lineno}", as_text(whole), named
 
 

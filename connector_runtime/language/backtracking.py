@@ -91,7 +91,7 @@ class _Automaton:
                 return [*chain(*firsts)], [*chain(*lasts)], any(may_be_empty)
             case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
                 first, last, is_empty = self.sequence(given[2])
-                if given[1] >= MANY:
+                if given[1] >= MANY and given[0] != given[1]:
                     self.link(last, first)
                 return first, last, is_empty or given[0] == 0
             case "ASSERT" | "ASSERT_NOT":

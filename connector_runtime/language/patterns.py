@@ -25,7 +25,9 @@ MOMENT = f"{INSTANT}|{LOCAL}"
 INTEGER = "-?(?:0|[1-9][0-9]*)"
 is_integer = re.compile(INTEGER).fullmatch
 NUMBER = rf"{INTEGER}(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?" + END
+BASE64 = (  # most of it in long steps that are not taken back, since a matcher keeps in memory what it could take back
+    r"^(?=((?:[A-Za-z0-9+/]{1024})*))\1(?:[A-Za-z0-9+/]{4}){0,255}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?" + END
+)
 
 HEADER_VALUE = r"^(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?" + END  # httpx refuses blanks at its ends
 CONTENT_TYPE = r"^[\x21-\x2e\x30-\x7e]+/(?:[\x20-\x7e]*[\x21-\x7e])?" + END
