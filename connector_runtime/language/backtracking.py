@@ -83,7 +83,10 @@ class _Automaton:
             case "AT":
                 self.has_end = self.has_end or "END" in str(given)
             case "SUBPATTERN":
-                return self.sequence(given[3])
+                outside, self.flags = self.flags, (self.flags | given[1]) & ~given[2]
+                found = self.sequence(given[3])
+                self.flags = outside
+                return found
             case "ATOMIC_GROUP":
                 return self.sequence(given)
             case "BRANCH":
