@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 DIGITS = bytes.maketrans(b"123456789", b"000000000")
 LONG = b"0" * 19  # digits; orjson rounds a number of more than 64 bits
+VALUES = 200_000
 SHOWN = 60  # characters of a key that a message quotes
 
 
@@ -56,9 +57,11 @@ def _fastest() -> Callable[[bytes | str], Any]:
 def read_strictly(text: bytes | str, *, depth: int | None = None, duplicates: bool = False) -> Any:
     """JSON as data, refusing NaN, Infinity, nesting deeper than `depth`, and a duplicate key unless `duplicates`.
 
-    Raises `JsonError`.
+    It may hold `VALUES` values, since a reader stops all threads until it is done. Raises `JsonError`.
     """
     decode = _exact if duplicates else _strict
+    if _is_crowded(text if isinstance(text, bytes) else text.encode(errors="replace")):
+        raise JsonError(f"holds more than {VALUES:,} values", hint="Send less at a time.")
     try:
         value = decode(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError) as error:
@@ -74,6 +77,27 @@ def write(value: Any) -> bytes:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
         return json.dumps(value, separators=(",", ":")).encode()
+
+
+def is_large(value: Any, most: int = 2000) -> bool:
+    """Whether it takes long to write or to check data: more than `most` values, or texts of 32 characters each."""
+    level = [value]
+    while level and most > 0:
+        most -= len(level) + sum(len(item) for item in level if isinstance(item, str)) // 32
+        level = [item for item in level if isinstance(item, dict | list)]
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return most <= 0
+
+
+def _is_crowded(text: bytes) -> bool:
+    """Whether JSON holds more than `VALUES` values, each of which comes after a comma or a bracket."""
+    if sum(map(text.count, (b",", b"[", b"{"))) <= VALUES:
+        return False
+    bare = text.replace(rb"\\", b"").replace(rb"\"", b"")
+    if bare.count(b'"') > 4 * VALUES:
+        return True
+    outside = b"".join(bare.split(b'"')[::2])
+    return sum(map(outside.count, (b",", b"[", b"{"))) > VALUES
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

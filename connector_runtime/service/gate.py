@@ -309,11 +309,15 @@ class RequestContext:
             raise Refusal("media_type", "Compressed bodies are not read.", headers={"Accept-Encoding": "identity"})
         return await self.aside(_body, model, await self.request.body())
 
-    async def aside(self, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
-        """Do what takes long for a large body: in a thread if this one is, so that others need not wait."""
-        if len(await self.request.body()) > LARGE:
+    async def aside(self, function: Callable[..., T], /, *given: Any, is_large: bool | None = None, **more: Any) -> T:
+        """Do what takes long for a large body, or for what else `is_large`: in a thread then, so that nobody waits."""
+        if len(await self.request.body()) > LARGE if is_large is None else is_large:
             return await self.service.in_work(function, *given, **more)
         return function(*given, **more)
+
+    async def write(self, value: Any) -> bytes:
+        """Data as JSON."""
+        return await self.aside(json_text.write, value, is_large=json_text.is_large(value))
 
 
 def _body(model: type[M], content: bytes) -> M:

@@ -75,7 +75,8 @@ async def preview(key: str, context: Context) -> Response:
     action = context.action(key)
     asked = await context.read(models.PreviewRequest)
     base_url = context.service.settings.base_url
-    return answer(await context.aside(action.preview, asked.inputs, clear=asked.clear, base_url=base_url))
+    shown = await context.aside(action.preview, asked.inputs, clear=asked.clear, base_url=base_url)
+    return answer(await context.write(shown))
 
 
 @router.post("/actions/{key}/run", response_model=RunAnswer, summary="Run an action")
@@ -211,7 +212,7 @@ class Run:
             "cursor": result.cursor,
             "request_id": self.context.request_id,
         }
-        return json_text.write({"data": result.data, "meta": meta})
+        return await self.context.write({"data": result.data, "meta": meta})
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
         """Nothing once the first page is there, a chunk for each page, and a last line that says how it ended.
@@ -232,7 +233,7 @@ class Run:
                     end["cursor"] = page.cursor
                     end["warnings"] += [warning._asdict() for warning in page.warnings]
                     if items:
-                        yield b"".join(json_text.write({"item": item}) + b"\n" for item in items)
+                        yield await context.aside(_written, items, is_large=json_text.is_large(items))
                     try:
                         await context.check()
                         page = await self.within(self.seconds, anext(pages, None))
@@ -242,6 +243,10 @@ class Run:
                         page = None
                 context.outcome = "ok" if end["ok"] else end["error"]["kind"]
                 yield json_text.write({"end": end}) + b"\n"
+
+
+def _written(items: list[Any]) -> bytes:
+    return b"".join(json_text.write({"item": item}) + b"\n" for item in items)
 
 
 def _unfit(where: str, what: str) -> InputError:

@@ -9,7 +9,7 @@ from typing import Any
 from ..language import patterns
 from ..language.wording import KINDS, fits
 from ..model import Input, Json
-from .base import ALL_WORDS, BLANKS, NOT_PLAIN, InputType, Plain, Schema, holding, or_blank, read_json
+from .base import ALL_WORDS, BLANKS, LONGEST_TEXT, NOT_PLAIN, InputType, Plain, Schema, holding, or_blank, read_json
 from .file import LIKE, SAID, or_file
 
 
@@ -22,7 +22,7 @@ class JsonData(InputType):
     def schema(self, row: Input, blank: bool) -> Schema:
         shape = str(row.schema.get("type"))
         brackets = {"object": r"\{[\s\S]*\}", "array": r"\[[\s\S]*\]"}.get(shape, r"\S[\s\S]*")
-        text = {"type": "string", **holding(patterns.whole(brackets), dict(row.schema))}
+        text = {"type": "string", "maxLength": LONGEST_TEXT, **holding(patterns.whole(brackets), dict(row.schema))}
         data = {**row.schema, "type": row.schema.get("type", ["object", "array", "number", "boolean"])}
         return or_blank(or_file(row, {"anyOf": [data, text]}), blank)
 
@@ -54,10 +54,12 @@ class Anything(InputType):
     may_be_blank = False
 
     def schema(self, row: Input, blank: bool) -> Schema:
-        schema = or_file(row, dict(row.schema))
+        schema = or_file(row, {"maxLength": LONGEST_TEXT, **row.schema})
         return schema if blank else {"allOf": [schema, {"not": {"anyOf": BLANKS}}]}
 
     def complaint(self, row: Input, value: Any) -> str:
+        if isinstance(value, str) and len(value) > LONGEST_TEXT:
+            return f"must have at most {LONGEST_TEXT} characters; it has {len(value)}"
         return f"must be {SAID}" if fits(LIKE, value) else ""
 
 
