@@ -39,7 +39,7 @@ CASES = {  # name -> app, method, path, whether each request has a key of its ow
     "service: run": ("service", "POST", RUN, False),
     "service: run, a new idempotency key each": ("service", "POST", RUN, True),
 }
-RAW = "/v1/actions/raw-request/preview"
+RAW = "/v1/actions/raw-request/run"
 MEETING = "/v1/actions/create-meeting/preview"
 MIB = 1024 * 1024
 HEAVY = {  # the largest requests that are taken, of the shapes that take longest: name -> path, the inputs as JSON
@@ -210,13 +210,15 @@ async def longest_wait(server: Server, sent: bytes) -> float:
 
 def waits(rounds: int) -> dict[str, list[float]]:
     """How long /health takes at most beside each of the heavy requests, once a round."""
-    server = Server("service")
+    behind = Server("vendor")
+    server = Server("service", f"http://127.0.0.1:{behind.port}")
     found: dict[str, list[float]] = {name: [] for name in HEAVY}
     for turn in range(rounds + 1):
         for name, values in found.items():
             longest = asyncio.run(longest_wait(server, heavy(name, server.key)))
             values += [longest] if turn else []
-    server.close()
+    for running in (server, behind):
+        running.close()
     return found
 
 
