@@ -29,7 +29,7 @@ import httpx
 from .errors import InputError, Problem, TransportError
 from .language import secrets
 from .model import Request, Response
-from .steps import Send
+from .steps import LONGEST_WAIT, Send
 
 if TYPE_CHECKING:
     import asyncio  # loaded where it is used: plain calls do without
@@ -57,8 +57,12 @@ class Http:
 
     def __post_init__(self) -> None:
         numbers = {"timeout": self.timeout, "connect_timeout": self.connect_timeout, "connections": self.connections}
-        wrong = [name for name, value in numbers.items() if not isinstance(value, int | float) or not 0 < value < inf]
-        found = [Problem(name, "must be a number above 0") for name in wrong]
+        wrong = [
+            name
+            for name, value in numbers.items()
+            if not isinstance(value, int | float) or not 0 < value <= LONGEST_WAIT
+        ]
+        found = [Problem(name, f"must be a number above 0 and at most {LONGEST_WAIT:,}") for name in wrong]
         if isinstance(self.ca, str) and not isfile(self.ca):
             found.append(Problem("ca", f"{self.ca!r} is no file"))
         if self.proxy is not None and urlsplit(str(self.proxy)).scheme not in ("http", "https"):
@@ -76,7 +80,7 @@ def native(wanted: Send, way: Http) -> httpx.Request:
         logger.warning("%s", secrets.request_text(request))
     each, connect = way.timeout, way.connect_timeout
     if "timeout" in request.call:
-        each = connect = request.call["timeout"] / 1000
+        each = connect = min(request.call["timeout"], LONGEST_WAIT * 1000) / 1000
     if wanted.seconds is not None:
         each, connect = min(each, wanted.seconds), min(connect, wanted.seconds)
     is_shown = request.url == request.shown  # then nothing in it is secret

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from typing import Any
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
@@ -16,16 +17,18 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from ..client import AsyncClient
 from ..errors import AuthError
-from ..service.gate import PLACE, Gate, check_origin, context_of
+from ..service.gate import PLACE, Gate, check_origin, check_size, context_of
 from ..service.problems import Refusal
 from ..service.state import Service
-from .tools import Offer, server
+from .tools import Offer, server, tools
 
 PATH = "/mcp"
+IDLE = 600.0  # seconds after which a session ends that nobody uses
+SESSIONS = 1000  # that may be open
 
 
 def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
@@ -44,7 +47,10 @@ def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
             raise AuthError(refusal.message, hint=refusal.hint) from None
 
     made = server(shared.connector, offer, lend, shared.settings.timeout)
-    sessions = StreamableHTTPSessionManager(made, max_request_body_size=shared.settings.body)
+    actions = [shared.connector.actions[name] for name in tools(shared.connector, offer)]
+    most = max(map(shared.settings.most, actions))
+    limits: Any = {"session_idle_timeout": IDLE, "max_sessions": SESSIONS, "max_request_body_size": most}
+    sessions = StreamableHTTPSessionManager(made, **limits)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -57,11 +63,26 @@ def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
 
 
 class Door(StreamableHTTPASGIApp):
-    """Lets in who may come, and marks whose the request is."""
+    """Lets in who may come, with what can be read in time, and marks whose the request is."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_origin(scope)
-        context = await context_of(Request(scope))
+        request = Request(scope, receive)
+        context = await context_of(request)
+        context.most = self.session_manager.max_request_body_size
+        if scope["method"] == "POST":
+            await context.aside(check_size, await request.body())
+            receive = _again(await request.body(), receive)
         owner = context.key or context.tenant
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
         await super().__call__(scope, receive, send)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """What gives a body that was read once more, and then what comes after it."""
+    left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receiving() -> Message:
+        return left.pop() if left else await receive()
+
+    return receiving

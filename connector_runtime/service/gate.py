@@ -12,7 +12,8 @@ import os
 import re
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Annotated, Any, TypeVar
@@ -321,12 +322,24 @@ class RequestContext:
 
 
 def _body(model: type[M], content: bytes) -> M:
-    try:
+    with _read():
         data = json_text.read_strictly(content, depth=DEPTH)
+    return models.read(model, data)
+
+
+def check_size(content: bytes) -> None:
+    """Raise `Refusal` (400) for a body with more in it than can be read in time."""
+    with _read():
+        json_text.check_size(content)
+
+
+@contextmanager
+def _read() -> Iterator[None]:
+    try:
+        yield
     except json_text.JsonError as error:
         what = f"The body {error}."
         raise Refusal("body", what, hint=error.hint, problems=(Problem(error.place or "body", what),)) from None
-    return models.read(model, data)
 
 
 def at(request: Request) -> RequestContext:

@@ -345,7 +345,9 @@ async def callback(request: Request) -> Response:
     query = dict(request.query_params)
     try:
         waiting = await service.in_store(service.pending.take, query.get("state", ""))
-        if waiting["bound"] and not hmac.compare_digest(request.cookies.get(COOKIE, ""), digest(query["state"])):
+        if waiting["bound"] and not hmac.compare_digest(
+            request.cookies.get(COOKIE, "").encode(errors="replace"), digest(query["state"]).encode()
+        ):
             raise AuthError("The sign-in was begun in another browser.", hint="Sign in again in this one.")
         connections = service.connections(waiting["tenant"])
 
