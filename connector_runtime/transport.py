@@ -57,12 +57,9 @@ class Http:
 
     def __post_init__(self) -> None:
         numbers = {"timeout": self.timeout, "connect_timeout": self.connect_timeout, "connections": self.connections}
-        wrong = [
-            name
-            for name, value in numbers.items()
-            if not isinstance(value, int | float) or not 0 < value <= LONGEST_WAIT
-        ]
-        found = [Problem(name, f"must be a number above 0 and at most {LONGEST_WAIT:,}") for name in wrong]
+        most, what = LONGEST_WAIT, f"must be a number above 0 and at most {LONGEST_WAIT:,}"
+        wrong = [name for name, value in numbers.items() if not isinstance(value, int | float) or not 0 < value <= most]
+        found = [Problem(name, what) for name in wrong]
         if isinstance(self.ca, str) and not isfile(self.ca):
             found.append(Problem("ca", f"{self.ca!r} is no file"))
         if self.proxy is not None and urlsplit(str(self.proxy)).scheme not in ("http", "https"):

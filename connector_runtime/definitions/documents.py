@@ -90,9 +90,8 @@ class Document:
             if pattern.fullmatch(text):
                 value = convert(text) if len(text) <= LONGEST_NUMBER else math.inf
                 if type(value) in (int, float) and not -LARGEST <= value <= LARGEST:
-                    self._fault(
-                        node, path, "is a number that is too large to be read by all; put it in quotes", hole=True
-                    )
+                    what = "is a number that is too large for all to read it; put it in quotes if it is text"
+                    self._fault(node, path, what, hole=True)
                 return value
         if text.lower() in (".inf", "+.inf", "-.inf", ".nan"):
             self._fault(node, path, f"{text} is no number that JSON can carry; put it in quotes if it is text")

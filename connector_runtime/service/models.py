@@ -22,6 +22,7 @@ from ..inputs.schema import input_schema
 from ..language.wording import nearest
 from ..model import Connection, Input, Table
 from .problems import MEDIA_TYPE
+from .settings import Settings
 
 WORDS = {"integer": 1, "number": 1.5, "boolean": True, "date": "2030-01-06", "datetime": "2030-01-06T10:00:00Z"}
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/]+$")]
@@ -157,7 +158,7 @@ def wrong(details: Iterable[Mapping[str, Any]]) -> InputError:
     return InputError.of(REQUEST, found)
 
 
-def document(raw: dict[str, Any], connector: Connector, settings: Any, *, needs_key: bool) -> dict[str, Any]:
+def document(raw: dict[str, Any], connector: Connector, settings: Settings, *, needs_key: bool) -> dict[str, Any]:
     """The whole document; `raw` is what the framework made."""
     made = copy.deepcopy(raw)
     schemas: dict[str, Any] = made.setdefault("components", {}).setdefault("schemas", {})
@@ -180,7 +181,7 @@ def document(raw: dict[str, Any], connector: Connector, settings: Any, *, needs_
         for key, action in connector.actions.items() if generic else ():
             schemas[f"{key}.inputs"] = inputs[key]
             needs = bool(inputs[key].get("required"))
-            own = _own(generic["post"], action, word, settings.timeout, needs, examples[key])
+            own = _own(generic["post"], action, word, settings, needs, examples[key])
             made["paths"][f"/v1/actions/{key}/{word}"] = {"post": own}
     return made
 
@@ -197,7 +198,7 @@ def _kind(kind: Connection, credentials: Collection[str]) -> dict[str, Any]:
 
 
 def _own(
-    generic: Mapping[str, Any], action: Any, word: str, timeout: float, needs_inputs: bool, example: Any
+    generic: Mapping[str, Any], action: Any, word: str, settings: Settings, needs_inputs: bool, example: Any
 ) -> dict[str, Any]:
     made = copy.deepcopy(dict(generic))
     key = action.key
@@ -210,13 +211,14 @@ def _own(
     clearable = [row.key for row in action.inputs.values() if row.clear]
     body["properties"]["clear"].update({"items": {"enum": clearable}} if clearable else {"maxItems": 0})
     if "deadline" in body["properties"]:
-        body["properties"]["deadline"]["anyOf"][0]["maximum"] = timeout
+        body["properties"]["deadline"]["anyOf"][0]["maximum"] = settings.timeout
     if "recover" in body["properties"] and (action.recover is None or word == "stream"):
         body["properties"]["recover"] = {"const": False}
     if needs_inputs:
         body["required"] = ["inputs"]
     shown = {"schema": body, "example": {"inputs": example}}
-    made["requestBody"] = {"required": True, "content": {"application/json": shown}}
+    most = f"At most {settings.most(action)} bytes."
+    made["requestBody"] = {"required": True, "description": most, "content": {"application/json": shown}}
     if word == "run":
         properties = {
             "data": _bare((action.output or {}).get("schema", {})),

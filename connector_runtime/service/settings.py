@@ -41,7 +41,7 @@ class Settings:
     def __post_init__(self) -> None:
         bounds = {"timeout": DAY, "patience": DAY, **dict.fromkeys(COUNTS, MOST)}
         found = [
-            Problem(name, f"must be more than 0 and at most {most:g}")
+            Problem(name, f"must be more than 0 and at most {most:,.0f}")
             for name, most in bounds.items()
             if not 0 < getattr(self, name) <= most
         ]

@@ -42,10 +42,8 @@ class Text(InputType):
         limits = {key: value for key, value in row.schema.items() if key not in ("type", "pattern")}
         matches = [patterns.sealed(row.schema["pattern"])] if "pattern" in row.schema else []
         matches += [patterns.whole(step.takes) for step in row.codecs if step.takes]
-        longest = LONGEST_TEXT
         if self.form and not (matches and self.gives_way):
             matches.append(patterns.whole(self.form))
-            longest = LONGEST_SCALAR
         kinds = ["string"]
         if not matches or "minimum" in limits or "maximum" in limits:  # a number cannot be held against a pattern
             digits = min(limits.get("maxLength", LONGEST_NUMBER), LONGEST_NUMBER)
@@ -53,7 +51,7 @@ class Text(InputType):
             limits.setdefault("minimum", 10 ** (shortest - 1) if shortest > 1 else 1 - 10 ** (digits - 1))
             limits.setdefault("maximum", 10**digits - 1)
             kinds.append("number" if digits == LONGEST_NUMBER and shortest == 1 and not matches else "integer")
-        limits.setdefault("maxLength", longest)
+        limits.setdefault("maxLength", LONGEST_SCALAR if self.form else LONGEST_TEXT)
         for place in row.to:
             if place.kind == "header":
                 matches.append(patterns.HEADER_VALUE)

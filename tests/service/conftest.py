@@ -201,3 +201,18 @@ def _answers(url: str) -> bool:
         return httpx.get(f"{url}/health", trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def problem(answer: httpx.Response) -> dict[str, Any]:
+    """The whole document, without what is another at each request."""
+    said: dict[str, Any] = answer.json()
+    assert said.pop("request_id") == answer.headers["x-request-id"]
+    return said
+
+
+def whole(kind: str, status: int, title: str, message: str, hint: str | None, **more: Any) -> dict[str, Any]:
+    """A problem document of the service itself."""
+    about = {"type": f"/v1/problems#{kind}", "title": title, "status": status, "kind": kind, "message": message}
+    nothing = dict.fromkeys(("retry_at", "vendor_status", "code", "tracking_id"))
+    rest = {"inputs": {}, "problems": [], "retriable": False, "may_have_been_done": False}
+    return {**about, "hint": hint, **nothing, **rest, **more}

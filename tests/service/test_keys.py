@@ -20,7 +20,7 @@ from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
 from zoom_connector.sandbox.wire import Answer, Request
 
-from .conftest import CREATE, MEETING, Start, Tenants, until
+from .conftest import CREATE, MEETING, Start, Tenants, problem, until, whole
 from .test_limits import ME, USER, connected, received
 from .test_serve import run
 
@@ -36,21 +36,6 @@ CLOSED = [
     "/",
     "/v1/oauth/authorize?kind=oauth2",
 ]
-
-
-def problem(answer: httpx.Response) -> dict[str, Any]:
-    """The whole document, without what is another at each request."""
-    said: dict[str, Any] = answer.json()
-    assert said.pop("request_id") == answer.headers["x-request-id"]
-    return said
-
-
-def whole(kind: str, status: int, title: str, message: str, hint: str | None, **more: Any) -> dict[str, Any]:
-    """A problem document of the service itself."""
-    about = {"type": f"/v1/problems#{kind}", "title": title, "status": status, "kind": kind, "message": message}
-    nothing = dict.fromkeys(("retry_at", "vendor_status", "code", "tracking_id"))
-    rest = {"inputs": {}, "problems": [], "retriable": False, "may_have_been_done": False}
-    return {**about, "hint": hint, **nothing, **rest, **more}
 
 
 # -- names -----------------------------------------------------------------------------------------------------------
