@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -92,15 +94,20 @@ def zoom() -> Iterator[Sandbox]:
         yield sandbox
 
 
+def service_of(connector: Connector, zoom: Sandbox, store: Store, limits: dict[str, Any], **given: Any) -> Any:
+    """A service for a sandbox; what is given wins over what tests usually want."""
+    about = {"base_url": zoom.base_url, "oauth_url": zoom.origin, "public_url": PUBLIC, **limits}
+    return service(connector, **{"store": store, "settings": Settings(**about), **given})
+
+
 @pytest.fixture
 def start(connector: Connector, zoom: Sandbox) -> Start:
-    """Start a service for the sandbox; what is given wins over what tests usually want."""
+    """Start a service for the sandbox."""
 
     @contextmanager
     def started(store: Store | None = None, limits: dict[str, Any] | None = None, **given: Any) -> Iterator[Served]:
         opened = store or MemoryStore()
-        about = {"base_url": zoom.base_url, "oauth_url": zoom.origin, "public_url": PUBLIC, **(limits or {})}
-        app = service(connector, **{"store": opened, "settings": Settings(**about), **given})
+        app = service_of(connector, zoom, opened, limits or {}, **given)
         with serving(app, opened) as served:
             yield served
 
@@ -216,3 +223,17 @@ def whole(kind: str, status: int, title: str, message: str, hint: str | None, **
     nothing = dict.fromkeys(("retry_at", "vendor_status", "code", "tracking_id"))
     rest = {"inputs": {}, "problems": [], "retriable": False, "may_have_been_done": False}
     return {**about, "hint": hint, **nothing, **rest, **more}
+
+
+def connected(served: Served) -> socket.socket:
+    parts = urlsplit(served.url)
+    assert parts.hostname and parts.port
+    return socket.create_connection((parts.hostname, parts.port), timeout=15)
+
+
+def received(raw: socket.socket) -> bytes:
+    """All that comes until the other side closes."""
+    found = b""
+    while piece := raw.recv(65536):
+        found += piece
+    return found

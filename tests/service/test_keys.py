@@ -20,8 +20,8 @@ from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
 from zoom_connector.sandbox.wire import Answer, Request
 
-from .conftest import CREATE, MEETING, Start, Tenants, problem, until, whole
-from .test_limits import ME, USER, connected, received
+from .conftest import CREATE, MEETING, Start, Tenants, connected, problem, received, until, whole
+from .test_limits import ME, USER
 from .test_serve import run
 
 PUBLIC = "https://connector.example"

@@ -6,12 +6,10 @@ import asyncio
 import contextlib
 import json
 import math
-import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -28,24 +26,10 @@ from zoom_connector import Connector, InputError
 from zoom_connector.sandbox import Sandbox
 from zoom_connector.sandbox.wire import Answer, Request
 
-from .conftest import CREATE, Served, Start, Tenants, problem, until, whole
+from .conftest import CREATE, Start, Tenants, connected, problem, received, until, whole
 
 USER = "/v1/actions/get-user/run"
 ME: dict[str, Any] = {"inputs": {"user_id": "me"}}
-
-
-def connected(served: Served) -> socket.socket:
-    parts = urlsplit(served.url)
-    assert parts.hostname and parts.port
-    return socket.create_connection((parts.hostname, parts.port), timeout=15)
-
-
-def received(raw: socket.socket) -> bytes:
-    """All that comes until the other side closes."""
-    found = b""
-    while piece := raw.recv(65536):
-        found += piece
-    return found
 
 
 def test_two_hundred_parallel_runs_are_all_done(local: httpx.Client, zoom: Sandbox) -> None:
