@@ -45,12 +45,6 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
 
-    def cut(self) -> Problem:
-        """The problem as it is told, however long what it quotes is."""
-        if len(self.where) <= LONGEST and len(self.what) <= LONGEST * 4:
-            return self
-        return Problem(self.where[:LONGEST], self.what[: LONGEST * 4])
-
 
 class ConnectorError(Exception):
     """The root. `kind` names the class in one word; `retriable` says whether the same call may succeed later."""
@@ -116,7 +110,8 @@ class InputError(ConnectorError, kind="input", http_status=422):
         first = ""
         if len(found) > MOST:
             count, first = count if is_all else f"More than {MOST} problems", f", the first {MOST}"
-        return cls(f"{count} with the inputs of {subject}{first}:", problems=[each.cut() for each in found[:MOST]])
+        told = [Problem(where[:LONGEST], what[: LONGEST * 4]) for where, what in found[:MOST]]
+        return cls(f"{count} with the inputs of {subject}{first}:", problems=told)
 
 
 class RequestError(ConnectorError):

@@ -8,7 +8,7 @@ of which there is one for each character of the expression.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import chain, product
 from typing import Any
 
@@ -31,7 +31,7 @@ def _is_slow(parsed: Any, is_anchored: bool) -> bool:
     first, last, _ = found.sequence(parsed)
     if not is_anchored:  # a search begins at each character
         start = found.state(ALL)
-        found.link([start], [start, *first])
+        found.link(start, start + first)
     return found.is_ambiguous(last) or any(_is_slow(each, True) for each in found.asides)
 
 
@@ -55,10 +55,10 @@ class _Automaton:
         self.twice: list[tuple[int, int]] = []  # what follows in two ways
         self.asides: list[Any] = []
 
-    def state(self, reads: int) -> int:
+    def state(self, reads: int) -> list[int]:
         self.reads.append(reads)
         self.follow.append(set())
-        return len(self.reads) - 1
+        return [len(self.reads) - 1]
 
     def link(self, before: Iterable[int], after: Iterable[int]) -> None:
         for one, other in product(before, after):
@@ -87,12 +87,10 @@ class _Automaton:
                 found = self.sequence(given[3])
                 self.flags = outside
                 return found
-            case "ATOMIC_GROUP":
-                return self.sequence(given)
             case "BRANCH":
                 firsts, lasts, may_be_empty = zip(*map(self.sequence, given[1]), strict=True)
                 return [*chain(*firsts)], [*chain(*lasts)], any(may_be_empty)
-            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+            case "MAX_REPEAT" | "MIN_REPEAT":
                 first, last, is_empty = self.sequence(given[2])
                 if given[1] >= MANY and given[0] != given[1]:
                     self.link(last, first)
@@ -103,7 +101,7 @@ class _Automaton:
             case "LITERAL" | "NOT_LITERAL" | "IN" | "ANY":
                 alone = _parser.SubPattern(_parser.State(), [(getattr(re._constants, operation), given)])  # type: ignore[attr-defined]
                 fits = _compiler.compile(alone, self.flags).fullmatch
-                state = [self.state(sum(1 << at for at, sign in enumerate(SIGNS) if fits(sign)))]
+                state = self.state(sum(1 << at for at, sign in enumerate(SIGNS) if fits(sign)))
                 return state, state, False
         return EMPTY
 
@@ -114,14 +112,11 @@ class _Automaton:
         reach = [self._reach([one]) for one in range(len(self.reads))]
         if any(one in reach[other] and other in self.follow[one] for one, other in self.twice):
             return True
-        loops = {one: {other for other in reach[one] if one in reach[other]} for one in range(len(reach))}
-        loops = {one: loop for one, loop in loops.items() if one in loop}
-        for one, other in product(loops, loops):
-            within = [loops[one], {*reach[one]}, loops[other]]
-            goal = (one, other, other)
-            if other in reach[one] and self._meet((one, one, other), goal, within, apart=one == other):
-                return True
-        return False
+        loops = {one: {each for each in there if one in reach[each]} for one, there in enumerate(reach) if one in there}
+        return any(
+            other in reach[one] and self._meet(one, other, [loops[one], reach[one], loops[other]])
+            for one, other in product(loops, loops)
+        )
 
     def _reach(self, states: list[int]) -> set[int]:
         found: set[int] = set()
@@ -131,21 +126,20 @@ class _Automaton:
             states += new
         return found
 
-    def _meet(self, start: tuple[int, ...], goal: tuple[int, ...], within: list[set[int]], *, apart: bool) -> bool:
-        """Whether three readers of one text get from `start` to `goal`; the first two by two ways if `apart`."""
-        left = [(start, False)]
+    def _meet(self, one: int, other: int, within: list[set[int]]) -> bool:
+        """Whether a text that leads from one state to itself also leads to the other, and from there to itself.
+
+        If both are the same state, whether there are two ways.
+        """
+        left: list[tuple[tuple[int, ...], bool]] = [((one, one, other), one != other)]
         found = {*left}
         while left:
-            here, were_apart = left.pop()
-            for there in self._steps(here, within):
-                at = (there, were_apart or there[0] != there[1])
-                if there == goal and (at[1] or not apart):
-                    return True
-                if at not in found:
+            here, apart = left.pop()
+            for there in product(*map(set.intersection, map(self.follow.__getitem__, here), within)):
+                at = (there, apart or there[0] != there[1])
+                if self.reads[there[0]] & self.reads[there[1]] & self.reads[there[2]] and at not in found:
+                    if at == ((one, other, other), True):
+                        return True
                     found.add(at)
                     left.append(at)
         return False
-
-    def _steps(self, here: tuple[int, ...], within: list[set[int]]) -> Iterator[tuple[int, ...]]:
-        after = [self.follow[state] & room for state, room in zip(here, within, strict=True)]
-        return (each for each in product(*after) if self.reads[each[0]] & self.reads[each[1]] & self.reads[each[2]])

@@ -57,30 +57,17 @@ def _fastest() -> Callable[[bytes | str], Any]:
 def read_strictly(text: bytes | str, *, depth: int | None = None, duplicates: bool = False) -> Any:
     """JSON as data, refusing NaN, Infinity, nesting deeper than `depth`, and a duplicate key unless `duplicates`.
 
-    Raises `JsonError`, also for what `check_size` refuses.
+    Raises `JsonError`, also for more than `VALUES` values, since all threads stand still until they are read.
     """
     decode = _exact if duplicates else _strict
-    check_size(text if isinstance(text, bytes) else text.encode(errors="replace"))
     try:
+        _check_size(text if isinstance(text, bytes) else text.encode(errors="replace"))
         value = decode(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError) as error:
         raise _refusal(error, depth) from None
     if depth is not None and _is_deeper(value, depth):
         raise JsonError(f"is nested deeper than {depth} levels")
     return value
-
-
-def check_size(text: bytes) -> None:
-    """Raise `JsonError` for JSON of more than `VALUES` values: whoever reads it stops all threads until it is done.
-
-    Each value comes after a comma or a bracket that stands in no text.
-    """
-    signs = (b",", b"[", b"{")
-    if sum(map(text.count, signs)) > VALUES:
-        bare = text.replace(rb"\\", b"").replace(rb"\"", b"")
-        parts = bare.split(b'"', 4 * VALUES)
-        if len(parts) > 4 * VALUES or sum(map(b"".join(parts[::2]).count, signs)) > VALUES:
-            raise JsonError(f"holds more than {VALUES:,} values", hint="Send less at a time.")
 
 
 def write(value: Any) -> bytes:
@@ -99,6 +86,15 @@ def is_large(value: Any, most: int = 2000) -> bool:
         level = [item for item in level if isinstance(item, dict | list)]
         level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
     return most <= 0
+
+
+def _check_size(text: bytes) -> None:
+    signs = (b",", b"[", b"{")  # each value comes after one that stands in no text
+    if sum(map(text.count, signs)) > VALUES:
+        bare = text.replace(rb"\\", b"").replace(rb"\"", b"")
+        parts = bare.split(b'"', 4 * VALUES)
+        if len(parts) > 4 * VALUES or sum(map(b"".join(parts[::2]).count, signs)) > VALUES:
+            raise JsonError(f"holds more than {VALUES:,} values", hint="Send less at a time.")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -17,14 +17,14 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from ..client import AsyncClient
 from ..errors import AuthError
-from ..service.gate import PLACE, Gate, check_origin, check_size, context_of
+from ..service.gate import PLACE, Gate, check_origin, context_of
 from ..service.problems import Refusal
 from ..service.state import Service
-from .tools import Offer, server, tools
+from .tools import Offer, server
 
 PATH = "/mcp"
 IDLE = 600.0  # seconds after which a session ends that nobody uses
@@ -47,9 +47,11 @@ def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
             raise AuthError(refusal.message, hint=refusal.hint) from None
 
     made = server(shared.connector, offer, lend, shared.settings.timeout)
-    actions = [shared.connector.actions[name] for name in tools(shared.connector, offer)]
-    most = max(map(shared.settings.most, actions))
-    limits: Any = {"session_idle_timeout": IDLE, "max_sessions": SESSIONS, "max_request_body_size": most}
+    limits: Any = {
+        "session_idle_timeout": IDLE,
+        "max_sessions": SESSIONS,
+        "max_request_body_size": shared.settings.body,
+    }
     sessions = StreamableHTTPSessionManager(made, **limits)
 
     @asynccontextmanager
@@ -63,26 +65,11 @@ def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
 
 
 class Door(StreamableHTTPASGIApp):
-    """Lets in who may come, with what can be read in time, and marks whose the request is."""
+    """Lets in who may come, and marks whose the request is."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_origin(scope)
-        request = Request(scope, receive)
-        context = await context_of(request)
-        context.most = self.session_manager.max_request_body_size
-        if scope["method"] == "POST":
-            await context.aside(check_size, await request.body())
-            receive = _again(await request.body(), receive)
+        context = await context_of(Request(scope))
         owner = context.key or context.tenant
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
         await super().__call__(scope, receive, send)
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """What gives a body that was read once more, and then what comes after it."""
-    left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receiving() -> Message:
-        return left.pop() if left else await receive()
-
-    return receiving

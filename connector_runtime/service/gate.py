@@ -12,8 +12,7 @@ import os
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Annotated, Any, TypeVar
@@ -322,24 +321,12 @@ class RequestContext:
 
 
 def _body(model: type[M], content: bytes) -> M:
-    with _read():
-        data = json_text.read_strictly(content, depth=DEPTH)
-    return models.read(model, data)
-
-
-def check_size(content: bytes) -> None:
-    """Raise `Refusal` (400) for a body with more in it than can be read in time."""
-    with _read():
-        json_text.check_size(content)
-
-
-@contextmanager
-def _read() -> Iterator[None]:
     try:
-        yield
+        data = json_text.read_strictly(content, depth=DEPTH)
     except json_text.JsonError as error:
         what = f"The body {error}."
         raise Refusal("body", what, hint=error.hint, problems=(Problem(error.place or "body", what),)) from None
+    return models.read(model, data)
 
 
 def at(request: Request) -> RequestContext:

@@ -186,12 +186,6 @@ def test_a_server_that_needs_no_key_notices_that_one_was_made(
         web.stop()
 
 
-def test_a_message_of_too_many_values_is_refused_unread(open_web: Web, ask: httpx2.Client) -> None:
-    many = {**HELLO, "params": [[]] * 200_001}
-    refused = ask.post(open_web.url, json=many)
-    assert (refused.status_code, refused.json()["message"]) == (400, "The body holds more than 200,000 values.")
-
-
 @pytest.fixture
 def sessions(
     connector: Connector, account: Sandbox, monkeypatch: pytest.MonkeyPatch
