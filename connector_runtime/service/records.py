@@ -109,7 +109,7 @@ def _read(key_id: str, entry: Entry) -> ApiKey | None:
             return None
         key = ApiKey(id=key_id, **said)
         return key._replace(digest=str(key.digest), created_at=float(key.created_at))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         logger.error("The API key %s is damaged in the store: %s", key_id, type(error).__name__)
         return None
 

@@ -27,6 +27,7 @@ from .test_serve import run
 PUBLIC = "https://connector.example"
 NAMED = {"Host": "connector.example"}
 OPEN = ["/v1/oauth/callback?state=x&code=y", "/v1/webhooks/webhook"]
+HUGE = b'{"tenant": "a", "label": "", "created_at": 1' + b"0" * 400 + b', "digest": "x"}'
 CLOSED = [
     "/v1/tenant",
     "/v1/connections",
@@ -237,7 +238,7 @@ def test_a_tenants_place_is_given_back_whatever_happens(tenants: Tenants, zoom: 
 # -- damaged entries -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"7", b"null", b"{}", b'{"tenant": "acme"}', b'"revoked"'])
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"7", b"null", b"{}", b'{"tenant": "acme"}', b'"revoked"', HUGE])
 def test_a_damaged_key_opens_nothing_and_the_others_work(connector: Connector, content: bytes) -> None:
     store = MemoryStore()
     keys = ApiKeys(store, connector.key)
