@@ -238,7 +238,7 @@ def test_a_tenants_place_is_given_back_whatever_happens(tenants: Tenants, zoom: 
 # -- damaged entries -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"7", b"null", b"{}", b'{"tenant": "acme"}', b'"revoked"', HUGE])
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"7", b"null", b"{}", b'{"tenant": "acme"}', b'"x"', HUGE])
 def test_a_damaged_key_opens_nothing_and_the_others_work(connector: Connector, content: bytes) -> None:
     store = MemoryStore()
     keys = ApiKeys(store, connector.key)
