@@ -106,10 +106,9 @@ class InputError(ConnectorError, kind="input", http_status=422):
     def of(cls, subject: str, problems: Iterable[Problem], *, is_all: bool = True) -> InputError:
         """The error of all these problems, which lists the first `MOST`; unless it `is_all`, there may be more."""
         found = tuple(problems)
-        count = "One problem" if len(found) == 1 else f"{len(found)} problems"
-        first = ""
-        if len(found) > MOST:
-            count, first = count if is_all else f"More than {MOST} problems", f", the first {MOST}"
+        more = len(found) > MOST
+        total = f"{len(found)}" if is_all or not more else f"More than {MOST}"
+        count, first = "One problem" if total == "1" else f"{total} problems", f", the first {MOST}" if more else ""
         told = [Problem(where[:LONGEST], what[: LONGEST * 4]) for where, what in found[:MOST]]
         return cls(f"{count} with the inputs of {subject}{first}:", problems=told)
 

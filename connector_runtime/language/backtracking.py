@@ -22,38 +22,22 @@ EMPTY: tuple[list[int], list[int], bool] = ([], [], True)
 
 def is_slow(pattern: str, flags: int = 0) -> bool:
     """Whether to search for a pattern can take a time that grows faster than the text. Raises `re.error`."""
-    parsed = _parser.parse(pattern, flags)
-    return _is_slow(parsed, _is_anchored(parsed))
-
-
-def _is_slow(parsed: Any, is_anchored: bool) -> bool:
-    found = _Automaton(parsed.state.flags)
-    first, last, _ = found.sequence(parsed)
-    if not is_anchored:  # a search begins at each character
-        start = found.state(ALL)
-        found.link(start, start + first)
-    return found.is_ambiguous(last) or any(_is_slow(each, True) for each in found.asides)
-
-
-def _is_anchored(parsed: Any) -> bool:
-    nothing: tuple[str, Any] = ("", None)
-    operation, given = next((each for each in parsed if "ASSERT" not in str(each[0])), nothing)
-    if str(operation) == "SUBPATTERN":
-        return _is_anchored(given[3])
-    if str(operation) == "BRANCH":
-        return all(map(_is_anchored, given[1]))
-    return str(operation) == "AT" and "BEGINNING" in str(given)
+    return _Automaton(_parser.parse(pattern, flags), begins_anywhere=True).is_ambiguous()
 
 
 class _Automaton:
     """What may stand at each state, as bits of `SIGNS`, and which states may follow."""
 
-    def __init__(self, flags: int) -> None:
-        self.flags, self.has_end = flags, False  # whether anything is asked for after the last character
+    def __init__(self, parsed: Any, *, begins_anywhere: bool) -> None:
+        self.flags, self.has_end = parsed.state.flags, False  # whether anything is asked for after the last character
         self.reads: list[int] = []
         self.follow: list[set[int]] = []
         self.twice: list[tuple[int, int]] = []  # what follows in two ways
         self.asides: list[Any] = []
+        first, self.last, _ = self.sequence(parsed)
+        if begins_anywhere and first:
+            before = self.state(ALL)
+            self.link(before, before + first)
 
     def state(self, reads: int) -> list[int]:
         self.reads.append(reads)
@@ -66,11 +50,12 @@ class _Automaton:
             self.follow[one].add(other)
 
     def sequence(self, parsed: Any) -> tuple[list[int], list[int], bool]:
-        """The states that an expression may begin with and end with, and whether it may be empty."""
+        """The states that an expression may begin with anywhere, those that it may end with, and if it may be empty."""
         first, last, may_be_empty = EMPTY
         for operation, given in parsed:
             if str(operation) == "AT" and "BEGINNING" in str(given):
-                first, last, may_be_empty = EMPTY  # what came before has read nothing
+                first, last, may_be_empty = [], [], False  # what came before has read nothing
+                continue
             starts, ends, is_optional = self._part(str(operation), given)
             self.link(last, starts)
             first = first + starts if may_be_empty else first
@@ -105,12 +90,14 @@ class _Automaton:
                 return state, state, False
         return EMPTY
 
-    def is_ambiguous(self, last: list[int]) -> bool:
+    def is_ambiguous(self) -> bool:
         """Whether a text can be read in more and more ways as it grows, and still be refused at its end."""
-        done = {one for one in last if not self.has_end or self.reads[one] == ALL}  # from there nothing can fail
+        done = {one for one in self.last if not self.has_end or self.reads[one] == ALL}  # from there nothing can fail
         self.follow = [set() if one in done else after - done for one, after in enumerate(self.follow)]
         reach = [self._reach([one]) for one in range(len(self.reads))]
         if any(one in reach[other] and other in self.follow[one] for one, other in self.twice):
+            return True
+        if any(_Automaton(each, begins_anywhere=False).is_ambiguous() for each in self.asides):
             return True
         loops = {one: {each for each in there if one in reach[each]} for one, there in enumerate(reach) if one in there}
         return any(

@@ -47,7 +47,6 @@ ALWAYS = ("/health", "/ready", "/metrics")  # not counted: they must answer when
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = SAFE | {"POST", "PUT", "PATCH", "DELETE"}
 BRING = "Send a key as `Authorization: Bearer …`."
-CLOSED = "An API key was made since the service was started without one."
 DEPTH = 64  # arrays and objects within each other
 LARGE = 16 * 1024  # bytes of a body that is read in a thread, so that others need not wait
 HERE = frozenset({*LOOPBACK, "[::1]"})
@@ -384,7 +383,8 @@ async def _whose(context: RequestContext) -> str:
 async def check_open(service: Service) -> None:
     """Whether a service that was started without a key may still go without. Raises `Refusal` (401)."""
     if not service.settings.open and await service.in_store(service.keys.exist):
-        raise Refusal("key", CLOSED, hint="Start it again: then it asks for a key.")
+        message = "An API key was made since the service was started without one."
+        raise Refusal("key", message, hint="Start it again: then it asks for a key.")
 
 
 Context = Annotated[RequestContext, Depends(_known)]

@@ -27,7 +27,6 @@ from .settings import Settings
 WORDS = {"integer": 1, "number": 1.5, "boolean": True, "date": "2030-01-06", "datetime": "2030-01-06T10:00:00Z"}
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/]+$")]
 Names = Annotated[list[str], FailFast()]
-MOST_ITEMS = 10**9
 Cursor = Annotated[str, Field(min_length=1, max_length=4000)]
 
 
@@ -48,7 +47,7 @@ class RunRequest(PreviewRequest):
     """Inputs to run an action with."""
 
     connection: Name | None = Field(None, description="The connection's name; may be left out if there is only one.")
-    limit: int | None = Field(None, ge=1, le=MOST_ITEMS, description="At most so many items of a list.")
+    limit: int | None = Field(None, ge=1, le=10**9, description="At most so many items of a list.")
     cursor: Cursor | None = Field(None, description="Where a list goes on: what `meta.cursor` or `end.cursor` said.")
     deadline: float | None = Field(None, ge=0.1, description="Seconds after which to give up.")
     recover: bool = Field(False, description="Look for a create whose answer was lost, where its action says how.")

@@ -71,8 +71,7 @@ class ApiKeys:
 
     def list(self) -> Iterator[ApiKey]:
         """The keys that are good, by id."""
-        entries = self._store.walk(self._prefix)
-        found = (_read(place.removeprefix(self._prefix), entry) for place, entry in entries)
+        found = (_read(key.removeprefix(self._prefix), entry) for key, entry in self._store.walk(self._prefix))
         return (key for key in found if key is not None)
 
     def exist(self) -> bool:

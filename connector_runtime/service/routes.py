@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -233,7 +234,8 @@ class Run:
                     end["cursor"] = page.cursor
                     end["warnings"] += [warning._asdict() for warning in page.warnings]
                     if items:
-                        yield await context.aside(_written, items, is_large=json_text.is_large(items))
+                        written = partial(b"".join, (json_text.write({"item": item}) + b"\n" for item in items))
+                        yield await context.aside(written, is_large=json_text.is_large(items))
                     try:
                         await context.check()
                         page = await self.within(self.seconds, anext(pages, None))
@@ -243,10 +245,6 @@ class Run:
                         page = None
                 context.outcome = "ok" if end["ok"] else end["error"]["kind"]
                 yield json_text.write({"end": end}) + b"\n"
-
-
-def _written(items: list[Any]) -> bytes:
-    return b"".join(json_text.write({"item": item}) + b"\n" for item in items)
 
 
 def _unfit(where: str, what: str) -> InputError:
@@ -345,9 +343,8 @@ async def callback(request: Request) -> Response:
     query = dict(request.query_params)
     try:
         waiting = await service.in_store(service.pending.take, query.get("state", ""))
-        if waiting["bound"] and not hmac.compare_digest(
-            request.cookies.get(COOKIE, "").encode(errors="replace"), digest(query["state"]).encode()
-        ):
+        brought = request.cookies.get(COOKIE, "").encode(errors="replace")
+        if waiting["bound"] and not hmac.compare_digest(brought, digest(query["state"]).encode()):
             raise AuthError("The sign-in was begun in another browser.", hint="Sign in again in this one.")
         connections = service.connections(waiting["tenant"])
 

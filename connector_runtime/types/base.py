@@ -135,7 +135,8 @@ def or_text(value: Json, pattern: str) -> Schema:
 
 def holding(pattern: str, content: Schema) -> Schema:
     """What a schema says of text that holds JSON."""
-    return {"pattern": pattern, "contentMediaType": "application/json", "contentSchema": content}
+    text = {"maxLength": LONGEST_TEXT, "pattern": pattern}
+    return {**text, "contentMediaType": "application/json", "contentSchema": content}
 
 
 def read_json(text: Any, content: Mapping[str, Json]) -> Any:

@@ -8,18 +8,7 @@ from ..errors import MOST
 from ..language import patterns
 from ..language.wording import Fault, fits
 from ..model import Input
-from .base import (
-    BLANK_PAIR,
-    BLANKS,
-    HEADER_LINE,
-    LONGEST_TEXT,
-    InputType,
-    Schema,
-    holding,
-    is_blank_item,
-    or_blank,
-    read_json,
-)
+from .base import BLANK_PAIR, BLANKS, HEADER_LINE, InputType, Schema, holding, is_blank_item, or_blank, read_json
 from .text import Text
 
 GUARDED_HEADERS = ("authorization", "host", "content-length", "transfer-encoding", "connection", "proxy-authorization")
@@ -43,8 +32,7 @@ class ListOf(Collection):
         several = rf"(?:{spelling})(?:\s*,\s*(?:{spelling}))*"
         text = rf"{several}|\[\s*(?:{several}\s*)?\]" if spelling else r"\[[\s\S]*\]|[^\s\[][\s\S]*"
         single = {"allOf": [{"type": ["integer", "number", "boolean"]}, self.one.schema(self.row, False)]}
-        limits = {"type": "string", "maxLength": LONGEST_TEXT}
-        kinds = [items, {**limits, **holding(patterns.whole(text, blank=blank), content)}, single]
+        kinds = [items, {"type": "string", **holding(patterns.whole(text, blank=blank), content)}, single]
         return {"anyOf": [*kinds, *([{"type": "null"}] if blank else [])]}
 
     def _item(self, row: Input) -> Schema:
@@ -85,7 +73,7 @@ class MapOf(Collection):
         if not blank:
             rows = {**rows, "not": {"minItems": 1, "items": {"anyOf": [*BLANKS, BLANK_PAIR]}}}
         inner = patterns.whole(r"\{[\s\S]*\}|\[[\s\S]*\]")
-        text = {"type": "string", "maxLength": LONGEST_TEXT, **holding(inner, {"anyOf": shapes})}
+        text = {"type": "string", **holding(inner, {"anyOf": shapes})}
         return or_blank({"anyOf": [pairs, rows, text]}, blank)
 
     def _shapes(self) -> list[Schema]:

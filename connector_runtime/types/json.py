@@ -22,7 +22,7 @@ class JsonData(InputType):
     def schema(self, row: Input, blank: bool) -> Schema:
         shape = str(row.schema.get("type"))
         brackets = {"object": r"\{[\s\S]*\}", "array": r"\[[\s\S]*\]"}.get(shape, r"\S[\s\S]*")
-        text = {"type": "string", "maxLength": LONGEST_TEXT, **holding(patterns.whole(brackets), dict(row.schema))}
+        text = {"type": "string", **holding(patterns.whole(brackets), dict(row.schema))}
         data = {**row.schema, "type": row.schema.get("type", ["object", "array", "number", "boolean"])}
         return or_blank(or_file(row, {"anyOf": [data, text]}), blank)
 

@@ -19,7 +19,7 @@ class Number(InputType):
     def schema(self, row: Input, blank: bool) -> Schema:
         kinds = ["number", "string", *(["null"] if blank else [])]
         pattern = patterns.whole(patterns.NUMBER, blank=blank)
-        text = {"maxLength": LONGEST_SCALAR, **holding(pattern, {"type": "number", **row.schema})}
+        text = {**holding(pattern, {"type": "number", **row.schema}), "maxLength": LONGEST_SCALAR}
         return {"type": kinds, **row.schema, **text}
 
     def convert(self, row: Input, value: Any) -> Any:
