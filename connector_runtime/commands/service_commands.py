@@ -22,6 +22,7 @@ from ..errors import InputError
 from ..language.hosts import LOOPBACK, is_loopback
 from ..service.records import ApiKeys
 from ..service.settings import Settings
+from ..steps import LONGEST_WAIT
 from ..stores import opening
 from ..stores.store import key_part
 from .context import Context, bound, print_table, say, wrong
@@ -202,8 +203,8 @@ def mcp(context: Context, arguments: list[str]) -> None:
     chosen = asked.parse_args(arguments)
     if not chosen.http and (chosen.host is not None or chosen.port is not None):
         raise wrong("mcp", "--host" if chosen.host is not None else "--port", "is for HTTP; add --http")
-    if chosen.timeout <= 0:
-        raise wrong("mcp", "--timeout", "must be more than 0")
+    if not 0 < chosen.timeout <= LONGEST_WAIT:
+        raise wrong("mcp", "--timeout", f"must be more than 0 and at most {LONGEST_WAIT:,}")
     if find_spec("mcp_types") is None:  # which comes with version 2
         raise InputError("mcp needs the package mcp, version 2.", hint="Install it: pip install 'mcp>=2.3'")
     if chosen.store is not None:

@@ -406,6 +406,7 @@ async def receive(trigger: str, request: Request) -> Response:
     if app is None:
         message = "The service was not given this trigger's secret, so no signature can be verified."
         raise Refusal("not_ready", message, hint="Set it in the environment and start again.")
+    at(request).most = 2 * app.receiver.limit  # whose own limit is the one that counts
     reply = await app.answer(request.scope, request.receive)
     return Response(reply.body, reply.status, reply.headers)
 
