@@ -15,6 +15,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from connector_runtime.language import json_text
 from connector_runtime.pacing import accounts
 from connector_runtime.service import serving
 from connector_runtime.service.app import service
@@ -225,6 +226,32 @@ def test_what_is_large_is_bound_beside_the_event_loop(local: httpx.Client, monke
     for path in ("/v1/actions/create-meeting/preview", CREATE, "/v1/actions/create-meeting/stream"):
         assert local.post(path, json={"inputs": SENT["unknown names"]}).status_code == 422
     assert seen == [True] * 3
+
+
+@pytest.mark.parametrize(("path", "many"), [("run", True), ("stream", True), ("run", False), ("stream", False)])
+def test_a_large_answer_is_written_beside_the_event_loop(
+    start: Start, monkeypatch: pytest.MonkeyPatch, path: str, many: bool
+) -> None:
+    beside: list[bool] = []
+    write = json_text.write
+
+    def spied(value: Any) -> bytes:
+        if isinstance(value, dict) and ("data" in value or "item" in value):
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                beside.append(True)
+            else:
+                beside.append(False)
+        return write(value)
+
+    monkeypatch.setattr(json_text, "write", spied)
+    with (
+        Sandbox(users=1000 if many else 5) as zoom,
+        start(tenant="t", token=zoom.token, limits={"base_url": zoom.base_url}) as served,
+    ):
+        assert served.client().post(f"/v1/actions/list-users/{path}", json={}).status_code == 200
+    assert beside and set(beside) == {many}
 
 
 class Stuck(MemoryStore):
