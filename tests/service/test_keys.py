@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 
 from connector_runtime.service.problems import Refusal
 from connector_runtime.service.records import ApiKeys, Held, Idempotency, Kept
-from connector_runtime.service.settings import Settings
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
@@ -274,8 +272,3 @@ def _begun(known: Idempotency, name: str, effect: str) -> Any:
     except Refusal as refusal:
         return refusal.kind
     return found if isinstance(found, Kept) else "held"
-
-
-def test_settings_say_what_is_too_much() -> None:
-    assert Settings().body == 1024 * 1024 and Settings().files == 8 * 1024 * 1024
-    assert Settings(timeout=86400.0).timeout < threading.TIMEOUT_MAX
