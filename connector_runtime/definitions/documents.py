@@ -18,7 +18,6 @@ from ..errors import DefinitionError, Problem
 MAX_CHARACTERS = 1_000_000
 MAX_NODES = 100_000
 MAX_DEPTH = 60
-LARGEST = int(sys.float_info.max)
 LONGEST_NUMBER = 400  # characters, more than any number has that is not too large
 
 Path = tuple[str | int, ...]
@@ -89,7 +88,7 @@ class Document:
         for pattern, convert in _PLAIN:
             if pattern.fullmatch(text):
                 value = convert(text) if len(text) <= LONGEST_NUMBER else math.inf
-                if type(value) in (int, float) and not -LARGEST <= value <= LARGEST:
+                if type(value) in (int, float) and abs(value) > sys.float_info.max:
                     what = "is a number that is too large for all to read it; put it in quotes if it is text"
                     self._fault(node, path, what, hole=True)
                 return value

@@ -318,8 +318,7 @@ def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> S
                     result = await fold_async(_reported(pages, limit, context), tool.action.paging)
             return await asyncio.to_thread(lambda: _said(answer(tool, result, offer)))
         except ConnectorError as error:
-            told = error  # which is gone after this
-            return await asyncio.to_thread(lambda: _said(failure(tool, told, offer), failed=True))
+            return _said(failure(tool, error, offer), failed=True)
 
     return Server(
         f"{about.key}-connector",

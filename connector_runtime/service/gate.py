@@ -61,10 +61,7 @@ COMMON = {
 
 
 class Gate:
-    """The middleware. Where the service asks for no key it may only be called by the names of this machine.
-
-    Under the public name it then answers to those alone who never bring a key.
-    """
+    """The middleware. A service that asks for no key is called by this machine's names, or by those who have none."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service, self._metrics = app, service, Metrics()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,10 +51,9 @@ class Settings:
         if not 0 < self.share <= 1:
             found.append(Problem("share", "must be more than 0 and at most 1"))
         if self.public_url is not None:
-            try:
+            url = urlsplit("")
+            with suppress(ValueError):  # of an address in brackets that is none
                 url = urlsplit(self.public_url)
-            except ValueError:  # an address in brackets that is none
-                url = urlsplit("")
             if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
                 found.append(Problem("public_url", f"{self.public_url!r} is no URL such as https://connector.example"))
             elif url.scheme == "http" and not is_loopback(url.hostname):
