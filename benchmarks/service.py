@@ -22,7 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.frame import Row
+from benchmarks.frame import Row, Target
 from benchmarks.measure import series
 
 USER = {"id": "u1", "email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace", "type": 2}
@@ -38,6 +38,18 @@ CASES = {  # name -> app, method, path, whether each request has a key of its ow
     "bare FastAPI, one httpx call": ("bare", "POST", "/call", False),
     "service: run": ("service", "POST", RUN, False),
     "service: run, a new idempotency key each": ("service", "POST", RUN, True),
+}
+RAW = "/v1/actions/raw-request/run"
+MEETING = "/v1/actions/create-meeting/preview"
+MIB = 1024 * 1024
+HEAVY = {  # the largest requests that are taken, of the shapes that take longest: name -> path, the inputs as JSON
+    "a file of 8 MiB": (RAW, '{"url": "/x", "method": "POST", "file_data": {"a": {"base64": "%s"}}}', "QUJD", 8 * MIB),
+    "8 MiB of texts": (RAW, '{"url": "/x", "method": "POST", "data": [%s1]}', f'"{"x" * 40}",', 8 * MIB),
+    "8 MiB of lists": (RAW, '{"url": "/x", "method": "POST", "data": [%s1]}', "[],", 8 * MIB),
+    "200,000 values": (RAW, '{"url": "/x", "method": "POST", "data": [%s1]}', '{"a":[]},', 9 * 66_000),
+    "1 MiB of wrong days": (MEETING, '{"user_id": "me", "weekly_day": "%s1"}', "9,", MIB),
+    "1 MiB of blanks": (MEETING, '{"user_id": "me", "duration": "%sx"}', " ", MIB),
+    "1 MiB of unknown inputs": (MEETING, "{%s}", None, MIB),
 }
 AGAINST = {"service: run": "bare FastAPI, one httpx call", "service: run, a new idempotency key each": "service: run"}
 
@@ -166,6 +178,50 @@ async def etag_of(server: Server) -> str:
     return found
 
 
+def heavy(name: str, key: str) -> bytes:
+    path, inputs, piece, size = HEAVY[name]
+    room = size - len(inputs) - 100
+    filling = piece * (room // len(piece)) if piece else ",".join(f'"{number:08}":1' for number in range(room // 13))
+    content = ('{"inputs": ' + inputs % filling + "}").encode()
+    head = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {key}"]
+    head += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+    return "\r\n".join([*head, "", ""]).encode() + content
+
+
+async def longest_wait(server: Server, sent: bytes) -> float:
+    """The seconds that the slowest answer of /health took while a heavy request was handled."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=32 * MIB)
+    looking = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(sent)
+    handled = asyncio.create_task(answer(reader))
+    longest = 0.0
+    while not handled.done():
+        started = time.perf_counter()
+        looking[1].write(request("GET", "/health"))
+        assert (await answer(looking[0]))[0] == 200
+        longest = max(longest, time.perf_counter() - started)
+        await asyncio.sleep(0.001)
+    assert (await handled)[0] in (200, 400, 422), await handled
+    for each in (writer, looking[1]):
+        each.close()
+        await each.wait_closed()
+    return longest
+
+
+def waits(rounds: int) -> dict[str, list[float]]:
+    """How long /health takes at most beside each of the heavy requests, once a round."""
+    behind = Server("vendor")
+    server = Server("service", f"http://127.0.0.1:{behind.port}")
+    found: dict[str, list[float]] = {name: [] for name in HEAVY}
+    for turn in range(rounds + 1):
+        for name, values in found.items():
+            longest = asyncio.run(longest_wait(server, heavy(name, server.key)))
+            values += [longest] if turn else []
+    for running in (server, behind):
+        running.close()
+    return found
+
+
 def measure(rounds: int, requests: int, connections: int) -> dict[str, list[float]]:
     """Requests a second of each case, once a round."""
     behind = Server("vendor")
@@ -198,6 +254,14 @@ def rows(quick: bool) -> Iterable[Row]:
                 rival=series(rival, rates[rival]),
                 more=True,
             )
+    for name, values in waits(1 if quick else 5).items():
+        yield Row(
+            group="The service over HTTP",
+            what=f"/health beside {name}, the longest",
+            unit="ms",
+            ours=series("service", values, 1000),
+            target=Target("at most", 300),
+        )
 
 
 def main() -> None:
@@ -217,6 +281,8 @@ def main() -> None:
         ratio = statistics.median(own / bare for own, bare in zip(rates[name], rates[first], strict=True))
         told = "" if name == first or name.startswith("bare") else f"{ratio:4.0%} of {first}"
         print(f"{name:<44}{statistics.median(rates[name]):>11.0f}  {told}")
+    for name, values in waits(chosen.rounds).items():
+        print(f"/health beside {name:<29}{max(values) * 1000:>11.0f} ms at most")
 
 
 if __name__ == "__main__":

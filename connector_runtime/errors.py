@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+MOST = 100  # problems that are told of one call; who made so many made one mistake
+LONGEST = 500  # characters of a problem's place, and a quarter of its text: either may quote what a stranger sent
 ERRORS: list[type[ConnectorError]] = []  # every kind, in the order of the tree
 
 
@@ -102,10 +104,14 @@ class InputError(ConnectorError, kind="input", http_status=422):
     remedy = "Mend what `problems` names; nothing was sent."
 
     @classmethod
-    def of(cls, subject: str, problems: Iterable[Problem]) -> InputError:
+    def of(cls, subject: str, problems: Iterable[Problem], *, is_all: bool = True) -> InputError:
+        """The error of all these problems, which lists the first `MOST`; unless it `is_all`, there may be more."""
         found = tuple(problems)
-        count = "One problem" if len(found) == 1 else f"{len(found)} problems"
-        return cls(f"{count} with the inputs of {subject}:", problems=found)
+        more = len(found) > MOST
+        total = f"{len(found)}" if is_all or not more else f"More than {MOST}"
+        count, first = "One problem" if total == "1" else f"{total} problems", f", the first {MOST}" if more else ""
+        told = [Problem(where[:LONGEST], what[: LONGEST * 4]) for where, what in found[:MOST]]
+        return cls(f"{count} with the inputs of {subject}{first}:", problems=told)
 
 
 class RequestError(ConnectorError):

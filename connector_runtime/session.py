@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from sys import maxsize
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from .calls.action import Action
@@ -18,18 +20,19 @@ from .calls.exchange import Terms, exchange, recovering
 from .definitions.connector import Connector
 from .errors import AuthError, Guard, InputError, Problem
 from .inputs.bind import Bound, bind
+from .language.patterns import HEADER_VALUE
 from .pacing import accounts
 from .pacing.claim import Pacing
 from .perform import HANDLERS, Handlers
-from .steps import Attempt, Heard, Recall, Remember, Steps, Token, Turn
+from .steps import LONGEST_WAIT, Attempt, Heard, Recall, Remember, Steps, Token, Turn
 from .transport import Http
+from .types.base import HEADER_LINE
 
 if TYPE_CHECKING:
     from .calls.files import File
     from .downloads.download import Order
 
 RETRIES = 4
-LONGEST = 31_536_000  # seconds that a deadline may be away: a year
 TTL = 60.0  # seconds for which a page of choices is not read again
 logger = logging.getLogger("connector_runtime.calls")
 
@@ -158,11 +161,13 @@ class Session:
         self._check_open()
         action = self.connector.action(key)
         problems = [] if deadline is None else [*_unusable(deadline)]
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= maxsize):
             problems.append(Problem("limit", "must be a whole number of at least 1"))
         is_keyed = action.profile.idempotency is not None and action.effect in ("create", None)
         if idempotency_key is not None and not is_keyed:
             problems.append(Problem("idempotency_key", f"is of no use: the vendor takes none for {key}; leave it out"))
+        if idempotency_key is not None and (not idempotency_key or not re.search(HEADER_VALUE, idempotency_key)):
+            problems.append(Problem("idempotency_key", HEADER_LINE))
         if recover and action.recover is None:
             problems.append(Problem("recover", f"is of no use: {key} does not say how to look; leave it out"))
         if problems:
@@ -283,8 +288,8 @@ def _unusable(deadline: float | None, retries: int = 0) -> Iterator[Problem]:
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         yield Problem("retries", "must be a whole number, 0 for none")
     is_number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
-    if deadline is not None and not (is_number and 0 < deadline <= LONGEST):
-        yield Problem("deadline", f"must be a number of seconds above 0, and at most {LONGEST:,}")
+    if deadline is not None and not (is_number and 0 < deadline <= LONGEST_WAIT):
+        yield Problem("deadline", f"must be a number of seconds above 0 and at most {LONGEST_WAIT:,}")
 
 
 def _guarded(connection: Grants) -> Grants:

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from .errors import ConnectorError, RequestError, TransportError
 from .model import Request, unshown
 
+LONGEST_WAIT = 31_536_000  # seconds that anybody may have us wait: a year, which every clock can count
+
 
 class Now(NamedTuple):
     """Answered with the time, as a `datetime` in UTC."""

@@ -75,3 +75,36 @@ def test_answers_are_read_where_orjson_is_not_installed(monkeypatch: pytest.Monk
         assert body(b'{"id": 18446744073709551616}') == {"id": 18446744073709551616}
     finally:
         json_text._fastest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("value", "is_large"),
+    [
+        (None, False),
+        ("x" * 63_000, False),
+        ("x" * 65_000, True),
+        ([1] * 1_998, False),
+        ([1] * 2_000, True),
+        ({str(number): number for number in range(2_000)}, True),
+        ([[[[{"a": ["x" * 640] * 100}]]]], True),
+        ([{"a": "x" * 30}] * 600, False),
+        ([{"a": "x" * 30}] * 1_100, True),
+    ],
+)
+def test_what_takes_long_to_write_is_known_before_it_is_written(value: Any, is_large: bool) -> None:
+    assert json_text.is_large(value) is is_large
+
+
+@pytest.mark.parametrize(
+    "text", ["[" + "1," * 199_998 + "1]", '["' + ",[{" * 200_000 + '"]', '["' + '\\",' * 300_000 + '"]']
+)
+def test_as_many_values_are_read_as_may_be(text: str) -> None:
+    assert json_text.read_strictly(text) and json_text.read_strictly(text.encode(), duplicates=True)
+
+
+@pytest.mark.parametrize("text", ["[" + "1," * 200_000 + "1]", "[" + '"",' * 900_000 + "1]", '[{"\\\\":[]},' * 70_000])
+@pytest.mark.parametrize("duplicates", [True, False])
+def test_more_values_are_refused_before_they_are_read(text: str, duplicates: bool) -> None:
+    with pytest.raises(json_text.JsonError, match=r"^holds more than 200,000 values$") as caught:
+        json_text.read_strictly(text, duplicates=duplicates)
+    assert caught.value.hint == "Send less at a time." and caught.value.place is None

@@ -78,3 +78,22 @@ def test_an_alias_bomb_is_stopped() -> None:
 
 def test_depth_is_bounded() -> None:
     assert "depth" in faults("x: " + "[" * 500 + "]" * 500)[-1][1]
+
+
+@pytest.mark.parametrize(
+    "number", ["9" * 5000, "-" + "9" * 5000, "1e400", "-1e400", "0x" + "f" * 5000, "1" + "0" * 309]
+)
+def test_a_number_that_not_all_can_read_is_a_fault_with_its_line(number: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        documents.read(f"a: 1\nb:\n  c: {number}\nd: {number}\n", "x.yaml")
+    what = "is a number that is too large for all to read it; put it in quotes if it is text"
+    assert [tuple(problem) for problem in caught.value.problems] == [("x.yaml:3 b.c", what), ("x.yaml:4 d", what)]
+
+
+def test_a_file_of_more_than_a_million_characters_is_not_read() -> None:
+    longest = "a: b\n" + "#" * (1_000_000 - 5)
+    assert documents.read(longest, "x.yaml").data == {"a": "b"}
+    with pytest.raises(DefinitionError) as caught:
+        documents.read(longest + "#", "x.yaml")
+    what = "is longer than 1,000,000 characters; split it"
+    assert [tuple(problem) for problem in caught.value.problems] == [("x.yaml:1", what)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from connector_runtime.commands.options import input_table, parse, parser_of
 from connector_runtime.definitions.catalogue import entry
@@ -104,3 +106,102 @@ def test_the_page_draws_a_type_that_it_does_not_know_as_a_text_field(tmp_path: P
     command = ["node", "--input-type=module", "--eval", PAGE, (tmp_path / "fields.js").as_uri()]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "input text such as #ff0000"
+
+
+BASE64 = base64.b64encode(b"x" * 3000).decode()
+
+
+def raw(**more: Any) -> dict[str, Any]:
+    return {"url": "/x", "method": "POST", **more}
+
+
+def preview(connector: Connector, **more: Any) -> dict[str, Any]:
+    return connector.actions["raw-request"].preview(raw(**more))
+
+
+NO_FILES = {
+    "no text": {"base64": 7},
+    "no base64": {"base64": "%%%"},
+    "half of it": {"base64": BASE64[:-1]},
+    "blanks in it": {"base64": "QU JD"},
+    "a number for a type": {"base64": "QUJD", "content_type": 7},
+    "a type with a header in it": {"base64": "QUJD", "content_type": "text/plain\r\nX-Evil: 1"},
+    "a type with a blank at its end": {"base64": "QUJD", "content_type": "text/plain "},
+    "a type that is none": {"base64": "QUJD", "content_type": "text"},
+    "a name with a line break": {"base64": "QUJD", "filename": "a\r\nX-Evil: 1"},
+    "a list for a name": {"base64": "QUJD", "filename": ["a"]},
+}
+
+
+@pytest.mark.parametrize("name", NO_FILES)
+@pytest.mark.parametrize("field", ["data", "form_data", "file_data"])
+def test_what_looks_like_a_file_has_to_be_one_wherever_it_is_sent(connector: Connector, field: str, name: str) -> None:
+    value = NO_FILES[name] if field == "data" else {"a": NO_FILES[name]}
+    with pytest.raises(InputError) as caught:
+        preview(connector, **{field: value})
+    assert [problem.where.partition(".a")[0] for problem in caught.value.problems] == [f"inputs.{field}"]
+    assert not Draft202012Validator(connector.actions["raw-request"].input_schema).is_valid(raw(**{field: value}))
+
+
+def test_files_and_data_that_are_none_are_sent(connector: Connector) -> None:
+    file = {"base64": BASE64, "content_type": "image/png", "filename": "a b.png"}
+    assert preview(connector, data=file)["headers"]["Content-Type"] == "image/png"
+    parts = preview(connector, form_data={"a": file, "b": {"base64": "%", "more": 1}})["body"]["multipart"]
+    assert parts == [
+        {"name": "a", "filename": "a b.png", "content_type": "image/png", "bytes": 3000},
+        {"name": "b", "value": '{"base64":"%","more":1}'},
+    ]
+    assert preview(connector, data={"base64": "%", "more": 1})["body"] == {"base64": "%", "more": 1}
+
+
+@pytest.mark.parametrize("value", [" x", "x ", "\tx", "x\t", "a\nb", "a\r\nX-Evil: 1", "é", "\x00", "\x7f", "€", " "])
+def test_a_header_value_that_cannot_be_sent_is_refused_before(connector: Connector, value: str) -> None:
+    with pytest.raises(InputError) as caught:
+        preview(connector, header=[{"key": "X-A", "value": value}])
+    what = "must be one line of printable ASCII text without blanks at its ends"
+    assert [tuple(problem) for problem in caught.value.problems] == [("inputs.header.X-A", what)]
+
+
+@pytest.mark.parametrize("value", ["x", "a b", "a\tb", "~!", "", 7])
+def test_a_header_value_that_can_be_sent_is(connector: Connector, value: Any) -> None:
+    assert preview(connector, header={"X-A": value})["headers"]["X-A"] == str(value)
+
+
+@pytest.mark.parametrize(
+    ("field", "most"), [("timeout", 3600000), ("retry_delay_ms", 3600000), ("max_retry_count", 100)]
+)
+@pytest.mark.parametrize("beyond", ["one more", "as text", 10**400, 10**19, 1e300, "9" * 400, -1])
+def test_a_number_out_of_its_range_is_refused_before_anything_is_reckoned(
+    connector: Connector, field: str, most: int, beyond: Any
+) -> None:
+    preview(connector, **{field: most})
+    value = {"one more": most + 1, "as text": str(most + 1)}.get(beyond, beyond)
+    with pytest.raises(InputError) as caught:
+        preview(connector, **{field: value})
+    assert [problem.where for problem in caught.value.problems] == [f"inputs.{field}"]
+
+
+LONG = [
+    ("create-meeting", "duration", " " * 256, "60", 256),
+    ("create-meeting", "duration", "0" * 254, "60", 256),
+    ("create-meeting", "start_time", " " * 236, "2030-01-06T10:00:00Z", 256),
+    ("get-meeting", "show_previous_occurrences", " " * 252, "true", 256),
+    ("create-meeting", "agenda", "x" * 1_999, "x", 2_000),
+    ("raw-request", "data", "x" * 999_999, "x", 1_000_000),
+    ("raw-request", "url", "/" + "x" * 999_998, "x", 1_000_000),
+]
+
+
+@pytest.mark.parametrize(("key", "field", "filling", "text", "most"), LONG)
+def test_a_text_has_a_length(connector: Connector, key: str, field: str, filling: str, text: str, most: int) -> None:
+    needed = {"create-meeting": {"user_id": "me", "topic": "T"}, "get-meeting": {"meeting_id": "1"}}.get(key, raw())
+    action = connector.actions[key]
+    longest = (filling + text)[-most:] if len(filling + text) > most else filling + text
+    judge = Draft202012Validator(action.input_schema)
+    assert len(longest) == most and judge.is_valid({**needed, field: longest})
+    action.bind({**needed, field: longest})
+    with pytest.raises(InputError) as caught:
+        action.bind({**needed, field: filling[:1] + longest})
+    assert [problem.where for problem in caught.value.problems] == [f"inputs.{field}"]
+    assert len(str(caught.value)) < 1000
+    assert not judge.is_valid({**needed, field: filling[:1] + longest})

@@ -19,7 +19,7 @@ from ..model import Json
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 UNSENT_HEADERS = ("accept", "content-type", "authorization")  # OpenAPI itself says that these are not parameters
 MEDIA = (
-    (re.compile(r"application/json(;.*)?|application/[^;]*\+json.*|\*/\*"), "json"),
+    (re.compile(r"application/json(;.*)?|application/[^;]*\+json.*|\*/\*", re.DOTALL), "json"),
     (re.compile(r"application/x-www-form-urlencoded.*"), "form"),
     (re.compile(r"multipart/form-data.*"), "multipart"),
 )

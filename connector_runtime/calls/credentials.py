@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from ..errors import AuthError, InputError, Problem
 from ..inputs.bind import Acceptance, bind
 from ..language import codecs, hosts, places
+from ..language.patterns import HEADER_VALUE
 from ..language.secrets import MASK
 from ..language.wording import kind_of
 from ..model import Connection, Input, Profile, Table
@@ -127,7 +128,7 @@ def lay_out(about: Profile, base_url: str | None, granted: Mapping[str, str] | N
         written = places.text_of(codecs.encode(grant.codecs, text))
         for place in grant.to:
             if place.kind == "header":
-                if not written or written[0] == " " or not (written.isascii() and written.isprintable()):
+                if not written or not re.search(HEADER_VALUE, written):
                     what = "holds a character that no header can carry, or is empty"
                     raise AuthError(f"The connection's {grant.name} {what}.")
                 headers = bodies.merged(headers, [(place.path[0], written)], folded=True)

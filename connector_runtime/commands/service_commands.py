@@ -13,15 +13,18 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from socket import socket
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ..client import AsyncClient
 from ..connections.oauth import AsyncStored, Stored
 from ..definitions.connector import Connector
 from ..errors import InputError
-from ..language.hosts import LOOPBACK
-from ..service.records import ApiKeys, check_tenant
+from ..language.hosts import LOOPBACK, is_loopback
+from ..service.records import ApiKeys
 from ..service.settings import Settings
+from ..steps import LONGEST_WAIT
 from ..stores import opening
+from ..stores.store import key_part
 from .context import Context, bound, print_table, put, say, wrong
 from .options import add_common, parser
 
@@ -33,7 +36,7 @@ PORT = 8300
 MCP_PORT = 8400
 MCP_TIMEOUT = 50.0  # seconds; clients commonly give up after 60
 NEEDS = ("fastapi", "uvicorn", "prometheus_client")
-SETTINGS = ("timeout", "retries", "plan", "share", "body", "concurrency", "tenant_concurrency")  # options of `serve`
+SETTINGS = ("timeout", "retries", "plan", "share", "body", "files", "concurrency", "tenant_concurrency", "open")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,17 +56,23 @@ class Plan:
 
 
 @contextmanager
-def place(context: Context, name: str, host: str, port: int, store: str | None) -> Iterator[tuple[socket, str, bool]]:
-    """A port, its URL, and whether it needs no API key; raises `InputError` where a key is missing beyond loopback."""
+def place(
+    context: Context, name: str, host: str, port: int, store: str | None, *, opened: bool = False
+) -> Iterator[tuple[socket, str, bool]]:
+    """A port, its URL, and whether it needs no API key: where the store never had one, or as it is `opened`.
+
+    Raises `InputError` where a key is missing beyond this machine.
+    """
     missing = [module for module in NEEDS if find_spec(module) is None]
     if missing:
         hint = f"Install them: pip install {' '.join(NEEDS).replace('_', '-')}"
         raise InputError(f"{name} needs {' and '.join(missing)}.", hint=hint)
-    with closing(context.vault(store)) as opened:
-        is_open = not ApiKeys(opened, context.load(None).key).exist()
+    with closing(context.vault(store)) as kept:
+        is_open = opened or not ApiKeys(kept, context.load(None).key).exist()
     if host not in LOOPBACK and is_open:
         how = f"Make one first: {context.prog} api-key create --tenant NAME"
-        raise InputError(f"{host} is beyond this machine, and there is no API key.", hint=how)
+        why = "--open is for this machine alone" if opened else "there is no API key"
+        raise InputError(f"{host} is beyond this machine, and {why}.", hint=how)
     with bound(host, port) as listening:
         written = f"[{host}]" if ":" in host else host
         yield listening, f"http://{written}:{listening.getsockname()[1]}", is_open
@@ -83,7 +92,7 @@ def serve_app(
 
 def serve(context: Context, arguments: list[str]) -> None:
     """Serve the connector over HTTP: catalogue, runs, connections, webhooks. On this machine alone no API key is
-    needed while there is none; beyond it, make one first.
+    needed as long as there never was one; beyond it, make one first.
     """
     plain = Settings()
     asked = parser(context, "serve", serve.__doc__, f"serve --port {PORT}")
@@ -99,10 +108,14 @@ def serve(context: Context, arguments: list[str]) -> None:
     asked.add_argument("--retries", type=int, default=plain.retries, metavar="N", help="of the vendor; 0 for none (4)")
     asked.add_argument("--plan", metavar="TEXT", help="of the vendor's account: all workers keep to its limits")
     asked.add_argument("--share", type=float, default=plain.share, metavar="N", help="which part of them is ours (0.5)")
-    asked.add_argument("--body", type=int, default=plain.body, metavar="BYTES", help="the largest body (8388608)")
+    asked.add_argument("--body", type=int, default=plain.body, metavar="BYTES", help="the largest body (1048576)")
+    larger = "the same where an action takes files (8388608)"
+    asked.add_argument("--files", type=int, default=plain.files, metavar="BYTES", help=larger)
     asked.add_argument("--concurrency", type=int, default=plain.concurrency, metavar="N", help="of one worker (512)")
     per = plain.tenant_concurrency
     asked.add_argument("--tenant-concurrency", type=int, default=per, metavar="N", help=f"of one tenant ({per})")
+    need = "need no API key on this machine, though the store has some or had some"
+    asked.add_argument("--open", action="store_true", help=need)
     chosen = asked.parse_args(arguments)
     store = chosen.store or context.setting("store")
     if chosen.workers < 1:
@@ -113,7 +126,7 @@ def serve(context: Context, arguments: list[str]) -> None:
     connector = context.load(None)
     inputs = [row.key for kind in connector.connections.values() for row in kind.inputs]
     secrets = {key: context.setting(trigger.secret_input) for key, trigger in connector.triggers.items()}
-    with place(context, "serve", chosen.host, chosen.port, store) as (port, url, is_open):
+    with place(context, "serve", chosen.host, chosen.port, store, opened=chosen.open) as (port, url, is_open):
         from ..service.app import service
 
         settings = Settings(
@@ -123,13 +136,17 @@ def serve(context: Context, arguments: list[str]) -> None:
             credentials={key: value for key in inputs if (value := context.setting(key))},
             **{name: getattr(chosen, name) for name in SETTINGS},
         )
-        hint = "There is no API key, so none is needed" if is_open else "Try it"
+        hint = "No API key is needed, on this machine alone" if is_open else "Try it"
         key = "" if is_open else "-H 'Authorization: Bearer …' "
         says = f"Serving at {url}; Ctrl-C ends it. It describes itself at {url}/openapi.json.\n"
         says += f"{hint}: curl {key}{url}/v1/tenant"
+        if is_open and chosen.public_url and not is_loopback(urlsplit(chosen.public_url).hostname):
+            says += f"\nUnder {chosen.public_url} it answers to webhooks and sign-ins that come back, and to no more: "
+            says += f"for that, make a key ({context.prog} api-key create) and start it again."
         about: dict[str, Any] = {"webhook_secrets": {key: secret for key, secret in secrets.items() if secret}}
         if is_open:
-            about |= {"tenant": check_tenant(chosen.tenant), "token": context.setting("access_token")}
+            key_part("--tenant", chosen.tenant)
+            about |= {"tenant": chosen.tenant, "token": context.setting("access_token")}
         serve_app(context, port, service, store, says, chosen.workers, settings=settings, **about)
 
 
@@ -153,10 +170,10 @@ def api_key(context: Context, arguments: list[str]) -> None:
             put(text, once=True)
             whose = "reads /metrics" if made.tenant is None else f"is of the tenant {made.tenant}"
             say(f"The key {made.id} {whose}. It is shown this once; the store keeps a digest of it.")
-            say("A service that was started without any key asks for one once it is started again.")
+            say("A service that was started without any key refuses all requests now; start it again.")
         elif chosen.act == "revoke":
             keys.revoke(chosen.id)
-            say(f"Revoked {chosen.id}. A service that runs refuses it within five seconds.")
+            say(f"Revoked {chosen.id}. A service that runs refuses it from its next request on.")
         else:
             rows = [("ID", "TENANT", "MADE", "LABEL")]
             for key in keys.list():
@@ -186,8 +203,8 @@ def mcp(context: Context, arguments: list[str]) -> None:
     chosen = asked.parse_args(arguments)
     if not chosen.http and (chosen.host is not None or chosen.port is not None):
         raise wrong("mcp", "--host" if chosen.host is not None else "--port", "is for HTTP; add --http")
-    if chosen.timeout <= 0:
-        raise wrong("mcp", "--timeout", "must be more than 0")
+    if not 0 < chosen.timeout <= LONGEST_WAIT:
+        raise wrong("mcp", "--timeout", f"must be more than 0 and at most {LONGEST_WAIT:,}")
     if find_spec("mcp_types") is None:  # which comes with version 2
         raise InputError("mcp needs the package mcp, version 2.", hint="Install it: pip install 'mcp>=2.3'")
     if chosen.store is not None:

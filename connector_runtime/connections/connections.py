@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from ..calls.credentials import connection_of
 from ..definitions.connector import Connector
@@ -19,7 +19,7 @@ from ..errors import AuthError, ConnectorError, InputError, Problem
 from ..language import json_text
 from ..language.wording import nearest
 from ..model import Connection
-from ..stores.store import Damaged, Store
+from ..stores.store import Damaged, Store, key_part
 from . import connect, oauth, scopes
 from .connect import App, Record, Tokens
 from .oauth import AsyncStored, Health, Stored
@@ -115,8 +115,9 @@ class Connections:
         self, connector: Connector, store: Store, tenant: str = "default", *, seconds: float = oauth.SECONDS
     ) -> None:
         self._connector, self._store, self._tenant, self._seconds = connector, store, tenant, seconds
-        self._prefix = f"connections/{connector.key}/{quote(tenant, safe='')}/"
-        self._pending = Pending(store, f"pending/{connector.key}/{quote(tenant, safe='')}/", **WAITING)
+        own = key_part("tenant", tenant)
+        self._prefix = f"connections/{connector.key}/{own}/"
+        self._pending = Pending(store, f"pending/{connector.key}/{own}/", **WAITING)
 
     def __repr__(self) -> str:
         return f"Connections({self._connector.key!r}, tenant={self._tenant!r})"
@@ -139,6 +140,7 @@ class Connections:
         app = connect.app(self._kind(kind), values, origin)
         if not connect.needs_person(app.kind):
             raise InputError.of("connect", [Problem("kind", f"is {kind}, for which nobody signs in; use `add`")])
+        self._key(name)  # one that cannot be kept is refused before anybody signs in
         start = oauth.authorize(app, redirect_uri, self._needed(app, actions))
         waiting = {"name": name, "kind": kind, "values": app.values, "origin": app.origin}
         self._pending.add(start.state, {**waiting, "redirect_uri": redirect_uri, "verifier": start.verifier})
@@ -254,7 +256,7 @@ class Connections:
         return revoked
 
     def _key(self, name: str) -> str:
-        return f"{self._prefix}{quote(name, safe='')}"
+        return f"{self._prefix}{key_part('name', name)}"
 
     def _kind(self, key: str) -> Connection:
         kinds = self._connector.connections

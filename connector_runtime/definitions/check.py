@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import Problem
+from ..language.backtracking import is_slow
 from ..language.wording import kind_of, misfit, nearest
 from .checks import action, answer, connector, rows as table
 from .checks.faults import Check, Faults, Surroundings
@@ -63,8 +64,14 @@ def schema(own: Faults, around: Surroundings) -> None:
             own.add(tuple(error.absolute_path), error.schema["errorMessage"].replace("{value}", str(error.instance)))
 
 
+SLOW = (
+    "takes very long on a text that is made for it: two of its loops that follow each other can read the same text, as "
+    "in `a*a*`, `(a+)+` or `,.*,.*x`; let each exclude what begins the next, such as `[^,]*`"
+)
+
+
 def patterns(own: Faults) -> None:
-    """Regular expressions that are none."""
+    """Regular expressions that are none, or take longer than their text."""
     for path, value in walk(own.data):
         pattern = path and (
             path[-1] == "pattern"
@@ -72,8 +79,8 @@ def patterns(own: Faults) -> None:
             or (path[0] == "levels" and len(path) == 3)
         )
         try:
-            if pattern and isinstance(value, str):
-                re.compile(value)
+            if pattern and isinstance(value, str) and is_slow(value):
+                own.add(path, SLOW, breaks=True)
         except re.error as error:
             what = f"is no regular expression: {error}; put a \\ before a character that stands for itself"
             own.add(path, what, breaks=True)

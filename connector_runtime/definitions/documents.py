@@ -6,7 +6,9 @@ and a bound on size, depth and what aliases may expand to. Faults come as proble
 
 from __future__ import annotations
 
+import math
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +18,7 @@ from ..errors import DefinitionError, Problem
 MAX_CHARACTERS = 1_000_000
 MAX_NODES = 100_000
 MAX_DEPTH = 60
+LONGEST_NUMBER = 400  # characters, more than any number has that is not too large
 
 Path = tuple[str | int, ...]
 
@@ -84,7 +87,11 @@ class Document:
             return text
         for pattern, convert in _PLAIN:
             if pattern.fullmatch(text):
-                return convert(text)
+                value = convert(text) if len(text) <= LONGEST_NUMBER else math.inf
+                if type(value) in (int, float) and abs(value) > sys.float_info.max:
+                    what = "is a number that is too large for all to read it; put it in quotes if it is text"
+                    self._fault(node, path, what, hole=True)
+                return value
         if text.lower() in (".inf", "+.inf", "-.inf", ".nan"):
             self._fault(node, path, f"{text} is no number that JSON can carry; put it in quotes if it is text")
         return text

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations, islice
 from typing import Any, NamedTuple
 
-from ..errors import InputError, Problem
+from ..errors import MOST, InputError, Problem
 from ..language import conditions
-from ..language.wording import MOST, Fault, fits, kind_of, nearest
+from ..language.wording import Fault, fits, kind_of, nearest
 from ..model import Condition, Input, Rule, Table, unshown
 from ..types import registry
 from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
 
 MAX_DEPTH = 100
+LARGEST = int(sys.float_info.max)
 MEANT = 20  # unknown names for which the nearest is looked up
 
 _HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON cannot carry it
@@ -169,7 +171,7 @@ def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = 
         if len(found) <= MOST:
             found += reading.unreadable(found)
         if found:
-            raise _refusal(spec.key, found)
+            raise InputError.of(spec.key, found, is_all=False)
     values = reading.settled({key: spec.inputs[key].clear[0] for key in cleared})
     may_warn = accepts.may_warn or len(spec.by_name) > len(spec.inputs)
     return Bound(values, tuple(reading.warnings(values)) if may_warn else ())
@@ -291,7 +293,7 @@ class Reading:
         """
         spec, found = self.accepts.spec, list(islice(_not_json(dict(self.inputs), "inputs", 0), MOST + 1))
         if found:
-            raise _refusal(spec.key, found)
+            raise InputError.of(spec.key, found, is_all=False)
         once: dict[Problem, None] = {}
         for problem in self._reasons():
             once[problem] = None
@@ -339,13 +341,7 @@ def _is_json(value: Any, depth: int) -> bool:
         return {*map(type, value)} <= {str} and _is_json("".join(value), 0) and _is_json([*value.values()], depth)
     if kind is list and depth <= MAX_DEPTH:
         return all([(type(item) is str and item.isascii()) or _is_json(item, depth + 1) for item in value])
-    return kind in _ATOMS or value is None
-
-
-def _refusal(key: str, found: list[Problem]) -> InputError:
-    if len(found) <= MOST:
-        return InputError.of(key, found)
-    return InputError(f"More than {MOST} problems with the inputs of {key}, the first:", problems=found[:MOST])
+    return kind is bool or value is None or (kind is int and -LARGEST <= value <= LARGEST)
 
 
 def _problems(name: str, faults: Iterable[Fault]) -> list[Problem]:
@@ -368,6 +364,8 @@ def _not_json(value: Any, where: str, depth: int) -> Iterator[Problem]:
         yield Problem(where, f"is nested deeper than {MAX_DEPTH} levels")
     elif isinstance(value, str) and _HALF.search(value):
         yield Problem(where, "holds half of a character (an unpaired surrogate), which cannot be sent")
+    elif isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        yield Problem(where, "is too large: JSON numbers that all can read reach to 1.8e308")
     elif isinstance(value, float) and not math.isfinite(value):
         yield Problem(where, f"is {value}, which JSON cannot carry")
     elif isinstance(value, dict | list):

@@ -33,7 +33,9 @@ def written(value: Any) -> Any:
 
 def readable(value: Any) -> str:
     """`2026-11-01T09:00:00Z` as people read it, `2026-11-01 09:00 UTC`; other text stays. A filter of expressions."""
-    parts = re.fullmatch(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2})(:[0-9]{2})?(?:\.[0-9]+)?(.*)", str(value))
+    parts = re.fullmatch(
+        r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2})(:[0-9]{2})?(?:\.[0-9]+)?((?s:.*))", str(value)
+    )
     if parts is None:
         return str(value)
     day, hour, second, zone = parts.groups()

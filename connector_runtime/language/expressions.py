@@ -51,7 +51,7 @@ def template(text: str) -> Expression:
     if "{{" not in text:
         steps = tuple(text.split("."))
         return Expression(lambda item: line(dig(item, steps)), frozenset(steps[:1]))
-    parts = re.split(r"\{\{(.*?)\}\}", text)
+    parts = re.split(r"\{\{([^{}]*(?:[{}][^{}]+)*)\}\}", text)
     holes = [expression(part.strip()) for part in parts[1::2]]
 
     def written(item: Mapping[str, Any]) -> str | None:

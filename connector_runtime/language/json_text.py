@@ -15,6 +15,7 @@ LONG = b"0" * 19  # digits; orjson rounds a number of more than 64 bits
 MOST_DIGITS = 300  # of a whole number; one that is longer fits no `float`, and Python refuses to write very long ones
 DEPTH = 128  # levels of an answer: more than any has, less than what any program that reads it can take
 NESTED = frozenset((dict, list))
+VALUES = 200_000
 SHOWN = 60  # characters of a key that a message quotes
 
 
@@ -79,10 +80,11 @@ def _fastest() -> Callable[[bytes | str], Any] | None:
 def read_strictly(text: bytes | str, *, depth: int | None = None, duplicates: bool = False) -> Any:
     """JSON as data, refusing NaN, Infinity, nesting deeper than `depth`, and a duplicate key unless `duplicates`.
 
-    Raises `JsonError`.
+    Raises `JsonError`, also for more than `VALUES` values, since all threads stand still until they are read.
     """
     decode = _exact if duplicates else _strict
     try:
+        _check_size(text if isinstance(text, bytes) else text.encode(errors="replace"))
         value = decode(text if isinstance(text, str) else text.decode())
     except (ValueError, RecursionError) as error:
         raise _refusal(error, depth) from None
@@ -110,6 +112,25 @@ def write(value: Any) -> bytes:
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
+def is_large(value: Any, most: int = 2000) -> bool:
+    """Whether it takes long to write or to check data: more than `most` values, or texts of 32 characters each."""
+    level = [value]
+    while level and most > 0:
+        most -= len(level) + sum(len(item) for item in level if isinstance(item, str)) // 32
+        level = [item for item in level if isinstance(item, dict | list)]
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return most <= 0
+
+
+def _check_size(text: bytes) -> None:
+    signs = (b",", b"[", b"{")  # each value comes after one that stands in no text
+    if sum(map(text.count, signs)) > VALUES:
+        bare = text.replace(rb"\\", b"").replace(rb"\"", b"")
+        parts = bare.split(b'"', 4 * VALUES)
+        if len(parts) > 4 * VALUES or sum(map(b"".join(parts[::2]).count, signs)) > VALUES:
+            raise JsonError(f"holds more than {VALUES:,} values", hint="Send less at a time.")
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
     if len(data) < len(pairs):
@@ -131,7 +152,7 @@ def _float(text: str) -> float:
 
 
 _strict = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float).decode
-_exact = json.JSONDecoder(parse_constant=_constant).decode
+_exact = json.JSONDecoder(parse_constant=_constant, parse_float=_float).decode
 
 
 def _is_deeper(value: Any, depth: int) -> bool:

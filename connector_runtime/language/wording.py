@@ -13,11 +13,11 @@ from functools import cache, lru_cache
 from itertools import islice, repeat
 from typing import Any
 
+from ..errors import MOST
 from ..model import Json
 from .conditions import same
 
 LONGEST = 200  # characters of a name that may be a slip of another
-MOST = 100  # problems that are told of one call; who made so many made one mistake
 Schema = Mapping[str, Json]
 Fault = tuple[tuple[str | int, ...], str]
 

@@ -7,6 +7,7 @@ output, the latter belongs to the protocol.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from fnmatch import fnmatchcase
@@ -34,6 +35,7 @@ Lend = Callable[[Any], AbstractAsyncContextManager[AsyncClient]]
 Context = ServerRequestContext[Any, Any]
 LIMIT = 50  # items of a list, unless the model asks for another number
 MOST = 1000
+DEEPEST = 64  # objects and lists in each other that every client reads
 EXACT = 2**53  # what JavaScript can hold; a larger integer is text
 LABELLED = 30  # choices whose labels are told
 SHAPES = {"date": "Such as 2026-11-01", "datetime": "Such as 2026-11-01T09:00:00Z"}
@@ -272,12 +274,14 @@ def failure(tool: Tool | None, error: ConnectorError, offer: Offer) -> dict[str,
     return {**before, "error": plain(told)}
 
 
-def plain(value: Json) -> Json:
-    """Data that every client reads as it is: large integers as text, no half characters."""
+def plain(value: Json, depth: int = 0) -> Json:
+    """Data that every client reads as it is: large integers and what lies too deep as text, no half characters."""
+    if isinstance(value, dict | list) and depth >= DEEPEST:
+        return json_text.write(value).decode()
     if isinstance(value, dict):
-        return {plain(name): plain(part) for name, part in value.items()}
+        return {plain(name): plain(part, depth + 1) for name, part in value.items()}
     if isinstance(value, list):
-        return [plain(part) for part in value]
+        return [plain(part, depth + 1) for part in value]
     if isinstance(value, int) and abs(value) > EXACT:
         return str(value)
     if isinstance(value, str) and not value.isascii():
@@ -307,12 +311,12 @@ def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> S
                     raise InputError(f"{key} {why}.", hint="Tell the person who runs this server.")
                 hint = f"There are: {', '.join(offered)}."
                 raise InputError(f"'{key[:100]}' is no tool here.{nearest(key, offered)}", hint=hint)
-            bound, limit, cursor = call(tool, asked.arguments or {})
+            bound, limit, cursor = await asyncio.to_thread(call, tool, asked.arguments or {})
             async with lend(context.request) as client:
                 called = client.pages(tool.action.key, bound, limit, cursor=cursor, deadline=deadline)
                 async with aclosing(cast(AsyncGenerator[Page, None], called)) as pages:
                     result = await fold_async(_reported(pages, limit, context), tool.action.paging)
-            return _said(answer(tool, result, offer))
+            return await asyncio.to_thread(lambda: _said(answer(tool, result, offer)))
         except ConnectorError as error:
             return _said(failure(tool, error, offer), failed=True)
 

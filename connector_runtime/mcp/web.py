@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from typing import Any
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
@@ -26,6 +27,8 @@ from ..service.state import Service
 from .tools import Offer, server
 
 PATH = "/mcp"
+IDLE = 600.0  # seconds after which a session ends that nobody uses
+SESSIONS = 1000  # that may be open
 
 
 def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
@@ -44,7 +47,12 @@ def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
             raise AuthError(refusal.message, hint=refusal.hint) from None
 
     made = server(shared.connector, offer, lend, shared.settings.timeout)
-    sessions = StreamableHTTPSessionManager(made, max_request_body_size=shared.settings.body)
+    limits: Any = {
+        "session_idle_timeout": IDLE,
+        "max_sessions": SESSIONS,
+        "max_request_body_size": shared.settings.body,
+    }
+    sessions = StreamableHTTPSessionManager(made, **limits)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -30,7 +30,7 @@ from ..stores.opening import open_store
 from ..stores.store import Store
 from ..triggers.receiver import Handler, SecretSource, webhook_app
 from . import models, routes
-from .gate import METHODS, Bearer, Context, Gate, KeyHeader, at, key_of
+from .gate import METHODS, Bearer, Context, Gate, KeyHeader, at, check_open, key_of
 from .models import shape
 from .problems import KINDS, Refusal, check_known, of_status
 from .routes import answer
@@ -77,9 +77,9 @@ def service(
 
     `store` is a store, best a sealed one (`open_vault`), or its address. `tenant` says whose a request is: None for API
     keys, a function of the request for a platform's own sign-in (None: nobody), or the one tenant of an app that only
-    this machine can reach, which needs no key and answers to no other name. `token` is what runs of that one tenant go
-    with where no connection is named. `webhook_secrets` are by trigger; `handler` gets their events instead of
-    `/v1/events`. Raises `InputError`, `StoreError`.
+    this machine can reach, which answers to no other name and needs no key as long as the store never had one. `token`
+    is what runs of that one tenant go with where no connection is named. `webhook_secrets` are by trigger; `handler`
+    gets their events instead of `/v1/events`. Raises `InputError`, `StoreError`.
     """
     opened = open_store(store) if isinstance(store, str) else store
     settings = settings or Settings()
@@ -197,7 +197,7 @@ async def ready(request: Request) -> Response:
         found = [Problem("store", f"does not answer within {ALIVE:g} seconds")]
     else:
         if "definitions" not in shared.written:
-            shared.written["definitions"] = await shared.in_store(faults)
+            shared.written["definitions"] = await shared.in_work(faults)
         found = shared.written["definitions"]
     if found:
         raise Refusal("not_ready", "The service is not ready.", problems=tuple(found), retriable=True)
@@ -211,7 +211,9 @@ async def ready(request: Request) -> Response:
 )
 async def metrics(request: Request, bearer: Bearer = None, header: KeyHeader = None) -> Response:
     context = at(request)
-    if not context.service.is_local and (await key_of(context, bearer, header)).tenant is not None:
+    if context.service.is_local:
+        await check_open(context.service)
+    elif (await key_of(context, bearer, header)).tenant is not None:
         raise Refusal("forbidden", "The metrics are of all tenants.", hint="Make one: api-key create --metrics")
     content, kind = context.metrics.text()
     return Response(content, headers={"Content-Type": kind})
@@ -250,7 +252,7 @@ async def document(
             service.written[place] = content, gzip.compress(content, 6, mtime=0), etag
         return service.written[place]
 
-    content, packed, etag = await service.in_store(found)
+    content, packed, etag = await service.in_work(found)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
     wanted = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if etag.removeprefix("W/") in wanted or "*" in wanted:

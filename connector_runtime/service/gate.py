@@ -12,7 +12,7 @@ import os
 import re
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Annotated, Any, TypeVar
@@ -23,7 +23,6 @@ import prometheus_client
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import multiprocess
-from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -49,7 +48,10 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = SAFE | {"POST", "PUT", "PATCH", "DELETE"}
 BRING = "Send a key as `Authorization: Bearer …`."
 DEPTH = 64  # arrays and objects within each other
-LARGE = 64 * 1024  # bytes of a body that is read in a thread, so that others need not wait
+LARGE = 16 * 1024  # bytes of a body that is read in a thread, so that others need not wait
+HERE = frozenset({*LOOPBACK, "[::1]"})
+FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host"})  # a proxy's, so it came from elsewhere
+CALLED = ("/v1/oauth/callback", "/v1/webhooks/")  # by browsers and the vendor, who have no key
 COMMON = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
@@ -59,29 +61,29 @@ COMMON = {
 
 
 class Gate:
-    """The middleware. Where the service asks for no key it may only be called by the names of this machine."""
+    """The middleware. A service that asks for no key is called by this machine's names, or by those who have none."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service, self._metrics = app, service, Metrics()
-        self._running = 0
-        public = urlsplit(service.settings.public_url or "").hostname
-        self._names = frozenset({*LOOPBACK, "[::1]", *([public] if public else [])}) if service.is_local else None
+        self._public = urlsplit(service.settings.public_url or "").hostname
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        headers, metrics = dict(scope["headers"]), self._metrics
+        given = headers.get(b"x-request-id", b"")
         request_id = given.decode() if REQUEST_ID.fullmatch(given) else uuid4().hex
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
         root = scope.get("root_path", "")
-        context = scope[PLACE] = RequestContext(self._service, self._metrics, receive, send, request_id, root, method)
-        counted = scope["path"].removeprefix(context.root) not in ALWAYS
-        metrics, running = self._metrics, self._service.running
-        self._running += counted
+        context = scope[PLACE] = RequestContext(self._service, metrics, receive, send, request_id, root, method)
+        length = headers.get(b"content-length", b"")
+        context.length = int(length[:18]) if length.isdigit() else 0
+        path = scope["path"].removeprefix(root)
         metrics.in_flight.inc()
         try:
-            self._check(scope, counted)
+            if self._service.is_local:
+                self._check(scope, headers, path.startswith(CALLED))
             await self._app(scope, context.receive, context.send)
         except ClientDisconnect as error:
             context.outcome = str(error) or "gone"
@@ -93,29 +95,21 @@ class Gate:
             if not context.status:  # nothing was answered yet
                 await answer(scope, context.receive, context.send)
         finally:
-            self._running -= counted
             metrics.in_flight.dec()
-            if context.is_known:
-                running[context.tenant] -= 1
-                if not running[context.tenant]:
-                    del running[context.tenant]
+            context.leave()
             context.route = getattr(scope.get("route"), "path", None) or "(none)"  # as it is declared
-            context.end(counted)
+            context.end(path not in ALWAYS)
 
-    def _check(self, scope: Scope, counted: bool) -> None:
-        headers, settings = dict(scope["headers"]), self._service.settings
-        host = headers.get(b"host", b"").decode("latin-1").lower()
-        if self._names is not None and re.sub(r":\d*$", "", host) not in self._names:
-            message = "Without API keys the service only answers to the names of this machine."
-            raise Refusal("host", message, hint="Call it as http://127.0.0.1 or http://localhost.")
-        if self._names is not None and scope["method"] not in SAFE:
-            check_origin(scope, settings.public_url)
-        length = headers.get(b"content-length", b"")
-        if length.isdigit() and int(length[:18]) > settings.body:
-            raise too_large(settings.body)
-        if counted and self._running > settings.concurrency:
-            message = f"More than {settings.concurrency} requests are being answered."
-            raise Refusal("busy", message, retriable=True, retry_after=1)
+    def _check(self, scope: Scope, headers: Mapping[bytes, bytes], is_called: bool) -> None:
+        host = re.sub(r":[0-9]*\Z", "", headers.get(b"host", b"").decode("latin-1").lower())
+        is_here = host in HERE and FORWARDED.isdisjoint(headers)
+        if not is_here and not (is_called and (host in HERE or host == self._public)):
+            message = "Without API keys the service only answers to the names of this machine"
+            message += ", and elsewhere to sign-ins that come back and to webhooks." if self._public else "."
+            hint = "Call it as http://127.0.0.1 or http://localhost, or make a key with `api-key create`."
+            raise Refusal("host", message, hint=f"{hint} Then start it again.")
+        if scope["method"] not in SAFE:
+            check_origin(scope, self._service.settings.public_url)
 
 
 class Metrics:
@@ -168,9 +162,44 @@ class RequestContext:
     replayed: bool = False
     status: int = 0  # of the answer, once it has begun
     began: float = field(default_factory=time.monotonic)
+    length: int = 0  # of the body, as it was told
+    most: int = 0  # that it may have
     size: int = 0  # of the body that has come
     whole: bool = False
+    places: list[str | None] = field(default_factory=list)  # among the requests that run
     request: Request = field(init=False)  # where it is known who asks
+
+    def __post_init__(self) -> None:
+        self.most = self.service.settings.body
+
+    def enter(self, whose: str | None) -> None:
+        """Take a place among the requests of a tenant, or of those of whom nobody is known. Raises `Refusal`.
+
+        Who is not known takes one when the body is waited for, and none from those who are.
+        """
+        running, settings = self.service.running, self.service.settings
+        most = settings.unknown_concurrency if whose is None else settings.concurrency
+        if (running[None] if whose is None else running.total() - running[None]) >= most:
+            message = f"More than {most} requests are being answered."
+            raise Refusal("busy", message, retriable=True, retry_after=1)
+        if whose is not None and running[whose] >= (most := settings.tenant_concurrency):
+            message = f"More than {most} requests of this tenant are being answered."
+            raise Refusal("too_many", message, retriable=True, retry_after=1)
+        running[whose] += 1
+        self.places.append(whose)
+
+    def leave(self) -> None:
+        """Give the places back."""
+        running = self.service.running
+        for whose in self.places:
+            running[whose] -= 1
+            if not running[whose]:
+                del running[whose]
+
+    async def check(self) -> None:
+        """Ask again, after a while, whether it is still the same tenant who asks. Raises `Refusal` (401, 403)."""
+        if await _whose(self) != self.tenant:
+            raise Refusal("key", "The request is no longer the same tenant's.", hint=BRING)
 
     def end(self, logged: bool) -> None:
         """Have the metrics count a request that is over, and write its line if it is to be `logged`."""
@@ -210,6 +239,10 @@ class RequestContext:
         settings = self.service.settings
         if self.whole or self.status:
             return await self.receiving()
+        if self.length > self.most:
+            raise too_large(self.most)
+        if not self.places:
+            self.enter(None)
         try:
             async with asyncio.timeout(max(0.0, self.began + settings.patience - time.monotonic())):
                 message = await self.receiving()
@@ -219,8 +252,8 @@ class RequestContext:
         if message["type"] == "http.request":
             self.size += len(message.get("body", b""))
             self.whole = not message.get("more_body", False)
-            if self.size > settings.body:
-                raise too_large(settings.body)
+            if self.size > self.most:
+                raise too_large(self.most)
         return message
 
     async def send(self, message: Message) -> None:
@@ -254,10 +287,11 @@ class RequestContext:
         return self.service.connections(self.tenant)
 
     def action(self, key: str, *, runs: bool = False) -> Action:
-        """The action of that key, counted if it runs. Raises `Refusal` (404) with the nearest."""
+        """The action of that key, counted if it runs; it says how large the body may be. Raises `Refusal` (404)."""
         actions = self.service.connector.actions
         check_known("action", key, actions)
         self.runs = key if runs else None
+        self.most = self.service.settings.most(actions[key])
         return actions[key]
 
     async def read(self, model: type[M]) -> M:
@@ -269,21 +303,26 @@ class RequestContext:
             raise Refusal("media_type", what, headers={"Accept": "application/json"})
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise Refusal("media_type", "Compressed bodies are not read.", headers={"Accept-Encoding": "identity"})
-        try:
-            data = await self.aside(json_text.read_strictly, await self.request.body(), depth=DEPTH)
-        except json_text.JsonError as error:
-            what = f"The body {error}."
-            raise Refusal("body", what, hint=error.hint, problems=(Problem(error.place or "body", what),)) from None
-        try:
-            return model.model_validate(data)
-        except ValidationError as error:
-            raise models.wrong(error.errors(include_url=False, include_input=False), model.model_fields) from None
+        return await self.aside(_body, model, await self.request.body())
 
-    async def aside(self, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
-        """Do what takes long for a large body: in a thread if this one is, so that others need not wait."""
-        if len(await self.request.body()) > LARGE:
-            return await self.service.aside(function, *given, **more)
+    async def aside(self, function: Callable[..., T], /, *given: Any, is_large: bool | None = None, **more: Any) -> T:
+        """Do what takes long for a large body, or for what else `is_large`: in a thread then, so that nobody waits."""
+        if len(await self.request.body()) > LARGE if is_large is None else is_large:
+            return await self.service.in_work(function, *given, **more)
         return function(*given, **more)
+
+    async def write(self, value: Any) -> bytes:
+        """Data as JSON."""
+        return await self.aside(json_text.write, value, is_large=json_text.is_large(value))
+
+
+def _body(model: type[M], content: bytes) -> M:
+    try:
+        data = json_text.read_strictly(content, depth=DEPTH)
+    except json_text.JsonError as error:
+        what = f"The body {error}."
+        raise Refusal("body", what, hint=error.hint, problems=(Problem(error.place or "body", what),)) from None
+    return models.read(model, data)
 
 
 def at(request: Request) -> RequestContext:
@@ -311,24 +350,38 @@ KeyHeader = Annotated[str | None, Security(_header)]
 
 
 async def _known(request: Request, bearer: Bearer = None, header: KeyHeader = None) -> RequestContext:
+    """The context of a request, with who asks; the parameters are what the OpenAPI document says of keys."""
     context = at(request)
     context.request = request
-    tenant, running, most = context.service.tenant, context.service.running, context.service.settings.tenant_concurrency
+    tenant = await _whose(context)
+    context.enter(tenant)
+    context.tenant, context.is_known = tenant, True
+    return context
+
+
+async def _whose(context: RequestContext) -> str:
+    """The tenant whose a request is, asked anew. Raises `Refusal` (401, 403)."""
+    service, request = context.service, context.request
+    tenant = service.tenant
     if callable(tenant):
         answer = tenant(request)
         tenant = await answer if isawaitable(answer) else answer
         if tenant is None:
             raise Refusal("key", "Nobody is signed in.", hint=BRING)
     elif tenant is None:
-        tenant = (await key_of(context, bearer, header)).tenant
+        tenant = (await key_of(context, await _bearer(request), await _header(request))).tenant
         if tenant is None:
             raise Refusal("forbidden", "This key is for /metrics only.")
-    if running[tenant] >= most:
-        message = f"More than {most} requests of this tenant are being answered."
-        raise Refusal("too_many", message, retriable=True, retry_after=1)
-    running[tenant] += 1
-    context.tenant, context.is_known = tenant, True
-    return context
+    else:
+        await check_open(service)
+    return str(tenant)
+
+
+async def check_open(service: Service) -> None:
+    """Whether a service that was started without a key may still go without. Raises `Refusal` (401)."""
+    if not service.settings.open and await service.in_store(service.keys.exist):
+        message = "An API key was made since the service was started without one."
+        raise Refusal("key", message, hint="Start it again: then it asks for a key.")
 
 
 Context = Annotated[RequestContext, Depends(_known)]
@@ -336,7 +389,7 @@ Context = Annotated[RequestContext, Depends(_known)]
 
 async def context_of(request: Request) -> RequestContext:
     """The same for an app that is none of FastAPI's. Raises `Refusal` (401, 403, 429)."""
-    return await _known(request, await _bearer(request), await _header(request))
+    return await _known(request)
 
 
 async def key_of(context: RequestContext, bearer: HTTPAuthorizationCredentials | None, header: str | None) -> ApiKey:
@@ -344,7 +397,7 @@ async def key_of(context: RequestContext, bearer: HTTPAuthorizationCredentials |
     service, given = context.service, bearer.credentials if bearer is not None else header
     if not given:
         raise Refusal("key", "The request brought no API key.", hint=BRING)
-    key = service.keys.remembered(given) or await service.in_store(service.keys.find, given)
+    key = await service.in_store(service.keys.find, given)
     if key is None:
         raise Refusal("key", "The API key is wrong or was revoked.", hint=BRING)
     context.key = key.id

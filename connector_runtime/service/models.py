@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Annotated, Any, get_type_hints
+from itertools import chain, repeat
+from typing import Annotated, Any, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, create_model
 
 from ..connections import connect
 from ..definitions.connector import Connector
 from ..definitions.forms import form_schema
 from ..errors import InputError, Problem
-from ..inputs.bind import Reading
+from ..inputs.bind import MEANT, Reading
 from ..inputs.schema import input_schema
 from ..language.wording import nearest
 from ..model import Connection, Input, Table
 from .problems import MEDIA_TYPE
+from .settings import Settings
 
 WORDS = {"integer": 1, "number": 1.5, "boolean": True, "date": "2030-01-06", "datetime": "2030-01-06T10:00:00Z"}
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/]+$")]
+Names = Annotated[list[str], FailFast()]
 Cursor = Annotated[str, Field(min_length=1, max_length=4000)]
 
 
@@ -37,14 +40,14 @@ class PreviewRequest(Asked):
     """Inputs whose request is to be shown."""
 
     inputs: dict[str, Any] = Field(default_factory=dict, description="The action's inputs by key.")
-    clear: list[str] = Field(default_factory=list, description="Inputs whose fields are to be emptied.")
+    clear: Names = Field(default_factory=list, description="Inputs whose fields are to be emptied.")
 
 
 class RunRequest(PreviewRequest):
     """Inputs to run an action with."""
 
     connection: Name | None = Field(None, description="The connection's name; may be left out if there is only one.")
-    limit: int | None = Field(None, ge=1, description="At most so many items of a list.")
+    limit: int | None = Field(None, ge=1, le=10**9, description="At most so many items of a list.")
     cursor: Cursor | None = Field(None, description="Where a list goes on: what `meta.cursor` or `end.cursor` said.")
     deadline: float | None = Field(None, ge=0.1, description="Seconds after which to give up.")
     recover: bool = Field(False, description="Look for a create whose answer was lost, where its action says how.")
@@ -117,6 +120,8 @@ def shape(name: str, says: str | None = None, /, *, like: type | None = None, **
     return create_model(name, __doc__=says, **given)
 
 
+M = TypeVar("M", bound=Asked)
+REQUEST = "the request"
 OWN: Mapping[str, type[PreviewRequest]] = {"preview": PreviewRequest, "run": RunRequest, "stream": RunRequest}
 PROBLEM: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
 
@@ -127,22 +132,32 @@ def body(model: type[Asked]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
-def wrong(details: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()) -> InputError:
+def read(model: type[M], data: Any) -> M:
+    """A body as its model. Raises `InputError` with the first problems; those of unknown fields are counted."""
+    unknown = [name for name in data if name not in model.model_fields] if isinstance(data, dict) else []
+    if unknown:
+        meant = (nearest(name, model.model_fields) for name in unknown[:MEANT])
+        whats = (f"is unknown here.{close}" for close in chain(meant, repeat("")))
+        raise InputError.of(REQUEST, map(Problem, unknown, whats))
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise wrong(error.errors(include_url=False, include_input=False)) from None
+
+
+def wrong(details: Iterable[Mapping[str, Any]]) -> InputError:
     """The error of a request that is not as described, of which pydantic tells the details; values are not repeated."""
     found = []
     for detail in details:
-        steps, what = [str(step)[:100] for step in detail["loc"]], str(detail["msg"])
+        what = str(detail["msg"])
         what = what[:1].lower() + what[1:]  # it goes on behind a place; a pattern in it stays as it is
-        if detail["type"] == "extra_forbidden":
-            what = f"is unknown here.{nearest(steps[-1], list(fields))}"
         if detail["type"] in ("model_type", "model_attributes_type"):
             what = "must be a JSON object"
-        found.append(Problem(".".join(steps) or "body", what))
-    count = "One problem" if len(found) == 1 else f"{len(found)} problems"
-    return InputError(f"{count} with the request:", problems=found)
+        found.append(Problem(".".join(map(str, detail["loc"])) or "body", what))
+    return InputError.of(REQUEST, found)
 
 
-def document(raw: dict[str, Any], connector: Connector, settings: Any, *, needs_key: bool) -> dict[str, Any]:
+def document(raw: dict[str, Any], connector: Connector, settings: Settings, *, needs_key: bool) -> dict[str, Any]:
     """The whole document; `raw` is what the framework made."""
     made = copy.deepcopy(raw)
     schemas: dict[str, Any] = made.setdefault("components", {}).setdefault("schemas", {})
@@ -165,7 +180,7 @@ def document(raw: dict[str, Any], connector: Connector, settings: Any, *, needs_
         for key, action in connector.actions.items() if generic else ():
             schemas[f"{key}.inputs"] = inputs[key]
             needs = bool(inputs[key].get("required"))
-            own = _own(generic["post"], action, word, settings.timeout, needs, examples[key])
+            own = _own(generic["post"], action, word, settings, needs, examples[key])
             made["paths"][f"/v1/actions/{key}/{word}"] = {"post": own}
     return made
 
@@ -182,7 +197,7 @@ def _kind(kind: Connection, credentials: Collection[str]) -> dict[str, Any]:
 
 
 def _own(
-    generic: Mapping[str, Any], action: Any, word: str, timeout: float, needs_inputs: bool, example: Any
+    generic: Mapping[str, Any], action: Any, word: str, settings: Settings, needs_inputs: bool, example: Any
 ) -> dict[str, Any]:
     made = copy.deepcopy(dict(generic))
     key = action.key
@@ -195,13 +210,14 @@ def _own(
     clearable = [row.key for row in action.inputs.values() if row.clear]
     body["properties"]["clear"].update({"items": {"enum": clearable}} if clearable else {"maxItems": 0})
     if "deadline" in body["properties"]:
-        body["properties"]["deadline"]["anyOf"][0]["maximum"] = timeout
+        body["properties"]["deadline"]["anyOf"][0]["maximum"] = settings.timeout
     if "recover" in body["properties"] and (action.recover is None or word == "stream"):
         body["properties"]["recover"] = {"const": False}
     if needs_inputs:
         body["required"] = ["inputs"]
     shown = {"schema": body, "example": {"inputs": example}}
-    made["requestBody"] = {"required": True, "content": {"application/json": shown}}
+    most = f"At most {settings.most(action)} bytes."
+    made["requestBody"] = {"required": True, "description": most, "content": {"application/json": shown}}
     if word == "run":
         properties = {
             "data": _bare((action.output or {}).get("schema", {})),

@@ -1,7 +1,8 @@
 """What the service keeps in its store: API keys, the first answers of runs, events that arrived. Knows no HTTP.
 
 A key is `ck_ID_SECRET`. Its secret has 256 bits of chance, so that one fast digest of it is enough: there is nothing
-to guess. What is found is remembered for some seconds, so a revoked key may be good for as long.
+to guess. Each request asks the store for its key. Of a revoked one the entry stays, so that a store that has ever had a
+key is known for one.
 
 Whoever runs with an idempotency key holds its lease and has written `running` under it. Who comes meanwhile finds the
 lease taken: in flight. Who finds `running` and the lease free knows that its holder died: a change may have been made,
@@ -27,17 +28,15 @@ from urllib.parse import quote
 from ..errors import InputError, Problem
 from ..language import json_text
 from ..model import unshown
-from ..stores.store import DAMAGED, Damaged, Lease, Store
+from ..stores.store import DAMAGED, Damaged, Entry, Lease, Store, key_part
 from .problems import Refusal
 
 if TYPE_CHECKING:
     from ..triggers.webhook import Notification
 
 FORM = re.compile(r"ck_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
-TENANT = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
 NOBODY = hashlib.sha256(b"nobody").hexdigest()
-REMEMBERED = 5.0  # seconds
-MOST = 1024  # keys that are remembered
+logger = logging.getLogger("connector_runtime.service")
 KEPT = 24 * 3600.0  # seconds
 LARGEST = 1024 * 1024  # bytes of an answer that is kept
 CURSOR = r"^[0-9]{13}(-[0-9a-f]{16})?$"
@@ -60,12 +59,11 @@ class ApiKeys:
 
     def __init__(self, store: Store, connector: str) -> None:
         self._store, self._prefix = store, f"service/{connector}/keys/"
-        self._remembered: dict[str, tuple[ApiKey, float]] = {}
 
     def create(self, tenant: str | None, label: str = "") -> tuple[str, ApiKey]:
-        """A new key: its text, which is nowhere kept, and what is."""
+        """A new key: its text, which is nowhere kept, and what is. Raises `InputError` for a tenant without a name."""
         if tenant is not None:
-            check_tenant(tenant)
+            key_part("--tenant", tenant)
         key_id = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(12))
         secret = secrets.token_urlsafe(32)
         about: dict[str, Any] = {"tenant": tenant, "label": label, "created_at": time.time(), "digest": _digest(secret)}
@@ -74,62 +72,50 @@ class ApiKeys:
         return f"ck_{key_id}_{secret}", ApiKey(id=key_id, **about)
 
     def list(self) -> Iterator[ApiKey]:
-        """All keys, by id."""
+        """The keys that are good, by id."""
         rows = self._store.rows(self._prefix, _key_fields)
-        return (ApiKey(place.removeprefix(self._prefix), **about) for place, about, _ in rows)
+        return (ApiKey(place.removeprefix(self._prefix), **about) for place, about, _ in rows if about is not None)
 
     def exist(self) -> bool:
-        """Whether there is any key; one that is damaged counts, or the service would stand open for want of it."""
+        """Whether there is any key, or was one; one that is damaged counts, or the service would stand open for it."""
         return any(self._store.scan(prefix, limit=1) for prefix in (self._prefix, DAMAGED + self._prefix))
 
     def revoke(self, key_id: str) -> None:
         """Take a key back. Raises `InputError` if there is none."""
-        self._remembered.pop(key_id, None)
-        if self._store.take(self._prefix + key_id) is None:
-            known = ", ".join(key.id for key in self.list()) or "none"
-            raise InputError.of("api-key", [Problem("ID", f"{key_id!r} is no key's; there is: {known}")])
-
-    def remembered(self, text: str) -> ApiKey | None:
-        """The key of that text if it was found some seconds ago; None if the store has to be asked."""
-        form = FORM.fullmatch(text)
-        key, until = self._remembered.get(form[1] if form else "", (None, 0.0))
-        if form is None or key is None or until < time.monotonic():
-            return None
-        return key if hmac.compare_digest(key.digest, _digest(form[2])) else None
+        while (row := self._good(key_id)) is not None:
+            revoked = json_text.write({"revoked_at": time.time()})  # the entry stays: the store has had a key
+            if self._store.put(self._prefix + key_id, revoked, row[1].version) is not None:
+                return
+        known = ", ".join(key.id for key in self.list()) or "none"
+        raise InputError.of("api-key", [Problem("ID", f"{key_id!r} is no key's; there is: {known}")])
 
     def find(self, text: str) -> ApiKey | None:
         """The key of that text, or None. It takes as long for a wrong secret as for a right one."""
         form = FORM.fullmatch(text)
-        if form is None:
-            return None
+        row = self._good(form[1]) if form else None
+        key = row[0] if row else None
+        is_right = form and hmac.compare_digest(NOBODY if key is None else key.digest, _digest(form[2]))
+        return key if is_right else None
+
+    def _good(self, key_id: str) -> tuple[ApiKey, Entry] | None:
+        """The key of an id, and its entry; None if there is none, or one that was revoked or is damaged."""
         try:
-            row = self._store.value(self._prefix + form[1], _key_fields)
+            row = self._store.value(self._prefix + key_id, _key_fields)
         except Damaged as error:
             logger.error("An API key is refused: %s", error.message)
-            row = None
-        key = None if row is None else ApiKey(form[1], **row[0])
-        if not hmac.compare_digest(NOBODY if key is None else key.digest, _digest(form[2])) or key is None:
             return None
-        if len(self._remembered) >= MOST:
-            self._remembered.clear()
-        self._remembered[key.id] = (key, time.monotonic() + REMEMBERED)
-        return key
-
-
-def check_tenant(tenant: str) -> str:
-    """A tenant's name as it was given. Raises `InputError` for one that is none."""
-    if not TENANT.fullmatch(tenant):
-        what = "must be a text of 1 to 100 characters without control characters"
-        raise InputError.of("the service", [Problem("--tenant", what)])
-    return tenant
+        return (ApiKey(key_id, **row[0]), row[1]) if row and row[0] is not None else None
 
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _key_fields(content: bytes) -> dict[str, Any]:
+def _key_fields(content: bytes) -> dict[str, Any] | None:
+    """What an entry says of a key; None if it was revoked."""
     about = json_text.read(content)
+    if isinstance(about, dict) and "revoked_at" in about:
+        return None
     about = json_text.fields(about, tenant=str | None, label=str, created_at=float | int, digest=str)
     if not about["digest"].isascii():
         raise ValueError("holds no digest")
@@ -174,7 +160,7 @@ class Idempotency:
 
         `asked` is JSON data that tells one request from another, whatever the order of its keys.
         """
-        place = f"{self._prefix}{quote(tenant, safe='')}/{hashlib.sha256(key.encode()).hexdigest()}"
+        place = f"{self._prefix}{key_part('tenant', tenant)}/{hashlib.sha256(key.encode()).hexdigest()}"
         mark = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         running = {"mark": mark, "at": self._clock()}
         first, _, _ = self._read(place, running)

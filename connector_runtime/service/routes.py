@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -78,7 +79,8 @@ async def preview(key: str, context: Context) -> Response:
     action = context.action(key)
     asked = await context.read(models.PreviewRequest)
     base_url = context.service.settings.base_url
-    return answer(await context.aside(action.preview, asked.inputs, clear=asked.clear, base_url=base_url))
+    shown = await context.aside(action.preview, asked.inputs, clear=asked.clear, base_url=base_url)
+    return answer(await context.write(shown))
 
 
 @router.post("/actions/{key}/run", response_model=RunAnswer, summary="Run an action")
@@ -214,7 +216,7 @@ class Run:
             "cursor": result.cursor,
             "request_id": self.context.request_id,
         }
-        return json_text.write({"data": result.data, "meta": meta})
+        return await self.context.write({"data": result.data, "meta": meta})
 
     async def lines(self) -> AsyncGenerator[bytes, None]:
         """Nothing once the first page is there, a chunk for each page, and a last line that says how it ended.
@@ -235,8 +237,10 @@ class Run:
                     end["cursor"] = page.cursor
                     end["warnings"] += [warning._asdict() for warning in page.warnings]
                     if items:
-                        yield b"".join(json_text.write({"item": item}) + b"\n" for item in items)
+                        written = partial(b"".join, (json_text.write({"item": item}) + b"\n" for item in items))
+                        yield await context.aside(written, is_large=json_text.is_large(items))
                     try:
+                        await context.check()
                         page = await self.within(self.seconds, anext(pages, None))
                     except ConnectorError as error:
                         cursor = getattr(error, "cursor", None) or page.cursor
@@ -247,7 +251,7 @@ class Run:
 
 
 def _unfit(where: str, what: str) -> InputError:
-    return InputError("One problem with the request:", problems=[Problem(where, what)])
+    return InputError.of(models.REQUEST, [Problem(where, what)])
 
 
 class Lines(StreamingResponse):
@@ -342,8 +346,8 @@ async def callback(request: Request) -> Response:
     query = dict(request.query_params)
     try:
         waiting = await service.in_store(service.pending.take, connect.state_of(query))
-        theirs, own = request.cookies.get(COOKIE, ""), digest(query["state"])
-        if waiting["bound"] and not hmac.compare_digest(theirs.encode(errors="replace"), own.encode()):
+        brought = request.cookies.get(COOKIE, "").encode(errors="replace")
+        if waiting["bound"] and not hmac.compare_digest(brought, digest(query["state"]).encode()):
             raise AuthError("The sign-in was begun in another browser.", hint="Sign in again in this one.")
         connections = service.connections(waiting["tenant"])
 
@@ -410,6 +414,7 @@ async def receive(trigger: str, request: Request) -> Response:
     if app is None:
         message = "The service was not given this trigger's secret, so no signature can be verified."
         raise Refusal("not_ready", message, hint="Set it in the environment and start again.")
+    at(request).most = 2 * app.receiver.limit  # whose own limit is the one that counts
     reply = await app.answer(request.scope, request.receive)
     return Response(reply.body, reply.status, reply.headers)
 
@@ -430,6 +435,7 @@ async def events(
         if found or time.monotonic() >= until or await context.request.is_disconnected():
             return answer({"events": found, "cursor": after})
         await asyncio.sleep(POLL)
+        await context.check()
 
 
 def _kind(service: Service, asked: models.ConnectionRequest) -> tuple[Connection, str | None]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import InputError, Problem
 from ..language.hosts import is_loopback
+from ..model import ActionSpec
+
+DAY = 86400.0
+MOST = 2**40
+RETRIES = 100
+COUNTS = ("body", "files", "concurrency", "tenant_concurrency", "unknown_concurrency", "clients")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,24 +30,30 @@ class Settings:
     retries: int = 4  # of a request to the vendor, if that is safe; 0 where the caller retries by itself
     plan: str | None = None  # of the vendor's account: its limits are kept to, in all workers together
     share: float = 0.5  # which part of them is ours
-    body: int = 8 * 1024 * 1024
-    concurrency: int = 512
+    body: int = 1024 * 1024  # of a request
+    files: int = 8 * 1024 * 1024  # the same for actions that take files, which stand in it as base64
+    concurrency: int = 512  # requests of those who are known
     tenant_concurrency: int = 256
+    unknown_concurrency: int = 64  # requests whose bodies come from nobody known, such as webhooks
+    open: bool = False  # needs no key on this machine though the store has keys, or had some
     clients: int = 256  # connections that are held ready
     credentials: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of the app in which people sign in
 
     def __post_init__(self) -> None:
+        bounds = {"timeout": DAY, "patience": DAY, **dict.fromkeys(COUNTS, MOST)}
         found = [
-            Problem(name, "must be more than 0 and finite")
-            for name in ("timeout", "patience", "body", "concurrency", "tenant_concurrency", "clients")
-            if not 0 < getattr(self, name) < math.inf
+            Problem(name, f"must be more than 0 and at most {most:,.0f}")
+            for name, most in bounds.items()
+            if not 0 < getattr(self, name) <= most
         ]
-        if not isinstance(self.retries, int) or self.retries < 0:
-            found.append(Problem("retries", "must be a whole number of at least 0"))
+        if not isinstance(self.retries, int) or not 0 <= self.retries <= RETRIES:
+            found.append(Problem("retries", f"must be a whole number from 0 to {RETRIES}"))
         if not 0 < self.share <= 1:
             found.append(Problem("share", "must be more than 0 and at most 1"))
         if self.public_url is not None:
-            url = urlsplit(self.public_url)
+            url = urlsplit("")
+            with suppress(ValueError):  # of an address in brackets that is none
+                url = urlsplit(self.public_url)
             if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
                 found.append(Problem("public_url", f"{self.public_url!r} is no URL such as https://connector.example"))
             elif url.scheme == "http" and not is_loopback(url.hostname):
@@ -53,3 +65,8 @@ class Settings:
     def callback(self) -> str | None:
         """The redirect URL to enter in the vendor's app."""
         return None if self.public_url is None else f"{self.public_url.rstrip('/')}/v1/oauth/callback"
+
+    def most(self, action: ActionSpec) -> int:
+        """How many bytes a request may have that brings an action's inputs."""
+        takes_files = any(row.type == "file" for row in action.inputs.values())
+        return max(self.body, self.files) if takes_files else self.body

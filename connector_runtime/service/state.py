@@ -72,7 +72,7 @@ class Service:
         self.connector, self.store, self.settings, self.tenant = connector, store, settings, tenant
         self.is_local = isinstance(tenant, str)  # for this machine, without keys
         self.token = token if self.is_local else None
-        self.running: Counter[str] = Counter()  # requests by tenant
+        self.running: Counter[str | None] = Counter()  # requests by tenant; None: of nobody known
         self.written: dict[Any, Any] = {}  # documents that do not change
         self.keys = ApiKeys(store, connector.key)
         self.idempotency = Idempotency(store, connector.key, settings.timeout + MARGIN, time.time)
@@ -82,7 +82,7 @@ class Service:
         self._ready: dict[tuple[str, str], _Ready] = {}  # those used longest ago first
         self._without: dict[Any, AsyncClient] = {}
         self._at_store = ThreadPoolExecutor(8, "store")
-        self._at_work = ThreadPoolExecutor(2, "work")
+        self._at_work = ThreadPoolExecutor(4, "work")  # apart, so that what takes long keeps nothing else from running
         self._at_vendor: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # places, by tenant
 
     async def in_store(self, function: Callable[..., T], /, *given: Any) -> T:
@@ -102,9 +102,10 @@ class Service:
 
         return await within(self.settings.timeout, asked(), changes=True)
 
-    async def aside(self, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
-        """Run what takes long, so that the event loop goes on."""
-        return await asyncio.get_running_loop().run_in_executor(self._at_work, partial(function, *given, **more))
+    async def in_work(self, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
+        """Run what waits for nothing and takes long: to read, check or write what is large."""
+        done = asyncio.get_running_loop().run_in_executor(self._at_work, partial(function, *given, **more))
+        return await within(self.settings.timeout, carried(done), changes=True)
 
     def connections(self, tenant: str) -> Connections:
         """The connections of a tenant."""

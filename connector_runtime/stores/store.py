@@ -17,10 +17,12 @@ from dataclasses import dataclass, field
 from itertools import islice
 from math import inf
 from typing import Any, TypeVar
+from urllib.parse import quote
 
-from ..errors import StoreError
+from ..errors import InputError, Problem, StoreError
 
 T = TypeVar("T")
+LONGEST_PART = 200  # characters of a name in a key, as a URL has it: two of them and what stands around them fit
 LAST = "\U0010ffff"  # no key begins with it, so it ends the range of a prefix
 LONGEST = 500  # characters of a key
 DAMAGED = "damaged/"  # below it lie entries that could not be read, under the keys that they had
@@ -216,6 +218,18 @@ class MemoryStore(Store):
 
     def close(self) -> None:
         pass
+
+
+def key_part(where: str, name: str) -> str:
+    """A name that somebody chose, as it stands in keys. Raises `InputError` for one that cannot, and says `where`."""
+    try:
+        written = quote(name, safe="")
+    except UnicodeEncodeError:  # half of a character
+        written = ""
+    if not 0 < len(written) <= LONGEST_PART or any(character < " " or character == "\x7f" for character in name):
+        what = f"must be a text without control characters that takes 1 to {LONGEST_PART} characters in a URL"
+        raise InputError.of("the store", [Problem(where, f"{what}; a letter beyond ASCII takes six or more")])
+    return written
 
 
 def checked(key: str) -> str:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from fnmatch import translate
 from functools import cached_property, partial
 from typing import Any
 
@@ -306,7 +307,7 @@ class Trigger:
         if problems:
             raise InputError.of(f"{self.key}'s filter", problems)
         names = wanted.pop("event", [])
-        patterns = [re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL) for name in names]
+        patterns = [re.compile(translate(re.sub(r"([?[])", r"[\1]", name))) for name in names]  # * alone is special
         documented = self.events if names else {}
         own = tuple((key, frozenset(texts)) for key, texts in wanted.items() if key in OWN)
         rows = tuple(

@@ -16,7 +16,9 @@ from ..language.wording import Fault, closest, fits, misfits
 from ..model import Input, Json
 
 LONGEST_NUMBER = 25  # characters; a longer number for a text input is a mistake, or was rounded on its way
-HEADER_LINE = "must be one line of printable ASCII text"
+LONGEST_SCALAR = 256  # characters of a number, a date or true and false as text, with the blanks around them
+LONGEST_TEXT = 1_000_000  # characters of any other text, unless its schema says less or more
+HEADER_LINE = "must be one line of printable ASCII text without blanks at its ends"
 
 Schema = dict[str, Json]
 Reader = Callable[[Any], Any]  # a value as it was given -> the typed value, or `NoValue`
@@ -133,7 +135,8 @@ def or_text(value: Json, pattern: str) -> Schema:
 
 def holding(pattern: str, content: Schema) -> Schema:
     """What a schema says of text that holds JSON."""
-    return {"pattern": pattern, "contentMediaType": "application/json", "contentSchema": content}
+    text = {"maxLength": LONGEST_TEXT, "pattern": pattern}
+    return {**text, "contentMediaType": "application/json", "contentSchema": content}
 
 
 def read_json(text: Any, content: Mapping[str, Json]) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..language import patterns
 from ..model import Input, Json
-from .base import InputType, Plain, Schema, or_text
+from .base import LONGEST_SCALAR, InputType, Plain, Schema, or_text
 
 
 class Boolean(InputType):
@@ -20,7 +20,7 @@ class Boolean(InputType):
     def schema(self, row: Input, blank: bool) -> Schema:
         inner = f"{patterns.any_case('true')}|{patterns.any_case('false')}"
         kinds = ["boolean", "string", *(["null"] if blank else [])]
-        return {"type": kinds, "pattern": patterns.whole(inner, blank=blank)}
+        return {"type": kinds, "maxLength": LONGEST_SCALAR, "pattern": patterns.whole(inner, blank=blank)}
 
     def spellings(self, row: Input, value: Json) -> Schema:
         return or_text(value, patterns.any_case(str(value))) if isinstance(value, bool) else {"const": value}

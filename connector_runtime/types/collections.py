@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import MOST
 from ..language import patterns
-from ..language.wording import MOST, Fault, fits
+from ..language.wording import Fault, fits
 from ..model import Input
 from .base import BLANK_PAIR, BLANKS, HEADER_LINE, InputType, Schema, holding, is_blank_item, or_blank, read_json
 from .text import Text
@@ -29,7 +30,7 @@ class ListOf(Collection):
         items = content if blank else {**content, "not": {"minItems": 1, "items": {"anyOf": BLANKS}}}
         spelling = self.one.text_pattern(row)
         several = rf"(?:{spelling})(?:\s*,\s*(?:{spelling}))*"
-        text = rf"{several}|\[\s*(?:{several})?\s*\]" if spelling else r"\[[\s\S]*\]|[^\s\[][\s\S]*"
+        text = rf"{several}|\[\s*(?:{several}\s*)?\]" if spelling else r"\[[\s\S]*\]|[^\s\[][\s\S]*"
         single = {"allOf": [{"type": ["integer", "number", "boolean"]}, self.one.schema(self.row, False)]}
         kinds = [items, {"type": "string", **holding(patterns.whole(text, blank=blank), content)}, single]
         return {"anyOf": [*kinds, *([{"type": "null"}] if blank else [])]}

@@ -9,6 +9,25 @@ from ..language import patterns
 from ..model import Input
 from .base import InputType, Schema, or_blank
 
+SHAPE: Schema = {
+    "type": "object",
+    "properties": {
+        "filename": {"type": "string", "pattern": r"^[^\x00-\x1f\x7f]+" + patterns.END},
+        "content_type": {"type": "string", "pattern": patterns.CONTENT_TYPE},
+        "base64": {"type": "string", "pattern": patterns.BASE64},
+    },
+    "required": ["base64"],
+    "additionalProperties": False,
+}
+LIKE: Schema = {"type": "object", "propertyNames": {"enum": [*SHAPE["properties"]]}, "required": ["base64"]}
+SAID = 'a file: {"filename": "a.png", "content_type": "image/png", "base64": "…"}'
+
+
+def or_file(row: Input, schema: Schema) -> Schema:
+    """The schema of data of which what looks like a file is sent as one, so that it has to be one."""
+    is_sent = any(place.kind == "part" or (place.kind, place.path) == ("request", ("body",)) for place in row.to)
+    return {"allOf": [schema, {"anyOf": [{"not": LIKE}, SHAPE]}]} if is_sent else schema
+
 
 class File(InputType):
     """`{"filename", "content_type", "base64"}`, or a text that becomes one."""
@@ -16,13 +35,7 @@ class File(InputType):
     widget = "file"
 
     def schema(self, row: Input, blank: bool) -> Schema:
-        properties = {
-            "filename": {"type": "string", "pattern": r"^[^\x00-\x1f\x7f]+" + patterns.END},
-            "content_type": {"type": "string", "pattern": r"^[\x21-\x7e]+/[\x20-\x7e]+" + patterns.END},
-            "base64": {"type": "string", "pattern": patterns.BASE64},
-        }
-        shape = {"type": "object", "properties": properties, "required": ["base64"], "additionalProperties": False}
-        return or_blank({"anyOf": [shape, {"type": "string", "pattern": r"\S"}]}, blank)
+        return or_blank({"anyOf": [SHAPE, {"type": "string", "pattern": r"\S"}]}, blank)
 
     def convert(self, row: Input, value: Any) -> Any:
         if isinstance(value, str):
@@ -30,4 +43,4 @@ class File(InputType):
         return value
 
     def complaint(self, row: Input, value: Any) -> str:
-        return 'must be text or a file: {"filename": "a.png", "content_type": "image/png", "base64": "…"}'
+        return f"must be text or {SAID}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..language import patterns
 from ..model import Input, Json
-from .base import RANGE_WORDS, InputType, NoValue, Plain, Schema, or_text
+from .base import LONGEST_SCALAR, RANGE_WORDS, InputType, Plain, Schema, or_text
 
 
 class Integer(InputType):
@@ -20,12 +20,12 @@ class Integer(InputType):
     any_text = False
 
     def schema(self, row: Input, blank: bool) -> Schema:
-        pattern = patterns.whole(self.text_pattern(row), blank=blank)
+        text = {"maxLength": LONGEST_SCALAR, "pattern": patterns.whole(self.text_pattern(row), blank=blank)}
         if row.choices:
             values = [*(choice.value for choice in row.choices), *([None] if blank else [])]
-            return {"anyOf": [{"enum": values}, {"type": "string", "pattern": pattern}]}
+            return {"anyOf": [{"enum": values}, {"type": "string", **text}]}
         limits = {word: limit for word, limit in row.schema.items() if word != "type"}
-        return {"type": ["integer", "string", *(["null"] if blank else [])], **limits, "pattern": pattern}
+        return {"type": ["integer", "string", *(["null"] if blank else [])], **limits, **text}
 
     def text_pattern(self, row: Input) -> str:
         values = [patterns.spelled_integer(choice.value) for choice in row.choices]
@@ -38,10 +38,7 @@ class Integer(InputType):
         return or_text(value, sign + patterns.spelled_integer(value))
 
     def convert(self, row: Input, value: Any) -> int:
-        try:
-            return int(value.strip().partition(".")[0]) if isinstance(value, str) else int(value)
-        except ValueError:  # Python reads 4300 digits and no more
-            raise NoValue(((), "has too many digits")) from None
+        return int(value.strip().partition(".")[0]) if isinstance(value, str) else int(value)
 
     def plain(self, row: Input) -> Plain:
         if row.choices or not row.schema.keys() <= self.words.keys():

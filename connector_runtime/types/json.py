@@ -9,7 +9,8 @@ from typing import Any
 from ..language import patterns
 from ..language.wording import KINDS, fits
 from ..model import Input, Json
-from .base import ALL_WORDS, BLANKS, NOT_PLAIN, InputType, Plain, Schema, holding, or_blank, read_json
+from .base import ALL_WORDS, BLANKS, LONGEST_TEXT, NOT_PLAIN, InputType, Plain, Schema, holding, or_blank, read_json
+from .file import LIKE, SAID, or_file
 
 
 class JsonData(InputType):
@@ -23,18 +24,18 @@ class JsonData(InputType):
         brackets = {"object": r"\{[\s\S]*\}", "array": r"\[[\s\S]*\]"}.get(shape, r"\S[\s\S]*")
         text = {"type": "string", **holding(patterns.whole(brackets), dict(row.schema))}
         data = {**row.schema, "type": row.schema.get("type", ["object", "array", "number", "boolean"])}
-        return or_blank({"anyOf": [data, text]}, blank)
+        return or_blank(or_file(row, {"anyOf": [data, text]}), blank)
 
     def plain(self, row: Input) -> Plain:
         kind = {"object": dict, "array": list}.get(str(row.schema.get("type")))
-        return (kind, partial(fits, row.schema)) if kind else NOT_PLAIN
+        return (kind, partial(fits, or_file(row, dict(row.schema)))) if kind else NOT_PLAIN
 
     def convert(self, row: Input, value: Any) -> Any:
         return read_json(value, row.schema) if isinstance(value, str) else value
 
     def complaint(self, row: Input, value: Any) -> str:
         if not isinstance(value, str):
-            return ""
+            return f"must be {SAID}" if fits(LIKE, value) else ""
         shape = str(row.schema.get("type"))
         shown = {"object": '{"key": "value"}', "array": '[{"key": "value"}]'}.get(shape, "quote text in it")
         return f"must be {KINDS.get(shape, 'JSON')}, as JSON: {shown}"
@@ -53,7 +54,13 @@ class Anything(InputType):
     may_be_blank = False
 
     def schema(self, row: Input, blank: bool) -> Schema:
-        return dict(row.schema) if blank else {"allOf": [dict(row.schema), {"not": {"anyOf": BLANKS}}]}
+        schema = or_file(row, {"maxLength": LONGEST_TEXT, **row.schema})
+        return schema if blank else {"allOf": [schema, {"not": {"anyOf": BLANKS}}]}
+
+    def complaint(self, row: Input, value: Any) -> str:
+        if isinstance(value, str) and len(value) > LONGEST_TEXT:
+            return f"must have at most {LONGEST_TEXT} characters; it has {len(value)}"
+        return f"must be {SAID}" if fits(LIKE, value) else ""
 
 
 def _quiet(schema: Json, *, added: bool = False) -> Json:

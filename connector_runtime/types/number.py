@@ -6,7 +6,7 @@ from typing import Any
 
 from ..language import patterns
 from ..model import Input
-from .base import NUMBER_WORDS, InputType, Schema, holding, read_json
+from .base import LONGEST_SCALAR, NUMBER_WORDS, InputType, Schema, holding, read_json
 
 
 class Number(InputType):
@@ -19,7 +19,8 @@ class Number(InputType):
     def schema(self, row: Input, blank: bool) -> Schema:
         kinds = ["number", "string", *(["null"] if blank else [])]
         pattern = patterns.whole(patterns.NUMBER, blank=blank)
-        return {"type": kinds, **row.schema, **holding(pattern, {"type": "number", **row.schema})}
+        text = {**holding(pattern, {"type": "number", **row.schema}), "maxLength": LONGEST_SCALAR}
+        return {"type": kinds, **row.schema, **text}
 
     def convert(self, row: Input, value: Any) -> Any:
         return read_json(value, {"type": "number", **row.schema}) if isinstance(value, str) else value

@@ -11,6 +11,8 @@ from ..model import Input, Json
 from .base import (
     HEADER_LINE,
     LONGEST_NUMBER,
+    LONGEST_SCALAR,
+    LONGEST_TEXT,
     NOT_PLAIN,
     TEXT_WORDS,
     InputType,
@@ -44,11 +46,12 @@ class Text(InputType):
             matches.append(patterns.whole(self.form))
         kinds = ["string"]
         if not matches or "minimum" in limits or "maximum" in limits:  # a number cannot be held against a pattern
-            longest = min(limits.get("maxLength", LONGEST_NUMBER), LONGEST_NUMBER)
+            digits = min(limits.get("maxLength", LONGEST_NUMBER), LONGEST_NUMBER)
             shortest = limits.get("minLength", 1)
-            limits.setdefault("minimum", 10 ** (shortest - 1) if shortest > 1 else 1 - 10 ** (longest - 1))
-            limits.setdefault("maximum", 10**longest - 1)
-            kinds.append("number" if longest == LONGEST_NUMBER and shortest == 1 and not matches else "integer")
+            limits.setdefault("minimum", 10 ** (shortest - 1) if shortest > 1 else 1 - 10 ** (digits - 1))
+            limits.setdefault("maximum", 10**digits - 1)
+            kinds.append("number" if digits == LONGEST_NUMBER and shortest == 1 and not matches else "integer")
+        limits.setdefault("maxLength", LONGEST_SCALAR if self.form else LONGEST_TEXT)
         for place in row.to:
             if place.kind == "header":
                 matches.append(patterns.HEADER_VALUE)
@@ -87,7 +90,7 @@ class Text(InputType):
         if self.form:
             matches.append(r"^\S(?s:.*)(?<=\S)\Z")  # the blanks around it are not sent
         # all in one pattern, since to match it takes no call of ours
-        size = f"{{{limits.get('minLength', 0)},{limits.get('maxLength', '')}}}"
+        size = f"{{{limits.get('minLength', 0)},{limits['maxLength']}}}"
         never = r"(?!\.\.?\Z)" if "not" in limits else ""
         ahead = [rf"(?=\s*\S)(?=(?s:.){size}\Z){never}", *(rf"(?=(?s:.*?)(?:{pattern}))" for pattern in matches)]
         try:
@@ -100,8 +103,8 @@ class Text(InputType):
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return f"must be text, not {kind_of(value)}"
         text, schema = str(value), row.schema
-        if len(text) > schema.get("maxLength", len(text)):
-            return f"must have at most {schema['maxLength']} characters; it has {len(text)}"
+        if len(text) > (most := self._limits(row)[0]["maxLength"]):
+            return f"must have at most {most} characters; it has {len(text)}"
         if len(text) < schema.get("minLength", 0):
             return f"must have at least {schema['minLength']} characters; it has {len(text)}"
         if not isinstance(value, str) and not self.form:

@@ -11,6 +11,14 @@ from typing import Any
 import httpx2
 import pytest
 
+from connector_runtime.mcp import web as over_http
+from connector_runtime.mcp.tools import Offer
+from connector_runtime.service.settings import Settings
+from connector_runtime.service.state import Service
+from connector_runtime.stores.store import MemoryStore
+from tests.service.conftest import serving as served
+from tests.webhook.conftest import until
+from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
 from zoom_connector.sandbox.account import ACCOUNT_ID
 
@@ -139,3 +147,70 @@ def test_it_ends_though_a_client_listens_and_logs_no_secrets(account: Sandbox, t
     ]
     assert {line["route"] for line in lines if line["event"] == "request"} == {"/mcp"}
     assert account.token not in web.err.read_text()
+
+
+def test_a_key_that_was_revoked_ends_its_sessions_at_the_next_request(
+    account: Sandbox, tmp_path: Path, ask: httpx2.Client
+) -> None:
+    key = run(account, tmp_path, "api-key", "create").stdout.strip()
+    web = serving(account, tmp_path)
+    try:
+        opened = ask.post(web.url, json=HELLO, headers={"X-API-Key": key})
+        session = {"Mcp-Session-Id": opened.headers["mcp-session-id"], "MCP-Protocol-Version": "2025-06-18"}
+        listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+        assert ask.post(web.url, json=listing, headers={"X-API-Key": key, **session}).status_code == 200
+        assert run(account, tmp_path, "api-key", "revoke", key.split("_")[1]).returncode == 0
+        assert ask.post(web.url, json=listing, headers={"X-API-Key": key, **session}).status_code == 401
+        assert ask.get(web.url, headers={"X-API-Key": key, **session}).status_code == 401
+    finally:
+        web.stop()
+    again = serving(account, tmp_path)  # and the store stays closed
+    try:
+        assert ask.post(again.url, json=HELLO).status_code == 401
+    finally:
+        again.stop()
+
+
+def test_a_server_that_needs_no_key_notices_that_one_was_made(
+    account: Sandbox, tmp_path: Path, ask: httpx2.Client
+) -> None:
+    web = serving(account, tmp_path)
+    try:
+        assert ask.post(web.url, json=HELLO).status_code == 200
+        assert ask.post(web.url, json=HELLO, headers={"X-Forwarded-For": "203.0.113.7"}).status_code == 421
+        key = run(account, tmp_path, "api-key", "create").stdout.strip()
+        for headers in ({}, {"X-API-Key": key}):
+            refused = ask.post(web.url, json=HELLO, headers=headers)
+            assert (refused.status_code, refused.json()["kind"]) == (401, "key")
+    finally:
+        web.stop()
+
+
+@pytest.fixture
+def sessions(
+    connector: Connector, account: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[str, httpx2.Client]]:
+    """A server of few and short sessions."""
+    monkeypatch.setattr(over_http, "SESSIONS", 2)
+    monkeypatch.setattr(over_http, "IDLE", 0.3)
+    store = MemoryStore()
+    shared = Service(connector, store, Settings(base_url=account.base_url), "default", account.token)
+    with (
+        served(over_http.app(shared, Offer(), None), store) as found,
+        httpx2.Client(trust_env=False, headers=ACCEPT) as client,
+    ):
+        yield f"{found.url}/mcp", client
+
+
+def test_sessions_end_when_nobody_uses_them_and_are_bounded(sessions: tuple[str, httpx2.Client]) -> None:
+    url, client = sessions
+
+    def opened() -> int:
+        return client.post(url, json=HELLO).status_code
+
+    first = client.post(url, json=HELLO)
+    assert [opened(), opened()] == [200, 503]
+    assert until(lambda: opened() == 200)
+    old = {"Mcp-Session-Id": first.headers["mcp-session-id"], "MCP-Protocol-Version": "2025-06-18"}
+    listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+    assert client.post(url, json=listing, headers=old).status_code == 404

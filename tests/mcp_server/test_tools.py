@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import mcp_types as protocol
 import pytest
 from jsonschema import Draft202012Validator
 
 from connector_runtime.definitions import folders
-from connector_runtime.mcp.tools import LIMIT, Offer, call, failure, tools
+from connector_runtime.mcp.tools import LIMIT, Offer, _said as said, answer, call, failure, tools
+from connector_runtime.model import Result
 from zoom_connector import Connector, InputError
 
 OWN = ("limit", "cursor", "clear")
@@ -180,3 +182,19 @@ def test_an_error_fits_every_output_schema(connector: Connector) -> None:
     for tool in found.values():
         said = failure(tool, InputError("Wrong."), Offer())
         Draft202012Validator(tool.listed.output_schema).validate(said)
+
+
+@pytest.mark.parametrize("levels", [10, 63, 64, 65, 300])
+def test_an_answer_of_any_depth_is_a_result_that_every_client_reads(connector: Connector, levels: int) -> None:
+    offer = Offer(destructive=True)
+    tool = tools(connector, offer)["raw-request"]
+    data: Any = "the bottom"
+    for level in range(levels):
+        data = {"a": data} if level % 2 else [data]
+    result = said(answer(tool, Result(data, 200, {}), offer))
+    told = protocol.CallToolResult.model_validate_json(result.model_dump_json()).structured_content["data"]
+    depth = 0
+    while not isinstance(told, str):
+        told, depth = (told["a"] if isinstance(told, dict) else told[0]), depth + 1
+    assert depth == min(levels, 64)
+    assert "the bottom" in told and (told == "the bottom") is (levels <= 64)

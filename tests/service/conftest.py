@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -92,15 +94,20 @@ def zoom() -> Iterator[Sandbox]:
         yield sandbox
 
 
+def service_of(connector: Connector, zoom: Sandbox, store: Store, limits: dict[str, Any], **given: Any) -> Any:
+    """A service for a sandbox; what is given wins over what tests usually want."""
+    about = {"base_url": zoom.base_url, "oauth_url": zoom.origin, "public_url": PUBLIC, **limits}
+    return service(connector, **{"store": store, "settings": Settings(**about), **given})
+
+
 @pytest.fixture
 def start(connector: Connector, zoom: Sandbox) -> Start:
-    """Start a service for the sandbox; what is given wins over what tests usually want."""
+    """Start a service for the sandbox."""
 
     @contextmanager
     def started(store: Store | None = None, limits: dict[str, Any] | None = None, **given: Any) -> Iterator[Served]:
         opened = store or MemoryStore()
-        about = {"base_url": zoom.base_url, "oauth_url": zoom.origin, "public_url": PUBLIC, **(limits or {})}
-        app = service(connector, **{"store": opened, "settings": Settings(**about), **given})
+        app = service_of(connector, zoom, opened, limits or {}, **given)
         with serving(app, opened) as served:
             yield served
 
@@ -201,3 +208,32 @@ def _answers(url: str) -> bool:
         return httpx.get(f"{url}/health", trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
+
+
+def problem(answer: httpx.Response) -> dict[str, Any]:
+    """The whole document, without what is another at each request."""
+    said: dict[str, Any] = answer.json()
+    assert said.pop("request_id") == answer.headers["x-request-id"]
+    return said
+
+
+def whole(kind: str, status: int, title: str, message: str, hint: str | None, **more: Any) -> dict[str, Any]:
+    """A problem document of the service itself."""
+    about = {"type": f"/v1/problems#{kind}", "title": title, "status": status, "kind": kind, "message": message}
+    nothing = dict.fromkeys(("retry_at", "vendor_status", "code", "tracking_id"))
+    rest = {"inputs": {}, "problems": [], "retriable": False, "may_have_been_done": False}
+    return {**about, "hint": hint, **nothing, **rest, **more}
+
+
+def connected(served: Served) -> socket.socket:
+    parts = urlsplit(served.url)
+    assert parts.hostname and parts.port
+    return socket.create_connection((parts.hostname, parts.port), timeout=15)
+
+
+def received(raw: socket.socket) -> bytes:
+    """All that comes until the other side closes."""
+    found = b""
+    while piece := raw.recv(65536):
+        found += piece
+    return found

@@ -6,17 +6,16 @@ import asyncio
 import contextlib
 import json
 import math
-import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from connector_runtime.language import json_text
 from connector_runtime.pacing import accounts
 from connector_runtime.service import serving
 from connector_runtime.service.app import service
@@ -28,24 +27,10 @@ from zoom_connector import Connector, InputError
 from zoom_connector.sandbox import Sandbox
 from zoom_connector.sandbox.wire import Answer, Request
 
-from .conftest import CREATE, Served, Start, Tenants, until
+from .conftest import CREATE, Start, Tenants, connected, problem, received, until, whole
 
 USER = "/v1/actions/get-user/run"
 ME: dict[str, Any] = {"inputs": {"user_id": "me"}}
-
-
-def connected(served: Served) -> socket.socket:
-    parts = urlsplit(served.url)
-    assert parts.hostname and parts.port
-    return socket.create_connection((parts.hostname, parts.port), timeout=15)
-
-
-def received(raw: socket.socket) -> bytes:
-    """All that comes until the other side closes."""
-    found = b""
-    while piece := raw.recv(65536):
-        found += piece
-    return found
 
 
 def test_two_hundred_parallel_runs_are_all_done(local: httpx.Client, zoom: Sandbox) -> None:
@@ -243,6 +228,32 @@ def test_what_is_large_is_bound_beside_the_event_loop(local: httpx.Client, monke
     assert seen == [True] * 3
 
 
+@pytest.mark.parametrize(("path", "many"), [("run", True), ("stream", True), ("run", False), ("stream", False)])
+def test_a_large_answer_is_written_beside_the_event_loop(
+    start: Start, monkeypatch: pytest.MonkeyPatch, path: str, many: bool
+) -> None:
+    beside: list[bool] = []
+    write = json_text.write
+
+    def spied(value: Any) -> bytes:
+        if isinstance(value, dict) and ("data" in value or "item" in value):
+            try:
+                asyncio.get_running_loop()
+            except RuntimeError:
+                beside.append(True)
+            else:
+                beside.append(False)
+        return write(value)
+
+    monkeypatch.setattr(json_text, "write", spied)
+    with (
+        Sandbox(users=1000 if many else 5) as zoom,
+        start(tenant="t", token=zoom.token, limits={"base_url": zoom.base_url}) as served,
+    ):
+        assert served.client().post(f"/v1/actions/list-users/{path}", json={}).status_code == 200
+    assert beside and set(beside) == {many}
+
+
 class Stuck(MemoryStore):
     """A store whose limits are locked by another process, until it is let go."""
 
@@ -317,3 +328,91 @@ def test_a_run_that_is_cancelled_counts_as_cut(connector: Connector) -> None:
     asyncio.run(asked())
     text = gate._metrics.text()[0].decode()
     assert 'connector_runs_total{action="create-meeting",outcome="cut"} 1.0' in text and 'outcome="ok"' not in text
+
+
+FILE = {"inputs": {"url": "/x", "method": "POST", "file_data": {"a": {"base64": "QUJD" * 400}}}}
+
+
+def test_only_actions_that_take_files_take_larger_bodies(start: Start, zoom: Sandbox) -> None:
+    with start(tenant="t", token=zoom.token, limits={"body": 1000, "files": 4000}) as served:
+        client = served.client()
+        assert client.post("/v1/actions/raw-request/preview", json=FILE).status_code == 200
+        larger = {"inputs": {**FILE["inputs"], "data": "x" * 4000}}
+        for path, sent, most in (
+            ("/v1/actions/raw-request/preview", larger, 4000),
+            ("/v1/actions/create-meeting/run", {"inputs": {"topic": "x" * 1000}}, 1000),
+            ("/v1/actions/create-meeting/inputs/user_id/choices", {"inputs": {"topic": "x" * 1000}}, 1000),
+            ("/v1/connections", {"kind": "x" * 1000}, 1000),
+        ):
+            answer = client.post(path, json=sent)
+            assert problem(answer) == whole(
+                "too_large", 413, "The body is too large", f"The body is larger than {most} bytes.", None
+            )
+            assert answer.headers["connection"] == "close"
+
+
+def test_the_document_says_how_large_a_body_may_be(local: httpx.Client) -> None:
+    paths = local.get("/openapi.json").json()["paths"]
+    said = {
+        key: paths[f"/v1/actions/{key}/run"]["post"]["requestBody"]["description"]
+        for key in ("get-user", "raw-request")
+    }
+    assert said == {"get-user": "At most 1048576 bytes.", "raw-request": "At most 8388608 bytes."}
+
+
+@pytest.mark.parametrize("piece", ["[],", '"",', "{},", "1,", '{"a":1},', '"a\\"b",'])
+def test_a_body_of_too_many_values_is_a_400(local: httpx.Client, piece: str) -> None:
+    many = f'{{"inputs": {{"url": "/x", "method": "POST", "data": [{piece * 200_001}1]}}}}'.encode()
+    answer = local.post("/v1/actions/raw-request/preview", content=many, headers={"Content-Type": "application/json"})
+    message = "The body holds more than 200,000 values."
+    problems = [{"where": "body", "what": message}]
+    expected = whole("body", 400, "The request cannot be read", message, "Send less at a time.", problems=problems)
+    assert problem(answer) == expected
+
+
+def test_commas_in_texts_are_no_values(local: httpx.Client) -> None:
+    text = ',[{\\"' * 100_000
+    body = f'{{"inputs": {{"url": "/x", "method": "POST", "data": "{text}"}}}}'.encode()
+    answer = local.post("/v1/actions/raw-request/preview", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200 and answer.json()["body"] == text.replace("\\", "")
+
+
+def test_the_first_hundred_problems_are_listed_with_the_total(local: httpx.Client) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
+        (
+            {f"unknown{number}": 1 for number in range(5000)},
+            "5000 problems with the inputs of the request, the first 100:",
+        ),
+        ({"inputs": SENT["unknown names"]}, "More than 100 problems with the inputs of create-meeting, the first 100:"),
+        (
+            {"inputs": SENT["entries of a list"]},
+            "More than 100 problems with the inputs of create-meeting, the first 100:",
+        ),
+        ({"clear": [1] * 5000}, "One problem with the inputs of the request:"),
+    ]
+    for sent, message in cases:
+        answer = local.post("/v1/actions/create-meeting/preview", json=sent)
+        assert (answer.status_code, answer.json()["message"]) == (422, message)
+        assert len(answer.json()["problems"]) == (1 if message.startswith("One") else 100)
+
+
+def test_what_a_problem_quotes_is_cut(local: httpx.Client) -> None:
+    long = "x" * 100_000
+    for sent in ({long: 1}, {"inputs": {long: 1}}, {"inputs": {"user_id": {long: {long: 1}}}}, {"clear": [long]}):
+        answer = local.post("/v1/actions/create-meeting/preview", json=sent)
+        assert answer.status_code == 422 and len(answer.content) < 6000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (name, value)
+        for name in ("timeout", "patience", "body", "files", "concurrency", "clients")
+        for value in (10**400, 1e300)
+    ],
+)
+def test_a_setting_beyond_all_use_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        Settings(**{name: value})
+    most = "86,400" if name in ("timeout", "patience") else "1,099,511,627,776"
+    assert [tuple(each) for each in caught.value.problems] == [(name, f"must be more than 0 and at most {most}")]

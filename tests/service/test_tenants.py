@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 
+from connector_runtime.connections.connections import Connections
 from connector_runtime.errors import InputError
 from connector_runtime.service.records import ApiKeys
-from connector_runtime.stores.opening import Sealed
-from connector_runtime.stores.store import MemoryStore
+from connector_runtime.stores.opening import Sealed, open_store
+from connector_runtime.stores.store import LONGEST_PART, MemoryStore
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
 
@@ -44,7 +48,7 @@ def test_a_wrong_key_is_a_401_that_says_how_to_bring_one(tenants: Tenants, zoom:
     wrong = key[:-1] + ("a" if key[-1] != "a" else "b")
     headers = {field: said.replace("KEY", key).replace("WRONG", wrong) for field, said in WRONG[name].items()}
     client = tenants.served.client(**headers)
-    for _ in range(2):  # also when the right one is remembered
+    for _ in range(2):  # also when the right one was just there
         answer = client.post(CREATE, json=MEETING)
         assert (answer.status_code, answer.json()["kind"]) == (401, "key")
         assert answer.headers["www-authenticate"] == "Bearer" and key not in answer.text
@@ -71,10 +75,35 @@ def test_a_key_is_kept_as_a_digest_only(connector: Connector) -> None:
     assert made.id.encode() in kept and secret.encode() not in kept and text.encode() not in kept
 
 
-@pytest.mark.parametrize("tenant", ["", "a\nb", "x" * 101])
-def test_a_tenant_has_a_name(connector: Connector, tenant: str) -> None:
-    with pytest.raises(InputError, match="--tenant"):
+@pytest.mark.parametrize("tenant", ["", "a\nb", "a\x7f", "x" * 201, "ж" * 34, "\ud800"])
+def test_a_tenant_has_a_name_that_fits_into_a_key_of_the_store(connector: Connector, tenant: str) -> None:
+    with pytest.raises(InputError, match="--tenant: must be a text without control characters that takes 1 to 200"):
         ApiKeys(MemoryStore(), connector.key).create(tenant)
+    with pytest.raises(InputError, match="tenant: must be"):
+        Connections(connector, MemoryStore(), tenant)
+    connections = Connections(connector, MemoryStore())
+    for named in (connections.summary, connections.open, lambda name: connect_as(connections, name)):
+        with pytest.raises(InputError, match="name: must be"):
+            named(tenant)
+
+
+def connect_as(connections: Connections, name: str) -> None:
+    connections.begin("oauth2", APP, f"{PUBLIC}/v1/oauth/callback", name=name)
+
+
+@pytest.mark.parametrize("letter", ["x", "ж", "会", "𝒙"])
+def test_the_longest_names_work_all_the_way(
+    start: Start, connector: Connector, zoom: Sandbox, letter: str, tmp_path: Path
+) -> None:
+    name = letter * (LONGEST_PART // len(quote(letter, safe="")))
+    store = open_store(f"sqlite:///{tmp_path}/store.db")
+    connect(connector, store, zoom, name, name[:100])
+    with start(store) as served, closing(store):
+        client = served.client(ApiKeys(store, connector.key).create(name)[0])
+        run = client.post(CREATE, json=MEETING, headers={"Idempotency-Key": "one"})
+        assert run.status_code == 200, run.text
+        assert client.get("/v1/tenant").json()["tenant"] == name
+        assert client.delete(f"/v1/connections/{quote(name[:100], safe='')}").status_code == 200
 
 
 def test_another_tenants_connection_is_as_if_it_were_not_there(tenants: Tenants, zoom: Sandbox) -> None:
