@@ -24,6 +24,7 @@ from ..service.settings import Settings
 from ..stores import opening
 from .context import Context, bound, print_table, say, wrong
 from .options import add_common, parser
+from .webhook_commands import secrets_of
 
 if TYPE_CHECKING:
     from ..mcp.tools import Offer
@@ -33,7 +34,9 @@ PORT = 8300
 MCP_PORT = 8400
 MCP_TIMEOUT = 50.0  # seconds; clients commonly give up after 60
 NEEDS = ("fastapi", "uvicorn", "prometheus_client")
-SETTINGS = ("timeout", "retries", "plan", "share", "body", "concurrency", "tenant_concurrency")  # options of `serve`
+SETTINGS = (  # options of `serve`
+    "timeout", "retries", "plan", "share", "body", "webhook_body", "concurrency", "tenant_concurrency",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +103,8 @@ def serve(context: Context, arguments: list[str]) -> None:
     asked.add_argument("--plan", metavar="TEXT", help="of the vendor's account: all workers keep to its limits")
     asked.add_argument("--share", type=float, default=plain.share, metavar="N", help="which part of them is ours (0.5)")
     asked.add_argument("--body", type=int, default=plain.body, metavar="BYTES", help="the largest body (8388608)")
+    most = plain.webhook_body
+    asked.add_argument("--webhook-body", type=int, default=most, metavar="BYTES", help=f"of a webhook ({most})")
     asked.add_argument("--concurrency", type=int, default=plain.concurrency, metavar="N", help="of one worker (512)")
     per = plain.tenant_concurrency
     asked.add_argument("--tenant-concurrency", type=int, default=per, metavar="N", help=f"of one tenant ({per})")
@@ -112,7 +117,7 @@ def serve(context: Context, arguments: list[str]) -> None:
         raise wrong("serve", "--store", what)
     connector = context.load(None)
     inputs = [row.key for kind in connector.connections.values() for row in kind.inputs]
-    secrets = {key: context.setting(trigger.secret_input) for key, trigger in connector.triggers.items()}
+    secrets = {key: secrets_of(context, trigger) for key, trigger in connector.triggers.items()}
     with place(context, "serve", chosen.host, chosen.port, store) as (port, url, is_open):
         from ..service.app import service
 

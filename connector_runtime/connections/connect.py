@@ -237,8 +237,13 @@ class Record:
     origin: str | None = None
     identity: str | None = None
     account: str | None = None
+    user: str | None = None
     connected_at: float = 0.0
     dead: str | None = None
+
+    def ended(self, why: str) -> Record:
+        """The same connection without its tokens, dead."""
+        return replace(self, tokens=Tokens(granted={}), dead=why)
 
     def write(self) -> bytes:
         plain = {"values": dict(self.values), "tokens": self.tokens.to_dict()}
@@ -334,6 +339,8 @@ class Renewal:
             if (yield Write(new, version)) is not None:
                 return new
             record, version = self._there((yield Read()))  # whoever wrote meanwhile loses only the tokens
+            if record.dead is not None:
+                raise self._ended(record.dead)
             if record.tokens.refresh_token != spent:
                 return record  # connected anew
 

@@ -159,9 +159,10 @@ class Connections:
         """The connection as `AsyncClient(…, connection=…)` takes it."""
         return AsyncStored(self.open(name))
 
-    def connected_at(self, name: str) -> float:
-        """When a connection was made, in seconds since 1970: another time is another connection under its name."""
-        return self._record(name).connected_at
+    def stamp(self, name: str) -> tuple[float, str | None]:
+        """When a connection was made, in seconds since 1970, and why it ended: another stamp is another connection."""
+        record = self._record(name)
+        return record.connected_at, record.dead
 
     def names(self) -> list[str]:
         return [summary.name for summary in self.list()]
@@ -185,7 +186,7 @@ class Connections:
         record = self._record(stored.name)
         app, have = App(stored.kind, record.values, record.origin), record.tokens.scopes
         health = oauth.test(self._connector, app, stored, token_scopes=have, actions=actions, base_url=base_url)
-        whose: dict[str, Any] = {"identity": health.identity, "account": health.account}
+        whose: dict[str, Any] = {word: getattr(health, word) for word in ("identity", "account", "user")}
         if any(whose.values()):
             self._store.update(stored.connection, lambda old: replace(self._read(stored.name, old), **whose).write())
         return health

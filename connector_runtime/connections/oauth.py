@@ -54,6 +54,7 @@ class Health:
     ok: bool
     identity: str | None = None
     account: str | None = None
+    user: str | None = None
     skew: float | None = None
     error: Mapping[str, Any] | None = None
     scopes: tuple[str, ...] = ()
@@ -139,7 +140,7 @@ def test(
     skew = None if theirs is None else time.time() - theirs.timestamp()
     hints = [hint for hint in about.get("hints", ()) if holds(parse(hint["when"]), partial(places.look, answer=answer))]
     whose: dict[str, Any] = {}
-    for word in ("identity", "account"):
+    for word in ("identity", "account", "user"):
         source = about.get(word, "")
         place, _, name = source.partition(".")
         value = app.values.get(name) if place == "input" else places.look(source, answer) if source else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import re
 import time
@@ -45,6 +46,7 @@ PLACE = "connector_runtime.context"
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 ALWAYS = ("/health", "/ready", "/metrics")  # not counted: they must answer when nothing else does
+HOOKS = "/v1/webhooks/"  # whose senders neither know our limits nor come again after a refusal
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = SAFE | {"POST", "PUT", "PATCH", "DELETE"}
 BRING = "Send a key as `Authorization: Bearer …`."
@@ -76,12 +78,15 @@ class Gate:
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
         root = scope.get("root_path", "")
         context = scope[PLACE] = RequestContext(self._service, self._metrics, receive, send, request_id, root, method)
-        counted = scope["path"].removeprefix(context.root) not in ALWAYS
+        path = scope["path"].removeprefix(context.root)
+        counted = path not in ALWAYS
+        is_hook = path.startswith(HOOKS)
+        context.limit = math.inf if is_hook else self._service.settings.body
         metrics, running = self._metrics, self._service.running
         self._running += counted
         metrics.in_flight.inc()
         try:
-            self._check(scope, counted)
+            self._check(scope, counted, is_hook)
             await self._app(scope, context.receive, context.send)
         except ClientDisconnect as error:
             context.outcome = str(error) or "gone"
@@ -102,16 +107,17 @@ class Gate:
             context.route = getattr(scope.get("route"), "path", None) or "(none)"  # as it is declared
             context.end(counted)
 
-    def _check(self, scope: Scope, counted: bool) -> None:
+    def _check(self, scope: Scope, counted: bool, is_hook: bool) -> None:
+        """What is wrong with a request whoever sends it. A webhook is judged by its signature, and by nothing here."""
         headers, settings = dict(scope["headers"]), self._service.settings
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        if self._names is not None and re.sub(r":\d*$", "", host) not in self._names:
+        if self._names is not None and not is_hook and re.sub(r":\d*$", "", host) not in self._names:
             message = "Without API keys the service only answers to the names of this machine."
             raise Refusal("host", message, hint="Call it as http://127.0.0.1 or http://localhost.")
-        if self._names is not None and scope["method"] not in SAFE:
+        if self._names is not None and not is_hook and scope["method"] not in SAFE:
             check_origin(scope, settings.public_url)
         length = headers.get(b"content-length", b"")
-        if length.isdigit() and int(length[:18]) > settings.body:
+        if not is_hook and length.isdigit() and int(length[:18]) > settings.body:
             raise too_large(settings.body)
         if counted and self._running > settings.concurrency:
             message = f"More than {settings.concurrency} requests are being answered."
@@ -170,6 +176,7 @@ class RequestContext:
     began: float = field(default_factory=time.monotonic)
     size: int = 0  # of the body that has come
     whole: bool = False
+    limit: float = math.inf  # bytes of a body; a webhook's receiver has its own
     request: Request = field(init=False)  # where it is known who asks
 
     def end(self, logged: bool) -> None:
@@ -219,7 +226,7 @@ class RequestContext:
         if message["type"] == "http.request":
             self.size += len(message.get("body", b""))
             self.whole = not message.get("more_body", False)
-            if self.size > settings.body:
+            if self.size > self.limit:
                 raise too_large(settings.body)
         return message
 

@@ -1,4 +1,4 @@
-"""What the service keeps in its store: API keys, the first answers of runs, events that arrived. Knows no HTTP.
+"""What the service keeps in its store: API keys and the first answers of runs. Knows no HTTP.
 
 A key is `ck_ID_SECRET`. Its secret has 256 bits of chance, so that one fast digest of it is enough: there is nothing
 to guess. What is found is remembered for some seconds, so a revoked key may be good for as long.
@@ -17,19 +17,16 @@ import re
 import secrets
 import string
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ..errors import InputError, Problem
 from ..language import json_text
 from ..stores.store import Entry, Lease, Store
 from .problems import Refusal
-
-if TYPE_CHECKING:
-    from ..triggers.webhook import Notification
 
 FORM = re.compile(r"ck_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 TENANT = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
@@ -38,8 +35,6 @@ REMEMBERED = 5.0  # seconds
 MOST = 1024  # keys that are remembered
 KEPT = 24 * 3600.0  # seconds
 LARGEST = 1024 * 1024  # bytes of an answer that is kept
-CURSOR = r"^[0-9]{13}(-[0-9a-f]{16})?$"
-OVERLAP = 2.0  # seconds: what others may still be writing under a time that has passed
 
 
 class ApiKey(NamedTuple):
@@ -209,46 +204,3 @@ def _fresh(entry: Entry, now: float) -> dict[str, Any]:
     """What an entry says, empty if it is older than a day."""
     said: dict[str, Any] = json_text.read(entry.value)
     return said if now < said["at"] + KEPT else {}
-
-
-class Feed:
-    """Received events, kept in the store for a day, by account unless one tenant owns all of them.
-
-    Events are added at least once and read in the order in which they were added; who reads remembers a cursor.
-    """
-
-    def __init__(self, store: Store, connector: str, *, by_account: bool) -> None:
-        self._store, self._prefix = store, f"service/{connector}/events/"
-        self._by_account = by_account
-
-    def add(self, found: Notification) -> None:
-        """Keep an event for its account."""
-        account = (found.account or "") if self._by_account else "*"
-        place = f"{self._room(account)}{_stamp(time.time())}-{found.event_id[:16]}"
-        self._store.put(place, json_text.write(found.to_dict()), None)
-
-    def read(self, accounts: Iterable[str], cursor: str | None, limit: int) -> tuple[list[dict[str, Any]], str]:
-        """At most `limit` events after a cursor (None: of the last day), and where to go on."""
-        now = time.time()
-        after = cursor or _stamp(now - KEPT)
-        found: list[tuple[str, bytes]] = []
-        for account in set(accounts) if self._by_account else ["*"]:
-            room = self._room(account)
-            page = self._store.scan(room, room + after, limit)
-            found += [(place.removeprefix(room), entry.value) for place, entry in page]
-        found = sorted(found)[:limit]
-        last = found[-1][0] if len(found) == limit else max(after, _stamp(now - OVERLAP))
-        return [json_text.read(value) for _, value in found], last
-
-    def purge(self) -> int:
-        """Forget what is older than a day; returns how many."""
-        oldest = _stamp(time.time() - KEPT)
-        late = (found for found in self._store.walk(self._prefix) if found[0].rpartition("/")[2] < oldest)
-        return sum(self._store.remove(place, entry) for place, entry in late)
-
-    def _room(self, account: str) -> str:
-        return f"{self._prefix}{quote(account, safe='')}/"
-
-
-def _stamp(seconds: float) -> str:
-    return f"{int(seconds * 1000):013d}"

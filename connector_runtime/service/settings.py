@@ -25,6 +25,7 @@ class Settings:
     plan: str | None = None  # of the vendor's account: its limits are kept to, in all workers together
     share: float = 0.5  # which part of them is ours
     body: int = 8 * 1024 * 1024
+    webhook_body: int = 8 * 1024 * 1024
     concurrency: int = 512
     tenant_concurrency: int = 256
     clients: int = 256  # connections that are held ready
@@ -33,7 +34,7 @@ class Settings:
     def __post_init__(self) -> None:
         found = [
             Problem(name, "must be more than 0 and finite")
-            for name in ("timeout", "patience", "body", "concurrency", "tenant_concurrency", "clients")
+            for name in ("timeout", "patience", "body", "webhook_body", "concurrency", "tenant_concurrency", "clients")
             if not 0 < getattr(self, name) < math.inf
         ]
         if not isinstance(self.retries, int) or self.retries < 0:

@@ -5,6 +5,7 @@ A key is a text such as `connections/acme/main`. A value is written only over th
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -14,10 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import StoreError
 
+T = TypeVar("T")
+logger = logging.getLogger("connector_runtime")
 LAST = "\U0010ffff"  # no key begins with it, so it ends the range of a prefix
 forking: weakref.WeakSet[Any] = weakref.WeakSet()  # what holds locks or connections: its `forked` runs in a child
 
@@ -88,6 +91,31 @@ class Store(ABC):
         while page := self.scan(prefix, after):
             yield from page
             after = page[-1][0]
+
+    def rows(
+        self, prefix: str, read: Callable[[bytes], T], after: str = "", limit: int | None = None
+    ) -> Iterator[tuple[str, T, Entry]]:
+        """Every entry below a prefix and after a key, with what `read` makes of its value, at most `limit` of them.
+
+        What `read` cannot make sense of (`ValueError`, `KeyError`, `TypeError`) is set aside and skipped.
+        """
+        left = inf if limit is None else limit
+        while left > 0 and (page := self.scan(prefix, after, int(min(left, 100)))):
+            for key, entry in page:
+                after = key
+                try:
+                    value = read(entry.value)
+                except (ValueError, KeyError, TypeError):
+                    self.set_aside(key, entry)
+                    continue
+                left -= 1
+                yield key, value, entry
+
+    def set_aside(self, key: str, entry: Entry) -> None:
+        """Move an entry that cannot be read out of everybody's way, to `damaged/` and its key."""
+        logger.error("The store's entry %s is damaged; it is set aside as damaged/%s", key, key)
+        self.update(f"damaged/{key}"[:500], lambda _: entry.value)
+        self.remove(key, entry)
 
     def update(self, key: str, change: Callable[[bytes | None], bytes | None], *, tries: float = inf) -> Entry | None:
         """Write what `change` makes of the value that is there (None: none, on both sides); again if another was first.

@@ -16,7 +16,8 @@ import pytest
 
 from connector_runtime.connections.connect import Record, Tokens
 from connector_runtime.connections.connections import Connections
-from connector_runtime.service.records import ApiKeys, Feed
+from connector_runtime.service.feed import Feed
+from connector_runtime.service.records import ApiKeys
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector, Notification
 from zoom_connector.sandbox import Sandbox

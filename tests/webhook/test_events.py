@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from connector_runtime import load
 from connector_runtime.errors import DefinitionError, InputError
-from connector_runtime.triggers.webhook import catalogued, faults
+from connector_runtime.triggers.events import catalogued, faults
 from zoom_connector import Connector, Trigger
 
 from .conftest import NOW, SECRET, signed
