@@ -121,6 +121,10 @@ def serve(context: Context, arguments: list[str]) -> None:
     with place(context, "serve", chosen.host, chosen.port, store) as (port, url, is_open):
         from ..service.app import service
 
+        for trigger_key in [] if is_open else [key for key, own in secrets.items() if "" in own]:
+            name = context.variable(connector.triggers[trigger_key].secret_input)
+            what = "is of no known app, so that no tenant could read its events; write CLIENT_ID=SECRET"
+            raise wrong("serve", name, what)
         settings = Settings(
             base_url=context.base_url(chosen),
             oauth_url=context.setting("oauth_url"),
