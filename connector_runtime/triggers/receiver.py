@@ -122,9 +122,7 @@ class Receiver:
         except PayloadError as error:  # a repeat would say the same
             logger.error("A signed webhook of %d bytes cannot be read and is dropped: %s", len(body), error.message)
             return Reply(status=self.trigger.reply_status), None
-        except (
-            InputError
-        ) as error:  # a fault of ours must not look like the vendor's: it would not send the event again
+        except InputError as error:  # a fault of ours must not look like the vendor's, who would not come again
             logger.warning("A webhook cannot be verified, the vendor is asked to send it again: %s", error)
             return problem(503, "The receiver is not set up."), None
         except Exception as error:
