@@ -119,6 +119,7 @@ def listen(context: Context, arguments: list[str]) -> None:
 
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     logging.getLogger("connector_runtime").setLevel(logging.INFO)
+
     def disconnect(found: Notification) -> None:
         with context.known() as store:
             for owner in [] if store is None else end(context.load(None), store, found, trusted=True):

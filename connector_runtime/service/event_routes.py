@@ -78,11 +78,11 @@ async def events(
     wanted = await service.in_store(_filters, service, said)
     until = time.monotonic() + min(wait, service.settings.timeout / 2)
 
-    def look(after: feed.Positions | None) -> tuple[list[Any], feed.Positions, tuple[Problem, ...]]:
-        reach = service.feed.reach(tenant)  # at each look: a connection may have ended since
+    def look(after: feed.Positions | None) -> tuple[list[Any], feed.Positions, list[Problem]]:
+        logs, warnings = service.feed.reach(tenant)  # at each look: a connection may have ended since
         if after is None:
-            after = {log: service.feed.end(log) for log in reach.logs}
-        return *service.feed.read(reach.logs, after, limit, wanted), reach.warnings
+            after = {log: service.feed.end(log) for log in logs}
+        return *service.feed.read(logs, after, limit, wanted), warnings
 
     before = None if cursor == "now" else {} if cursor is None else feed.positions(tenant, cursor)
     while True:

@@ -16,7 +16,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..connections import scopes
 from ..connections.owners import Owner, folded, owners
@@ -32,6 +32,7 @@ MOST = 1000  # events that one read looks at
 LARGEST = 4 * 1024 * 1024  # bytes of events in one answer, beyond the last
 DIGITS = 12
 logger = logging.getLogger("connector_runtime.service")
+Logs = Mapping[str, frozenset[str] | None]  # those to read, each with the users whose events alone count, or None
 Positions = Mapping[str, int]  # by log: the number of the last event that was read
 
 
@@ -59,13 +60,6 @@ class Arrived:
 
     def is_late(self, now: float) -> bool:
         return self.at + KEPT < now
-
-
-class Reach(NamedTuple):
-    """What somebody may read: the logs, each with the users whose events alone count (None: all of them)."""
-
-    logs: Mapping[str, frozenset[str] | None]
-    warnings: tuple[Problem, ...] = ()
 
 
 class Feed:
@@ -107,12 +101,12 @@ class Feed:
             low, high = (low, middle) if number is None else (number, high)
         return low
 
-    def reach(self, tenant: str) -> Reach:
+    def reach(self, tenant: str) -> tuple[Logs, list[Problem]]:
         """What a tenant may read by its connections as they are now, and why some of them give it nothing."""
+        warnings: list[Problem] = []
         if self._is_local:
-            return Reach({log_of("*", "*"): None})
+            return {log_of("*", "*"): None}, warnings
         logs: dict[str, frozenset[str] | None] = {}
-        warnings = []
         for _, owner, _ in owners(self._connector, self._store, tenant):
             if (why := self._why_not(owner)) is not None:
                 warnings.append(Problem(f"connections.{owner.name}", why))
@@ -120,10 +114,10 @@ class Feed:
             log = log_of(owner.app, owner.account)
             known = logs.get(log, frozenset())
             logs[log] = None if owner.users is None or known is None else known | owner.users
-        return Reach(logs, tuple(warnings))
+        return logs, warnings
 
     def read(
-        self, logs: Mapping[str, frozenset[str] | None], after: Positions, limit: int, wanted: Mapping[str, Filter]
+        self, logs: Logs, after: Positions, limit: int, wanted: Mapping[str, Filter]
     ) -> tuple[list[Notification], Positions]:
         """At most `limit` events of some logs, the oldest first, and where to go on: also past others.
 
@@ -146,24 +140,22 @@ class Feed:
 
     def purge(self) -> int:
         """Forget what is older than a day; returns how many. The last entry of a log stays, without what it said."""
-        now, count = time.time(), 0
-        before: Any = None
+        now, count, ends = time.time(), 0, dict[str, int]()
         for key, arrived, entry in self._store.rows(self._logs, Arrived.read):
-            if before is not None and before[1].is_late(now):
-                count += self._forget(*before, is_last=before[0].rpartition("/")[0] != key.rpartition("/")[0])
-            before = key, arrived, entry
-        if before is not None and before[1].is_late(now):
-            count += self._forget(*before, is_last=True)
+            log, _, number = key.removeprefix(self._logs).partition("/")
+            if not arrived.is_late(now):
+                continue
+            if log not in ends:
+                ends[log] = self.end(log)
+            if number != f"{ends[log]:0{DIGITS}}":
+                count += self._store.remove(key, entry)
+            elif arrived.body:
+                emptied = Arrived(arrived.at, "", "", None, {}, b"").write()
+                count += self._store.put(key, emptied, entry.version) is not None
         for key, (_, at), entry in self._store.rows(self._marks, _mark):
             if at + KEPT < now:
                 self._store.remove(key, entry)
         return count
-
-    def _forget(self, key: str, arrived: Arrived, entry: Any, *, is_last: bool) -> bool:
-        if not is_last:
-            return self._store.remove(key, entry)
-        empty = Arrived(arrived.at, "", "", None, {}, b"").write()
-        return entry.value != empty and self._store.put(key, empty, entry.version) is not None
 
     def _why_not(self, owner: Owner) -> str | None:
         """Why a connection entitles to no event; None if it does."""

@@ -131,7 +131,7 @@ def usable(secrets: Secrets) -> dict[str, str | None]:
     """
     whose: dict[str, str | None] = {}
     found: list[Problem] = []
-    for app, own in secrets.items() if isinstance(secrets, Mapping) else (("", secrets),):
+    for app, own in ((secrets or {"": ""}) if isinstance(secrets, Mapping) else {"": secrets}).items():
         where = f"secrets.{app}" if app else "secrets"
         for secret in [own] if isinstance(own, str) else list(own or ()) or [""]:
             if not isinstance(secret, str) or not (text := secret.strip()):
@@ -140,8 +140,6 @@ def usable(secrets: Secrets) -> dict[str, str | None]:
             elif whose.setdefault(text, app or None) != (app or None):
                 what = f"is also the secret of {whose[text] or 'no app'}, so that nobody could say who sent an event"
                 found.append(Problem(where, f"{what}; each app has its own"))
-    if not whose and not found:
-        found.append(Problem("secrets", "are missing. Copy them from the vendor's app settings"))
     if found:
         raise InputError.of("the webhook", found)
     return whose
