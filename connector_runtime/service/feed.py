@@ -31,6 +31,7 @@ KEPT = 24 * 3600.0  # seconds
 MOST = 1000  # events that one read looks at
 LARGEST = 4 * 1024 * 1024  # bytes of events in one answer, beyond the last
 DIGITS = 12
+LONGEST = 64 * 1024  # characters of a cursor
 logger = logging.getLogger("connector_runtime.service")
 Logs = Mapping[str, frozenset[str] | None]  # those to read, each with the users whose events alone count, or None
 Positions = Mapping[str, int]  # by log: the number of the last event that was read
@@ -210,7 +211,8 @@ def cursor(tenant: str, positions: Positions) -> str:
 def positions(tenant: str, text: str) -> Positions:
     """What a cursor says. Raises `Refusal` (400) for a text that this tenant was not given."""
     try:
-        whose, found = json_text.read(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True))
+        padded = text[:LONGEST] + "=" * (-len(text) % 4)
+        whose, found = json_text.read(base64.b64decode(padded, b"-_", validate=True))
     except (ValueError, TypeError):
         whose, found = None, None
     if whose != _digest(tenant) or not isinstance(found, dict) or not all(map(_is_number, found.values())):

@@ -337,7 +337,7 @@ class Trigger:
         if problems:
             raise InputError.of(f"{self.key}'s filter", problems)
         names = wanted.pop("event", [])
-        patterns = [re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL) for name in names]
+        patterns = [_pattern(name) for name in names]
         documented = self.events if names else {}
         own = tuple((key, frozenset(texts)) for key, texts in wanted.items() if key in OWN)
         rows = tuple(
@@ -421,6 +421,13 @@ class Trigger:
             body=bytes(body),
             headers={name: headers[name] for name in self._names[0] if name in headers},
         )
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    """What fits a name in which `*` stands for any text; it tries no place twice, for whoever filters may be anybody."""
+    first, *between = name.split("*")
+    last = [f".*{re.escape(between.pop())}"] if between else []
+    return re.compile("".join([re.escape(first), *(f"(?>.*?{re.escape(part)})" for part in between), *last]), re.DOTALL)
 
 
 def _raw(body: bytes) -> bytes:
