@@ -424,7 +424,7 @@ class Trigger:
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    """What fits a name in which `*` stands for any text; it tries no place twice, for whoever filters may be anybody."""
+    """What fits a name in which `*` stands for any text; it tries no place twice: who filters may be anybody."""
     first, *between = name.split("*")
     last = [f".*{re.escape(between.pop())}"] if between else []
     return re.compile("".join([re.escape(first), *(f"(?>.*?{re.escape(part)})" for part in between), *last]), re.DOTALL)

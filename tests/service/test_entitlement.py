@@ -18,7 +18,7 @@ from connector_runtime.connections.connect import Record, Renewal, Tokens
 from connector_runtime.connections.connections import Connections
 from connector_runtime.errors import AuthError, InputError
 from connector_runtime.model import Response
-from connector_runtime.service import state
+from connector_runtime.service import feed, state
 from connector_runtime.service.app import service
 from connector_runtime.service.records import ApiKeys
 from connector_runtime.steps import Acquire, Now, Read, Send, Write
@@ -346,6 +346,38 @@ def test_now_begins_at_the_end(world: World) -> None:
 def test_a_cursor_of_nobodys_is_refused(world: World, text: str) -> None:
     answer = world.of("one").get("/v1/events", params={"cursor": text})
     assert (answer.status_code, [said["where"] for said in answer.json()["problems"]]) == (400, ["cursor"])
+
+
+def test_a_request_that_has_looked_at_enough_answers_and_one_that_waits_goes_on_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "MOST", 2)
+    world.connect("one", ADA)
+    for number in range(5):
+        world.send({"object": {"id": str(number), "host_id": "u-bob"}})
+    cursor, moved = world.read("one", cursor="now")["cursor"], []
+    at: dict[str, Any] = {"wait": 20}
+    while at.get("cursor") != cursor:
+        told = world.read("one", **at)  # which does not wait, since there was something to look at
+        assert told["events"] == []
+        at["cursor"] = told["cursor"]
+        moved.append(sum(feed.positions("one", told["cursor"]).values()))
+        at["wait"] = 0 if moved[-1] == 4 else 20
+    assert moved == [2, 4, 5]
+    found: list[str] = []
+    client = world.of("one")
+    asked = {"wait": 20, "cursor": cursor}
+    waiting = threading.Thread(
+        target=lambda: found.extend(
+            each["event_id"] for each in client.get("/v1/events", params=asked).json()["events"]
+        )
+    )
+    waiting.start()
+    assert until(lambda: world.served.app.state.service.running["one"] == 1)
+    time.sleep(0.1)  # so that it has looked
+    sent = world.send(hosted("u-ada"))
+    waiting.join(25)
+    assert found == [sent]
 
 
 def test_a_cursor_of_another_tenants_is_refused(world: World) -> None:

@@ -384,6 +384,11 @@ def test_a_cursor_is_one_tenants_alone() -> None:
     ]
 
 
+def test_a_cursor_of_a_thousand_logs_is_read() -> None:
+    many = {log_of("app", str(number)): 10**12 - 1 for number in range(1000)}
+    assert positions("t", cursor("t", many)) == many
+
+
 def forged(data: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(data).encode()).decode().rstrip("=")
 
