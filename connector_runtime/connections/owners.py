@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from math import inf
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import quote, unquote
 
 from ..definitions.connector import Connector
@@ -18,12 +17,10 @@ from .connect import App, Record
 logger = logging.getLogger("connector_runtime")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class Owner(NamedTuple):
     """Whose a connection is: of which app (its client id) and account, for which users (None: for all of the account).
 
-    `lacks` names what has to be known and is not, `dead` is why it has ended. Ids are compared as they are, addresses
-    without regard to case.
+    `why` is why it entitles to nothing. Ids are compared as they are, addresses without regard to case.
     """
 
     tenant: str
@@ -32,33 +29,33 @@ class Owner:
     account: str | None
     user: str | None
     users: frozenset[str] | None
-    lacks: tuple[str, ...]
-    scopes: tuple[str, ...]
-    tests: tuple[str, ...]  # the action that shows whose it is
-    dead: str | None
+    why: str | None
 
     @classmethod
     def of(cls, connector: Connector, tenant: str, name: str, record: Record) -> Self:
-        kind, have = connector.connections[record.kind], record.tokens.scopes
+        kind, user = connector.connections[record.kind], record.user
         level = kind.account_wide
-        is_wide = scopes.is_of_level(connector, level, have) if isinstance(level, str) else level
-        needed = {"account": record.account} if level is True else {"account": record.account, "user": record.user}
-        return cls(
-            tenant=tenant,
-            name=name,
-            app=App(kind, record.values, record.origin).sent("client").get("id"),
-            account=record.account,
-            user=None if level is True else record.user,
-            users=None if is_wide else folded(text for text in (record.user, record.identity) if text),
-            lacks=tuple(word for word, said in needed.items() if not said),
-            scopes=have,
-            tests=(str(kind.test["action"]),) if kind.test else (),
-            dead=record.dead,
-        )
+        if isinstance(level, str):  # who is not known could not take the consent back
+            level = bool(user) and scopes.is_of_level(connector, level, record.tokens.scopes)
+        users = None if level else folded(text for text in (user, record.identity) if text)
+        client = App(kind, record.values, record.origin).sent("client").get("id")
+        needed = {"account": record.account, **({} if kind.account_wide is True else {"user": user})}
+        why, lacks = None, [word for word, said in needed.items() if not said]
+        if record.dead is not None:
+            why = f"has ended ({record.dead.rstrip('.')}); reconnect it"
+        elif client is None:
+            why = "is of a kind without a client id, so that no event is known to be sent by its app"
+        elif lacks:
+            tests = [str(kind.test["action"])] if kind.test else []
+            missing = scopes.missing(connector, tests, record.tokens.scopes) if tests else {}
+            add = " and ".join(scope for names in missing.values() for scope in names)
+            remedy = f"add the scope {add} to the app, reconnect, and test it" if add else "test it once"
+            why = f"does not tell its {' and '.join(lacks)}, so that no event is known to be its; {remedy}"
+        return cls(tenant, name, client, record.account, user, users, why)
 
     def is_meant(self, found: Notification) -> bool:
         """Whether it is the connection of the app, the account and the user that an event names."""
-        of_user = self.user in found.users if self.user is not None else not self.lacks
+        of_user = self.user in found.users if self.user else self.users is None
         return (self.app, self.account) == (found.app, found.account) and of_user
 
 

@@ -18,8 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..connections import scopes
-from ..connections.owners import Owner, folded, owners
+from ..connections.owners import folded, owners
 from ..definitions.connector import Connector
 from ..errors import ConnectorError, Problem
 from ..language import json_text
@@ -109,8 +108,8 @@ class Feed:
             return {log_of("*", "*"): None}, warnings
         logs: dict[str, frozenset[str] | None] = {}
         for _, owner, _ in owners(self._connector, self._store, tenant):
-            if (why := self._why_not(owner)) is not None:
-                warnings.append(Problem(f"connections.{owner.name}", why))
+            if owner.why is not None:
+                warnings.append(Problem(f"connections.{owner.name}", owner.why))
                 continue
             log = log_of(owner.app, owner.account)
             known = logs.get(log, frozenset())
@@ -157,19 +156,6 @@ class Feed:
             if at + KEPT < now:
                 self._store.remove(key, entry)
         return count
-
-    def _why_not(self, owner: Owner) -> str | None:
-        """Why a connection entitles to no event; None if it does."""
-        if owner.dead is not None:
-            return f"has ended ({owner.dead.rstrip('.')}); reconnect it"
-        if owner.app is None:
-            return "is of a kind without a client id, so that no event is known to be sent by its app"
-        if owner.lacks:
-            lacks = scopes.missing(self._connector, owner.tests, owner.scopes) if owner.tests else {}
-            needed = " and ".join(scope for names in lacks.values() for scope in names)
-            remedy = f"add the scope {needed} to the app, reconnect, and test it" if needed else "test it once"
-            return f"does not tell its {' and '.join(owner.lacks)}, so that no event is known to be its; {remedy}"
-        return None
 
     def _event(self, arrived: Arrived) -> Notification | None:
         """What an entry says; None if it says nothing to the triggers of today."""

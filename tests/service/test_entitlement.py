@@ -242,10 +242,7 @@ def test_a_connection_that_entitles_to_nothing_is_named_with_the_reason(world: W
 def test_a_kind_without_a_client_id_entitles_to_nothing(connector: Connector) -> None:
     record = Record(kind="oauth2", values={}, tokens=Tokens(granted={}), account="a", user="u")
     owner = owners.Owner.of(connector, "t", "main", record)
-    from connector_runtime.service.feed import Feed
-
-    why = Feed(MemoryStore(), connector, is_local=False)._why_not(owner)
-    assert why == "is of a kind without a client id, so that no event is known to be sent by its app"
+    assert owner.why == "is of a kind without a client id, so that no event is known to be sent by its app"
 
 
 def test_a_connection_tells_its_user_when_it_is_tested(world: World) -> None:

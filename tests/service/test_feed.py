@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from connector_runtime.language import json_text
 from connector_runtime.service import feed as feeds
 from connector_runtime.service.feed import Arrived, Feed, cursor, log_of, positions
 from connector_runtime.service.problems import Refusal
 from connector_runtime.stores.opening import open_store
 from connector_runtime.stores.store import MemoryStore, Store
+from tests.webhook.test_damage import Anything, planted
 from zoom_connector import Connector, Notification
 
 OWN = log_of("*", "*")
@@ -368,6 +370,24 @@ def test_whatever_lies_in_the_feed_events_are_added_read_and_forgotten(connector
     found, _ = feed.read(ALL, {}, 10, {"webhook": trigger.filter({})})
     assert [each.event for each in found] == ["a"]
     feed.purge()
+
+
+@settings(max_examples=150, deadline=None)
+@given(values=st.lists(Anything, min_size=50, max_size=60), names=st.lists(Anything, max_size=2))
+def test_any_event_is_kept_read_and_written_whatever_stands_where_the_definition_looks(
+    connector: Connector, values: list[Any], names: list[Any]
+) -> None:
+    trigger = connector.triggers["webhook"]
+    found = trigger.read(json.dumps(planted(trigger, [*names, *values])).encode(), {}, "app")
+    for is_local in (True, False):
+        feed = Feed(MemoryStore(), connector, is_local=is_local)
+        feed.add("webhook", found)
+        log = OWN if is_local else log_of("app", found.account)
+        events, _ = feed.read({log: None}, {}, 10, {"webhook": trigger.filter({})})
+        assert events == ([found] if is_local or found.account is not None else [])
+        assert all(json_text.read(json_text.write(each.to_dict())) for each in events)
+        mine, _ = feed.read({log: frozenset({"u-ada"})}, {}, 10, {"webhook": trigger.filter({})})
+        assert mine == ([found] if events and "u-ada" in found.users else [])
 
 
 # -- cursors ---------------------------------------------------------------------------------------------------------
