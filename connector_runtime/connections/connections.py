@@ -187,8 +187,13 @@ class Connections:
         app, have = App(stored.kind, record.values, record.origin), record.tokens.scopes
         health = oauth.test(self._connector, app, stored, token_scopes=have, actions=actions, base_url=base_url)
         whose: dict[str, Any] = {word: getattr(health, word) for word in ("identity", "account", "user")}
+
+        def told(old: bytes | None) -> bytes | None:
+            found = self._read(stored.name, old)  # what was connected anew meanwhile may be another person's
+            return replace(found, **whose).write() if found.connected_at == record.connected_at else old
+
         if any(whose.values()):
-            self._store.update(stored.connection, lambda old: replace(self._read(stored.name, old), **whose).write())
+            self._store.update(stored.connection, told)
         return health
 
     def missing(self, name: str, actions: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:

@@ -256,6 +256,29 @@ def test_a_connection_tells_its_user_when_it_is_tested(world: World) -> None:
     assert world.ids("one") == [sent] and world.read("one")["warnings"] == []
 
 
+def test_what_a_test_finds_is_not_said_of_a_connection_made_meanwhile(connector: Connector, zoom: Sandbox) -> None:
+    class Racing(MemoryStore):
+        first: Callable[[], object] | None = None
+
+        def update(self, key: str, change: Any, **more: Any) -> Any:
+            first, self.first = self.first, None
+            if first is not None:
+                first()
+            return super().update(key, change, **more)
+
+    store = Racing()
+    connections = Connections(connector, store)
+    tokens = Tokens(granted={"access_token": zoom.token})
+    values = {"client_id": "a", "client_secret": "s"}
+    connections.adopt("oauth2", values, tokens)
+    assert connections.test(base_url=zoom.base_url).user
+    connections.adopt("oauth2", values, tokens)
+    store.first = lambda: connections.adopt("oauth2", values, tokens)
+    assert connections.test(base_url=zoom.base_url).user
+    entry = store.read(connections._key("main"))
+    assert entry is not None and (Record.read(entry.value).user, Record.read(entry.value).account) == (None, None)
+
+
 def test_a_right_that_ends_while_somebody_waits_has_ended(world: World) -> None:
     world.connect("one", ADA)
     client, found = world.of("one"), list[Any]()
