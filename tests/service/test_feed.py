@@ -404,6 +404,11 @@ def test_a_cursor_is_one_tenants_alone() -> None:
     ]
 
 
+def test_what_an_event_says_is_in_no_repr() -> None:
+    shown = repr(Arrived(1.0, "e", "webhook", "app", {"x-secret": "s3cret"}, b"s3cret"))
+    assert "s3cret" not in shown and "webhook" in shown
+
+
 def test_a_cursor_of_a_thousand_logs_is_read() -> None:
     many = {log_of("app", str(number)): 10**12 - 1 for number in range(1000)}
     assert positions("t", cursor("t", many)) == many
