@@ -361,6 +361,7 @@ class Connection:
     over: tuple[Condition, ...]  # the token endpoint's answers by which a refresh token is over for good
     test: Mapping[str, Json] | None
     forbids: Mapping[str, Mapping[str, str]]  # input -> value -> what to do instead
+    account_wide: bool | str = False  # acts for a whole account; a text: where it has scopes of that level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

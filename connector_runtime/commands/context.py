@@ -74,9 +74,20 @@ class Context(NamedTuple):
             yield Connections(self.load(None), store), store
 
     @contextmanager
+    def known(self) -> Iterator[Sealed | None]:
+        """The store, which is closed at the end; None if there is none, and then none is made."""
+        from ..stores.opening import data_directory
+
+        if self.setting("store") is None and not (data_directory(self.app) / "store.db").exists():
+            yield None
+            return
+        with closing(self.vault()) as store:
+            yield store
+
+    @contextmanager
     def access(self, name: str | None) -> Iterator[dict[str, Any]]:
         """The token of the environment, or a stored connection, named or the only one; raises `AuthError` for none."""
-        from ..stores.opening import data_directory
+        from ..connections.connections import Connections
 
         token = None if name else self.setting("access_token")
         if token is not None:
@@ -84,10 +95,9 @@ class Context(NamedTuple):
             return
         hint = f"Set {self.variable('access_token')}, or connect an account: {self.prog} connect"
         neither = AuthError("There is no access token and no stored connection.", hint=hint)
-        if self.setting("store") is None and not (data_directory(self.app) / "store.db").exists():
-            raise neither  # and no empty store is left behind
-        with self.connections() as (known, _):
-            if name is None and not known.names():
+        with self.known() as store:
+            known = None if store is None else Connections(self.load(None), store)
+            if known is None or (name is None and not known.names()):
                 raise neither
             yield {"connection": known.open(name)}
 

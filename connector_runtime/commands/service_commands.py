@@ -27,6 +27,7 @@ from ..stores import opening
 from ..stores.store import key_part
 from .context import Context, bound, print_table, put, say, wrong
 from .options import add_common, parser
+from .webhook_commands import secrets_of
 
 if TYPE_CHECKING:
     from ..mcp.tools import Offer
@@ -36,7 +37,10 @@ PORT = 8300
 MCP_PORT = 8400
 MCP_TIMEOUT = 50.0  # seconds; clients commonly give up after 60
 NEEDS = ("fastapi", "uvicorn", "prometheus_client")
-SETTINGS = ("timeout", "retries", "plan", "share", "body", "files", "concurrency", "tenant_concurrency", "open")
+SETTINGS = (  # options of `serve`
+    *("timeout", "retries", "plan", "share", "body", "files", "webhook_body"),
+    *("concurrency", "tenant_concurrency", "open"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +115,8 @@ def serve(context: Context, arguments: list[str]) -> None:
     asked.add_argument("--body", type=int, default=plain.body, metavar="BYTES", help="the largest body (1048576)")
     larger = "the same where an action takes files (8388608)"
     asked.add_argument("--files", type=int, default=plain.files, metavar="BYTES", help=larger)
+    of_hook = "the same of a webhook (8388608)"
+    asked.add_argument("--webhook-body", type=int, default=plain.webhook_body, metavar="BYTES", help=of_hook)
     asked.add_argument("--concurrency", type=int, default=plain.concurrency, metavar="N", help="of one worker (512)")
     per = plain.tenant_concurrency
     asked.add_argument("--tenant-concurrency", type=int, default=per, metavar="N", help=f"of one tenant ({per})")
@@ -125,10 +131,14 @@ def serve(context: Context, arguments: list[str]) -> None:
         raise wrong("serve", "--store", what)
     connector = context.load(None)
     inputs = [row.key for kind in connector.connections.values() for row in kind.inputs]
-    secrets = {key: context.setting(trigger.secret_input) for key, trigger in connector.triggers.items()}
+    secrets = {key: secrets_of(context, trigger) for key, trigger in connector.triggers.items()}
     with place(context, "serve", chosen.host, chosen.port, store, opened=chosen.open) as (port, url, is_open):
         from ..service.app import service
 
+        for trigger_key in [] if is_open else [key for key, own in secrets.items() if "" in own]:
+            name = context.variable(connector.triggers[trigger_key].secret_input)
+            what = "is of no known app, so that no tenant could read its events; write CLIENT_ID=SECRET"
+            raise wrong("serve", name, what)
         settings = Settings(
             base_url=context.base_url(chosen),
             oauth_url=context.setting("oauth_url"),

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from ..errors import ApiError, InputError, Problem, TransportError
 from ..language.wording import nearest
-from ..triggers.webhook import OWN, Event, Notification, Trigger
+from ..triggers.events import Event
+from ..triggers.webhook import OWN, Notification, Trigger
 from .context import Context, bound, print_json, print_table, put, say, wrong
 from .options import parser
 
@@ -89,7 +90,9 @@ def _fields(shape: Mapping[str, Any], shared: Mapping[str, Any], path: str = "")
 
 
 def listen(context: Context, arguments: list[str]) -> None:
-    """Receive webhooks on this machine and print each as JSON. Nothing is kept."""
+    """Receive webhooks on this machine and print each as JSON. Nothing is kept; a stored connection whose user has
+    removed the app ends.
+    """
     asked = parser(context, "listen", listen.__doc__, "listen --filter event='meeting.*'")
     trigger = _trigger(context)
     asked.add_argument("--address", default="127.0.0.1", metavar="TEXT", help="where to listen (127.0.0.1)")
@@ -97,7 +100,7 @@ def listen(context: Context, arguments: list[str]) -> None:
     known = ", ".join((*OWN, *trigger.filters))
     asked.add_argument("--filter", metavar="KEY=VALUE", action="append", default=[], help=f"only what fits: {known}")
     chosen = asked.parse_args(arguments)
-    secret = _secret(context, trigger)
+    secrets = _secrets(context, trigger)
     wanted: dict[str, list[str]] = {}
     for text in chosen.filter:
         key, _, value = text.partition("=")
@@ -106,6 +109,7 @@ def listen(context: Context, arguments: list[str]) -> None:
         import uvicorn
     except ImportError:
         raise InputError("listen needs uvicorn.", hint="Install it: pip install uvicorn") from None
+    from ..connections.owners import end
     from ..stores.store import MemoryStore
     from ..triggers.receiver import webhook_app
 
@@ -115,7 +119,14 @@ def listen(context: Context, arguments: list[str]) -> None:
 
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     logging.getLogger("connector_runtime").setLevel(logging.INFO)
-    app = webhook_app(trigger, secret, show, store=MemoryStore(), filter=wanted)
+
+    def disconnect(found: Notification) -> None:
+        with context.known() as store:
+            for owner in [] if store is None else end(context.load(None), store, found, trusted=True):
+                say(f"{owner.name} has ended: its user has removed the app.")
+
+    more: dict[str, Any] = {"filter": wanted, "disconnect": disconnect}
+    app = webhook_app(trigger, secrets, show, store=MemoryStore(), **more)
     with bound(chosen.address, chosen.port) as port:
         url = f"http://{chosen.address}:{port.getsockname()[1]}/"
         say(f"Listening at {url}; Ctrl-C ends it. In another terminal:\n")
@@ -133,7 +144,7 @@ def send_event(context: Context, arguments: list[str]) -> None:
     asked.add_argument("--unchanged", action="store_true", help="keep the sample's time, so that it repeats itself")
     chosen = asked.parse_args(arguments)
     trigger = _trigger(context)
-    secret = _secret(context, trigger)
+    secret = next(iter(_secrets(context, trigger).values()))[0]
     token = randomness.token_urlsafe(16)
     challenge = trigger.challenge(token)
     if challenge and trigger.read(challenge[0], {}).event == chosen.name:
@@ -234,9 +245,27 @@ def _event(trigger: Trigger, name: str) -> Event:
     return trigger.events[name]
 
 
-def _secret(context: Context, trigger: Trigger) -> str:
-    secret = context.setting(trigger.secret_input)
-    if secret is None:
+def secrets_of(context: Context, trigger: Trigger) -> dict[str, list[str]]:
+    """The secrets of a trigger by client id, as the environment has them; empty if it has none.
+
+    There may be several with blanks or commas between them, each alone or as CLIENT_ID=SECRET. One that stands alone is
+    of the app whose client id the environment has, or of no known app.
+    """
+    connector, found = context.load(None), dict[str, list[str]]()
+    rows = [row for kind in connector.connections.values() for row in kind.inputs]
+    named = (context.setting(row.key) for row in rows if any(str(place) == "client.id" for place in row.to))
+    own = next(filter(None, named), "")
+    for text in (context.setting(trigger.secret_input) or "").replace(",", " ").split():
+        app, _, secret = text.partition("=")
+        if not secret.strip("="):  # what ends a text in base64 makes no pair
+            app, secret = own, text
+        found.setdefault(app, []).append(secret)
+    return found
+
+
+def _secrets(context: Context, trigger: Trigger) -> dict[str, list[str]]:
+    found = secrets_of(context, trigger)
+    if not found:
         hint = f"Set {context.variable(trigger.secret_input)} to the same text here and there."
         raise InputError("There is no secret to sign with.", hint=hint)
-    return secret
+    return found

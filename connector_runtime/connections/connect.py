@@ -291,6 +291,7 @@ class Record:
     origin: str | None = None
     identity: str | None = None
     account: str | None = None
+    user: str | None = None
     connected_at: float = 0.0  # another time is another connection under its name
     dead: str | None = None
     seen: Mapping[str, Any] | None = None
@@ -300,6 +301,10 @@ class Record:
         """Whether its last test or call was refused; for want of a scope the vendor knows it all the same."""
         return self.seen is not None and self.seen["kind"] != MissingScope.kind
 
+    def ended(self, why: str) -> Record:
+        """The same connection without its tokens, dead."""
+        return replace(self, tokens=Tokens(granted={}), dead=why)
+
     def write(self) -> bytes:
         plain = {"values": dict(self.values), "tokens": self.tokens.to_dict()}
         return json.dumps({name: getattr(self, name) for name in self.__slots__} | plain).encode()
@@ -307,7 +312,7 @@ class Record:
     @classmethod
     def read(cls, content: bytes) -> Record:
         """The record that `write` wrote, perhaps in another version. Raises `ValueError` for other bytes."""
-        optional = dict.fromkeys(("origin", "identity", "account", "dead"), str | None)
+        optional = dict.fromkeys(("origin", "identity", "account", "user", "dead"), str | None)
         data = json_text.read(content)
         told = json_text.fields(data, kind=str, values=dict, connected_at=float | int, seen=dict | None, **optional)
         if told["seen"] is not None:
@@ -400,6 +405,8 @@ class Renewal:
             if (yield Write(new, version)) is not None:
                 return new
             record, version = self._there((yield Read()))  # whoever wrote meanwhile loses only the tokens
+            if record.dead is not None:
+                raise self._ended(record.dead)
             if record.tokens.refresh_token != spent:
                 return record  # connected anew
 

@@ -222,7 +222,8 @@ class Connections:
         record = self._record(stored.name)
         app, have = App(stored.kind, record.values, record.origin), record.tokens.scopes
         health = oauth.test(self._connector, app, stored, token_scopes=have, actions=actions, base_url=base_url)
-        stored.note(health.error, identity=health.identity, account=health.account)
+        whose = {word: getattr(health, word) for word in ("identity", "account", "user")}
+        stored.note(health.error, **whose)
         return health
 
     def test_token(self, token: str, *, actions: Iterable[str] = (), base_url: str | None = None) -> Health:

@@ -58,6 +58,7 @@ class Health:
     ok: bool
     identity: str | None = None
     account: str | None = None
+    user: str | None = None
     skew: float | None = None
     error: Mapping[str, Any] | None = None
     scopes: tuple[str, ...] = ()
@@ -146,7 +147,7 @@ def test(
     skew = None if theirs is None else time.time() - theirs.timestamp()
     hints = [hint for hint in about.get("hints", ()) if holds(parse(hint["when"]), partial(places.look, answer=answer))]
     whose: dict[str, Any] = {}
-    for word in ("identity", "account"):
+    for word in ("identity", "account", "user"):
         source = about.get(word, "")
         place, _, name = source.partition(".")
         value = app.values.get(name) if place == "input" else places.look(source, answer) if source else None
@@ -222,8 +223,15 @@ class Stored:
         """
         seen = error and {word: error.get(word) for word in connect.SEEN}
         found: dict[str, Any] = {word: value for word, value in whose.items() if value is not None}
+
+        def change(old: bytes | None) -> bytes | None:
+            record = Record.read(old or b"")
+            if self._seen is not None and self._seen[0].connected_at != record.connected_at:
+                return old  # it was connected anew meanwhile, perhaps by another person
+            return replace(record, seen=seen, **found).write()
+
         with suppress(*UNREADABLE):
-            self._store.update(self._key, lambda old: replace(Record.read(old or b""), seen=seen, **found).write())
+            self._store.update(self._key, change)
 
     @contextmanager
     def watched(self) -> Iterator[None]:

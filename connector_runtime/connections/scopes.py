@@ -75,7 +75,7 @@ def missing(connector: Connector, actions: Iterable[str], scopes: Collection[str
         for kind in action.scopes:
             shared[kind] += len(have.intersection(chain.from_iterable(_all(action, kind))))
     best = max(shared, key=lambda kind: shared[kind], default="")
-    marked = [rule for rule in levels.values() if "prefer" in rule and any(re.search(rule["prefer"], s) for s in have)]
+    marked = [rule for level, rule in levels.items() if is_of_level(connector, level, have)]
     rule = marked[-1] if marked else next(iter(levels.values()), {})
     found: dict[str, tuple[str, ...]] = {}
     for action in asked:
@@ -85,6 +85,12 @@ def missing(connector: Connector, actions: Iterable[str], scopes: Collection[str
         options = _options(action, kind, rule) or _all(action, kind)
         found[action.key] = tuple(sorted(min(options, key=lambda option: len(option - have)) - have))
     return found
+
+
+def is_of_level(connector: Connector, level: str, scopes: Iterable[str]) -> bool:
+    """Whether a token has scopes by which an app of that level tells itself."""
+    pattern = connector.profile.levels.get(level, {}).get("prefer")
+    return pattern is not None and any(re.search(pattern, scope) for scope in scopes)
 
 
 def _options(action: ActionSpec, kind: str, rule: Mapping[str, str]) -> list[frozenset[str]] | None:

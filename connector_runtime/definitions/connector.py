@@ -176,7 +176,7 @@ class Connector:
         """Every fault of the folder at once; empty if there is none."""
         found = self._sources.all_faults()
         if not found:
-            from ..triggers.webhook import faults as event_faults
+            from ..triggers.events import faults as event_faults
             from .checks.connector import icon
 
             with gathered(found):

@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Annotated, Any
 
@@ -24,12 +24,13 @@ from starlette.routing import Match
 
 from ..definitions.catalogue import entry
 from ..definitions.connector import Connector
-from ..errors import ConnectorError, Problem, StoreError
+from ..errors import ConnectorError, InputError, Problem, StoreError
 from ..language import json_text
 from ..stores.opening import open_store
 from ..stores.store import Store
 from ..triggers.receiver import Handler, SecretSource, webhook_app
-from . import models, routes
+from ..triggers.webhook import usable
+from . import event_routes, models, routes
 from .gate import METHODS, Bearer, Context, Gate, KeyHeader, at, check_open, key_of
 from .models import shape
 from .problems import KINDS, Refusal, check_known, of_status
@@ -78,16 +79,20 @@ def service(
     `store` is a store, best a sealed one (`open_vault`), or its address. `tenant` says whose a request is: None for API
     keys, a function of the request for a platform's own sign-in (None: nobody), or the one tenant of an app that only
     this machine can reach, which answers to no other name and needs no key as long as the store never had one. `token`
-    is what runs of that one tenant go with where no connection is named. `webhook_secrets` are by trigger; `handler`
-    gets their events instead of `/v1/events`. Raises `InputError`, `StoreError`.
+    is what runs of that one tenant go with where no connection is named. `webhook_secrets` are by trigger, and those of
+    a trigger by client id where there are several tenants: what an app's secret signed is for that app's connections
+    alone. `handler` gets the events instead of `/v1/events`. Raises `InputError`, `StoreError`.
     """
     opened = open_store(store) if isinstance(store, str) else store
     settings = settings or Settings()
     shared = Service(connector, opened, settings, tenant, token)
+    more: Any = {"store": opened, "disconnect": shared.disconnect, "limit": settings.webhook_body}
     shared.webhooks = {
-        key: webhook_app(connector.triggers[key], secrets, handler or shared.feed.add, store=opened)
+        key: webhook_app(connector.triggers[key], secrets, handler or partial(shared.feed.add, key), **more)
         for key, secrets in (webhook_secrets or {}).items()
     }
+    if handler is None and not shared.is_local:
+        check_apps(webhook_secrets or {})
     profile = connector.profile
     about: Any = {"title": profile.label, "version": profile.version, "description": profile.description}
     without: Any = dict.fromkeys(("docs_url", "redoc_url", "openapi_url"))  # pages of other hosts; one made in a thread
@@ -99,7 +104,7 @@ def service(
         exception_handlers=dict.fromkeys((ConnectorError, HTTPException, RequestValidationError), _refused),
     )
     app.state.service = shared
-    for each in (router, routes.router, routes.connection_router, routes.webhook_router, states):
+    for each in (router, routes.router, routes.connection_router, event_routes.router, states):
         app.include_router(each)
     if page:
         app.include_router(page_router, include_in_schema=False)
@@ -113,6 +118,14 @@ def service(
 
     app.openapi = described  # type: ignore[method-assign]
     return app
+
+
+def check_apps(webhook_secrets: Mapping[str, SecretSource]) -> None:
+    """Raise `InputError` for secrets of no known app: nobody would be entitled to what they signed."""
+    what = 'belong to no app, so no tenant could read its events: give them by client id, {"CLIENT_ID": "SECRET"}'
+    plain = [key for key, said in webhook_secrets.items() if not callable(said) and None in usable(said).values()]
+    if plain:
+        raise InputError.of("the service", [Problem(f"webhook_secrets.{key}", what) for key in plain])
 
 
 @router.get("/catalogue", responses=DOCUMENT, summary="All that a platform draws")

@@ -44,6 +44,7 @@ PLACE = "connector_runtime.context"
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 ALWAYS = ("/health", "/ready", "/metrics")  # not counted: they must answer when nothing else does
+HOOKS = "/v1/webhooks/"  # whose senders neither know our limits nor come again after a refusal
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = SAFE | {"POST", "PUT", "PATCH", "DELETE"}
 BRING = "Send a key as `Authorization: Bearer …`."
@@ -51,7 +52,7 @@ DEPTH = 64  # arrays and objects within each other
 LARGE = 16 * 1024  # bytes of a body that is read in a thread, so that others need not wait
 HERE = frozenset({*LOOPBACK, "[::1]"})
 FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host"})  # a proxy's, so it came from elsewhere
-CALLED = ("/v1/oauth/callback", "/v1/webhooks/")  # by browsers and the vendor, who have no key
+CALLBACK = "/v1/oauth/callback"  # where browsers come back to, which have no key
 COMMON = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
@@ -82,8 +83,8 @@ class Gate:
         path = scope["path"].removeprefix(root)
         metrics.in_flight.inc()
         try:
-            if self._service.is_local:
-                self._check(scope, headers, path.startswith(CALLED))
+            if self._service.is_local and not path.startswith(HOOKS):  # which are judged by their signature
+                self._check(scope, headers, path.startswith(CALLBACK))
             await self._app(scope, context.receive, context.send)
         except ClientDisconnect as error:
             context.outcome = str(error) or "gone"
@@ -100,10 +101,10 @@ class Gate:
             context.route = getattr(scope.get("route"), "path", None) or "(none)"  # as it is declared
             context.end(path not in ALWAYS)
 
-    def _check(self, scope: Scope, headers: Mapping[bytes, bytes], is_called: bool) -> None:
+    def _check(self, scope: Scope, headers: Mapping[bytes, bytes], is_callback: bool) -> None:
         host = re.sub(r":[0-9]*\Z", "", headers.get(b"host", b"").decode("latin-1").lower())
         is_here = host in HERE and FORWARDED.isdisjoint(headers)
-        if not is_here and not (is_called and (host in HERE or host == self._public)):
+        if not is_here and not (is_callback and (host in HERE or host == self._public)):
             message = "Without API keys the service only answers to the names of this machine"
             message += ", and elsewhere to sign-ins that come back and to webhooks." if self._public else "."
             hint = "Call it as http://127.0.0.1 or http://localhost, or make a key with `api-key create`."

@@ -1,4 +1,4 @@
-"""What the service keeps in its store: API keys, the first answers of runs, events that arrived. Knows no HTTP.
+"""What the service keeps in its store: API keys and the first answers of runs. Knows no HTTP.
 
 A key is `ck_ID_SECRET`. Its secret has 256 bits of chance, so that one fast digest of it is enough: there is nothing
 to guess. Each request asks the store for its key. Of a revoked one the entry stays, so that a store that has ever had a
@@ -19,11 +19,10 @@ import re
 import secrets
 import string
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote
+from typing import Any, NamedTuple
 
 from ..errors import InputError, Problem
 from ..language import json_text
@@ -31,16 +30,11 @@ from ..model import unshown
 from ..stores.store import DAMAGED, Damaged, Entry, Lease, Store, key_part
 from .problems import Refusal
 
-if TYPE_CHECKING:
-    from ..triggers.webhook import Notification
-
 FORM = re.compile(r"ck_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 NOBODY = hashlib.sha256(b"nobody").hexdigest()
 logger = logging.getLogger("connector_runtime.service")
 KEPT = 24 * 3600.0  # seconds
 LARGEST = 1024 * 1024  # bytes of an answer that is kept
-CURSOR = r"^[0-9]{13}(-[0-9a-f]{16})?$"
-OVERLAP = 2.0  # seconds: what others may still be writing under a time that has passed
 logger = logging.getLogger("connector_runtime.service")
 
 
@@ -217,46 +211,3 @@ def _said(content: bytes) -> dict[str, Any]:
     if (said["status"] is None) is not (said["body"] is None):
         raise ValueError("holds half an answer")
     return said
-
-
-class Feed:
-    """Received events, kept in the store for a day, by account unless one tenant owns all of them.
-
-    Events are added at least once and read in the order in which they were added; who reads remembers a cursor.
-    """
-
-    def __init__(self, store: Store, connector: str, *, by_account: bool) -> None:
-        self._store, self._prefix = store, f"service/{connector}/events/"
-        self._by_account = by_account
-
-    def add(self, found: Notification) -> None:
-        """Keep an event for its account."""
-        account = (found.account or "") if self._by_account else "*"
-        place = f"{self._room(account)}{_stamp(time.time())}-{found.event_id[:16]}"
-        self._store.put(place, json_text.write(found.to_dict()), None)
-
-    def read(self, accounts: Iterable[str], cursor: str | None, limit: int) -> tuple[list[dict[str, Any]], str]:
-        """At most `limit` events after a cursor (None: of the last day), and where to go on."""
-        now = time.time()
-        after = cursor or _stamp(now - KEPT)
-        found: list[tuple[str, bytes]] = []
-        for account in set(accounts) if self._by_account else ["*"]:
-            room = self._room(account)
-            page = self._store.scan(room, room + after, limit)
-            found += [(place.removeprefix(room), entry.value) for place, entry in page]
-        found = sorted(found)[:limit]
-        last = found[-1][0] if len(found) == limit else max(after, _stamp(now - OVERLAP))
-        return [json_text.read(value) for _, value in found], last
-
-    def purge(self) -> int:
-        """Forget what is older than a day; returns how many."""
-        oldest = _stamp(time.time() - KEPT)
-        late = (found for found in self._store.walk(self._prefix) if found[0].rpartition("/")[2] < oldest)
-        return sum(self._store.remove(place, entry) for place, entry in late)
-
-    def _room(self, account: str) -> str:
-        return f"{self._prefix}{quote(account, safe='')}/"
-
-
-def _stamp(seconds: float) -> str:
-    return f"{int(seconds * 1000):013d}"

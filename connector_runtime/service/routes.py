@@ -6,7 +6,6 @@ later. The browser comes back from a sign-in without a key: its `state`, which n
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import logging
@@ -35,7 +34,7 @@ from . import models, problems
 from .gate import Context, RequestContext, at
 from .models import shape
 from .problems import Refusal, check_known
-from .records import CURSOR, LARGEST, Held, Kept
+from .records import LARGEST, Held, Kept
 from .state import Service, named, within
 
 T = TypeVar("T")
@@ -44,7 +43,6 @@ HIDDEN = frozenset({"set-cookie", "connection", "transfer-encoding", "content-en
 logger = logging.getLogger("connector_runtime.service")
 router = APIRouter(prefix="/v1", tags=["runs"])
 connection_router = APIRouter(prefix="/v1", tags=["connection"])
-webhook_router = APIRouter(prefix="/v1", tags=["webhook"])
 SHOWN = "The request that a run would send; secrets are `***`."
 Preview = shape("Preview", SHOWN, method=str, url=str, headers=dict[str, str], body=Any, warnings=list[models.Warned])
 RunAnswer = shape("RunAnswer", "What a run gave.", data=Any, meta=models.RunMeta)
@@ -63,14 +61,9 @@ TESTED = "What a test of a connection found; `error` is as in a problem."
 HealthAnswer = shape("HealthAnswer", TESTED, like=Health)
 SIGN_IN = "Where to send the person's browser; the connection is there when it has come back."
 SignInAnswer = shape("SignInAnswer", SIGN_IN, name=str, kind=str, authorize_url=str)
-FEED = "Received events, oldest first; ask again with `cursor` for what comes after."
-EventsAnswer = shape("EventsAnswer", FEED, events=list[dict[str, Any]], cursor=str)
 DeletedAnswer = shape("DeletedAnswer", "Whether the vendor has taken the tokens back.", revoked=bool)
 Name = Annotated[str, Path(min_length=1, max_length=100)]
 COOKIE = "connector_sign_in"
-LONGEST = 20.0  # seconds for which somebody may wait for events
-POLL = 0.5
-SAID = {"application/json": {"schema": {"type": "object"}}}
 
 
 @router.post("/actions/{key}/preview", response_model=Preview, summary="The request that a run would send")
@@ -393,49 +386,6 @@ async def delete(name: Name, context: Context, revoke: bool = True) -> Response:
     revoked = await service.in_vendor(context.tenant, connections.disconnect, name, revoke=revoke)
     await service.forget(context.tenant, name)
     return answer({"revoked": revoked})
-
-
-@webhook_router.post(
-    "/webhooks/{trigger}",
-    summary="Where the vendor posts its webhooks",
-    responses={
-        200: {"description": "Recorded, a repeat, or the answer to a challenge."},
-        400: {"description": "Signed, but no JSON.", "content": SAID},
-        401: {"description": "Not signed, or wrongly.", "content": SAID},
-        413: {"description": "Too large.", "content": SAID},
-        503: {"description": "Not recorded; send it again.", "content": {**SAID, **models.PROBLEM}},
-    },
-)
-async def receive(trigger: str, request: Request) -> Response:
-    """Needs no key: the vendor's signature counts, over the bytes as they arrive."""
-    service = at(request).service
-    check_known("trigger", trigger, service.connector.triggers)
-    app = service.webhooks.get(trigger)
-    if app is None:
-        message = "The service was not given this trigger's secret, so no signature can be verified."
-        raise Refusal("not_ready", message, hint="Set it in the environment and start again.")
-    at(request).most = 2 * app.receiver.limit  # whose own limit is the one that counts
-    reply = await app.answer(request.scope, request.receive)
-    return Response(reply.body, reply.status, reply.headers)
-
-
-@webhook_router.get("/events", response_model=EventsAnswer, summary="The events that have arrived")
-async def events(
-    context: Context,
-    cursor: Annotated[str | None, Query(pattern=CURSOR, description="Only what came after it.")] = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    wait: Annotated[float, Query(ge=0, le=LONGEST, description="Seconds to wait for the first.")] = 0,
-) -> Response:
-    """The events of the accounts that this tenant's connections belong to, for a day; `event_id` tells a repeat."""
-    service = context.service
-    until = time.monotonic() + min(wait, service.settings.timeout / 2)
-    accounts = {each.account for each in await service.in_store(context.connections.list) if each.account}
-    while True:
-        found, after = await service.in_store(service.feed.read, accounts, cursor, limit)
-        if found or time.monotonic() >= until or await context.request.is_disconnected():
-            return answer({"events": found, "cursor": after})
-        await asyncio.sleep(POLL)
-        await context.check()
 
 
 def _kind(service: Service, asked: models.ConnectionRequest) -> tuple[Connection, str | None]:

@@ -15,7 +15,7 @@ from ..model import ActionSpec
 DAY = 86400.0
 MOST = 2**40
 RETRIES = 100
-COUNTS = ("body", "files", "concurrency", "tenant_concurrency", "unknown_concurrency", "clients")
+COUNTS = ("body", "files", "webhook_body", "concurrency", "tenant_concurrency", "unknown_concurrency", "clients")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class Settings:
     share: float = 0.5  # which part of them is ours
     body: int = 1024 * 1024  # of a request
     files: int = 8 * 1024 * 1024  # the same for actions that take files, which stand in it as base64
+    webhook_body: int = 8 * 1024 * 1024  # the same for webhooks
     concurrency: int = 512  # requests of those who are known
     tenant_concurrency: int = 256
     unknown_concurrency: int = 64  # requests whose bodies come from nobody known, such as webhooks

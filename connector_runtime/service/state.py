@@ -21,6 +21,7 @@ from ..client import AsyncClient
 from ..connections.connect import Record
 from ..connections.connections import Connections, Pending
 from ..connections.oauth import AsyncStored, apart, carried
+from ..connections.owners import end
 from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, MissingScope, StoreError
 from ..pacing import accounts
@@ -29,8 +30,10 @@ from ..pacing.pacer import check_plan
 from ..steps import Claim
 from ..stores.store import Store
 from ..triggers.receiver import WebhookApp
+from ..triggers.webhook import Notification
+from .feed import Feed
 from .problems import Refusal
-from .records import ApiKeys, Feed, Idempotency
+from .records import ApiKeys, Idempotency
 from .settings import Settings
 
 T = TypeVar("T")
@@ -76,7 +79,7 @@ class Service:
         self.written: dict[Any, Any] = {}  # documents that do not change
         self.keys = ApiKeys(store, connector.key)
         self.idempotency = Idempotency(store, connector.key, settings.timeout + MARGIN, time.time)
-        self.feed = Feed(store, connector.key, by_account=not self.is_local)
+        self.feed = Feed(store, connector, is_local=self.is_local)
         self.pending = Pending(store, f"service/{connector.key}/states/", tenant=str, bound=bool)  # whose a state is
         self.webhooks: Mapping[str, WebhookApp] = {}  # by trigger
         self._ready: dict[tuple[str, str], _Ready] = {}  # those used longest ago first
@@ -155,6 +158,12 @@ class Service:
     async def forget(self, tenant: str, name: str) -> None:
         """Let go of a connection that was deleted or made anew here."""
         await self._let_go(self._ready.pop((tenant, name), None))
+
+    async def disconnect(self, found: Notification) -> None:
+        """End what a user has taken an app's consent back for, of all tenants: only that app's own word counts."""
+        ending = partial(end, self.connector, self.store, found, trusted=self.is_local)
+        for owner in await self.in_store(ending):
+            await self.forget(owner.tenant, owner.name)
 
     @asynccontextmanager
     async def lifespan(self, app: Any) -> AsyncIterator[None]:

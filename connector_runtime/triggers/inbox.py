@@ -11,20 +11,29 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
+from typing import Any
 
 from ..errors import InputError, Problem
-from ..stores.store import Entry, Store
+from ..language import json_text
+from ..stores.store import Store
 
 PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 3600.0)  # seconds before the second attempt, the third, …
 REMEMBER = 3 * 86400.0
 MOST_REASON = 500  # characters
-KEPT = ("headers", "received", "due", "claimed", "failures", "reason", "turn")  # what is written before the body
+Number = float | int
+KEPT: dict[str, Any] = {  # what is written before the body
+    "headers": dict, "received": Number, "due": Number, "claimed": Number, "failures": int, "reason": str | None,
+    "turn": int, "sender": str | None,
+}  # fmt: skip
 _written = attrgetter(*KEPT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """An event of the inbox: `failures` so far, `reason` of the last. Times are seconds since the epoch."""
+    """An event of the inbox: `failures` so far, `reason` of the last. Times are seconds since the epoch.
+
+    `sender` is the client id of the app whose secret signed it, if that is known.
+    """
 
     event_id: str
     body: bytes = field(repr=False)
@@ -35,6 +44,7 @@ class Held:
     failures: int = 0
     reason: str | None = None
     turn: int = 0  # how often it was replayed
+    sender: str | None = None
     version: int = 0
 
     def to_bytes(self) -> bytes:
@@ -42,9 +52,13 @@ class Held:
         return json.dumps(said).encode() + b"\n" + self.body
 
     @classmethod
-    def read(cls, event_id: str, entry: Entry) -> Held:
-        said, _, body = entry.value.partition(b"\n")
-        return cls(event_id=event_id, body=body, version=entry.version, **json.loads(said))
+    def read(cls, content: bytes, event_id: str = "", version: int = 0) -> Held:
+        """What `to_bytes` wrote. Raises `ValueError` and `TypeError` for what it did not."""
+        said, _, body = content.partition(b"\n")
+        held = cls(event_id=event_id, body=body, version=version, **json_text.read(said))
+        if not all(isinstance(getattr(held, name), kind) for name, kind in KEPT.items()):
+            raise ValueError("an event of the inbox has another shape")
+        return held
 
 
 class Inbox:
@@ -66,13 +80,19 @@ class Inbox:
         self.remember = remember
 
     def record(
-        self, event_id: str, body: bytes, headers: Mapping[str, str], now: float, claim: float = 0.0
+        self,
+        event_id: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        now: float,
+        claim: float = 0.0,
+        sender: str | None = None,
     ) -> Held | None:
         """Keep an event, claimed for `claim` seconds; None if it is a repeat of one that is or was here."""
         if self._finished(event_id, 0):
             return None
-        claimed = now + claim if claim else 0.0
-        held = Held(event_id=event_id, body=body, headers=headers, received=now, due=now, claimed=claimed)
+        about: dict[str, Any] = {"received": now, "due": now, "claimed": now + claim if claim else 0.0}
+        held = Held(event_id=event_id, body=body, headers=headers, sender=sender, **about)
         version = self._store.put(self._key("waiting", event_id), held.to_bytes(), None)
         if version is None:
             return None
@@ -129,10 +149,9 @@ class Inbox:
 
     def replay(self, event_id: str, now: float) -> bool:
         """Let an event that was put aside be delivered again, with all its attempts; False if there is none."""
-        entry = self._store.read(self._key("aside", event_id))
-        if entry is None:
+        held = self._there("aside", event_id)
+        if held is None:
             return False
-        held = Held.read(event_id, entry)
         again = replace(held, due=now, claimed=0.0, failures=0, turn=held.turn + 1)
         self._store.update(self._key("waiting", event_id), lambda _: again.to_bytes())  # whatever lies there
         self._delete("aside", held)
@@ -140,15 +159,27 @@ class Inbox:
 
     def forget(self, now: float) -> int:
         """Drop the marks of events that were handled more than `remember` seconds ago; returns how many."""
-        marks = self._store.walk(self._key("done"))
-        return sum(self._store.remove(key, mark) for key, mark in marks if float(mark.value) + self.remember < now)
+        marks = self._store.rows(self._key("done"), float)
+        return sum(self._store.remove(key, mark) for key, at, mark in marks if at + self.remember < now)
 
     def _finished(self, event_id: str, turn: int) -> bool:
         """Whether the event was handled, or put aside in this turn."""
         if self._store.read(self._key("done", event_id)) is not None:
             return True
-        entry = self._store.read(self._key("aside", event_id))
-        return entry is not None and Held.read(event_id, entry).turn >= turn
+        held = self._there("aside", event_id)
+        return held is not None and held.turn >= turn
+
+    def _there(self, state: str, event_id: str) -> Held | None:
+        """An event in a state; None if there is none that can be read."""
+        key = self._key(state, event_id)
+        entry = self._store.read(key)
+        if entry is None:
+            return None
+        try:
+            return Held.read(entry.value, event_id, entry.version)
+        except (ValueError, TypeError):
+            self._store.set_aside(key, entry)
+            return None
 
     def _rewrite(self, held: Held) -> Held | None:
         version = self._store.put(self._key("waiting", held.event_id), held.to_bytes(), held.version)
@@ -161,8 +192,5 @@ class Inbox:
         return f"{self._prefix}{state}/{event_id}"
 
     def _all(self, state: str) -> Iterator[Held]:
-        for key, entry in self._store.walk(self._key(state)):
-            try:
-                yield Held.read(key.rpartition("/")[2], entry)
-            except (ValueError, TypeError):  # nothing here wrote it; it must not keep the others waiting
-                continue
+        for key, held, entry in self._store.rows(self._key(state), Held.read):
+            yield replace(held, event_id=key.rpartition("/")[2], version=entry.version)

@@ -2,8 +2,8 @@
 
     app = webhook_app(load("folder").triggers["webhook"], secret, handler)
 
-Answers: 200 recorded, a repeat, or not wanted; the challenge's own answer; 400 signed but unreadable; 401 not signed;
-405 not a POST; 413 too big; 503 could not be recorded, so that the vendor sends it again.
+Answers: 200 recorded, a repeat, not wanted, or signed but unreadable for good; the challenge's own answer; 401 not
+signed; 405 not a POST; 503 could not be judged or recorded here, so that the vendor sends it again.
 
 A handler is a function, or a coroutine function, of one `Notification`; it fails if it raises or takes longer than
 `timeout`. It may see an event twice, where a process died right after it ended; `event_id` is then the same.
@@ -36,7 +36,7 @@ SecretSource = Secrets | Callable[[], Secrets]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 STORE = "sqlite:///webhooks.sqlite3"
-LIMIT = 1024 * 1024  # bytes of a body
+LIMIT = 8 * 1024 * 1024  # bytes of a body
 SHARE = 0.8  # of the time until the vendor gives up
 REST = 5.0  # seconds at most between two looks that are slow
 PURGE = 3600.0  # seconds between two looks for marks that may be forgotten
@@ -58,7 +58,8 @@ class Reply:
 class Receiver:
     """What a platform with a server of its own calls: `accept` for each request, `deliver` in a thread or process.
 
-    `secrets` is a secret, several during a rotation, or a function that gives them. `store` is a store or its address.
+    `secrets` is a secret, several during a rotation, those of several apps by client id, or a function that gives them.
+    `store` is a store or its address. `limit` is how many bytes a body may have.
     `filter` narrows what is recorded to what the flow wants. `disconnect` is called, like the handler, for the event
     that says that an account has taken its consent back.
     """
@@ -94,7 +95,7 @@ class Receiver:
         reply, found = self.verified(body, headers)
         if found is not None:
             try:
-                self.inbox.record(found.event_id, found.body, found.headers, self.clock())
+                self.inbox.record(found.event_id, found.body, found.headers, self.clock(), sender=found.sender)
             except Exception as error:
                 return unrecorded(error)
         return reply
@@ -111,23 +112,31 @@ class Receiver:
     def verified(self, body: bytes, headers: Headers) -> tuple[Reply, Notification | None]:
         """The answer to a request, and the event to record before it is given; nothing is written."""
         if len(body) > self.limit:
-            return problem(413, f"The body is larger than {self.limit} bytes."), None
+            return self.too_large(), None
         try:
             secrets = self._secrets() if callable(self._secrets) else self._secrets
             found = self.trigger.receive(body, headers, secrets, self.clock(), self._window)
         except SignatureError as error:
             logger.info("A webhook was refused: %s", error.message)
             return problem(401, error.message), None
-        except PayloadError as error:
-            logger.warning("A signed webhook cannot be read: %s", error.message)
-            return problem(400, error.message), None
-        except Exception as error:  # a fault of ours must not look like the vendor's: it would not send the event again
+        except PayloadError as error:  # a repeat would say the same
+            logger.error("A signed webhook of %d bytes cannot be read and is dropped: %s", len(body), error.message)
+            return Reply(status=self.trigger.reply_status), None
+        except InputError as error:  # a fault of ours must not look like the vendor's, who would not come again
+            logger.warning("A webhook cannot be verified, the vendor is asked to send it again: %s", error)
+            return problem(503, "The receiver is not set up."), None
+        except Exception as error:
             logger.exception("A webhook cannot be verified (%s)", type(error).__name__)
             return problem(503, "The receiver is not set up."), None
         if isinstance(found, UrlValidation):
             return Reply(status=200, body=json.dumps(found.response).encode()), None
         wanted = self.filter.admits(found) or (found.disconnects and self.disconnect is not None)
         return Reply(status=self.trigger.reply_status), found if wanted else None
+
+    def too_large(self) -> Reply:
+        """The answer to a body above the limit: the vendor sends it again, by when the limit may be raised."""
+        logger.error("A webhook has more than %d bytes, which is the limit here; raise it", self.limit)
+        return problem(503, f"The body is larger than {self.limit} bytes.")
 
 
 def problem(status: int, message: str) -> Reply:
@@ -144,7 +153,7 @@ def unrecorded(error: BaseException) -> Reply:
 def webhook_app(
     trigger: Trigger, secrets: SecretSource, handler: Handler, *, pace: Pace | None = None, **options: Any
 ) -> WebhookApp:
-    """An ASGI app that receives a trigger's webhooks at whatever path it is mounted.
+    """An ASGI app that receives a trigger's webhooks at whatever path it stands: as a route, or mounted.
 
     `handler` is called with one `Notification` for each event, at least once, as `pace` says; `options` are those of
     `Receiver`. Raises `InputError` for an empty secret, `StoreError` for a store that fails.
@@ -186,7 +195,7 @@ class WebhookApp:
             async with asyncio.timeout(self.receiver.trigger.reply_within * SHARE):
                 body = await self._body(scope["headers"], receive)
                 if body is None:
-                    return problem(413, f"The body is larger than {self.receiver.limit} bytes.")
+                    return self.receiver.too_large()
                 reply, found = self.receiver.verified(body, scope["headers"])
                 if found is not None:
                     await self._started().record(found)
@@ -226,8 +235,7 @@ class WebhookApp:
         finally:
             if self._task is not None:
                 self._task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await self._task
+                await asyncio.wait({self._task})  # its end is no cancellation of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +268,8 @@ class Deliveries:
     async def record(self, found: Notification) -> None:
         """Keep an event, and deliver it from here if there is room."""
         claim = self._pace.claim if self._queue.qsize() < self._pace.queue else 0.0
-        held = await stored(self._inbox.record, found.event_id, found.body, found.headers, self._clock(), claim)
+        about = (found.event_id, found.body, found.headers, self._clock(), claim, found.sender)
+        held = await stored(self._inbox.record, *about)
         if held is not None and claim:
             self._queue.put_nowait(held)
 
@@ -363,7 +372,8 @@ class Deliveries:
 
     async def _handle(self, held: Held) -> None:
         """Let the handler have what the flow wants, and `disconnect` what ends a connection."""
-        found, disconnect = self._receiver.trigger.read(held.body, held.headers), self._receiver.disconnect
+        found = self._receiver.trigger.read(held.body, held.headers, held.sender)
+        disconnect = self._receiver.disconnect
         if disconnect is not None and found.disconnects:
             await call(disconnect, found)
         if disconnect is None or self._receiver.filter.admits(found):

@@ -10,10 +10,9 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from fnmatch import translate
 from functools import cached_property, partial
 from typing import Any
 
@@ -22,9 +21,11 @@ from ..language import codecs, conditions, datetimes, json_text
 from ..language.places import at, dig, text_of
 from ..language.wording import nearest
 from ..model import Condition, Input, Json
+from .events import Event, catalogued
 
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
-Secrets = str | Sequence[str]
+Own = str | Sequence[str]  # one secret or, during a rotation, several
+Secrets = Own | Mapping[str, Own]  # whoever's they are, or those of each app by its client id
 Source = tuple[str, tuple[str, ...]]  # ("header", ("x-event",)) or ("body", ("payload", "object", "id"))
 
 _is_number = re.compile("[0-9]{1,15}").fullmatch
@@ -54,9 +55,14 @@ class Recipe:
         self._digest = verify.get("digest", "hex")
         self._before, _, self._after = verify.get("format", "{}").partition("{}")
 
-    def verify(self, body: bytes, headers: dict[str, str], secrets: Secrets, now: float, window: float | None) -> str:
-        """The secret that signed these bytes; `headers` have small names. Raises `SignatureError`."""
-        keys = usable(secrets)
+    def verify(
+        self, body: bytes, headers: dict[str, str], secrets: Iterable[str], now: float, window: float | None
+    ) -> str:
+        """The secret that signed these bytes; `headers` have small names.
+
+        The time is judged once the signature held. Raises `SignatureError`, and `InputError` where this machine's
+        clock is behind.
+        """
         said = headers.get(self.header)
         if not said:
             raise SignatureError(f"There is no {self.header} header.", hint=ONLY)
@@ -66,13 +72,14 @@ class Recipe:
             parts.setdefault(name, []).append(value)
         given = parts.get(self._field, ()) if self._field else (said,)
         times = [headers.get(self.time_header, "")] if self.time_header else parts.get(self._time_field, [""])
-        timestamp = "" if self.past is None else self._timestamp(times[0], now, self.past if window is None else window)
+        timestamp = "" if self.past is None else self._timestamp(times[0])
         signatures = [text.encode("utf-8", "replace") for text in given]
-        for key in keys:
+        for key in secrets:
             expected = self._signature(body, key, timestamp).encode()
-            for signature in signatures:
-                if hmac.compare_digest(expected, signature):
-                    return key
+            if any(hmac.compare_digest(expected, signature) for signature in signatures):
+                if self.past is not None:
+                    self._check_age(now - int(timestamp) / self._per_second, self.past if window is None else window)
+                return key
         raise SignatureError(
             f"The {self.header} header does not fit the body.",
             hint="Check that the secret is this app's, and that the body is passed on as the bytes that arrived.",
@@ -81,7 +88,7 @@ class Recipe:
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
         """The headers that make these bytes the vendor's."""
         timestamp = str(int(now * self._per_second))
-        signature = self._signature(body, usable(secret)[0], timestamp)
+        signature = self._signature(body, next(iter(usable(secret))), timestamp)
         if self._field:
             signature = f"{self._field}={signature}"
             return {self.header: f"{self._time_field}={timestamp},{signature}" if self._time_field else signature}
@@ -97,28 +104,45 @@ class Recipe:
         message = b"".join([words[part] if isinstance(part, str) else part for part in self._message])
         return f"{self._before}{self.keyed(message, secret)}{self._after}"
 
-    def _timestamp(self, said: str, now: float, past: float) -> str:
-        where = self.time_header or f"{self._time_field} of {self.header}"
+    @property
+    def _where(self) -> str:
+        return self.time_header or f"{self._time_field} of {self.header}"
+
+    def _timestamp(self, said: str) -> str:
         if not said:
-            raise SignatureError(f"There is no {where}.", hint=ONLY)
+            raise SignatureError(f"There is no {self._where}.", hint=ONLY)
         if not _is_number(said):
-            raise SignatureError(f"The {where} is no number.")
-        age = now - int(said) / self._per_second
-        if age > past:
-            hint = "It is a replay, or this machine's clock is wrong."
-            raise SignatureError(f"The {where} is {age:.0f} seconds old.", hint=hint)
-        if -age > self._future:
-            raise SignatureError(f"The {where} lies {-age:.0f} seconds ahead.", hint="Set this machine's clock.")
+            raise SignatureError(f"The {self._where} is no number.")
         return said
 
+    def _check_age(self, age: float, past: float) -> None:
+        if age > past:
+            hint = "It is a replay, or this machine's clock is ahead."
+            raise SignatureError(f"The {self._where} is {age:.0f} seconds old.", hint=hint)
+        if -age > self._future:  # the vendor signed it, so it is not the vendor who is wrong about the time
+            what = f"This machine's clock is behind: the signed {self._where} lies {-age:.0f} seconds ahead."
+            raise InputError(what, hint="Set the clock by a time server.")
 
-def usable(secrets: Secrets) -> list[str]:
-    """The secrets as a list; raises `InputError` if there is none or one is empty: everybody knows that one."""
-    found = [secrets] if isinstance(secrets, str) else list(secrets or ())
-    if not found or not all(isinstance(secret, str) and secret.strip() for secret in found):
-        what = "is empty; with an empty secret anybody could sign. Copy it from the vendor's app settings"
-        raise InputError.of("the webhook", [Problem("secrets", what)])
-    return found
+
+def usable(secrets: Secrets) -> dict[str, str | None]:
+    """The secrets, each with the client id of its app, or None where none is named; white space around them is cut.
+
+    Raises `InputError` if there is none, if one is empty, which everybody knows, or if two apps share one.
+    """
+    whose: dict[str, str | None] = {}
+    found: list[Problem] = []
+    for app, own in ((secrets or {"": ""}) if isinstance(secrets, Mapping) else {"": secrets}).items():
+        where = f"secrets.{app}" if app else "secrets"
+        for secret in [own] if isinstance(own, str) else list(own or ()) or [""]:
+            if not isinstance(secret, str) or not (text := secret.strip()):
+                what = "is empty; with an empty secret anybody could sign. Copy it from the vendor's app settings"
+                found.append(Problem(where, what))
+            elif whose.setdefault(text, app or None) != (app or None):
+                what = f"is also the secret of {whose[text] or 'no app'}, so that nobody could say who sent an event"
+                found.append(Problem(where, f"{what}; each app has its own"))
+    if found:
+        raise InputError.of("the webhook", found)
+    return whose
 
 
 def sources(raw: str | Iterable[str]) -> tuple[Source, ...]:
@@ -142,6 +166,8 @@ class Notification:
     `event` is its name ("" if it has none), `time` when it happened, `account` and `object` whose it is and what it is
     about, as text; `payload` is the JSON body unchanged. `event_id` is the same for every repeat of the event.
     `repeat` is the vendor's own id of the delivery, `disconnects` whether the account has taken its consent back.
+    `users` are the ids and addresses of the users whose event it is, `app` is the client id that the event names, and
+    `sender` the one whose secret signed it: None where the secrets are not given by client id.
     """
 
     event: str
@@ -151,6 +177,9 @@ class Notification:
     repeat: str | None
     event_id: str
     disconnects: bool
+    users: frozenset[str] = frozenset()
+    app: str | None = None
+    sender: str | None = None
     payload: dict[str, Json] = field(repr=False)
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)  # those that the definition reads, with small names
@@ -228,24 +257,25 @@ class Trigger:
         """Verify one request and read it.
 
         `body` is the raw bytes as they arrived; `headers` a mapping or pairs, names in any case; `secrets` one or,
-        during a rotation, several; `now` seconds since the epoch; `window` how many seconds old a request may be
-        (left out: what the definition says). Raises `SignatureError` (answer 401), `PayloadError` (400), and
-        `InputError` for an empty secret (503: the fault is here).
+        during a rotation, several, or those of each app by its client id; `now` seconds since the epoch; `window` how
+        many seconds old a request may be (left out: what the definition says). Raises `SignatureError` (answer 401),
+        `PayloadError` (acknowledge it: a repeat says the same), and `InputError` for an empty secret or a clock that
+        is behind (503: the fault is here).
         """
-        picked = self._picked(headers)
-        secret = self.recipe.verify(_raw(body), picked, secrets, now, window)
+        whose, picked = usable(secrets), self._picked(headers)
+        secret = self.recipe.verify(_raw(body), picked, whose, now, window)
         payload = _parsed(body)
         if self.challenge_when is not None and conditions.holds(self.challenge_when, partial(at, payload)):
             return UrlValidation(response=self._proofs(payload, secret))
-        return self._notification(body, picked, payload)
+        return self._notification(body, picked, payload, whose[secret])
 
     def verify(self, body: bytes, headers: Headers, secrets: Secrets, now: float, window: float | None = None) -> None:
         """Verify one request without reading it; arguments and errors are those of `receive`."""
-        self.recipe.verify(_raw(body), self._picked(headers), secrets, now, window)
+        self.recipe.verify(_raw(body), self._picked(headers), usable(secrets), now, window)
 
-    def read(self, body: bytes, headers: Headers) -> Notification:
+    def read(self, body: bytes, headers: Headers, sender: str | None = None) -> Notification:
         """What a request says that was verified before, as when it comes out of an inbox. Raises `PayloadError`."""
-        return self._notification(body, self._picked(headers), _parsed(body))
+        return self._notification(body, self._picked(headers), _parsed(body), sender)
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
         """The headers with which the vendor would send these bytes at `now` (seconds since the epoch)."""
@@ -261,7 +291,7 @@ class Trigger:
         for how in self.challenge_answer.values():
             for path in how.values():
                 _plant(asked, path, text)
-        return json.dumps(asked).encode(), lambda secret: self._proofs(asked, usable(secret)[0])
+        return json.dumps(asked).encode(), lambda secret: self._proofs(asked, next(iter(usable(secret))))
 
     def stamp(self, payload: dict[str, Json], now: float) -> None:
         """Set a sample's time to `now` (seconds since the epoch), as the sample writes it."""
@@ -307,7 +337,7 @@ class Trigger:
         if problems:
             raise InputError.of(f"{self.key}'s filter", problems)
         names = wanted.pop("event", [])
-        patterns = [re.compile(translate(re.sub(r"([?[])", r"[\1]", name))) for name in names]  # * alone is special
+        patterns = [_pattern(name) for name in names]
         documented = self.events if names else {}
         own = tuple((key, frozenset(texts)) for key, texts in wanted.items() if key in OWN)
         rows = tuple(
@@ -354,17 +384,25 @@ class Trigger:
                 proofs[key] = self.recipe.keyed(message, secret) if word == "hmac" else text
         return proofs
 
-    def _notification(self, body: bytes, headers: Mapping[str, str], payload: dict[str, Json]) -> Notification:
+    def _notification(
+        self, body: bytes, headers: Mapping[str, str], payload: dict[str, Json], sender: str | None
+    ) -> Notification:
         said: dict[str, Json] = {}
         text: dict[str, str] = {}
+        users: set[str] = set()
         for word, places in self.event.items():
             for kind, steps in places:
                 value = headers.get(steps[0]) if kind == "header" else dig(payload, steps)
-                if value is not None and value != "":
-                    said[word] = value
-                    if type(value) in (str, int, float):
-                        text[word] = text_of(value)
-                    break
+                if value is None or value == "":
+                    continue
+                is_text = type(value) in (str, int, float)
+                if word == "user":  # each place names somebody whose event it is
+                    users |= {text_of(value)} if is_text else set()
+                    continue
+                said[word] = value
+                if is_text:
+                    text[word] = text_of(value)
+                break
         event, gone = text.get("name", ""), self.disconnect_when
         # where only a header names the event, two events may have one body
         named = event.encode() + b"\n" if self.event["name"][0][0] == "header" else b""
@@ -376,10 +414,20 @@ class Trigger:
             repeat=text.get("repeat"),
             event_id=hashlib.sha256(named + body).hexdigest(),
             disconnects=gone is not None and conditions.holds(gone, partial(at, payload)),
+            users=frozenset(users),
+            app=text.get("app"),
+            sender=sender,
             payload=payload,
             body=bytes(body),
             headers={name: headers[name] for name in self._names[0] if name in headers},
         )
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    """What fits a name in which `*` stands for any text; it tries no place twice: who filters may be anybody."""
+    first, *between = name.split("*")
+    last = [f".*{re.escape(between.pop())}"] if between else []
+    return re.compile("".join([re.escape(first), *(f"(?>.*?{re.escape(part)})" for part in between), *last]), re.DOTALL)
 
 
 def _raw(body: bytes) -> bytes:
@@ -404,71 +452,3 @@ def _plant(data: dict[str, Any], path: str, value: Json) -> None:
     for step in steps:
         data = data.setdefault(step, {})
     data[last] = value
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """One documented event, though others arrive too: vendors add events without telling. `scopes` are an action's."""
-
-    name: str
-    label: str
-    product: str
-    scopes: Mapping[str, Sequence[str]]
-    deprecated: bool
-    sample: dict[str, Json] = field(repr=False)
-    shape: Mapping[str, Json] = field(repr=False)
-    shared: Mapping[str, Json] = field(repr=False)
-
-    @cached_property
-    def schema(self) -> dict[str, Json]:
-        """JSON Schema 2020-12 of the payload; it stands alone."""
-        used: dict[str, Json] = {}
-        shapes = [self.shape]
-        for shape in shapes:  # which grows by what it refers to
-            for name in re.findall(r'"\$ref": "#/\$defs/([^"]*)"', json.dumps(shape, ensure_ascii=False)):
-                if name not in used:
-                    used[name] = self.shared[name]
-                    shapes.append(used[name])
-        return {**self.shape, **({"$defs": dict(sorted(used.items()))} if used else {})}
-
-    def head(self) -> dict[str, Json]:
-        """The event as the catalogue lists it."""
-        return {word: getattr(self, word) for word in ("name", "label", "product", "scopes", "deprecated")}
-
-    def entry(self) -> dict[str, Json]:
-        """The event with the schema of its payload and a sample."""
-        return {**self.head(), "schema": self.schema, "sample": self.sample}
-
-
-def catalogued(data: Mapping[str, Any]) -> dict[str, Event]:
-    """The events of an events file: `{"$defs": shared shapes, "events": {name: …}}`."""
-    found = {}
-    for name, raw in data.get("events", {}).items():
-        said = {word: raw[word] for word in ("label", "product", "scopes", "sample")}
-        said |= {"shape": raw["schema"], "shared": data.get("$defs", {}), "deprecated": raw.get("deprecated", False)}
-        found[name] = Event(name=name, **said)
-    return found
-
-
-def faults(data: Json, path: str) -> Iterator[Problem]:
-    """What is wrong with an events file: a shape that cannot be read, a reference to nowhere, a sample that misfits."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import UnknownType
-
-    if not isinstance(data, dict) or not isinstance(data.get("events"), dict):
-        yield Problem(path, 'must be {"$defs": {…}, "events": {name: {…}}}')
-        return
-    for name, raw in data["events"].items():
-        missing = [key for key in ("label", "product", "scopes", "schema", "sample") if key not in raw]
-        if missing:
-            yield Problem(f"{path} events.{name}", f"lacks {', '.join(missing)}")
-            continue
-        try:
-            schema = catalogued({**data, "events": {name: raw}})[name].schema
-            for misfit in list(Draft202012Validator(schema).iter_errors(raw["sample"])):
-                where = ".".join(str(step) for step in ("events", name, "sample", *misfit.absolute_path))
-                yield Problem(f"{path} {where}", f"does not fit the schema ({misfit.validator})")
-        except LookupError as error:
-            yield Problem(f"{path} events.{name}.schema", f"refers to {error.args[0]!r}, which $defs lack")
-        except UnknownType as error:
-            yield Problem(f"{path} events.{name}.schema", f"has the type {error.type!r}, which JSON Schema lacks")

@@ -114,7 +114,7 @@ def test_what_the_document_says_is_what_happens(
     store = MemoryStore()
     key = ApiKeys(store, connector.key).create("acme")[0]
     connect(connector, store, zoom, "acme")
-    with start(store, {"retries": 0, "timeout": 4.0}, webhook_secrets={"webhook": "secret"}) as served:
+    with start(store, {"retries": 0, "timeout": 4.0}, webhook_secrets={"webhook": {"app": "secret"}}) as served:
         command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml")]
         command += ["run", f"{served.url}/openapi.json", "--header", f"Authorization: Bearer {key}", "--no-color"]
         command += ["--phases", "examples,coverage", "--max-examples", "2", "--generation-deterministic"]

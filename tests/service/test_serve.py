@@ -253,6 +253,28 @@ def test_webhooks_reach_a_service_that_knows_the_secret(command: Callable[..., A
     assert [event["event"] for event in events] == ["meeting.started"]
 
 
+def test_several_secrets_are_several_apps_and_one_of_no_known_app_does_not_start(
+    command: Callable[..., Any], ask: httpx.Client
+) -> None:
+    environment = {**command.environment}  # type: ignore[attr-defined]
+    key = run(environment, "api-key", "create", "--tenant", "acme").stdout.strip()
+    refused = run({**environment, "ZOOM_WEBHOOK_SECRET_TOKEN": "try-me"}, "serve", "--port", "0")
+    assert refused.returncode == 2 and "try-me" not in refused.stderr
+    assert "ZOOM_WEBHOOK_SECRET_TOKEN: is of no known app" in refused.stderr and "CLIENT_ID=SECRET" in refused.stderr
+    told: list[dict[str, str]] = [
+        {"ZOOM_WEBHOOK_SECRET_TOKEN": "try-me", "ZOOM_CLIENT_ID": "app-one"},
+        {"ZOOM_WEBHOOK_SECRET_TOKEN": "app-two=other,app-one=old app-one=try-me"},
+    ]
+    for more in told:
+        found = command(**more)
+        sent = run({**environment, "ZOOM_WEBHOOK_SECRET_TOKEN": "try-me"}, "send-event", "meeting.started", "--to",
+                   f"{found.url}/v1/webhooks/webhook")  # fmt: skip
+        assert sent.returncode == 0, sent.stderr
+        headers = {"Authorization": f"Bearer {key}"}
+        assert ask.get(f"{found.url}/v1/events", headers=headers).json()["events"] == []
+        found.stop()
+
+
 def test_a_kept_connection_does_not_wait_for_bodies() -> None:
     with bound("127.0.0.1", 0) as port:
         assert port.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

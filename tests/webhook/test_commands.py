@@ -10,14 +10,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
-from connector_runtime.stores.opening import open_store
+from connector_runtime.commands.context import Context
+from connector_runtime.commands.webhook_commands import secrets_of
+from connector_runtime.connections.connect import Record, Tokens
+from connector_runtime.connections.connections import Connections
+from connector_runtime.stores.opening import open_store, open_vault
 from connector_runtime.triggers.inbox import Inbox
-from zoom_connector import Trigger
+from zoom_connector import Connector, Trigger
 
 from .conftest import STARTED, until
 
@@ -44,11 +50,11 @@ class Listening:
 
 
 @contextmanager
-def listening(folder: Path, *arguments: str) -> Iterator[Listening]:
+def listening(folder: Path, *arguments: str, **environment: str) -> Iterator[Listening]:
     out, err = folder / "out", folder / "err"
     with out.open("w") as stdout, err.open("w") as stderr:
         command = [*COMMAND, "listen", "--port", "0", *arguments]
-        process = subprocess.Popen(command, env=ENVIRONMENT, stdout=stdout, stderr=stderr)
+        process = subprocess.Popen(command, env={**ENVIRONMENT, **environment}, stdout=stdout, stderr=stderr)
     try:
         found = until(lambda: re.search(r"send-event \S+ --to (\S+)", err.read_text()))
         assert found, err.read_text()
@@ -79,6 +85,33 @@ def test_listen_in_one_window_and_send_event_in_another(tmp_path: Path) -> None:
     assert first["payload"]["payload"]["object"]["topic"] == "Retro 🎉"  # type: ignore[index]
     assert first["event_id"] != second["event_id"]
     assert window.process.returncode == 130  # Ctrl-C
+
+
+def test_listen_takes_the_old_secret_and_the_new_one_during_a_rotation(tmp_path: Path) -> None:
+    with listening(tmp_path, ZOOM_WEBHOOK_SECRET_TOKEN="the-new-one, try-me\n") as window:
+        for secret in ("try-me", "the-new-one"):
+            assert run("send-event", "meeting.started", "--to", window.url, secret=secret).returncode == 0
+        assert run("send-event", "meeting.started", "--to", window.url, secret="another").returncode == 4
+        assert until(lambda: len(window.printed()) == 2)
+
+
+def test_listen_ends_the_stored_connection_of_a_user_who_removed_the_app(tmp_path: Path, connector: Connector) -> None:
+    url, key = f"sqlite:///{tmp_path}/store.db", Fernet.generate_key().decode()
+    with closing(open_vault("x", url, key)) as store:
+        connections = Connections(connector, store)
+        for name in ("hers", "his"):
+            tokens = Tokens(granted={"access_token": "t"}, refresh_token="r")
+            connections.adopt("oauth2", {"client_id": "c1", "client_secret": "s"}, tokens, name=name)
+            about = {"user": name, "account": "a1"}
+            store.update(connections._key(name), lambda old, about=about: replace(Record.read(old), **about).write())
+        with listening(tmp_path, ZOOM_STORE=url, ZOOM_CONNECTOR_KEY=key) as window:
+            changes = ["payload.user_id=hers", "payload.account_id=a1", "payload.client_id=c1"]
+            words = [word for change in changes for word in ("--set", change)]
+            sent = run("send-event", "app_deauthorized", "--to", window.url, *words)
+            assert sent.returncode == 0, sent.stderr
+            assert until(window.printed)
+            assert until(lambda: "hers has ended: its user has removed the app." in (tmp_path / "err").read_text())
+        assert {each.name: each.health for each in connections.list()} == {"hers": "dead", "his": "ready"}
 
 
 def test_an_unchanged_sample_repeats_itself_and_a_filter_narrows(tmp_path: Path) -> None:
@@ -134,6 +167,31 @@ def test_one_event_is_shown_with_its_scopes_fields_and_sample(trigger: Trigger) 
 def test_a_wrong_command_says_what_to_do(arguments: list[str], code: int, says: str) -> None:
     done = run(*arguments)
     assert (done.returncode, says in done.stderr) == (code, True), done.stderr
+
+
+SECRETS: dict[str, tuple[str, dict[str, list[str]]]] = {
+    "one": ("abc", {"": ["abc"]}),
+    "with the line break it was copied with": (" abc\n", {"": ["abc"]}),
+    "several during a rotation": ("new, old", {"": ["new", "old"]}),
+    "by client id": ("one=new two=b one=old", {"one": ["new", "old"], "two": ["b"]}),
+    "one alone among them": ("one=a\nb", {"one": ["a"], "": ["b"]}),
+    "a text in base64": ("c2VjcmV0==", {"": ["c2VjcmV0=="]}),
+    "a text in base64 by client id": ("one=c2VjcmV0==", {"one": ["c2VjcmV0=="]}),
+    "nothing": ("", {}),
+    "blanks": (" , ", {}),
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_secrets_in_the_environment_belong_to_apps(connector: Connector, name: str) -> None:
+    text, found = SECRETS[name]
+    environment = {"ZOOM_WEBHOOK_SECRET_TOKEN": text}
+    for own in ("", "app"):
+        context = Context("x", lambda folder: connector, {**environment, "ZOOM_CLIENT_ID": own}, "")
+        by_app: dict[str, list[str]] = {}
+        for app, several in found.items():
+            by_app[app or own] = several
+        assert secrets_of(context, connector.triggers["webhook"]) == by_app
 
 
 @pytest.mark.parametrize("command", [["listen"], ["send-event", "meeting.started", "--to", "http://127.0.0.1:1/"]])

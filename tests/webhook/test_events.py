@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from connector_runtime import load
 from connector_runtime.errors import DefinitionError, InputError
-from connector_runtime.triggers.webhook import catalogued, faults
+from connector_runtime.triggers.events import catalogued, faults
 from zoom_connector import Connector, Trigger
 
 from .conftest import NOW, SECRET, signed
@@ -200,3 +200,35 @@ def test_shared_shapes_come_along_with_the_schema_that_uses_them() -> None:
     assert sorted(schema["$defs"]) == ["id", "thing"]
     assert not Draft202012Validator(schema).is_valid({"thing": {"id": 1}})
     assert list(faults(data, "events.json")) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "fits"),
+    [
+        ("meeting.started", "meeting.started", True),
+        ("meeting.started", "meeting.started2", False),
+        ("meeting.*", "meeting.started", True),
+        ("*", "", True),
+        ("*.started", "meeting.started", True),
+        ("*.started", "started", False),
+        ("m*g.*d", "meeting.started", True),
+        ("*e*e*t*", "meeting", True),
+        ("*t*e*e*", "meet", False),
+        ("a*a", "a", False),
+        ("a*a", "aa", True),
+        ("*ab*b", "abab", True),
+        ("a.c", "abc", False),
+        ("a*", "a\nb", True),
+        ("", "a", True),  # no filter at all
+    ],
+)
+def test_a_star_stands_for_any_text(trigger: Trigger, pattern: str, name: str, fits: bool) -> None:
+    found = trigger.read(json.dumps({"event": name, "x": 1}).encode(), {})
+    assert trigger.filter({"event": pattern}).admits(found) is fits
+
+
+def test_a_pattern_of_many_stars_is_judged_at_once(trigger: Trigger) -> None:
+    """With a pattern that backtracks this would not end before the sun does."""
+    found = trigger.read(json.dumps({"event": "a" * 2000}).encode(), {})
+    assert not trigger.filter({"event": "*a" * 500 + "*b"}).admits(found)
+    assert not trigger.filter({"event": "*" * 500 + "b"}).admits(found)

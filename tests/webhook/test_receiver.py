@@ -54,14 +54,9 @@ BAD: dict[str, tuple[bytes, Callable[[float], dict[str, str]], int]] = {
     "a wrong signature": (BODY, lambda now: signed(BODY, now, FORGED), 401),
     "no time": (BODY, lambda now: {"x-zm-signature": signed(BODY, now)["x-zm-signature"]}, 401),
     "an old time": (BODY, lambda now: signed(BODY, now - 6100), 401),
-    "a future time": (BODY, lambda now: signed(BODY, now + 400), 401),
+    "a future time of a forger": (BODY, lambda now: signed(BODY, now + 400, FORGED), 401),
     "a time that is no number": (BODY, lambda now: {**signed(BODY, now), "x-zm-request-timestamp": "soon"}, 401),
     "another body's signature": (BODY + b" ", lambda now: signed(BODY, now), 401),
-    "an empty body": (b"", lambda now: signed(b"", now), 400),
-    "no JSON": (b"event=1", lambda now: signed(b"event=1", now), 400),
-    "no object": (b"[1]", lambda now: signed(b"[1]", now), 400),
-    "no UTF-8": (b'{"a":"\xff"}', lambda now: signed(b'{"a":"\xff"}', now), 400),
-    "a key twice": (b'{"a":1,"a":2}', lambda now: signed(b'{"a":1,"a":2}', now), 400),
     "a forged empty body": (b"", lambda now: {}, 401),
 }
 
@@ -79,19 +74,84 @@ def test_bad_requests_get_their_status_and_nothing_is_delivered(trigger: Trigger
     assert seen.ids == ["7"]
 
 
-def test_a_body_that_is_too_big_is_refused_whether_or_not_its_length_is_told(trigger: Trigger) -> None:
+@pytest.mark.parametrize("body", [b"", b"event=1", b"[1]", b'{"a":"\xff"}', b'{"a":1,"a":2}', b'{"a":NaN}'])
+def test_what_is_signed_and_cannot_be_read_is_acknowledged_told_and_dropped(
+    trigger: Trigger, caplog: pytest.LogCaptureFixture, body: bytes
+) -> None:
+    store = MemoryStore()
+    reply = Receiver(trigger, SECRET, store=store).accept(body, signed(body, time.time()))
+    assert (reply.status, reply.body, store.scan("")) == (200, b"", [])  # a repeat would say the same
+    (said,) = caplog.records
+    assert said.levelname == "ERROR" and f"webhook of {len(body)} bytes cannot be read" in said.getMessage()
+
+
+def test_a_clock_that_is_behind_is_our_fault_and_named(trigger: Trigger, caplog: pytest.LogCaptureFixture) -> None:
+    reply = Receiver(trigger, SECRET, store=MemoryStore()).accept(BODY, signed(BODY, time.time() + 400))
+    assert (reply.status, json.loads(reply.body)) == (503, {"message": "The receiver is not set up."})
+    assert [said.levelname for said in caplog.records] == ["WARNING"]
+    assert "This machine's clock is behind" in caplog.text and "Set the clock" in caplog.text
+
+
+def test_a_secret_that_was_copied_with_its_line_break_is_the_secret(trigger: Trigger) -> None:
+    seen = Seen()
+    for secrets in (f" {SECRET}\r\n", [f"{SECRET}\n", "the old one"], {"app": f"\t{SECRET} "}):
+        receiver = Receiver(trigger, secrets, store=MemoryStore())
+        assert receiver.accept(BODY, signed(BODY, time.time())).status == 200
+        receiver.deliver(seen, once=True)
+    assert [found.sender for found in seen] == [None, None, "app"]
+
+
+def test_who_signed_an_event_is_known_by_the_secret(trigger: Trigger) -> None:
+    seen, secrets = Seen(), {"one": ["new", "old"], "two": "other"}
+    receiver = Receiver(trigger, secrets, store=MemoryStore())
+    for number, secret in enumerate(["old", "other", "new"]):
+        assert receiver.accept(event(number), signed(event(number), time.time(), secret)).status == 200
+    assert receiver.accept(event(9), signed(event(9), time.time(), "one")).status == 401
+    receiver.deliver(seen, once=True)
+    assert {found.object: found.sender for found in seen} == {"0": "one", "1": "two", "2": "one"}
+
+
+@pytest.mark.parametrize("secrets", [{}, {"one": []}, {"one": "a", "two": " "}, {"one": "a", "two": ["b", "a"]}])
+def test_secrets_that_say_of_nobody_who_he_is_never_start(trigger: Trigger, secrets: Any) -> None:
+    with pytest.raises(InputError, match="secrets"):
+        Receiver(trigger, secrets, store=MemoryStore())
+
+
+@pytest.mark.parametrize("path", ["/hook", "/hook/"])
+def test_the_app_stands_at_its_address_with_and_without_the_slash(trigger: Trigger, path: str) -> None:
+    """A mount alone answers the address without its slash with a redirect, which the vendor does not follow."""
+    from fastapi import FastAPI
+    from starlette.routing import Route
+
+    seen = Seen()
+    hook = webhook_app(trigger, SECRET, seen, store=MemoryStore(), pace=FAST)
+    app = FastAPI()
+    app.router.routes += [Route(path, hook) for path in ("/hook", "/hook/")]
+    with serving(app) as server:
+        for method, status in (("POST", 200), ("GET", 405)):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+            connection.request(method, path, BODY, signed(BODY, time.time()))
+            assert connection.getresponse().status == status
+            connection.close()
+        assert until(lambda: seen)
+
+
+def test_a_body_that_is_too_big_is_asked_for_again_whether_or_not_its_length_is_told(
+    trigger: Trigger, caplog: pytest.LogCaptureFixture
+) -> None:
     seen = Seen()
     with serving(webhook_app(trigger, SECRET, seen, store=MemoryStore(), limit=1000)) as server:
         big = b'{"event":"' + b"x" * 1000 + b'"}'
-        assert server.send(big) == 413
+        assert server.send(big) == 503  # a 413 would lose it for good
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
         connection.request("POST", "/", iter([big[:600], big[600:]]), signed(big, time.time()), encode_chunked=True)
-        assert connection.getresponse().status == 413
+        assert connection.getresponse().status == 503
         connection.close()
         fits = b'{"event":"' + b"x" * (1000 - 12) + b'"}'
         assert server.send(fits) == 200
         assert until(lambda: seen)
     assert len(seen) == 1
+    assert caplog.text.count("more than 1000 bytes") == 2
 
 
 def test_only_post_is_spoken(trigger: Trigger) -> None:
@@ -417,7 +477,8 @@ def test_a_platform_with_its_own_server_accepts_here_and_delivers_there(trigger:
     assert (reply.status, reply.body, reply.headers) == (200, b"", {})
     assert receiver.accept(BODY, signed(BODY, now)).status == 200
     assert receiver.accept(BODY, {}).status == 401
-    assert receiver.accept(b"x" * 2_000_000, {}).status == 413
+    assert receiver.accept(b"x" * (8 * 1024 * 1024 + 1), {}).status == 503
+    assert receiver.accept(b"x" * (8 * 1024 * 1024), {}).status == 401
 
     seen = Seen()
     Receiver(trigger, SECRET, store=store_of(tmp_path)).deliver(seen, once=True)

@@ -120,10 +120,19 @@ def test_what_is_older_than_a_hundred_minutes_is_a_replay(trigger: Trigger) -> N
         receive(trigger, BODY, headers=signed(BODY, NOW - 301), window=300)
 
 
-def test_what_lies_more_than_five_minutes_ahead_is_refused(trigger: Trigger) -> None:
+def test_a_signed_time_more_than_five_minutes_ahead_means_that_our_clock_is_behind(trigger: Trigger) -> None:
     assert receive(trigger, BODY, headers=signed(BODY, NOW + 300))
-    with pytest.raises(SignatureError, match="ahead"):
+    with pytest.raises(InputError) as caught:
         receive(trigger, BODY, headers=signed(BODY, NOW + 301))
+    assert caught.value.to_dict() == {
+        "kind": "input",
+        "message": "This machine's clock is behind: the signed x-zm-request-timestamp lies 301 seconds ahead.",
+        "hint": "Set the clock by a time server.",
+        "problems": [],
+        "retriable": False,
+    }
+    with pytest.raises(SignatureError, match="does not fit"):  # a forger's time says nothing of our clock
+        receive(trigger, BODY, headers=signed(BODY, NOW + 301, secret="forged"))
 
 
 # -- secrets ---------------------------------------------------------------------------------------------------------

@@ -173,12 +173,17 @@ def grants(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
 
 
 def test(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
-    """A test of the connection by an action that is none, or by an input that is none."""
+    """A test of the connection by an action that is none, or by an input that is none; a level that is none."""
     said = own.part("test")
     if (action := said.get("action")) is not None:
         what = f"is {action!r}, which actions/ lacks"
         own.known(("test", "action"), action, around.actions, what, "Write it, or take another.")
-    for word in ("identity", "account") if own.sound("inputs") else ():
+    levels = around.common.get("levels", {})
+    telling = [name for name, rule in levels.items() if "prefer" in rule] if isinstance(levels, dict) else []
+    if isinstance(level := own.data.get("account_wide"), str):
+        what = f"is {level!r}, which is no level of connector.yaml that tells itself by scopes (`prefer`)"
+        own.known(("account_wide",), level, telling, what, "Name one, or say true.")
+    for word in ("identity", "account", "user") if own.sound("inputs") else ():
         place, _, name = said.get(word, "").partition(".")
         if place == "input":
             own.known(("test", word), name, rows, f"names {name!r}, which is no input here", "Name one.")

@@ -1,0 +1,102 @@
+"""Whose stored connections are, as events are matched with them, and their end when a user takes the consent back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from math import inf
+from typing import NamedTuple, Self
+from urllib.parse import unquote
+
+from ..definitions.connector import Connector
+from ..stores.store import Store, key_part
+from ..triggers.webhook import Notification
+from . import scopes
+from .connect import App, Record
+
+logger = logging.getLogger("connector_runtime")
+
+
+class Owner(NamedTuple):
+    """Whose a connection is: of which app (its client id) and account, for which users (None: for all of the account).
+
+    `why` is why it entitles to nothing. Ids are compared as they are, addresses without regard to case.
+    """
+
+    tenant: str
+    name: str
+    app: str | None
+    account: str | None
+    user: str | None
+    users: frozenset[str] | None
+    why: str | None
+
+    @classmethod
+    def of(cls, connector: Connector, tenant: str, name: str, record: Record) -> Self:
+        kind, user = connector.connections[record.kind], record.user
+        level = kind.account_wide
+        if isinstance(level, str):  # who is not known could not take the consent back
+            level = bool(user) and scopes.is_of_level(connector, level, record.tokens.scopes)
+        users = None if level else folded(text for text in (user, record.identity) if text)
+        client = App(kind, record.values, record.origin).sent("client").get("id")
+        needed = {"account": record.account, **({} if kind.account_wide is True else {"user": user})}
+        why, lacks = None, [word for word, said in needed.items() if not said]
+        if record.dead is not None:
+            why = f"has ended ({record.dead.rstrip('.')}); reconnect it"
+        elif client is None:
+            why = "is of a kind without a client id, so that no event is known to be sent by its app"
+        elif lacks:
+            tests = [str(kind.test["action"])] if kind.test else []
+            missing = scopes.missing(connector, tests, record.tokens.scopes) if tests else {}
+            add = " and ".join(scope for names in missing.values() for scope in names)
+            remedy = f"add the scope {add} to the app, reconnect, and test it" if add else "test it once"
+            why = f"does not tell its {' and '.join(lacks)}, so that no event is known to be its; {remedy}"
+        return cls(tenant, name, client, record.account, user, users, why)
+
+    def is_meant(self, found: Notification) -> bool:
+        """Whether it is the connection of the app, the account and the user that an event names."""
+        of_user = self.user in found.users if self.user else self.users is None
+        return (self.app, self.account) == (found.app, found.account) and of_user
+
+
+def folded(texts: Iterable[str]) -> frozenset[str]:
+    """Ids and addresses of users as they are compared."""
+    return frozenset(text.casefold() if "@" in text else text for text in texts)
+
+
+def owners(connector: Connector, store: Store, tenant: str | None = None) -> Iterator[tuple[str, Owner, Record]]:
+    """The stored connections of a tenant, or of all: the key of each in the store, whose it is, and its record."""
+    prefix = f"connections/{connector.key}/"
+    for key, record, _ in store.rows(
+        prefix if tenant is None else f"{prefix}{key_part('tenant', tenant)}/", Record.read
+    ):
+        if record.kind in connector.connections:
+            whose, _, name = key.removeprefix(prefix).partition("/")
+            yield key, Owner.of(connector, unquote(whose), unquote(name), record), record
+
+
+def end(connector: Connector, store: Store, found: Notification, *, trusted: bool) -> list[Owner]:
+    """End the connections, of all tenants, whose user has taken the consent back, as an event says; returns them.
+
+    The event has to be signed by the app that it names; where it is not known who signed it, it counts if that is
+    `trusted`. What was connected after the event is kept. An ended connection stays, dead and without its tokens.
+    """
+    if found.app is None or found.app != (found.sender or (found.app if trusted else None)):
+        logger.warning("An event that ends connections was not signed by the app that it names; nothing is ended")
+        return []
+    until = inf if found.time is None else found.time.timestamp()
+    why = f"The user has removed the app ({found.event})."
+
+    def change(content: bytes | None) -> bytes | None:
+        record = None if content is None else Record.read(content)
+        if record is None or record.dead is not None or record.connected_at > until:
+            return content
+        return record.ended(why).write() if Owner.of(connector, "", "", record).is_meant(found) else content
+
+    ended = []
+    for key, owner, record in owners(connector, store):
+        if owner.is_meant(found) and record.dead is None and record.connected_at <= until:
+            store.update(key, change)
+            ended.append(owner)
+            logger.warning("The connection %s of %s has ended: %s", owner.name, owner.tenant, why)
+    return ended
