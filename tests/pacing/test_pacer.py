@@ -700,6 +700,7 @@ ODD = [
     b'{"own": null, "at": "now"}',
     b'{"own": null, "at": null}',
     b'{"own": null, "at": 1, "level": null}',
+    b'{"own": null, "at": 1, "level": 1e400}',
     b'{"own": null, "at": 9999999999}',
     b"\xff",
 ]
@@ -738,14 +739,18 @@ def test_a_count_that_can_not_be_read_is_begun_anew(
     assert "begins anew" in caplog.text
 
 
-def test_a_state_that_can_not_be_read_is_begun_anew(limits: Limits, time: Time) -> None:
+def test_a_state_that_can_not_be_read_is_begun_anew(
+    limits: Limits, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
     store = MemoryStore()
     first = Pacer(limits, plan="tower", store=store, clock=time)
     first.ask(claim())
     ((key, entry),) = store.scan("pacing/")
     for number, nonsense in enumerate([b"", b"[]", b"5", b'{"at": 1}', b'{"own": null, "new": 1}', *ODD]):
         assert store.put(key, nonsense, entry.version + number)
+        caplog.clear()
         assert Pacer(limits, plan="tower", store=store, clock=time).ask(claim()) == 0
+        assert "its state in the store can't be read" in caplog.text, nonsense
         entry_now = store.read(key)
         assert entry_now is not None
         store.put(key, entry.value, entry_now.version)
