@@ -23,6 +23,7 @@ SHELL = {  # what touches files, HTTP, clocks or threads; everything else is pur
     "client",
     "session",
     "downloads.download",
+    "downloads.part",
     "triggers.inbox",
     "triggers.receiver",
     "connections.connections",

@@ -20,6 +20,7 @@ CUT = "…"
 MOST_READ = 1000  # characters of a longer text from either end
 LONGEST_EXTENSION = 16
 LARGEST = 2**63 - 1  # bytes that a file can have
+MOST_UNANNOUNCED = 10 * 2**30  # bytes that are taken of one whose size the vendor does not announce
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
 FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
 HIDDEN = ("Cc", "Cs", "Co", "Cn", "Zl", "Zp")

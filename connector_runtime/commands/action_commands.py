@@ -18,7 +18,7 @@ from typing import Any
 from ..calls import bodies
 from ..calls.action import Action
 from ..calls.choices import browse, reads
-from ..calls.files import File
+from ..calls.files import MOST_UNANNOUNCED, File
 from ..definitions.connector import Connector
 from ..errors import InputError, Problem
 from ..language.wording import nearest
@@ -261,6 +261,8 @@ def download(context: Context, arguments: list[str]) -> None:
     asked.add_argument("--parallel", metavar="N", type=int, default=3, help="so many at a time (3)")
     asked.add_argument("--overwrite", action="store_true", help="replace files of the same names")
     asked.add_argument("--any-size", action="store_true", help="do not compare with the size that is announced")
+    largest = "take so many of a file of no announced size (10 GiB)"
+    asked.add_argument("--largest", metavar="BYTES", type=int, default=MOST_UNANNOUNCED, help=largest)
     options.add_common(asked, "--base-url", "--connection")
     chosen = asked.parse_args(arguments)
     action = by_key.get(chosen.action or first.key)
@@ -275,7 +277,7 @@ def download(context: Context, arguments: list[str]) -> None:
     with context.client(chosen) as caller:
         files = _wanted(caller.files(action.key, inputs), chosen)
         bar = _Bar(files)
-        how = {"parallel": chosen.parallel, "overwrite": chosen.overwrite, "progress": bar.told}
+        how = {name: getattr(chosen, name) for name in ("parallel", "overwrite", "largest")} | {"progress": bar.told}
         try:
             for saved in caller.download(files, chosen.to, **how):
                 bar.clear()

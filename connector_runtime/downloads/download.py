@@ -18,13 +18,13 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from ..calls.files import File, folded, numbered, safe_name
+from ..calls.files import MOST_UNANNOUNCED, File, folded, numbered, safe_name
 from ..errors import ConnectorError, InputError, Problem, RequestError, TransportError
 from ..model import Response
 from ..perform import Handlers, perform, perform_async
 from ..steps import Fill, Filled, Heard, Open, Peek, Send, Steps, Wait
 from ..transport import AsyncPool, Pool, answered, native, reported
-from .fetch import MOST_UNANNOUNCED, Course, fetch
+from .fetch import Course, fetch
 from .part import Part, size_of
 
 BATCH = 2**20  # bytes that asyncio collects before it writes them

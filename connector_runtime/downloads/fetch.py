@@ -14,7 +14,7 @@ from ..calls import answer as answers, render
 from ..calls.action import Action
 from ..calls.credentials import Credentials, lay_out
 from ..calls.exchange import Retries
-from ..calls.files import LARGEST, File, identity
+from ..calls.files import LARGEST, MOST_UNANNOUNCED, File, identity
 from ..errors import ApiError, AuthError, Conflict, MissingScope, RequestError, TransportError
 from ..language import hosts
 from ..model import NOTHING, Profile, Request, Response
@@ -33,7 +33,6 @@ FOREIGN_HEADERS = ("user-agent", "accept")  # what a host that is not the defini
 HOST = r"(?:[A-Za-z0-9-]{1,63}\.){0,126}[A-Za-z0-9-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]"
 URL = re.compile(rf"https?://({HOST})(:[0-9]{{1,5}})?([/?][^\s\"<>\\]*)?")
 KEPT = "".join(chr(code) for code in range(0x21, 0x7F))
-MOST_UNANNOUNCED = 10 * 2**30
 GO_ON = "What has arrived is kept; download it again to go on from there."
 TAG = re.compile(r'(W/)?"[^"]{0,200}"')
 STRONG = re.compile(r'"[\x21\x23-\x7e]*"')
