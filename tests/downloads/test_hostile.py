@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.files import File
 from connector_runtime.downloads.download import Job, save, save_async
 from connector_runtime.downloads.fetch import Course
@@ -164,8 +167,6 @@ def test_no_answer_stays_open_through_a_pause_a_renewal_or_a_redirect(
     about = connector.profile
     closed: list[bool] = []
 
-    from connector_runtime.calls.credentials import lay_out
-
     def token(step: Token) -> Any:
         if step.rejected is not None:
             closed.append(raw.closed.acquire(timeout=30))
@@ -189,7 +190,6 @@ def test_no_answer_stays_open_through_a_pause_a_renewal_or_a_redirect(
         finally:
             pool.leave()
     else:
-        import asyncio
 
         async def saved() -> None:
             lent = AsyncPool.enter()
@@ -243,8 +243,6 @@ def test_a_file_that_an_earlier_version_called_otherwise_is_left_alone(
     make: Any, connector: Connector, raw: Raw, tmp_path: Path
 ) -> None:
     raw.answers = [http(200, VIDEO, Content_Type="video/mp4", Content_Length=len(VIDEO), Connection="close")]
-    from dataclasses import replace
-
     first = replace(raw.file(size=5), name="one 1.mp4", was="old.mp4")
     second = replace(raw.file(size=7), name="two 2.mp4", was="old.mp4", id="2")
     third = replace(raw.file(size=len(VIDEO)), name="three 3.mp4", was="old.mp4", id="3")
@@ -264,8 +262,6 @@ def test_a_file_that_an_earlier_version_called_otherwise_is_left_alone(
 def test_a_file_is_downloaded_where_an_earlier_name_says_too_little(
     connector: Connector, raw: Raw, tmp_path: Path, case: str
 ) -> None:
-    from dataclasses import replace
-
     raw.answers = [http(200, b"five_", Content_Type="video/mp4", Content_Length=5, Connection="close")]
     file = replace(
         raw.file(size=None if case == "no size" else 5), was=None if case == "no earlier name" else "old.mp4"
@@ -293,6 +289,30 @@ def test_a_folder_that_no_system_has_is_an_error_before_any_request(
     assert problem.where == "to"
     assert problem.what.startswith(f"{tmp_path / to} can't be used: ")
     assert raw.asked == []
+
+
+def test_a_folder_that_takes_no_files_is_an_error_before_any_request(make: Any, connector: Connector, raw: Raw) -> None:
+    to = Path("/proc/self")  # where even root can make nothing
+    if not to.is_dir():
+        pytest.skip("no such folder on this system")
+    with make(connector, token="t", base_url=raw.origin) as client, pytest.raises(InputError) as caught:
+        client.download(raw.file(), to)
+    assert "can't be written: " in caught.value.problems[0].what
+    assert raw.asked == []
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_one_at_a_time_is_downloaded_by_the_callers_own_thread(
+    connector: Connector, raw: Raw, tmp_path: Path, files: int
+) -> None:
+    raw.answers = [http(200, b"five_", Content_Type="video/mp4", Content_Length=5, Connection="close")]
+    wanted = [replace(raw.file(), name=f"{number}.mp4", id=str(number)) for number in range(files)]
+    threads: set[str] = set()
+    with Client(connector, token="t", base_url=raw.origin) as client:
+        told = {"progress": lambda *_: threads.add(threading.current_thread().name)}
+        saved = client.download(wanted, tmp_path, parallel=3 if files == 1 else 1, **told)
+    assert [each.path.name for each in saved] == [file.name for file in wanted]
+    assert threads == {threading.current_thread().name}
 
 
 @pytest.mark.parametrize("name", [".talk.mp4.part", ".talk.mp4.part.json"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -235,8 +236,6 @@ MARKS = st.fixed_dictionaries({"of": TEXTS | NUMBERS, "etag": TEXTS | NUMBERS, "
 
 @given(MARKS)
 def test_a_mark_that_is_read_could_have_been_written(data: dict[str, Any]) -> None:
-    import json
-
     mark = mark_read(json.dumps(data))
     if mark is not None:
         headers = {name: text for name, text in (("etag", mark.etag), ("last-modified", mark.modified)) if text}
