@@ -13,10 +13,10 @@ from plays import Play
 
 from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.files import File, identity
-from connector_runtime.downloads.fetch import MOST_REDIRECTS, Course, Mark, fetch, mark_of, mark_read, rest
+from connector_runtime.downloads.fetch import MOST_REDIRECTS, PATH, Course, Mark, fetch, mark_of, mark_read, rest
 from connector_runtime.errors import ApiError, AuthError, Conflict, MissingScope, NotFound, RequestError, TransportError
 from connector_runtime.model import Response
-from connector_runtime.steps import Fill, Filled, Open, Peek, Token, Wait
+from connector_runtime.steps import Fill, Filled, Heard, Open, Peek, Token, Wait
 from zoom_connector import load
 
 CONNECTOR = load()
@@ -266,6 +266,18 @@ def test_a_file_of_no_announced_size_has_a_bound(said: dict[str, str], status: i
     assert Site((status, said, VIDEO)).run(largest=SIZE) == VIDEO
 
 
+def test_the_bound_is_10_gib_unless_told() -> None:
+    most = 10 * 1024 * 1024 * 1024
+    site = Site((200, {**KIND, "content-length": str(most)}, b"x"))
+    with pytest.raises(TransportError, match="broke off"):
+        site.run()
+    assert [step.most for step in site.plays.of(Fill)] == [most]
+    site = Site((200, {**KIND, "content-length": str(most + 1)}, b"x"))
+    with pytest.raises(ApiError, match="raise `largest`"):
+        site.run()
+    assert site.plays.of(Fill) == []
+
+
 def test_an_announced_size_is_the_bound_of_its_file() -> None:
     file = replace(FILE, size=SIZE)
     assert Site((200, WHOLE, VIDEO)).run(file, largest=1) == VIDEO
@@ -390,6 +402,26 @@ def test_a_host_elsewhere_that_fails_for_now_is_asked_again(status: int) -> None
     site = Site((302, {"location": "https://storage.example/x"}, b""), (status, {}, b""), (200, WHOLE, VIDEO))
     assert site.run(retries=1) == VIDEO
     assert site.tokens == ["Bearer first", None, "Bearer first"]
+
+
+def test_a_refusal_is_read_however_long_it_is() -> None:
+    body = json.dumps({"status": False, "trace": "x" * 60_000, "errorCode": 3301, "errorMessage": "Gone"}).encode()
+    with pytest.raises(NotFound, match="Gone"):
+        Site((404, {}, body)).run()
+
+
+def test_each_attempt_is_told_with_its_number_its_pause_and_what_came_of_it() -> None:
+    site = Site((503, {}, b""), (429, {"retry-after": "2"}, b""), (416, {}, b""), (200, WHOLE, VIDEO), have=VIDEO[:99])
+    assert site.run(mark=MARK, retries=3) == VIDEO
+    told = [(step.attempt.number, step.attempt.status, step.attempt.kind) for step in site.plays.of(Heard)]
+    assert told == [(1, 503, "api"), (2, 429, "rate_limit"), (3, 416, None), (4, 200, None)]
+    pauses = [step.seconds for step in site.plays.of(Wait)]
+    assert len(pauses) == 2
+    assert [step.attempt.waited for step in site.plays.of(Heard)] == [0.0, *pauses, 0.0]
+    for step in site.plays.of(Heard):
+        attempt = step.attempt
+        assert step.claim is None
+        assert (attempt.action, attempt.effect, attempt.method, attempt.path) == (ACTION.key, "read", "GET", PATH)
 
 
 def test_what_waits_is_not_asked_for() -> None:

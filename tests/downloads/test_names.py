@@ -253,7 +253,7 @@ def test_a_webhooks_payload_offers_its_files_with_its_own_token(connector: Conne
         "recording_files": [{"id": "1", "file_type": "MP4", "download_url": "https://zoom.us/a"}],
     }
     (file,) = connector.actions["get-meeting-recordings"].files_in(payload, token="from-the-event")
-    assert (file.name, file.token) == ("mp4.mp4", "from-the-event")
+    assert (file.name, file.token, file.waits) == ("mp4.mp4", "from-the-event", None)
     assert "from-the-event" not in repr(file) and "zoom.us/a" not in repr(file)
 
 
@@ -265,3 +265,15 @@ def test_an_answer_without_files_offers_none(connector: Connector, answer: objec
 def test_an_entry_without_an_address_waits(connector: Connector) -> None:
     (file,) = connector.actions["get-meeting-recordings"].files_in({"recording_files": [{"file_type": "MP4"}]})
     assert file.waits == "The vendor names no address for it."
+    for wrong in ("", 5, None, []):
+        (file,) = connector.actions["get-meeting-recordings"].files_in({"recording_files": [{"download_url": wrong}]})
+        assert (file.url, file.waits) == ("", "The vendor names no address for it.")
+
+
+def test_an_answers_own_token_goes_with_its_files_unless_one_is_given(connector: Connector) -> None:
+    action = connector.actions["get-meeting-recordings"]
+    answer = {"recording_files": [PIECE], "download_access_token": "own"}
+    assert [file.token for file in action.files_in(answer)] == ["own"]
+    assert [file.token for file in action.files_in(answer, token="event's")] == ["event's"]
+    for wrong in ("", 5, None, ["x"]):
+        assert [file.token for file in action.files_in({**answer, "download_access_token": wrong})] == [None]
