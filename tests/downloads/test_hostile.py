@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.files import File
-from connector_runtime.downloads.download import Job, save, save_async
+from connector_runtime.downloads.download import Job, end_of, save, save_async
 from connector_runtime.downloads.fetch import Course
 from connector_runtime.perform import HANDLERS
 from connector_runtime.steps import Heard, Token, Wait
@@ -150,6 +151,21 @@ def test_an_end_that_may_be_a_break_is_none(
             with pytest.raises(TransportError, match="299999 of 300000 bytes have arrived"):
                 client.download(raw.file(size=len(VIDEO)), tmp_path)
             assert "talk.mp4" not in names(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("headers", "version", "is_an_end"),
+    [
+        ({}, b"HTTP/1.1", False),
+        ({}, b"HTTP/1.0", False),
+        ({"content-length": "5"}, b"HTTP/1.1", True),
+        ({"transfer-encoding": "chunked"}, b"HTTP/1.1", True),
+        ({}, b"HTTP/2", True),  # whose streams end by themselves
+    ],
+)
+def test_a_body_ends_where_something_says_so(headers: dict[str, str], version: bytes, is_an_end: bool) -> None:
+    answer = httpx.Response(200, headers=headers, extensions={"http_version": version})
+    assert (end_of(answer) is None) is is_an_end
 
 
 # -- connections -----------------------------------------------------------------------------------------------------
