@@ -118,6 +118,17 @@ def test_a_file_of_another_size_is_downloaded_when_the_size_is_not_to_count(vend
     assert (tmp_path / "talk.mp4").read_bytes() == b"four"
 
 
+def test_a_file_of_no_announced_size_has_a_bound_that_can_be_set(vendor: Any, tmp_path: Path) -> None:
+    vendor.add("talk.mp4", b"four", size=None)
+    arguments = (MEETING, "--to", str(tmp_path), "--largest")
+    code, out, err = run(*arguments, "3", base_url=vendor.base_url)
+    assert (code, out) == (4, "")
+    assert f"talk.mp4: {vendor.host} sends 4 bytes or more, and the vendor announces no size." in err
+    assert list(tmp_path.iterdir()) == []
+    assert run(*arguments, "4", base_url=vendor.base_url)[0] == 0
+    assert (tmp_path / "talk.mp4").read_bytes() == b"four"
+
+
 def test_a_download_that_is_killed_five_times_ends_byte_identical(vendor: Any, tmp_path: Path) -> None:
     content = random.Random(5).randbytes(3_000_000)
     stored = vendor.add("talk.mp4", content, piece=10_000, pause=0.005)
