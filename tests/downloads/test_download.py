@@ -145,6 +145,20 @@ def test_a_failure_of_the_progress_callback_is_the_callers(
         client.download(files(), tmp_path, progress=fails)
 
 
+def test_the_callbacks_failure_is_not_hidden_by_the_end_of_the_other_downloads(
+    vendor: Any, client: Client, files: Files, tmp_path: Path
+) -> None:
+    vendor.add("a.mp4", VIDEO, piece=10_000, pause=0.05)
+    vendor.add("b.mp4", AUDIO)
+
+    def fails(file: Any, *_: Any) -> None:
+        if file.name == "b.mp4":
+            raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        client.download(files(), tmp_path, progress=fails)
+
+
 def test_each_attempt_is_told_to_the_observer_without_secrets(
     make: Any, connector: Connector, vendor: Any, tmp_path: Path
 ) -> None:

@@ -412,7 +412,7 @@ def test_a_refusal_is_read_however_long_it_is() -> None:
 
 def test_each_attempt_is_told_with_its_number_its_pause_and_what_came_of_it() -> None:
     site = Site((503, {}, b""), (429, {"retry-after": "2"}, b""), (416, {}, b""), (200, WHOLE, VIDEO), have=VIDEO[:99])
-    assert site.run(mark=MARK, retries=3) == VIDEO
+    assert site.run(mark=MARK, retries=2) == VIDEO
     told = [(step.attempt.number, step.attempt.status, step.attempt.kind) for step in site.plays.of(Heard)]
     assert told == [(1, 503, "api"), (2, 429, "rate_limit"), (3, 416, None), (4, 200, None)]
     pauses = [step.seconds for step in site.plays.of(Wait)]

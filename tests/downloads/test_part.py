@@ -123,6 +123,25 @@ def test_a_folder_under_the_files_name_is_an_error_that_names_it(tmp_path: Path)
     assert caught.value.problems[0].where == str(tmp_path / "talk.mp4")
 
 
+def test_a_part_is_on_disk_before_it_has_the_files_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, int]] = []
+    sync, rename = os.fsync, os.replace
+
+    def fsync(file: int) -> None:
+        sync(file)
+        done.append(("on disk", os.fstat(file).st_ino))
+
+    def replace(one: Path, other: Path) -> None:
+        rename(one, other)
+        done.append(("renamed", os.stat(other).st_ino))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    written(tmp_path / "talk.mp4", b"123456789")
+    file = (tmp_path / "talk.mp4").stat().st_ino
+    assert done == [("on disk", file), ("renamed", file), ("on disk", tmp_path.stat().st_ino)]
+
+
 def test_an_empty_file_of_that_name_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "talk.mp4").touch()
     written(tmp_path / "talk.mp4", b"123456789")
