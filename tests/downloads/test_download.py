@@ -124,6 +124,13 @@ def test_no_more_than_so_many_are_downloaded_at_once(vendor: Any, client: Client
     assert len(names(tmp_path)) == 6
 
 
+def test_three_are_downloaded_at_once_unless_told(vendor: Any, client: Client, files: Files, tmp_path: Path) -> None:
+    for number in range(8):
+        vendor.add(f"talk{number}.mp4", AUDIO, pause=0.05)
+    client.download(files(), tmp_path)
+    assert vendor.most_at_once == 3
+
+
 def test_progress_is_told_up_to_the_whole_size(vendor: Any, client: Client, files: Files, tmp_path: Path) -> None:
     vendor.add("talk.mp4", VIDEO)
     told: list[tuple[str, int, int | None]] = []
