@@ -348,3 +348,16 @@ def test_the_help_of_every_command_says_what_it_is_for_and_gives_an_example(type
         assert (code, err) == (0, ""), name
         assert f" {name} " in out.partition("\n")[0], name  # its usage
         assert re.search(rf"examples?:\s+\S.* {name}\b", out), name
+
+
+def test_every_option_of_every_command_has_its_help(typed: Any) -> None:
+    pages = [(name, "--help") for name in (*COMMON, *COMMANDS)]
+    pages += [("run", "create-meeting", "--help"), ("run", "raw-request", "--help"), ("preview", "get-user", "--help")]
+    seen = 0
+    for words in pages:
+        lines = typed(*words)[1].splitlines()
+        for line, after in zip(lines, [*lines[1:], ""], strict=True):
+            if line.startswith("  -"):
+                seen += 1
+                assert re.search(r"\S {2,}\S", line) or after.startswith(" " * 24), (words, line)
+    assert seen > 150

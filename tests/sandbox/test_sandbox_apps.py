@@ -181,6 +181,9 @@ def test_a_user_who_removes_an_app_ends_its_tokens_and_only_that_app_is_told(san
         }  # fmt: skip
         assert (payload["account_id"], payload["user_id"], payload["client_id"]) == (ACCOUNT, user.id, APP[0])
         assert theirs.events == []
+        (sent,) = sandbox.hooks.sent
+        assert (sent.event, sent.url, sent.status, sent.attempt) == ("app_deauthorized", ours.url, 200, 1)
+        assert json.loads(sent.body)["payload"] == payload
         httpx.post(f"{sandbox.base_url}/users/me/meetings", json={}, headers={"authorization": f"Bearer {owners}"})
         assert sandbox.hooks.settle()
         assert [event["is signed"] for event in (*ours.events[1:], *theirs.events)] == [True, True]  # each its secret

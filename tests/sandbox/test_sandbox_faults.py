@@ -379,3 +379,30 @@ def test_every_answer_waits_for_the_latency(given: Any, low: float, high: float)
 def test_an_impossible_latency_is_refused(given: Any) -> None:
     with pytest.raises(ValueError, match="latency is seconds"):
         Sandbox(latency=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"drop": "before"}, "reset_before"),
+        ({"drop": "after"}, "reset_after"),
+        ({"status": 418}, "status_418"),
+        ({"status": 418, "carry_out": True}, "status_418"),
+        ({"status": 200, "endless": True}, "status_200"),
+        ({"endless": True}, "endless_body"),
+        ({"edit": "twice"}, "twice"),
+        ({"head": "HTTP/1.1 299 Odd\r\n\r\n"}, "odd_head"),
+        ({"cut": 5}, "truncated"),
+        ({"takes": 0.01}, "slow"),
+        ({"delay": 0.01}, "late"),
+        ({"revoke": True}, "revoked"),
+        ({"repeat_page": True}, "page_repeated"),
+        ({"condition": "rate_limited"}, "rate_limited"),
+        ({"kind": "late", "status": 500}, "late"),
+    ],
+)
+def test_a_fault_is_counted_by_its_kind_or_by_what_it_does(given: dict[str, Any], name: str) -> None:
+    sandbox = Sandbox()
+    sandbox.inject(**given)
+    sandbox.answer(ask("GET", "/v2/users"))
+    assert sandbox.faults_done == {name: 1}
