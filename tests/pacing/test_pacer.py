@@ -736,7 +736,7 @@ def test_a_count_that_can_not_be_read_is_begun_anew(
     go(Pacer(limits, plan="tower", store=store, clock=time), time, claim("light", "send-letter", quotas=letter))
     ((_, entry),) = store.scan("pacing/pigeon/quotas/")
     assert json.loads(entry.value) == [1, 0.0]
-    assert "begins anew" in caplog.text
+    assert "counted anew" in caplog.text
 
 
 def test_a_state_that_can_not_be_read_is_begun_anew(
