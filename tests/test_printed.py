@@ -361,3 +361,18 @@ def test_every_option_of_every_command_has_its_help(typed: Any) -> None:
                 seen += 1
                 assert re.search(r"\S {2,}\S", line) or after.startswith(" " * 24), (words, line)
     assert seen > 150
+
+
+def test_a_terminal_shows_how_far_a_list_is_and_how_long_it_was() -> None:
+    pty = pytest.importorskip("pty", reason="no terminals on this system")
+    ours, theirs = pty.openpty()
+    with Sandbox(users=700) as zoom:
+        command = [sys.executable, "-m", "zoom_connector", "run", "list-users", "--ndjson"]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment(zoom), stdout=subprocess.PIPE, stderr=theirs, timeout=60
+        )
+    os.close(theirs)
+    drawn = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 700
+    assert drawn == "\r600 items …\r700 items …\r700 items in 3 pages\r\n"

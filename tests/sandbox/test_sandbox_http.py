@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from zoom_connector.sandbox import Answer, Bounds, Request, Sandbox, serve
+from zoom_connector.sandbox.wire import Parser
 
 
 def raw(sandbox: Sandbox, data: bytes, *, slowly: bool = False) -> bytes:
@@ -406,3 +407,15 @@ def test_the_sandbox_imports_nothing_else_of_the_project() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_request_in_chunks_is_whole_at_its_last_byte_and_not_before() -> None:
+    chunks = b'6\r\n{"topi\r\n9\r\nc":"sync"\r\n1\r\n}\r\n0\r\n\r\n'
+    sent = post(b"", more="Transfer-Encoding: chunked\r\n") + chunks
+    parser = Parser(body_limit=100)
+    for number, byte in enumerate(sent, 1):
+        parser.feed(bytes([byte]))
+        came = parser.next()
+        assert (came is not None) is (number == len(sent)), number
+    assert came is not None and came.body == b'{"topic":"sync"}'
+    assert parser.is_idle
