@@ -254,7 +254,7 @@ def query_of(callback: str | Mapping[str, str]) -> dict[str, str]:
     """The parameters of a callback: given as such, as the whole URL, or as what follows its question mark."""
     if not isinstance(callback, str):
         return dict(callback)
-    return dict(parse_qsl(urlsplit(callback).query or callback.strip().lstrip("?"), keep_blank_values=True))
+    return dict(parse_qsl(urlsplit(callback).query or callback.strip().lstrip("?")))
 
 
 def state_of(query: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from connector_runtime.connections import connect, oauth
-from connector_runtime.connections.connections import Connections, Finished, examine
+from connector_runtime.connections.connections import Connections, Finished, Pending, examine
 from connector_runtime.errors import AuthError, InputError, RateLimited, TransportError
 from connector_runtime.model import Response
 from connector_runtime.stores.store import MemoryStore
@@ -232,6 +232,17 @@ def test_a_sign_in_that_nobody_finished_is_deleted_by_a_later_one(
     assert len(store.scan("pending/")) == 2
 
 
+def test_however_many_sign_ins_nobody_finished_the_next_one_looks_at_a_hundred(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    pending = Pending(store, "pending/", name=str)
+    for number in range(130):
+        pending.add(str(number), {"name": "main"})
+    now = time.time()
+    monkeypatch.setattr("connector_runtime.connections.connections.time.time", lambda: now + 601)
+    pending.add("next", {"name": "main"})
+    assert len(store.scan("pending/", limit=200)) == 31
+
+
 def test_a_callback_without_a_state_says_where_to_begin(connections: Connections) -> None:
     with pytest.raises(AuthError, match="was not begun here") as caught:
         connections.finish("https://platform.example/callback?code=abc")
@@ -406,6 +417,26 @@ def test_the_apps_own_secret_is_cut_out_of_what_a_vendor_says_and_its_id_is_not(
     content = b'{"reason": "sandbox-client has no secret sandbox-secret", "error": "invalid_client"}'
     with pytest.raises(AuthError, match=r"sandbox-client has no secret \*\*\*"):
         app.tokens(Response(status=401, headers={}, content=content), 0.0)
+
+
+def test_tokens_of_a_person_without_a_refresh_token_cannot_be_refreshed(connector: Connector) -> None:
+    app = connect.app(connector.connections["oauth2"], OAUTH2)
+    with pytest.raises(AuthError) as caught:
+        oauth.refresh(app, connect.Tokens(granted={"access_token": "a"}))
+    assert caught.value.to_dict() == {
+        "kind": "token",
+        "message": "There is no refresh token.",
+        "hint": "Sign in again.",
+        "problems": [],
+        "retriable": False,
+        "status": None,
+        "code": None,
+        "tracking_id": None,
+        "retry_at": None,
+        "may_have_been_done": False,
+        "items_read": None,
+        "cursor": None,
+    }
 
 
 def test_what_a_begun_sign_in_must_keep_to_itself_is_not_in_its_repr(connector: Connector) -> None:

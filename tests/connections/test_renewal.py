@@ -111,8 +111,9 @@ def test_a_rejected_token_that_was_renewed_meanwhile_costs_no_refresh(connector:
 
 
 def test_waiting_for_a_holder_ends_with_a_clear_message(connector: Connector) -> None:
-    with pytest.raises(TransportError, match="Somebody else has been renewing"):
+    with pytest.raises(TransportError, match="Somebody else has been renewing the connection main for 25 s") as caught:
         renewed(connector, [at(1001.0), (Read, (OLD, 1)), at(1030.0), (Acquire, False)])
+    assert (caught.value.retriable, caught.value.may_have_been_done) == (True, False)
 
 
 def test_on_invalid_grant_the_store_is_read_once_more_and_another_token_there_wins(connector: Connector) -> None:

@@ -160,6 +160,13 @@ def test_what_an_answer_leaves_out_stays_as_it_was(connector: Connector) -> None
     )
 
 
+@pytest.mark.parametrize("refresh", ["", None, 5, True, ["r"], {"a": 1}])
+def test_a_refresh_token_that_is_none_leaves_the_old_one(connector: Connector, refresh: Any) -> None:
+    old = Tokens(granted={"access_token": "o"}, refresh_token="r0")
+    assert tokens(connector, old=old, refresh_token=refresh).refresh_token == "r0"
+    assert tokens(connector, refresh_token=refresh).refresh_token is None
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
