@@ -493,10 +493,12 @@ FORGED: dict[str, Callable[[World], str]] = {
 
 
 @pytest.mark.parametrize("name", FORGED)
-def test_no_other_word_ends_anything(world: World, name: str) -> None:
+def test_no_other_word_ends_anything(world: World, name: str, caplog: pytest.LogCaptureFixture) -> None:
     before = world.connect("one", ADA)
     FORGED[name](world)
     assert world.record("one") == before
+    is_told = "was not signed by the app that it names; nothing is ended" in caplog.text
+    assert is_told is (name in ("signed by another app", "of no app"))
 
 
 def test_what_was_connected_after_the_removal_is_kept(world: World) -> None:
@@ -507,9 +509,30 @@ def test_what_was_connected_after_the_removal_is_kept(world: World) -> None:
     found = replace(world.connector.triggers["webhook"].read(body, {}, "app-one"))
     assert owners.end(world.connector, world.store, found, trusted=False) == []
     assert world.record("one") == record
-    (ended,) = owners.end(world.connector, world.store, replace(found, time=None), trusted=False)
+    at_once = replace(found, time=datetime.fromtimestamp(record.connected_at, UTC))
+    world.store.update(
+        Connections(world.connector, world.store, "one")._key("main"),
+        lambda old: replace(Record.read(old or b""), connected_at=at_once.time.timestamp()).write(),  # type: ignore[union-attr]
+    )
+    (ended,) = owners.end(world.connector, world.store, at_once, trusted=False)
     assert (ended.tenant, ended.name, world.record("one").dead is None) == ("one", "main", False)
     assert owners.end(world.connector, world.store, replace(found, time=None), trusted=False) == []
+
+
+def test_a_connection_that_is_deleted_while_it_is_ended_stays_deleted(world: World) -> None:
+    class Deleting(MemoryStore):
+        def update(self, key: str, change: Any, **more: Any) -> Any:
+            self.take(key)
+            return super().update(key, change, **more)
+
+    world.connect("one", ADA)
+    store = Deleting()
+    for key, entry in world.store.scan("connections/"):
+        store.put(key, entry.value, None)
+    said = {"account_id": "acc1", "user_id": "u-ada", "client_id": "app-one"}
+    body = json.dumps({"event": "app_deauthorized", "payload": said}).encode()
+    owners.end(world.connector, store, world.connector.triggers["webhook"].read(body, {}, "app-one"), trusted=False)
+    assert store.scan("") == []
 
 
 @pytest.mark.parametrize(("trusted", "sender", "ends"), [(True, None, 1), (False, None, 0), (True, "app-two", 0)])
