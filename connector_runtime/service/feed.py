@@ -15,16 +15,16 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..connections.owners import folded, owners
 from ..definitions.connector import Connector
-from ..errors import ConnectorError, Problem
+from ..errors import ConnectorError, InputError, Problem
 from ..language import json_text
-from ..stores.store import Store
+from ..stores.store import Damaged, Store
 from ..triggers.webhook import Filter, Notification
-from .problems import Refusal
 
 KEPT = 24 * 3600.0  # seconds
 MOST = 1000  # events that one read looks at
@@ -81,8 +81,10 @@ class Feed:
             return
         mark, last, now = f"{self._marks}{log}/{found.event_id}", self.end(log), time.time()
         if self._store.put(mark, json_text.write([last, now]), None) is None:  # added, or its writer died before that
-            entry = self._store.read(mark)
-            after = 0 if entry is None else _mark(entry.value)[0]
+            row = None
+            with suppress(Damaged):
+                row = self._store.value(mark, _mark)
+            after = 0 if row is None else row[0][0]
             if any(there.event_id == found.event_id for _, _, there in self._after(log, after)):
                 return
         content = Arrived(now, found.event_id, trigger, found.sender, found.headers, found.body).write()
@@ -195,7 +197,7 @@ def cursor(tenant: str, positions: Positions) -> str:
 
 
 def positions(tenant: str, text: str) -> Positions:
-    """What a cursor says. Raises `Refusal` (400) for a text that this tenant was not given."""
+    """What a cursor says. Raises `InputError` for a text that this tenant was not given."""
     try:
         padded = text[:LONGEST] + "=" * (-len(text) % 4)
         whose, found = json_text.read(base64.b64decode(padded, b"-_", validate=True))
@@ -203,7 +205,7 @@ def positions(tenant: str, text: str) -> Positions:
         whose, found = None, None
     if whose != _digest(tenant) or not isinstance(found, dict) or not all(map(_is_number, found.values())):
         what = "is none that this service has given for these events; leave it out, or say now"
-        raise Refusal("body", "The cursor cannot be read.", problems=(Problem("cursor", what),))
+        raise InputError.of("the events", [Problem("cursor", what)])
     return found
 
 

@@ -157,14 +157,14 @@ class Idempotency:
         place = f"{self._prefix}{key_part('tenant', tenant)}/{hashlib.sha256(key.encode()).hexdigest()}"
         mark = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         running = {"mark": mark, "at": self._clock()}
-        first, _, _ = self._read(place, running)
+        first, _, _ = self._read(place, running, effect)
         if first is not None:
             return first  # most repetitions take no lease
         lease = self._store.lease(f"lease/{place}", self._lease)
         with ExitStack() as held:
             if lease is not None:
                 held.enter_context(lease)
-            first, began, version = self._read(place, running)
+            first, began, version = self._read(place, running, effect)
             if first is not None:
                 return first
             if lease is None:
@@ -187,14 +187,18 @@ class Idempotency:
         rows = self._store.rows(self._prefix, _said)
         return sum(self._store.remove(place, entry) for place, said, entry in rows if now >= said["at"] + KEPT)
 
-    def _read(self, place: str, running: Mapping[str, Any]) -> tuple[Kept | None, bool, int | None]:
+    def _read(self, place: str, running: Mapping[str, Any], effect: str) -> tuple[Kept | None, bool, int | None]:
         """The first answer with a key, whether a run with it began at all, and the version of the entry."""
         try:
             said, entry = self._store.value(place, _said) or ({}, None)
         except Damaged:
-            what = "What was kept for this idempotency key is damaged: it may have been done."
+            what, done = "What was stored for this idempotency key is damaged", effect != "read"
+            if not done:
+                raise Refusal("key_reused", f"{what}.", hint="Take a new key.") from None
             hint = "Look whether it was done; if not, send it with a new key."
-            raise Refusal("may_have_been_done", what, hint=hint, may_have_been_done=True) from None
+            raise Refusal(
+                "may_have_been_done", f"{what}: it may have been done.", hint=hint, may_have_been_done=True
+            ) from None
         if said and running["at"] >= said["at"] + KEPT:
             said = {}
         if said and said["mark"] != running["mark"]:

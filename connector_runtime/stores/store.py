@@ -151,9 +151,14 @@ class Store(ABC):
                     yield after, value, entry
 
     def value(self, key: str, read: Callable[[bytes], T]) -> tuple[T, Entry] | None:
-        """The value of a key as `read` gives it, and its entry; None if there is none. Raises `Damaged`."""
+        """The value of a key as `read` gives it, and its entry; None if there is none.
+
+        Raises `Damaged` for what `read` can't read, also when it was set aside before.
+        """
         entry = self.read(key)
         if entry is None:
+            if self.read(_aside(key)) is not None:
+                raise damaged(key)
             return None
         try:
             return read(entry.value), entry
@@ -164,7 +169,7 @@ class Store(ABC):
         """Move an entry that can't be read below `damaged/`, if it is still there as it was read, and log its key."""
         if key.startswith(DAMAGED):
             return
-        place = f"{DAMAGED}{key}"[:LONGEST]
+        place = _aside(key)
         try:
             self.update(place, lambda old: entry.value)
             if self.remove(key, entry):
@@ -236,6 +241,10 @@ def checked(key: str) -> str:
     if not key or len(key) > LONGEST or "\0" in key or key.startswith(LAST):
         raise StoreError(f"A key of the store must be a text of 1 to {LONGEST} characters without NUL.")
     return key
+
+
+def _aside(key: str) -> str:
+    return f"{DAMAGED}{key}"[:LONGEST]
 
 
 def damaged(key: str) -> Damaged:

@@ -18,7 +18,7 @@ from connector_runtime.connections.connect import Record, Renewal, Tokens
 from connector_runtime.connections.connections import Connections
 from connector_runtime.errors import AuthError, InputError
 from connector_runtime.model import Response
-from connector_runtime.service import feed, state
+from connector_runtime.service import feed
 from connector_runtime.service.app import service
 from connector_runtime.service.records import ApiKeys
 from connector_runtime.steps import Acquire, Now, Read, Send, Write
@@ -365,7 +365,7 @@ def test_now_begins_at_the_end(world: World) -> None:
 @pytest.mark.parametrize("text", ["x", "1700000000000", "é", "W10", "a" * 21_000])
 def test_a_cursor_of_nobodys_is_refused(world: World, text: str) -> None:
     answer = world.of("one").get("/v1/events", params={"cursor": text})
-    assert (answer.status_code, [said["where"] for said in answer.json()["problems"]]) == (400, ["cursor"])
+    assert (answer.status_code, [said["where"] for said in answer.json()["problems"]]) == (422, ["cursor"])
 
 
 def test_a_request_that_has_looked_at_enough_answers_and_one_that_waits_goes_on_waiting(
@@ -406,7 +406,7 @@ def test_a_cursor_of_another_tenants_is_refused(world: World) -> None:
     given = world.read("one")["cursor"]
     answer = world.of("two").get("/v1/events", params={"cursor": given})
     problem = answer.json()
-    assert (answer.status_code, problem["kind"], problem["retriable"]) == (400, "body", False)
+    assert (answer.status_code, problem["kind"], problem["retriable"]) == (422, "input", False)
     assert [said["where"] for said in problem["problems"]] == ["cursor"]
 
 
@@ -445,8 +445,7 @@ def test_who_removes_the_app_ends_the_connection_its_tokens_and_its_rights(world
     assert world.zoom.token.encode() not in everything and b"refresh-one" not in everything
 
 
-def test_another_worker_lets_go_of_its_client_too(world: World, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "FRESH", 0.0)
+def test_another_worker_lets_go_of_its_client_too(world: World, start: Start) -> None:
     world.connect("one", ADA)
     key = world.keys.create("one")[0]
     with start(world.store) as other:

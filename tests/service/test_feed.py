@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from connector_runtime.errors import InputError
 from connector_runtime.language import json_text
 from connector_runtime.service import feed as feeds
 from connector_runtime.service.feed import Arrived, Feed, cursor, log_of, positions
-from connector_runtime.service.problems import Refusal
 from connector_runtime.stores.opening import open_store
 from connector_runtime.stores.store import MemoryStore, Store
 from tests.webhook.test_damage import Anything, planted
@@ -396,9 +396,9 @@ def test_any_event_is_kept_read_and_written_whatever_stands_where_the_definition
 def test_a_cursor_is_one_tenants_alone() -> None:
     given = cursor("one", {OWN: 5})
     assert positions("one", given) == {OWN: 5}
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(InputError) as caught:
         positions("two", given)
-    assert (caught.value.kind, caught.value.http_status, caught.value.retriable) == ("body", 400, False)
+    assert (caught.value.kind, caught.value.http_status) == ("input", 422)
     assert [tuple(problem) for problem in caught.value.problems] == [
         ("cursor", "is none that this service has given for these events; leave it out, or say now")
     ]
@@ -431,9 +431,9 @@ MARK = json.loads(base64.urlsafe_b64decode(cursor("t", {}) + "=="))[0]
     ],
 )  # fmt: skip
 def test_a_cursor_made_by_hand_is_refused(text: str) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(InputError) as caught:
         positions("t", text)
-    assert caught.value.http_status == 400
+    assert [problem.where for problem in caught.value.problems] == ["cursor"]
 
 
 @settings(max_examples=300, deadline=None)
@@ -441,5 +441,5 @@ def test_a_cursor_made_by_hand_is_refused(text: str) -> None:
 def test_any_text_as_a_cursor_is_read_or_refused(text: str) -> None:
     try:
         assert isinstance(positions("t", text), dict)
-    except Refusal as error:
-        assert error.http_status == 400
+    except InputError as error:
+        assert [problem.where for problem in error.problems] == ["cursor"]

@@ -83,7 +83,12 @@ def test_a_body_above_the_webhooks_own_limit_is_asked_for_again(start: Start, ca
         assert sent == [200, 200, 503, 503]
         assert "more than 2000 bytes" in caplog.text
         assert [said["object"] for said in _read(client, wait=10)] == ["2000"]
-        assert client.post("/v1/actions/create-meeting/run", content=b" " * 1001).status_code == 413
+        assert (
+            client.post(
+                "/v1/actions/create-meeting/run", content=b" " * 1001, headers={"Content-Type": "application/json"}
+            ).status_code
+            == 413
+        )
 
 
 @pytest.mark.parametrize("path", [HOOK, f"{HOOK}/"])
