@@ -20,7 +20,7 @@ from connector_runtime.commands import context
 from connector_runtime.commands.cli import COMMANDS as COMMON
 from connector_runtime.commands.context import as_json, shown
 from connector_runtime.errors import InputError
-from connector_runtime.session import LONGEST
+from connector_runtime.steps import LONGEST_WAIT
 from zoom_connector.__main__ import COMMANDS, main
 from zoom_connector.sandbox import Sandbox
 
@@ -310,9 +310,9 @@ def test_a_deadline_of_a_year_is_taken_and_of_more_is_not(zoom: Sandbox) -> None
     from zoom_connector import Client, load
 
     with Client(load(), token=zoom.token, base_url=zoom.base_url) as client:
-        assert client.run("get-user", {"user_id": "me"}, deadline=LONGEST).status == 200
+        assert client.run("get-user", {"user_id": "me"}, deadline=LONGEST_WAIT).status == 200
         with pytest.raises(InputError, match="and at most 31,536,000") as refused:
-            client.run("get-user", {"user_id": "me"}, deadline=LONGEST + 1)
+            client.run("get-user", {"user_id": "me"}, deadline=LONGEST_WAIT + 1)
     assert [problem.where for problem in refused.value.problems] == ["deadline"]
     assert len(zoom.requests) == 1
 
