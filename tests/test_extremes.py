@@ -114,10 +114,10 @@ def test_a_call_on_terms_that_nobody_can_keep_is_refused(connector: Connector, n
     assert [problem.where for problem in caught.value.problems] == [field]
 
 
-@pytest.mark.parametrize("seconds", [10**400, 31_536_001, 0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("seconds", [10**400, 1_000_001, 0, -1, float("nan"), float("inf")])
 def test_a_way_out_that_waits_for_ever_is_refused(seconds: float) -> None:
     with pytest.raises(InputError) as caught:
         Http(timeout=seconds)
     assert [tuple(each) for each in caught.value.problems] == [
-        ("timeout", "must be a number above 0 and at most 31,536,000")
+        ("timeout", "must be a number above 0, and at most 1,000,000")
     ]

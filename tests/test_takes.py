@@ -273,7 +273,11 @@ def test_text_that_cannot_be_read_says_why(given: Input, value: str, faults: Any
         (row("date"), "tomorrow", 'must look like 2026-11-01, not "tomorrow"'),
         (row("datetime", codecs=codec("utc")), "now", 'must look like 2026-11-01T09:00:00Z, not "now"'),
         (row("string", to=to("path")), "..", "must not be . or .., which would leave its place in the path"),
-        (row("string", to=to("header.X")), "a\nb", "must be one line of printable ASCII text: it goes into a header"),
+        (
+            row("string", to=to("header.X")),
+            "a\nb",
+            "must be one line of printable ASCII text without blanks at its ends: it goes into a header",
+        ),
         (row("string", choices=RED), "rde", 'must be one of red (Red), 8 (Eight), not "rde". Did you mean red?'),
         (row("integer", choices=ONE_TWO), 5, "must be one of 1 (One), -1 (Last), not 5."),
         (

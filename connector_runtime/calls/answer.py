@@ -158,8 +158,8 @@ class Refusal:
             fields += [(place.path, tuple(expression.names)) for place, expression in computed]
         problems = []
         for name, says in complaints:
-            wheres = [f"inputs.{key}" for key in sorted(_inputs_of(name, fields))] or [name or "request"]
-            problems += [Problem(where[:MAX_MESSAGE], says or "is not accepted") for where in wheres]
+            wheres = [f"inputs.{key}" for key in sorted(_inputs_of(name, fields))] or [_text(name) or "request"]
+            problems += [Problem(where, says or "is not accepted") for where in wheres]
         return problems
 
     def _complaints(self, found: Any) -> Iterable[tuple[str, str | None]]:

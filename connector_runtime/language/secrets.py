@@ -16,7 +16,7 @@ from ..model import Json, Request, Response
 
 MASK = "***"
 MARK = "x-secret"
-WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+WORDS = re.compile(r"[A-Z]{1,100}(?![a-z])|[A-Z]?[a-z]{1,100}|[0-9]{1,100}")
 SECRET = re.compile(  # what the last word of a name says
     "pass(word|wd|code|phrase|key)?|pwd?|secrets?|credentials?|auth(orization)?|cookies?|sig(nature)?|jwt|otp|pin|zak|tk"
 )
