@@ -309,7 +309,7 @@ class RequestContext:
     async def aside(self, function: Callable[..., T], /, *given: Any, is_large: bool | None = None, **more: Any) -> T:
         """Do what takes long for a large body, or for what else `is_large`: in a thread then, so that nobody waits."""
         if len(await self.request.body()) > LARGE if is_large is None else is_large:
-            return await self.service.in_work(function, *given, **more)
+            return await self.service.in_work(self.tenant, function, *given, **more)
         return function(*given, **more)
 
     async def write(self, value: Any) -> bytes:
@@ -380,7 +380,7 @@ async def _whose(context: RequestContext) -> str:
 
 async def check_open(service: Service) -> None:
     """Whether a service that was started without a key may still go without. Raises `Refusal` (401)."""
-    if not service.settings.open and await service.in_store(service.keys.exist):
+    if not service.settings.open and await service.in_store(None, service.keys.exist):
         message = "An API key was made since the service was started without one."
         raise Refusal("key", message, hint="Start it again: then it asks for a key.")
 
@@ -398,7 +398,7 @@ async def key_of(context: RequestContext, bearer: HTTPAuthorizationCredentials |
     service, given = context.service, bearer.credentials if bearer is not None else header
     if not given:
         raise Refusal("key", "The request brought no API key.", hint=BRING)
-    key = await service.in_store(service.keys.find, given)
+    key = await service.in_store(None, service.keys.find, given)
     if key is None:
         raise Refusal("key", "The API key is wrong or was revoked.", hint=BRING)
     context.key = key.id

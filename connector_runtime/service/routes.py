@@ -85,7 +85,7 @@ async def run(key: str, context: Context, idempotency_key: Key = None) -> Respon
     service, tenant, action = context.service, context.tenant, wanted.action
     asked = {"action": key, **wanted.asked.model_dump(exclude={"deadline"})}
     effect = await wanted.effect()
-    held = await service.in_store(service.idempotency.begin, tenant, idempotency_key, asked, effect)
+    held = await service.in_store(tenant, service.idempotency.begin, tenant, idempotency_key, asked, effect)
     if isinstance(held, Kept):
         context.replayed = True
         media_type = "application/json" if held.status < 400 else problems.MEDIA_TYPE
@@ -263,14 +263,14 @@ async def _end(context: RequestContext, held: Held, first: Kept | ConnectorError
         kept = Kept(document["status"], json_text.write(document))
         first = kept if final or getattr(first, "may_have_been_done", False) else None
     try:
-        await context.service.in_store(held.end, first)
+        await context.service.in_store(context.tenant, held.end, first)
     except (StoreError, Refusal) as error:  # how the run ended is what the caller must hear
         logger.error("What repetitions of an idempotency key get could not be stored: %s", error)
 
 
 @connection_router.get("/connections", response_model=ConnectionsAnswer, summary="The connections of this tenant")
 async def listed(context: Context) -> Response:
-    found = await context.service.in_store(context.connections.list)
+    found = await context.service.in_store(context.tenant, context.connections.list)
     return answer({"connections": [_entry(summary) for summary in found]})
 
 
@@ -338,7 +338,7 @@ async def callback(request: Request) -> Response:
     service = context.service
     query = dict(request.query_params)
     try:
-        waiting = await service.in_store(service.pending.take, connect.state_of(query))
+        waiting = await service.in_store(None, service.pending.take, connect.state_of(query))
         brought = request.cookies.get(COOKIE, "").encode(errors="replace")
         if waiting["bound"] and not hmac.compare_digest(brought, digest(query["state"]).encode()):
             raise AuthError("The sign-in was begun in another browser.", hint="Sign in again in this one.")
@@ -366,14 +366,14 @@ async def callback(request: Request) -> Response:
 
 @connection_router.get("/connections/{name}", response_model=ConnectionAnswer, summary="One connection")
 async def shown(name: Name, context: Context) -> Response:
-    return answer(await context.service.in_store(_one, context.connections, name))
+    return answer(await context.service.in_store(context.tenant, _one, context.connections, name))
 
 
 @connection_router.post("/connections/{name}/test", response_model=HealthAnswer, summary="Call the vendor through it")
 async def test(name: Name, context: Context) -> Response:
     """Whether it works, whose it is, which scopes it lacks; `ok: false` with the reason is an answer, no problem."""
     service, connections = context.service, context.connections
-    await service.in_store(_one, connections, name)
+    await service.in_store(context.tenant, _one, connections, name)
     found = await service.in_vendor(context.tenant, connections.test, name, base_url=service.settings.base_url)
     return answer(found.to_dict())
 
@@ -382,7 +382,7 @@ async def test(name: Name, context: Context) -> Response:
 async def delete(name: Name, context: Context, revoke: bool = True) -> Response:
     """Have the vendor take the tokens back. If it can't be reached all is kept; `revoke=false` forgets it."""
     service, connections = context.service, context.connections
-    await service.in_store(_one, connections, name)
+    await service.in_store(context.tenant, _one, connections, name)
     revoked = await service.in_vendor(context.tenant, connections.disconnect, name, revoke=revoke)
     await service.forget(context.tenant, name)
     return answer({"revoked": revoked})
@@ -414,7 +414,7 @@ async def _begin(context: RequestContext, asked: models.ConnectionRequest, *, bo
         service.pending.add(connect.query_of(url)["state"], {"tenant": context.tenant, "bound": bound})
         return url
 
-    return await service.in_store(begun)
+    return await service.in_store(context.tenant, begun)
 
 
 def _one(connections: Connections, name: str) -> dict[str, Any]:

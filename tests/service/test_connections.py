@@ -13,7 +13,7 @@ import pytest
 from connector_runtime.connections.connect import Record, Tokens
 from connector_runtime.connections.connections import Connections
 from connector_runtime.service.records import ApiKeys
-from connector_runtime.service.state import VENDOR
+from connector_runtime.service.state import OWN
 from connector_runtime.stores.store import MemoryStore
 from tests.connections.hanging import hanging
 from zoom_connector import Connector
@@ -296,7 +296,7 @@ def test_a_tenant_whose_token_endpoint_hangs_stops_nobody_elses_renewal(
             assert theirs.post("/v1/actions/list-users/run", json={"limit": 1}).status_code == 200
             assert theirs.post("/v1/connections/main/test").json()["ok"]
             assert not any(each.done() for each in [*runs, *tests])
-            assert 1 <= len(threads) <= 2 * VENDOR + 1  # of all forty runs there is one
+            assert 1 <= len(threads) <= 2 * OWN["vendor"] + 1  # of all forty runs there is one
             hold.set()
             assert {each.result().status_code for each in runs} == {502}
 
