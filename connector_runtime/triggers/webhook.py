@@ -360,7 +360,7 @@ class Trigger:
         return told, told | {self.recipe.header, self.recipe.time_header or self.recipe.header}
 
     def _picked(self, headers: Headers) -> dict[str, str]:
-        """The headers that count, with small names; of two that say the same, and of those that nobody signs, the first.
+        """The headers that count, with small names; of two that say the same, or that nobody signs, the first.
 
         Raises `SignatureError` if one by which the sender is known says two things.
         """

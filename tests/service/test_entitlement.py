@@ -135,7 +135,8 @@ def test_what_two_apps_are_told_in_the_same_words_reaches_the_users_of_both(
 ) -> None:
     world.connect("one", ADA)
     world.connect("two", ADA, app="app-two")
-    monkeypatch.setattr(time, "time", lambda now=time.time(): now)  # Zoom gives both the time at which it happened
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)  # Zoom gives both the time at which it happened
     first = world.send(hosted("u-ada"))
     world.sent -= 1
     assert world.send(hosted("u-ada"), app="app-two") == first
