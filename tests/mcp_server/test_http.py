@@ -13,6 +13,7 @@ import pytest
 
 from connector_runtime.mcp import web as over_http
 from connector_runtime.mcp.tools import Offer
+from connector_runtime.service.records import ApiKeys
 from connector_runtime.service.settings import Settings
 from connector_runtime.service.state import Service
 from connector_runtime.stores.store import MemoryStore
@@ -214,3 +215,17 @@ def test_sessions_end_when_nobody_uses_them_and_are_bounded(sessions: tuple[str,
     old = {"Mcp-Session-Id": first.headers["mcp-session-id"], "MCP-Protocol-Version": "2025-06-18"}
     listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
     assert client.post(url, json=listing, headers=old).status_code == 404
+
+
+def test_one_tenant_cannot_open_the_sessions_of_all(
+    connector: Connector, ask: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(over_http, "OWN", 2)
+    store = MemoryStore()
+    first, again, other = (ApiKeys(store, connector.key).create(tenant)[0] for tenant in ("acme", "acme", "other"))
+    with served(over_http.app(Service(connector, store, Settings(), None, None), Offer(), None), store) as found:
+
+        def opened(key: str) -> int:
+            return ask.post(f"{found.url}/mcp", json=HELLO, headers={"X-API-Key": key}).status_code
+
+        assert [opened(key) for key in (first, again, first, again, other)] == [200, 200, 503, 503, 200]
