@@ -51,7 +51,7 @@ BRING = "Send a key as `Authorization: Bearer …`."
 DEPTH = 64  # arrays and objects within each other
 LARGE = 16 * 1024  # bytes of a body that is read in a thread, so that others need not wait
 HERE = frozenset({*LOOPBACK, "[::1]"})
-FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host"})  # a proxy's, so it came from elsewhere
+FORWARDED = re.compile(rb"forwarded|via|x-forwarded-.*|x-real-ip|x-original-.*|.*-connecting-ip|true-client-ip")
 CALLBACK = "/v1/oauth/callback"  # where browsers come back to, which have no key
 COMMON = {
     b"x-content-type-options": b"nosniff",
@@ -103,7 +103,8 @@ class Gate:
 
     def _check(self, scope: Scope, headers: Mapping[bytes, bytes], is_callback: bool) -> None:
         host = re.sub(r":[0-9]*\Z", "", headers.get(b"host", b"").decode("latin-1").lower())
-        is_here = host in HERE and FORWARDED.isdisjoint(headers)
+        is_passed_on = scope.get("http_version") == "1.0" or any(map(FORWARDED.fullmatch, headers))  # 1.0: nginx's own
+        is_here = host in HERE and not is_passed_on
         if not is_here and not (is_callback and (host in HERE or host == self._public)):
             message = "Without API keys the service only answers to the names of this machine"
             message += ", and elsewhere to sign-ins that come back and to webhooks." if self._public else "."

@@ -63,12 +63,22 @@ def test_without_keys_the_public_name_reaches_callback_and_webhooks_alone(
     assert len(zoom.requests) == 1
 
 
-@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host"])
+@pytest.mark.parametrize(
+    "header",
+    ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "CF-Connecting-IP"],
+)
 def test_what_a_proxy_passes_on_came_from_elsewhere_whatever_its_host_says(start: Start, header: str) -> None:
     with start(tenant="t", limits={"public_url": PUBLIC}) as served:
         client = served.client(**{header: "203.0.113.7"})
         assert client.get("/v1/tenant").status_code == 421
         assert client.get(OPEN[0]).status_code == 400
+
+
+def test_a_proxy_that_says_nothing_of_itself_and_gives_this_machines_name_is_known_by_its_http(start: Start) -> None:
+    with start(tenant="t", limits={"public_url": PUBLIC}) as served, connected(served) as raw:
+        host = served.url.partition("://")[2]  # as nginx does with no more than a proxy_pass
+        raw.sendall(f"GET /v1/tenant HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        assert received(raw).split(b" ")[1] == b"421"
 
 
 def test_no_path_that_only_looks_like_an_open_one_gets_in(start: Start) -> None:
