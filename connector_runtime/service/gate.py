@@ -49,6 +49,7 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = SAFE | {"POST", "PUT", "PATCH", "DELETE"}
 BRING = "Send a key as `Authorization: Bearer …`."
 DEPTH = 64  # arrays and objects within each other
+SMALL = 64 * 1024  # bytes of a body that needs no place, so that who sends it slowly keeps no webhook out
 LARGE = 16 * 1024  # bytes of a body that is read in a thread, so that others need not wait
 HERE = frozenset({*LOOPBACK, "[::1]"})
 FORWARDED = re.compile(rb"forwarded|via|x-forwarded-.*|x-real-ip|x-original-.*|.*-connecting-ip|true-client-ip")
@@ -177,7 +178,7 @@ class RequestContext:
     def enter(self, whose: str | None) -> None:
         """Take a place among the requests of a tenant, or of those of whom nobody is known. Raises `Refusal`.
 
-        Who is not known takes one when the body is waited for, and none from those who are.
+        Who is not known takes one when a body that is not small is waited for, and none from those who are.
         """
         running, settings = self.service.running, self.service.settings
         most = settings.unknown_concurrency if whose is None else settings.concurrency
@@ -243,7 +244,7 @@ class RequestContext:
             return await self.receiving()
         if self.length > self.most:
             raise too_large(self.most)
-        if not self.places:
+        if not self.places and max(self.length, self.size) > SMALL:
             self.enter(None)
         try:
             async with asyncio.timeout(max(0.0, self.began + settings.patience - time.monotonic())):

@@ -263,7 +263,7 @@ async def _end(context: RequestContext, held: Held, first: Kept | ConnectorError
         kept = Kept(document["status"], json_text.write(document))
         first = kept if final or getattr(first, "may_have_been_done", False) else None
     try:
-        await context.service.in_store(context.tenant, held.end, first)
+        await context.service.in_store(None, held.end, first)
     except (StoreError, Refusal) as error:  # how the run ended is what the caller must hear
         logger.error("What repetitions of an idempotency key get could not be stored: %s", error)
 

@@ -217,19 +217,21 @@ def test_bodies_of_nobody_known_take_no_place_from_those_who_are(tenants: Tenant
     few = {"concurrency": 2, "unknown_concurrency": 3}
     with start(tenants.store, webhook_secrets={"webhook": {"app": "s"}}, limits=few) as served, ExitStack() as held:
         running = served.app.state.service.running
-        head = b"POST /v1/webhooks/webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
+        head, large = b"POST /v1/webhooks/webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n", b"x" * 70000
         slow: list[socket.socket] = []
         for number in range(3):
             slow.append(held.enter_context(connected(served)))
             slow[-1].sendall(head)
             assert until(lambda: running[None] == number + 1)  # noqa: B023
-        refused = served.client().post("/v1/webhooks/webhook", content=b"{}")
+        refused = served.client().post("/v1/webhooks/webhook", content=large)
         assert refused.status_code == 503  # which the vendor sends again
+        assert served.client().post("/v1/webhooks/webhook", content=iter([large] * 15)).status_code == 503
+        assert served.client().post("/v1/webhooks/webhook", content=b"{}").status_code == 401  # what is small comes in
         assert served.client(tenants.acme_key).post(USER, json=ME).status_code == 200
         assert served.client().get("/v1/tenant").status_code == 401
         assert served.client().get("/openapi.json").status_code == 200
         for raw in slow:
-            raw.sendall(b"0123456789")
+            raw.sendall(large)
             assert raw.recv(100).startswith(b"HTTP/1.1 401")
         assert until(lambda: not running)
         assert served.client().post("/v1/webhooks/webhook", content=b"{}").status_code == 401

@@ -193,7 +193,7 @@ def test_a_large_answer_survives(start: Start) -> None:
 
 def test_pipelined_and_kept_connections_are_answered_in_order(start: Start) -> None:
     with start(tenant="t") as served, connected(served) as raw:
-        last = b"GET /x HTTP/1.0\r\nHost: localhost\r\n\r\n"
+        last = b"GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         raw.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3 + last)
         said = received(raw)
         assert said.count(b'{"status":"ok"}') == 3 and said.count(b"HTTP/1.1 404") == 1
