@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
@@ -63,7 +64,6 @@ SIGN_IN = "Where to send the person's browser; the connection is there when it h
 SignInAnswer = shape("SignInAnswer", SIGN_IN, name=str, kind=str, authorize_url=str)
 DeletedAnswer = shape("DeletedAnswer", "Whether the vendor has taken the tokens back.", revoked=bool)
 Name = Annotated[str, Path(min_length=1, max_length=100)]
-COOKIE = "connector_sign_in"
 
 
 @router.post("/actions/{key}/preview", response_model=Preview, summary="The request that a run would send")
@@ -318,11 +318,12 @@ async def authorize(
     if not connect.needs_person(_kind(context.service, asked)[0]):
         what = f"is {kind}, for which nobody signs in; post it to /v1/connections"
         raise InputError.of("connect", [Problem("kind", what)])
-    url = await _begin(context, asked, bound=True)
-    response = RedirectResponse(url, 303)
-    secure = (context.service.settings.callback or "").startswith("https")
-    scope: Any = {"path": f"{context.root}/v1/oauth", "secure": secure, "httponly": True, "samesite": "lax"}
-    response.set_cookie(COOKIE, digest(connect.query_of(url)["state"]), max_age=int(PENDING), **scope)
+    back = urlsplit(context.service.settings.callback or "")
+    returns = context.request.url.hostname == back.hostname  # else no cookie of ours does: localhost is not 127.0.0.1
+    url = await _begin(context, asked, bound=returns or not context.service.is_local)
+    response, mark = RedirectResponse(url, 303), digest(connect.query_of(url)["state"])
+    scope: Any = {"path": back.path.rpartition("/")[0], "secure": back.scheme == "https"}
+    response.set_cookie(_cookie(mark), mark, max_age=int(PENDING), httponly=True, samesite="lax", **scope)
     return response
 
 
@@ -339,8 +340,9 @@ async def callback(request: Request) -> Response:
     query = dict(request.query_params)
     try:
         waiting = await service.in_store(None, service.pending.take, connect.state_of(query))
-        brought = request.cookies.get(COOKIE, "").encode(errors="replace")
-        if waiting["bound"] and not hmac.compare_digest(brought, digest(query["state"]).encode()):
+        mark = digest(query["state"])
+        brought = request.cookies.get(_cookie(mark), "").encode(errors="replace")
+        if waiting["bound"] and not hmac.compare_digest(brought, mark.encode()):
             raise AuthError("The sign-in was begun in another browser.", hint="Sign in again in this one.")
         connections = service.connections(waiting["tenant"])
 
@@ -415,6 +417,11 @@ async def _begin(context: RequestContext, asked: models.ConnectionRequest, *, bo
         return url
 
     return await service.in_store(context.tenant, begun)
+
+
+def _cookie(mark: str) -> str:
+    """The name of a sign-in's cookie: a browser may have begun several."""
+    return f"connector_sign_in_{mark[:16]}"
 
 
 def _one(connections: Connections, name: str) -> dict[str, Any]:
