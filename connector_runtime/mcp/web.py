@@ -62,7 +62,7 @@ def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
             yield
 
     health = Route("/health", JSONResponse({"status": "ok"}), methods=["GET"])
-    routes = [Route(PATH, Door(sessions)), health]
+    routes = [*(Route(path, Door(sessions)) for path in (PATH, f"{PATH}/")), health]
     return Starlette(routes=routes, middleware=[Middleware(Gate, shared)], lifespan=lifespan)
 
 

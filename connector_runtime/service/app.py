@@ -99,6 +99,7 @@ def service(
     app = FastAPI(
         **about,
         **without,
+        redirect_slashes=False,  # to an address that the request names, where a key might follow
         lifespan=shared.lifespan,
         responses={"default": {"description": "A problem; its `kind` says which.", "content": models.PROBLEM}},
         exception_handlers=dict.fromkeys((ConnectorError, HTTPException, RequestValidationError), _refused),

@@ -76,6 +76,7 @@ def test_another_host_and_a_page_of_another_origin_are_refused(open_web: Web, as
     assert ask.post(open_web.url, json=HELLO, headers={"Host": "evil.example"}).status_code == 421
     foreign = ask.post(open_web.url, json=HELLO, headers={"Origin": "http://evil.example"})
     assert foreign.status_code == 403 and foreign.json()["kind"] == "forbidden"
+    assert ask.post(f"{open_web.url}/", json=HELLO).status_code == 200  # and nobody is sent elsewhere
     own = open_web.url.removesuffix("/mcp")
     assert ask.post(open_web.url, json=HELLO, headers={"Origin": own}).status_code == 200
 

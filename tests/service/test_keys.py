@@ -98,6 +98,15 @@ def test_with_keys_any_name_reaches_all(start: Start, connector: Connector) -> N
             assert served.client(**headers).get("/v1/tenant").status_code == 401
 
 
+def test_nobody_is_sent_elsewhere_with_a_key(start: Start, connector: Connector) -> None:
+    store = MemoryStore()
+    key = ApiKeys(store, connector.key).create("acme")[0]
+    with start(store) as served:
+        for path in ("/v1/tenant/", "/v1/events/", "/health/"):
+            answer = served.client(key, Host="evil.example").get(path)
+            assert (answer.status_code, answer.headers.get("location")) == (404, None)
+
+
 # -- a store that had a key ------------------------------------------------------------------------------------------
 
 
