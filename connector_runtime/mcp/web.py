@@ -5,7 +5,7 @@ A session belongs to the API key that opened it; no tenant can have all. A brows
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -48,7 +48,10 @@ def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
         except Refusal as refusal:
             raise AuthError(refusal.message, hint=refusal.hint) from None
 
-    made = server(shared.connector, offer, lend, shared.settings.timeout)
+    async def aside(request: Request, function: Callable[..., Any], *given: Any) -> Any:
+        return await shared.in_work(request.scope[PLACE].tenant, function, *given)
+
+    made = server(shared.connector, offer, lend, shared.settings.timeout, aside)
     limits: Any = {
         "session_idle_timeout": IDLE,
         "max_sessions": SESSIONS,

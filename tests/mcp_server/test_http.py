@@ -230,3 +230,24 @@ def test_one_tenant_cannot_open_the_sessions_of_all(
             return ask.post(f"{found.url}/mcp", json=HELLO, headers={"X-API-Key": key}).status_code
 
         assert [opened(key) for key in (first, again, first, again, other)] == [200, 200, 503, 503, 200]
+
+
+def test_the_inputs_of_a_call_are_read_in_the_threads_of_its_tenant(
+    connector: Connector, ask: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[Any] = []
+
+    async def in_work(shared: Service, tenant: str, function: Any, *given: Any) -> Any:
+        readers.append(tenant)
+        return function(*given)
+
+    monkeypatch.setattr(Service, "in_work", in_work)
+    store = MemoryStore()
+    headers = {"X-API-Key": ApiKeys(store, connector.key).create("acme")[0]}
+    with served(over_http.app(Service(connector, store, Settings(), None, None), Offer(), None), store) as found:
+        session = ask.post(f"{found.url}/mcp", json=HELLO, headers=headers).headers["mcp-session-id"]
+        headers |= {"Mcp-Session-Id": session, "MCP-Protocol-Version": "2025-06-18"}
+        params = {"name": "list-users", "arguments": {}}
+        called = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}
+        assert "no stored connection" in ask.post(f"{found.url}/mcp", json=called, headers=headers).text
+    assert readers == ["acme"]
