@@ -133,6 +133,7 @@ class Session:
         self._credentials: Credentials | None = None
         self._limits = limits = connector.profile.limits
         name = getattr(connection, limits.per, None)  # a stored connection knows itself and its account
+        self._caller = getattr(connection, "connection", "")
         self._account: accounts.Account | None = None
         if pacing is None and name:
             self._account = accounts.of(limits, name)
@@ -178,7 +179,9 @@ class Session:
                 refuse_values(self._kind, key, bound.values)
             until = self._deadline if deadline is None else deadline
             is_observed = self._observe is not None or logger.isEnabledFor(logging.DEBUG)
-            terms = Terms(limit, cursor, self._retries, until, idempotency_key, self._account, is_observed)
+            terms = Terms(
+                limit, cursor, self._retries, until, idempotency_key, self._account, is_observed, self._caller
+            )
             if recover and action.recover is not None:
                 other = self.connector.action(action.recover.action)
                 return action, recovering(action, bound, terms, other)

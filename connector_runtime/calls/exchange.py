@@ -47,7 +47,7 @@ class Terms(NamedTuple):
     `limit` bounds the items of a list, and `cursor` is where it goes on. `retries` is how often a request is retried,
     if that is safe. `deadline` bounds the call with all its attempts and pauses, in seconds. `key` is the caller's own
     idempotency key. `account` is whose limits the call counts against: it has a `pacer` under a declared plan, else
-    from the first refusal on. `observed`: somebody is told of each attempt.
+    from the first refusal on. `observed`: somebody is told of each attempt. `caller` is as in `claim_of`.
     """
 
     limit: int | None = None
@@ -57,6 +57,7 @@ class Terms(NamedTuple):
     key: str | None = None
     account: Any = None
     observed: bool = False
+    caller: str = ""
 
 
 PLAIN = Terms()
@@ -188,7 +189,7 @@ class _Call:
         action, made = self.action, self.made
         claim: Claim | None = None
         if self.terms.account is not None and self.terms.account.pacer is not None:
-            claim = claim_of(action, made.written)
+            claim = claim_of(action, made.written, caller=self.terms.caller)
             waited += yield from self.turn(claim)
         request = render.finish(made, credentials)
         began: datetime | None = (yield Now()) if self.until or self.terms.observed else None
@@ -219,7 +220,7 @@ class _Call:
         what = {"action": action.key, "effect": self.effect, "method": request.method, "path": request.template}
         more = {"number": number, "waited": waited, "status": status, "tracking_id": id_}
         attempt = Attempt.of(failed, began or ended, ended, **what, **more)
-        yield Heard(claim or claim_of(action, made.written), attempt, headers)
+        yield Heard(claim or claim_of(action, made.written, caller=self.terms.caller), attempt, headers)
         return ended, outcome
 
     def turn(self, claim: Claim) -> Generator[Any, Any, float]:

@@ -8,7 +8,7 @@ output, the latter belongs to the protocol.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, cast
@@ -289,11 +289,14 @@ def plain(value: Json, depth: int = 0) -> Json:
     return value
 
 
-def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> Server[Any]:
+def server(
+    connector: Connector, offer: Offer, lend: Lend, deadline: float, aside: Callable[..., Awaitable[Any]] | None = None
+) -> Server[Any]:
     """The server of a connector's tools.
 
     `lend` is given the HTTP request that a call came with (None at standard input) and lends the client for it;
-    `deadline` bounds each call, in seconds. Raises `InputError` if nothing is offered.
+    `deadline` bounds each call, in seconds; `aside` reads the inputs of a request. Raises `InputError` if nothing is
+    offered.
     """
     about = connector.profile
     offered = tools(connector, offer)
@@ -311,7 +314,9 @@ def server(connector: Connector, offer: Offer, lend: Lend, deadline: float) -> S
                     raise InputError(f"{key} {why}.", hint="Tell the person who runs this server.")
                 hint = f"There are: {', '.join(offered)}."
                 raise InputError(f"'{key[:100]}' is no tool here.{nearest(key, offered)}", hint=hint)
-            bound, limit, cursor = await asyncio.to_thread(call, tool, asked.arguments or {})
+            given: Any = call, tool, asked.arguments or {}
+            reading = asyncio.to_thread(*given) if aside is None else aside(context.request, *given)
+            bound, limit, cursor = await reading
             async with lend(context.request) as client:
                 called = client.pages(tool.action.key, bound, limit, cursor=cursor, deadline=deadline)
                 async with aclosing(cast(AsyncGenerator[Page, None], called)) as pages:

@@ -1,16 +1,17 @@
 """The tools over streamable HTTP, behind what guards the service: its gate, API keys, tenants' connections, limits.
 
-A session belongs to the API key that opened it. A browser's page of another origin is refused.
+A session belongs to the API key that opened it; no tenant can have all. A browser's page of another origin is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, AuthorizationContext
 from mcp.server.auth.provider import AccessToken
+from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -29,6 +30,7 @@ from .tools import Offer, server
 PATH = "/mcp"
 IDLE = 600.0  # seconds after which a session ends that nobody uses
 SESSIONS = 1000  # that may be open
+OWN = 250  # of one tenant
 
 
 def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
@@ -46,13 +48,16 @@ def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
         except Refusal as refusal:
             raise AuthError(refusal.message, hint=refusal.hint) from None
 
-    made = server(shared.connector, offer, lend, shared.settings.timeout)
+    async def aside(request: Request, function: Callable[..., Any], *given: Any) -> Any:
+        return await shared.in_work(request.scope[PLACE].tenant, function, *given)
+
+    made = server(shared.connector, offer, lend, shared.settings.timeout, aside)
     limits: Any = {
         "session_idle_timeout": IDLE,
         "max_sessions": SESSIONS,
         "max_request_body_size": shared.settings.body,
     }
-    sessions = StreamableHTTPSessionManager(made, **limits)
+    sessions = Sessions(made, **limits)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -60,8 +65,17 @@ def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
             yield
 
     health = Route("/health", JSONResponse({"status": "ok"}), methods=["GET"])
-    routes = [Route(PATH, Door(sessions)), health]
+    routes = [*(Route(path, Door(sessions)) for path in (PATH, f"{PATH}/")), health]
     return Starlette(routes=routes, middleware=[Middleware(Gate, shared)], lifespan=lifespan)
+
+
+class Sessions(StreamableHTTPSessionManager):
+    """The sessions, of which nobody can have all."""
+
+    def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
+        whose = requestor and requestor["subject"]
+        is_full = sum(owner["subject"] == whose for owner in self._session_owners.values()) >= OWN
+        return None if is_full else super()._admit_session(requestor)
 
 
 class Door(StreamableHTTPASGIApp):
@@ -70,6 +84,6 @@ class Door(StreamableHTTPASGIApp):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_origin(scope)
         context = await context_of(Request(scope))
-        owner = context.key or context.tenant
-        scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=owner, scopes=[]))
+        owner: Any = {"client_id": context.key or context.tenant, "subject": context.tenant}
+        scope["user"] = AuthenticatedUser(AccessToken(token="", scopes=[], **owner))
         await super().__call__(scope, receive, send)

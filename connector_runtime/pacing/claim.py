@@ -35,17 +35,19 @@ class Pacing(Protocol):
         """
 
 
-def claim_of(action: ActionSpec, written: Mapping[str, Any], account: str = "") -> Claim:
+def claim_of(action: ActionSpec, written: Mapping[str, Any], account: str = "", caller: str = "") -> Claim:
     """The claim of an action's next attempt, given its values by input key, as they are sent.
 
-    Two ways of writing one id are thus counted together.
+    Two ways of writing one id are thus counted together. What inputs name is counted for each `caller`, any text that
+    stands for a connection: `me` is somebody else by the next one, whose user must not pay for this one's.
     """
     limits = action.profile.limits
     quotas = []
     for name, quota in limits.quotas.items():
         if action.key in quota.on and conditions.holds(quota.when, written.get):
             values = ["" if (value := written.get(key)) is None else places.text_of(value) for key in quota.per]
-            quotas.append((name, digest(account, name, *(value.strip().casefold() for value in values))))
+            whose = caller if quota.per else ""
+            quotas.append((name, digest(account, name, whose, *(value.strip().casefold() for value in values))))
     label = limits.counted_as(action.key, action.rate_limit)
     return Claim(action=action.key, label=label, account=account, quotas=tuple(quotas))
 

@@ -148,7 +148,9 @@ class Pacer:
                 lane.learn(now, refuse, urgent=True)
             elif kind == "quota" and claim.quotas:  # if it was the label's budget, a call without quotas will tell
                 self._quotas.use_up(self._keys(claim), now, until or midnight(now))
-            elif (kind == "quota" and (of_the_day or until)) or (of_the_day and figures and figures[1] == 0):
+            elif (kind == "quota" and (of_the_day or (until and not reported.daily))) or (
+                of_the_day and figures and figures[1] == 0
+            ):  # a vendor that marks its days means one user or one object where it does not
                 lane.learn(now, lambda it, ahead: it.use_up(until or midnight(now)), urgent=True)
             if claim.quotas and kind != "quota" and (status is None or status >= 300):  # as far as we know it failed
                 self._quotas.give_back(self._keys(claim), now)

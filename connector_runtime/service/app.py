@@ -99,6 +99,7 @@ def service(
     app = FastAPI(
         **about,
         **without,
+        redirect_slashes=False,  # to an address that the request names, where a key might follow
         lifespan=shared.lifespan,
         responses={"default": {"description": "A problem; its `kind` says which.", "content": models.PROBLEM}},
         exception_handlers=dict.fromkeys((ConnectorError, HTTPException, RequestValidationError), _refused),
@@ -155,7 +156,7 @@ async def event(trigger: str, name: str, context: Context) -> Response:
     """Its label, the JSON Schema of its payload, and a sample."""
     triggers = context.service.connector.triggers
     check_known("trigger", trigger, triggers)
-    events = (await context.service.in_store(triggers.__getitem__, trigger)).events
+    events = (await context.service.in_store(context.tenant, triggers.__getitem__, trigger)).events
     check_known("event", name, events)
     return await document(context.request, ("event", trigger, name), lambda spoken: spoken.event(trigger, name))
 
@@ -203,14 +204,14 @@ async def ready(request: Request) -> Response:
 
     try:
         async with asyncio.timeout(ALIVE):
-            await shared.in_store(shared.store.read, f"service/{shared.connector.key}/ready")
+            await shared.in_store(None, shared.store.read, f"service/{shared.connector.key}/ready")
     except (StoreError, Refusal):
         found = [Problem("store", "fails; the log says why")]
     except TimeoutError:
         found = [Problem("store", f"does not answer within {ALIVE:g} seconds")]
     else:
         if "definitions" not in shared.written:
-            shared.written["definitions"] = await shared.in_work(faults)
+            shared.written["definitions"] = await shared.in_work(None, faults)
         found = shared.written["definitions"]
     if found:
         raise Refusal("not_ready", "The service is not ready.", problems=tuple(found), retriable=True)
@@ -265,7 +266,7 @@ async def document(
             service.written[place] = content, gzip.compress(content, 6, mtime=0), etag
         return service.written[place]
 
-    content, packed, etag = await service.in_work(found)
+    content, packed, etag = await service.in_work(at(request).tenant, found)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
     wanted = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if etag.removeprefix("W/") in wanted or "*" in wanted:

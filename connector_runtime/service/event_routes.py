@@ -77,7 +77,7 @@ async def events(
     service, tenant = context.service, context.tenant
     own = ("cursor", "limit", "wait")
     said = {key: context.request.query_params.getlist(key) for key in context.request.query_params if key not in own}
-    wanted = await service.in_store(_filters, service, said)
+    wanted = await service.in_store(tenant, _filters, service, said)
     until = time.monotonic() + min(wait, service.settings.timeout / 2)
 
     def look(after: feed.Positions | None) -> tuple[list[Any], feed.Positions, list[Problem]]:
@@ -89,7 +89,7 @@ async def events(
     before = None if cursor == "now" else {} if cursor is None else feed.positions(tenant, cursor)
     began: int | None = None
     while True:
-        found, after, warnings = await service.in_store(look, before)
+        found, after, warnings = await service.in_store(tenant, look, before)
         began = sum((after if before is None else before).values()) if began is None else began
         is_over = time.monotonic() >= until or sum(after.values()) - began >= feed.MOST  # numbers count what was read
         if found or is_over or await context.request.is_disconnected():

@@ -3,7 +3,7 @@
 The numbers of a log have no gaps: who adds takes the number after the last, and the next one if another was first. So
 an event is there before any that has a higher number, whenever its writer commits and whatever its clock says; a reader
 that has passed a number has missed none. Where the numbers stand is asked of the store, and the last entry of a log is
-never removed, since its number would be given again.
+never removed, since its number would be given again; that of a damaged entry is not either.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Feed:
             if any(there.event_id == found.event_id for _, _, there in self._after(log, after)):
                 return
         content = Arrived(now, found.event_id, trigger, found.sender, found.headers, found.body).write()
-        while self._store.put(self._place(log, last + 1), content, None) is None:
+        while not self._is_free(log, last + 1) or self._store.put(self._place(log, last + 1), content, None) is None:
             last += 1
         self._ends[log] = last + 1
 
@@ -168,6 +168,13 @@ class Feed:
 
     def _place(self, log: str, number: int) -> str:
         return f"{self._logs}{log}/{number:0{DIGITS}}"
+
+    def _is_free(self, log: str, number: int) -> bool:
+        """Whether a number was never given; one whose entry is damaged was."""
+        try:
+            return self._store.value(self._place(log, number), Arrived.read) is None
+        except Damaged:
+            return False
 
     def _next(self, log: str, number: int) -> int | None:
         """The number of the first entry after a number."""

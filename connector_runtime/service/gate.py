@@ -49,9 +49,10 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = SAFE | {"POST", "PUT", "PATCH", "DELETE"}
 BRING = "Send a key as `Authorization: Bearer …`."
 DEPTH = 64  # arrays and objects within each other
+SMALL = 64 * 1024  # bytes of a body that needs no place, so that who sends it slowly keeps no webhook out
 LARGE = 16 * 1024  # bytes of a body that is read in a thread, so that others need not wait
 HERE = frozenset({*LOOPBACK, "[::1]"})
-FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host"})  # a proxy's, so it came from elsewhere
+FORWARDED = re.compile(rb"forwarded|via|x-forwarded-.*|x-real-ip|x-original-.*|.*-connecting-ip|true-client-ip")
 CALLBACK = "/v1/oauth/callback"  # where browsers come back to, which have no key
 COMMON = {
     b"x-content-type-options": b"nosniff",
@@ -103,7 +104,8 @@ class Gate:
 
     def _check(self, scope: Scope, headers: Mapping[bytes, bytes], is_callback: bool) -> None:
         host = re.sub(r":[0-9]*\Z", "", headers.get(b"host", b"").decode("latin-1").lower())
-        is_here = host in HERE and FORWARDED.isdisjoint(headers)
+        is_passed_on = scope.get("http_version") == "1.0" or any(map(FORWARDED.fullmatch, headers))  # 1.0: nginx's own
+        is_here = host in HERE and not is_passed_on
         if not is_here and not (is_callback and (host in HERE or host == self._public)):
             message = "Without API keys the service only answers to the names of this machine"
             message += ", and elsewhere to sign-ins that come back and to webhooks." if self._public else "."
@@ -176,7 +178,7 @@ class RequestContext:
     def enter(self, whose: str | None) -> None:
         """Take a place among the requests of a tenant, or of those of whom nobody is known. Raises `Refusal`.
 
-        Who is not known takes one when the body is waited for, and none from those who are.
+        Who is not known takes one when a body that is not small is waited for, and none from those who are.
         """
         running, settings = self.service.running, self.service.settings
         most = settings.unknown_concurrency if whose is None else settings.concurrency
@@ -242,7 +244,7 @@ class RequestContext:
             return await self.receiving()
         if self.length > self.most:
             raise too_large(self.most)
-        if not self.places:
+        if not self.places and max(self.length, self.size) > SMALL:
             self.enter(None)
         try:
             async with asyncio.timeout(max(0.0, self.began + settings.patience - time.monotonic())):
@@ -309,7 +311,7 @@ class RequestContext:
     async def aside(self, function: Callable[..., T], /, *given: Any, is_large: bool | None = None, **more: Any) -> T:
         """Do what takes long for a large body, or for what else `is_large`: in a thread then, so that nobody waits."""
         if len(await self.request.body()) > LARGE if is_large is None else is_large:
-            return await self.service.in_work(function, *given, **more)
+            return await self.service.in_work(self.tenant, function, *given, **more)
         return function(*given, **more)
 
     async def write(self, value: Any) -> bytes:
@@ -380,7 +382,7 @@ async def _whose(context: RequestContext) -> str:
 
 async def check_open(service: Service) -> None:
     """Whether a service that was started without a key may still go without. Raises `Refusal` (401)."""
-    if not service.settings.open and await service.in_store(service.keys.exist):
+    if not service.settings.open and await service.in_store(None, service.keys.exist):
         message = "An API key was made since the service was started without one."
         raise Refusal("key", message, hint="Start it again: then it asks for a key.")
 
@@ -398,7 +400,7 @@ async def key_of(context: RequestContext, bearer: HTTPAuthorizationCredentials |
     service, given = context.service, bearer.credentials if bearer is not None else header
     if not given:
         raise Refusal("key", "The request brought no API key.", hint=BRING)
-    key = await service.in_store(service.keys.find, given)
+    key = await service.in_store(None, service.keys.find, given)
     if key is None:
         raise Refusal("key", "The API key is wrong or was revoked.", hint=BRING)
     context.key = key.id

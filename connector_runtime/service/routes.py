@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
@@ -63,7 +64,6 @@ SIGN_IN = "Where to send the person's browser; the connection is there when it h
 SignInAnswer = shape("SignInAnswer", SIGN_IN, name=str, kind=str, authorize_url=str)
 DeletedAnswer = shape("DeletedAnswer", "Whether the vendor has taken the tokens back.", revoked=bool)
 Name = Annotated[str, Path(min_length=1, max_length=100)]
-COOKIE = "connector_sign_in"
 
 
 @router.post("/actions/{key}/preview", response_model=Preview, summary="The request that a run would send")
@@ -85,7 +85,7 @@ async def run(key: str, context: Context, idempotency_key: Key = None) -> Respon
     service, tenant, action = context.service, context.tenant, wanted.action
     asked = {"action": key, **wanted.asked.model_dump(exclude={"deadline"})}
     effect = await wanted.effect()
-    held = await service.in_store(service.idempotency.begin, tenant, idempotency_key, asked, effect)
+    held = await service.in_store(tenant, service.idempotency.begin, tenant, idempotency_key, asked, effect)
     if isinstance(held, Kept):
         context.replayed = True
         media_type = "application/json" if held.status < 400 else problems.MEDIA_TYPE
@@ -263,14 +263,14 @@ async def _end(context: RequestContext, held: Held, first: Kept | ConnectorError
         kept = Kept(document["status"], json_text.write(document))
         first = kept if final or getattr(first, "may_have_been_done", False) else None
     try:
-        await context.service.in_store(held.end, first)
+        await context.service.in_store(None, held.end, first)
     except (StoreError, Refusal) as error:  # how the run ended is what the caller must hear
         logger.error("What repetitions of an idempotency key get could not be stored: %s", error)
 
 
 @connection_router.get("/connections", response_model=ConnectionsAnswer, summary="The connections of this tenant")
 async def listed(context: Context) -> Response:
-    found = await context.service.in_store(context.connections.list)
+    found = await context.service.in_store(context.tenant, context.connections.list)
     return answer({"connections": [_entry(summary) for summary in found]})
 
 
@@ -318,11 +318,12 @@ async def authorize(
     if not connect.needs_person(_kind(context.service, asked)[0]):
         what = f"is {kind}, for which nobody signs in; post it to /v1/connections"
         raise InputError.of("connect", [Problem("kind", what)])
-    url = await _begin(context, asked, bound=True)
-    response = RedirectResponse(url, 303)
-    secure = (context.service.settings.callback or "").startswith("https")
-    scope: Any = {"path": f"{context.root}/v1/oauth", "secure": secure, "httponly": True, "samesite": "lax"}
-    response.set_cookie(COOKIE, digest(connect.query_of(url)["state"]), max_age=int(PENDING), **scope)
+    back = urlsplit(context.service.settings.callback or "")
+    returns = context.request.url.hostname == back.hostname  # else no cookie of ours does: localhost is not 127.0.0.1
+    url = await _begin(context, asked, bound=returns or not context.service.is_local)
+    response, mark = RedirectResponse(url, 303), digest(connect.query_of(url)["state"])
+    scope: Any = {"path": back.path.rpartition("/")[0], "secure": back.scheme == "https"}
+    response.set_cookie(_cookie(mark), mark, max_age=int(PENDING), httponly=True, samesite="lax", **scope)
     return response
 
 
@@ -338,9 +339,10 @@ async def callback(request: Request) -> Response:
     service = context.service
     query = dict(request.query_params)
     try:
-        waiting = await service.in_store(service.pending.take, connect.state_of(query))
-        brought = request.cookies.get(COOKIE, "").encode(errors="replace")
-        if waiting["bound"] and not hmac.compare_digest(brought, digest(query["state"]).encode()):
+        waiting = await service.in_store(None, service.pending.take, connect.state_of(query))
+        mark = digest(query["state"])
+        brought = request.cookies.get(_cookie(mark), "").encode(errors="replace")
+        if waiting["bound"] and not hmac.compare_digest(brought, mark.encode()):
             raise AuthError("The sign-in was begun in another browser.", hint="Sign in again in this one.")
         connections = service.connections(waiting["tenant"])
 
@@ -366,14 +368,14 @@ async def callback(request: Request) -> Response:
 
 @connection_router.get("/connections/{name}", response_model=ConnectionAnswer, summary="One connection")
 async def shown(name: Name, context: Context) -> Response:
-    return answer(await context.service.in_store(_one, context.connections, name))
+    return answer(await context.service.in_store(context.tenant, _one, context.connections, name))
 
 
 @connection_router.post("/connections/{name}/test", response_model=HealthAnswer, summary="Call the vendor through it")
 async def test(name: Name, context: Context) -> Response:
     """Whether it works, whose it is, which scopes it lacks; `ok: false` with the reason is an answer, no problem."""
     service, connections = context.service, context.connections
-    await service.in_store(_one, connections, name)
+    await service.in_store(context.tenant, _one, connections, name)
     found = await service.in_vendor(context.tenant, connections.test, name, base_url=service.settings.base_url)
     return answer(found.to_dict())
 
@@ -382,7 +384,7 @@ async def test(name: Name, context: Context) -> Response:
 async def delete(name: Name, context: Context, revoke: bool = True) -> Response:
     """Have the vendor take the tokens back. If it can't be reached all is kept; `revoke=false` forgets it."""
     service, connections = context.service, context.connections
-    await service.in_store(_one, connections, name)
+    await service.in_store(context.tenant, _one, connections, name)
     revoked = await service.in_vendor(context.tenant, connections.disconnect, name, revoke=revoke)
     await service.forget(context.tenant, name)
     return answer({"revoked": revoked})
@@ -414,7 +416,12 @@ async def _begin(context: RequestContext, asked: models.ConnectionRequest, *, bo
         service.pending.add(connect.query_of(url)["state"], {"tenant": context.tenant, "bound": bound})
         return url
 
-    return await service.in_store(begun)
+    return await service.in_store(context.tenant, begun)
+
+
+def _cookie(mark: str) -> str:
+    """The name of a sign-in's cookie: a browser may have begun several."""
+    return f"connector_sign_in_{mark[:16]}"
 
 
 def _one(connections: Connections, name: str) -> dict[str, Any]:

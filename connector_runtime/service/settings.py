@@ -35,7 +35,7 @@ class Settings:
     webhook_body: int = 8 * 1024 * 1024  # the same for webhooks
     concurrency: int = 512  # requests of those who are known
     tenant_concurrency: int = 256
-    unknown_concurrency: int = 64  # requests whose bodies come from nobody known, such as webhooks
+    unknown_concurrency: int = 64  # requests whose bodies, beyond 64 KiB, come from nobody known
     open: bool = False  # needs no key on this machine though the store has keys, or had some
     clients: int = 256  # connections that are held ready
     credentials: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of the app in which people sign in

@@ -39,7 +39,7 @@ from .settings import Settings
 T = TypeVar("T")
 MARGIN = 30.0  # seconds beyond its time limit after which a run counts as dead
 PURGE = 3600.0  # seconds between two looks for what may be forgotten
-VENDOR = 8  # of a tenant's requests that wait for a vendor's token endpoint in a thread at once
+OWN = {"store": 2, "work": 2, "vendor": 8}  # threads of each room that a tenant has at once
 
 
 class _Apart(NamedTuple):
@@ -84,31 +84,33 @@ class Service:
         self.webhooks: Mapping[str, WebhookApp] = {}  # by trigger
         self._ready: dict[tuple[str, str], _Ready] = {}  # those used longest ago first
         self._without: dict[Any, AsyncClient] = {}
-        self._at_store = ThreadPoolExecutor(8, "store")
-        self._at_work = ThreadPoolExecutor(4, "work")  # apart, so that what takes long keeps nothing else from running
-        self._at_vendor: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # places, by tenant
+        self._threads = {"store": ThreadPoolExecutor(8, "store"), "work": ThreadPoolExecutor(4, "work")}
+        self._places: WeakValueDictionary[Any, asyncio.Semaphore] = WeakValueDictionary()  # by room and tenant
 
-    async def in_store(self, function: Callable[..., T], /, *given: Any) -> T:
-        """Run what waits for the store."""
-        done = asyncio.get_running_loop().run_in_executor(self._at_store, partial(function, *given))
-        return await within(self.settings.timeout, carried(done), changes=True)
+    async def in_store(self, tenant: str | None, function: Callable[..., T], /, *given: Any) -> T:
+        """Run what waits for the store, for a tenant or, if it is short, for nobody in particular."""
+        return await self._in_turn("store", tenant, partial(function, *given))
 
     async def in_vendor(self, tenant: str, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
-        """Run what waits for the vendor's token endpoint, in a thread of its own; a tenant has `VENDOR` of them."""
-        places = self._at_vendor.setdefault(tenant, asyncio.Semaphore(VENDOR))
+        """Run what waits for the vendor's token endpoint, in a thread of its own."""
+        return await self._in_turn("vendor", tenant, partial(function, *given, **more))
+
+    async def in_work(self, tenant: str | None, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
+        """Run what waits for nothing and takes long: to read, check or write what is large."""
+        return await self._in_turn("work", tenant, partial(function, *given, **more))
+
+    async def _in_turn(self, room: str, tenant: str | None, work: Callable[[], T]) -> T:
+        """Run it in a thread. What a tenant asks for beyond its own of the room waits for those, and nobody with it."""
+        threads, key = self._threads.get(room), tenant or work  # that: of no tenant, so in nobody's turn
+        places = self._places.setdefault((room, key), asyncio.Semaphore(OWN[room]))
 
         async def asked() -> T:
             await places.acquire()
-            done = asyncio.wrap_future(apart(function, *given, **more))
+            done = asyncio.wrap_future(threads.submit(work) if threads is not None else apart(work))
             done.add_done_callback(lambda _: places.release())
             return await carried(done)
 
         return await within(self.settings.timeout, asked(), changes=True)
-
-    async def in_work(self, function: Callable[..., T], /, *given: Any, **more: Any) -> T:
-        """Run what waits for nothing and takes long: to read, check or write what is large."""
-        done = asyncio.get_running_loop().run_in_executor(self._at_work, partial(function, *given, **more))
-        return await within(self.settings.timeout, carried(done), changes=True)
 
     def connections(self, tenant: str) -> Connections:
         """The connections of a tenant."""
@@ -124,13 +126,13 @@ class Service:
         if name is None:
             try:
                 if self.token is None:
-                    name = (await self.in_store(self.connections(tenant).open)).name
+                    name = (await self.in_store(tenant, self.connections(tenant).open)).name
             except AuthError:
                 if needed:
                     raise
         if name is None:
             if self.token not in self._without:
-                self._without[self.token] = self._client("", token=self.token)
+                self._without[self.token] = self._client(tenant, "", token=self.token)
             yield self._without[self.token]
             return
         ready = await self._found(tenant, name)
@@ -141,19 +143,19 @@ class Service:
                 await self._let_go(self._ready.pop(place))
             yield ready.client
             if needed and ready.record.is_failing:
-                await self._note(ready, None)
+                await self._note(tenant, ready, None)
         except AuthError as error:
             if not isinstance(error, MissingScope):  # of which the vendor knows the token
-                await self._note(ready, error)
+                await self._note(tenant, ready, error)
             raise
         finally:
             ready.users -= 1
             if ready.gone and not ready.users:
                 await ready.client.aclose()
 
-    async def _note(self, ready: _Ready, error: AuthError | None) -> None:
+    async def _note(self, tenant: str, ready: _Ready, error: AuthError | None) -> None:
         with suppress(ConnectorError):  # how the run ended is what the caller must hear
-            await self.in_store(ready.stored.stored.note, error and error.to_dict())
+            await self.in_store(tenant, ready.stored.stored.note, error and error.to_dict())
 
     async def forget(self, tenant: str, name: str) -> None:
         """Let go of a connection that was deleted or made anew here."""
@@ -162,7 +164,7 @@ class Service:
     async def disconnect(self, found: Notification) -> None:
         """End what a user has taken an app's consent back for, of all tenants: only that app's own word counts."""
         ending = partial(end, self.connector, self.store, found, trusted=self.is_local)
-        for owner in await self.in_store(ending):
+        for owner in await self.in_store(None, ending):
             await self.forget(owner.tenant, owner.name)
 
     @asynccontextmanager
@@ -177,7 +179,7 @@ class Service:
         async def purging() -> None:
             while True:
                 with suppress(StoreError, Refusal):
-                    await self.in_store(purge)
+                    await self.in_store(None, purge)
                 await asyncio.sleep(PURGE)
 
         async with AsyncExitStack() as running:
@@ -193,15 +195,15 @@ class Service:
             await self._let_go(self._ready.popitem()[1])
         for client in self._without.values():
             await client.aclose()
-        self._at_store.shutdown(wait=False, cancel_futures=True)
-        self._at_work.shutdown(wait=False, cancel_futures=True)
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)
 
-    def _client(self, account: str, **given: Any) -> AsyncClient:
+    def _client(self, tenant: str, account: str, **given: Any) -> AsyncClient:
         about, pacing = self.settings, None  # without a plan each client goes by what the vendor says
         if about.plan is not None:  # one pacer of an account, shared with the other workers
             limits = self.connector.profile.limits
             shared = accounts.of(limits, account, plan=about.plan, share=about.share, store=self.store)
-            pacing = _Apart(shared.wake(), self.in_store)
+            pacing = _Apart(shared.wake(), partial(self.in_store, tenant))
         return AsyncClient(self.connector, base_url=about.base_url, retries=about.retries, pacing=pacing, **given)
 
     async def _found(self, tenant: str, name: str) -> _Ready:
@@ -215,11 +217,11 @@ class Service:
                 stored = self.connections(tenant).open_async(name)
             return stored, record
 
-        stored, record = await self.in_store(named, look)
+        stored, record = await self.in_store(tenant, named, look)
         old = self._ready.pop(place, None)
         ready = old
         if ready is None or ready.record.connected_at != record.connected_at:
-            client = self._client(getattr(stored, self.connector.profile.limits.per), connection=stored)
+            client = self._client(tenant, getattr(stored, self.connector.profile.limits.per), connection=stored)
             ready = _Ready(client, stored, record)
         ready.record = record
         self._ready[place] = ready

@@ -49,10 +49,11 @@ class Database(Store):
     """A store in a database: one connection, used by one thread at a time, opened anew after a fork or a breakdown.
 
     A kind of database says how it connects and runs a statement; `now` is its SQL for the time in seconds, by the one
-    clock that all users of the store share.
+    clock that all users of the store share, and `blob` its type of values, as which they are read whoever wrote them.
     """
 
     now: str
+    blob: str
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -68,8 +69,8 @@ class Database(Store):
         """The rows of a statement with `?` for values, and how many it changed. Raises `StoreError` or `Lost`."""
 
     def read(self, key: str) -> Entry | None:
-        rows = self._ask("SELECT value, version FROM entries WHERE key = ?", key)
-        return _entry(*rows[0]) if rows else None
+        rows = self._ask(f"SELECT CAST(value AS {self.blob}), version FROM entries WHERE key = ?", key)
+        return Entry(bytes(rows[0][0]), rows[0][1]) if rows else None
 
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
         new = 0 if value is None else time.time_ns() if version is None else version + 1
@@ -89,9 +90,10 @@ class Database(Store):
         return new if count or (value is None and version is None and self.read(key) is None) else None
 
     def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[tuple[str, Entry]]:
-        select = "SELECT key, value, version FROM entries WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
-        rows = self._ask(select, after, prefix, prefix + LAST, limit)
-        return [(key, _entry(*row)) for key, *row in rows]
+        select = f"SELECT key, CAST(value AS {self.blob}), version FROM entries"
+        where = "WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
+        rows = self._ask(f"{select} {where}", after, prefix, prefix + LAST, limit)
+        return [(key, Entry(bytes(value), version)) for key, value, version in rows]
 
     def lease(self, key: str, seconds: float) -> Lease | None:
         owner, now = uuid4().hex, self.now
@@ -134,15 +136,10 @@ class Database(Store):
             return self._run(sql, *values)[0]
 
 
-def _entry(value: Any, version: int) -> Entry:
-    """A row as an entry; in SQLite a value that another program wrote may be text or a number."""
-    return Entry(bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode(), version)
-
-
 class Sqlite(Database):
     """A SQLite file for the processes of one machine."""
 
-    now = "(julianday('now') - 2440587.5) * 86400.0"
+    now, blob = "(julianday('now') - 2440587.5) * 86400.0", "BLOB"
 
     def __init__(self, path: Path) -> None:
         import sqlite3  # which a store in memory does without
@@ -165,7 +162,7 @@ class Sqlite(Database):
             if len(tables) < 2:
                 self._write_ahead(connection)
                 for table in TABLES:
-                    self.run(connection, table.format(text="TEXT", bytes="BLOB"), ())
+                    self.run(connection, table.format(text="TEXT", bytes=self.blob), ())
         except StoreError:
             connection.close()
             raise
@@ -196,7 +193,7 @@ class Sqlite(Database):
 class Postgres(Database):
     """A database that several machines share; needs psycopg."""
 
-    now = "extract(epoch from clock_timestamp())"
+    now, blob = "extract(epoch from clock_timestamp())", "BYTEA"
 
     def __init__(self, url: str) -> None:
         try:
@@ -220,7 +217,7 @@ class Postgres(Database):
                 with connection.transaction():
                     connection.execute("SELECT pg_advisory_xact_lock(727175)")
                     for table in TABLES:
-                        connection.execute(table.format(text='TEXT COLLATE "C"', bytes="BYTEA"))
+                        connection.execute(table.format(text='TEXT COLLATE "C"', bytes=self.blob))
         except self._psycopg.Error as error:
             connection.close()
             raise self._failed("can't be used", error) from None

@@ -26,7 +26,7 @@ LONGEST_PART = 200  # characters of a name in a key, as a URL has it: two of the
 LAST = "\U0010ffff"  # no key begins with it, so it ends the range of a prefix
 LONGEST = 500  # characters of a key
 DAMAGED = "damaged/"  # below it lie entries that could not be read, under the keys that they had
-UNREADABLE = (ValueError, KeyError, TypeError, OverflowError)  # what reading a value raises where it is none
+UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, OSError)  # what reading a value raises where it is none
 logger = logging.getLogger("connector_runtime.stores")
 forking: weakref.WeakSet[Any] = weakref.WeakSet()  # what holds locks or connections: its `forked` runs in a child
 

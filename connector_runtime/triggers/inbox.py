@@ -7,6 +7,7 @@ claims it and renews the claim while its handler runs; a dead process's claims e
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -88,7 +89,12 @@ class Inbox:
         claim: float = 0.0,
         sender: str | None = None,
     ) -> Held | None:
-        """Keep an event, claimed for `claim` seconds; None if it is a repeat of one that is or was here."""
+        """Keep an event, claimed for `claim` seconds; None if it is a repeat of one that is or was here.
+
+        What two apps are told in the same words is no repeat, so the id of an event here goes by its sender too.
+        """
+        if sender is not None:
+            event_id += f".{hashlib.sha256(sender.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
         if self._finished(event_id, 0):
             return None
         about: dict[str, Any] = {"received": now, "due": now, "claimed": now + claim if claim else 0.0}

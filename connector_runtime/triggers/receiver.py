@@ -37,6 +37,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 STORE = "sqlite:///webhooks.sqlite3"
 LIMIT = 8 * 1024 * 1024  # bytes of a body
+LARGE = 64 * 1024  # bytes of a body that is judged in a thread: anybody may send it, and there may be many secrets
 SHARE = 0.8  # of the time until the vendor gives up
 REST = 5.0  # seconds at most between two looks that are slow
 PURGE = 3600.0  # seconds between two looks for marks that may be forgotten
@@ -196,7 +197,8 @@ class WebhookApp:
                 body = await self._body(scope["headers"], receive)
                 if body is None:
                     return self.receiver.too_large()
-                reply, found = self.receiver.verified(body, scope["headers"])
+                judged = partial(self.receiver.verified, body, scope["headers"])
+                reply, found = await asyncio.to_thread(judged) if len(body) > LARGE else judged()
                 if found is not None:
                     await self._started().record(found)
                 return reply

@@ -360,16 +360,19 @@ class Trigger:
         return told, told | {self.recipe.header, self.recipe.time_header or self.recipe.header}
 
     def _picked(self, headers: Headers) -> dict[str, str]:
-        """The headers that count, with small names; raises `SignatureError` if one stands twice."""
+        """The headers that count, with small names; of two that say the same, or that nobody signs, the first.
+
+        Raises `SignatureError` if one by which the sender is known says two things.
+        """
         found: dict[str, str] = {}
-        names, items = self._names[1], getattr(headers, "items", None)
+        (told, names), items = self._names, getattr(headers, "items", None)
         pairs: Iterable[tuple[str | bytes, str | bytes]] = items() if items else headers  # type: ignore[assignment]
         for raw, said in pairs:
             name = (raw.decode("latin-1") if isinstance(raw, bytes) else raw).lower()
             if name in names:
-                if name in found:
+                text = said.decode("latin-1") if isinstance(said, bytes) else said
+                if found.setdefault(name, text) != text and name not in told:
                     raise SignatureError(f"The {name} header stands twice.")
-                found[name] = said.decode("latin-1") if isinstance(said, bytes) else said
         return found
 
     def _proofs(self, payload: Json, secret: str) -> dict[str, str]:

@@ -135,9 +135,11 @@ def test_one_entry_that_is_asked_for_and_cannot_be_read_is_a_typed_error(store: 
     assert store.value("z", number) is None
 
 
-@pytest.mark.parametrize("value", ["'text'", "5", "1.5"])
+@pytest.mark.parametrize(
+    ("value", "bytes_"), [("'text'", b"text"), ("5", b"5"), ("1.5", b"1.5"), ("CAST(x'ff41' AS TEXT)", b"\xffA")]
+)
 def test_what_another_program_wrote_into_sqlite_as_no_bytes_is_an_entry_all_the_same(
-    tmp_path: Path, value: str
+    tmp_path: Path, value: str, bytes_: bytes
 ) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'store.db'}")
     store.put("x/a", b'{"n": 1}', None)
@@ -147,7 +149,7 @@ def test_what_another_program_wrote_into_sqlite_as_no_bytes_is_an_entry_all_the_
     other.close()
     entry = store.read("x/a")
     assert entry is not None
-    assert entry.value == value.strip("'").encode()
+    assert entry.value == bytes_
     assert [value for _, value, _ in store.rows("x/", number)] == [2]
     store.close()
 

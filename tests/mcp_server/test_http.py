@@ -13,6 +13,7 @@ import pytest
 
 from connector_runtime.mcp import web as over_http
 from connector_runtime.mcp.tools import Offer
+from connector_runtime.service.records import ApiKeys
 from connector_runtime.service.settings import Settings
 from connector_runtime.service.state import Service
 from connector_runtime.stores.store import MemoryStore
@@ -75,6 +76,7 @@ def test_another_host_and_a_page_of_another_origin_are_refused(open_web: Web, as
     assert ask.post(open_web.url, json=HELLO, headers={"Host": "evil.example"}).status_code == 421
     foreign = ask.post(open_web.url, json=HELLO, headers={"Origin": "http://evil.example"})
     assert foreign.status_code == 403 and foreign.json()["kind"] == "forbidden"
+    assert ask.post(f"{open_web.url}/", json=HELLO).status_code == 200  # and nobody is sent elsewhere
     own = open_web.url.removesuffix("/mcp")
     assert ask.post(open_web.url, json=HELLO, headers={"Origin": own}).status_code == 200
 
@@ -214,3 +216,38 @@ def test_sessions_end_when_nobody_uses_them_and_are_bounded(sessions: tuple[str,
     old = {"Mcp-Session-Id": first.headers["mcp-session-id"], "MCP-Protocol-Version": "2025-06-18"}
     listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
     assert client.post(url, json=listing, headers=old).status_code == 404
+
+
+def test_one_tenant_cannot_open_the_sessions_of_all(
+    connector: Connector, ask: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(over_http, "OWN", 2)
+    store = MemoryStore()
+    first, again, other = (ApiKeys(store, connector.key).create(tenant)[0] for tenant in ("acme", "acme", "other"))
+    with served(over_http.app(Service(connector, store, Settings(), None, None), Offer(), None), store) as found:
+
+        def opened(key: str) -> int:
+            return ask.post(f"{found.url}/mcp", json=HELLO, headers={"X-API-Key": key}).status_code
+
+        assert [opened(key) for key in (first, again, first, again, other)] == [200, 200, 503, 503, 200]
+
+
+def test_the_inputs_of_a_call_are_read_in_the_threads_of_its_tenant(
+    connector: Connector, ask: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[Any] = []
+
+    async def in_work(shared: Service, tenant: str, function: Any, *given: Any) -> Any:
+        readers.append(tenant)
+        return function(*given)
+
+    monkeypatch.setattr(Service, "in_work", in_work)
+    store = MemoryStore()
+    headers = {"X-API-Key": ApiKeys(store, connector.key).create("acme")[0]}
+    with served(over_http.app(Service(connector, store, Settings(), None, None), Offer(), None), store) as found:
+        session = ask.post(f"{found.url}/mcp", json=HELLO, headers=headers).headers["mcp-session-id"]
+        headers |= {"Mcp-Session-Id": session, "MCP-Protocol-Version": "2025-06-18"}
+        params = {"name": "list-users", "arguments": {}}
+        called = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}
+        assert "no stored connection" in ask.post(f"{found.url}/mcp", json=called, headers=headers).text
+    assert readers == ["acme"]

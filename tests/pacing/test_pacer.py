@@ -13,7 +13,10 @@ import pytest
 from conftest import Time
 
 from connector_runtime.calls.action import Action
+from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.render import draft
+from connector_runtime.client import Client
+from connector_runtime.connections.oauth import Stored
 from connector_runtime.errors import InputError, QuotaReached, RateLimited, StoreError
 from connector_runtime.model import Label, Limits, Rate, Reported
 from connector_runtime.pacing import accounts
@@ -21,9 +24,10 @@ from connector_runtime.pacing.accounts import Account
 from connector_runtime.pacing.claim import Pacing, claim_of
 from connector_runtime.pacing.kept import ALONE, Quotas
 from connector_runtime.pacing.pacer import MOST_LANES, Pacer, pacer
-from connector_runtime.steps import Claim
+from connector_runtime.steps import Claim, Token, Turn
 from connector_runtime.stores.opening import open_store
 from connector_runtime.stores.store import Entry, MemoryStore, Store
+from tests.plays import Play
 from zoom_connector import load
 
 MIDNIGHT = datetime(2026, 11, 2, tzinfo=UTC)
@@ -190,7 +194,8 @@ def test_a_lockout_is_believed_for_ten_minutes_and_the_log_says_so(
 
 def test_a_used_up_day_is_believed_until_the_end_of_the_next(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", clock=time)
-    pacer.heard(go(pacer, time, claim()), 429, {}, datetime.max.replace(tzinfo=UTC), "quota")
+    day = {"x-ratelimit-type": "Daily-limit"}
+    pacer.heard(go(pacer, time, claim()), 429, day, datetime.max.replace(tzinfo=UTC), "quota")
     letter = claim("light", "send-letter", quotas=(("letters", "x"),))
     with pytest.raises(QuotaReached) as caught:
         pacer.ask(letter)
@@ -567,8 +572,37 @@ def test_the_vendors_refusal_of_a_quota_stops_that_one_and_nobody_else(limits: L
 
 def test_a_refusal_of_a_quota_that_we_can_not_count_stops_nothing(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, clock=time)
-    pacer.heard(go(pacer, time, claim()), 429, {}, None, "quota")
-    assert pacer.ask(claim()) == 0
+    for until in (None, MIDNIGHT):  # such as the updates of one user's meetings
+        pacer.heard(go(pacer, time, claim()), 429, {"x-ratelimit-category": "Light"}, until, "quota")
+        assert pacer.ask(claim()) == 0
+
+
+def test_a_vendor_that_marks_no_days_is_believed_by_its_time(limits: Limits, time: Time) -> None:
+    unmarked = limits._replace(reported=limits.reported._replace(daily=None))
+    pacer = Pacer(unmarked, clock=time)
+    pacer.heard(go(pacer, time, claim()), 429, {}, MIDNIGHT, "quota")
+    with pytest.raises(QuotaReached):
+        pacer.ask(claim())
+
+
+def test_what_me_may_do_is_counted_for_each_connection_of_an_account() -> None:
+    connector, paced = load(), pacer(load())
+    kind, asked = connector.connections["oauth2"], {"user_id": "me", "topic": "x"}
+
+    def claimed_by(tenant: str) -> Claim:
+        stored = Stored(kind, "main", MemoryStore(), f"connections/zoom/{tenant}/main", 1.0, "acc1")
+        with Client(connector, connection=stored, pacing=paced) as client:
+            plays = Play(
+                {Token: lay_out(connector.profile, None, {"access_token": "t"}), Turn: LookupError("no further")}
+            )
+            with pytest.raises(LookupError):
+                list(plays(client._session.call("create-meeting", asked)[1]))
+        return plays.of(Turn)[0].claim  # type: ignore[no-any-return]
+
+    paced.heard(claimed_by("acme"), 429, {}, None, "quota")
+    with pytest.raises(QuotaReached):
+        paced.ask(claimed_by("acme"))
+    assert paced.ask(claimed_by("other")) == 0
 
 
 def test_a_quota_of_one_plan_is_not_counted_on_another(limits: Limits, time: Time) -> None:

@@ -13,7 +13,7 @@ import pytest
 from connector_runtime.connections.connect import Record, Tokens
 from connector_runtime.connections.connections import Connections
 from connector_runtime.service.records import ApiKeys
-from connector_runtime.service.state import VENDOR
+from connector_runtime.service.state import OWN
 from connector_runtime.stores.store import MemoryStore
 from tests.connections.hanging import hanging
 from zoom_connector import Connector
@@ -40,7 +40,7 @@ def come_back(url: str, decision: str = "allow") -> str:
         form = {**{name: values[0] for name, values in parse_qs(parts.query).items()}, "decision": decision}
         answer = browser.post(f"{parts.scheme}://{parts.netloc}{parts.path}", data=form)
     assert answer.status_code == 302, answer.text
-    assert answer.headers["location"].startswith(CALLBACK)
+    assert answer.headers["location"].startswith(PUBLIC)
     return answer.headers["location"].removeprefix(PUBLIC)
 
 
@@ -99,7 +99,7 @@ def test_the_sign_ins_cookie_goes_over_https_alone_where_that_is_the_address(
 def test_a_cookie_of_other_letters_is_another_browsers(start: Start, zoom: Sandbox) -> None:
     with start(limits={"credentials": APP}, tenant="default") as served:
         led = served.client().get("/v1/oauth/authorize", params={"kind": "oauth2"})
-        cookie = [(b"cookie", b"connector_sign_in=\xfc")]
+        cookie = [(b"cookie", led.headers["set-cookie"].partition("=")[0].encode() + b"=\xfc")]
         answer = served.client().get(come_back(led.headers["location"]), headers=cookie)
         assert answer.status_code == 400 and "in another browser" in answer.text
 
@@ -145,6 +145,32 @@ def test_a_browser_is_led_to_the_sign_in_with_the_services_own_app(
         assert (foreign.status_code, foreign.json()["kind"]) == (403, "forbidden")
         wrong = browser.get("/v1/oauth/authorize?kind=server-to-server")
         assert (wrong.status_code, wrong.json()["kind"]) == (422, "input")
+
+
+def test_a_browser_may_begin_two_sign_ins_before_it_ends_one(start: Start, connector: Connector, zoom: Sandbox) -> None:
+    store = MemoryStore()
+    with start(store, {"credentials": APP}, tenant="default") as served:
+        browser = served.client()
+        begun = [
+            browser.get("/v1/oauth/authorize", params={"kind": "oauth2", "name": name}).headers["location"]
+            for name in ("one", "two")
+        ]
+        assert [browser.get(come_back(url)).status_code for url in begun] == [200, 200]
+        assert Connections(connector, store).names() == ["one", "two"]
+
+
+@pytest.mark.parametrize("path", ["", "/zoom"])
+def test_a_sign_in_that_began_under_another_name_of_this_machine_comes_to_its_end(
+    start: Start, zoom: Sandbox, path: str
+) -> None:
+    about = {"credentials": APP, "public_url": PUBLIC + path}  # which are of 127.0.0.1
+    zoom.oauth.allow(f"{PUBLIC}{path}/v1/oauth/callback")
+    with start(MemoryStore(), about, tenant="default") as served:
+        began = served.client(Host=urlsplit(served.url).netloc.replace("127.0.0.1", "localhost"))
+        led = began.get("/v1/oauth/authorize", params={"kind": "oauth2"})
+        assert f"path={path}/v1/oauth;" in led.headers["set-cookie"].lower()
+        back = come_back(led.headers["location"]).removeprefix(path)
+        assert served.client().get(back).status_code == 200
 
 
 def test_the_services_own_account_is_lent_to_no_tenant(start: Start, connector: Connector, zoom: Sandbox) -> None:
@@ -296,7 +322,7 @@ def test_a_tenant_whose_token_endpoint_hangs_stops_nobody_elses_renewal(
             assert theirs.post("/v1/actions/list-users/run", json={"limit": 1}).status_code == 200
             assert theirs.post("/v1/connections/main/test").json()["ok"]
             assert not any(each.done() for each in [*runs, *tests])
-            assert 1 <= len(threads) <= 2 * VENDOR + 1  # of all forty runs there is one
+            assert 1 <= len(threads) <= 2 * OWN["vendor"] + 1  # of all forty runs there is one
             hold.set()
             assert {each.result().status_code for each in runs} == {502}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
@@ -83,8 +84,8 @@ class World:
         body = json.dumps({"event": event, "event_ts": at, "payload": said, **more}).encode()
         client = self.served.client()
         assert client.post(HOOK, content=body, headers=signed(body, SIGNS[app])).status_code == 200
-        found = self.connector.triggers["webhook"].read(body, {})
-        done = f"inbox/webhook/done/{found.event_id}"
+        found, own = self.connector.triggers["webhook"].read(body, {}), hashlib.sha256(app.encode()).hexdigest()[:16]
+        done = f"inbox/webhook/done/{found.event_id}.{own}"
         assert until(lambda: self.store.read(done))
         return found.event_id
 
@@ -127,6 +128,19 @@ def test_an_app_of_ones_own_shows_nothing_of_what_another_app_was_sent(world: Wo
     own = world.send(hosted("u-bob"), app="app-two")
     assert world.ids("one") == [first] and second
     assert (world.ids("two"), world.ids("three"), world.ids("four")) == ([own], [], [own])
+
+
+def test_what_two_apps_are_told_in_the_same_words_reaches_the_users_of_both(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.connect("one", ADA)
+    world.connect("two", ADA, app="app-two")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)  # Zoom gives both the time at which it happened
+    first = world.send(hosted("u-ada"))
+    world.sent -= 1
+    assert world.send(hosted("u-ada"), app="app-two") == first
+    assert (world.ids("one"), world.ids("two")) == ([first], [first])
 
 
 WIDE: dict[str, dict[str, Any]] = {

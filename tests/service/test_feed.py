@@ -348,6 +348,22 @@ def test_a_damaged_entry_is_skipped_told_and_set_aside(
     assert place in caplog.text
 
 
+def test_the_number_of_a_damaged_entry_is_not_given_again(
+    connector: Connector, note: Note, wanted: Any, store: Store
+) -> None:
+    first, second = (Feed(store, connector, is_local=True) for _ in range(2))
+    for number in (1, 2):
+        first.add("webhook", note(number))
+    assert second.end(OWN) == 2  # of another worker, which remembers it
+    found, after = first.read(ALL, {}, 10, wanted)
+    assert len(found) == 2
+    for number in (1, 2):  # what was read before is damaged now
+        store.update(first._place(OWN, number), lambda _: b"\0")
+    for feed, number in ((Feed(store, connector, is_local=True), 3), (second, 4)):
+        feed.add("webhook", note(number))
+    assert [event.object for event in first.read(ALL, after, 10, wanted)[0]] == ["3", "4"]
+
+
 def test_an_event_that_todays_definition_cannot_read_is_passed(connector: Connector, note: Note, wanted: Any) -> None:
     store = MemoryStore()
     feed = local(store, connector)

@@ -25,7 +25,9 @@ from .test_serve import run
 PUBLIC = "https://connector.example"
 NAMED = {"Host": "connector.example"}
 OPEN = ["/v1/oauth/callback?state=x&code=y", "/v1/webhooks/webhook"]
-HUGE = b'{"tenant": "a", "label": "", "created_at": 1' + b"0" * 400 + b', "digest": "x"}'
+HUGE, LATE = (
+    b'{"tenant": "a", "label": "", "created_at": 1' + b"0" * digits + b', "digest": "x"}' for digits in (400, 17)
+)
 CLOSED = [
     "/v1/tenant",
     "/v1/connections",
@@ -63,12 +65,22 @@ def test_without_keys_the_public_name_reaches_callback_and_webhooks_alone(
     assert len(zoom.requests) == 1
 
 
-@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host"])
+@pytest.mark.parametrize(
+    "header",
+    ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "CF-Connecting-IP"],
+)
 def test_what_a_proxy_passes_on_came_from_elsewhere_whatever_its_host_says(start: Start, header: str) -> None:
     with start(tenant="t", limits={"public_url": PUBLIC}) as served:
         client = served.client(**{header: "203.0.113.7"})
         assert client.get("/v1/tenant").status_code == 421
         assert client.get(OPEN[0]).status_code == 400
+
+
+def test_a_proxy_that_says_nothing_of_itself_and_gives_this_machines_name_is_known_by_its_http(start: Start) -> None:
+    with start(tenant="t", limits={"public_url": PUBLIC}) as served, connected(served) as raw:
+        host = served.url.partition("://")[2]  # as nginx does with no more than a proxy_pass
+        raw.sendall(f"GET /v1/tenant HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        assert received(raw).split(b" ")[1] == b"421"
 
 
 def test_no_path_that_only_looks_like_an_open_one_gets_in(start: Start) -> None:
@@ -86,6 +98,15 @@ def test_with_keys_any_name_reaches_all(start: Start, connector: Connector) -> N
         for headers in (NAMED, {"Host": "10.0.0.7"}, {"X-Forwarded-For": "203.0.113.7"}):
             assert served.client(key, **headers).get("/v1/tenant").json()["tenant"] == "acme"
             assert served.client(**headers).get("/v1/tenant").status_code == 401
+
+
+def test_nobody_is_sent_elsewhere_with_a_key(start: Start, connector: Connector) -> None:
+    store = MemoryStore()
+    key = ApiKeys(store, connector.key).create("acme")[0]
+    with start(store) as served:
+        for path in ("/v1/tenant/", "/v1/events/", "/health/"):
+            answer = served.client(key, Host="evil.example").get(path)
+            assert (answer.status_code, answer.headers.get("location")) == (404, None)
 
 
 # -- a store that had a key ------------------------------------------------------------------------------------------
@@ -207,19 +228,21 @@ def test_bodies_of_nobody_known_take_no_place_from_those_who_are(tenants: Tenant
     few = {"concurrency": 2, "unknown_concurrency": 3}
     with start(tenants.store, webhook_secrets={"webhook": {"app": "s"}}, limits=few) as served, ExitStack() as held:
         running = served.app.state.service.running
-        head = b"POST /v1/webhooks/webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
+        head, large = b"POST /v1/webhooks/webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n", b"x" * 70000
         slow: list[socket.socket] = []
         for number in range(3):
             slow.append(held.enter_context(connected(served)))
             slow[-1].sendall(head)
             assert until(lambda: running[None] == number + 1)  # noqa: B023
-        refused = served.client().post("/v1/webhooks/webhook", content=b"{}")
+        refused = served.client().post("/v1/webhooks/webhook", content=large)
         assert refused.status_code == 503  # which the vendor sends again
+        assert served.client().post("/v1/webhooks/webhook", content=iter([large] * 15)).status_code == 503
+        assert served.client().post("/v1/webhooks/webhook", content=b"{}").status_code == 401  # what is small comes in
         assert served.client(tenants.acme_key).post(USER, json=ME).status_code == 200
         assert served.client().get("/v1/tenant").status_code == 401
         assert served.client().get("/openapi.json").status_code == 200
         for raw in slow:
-            raw.sendall(b"0123456789")
+            raw.sendall(large)
             assert raw.recv(100).startswith(b"HTTP/1.1 401")
         assert until(lambda: not running)
         assert served.client().post("/v1/webhooks/webhook", content=b"{}").status_code == 401
@@ -236,7 +259,9 @@ def test_a_tenants_place_is_given_back_whatever_happens(tenants: Tenants, zoom: 
 # -- damaged entries -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"7", b"null", b"{}", b'{"tenant": "acme"}', b'"x"', HUGE])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff", b"[]", b"7", b"null", b"{}", b'{"tenant": "acme"}', b'"x"', HUGE, LATE]
+)
 def test_a_damaged_key_opens_nothing_and_the_others_work(connector: Connector, content: bytes) -> None:
     store = MemoryStore()
     keys = ApiKeys(store, connector.key)

@@ -78,6 +78,34 @@ def test_one_tenant_cannot_take_the_places_of_all(
         assert acme.post(USER, json=ME).status_code == 200
 
 
+@pytest.mark.parametrize("room", ["in_store", "in_work"])
+def test_what_one_tenant_asks_for_at_once_keeps_no_other_waiting(connector: Connector, room: str) -> None:
+    shared = Service(connector, MemoryStore(), Settings(timeout=20), None, None)
+    go_on, most, running, lock = threading.Event(), 0, 0, threading.Lock()
+
+    def slow() -> None:
+        nonlocal most, running
+        with lock:
+            running += 1
+            most = max(most, running)
+        assert go_on.wait(15)
+        with lock:
+            running -= 1
+
+    async def asked() -> list[str]:
+        many = [asyncio.create_task(getattr(shared, room)("acme", slow)) for _ in range(40)]
+        await asyncio.sleep(0.2)
+        async with asyncio.timeout(5):  # another tenant, and what is nobody's, such as the look for a key
+            found = [await getattr(shared, room)(whose, str.upper, "b") for whose in ("other", None)]
+        many[-1].cancel()  # who goes away leaves the turns of the others as they are
+        go_on.set()
+        await asyncio.gather(*many[:-1])
+        return found
+
+    assert asyncio.run(asked()) == ["B", "B"]
+    assert 1 <= most <= 2 and not shared._places
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_a_huge_body_is_a_413(start: Start, told: bool) -> None:
     with start(tenant="t", limits={"body": 10_000}) as served:
@@ -165,7 +193,7 @@ def test_a_large_answer_survives(start: Start) -> None:
 
 def test_pipelined_and_kept_connections_are_answered_in_order(start: Start) -> None:
     with start(tenant="t") as served, connected(served) as raw:
-        last = b"GET /x HTTP/1.0\r\nHost: localhost\r\n\r\n"
+        last = b"GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         raw.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3 + last)
         said = received(raw)
         assert said.count(b'{"status":"ok"}') == 3 and said.count(b"HTTP/1.1 404") == 1
@@ -289,7 +317,7 @@ def test_the_pacers_of_a_service_are_those_of_the_process_and_bounded(
         assert served.client().post(USER, json=ME).status_code == 200
         assert len(accounts._accounts) == 1
         for number in range(5):
-            served.app.state.service._client(f"account {number}")
+            served.app.state.service._client("acme", f"account {number}")
         assert len(accounts._accounts) == 2
 
 

@@ -154,6 +154,19 @@ def test_a_body_that_is_too_big_is_asked_for_again_whether_or_not_its_length_is_
     assert caplog.text.count("more than 1000 bytes") == 2
 
 
+def test_a_large_body_is_judged_beside_the_event_loop(trigger: Trigger) -> None:
+    judges: list[str] = []
+
+    def secrets() -> str:
+        judges.append(threading.current_thread().name)
+        return SECRET
+
+    with serving(webhook_app(trigger, secrets, Seen(), store=MemoryStore())) as server:
+        for size in (10, 100_000):
+            assert server.send(b'{"event":"' + b"x" * size + b'"}') == 200
+    assert len(set(judges)) == 2 and judges[1].startswith("asyncio_")
+
+
 def test_only_post_is_spoken(trigger: Trigger) -> None:
     with serving(webhook_app(trigger, SECRET, Seen(), store=MemoryStore())) as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
