@@ -232,6 +232,10 @@ class Session:
         """What the connection gives, laid out for requests; the last one is remembered."""
         last = self._credentials
         if last is None or granted != last.granted:
+            texts = [*granted, *granted.values()] if isinstance(granted, Mapping) else [None]
+            if not all(isinstance(text, str) for text in texts):
+                what = "The connection's function gave something else than texts by name."
+                raise AuthError(what, hint="Have it return what the connection gives to requests, or raise an error.")
             last = self._credentials = lay_out(self.connector.profile, self._base_url, granted)
         return last
 
