@@ -28,7 +28,7 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from .errors import InputError, Problem, TransportError
-from .language import secrets
+from .language import hosts, secrets
 from .model import Request, Response
 from .steps import Send
 
@@ -71,8 +71,8 @@ class Http:
                 found.append(Problem(name, f"must be a number above 0, and at most {most:,}"))
         if isinstance(self.ca, str) and not isfile(self.ca):
             found.append(Problem("ca", f"{self.ca!r} is no file"))
-        if self.proxy is not None and urlsplit(str(self.proxy)).scheme not in ("http", "https"):
-            found.append(Problem("proxy", "must begin with http:// or https://"))
+        if self.proxy is not None and hosts.parts(str(self.proxy)).scheme not in ("http", "https"):
+            found.append(Problem("proxy", "must be a URL such as http://proxy.example:8080, or https"))
         if found:
             raise InputError.of("the way out", found)
 
@@ -143,8 +143,9 @@ def reported(wanted: Send) -> Iterator[None]:
         yield
     except httpx.HTTPError as error:
         failure = _lost(error, wanted)
-    except httpx.InvalidURL:
-        failure = TransportError("The URL is too long to be sent.", hint="Shorten the inputs that stand in it.")
+    except (httpx.InvalidURL, UnicodeError):  # the latter is what is raised for a name that no host can have
+        what = "The URL is too long to be sent, or its host is no name."
+        failure = TransportError(what, hint="Shorten the inputs that stand in it, or mend the address.")
     else:
         return
     finally:

@@ -140,6 +140,7 @@ def lay_out(about: Profile, base_url: str | None, granted: Mapping[str, str] | N
     if basic:
         pair = f"{basic.get('user', '')}:{basic.get('password', '')}"
         token = MASK if granted is None else base64.b64encode(pair.encode()).decode()
+        secrets.append(token)
         headers = bodies.merged(headers, [("Authorization", f"Basic {token}")], folded=True)
     base = base_url.rstrip("/") if base_url else _base(about, granted)
     return Credentials(given, base, tuple(about.headers.items()), tuple(headers), query, shown, tuple(secrets))
@@ -178,7 +179,7 @@ def _base(about: Profile, granted: Mapping[str, str] | None) -> str:
 
 def check_base_url(text: str) -> None:
     """A base URL that the platform sets: https, or http on this machine. Raises `InputError`."""
-    parts = urlsplit(text)
+    parts = hosts.parts(text)
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query or parts.fragment:
         what = "must be a URL such as https://api.example.com/v2, without user, query or fragment"
     elif parts.scheme == "http" and not hosts.is_loopback(parts.hostname):

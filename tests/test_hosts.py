@@ -1,0 +1,63 @@
+"""Addresses that no request can go to: refused where they are given, and typed where a vendor names them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from connector_runtime.calls.exchange import exchange
+from connector_runtime.language import hosts
+from connector_runtime.steps import Send
+from connector_runtime.transport import Pool
+from zoom_connector import AuthError, Client, Connector, Http, InputError, TransportError
+from zoom_connector.sandbox import Sandbox
+
+from .test_retries import Play, say
+
+NOWHERE = [
+    "https://a..b.example/v2",
+    f"https://{'a' * 64}.example",
+    "https://[::1",
+    "https://a.example:99999",
+    "https://a.example:x",
+    "https://a b.example",
+    "https://a\0.example",
+    "https://",
+    "a.example",
+]
+
+
+@pytest.mark.parametrize("url", NOWHERE)
+def test_an_address_that_no_request_can_go_to_is_refused_at_once(connector: Connector, url: str) -> None:
+    with pytest.raises(InputError, match="base_url: must be a URL"):
+        Client(connector, token="t", base_url=url)
+    with pytest.raises(InputError, match="proxy: must be a URL"):
+        Http(proxy=url)
+
+
+@pytest.mark.parametrize("url", ["https://a_b.example:8443/v2", "https://bücher.example", "http://u:p%40s@[::1]:80"])
+def test_an_address_that_one_can_go_to_is_taken(url: str) -> None:
+    assert hosts.parts(url).hostname
+
+
+@pytest.mark.parametrize("host", ["xn--a.example", "a..example", f"{'a' * 64}.example"])
+def test_a_host_that_is_no_name_was_asked_for_nothing(connector: Connector, host: str) -> None:
+    action = connector.actions["create-meeting"]
+    play = Play(say({"id": 1}))
+    [*play(exchange(action, action.bind({"user_id": "me", "topic": "x"})))]
+    request = play.sent[0]._replace(url=f"https://{host}/v2", shown=f"https://{host}/v2")
+    with pytest.raises(TransportError, match="its host is no name") as caught:
+        Pool().send(Send(request, "create"))
+    assert not caught.value.may_have_been_done
+
+
+@pytest.mark.parametrize("given", [None, [], "x", {"access_token": 5}, {"access_token": None}, {1: "x"}])
+def test_a_connection_function_that_gives_no_texts_is_told_so_and_nothing_is_sent(
+    make: Any, connector: Connector, zoom: Sandbox, given: Any
+) -> None:
+    with make(connector, connection=lambda rejected: given, base_url=zoom.base_url) as client:
+        before = len(zoom.requests)
+        with pytest.raises(AuthError, match="gave something else than texts by name"):
+            client.run("get-user", {"user_id": "me"})
+    assert len(zoom.requests) == before
