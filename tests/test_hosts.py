@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.exchange import exchange
 from connector_runtime.language import hosts
 from connector_runtime.steps import Send
@@ -61,3 +62,11 @@ def test_a_connection_function_that_gives_no_texts_is_told_so_and_nothing_is_sen
         with pytest.raises(AuthError, match="gave something else than texts by name"):
             client.run("get-user", {"user_id": "me"})
     assert len(zoom.requests) == before
+
+
+@pytest.mark.parametrize(
+    "url", ["https://[::1", "https://a..zoom.us", "https://api.zoom.us:x", "https://zoom.us.evil.example"]
+)
+def test_a_token_that_comes_with_an_address_that_is_none_is_refused_in_words(connector: Connector, url: str) -> None:
+    with pytest.raises(AuthError, match="The connection leads to"):
+        lay_out(connector.profile, None, {"access_token": "t", "api_url": url})

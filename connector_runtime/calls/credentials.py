@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..errors import AuthError, InputError, Problem
 from ..inputs.bind import Acceptance, bind
@@ -170,7 +169,7 @@ def _base(about: Profile, granted: Mapping[str, str] | None) -> str:
         base = base.replace(f"{{{name}}}", value.rstrip("/"))
     names = about.hosts
     if granted is not None and names:
-        parts = urlsplit(base)
+        parts = hosts.parts(base)
         is_theirs = hosts.is_within(parts.hostname, names)
         if parts.scheme != "https" or not is_theirs or parts.username is not None:
             raise AuthError(f"The connection leads to {parts.hostname}, which is none of {', '.join(names)}.")
