@@ -119,3 +119,16 @@ def test_a_text_in_any_charset_is_text_that_can_be_written_and_takes_no_time(con
     spec = connector.actions["raw-request"]
     found = page(spec, response, parse(response), "read", "text").data
     assert time.monotonic() - began < 5 and found.encode()
+
+
+@pytest.mark.parametrize("part", [b"[]", b"{}", b'"[", []'])
+def test_an_answer_of_very_many_objects_and_lists_is_refused_before_it_takes_their_memory(part: bytes) -> None:
+    most = json_text.CONTAINERS
+    assert len(json_text.read(b"[" + b",".join([part] * (most - 1)) + b"]")) >= most - 1
+    with pytest.raises(json_text.JsonError, match="holds more than 1,000,000 objects and lists"):
+        json_text.read(b"[" + b",".join([part] * (most + 1)) + b"]")
+
+
+def test_signs_inside_texts_count_as_no_objects() -> None:
+    text = json.dumps({"log": '{["' * json_text.CONTAINERS})
+    assert json_text.read(text) == json.loads(text)

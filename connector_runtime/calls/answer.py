@@ -63,7 +63,7 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, want
         kind = response.headers.get("content-type", "no content type")
         is_cut = "json" in kind and response.content.lstrip()[:1] in (b"{", b"[")
         what = "is cut off" if is_cut else f"is not JSON ({kind.partition(';')[0][:SHOWN]})"
-        what = str(data) if "nested" in str(data) else what
+        what = str(data) if str(data).startswith(("is nested", "holds")) else what
     elif answer.odd:
         told = ", ".join(dict.fromkeys(answer.odd[:SOME]))
         warnings = (Problem("body", f"The answer holds numbers that JSON cannot ({told}); they are given as text."),)
