@@ -381,7 +381,11 @@ def _trusted(ca: str | ssl.SSLContext | None) -> ssl.SSLContext:
     """The certificates that are trusted; reading them takes longer than many a request."""
     if isinstance(ca, ssl.SSLContext):
         return ca
-    return httpx.create_ssl_context() if ca is None else ssl.create_default_context(cafile=ca)
+    try:
+        return httpx.create_ssl_context() if ca is None else ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        what = f"{ca!r} holds no certificates that can be read ({error.strerror})"
+        raise InputError.of("the way out", [Problem("ca", what)]) from None
 
 
 def _line(way: Http, is_async: bool = False) -> tuple[Any, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.exchange import exchange
+from connector_runtime.definitions.folders import load
 from connector_runtime.language import hosts
 from connector_runtime.steps import Send
 from connector_runtime.transport import Pool
@@ -70,3 +72,32 @@ def test_a_connection_function_that_gives_no_texts_is_told_so_and_nothing_is_sen
 def test_a_token_that_comes_with_an_address_that_is_none_is_refused_in_words(connector: Connector, url: str) -> None:
     with pytest.raises(AuthError, match="The connection leads to"):
         lay_out(connector.profile, None, {"access_token": "t", "api_url": url})
+
+
+@pytest.mark.parametrize("url", [5, b"https://a.example", ["https://a.example"]])
+def test_what_is_no_text_is_no_address(connector: Connector, url: Any) -> None:
+    with pytest.raises(InputError, match="base_url: must be a URL"):
+        Client(connector, token="t", base_url=url)
+
+
+def test_certificates_that_are_none_are_refused_and_nothing_was_sent(make: Any, connector: Connector) -> None:
+    way = Http(ca=__file__)
+    client = make(connector, token="t", base_url="https://localhost:1", http=way)
+    with client as caller, pytest.raises(InputError, match="holds no certificates that can be read"):
+        caller.run("create-meeting", {"user_id": "me", "topic": "x"})
+
+
+def test_arguments_of_another_type_are_refused_in_words(make: Any, connector: Connector) -> None:
+    with make(connector, token="t", base_url="https://localhost:1") as client:
+        for key in (None, 5, []):
+            with pytest.raises(InputError, match="is no action of"):
+                client.run(key, {})
+        for files, to in ((None, "."), (["x"], "."), ([], None)):
+            with pytest.raises(InputError, match="must be files as an answer offers them"):
+                client.download(files, to)
+    stripe = load(Path(__file__).parents[1] / "examples" / "stripe")
+    with (
+        make(stripe, connection={"api_key": "sk_test_1"}) as client,
+        pytest.raises(InputError, match="idempotency_key"),
+    ):
+        client.run("create-customer", {"email": "a@b.example"}, idempotency_key=5)

@@ -26,9 +26,10 @@ def origin(url: SplitResult) -> tuple[str, str | None, int | None]:
 
 def parts(text: str) -> SplitResult:
     """The parts of a URL that somebody gave; all are empty where no request could go to its host or its port."""
+    nowhere = urlsplit("")
     try:
         found = urlsplit(text)
-        is_asked = (found.port or 1) and (found.hostname or "").encode("idna") and not set(found.netloc) & {*" \x7f"}
-    except ValueError:  # also of a name with an empty part, or with one of more than 63 characters
-        is_asked = False
-    return found if is_asked and found.netloc.isprintable() else urlsplit("")
+        is_name = found.port != 0 and bool(found.hostname and found.hostname.encode("idna"))
+    except (ValueError, TypeError, AttributeError):  # also what is no text, or has a part that is empty or too long
+        return nowhere
+    return found if is_name and found.netloc.isprintable() and " " not in found.netloc else nowhere
