@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from pydantic import TypeAdapter
 
 from connector_runtime.calls import paging as pages_of
+from connector_runtime.service import models
 from zoom_connector import ApiError, Client, Connector, InputError, TransportError
 from zoom_connector.sandbox import Sandbox
 
@@ -139,6 +141,7 @@ def test_whatever_a_vendor_names_a_next_page_by_its_cursor_is_taken_back(connect
     action = connector.actions["list-users"]
     first = Play(say({"users": [1], "next_page_token": token}))
     cursor = fold(first(exchange(action, action.bind({}), Terms(limit=1))), action.paging).cursor
+    assert TypeAdapter(models.Cursor).validate_python(cursor) == cursor  # the service takes it too
     again = Play(say({"users": [2]}))
     assert fold(again(exchange(action, action.bind({}), Terms(limit=1, cursor=cursor))), action.paging).data == {
         "users": [2]

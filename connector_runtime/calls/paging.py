@@ -16,6 +16,7 @@ from . import render
 from .credentials import Credentials
 
 LONGEST = 4096  # characters by which a next page may be named
+LONGEST_CURSOR = 6 * LONGEST  # each may be four bytes, which base64 writes as six characters
 HALF = re.compile("[\ud800-\udfff]")  # of a character: no request can carry it
 
 
@@ -120,7 +121,7 @@ def cursor(mark: str, spot: Spot | None) -> str | None:
 def spot_of(text: str, mark: str, paging: Paging | None) -> Spot:
     """The spot that a cursor names; raises `InputError` for a text that is none, or is another list's."""
     try:
-        if len(text) > 6 * LONGEST:
+        if len(text) > LONGEST_CURSOR:
             raise ValueError
         said = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
         theirs, size, style, value, skip = said
