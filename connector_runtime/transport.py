@@ -117,11 +117,12 @@ _SENDING: ContextVar[bool] = ContextVar("sending", default=False)
 
 
 def _without_headers(record: logging.LogRecord) -> bool:
-    """Whether a record of the HTTP library may be logged: not if it holds the headers of a call of ours."""
-    return not (_SENDING.get() and "headers" in record.getMessage().partition(" ")[0])
+    """Whether a record of the HTTP libraries may be logged: not if it holds the headers of a call of ours."""
+    is_told = record.name.startswith("hpack") or "headers" in record.getMessage().partition(" ")[0]
+    return not (_SENDING.get() and is_told)
 
 
-for _name in ("httpcore.http11", "httpcore.http2"):
+for _name in ("httpcore.http11", "httpcore.http2", "hpack.hpack"):  # the last writes them for a client of HTTP/2
     logging.getLogger(_name).addFilter(_without_headers)
 
 
