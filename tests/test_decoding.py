@@ -113,7 +113,7 @@ def test_more_values_are_refused_before_they_are_read(text: str, duplicates: boo
 
 @pytest.mark.parametrize("charset", ["UNICODE_ESCAPE", "utf-7", "punycode", "PUNYCODE", "idna", "nonsense", "utf-16"])
 def test_a_text_in_any_charset_is_text_that_can_be_written_and_takes_no_time(connector: Any, charset: str) -> None:
-    content = b"\\ud800 +2AA- a" + b"b9" * 500_000
+    content = b"\\ud800 +2AA-" + b"a9" * 500_000
     response = Response(200, {"content-type": f"text/plain; charset={charset}"}, content)
     began = time.monotonic()
     spec = connector.actions["raw-request"]
