@@ -165,7 +165,7 @@ class App:
             grant.name: body.get(grant.name) or old.granted.get(grant.name) or implied.get(grant.name)
             for grant in self.kind.grants
         }
-        granted = {name: value.strip() for name, value in found.items() if isinstance(value, str)}
+        granted = {name: value.strip(" ") for name, value in found.items() if isinstance(value, str)}
         scope, refresh = body.get("scope"), body.get("refresh_token")
         heads = {grant.name for grant in self.kind.grants for place in grant.to if place.kind == "header"}
         for name, text in {**granted, "refresh_token": refresh, "scope": scope}.items():
