@@ -167,7 +167,7 @@ class Session:
         is_keyed = action.profile.idempotency is not None and action.effect in ("create", None)
         if idempotency_key is not None and not is_keyed:
             problems.append(Problem("idempotency_key", f"is of no use: the vendor takes none for {key}; leave it out"))
-        if idempotency_key is not None and (not idempotency_key or not re.search(HEADER_VALUE, idempotency_key)):
+        if idempotency_key is not None and not _is_line(idempotency_key):
             problems.append(Problem("idempotency_key", HEADER_LINE))
         if recover and action.recover is None:
             problems.append(Problem("recover", f"is of no use: {key} does not say how to look; leave it out"))
@@ -235,6 +235,10 @@ class Session:
         """What the connection gives, laid out for requests; the last one is remembered."""
         last = self._credentials
         if last is None or granted != last.granted:
+            texts = [*granted, *granted.values()] if isinstance(granted, Mapping) else [None]
+            if not all(isinstance(text, str) for text in texts):
+                what = "The connection's function gave something else than texts by name."
+                raise AuthError(what, hint="Have it return what the connection gives to requests, or raise an error.")
             last = self._credentials = lay_out(self.connector.profile, self._base_url, granted)
         return last
 
@@ -293,6 +297,10 @@ def _unusable(deadline: float | None, retries: int = 0) -> Iterator[Problem]:
     is_number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
     if deadline is not None and not (is_number and 0 < deadline <= LONGEST_WAIT):
         yield Problem("deadline", f"must be a number of seconds above 0 and at most {LONGEST_WAIT:,}")
+
+
+def _is_line(text: Any) -> bool:
+    return isinstance(text, str) and text != "" and re.search(HEADER_VALUE, text) is not None
 
 
 def _guarded(connection: Grants) -> Grants:

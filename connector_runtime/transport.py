@@ -28,7 +28,7 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from .errors import InputError, Problem, TransportError
-from .language import secrets
+from .language import hosts, secrets
 from .model import Request, Response
 from .steps import Send
 
@@ -71,8 +71,8 @@ class Http:
                 found.append(Problem(name, f"must be a number above 0, and at most {most:,}"))
         if isinstance(self.ca, str) and not isfile(self.ca):
             found.append(Problem("ca", f"{self.ca!r} is no file"))
-        if self.proxy is not None and urlsplit(str(self.proxy)).scheme not in ("http", "https"):
-            found.append(Problem("proxy", "must begin with http:// or https://"))
+        if self.proxy is not None and hosts.parts(str(self.proxy)).scheme not in ("http", "https"):
+            found.append(Problem("proxy", "must be a URL such as http://proxy.example:8080, or https"))
         if found:
             raise InputError.of("the way out", found)
 
@@ -117,11 +117,12 @@ _SENDING: ContextVar[bool] = ContextVar("sending", default=False)
 
 
 def _without_headers(record: logging.LogRecord) -> bool:
-    """Whether a record of the HTTP library may be logged: not if it holds the headers of a call of ours."""
-    return not (_SENDING.get() and "headers" in record.getMessage().partition(" ")[0])
+    """Whether a record of the HTTP libraries may be logged: not if it holds the headers of a call of ours."""
+    is_told = record.name.startswith("hpack") or "headers" in record.getMessage().partition(" ")[0]
+    return not (_SENDING.get() and is_told)
 
 
-for _name in ("httpcore.http11", "httpcore.http2"):
+for _name in ("httpcore.http11", "httpcore.http2", "hpack.hpack"):  # the last writes them for a client of HTTP/2
     logging.getLogger(_name).addFilter(_without_headers)
 
 
@@ -143,8 +144,9 @@ def reported(wanted: Send) -> Iterator[None]:
         yield
     except httpx.HTTPError as error:
         failure = _lost(error, wanted)
-    except httpx.InvalidURL:
-        failure = TransportError("The URL is too long to be sent.", hint="Shorten the inputs that stand in it.")
+    except (httpx.InvalidURL, UnicodeError):  # the latter is what is raised for a name that no host can have
+        what = "The URL is too long to be sent, or its host is no name."
+        failure = TransportError(what, hint="Shorten the inputs that stand in it, or mend the address.")
     else:
         return
     finally:
@@ -380,7 +382,11 @@ def _trusted(ca: str | ssl.SSLContext | None) -> ssl.SSLContext:
     """The certificates that are trusted; reading them takes longer than many a request."""
     if isinstance(ca, ssl.SSLContext):
         return ca
-    return httpx.create_ssl_context() if ca is None else ssl.create_default_context(cafile=ca)
+    try:
+        return httpx.create_ssl_context() if ca is None else ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        what = f"{ca!r} holds no certificates that can be read ({error.strerror})"
+        raise InputError.of("the way out", [Problem("ca", what)]) from None
 
 
 def _line(way: Http, is_async: bool = False) -> tuple[Any, Any]:

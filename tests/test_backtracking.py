@@ -7,6 +7,7 @@ import importlib
 import json
 import pkgutil
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,18 @@ def test_no_pattern_anywhere_is_slow() -> None:
         found += in_definitions(folder)
     assert len(found) > 800 and len(folders) >= 5
     assert [(where, pattern) for where, pattern, flags in found if is_slow(pattern, flags)] == []
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "a" * 20_000,
+        f"(?:{'|'.join(f'{sign}{n:03}' for n in range(10) for sign in 'abcdefghij')})*z",
+        "a{1,99999999999}",
+    ],
+)
+def test_a_pattern_too_large_to_be_judged_is_given_up_soon(pattern: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(OverflowError):
+        is_slow(pattern)
+    assert time.monotonic() - began < 20

@@ -9,6 +9,7 @@ import os
 import threading
 from typing import Any
 
+import httpx
 import pytest
 
 from connector_runtime import transport
@@ -385,3 +386,21 @@ def test_a_program_may_have_the_inputs_of_a_debugged_request_logged_with_their_s
     assert not [
         secret for secret in ("query-secret", "body-secret", "header-secret", zoom.token) if secret in caplog.text
     ]
+
+
+def test_what_http2_logs_of_a_calls_headers_is_not_logged(
+    connector: Connector, zoom: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = "Adding %s=%s to the header table, sensitive:%s, huffman:%s"  # as the library has it that packs headers
+
+    class Way(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            logging.getLogger("hpack.hpack").debug(line, b"authorization", request.headers["authorization"], True, True)
+            return httpx.Response(200, json={"id": "1"})
+
+    caplog.set_level(logging.DEBUG)
+    with httpx.Client(transport=Way()) as own, Client(connector, token=TOKEN, http=Http(client=own)) as client:
+        assert client.run("get-user", {"user_id": "me"}).data == {"id": "1"}
+    assert TOKEN not in caplog.text
+    logging.getLogger("hpack.hpack").debug(line, b"a", b"another program's", False, False)
+    assert "another program's" in caplog.text

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from pydantic import TypeAdapter
 
 from connector_runtime.calls import paging as pages_of
+from connector_runtime.service import models
 from zoom_connector import ApiError, Client, Connector, InputError, TransportError
 from zoom_connector.sandbox import Sandbox
 
@@ -126,3 +128,21 @@ def test_a_cursor_leads_back_to_its_spot(size: int, style: int | None, value: st
     assert text is not None
     assert pages_of.spot_of(text, "mark", paging) == spot
     assert text.replace("-", "").replace("_", "").isalnum()
+
+
+@pytest.mark.parametrize(
+    "token", [1.5, 2.0, True, 10**30, {"after": 1}, ["x"], "é" * 4000, "\U0001f600" * 3000, '\\"' * 2000]
+)
+def test_whatever_a_vendor_names_a_next_page_by_its_cursor_is_taken_back(connector: Connector, token: Any) -> None:
+    from connector_runtime.calls.exchange import Terms, exchange, fold
+
+    from .test_retries import Play, say
+
+    action = connector.actions["list-users"]
+    first = Play(say({"users": [1], "next_page_token": token}))
+    cursor = fold(first(exchange(action, action.bind({}), Terms(limit=1))), action.paging).cursor
+    assert TypeAdapter(models.Cursor).validate_python(cursor) == cursor  # the service takes it too
+    again = Play(say({"users": [2]}))
+    assert fold(again(exchange(action, action.bind({}), Terms(limit=1, cursor=cursor))), action.paging).data == {
+        "users": [2]
+    }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
-from connector_runtime.calls.answer import parse
+from connector_runtime.calls.answer import page, parse
 from connector_runtime.language import json_text
 from connector_runtime.model import Response
 
@@ -108,3 +109,26 @@ def test_more_values_are_refused_before_they_are_read(text: str, duplicates: boo
     with pytest.raises(json_text.JsonError, match=r"^holds more than 200,000 values$") as caught:
         json_text.read_strictly(text, duplicates=duplicates)
     assert caught.value.hint == "Send less at a time." and caught.value.place is None
+
+
+@pytest.mark.parametrize("charset", ["UNICODE_ESCAPE", "utf-7", "punycode", "PUNYCODE", "idna", "nonsense", "utf-16"])
+def test_a_text_in_any_charset_is_text_that_can_be_written_and_takes_no_time(connector: Any, charset: str) -> None:
+    content = b"\\ud800 +2AA-" + b"a9" * 500_000
+    response = Response(200, {"content-type": f"text/plain; charset={charset}"}, content)
+    began = time.monotonic()
+    spec = connector.actions["raw-request"]
+    found = page(spec, response, parse(response), "read", "text").data
+    assert time.monotonic() - began < 5 and found.encode()
+
+
+@pytest.mark.parametrize("part", [b"[]", b"{}", b'"[", []'])
+def test_an_answer_of_very_many_objects_and_lists_is_refused_before_it_takes_their_memory(part: bytes) -> None:
+    most = json_text.CONTAINERS
+    assert len(json_text.read(b"[" + b",".join([part] * (most - 1)) + b"]")) >= most - 1
+    with pytest.raises(json_text.JsonError, match="holds more than 1,000,000 objects and lists"):
+        json_text.read(b"[" + b",".join([part] * (most + 1)) + b"]")
+
+
+def test_signs_inside_texts_count_as_no_objects() -> None:
+    text = json.dumps({"log": '{["' * json_text.CONTAINERS})
+    assert json_text.read(text) == json.loads(text)

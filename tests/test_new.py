@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -355,3 +356,45 @@ def test_what_is_written_is_read_back_by_our_loader(data: dict[str, Any]) -> Non
 @given(data=st.dictionaries(st.text(min_size=1), st.text() | st.lists(st.text()), min_size=1, max_size=6))
 def test_text_is_text_for_any_other_yaml_reader_too(data: dict[str, Any]) -> None:
     assert yaml.safe_load(written.definition(data)) == data
+
+
+SELF = {"$ref": "#/components/schemas/A"}
+ODD_SCHEMAS: list[Any] = [
+    {"allOf": 5},
+    {"type": [[1], {}]},
+    {"type": "object", "required": [1, {}], "properties": {"a": {"type": "string"}}},
+    {"type": "object", "properties": {"a": {"type": "string", "enum": 5}}},
+]
+
+
+def document_of(schema: Any, **said: Any) -> dict[str, Any]:
+    asked = {"operationId": "it", "requestBody": {"content": {"application/json": {"schema": SELF}}}, **said}
+    return {"openapi": "3.0.0", "paths": {"/x": {"post": asked}}, "components": {"schemas": {"A": schema}}}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        *map(document_of, ODD_SCHEMAS),
+        *(document_of({}, parameters=odd) for odd in (5, [{"name": [], "in": "query"}])),
+        document_of({}, security=5),
+        document_of({}, summary="\ud800"),
+        {**document_of({}), "servers": [{"url": "http://[::1"}]},
+    ],
+)
+def test_a_document_that_is_not_as_openapi_asks_is_refused_and_nothing_is_written(folder: Path, document: Any) -> None:
+    (folder / "api.json").write_text(json.dumps(document))
+    made = new(folder, "do-it", "--from", "api.json", "--operation", "it")
+    assert made.returncode == 2 and "what OpenAPI does not allow" in made.stderr, made.stderr
+    assert not (folder / "actions" / "do-it.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"allOf": [SELF] * 12}, {"anyOf": [SELF] * 12}, {"properties": {f"p{n}": SELF for n in range(30)}}],
+    ids=["allOf", "anyOf", "properties"],
+)
+def test_a_schema_that_holds_itself_many_times_is_drafted_in_no_time(schema: Any) -> None:
+    began = time.monotonic()
+    assert drafted("do-it", operation(document_of(schema), "it"), Beside(common=PIGEON)).text
+    assert time.monotonic() - began < 20

@@ -376,3 +376,19 @@ def test_a_terminal_shows_how_far_a_list_is_and_how_long_it_was() -> None:
     os.close(ours)
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 700
     assert drawn == "\r600 items …\r700 items …\r700 items in 3 pages\r\n"
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_ctrl_c_while_a_reader_lets_it_wait_loses_nothing_that_can_be_had_only_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], once: bool
+) -> None:
+    class Waiting:
+        encoding = "utf-8"
+
+        def write(self, text: str) -> None:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(sys, "stdout", Waiting())
+        context.put('{"id": 77}', once=once)
+    assert capsys.readouterr().err == ('{"id": 77}\n' if once else "")

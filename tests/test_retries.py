@@ -28,6 +28,7 @@ from zoom_connector import (
     QuotaReached,
     RateLimited,
     Result,
+    StoreError,
     TransportError,
 )
 from zoom_connector.sandbox import Sandbox
@@ -414,6 +415,20 @@ def test_a_look_that_fails_leaves_the_doubt(connector: Connector) -> None:
     assert getattr(caught.value, "may_have_been_done", False)
     assert not caught.value.retriable
     assert len(play.sent) == 2
+
+
+def test_a_store_that_fails_after_an_answer_was_lost_leaves_the_doubt(stripe: Connector, connector: Connector) -> None:
+    failing = StoreError("The store is locked.", retriable=True)
+    action = stripe.actions["create-customer"]
+    play = Play(DOUBT, say({}, 401))
+    play._answers[Token] = [CREDENTIALS, failing]
+    with pytest.raises(TransportError) as caught:
+        [*play(exchange(action, action.bind({"email": "a@b.example"}), Terms(retries=3)))]
+    assert caught.value.may_have_been_done and caught.value.__cause__ is failing
+    looking = Play(DOUBT, failing)
+    with pytest.raises(TransportError) as caught:
+        recover(connector, looking)
+    assert caught.value.may_have_been_done and caught.value.__cause__ is failing
 
 
 def test_without_retries_a_look_is_made_and_nothing_is_sent_again(connector: Connector) -> None:

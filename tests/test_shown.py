@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import json
 import pkgutil
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 import connector_runtime
+from connector_runtime.calls.answer import Refusal
 from connector_runtime.language import secrets
 from connector_runtime.mcp.tools import Offer, answer, tools
-from connector_runtime.model import Choice, Choices
+from connector_runtime.model import Choice, Choices, Response
 from zoom_connector import Connector, Page, Result
 
 PLANTED = "planted-8f3a"
@@ -119,3 +123,33 @@ def test_a_model_sees_no_secret_that_only_its_name_tells(connector: Connector) -
     shown = {"id": 1, "start_url": "***", "join_url": "https://a.example/j/1?pwd=***"}
     assert answer(tool, Result(data, 200, {}), Offer())["data"] == {"meetings": [shown]}
     assert answer(tool, Result(data, 200, {}), Offer(secrets=True))["data"] == data
+
+
+TOKEN = "1//0gPlanted+secret/abc=="
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        TOKEN,
+        TOKEN.replace("/", "\\/"),  # as PHP writes it
+        TOKEN.replace("+", "\\u002B").replace("=", "\\u003d"),  # as .NET and Java write it
+        "".join(f"\\u{ord(sign):04x}" for sign in TOKEN),
+        quote(TOKEN, safe=""),
+        quote(TOKEN, safe="").replace("%2F", "%2f").replace("%3D", "%3d"),
+        json.dumps(json.dumps({"token": TOKEN}).replace("/", "\\/"))[1:-1],  # JSON in a text
+    ],
+)
+def test_no_spelling_of_a_token_gets_into_an_error(connector: Connector, told: str) -> None:
+    content = f'{{"code": 124, "message": "bad {told}", "errors": [{{"field": "{told}"}}]}}'.encode()
+    response = Response(401, {"x-zm-trackingid": f"id {TOKEN}"}, content)
+    error = Refusal(connector.profile.errors, response, [TOKEN]).error("read", datetime.now(UTC))
+    said = json.dumps([error.to_dict(), str(error), error.tracking_id])
+    assert "Planted" not in said and "***" in said and error.tracking_id == "id ***"
+
+
+def test_a_secret_that_comes_back_as_a_number_is_masked_and_all_else_stays() -> None:
+    data = {"a": [12345678, True, None, 1.5, "x"], "12345678": "me"}
+    assert secrets.mask(data, ["12345678", ""]) == {"a": ["***", True, None, 1.5, "x"], "***": "me"}
+    assert secrets.mask(data, []) == data
+    assert secrets.mask("a pin, spinning", ["pin"]) == "a ***, spinning"

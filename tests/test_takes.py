@@ -328,3 +328,11 @@ def test_a_refusal_says_what_to_do(given: Input, value: Any, says: str) -> None:
 )
 def test_a_misfit_inside_json_is_a_sentence_without_the_instance(schema: Any, value: Any, says: str) -> None:
     assert [what for _, what in wording.misfits(schema, value)] == [says]
+
+
+def test_what_is_wrong_with_very_much_data_is_not_looked_for() -> None:
+    schema = {"properties": {"items": {"items": {"type": "object"}}, "id": {"type": "string"}}}
+    value = {"items": [{} for _ in range(wording.LARGE)], "id": 5}
+    (fault,) = wording.misfits(schema, value)
+    assert fault == ((), "does not fit what is wanted here; it is too large to say where")
+    assert wording.misfits(schema, {**value, "id": ""}) == []

@@ -23,6 +23,7 @@ MEDIA = (
     (re.compile(r"application/x-www-form-urlencoded.*"), "form"),
     (re.compile(r"multipart/form-data.*"), "multipart"),
 )
+MOST_SCHEMAS = 20_000  # of one operation; what lies behind them counts as not said
 Schema = dict[str, Json]
 
 
@@ -82,7 +83,7 @@ class Operation:
     """What a document says of one operation."""
 
     def __init__(self, document: Mapping[str, Any], method: str, path: str) -> None:
-        self._document = document
+        self._document, self._schemas = document, 0
         self._is_old = "swagger" in document
         item = self._follow(document["paths"][path])
         said = item[method]
@@ -172,7 +173,8 @@ class Operation:
     def _schema(self, raw: Any, depth: int = 0) -> Schema:
         """A schema without references, eight levels deep: one type, `nullable` beside it, `allOf` merged in."""
         given = self._follow(raw)
-        if depth > 8:
+        self._schemas += 1
+        if depth > 8 or self._schemas > MOST_SCHEMAS:
             return {}
         made = self._alternatives({key: value for key, value in given.items() if key != "allOf"}, depth)
         if isinstance(made.get("properties"), Mapping):

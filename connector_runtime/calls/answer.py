@@ -20,6 +20,7 @@ from ..model import ActionSpec, Case, Errors, Json, Page, Response
 MAX_MESSAGE = 500
 MAX_COMPLAINTS = 100
 SHOWN = 60  # characters of a name that a message quotes
+CHARSET = re.compile(r"charset=\"?(?!punycode|[\w-]*escape)([\w-]+)", re.IGNORECASE)  # punycode can take for ever
 SOME = 5  # odd numbers that a warning names
 KNOWN = frozenset(HTTPStatus)
 Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # a place in the request, the inputs behind it
@@ -42,11 +43,12 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, want
     data, what = answer.body, None
     warnings: tuple[Problem, ...] = ()
     if wanted == "text":
-        charset = re.search(r"charset=\"?(?![\w-]*escape)([\w-]+)", response.headers.get("content-type", ""))
+        charset = CHARSET.search(response.headers.get("content-type", ""))
         try:
             data = response.content.decode(charset[1] if charset else "utf-8", errors="replace")
         except (LookupError, ValueError):  # there is no such charset, or none that replaces what it cannot read
             data = response.content.decode(errors="replace")
+        data = data.encode(errors="replace").decode()  # UTF-7 can hold half characters
     elif wanted == "binary":
         named = re.search(r"filename=\"?([^\";]+)", response.headers.get("content-disposition", ""))
         filename = re.sub(r"[^\w. -]", "_", named[1]).lstrip(".") if named else None
@@ -61,7 +63,7 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, want
         kind = response.headers.get("content-type", "no content type")
         is_cut = "json" in kind and response.content.lstrip()[:1] in (b"{", b"[")
         what = "is cut off" if is_cut else f"is not JSON ({kind.partition(';')[0][:SHOWN]})"
-        what = str(data) if "nested" in str(data) else what
+        what = str(data) if str(data).startswith(("is nested", "holds")) else what
     elif answer.odd:
         told = ", ".join(dict.fromkeys(answer.odd[:SOME]))
         warnings = (Problem("body", f"The answer holds numbers that JSON cannot ({told}); they are given as text."),)
@@ -98,8 +100,10 @@ class Refusal:
 
     def __init__(self, rules: Errors, response: Response, secrets: Iterable[str] = ()) -> None:
         self.rules = rules
-        answer = parse(mask(response, secrets))
-        self.answer = answer._replace(body=None) if isinstance(answer.body, json_text.JsonError) else answer
+        answer = parse(response)
+        body = None if isinstance(answer.body, json_text.JsonError) else answer.body
+        headers, body = mask([{**response.headers}, body], secrets)
+        self.answer = answer._replace(headers=headers, body=body)
 
     def look(self, name: str | None) -> Any:
         """What stands at a place of the answer; `code` stands for the place that `errors.code` names."""

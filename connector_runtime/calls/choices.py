@@ -298,6 +298,9 @@ def matching(found: Iterable[Choice], search: str) -> tuple[Choice, ...]:
 
 def plain(text: str) -> str:
     """Text without case and accents: `Żółć` is `zolc`, `Straße` is `strasse`."""
+    if text.isascii():
+        return text.casefold()
     for _ in range(2):  # taking apart can make capitals, and lower case can make marks
-        text = unicodedata.normalize("NFKD", text).casefold()
+        # letter by letter: to sort a long row of marks, as it is done for a whole text, takes the square of the time
+        text = "".join([unicodedata.normalize("NFKD", letter) for letter in text]).casefold()
     return "".join(letter for letter in text if not unicodedata.combining(letter)).translate(_UNMARKED)

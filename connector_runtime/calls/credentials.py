@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..errors import AuthError, InputError, Problem
 from ..inputs.bind import Acceptance, bind
@@ -140,6 +139,7 @@ def lay_out(about: Profile, base_url: str | None, granted: Mapping[str, str] | N
     if basic:
         pair = f"{basic.get('user', '')}:{basic.get('password', '')}"
         token = MASK if granted is None else base64.b64encode(pair.encode()).decode()
+        secrets.append(token)
         headers = bodies.merged(headers, [("Authorization", f"Basic {token}")], folded=True)
     base = base_url.rstrip("/") if base_url else _base(about, granted)
     return Credentials(given, base, tuple(about.headers.items()), tuple(headers), query, shown, tuple(secrets))
@@ -169,7 +169,7 @@ def _base(about: Profile, granted: Mapping[str, str] | None) -> str:
         base = base.replace(f"{{{name}}}", value.rstrip("/"))
     names = about.hosts
     if granted is not None and names:
-        parts = urlsplit(base)
+        parts = hosts.parts(base)
         is_theirs = hosts.is_within(parts.hostname, names)
         if parts.scheme != "https" or not is_theirs or parts.username is not None:
             raise AuthError(f"The connection leads to {parts.hostname}, which is none of {', '.join(names)}.")
@@ -178,7 +178,7 @@ def _base(about: Profile, granted: Mapping[str, str] | None) -> str:
 
 def check_base_url(text: str) -> None:
     """A base URL that the platform sets: https, or http on this machine. Raises `InputError`."""
-    parts = urlsplit(text)
+    parts = hosts.parts(text)
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query or parts.fragment:
         what = "must be a URL such as https://api.example.com/v2, without user, query or fragment"
     elif parts.scheme == "http" and not hosts.is_loopback(parts.hostname):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ..errors import (
     ApiError,
     AuthError,
+    ConnectorError,
     Guard,
     NotFound,
     Problem,
@@ -153,7 +154,7 @@ class _Call:
         """The page that a request gives and under which credentials, or the error of its last attempt."""
         credentials: Credentials = yield Token()
         retries, number, waited = 0, 0, 0.0
-        is_renewed = is_in_doubt = False
+        is_renewed, doubt = False, None  # the failure of an attempt that may have been done
         try:
             while True:
                 number += 1
@@ -165,20 +166,24 @@ class _Call:
                     if renewed.granted != credentials.granted:  # what was refused did nothing: again, with a new token
                         credentials, is_renewed, waited = renewed, True, 0.0
                         continue
-                if isinstance(outcome, NotFound) and self.effect == "delete" and is_in_doubt:
+                if isinstance(outcome, NotFound) and self.effect == "delete" and doubt:
                     status = outcome.status or 0  # the first one did it
                     said = "The answer was lost; asked again, the vendor no longer knows what was to be deleted."
                     page = Page({}, None, status, NOTHING, (Problem("status", said),))
                     return page, Answer(status, NOTHING, None), credentials
-                is_in_doubt |= outcome.may_have_been_done
+                doubt = outcome if outcome.may_have_been_done else doubt
                 pause = Retries.of(self.made.call, self.terms.retries, self.is_keyed).pause(retries, outcome, at)
                 if pause is None or (self.until is not None and at + timedelta(seconds=pause) >= self.until):
                     raise outcome
                 retries += 1
                 yield Wait(pause)
                 waited = pause
-        except RequestError as error:  # what the last attempt was told does not undo the first
-            error.may_have_been_done |= is_in_doubt
+        except ConnectorError as error:  # what the last attempt was told does not undo the first
+            if doubt is None:
+                raise
+            if not isinstance(error, RequestError):  # a store's, which can say nothing of it
+                raise doubt from error
+            error.may_have_been_done = True
             raise
 
     def attempt(self, credentials: Credentials, number: int, waited: float) -> Generator[Any, Any, tuple[Any, Outcome]]:
@@ -325,7 +330,9 @@ def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Ste
         looking = exchange(other, other.bind(inputs), terms._replace(limit=None, cursor=None, key=None, deadline=left))
         try:
             found = yield from _found(looking, rule, sent, began)
-        except RequestError as error:  # whatever kept it from looking, the doubt stays
+        except ConnectorError as error:  # whatever kept it from looking, the doubt stays
+            if not isinstance(error, RequestError):
+                raise failure from error
             error.may_have_been_done, error.retriable = True, False
             raise
         if len(found) == 1:
@@ -409,10 +416,12 @@ def result_of(read: list[Page], paging: Paging | None) -> Result:
         if paging.items == ".":
             data = items
         else:
-            data = inner = {key: value for key, value in first.data.items() if key not in paging.keys}
+            whole = first.data if isinstance(first.data, dict) else {}
+            data = inner = {key: value for key, value in whole.items() if key not in paging.keys}
             *path, name = paging.items.split(".")
             for step in path:
-                inner[step] = dict(inner.get(step) or {})
+                there = inner.get(step)
+                inner[step] = {**there} if isinstance(there, dict) else {}
                 inner = inner[step]
             inner[name] = items
     said = tuple(warning for page in read for warning in page.warnings)

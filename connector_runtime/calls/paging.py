@@ -16,6 +16,7 @@ from . import render
 from .credentials import Credentials
 
 LONGEST = 4096  # characters by which a next page may be named
+LONGEST_CURSOR = 6 * LONGEST  # each may be four bytes, which base64 writes as six characters
 HALF = re.compile("[\ud800-\udfff]")  # of a character: no request can carry it
 
 
@@ -59,6 +60,7 @@ def onward(
         if value is None:
             continue
         text = places.text_of(value)
+        value = value if isinstance(value, str | int) else text  # as a cursor can hold it
         if not _is_sendable(text):
             raise ApiError("The answer names a next page by what no request can carry.", status=answer.status)
         return Spot(
@@ -112,14 +114,14 @@ def cursor(mark: str, spot: Spot | None) -> str | None:
     """The spot as an opaque text that is safe in a URL."""
     if spot is None:
         return None
-    said = json.dumps([mark, spot.size, spot.style, spot.value, spot.skip], separators=(",", ":"))
+    said = json.dumps([mark, *spot], separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
 
 
 def spot_of(text: str, mark: str, paging: Paging | None) -> Spot:
     """The spot that a cursor names; raises `InputError` for a text that is none, or is another list's."""
     try:
-        if len(text) > 4 * LONGEST:
+        if len(text) > LONGEST_CURSOR:
             raise ValueError
         said = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
         theirs, size, style, value, skip = said

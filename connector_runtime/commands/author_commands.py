@@ -72,7 +72,13 @@ def new(context: Context, arguments: list[str]) -> int:
         raise wrong("new", str(file), "is there already; --force replaces it")
     beside = _beside(folder)
     if chosen.source is not None:
-        made = draft.drafted(chosen.action, openapi.operation(read_document(chosen.source), chosen.operation), beside)
+        document = read_document(chosen.source)
+        try:
+            made = draft.drafted(chosen.action, openapi.operation(document, chosen.operation), beside)
+            made.text.encode()
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            what = f"says of the operation what OpenAPI does not allow there ({error}); mend the document"
+            raise wrong("new", "--from", what) from None
     elif chosen.operation is not None:
         raise wrong("new", "--operation", "is an operation of a document; give the document with --from")
     else:

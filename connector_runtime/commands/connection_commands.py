@@ -13,13 +13,14 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import chain
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from ..connections import connect as oauth2
 from ..connections.connections import PENDING, Connections, Finding, examine
 from ..connections.oauth import Health
 from ..connections.scopes import smallest
 from ..errors import AuthError, ConnectorError, TransportError
+from ..language.hosts import parts as parts_of
 from ..model import Connection
 from .context import Context, draw, print_table, put, say, wrong
 from .options import parser
@@ -81,16 +82,18 @@ def _values(context: Context, kind: Connection, chosen: Namespace) -> dict[str, 
 
 def _sign_in(known: Connections, key: str, values: dict[str, str], origin: str | None, chosen: Namespace) -> None:
     redirect_url = chosen.redirect_url or f"http://127.0.0.1:{chosen.port}/callback"
+    back = parts_of(redirect_url)
+    if "://" in redirect_url and not back.hostname:
+        raise wrong("connect", "--redirect-url", f"{redirect_url!r} is no address that a browser could come back to")
     url = known.begin(key, values, redirect_url, name=chosen.name, origin=origin)
     say(f"The app's redirect URL must be: {redirect_url}")
-    back = urlsplit(redirect_url)
     if chosen.no_browser or back.scheme != "http" or back.hostname not in ("127.0.0.1", "localhost"):
         say(f"Sign in at:\n\n{url}\n")
         say("Then paste the address that the browser ended at, or the code in it:")
         pasted = sys.stdin.readline().strip()
         if not pasted:
             raise AuthError("No code was given.", hint="Sign in again.")
-        if "=" in pasted or urlsplit(pasted).scheme:
+        if "=" in pasted or "://" in pasted:
             known.finish(pasted)
         else:
             known.finish_code(url, pasted)
@@ -112,16 +115,16 @@ def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Ite
     back. `state` is the sign-in's; a callback with another is told so in the browser and does not end the wait. What
     the browser brings is never printed or logged, and the page it gets refers to nothing outside itself.
     """
-    parts = urlsplit(redirect_url)
+    parts = parts_of(redirect_url)
     port, outcome = parts.port or 80, Future[str]()
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 10
 
         def do_GET(self) -> None:
-            asked = urlsplit(self.path)
-            states = parse_qs(asked.query).get("state")
-            if asked.path != (parts.path or "/"):
+            path, _, query = self.path.partition("?")
+            states = parse_qs(query).get("state")
+            if path != (parts.path or "/"):
                 self._say(404, "Nothing is waited for here.")
             elif states is None:
                 self._say(400, "This sign-in was not begun here. Go to the address that the terminal shows.")
@@ -132,7 +135,7 @@ def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Ite
                 self._say(400 if again else 200, "It failed; begin again." if again else "You are connected already.")
             else:
                 try:
-                    name = finish(asked.query)
+                    name = finish(query)
                     self._say(200, f"Connected as {name}. You can close this window.")
                     outcome.set_result(name)
                 except ConnectorError as error:

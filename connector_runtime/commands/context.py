@@ -135,6 +135,10 @@ def put(text: str, *, once: bool = False) -> None:
         if isinstance(error, BrokenPipeError) and not once:
             raise Unwritten from None
         lost(error, "Standard output", text, once=once)
+    except KeyboardInterrupt:  # while the reader let it wait
+        if once:
+            say(text)
+        raise
 
 
 def lost(error: Exception, where: str, text: str, *, once: bool) -> NoReturn:

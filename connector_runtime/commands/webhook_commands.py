@@ -11,9 +11,9 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..errors import ApiError, InputError, Problem, TransportError
+from ..language import hosts
 from ..language.wording import nearest
 from ..triggers.events import Event
 from ..triggers.webhook import OWN, Notification, Trigger
@@ -189,7 +189,7 @@ def _as_json(text: bytes) -> Any:
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
     """Post once, without following redirects."""
-    parts = urlsplit(url)
+    parts = hosts.parts(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise wrong("send-event", "--to", f"{url!r} is no URL such as http://127.0.0.1:8200/")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection

@@ -18,8 +18,7 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 from ..calls import answer as answers
 from ..calls.credentials import filled
 from ..errors import AuthError, InputError, MissingScope, Problem, RequestError, TransportError
-from ..language import conditions, json_text
-from ..language.hosts import is_loopback
+from ..language import conditions, hosts, json_text
 from ..model import Connection, Request, Response
 from ..steps import Acquire, Now, Read, Release, Send, Steps, Wait, Write
 
@@ -166,7 +165,7 @@ class App:
             grant.name: body.get(grant.name) or old.granted.get(grant.name) or implied.get(grant.name)
             for grant in self.kind.grants
         }
-        granted = {name: value for name, value in found.items() if isinstance(value, str)}
+        granted = {name: value.strip(" ") for name, value in found.items() if isinstance(value, str)}
         scope, refresh = body.get("scope"), body.get("refresh_token")
         heads = {grant.name for grant in self.kind.grants for place in grant.to if place.kind == "header"}
         for name, text in {**granted, "refresh_token": refresh, "scope": scope}.items():
@@ -202,7 +201,7 @@ def _can_be_carried(text: str, in_header: bool) -> bool:
 
 
 def _unusable(response: Response, what: str, hint: str = "Try again.") -> TransportError:
-    kind_of = response.headers.get("content-type", "no content type").partition(";")[0]
+    kind_of = response.headers.get("content-type", "no content type").partition(";")[0][: answers.SHOWN]
     what = f"The token endpoint's answer ({response.status}, {kind_of}) {what}."
     return TransportError(what, hint=hint, status=response.status, retriable=True)
 
@@ -233,10 +232,14 @@ def check_origin(kind: Connection, origin: str | None) -> str | None:
     if origin is None or kind.oauth is None:
         return None
     origin = origin.rstrip("/")
-    parts = urlsplit(origin)
+    parts = hosts.parts(origin)
     own = {"{0.scheme}://{0.netloc}".format(urlsplit(kind.oauth["token_url"]))}
     allowed = sorted(own | set(kind.oauth.get("origins", {})))
-    local = parts.scheme == "http" and is_loopback(parts.hostname) and not (parts.path or parts.query or parts.username)
+    local = (
+        parts.scheme == "http"
+        and hosts.is_loopback(parts.hostname)
+        and not (parts.path or parts.query or parts.username)
+    )
     if origin not in allowed and not local:
         what = f"is none of {', '.join(allowed)}; secrets are sent nowhere else"
         raise InputError.of(f"the connection '{kind.label}'", [Problem("oauth_url", what)])
@@ -254,7 +257,8 @@ def query_of(callback: str | Mapping[str, str]) -> dict[str, str]:
     """The parameters of a callback: given as such, as the whole URL, or as what follows its question mark."""
     if not isinstance(callback, str):
         return dict(callback)
-    return dict(parse_qsl(urlsplit(callback).query or callback.strip().lstrip("?")))
+    head, mark, query = callback.strip().partition("#")[0].partition("?")
+    return dict(parse_qsl(query if mark else head))
 
 
 def state_of(query: Mapping[str, str]) -> str:

@@ -81,6 +81,8 @@ def patterns(own: Faults) -> None:
         try:
             if pattern and isinstance(value, str) and is_slow(value):
                 own.add(path, SLOW, breaks=True)
+        except (OverflowError, RecursionError):
+            own.add(path, "is a regular expression too large to be judged; write it shorter", breaks=True)
         except re.error as error:
             what = f"is no regular expression: {error}; put a \\ before a character that stands for itself"
             own.add(path, what, breaks=True)

@@ -215,9 +215,9 @@ class Connector:
 
 
 def _known(what: str, name: str, whose: str, known: Mapping[str, T]) -> T:
-    if name in known:
+    if isinstance(name, str) and name in known:
         return known[name]
     from ..language.wording import nearest
 
-    says = f"is no {what} of {whose}.{nearest(name, known)}"
+    says = f"is no {what} of {whose}.{nearest(str(name), known)}"
     raise InputError(f"'{name}' {says}", problems=[Problem(what, f"{name!r} {says}")])

@@ -63,7 +63,10 @@ class Order:
         progress: Progress = None,
         largest: int = MOST_UNANNOUNCED,
     ) -> None:
-        self.asked = (files,) if isinstance(files, File) else tuple(files)
+        self.asked = tuple(files) if isinstance(files, Iterable) else (files,)
+        if not all(isinstance(file, File) for file in self.asked) or not isinstance(to, str | os.PathLike):
+            what = "must be files as an answer offers them, and a folder's path"
+            raise InputError.of("the download", [Problem("files, to", what)])
         self.folder, self.course = Path(to), course
         self.parallel, self.overwrite, self.progress, self.largest = parallel, overwrite, progress, largest
         self.there: dict[File, Saved] = {}  # those that need not be downloaded

@@ -16,12 +16,19 @@ _parser: Any = re._parser  # type: ignore[attr-defined]
 _compiler: Any = re._compiler  # type: ignore[attr-defined]
 SIGNS = [*map(chr, range(128)), "\x85", "é", "²", "中", "\u2028", "\ud800", "\U0001f600"]  # one of each kind
 ALL = (1 << len(SIGNS)) - 1
+LONGEST = 3000  # characters of an expression that is judged
+STEPS = 3_000_000  # after which that is given up
 MANY = 256  # repeats that count as without end
 EMPTY: tuple[list[int], list[int], bool] = ([], [], True)
 
 
 def is_slow(pattern: str, flags: int = 0) -> bool:
-    """Whether to search for a pattern can take a time that grows faster than the text. Raises `re.error`."""
+    """Whether to search for a pattern can take a time that grows faster than the text.
+
+    Raises `re.error`, and `OverflowError` or `RecursionError` for one that is too large to be judged.
+    """
+    if len(pattern) > LONGEST:
+        raise OverflowError
     return _Automaton(_parser.parse(pattern, flags), begins_anywhere=True).is_ambiguous()
 
 
@@ -34,6 +41,7 @@ class _Automaton:
         self.follow: list[set[int]] = []
         self.twice: list[tuple[int, int]] = []  # what follows in two ways
         self.asides: list[Any] = []
+        self.steps = 0
         first, self.last, _ = self.sequence(parsed)
         if begins_anywhere and first:
             before = self.state(ALL)
@@ -123,6 +131,9 @@ class _Automaton:
         while left:
             here, apart = left.pop()
             for there in product(*map(set.intersection, map(self.follow.__getitem__, here), within)):
+                self.steps += 1
+                if self.steps > STEPS:
+                    raise OverflowError
                 at = (there, apart or there[0] != there[1])
                 if self.reads[there[0]] & self.reads[there[1]] & self.reads[there[2]] and at not in found:
                     if at == ((one, other, other), True):

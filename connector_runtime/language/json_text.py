@@ -16,6 +16,7 @@ MOST_DIGITS = 300  # of a whole number; one that is longer fits no `float`, and 
 DEPTH = 128  # levels of an answer: more than any has, less than what any program that reads it can take
 NESTED = frozenset((dict, list))
 VALUES = 200_000
+CONTAINERS = 1_000_000  # objects and lists of an answer, each of which takes fifty times the memory of its text
 SHOWN = 60  # characters of a key that a message quotes
 
 
@@ -35,14 +36,18 @@ def read(text: bytes | str, odd: list[str] | None = None) -> Any:
     """JSON as data that every later step can write again, by whatever reads it fastest: orjson where it is installed.
 
     Numbers that JSON has not, or that no `float` holds (NaN, Infinity, 1e400, hundreds of digits), come as text, and
-    are added to `odd`. Raises `JsonError`, also for nesting deeper than `DEPTH` levels.
+    are added to `odd`. Raises `JsonError`, also for nesting deeper than `DEPTH` levels, and more than
+    `CONTAINERS` objects and lists.
     """
+    brackets = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
+    count = sum(map(text.count, brackets))  # type: ignore[arg-type]
     try:
+        if count > CONTAINERS:
+            _check_size(text if isinstance(text, bytes) else text.encode(errors="replace"), "objects and lists")
         value = _decoded(text, [] if odd is None else odd)
     except (ValueError, RecursionError) as error:
         raise _refusal(error, DEPTH) from None
-    brackets = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
-    if sum(map(text.count, brackets)) > DEPTH and _is_deeper(value, DEPTH):  # type: ignore[arg-type]
+    if count > DEPTH and _is_deeper(value, DEPTH):
         raise JsonError(f"is nested deeper than {DEPTH} levels")
     return value
 
@@ -122,13 +127,14 @@ def is_large(value: Any, most: int = 2000) -> bool:
     return most <= 0
 
 
-def _check_size(text: bytes) -> None:
-    signs = (b",", b"[", b"{")  # each value comes after one that stands in no text
-    if sum(map(text.count, signs)) > VALUES:
+def _check_size(text: bytes, what: str = "values") -> None:
+    """Refuse more than `VALUES` values, or more than `CONTAINERS` objects and lists."""
+    signs, most = ((b",", b"[", b"{"), VALUES) if what == "values" else ((b"[", b"{"), CONTAINERS)
+    if sum(map(text.count, signs)) > most:  # each value comes after a sign that stands in no text
         bare = text.replace(rb"\\", b"").replace(rb"\"", b"")
-        parts = bare.split(b'"', 4 * VALUES)
-        if len(parts) > 4 * VALUES or sum(map(b"".join(parts[::2]).count, signs)) > VALUES:
-            raise JsonError(f"holds more than {VALUES:,} values", hint="Send less at a time.")
+        parts = bare.split(b'"', 4 * most)
+        if (len(parts) > 4 * most and what == "values") or sum(map(b"".join(parts[::2]).count, signs)) > most:
+            raise JsonError(f"holds more than {most:,} {what}", hint="Send less at a time.")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from ..model import Json, Request, Response
+from ..model import Json, Request
 
 MASK = "***"
 MARK = "x-secret"
@@ -23,18 +23,30 @@ SECRET = re.compile(  # what the last word of a name says
 KEYS = re.compile("api|app|auth|access|account|client|host|private|secret|shared|signing|encryption|stream")
 PAGES = re.compile("page|next|prev|previous|continuation|sync|cursor|start")  # whose token leads through a list
 PARAMETER = re.compile(r"[?&#;]([\w.\[\]-]{1,99})=([^&#\s\"'<>]+)")
+ESCAPE = re.compile("%[0-9A-F]{2}")
 SHORTEST = 6  # characters; a shorter secret is masked as a whole word only, since it could be a part of others
 
 
-def mask(response: Response, secrets: Iterable[str]) -> Response:
-    """The response without these texts, in whatever spelling its body may repeat them."""
-    content = response.content
+def mask(data: Json, secrets: Iterable[str]) -> Json:
+    """Data that was read without these texts, in whatever spelling its texts and names may repeat them."""
+    parts: dict[str, str] = {}
     for text in sorted(filter(None, secrets), key=len, reverse=True):
-        for spelling in {json.dumps(text)[1:-1], text, quote(text, safe=""), quote_plus(text)}:
-            pattern = re.escape(spelling.encode())
-            whole = rb"(?<!\w)" + pattern + rb"(?!\w)" if len(text) < SHORTEST else pattern
-            content = re.sub(whole, MASK.encode(), content)
-    return response._replace(content=content)
+        inside = json.dumps(text)[1:-1]
+        for each in (text, inside, inside.replace("/", "\\/"), quote(text, safe=""), quote_plus(text)):
+            pattern = ESCAPE.sub(r"(?i:\g<0>)", re.escape(each))
+            parts[each] = pattern if len(text) >= SHORTEST else rf"(?<!\w){pattern}(?!\w)"
+    return _without(data, re.compile("|".join(parts.values()))) if parts else data
+
+
+def _without(data: Json, known: re.Pattern[str]) -> Json:
+    if isinstance(data, Mapping):
+        return {known.sub(MASK, name): _without(value, known) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_without(item, known) for item in data]
+    if data is None or isinstance(data, bool):
+        return data
+    text = known.sub(MASK, str(data))
+    return text if isinstance(data, str) or text != str(data) else data
 
 
 @lru_cache(maxsize=4096)

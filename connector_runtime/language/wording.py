@@ -15,9 +15,11 @@ from typing import Any
 
 from ..errors import MOST
 from ..model import Json
+from . import json_text
 from .conditions import same
 
 LONGEST = 200  # characters of a name that may be a slip of another
+LARGE = 50_000  # values, of which an explanation takes a second
 Schema = Mapping[str, Json]
 Fault = tuple[tuple[str | int, ...], str]
 
@@ -53,6 +55,8 @@ def misfits(schema: Mapping[str, Any], value: Any) -> list[Fault]:
     """The faults of JSON data against a schema, each with its path; of very many the first."""
     if fits(schema, value):
         return []
+    if json_text.is_large(value, LARGE):
+        return [((), "does not fit what is wanted here; it is too large to say where")]
     errors = islice(_validator()(schema).iter_errors(value), MOST + 1)
     return [(tuple(error.absolute_path), misfit(error)) for error in errors]
 

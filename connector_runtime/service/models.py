@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, create_model
 
+from ..calls.paging import LONGEST_CURSOR
 from ..connections import connect
 from ..definitions.connector import Connector
 from ..definitions.forms import form_schema
@@ -27,7 +28,7 @@ from .settings import Settings
 WORDS = {"integer": 1, "number": 1.5, "boolean": True, "date": "2030-01-06", "datetime": "2030-01-06T10:00:00Z"}
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/]+$")]
 Names = Annotated[list[str], FailFast()]
-Cursor = Annotated[str, Field(min_length=1, max_length=4000)]
+Cursor = Annotated[str, Field(min_length=1, max_length=LONGEST_CURSOR)]
 
 
 class Asked(BaseModel):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..errors import InputError, Problem
-from ..language.hosts import is_loopback
+from ..language import hosts
 from ..model import ActionSpec
 
 DAY = 86400.0
@@ -52,12 +50,10 @@ class Settings:
         if not 0 < self.share <= 1:
             found.append(Problem("share", "must be more than 0 and at most 1"))
         if self.public_url is not None:
-            url = urlsplit("")
-            with suppress(ValueError):  # of an address in brackets that is none
-                url = urlsplit(self.public_url)
+            url = hosts.parts(self.public_url)
             if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username:
                 found.append(Problem("public_url", f"{self.public_url!r} is no URL such as https://connector.example"))
-            elif url.scheme == "http" and not is_loopback(url.hostname):
+            elif url.scheme == "http" and not hosts.is_loopback(url.hostname):
                 found.append(Problem("public_url", "must begin with https://; codes of sign-ins come there"))
         if found:
             raise InputError.of("the service", found)

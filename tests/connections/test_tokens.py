@@ -286,3 +286,7 @@ def test_a_token_of_ones_own_is_tested_as_the_kind_that_takes_it(connector: Conn
     assert health.error is not None
     assert health.error["kind"] == "token"
     assert connections.list() == []
+
+
+def test_blanks_around_a_token_are_no_part_of_it(connector: Connector) -> None:
+    assert tokens(connector, access_token=" new ").granted["access_token"] == "new"

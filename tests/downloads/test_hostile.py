@@ -116,6 +116,15 @@ def test_an_answer_without_an_end_is_left_at_a_bound_and_nothing_of_it_is_kept(
     assert len(raw.asked) == 1
 
 
+def test_a_redirect_to_what_is_no_hosts_name_is_a_typed_error(
+    make: Any, connector: Connector, raw: Raw, tmp_path: Path
+) -> None:
+    raw.answers = [http(302, Location="https://xn--a.example/talk.mp4")]
+    with make(connector, token="t", base_url=raw.origin) as client, pytest.raises(TransportError, match="is no name"):
+        client.download(raw.file(), tmp_path)
+    assert names(tmp_path) == []
+
+
 def test_a_length_beyond_the_bound_is_refused_before_the_body(
     make: Any, connector: Connector, raw: Raw, tmp_path: Path
 ) -> None:

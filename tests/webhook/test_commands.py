@@ -21,6 +21,7 @@ from connector_runtime.commands.context import Context
 from connector_runtime.commands.webhook_commands import secrets_of
 from connector_runtime.connections.connect import Record, Tokens
 from connector_runtime.connections.connections import Connections
+from connector_runtime.errors import StoreError
 from connector_runtime.stores.opening import open_store, open_vault
 from connector_runtime.triggers.inbox import Inbox
 from zoom_connector import Connector, Trigger
@@ -212,3 +213,11 @@ def test_events_that_were_put_aside_are_listed_and_replayed(tmp_path: Path) -> N
     assert run("inbox", "--store", url, "--replay", "all").returncode == 0
     (line,) = map(json.loads, run("inbox", "--store", url).stdout.splitlines())
     assert (line["state"], line["failures"]) == ("waiting", 0)
+
+
+def test_an_event_id_with_half_a_character_is_refused_in_words(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.db"
+    done = run("inbox", "--store", url, "--replay", "\udcff")
+    assert (done.returncode, "was not put aside" in done.stderr) == (2, True), done.stderr
+    with closing(open_store(url)) as store, pytest.raises(StoreError, match="without NUL"):
+        store.put("inbox/\udcff", b"", None)
