@@ -339,7 +339,7 @@ async def callback(request: Request) -> Response:
     query = dict(request.query_params)
     try:
         waiting = await service.in_store(service.pending.take, connect.state_of(query))
-        brought = request.cookies.get(COOKIE, "").encode(errors="replace")
+        brought = request.cookies.get(COOKIE, "").encode()
         if waiting["bound"] and not hmac.compare_digest(brought, digest(query["state"]).encode()):
             raise AuthError("The sign-in was begun in another browser.", hint="Sign in again in this one.")
         connections = service.connections(waiting["tenant"])
