@@ -65,10 +65,10 @@ def test_a_server_says_who_it_is_and_what_a_model_has_to_know(here: Talk, connec
     assert icon.mime_type == "image/svg+xml" and icon.src.startswith("data:image/svg+xml")
     told = here.client.instructions
     assert told == (
-        "Each tool is one action of Zoom Connector; its result is `data`. A list gives 50 items unless "
-        "`limit` says otherwise; where `cursor` comes back, there is more. An `error` says what to change (`problems`, `hint`), whether the "
-        "same call may work later (`retriable`, `retry_at`), and whether it may have been done all the same "
-        "(`may_have_been_done`): look before trying again. What is secret is shown as ***."
+        "Each tool is one action of Zoom Connector; its result is `data`. A list gives 50 items unless `limit` says "
+        "otherwise; where `cursor` comes back, there is more. An `error` says what to change (`problems`, `hint`), "
+        "whether the same call may work later (`retriable`, `retry_at`), and whether it may have been done all the "
+        "same (`may_have_been_done`): look before trying again. What is secret is shown as ***."
     )
 
 
