@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from connector_runtime.service.serving import JsonLines
+from tests.mcp_server.test_stdio import HELLO, READY
 from tests.webhook.conftest import until
 from zoom_connector.__main__ import main
 from zoom_connector.sandbox import Sandbox
@@ -160,6 +161,48 @@ def test_tools_are_served_over_http(serving: Serving) -> None:
     code, err, (url,) = serving("mcp", "--http", ask=lambda url: [url])
     assert code == 130
     assert err.splitlines()[0] == f"Tools at {url}/mcp, without a key; Ctrl-C ends it."
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_tools_are_served_to_a_program(zoom: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch, stored: bool) -> None:
+    """At standard input and output, with the token of the environment or a stored connection."""
+    name = []
+    if stored:
+        monkeypatch.setenv("ZOOM_OAUTH_URL", zoom.origin)
+        monkeypatch.setenv("ZOOM_CLIENT_SECRET", "sandbox-secret")
+        words = ("--client-id", "sandbox-server", "--account-id", "sandboxAccountId123456", "--name", "work")
+        assert run("connect", "server-to-server", *words)[0] == 0
+        name = ["--connection", "work"]
+    call = {"name": "list-users", "arguments": {"limit": 1}}
+    asked: list[dict[str, Any]] = [
+        HELLO,
+        READY,
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
+        {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": call},
+    ]
+    there, ours = os.pipe()
+    out = io.BytesIO()
+
+    def talk() -> None:
+        with os.fdopen(ours, "wb") as sending:
+            for line in asked:
+                sending.write(f"{json.dumps(line)}\n".encode())
+                sending.flush()
+            assert until(lambda: out.getvalue().count(b"\n") == 3)
+
+    thread = threading.Thread(target=talk)
+    leaving = io.TextIOWrapper(out, write_through=True)
+    with io.TextIOWrapper(os.fdopen(there, "rb")) as coming, monkeypatch.context() as patched:
+        patched.setattr("sys.stdin", coming)
+        patched.setattr("sys.stdout", leaving)
+        thread.start()
+        code = main(["mcp", "--only", "list-*", "--read-only", *name])
+        thread.join()
+        said = [json.loads(line) for line in out.getvalue().splitlines()]
+    answers = {each["id"]: each["result"] for each in said}
+    assert code == 0 and answers[1]["serverInfo"]["name"] == "zoom-connector"
+    assert all(tool["name"].startswith("list-") for tool in answers[2]["tools"])
+    assert len(answers[3]["structuredContent"]["data"]["users"]) == 1
 
 
 @pytest.mark.parametrize(
