@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from connector_runtime.service.app import PAGE
 from connector_runtime.service.problems import MEDIA_TYPE
 from connector_runtime.service.records import ApiKeys
 from connector_runtime.stores.store import MemoryStore
@@ -308,3 +310,52 @@ def test_an_idempotency_key_is_refused_with_what_to_do(start: Start, connector: 
             look,
             may_have_been_done=True,
         )
+
+
+def test_every_answer_says_how_a_browser_may_treat_it(start: Start) -> None:
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    kinds = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
+    with start(tenant="t") as served:
+        client = served.client()
+        for asked in (client.get("/v1/tenant"), client.get("/v1/nowhere"), client.get("/health")):
+            assert {name: asked.headers.get(name) for name in ("x-content-type-options", "referrer-policy")} == {
+                "x-content-type-options": "nosniff",
+                "referrer-policy": "no-referrer",
+            }
+            assert asked.headers["cache-control"] == "no-store"
+            assert asked.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+            assert len(asked.headers["x-request-id"]) == 32
+        page = client.get("/")
+        parts = re.findall(r'(?:src|href)="(page/[^"]+)"', page.text)
+        assert page.headers["content-type"] == "text/html; charset=utf-8" and parts
+        for name in [*{part.removeprefix("page/") for part in parts}, *PAGE]:
+            part = client.get(f"/page/{name}")
+            assert (part.status_code, part.headers["content-type"]) == (200, kinds[name.rpartition(".")[2]])
+            assert part.headers["content-security-policy"] == page.headers["content-security-policy"] == policy
+            assert part.headers["cache-control"] == "no-cache" and part.headers["etag"].startswith('"')
+            assert part.headers["x-content-type-options"] == "nosniff"
+        told = client.get("/v1/catalogue").headers
+        assert (told["cache-control"], told["vary"]) == ("private, no-cache", "Accept-Encoding")
+    with start(tenant="t", page=False) as served:
+        assert served.client().get("/").status_code == 404 == served.client().get("/page/page.js").status_code
+
+
+def test_names_and_numbers_are_taken_up_to_their_bounds(start: Start) -> None:
+    with start(tenant="t") as served:
+        client = served.client()
+        assert client.get(f"/v1/connections/{'x' * 100}").status_code == 404
+        long = client.get(f"/v1/connections/{'x' * 101}")
+        assert (long.status_code, long.json()["problems"][0]["where"]) == (422, "path.name")
+        assert client.post("/v1/connections", json={"kind": "x", "name": "a/b"}).json()["kind"] == "input"
+        for query, where in (
+            ("limit=0", "query.limit"),
+            ("limit=501", "query.limit"),
+            ("wait=21", "query.wait"),
+            ("wait=-1", "query.wait"),
+        ):
+            assert [each["where"] for each in client.get(f"/v1/events?{query}").json()["problems"]] == [where]
+        assert client.get("/v1/events?limit=500&wait=0").status_code == 200
+        assert client.get("/v1/catalogue?locale=d!").json()["problems"][0]["where"] == "query.locale"
