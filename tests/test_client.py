@@ -10,12 +10,14 @@ import sys
 import threading
 from typing import Any
 
+import httpx
 import pytest
 
 from connector_runtime import transport
 from connector_runtime.session import RETRIES, Memory
 from connector_runtime.steps import Recall, Remember
 from zoom_connector import (
+    ApiError,
     AsyncClient,
     AuthError,
     Client,
@@ -508,3 +510,36 @@ def test_what_is_remembered_is_bounded_in_number_and_time(monkeypatch: pytest.Mo
     assert memory.recall(Recall("d", 60.0)) is None
     memory.remember(Remember("b", "x", 0.0))
     assert memory.recall(Recall("b", 1e9)) is None
+    usual = Memory()
+    for number in range(101):
+        usual.remember(Remember(str(number), number, 60.0))
+    assert [usual.recall(Recall(key, 60.0)) for key in ("0", "1", "100")] == [None, 1, 100]
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_no_redirect_is_followed_whosever_the_connections_are(
+    connector: Connector, zoom: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str, proxied: bool
+) -> None:
+    """The token would go with it. Where the environment names a proxy, connections are httpx's own."""
+    zoom.inject(status=302, headers={"location": f"{zoom.base_url}/users/me"}, times=9)
+    if proxied:
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    about = {"token": zoom.token, "base_url": zoom.base_url, "retries": 0}
+
+    def plain() -> None:
+        with httpx.Client(follow_redirects=True) as own:
+            way = Http() if proxied else Http(client=own)
+            with Client(connector, http=way, **about) as client:
+                client.run("get-user", {"user_id": "me"})
+
+    async def later() -> None:
+        async with httpx.AsyncClient(follow_redirects=True) as own:
+            way = Http() if proxied else Http(client=own)
+            async with AsyncClient(connector, http=way, **about) as client:
+                await client.run("get-user", {"user_id": "me"})
+
+    with pytest.raises(ApiError) as caught:
+        plain() if kind == "sync" else asyncio.run(later())
+    assert caught.value.status == 302 and len(zoom.requests) == 1

@@ -216,3 +216,25 @@ def test_a_lease_that_cannot_be_given_back_ends_by_itself() -> None:
 def test_how_long_a_database_is_waited_for() -> None:
     """A statement of PostgreSQL ends by itself before it is left."""
     assert (opening.BUSY, opening.PATIENCE) == (5, 10) and opening.PATIENCE < opening.SILENT
+
+
+def test_a_file_may_have_the_shortest_name_and_lie_where_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for url in ("sqlite:///a", f"sqlite:///{tmp_path}/b"):
+        open_store(url).close()
+    assert {path.name for path in tmp_path.iterdir()} >= {"a", "b"}
+    assert told(lambda: open_store("sqlite:///"))["message"] == "The store's address is none that is known."
+
+
+def test_a_page_of_a_sealed_store_is_full_though_its_mark_lies_in_between() -> None:
+    inner = MemoryStore()
+    sealed = Sealed(inner, [Fernet.generate_key().decode()])
+    for key in ("a", "b", "t", "u"):
+        sealed.put(key, key.encode(), None)
+    assert [key for key, _ in inner.scan("")] == ["a", "b", "seal", "t", "u"]
+    for limit in range(1, 6):
+        assert [key for key, _ in sealed.scan("", limit=limit)] == ["a", "b", "t", "u"][:limit]
+    assert [key for key, _ in sealed.scan("", after="b", limit=1)] == ["t"]
+    assert [key for key, _ in sealed.walk("")] == ["a", "b", "t", "u"]
