@@ -11,6 +11,7 @@ import pytest
 from connector_runtime.errors import QuotaReached, RateLimited
 from connector_runtime.model import DAY, Limits
 from connector_runtime.pacing.bucket import Bucket, midnight, today
+from connector_runtime.pacing.kept import Line
 from connector_runtime.pacing.pacer import Pacer
 from connector_runtime.steps import Claim
 
@@ -206,3 +207,14 @@ def test_each_no_of_a_pacer_is_the_whole_error(limits: Limits, time: Time) -> No
         "hint": "Go on then.",
         **about,
     }
+
+
+def test_a_place_in_the_line_is_how_many_came_before() -> None:
+    line = Line()
+    claims = [Claim(action=f"a{number}") for number in range(70)]
+    assert [line.place(each, 0.0) for each in claims] == list(range(70))
+    assert [line.place(each, 0.0) for each in claims] == list(range(70))
+    claims[0].gone = True
+    assert [line.place(each, 0.0) for each in claims[1:4]] == [0, 1, 2]
+    assert line.place(claims[69], 0.0) == 68
+    assert line.place(claims[5], 2.1) == 0  # the others did not come back within two seconds
