@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import sys
 import threading
 from typing import Any
 
@@ -13,7 +14,10 @@ import httpx
 import pytest
 
 from connector_runtime import transport
+from connector_runtime.session import RETRIES, Memory
+from connector_runtime.steps import Recall, Remember
 from zoom_connector import (
+    ApiError,
     AsyncClient,
     AuthError,
     Client,
@@ -404,3 +408,156 @@ def test_what_http2_logs_of_a_calls_headers_is_not_logged(
     assert TOKEN not in caplog.text
     logging.getLogger("hpack.hpack").debug(line, b"a", b"another program's", False, False)
     assert "another program's" in caplog.text
+
+
+# -- what a client and a call may be told ----------------------------------------------------------------------------
+
+
+SECONDS = "must be a number of seconds above 0 and at most 31,536,000"
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"retries": -1}, [("retries", "must be a whole number, 0 for none")]),
+        ({"retries": True}, [("retries", "must be a whole number, 0 for none")]),
+        ({"retries": 1.0}, [("retries", "must be a whole number, 0 for none")]),
+        ({"deadline": 0}, [("deadline", SECONDS)]),
+        ({"deadline": 31_536_001}, [("deadline", SECONDS)]),
+        ({"deadline": True}, [("deadline", SECONDS)]),
+        ({"connection": {"access_token": "x"}}, [("token", "is given beside a connection; choose one")]),
+    ],
+)
+def test_what_a_client_cannot_go_by_is_refused(
+    make: Any, connector: Connector, options: dict[str, Any], found: list[tuple[str, str]]
+) -> None:
+    with pytest.raises(InputError) as caught:
+        make(connector, token=TOKEN, **options)
+    assert caught.value.message == "One problem with the inputs of the client:"
+    assert [tuple(problem) for problem in caught.value.problems] == found
+
+
+@pytest.mark.parametrize(
+    ("key", "options", "found"),
+    [
+        ("list-users", {"limit": 0}, [("limit", "must be a whole number of at least 1")]),
+        ("list-users", {"limit": True}, [("limit", "must be a whole number of at least 1")]),
+        ("list-users", {"limit": 1.0}, [("limit", "must be a whole number of at least 1")]),
+        ("list-users", {"limit": 2**63}, [("limit", "must be a whole number of at least 1")]),
+        (
+            "list-users",
+            {"deadline": 0, "limit": -1},
+            [("deadline", SECONDS), ("limit", "must be a whole number of at least 1")],
+        ),
+        (
+            "list-users",
+            {"recover": True},
+            [("recover", "is of no use: list-users does not say how to look; leave it out")],
+        ),
+        (
+            "list-users",
+            {"idempotency_key": "k"},
+            [("idempotency_key", "is of no use: the vendor takes none for list-users; leave it out")],
+        ),
+    ],
+)
+def test_what_a_call_cannot_go_by_is_refused_before_anything_is_sent(
+    client: Client, zoom: Sandbox, key: str, options: dict[str, Any], found: list[tuple[str, str]]
+) -> None:
+    with pytest.raises(InputError) as caught:
+        client.run(key, {}, **options)
+    assert caught.value.message.endswith(f"with the inputs of {key}:")
+    assert [tuple(problem) for problem in caught.value.problems] == found
+    assert not zoom.requests
+
+
+def session_of(client: Any) -> Any:
+    return getattr(client, "_client", client)._session
+
+
+def test_the_ends_of_what_a_client_and_a_call_may_be_told_may_be_told(
+    make: Any, connector: Connector, zoom: Sandbox
+) -> None:
+    with make(connector, token=zoom.token, base_url=zoom.base_url, retries=0, deadline=31_536_000) as client:
+        assert len(client.run("list-users", {}, 1, deadline=31_536_000).data["users"]) == 1
+        assert client.run("list-users", {}, sys.maxsize).cursor is None
+        assert session_of(client)._retries == 0
+    with make(connector, token=zoom.token, base_url=zoom.base_url) as client:
+        assert session_of(client)._retries == RETRIES == 4
+
+
+@pytest.mark.parametrize("token", [None, "", "  ", lambda: "", lambda: None, lambda: 5])
+def test_without_a_token_nothing_is_sent_and_it_is_said_what_to_do(
+    make: Any, connector: Connector, zoom: Sandbox, token: Any
+) -> None:
+    with make(connector, token=token, base_url=zoom.base_url) as client, pytest.raises(AuthError) as caught:
+        client.run("get-user", {"user_id": "me"})
+    assert caught.value.to_dict() == {
+        "kind": "token",
+        "message": "There is no access token.",
+        "hint": "Give one to the client, or connect an account.",
+        "problems": [],
+        "retriable": False,
+        **dict.fromkeys(("status", "code", "tracking_id", "retry_at", "items_read", "cursor")),
+        "may_have_been_done": False,
+    }
+    assert not zoom.requests
+
+
+def test_an_action_without_files_offers_none(client: Client) -> None:
+    with pytest.raises(InputError) as caught:
+        client.files("get-user", {"user_id": "me"})
+    assert [tuple(problem) for problem in caught.value.problems] == [
+        ("action", "offers no files: its definition does not say `files`")
+    ]
+
+
+def test_what_is_remembered_is_bounded_in_number_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("connector_runtime.session.time.monotonic", lambda: now[0])
+    memory = Memory(most=2)
+    for key in ("a", "b", "c"):
+        memory.remember(Remember(key, key.upper(), 60.0))
+    assert [memory.recall(Recall(key, 60.0)) for key in ("a", "b", "c")] == [None, "B", "C"]
+    memory.remember(Remember("b", "B2", 60.0))  # it is the newest now
+    memory.remember(Remember("d", "D", 60.0))
+    assert [memory.recall(Recall(key, 60.0)) for key in ("b", "c", "d")] == ["B2", None, "D"]
+    now[0] += 59.9
+    assert memory.recall(Recall("d", 60.0)) == "D" and memory.recall(Recall("d", 59.9)) is None
+    now[0] += 0.2
+    assert memory.recall(Recall("d", 60.0)) is None
+    memory.remember(Remember("b", "x", 0.0))
+    assert memory.recall(Recall("b", 1e9)) is None
+    usual = Memory()
+    for number in range(101):
+        usual.remember(Remember(str(number), number, 60.0))
+    assert [usual.recall(Recall(key, 60.0)) for key in ("0", "1", "100")] == [None, 1, 100]
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_no_redirect_is_followed_whosever_the_connections_are(
+    connector: Connector, zoom: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str, proxied: bool
+) -> None:
+    """The token would go with it. Where the environment names a proxy, connections are httpx's own."""
+    zoom.inject(status=302, headers={"location": f"{zoom.base_url}/users/me"}, times=9)
+    if proxied:
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    about = {"token": zoom.token, "base_url": zoom.base_url, "retries": 0}
+
+    def plain() -> None:
+        with httpx.Client(follow_redirects=True) as own:
+            way = Http() if proxied else Http(client=own)
+            with Client(connector, http=way, **about) as client:
+                client.run("get-user", {"user_id": "me"})
+
+    async def later() -> None:
+        async with httpx.AsyncClient(follow_redirects=True) as own:
+            way = Http() if proxied else Http(client=own)
+            async with AsyncClient(connector, http=way, **about) as client:
+                await client.run("get-user", {"user_id": "me"})
+
+    with pytest.raises(ApiError) as caught:
+        plain() if kind == "sync" else asyncio.run(later())
+    assert caught.value.status == 302 and len(zoom.requests) == 1

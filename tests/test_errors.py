@@ -58,3 +58,25 @@ def test_another_error_can_be_about_the_same_answer() -> None:
     refused = ApiError("No.", status=400, code=124, tracking_id="y", retriable=True)
     ended = AuthError("The connection has ended.", **refused.answered)
     assert (ended.status, ended.code, ended.tracking_id, ended.retriable) == (400, 124, "y", False)
+
+
+def test_each_kind_has_the_status_and_exit_code_that_the_pages_say() -> None:
+    """docs/service.md, Errors, and the exit codes of `--help`."""
+    assert {error.kind: (error.http_status, error.exit_code) for error in ERRORS} == {
+        "definition": (500, 2),
+        "input": (422, 2),
+        "token": (424, 3),
+        "missing_scope": (403, 3),
+        "api": (502, 4),
+        "validation": (422, 4),
+        "not_found": (404, 4),
+        "conflict": (409, 4),
+        "plan": (403, 4),
+        "rate_limit": (429, 5),
+        "quota": (429, 5),
+        "transport": (502, 6),
+        "internal": (500, 7),
+        "store": (503, 3),
+        "signature": (401, 2),
+        "payload": (400, 2),
+    }

@@ -124,6 +124,20 @@ def test_the_hint_of_an_error_is_german_too(connector: Connector) -> None:
         assert caught.value.hint == "Das Meeting oder Webinar gibt es nicht oder es ist abgelaufen."
 
 
+def test_an_input_is_said_anew_under_each_of_its_names(connector: Connector) -> None:
+    """A message about an input finds it by any name that it has or had."""
+    german = connector.localized("de")
+    for key, action in german.actions.items():
+        rows = {name: row for row in action.inputs.values() for name in row.names}
+        assert action.by_name == rows, key
+    label = german.actions["create-meeting"].by_name["topic"].label
+    assert (
+        label
+        == german.actions["create-meeting"].inputs["topic"].label
+        != connector.actions["create-meeting"].inputs["topic"].label
+    )
+
+
 def test_what_is_sent_is_the_same_in_every_language(connector: Connector) -> None:
     inputs = {"user_id": "me", "topic": "Weekly sync", "type": "2", "host_video_on_start": False}
     german = connector.localized("de").actions["create-meeting"]

@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from hypothesis import example, given, settings, strategies as st
 
 from connector_runtime.authoring import written
 from connector_runtime.authoring.draft import Beside, blank, drafted
+from connector_runtime.authoring.draft_rows import typed
 from connector_runtime.authoring.openapi import operation
 from connector_runtime.commands.author_commands import read_document
 from connector_runtime.definitions import documents
@@ -394,7 +394,106 @@ def test_a_document_that_is_not_as_openapi_asks_is_refused_and_nothing_is_writte
     [{"allOf": [SELF] * 12}, {"anyOf": [SELF] * 12}, {"properties": {f"p{n}": SELF for n in range(30)}}],
     ids=["allOf", "anyOf", "properties"],
 )
-def test_a_schema_that_holds_itself_many_times_is_drafted_in_no_time(schema: Any) -> None:
-    began = time.monotonic()
+def test_a_schema_that_holds_itself_many_times_is_drafted_once(schema: Any) -> None:
     assert drafted("do-it", operation(document_of(schema), "it"), Beside(common=PIGEON)).text
-    assert time.monotonic() - began < 20
+
+
+# -- one schema, one row -----------------------------------------------------------------------------------------------
+
+TEXT, NUMBER, WHOLE = {"type": "string"}, {"type": "number"}, {"type": "integer"}
+ROWS: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
+    ({}, "body", {"type": "any"}),
+    ({}, "query", {"type": "string"}),
+    (TEXT, "body", {"type": "string"}),
+    ({**TEXT, "maxLength": 499}, "body", {"type": "string", "schema": {"maxLength": 499}}),
+    ({**TEXT, "maxLength": 500}, "body", {"type": "text", "schema": {"maxLength": 500}}),
+    (
+        {**TEXT, "maxLength": 500, "pattern": "^a"},
+        "body",
+        {"type": "string", "schema": {"maxLength": 500, "pattern": "^a"}},
+    ),
+    ({**TEXT, "pattern": "("}, "body", {"type": "string"}),
+    ({**TEXT, "pattern": "a" * 200}, "body", {"type": "string", "schema": {"pattern": "a" * 200}}),
+    ({**TEXT, "pattern": "a" * 201}, "body", {"type": "string"}),
+    ({**TEXT, "minLength": 1}, "body", {"type": "string"}),
+    ({**TEXT, "minLength": 2}, "body", {"type": "string", "schema": {"minLength": 2}}),
+    ({**TEXT, "format": "password"}, "body", {"type": "secret"}),
+    ({**TEXT, "format": "date"}, "body", {"type": "date"}),
+    ({**TEXT, "format": "date-time"}, "body", {"type": "datetime", "as": "utc"}),
+    ({**TEXT, "format": "binary"}, "part", {"type": "file"}),
+    ({**TEXT, "format": "binary"}, "body", {"type": "string"}),
+    ({**TEXT, "enum": ["a", "a", None, " ", "b"]}, "body", {"type": "string", "choices": ["a", "b"]}),
+    ({"const": "a"}, "body", {"type": "string", "choices": ["a"]}),
+    ({"enum": [1, 2]}, "body", {"type": "integer", "choices": [1, 2]}),
+    (WHOLE, "body", {"type": "integer"}),
+    ({**WHOLE, "minimum": 1, "maximum": 5}, "body", {"type": "integer", "schema": {"minimum": 1, "maximum": 5}}),
+    ({**NUMBER, "multipleOf": 0.5}, "body", {"type": "number", "schema": {"multipleOf": 0.5}}),
+    ({"type": "boolean"}, "body", {"type": "boolean"}),
+    ({"type": "object"}, "body", {"type": "json", "schema": {"type": "object"}}),
+    ({"type": "array", "items": TEXT}, "body", {"type": "string", "collection": "list"}),
+    ({"type": "array", "items": {"type": "object"}}, "body", {"type": "json", "schema": {"type": "array"}}),
+    (
+        {"type": "array", "items": TEXT, "maxItems": 3},
+        "body",
+        {"type": "json", "schema": {"type": "array", "maxItems": 3, "items": TEXT}},
+    ),
+    ({"type": "array", "items": TEXT, "maxItems": 3}, "query", {"type": "string", "collection": "list"}),
+    ({"anyOf": [{**TEXT, "format": "date"}]}, "body", {"type": "date"}),
+    ({"anyOf": [{**TEXT, "format": "date"}, WHOLE]}, "body", {"type": "string"}),
+    ({"anyOf": [{**TEXT, "format": "date"}, TEXT]}, "body", {"type": "string"}),
+    ({"anyOf": [WHOLE, NUMBER]}, "body", {"type": "number"}),
+    ({"anyOf": [{"type": "object"}, {"type": "array"}]}, "body", {"type": "json"}),
+    ({"anyOf": [{"type": "object"}, TEXT]}, "body", {"type": "any"}),
+    ({**TEXT, "default": "a", "example": "b"}, "body", {"type": "string", "if_absent": "a", "example": "b"}),
+    (
+        {**TEXT, "default": "a" * 60, "examples": ["b"]},
+        "body",
+        {"type": "string", "if_absent": "a" * 60, "example": "b"},
+    ),
+    ({**TEXT, "default": "a" * 61, "example": "b" * 61}, "body", {"type": "string"}),
+    ({**TEXT, "default": "", "examples": []}, "body", {"type": "string"}),
+    ({**TEXT, "enum": ["a"], "example": "a"}, "body", {"type": "string", "choices": ["a"]}),
+]
+
+
+@pytest.mark.parametrize(("schema", "place", "row"), ROWS)
+def test_a_schema_becomes_a_row(schema: dict[str, Any], place: str, row: dict[str, Any]) -> None:
+    found = typed(schema, place)
+    if row.get("schema") == {"type": "array"}:
+        assert found["type"] == "json" and found["schema"]["type"] == "array"
+    else:
+        assert found == row and next(iter(found)) == "type"
+
+
+@pytest.mark.parametrize(
+    ("consumes", "kind", "place"),
+    [
+        (["multipart/form-data"], "string", "part"),
+        (["application/x-www-form-urlencoded"], "string", "body"),
+        ([], "string", "body"),
+        ([], "file", "part"),
+    ],
+)
+def test_the_fields_of_a_form_in_swagger_two_go_as_it_says(consumes: list[str], kind: str, place: str) -> None:
+    fields = [{"name": "a", "in": "formData", "type": kind, "required": True}]
+    said = {"operationId": "x", "consumes": consumes, "parameters": fields, "responses": {}}
+    document = {"swagger": "2.0", "info": {}, "paths": {"/x": {"post": said}}}
+    made = drafted("try-it", operation(document, "x"), Beside(common=PIGEON)).data
+    assert made["inputs"]["a"]["to"] == place and made["inputs"]["a"]["required"] is True
+    assert made["request"].get("encode") == ("form" if place == "body" else None)
+
+
+def test_the_answer_that_is_told_is_the_first_that_is_json_and_a_success() -> None:
+    def answer(kind: str, name: str) -> dict[str, Any]:
+        schema = {"type": "object", "properties": {name: {"type": "string"}}}
+        return {"description": "x", "content": {kind: {"schema": schema}}}
+
+    responses = {
+        "404": answer("application/json", "no"),
+        "202": answer("application/json", "second"),
+        "201": answer("text/html", "page"),
+    }
+    said = {"operationId": "x", "responses": responses}
+    document = {"openapi": "3.0.0", "info": {}, "paths": {"/x": {"post": said}}}
+    made = drafted("try-it", operation(document, "x"), Beside(common=PIGEON)).data
+    assert set(made["output"]["schema"]["properties"]) == {"second"}

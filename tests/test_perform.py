@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args
 import pytest
 
 from connector_runtime import steps
-from connector_runtime.errors import ConnectorError, InputError
+from connector_runtime.errors import ConnectorError, Guard, InputError, InternalError
 from connector_runtime.perform import perform, perform_async
 from connector_runtime.steps import Key, Now, Step, Steps
 
@@ -68,6 +68,20 @@ def test_a_fault_of_a_handler_ends_the_generator(performer: Performer) -> None:
     with pytest.raises(ZeroDivisionError):
         performer(work(), {Key: lambda step: 1 / 0})  # type: ignore[arg-type]
     assert ended == [True]
+
+
+def test_only_calls_are_behind_the_outer_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else is performed has a caller of ours, who must see a fault as it is."""
+    monkeypatch.setattr(Guard, "is_open", False)
+
+    def work() -> Iterator[Any]:
+        yield Key()
+
+    handlers: Any = {Key: lambda step: 1 / 0}
+    with pytest.raises(ZeroDivisionError):
+        list(perform(work(), handlers))  # type: ignore[arg-type]
+    with pytest.raises(InternalError):
+        list(perform(work(), handlers, guarded=True))  # type: ignore[arg-type]
 
 
 def test_a_step_that_nobody_handles_is_no_output(performer: Performer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ request: {method: POST, path: "/things/{id}", headers: {x-common: two}, query: {
 inputs:
   id: {label: Id, type: string, required: true, to: path}
   kind: {label: Kind, type: string, to: query}
+  ids: {label: Ids, type: string, collection: list, to: body.ids, as: digits}
+  any: {label: Any, type: any, to: body.any, as: digits}
   b: {label: B, type: integer, to: body.fixed.b}
   more: {label: More, type: json, schema: {type: object}, to: "body.fixed.*"}
 """
@@ -168,3 +171,11 @@ def test_a_value_nested_too_deeply_is_refused_with_its_place(action: Any) -> Non
     ((where, what),) = [(problem.where, problem.what) for problem in caught.value.problems]
     assert where.startswith("inputs.more.a.a.")
     assert what == "is nested deeper than 100 levels"
+
+
+def test_a_codec_writes_a_list_item_by_item(action: Any) -> None:
+    """Also a list that an input of any type holds."""
+    given = {"ids": ["812 79", "x-1"], "any": ["1 2", "3"]}
+    body = json.loads(sent(action, {"token": "t"}, given).content)
+    assert (body["ids"], body["any"]) == (["81279", "x-1"], ["12", "3"])
+    assert json.loads(sent(action, {"token": "t"}, {"any": "1 2"}).content)["any"] == "12"

@@ -438,6 +438,15 @@ def test_without_retries_a_look_is_made_and_nothing_is_sent_again(connector: Con
     assert [request.method for request in play.sent] == ["POST", "GET"]
 
 
+@pytest.mark.parametrize("retries", [1, 2, 3])
+def test_what_is_never_found_is_sent_again_as_often_as_may_be(connector: Connector, retries: int) -> None:
+    play = Play(*[DOUBT, say({"meetings": []})] * (retries + 1))
+    with pytest.raises(TransportError) as caught:
+        recover(connector, play, retries=retries)
+    assert caught.value.hint == "list-meetings did not find it, so it was most likely not done."
+    assert [request.method for request in play.sent] == ["POST", "GET"] * (retries + 1)
+
+
 # -- the real client -------------------------------------------------------------------------------------------------
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from connector_runtime.inputs.bind import Acceptance, bind
 from connector_runtime.inputs.schema import blanks
 from connector_runtime.language import codecs, places, wording
-from connector_runtime.model import Choice, Input, Place
+from connector_runtime.model import Choice, Input, Place, Table, Warn
 from connector_runtime.types import registry
 from connector_runtime.types.base import BLANK, REFUSED, NoValue, is_blank
 
@@ -336,3 +337,22 @@ def test_what_is_wrong_with_very_much_data_is_not_looked_for() -> None:
     (fault,) = wording.misfits(schema, value)
     assert fault == ((), "does not fit what is wanted here; it is too large to say where")
     assert wording.misfits(schema, {**value, "id": ""}) == []
+
+
+def warned(row: Input, value: Any) -> list[str]:
+    table = Table.of("t", "T", (row,))
+    return [warning.what for warning in bind(Acceptance(table), {row.key: value}).warnings]
+
+
+def test_a_number_warns_where_its_schema_says_so_and_nowhere_else() -> None:
+    def row(*schemas: dict[str, Any], **more: Any) -> Input:
+        warn = tuple(Warn(when=(), schema=schema, says=f"odd {number}") for number, schema in enumerate(schemas))
+        return Input(key="n", label="N", type="integer", warn=warn, **more)
+
+    both = row({"minimum": 1}, {"maximum": 5})
+    assert [warned(both, value) for value in (0, 1, 5, 6)] == [["odd 0"], [], [], ["odd 1"]]
+    other = row({"minimum": 1}, {"enum": [2, 4]})
+    assert [warned(other, value) for value in (0, 2, 3)] == [["odd 0", "odd 1"], [], ["odd 1"]]
+    old = row(deprecated="give m")
+    assert warned(old, 3) == ["'N' is deprecated: give m"]
+    assert warned(row({"minimum": 1}, deprecated="give m"), 3) == ["'N' is deprecated: give m"]

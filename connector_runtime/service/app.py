@@ -18,6 +18,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import PlainTextResponse
 from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -221,6 +222,7 @@ async def ready(request: Request) -> Response:
 @states.get(
     "/metrics",
     summary="Prometheus metrics",
+    response_class=PlainTextResponse,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(request: Request, bearer: Bearer = None, header: KeyHeader = None) -> Response:

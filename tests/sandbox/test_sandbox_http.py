@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -419,3 +421,24 @@ def test_a_request_in_chunks_is_whole_at_its_last_byte_and_not_before() -> None:
         assert (came is not None) is (number == len(sent)), number
     assert came is not None and came.body == b'{"topic":"sync"}'
     assert parser.is_idle
+
+
+def test_it_serves_in_the_foreground_until_it_is_interrupted() -> None:
+    said: list[str] = []
+    answers: list[int] = []
+
+    def ask() -> None:
+        url, token = said[0].removeprefix("Zoom sandbox at ").split(", token ")
+        try:
+            answer = httpx.get(f"{url}/users/me", headers={"Authorization": f"Bearer {token}"}, trust_env=False)
+            answers.append(answer.status_code)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def say(line: str) -> None:
+        said.append(line)
+        if len(said) == 1:
+            threading.Thread(target=ask).start()
+
+    serve(say=say, users=3)
+    assert answers == [200] and said[1:] == ["Zoom sandbox stopped"]

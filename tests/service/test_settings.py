@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -43,6 +44,30 @@ def test_all_that_cannot_be_is_told_at_once() -> None:
     with pytest.raises(InputError) as caught:
         Settings(timeout=0, body=0, retries=-1, share=0, public_url="x")
     assert [problem.where for problem in caught.value.problems] == ["timeout", "body", "retries", "share", "public_url"]
+
+
+def test_what_is_not_set_is_as_the_page_says() -> None:
+    """docs/service.md, Running it."""
+    assert {field.name: getattr(Settings(), field.name) for field in fields(Settings)} == {
+        "base_url": None,
+        "oauth_url": None,
+        "public_url": None,
+        "timeout": 60,
+        "patience": 30,
+        "retries": 4,
+        "plan": None,
+        "share": 0.5,
+        "body": 1024 * 1024,
+        "files": 8 * 1024 * 1024,
+        "webhook_body": 8 * 1024 * 1024,
+        "concurrency": 512,
+        "tenant_concurrency": 256,
+        "unknown_concurrency": 64,
+        "open": False,
+        "clients": 256,
+        "credentials": {},
+    }
+    assert "secret" not in repr(Settings(credentials={"client_secret": "secret"}))
 
 
 def test_the_ends_of_what_may_be_set_may_be_set() -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import re
 import threading
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
 from connector_runtime.errors import DefinitionError, Problem, StoreError
 from connector_runtime.service import app
+from connector_runtime.service.gate import Metrics
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector
 
@@ -102,3 +106,41 @@ def test_an_etag_is_found_among_others_and_the_answer_packed_for_who_can_unpack_
             assert gzip.decompress(b"".join(packed.iter_raw())) == first.content
     for refuses in ("gzip;q=0", "br, gzip; q=0.0", "br"):
         assert "content-encoding" not in local.get("/v1/catalogue", headers={"Accept-Encoding": refuses}).headers
+
+
+def test_the_metrics_of_all_workers_are_read_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What two workers have left where they share it."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    for worker, count in ((1, 2.0), (2, 3.0)):
+        left = MmapedDict(str(tmp_path / f"counter_{worker}.db"))
+        labels = {"action": "get-user", "outcome": "ok"}
+        key = mmap_key("connector_runs", "connector_runs_total", list(labels), list(labels.values()), "Runs.")
+        left.write_value(key, count, 0.0)
+        left.close()
+    text, kind = Metrics().text()
+    assert b'connector_runs_total{action="get-user",outcome="ok"} 5.0' in text
+    assert kind.startswith("text/plain; version=")
+
+
+def test_the_metrics_of_one_process_are_its_apps_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    one, two = Metrics(), Metrics()
+    one.runs.labels("get-user", "ok").inc()
+    one.seconds.labels("/x").observe(0.3)
+    told = one.text()[0].decode()
+    assert (
+        'connector_runs_total{action="get-user",outcome="ok"} 1.0' in told and "get-user" not in two.text()[0].decode()
+    )
+    bounds = re.findall(r'connector_request_seconds_bucket\{le="([^"]+)",route="/x"\} ([0-9.]+)', told)
+    assert bounds == [
+        *((each, "0.0") for each in ("0.05", "0.1", "0.25")),
+        *((each, "1.0") for each in ("0.5", "1.0", "2.5", "5.0", "10.0", "30.0", "60.0", "+Inf")),
+    ]
+    for name, kind in (
+        ("connector_requests_total", "counter"),
+        ("connector_runs_total", "counter"),
+        ("connector_request_seconds", "histogram"),
+        ("connector_in_flight_requests", "gauge"),
+        ("connector_replays_total", "counter"),
+    ):
+        assert f"# TYPE {name} {kind}\n" in told and re.search(rf"# HELP {name} \w+", told), name

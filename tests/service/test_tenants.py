@@ -299,6 +299,51 @@ def test_a_log_line_says_what_happened_without_saying_to_whom(
     assert line["key"] in tenants.acme_key and line["event"] == "request" and line["ms"] >= 0
 
 
+def test_a_line_of_the_log_says_this_and_no_more(
+    tenants: Tenants, zoom: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "connector_runtime.service")
+    nobody, key = tenants.served.client(), tenants.acme_key.split("_")[1]
+    own, known = {"Idempotency-Key": "k"}, {"tenant": "acme", "key": key}
+    run = {"method": "POST", "route": "/v1/actions/{key}/run", "action": "create-meeting", **known}
+    tenant = {"method": "GET", "route": "/v1/tenant"}
+    zoom.inject(status=400, body={"code": 300, "message": "No."}, times=1)
+    for asked, wanted in (
+        (lambda: tenants.acme.get("/v1/tenant"), {**tenant, "status": 200, "outcome": "ok", **known}),
+        (lambda: nobody.get("/v1/tenant"), {**tenant, "status": 401, "outcome": "key"}),
+        (
+            lambda: nobody.get("/made/up", headers={"X-API-Key": tenants.acme_key}),
+            {"method": "GET", "route": "(none)", "status": 404, "outcome": "not_found"},
+        ),
+        (
+            lambda: nobody.request("ODD", "/v1/tenant"),
+            {"method": "OTHER", "route": "/v1/tenant", "status": 405, "outcome": "method"},
+        ),
+        (lambda: tenants.acme.post(CREATE, json=MEETING), {**run, "status": 422, "outcome": "validation"}),
+        (lambda: tenants.acme.post(CREATE, json=MEETING, headers=own), {**run, "status": 200, "outcome": "ok"}),
+        (
+            lambda: tenants.acme.post(CREATE, json=MEETING, headers=own),
+            {**run, "status": 200, "outcome": "ok", "replayed": True},
+        ),
+        (
+            lambda: nobody.get("/page/page.css"),
+            {"method": "GET", "route": "/page/{name}", "status": 200, "outcome": "ok"},
+        ),
+    ):
+        caplog.clear()
+        answer = asked()
+        assert until(lambda: caplog.records)
+        (record,) = caplog.records
+        said = dict(record.__dict__["said"])
+        assert 0 <= said.pop("ms") < 30_000 and said.pop("request_id") == answer.headers["x-request-id"]
+        assert (said, record.levelname) == (wanted, "INFO")
+    caplog.clear()
+    assert nobody.get("/health").status_code == nobody.get("/ready").status_code == 200
+    assert nobody.get("/page/page.js").status_code == 200
+    assert until(lambda: caplog.records)
+    assert [record.__dict__["said"]["route"] for record in caplog.records] == ["/page/{name}"]
+
+
 def test_metrics_count_by_route_action_and_outcome(tenants: Tenants) -> None:
     tenants.acme.post(CREATE, json=MEETING)
     tenants.acme.post("/v1/actions/get-meeting/run", json={"inputs": {"meeting_id": "99999999999"}})

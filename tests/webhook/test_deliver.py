@@ -7,6 +7,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ from connector_runtime.triggers import receiver as receiving
 from connector_runtime.triggers.inbox import Inbox
 from zoom_connector import Notification, Pace, Receiver, Trigger, webhook_app
 
-from .conftest import SECRET, event, signed, until
+from .conftest import NOW, SECRET, event, signed, until
 
 FAST = Pace(workers=1, claim=1.0, poll=0.01, timeout=5.0, grace=0.2)
 
@@ -268,6 +269,7 @@ def test_the_lifespan_of_a_server_is_followed_and_a_websocket_is_closed(trigger:
         await app({"type": "lifespan"}, receive, send)
         assert app._task is not None and app._task.done()
         await app({"type": "websocket"}, receive, send)
+        await app({"type": "of another day"}, receive, send)
         return sent
 
     assert asyncio.run(run()) == [
@@ -289,3 +291,43 @@ def test_a_stop_amid_events_gives_back_what_is_queued_and_what_runs(trigger: Tri
     run_until(receiver, slow, started.is_set, Pace(workers=1, claim=3600.0, timeout=3600, poll=0.01, grace=0.05))
     assert until(lambda: [held.claimed for held in receiver.inbox.waiting()] == [0.0, 0.0, 0.0])
     assert [held.failures for held in receiver.inbox.waiting()] == [0, 0, 0]
+
+
+def test_a_pace_is_unhurried_where_nothing_else_is_said(trigger: Trigger) -> None:
+    assert asdict(Pace()) == {"workers": 8, "timeout": 60, "claim": 20, "poll": 1, "grace": 5, "queue": 256}
+    assert Receiver(trigger, SECRET, store=MemoryStore()).limit == 8 * 1024 * 1024
+
+
+def test_every_answer_says_what_it_is(trigger: Trigger, caplog: pytest.LogCaptureFixture) -> None:
+    receiver = Receiver(trigger, SECRET, store=MemoryStore(), limit=400, clock=lambda: NOW)
+    body = event(1)
+    wrong = {**signed(body), "x-zm-signature": "v0=00"}
+    for content, headers, status, said in (
+        (body, signed(body), 200, b""),
+        (b"[1]", signed(b"[1]"), 200, b""),
+        (b" " * 401, {}, 503, b'{"message": "The body is larger than 400 bytes."}'),
+        (body, wrong, 401, b'{"message": "The x-zm-signature header does not fit the body."}'),
+        (body, signed(body, NOW + 301), 503, b'{"message": "The receiver is not set up."}'),
+    ):
+        reply = receiver.accept(content, headers)
+        assert (reply.status, reply.body) == (status, said)
+        assert reply.headers == ({"content-type": "application/json"} if said else {})
+    assert receiver.accept(b" " * 400, {}).status == 401
+    assert [held.received for held in receiver.inbox.waiting()] == [NOW]
+    app = webhook_app(trigger, SECRET, print, store=MemoryStore())
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(app({"type": "http", "method": "GET", "headers": []}, None, send))  # type: ignore[arg-type]
+    told = b'{"message": "Webhooks come as POST."}'
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(told)).encode()),
+        (b"allow", b"POST"),
+    ]
+    assert sent == [
+        {"type": "http.response.start", "status": 405, "headers": headers},
+        {"type": "http.response.body", "body": told},
+    ]

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -50,6 +51,31 @@ def test_what_was_recorded_comes_out_as_it_was(inbox: Inbox) -> None:
     recorded(inbox)
     (held,) = inbox.take(T + 1, 20, 10)
     assert (held.event_id, held.body, held.headers, held.received) == ("e1", BODY, {"x-event": "a"}, T)
+
+
+def test_an_event_is_kept_with_all_that_is_known_of_it_whatever_its_headers_are() -> None:
+    """A server of the platform's own may have headers that are no dict."""
+    inbox = Inbox(MemoryStore())
+    held = inbox.record("e1", BODY, MappingProxyType({"x-event": "a"}), T, 20.0, "app")
+    assert held is not None
+    (kept,) = inbox.waiting()
+    about = {"event_id": "e1", "body": BODY, "headers": {"x-event": "a"}, "received": T, "due": T, "claimed": T + 20}
+    assert kept == Held(**about, failures=0, reason=None, turn=0, sender="app", version=held.version)
+    assert Held.read(kept.to_bytes(), "e1", kept.version) == kept
+    assert repr(kept).count("x-event") == 0 and "topic" not in repr(kept)
+
+
+def test_the_pauses_grow_to_an_hour_and_a_repeat_is_known_for_three_days() -> None:
+    """The last is in docs/webhook.md."""
+    assert PAUSES == (5, 30, 120, 600, 1800, 3600, 3600)
+    assert Inbox(MemoryStore()).remember == 3 * 24 * 3600
+
+
+@pytest.mark.parametrize("name", ["", "a/b"])
+def test_an_inbox_has_a_name_that_sets_it_apart(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Inbox(MemoryStore(), name)
+    assert [tuple(problem) for problem in caught.value.problems] == [("name", "must be a text without /")]
 
 
 def test_an_event_outlives_its_process(tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ from hypothesis import given, strategies as st
 
 from connector_runtime import load
 from connector_runtime.errors import InputError, PayloadError, SignatureError
-from connector_runtime.triggers.webhook import Notification, UrlValidation
+from connector_runtime.triggers.webhook import Notification, UrlValidation, usable
 from zoom_connector import Trigger, load as load_zoom
 
 from .conftest import NOW, SECRET, STARTED, signed, zoom_signature
 
+ONLY = "Only the vendor's own requests are accepted."
+COMPARE = "Check that the secret is this app's, and that the body is passed on as the bytes that arrived."
 BODY = json.dumps(STARTED).encode()
 
 
@@ -138,6 +140,43 @@ def test_a_signed_time_more_than_five_minutes_ahead_means_that_our_clock_is_behi
     }
     with pytest.raises(SignatureError, match="does not fit"):  # a forger's time says nothing of our clock
         receive(trigger, BODY, headers=signed(BODY, NOW + 301, secret="forged"))
+
+
+@pytest.mark.parametrize(
+    ("change", "window", "message", "hint"),
+    [
+        ({"x-zm-signature": None}, None, "There is no x-zm-signature header.", ONLY),
+        ({"x-zm-request-timestamp": None}, None, "There is no x-zm-request-timestamp.", ONLY),
+        ({"x-zm-request-timestamp": "now"}, None, "The x-zm-request-timestamp is no number.", None),
+        ({"x-zm-signature": "v0=00"}, None, "The x-zm-signature header does not fit the body.", COMPARE),
+        ({}, -1.0, "The x-zm-request-timestamp is 0 seconds old.", "It is a replay, or this machine's clock is ahead."),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_and_what_to_do(
+    trigger: Trigger, change: dict[str, str | None], window: float | None, message: str, hint: str | None
+) -> None:
+    headers = {name: said for name, said in {**signed(BODY), **change}.items() if said is not None}
+    with pytest.raises(SignatureError) as caught:
+        receive(trigger, BODY, headers=headers, window=window)
+    said = {"kind": "signature", "message": message, "hint": hint, "problems": [], "retriable": False}
+    assert caught.value.to_dict() == said
+
+
+def test_secrets_that_are_none_are_all_told() -> None:
+    empty = "is empty; with an empty secret anybody could sign. Copy it from the vendor's app settings"
+    shared = "is also the secret of {}, so that nobody could say who sent an event; each app has its own"
+    for given_, found in (
+        ("", [("secrets", empty)]),
+        ({}, [("secrets", empty)]),
+        ({"a": "", "b": [" "], "c": []}, [("secrets.a", empty), ("secrets.b", empty), ("secrets.c", empty)]),
+        ({"a": "s", "b": " s "}, [("secrets.b", shared.format("a"))]),
+        ({"": "s", "b": "s"}, [("secrets.b", shared.format("no app"))]),
+    ):
+        with pytest.raises(InputError) as caught:
+            usable(given_)  # type: ignore[arg-type]
+        assert caught.value.message.endswith("with the inputs of the webhook:")
+        assert [tuple(problem) for problem in caught.value.problems] == found
+    assert usable({"a": ["s", " t\n"], "": "u"}) == {"s": "a", "t": "a", "u": None}
 
 
 # -- secrets ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,130 @@
+"""Each no of a download as the whole error: what came instead of the file, what to do, whether to try again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from connector_runtime.downloads.fetch import MOST_RESTARTS
+from connector_runtime.errors import ConnectorError, TransportError
+from connector_runtime.steps import Fill
+
+from .test_judged import FILE, KIND, PART, SIZE, VIDEO, WHOLE, Site
+
+AGAIN = "list the files again"
+GO_ON = "What has arrived is kept; download it again to go on from there."
+COMPRESSED = "zoom.us sends the file compressed, though that was not asked for."
+PASSCODE = "It may ask for a passcode or a sign-in there, or the file is not ready or gone."
+CHANGES = "It keeps changing while it is downloaded, or zoom.us can't send the rest of it."
+ELSEWHERE = (302, {"location": "https://storage.example/x"}, b"")
+
+
+def told(ask: Callable[[], Any]) -> dict[str, Any]:
+    with pytest.raises(ConnectorError) as caught:
+        ask()
+    return caught.value.to_dict()
+
+
+def whole(kind: str, message: str, hint: str | None, **more: Any) -> dict[str, Any]:
+    nothing = dict.fromkeys(("status", "code", "tracking_id", "retry_at", "items_read", "cursor"))
+    about = {"kind": kind, "message": message, "hint": hint, "problems": [], "retriable": False}
+    return {**about, **nothing, "may_have_been_done": False, **more}
+
+
+@pytest.mark.parametrize(
+    ("answers", "size", "wanted"),
+    [
+        ([(200, {**WHOLE, "content-encoding": "gzip"}, VIDEO)], None, whole("api", COMPRESSED, None, status=200)),
+        (
+            [(200, {"content-type": "text/html"}, VIDEO)],
+            None,
+            whole("api", "zoom.us answered a web page instead of the file.", PASSCODE, status=200),
+        ),
+        (
+            [(200, {"content-type": "application/json"}, VIDEO)],
+            None,
+            whole("api", "zoom.us answered JSON instead of the file.", None, status=200),
+        ),
+        ([(204, {}, b"")], None, whole("api", "zoom.us answered 204 instead of the file.", None, status=204)),
+        ([(206, PART, VIDEO)], None, whole("api", "zoom.us answered 206 instead of the file.", None, status=206)),
+        (
+            [(200, KIND, b"")],
+            None,
+            whole(
+                "api",
+                "zoom.us sends 0 bytes.",
+                f"It may not be ready yet: {AGAIN} later.",
+                status=200,
+                retriable=True,
+            ),
+        ),
+        (
+            [(200, WHOLE, VIDEO)],
+            999,
+            whole(
+                "api",
+                "999 bytes are announced, and the vendor sends 5000, from zoom.us.",
+                f"It may have changed or not be ready: {AGAIN}, or download it without its size.",
+            ),
+        ),
+        (
+            [(200, KIND, VIDEO)],
+            4999,
+            whole("api", "zoom.us sends more than the 4999 bytes that are announced.", None),
+        ),
+        (
+            [ELSEWHERE, (403, {}, b"")],
+            None,
+            whole(
+                "api",
+                "storage.example, to which the vendor redirects, refuses the file (403).",
+                f"Its address may have expired: {AGAIN}.",
+                status=403,
+            ),
+        ),
+        (
+            [(302, {"location": "/again"}, b"")],
+            None,
+            whole("api", "The vendor redirects more than 8 times, at last to zoom.us.", None),
+        ),
+    ],
+)
+def test_what_is_not_the_file_says_what_it_is(answers: Any, size: int | None, wanted: dict[str, Any]) -> None:
+    assert told(lambda: Site(*answers).run(replace(FILE, size=size))) == wanted
+
+
+def test_a_file_of_no_announced_size_is_taken_up_to_a_bound() -> None:
+    what = "zoom.us sends 5000 bytes or more, and the vendor announces no size."
+    hint = "At most 4999 bytes are taken then: raise `largest` if the file is that large."
+    assert told(lambda: Site((200, WHOLE, VIDEO)).run(largest=SIZE - 1)) == whole("api", what, hint)
+    assert Site((200, WHOLE, VIDEO)).run(largest=SIZE) == VIDEO
+    unknown = Site((200, KIND, VIDEO))
+    assert told(lambda: unknown.run(largest=SIZE - 1)) == whole("api", what.replace("5000", "4999"), hint)
+    assert [step.most for step in unknown.plays.of(Fill)] == [SIZE - 1]
+
+
+def test_a_file_that_keeps_changing_is_given_up() -> None:
+    site = Site((200, WHOLE, VIDEO[:1000]), (416, {}, b""), broke=TransportError("It broke.", retriable=True))
+    site.answers = [each for _ in range(MOST_RESTARTS + 1) for each in [(200, WHOLE, VIDEO[:1000]), (416, {}, b"")]]
+    assert told(lambda: site.run(retries=9)) == whole("api", CHANGES, "Try again later.")
+    assert len(site.asked) == 2 * (MOST_RESTARTS + 1)
+
+
+def test_what_waits_says_for_what() -> None:
+    waiting = replace(FILE, waits="It is not ready yet; try again later.")
+    what = "It can't be downloaded. It is not ready yet; try again later."
+    assert told(lambda: Site((200, WHOLE, VIDEO)).run(waiting)) == whole("conflict", what, None, retriable=True)
+
+
+def test_what_breaks_off_says_how_much_is_there() -> None:
+    part = told(lambda: Site((200, KIND, VIDEO[:999])).run(replace(FILE, size=SIZE)))
+    what = "The answer broke off. 999 of 5000 bytes have arrived from zoom.us."
+    assert part == whole("transport", what, GO_ON, retriable=True)
+    lost = TransportError("It broke.", hint="Odd.", retriable=True)
+    some = told(lambda: Site((200, KIND, VIDEO[:7]), broke=lost).run())
+    assert some == whole("transport", "It broke. 7 bytes have arrived from zoom.us.", GO_ON, retriable=True)
+    final = TransportError("It broke.", hint="Odd.")
+    assert told(lambda: Site((200, KIND, VIDEO[:7]), broke=final).run()) == whole("transport", "It broke.", "Odd.")

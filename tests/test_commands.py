@@ -1,0 +1,490 @@
+"""The commands in this process: what they print, say and end with, as a whole."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from connector_runtime.commands.action_commands import amount
+from connector_runtime.commands.cli import COMMANDS
+from connector_runtime.stores.opening import open_store
+from connector_runtime.triggers.inbox import Inbox
+from zoom_connector import Connector
+from zoom_connector.__main__ import main
+from zoom_connector.sandbox import Sandbox
+
+ROOT = Path(__file__).parents[1]
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(
+    zoom: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Run]:
+    """Runs a command: exit code, stdout, stderr."""
+    for name in [name for name in os.environ if name.startswith("ZOOM_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("sys.argv", ["zoom-connector"])
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("ZOOM_BASE_URL", zoom.base_url)
+    monkeypatch.setenv("ZOOM_ACCESS_TOKEN", zoom.token)
+    monkeypatch.setenv("ZOOM_WEBHOOK_SECRET_TOKEN", "try-me")
+
+    def command(*arguments: str, typed: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        try:
+            code = main(list(arguments))
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 2
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    yield command
+
+
+def wrong(subject: str, where: str, what: str) -> tuple[int, str, str]:
+    return 2, "", f"error: One problem with the inputs of {subject}:\n  {where}: {what}\n"
+
+
+# -- which command -----------------------------------------------------------------------------------------------------
+
+
+def test_all_commands_are_listed_with_their_exit_codes(run: Run, connector: Connector) -> None:
+    code, out, err = run("--help")
+    assert (code, err) == (0, "") and out.startswith("usage: zoom-connector COMMAND …\n\n  list ")
+    for command in COMMANDS.values():
+        assert f"  {command.usage} " in out and f"  {command.says}\n" in out
+    assert "zoom-connector COMMAND --help tells more.\n\nexit codes: 0 ok, 1 check or diff found something" in out
+    assert out.rstrip().endswith("130 interrupted")
+    assert run("help") == run("-h") == (0, out, "") and run() == (2, out, "")
+    assert run("--version") == (0, f"{connector.profile.version}\n", "")
+    assert run("lst") == (2, "", "error: 'lst' is no command. Did you mean 'list'? See: zoom-connector --help\n")
+
+
+def test_the_list_is_a_table_for_people_or_for_a_readme(run: Run, connector: Connector) -> None:
+    code, out, _ = run("list")
+    assert code == 0 and [line.split()[0] for line in out.splitlines()] == list(connector.actions)
+    code, out, _ = run("list", "--markdown")
+    rows = out.splitlines()
+    assert rows[:2] == ["| action | what it does | request | effect |", "|---|---|---|---|"]
+    assert "| `get-user` | Get the information and metadata of a user by Id | `GET /users/{user_id}` | read |" in rows
+    assert any(row.startswith("| `raw-request` |") and row.endswith("| any | by method |") for row in rows)
+
+
+def test_what_is_known_of_an_error_is_said_below_it(run: Run, zoom: Sandbox) -> None:
+    zoom.inject(
+        status=429,
+        headers={"retry-after": "2030-05-31T00:00:00Z", "x-zm-trackingid": "v_1"},
+        body={"code": 429, "message": "Slow."},
+        times=9,
+    )
+    code, out, err = run("run", "get-user", "--user-id", "me", "--retries", "0")
+    lines = err.splitlines()
+    assert (code, out) == (5, "") and lines[0].startswith("error: Slow. (429 Too Many Requests, code 429)")
+    assert lines[1] == "  tracking id for the vendor's support: v_1"
+    assert lines[2] == "  try again at 2030-05-31T00:00:00+00:00"
+
+
+# -- actions -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_action_is_shown_previewed_and_run(run: Run, zoom: Sandbox, tmp_path: Path) -> None:
+    code, out, _ = run("show", "get-user")
+    assert code == 0 and "User Id" in out
+    assert run("show", "get-user", "--output")[1] != out
+    code, out, _ = run("preview", "update-meeting", "--meeting-id", "1", "--clear", "agenda")
+    shown = json.loads(out)
+    assert (shown["method"], shown["url"], shown["body"]) == ("PATCH", f"{zoom.base_url}/meetings/1", {"agenda": ""})
+    assert not zoom.requests
+    code, out, err = run("run", "list-users", "--limit", "2")
+    assert (code, err, len(json.loads(out)["users"])) == (0, "", 2)
+    code, out, err = run("run", "list-users", "--limit", "2", "--ndjson")
+    assert (code, err, [type(json.loads(line)) for line in out.splitlines()]) == (0, "", [dict, dict])
+    assert run("run", "get-user", "--user-id", "me", "--ndjson")[1].count("\n") == 1
+    file = tmp_path / "out.json"
+    code, out, err = run("run", "get-user", "--user-id", "me", "--output", str(file))
+    assert (code, out, err) == (0, "", f"wrote {file.stat().st_size} bytes to {file}\n")
+    assert json.loads(file.read_text())["id"]
+    code, out, err = run("run", "get-user", "--user-id", "me", "--output", str(tmp_path))
+    assert (code, out) == (8, "")
+    assert err == f"error: {tmp_path} cannot be written (Is a directory); mend that, and run it again.\n"
+    code, out, err = run("run", "create-meeting", "--user-id", "me", "--output", str(tmp_path))
+    made, _, last = err.rstrip().rpartition("\n")
+    assert code == 8 and json.loads(made)["id"]
+    assert last == f"error: {tmp_path} cannot be written (Is a directory); the result is above; do not run it again."
+    zoom.inject(status=200, body=b"\x00\xff", content_type="image/png", times=1)
+    code, _, err = run(
+        "run", "raw-request", "--url", "/x", "--method", "GET", "--response-type", "binary", "--output", str(file)
+    )
+    assert (code, err, file.read_bytes()) == (0, f"wrote 2 bytes to {file}\n", b"\x00\xff")
+    zoom.inject(status=200, body=b"\x00\xff", content_type="image/png", times=1)
+    code, out, _ = run("run", "raw-request", "--url", "/x", "--method", "GET", "--response-type", "binary")
+    assert base64.b64decode(json.loads(out)["base64"]) == b"\x00\xff"
+
+
+def test_a_list_that_fails_in_the_middle_prints_what_it_read(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox(users=700) as zoom:
+        zoom.inject(match="GET /v2/users", status=400, body={"code": 300, "message": "No."}, skip=1)
+        monkeypatch.setenv("ZOOM_ACCESS_TOKEN", zoom.token)
+        code, out, err = run("run", "list-users", "--base-url", zoom.base_url)
+    assert (code, len(json.loads(out)["users"])) == (4, 300)
+    assert err.splitlines()[-1] == "  300 items were read before it"
+
+
+def test_warnings_of_a_run_are_said(run: Run) -> None:
+    code, _, err = run(
+        "run",
+        "raw-request",
+        "--url",
+        "/users/me/meetings",
+        "--method",
+        "POST",
+        "--data",
+        "{}",
+        "--max-retry-count",
+        "1",
+    )
+    assert err.startswith("warning: inputs.max_retry_count: ") and code == 0
+
+
+@pytest.mark.parametrize("name", ["run", "preview"])
+def test_the_help_of_a_command_about_actions_leads_on(run: Run, name: str) -> None:
+    code, out, err = run(name, "--help")
+    assert (code, err) == (0, "") and run(name) == (2, out, "")
+    assert out.startswith(f"usage: zoom-connector {name} ACTION [--INPUT VALUE …]\n\n")
+    assert (
+        f"zoom-connector {name} ACTION --help lists the inputs of an action; zoom-connector list the actions.\n" in out
+    )
+    assert out.splitlines()[-1].startswith(f"example: zoom-connector {name} ")
+
+
+def test_an_interrupted_change_says_how_to_look(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*given: Any, **more: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("connector_runtime.client.Client.pages", interrupted)
+    for words, hint in (
+        (("get-user", "--user-id", "me"), ""),
+        (("delete-user", "--user-id", "a b"), " It may have been done; look before you run it again."),
+        (
+            ("create-user", "--email", "a@b.example", "--user-type", "1"),
+            " It may have been done; look before you run it again: zoom-connector run get-user --user-id a@b.example",
+        ),
+    ):
+        code, out, err = run("run", *words)
+        assert (code, out, err) == (130, "", f"error: Interrupted.{hint}\n")
+
+
+def test_choices_are_a_table_or_json(run: Run) -> None:
+    code, out, err = run("choices", "get-user", "user-id", "--search", "ada")
+    assert (code, err) == (0, "") and all("Ada Lovelace" in line for line in out.splitlines())
+    code, out, _ = run("choices", "get-user", "user_id", "--search", "ada", "--json")
+    found = json.loads(out)["choices"][0]
+    assert set(json.loads(out)) == {"choices", "cursor"} and set(found) == {"value", "label", "description"}
+    assert run("choices", "get-user", "user-id", "--search", "zzz") == (0, "", "there is nothing to choose from\n")
+    code, out, err = run("choices", "create-meeting", "type")
+    assert (code, err) == (0, "") and "8" in {line.split()[0] for line in out.splitlines()}
+    code, out, err = run("choices", "users")
+    assert code == 0 and len(out.splitlines()) == 25
+    code, out, err = run("choices", "--help")
+    assert (code, err) == (0, "") and run("choices") == (2, out, "")
+    assert out.startswith("usage: zoom-connector choices ACTION INPUT [--search TEXT] [--INPUT VALUE …]\n")
+    assert "lists: " in out and "\nexamples:\n" in out and out.rstrip().endswith("--search TEXT")
+    code, _, err = run("choices", "usrs")
+    what = "is neither an action of zoom nor a list of choices. Did you mean 'users'?"
+    assert (code, err) == (2, f"error: 'usrs' {what}\n  action: 'usrs' {what}\n")
+    name = "name one that has choices: user_id, login_type"
+    assert run("choices", "get-user") == wrong("choices", "INPUT", name)
+
+
+def test_files_are_downloaded_and_left_alone_the_next_time(run: Run, zoom: Sandbox, tmp_path: Path) -> None:
+    code, out, err = run("download", "1", "--action", "get-user", "--to", str(tmp_path))
+    known = "get-meeting-recordings"
+    assert code == 2 and err.startswith(
+        "error: One problem with the inputs of download:\n  --action: 'get-user' offers no files; known: "
+    )
+    assert known in err
+    assert run("download", "1", "--input", "x") == wrong("download", "--input", "'x' is no NAME=VALUE")
+    meeting = next(iter(recorded(zoom)), None)
+    assert meeting is not None
+    code, out, err = run("download", meeting, "--to", str(tmp_path / "a"))
+    paths = out.splitlines()
+    assert code == 0 and paths and all(Path(path).is_file() for path in paths)
+    assert all(", was there already" not in line for line in err.splitlines())
+    again = run("download", meeting, "--to", str(tmp_path / "a"))
+    assert again[:2] == (0, out) and all(line.endswith(", was there already") for line in again[2].splitlines())
+    code, _, err = run("download", meeting, "--types", "odd, mp4", "--to", str(tmp_path / "b"))
+    assert code == 2 and "--types: there is no ODD; there is: " in err
+    code, out, _ = run("download", meeting, "--types", "mp4", "--any-size", "--to", str(tmp_path / "b"))
+    assert code == 0 and all(path.lower().endswith(".mp4") for path in out.splitlines())
+
+
+def recorded(zoom: Sandbox) -> list[str]:
+    """The meetings that have recordings."""
+    from zoom_connector import Client, load
+
+    with Client(load(), token=zoom.token, base_url=zoom.base_url) as client:
+        found = client.choices("get-meeting-recordings", "meeting_id", {"user_id": "me"}).choices
+    return [str(each.value) for each in found]
+
+
+def test_an_amount_is_written_for_a_person() -> None:
+    told = {
+        0: "0 bytes",
+        999: "999 bytes",
+        1000: "1.0 kB",
+        24_600_000: "24.6 MB",
+        10**9: "1.0 GB",
+        10**16: "10000.0 TB",
+    }
+    assert {size: amount(size) for size in told} == told
+
+
+def test_definitions_are_checked_and_the_catalogue_printed(run: Run, tmp_path: Path, connector: Connector) -> None:
+    code, out, err = run("check")
+    counted = (
+        f"{len(connector.actions)} actions, {len(connector.triggers)} trigger, {len(connector.connections)} connections"
+    )
+    assert (code, out, err.splitlines()[-1]) == (0, "", f"{counted}: no faults")
+    (tmp_path / "connector.yaml").write_text("key: x\nlabel: X\n")
+    fault = "connector.yaml:1: lacks 'base_url'\n"
+    assert run("check", str(tmp_path)) == (1, fault, "no actions, no triggers, no connections: 1 fault\n")
+    code, out, _ = run("catalogue", "--locale", "de")
+    assert code == 0 and json.loads(out) == connector.catalogue("de")
+    assert json.loads(run("catalogue", "--events")[1]) == connector.catalogue(events=True)
+
+
+# -- authors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A connector of one action."""
+    made = tmp_path / "acme"
+    (made / "actions").mkdir(parents=True)
+    about = "key: acme\nlabel: Acme\nversion: 1.2.3\nlanguage: en\nbase_url: https://api.acme.example\n"
+    (made / "connector.yaml").write_text(about)
+    action = "key: get-thing\nlabel: Get Thing\ndescription: Get a thing\neffect: read\n"
+    action += 'request: {method: GET, path: "/things/{id}"}\ninputs:\n'
+    action += "  id: {label: Id, type: string, required: true, to: path}\n"
+    (made / "actions" / "get-thing.yaml").write_text(action)
+    return made
+
+
+def test_catalogues_are_compared_and_the_next_version_told(run: Run, folder: Path, tmp_path: Path) -> None:
+    assert run("diff", str(folder), str(folder)) == (0, "", "0 changes, none breaking; the version stays 1.2.3\n")
+    action = folder / "actions" / "get-thing.yaml"
+    old = tmp_path / "old.json"
+    from connector_runtime.definitions import folders
+
+    old.write_text(json.dumps(folders.load(folder).catalogue()))
+    action.write_text(action.read_text() + "  kind: {label: Kind, type: string, required: true, to: query}\n")
+    code, out, err = run("diff", str(old), str(folder))
+    assert code == 1 and len(out.splitlines()) == 1 and "kind" in out
+    assert err == "1 change, 1 breaking; after 1.2.3 comes at least 2.0.0; NEW says 1.2.3\n"
+    code, out, _ = run("diff", str(old), str(folder), "--json")
+    said = json.loads(out)
+    assert (code, said["breaking"], said["version"]) == (1, 1, "2.0.0")
+    assert [set(change) for change in said["changes"]] == [{"where", "what", "level"}]
+    data = json.loads(old.read_text())
+    old.write_text(json.dumps({**data, "version": "one"}))
+    code, _, err = run("diff", str(old), str(folder))
+    assert err.endswith("'one' is no version of the form 1.2.3, so the next can't be told\n")
+    old.write_text("{}")
+    assert run("diff", str(old), str(folder)) == wrong(
+        "diff", str(old), "is no catalogue; write one with `zoom-connector catalogue > FILE`"
+    )
+
+
+def test_catalogues_with_and_without_schemas_of_events_are_told_apart(
+    run: Run, tmp_path: Path, connector: Connector
+) -> None:
+    (tmp_path / "without.json").write_text(json.dumps(connector.catalogue()))
+    (tmp_path / "with.json").write_text(json.dumps(connector.catalogue(events=True)))
+    for one, two in (("without", "with"), ("with", "without")):
+        code, _, err = run("diff", str(tmp_path / f"{one}.json"), str(tmp_path / f"{two}.json"))
+        assert code == 0 and err.startswith(
+            f"note: {tmp_path / 'without.json'} is without the schemas of events, so those are not compared; "
+            "write it with `zoom-connector catalogue --events`\n"
+        )
+
+
+def test_a_draft_is_written_with_what_is_left_to_do(run: Run, folder: Path) -> None:
+    where = ("--folder", str(folder))
+    file = folder / "actions" / "delete-meeting.yaml"
+    source = str(ROOT / "tests" / "openapi" / "zoom-meeting-delete.json")
+    code, out, err = run("new", "delete-meeting", "--from", source, "--operation", "meetingDelete", *where)
+    assert (code, err) == (0, "") and out.splitlines() == [
+        f"wrote {file}",
+        "left to do:",
+        "  docs: the address of the vendor's page",
+        "  description: say in your own words what it does",
+        "  comments: say what each input is for "
+        "(meeting_id, occurrence_id, schedule_for_reminder, cancel_meeting_reminder)",
+        "  if_absent, only_when, rules: what the vendor does with what is left out, and what goes together",
+        f"then: zoom-connector check {folder}",
+    ]
+    assert file.read_text().startswith("key: delete-meeting\n")
+    assert run("new", "delete-meeting", *where) == wrong("new", str(file), "is there already; --force replaces it")
+    (folder / "schemas").mkdir()
+    (folder / "schemas" / "action.schema.json").write_text("{}")
+    code, out, _ = run("new", "delete-meeting", "--force", *where)
+    schema = "# yaml-language-server: $schema=../schemas/action.schema.json\n"
+    assert code == 0 and file.read_text().startswith(f"{schema}key: delete-meeting\n")
+    key = "is 'Delete'; a key is made of small letters, digits and -, as in delete-meeting"
+    assert run("new", "Delete", *where) == wrong("new", "ACTION", key)
+    assert run("new", "x", "--operation", "y", *where) == wrong(
+        "new", "--operation", "is an operation of a document; give the document with --from"
+    )
+    nowhere = folder / "actions"
+    assert run("new", "x", "--folder", str(nowhere)) == wrong(
+        "new", str(nowhere), "is no definition folder: it has no connector.yaml; go to one, or give it with --folder"
+    )
+
+
+def test_a_translation_is_written_and_completed(run: Run, folder: Path) -> None:
+    where = ("--folder", str(folder))
+    file = folder / "locales" / "pt-BR.yaml"
+    code, out, err = run("locale", "pt-BR", *where)
+    assert (code, err) == (0, "") and out.startswith(f"wrote {file}: ") and out.endswith(" texts left to translate\n")
+    left, _, known = out.rpartition(": ")[2].partition(" texts")[0].partition(" of ")
+    assert left == known == "10" and "\n  Get Thing:\n" in file.read_text()
+    file.write_text(file.read_text().replace("  Get Thing:\n", "  Get Thing: Obter Coisa\n", 1))
+    assert run("locale", "pt-BR", *where) == (0, f"wrote {file}: 9 of 10 texts left to translate\n", "")
+    assert "\n  Get Thing: Obter Coisa\n" in file.read_text()
+    for code_ in ("PT", "x", "pt_BR", "pt-br"):
+        what = f"is {code_!r}; write the language's code as in fr, pt-BR or zh-Hant-TW"
+        assert run("locale", code_, *where) == wrong("locale", "CODE", what)
+    what = "is en, the language of the definitions; name another"
+    assert run("locale", "en", *where) == wrong("locale", "CODE", what)
+
+
+# -- webhooks ----------------------------------------------------------------------------------------------------------
+
+
+def test_events_are_listed_and_shown(run: Run, connector: Connector) -> None:
+    events = connector.triggers["webhook"].events
+    code, out, _ = run("events")
+    assert code == 0 and [line.split()[0] for line in out.splitlines()] == list(events)
+    code, out, _ = run("events", "meeting.*", "--product", "MEETINGS")
+    assert code == 0 and out and all(line.startswith("meeting.") for line in out.splitlines())
+    assert all(line.endswith((" · Meetings", " · Meetings · deprecated")) for line in out.splitlines())
+    assert run("events", "phone.*", "--product", "meetings") == wrong(
+        "events", "PATTERN", "fits no event of this product"
+    )
+    code, _, err = run("events", "--product", "meting")
+    assert code == 2 and "--product: is no product here." in err and "Known: " in err
+    code, _, err = run("events", "meeting.strted")
+    assert code == 2 and "Did you mean 'meeting.started'?" in err
+    event = events["meeting.started"]
+    code, out, _ = run("events", "show", "meeting.started", "--json")
+    assert (code, json.loads(out)) == (0, event.entry())
+    code, out, _ = run("events", "show", "meeting.started")
+    assert code == 0 and out.startswith(f"meeting.started: {event.label} ({event.product})\n\n")
+    assert json.loads(out.partition("\nsample:\n")[2]) == event.sample
+    assert "  payload.account_id " in out and "always there" in out and " scopes, any of: " in out
+    what = "is no event that is documented. Did you mean 'meeting.started'?"
+    code, _, err = run("events", "show", "meeting.strted")
+    assert (code, err) == (2, f"error: 'meeting.strted' {what}\n  NAME: 'meeting.strted' {what}\n")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Any]:
+    """A server that answers as it is told and keeps what came."""
+
+    class Handler(BaseHTTPRequestHandler):
+        answers: ClassVar[list[tuple[int, bytes]]] = []
+        came: ClassVar[list[tuple[str, dict[str, str], bytes]]] = []
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            self.came.append((self.path, {name.lower(): said for name, said in self.headers.items()}, body))
+            status, said = self.answers.pop(0) if self.answers else (200, b"")
+            self.send_response(status)
+            self.send_header("content-length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *given: Any) -> None:
+            pass
+
+    Handler.answers, Handler.came = [], []
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    Handler.url = f"http://127.0.0.1:{server.server_port}"  # type: ignore[attr-defined]
+    yield Handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_sample_is_signed_posted_and_its_answer_told(run: Run, receiver: Any, connector: Connector) -> None:
+    trigger = connector.triggers["webhook"]
+    receiver.answers[:] = [(200, b""), (200, b'{"a": 1}'), (200, b"text")]
+    to = ("--to", f"{receiver.url}/hooks?a=1")
+    sets = ("--set", "payload.object.topic=Retro", "--set", "payload.object.new.deep=5", "--set", "event_ts=7")
+    assert run("send-event", "meeting.started", *to, *sets) == (0, '{"status": 200, "answer": null}\n', "")
+    assert run("send-event", "meeting.started", *to, "--unchanged") == (0, '{"status": 200, "answer": {"a": 1}}\n', "")
+    assert run("send-event", "meeting.started", *to)[1] == '{"status": 200, "answer": "text"}\n'
+    (path, headers, body), (_, _, sample), (_, _, stamped) = receiver.came
+    said = json.loads(body)
+    assert path == "/hooks?a=1" and headers["content-type"] == "application/json; charset=utf-8"
+    assert said["payload"]["object"]["topic"] == "Retro" and said["payload"]["object"]["new"] == {"deep": 5}
+    assert said["event_ts"] == 7 and json.loads(sample) == trigger.events["meeting.started"].sample
+    assert json.loads(stamped)["event_ts"] > json.loads(sample)["event_ts"]
+    trigger.verify(body, headers, "try-me", int(headers["x-zm-request-timestamp"]))
+    receiver.answers[:] = [(500, b"Odd"), (302, b""), (200, b"{}")]
+    assert run("send-event", "meeting.started", *to) == (4, "", f"error: {to[1]} answered 500: Odd\n")
+    assert run("send-event", "meeting.started", *to) == (4, "", f"error: {to[1]} answered 302: nothing\n")
+    other = "error: The challenge was answered with something else than the secret's digest.\n"
+    assert run("send-event", "endpoint.url_validation", *to) == (4, "", other)
+    for text in ("payload", "event.x=1"):
+        what = f"{text!r} must be PATH=VALUE, as in payload.object.topic=Retro, and lead to a field"
+        assert run("send-event", "meeting.started", *to, "--set", text) == wrong("send-event", "--set", what)
+    assert run("send-event", "meeting.started", "--to", "ftp://x") == wrong(
+        "send-event", "--to", "'ftp://x' is no URL such as http://127.0.0.1:8200/"
+    )
+    gone = "http://127.0.0.1:1/"
+    code, _, err = run("send-event", "meeting.started", "--to", gone)
+    assert (code, err) == (6, f"error: {gone} cannot be reached: Connection refused. Is the receiver running?\n")
+
+
+def test_without_a_secret_it_is_said_where_to_put_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ZOOM_WEBHOOK_SECRET_TOKEN")
+    hint = "Set ZOOM_WEBHOOK_SECRET_TOKEN to the same text here and there."
+    said = (2, "", f"error: There is no secret to sign with. {hint}\n")
+    assert run("send-event", "meeting.started", "--to", "http://127.0.0.1:1/") == said
+    assert run("listen", "--port", "0") == said
+
+
+def test_the_inbox_lists_what_waits_and_delivers_again(run: Run, tmp_path: Path, connector: Connector) -> None:
+    url = f"sqlite:///{tmp_path}/inbox.db"
+    store = open_store(url)
+    inbox = Inbox(store, "webhook", pauses=())
+    body = json.dumps(connector.triggers["webhook"].events["meeting.started"].sample).encode()
+    for event_id in ("e1", "e2"):
+        assert inbox.record(event_id, body, {}, 1.0) is not None
+    (failed, *_) = [held for held in inbox.take(2.0, 20.0, 9) if held.event_id == "e1"]
+    inbox.fail(failed, 3.0, "It broke.")
+    where = ("--store", url)
+    code, out, err = run("inbox", *where)
+    told = [json.loads(line) for line in out.splitlines()]
+    assert (code, err) == (0, "") and [(each["state"], each["failures"], each["reason"]) for each in told] == [
+        ("waiting", 0, None),
+        ("aside", 1, "It broke."),
+    ]
+    assert all(each["event"] == "meeting.started" and each["payload"] for each in told)
+    assert run("inbox", "--replay", "e9", *where) == wrong("inbox", "--replay", "'e9' was not put aside")
+    assert run("inbox", "--replay", "e1", *where) == (0, "", "1 to be delivered again\n")
+    assert run("inbox", "--replay", "all", *where) == (0, "", "0 to be delivered again\n")
+    store.close()

@@ -1,0 +1,314 @@
+"""Each no of a call as the whole error: what happened, what to do, whether to try again, what may have been done."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from plays import NOON, Play
+
+from connector_runtime import transport
+from connector_runtime.calls.credentials import Credentials, lay_out
+from connector_runtime.calls.exchange import EMPTY_PAGES, Retries, Terms, exchange, fold
+from connector_runtime.errors import Guard, InternalError
+from connector_runtime.model import Request, Response
+from connector_runtime.steps import Now, Send, Token, Turn
+from zoom_connector import Connector, ConnectorError, Http, InputError, RateLimited, TransportError
+
+LOOK = "It was accepted, so the change has probably been made; look before you send it again."
+SERVER = "The vendor's server failed; "
+
+
+def told(ask: Callable[[], Any]) -> dict[str, Any]:
+    with pytest.raises(ConnectorError) as caught:
+        ask()
+    return caught.value.to_dict()
+
+
+def whole(kind: str, message: str, hint: str | None, **more: Any) -> dict[str, Any]:
+    """An error about a request that says no more than this."""
+    nothing = dict.fromkeys(("status", "code", "tracking_id", "retry_at", "items_read", "cursor"))
+    about = {"kind": kind, "message": message, "hint": hint, "problems": [], "retriable": False}
+    return {**about, **nothing, "may_have_been_done": False, **more}
+
+
+def run(connector: Connector, key: str, inputs: dict[str, Any], *answers: Any, **terms: Any) -> Any:
+    """Play a call against answers; a turn is what the call is told to wait."""
+    action, turns, clock = connector.actions[key], terms.pop("turns", 0.0), terms.pop("clock", NOON)
+    given: Credentials = lay_out(connector.profile, None, {"access_token": "t"})
+    play = Play({Token: given, Send: list(answers), Turn: turns, Now: clock})
+    return fold(play(exchange(action, action.bind(inputs), Terms(**terms))), action.paging)
+
+
+def say(data: Any, status: int = 200, kind: str = "application/json", **headers: str) -> Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    content = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return Response(status=status, headers={"content-type": kind, **named}, content=content)
+
+
+ME, MEETING = {"user_id": "me"}, {"user_id": "me", "topic": "x"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (say(b"<html>", kind="text/html; charset=x"), "The answer (200) is not JSON (text/html)."),
+        (say(b"<html>", kind="x" * 70), f"The answer (200) is not JSON ({'x' * 60})."),
+        (Response(200, {}, b"<"), "The answer (200) is not JSON (no content type)."),
+        (say(b' {"id": 1'), "The answer (200) is cut off."),
+        (say(b"[1"), "The answer (200) is cut off."),
+        (say(b"1 2"), "The answer (200) is not JSON (application/json)."),
+    ],
+)
+def test_an_answer_that_cannot_be_read_says_so_and_what_it_leaves_in_doubt(
+    connector: Connector, answer: Response, what: str
+) -> None:
+    read = told(lambda: run(connector, "get-user", ME, answer))
+    assert read == whole("transport", what, None, status=200, retriable=True)
+    made = told(lambda: run(connector, "create-meeting", MEETING, answer))
+    assert made == whole("transport", what, LOOK, status=200, may_have_been_done=True)
+
+
+def test_an_answer_without_a_body_is_empty_only_where_one_was_promised(connector: Connector) -> None:
+    empty = whole("transport", "The answer (200) is empty.", None, status=200, retriable=True)
+    assert told(lambda: run(connector, "get-user", ME, say(b" \n"))) == empty
+    assert run(connector, "get-user", ME, Response(200, {}, b"")).data == {}
+    assert run(connector, "get-user", ME, Response(204, {"content-type": "application/json"}, b"")).data == {}
+    assert run(connector, "create-meeting", MEETING, say(b"", 201)).data == {}
+    lists = {**empty, "items_read": 0}
+    refused = told(lambda: run(connector, "list-users", {}, Response(200, {}, b"")))
+    assert refused.pop("cursor") and refused == {name: said for name, said in lists.items() if name != "cursor"}
+    assert run(connector, "list-users", {}, Response(204, {}, b"")).data == {"users": []}
+
+
+def test_a_list_that_is_none_says_so(connector: Connector) -> None:
+    wrong = whole("api", "The answer's 'users' is no list.", None, status=200, items_read=0)
+    assert told(lambda: run(connector, "list-users", {}, say({"users": {}}))) == wrong
+
+
+def test_a_list_that_does_not_end_says_where_to_go_on(connector: Connector) -> None:
+    again = [say({"users": [{"id": "a"}], "next_page_token": token}) for token in ("t", "u", "t")]
+    refused = told(lambda: run(connector, "list-users", {}, *again))
+    what = "The list does not end: after 3 items the vendor named the same next page again."
+    hint = "What was read is complete so far; start the list again."
+    assert refused == whole("api", what, hint, status=200, items_read=3, retriable=True)
+    empty = [say({"users": [], "next_page_token": f"t{number}"}) for number in range(EMPTY_PAGES + 1)]
+    refused = told(lambda: run(connector, "list-users", {}, *empty))
+    assert refused.pop("cursor")
+    what = f"The list does not end: after 0 items {EMPTY_PAGES + 1} pages in a row were empty."
+    hint = "What was read is complete so far; see the cursor."
+    wanted = whole("api", what, hint, status=200, items_read=0, retriable=True)
+    wanted.pop("cursor")
+    assert refused == wanted
+
+
+def test_a_call_whose_time_is_over_sends_nothing_more(connector: Connector) -> None:
+    late = iter([NOON, NOON + timedelta(seconds=5)])
+    over = told(lambda: run(connector, "get-user", ME, deadline=5, clock=[*late, NOON + timedelta(seconds=6)] * 2))
+    assert over == whole("transport", "The call's deadline has passed.", "Nothing more was sent.", retriable=True)
+    paced = type("Paced", (), {"pacer": object()})()
+    hint = "Nothing was sent; try again later, or give the call more time."
+    for deadline, seconds, what in (
+        (60, 60.0, "The deadline leaves no time to wait for a turn under the vendor's limits."),
+        (None, 900.0, "Within 900 seconds there is no time to wait for a turn under the vendor's limits."),
+    ):
+        terms = {"account": paced, "deadline": deadline, "turns": seconds}
+        refused = told(lambda: run(connector, "get-user", ME, **terms))  # noqa: B023
+        at = (NOON + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+        assert refused == whole("rate_limit", what, hint, retriable=True, retry_at=at)
+
+
+@pytest.mark.parametrize(
+    ("key", "inputs", "status", "hint", "retriable", "done"),
+    [
+        ("get-user", ME, 500, f"{SERVER}try again later.", True, False),
+        ("get-user", ME, 503, f"{SERVER}try again later.", True, False),
+        ("delete-user", {"user_id": "u"}, 500, f"{SERVER}try again later.", True, True),
+        ("create-meeting", MEETING, 500, f"{SERVER}it may have been done: look before you send it again.", False, True),
+        (
+            "get-user",
+            ME,
+            302,
+            "The vendor redirects; redirects are not followed, since the token would go with them.",
+            False,
+            False,
+        ),
+        (
+            "get-user",
+            ME,
+            399,
+            "The vendor redirects; redirects are not followed, since the token would go with them.",
+            False,
+            False,
+        ),
+        ("get-user", ME, 418, None, False, False),
+    ],
+)
+def test_a_refusal_without_a_word_is_judged_by_its_status(
+    connector: Connector, key: str, inputs: dict[str, Any], status: int, hint: str | None, retriable: bool, done: bool
+) -> None:
+    refused = told(lambda: run(connector, key, inputs, say({}, status, retry_after="30", x_zm_trackingid="v")))
+    phrase = {500: " Internal Server Error", 503: " Service Unavailable", 302: " Found", 418: " I'm a Teapot"}
+    message = f"The vendor gave no reason. ({status}{phrase.get(status, '')})"
+    at = (NOON + timedelta(seconds=30)).isoformat().replace("+00:00", "Z") if status >= 500 else None
+    more = {"status": status, "tracking_id": "v", "retriable": retriable, "may_have_been_done": done, "retry_at": at}
+    assert refused == whole("api", message, hint, **more)
+
+
+def test_a_call_asks_for_retries_of_its_own_or_gets_those_that_are_safe() -> None:
+    """docs: without `call.retry.*` what the error says counts; a limit for hours is never waited for."""
+    assert Retries.of({}, 4) == Retries(most=4)
+    assert Retries.of({"retry.max_count": 2}, 4, keyed=True) == Retries(most=2, own=True)
+    every = {"retry.delay_ms": 1500, "retry.on_all_errors": True, "retry.exponential": True}
+    assert Retries.of(every, 4) == Retries(most=0, own=True, delay=1.5, all_errors=True, exponential=True)
+    lost = TransportError("x", may_have_been_done=True)
+    assert Retries(most=1).pause(0, lost, NOON) is None and Retries(most=1, keyed=True).pause(0, lost, NOON) == 0.25
+    soon = RateLimited("x", retriable=True, retry_at=NOON + timedelta(seconds=60))
+    assert Retries(most=1).pause(0, soon, NOON) == 60 and Retries(most=1).pause(1, soon, NOON) is None
+    soon.retry_at = NOON + timedelta(seconds=61)
+    assert Retries(most=1).pause(0, soon, NOON) is None
+    soon.retry_at = NOON - timedelta(seconds=5)
+    assert Retries(most=1).pause(0, soon, NOON + timedelta(milliseconds=500)) == 0.25
+    soon.retry_at = None
+    assert [Retries(most=9).pause(number, soon, NOON) for number in (0, 1, 5, 6, 7)] == [0.5, 1, 16, 30, 30]
+    refused = TransportError("x", status=404)
+    assert Retries(most=1, own=True, delay=2.0).pause(0, refused, NOON) == 2.0
+    assert Retries(most=1, own=True, exponential=True).pause(0, refused, NOON) == 1.0
+
+
+# -- the way out -------------------------------------------------------------------------------------------------------
+
+
+def send(effect: str = "read", **call: Any) -> Send:
+    url = "https://api.acme.example/v2/x?key=***"
+    return Send(Request("GET", "/x", url, url.replace("***", "secret"), (), None, None, call), effect)
+
+
+@pytest.mark.parametrize(
+    ("error", "what", "is_unsent"),
+    [
+        (httpx.ConnectTimeout("secret"), "No connection to api.acme.example within the time-out.", True),
+        (httpx.PoolTimeout("secret"), "No connection to api.acme.example within the time-out.", True),
+        (httpx.ReadTimeout("secret"), "No answer within the time-out.", False),
+        (httpx.WriteTimeout("secret"), "No answer within the time-out.", False),
+        (httpx.ConnectError("refused"), "No connection to api.acme.example: refused.", True),
+        (
+            httpx.LocalProtocolError("secret"),
+            "The request cannot be sent: a header holds what no header can carry.",
+            True,
+        ),
+        (httpx.ProxyError("secret"), "The proxy refused the connection.", True),
+        (httpx.DecodingError("secret"), "The answer broke off or is no HTTP.", False),
+        (httpx.RemoteProtocolError("secret"), "The answer broke off or is no HTTP.", False),
+        (httpx.ReadError("secret"), "The answer broke off or is no HTTP.", False),
+        (httpx.WriteError("secret"), "The request failed on its way (WriteError).", False),
+        (httpx.UnsupportedProtocol("secret"), "The request failed on its way (UnsupportedProtocol).", True),
+    ],
+)
+def test_a_request_that_fails_on_its_way_says_whether_it_was_sent(
+    error: httpx.HTTPError, what: str, is_unsent: bool
+) -> None:
+    for effect in ("read", "update", "delete", "create"):
+
+        def fail() -> None:
+            with transport.reported(send(effect)):  # noqa: B023
+                raise error
+
+        done = effect != "read" and not is_unsent
+        hint = "It may have been done; look before you send it again." if done else "Nothing was changed; try again."
+        retriable = is_unsent or effect != "create"
+        assert told(fail) == whole("transport", what, hint, retriable=retriable, may_have_been_done=done)
+
+
+def test_a_url_that_is_too_long_says_what_to_shorten() -> None:
+    def fail() -> None:
+        with transport.reported(send()):
+            raise httpx.InvalidURL("secret")
+
+    hint = "Shorten the inputs that stand in it."
+    assert told(fail) == whole("transport", "The URL is too long to be sent.", hint)
+
+
+@pytest.mark.parametrize("coding", ["", "gzip"])
+def test_an_answer_is_as_large_as_it_may_be_and_no_larger(coding: str) -> None:
+    """Of a file eight times as much; a refusal is told all the same, without its body."""
+
+    def read(size: int, status: int = 200, **given: Any) -> Response:
+        answer = httpx.Response(
+            status, headers={"content-encoding": coding} if coding else {}, stream=httpx.ByteStream(b"")
+        )
+        body = transport._Body(answer, send(**given), Http(largest=1000))
+        content = gzip.compress(b"x" * size) if coding else b"x" * size
+        for start in range(0, len(content), 100):
+            if not body.add(content[start : start + 100]):
+                break
+        return body.whole()
+
+    assert read(1000).content == b"x" * 1000
+    assert read(8000, response_type="binary").content == b"x" * 8000
+    raise_it = " Where answers are that large, raise `largest` of `Http`."
+    what, less = "The answer (200) is larger than {} bytes.", f"Ask for less at a time.{raise_it}"
+    assert told(lambda: read(1001)) == whole("transport", what.format("1,000"), less, status=200)
+    large = told(lambda: read(8001, response_type="binary"))
+    assert large == whole("transport", what.format("8,000"), less, status=200)
+    look = f"It was accepted, so the change has probably been made; look.{raise_it}"
+    done = told(lambda: read(1001, effect="create"))
+    assert done == whole("transport", what.format("1,000"), look, status=200, may_have_been_done=True)
+    assert read(1001, 300)[:1] == (300,) and read(5000, 500).content == b""
+
+
+def test_a_way_out_is_as_the_documentation_says_and_within_bounds(tmp_path: Any) -> None:
+    way = Http()
+    assert (way.timeout, way.connect_timeout, way.connections, way.largest) == (30, 10, 100, 16 * 1024 * 1024)
+    assert (way.proxy, way.ca, way.log_inputs, way.client) == (None, None, False, None)
+    number = "must be a number above 0, and at most {}"
+    for given, found in (
+        ({"timeout": 0}, [("timeout", number.format("1,000,000"))]),
+        ({"timeout": 10**6 + 1}, [("timeout", number.format("1,000,000"))]),
+        ({"connect_timeout": "5"}, [("connect_timeout", number.format("1,000,000"))]),
+        ({"connections": -1}, [("connections", number.format("1,000,000"))]),
+        ({"largest": 10**12 + 1}, [("largest", number.format("1,000,000,000,000"))]),
+        ({"ca": "/none.pem"}, [("ca", "'/none.pem' is no file")]),
+        ({"proxy": "socks5://a"}, [("proxy", "must begin with http:// or https://")]),
+    ):
+        with pytest.raises(InputError) as caught:
+            Http(**given)  # type: ignore[arg-type]
+        assert [tuple(problem) for problem in caught.value.problems] == found
+        assert caught.value.message == "One problem with the inputs of the way out:"
+    assert Http(timeout=10**6, connections=1, largest=10**12).largest == 10**12
+    assert "secret" not in repr(Http(proxy="http://user:secret@a"))
+
+
+def test_the_bounds_of_a_request_are_the_smallest_of_all() -> None:
+    def bounds(wanted: Send) -> Any:
+        return transport.native(wanted, Http()).extensions["timeout"]
+
+    assert bounds(send()) == {"connect": 10, "read": 30, "write": 30, "pool": 30}
+    assert bounds(send(timeout=2500)) == {"connect": 2.5, "read": 2.5, "write": 2.5, "pool": 2.5}
+    assert bounds(send()._replace(seconds=20.0)) == {"connect": 10, "read": 20, "write": 20, "pool": 20}
+    assert bounds(send(timeout=10**12))["read"] == 10**6
+    assert str(transport.native(send(), Http()).url).endswith("key=***")
+
+
+def test_the_outer_guard_says_what_may_have_been_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Guard, "is_open", False)
+    for sent, hint in (
+        (True, "It may have been done; look before you send it again."),
+        (False, "Nothing was changed."),
+    ):
+        with pytest.raises(InternalError) as caught, Guard() as guard:
+            guard.sent = sent
+            raise ValueError("secret")
+        said = caught.value.to_dict()
+        assert said.pop("message").startswith("The connector failed (ValueError in ")
+        wanted = whole("internal", "", hint, may_have_been_done=sent)
+        wanted.pop("message")
+        assert said == wanted
+    for passes, error in ((True, ValueError), (False, KeyboardInterrupt), (False, TransportError)):
+        with pytest.raises(error), Guard(passes=passes):
+            raise error("x")
