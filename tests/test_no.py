@@ -230,8 +230,8 @@ def test_a_url_that_is_too_long_says_what_to_shorten() -> None:
         with transport.reported(send()):
             raise httpx.InvalidURL("secret")
 
-    hint = "Shorten the inputs that stand in it."
-    assert told(fail) == whole("transport", "The URL is too long to be sent.", hint)
+    hint = "Shorten the inputs that stand in it, or mend the address."
+    assert told(fail) == whole("transport", "The URL is too long to be sent, or its host is no name.", hint)
 
 
 @pytest.mark.parametrize("coding", ["", "gzip"])
@@ -274,7 +274,7 @@ def test_a_way_out_is_as_the_documentation_says_and_within_bounds(tmp_path: Any)
         ({"connections": -1}, [("connections", number.format("1,000,000"))]),
         ({"largest": 10**12 + 1}, [("largest", number.format("1,000,000,000,000"))]),
         ({"ca": "/none.pem"}, [("ca", "'/none.pem' is no file")]),
-        ({"proxy": "socks5://a"}, [("proxy", "must begin with http:// or https://")]),
+        ({"proxy": "socks5://a"}, [("proxy", "must be a URL such as http://proxy.example:8080, or https")]),
     ):
         with pytest.raises(InputError) as caught:
             Http(**given)  # type: ignore[arg-type]

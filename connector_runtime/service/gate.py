@@ -52,7 +52,9 @@ DEPTH = 64  # arrays and objects within each other
 SMALL = 64 * 1024  # bytes of a body that needs no place, so that who sends it slowly keeps no webhook out
 LARGE = 16 * 1024  # bytes of a body that is read in a thread, so that others need not wait
 HERE = frozenset({*LOOPBACK, "[::1]"})
-FORWARDED = re.compile(rb"forwarded|via|x-forwarded-.*|x-real-ip|x-original-.*|.*-connecting-ip|true-client-ip")
+FORWARDED = re.compile(
+    rb"\A(?:forwarded|via|x-(?:forwarded|original)-.*|x-real-ip|[a-z]{1,20}-connecting-ip|true-client-ip)\Z"
+)
 CALLBACK = "/v1/oauth/callback"  # where browsers come back to, which have no key
 COMMON = {
     b"x-content-type-options": b"nosniff",
