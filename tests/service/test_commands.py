@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sse_starlette.sse import AppStatus
 
 from connector_runtime.service.serving import JsonLines
 from tests.mcp_server.test_stdio import HELLO, READY
@@ -74,6 +75,7 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Serving:
         thread = threading.Thread(target=asking)
         with monkeypatch.context() as patched:
             patched.setattr("sys.stderr", err)
+            patched.setattr(AppStatus, "should_exit", False)  # which Ctrl-C sets for the rest of the process
             thread.start()
             code = main([*arguments, "--port", "0"])
             ended.set()
