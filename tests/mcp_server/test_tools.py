@@ -10,7 +10,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from connector_runtime.definitions import folders
-from connector_runtime.mcp.tools import LIMIT, Offer, _said as said, answer, call, failure, tools
+from connector_runtime.errors import Problem
+from connector_runtime.language import conditions
+from connector_runtime.mcp.tools import LIMIT, Offer, _said as said, _when, answer, call, failure, tools
 from connector_runtime.model import Result
 from zoom_connector import Connector, InputError
 
@@ -198,3 +200,51 @@ def test_an_answer_of_any_depth_is_a_result_that_every_client_reads(connector: C
         told, depth = (told["a"] if isinstance(told, dict) else told[0]), depth + 1
     assert depth == min(levels, 64)
     assert "the bottom" in told and (told == "the bottom") is (levels <= 64)
+
+
+@pytest.mark.parametrize("clear", [5, True, {"agenda": 1}, [5], ["agenda", None]])
+def test_all_that_is_wrong_with_a_call_is_told_at_once(connector: Connector, clear: Any) -> None:
+    update = tools(connector, Offer())["update-meeting"]
+    with pytest.raises(InputError) as caught:
+        call(update, {"clear": clear, "duration": "long"})
+    told = [tuple(problem) for problem in caught.value.problems]
+    assert told[0] == ("clear", "must be a list of inputs")
+    assert [where for where, _ in told[1:]] == ["inputs.meeting_id", "inputs.duration"]
+
+
+def test_what_is_to_be_cleared_may_come_as_one_text(connector: Connector) -> None:
+    update = tools(connector, Offer())["update-meeting"]
+    listed, _, _ = call(update, {"meeting_id": "81234567890", "clear": ["agenda"]})
+    text, limit, cursor = call(update, {"meeting_id": "81234567890", "clear": " agenda, "})
+    assert text.values == listed.values and "agenda" in text.values and (limit, cursor) == (None, None)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, "many", True, 10**9])
+def test_a_limit_and_a_cursor_that_are_none_are_told_together(connector: Connector, limit: Any) -> None:
+    users = tools(connector, Offer())["list-users"]
+    with pytest.raises(InputError) as caught:
+        call(users, {"limit": limit, "cursor": 5})
+    assert [problem.where for problem in caught.value.problems] == ["limit", "cursor"]
+    assert caught.value.problems[1].what == "must be the text that an earlier answer gave as its cursor"
+
+
+def test_an_answer_says_no_more_than_there_is_to_say(connector: Connector) -> None:
+    user = tools(connector, Offer())["get-user"]
+    plainly = Result(data={"id": "é\ud800"}, status=200, headers={}, warnings=(), cursor=None)
+    assert answer(user, plainly, Offer()) == {"data": {"id": "é?"}}
+    warned = plainly._replace(data={"id": "1"}, warnings=(Problem("topic", "is cut"),), cursor="on")
+    assert answer(user, warned, Offer()) == {"data": {"id": "1"}, "cursor": "on", "warnings": ["topic: is cut"]}
+
+
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ({"type": 8}, "when type is 8"),
+        ({"type": [2, 8]}, "when type is 2 or 8"),
+        ({"topic": {"not": None}}, "when topic is given"),
+        ({"topic": None}, "when topic is not given"),
+        ({"type": {"not": [2, 8]}}, "when type is not 2 or 8"),
+    ],
+)
+def test_a_condition_is_told_in_words(condition: Any, says: str) -> None:
+    assert _when(conditions.parse(condition)) == says
