@@ -18,7 +18,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache, lru_cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from math import inf
 from os.path import isfile
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
@@ -154,6 +153,7 @@ def reported(wanted: Send) -> Iterator[None]:
     raise failure
 
 
+LONGEST_ANSWER = 900.0  # seconds for an answer to arrive in, of a call without a deadline: a vendor may drip for ever
 UNSENT = (
     *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError),
     httpx.LocalProtocolError,  # a request that is no HTTP
@@ -277,7 +277,7 @@ class Pool:
     def send(self, wanted: Send) -> Response:
         """Send one request and read its answer to the end. Raises `TransportError` where there is none."""
         with reported(wanted):
-            until = inf if wanted.seconds is None else time.monotonic() + wanted.seconds
+            until = time.monotonic() + (LONGEST_ANSWER if wanted.seconds is None else wanted.seconds)
             answer = self.open(wanted)
             try:
                 body = _Body(answer, wanted, self.way)
@@ -336,7 +336,8 @@ class AsyncPool:
         began = False
         with reported(wanted):
             try:
-                async with timeout(wanted.seconds), self.lent() as opener:
+                longest = LONGEST_ANSWER if wanted.seconds is None else wanted.seconds
+                async with timeout(longest), self.lent() as opener:
                     began = True
                     answer = await opener(native(wanted, self.way))
                     try:

@@ -8,6 +8,7 @@ import gzip
 import json
 import socket
 import threading
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 from plays import NOON, Play
 
+from connector_runtime import transport
 from connector_runtime.calls import choices
 from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.exchange import EMPTY_PAGES, Terms, exchange, fold
@@ -197,6 +199,23 @@ def test_an_answer_of_just_the_largest_size_is_taken_and_a_file_may_be_eight_tim
     vendor.says("Content-Encoding: gzip", gzip.compress(b"\xff" * (8 * MIB + 1)))
     with pytest.raises(TransportError, match="8,388,608 bytes"):
         call.run("raw-request", raw)
+
+
+def test_an_answer_that_drips_for_ever_ends(call: Any, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes within the time-out, so that only the answer as a whole can be late."""
+    monkeypatch.setattr(transport, "LONGEST_ANSWER", 0.5)
+
+    def dripping() -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
+        while True:
+            time.sleep(0.05)
+            yield b" "
+
+    vendor.answer = dripping
+    with pytest.raises(TransportError) as caught:
+        call.run("create-meeting", MEETING)
+    assert (caught.value.message, caught.value.retriable) == ("No answer within the time-out.", False)
+    assert caught.value.may_have_been_done is True
 
 
 def test_endless_headers_are_an_error(call: Any, vendor: Vendor) -> None:
