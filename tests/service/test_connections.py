@@ -19,7 +19,7 @@ from tests.connections.hanging import hanging
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
 
-from .conftest import APP, PUBLIC, Start, Tenants, connect
+from .conftest import APP, PUBLIC, Start, Tenants, connect, until
 
 CALLBACK = f"{PUBLIC}/v1/oauth/callback"
 SERVER = {"account_id": "sandboxAccountId123456", "client_id": "sandbox-server", "client_secret": "sandbox-secret"}
@@ -344,3 +344,30 @@ def test_without_a_public_address_nobody_can_sign_in(start: Start) -> None:
         answer = served.client().post("/v1/connections", json=SIGN_IN)
         assert (answer.status_code, answer.json()["kind"]) == (503, "not_ready")
         assert "--public-url" in answer.json()["hint"]
+
+
+def test_what_a_deleted_connection_held_is_let_go_of_when_its_last_run_is_over(
+    start: Start, connector: Connector, zoom: Sandbox
+) -> None:
+    """Its client keeps a connection to the vendor open, which nobody would close any more."""
+    store = MemoryStore()
+    connect(connector, store, zoom, "default")
+    with start(store, tenant="default") as served:
+        client, service, closed = served.client(), served.app.state.service, list[str]()
+        assert client.post("/v1/actions/get-user/run", json={"inputs": {"user_id": "me"}}).status_code == 200
+        (ready,) = service._ready.values()
+        close = ready.client.aclose
+
+        async def closing() -> None:
+            closed.append("client")
+            await close()
+
+        ready.client.aclose = closing
+        zoom.inject(delay=1.0, times=1)
+        with ThreadPoolExecutor(1) as aside:
+            running = aside.submit(client.post, "/v1/actions/get-user/run", json={"inputs": {"user_id": "me"}})
+            assert until(lambda: ready.users == 1)
+            assert client.delete("/v1/connections/main", params={"revoke": "false"}).status_code == 200
+            assert not service._ready and not closed  # the run still needs it
+            assert running.result().status_code == 200
+        assert until(lambda: closed == ["client"])

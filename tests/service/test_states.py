@@ -144,3 +144,22 @@ def test_the_metrics_of_one_process_are_its_apps_own(monkeypatch: pytest.MonkeyP
         ("connector_replays_total", "counter"),
     ):
         assert f"# TYPE {name} {kind}\n" in told and re.search(rf"# HELP {name} \w+", told), name
+
+
+def test_a_fault_of_ours_is_answered_without_a_word_of_what_was_sent_and_logged_with_its_place(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with start(tenant="t") as served:
+
+        def broken(tenant: str) -> Any:
+            raise ZeroDivisionError("s3cret")
+
+        monkeypatch.setattr(served.app.state.service, "connections", broken)
+        answer = served.client().get("/v1/connections", headers={"X-Request-ID": "asked-1"})
+    said = whole("internal", 500, "The service failed", "The service failed.", "Its log says why.")
+    assert problem(answer) == said
+    (record,) = [each for each in caplog.records if each.getMessage() == "failure"]
+    told = record.said  # type: ignore[attr-defined]
+    assert (told["request_id"], told["error"], record.levelname) == ("asked-1", "ZeroDivisionError", "ERROR")
+    assert told["at"][-1].endswith(" broken") and len(told["at"]) <= 8
+    assert "s3cret" not in caplog.text and "s3cret" not in str(told)
