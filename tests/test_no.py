@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from plays import NOON, Play
+from told import told, whole
 
 from connector_runtime import transport
 from connector_runtime.calls.credentials import Credentials, lay_out
@@ -18,23 +18,10 @@ from connector_runtime.calls.exchange import EMPTY_PAGES, Retries, Terms, exchan
 from connector_runtime.errors import Guard, InternalError
 from connector_runtime.model import Request, Response
 from connector_runtime.steps import Now, Send, Token, Turn
-from zoom_connector import Connector, ConnectorError, Http, InputError, RateLimited, TransportError
+from zoom_connector import Connector, Http, InputError, RateLimited, TransportError
 
 LOOK = "It was accepted, so the change has probably been made; look before you send it again."
 SERVER = "The vendor's server failed; "
-
-
-def told(ask: Callable[[], Any]) -> dict[str, Any]:
-    with pytest.raises(ConnectorError) as caught:
-        ask()
-    return caught.value.to_dict()
-
-
-def whole(kind: str, message: str, hint: str | None, **more: Any) -> dict[str, Any]:
-    """An error about a request that says no more than this."""
-    nothing = dict.fromkeys(("status", "code", "tracking_id", "retry_at", "items_read", "cursor"))
-    about = {"kind": kind, "message": message, "hint": hint, "problems": [], "retriable": False}
-    return {**about, **nothing, "may_have_been_done": False, **more}
 
 
 def run(connector: Connector, key: str, inputs: dict[str, Any], *answers: Any, **terms: Any) -> Any:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from told import told, whole
 
 from connector_runtime.connections import connect, oauth
 from connector_runtime.connections.connect import Record, Renewal, Tokens
@@ -17,26 +17,12 @@ from connector_runtime.model import Response
 from connector_runtime.steps import Acquire, Read, Send, Write
 from connector_runtime.stores.store import MemoryStore
 from tests.plays import NOON, Play
-from zoom_connector import Connector, ConnectorError
+from zoom_connector import Connector
 
 from .conftest import OAUTH2, SERVER, Person
 
 AGAIN = "Sign in again."
 DATED = NOON.timestamp()
-
-
-def told(ask: Callable[[], Any]) -> dict[str, Any]:
-    """The whole error that asking ends with."""
-    with pytest.raises(ConnectorError) as caught:
-        ask()
-    return caught.value.to_dict()
-
-
-def whole(kind: str, message: str, hint: str | None, **more: Any) -> dict[str, Any]:
-    """An error about a request that says no more than this."""
-    nothing = dict.fromkeys(("status", "code", "tracking_id", "retry_at", "items_read", "cursor"))
-    about = {"kind": kind, "message": message, "hint": hint, "problems": [], "retriable": False}
-    return {**about, **nothing, "may_have_been_done": False, **more}
 
 
 def wrong(where: str, what: str, of: str = "connect") -> dict[str, Any]:

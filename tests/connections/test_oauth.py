@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
+from told import whole
 
 from connector_runtime.connections import connect, oauth
 from connector_runtime.connections.connections import Connections, Finished, Pending, examine
@@ -423,20 +424,7 @@ def test_tokens_of_a_person_without_a_refresh_token_cannot_be_refreshed(connecto
     app = connect.app(connector.connections["oauth2"], OAUTH2)
     with pytest.raises(AuthError) as caught:
         oauth.refresh(app, connect.Tokens(granted={"access_token": "a"}))
-    assert caught.value.to_dict() == {
-        "kind": "token",
-        "message": "There is no refresh token.",
-        "hint": "Sign in again.",
-        "problems": [],
-        "retriable": False,
-        "status": None,
-        "code": None,
-        "tracking_id": None,
-        "retry_at": None,
-        "may_have_been_done": False,
-        "items_read": None,
-        "cursor": None,
-    }
+    assert caught.value.to_dict() == whole("token", "There is no refresh token.", "Sign in again.")
 
 
 def test_what_a_begun_sign_in_must_keep_to_itself_is_not_in_its_repr(connector: Connector) -> None:

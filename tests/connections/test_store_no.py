@@ -6,25 +6,19 @@ import logging
 import os
 import sqlite3
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from told import told
 
-from connector_runtime.errors import ConnectorError, StoreError
+from connector_runtime.errors import StoreError
 from connector_runtime.stores import opening
 from connector_runtime.stores.opening import Sealed, Sqlite, open_store, open_vault, read_keys
 from connector_runtime.stores.store import Lease, MemoryStore, key_part
 
 GONE = "Look after the database and its address, then try again."
-
-
-def told(ask: Callable[[], Any]) -> dict[str, Any]:
-    with pytest.raises(ConnectorError) as caught:
-        ask()
-    return caught.value.to_dict()
 
 
 def whole(message: str, hint: str | None, retriable: bool = False) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from told import whole
 
 from connector_runtime.connections import connect
 from connector_runtime.connections.connect import LATEST, LONGEST, YEAR, Record, Tokens, lifetime_of
@@ -98,20 +99,13 @@ def test_a_token_that_no_request_can_carry_is_refused_and_not_shown(
         tokens(connector, **{field: UNUSABLE[what]})
     length = len(UNUSABLE[what])
     holds = f"holds a {field} of {length} characters that no request can carry"
-    assert caught.value.to_dict() == {
-        "kind": "transport",
-        "message": f"The token endpoint's answer (200, application/json) {holds}.",
-        "hint": "Try again.",
-        "problems": [],
-        "retriable": True,
-        "status": 200,
-        "code": None,
-        "tracking_id": None,
-        "retry_at": None,
-        "may_have_been_done": False,
-        "items_read": None,
-        "cursor": None,
-    }
+    assert caught.value.to_dict() == whole(
+        "transport",
+        f"The token endpoint's answer (200, application/json) {holds}.",
+        "Try again.",
+        retriable=True,
+        status=200,
+    )
 
 
 def test_other_texts_may_have_other_letters_but_no_control_characters_and_no_megabytes(connector: Connector) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from told import told, whole
 
 from connector_runtime.downloads.fetch import MOST_RESTARTS
-from connector_runtime.errors import ConnectorError, TransportError
+from connector_runtime.errors import TransportError
 from connector_runtime.steps import Fill
 
 from .test_judged import FILE, KIND, PART, SIZE, VIDEO, WHOLE, Site
@@ -20,18 +20,6 @@ COMPRESSED = "zoom.us sends the file compressed, though that was not asked for."
 PASSCODE = "It may ask for a passcode or a sign-in there, or the file is not ready or gone."
 CHANGES = "It keeps changing while it is downloaded, or zoom.us can't send the rest of it."
 ELSEWHERE = (302, {"location": "https://storage.example/x"}, b"")
-
-
-def told(ask: Callable[[], Any]) -> dict[str, Any]:
-    with pytest.raises(ConnectorError) as caught:
-        ask()
-    return caught.value.to_dict()
-
-
-def whole(kind: str, message: str, hint: str | None, **more: Any) -> dict[str, Any]:
-    nothing = dict.fromkeys(("status", "code", "tracking_id", "retry_at", "items_read", "cursor"))
-    about = {"kind": kind, "message": message, "hint": hint, "problems": [], "retriable": False}
-    return {**about, **nothing, "may_have_been_done": False, **more}
 
 
 @pytest.mark.parametrize(
