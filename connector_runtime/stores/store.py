@@ -122,11 +122,6 @@ class Store(ABC):
                 return None if new is None else Entry(new, version)
         raise Contended(f"The store's entry {key} keeps changing.", hint="Try again.", retriable=True)
 
-    def take(self, key: str) -> bytes | None:
-        """The value of a key, removed: of all who take it, one gets it; None if nothing is there or another did."""
-        entry = self.read(key)
-        return entry.value if entry and self.remove(key, entry) else None
-
     def remove(self, key: str, entry: Entry) -> bool:
         """Delete an entry if it is still the one that was read."""
         return self.put(key, None, entry.version) is not None

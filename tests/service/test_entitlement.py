@@ -535,7 +535,8 @@ def test_what_was_connected_after_the_removal_is_kept(world: World) -> None:
 def test_a_connection_that_is_deleted_while_it_is_ended_stays_deleted(world: World) -> None:
     class Deleting(MemoryStore):
         def update(self, key: str, change: Any, **more: Any) -> Any:
-            self.take(key)
+            if entry := self.read(key):
+                self.remove(key, entry)
             return super().update(key, change, **more)
 
     world.connect("one", ADA)
