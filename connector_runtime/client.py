@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from .calls.exchange import fold, fold_async
 from .definitions.connector import Connector
-from .inputs.bind import Bound
+from .inputs.bind import BoundInputs
 from .model import Choices, Page, Result
 from .perform import Handlers, perform, perform_async
 from .session import CallOptions, ChoicesOptions, ClientOptions, DownloadOptions, Folder, Session
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .downloads.download import Saved
 
 Inputs = Mapping[str, Any]
-Data = Mapping[str, Any] | Bound
+Data = Mapping[str, Any] | BoundInputs
 Grants = Callable[[Mapping[str, str] | None], Mapping[str, str]]
 TokenSource = str | Callable[[str | None], str] | Callable[[], str]
 ConnectionSource = Mapping[str, str] | Grants

@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from .calls.action import Action
 from .calls.credentials import Credentials, check_base_url, checked, lay_out, refuse_values
-from .calls.exchange import Terms, exchange, recovering
+from .calls.exchange import CallTerms, exchange, recovering
 from .definitions.connector import Connector
 from .errors import AuthError, Guard, InputError, Problem
-from .inputs.bind import Bound, bind
+from .inputs.bind import BoundInputs, bind
 from .language.patterns import HEADER_VALUE
 from .pacing import accounts
-from .pacing.claim import Pacing
+from .pacing.permit import Pacing
 from .perform import HANDLERS, Handlers
-from .steps import LONGEST_WAIT, Attempt, Heard, Recall, Remember, Steps, Token, Turn
+from .steps import LONGEST_WAIT, AskPermit, Attempt, Recall, Remember, Report, Steps, Token
 from .transport import Http
 from .types.base import HEADER_LINE
 
 if TYPE_CHECKING:
     from .calls.files import File
-    from .downloads.download import Order
+    from .downloads.download import DownloadPlan
 
 RETRIES = 4
 TTL = 60.0  # seconds for which a page of choices is not read again
@@ -134,19 +134,19 @@ class Session:
         self._limits = limits = connector.profile.limits
         name = getattr(connection, limits.per, None)  # a stored connection knows itself and its account
         self._caller = getattr(connection, "connection", "")
-        self._account: accounts.Account | None = None
+        self._account: accounts.AccountPacing | None = None
         if pacing is None and name:
-            self._account = accounts.of(limits, name)
+            self._account = accounts.account_pacing(limits, name)
         elif pacing is not False:
-            self._account = accounts.Account(limits, pacer=pacing)
-        memory = Memory()
-        own: Handlers = {Token: self._token, Turn: self._turn, Heard: self._heard}
+            self._account = accounts.AccountPacing(limits, pacer=pacing)
+        memory = ValueCache()
+        own: Handlers = {Token: self._token, AskPermit: self._turn, Report: self._heard}
         self.handlers: Handlers = {**HANDLERS, **own, Recall: memory.recall, Remember: memory.remember}
 
     def call(
         self,
         key: str,
-        inputs: Mapping[str, Any] | Bound,
+        inputs: Mapping[str, Any] | BoundInputs,
         limit: int | None = None,
         *,
         clear: Iterable[str] = (),
@@ -174,12 +174,12 @@ class Session:
         if problems:
             raise InputError.of(key, problems)
         with Guard():
-            bound = inputs if isinstance(inputs, Bound) else bind(action.accepts, inputs, clear)
+            bound = inputs if isinstance(inputs, BoundInputs) else bind(action.accepts, inputs, clear)
             if self._kind is not None:
                 refuse_values(self._kind, key, bound.values)
             until = self._deadline if deadline is None else deadline
             is_observed = self._observe is not None or logger.isEnabledFor(logging.DEBUG)
-            terms = Terms(
+            terms = CallTerms(
                 limit, cursor, self._retries, until, idempotency_key, self._account, is_observed, self._caller
             )
             if recover and action.recover is not None:
@@ -218,18 +218,18 @@ class Session:
             raise InputError.of(key, [Problem("action", "offers no files: its definition does not say `files`")])
         return action
 
-    def order(self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]) -> Order:
+    def order(self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]) -> DownloadPlan:
         """What is to be downloaded, and how. Raises `InputError` with all that stands against it."""
-        from .downloads.download import Order
-        from .downloads.fetch import Course
+        from .downloads.download import DownloadPlan
+        from .downloads.fetch import DownloadSettings
 
         self._check_open()
 
-        def course(file: File) -> Course:
+        def course(file: File) -> DownloadSettings:
             action, name = self.offering(file.action), self.connector.token_name
-            return Course(action=action, token_name=name, base_url=self._base_url, retries=self._retries)
+            return DownloadSettings(action=action, token_name=name, base_url=self._base_url, retries=self._retries)
 
-        return Order(files, to, course, **options)
+        return DownloadPlan(files, to, course, **options)
 
     def credentials(self, granted: Mapping[str, str]) -> Credentials:
         """What the connection gives, laid out for requests; the last one is remembered."""
@@ -245,11 +245,11 @@ class Session:
     def _token(self, step: Token) -> Credentials:
         return self.credentials(self.grants(step.rejected))
 
-    def _turn(self, step: Turn) -> Any:
+    def _turn(self, step: AskPermit) -> Any:
         pacer = self._account and self._account.pacer
         return pacer.ask(step.claim) if pacer else 0.0
 
-    def _heard(self, step: Heard) -> Any:
+    def _heard(self, step: Report) -> Any:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s", step.attempt)
         if self._observe is not None:
@@ -266,7 +266,7 @@ class Session:
         return self._account.wake().heard(step.claim, status, step.headers, retry_at, refusal)
 
 
-class Memory:
+class ValueCache:
     """What calls remember for a moment, so that opening a form spends no rate limit: at most `most` values.
 
     It may be used by several threads.

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from connector_runtime import transport
-from connector_runtime.session import RETRIES, Memory
+from connector_runtime.session import RETRIES, ValueCache
 from connector_runtime.steps import Recall, Remember
 from zoom_connector import (
     ApiError,
@@ -515,7 +515,7 @@ def test_an_action_without_files_offers_none(client: Client) -> None:
 def test_what_is_remembered_is_bounded_in_number_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr("connector_runtime.session.time.monotonic", lambda: now[0])
-    memory = Memory(most=2)
+    memory = ValueCache(most=2)
     for key in ("a", "b", "c"):
         memory.remember(Remember(key, key.upper(), 60.0))
     assert [memory.recall(Recall(key, 60.0)) for key in ("a", "b", "c")] == [None, "B", "C"]
@@ -528,7 +528,7 @@ def test_what_is_remembered_is_bounded_in_number_and_time(monkeypatch: pytest.Mo
     assert memory.recall(Recall("d", 60.0)) is None
     memory.remember(Remember("b", "x", 0.0))
     assert memory.recall(Recall("b", 1e9)) is None
-    usual = Memory()
+    usual = ValueCache()
     for number in range(101):
         usual.remember(Remember(str(number), number, 60.0))
     assert [usual.recall(Recall(key, 60.0)) for key in ("0", "1", "100")] == [None, 1, 100]

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ..definitions import compile as compiler
-from ..language.wording import misfits
+from ..definitions import compiler
+from ..language.schema_faults import misfits
 from ..model import Json
 from ..types import registry
-from . import written
-from .draft_rows import Row, Table, label, shape, snake, table
+from . import yaml_text
+from .draft_rows import DraftTable, Row, label, shape, snake, table
 from .openapi import Operation, Schema, arrays
 
 VERBS = {
@@ -30,7 +30,7 @@ MAX_OUTPUT = 3000  # characters of an output schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
+class FolderContext:
     """What the folder already says: connector.yaml's data, and the scopes of its actions by kind."""
 
     common: Mapping[str, Any]
@@ -47,7 +47,7 @@ class Draft:
 
     @property
     def text(self) -> str:
-        return written.definition(self.data)
+        return yaml_text.definition(self.data)
 
 
 def blank(key: str) -> Draft:
@@ -71,7 +71,7 @@ def blank(key: str) -> Draft:
     return Draft(data={**data, "inputs": inputs}, left=(left, *_always(inputs, scopes=False)))
 
 
-def drafted(key: str, operation: Operation, beside: Beside) -> Draft:
+def draft_action(key: str, operation: Operation, beside: FolderContext) -> Draft:
     """A draft of one operation."""
     left: list[str] = []
     paging, skipped = _paging(operation, beside.common, left)
@@ -123,7 +123,7 @@ def _always(inputs: Mapping[str, Row], *, scopes: bool) -> list[str]:
     return [*left, "if_absent, only_when, rules: what the vendor does with what is left out, and what goes together"]
 
 
-def _request(operation: Operation, made: Table, common: Mapping[str, Any], left: list[str]) -> dict[str, Json]:
+def _request(operation: Operation, made: DraftTable, common: Mapping[str, Any], left: list[str]) -> dict[str, Json]:
     path, _, query = operation.path.partition("#")[0].partition("?")
     path = operation.server + (path or "/")
     base = re.sub(r"^(https://[^/]*|\{[^}]*\})", "", str(common.get("base_url", ""))).rstrip("/")
@@ -175,7 +175,7 @@ def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) ->
     return paging, {sized, *steers} & set(query)
 
 
-def _scopes(operation: Operation, beside: Beside) -> dict[str, Json]:
+def _scopes(operation: Operation, beside: FolderContext) -> dict[str, Json]:
     for name, given in operation.more.items():  # an extension that says them by kind
         if "scopes" in name and isinstance(given, Mapping) and all(isinstance(each, list) for each in given.values()):
             return {kind: list(scopes) for kind, scopes in given.items() if scopes}

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from ..errors import InputError, Problem
 from ..language import places
-from ..language.wording import nearest
+from ..language.schema_faults import nearest
 from ..model import Json
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")

@@ -22,13 +22,13 @@ from ..errors import (
     RequestError,
     TransportError,
 )
-from ..inputs.bind import Bound
+from ..inputs.bind import BoundInputs
 from ..language import conditions, datetimes, places
 from ..language.places import Answer
 from ..model import NOTHING, Json, Page, Paging, Recover, Response, Result, unshown
-from ..pacing.claim import claim_of
-from ..steps import Attempt, Claim, Heard, Key, Now, Send, Steps, Token, Turn, Wait, next_output
-from . import answer as answers, paging as pages, render
+from ..pacing.permit import permit_of
+from ..steps import AskPermit, Attempt, Key, Now, Permit, Report, Send, Steps, Token, Wait, next_output
+from . import answers, pages, render
 from .action import Action
 from .credentials import Credentials
 
@@ -42,13 +42,13 @@ TOLERANCE = timedelta(seconds=2)  # both clocks are written in whole seconds
 
 
 @unshown
-class Terms(NamedTuple):
+class CallTerms(NamedTuple):
     """On what terms a call is carried out.
 
     `limit` bounds the items of a list, and `cursor` is where it goes on. `retries` is how often a request is retried,
     if that is safe. `deadline` bounds the call with all its attempts and pauses, in seconds. `key` is the caller's own
     idempotency key. `account` is whose limits the call counts against: it has a `pacer` under a declared plan, else
-    from the first refusal on. `observed`: somebody is told of each attempt. `caller` is as in `claim_of`.
+    from the first refusal on. `observed`: somebody is told of each attempt. `caller` is as in `permit_of`.
     """
 
     limit: int | None = None
@@ -61,10 +61,10 @@ class Terms(NamedTuple):
     caller: str = ""
 
 
-PLAIN = Terms()
+PLAIN = CallTerms()
 
 
-def exchange(action: Action, bound: Bound, terms: Terms = PLAIN) -> Steps:
+def exchange(action: Action, bound: BoundInputs, terms: CallTerms = PLAIN) -> Steps:
     """Carry out one call. The first page carries what the inputs warn of beside its own warnings.
 
     Raises `InputError` for a cursor that is none of this list's, before any step.
@@ -72,18 +72,18 @@ def exchange(action: Action, bound: Bound, terms: Terms = PLAIN) -> Steps:
     call = _Call(action, bound, terms)
     if action.paging is None:
         if terms.cursor is not None:
-            pages.spot_of(terms.cursor, "", None)  # raises: it is none of this call's
+            pages.position_of(terms.cursor, "", None)  # raises: it is none of this call's
         return call.single()
-    mark = pages.mark(call.made)
+    mark = pages.list_digest(call.made)
     begun = pages.start(action.paging, terms.limit)
-    here = begun if terms.cursor is None else pages.spot_of(terms.cursor, mark, action.paging)
+    here = begun if terms.cursor is None else pages.position_of(terms.cursor, mark, action.paging)
     return call.paged(action.paging, mark, here)
 
 
 class _Call:
     """What all pages and attempts of a call share. `made` is the draft of the request that goes next."""
 
-    def __init__(self, action: Action, bound: Bound, terms: Terms) -> None:
+    def __init__(self, action: Action, bound: BoundInputs, terms: CallTerms) -> None:
         self.action, self.terms, self.warnings = action, terms, bound.warnings
         self.made = render.draft(action, bound.values, action.layout)
         self.effect = action.effect or render.effect_of(action, self.made.method)
@@ -103,9 +103,9 @@ class _Call:
         page, *_ = yield from self.attempts()
         yield page._replace(warnings=(*self.warnings, *page.warnings)) if self.warnings else page
 
-    def paged(self, paging: Paging, mark: str, here: pages.Spot) -> Steps:
+    def paged(self, paging: Paging, mark: str, here: pages.ListPosition) -> Steps:
         yield from self.begin()
-        self.made = pages.turned(paging, self.made, here)
+        self.made = pages.page_draft(paging, self.made, here)
         limit, warnings = self.terms.limit, self.warnings
         seen, count, empty, last = {places.text_of(here.value)}, 0, 0, None
         while True:
@@ -119,14 +119,14 @@ class _Call:
             found, ahead = page.items or [], None
             fault: ApiError | None = None
             try:
-                ahead = pages.onward(paging, here, answer, self.made, page, base)
+                ahead = pages.next_position(paging, here, answer, self.made, page, base)
             except ApiError as error:  # said when this page is out
                 fault = error
             items = found[here.skip :] if limit is None else found[here.skip : here.skip + limit - count]
             count += len(items)
             read = here.skip + len(items)
             if ahead is None and fault is None and read == len(found) and self.terms.cursor is None:
-                warnings = (*warnings, *pages.miscounted(paging, answer, count))
+                warnings = (*warnings, *pages.count_warnings(paging, answer, count))
             on = here._replace(skip=read) if read < len(found) else ahead
             said = (*warnings, *page.warnings) if warnings else page.warnings
             yield page._replace(items=items, warnings=said, cursor=pages.cursor(mark, on))
@@ -148,7 +148,7 @@ class _Call:
                 endless.items_read, endless.cursor = count, None if is_over else pages.cursor(mark, ahead)
                 raise endless
             seen.add(value)
-            self.made, here, last = pages.turned(paging, self.made, ahead), ahead, found
+            self.made, here, last = pages.page_draft(paging, self.made, ahead), ahead, found
 
     def attempts(self) -> Generator[Any, Any, tuple[Page, Answer, Credentials]]:
         """The page that a request gives and under which credentials, or the error of its last attempt."""
@@ -192,9 +192,9 @@ class _Call:
         The clock is read only where somebody wants to know the time, or it failed.
         """
         action, made = self.action, self.made
-        claim: Claim | None = None
+        claim: Permit | None = None
         if self.terms.account is not None and self.terms.account.pacer is not None:
-            claim = claim_of(action, made.written, caller=self.terms.caller)
+            claim = permit_of(action, made.written, caller=self.terms.caller)
             waited += yield from self.turn(claim)
         request = render.finish(made, credentials)
         began: datetime | None = (yield Now()) if self.until or self.terms.observed else None
@@ -208,7 +208,7 @@ class _Call:
             answer = answers.parse(response)
             if answers.is_refused(action.errors, answer):
                 at = yield Now()
-                refusal = answers.Refusal(action.errors, response, credentials.secrets)
+                refusal = answers.RefusedResponse(action.errors, response, credentials.secrets)
                 raise refusal.error(self.effect, at, action)
             wanted = made.call.get("response_type", "json")
             outcome: Outcome = answers.page(action, response, answer, self.effect, wanted), answer
@@ -225,14 +225,14 @@ class _Call:
         what = {"action": action.key, "effect": self.effect, "method": request.method, "path": request.template}
         more = {"number": number, "waited": waited, "status": status, "tracking_id": id_}
         attempt = Attempt.of(failed, began or ended, ended, **what, **more)
-        yield Heard(claim or claim_of(action, made.written, caller=self.terms.caller), attempt, headers)
+        yield Report(claim or permit_of(action, made.written, caller=self.terms.caller), attempt, headers)
         return ended, outcome
 
-    def turn(self, claim: Claim) -> Generator[Any, Any, float]:
+    def turn(self, claim: Permit) -> Generator[Any, Any, float]:
         """Wait until the claim may go; how long that took, in seconds."""
         waited, until = 0.0, self.until
         try:
-            while pause := (yield Turn(claim)):
+            while pause := (yield AskPermit(claim)):
                 now: datetime = yield Now()
                 until = until or now + timedelta(seconds=LONGEST_TURN)
                 if pause >= (until - now).total_seconds():
@@ -299,7 +299,7 @@ class Retries(NamedTuple):
 # -- a create whose answer was lost ------------------------------------------------------------------------------------
 
 
-def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Steps:
+def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Action) -> Steps:
     """Carry out a create; if it may have been done, look with the `other` action and send again only if it was not.
 
     What tells it apart is what was sent: the fields that the definition calls `same`, and that it was made since.

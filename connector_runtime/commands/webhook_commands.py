@@ -14,10 +14,10 @@ from typing import Any
 
 from ..errors import ApiError, InputError, Problem, TransportError
 from ..language import hosts
-from ..language.wording import nearest
+from ..language.schema_faults import nearest
 from ..triggers.events import Event
 from ..triggers.webhook import OWN, Notification, Trigger
-from .context import Context, bound, print_json, print_table, put, say, wrong
+from .context import Context, listening_socket, print_json, print_table, put, say, wrong
 from .options import parser
 
 TIMEOUT = 10.0  # seconds
@@ -127,7 +127,7 @@ def listen(context: Context, arguments: list[str]) -> None:
 
     more: dict[str, Any] = {"filter": wanted, "disconnect": disconnect}
     app = webhook_app(trigger, secrets, show, store=MemoryStore(), **more)
-    with bound(chosen.address, chosen.port) as port:
+    with listening_socket(chosen.address, chosen.port) as port:
         url = f"http://{chosen.address}:{port.getsockname()[1]}/"
         say(f"Listening at {url}; Ctrl-C ends it. In another terminal:\n")
         say(f"  {context.prog} send-event {next(iter(trigger.events), 'NAME')} --to {url}")
@@ -208,7 +208,7 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
 
 def inbox(context: Context, arguments: list[str]) -> None:
     """List the events of a receiver's store that wait or were put aside, as lines of JSON."""
-    from ..stores.opening import open_store
+    from ..stores.databases import open_store
     from ..triggers.inbox import Inbox
     from ..triggers.receiver import STORE
 

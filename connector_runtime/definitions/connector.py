@@ -77,7 +77,7 @@ class Connector:
     @cached_property
     def profile(self) -> Profile:
         """What all actions share."""
-        from . import compile as compiler
+        from . import compiler
 
         connections = tuple(self.connections.values())
         return self._spoken(compiler.profile(self._sources.common, connections, self._sources.shared))
@@ -190,7 +190,7 @@ class Connector:
 
     def _compiled(self, kind: str, key: str) -> Any:
         """The definition of a kind and key; raises `DefinitionError` with its faults."""
-        from . import compile as compiler
+        from . import compiler
 
         sources, data = self._sources, self._sources.data(kind, key)
         match kind:
@@ -217,7 +217,7 @@ class Connector:
 def _known(what: str, name: str, whose: str, known: Mapping[str, T]) -> T:
     if isinstance(name, str) and name in known:
         return known[name]
-    from ..language.wording import nearest
+    from ..language.schema_faults import nearest
 
     says = f"is no {what} of {whose}.{nearest(str(name), known)}"
     raise InputError(f"'{name}' {says}", problems=[Problem(what, f"{name!r} {says}")])

@@ -108,7 +108,7 @@ class Sources:
     def _check(self, document: Document, kind: str, stem: str, sources: set[str], *, deep: bool) -> list[Problem]:
         """The faults of a document; the paths of the other files that it was held against are added to `sources`."""
         from .check import faults
-        from .checks.faults import Surroundings
+        from .checks.faults import References
 
         def shared(name: str) -> Json:
             sources.add(f"schemas/{name}")
@@ -125,7 +125,7 @@ class Sources:
         except DefinitionError:  # its own faults are reported with connector.yaml
             common = self._readable("connector", "connector")
         actions = tuple(self.stems("actions"))
-        return faults(document, kind, stem, Surroundings(self._validator, shared, self.codecs, common, actions, action))
+        return faults(document, kind, stem, References(self._validator, shared, self.codecs, common, actions, action))
 
     def _readable(self, kind: str, stem: str) -> dict[str, Any]:
         """A file's data as far as it can be read, for checking the files that refer to it."""

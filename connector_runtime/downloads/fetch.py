@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
-from ..calls import answer as answers, render
+from ..calls import answers, render
 from ..calls.action import Action
 from ..calls.credentials import Credentials, lay_out
 from ..calls.exchange import Retries
@@ -18,7 +18,7 @@ from ..calls.files import LARGEST, MOST_UNANNOUNCED, File, identity
 from ..errors import ApiError, AuthError, Conflict, MissingScope, RequestError, TransportError
 from ..language import hosts
 from ..model import NOTHING, Profile, Request, Response
-from ..steps import Attempt, Fill, Filled, Heard, Now, Open, Peek, Steps, Token, Wait
+from ..steps import Attempt, Fill, Filled, Now, Open, Peek, Report, Steps, Token, Wait
 
 PATH = "(download)"
 MOST_REDIRECTS = 8
@@ -42,7 +42,7 @@ Found = tuple["Address", Response, Credentials]  # from where an answer came, an
 
 
 @dataclass(slots=True, kw_only=True)
-class Course:
+class DownloadSettings:
     """What the definition and the client lay down for a download."""
 
     action: Action
@@ -52,7 +52,7 @@ class Course:
     largest: int = MOST_UNANNOUNCED  # bytes of a file whose size the vendor does not announce
 
 
-def fetch(file: File, course: Course, have: int = 0, mark: Mark | None = None) -> Steps:
+def fetch(file: File, course: DownloadSettings, have: int = 0, mark: FileVersion | None = None) -> Steps:
     """Fetch a file whose first `have` bytes are there, of the version that `mark` names. Its output: the whole size.
 
     Its errors say what is wrong and with which host; which file it is knows the caller.
@@ -74,7 +74,9 @@ def fetch(file: File, course: Course, have: int = 0, mark: Mark | None = None) -
 class _Fetch:
     """How far a file is: the `have` bytes that are there, their version, and with what token the rest is asked for."""
 
-    def __init__(self, file: File, course: Course, have: int, mark: Mark | None, credentials: Credentials) -> None:
+    def __init__(
+        self, file: File, course: DownloadSettings, have: int, mark: FileVersion | None, credentials: Credentials
+    ) -> None:
         self.file, self.course, self.profile = file, course, course.action.profile
         self.have, self.mark = have, mark
         self.credentials, self.own_token, self.is_renewed = credentials, file.token, False
@@ -99,7 +101,7 @@ class _Fetch:
             more = {"number": number, "waited": waited, "status": self.status}
             id_ = failure.tracking_id if failure else None
             attempt = Attempt.of(failure, began, ended, **asked, **more, tracking_id=id_)
-            yield Heard(None, attempt, NOTHING)
+            yield Report(None, attempt, NOTHING)
             waited = 0.0
             if whole is not None:
                 yield whole
@@ -150,7 +152,7 @@ class _Fetch:
             yield from self.refuse(place, credentials, response)
             raise ApiError(f"{place.host} answered {response.status} instead of the file.", status=response.status)
         yield from self.check(place, credentials, response)
-        mark, at = mark_of(file, response.headers, length(response.headers)), 0
+        mark, at = version_of(file, response.headers, length(response.headers)), 0
         if is_part and before is not None:
             mark, at = replace(mark, total=rest(response.headers, self.have, announced)), self.have
             if mark.total is None or not before.fits(mark):
@@ -243,7 +245,7 @@ class _Fetch:
         action = self.course.action
         assert action.files is not None
         if answers.is_refused(action.files.errors, answers.parse(response)):
-            refusal = answers.Refusal(action.files.errors, response, credentials.secrets)
+            refusal = answers.RefusedResponse(action.files.errors, response, credentials.secrets)
             error = refusal.error("read", (yield Now()), action)
             self.refuses_token = response.status in (401, 403) or (response.status < 300 and type(error) is ApiError)
             raise error
@@ -251,7 +253,7 @@ class _Fetch:
 
 def request(place: Address, credentials: Credentials, asked: Mapping[str, str]) -> Request:
     """The request for a file: what the connection gives goes into headers alone, and only to the definition's hosts."""
-    made = render.finish(render.Draft("GET", PATH, "", call={"response_type": "binary"}), credentials)
+    made = render.finish(render.RequestDraft("GET", PATH, "", call={"response_type": "binary"}), credentials)
     kept = [pair for pair in made.headers if pair[0].lower() != "accept-encoding"]
     if not place.is_ours:
         kept = [pair for pair in kept if pair[0].lower() in FOREIGN_HEADERS]
@@ -263,7 +265,7 @@ def request(place: Address, credentials: Credentials, asked: Mapping[str, str]) 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class FileVersion:
     """Which version of which file a part belongs to, as the vendor named it; `total` is its size in bytes."""
 
     of: str
@@ -281,7 +283,7 @@ class Mark:
         """What `If-Range` can carry: an ETag that stands for exactly these bytes, else the date of the change."""
         return self.etag if self.etag and STRONG.fullmatch(self.etag) else self.modified
 
-    def fits(self, other: Mark) -> bool:
+    def fits(self, other: FileVersion) -> bool:
         """Whether nothing that both say is different."""
         pairs = ((self.etag, other.etag), (self.modified, other.modified), (self.total, other.total))
         return self.of == other.of and all(one == two for one, two in pairs if one is not None and two is not None)
@@ -290,7 +292,7 @@ class Mark:
         return json.dumps(asdict(self))
 
 
-def mark_read(text: str) -> Mark | None:
+def read_version(text: str) -> FileVersion | None:
     """A mark from its text; None if it is none."""
     try:
         data = json.loads(text)
@@ -302,14 +304,14 @@ def mark_read(text: str) -> Mark | None:
     texts = ((data["etag"], TAG), (data["modified"], DATE))
     fits = isinstance(of, str) and (total is None or (type(total) is int and 0 <= total <= LARGEST))
     fits = fits and all(text is None or (isinstance(text, str) and form.fullmatch(text)) for text, form in texts)
-    return Mark(**data) if fits else None
+    return FileVersion(**data) if fits else None
 
 
-def mark_of(file: File, headers: Mapping[str, str], total: int | None) -> Mark:
+def version_of(file: File, headers: Mapping[str, str], total: int | None) -> FileVersion:
     """What an answer says of the file's version."""
     etag = TAG.fullmatch(headers.get("etag", ""))
     modified = DATE.fullmatch(headers.get("last-modified", ""))
-    return Mark(of=identity(file), etag=etag and etag[0], modified=modified and modified[0], total=total)
+    return FileVersion(of=identity(file), etag=etag and etag[0], modified=modified and modified[0], total=total)
 
 
 def length(headers: Mapping[str, str]) -> int | None:

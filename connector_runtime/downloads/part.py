@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import InputError, Problem
-from .fetch import Mark, mark_read
+from .fetch import FileVersion, read_version
 
 try:
     import fcntl
@@ -53,7 +53,7 @@ def opened(path: Path) -> int:
     return file
 
 
-class Part:
+class PartFile:
     """A part that one download has to itself; closing it keeps it for the next one, if there is anything to keep."""
 
     def __init__(self, target: Path) -> None:
@@ -62,7 +62,7 @@ class Part:
         self._beside = target.with_name(f".{target.name}.part.json")
         self._files: list[int] = []  # the part, and what says of what it is a part
         self.size = 0
-        self.mark: Mark | None = None
+        self.mark: FileVersion | None = None
 
     def open(self) -> None:
         """Open the part, or begin one. Raises `InputError` if that can't be, or another download has it."""
@@ -77,9 +77,9 @@ class Part:
                 self.close()
                 raise self._unusable(f"can't be written: {error.strerror}", path) from None
         with suppress(OSError, ValueError):
-            self.mark = mark_read(os.read(self._files[1], LONGEST_MARK).decode())
+            self.mark = read_version(os.read(self._files[1], LONGEST_MARK).decode())
 
-    def begin(self, at: int, mark: Mark) -> None:
+    def begin(self, at: int, mark: FileVersion) -> None:
         """Keep the first `at` bytes, as a part of what `mark` names."""
         part, beside = self._files
         with self._writing():

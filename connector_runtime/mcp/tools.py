@@ -25,10 +25,10 @@ from ..definitions.catalogue import condition, data_url, safety
 from ..definitions.connector import Connector
 from ..definitions.forms import asides_of, form_schema
 from ..errors import ConnectorError, InputError, Problem
-from ..inputs.bind import Bound
+from ..inputs.bind import BoundInputs
 from ..language import json_text
+from ..language.schema_faults import misfits, nearest
 from ..language.secrets import MARK
-from ..language.wording import misfits, nearest
 from ..model import Condition, Input, Json, Page, Result
 
 Lend = Callable[[Any], AbstractAsyncContextManager[AsyncClient]]
@@ -54,7 +54,7 @@ OWN = {  # the arguments that are no inputs
 UNKEPT = ("format", "pattern", MARK)  # words of an answer's schema by which a client could refuse the answer
 
 
-class Offer(NamedTuple):
+class ToolFilter(NamedTuple):
     """Which actions become tools, and whether what is secret in an answer is shown."""
 
     only: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class Tool(NamedTuple):
     listed: protocol.Tool
 
 
-def tools(connector: Connector, offer: Offer) -> dict[str, Tool]:
+def tools(connector: Connector, offer: ToolFilter) -> dict[str, Tool]:
     """The tools by name, in the order of keys. Raises `InputError` for a pattern that fits none."""
     wanted = offer.only or ("*",)
     lost = [each for each in wanted if not any(fnmatchcase(key, each) for key in connector.actions)]
@@ -102,7 +102,7 @@ def tools(connector: Connector, offer: Offer) -> dict[str, Tool]:
     return made
 
 
-def withheld(action: Action, offer: Offer) -> str | None:
+def withheld(action: Action, offer: ToolFilter) -> str | None:
     """Why an action is no tool here, None if it is one."""
     about = safety(action.effect)
     if offer.read_only and not about["read_only"]:
@@ -166,7 +166,7 @@ def _when(parsed: Condition) -> str:
     return "when " + " and ".join(said)
 
 
-def call(tool: Tool, arguments: Mapping[str, Any]) -> tuple[Bound, int | None, str | None]:
+def call(tool: Tool, arguments: Mapping[str, Any]) -> tuple[BoundInputs, int | None, str | None]:
     """What a tool was called with: its inputs, bound, a limit and a cursor. Raises `InputError` with all problems."""
     inputs = dict(arguments)
     own = {name: inputs.pop(name, None) for name in tool.own}
@@ -252,7 +252,7 @@ def _of_types(types: list[str]) -> dict[str, Json]:
 ANY = _of_types(["object", "array", "string", "number", "boolean", "null"])
 
 
-def answer(tool: Tool, result: Result, offer: Offer) -> dict[str, Json]:
+def answer(tool: Tool, result: Result, offer: ToolFilter) -> dict[str, Json]:
     """A result as the tool's output schema has it."""
     data = plain(result.data if offer.secrets else tool.action.hide(result.data))
     warnings = [plain(str(warning)) for warning in result.warnings]
@@ -266,7 +266,7 @@ def answer(tool: Tool, result: Result, offer: Offer) -> dict[str, Json]:
     return {"unexpected" if faults else "data": data, **said}
 
 
-def failure(tool: Tool | None, error: ConnectorError, offer: Offer) -> dict[str, Json]:
+def failure(tool: Tool | None, error: ConnectorError, offer: ToolFilter) -> dict[str, Json]:
     """An error, with what was read before it."""
     partial: Result | None = getattr(error, "partial", None)
     told = {name: value for name, value in error.to_dict().items() if value not in (None, [])}
@@ -290,7 +290,11 @@ def plain(value: Json, depth: int = 0) -> Json:
 
 
 def server(
-    connector: Connector, offer: Offer, lend: Lend, deadline: float, aside: Callable[..., Awaitable[Any]] | None = None
+    connector: Connector,
+    offer: ToolFilter,
+    lend: Lend,
+    deadline: float,
+    aside: Callable[..., Awaitable[Any]] | None = None,
 ) -> Server[Any]:
     """The server of a connector's tools.
 
@@ -343,7 +347,7 @@ async def speak(made: Server[Any]) -> None:
         await made.run(incoming, outgoing, made.create_initialization_options())
 
 
-def instructions(connector: Connector, offer: Offer) -> str:
+def instructions(connector: Connector, offer: ToolFilter) -> str:
     """What a model has to know of all tools."""
     return (
         f"Each tool is one action of {connector.profile.label}; its result is `data`. "

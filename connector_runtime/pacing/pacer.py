@@ -17,11 +17,11 @@ from typing import NamedTuple, Protocol, TypedDict, Unpack
 from ..errors import InputError, Problem, QuotaReached, RateLimited
 from ..language import conditions, datetimes
 from ..model import DAY, Limits, Profile, rates_of
-from ..steps import Claim
+from ..steps import Permit
 from ..stores.store import MemoryStore, Store, forking
 from .bucket import Bucket, midnight, today
-from .claim import Head, digest
-from .kept import LATE, Budget, Lane, Quotas, log
+from .limits import LATE, Budget, LabelLimit, Quotas, log
+from .permit import Head, digest
 
 SHARE = 0.5  # the limit belongs to the account, and other apps use it too
 FORGET = 60.0  # seconds after which an answer that never came is not expected any more
@@ -35,10 +35,10 @@ BELIEVED = 600.0  # seconds for which a vendor that refuses one call is believed
 MOST_LANES = 1000  # labels that a vendor can make us learn
 
 
-class Sent(NamedTuple):
+class PermitUse(NamedTuple):
     """A claim that went: where it counted, as which permit, and when."""
 
-    lane: Lane
+    lane: LabelLimit
     number: int
     at: float
 
@@ -69,9 +69,9 @@ class Pacer:
         self._limits, self._account, self._plan, self._share = limits, account, plan, share
         self._store, self._clock = store, declared.get("clock", time.time)
         self._lock = threading.Lock()
-        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._lanes: dict[tuple[str, str], LabelLimit] = {}
         self._learned: dict[str, str] = {}  # action -> the label that the vendor says it has
-        self._sent: dict[Claim, Sent] = {}
+        self._sent: dict[Permit, PermitUse] = {}
         self._quotas = Quotas(store or MemoryStore(), f"pacing/{limits.key}")
         forking.add(self)
 
@@ -82,7 +82,7 @@ class Pacer:
         """A thread of the parent's may have held the lock."""
         self._lock = threading.Lock()
 
-    def ask(self, claim: Claim) -> float:
+    def ask(self, claim: Permit) -> float:
         """See `Pacing.ask`."""
         with self._lock:
             now = self._clock()
@@ -110,11 +110,16 @@ class Pacer:
                 lane.line.pop(claim, None)
                 raise
             lane.line.pop(claim, None)
-            self._sent[claim] = Sent(lane, lane.take(now), now)
+            self._sent[claim] = PermitUse(lane, lane.take(now), now)
             return 0.0
 
     def heard(
-        self, claim: Claim, status: int | None, headers: Head, retry_at: datetime | None = None, kind: str | None = None
+        self,
+        claim: Permit,
+        status: int | None,
+        headers: Head,
+        retry_at: datetime | None = None,
+        kind: str | None = None,
     ) -> None:
         """See `Pacing.heard`."""
         with self._lock:
@@ -129,7 +134,7 @@ class Pacer:
                 with suppress(QuotaReached):
                     self._count_quotas(claim, now)
             lane = asked.lane if asked else self._lane(claim)
-            sent = asked or Sent(lane, lane.take(now), now)
+            sent = asked or PermitUse(lane, lane.take(now), now)
             lane, number = self._lane_of(claim, sent, headers, now)
             lane.heard += asked is not None
             reported = self._limits.reported
@@ -155,7 +160,7 @@ class Pacer:
             if claim.quotas and kind != "quota" and (status is None or status >= 300):  # as far as we know it failed
                 self._quotas.give_back(self._keys(claim), now)
 
-    def _lane_of(self, claim: Claim, sent: Sent, headers: Head, now: float) -> tuple[Lane, int]:
+    def _lane_of(self, claim: Permit, sent: PermitUse, headers: Head, now: float) -> tuple[LabelLimit, int]:
         """Where an answer belongs: the vendor's word for the label counts, unless the definition counts it apart."""
         named = _at(headers, self._limits.reported.label)
         label = "-".join(named.casefold().split()) if named else None
@@ -168,7 +173,7 @@ class Pacer:
         lane = self._lane(claim)
         return lane, lane.take(now)
 
-    def _lane(self, claim: Claim, label: str | None = None) -> Lane:
+    def _lane(self, claim: Permit, label: str | None = None) -> LabelLimit:
         account = claim.account or self._account
         label = label or self._learned.get(claim.action) or self._limits.counted_as(claim.action, claim.label)
         name = label or f"action:{claim.action}"
@@ -186,17 +191,17 @@ class Pacer:
         count, seconds = (declared.count, declared.seconds) if declared else (None, window)
         bucket = Bucket(count=count, seconds=seconds, share=self._share, at=self._clock())
         key = f"pacing/{self._limits.key}/{digest(account)}/{name}"
-        lane = self._lanes[account, name] = Lane(name, bucket, budgets, self._store, key)
+        lane = self._lanes[account, name] = LabelLimit(name, bucket, budgets, self._store, key)
         return lane
 
-    def _shut(self, lane: Lane, until: float) -> RateLimited:
+    def _shut(self, lane: LabelLimit, until: float) -> RateLimited:
         at = datetimes.of_epoch(until)
         what = (
             f"The vendor takes no '{lane.name}' requests of this {self._limits.per} until {at:%Y-%m-%d %H:%M:%S} UTC."
         )
         return RateLimited(what, hint="Nothing was sent; go on then.", retriable=True, retry_at=at)
 
-    def _check_budgets(self, claim: Claim, lane: Lane, now: float) -> None:
+    def _check_budgets(self, claim: Permit, lane: LabelLimit, now: float) -> None:
         out = lane.look(now).out
         if out > now:
             what = f"The vendor takes no more '{lane.name}' requests of this {self._limits.per} today"
@@ -210,7 +215,7 @@ class Pacer:
                 hint = "Go on then" + ("." if self._share == 1 else ", or give the pacer a larger share.")
                 raise _used_up(what[0].upper() + what[1:], hint, midnight(now))
 
-    def _count_quotas(self, claim: Claim, now: float) -> None:
+    def _count_quotas(self, claim: Permit, now: float) -> None:
         known = self._limits.quotas
         declared = {key: rates_of(known[name].rates, self._plan) for key, name in self._keys(claim).items()}
         keys = [(key, min(rate.count for rate in ours)) for key, ours in declared.items() if ours]
@@ -221,7 +226,7 @@ class Pacer:
             what = f"The {allowed} requests a day of the quota '{names}' are used up for what the inputs name"
             raise _used_up(what, "Go on then, or for another one now.", until)
 
-    def _keys(self, claim: Claim) -> dict[str, str]:
+    def _keys(self, claim: Permit) -> dict[str, str]:
         """The quotas that a claim falls under, by the keys of their counts."""
         account, known = claim.account or self._account, self._limits.quotas
         return {f"{name}-{digest(account, key)}": name for name, key in claim.quotas if name in known}
@@ -234,14 +239,14 @@ def check_plan(limits: Limits, plan: str | None) -> None:
         raise InputError.of("the pacer", [Problem("plan", f"must be {known}")])
 
 
-class Definitions(Protocol):
+class HasProfile(Protocol):
     """What has limits: a connector."""
 
     @property
     def profile(self) -> Profile: ...
 
 
-def pacer(connector: Definitions, *, account: str = "", **declared: Unpack[Declaration]) -> Pacer:
+def pacer(connector: HasProfile, *, account: str = "", **declared: Unpack[Declaration]) -> Pacer:
     """The pacer of an account of a connector; the arguments are those of `Pacer`."""
     return Pacer(connector.profile.limits, account=account, **declared)
 

@@ -30,7 +30,7 @@ _written = attrgetter(*KEPT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class InboxEntry:
     """An event of the inbox: `failures` so far, `reason` of the last. Times are seconds since the epoch.
 
     `sender` is the client id of the app whose secret signed it, if that is known.
@@ -53,7 +53,7 @@ class Held:
         return json.dumps(said).encode() + b"\n" + self.body
 
     @classmethod
-    def read(cls, content: bytes, event_id: str = "", version: int = 0) -> Held:
+    def read(cls, content: bytes, event_id: str = "", version: int = 0) -> InboxEntry:
         """What `to_bytes` wrote. Raises `ValueError` and `TypeError` for what it did not."""
         said, _, body = content.partition(b"\n")
         held = cls(event_id=event_id, body=body, version=version, **json_text.read(said))
@@ -88,7 +88,7 @@ class Inbox:
         now: float,
         claim: float = 0.0,
         sender: str | None = None,
-    ) -> Held | None:
+    ) -> InboxEntry | None:
         """Keep an event, claimed for `claim` seconds; None if it is a repeat of one that is or was here.
 
         What two apps are told in the same words is no repeat, so the id of an event here goes by its sender too.
@@ -98,7 +98,7 @@ class Inbox:
         if self._finished(event_id, 0):
             return None
         about: dict[str, Any] = {"received": now, "due": now, "claimed": now + claim if claim else 0.0}
-        held = Held(event_id=event_id, body=body, headers=headers, sender=sender, **about)
+        held = InboxEntry(event_id=event_id, body=body, headers=headers, sender=sender, **about)
         version = self._store.put(self._key("waiting", event_id), held.to_bytes(), None)
         if version is None:
             return None
@@ -108,9 +108,9 @@ class Inbox:
             return None
         return held
 
-    def take(self, now: float, claim: float, limit: int) -> list[Held]:
+    def take(self, now: float, claim: float, limit: int) -> list[InboxEntry]:
         """Claim at most `limit` events that are due and nobody's, the longest waiting first of each page."""
-        taken: list[Held] = []
+        taken: list[InboxEntry] = []
         for held in self._all("waiting"):
             if len(taken) == limit:
                 break
@@ -122,20 +122,20 @@ class Inbox:
                 taken.append(claimed)
         return sorted(taken, key=lambda held: held.received)
 
-    def renew(self, held: Held, now: float, claim: float) -> Held | None:
+    def renew(self, held: InboxEntry, now: float, claim: float) -> InboxEntry | None:
         """Claim an event for `claim` seconds more; None if somebody else has it or had it done."""
         return self._rewrite(replace(held, claimed=now + claim))
 
-    def release(self, held: Held) -> None:
+    def release(self, held: InboxEntry) -> None:
         """Give up a claim, so that the event can be taken at once."""
         self._rewrite(replace(held, claimed=0.0))
 
-    def done(self, held: Held, now: float) -> None:
+    def done(self, held: InboxEntry, now: float) -> None:
         """Remember that the event was handled."""
         self._store.put(self._key("done", held.event_id), str(int(now)).encode(), None)
         self._delete("waiting", held)
 
-    def fail(self, held: Held, now: float, reason: str) -> bool:
+    def fail(self, held: InboxEntry, now: float, reason: str) -> bool:
         """Count a failed attempt: the event is due again after a pause, or put aside. True if it was put aside."""
         failed = replace(held, failures=held.failures + 1, reason=reason[:MOST_REASON], claimed=0.0)
         if failed.failures <= len(self._pauses):
@@ -145,11 +145,11 @@ class Inbox:
         self._delete("waiting", held)
         return True
 
-    def waiting(self) -> Iterator[Held]:
+    def waiting(self) -> Iterator[InboxEntry]:
         """The events that are still to be handled, in no order."""
         return self._all("waiting")
 
-    def aside(self) -> Iterator[Held]:
+    def aside(self) -> Iterator[InboxEntry]:
         """The events that were put aside, each with its `reason`."""
         return self._all("aside")
 
@@ -175,28 +175,28 @@ class Inbox:
         held = self._there("aside", event_id)
         return held is not None and held.turn >= turn
 
-    def _there(self, state: str, event_id: str) -> Held | None:
+    def _there(self, state: str, event_id: str) -> InboxEntry | None:
         """An event in a state; None if there is none that can be read."""
         key = self._key(state, event_id)
         entry = self._store.read(key)
         if entry is None:
             return None
         try:
-            return Held.read(entry.value, event_id, entry.version)
+            return InboxEntry.read(entry.value, event_id, entry.version)
         except (ValueError, TypeError):
             self._store.set_aside(key, entry)
             return None
 
-    def _rewrite(self, held: Held) -> Held | None:
+    def _rewrite(self, held: InboxEntry) -> InboxEntry | None:
         version = self._store.put(self._key("waiting", held.event_id), held.to_bytes(), held.version)
         return None if version is None else replace(held, version=version)
 
-    def _delete(self, state: str, held: Held) -> None:
+    def _delete(self, state: str, held: InboxEntry) -> None:
         self._store.put(self._key(state, held.event_id), None, held.version)
 
     def _key(self, state: str, event_id: str = "") -> str:
         return f"{self._prefix}{state}/{event_id}"
 
-    def _all(self, state: str) -> Iterator[Held]:
-        for key, held, entry in self._store.rows(self._key(state), Held.read):
+    def _all(self, state: str) -> Iterator[InboxEntry]:
+        for key, held, entry in self._store.rows(self._key(state), InboxEntry.read):
             yield replace(held, event_id=key.rpartition("/")[2], version=entry.version)

@@ -25,9 +25,9 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from ..errors import ConnectorError, InputError, PayloadError, Problem, SignatureError, StoreError
-from ..stores.opening import open_store
+from ..stores.databases import open_store
 from ..stores.store import Store
-from .inbox import Held, Inbox
+from .inbox import Inbox, InboxEntry
 from .webhook import Headers, Notification, Secrets, Trigger, UrlValidation, usable
 
 T = TypeVar("T")
@@ -263,7 +263,7 @@ class Deliveries:
     def __init__(self, receiver: Receiver, handler: Handler, pace: Pace | None = None) -> None:
         self._receiver, self._handler, self._pace = receiver, handler, pace or Pace()
         self._inbox, self._clock = receiver.inbox, receiver.clock
-        self._queue: asyncio.Queue[Held] = asyncio.Queue()
+        self._queue: asyncio.Queue[InboxEntry] = asyncio.Queue()
         self._busy: set[asyncio.Task[None]] = set()
         self._stopping = False
 
@@ -337,7 +337,7 @@ class Deliveries:
             finally:
                 self._busy.discard(me)
 
-    async def _deliver(self, held: Held) -> None:
+    async def _deliver(self, held: InboxEntry) -> None:
         reason, held = await self._attempt(held)
         if reason is None:
             await self._settle(self._inbox.done, held, self._clock())
@@ -346,7 +346,7 @@ class Deliveries:
         outcome = "it is put aside" if was_last else "it will be tried again"
         logger.warning("Event %s failed for the %d. time, %s", held.event_id, held.failures + 1, outcome)
 
-    async def _attempt(self, held: Held) -> tuple[str | None, Held]:
+    async def _attempt(self, held: InboxEntry) -> tuple[str | None, InboxEntry]:
         """Run the handler once: why it failed, or None; the claim is renewed while it runs."""
         started = time.monotonic()
         task = asyncio.create_task(self._handle(held))
@@ -372,7 +372,7 @@ class Deliveries:
         error = task.exception()
         return (None if error is None else f"{type(error).__name__}: {error}"), held
 
-    async def _handle(self, held: Held) -> None:
+    async def _handle(self, held: InboxEntry) -> None:
         """Let the handler have what the flow wants, and `disconnect` what ends a connection."""
         found = self._receiver.trigger.read(held.body, held.headers, held.sender)
         disconnect = self._receiver.disconnect
@@ -390,7 +390,7 @@ class Deliveries:
                 logger.error("The inbox cannot be written, this is tried again: %s", error)
                 await asyncio.sleep(self._pace.poll)
 
-    async def _release(self, held: Held) -> None:
+    async def _release(self, held: InboxEntry) -> None:
         with contextlib.suppress(StoreError):
             await stored(self._inbox.release, held)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..language import json_text, patterns
-from ..language.wording import Fault, closest, fits, misfits
+from ..language.schema_faults import Fault, closest, fits, misfits
 from ..model import Input, Json
 
 LONGEST_NUMBER = 25  # characters; a longer number for a text input is a mistake, or was rounded on its way

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ..language import patterns, places
-from ..language.wording import kind_of
+from ..language.schema_faults import kind_of
 from ..model import Input, Json
 from .base import (
     HEADER_LINE,

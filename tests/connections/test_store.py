@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from connector_runtime.errors import StoreError
-from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.databases import open_store
 from connector_runtime.stores.store import Entry, Store
 
 Open = Callable[[str], Store]

@@ -12,7 +12,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from connector_runtime.errors import StoreError
-from connector_runtime.stores.opening import Sealed, open_vault, read_keys
+from connector_runtime.stores.databases import Sealed, open_vault, read_keys
 from connector_runtime.stores.store import Entry, MemoryStore
 
 

@@ -13,10 +13,19 @@ from plays import Play
 
 from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.files import File, identity
-from connector_runtime.downloads.fetch import MOST_REDIRECTS, PATH, Course, Mark, fetch, mark_of, mark_read, rest
+from connector_runtime.downloads.fetch import (
+    MOST_REDIRECTS,
+    PATH,
+    DownloadSettings,
+    FileVersion,
+    fetch,
+    read_version,
+    rest,
+    version_of,
+)
 from connector_runtime.errors import ApiError, AuthError, Conflict, MissingScope, NotFound, RequestError, TransportError
 from connector_runtime.model import Response
-from connector_runtime.steps import Fill, Filled, Heard, Open, Peek, Token, Wait
+from connector_runtime.steps import Fill, Filled, Open, Peek, Report, Token, Wait
 from zoom_connector import load
 
 CONNECTOR = load()
@@ -24,10 +33,10 @@ ACTION = CONNECTOR.actions["get-meeting-recordings"]
 FILE = File(name="talk.mp4", id="1", size=None, action=ACTION.key, url="https://zoom.us/rec/download/1")
 CREDENTIALS = lay_out(ACTION.profile, None, {"access_token": "first"})
 RENEWED = lay_out(ACTION.profile, None, {"access_token": "second"})
-COURSE = Course(action=ACTION, token_name="access_token", retries=0)
+COURSE = DownloadSettings(action=ACTION, token_name="access_token", retries=0)
 SIZE = 5000
 VIDEO = bytes(number % 251 for number in range(SIZE))
-MARK = Mark(of=identity(FILE), etag='"v1"', modified="Wed, 18 Nov 2026 10:00:00 GMT", total=SIZE)
+MARK = FileVersion(of=identity(FILE), etag='"v1"', modified="Wed, 18 Nov 2026 10:00:00 GMT", total=SIZE)
 KIND = {"content-type": "video/mp4"}
 PART = {**KIND, "etag": '"v1"', "content-length": "4000", "content-range": "bytes 1000-4999/5000"}
 WHOLE = {**KIND, "etag": '"v1"', "content-length": "5000"}
@@ -58,7 +67,7 @@ class Site:
         self.version = step.version
         return Filled(len(self.part), self.said.get("broke"))
 
-    def run(self, file: File = FILE, mark: Mark | None = None, **course: Any) -> bytes:
+    def run(self, file: File = FILE, mark: FileVersion | None = None, **course: Any) -> bytes:
         (size,) = self.plays(fetch(file, replace(COURSE, **course), len(self.part), mark))
         assert size == len(self.part)
         return bytes(self.part)
@@ -206,7 +215,7 @@ def test_a_part_without_anything_to_compare_is_not_gone_on_with() -> None:
         (None, False),
     ],
 )
-def test_a_later_run_goes_on_only_with_a_version_that_it_can_tell(mark: Mark | None, goes_on: bool) -> None:
+def test_a_later_run_goes_on_only_with_a_version_that_it_can_tell(mark: FileVersion | None, goes_on: bool) -> None:
     site = Site((206, PART, VIDEO[1000:]) if goes_on else (200, WHOLE, VIDEO), have=VIDEO[:1000])
     assert site.run(mark=mark) == VIDEO
     assert ("Range" in site.asked[0]) is goes_on
@@ -236,18 +245,18 @@ MARKS = st.fixed_dictionaries({"of": TEXTS | NUMBERS, "etag": TEXTS | NUMBERS, "
 
 @given(MARKS)
 def test_a_mark_that_is_read_could_have_been_written(data: dict[str, Any]) -> None:
-    mark = mark_read(json.dumps(data))
+    mark = read_version(json.dumps(data))
     if mark is not None:
         headers = {name: text for name, text in (("etag", mark.etag), ("last-modified", mark.modified)) if text}
-        assert mark_of(FILE, headers, mark.total) == replace(mark, of=MARK.of)
-        assert mark_read(mark.text()) == mark
+        assert version_of(FILE, headers, mark.total) == replace(mark, of=MARK.of)
+        assert read_version(mark.text()) == mark
         assert mark.total is None or (type(mark.total) is int and 0 <= mark.total < 2**63)
         assert mark.validator is None or (mark.validator.isascii() and mark.validator.isprintable())
 
 
-@given(st.builds(lambda etag, total: mark_of(FILE, {"etag": etag}, total), st.text(), st.none() | st.integers(0, 9)))
-def test_a_mark_that_is_written_is_read(mark: Mark) -> None:
-    assert mark_read(mark.text()) == mark
+@given(st.builds(lambda etag, total: version_of(FILE, {"etag": etag}, total), st.text(), st.none() | st.integers(0, 9)))
+def test_a_mark_that_is_written_is_read(mark: FileVersion) -> None:
+    assert read_version(mark.text()) == mark
 
 
 # -- sizes -----------------------------------------------------------------------------------------------------------
@@ -413,12 +422,12 @@ def test_a_refusal_is_read_however_long_it_is() -> None:
 def test_each_attempt_is_told_with_its_number_its_pause_and_what_came_of_it() -> None:
     site = Site((503, {}, b""), (429, {"retry-after": "2"}, b""), (416, {}, b""), (200, WHOLE, VIDEO), have=VIDEO[:99])
     assert site.run(mark=MARK, retries=2) == VIDEO
-    told = [(step.attempt.number, step.attempt.status, step.attempt.kind) for step in site.plays.of(Heard)]
+    told = [(step.attempt.number, step.attempt.status, step.attempt.kind) for step in site.plays.of(Report)]
     assert told == [(1, 503, "api"), (2, 429, "rate_limit"), (3, 416, None), (4, 200, None)]
     pauses = [step.seconds for step in site.plays.of(Wait)]
     assert len(pauses) == 2
-    assert [step.attempt.waited for step in site.plays.of(Heard)] == [0.0, *pauses, 0.0]
-    for step in site.plays.of(Heard):
+    assert [step.attempt.waited for step in site.plays.of(Report)] == [0.0, *pauses, 0.0]
+    for step in site.plays.of(Report):
         attempt = step.attempt
         assert step.claim is None
         assert (attempt.action, attempt.effect, attempt.method, attempt.path) == (ACTION.key, "read", "GET", PATH)
@@ -529,7 +538,7 @@ BODIES = st.sampled_from(
     [b"", b"123", b"123456789", b"abcdefghijkl", b"<html>xxxxxx", b'{"status":false,"errorCode":1}']
 )
 ANSWERS = st.lists(st.tuples(STATUSES, HEADERS, BODIES), min_size=1, max_size=6)
-OLD = Mark(of=MARK.of, etag='"v1"', total=12)
+OLD = FileVersion(of=MARK.of, etag='"v1"', total=12)
 
 
 @given(ANSWERS, st.booleans(), st.sampled_from([None, 12, 9, 0]), st.sampled_from([None, "own"]))

@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from connector_runtime.pacing.claim import Pacing
-from connector_runtime.steps import Claim
+from connector_runtime.pacing.permit import Pacing
+from connector_runtime.steps import Permit
 
 EPOCH = 1_793_523_600.0  # 2026-11-01T09:00:00Z
 
@@ -133,7 +133,7 @@ class World:
         self.later(self.random.expovariate(rate) if rate else 0.05, self._others)
 
     def _work(self, pacer: Pacing) -> None:
-        claim = Claim(action="get-thing", label="light")
+        claim = Permit(action="get-thing", label="light")
 
         def ask() -> None:
             self.figures.asks += 1

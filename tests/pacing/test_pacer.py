@@ -16,16 +16,16 @@ from connector_runtime.calls.action import Action
 from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.render import draft
 from connector_runtime.client import Client
-from connector_runtime.connections.oauth import Stored
+from connector_runtime.connections.oauth import StoredConnection
 from connector_runtime.errors import InputError, QuotaReached, RateLimited, StoreError
-from connector_runtime.model import Label, Limits, Rate, Reported
+from connector_runtime.model import Label, Limits, Rate, ReportedLimits
 from connector_runtime.pacing import accounts
-from connector_runtime.pacing.accounts import Account
-from connector_runtime.pacing.claim import Pacing, claim_of
-from connector_runtime.pacing.kept import ALONE, Quotas
+from connector_runtime.pacing.accounts import AccountPacing
+from connector_runtime.pacing.limits import ALONE, Quotas
 from connector_runtime.pacing.pacer import MOST_LANES, Pacer, pacer
-from connector_runtime.steps import Claim, Token, Turn
-from connector_runtime.stores.opening import open_store
+from connector_runtime.pacing.permit import Pacing, permit_of
+from connector_runtime.steps import AskPermit, Permit, Token
+from connector_runtime.stores.databases import open_store
 from connector_runtime.stores.store import Entry, MemoryStore, Store
 from tests.plays import Play
 from zoom_connector import load
@@ -33,12 +33,12 @@ from zoom_connector import load
 MIDNIGHT = datetime(2026, 11, 2, tzinfo=UTC)
 
 
-def claim(label: str | None = "light", action: str = "get-thing", **more: object) -> Claim:
-    return Claim(action=action, label=label, **more)  # type: ignore[arg-type]
+def claim(label: str | None = "light", action: str = "get-thing", **more: object) -> Permit:
+    return Permit(action=action, label=label, **more)  # type: ignore[arg-type]
 
 
-def claimed(action: Action, values: Mapping[str, Any]) -> Claim:
-    return claim_of(action, draft(action, values).written)
+def claimed(action: Action, values: Mapping[str, Any]) -> Permit:
+    return permit_of(action, draft(action, values).written)
 
 
 def said(limit: int, remaining: int, category: str = "Light", kind: str = "QPS") -> Mapping[str, str]:
@@ -50,7 +50,7 @@ def said(limit: int, remaining: int, category: str = "Light", kind: str = "QPS")
     }
 
 
-def go(pacer: Pacer, time: Time, wanted: Claim) -> Claim:
+def go(pacer: Pacer, time: Time, wanted: Permit) -> Permit:
     """Ask until it may go, moving the clock as told."""
     while pause := pacer.ask(wanted):
         time.now += pause
@@ -215,7 +215,7 @@ def test_a_refusal_is_forgotten_however_long_nobody_asks(time: Time) -> None:
 
 
 def test_a_vendor_that_names_a_new_label_in_each_answer_fills_no_memory(time: Time) -> None:
-    pacer = Pacer(Limits(key="any", reported=Reported(label="header.x")), clock=time)
+    pacer = Pacer(Limits(key="any", reported=ReportedLimits(label="header.x")), clock=time)
     for number in range(3 * MOST_LANES):
         pacer.heard(claim(None), 200, {"x": f"label {number}"})
     for odd in ("a/b", "x" * 65, "é" * 70, ""):
@@ -298,15 +298,15 @@ def test_a_category_that_is_no_label_of_ours_changes_nothing(limits: Limits, tim
 
 
 def test_an_account_has_no_pacer_until_it_is_woken_or_a_limit_is_declared(limits: Limits) -> None:
-    account = Account(limits)
+    account = AccountPacing(limits)
     assert account.pacer is None
     paced = account.wake()
     assert account.pacer is paced is account.wake()
-    assert Account(limits, plan="tower").pacer is not None
+    assert AccountPacing(limits, plan="tower").pacer is not None
     always = limits._replace(labels={"light": Label(rates={"": (Rate.of("4/s"),)})})
-    assert Account(always).pacer is not None
+    assert AccountPacing(always).pacer is not None
     given = Pacer(limits)
-    assert Account(limits, pacer=given).wake() is given
+    assert AccountPacing(limits, pacer=given).wake() is given
 
 
 def test_little_remains_where_an_answer_tells_less_than_a_quarter_of_the_limit(limits: Limits) -> None:
@@ -319,7 +319,7 @@ def test_little_remains_where_an_answer_tells_less_than_a_quarter_of_the_limit(l
 
 
 def test_a_call_that_never_asked_teaches_what_its_answer_tells(limits: Limits, time: Time) -> None:
-    paced = Account(limits, clock=time).wake()
+    paced = AccountPacing(limits, clock=time).wake()
     paced.heard(claim(), 200, said(80, 30))
     assert count_now(paced) == 10  # down to the reserve
 
@@ -327,7 +327,7 @@ def test_a_call_that_never_asked_teaches_what_its_answer_tells(limits: Limits, t
 def test_a_refusal_of_a_call_that_never_asked_makes_all_wait_but_says_nothing_of_the_rate(
     limits: Limits, time: Time
 ) -> None:
-    paced = Account(limits, clock=time).wake()
+    paced = AccountPacing(limits, clock=time).wake()
     paced.heard(claim(), 429, {}, datetime.fromtimestamp(time.now + 30, UTC), "rate_limit")
     waits = claim()
     assert paced.ask(waits) == pytest.approx(30, abs=0.1)
@@ -337,7 +337,7 @@ def test_a_refusal_of_a_call_that_never_asked_makes_all_wait_but_says_nothing_of
 
 
 def test_a_used_up_day_or_quota_is_learned_from_a_call_that_never_asked(limits: Limits, time: Time) -> None:
-    paced = Account(limits, clock=time).wake()
+    paced = AccountPacing(limits, clock=time).wake()
     paced.heard(claim(), 429, said(6000, 0, kind="Daily-limit"), None, "quota")
     with pytest.raises(QuotaReached, match="takes no more 'light' requests"):
         paced.ask(claim())
@@ -348,7 +348,7 @@ def test_a_used_up_day_or_quota_is_learned_from_a_call_that_never_asked(limits: 
 
 
 def test_a_call_that_never_asked_counts_against_its_quota_if_it_was_done(limits: Limits, time: Time) -> None:
-    paced = Account(limits, clock=time).wake()
+    paced = AccountPacing(limits, clock=time).wake()
     for status in (201, 400, 201, 201):
         paced.heard(letter(), status, {})
     with pytest.raises(QuotaReached):
@@ -498,8 +498,8 @@ def test_figures_of_the_day_are_not_taken_for_those_of_the_second(limits: Limits
 # -- quotas ----------------------------------------------------------------------------------------------------------
 
 
-def letter(email: str = "a") -> Claim:
-    return Claim(action="send-letter", label="heavy", quotas=(("letters", email),))
+def letter(email: str = "a") -> Permit:
+    return Permit(action="send-letter", label="heavy", quotas=(("letters", email),))
 
 
 @pytest.mark.parametrize("store", stores(), ids=["alone", "shared"])
@@ -557,7 +557,7 @@ def test_of_two_quotas_none_is_counted_when_one_is_full(limits: Limits, time: Ti
         pacer.heard(go(pacer, time, letter("full")), 201, {})
     for _ in range(5):
         with pytest.raises(QuotaReached):
-            pacer.ask(Claim(action="send-letter", label="heavy", quotas=(("letters", "other"), ("letters", "full"))))
+            pacer.ask(Permit(action="send-letter", label="heavy", quotas=(("letters", "other"), ("letters", "full"))))
     assert pacer.ask(letter("other")) == 0
 
 
@@ -589,15 +589,15 @@ def test_what_me_may_do_is_counted_for_each_connection_of_an_account() -> None:
     connector, paced = load(), pacer(load())
     kind, asked = connector.connections["oauth2"], {"user_id": "me", "topic": "x"}
 
-    def claimed_by(tenant: str) -> Claim:
-        stored = Stored(kind, "main", MemoryStore(), f"connections/zoom/{tenant}/main", 1.0, "acc1")
+    def claimed_by(tenant: str) -> Permit:
+        stored = StoredConnection(kind, "main", MemoryStore(), f"connections/zoom/{tenant}/main", 1.0, "acc1")
         with Client(connector, connection=stored, pacing=paced) as client:
             plays = Play(
-                {Token: lay_out(connector.profile, None, {"access_token": "t"}), Turn: LookupError("no further")}
+                {Token: lay_out(connector.profile, None, {"access_token": "t"}), AskPermit: LookupError("no further")}
             )
             with pytest.raises(LookupError):
                 list(plays(client._session.call("create-meeting", asked)[1]))
-        return plays.of(Turn)[0].claim  # type: ignore[no-any-return]
+        return plays.of(AskPermit)[0].claim  # type: ignore[no-any-return]
 
     paced.heard(claimed_by("acme"), 429, {}, None, "quota")
     with pytest.raises(QuotaReached):
@@ -606,8 +606,8 @@ def test_what_me_may_do_is_counted_for_each_connection_of_an_account() -> None:
 
 
 def test_a_quota_of_one_plan_is_not_counted_on_another(limits: Limits, time: Time) -> None:
-    def user() -> Claim:
-        return Claim(action="create-user", label="heavy", quotas=(("users", "x"),))
+    def user() -> Permit:
+        return Permit(action="create-user", label="heavy", quotas=(("users", "x"),))
 
     small, large = Pacer(limits, plan="loft", clock=time), Pacer(limits, plan="tower", clock=time)
     for _ in range(3):
@@ -650,12 +650,12 @@ def test_a_store_that_fails_is_left_alone_for_some_seconds_by_quotas_too(time: T
 
 def test_whoever_declares_other_terms_has_a_pacer_of_their_own(limits: Limits) -> None:
     store = MemoryStore()
-    declared = accounts.of(limits, "first", plan="loft", share=0.25, store=store)
-    assert accounts.of(limits, "first", plan="loft", share=0.25, store=store) is declared
+    declared = accounts.account_pacing(limits, "first", plan="loft", share=0.25, store=store)
+    assert accounts.account_pacing(limits, "first", plan="loft", share=0.25, store=store) is declared
     others = [{}, {"plan": "tower"}, {"plan": "loft", "share": 0.5}, {"plan": "loft", "share": 0.25}]
-    assert declared not in [accounts.of(limits, "first", **terms) for terms in others]  # type: ignore[arg-type]
+    assert declared not in [accounts.account_pacing(limits, "first", **terms) for terms in others]  # type: ignore[arg-type]
     with pytest.raises(InputError, match="must be one of loft, tower"):
-        accounts.of(limits, "first", plan="attic")
+        accounts.account_pacing(limits, "first", plan="attic")
     accounts._accounts.clear()
 
 
@@ -708,14 +708,14 @@ def test_errors_do_not_name_the_account(limits: Limits, time: Time) -> None:
 
 
 def test_a_process_has_one_pacer_for_an_account_and_keeps_those_used_last(limits: Limits) -> None:
-    first = accounts.of(limits, "first")
-    assert accounts.of(limits, "first") is first
-    assert accounts.of(limits, "second") is not first
-    assert accounts.of(Limits(key="dove"), "first") is not first
+    first = accounts.account_pacing(limits, "first")
+    assert accounts.account_pacing(limits, "first") is first
+    assert accounts.account_pacing(limits, "second") is not first
+    assert accounts.account_pacing(Limits(key="dove"), "first") is not first
     for number in range(accounts.MOST):
-        accounts.of(limits, f"account {number}")
-        accounts.of(limits, "first")
-    assert accounts.of(limits, "first") is first
+        accounts.account_pacing(limits, f"account {number}")
+        accounts.account_pacing(limits, "first")
+    assert accounts.account_pacing(limits, "first") is first
     assert len(accounts._accounts) <= accounts.MOST
     accounts._accounts.clear()
     gc.collect()

@@ -9,9 +9,9 @@ from typing import Any
 from conftest import NOON
 from hypothesis import given, settings, strategies as st
 
-from connector_runtime.model import Label, Limits, Rate, Reported
+from connector_runtime.model import Label, Limits, Rate, ReportedLimits
 from connector_runtime.pacing.pacer import Pacer
-from connector_runtime.steps import Claim
+from connector_runtime.steps import Permit
 from connector_runtime.stores.store import MemoryStore
 
 RATES = st.builds(Rate, st.integers(1, 100), st.sampled_from([1.0, 60.0]))
@@ -30,7 +30,7 @@ class Machine:
 
     def __init__(self, rate: Rate, share: float, processes: int = 1, plan: str | None = "all") -> None:
         self.now = NOON
-        said = Reported(limit="header.limit", remaining="header.remaining")
+        said = ReportedLimits(limit="header.limit", remaining="header.remaining")
         limits = Limits(key="p", plans=("all",), labels={"light": Label(rates={"all": (rate,)})}, reported=said)
         store = MemoryStore() if processes > 1 else None
         self.pacers = [
@@ -38,20 +38,20 @@ class Machine:
         ]
         self.sent: list[float] = []
 
-    def ask(self, claim: Claim, process: int = 0) -> float:
+    def ask(self, claim: Permit, process: int = 0) -> float:
         pause = self.pacers[process].ask(claim)
         if pause == 0:
             self.sent.append(self.now)
         return pause
 
-    def hear(self, claim: Claim, answer: tuple[int | None, int, int], process: int = 0) -> None:
+    def hear(self, claim: Permit, answer: tuple[int | None, int, int], process: int = 0) -> None:
         status, limit, remaining = answer
         headers = {"limit": str(limit), "remaining": str(remaining)} if limit else {}
         self.pacers[process].heard(claim, status, headers, None, "rate_limit" if status == 429 else None)
 
 
-def claim() -> Claim:
-    return Claim(action="x", label="light")
+def claim() -> Permit:
+    return Permit(action="x", label="light")
 
 
 def exceeds(sent: list[float], rate: float, burst: float) -> list[Any]:

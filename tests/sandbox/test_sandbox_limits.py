@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from zoom_connector.sandbox import Limits, Sandbox
-from zoom_connector.sandbox.endpoints import Endpoint, Refusal, endpoints
+from zoom_connector.sandbox.endpoints import Endpoint, ZoomRefusal, endpoints
 
 Connect = Callable[[Sandbox], httpx.Client]
 NOON = 1_800_014_400.0  # 2027-01-15T12:00:00Z
@@ -43,7 +43,7 @@ def endpoint(label: str) -> Endpoint:
 def takes(limits: Limits, label: str, now: float) -> bool:
     try:
         limits.take(endpoint(label), now)
-    except Refusal as refusal:
+    except ZoomRefusal as refusal:
         assert (refusal.status, refusal.message) == (429, PER_SECOND)
         return False
     return True
@@ -125,7 +125,7 @@ def test_a_label_of_ten_a_minute_holds_ten_and_gets_one_every_six_seconds(clock:
     for now, granted in ((NOON, 10), (NOON + 5.9, 0), (NOON + 6, 1), (NOON + 306, 10)):
         for _ in range(granted):
             limits.take(heaviest, now)
-        with pytest.raises(Refusal, match="per-second"):
+        with pytest.raises(ZoomRefusal, match="per-second"):
             limits.take(heaviest, now)
 
 
@@ -274,7 +274,7 @@ def test_heavy_and_resource_intensive_requests_share_one_day(clock: Clock, plan:
     limits = Limits(clock, plan)
     limits.use_today("resource-intensive", most - 1)
     limits.take(endpoint("heavy"), clock.now)
-    with pytest.raises(Refusal, match="daily") as caught:
+    with pytest.raises(ZoomRefusal, match="daily") as caught:
         limits.take(endpoint("heavy"), clock.now)
     assert dict(caught.value.headers)["X-RateLimit-Limit"] == str(most)
     assert takes(limits, "medium", clock.now)
@@ -285,7 +285,7 @@ def test_a_refused_request_uses_up_nothing_of_the_day(clock: Clock) -> None:
     limits.use_today("heavy", 998)
     assert [takes(limits, "heavy", clock.now) for _ in range(10)] == [True] + [False] * 9
     assert takes(limits, "heavy", clock.now + 1)
-    with pytest.raises(Refusal, match="daily"):
+    with pytest.raises(ZoomRefusal, match="daily"):
         limits.take(endpoint("heavy"), clock.now + 2)
 
 

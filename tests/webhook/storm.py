@@ -27,7 +27,7 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.databases import open_store
 from connector_runtime.triggers.inbox import Inbox
 from tests.webhook.conftest import SECRET, event, signed, until
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from connector_runtime.stores.store import MemoryStore
-from connector_runtime.triggers.inbox import Held, Inbox
+from connector_runtime.triggers.inbox import Inbox, InboxEntry
 from zoom_connector import Notification, Receiver, Trigger
 
 from .conftest import SECRET, event, signed
 
 T = 1_700_000_000.0
-WHOLE = Held(event_id="e", body=b"{}", headers={"x-event": "a"}, received=T, due=T).to_bytes()
+WHOLE = InboxEntry(event_id="e", body=b"{}", headers={"x-event": "a"}, received=T, due=T).to_bytes()
 DAMAGED: dict[str, bytes] = {
     "nothing": b"",
     "no JSON": b"\xff\xfe",
@@ -72,8 +72,8 @@ def test_a_damaged_mark_stops_no_purge() -> None:
 def test_a_row_of_an_earlier_version_is_whole() -> None:
     said = json.loads(WHOLE.partition(b"\n")[0])
     del said["sender"]
-    held = Held.read(json.dumps(said).encode() + b"\n{}", "e", 3)
-    assert held == Held(event_id="e", body=b"{}", headers={"x-event": "a"}, received=T, due=T, version=3)
+    held = InboxEntry.read(json.dumps(said).encode() + b"\n{}", "e", 3)
+    assert held == InboxEntry(event_id="e", body=b"{}", headers={"x-event": "a"}, received=T, due=T, version=3)
 
 
 @settings(max_examples=200, deadline=None)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from connector_runtime.errors import InputError, StoreError
-from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.databases import open_store
 from connector_runtime.stores.store import Entry, Lease, MemoryStore, Store
-from connector_runtime.triggers.inbox import PAUSES, Held, Inbox
+from connector_runtime.triggers.inbox import PAUSES, Inbox, InboxEntry
 
 T = 1_700_000_000.0
 BODY = b'{"event":"a","topic":"\xf0\x9f\x8e\x89"}\n'
@@ -41,7 +41,7 @@ def ids(found: Any) -> set[str]:
     return {held.event_id for held in found}
 
 
-def recorded(inbox: Inbox, event_id: str = "e1", claim: float = 0.0, at: float = T) -> Held:
+def recorded(inbox: Inbox, event_id: str = "e1", claim: float = 0.0, at: float = T) -> InboxEntry:
     held = inbox.record(event_id, BODY, {"x-event": "a"}, at, claim)
     assert held is not None
     return held
@@ -67,8 +67,8 @@ def test_an_event_is_kept_with_all_that_is_known_of_it_whatever_its_headers_are(
         "due": T,
         "claimed": T + 20,
     }
-    assert kept == Held(**about, failures=0, reason=None, turn=0, sender="app", version=held.version)
-    assert Held.read(kept.to_bytes(), kept.event_id, kept.version) == kept
+    assert kept == InboxEntry(**about, failures=0, reason=None, turn=0, sender="app", version=held.version)
+    assert InboxEntry.read(kept.to_bytes(), kept.event_id, kept.version) == kept
     assert repr(kept).count("x-event") == 0 and "topic" not in repr(kept)
 
 
@@ -103,7 +103,7 @@ def test_a_repeat_is_recognised_while_the_event_waits_when_it_is_done_and_when_i
 
 
 def test_of_many_at_once_one_records(inbox: Inbox) -> None:
-    results: list[Held | None] = []
+    results: list[InboxEntry | None] = []
     threads = [threading.Thread(target=lambda: results.append(inbox.record("e1", BODY, {}, T))) for _ in range(16)]
     for thread in threads:
         thread.start()

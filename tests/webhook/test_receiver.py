@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from connector_runtime.errors import InputError
-from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.databases import open_store
 from connector_runtime.stores.store import MemoryStore
 from connector_runtime.triggers.inbox import Inbox
 from zoom_connector import Notification, Pace, Receiver, Trigger, webhook_app

@@ -40,7 +40,7 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class DeliveryAttempt:
     """One attempt: `status` 0 is no answer."""
 
     event: str
@@ -74,7 +74,7 @@ class Hooks:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._is_open = True
-        self.sent: list[Sent] = []
+        self.sent: list[DeliveryAttempt] = []
 
     def subscribe(self, url: str, secret: str, events: Collection[str] = ("*",), *, client_id: str = CLIENT_ID) -> None:
         """Send these events to `url` from now on, signed with `secret`, which is that app's.
@@ -190,7 +190,7 @@ class Hooks:
             status, _ = _post(delivery.to.url, delivery.body, delivery.headers)
             with self._changed:
                 self.sent.append(
-                    Sent(
+                    DeliveryAttempt(
                         event=delivery.event,
                         url=delivery.to.url,
                         status=status,

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
-from .wire import Answer, Request
+from .wire import WireRequest, WireResponse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class LoggedRequest:
     """One request as it arrived, and what became of it.
 
     Args:
@@ -42,20 +42,20 @@ class Recorded:
         return {name: getattr(self, name) for name in names}
 
 
-class Record(Sequence[Recorded]):
+class RequestLog(Sequence[LoggedRequest]):
     """The last requests, newest last; safe to read from any thread, and `clear()` forgets them.
 
     `total`, `carried_out`, `statuses` and `faults` count all requests, also those that were forgotten.
     """
 
     def __init__(self, most: int) -> None:
-        self._kept: deque[Recorded] = deque(maxlen=most)
+        self._kept: deque[LoggedRequest] = deque(maxlen=most)
         self.total = 0
         self.carried_out = 0
         self.statuses: Counter[int] = Counter()
         self.faults: Counter[str] = Counter()
 
-    def add(self, request: Request, answer: Answer, *, at: float, fault: str = "") -> None:
+    def add(self, request: WireRequest, answer: WireResponse, *, at: float, fault: str = "") -> None:
         """Remember a request."""
         status = 0 if answer.drop else answer.status
         self.total += 1
@@ -64,7 +64,7 @@ class Record(Sequence[Recorded]):
         if fault:
             self.faults[fault] += 1
         self._kept.append(
-            Recorded(
+            LoggedRequest(
                 method=request.method,
                 target=request.target,
                 headers=list(request.headers),
@@ -85,11 +85,11 @@ class Record(Sequence[Recorded]):
         return len(self._kept)
 
     @overload
-    def __getitem__(self, index: int) -> Recorded: ...
+    def __getitem__(self, index: int) -> LoggedRequest: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Recorded]: ...
-    def __getitem__(self, index: int | slice) -> Recorded | list[Recorded]:
+    def __getitem__(self, index: slice) -> list[LoggedRequest]: ...
+    def __getitem__(self, index: int | slice) -> LoggedRequest | list[LoggedRequest]:
         return self._kept.copy()[index] if isinstance(index, int) else list(self._kept.copy())[index]
 
-    def __iter__(self) -> Iterator[Recorded]:
+    def __iter__(self) -> Iterator[LoggedRequest]:
         return iter(self._kept.copy())

@@ -13,8 +13,8 @@ from math import inf
 from ..errors import StoreError
 from ..language import json_text
 from ..model import DAY, Rate
-from ..steps import Claim
-from ..stores.store import UNREADABLE, Contended, Store
+from ..steps import Permit
+from ..stores.store import UNREADABLE, Store, WriteConflict
 from .bucket import PAUSE, Bucket, midnight, today
 
 log = logging.getLogger("connector_runtime.pacing")
@@ -35,13 +35,13 @@ Budget = tuple[Rate, tuple[str, ...]]  # what a day allows, and the labels that 
 News = Callable[[Bucket, float], None]  # changes the state by what was heard; told what its clock is ahead of ours
 
 
-class Line(dict[Claim, tuple[int, float]]):
+class PermitQueue(dict[Permit, tuple[int, float]]):
     """Those who wait for one limit, in the order they came: claims, each with its ticket and when it should be back."""
 
     last = 0
     seen = 0.0
 
-    def place(self, claim: Claim, now: float) -> int:
+    def place(self, claim: Permit, now: float) -> int:
         """How many are before this one, which joins at the end if it is new; far from the head, at most so many."""
         if now < self.seen:  # the clock was set back
             self.update({each: (ticket, due - self.seen + now) for each, (ticket, due) in self.items()})
@@ -61,7 +61,7 @@ class Line(dict[Claim, tuple[int, float]]):
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Lane:
+class LabelLimit:
     """One label of one account: its limit, those who wait for it, and its daily budgets. `heard` counts the answers.
 
     Where its limit is in a store, a process takes a few permits at a time, and tells what it heard when it comes for
@@ -74,7 +74,7 @@ class Lane:
     budgets: list[Budget]
     _store: Store | None = None
     _key: str = ""
-    line: Line = field(default_factory=Line)
+    line: PermitQueue = field(default_factory=PermitQueue)
     heard: int = 0
     _ahead: float = 0.0  # what the shared clock is ahead of ours
     _permits: int = 0
@@ -155,7 +155,7 @@ class Lane:
         try:
             given = self._take(self.bucket, now, wanted) if is_alone else self._trade(now, wanted)
             self._failed = self._failed if is_alone else -ALONE
-        except Contended:
+        except WriteConflict:
             self._next = now + LOOK / 10
             return
         except StoreError as error:

@@ -100,7 +100,7 @@ _MISFITS = {
 }
 
 
-class _Rare(Exception):
+class _NeedsJsonschema(Exception):
     """A rare word was met."""
 
 
@@ -108,7 +108,7 @@ def fits(schema: Schema, value: Any) -> bool:
     """Whether data fits."""
     try:
         return _fits(schema, value)
-    except _Rare:
+    except _NeedsJsonschema:
         return bool(_validator()(schema).is_valid(value))
 
 
@@ -134,14 +134,14 @@ def _fits(schema: Any, value: Any) -> bool:
         holds = _WORDS.get(word)  # what has no entry here says nothing about data: a title, a default
         if holds is not None and not holds(value, wanted, schema):
             if "patternProperties" in schema or "prefixItems" in schema:  # which change what other words mean
-                raise _Rare
+                raise _NeedsJsonschema
             return False
     return True
 
 
 def _rare(value: Any, wanted: Any, schema: Schema) -> bool:
     """A word that jsonschema judges, with the whole schema in which it stands."""
-    raise _Rare
+    raise _NeedsJsonschema
 
 
 def _is_type(value: Any, wanted: str | list[str], _: Schema) -> bool:
