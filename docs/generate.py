@@ -15,7 +15,8 @@ from zoom_connector import load
 ROOT = Path(__file__).resolve().parents[1]
 RUNTIME = ROOT / "connector_runtime"
 ROOMS = (  # from the ground up, single modules among them: each looks only at those before it
-    *("errors", "model", "steps", "language", "types", "perform", "transport", "stores", "pacing", "inputs", "calls"),
+    *("sentences", "errors", "model", "steps", "language", "types", "perform", "transport"),
+    *("stores", "pacing", "inputs", "calls"),
     *("downloads", "triggers", "definitions", "authoring", "session", "client", "connections", "service"),
     *("mcp", "commands"),
 )

@@ -26,6 +26,7 @@ from ..language import datetimes, places
 from ..language.conditions import holds, parse
 from ..model import Connection, Request, Response
 from ..perform import HANDLERS, Handlers, perform
+from ..sentences import Sentence
 from ..steps import Acquire, Read, Release, Send, Write
 from ..stores.store import UNREADABLE, DamagedEntry, Store
 from . import oauth_requests, scopes as scope_sets
@@ -99,7 +100,7 @@ def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
     Raises as `exchange_code`; let one process do it at a time.
     """
     if tokens.refresh_token is None and oauth_requests.needs_person(app.kind):
-        raise AuthError("There is no refresh token.", hint="Sign in again.")
+        raise AuthError(Sentence("There is no refresh token."), hint=oauth_requests.SIGN_IN)
     return _tokens(app, app.renewal_request(tokens.refresh_token, seconds, tokens.scopes), seconds, tokens)
 
 
@@ -213,7 +214,7 @@ class StoredConnection:
         found = self._read(Read())
         if found is None:
             self._seen = None
-            raise AuthError(f"There is no connection {self.name}.", hint="Connect an account.")
+            raise oauth_requests.no_connection(self.name)
         return found[0]
 
     def note(self, error: Mapping[str, Any] | None, **whose: str | None) -> None:
@@ -305,7 +306,8 @@ class StoredConnection:
 
 def unreadable(name: str) -> AuthError:
     """What is raised for a stored connection that is damaged."""
-    return AuthError(f"The stored connection {name} is damaged.", hint=f"Connect again: reconnect {name}.")
+    what = Sentence("The stored connection {name} is damaged.", name=name)
+    return AuthError(what, hint=Sentence("Sign in again: reconnect {name}.", name=name))
 
 
 class AsyncStoredConnection:
