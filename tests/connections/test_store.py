@@ -11,17 +11,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from connector_runtime.errors import StoreError
-from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.opening import Lost, Sqlite, open_store
 from connector_runtime.stores.store import Entry, Store
 
 Open = Callable[[str], Store]
@@ -45,6 +46,12 @@ def test_only_who_read_the_last_version_can_write(store: Store) -> None:
     assert store.put("a/1", None, second) is not None
     assert store.read("a/1") is None
     assert store.put("a/1", b"three", second) is None
+
+
+def test_to_delete_what_is_absent_is_a_change_if_it_still_is(store: Store) -> None:
+    assert store.put("a/1", None, None) is not None and store.read("a/1") is None
+    version = store.put("a/1", b"one", None)
+    assert store.put("a/1", None, None) is None and store.read("a/1") == Entry(b"one", version or 0)
 
 
 def test_a_key_made_anew_never_has_a_version_it_had_before(store: Store) -> None:
@@ -190,6 +197,43 @@ def test_a_connection_that_breaks_is_made_anew_without_a_call_being_lost(postgre
     break_it()
     assert store.lease("x", 5) is not None
     assert store.lease("x", 5) is None
+
+
+class Breaks(Sqlite):
+    """A database whose connection breaks once, before or after a statement that begins with `at` was carried out."""
+
+    at, done = "nothing", False
+
+    def run(self, connection: Any, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
+        breaks, self.at = sql.startswith(self.at), "nothing" if sql.startswith(self.at) else self.at
+        if breaks and not self.done:
+            raise Lost("The connection broke.")
+        rows = super().run(connection, sql, values)
+        if breaks:
+            raise Lost("The connection broke.")
+        return rows
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before it", "after it"])
+@pytest.mark.parametrize("at", ["INSERT", "UPDATE", "DELETE"])
+def test_a_write_whose_answer_was_lost_is_done_once_and_its_writer_was_first(
+    tmp_path: Path, at: str, done: bool
+) -> None:
+    store = Breaks(tmp_path / "store.db")
+    store.put("there", b"1", None)
+    store.at, store.done = at, done
+    entry = store.read("there")
+    assert entry is not None
+    if at == "DELETE":
+        assert store.put("there", None, entry.version) is not None and store.read("there") is None
+    elif at == "UPDATE":
+        second = store.put("there", b"2", entry.version)
+        assert second is not None and store.read("there") == Entry(b"2", second)
+    else:
+        first = store.put("new", b"1", None)
+        assert first is not None and store.read("new") == Entry(b"1", first)
+    assert store.at == "nothing"
+    store.close()
 
 
 # -- what can be wrong -----------------------------------------------------------------------------------------------
