@@ -165,13 +165,17 @@ import socket
 from connector_runtime.stores.opening import open_store
 store = open_store({shared_store_url!r})
 store.put("parent", b"1", None)
-child = os.fork()
-if child == 0:
-    assert store.put("child", b"1", None) is not None
-    store.close()
-    os._exit(0)
+connection = store._connection
+with store._lock:  # as another thread may hold it
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        assert store.put("child", b"1", None) is not None and store._connection is not connection
+        store.close()
+        os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
 assert store.read("child") is not None and store.put("after", b"1", None) is not None
+assert store._connection is connection
 """
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
     assert [key for key, _ in opened(shared_store_url).scan("")] == ["after", "child", "parent"]
