@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from ..errors import StoreError
-from .store import DAMAGED, HALF, LAST, Damaged, Entry, Lease, MemoryStore, Store, checked, damaged, forking
+from .store import DAMAGED, LAST, UNWRITABLE, Damaged, Entry, Lease, MemoryStore, Store, checked, damaged, forking
 
 T = TypeVar("T")
 BUSY = 5.0  # seconds to wait for another process's write to a SQLite file
@@ -70,7 +70,7 @@ class Database(Store):
 
     def read(self, key: str) -> Entry | None:
         sql = f"SELECT CAST(value AS {self.blob}), version FROM entries WHERE key = ?"
-        rows = [] if HALF.search(key) else self._ask(sql, key)
+        rows = [] if UNWRITABLE.search(key) else self._ask(sql, key)
         return Entry(bytes(rows[0][0]), rows[0][1]) if rows else None
 
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:

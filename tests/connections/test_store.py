@@ -48,6 +48,10 @@ def test_only_who_read_the_last_version_can_write(store: Store) -> None:
     assert store.put("a/1", b"three", second) is None
 
 
+def test_under_a_key_that_no_store_can_have_there_is_nothing(store: Store) -> None:
+    assert store.read("a/\ud800") is None and store.read("a/\0") is None
+
+
 def test_to_delete_what_is_absent_is_a_change_if_it_still_is(store: Store) -> None:
     assert store.put("a/1", None, None) is not None and store.read("a/1") is None
     version = store.put("a/1", b"one", None)
