@@ -196,8 +196,6 @@ def _limit(given: Any) -> int | None:
     """The number of items, None for what is no such number. Text and 5.0 are read, as inputs are."""
     if _is_blank(given):
         return LIMIT
-    if isinstance(given, bool) or not isinstance(given, int | float | str):
-        return None
     text = str(given).strip().removesuffix(".0")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MOST else None
 

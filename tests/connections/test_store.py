@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from connector_runtime.errors import StoreError
-from connector_runtime.stores.opening import Lost, Sqlite, open_store
+from connector_runtime.stores.opening import PATIENCE, Lost, Postgres, Sqlite, open_store
 from connector_runtime.stores.store import Entry, Store
 
 Open = Callable[[str], Store]
@@ -242,6 +242,12 @@ def test_a_write_whose_answer_was_lost_is_done_once_and_its_writer_was_first(
         assert first is not None and store.read("new") == Entry(b"1", first)
     assert store.at == "nothing"
     store.close()
+
+
+def test_postgresql_gives_up_a_statement_within_the_time_that_a_call_waits(postgres_url: str, opened: Open) -> None:
+    store = opened(postgres_url)
+    assert isinstance(store, Postgres)
+    assert store._connection.execute("SHOW statement_timeout").fetchone() == (f"{PATIENCE}s",)
 
 
 # -- what can be wrong -----------------------------------------------------------------------------------------------
