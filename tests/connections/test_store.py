@@ -52,6 +52,19 @@ def test_under_a_key_that_no_store_can_have_there_is_nothing(store: Store) -> No
     assert store.read("a/\ud800") is None and store.read("a/\0") is None
 
 
+def test_an_update_reads_again_if_another_was_first(store: Store) -> None:
+    seen: list[bytes | None] = []
+
+    def change(old: bytes | None) -> bytes:
+        seen.append(old)
+        if len(seen) == 1:
+            assert store.put("n", b"other", None) is not None
+        return (old or b"") + b"+"
+
+    entry = store.update("n", change)
+    assert (seen, entry and entry.value) == ([None, b"other"], b"other+") and store.read("n") == entry
+
+
 def test_to_delete_what_is_absent_is_a_change_if_it_still_is(store: Store) -> None:
     assert store.put("a/1", None, None) is not None and store.read("a/1") is None
     version = store.put("a/1", b"one", None)
@@ -247,6 +260,7 @@ def test_a_write_whose_answer_was_lost_is_done_once_and_its_writer_was_first(
 def test_postgresql_gives_up_a_statement_within_the_time_that_a_call_waits(postgres_url: str, opened: Open) -> None:
     store = opened(postgres_url)
     assert isinstance(store, Postgres)
+    assert store._run("SELECT 7 FROM pg_sleep(?)", 0.5)[0] == [(7,)]
     assert store._connection.execute("SHOW statement_timeout").fetchone() == (f"{PATIENCE}s",)
 
 
