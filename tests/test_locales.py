@@ -148,7 +148,7 @@ def test_the_hint_of_an_error_is_german_too(connector: Connector) -> None:
     with Sandbox() as zoom, Client(connector.localized("de"), token=zoom.token, base_url=zoom.base_url) as client:
         with pytest.raises(ApiError) as caught:
             client.run("get-meeting", {"meeting_id": "99999999999"})
-        assert caught.value.hint == "Das Meeting oder Webinar gibt es nicht oder es ist abgelaufen."
+        assert caught.value.hint == "Das Meeting oder Webinar gibt es nicht oder es ist abgelaufen. Prüfen Sie die ID."
 
 
 def test_an_input_is_said_anew_under_each_of_its_names(connector: Connector) -> None:
