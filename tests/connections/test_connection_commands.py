@@ -154,7 +154,7 @@ def test_server_to_server_connects_without_anybody_and_is_used_by_run(run: Run) 
     assert len(json.loads(out)["users"]) == 1
     code, _, err = run("run", "get-user", "--user-id", "me")
     assert code == 2
-    assert "There is no user behind a server-to-server connection" in err
+    assert "This connection has no signed-in user" in err
 
 
 def test_run_without_token_or_connection_names_both_ways_and_makes_no_file(run: Run, tmp_path: Path) -> None:

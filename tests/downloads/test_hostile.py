@@ -248,7 +248,8 @@ def test_an_error_of_one_file_names_it_and_the_host_and_keeps_all_else(
     assert caught.value.to_dict() == {
         "kind": "not_found",
         "message": "talk.mp4: Gone. (404 Not Found, code 3301)",
-        "hint": "There is no cloud recording, or it is still being processed.",
+        "hint": "There is no cloud recording. Check that the meeting was recorded to the cloud; "
+        "if it has just ended, try again later.",
         "problems": [],
         "retriable": False,
         "status": 404,
