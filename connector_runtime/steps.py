@@ -84,9 +84,9 @@ class Permit:
 
 
 class AskPermit(NamedTuple):
-    """Answered with the seconds that the claim has to wait before its request may go; 0 if it may go now."""
+    """Answered with the seconds that the permit has to wait before its request may go; 0 if it may go now."""
 
-    claim: Permit
+    permit: Permit
 
 
 class Attempt(NamedTuple):
@@ -119,14 +119,14 @@ class Attempt(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Tells whoever paces and observes what came of an attempt. Without a claim, pacing has nothing to do with it."""
+    """Tells whoever paces and observes what came of an attempt. Without a permit, pacing has nothing to do with it."""
 
-    claim: Permit | None
+    permit: Permit | None
     attempt: Attempt
     headers: Mapping[str, str]
 
     def __repr__(self) -> str:
-        return f"Heard({self.claim!r}, {self.attempt!r})"
+        return f"Report({self.permit!r}, {self.attempt!r})"
 
 
 class Recall(NamedTuple):

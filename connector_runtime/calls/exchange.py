@@ -34,7 +34,7 @@ from .credentials import Credentials
 
 FIRST_PAUSE = 0.5  # seconds; doubled at each attempt
 LONGEST_PAUSE = 60.0  # a vendor that asks for more is not waited for
-LONGEST_TURN = 900.0  # that a call without a deadline waits in line, all pauses together
+LONGEST_PERMIT_WAIT = 900.0  # that a call without a deadline waits in line, all pauses together
 LONGEST_DELAY = 86400.0  # that a call's own inputs may ask for
 EMPTY_PAGES = 100  # in a row, after which a list is not believed to end
 RATE_PAUSE = 1.0  # where the vendor says too fast, and not until when
@@ -96,7 +96,7 @@ class _Call:
             self.until = now + timedelta(seconds=self.terms.deadline)
         place = render.key_place(self.action, self.made) if self.is_keyed else None
         if place is not None:  # once a call: all its attempts carry the same key
-            self.made = self.made.turn(place, self.terms.key or (yield Key()))
+            self.made = self.made.with_value(place, self.terms.key or (yield Key()))
 
     def single(self) -> Steps:
         yield from self.begin()
@@ -192,10 +192,10 @@ class _Call:
         The clock is read only where somebody wants to know the time, or it failed.
         """
         action, made = self.action, self.made
-        claim: Permit | None = None
+        permit: Permit | None = None
         if self.terms.account is not None and self.terms.account.pacer is not None:
-            claim = permit_of(action, made.written, caller=self.terms.caller)
-            waited += yield from self.turn(claim)
+            permit = permit_of(action, made.written, caller=self.terms.caller)
+            waited += yield from self.wait_for_permit(permit)
         request = render.finish(made, credentials)
         began: datetime | None = (yield Now()) if self.until or self.terms.observed else None
         at: datetime | None = None
@@ -214,7 +214,7 @@ class _Call:
             outcome: Outcome = answers.page(action, response, answer, self.effect, wanted), answer
             reported = action.profile.limits.reported
             is_told = (reported.remaining or "").removeprefix("header.").lower() in response.headers
-            if not began and claim is None and not (is_told and reported.is_scarce(response.headers)):
+            if not began and permit is None and not (is_told and reported.is_scarce(response.headers)):
                 return None, outcome
         except (AuthError, ApiError, TransportError) as failure:
             outcome = failure
@@ -225,18 +225,18 @@ class _Call:
         what = {"action": action.key, "effect": self.effect, "method": request.method, "path": request.template}
         more = {"number": number, "waited": waited, "status": status, "tracking_id": id_}
         attempt = Attempt.of(failed, began or ended, ended, **what, **more)
-        yield Report(claim or permit_of(action, made.written, caller=self.terms.caller), attempt, headers)
+        yield Report(permit or permit_of(action, made.written, caller=self.terms.caller), attempt, headers)
         return ended, outcome
 
-    def turn(self, claim: Permit) -> Generator[Any, Any, float]:
-        """Wait until the claim may go; how long that took, in seconds."""
+    def wait_for_permit(self, permit: Permit) -> Generator[Any, Any, float]:
+        """Wait until the permit may go; how long that took, in seconds."""
         waited, until = 0.0, self.until
         try:
-            while pause := (yield AskPermit(claim)):
+            while pause := (yield AskPermit(permit)):
                 now: datetime = yield Now()
-                until = until or now + timedelta(seconds=LONGEST_TURN)
+                until = until or now + timedelta(seconds=LONGEST_PERMIT_WAIT)
                 if pause >= (until - now).total_seconds():
-                    left = "The deadline leaves" if self.until else f"Within {LONGEST_TURN:.0f} seconds there is"
+                    left = "The deadline leaves" if self.until else f"Within {LONGEST_PERMIT_WAIT:.0f} seconds there is"
                     what = f"{left} no time to wait for a turn under the vendor's limits."
                     hint = "Nothing was sent; try again later, or give the call more time."
                     free_at = datetimes.of_epoch(now.timestamp() + pause)
@@ -244,7 +244,7 @@ class _Call:
                 yield Wait(pause)
                 waited += pause
         except BaseException:  # cancelled, or too late: nobody waits behind it
-            claim.gone = True
+            permit.gone = True
             raise
         return waited
 

@@ -42,8 +42,8 @@ def start(paging: Paging, limit: int | None) -> ListPosition:
 def page_draft(paging: Paging, made: render.RequestDraft, spot: ListPosition) -> render.RequestDraft:
     """The draft of the page that begins there."""
     if paging.size is not None:
-        made = made.turn(paging.size, spot.size)
-    return made if spot.style is None else made.turn(paging.next[spot.style].to, spot.value)
+        made = made.with_value(paging.size, spot.size)
+    return made if spot.style is None else made.with_value(paging.next[spot.style].to, spot.value)
 
 
 def next_position(

@@ -42,7 +42,7 @@ class RequestDraft:
     next_query: str | None = None  # in place of the query, as a next page's URL had it
     written: Mapping[str, Json] = field(default_factory=dict)
 
-    def turn(self, place: Place | None, value: Json) -> RequestDraft:
+    def with_value(self, place: Place | None, value: Json) -> RequestDraft:
         """The draft of the next page: one place has another value, or the whole query is the one given."""
         if place is None:
             return replace(self, next_query=text_of(value))

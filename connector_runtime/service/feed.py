@@ -26,7 +26,7 @@ from ..language import json_text
 from ..stores.store import DamagedEntry, Store
 from ..triggers.webhook import Filter, Notification
 
-KEPT = 24 * 3600.0  # seconds
+RETENTION = 24 * 3600.0  # seconds
 MOST = 1000  # events that one read looks at
 LARGEST = 4 * 1024 * 1024  # bytes of events in one answer, beyond the last
 DIGITS = 12
@@ -59,7 +59,7 @@ class FeedEvent:
         return cls(float(at), str(event_id), str(trigger), sender and str(sender), dict(headers), body)
 
     def is_late(self, now: float) -> bool:
-        return self.at + KEPT < now
+        return self.at + RETENTION < now
 
 
 class Feed:
@@ -155,7 +155,7 @@ class Feed:
                 emptied = FeedEvent(arrived.at, "", "", None, {}, b"").write()
                 count += self._store.put(key, emptied, entry.version) is not None
         for key, (_, at), entry in self._store.rows(self._marks, _mark):
-            if at + KEPT < now:
+            if at + RETENTION < now:
                 self._store.remove(key, entry)
         return count
 

@@ -33,7 +33,7 @@ from .problems import ServiceRefusal
 FORM = re.compile(r"ck_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 NOBODY = hashlib.sha256(b"nobody").hexdigest()
 logger = logging.getLogger("connector_runtime.service")
-KEPT = 24 * 3600.0  # seconds
+RETENTION = 24 * 3600.0  # seconds
 LARGEST = 1024 * 1024  # bytes of an answer that is kept
 logger = logging.getLogger("connector_runtime.service")
 
@@ -185,7 +185,7 @@ class Idempotency:
         """Forget what is older than a day; returns how many."""
         now = self._clock()
         rows = self._store.rows(self._prefix, _said)
-        return sum(self._store.remove(place, entry) for place, said, entry in rows if now >= said["at"] + KEPT)
+        return sum(self._store.remove(place, entry) for place, said, entry in rows if now >= said["at"] + RETENTION)
 
     def _read(self, place: str, running: Mapping[str, Any], effect: str) -> tuple[FirstAnswer | None, bool, int | None]:
         """The first answer with a key, whether a run with it began at all, and the version of the entry."""
@@ -199,7 +199,7 @@ class Idempotency:
             raise ServiceRefusal(
                 "may_have_been_done", f"{what}: it may have been done.", hint=hint, may_have_been_done=True
             ) from None
-        if said and running["at"] >= said["at"] + KEPT:
+        if said and running["at"] >= said["at"] + RETENTION:
             said = {}
         if said and said["mark"] != running["mark"]:
             what = "This idempotency key was used for another request."

@@ -205,10 +205,10 @@ def test_no_answer_stays_open_through_a_pause_a_renewal_or_a_redirect(
             pause(None)
             return False
 
-    course = DownloadSettings(
+    settings = DownloadSettings(
         action=connector.actions["get-meeting-recordings"], token_name="access_token", base_url=raw.origin
     )
-    job = Job(raw.file(), tmp_path / "talk.mp4", course, False, None)
+    job = Job(raw.file(), tmp_path / "talk.mp4", settings, False, None)
     handlers = {**HANDLERS, Token: token, Report: lambda step: None, Wait: pause}
     if way == "threads":
         pool = Pool.enter()
