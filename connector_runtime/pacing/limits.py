@@ -36,7 +36,7 @@ News = Callable[[Bucket, float], None]  # changes the state by a report; it is g
 
 
 class PermitQueue(dict[Permit, tuple[int, float]]):
-    """The permits that wait for one limit, in the order they came, each with its ticket and when it is asked for next."""
+    """The permits that wait for one limit, in the order they came, each with its ticket and when it is next due."""
 
     last = 0
     seen = 0.0

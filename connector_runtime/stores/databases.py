@@ -66,7 +66,7 @@ class Database(Store):
 
     @abstractmethod
     def run(self, connection: Any, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
-        """The rows of a statement with `?` for values, and how many it changed. Raises `StoreError`, `ConnectionLost`."""
+        """The rows of a statement with `?` for values, and how many it changed. Raises `StoreError`."""
 
     def read(self, key: str) -> Entry | None:
         sql = f"SELECT CAST(value AS {self.blob}), version FROM entries WHERE key = ?"
