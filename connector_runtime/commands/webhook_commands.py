@@ -6,10 +6,10 @@ import copy
 import http.client
 import json
 import logging
-import secrets as randomness
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from secrets import token_urlsafe
 from typing import Any
 
 from ..errors import ApiError, InputError, Problem, TransportError
@@ -145,7 +145,7 @@ def send_event(context: Context, arguments: list[str]) -> None:
     chosen = asked.parse_args(arguments)
     trigger = _trigger(context)
     secret = next(iter(_secrets(context, trigger).values()))[0]
-    token = randomness.token_urlsafe(16)
+    token = token_urlsafe(16)
     challenge = trigger.challenge(token)
     if challenge and trigger.read(challenge[0], {}).event == chosen.name:
         body, expected = challenge[0], challenge[1](secret)

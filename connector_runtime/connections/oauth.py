@@ -28,8 +28,9 @@ from ..model import Connection, Request, Response
 from ..perform import HANDLERS, Handlers, perform
 from ..steps import Acquire, Read, Release, Send, Write
 from ..stores.store import UNREADABLE, DamagedEntry, Store
-from . import oauth_requests, scopes as scope_sets
+from . import oauth_requests
 from .oauth_requests import App, ConnectionRecord, Renewal, Tokens
+from .scopes import missing
 
 T = TypeVar("T")
 SECONDS = 15.0  # for one phase of a token request
@@ -132,7 +133,7 @@ def test(
     `actions` are those whose scopes are looked for, all if none is named.
     """
     have = tuple(token_scopes)
-    lacks = scope_sets.missing(connector, actions, have)
+    lacks = missing(connector, actions, have)
     about = app.kind.test
     found = Health(ok=True, scopes=have, missing_scopes=tuple(sorted({*chain.from_iterable(lacks.values())})))
     if about is None:

@@ -154,7 +154,7 @@ _RULES: tuple[StateRule, ...] = (
 )  # fmt: skip
 
 
-def known(names: Iterable[str]) -> set[str]:
+def check_names(names: Iterable[str]) -> set[str]:
     """Give the names as a set, or raise ValueError for one that is not on the list."""
     given = set(names)
     unknown = sorted(given - CONDITIONS)
