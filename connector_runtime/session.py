@@ -140,7 +140,7 @@ class Session:
         elif pacing is not False:
             self._account = accounts.AccountPacing(limits, pacer=pacing)
         memory = ValueCache()
-        own: Handlers = {Token: self._token, AskPermit: self._turn, Report: self._heard}
+        own: Handlers = {Token: self._token, AskPermit: self._ask_permit, Report: self._report}
         self.handlers: Handlers = {**HANDLERS, **own, Recall: memory.recall, Remember: memory.remember}
 
     def call(
@@ -247,11 +247,11 @@ class Session:
     def _token(self, step: Token) -> Credentials:
         return self.credentials(self.grants(step.rejected))
 
-    def _turn(self, step: AskPermit) -> Any:
+    def _ask_permit(self, step: AskPermit) -> Any:
         pacer = self._account and self._account.pacer
         return pacer.ask(step.permit) if pacer else 0.0
 
-    def _heard(self, step: Report) -> Any:
+    def _report(self, step: Report) -> Any:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s", step.attempt)
         if self._observe is not None:

@@ -246,10 +246,10 @@ def fitted(found: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
         value = cast(each.value)
         if value is not None:
             once.setdefault(places.text_of(value), each._replace(value=value))
-    kept = [*once.values()]
-    if any(isinstance(each.value, int) and abs(each.value) >= SAFE_INTEGER for each in kept):
-        kept = [each._replace(value=places.text_of(each.value)) for each in kept]
-    return told_apart(kept)
+    distinct = [*once.values()]
+    if any(isinstance(each.value, int) and abs(each.value) >= SAFE_INTEGER for each in distinct):
+        distinct = [each._replace(value=places.text_of(each.value)) for each in distinct]
+    return told_apart(distinct)
 
 
 def _caster(row: Input) -> Callable[[Json], Json]:

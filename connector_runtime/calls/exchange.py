@@ -74,10 +74,10 @@ def exchange(action: Action, bound: BoundInputs, terms: CallTerms = PLAIN) -> St
         if terms.cursor is not None:
             pages.position_of(terms.cursor, "", None)  # raises: it is none of this call's
         return call.single()
-    mark = pages.list_digest(call.made)
+    digest = pages.list_digest(call.made)
     begun = pages.start(action.paging, terms.limit)
-    here = begun if terms.cursor is None else pages.position_of(terms.cursor, mark, action.paging)
-    return call.paged(action.paging, mark, here)
+    here = begun if terms.cursor is None else pages.position_of(terms.cursor, digest, action.paging)
+    return call.paged(action.paging, digest, here)
 
 
 class _Call:
@@ -103,7 +103,7 @@ class _Call:
         page, *_ = yield from self.attempts()
         yield page._replace(warnings=(*self.warnings, *page.warnings)) if self.warnings else page
 
-    def paged(self, paging: Paging, mark: str, here: pages.ListPosition) -> Steps:
+    def paged(self, paging: Paging, digest: str, here: pages.ListPosition) -> Steps:
         yield from self.begin()
         self.made = pages.page_draft(paging, self.made, here)
         limit, warnings = self.terms.limit, self.warnings
@@ -114,7 +114,7 @@ class _Call:
             except RequestError as error:
                 error.items_read = count
                 if error.retriable or not isinstance(error, ApiError):
-                    error.cursor = pages.cursor(mark, here)
+                    error.cursor = pages.cursor(digest, here)
                 raise
             found, ahead = page.items or [], None
             fault: ApiError | None = None
@@ -129,7 +129,7 @@ class _Call:
                 warnings = (*warnings, *pages.count_warnings(paging, answer, count))
             on = here._replace(skip=read) if read < len(found) else ahead
             said = (*warnings, *page.warnings) if warnings else page.warnings
-            yield page._replace(items=items, warnings=said, cursor=pages.cursor(mark, on))
+            yield page._replace(items=items, warnings=said, cursor=pages.cursor(digest, on))
             warnings = ()
             if fault is not None:
                 fault.items_read = count
@@ -145,7 +145,7 @@ class _Call:
                 hint = f"What was read is complete so far; {'start the list again' if is_over else 'see the cursor'}."
                 what = f"The list does not end: after {count} items {named}."
                 endless = ApiError(what, hint=hint, status=page.status, retriable=True)
-                endless.items_read, endless.cursor = count, None if is_over else pages.cursor(mark, ahead)
+                endless.items_read, endless.cursor = count, None if is_over else pages.cursor(digest, ahead)
                 raise endless
             seen.add(value)
             self.made, here, last = pages.page_draft(paging, self.made, ahead), ahead, found

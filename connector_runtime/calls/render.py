@@ -47,8 +47,8 @@ class RequestDraft:
         if place is None:
             return replace(self, next_query=text_of(value))
         if place.kind == "query":
-            kept = [pair for pair in self.query if pair[0] != place.path[0]]
-            return replace(self, query=[*kept, (place.path[0], text_of(value))])
+            others = [pair for pair in self.query if pair[0] != place.path[0]]
+            return replace(self, query=[*others, (place.path[0], text_of(value))])
         turned = replace(self, body=copy.deepcopy(self.body or {}) if place.kind == "body" else self.body)
         _lay(turned, turned.body, place, value)
         return turned

@@ -261,13 +261,13 @@ class StoredConnection:
     def _renew(self, rejected: Mapping[str, str] | None) -> ConnectionRecord:
         if self._unsaved:
             self._save_held()  # if another wrote meanwhile, that counts
-        with ExitStack() as held:
+        with ExitStack() as stack:
 
             def acquire(step: Acquire) -> bool:
                 lease = self._store.lease(f"lease/{self._key}", 4 * self._seconds)
-                return lease is not None and held.enter_context(lease) is lease
+                return lease is not None and stack.enter_context(lease) is lease
 
-            store: Handlers = {Read: self._read, Write: self._save, Acquire: acquire, Release: lambda _: held.close()}
+            store: Handlers = {Read: self._read, Write: self._save, Acquire: acquire, Release: lambda _: stack.close()}
             handlers = {**HANDLERS, Send: self._send, **store}
             record: ConnectionRecord
             (record,) = perform(Renewal(self.kind, self.name, rejected, self._seconds).steps(), handlers)
@@ -295,8 +295,8 @@ class StoredConnection:
         try:
             return self._save_held()
         except StoreError as error:
-            held = f"The new token of {self.name} is held in memory until then; let this process run."
-            raise StoreError(error.message, hint=f"{error.hint or ''} {held}".strip(), retriable=True) from None
+            in_memory = f"The new token of {self.name} is held in memory until then; let this process run."
+            raise StoreError(error.message, hint=f"{error.hint or ''} {in_memory}".strip(), retriable=True) from None
 
     def _save_held(self) -> int | None:
         version = self._store.put(self._key, *self._unsaved) if self._unsaved else None

@@ -325,23 +325,23 @@ async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
 
     async def fill(step: Fill) -> Filled:
         part.begin(step.at, step.version)
-        held, due, broke = bytearray(), 0.0, None
+        buffer, due, broke = bytearray(), 0.0, None
         try:
             while piece := await body.piece():
-                held += piece
-                if len(held) >= BATCH or time.monotonic() >= due:  # a thread for each piece would take twice the time
-                    ready, held = bytes(held), bytearray()
+                buffer += piece
+                if len(buffer) >= BATCH or time.monotonic() >= due:  # a thread for each piece would take twice the time
+                    ready, buffer = bytes(buffer), bytearray()
                     await _in_thread(part.write, ready)
                     job.told(part)
                     due = time.monotonic() + LONGEST_HELD
-                if part.size + len(held) > step.most:
+                if part.size + len(buffer) > step.most:
                     break
             else:
                 broke = body.end
         except TransportError as error:
             broke = error
         finally:
-            part.write(held)
+            part.write(buffer)
         if part.size > step.most:
             return Filled(part.forget())
         job.told(part)

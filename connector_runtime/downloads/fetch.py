@@ -254,10 +254,10 @@ class _Fetch:
 def request(place: Address, credentials: Credentials, asked: Mapping[str, str]) -> Request:
     """The request for a file: what the connection gives goes into headers alone, and only to the definition's hosts."""
     made = render.finish(render.RequestDraft("GET", PATH, "", call={"response_type": "binary"}), credentials)
-    kept = [pair for pair in made.headers if pair[0].lower() != "accept-encoding"]
+    headers_left = [pair for pair in made.headers if pair[0].lower() != "accept-encoding"]
     if not place.is_ours:
-        kept = [pair for pair in kept if pair[0].lower() in FOREIGN_HEADERS]
-    headers = (*kept, ("Accept-Encoding", "identity"), *asked.items())
+        headers_left = [pair for pair in headers_left if pair[0].lower() in FOREIGN_HEADERS]
+    headers = (*headers_left, ("Accept-Encoding", "identity"), *asked.items())
     return made._replace(url=place.url, shown=place.shown, headers=headers, call={})
 
 

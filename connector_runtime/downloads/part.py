@@ -59,14 +59,14 @@ class PartFile:
     def __init__(self, target: Path) -> None:
         self.target = target
         self._path = target.with_name(f".{target.name}.part")
-        self._beside = target.with_name(f".{target.name}.part.json")
+        self._note = target.with_name(f".{target.name}.part.json")
         self._files: list[int] = []  # the part, and what says of what it is a part
         self.size = 0
         self.version: FileVersion | None = None
 
     def open(self) -> None:
         """Open the part, or begin one. Raises `InputError` if that can't be, or another download has it."""
-        for path in (self._path, self._beside):
+        for path in (self._path, self._note):
             try:
                 self._files.append(opened(path))
                 self.size = os.fstat(self._files[0]).st_size
@@ -116,7 +116,7 @@ class PartFile:
             if os.name == "nt":  # which does not rename what is open
                 self._let_go()
             os.replace(self._path, self.target)
-            self._beside.unlink(missing_ok=True)
+            self._note.unlink(missing_ok=True)
             self._let_go()
             if hasattr(os, "O_DIRECTORY"):
                 folder = os.open(self.target.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -127,7 +127,7 @@ class PartFile:
 
     def close(self) -> None:
         """Let go of the part, which stays unless it is empty."""
-        empty = (self._path, self._beside)[: len(self._files)] if self.size == 0 else ()
+        empty = (self._path, self._note)[: len(self._files)] if self.size == 0 else ()
         if os.name == "nt":  # which removes nothing that is open
             self._let_go()
         for path in empty:

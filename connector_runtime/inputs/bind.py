@@ -258,8 +258,8 @@ class InputReading:
         for rule in accepts.rivals:
             among = [key for key in rule.keys if key in values]
             if among[1:] and conditions.holds(rule.when, touched.get):
-                kept = next((key for key in among if key in touched), among[0])
-                values = {key: value for key, value in values.items() if key == kept or key not in among}
+                winner = next((key for key in among if key in touched), among[0])
+                values = {key: value for key, value in values.items() if key == winner or key not in among}
         return {key: values[key] for key in rows if key in values}
 
     def warnings(self, values: dict[str, Any]) -> Iterator[Problem]:

@@ -28,7 +28,7 @@ from ..errors import ConnectorError, InputError, Problem
 from ..inputs.bind import BoundInputs
 from ..language import json_text
 from ..language.schema_faults import misfits, nearest
-from ..language.secrets import MARK
+from ..language.secrets import SECRET_WORD
 from ..model import Condition, Input, Json, Page, Result
 
 Lend = Callable[[Any], AbstractAsyncContextManager[AsyncClient]]
@@ -51,7 +51,7 @@ OWN = {  # the arguments that are no inputs
     "cursor": "Goes on where an answer with this cursor ended; the other arguments as they were.",
     "clear": "Fields to empty; blank text and null only leave a field as it is.",
 }
-UNKEPT = ("format", "pattern", MARK)  # words of an answer's schema by which a client could refuse the answer
+UNKEPT = ("format", "pattern", SECRET_WORD)  # words of an answer's schema by which a client could refuse the answer
 
 
 class ToolFilter(NamedTuple):
@@ -229,7 +229,7 @@ def _opened(schema: Json, secrets: bool) -> Json:
         return [_opened(part, secrets) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
-    if schema.get(MARK) is True and not secrets:
+    if schema.get(SECRET_WORD) is True and not secrets:
         return {**_of_types(["string", "null"]), "description": "hidden"}
     kept: dict[str, Json] = {}
     for word, part in schema.items():

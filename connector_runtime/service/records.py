@@ -155,15 +155,15 @@ class Idempotency:
         `asked` is JSON data that tells one request from another, whatever the order of its keys.
         """
         place = f"{self._prefix}{key_part('tenant', tenant)}/{hashlib.sha256(key.encode()).hexdigest()}"
-        mark = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-        running = {"mark": mark, "at": self._clock()}
+        inputs_digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        running = {"mark": inputs_digest, "at": self._clock()}
         first, _, _ = self._read(place, running, effect)
         if first is not None:
             return first  # most repetitions take no lease
         lease = self._store.lease(f"lease/{place}", self._lease)
-        with ExitStack() as held:
+        with ExitStack() as stack:
             if lease is not None:
-                held.enter_context(lease)
+                stack.enter_context(lease)
             first, began, version = self._read(place, running, effect)
             if first is not None:
                 return first
@@ -178,7 +178,7 @@ class Idempotency:
             version = self._store.put(place, json_text.write(running), version)
             if version is None:  # only who holds the lease writes, so its time was over before this
                 raise ServiceRefusal("in_flight", "Another request took this key.", retriable=True, retry_after=2)
-            held.pop_all()
+            stack.pop_all()
         return RunLock(self._store, place, version, lease, running)
 
     def purge(self) -> int:

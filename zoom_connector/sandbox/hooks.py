@@ -155,7 +155,7 @@ class Hooks:
             self.emit(event, payload)
         return answer
 
-    def settle(self, seconds: float = 10.0) -> bool:
+    def wait_until_idle(self, seconds: float = 10.0) -> bool:
         """Wait until nothing is due by the account's clock, for at most `seconds`; False if something still is."""
         until = time.monotonic() + seconds
         with self._changed:
