@@ -69,7 +69,7 @@ def exchange(action: Action, bound: BoundInputs, terms: CallTerms = PLAIN) -> St
 
     Raises `InputError` for a cursor that is none of this list's, before any step.
     """
-    call = _Call(action, bound, terms)
+    call = _CallSteps(action, bound, terms)
     if action.paging is None:
         if terms.cursor is not None:
             pages.position_of(terms.cursor, "", None)  # raises: it is none of this call's
@@ -80,7 +80,7 @@ def exchange(action: Action, bound: BoundInputs, terms: CallTerms = PLAIN) -> St
     return call.paged(action.paging, digest, here)
 
 
-class _Call:
+class _CallSteps:
     """What all pages and attempts of a call share. `made` is the draft of the request that goes next."""
 
     def __init__(self, action: Action, bound: BoundInputs, terms: CallTerms) -> None:

@@ -27,7 +27,7 @@ from ..definitions.forms import asides_of, form_schema
 from ..errors import ConnectorError, InputError, Problem
 from ..inputs.bind import BoundInputs
 from ..language import json_text
-from ..language.schema_faults import misfits, nearest
+from ..language.schema_faults import nearest, schema_faults
 from ..language.secrets import SECRET_WORD
 from ..model import Condition, Input, Json, Page, Result
 
@@ -231,17 +231,17 @@ def _opened(schema: Json, secrets: bool) -> Json:
         return schema
     if schema.get(SECRET_WORD) is True and not secrets:
         return {**_of_types(["string", "null"]), "description": "hidden"}
-    kept: dict[str, Json] = {}
+    schema_left: dict[str, Json] = {}
     for word, part in schema.items():
         if word in ("properties", "patternProperties"):
-            kept[word] = {name: _opened(inner, secrets) for name, inner in part.items()}
+            schema_left[word] = {name: _opened(inner, secrets) for name, inner in part.items()}
         elif word in ("enum", "const", "examples", "default"):
-            kept[word] = part
+            schema_left[word] = part
         elif word == "type" and isinstance(part, list) and "anyOf" not in schema:
-            kept |= _of_types(part)
+            schema_left |= _of_types(part)
         elif word not in UNKEPT:
-            kept[word] = _opened(part, secrets)
-    return kept
+            schema_left[word] = _opened(part, secrets)
+    return schema_left
 
 
 def _of_types(types: list[str]) -> dict[str, Json]:
@@ -256,7 +256,7 @@ def answer(tool: Tool, result: Result, offer: ToolFilter) -> dict[str, Json]:
     """A result as the tool's output schema has it."""
     data = plain(result.data if offer.secrets else tool.action.hide(result.data))
     warnings = [plain(str(warning)) for warning in result.warnings]
-    faults = misfits(tool.data, data)
+    faults = schema_faults(tool.data, data)
     if faults:  # a client would refuse it, though it was done
         path, what = faults[0]
         where = ".".join(str(step) for step in ("data", *path))

@@ -167,9 +167,9 @@ class Inbox:
         return True
 
     def forget(self, now: float) -> int:
-        """Drop the marks of events that were handled more than `remember` seconds ago; returns how many."""
-        marks = self._store.rows(self._key("done"), float)
-        return sum(self._store.remove(key, mark) for key, at, mark in marks if at + self.remember < now)
+        """Forget the events that were handled more than `remember` seconds ago; returns how many."""
+        handled = self._store.rows(self._key("done"), float)
+        return sum(self._store.remove(key, done) for key, at, done in handled if at + self.remember < now)
 
     def _finished(self, event_id: str, replays: int) -> bool:
         """Whether the event was handled, or put aside since it was last replayed."""
