@@ -121,7 +121,9 @@ class Session:
             check_base_url(base_url)
         problems = [*_unusable(deadline, retries)]
         if token is not None and connection is not None:
-            problems.append(Problem("token", "is given beside a connection; choose one"))
+            problems.append(Problem("token", "is given together with a connection; choose one"))
+        if pacing and not (hasattr(pacing, "ask") and hasattr(pacing, "report")):
+            problems.append(Problem("pacing", "must be False, or a pacer with the methods `ask` and `report`"))
         if problems:
             raise InputError.of("the client", problems)
         self.connector = connector

@@ -169,7 +169,7 @@ def test_workers_are_served_in_turn(limits: Limits) -> None:
             turns[self.number] += pause == 0
             return pause
 
-        heard = staticmethod(pacer.report)
+        report = staticmethod(pacer.report)
 
     world.run([Watched(number) for number in range(64)], 64)
     assert max(turns.values()) - min(turns.values()) <= 3
