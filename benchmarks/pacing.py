@@ -25,7 +25,7 @@ from benchmarks.frame import Row
 from benchmarks.measure import series
 from connector_runtime.errors import RequestError
 from connector_runtime.pacing.pacer import pacer
-from connector_runtime.steps import Claim
+from connector_runtime.steps import Permit
 from zoom_connector import Client, load, open_store
 from zoom_connector.sandbox import Sandbox
 
@@ -38,7 +38,7 @@ CASES = (("naive, one process", 1, True), ("ours, one process", 1, False), ("our
 class Naive:
     """Sends whenever it likes."""
 
-    def ask(self, claim: Claim) -> float:
+    def ask(self, claim: Permit) -> float:
         return 0.0
 
     def heard(self, *news: Any) -> None:

@@ -89,7 +89,7 @@ def bare(url: str) -> Any:
 
 def served(url: str) -> tuple[Any, str]:
     """The service and an API key for it."""
-    from connector_runtime.connections.connect import Tokens
+    from connector_runtime.connections.oauth_requests import Tokens
     from connector_runtime.service.records import ApiKeys
     from connector_runtime.service.settings import Settings
     from zoom_connector import Connections, load, open_store, service

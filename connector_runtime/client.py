@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from .calls.exchange import fold, fold_async
 from .definitions.connector import Connector
-from .inputs.bind import Bound
+from .inputs.bind import BoundInputs
 from .model import Choices, Page, Result
 from .perform import Handlers, perform, perform_async
 from .session import CallOptions, ChoicesOptions, ClientOptions, DownloadOptions, Folder, Session
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .downloads.download import Saved
 
 Inputs = Mapping[str, Any]
-Data = Mapping[str, Any] | Bound
+Data = Mapping[str, Any] | BoundInputs
 Grants = Callable[[Mapping[str, str] | None], Mapping[str, str]]
 TokenSource = str | Callable[[str | None], str] | Callable[[], str]
 ConnectionSource = Mapping[str, str] | Grants
@@ -98,7 +98,7 @@ class Client(AbstractContextManager["Client"]):
 
     def files(self, key: str, inputs: Inputs) -> list[File]:
         """Run an action and give the files that its answer offers. Raises as `run`."""
-        return self._session.offering(key).files_in(self.run(key, inputs).data)
+        return self._session.action_with_files(key).files_in(self.run(key, inputs).data)
 
     def download(self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]) -> list[Saved]:
         """Download files into the folder `to`, which is made if it is missing; `options` are `DownloadOptions`.
@@ -110,7 +110,7 @@ class Client(AbstractContextManager["Client"]):
         """
         from .downloads.download import download
 
-        return download(self._session.order(files, to, **options), self._handlers, self._pool)
+        return download(self._session.download_plan(files, to, **options), self._handlers, self._pool)
 
 
 class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
@@ -177,7 +177,7 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
 
     async def files(self, key: str, inputs: Inputs) -> list[File]:
         """As `Client.files`."""
-        return self._session.offering(key).files_in((await self.run(key, inputs)).data)
+        return self._session.action_with_files(key).files_in((await self.run(key, inputs)).data)
 
     async def download(
         self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]
@@ -185,7 +185,7 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         """As `Client.download`; cancelling stops at once and keeps what has arrived."""
         from .downloads.download import download_async
 
-        return await download_async(self._session.order(files, to, **options), self._handlers, self._entered())
+        return await download_async(self._session.download_plan(files, to, **options), self._handlers, self._entered())
 
     def _entered(self) -> AsyncPool:
         if self._pool is None:

@@ -228,7 +228,7 @@ class Label(NamedTuple):
     on: tuple[str, ...] = ()
 
 
-class Combined(NamedTuple):
+class SharedBudget(NamedTuple):
     """A daily budget that several labels share."""
 
     labels: tuple[str, ...]
@@ -244,7 +244,7 @@ class Quota(NamedTuple):
     when: Condition
 
 
-class Reported(NamedTuple):
+class ReportedLimits(NamedTuple):
     """Where an answer tells its label, the limit of the current window and what remains of it.
 
     `daily`: the answers whose figures are of the day.
@@ -278,9 +278,9 @@ class Limits(NamedTuple):
     per: str = "account"
     plans: tuple[str, ...] = ()
     labels: Mapping[str, Label] = NOTHING
-    combined: tuple[Combined, ...] = ()
+    combined: tuple[SharedBudget, ...] = ()
     quotas: Mapping[str, Quota] = NOTHING
-    reported: Reported = Reported()
+    reported: ReportedLimits = ReportedLimits()
 
     @property
     def hold_always(self) -> bool:
@@ -335,7 +335,7 @@ class Base(NamedTuple):
     pattern: str | None
 
 
-class Grant(NamedTuple):
+class CredentialField(NamedTuple):
     """One value that a connection gives to every request, by name."""
 
     name: str
@@ -354,7 +354,7 @@ class Connection:
     description: str = ""
     inputs: tuple[Input, ...]
     oauth: Mapping[str, Json] | None
-    grants: tuple[Grant, ...]
+    grants: tuple[CredentialField, ...]
     gives: frozenset[str]  # the names of all grants
     needs: frozenset[str]  # and of those that are required
     errors: Errors  # of the token endpoint
@@ -392,7 +392,7 @@ class Profile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class InputTable:
     """An input table: the rows that a person fills in, with the rules between them."""
 
     key: str
@@ -403,10 +403,10 @@ class Table:
     rules: tuple[Rule, ...]
 
     @classmethod
-    def of(cls, key: str, label: str, rows: Iterable[Input], description: str = "") -> Table:
+    def of(cls, key: str, label: str, rows: Iterable[Input], description: str = "") -> InputTable:
         """The table of some rows that have no old names, and no rules between them."""
         inputs = {row.key: row for row in rows}
-        return Table(key=key, label=label, description=description, inputs=inputs, by_name=inputs, rules=())
+        return InputTable(key=key, label=label, description=description, inputs=inputs, by_name=inputs, rules=())
 
     @property
     def fields(self) -> dict[str, Input]:
@@ -415,7 +415,7 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ActionSpec(Table):
+class ActionSpec(InputTable):
     """What an action's file says."""
 
     docs: str | None

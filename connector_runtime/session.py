@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from .calls.action import Action
 from .calls.credentials import Credentials, check_base_url, checked, lay_out, refuse_values
-from .calls.exchange import Terms, exchange, recovering
+from .calls.exchange import CallTerms, exchange, recovering
 from .definitions.connector import Connector
 from .errors import AuthError, Guard, InputError, Problem
-from .inputs.bind import Bound, bind
+from .inputs.bind import BoundInputs, bind
 from .language.patterns import HEADER_VALUE
 from .pacing import accounts
-from .pacing.claim import Pacing
+from .pacing.permit import Pacing
 from .perform import HANDLERS, Handlers
-from .steps import LONGEST_WAIT, Attempt, Heard, Recall, Remember, Steps, Token, Turn
+from .steps import LONGEST_WAIT, AskPermit, Attempt, Recall, Remember, Report, Steps, Token
 from .transport import Http
 from .types.base import HEADER_LINE
 
 if TYPE_CHECKING:
     from .calls.files import File
-    from .downloads.download import Order
+    from .downloads.download import DownloadPlan
 
 RETRIES = 4
 TTL = 60.0  # seconds for which a page of choices is not read again
@@ -121,7 +121,9 @@ class Session:
             check_base_url(base_url)
         problems = [*_unusable(deadline, retries)]
         if token is not None and connection is not None:
-            problems.append(Problem("token", "is given beside a connection; choose one"))
+            problems.append(Problem("token", "is given together with a connection; choose one"))
+        if pacing and not (hasattr(pacing, "ask") and hasattr(pacing, "report")):
+            problems.append(Problem("pacing", "must be False, or a pacer with the methods `ask` and `report`"))
         if problems:
             raise InputError.of("the client", problems)
         self.connector = connector
@@ -134,19 +136,19 @@ class Session:
         self._limits = limits = connector.profile.limits
         name = getattr(connection, limits.per, None)  # a stored connection knows itself and its account
         self._caller = getattr(connection, "connection", "")
-        self._account: accounts.Account | None = None
+        self._account: accounts.AccountPacing | None = None
         if pacing is None and name:
-            self._account = accounts.of(limits, name)
+            self._account = accounts.account_pacing(limits, name)
         elif pacing is not False:
-            self._account = accounts.Account(limits, pacer=pacing)
-        memory = Memory()
-        own: Handlers = {Token: self._token, Turn: self._turn, Heard: self._heard}
+            self._account = accounts.AccountPacing(limits, pacer=pacing)
+        memory = ValueCache()
+        own: Handlers = {Token: self._token, AskPermit: self._ask_permit, Report: self._report}
         self.handlers: Handlers = {**HANDLERS, **own, Recall: memory.recall, Remember: memory.remember}
 
     def call(
         self,
         key: str,
-        inputs: Mapping[str, Any] | Bound,
+        inputs: Mapping[str, Any] | BoundInputs,
         limit: int | None = None,
         *,
         clear: Iterable[str] = (),
@@ -174,12 +176,12 @@ class Session:
         if problems:
             raise InputError.of(key, problems)
         with Guard():
-            bound = inputs if isinstance(inputs, Bound) else bind(action.accepts, inputs, clear)
+            bound = inputs if isinstance(inputs, BoundInputs) else bind(action.accepts, inputs, clear)
             if self._kind is not None:
                 refuse_values(self._kind, key, bound.values)
             until = self._deadline if deadline is None else deadline
             is_observed = self._observe is not None or logger.isEnabledFor(logging.DEBUG)
-            terms = Terms(
+            terms = CallTerms(
                 limit, cursor, self._retries, until, idempotency_key, self._account, is_observed, self._caller
             )
             if recover and action.recover is not None:
@@ -211,25 +213,27 @@ class Session:
         if not self.is_open:
             raise RuntimeError("this client is closed")
 
-    def offering(self, key: str) -> Action:
+    def action_with_files(self, key: str) -> Action:
         """The action of that key, which must offer files. Raises `InputError`."""
         action = self.connector.action(key)
         if action.files is None:
             raise InputError.of(key, [Problem("action", "offers no files: its definition does not say `files`")])
         return action
 
-    def order(self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]) -> Order:
+    def download_plan(
+        self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]
+    ) -> DownloadPlan:
         """What is to be downloaded, and how. Raises `InputError` with all that stands against it."""
-        from .downloads.download import Order
-        from .downloads.fetch import Course
+        from .downloads.download import DownloadPlan
+        from .downloads.fetch import DownloadSettings
 
         self._check_open()
 
-        def course(file: File) -> Course:
-            action, name = self.offering(file.action), self.connector.token_name
-            return Course(action=action, token_name=name, base_url=self._base_url, retries=self._retries)
+        def settings(file: File) -> DownloadSettings:
+            action, name = self.action_with_files(file.action), self.connector.token_name
+            return DownloadSettings(action=action, token_name=name, base_url=self._base_url, retries=self._retries)
 
-        return Order(files, to, course, **options)
+        return DownloadPlan(files, to, settings, **options)
 
     def credentials(self, granted: Mapping[str, str]) -> Credentials:
         """What the connection gives, laid out for requests; the last one is remembered."""
@@ -245,11 +249,11 @@ class Session:
     def _token(self, step: Token) -> Credentials:
         return self.credentials(self.grants(step.rejected))
 
-    def _turn(self, step: Turn) -> Any:
+    def _ask_permit(self, step: AskPermit) -> Any:
         pacer = self._account and self._account.pacer
-        return pacer.ask(step.claim) if pacer else 0.0
+        return pacer.ask(step.permit) if pacer else 0.0
 
-    def _heard(self, step: Heard) -> Any:
+    def _report(self, step: Report) -> Any:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s", step.attempt)
         if self._observe is not None:
@@ -257,16 +261,16 @@ class Session:
                 self._observe(step.attempt)
             except Exception:  # the call must not suffer from who watches it
                 logger.exception("the observer failed")
-        if step.claim is None or self._account is None:
+        if step.permit is None or self._account is None:
             return None
         status, kind, retry_at = step.attempt.status, step.attempt.kind, step.attempt.retry_at
         refusal = kind if kind in ("rate_limit", "quota") else None
         if self._account.pacer is None and not refusal and not self._limits.reported.is_scarce(step.headers):
             return None
-        return self._account.wake().heard(step.claim, status, step.headers, retry_at, refusal)
+        return self._account.wake().report(step.permit, status, step.headers, retry_at, refusal)
 
 
-class Memory:
+class ValueCache:
     """What calls remember for a moment, so that opening a form spends no rate limit: at most `most` values.
 
     It may be used by several threads.

@@ -69,7 +69,7 @@ class Release(NamedTuple):
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Claim:
+class Permit:
     """One attempt's wish to be sent. It stands for that attempt alone: make a new one for the next.
 
     `label` is what the action says that a call costs, `account` whose limits it counts against ("": the pacer's own).
@@ -83,10 +83,10 @@ class Claim:
     gone: bool = False  # its call has ended or was cancelled: nobody waits any more
 
 
-class Turn(NamedTuple):
-    """Answered with the seconds that the claim has to wait before its request may go; 0 if it may go now."""
+class AskPermit(NamedTuple):
+    """Answered with the seconds that the permit has to wait before its request may go; 0 if it may go now."""
 
-    claim: Claim
+    permit: Permit
 
 
 class Attempt(NamedTuple):
@@ -118,15 +118,15 @@ class Attempt(NamedTuple):
         return cls(at=began, seconds=seconds, kind=kind, code=code, retry_at=at, **told)
 
 
-class Heard(NamedTuple):
-    """Tells whoever paces and observes what came of an attempt. Without a claim, pacing has nothing to do with it."""
+class Report(NamedTuple):
+    """Tells whoever paces and observes what came of an attempt. Without a permit, pacing has nothing to do with it."""
 
-    claim: Claim | None
+    permit: Permit | None
     attempt: Attempt
     headers: Mapping[str, str]
 
     def __repr__(self) -> str:
-        return f"Heard({self.claim!r}, {self.attempt!r})"
+        return f"Report({self.permit!r}, {self.attempt!r})"
 
 
 class Recall(NamedTuple):
@@ -176,7 +176,7 @@ class Filled(NamedTuple):
 
 
 Entry = Read | Write | Acquire | Release  # about one entry of a store
-Step = Now | Wait | Key | Token | Send | Entry | Turn | Heard | Recall | Remember | Open | Peek | Fill
+Step = Now | Wait | Key | Token | Send | Entry | AskPermit | Report | Recall | Remember | Open | Peek | Fill
 Steps = Generator[Any, Any, None]  # of steps and outputs
 
 

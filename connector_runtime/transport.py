@@ -181,7 +181,7 @@ def _lost(error: httpx.HTTPError, wanted: Send) -> TransportError:
     return TransportError(what, hint=hint, retriable=unsent or wanted.effect != "create", may_have_been_done=done)
 
 
-class _Body:
+class _ResponseBody:
     """The body of one answer as it is read: decompressed piece by piece, never more of it than may be kept.
 
     What is read beyond that is an error; only of a refusal, which its status says, the body is left out.
@@ -280,7 +280,7 @@ class Pool:
             until = time.monotonic() + (LONGEST_ANSWER if wanted.seconds is None else wanted.seconds)
             answer = self.open(wanted)
             try:
-                body = _Body(answer, wanted, self.way)
+                body = _ResponseBody(answer, wanted, self.way)
                 for piece in [answer.content] if answer.is_stream_consumed else answer.iter_raw():
                     if not body.add(piece):
                         break
@@ -341,7 +341,7 @@ class AsyncPool:
                     began = True
                     answer = await opener(native(wanted, self.way))
                     try:
-                        body = _Body(answer, wanted, self.way)
+                        body = _ResponseBody(answer, wanted, self.way)
                         if answer.is_stream_consumed:
                             body.add(answer.content)
                         else:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connector_runtime.perform import perform
-from connector_runtime.steps import Heard, Key, Now, Steps, Turn, Wait
+from connector_runtime.steps import AskPermit, Key, Now, Report, Steps, Wait
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-DEFAULTS: Mapping[type, Any] = {Now: NOON, Wait: None, Key: "key", Turn: 0.0, Heard: None}
+DEFAULTS: Mapping[type, Any] = {Now: NOON, Wait: None, Key: "key", AskPermit: 0.0, Report: None}
 
 
 class Play:

@@ -25,12 +25,12 @@ from plays import NOON, Play
 from connector_runtime import transport
 from connector_runtime.calls import choices
 from connector_runtime.calls.credentials import lay_out
-from connector_runtime.calls.exchange import EMPTY_PAGES, Terms, exchange, fold
-from connector_runtime.calls.paging import LONGEST
+from connector_runtime.calls.exchange import EMPTY_PAGES, CallTerms, exchange, fold
+from connector_runtime.calls.pages import LONGEST
 from connector_runtime.errors import Guard
 from connector_runtime.language import datetimes, json_text
 from connector_runtime.language.json_text import DEPTH
-from connector_runtime.mcp.tools import Offer, answer, tools
+from connector_runtime.mcp.tools import ToolFilter, answer, tools
 from connector_runtime.model import Response
 from connector_runtime.steps import Send, Token
 from zoom_connector import (
@@ -335,7 +335,7 @@ def test_what_is_nested_as_deeply_as_may_be_survives_every_later_step(connector:
     result = Result(data, 200, {})
     assert repr(result) == "Result(200, {a})"
     assert json_text.read(json_text.write(data)) == data == action.hide(data)
-    told = answer(tools(connector, Offer())["get-user"], result, Offer())
+    told = answer(tools(connector, ToolFilter())["get-user"], result, ToolFilter())
     assert json_text.write(told).count(b"{") == DEPTH + 1
     many = json_text.read(b"[" + b",".join([b"{}"] * 2 * DEPTH) + b"]")
     assert len(many) == 2 * DEPTH  # many brackets are no depth
@@ -410,7 +410,7 @@ def users(connector: Connector, *said: Any, **terms: Any) -> Result:
             Send: [Response(200, kind, json.dumps(each).encode()) for each in said],
         }
     )
-    return fold(play(exchange(action, action.bind({}), Terms(**terms))), action.paging)
+    return fold(play(exchange(action, action.bind({}), CallTerms(**terms))), action.paging)
 
 
 @pytest.mark.parametrize("token", ["a\ud800", "x" * (LONGEST + 1), {"a": ["x" * LONGEST]}])
@@ -541,7 +541,7 @@ def test_any_answer_is_a_result_that_can_be_written_or_a_typed_error(
         }
     )
     try:
-        result = fold(play(exchange(action, action.bind(inputs), Terms(retries=2))), action.paging)
+        result = fold(play(exchange(action, action.bind(inputs), CallTerms(retries=2))), action.paging)
     except ConnectorError as error:
         document = {**error.to_dict(), "said": str(error), "shown": repr(error)}
         json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
@@ -590,11 +590,11 @@ class Broken:
             raise ZeroDivisionError("secret-token")
         return 0.0
 
-    def heard(self, *said: Any) -> None:
+    def report(self, *said: Any) -> None:
         raise ZeroDivisionError("secret-token")
 
 
-LINES = {False: Broken.ask.__code__.co_firstlineno + 2, True: Broken.heard.__code__.co_firstlineno + 1}
+LINES = {False: Broken.ask.__code__.co_firstlineno + 2, True: Broken.report.__code__.co_firstlineno + 1}
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -19,7 +19,7 @@ from connector_runtime.definitions.documents import examine, walk
 from connector_runtime.definitions.folders import load
 from connector_runtime.inputs.schema import input_schema
 from connector_runtime.language.backtracking import is_slow
-from connector_runtime.model import Table
+from connector_runtime.model import InputTable
 from connector_runtime.types import registry
 
 ROOT = Path(__file__).parents[1]
@@ -123,7 +123,7 @@ def in_definitions(folder: Path) -> Iterator[tuple[str, str, int]]:
             if isinstance(plain, re.Pattern):
                 yield f"{folder} {key} {row.key}, plain", plain.pattern, 0
     for kind in connector.connections.values():
-        yield from in_schema(f"{folder} {kind.key}", input_schema(Table.of(kind.key, kind.label, kind.inputs)))
+        yield from in_schema(f"{folder} {kind.key}", input_schema(InputTable.of(kind.key, kind.label, kind.inputs)))
 
 
 def test_no_pattern_anywhere_is_slow() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connector_runtime.calls import bodies
-from connector_runtime.calls.bodies import Part
+from connector_runtime.calls.bodies import FormPart
 from connector_runtime.model import Place
 
 
@@ -27,7 +27,7 @@ def test_nested_data_becomes_form_fields_with_brackets(data: Any, fields: list[t
 
 
 def test_a_multipart_body_is_written_as_rfc_7578_has_it() -> None:
-    parts = [Part("name", b"Logo"), Part('f"1', b"\x00\xff", 'a"b\r\n.png', "image/png")]
+    parts = [FormPart("name", b"Logo"), FormPart('f"1', b"\x00\xff", 'a"b\r\n.png', "image/png")]
     content, shown, kind = bodies.written(None, parts, "json", [])
     assert content is not None and kind is not None
     boundary = kind.partition("boundary=")[2].encode()
@@ -47,13 +47,13 @@ def test_a_multipart_body_is_written_as_rfc_7578_has_it() -> None:
 
 
 def test_a_file_is_decoded_and_named_after_its_part_unless_it_says_otherwise() -> None:
-    assert bodies.part("f", {"base64": "aGk="}) == Part("f", b"hi", "f", "application/octet-stream")
+    assert bodies.part("f", {"base64": "aGk="}) == FormPart("f", b"hi", "f", "application/octet-stream")
     full = {"base64": "aGk=", "filename": "a.txt", "content_type": "text/plain"}
-    assert bodies.part("f", full) == Part("f", b"hi", "a.txt", "text/plain")
-    assert bodies.part("n", 1.0) == Part("n", b"1")
-    assert bodies.renamed([Part("f", b"", "x"), Part("g", b"", "y")], {"f": "z"}) == [
-        Part("f", b"", "z"),
-        Part("g", b"", "y"),
+    assert bodies.part("f", full) == FormPart("f", b"hi", "a.txt", "text/plain")
+    assert bodies.part("n", 1.0) == FormPart("n", b"1")
+    assert bodies.renamed([FormPart("f", b"", "x"), FormPart("g", b"", "y")], {"f": "z"}) == [
+        FormPart("f", b"", "z"),
+        FormPart("g", b"", "y"),
     ]
 
 

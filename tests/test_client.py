@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from connector_runtime import transport
-from connector_runtime.session import RETRIES, Memory
+from connector_runtime.session import RETRIES, ValueCache
 from connector_runtime.steps import Recall, Remember
 from zoom_connector import (
     ApiError,
@@ -425,7 +425,8 @@ SECONDS = "must be a number of seconds above 0 and at most 31,536,000"
         ({"deadline": 0}, [("deadline", SECONDS)]),
         ({"deadline": 31_536_001}, [("deadline", SECONDS)]),
         ({"deadline": True}, [("deadline", SECONDS)]),
-        ({"connection": {"access_token": "x"}}, [("token", "is given beside a connection; choose one")]),
+        ({"connection": {"access_token": "x"}}, [("token", "is given together with a connection; choose one")]),
+        ({"pacing": object()}, [("pacing", "must be False, or a pacer with the methods `ask` and `report`")]),
     ],
 )
 def test_what_a_client_cannot_go_by_is_refused(
@@ -515,7 +516,7 @@ def test_an_action_without_files_offers_none(client: Client) -> None:
 def test_what_is_remembered_is_bounded_in_number_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr("connector_runtime.session.time.monotonic", lambda: now[0])
-    memory = Memory(most=2)
+    memory = ValueCache(most=2)
     for key in ("a", "b", "c"):
         memory.remember(Remember(key, key.upper(), 60.0))
     assert [memory.recall(Recall(key, 60.0)) for key in ("a", "b", "c")] == [None, "B", "C"]
@@ -528,7 +529,7 @@ def test_what_is_remembered_is_bounded_in_number_and_time(monkeypatch: pytest.Mo
     assert memory.recall(Recall("d", 60.0)) is None
     memory.remember(Remember("b", "x", 0.0))
     assert memory.recall(Recall("b", 1e9)) is None
-    usual = Memory()
+    usual = ValueCache()
     for number in range(101):
         usual.remember(Remember(str(number), number, 60.0))
     assert [usual.recall(Recall(key, 60.0)) for key in ("0", "1", "100")] == [None, 1, 100]

@@ -16,7 +16,7 @@ import pytest
 
 from connector_runtime.commands.action_commands import amount
 from connector_runtime.commands.cli import COMMANDS
-from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.databases import open_store
 from connector_runtime.triggers.inbox import Inbox
 from zoom_connector import Connector
 from zoom_connector.__main__ import main

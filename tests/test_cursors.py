@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import TypeAdapter
 
-from connector_runtime.calls import paging as pages_of
+from connector_runtime.calls import pages
 from connector_runtime.service import models
 from zoom_connector import ApiError, Client, Connector, InputError, TransportError
 from zoom_connector.sandbox import Sandbox
@@ -37,15 +37,15 @@ def test_a_list_in_pieces_is_the_list(client: Client, zoom: Sandbox, size: int) 
 
 
 def test_a_limit_inside_a_page_goes_on_inside_that_page(connector: Connector) -> None:
-    from connector_runtime.calls.exchange import Terms, exchange, fold
+    from connector_runtime.calls.exchange import CallTerms, exchange, fold
 
     from .test_retries import Play, say
 
     action = connector.actions["list-users"]
     answers = [say({"users": [1, 2, 3], "next_page_token": "t"}), say({"users": [4, 5, 6], "next_page_token": ""})]
-    first = fold(Play(*answers)(exchange(action, action.bind({}), Terms(limit=4))), action.paging)
+    first = fold(Play(*answers)(exchange(action, action.bind({}), CallTerms(limit=4))), action.paging)
     again = Play(answers[1])
-    rest = fold(again(exchange(action, action.bind({}), Terms(cursor=first.cursor))), action.paging)
+    rest = fold(again(exchange(action, action.bind({}), CallTerms(cursor=first.cursor))), action.paging)
     assert (first.data["users"], rest.data["users"]) == ([1, 2, 3, 4], [5, 6])
     assert again.sent[0].url.endswith("?page_size=4&next_page_token=t")  # a page's token knows the size it was made for
 
@@ -65,7 +65,7 @@ def test_an_error_in_the_middle_says_what_was_read_and_where_to_go_on(make: Any,
 
 
 def test_a_token_that_expired_says_that_the_list_starts_again(connector: Connector, zoom: Sandbox) -> None:
-    from connector_runtime.calls.exchange import Terms, exchange, fold
+    from connector_runtime.calls.exchange import CallTerms, exchange, fold
 
     from .test_retries import Play, say
 
@@ -73,7 +73,7 @@ def test_a_token_that_expired_says_that_the_list_starts_again(connector: Connect
     late = say({"code": 300, "message": "The next page token is invalid or expired."}, 400)
     play = Play(say({"users": [1, 2], "next_page_token": "t"}), late)
     with pytest.raises(ApiError, match="Start it again") as caught:
-        fold(play(exchange(action, action.bind({}), Terms(retries=5))), action.paging)
+        fold(play(exchange(action, action.bind({}), CallTerms(retries=5))), action.paging)
     assert (caught.value.items_read, caught.value.cursor) == (2, None)
     assert caught.value.partial.data == {"users": [1, 2]}
 
@@ -115,7 +115,7 @@ def test_no_cursor_whatever_it_holds_gets_past_the_check(said: Any) -> None:
     paging = load().actions["list-webinars"].paging
     text = base64.urlsafe_b64encode(json.dumps(said).encode()).decode().rstrip("=")
     with pytest.raises(InputError):
-        pages_of.spot_of(text, "mark", paging)
+        pages.position_of(text, "mark", paging)
 
 
 @given(st.integers(1, 300), st.sampled_from([None, 0, 1]), st.text(), st.integers(0, 300))
@@ -123,10 +123,10 @@ def test_a_cursor_leads_back_to_its_spot(size: int, style: int | None, value: st
     from zoom_connector import load
 
     paging = load().actions["list-webinars"].paging
-    spot = pages_of.Spot(size, style, None if style is None else value, skip)
-    text = pages_of.cursor("mark", spot)
+    spot = pages.ListPosition(size, style, None if style is None else value, skip)
+    text = pages.cursor("mark", spot)
     assert text is not None
-    assert pages_of.spot_of(text, "mark", paging) == spot
+    assert pages.position_of(text, "mark", paging) == spot
     assert text.replace("-", "").replace("_", "").isalnum()
 
 
@@ -134,15 +134,15 @@ def test_a_cursor_leads_back_to_its_spot(size: int, style: int | None, value: st
     "token", [1.5, 2.0, True, 10**30, {"after": 1}, ["x"], "é" * 4000, "\U0001f600" * 3000, '\\"' * 2000]
 )
 def test_whatever_a_vendor_names_a_next_page_by_its_cursor_is_taken_back(connector: Connector, token: Any) -> None:
-    from connector_runtime.calls.exchange import Terms, exchange, fold
+    from connector_runtime.calls.exchange import CallTerms, exchange, fold
 
     from .test_retries import Play, say
 
     action = connector.actions["list-users"]
     first = Play(say({"users": [1], "next_page_token": token}))
-    cursor = fold(first(exchange(action, action.bind({}), Terms(limit=1))), action.paging).cursor
+    cursor = fold(first(exchange(action, action.bind({}), CallTerms(limit=1))), action.paging).cursor
     assert TypeAdapter(models.Cursor).validate_python(cursor) == cursor  # the service takes it too
     again = Play(say({"users": [2]}))
-    assert fold(again(exchange(action, action.bind({}), Terms(limit=1, cursor=cursor))), action.paging).data == {
+    assert fold(again(exchange(action, action.bind({}), CallTerms(limit=1, cursor=cursor))), action.paging).data == {
         "users": [2]
     }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from connector_runtime.calls.answer import page, parse
+from connector_runtime.calls.answers import page, parse
 from connector_runtime.language import json_text
 from connector_runtime.model import Response
 

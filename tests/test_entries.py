@@ -15,10 +15,10 @@ from connector_runtime.calls import choices as entries
 from connector_runtime.calls.choices import browse
 from connector_runtime.definitions.folders import load
 from connector_runtime.errors import InputError
-from connector_runtime.inputs.bind import Bound
+from connector_runtime.inputs.bind import BoundInputs
 from connector_runtime.language import codecs, expressions
 from connector_runtime.model import Choice, ChoiceList, Choices, Input, Json, Page
-from connector_runtime.session import Memory
+from connector_runtime.session import ValueCache
 from connector_runtime.steps import Recall, Remember
 from connector_runtime.types import registry
 
@@ -286,7 +286,7 @@ def test_a_page_is_kept_under_another_name_for_another_connection_list_input_or_
     keys = {key, asked.key({"access_token": "two"})}
     for change in (
         {"cursor": "2"},
-        {"bound": Bound({"owner": "me"}, ())},
+        {"bound": BoundInputs({"owner": "me"}, ())},
         {"source": asked.source._replace(key="doves")},
     ):
         changed = browse(connector.profile, connector.action, "lofts", None)
@@ -297,7 +297,7 @@ def test_a_page_is_kept_under_another_name_for_another_connection_list_input_or_
 
 
 def test_no_more_pages_are_kept_than_there_is_room_for_and_none_with_a_ttl_of_0() -> None:
-    memory = Memory(most=2)
+    memory = ValueCache(most=2)
     for key in "abc":
         memory.remember(Remember(key, page(key, cursor=None), 60))
     recalled = [memory.recall(Recall(key, 60)) for key in "abc"]

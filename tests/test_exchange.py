@@ -10,7 +10,7 @@ import pytest
 from plays import Play
 
 from connector_runtime.calls.credentials import Credentials, lay_out
-from connector_runtime.calls.exchange import Terms, exchange, fold
+from connector_runtime.calls.exchange import CallTerms, exchange, fold
 from connector_runtime.model import Request, Response
 from connector_runtime.steps import Send, Token, Wait
 from zoom_connector import ApiError, AuthError, Connector, MissingScope, Result, TransportError
@@ -33,7 +33,7 @@ class Script:
         action = self.connector.actions[key]
         plays = Play({Token: self._token, Send: self.answers})
         try:
-            return fold(plays(exchange(action, action.bind(inputs), Terms(limit=limit))), action.paging)
+            return fold(plays(exchange(action, action.bind(inputs), CallTerms(limit=limit))), action.paging)
         finally:
             self.sent = [step.request for step in plays.of(Send)]
             self.rejected = [step.rejected for step in plays.of(Token)]

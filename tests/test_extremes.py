@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connector_runtime.inputs import bind
-from connector_runtime.language.wording import _WORDS
+from connector_runtime.language.schema_faults import _WORDS
 from zoom_connector import Client, Connector, Http, InputError, load
 
 CONNECTOR = load()

@@ -15,8 +15,8 @@ import pytest
 import yaml
 from hypothesis import example, given, settings, strategies as st
 
-from connector_runtime.authoring import written
-from connector_runtime.authoring.draft import Beside, blank, drafted
+from connector_runtime.authoring import yaml_text
+from connector_runtime.authoring.draft import FolderContext, blank, draft_action
 from connector_runtime.authoring.draft_rows import typed
 from connector_runtime.authoring.openapi import operation, server_path
 from connector_runtime.commands.author_commands import read_document
@@ -181,7 +181,7 @@ def test_a_draft_from_a_name_alone_passes_check(pigeon: Path, key: str, method: 
 
 def draft_of(name: str, file: str = "pigeon.yaml", common: dict[str, Any] | None = None) -> dict[str, Any]:
     facts = operation(read_document(str(HERE / "openapi" / file)), name)
-    return drafted("try-it", facts, Beside(common=common or PIGEON)).data
+    return draft_action("try-it", facts, FolderContext(common=common or PIGEON)).data
 
 
 def test_parameters_become_rows_with_types_limits_choices_and_ways_of_writing() -> None:
@@ -308,7 +308,7 @@ def test_the_path_of_the_server_is_where_each_version_says_it(document: dict[str
 
 def test_a_placeholder_that_is_no_parameter_becomes_a_row_and_is_named_among_what_is_left_to_do() -> None:
     document = {"openapi": "3.1.0", "paths": {"/lofts/{loft}": {"get": {"operationId": "look"}}}}
-    made = drafted("try-it", operation(document, "look"), Beside(common={}))
+    made = draft_action("try-it", operation(document, "look"), FolderContext(common={}))
     assert made.data["request"]["path"] == "/lofts/{loft}"
     assert made.data["inputs"]["loft"]["required"] is True
     assert [line for line in made.left if line.startswith("{loft} ")]
@@ -316,14 +316,14 @@ def test_a_placeholder_that_is_no_parameter_becomes_a_row_and_is_named_among_wha
 
 def test_a_long_list_is_packed_into_lines_as_full_as_they_may_be() -> None:
     words = [f"word-{'x' * (number % 13)}-{number}" for number in range(60)]
-    text = written.definition(
+    text = yaml_text.definition(
         {"key": "a", "request": {"method": "GET", "path": "/"}, "inputs": {"a": {"choices": words}}}
     )
     lines = text.splitlines()
     packed = [line for line in lines if "word-" in line]
-    assert len(packed) > 5 and max(map(len, packed)) <= written.WIDTH
+    assert len(packed) > 5 and max(map(len, packed)) <= yaml_text.WIDTH
     for line, after in pairwise(packed):
-        assert len(line) + 1 + len(after.split()[0]) > written.WIDTH
+        assert len(line) + 1 + len(after.split()[0]) > yaml_text.WIDTH
 
 
 def test_swagger_two_is_read_as_well() -> None:
@@ -382,7 +382,7 @@ TREES = st.recursive(
 @example(data={"rules": {}})
 @example(data={"inputs": None})
 def test_what_is_written_is_read_back_by_our_loader(data: dict[str, Any]) -> None:
-    text = written.definition(data)
+    text = yaml_text.definition(data)
     assert documents.read(text, "x.yaml").data == data
     assert json.loads(json.dumps(documents.read(text, "x.yaml").data)) == data
 
@@ -390,7 +390,7 @@ def test_what_is_written_is_read_back_by_our_loader(data: dict[str, Any]) -> Non
 @settings(max_examples=200, deadline=None)
 @given(data=st.dictionaries(st.text(min_size=1), st.text() | st.lists(st.text()), min_size=1, max_size=6))
 def test_text_is_text_for_any_other_yaml_reader_too(data: dict[str, Any]) -> None:
-    assert yaml.safe_load(written.definition(data)) == data
+    assert yaml.safe_load(yaml_text.definition(data)) == data
 
 
 SELF = {"$ref": "#/components/schemas/A"}
@@ -430,7 +430,7 @@ def test_a_document_that_is_not_as_openapi_asks_is_refused_and_nothing_is_writte
     ids=["allOf", "anyOf", "properties"],
 )
 def test_a_schema_that_holds_itself_many_times_is_drafted_once(schema: Any) -> None:
-    assert drafted("do-it", operation(document_of(schema), "it"), Beside(common=PIGEON)).text
+    assert draft_action("do-it", operation(document_of(schema), "it"), FolderContext(common=PIGEON)).text
 
 
 # -- one schema, one row -----------------------------------------------------------------------------------------------
@@ -515,7 +515,7 @@ def test_the_fields_of_a_form_in_swagger_two_go_as_it_says(consumes: list[str], 
     fields = [{"name": "a", "in": "formData", "type": kind, "required": True}]
     said = {"operationId": "x", "consumes": consumes, "parameters": fields, "responses": {}}
     document = {"swagger": "2.0", "info": {}, "paths": {"/x": {"post": said}}}
-    made = drafted("try-it", operation(document, "x"), Beside(common=PIGEON)).data
+    made = draft_action("try-it", operation(document, "x"), FolderContext(common=PIGEON)).data
     assert made["inputs"]["a"]["to"] == place and made["inputs"]["a"]["required"] is True
     assert made["request"].get("encode") == ("form" if place == "body" else None)
 
@@ -532,5 +532,5 @@ def test_the_answer_that_is_told_is_the_first_that_is_json_and_a_success() -> No
     }
     said = {"operationId": "x", "responses": responses}
     document = {"openapi": "3.0.0", "info": {}, "paths": {"/x": {"post": said}}}
-    made = drafted("try-it", operation(document, "x"), Beside(common=PIGEON)).data
+    made = draft_action("try-it", operation(document, "x"), FolderContext(common=PIGEON)).data
     assert set(made["output"]["schema"]["properties"]) == {"second"}

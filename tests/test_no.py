@@ -14,10 +14,10 @@ from told import told, whole
 
 from connector_runtime import transport
 from connector_runtime.calls.credentials import Credentials, lay_out
-from connector_runtime.calls.exchange import EMPTY_PAGES, Retries, Terms, exchange, fold
+from connector_runtime.calls.exchange import EMPTY_PAGES, CallTerms, Retries, exchange, fold
 from connector_runtime.errors import Guard, InternalError
 from connector_runtime.model import Request, Response
-from connector_runtime.steps import Now, Send, Token, Turn
+from connector_runtime.steps import AskPermit, Now, Send, Token
 from zoom_connector import Connector, Http, InputError, RateLimited, TransportError
 
 LOOK = "It was accepted, so the change has probably been made; look before you send it again."
@@ -28,8 +28,8 @@ def run(connector: Connector, key: str, inputs: dict[str, Any], *answers: Any, *
     """Play a call against answers; a turn is what the call is told to wait."""
     action, turns, clock = connector.actions[key], terms.pop("turns", 0.0), terms.pop("clock", NOON)
     given: Credentials = lay_out(connector.profile, None, {"access_token": "t"})
-    play = Play({Token: given, Send: list(answers), Turn: turns, Now: clock})
-    return fold(play(exchange(action, action.bind(inputs), Terms(**terms))), action.paging)
+    play = Play({Token: given, Send: list(answers), AskPermit: turns, Now: clock})
+    return fold(play(exchange(action, action.bind(inputs), CallTerms(**terms))), action.paging)
 
 
 def say(data: Any, status: int = 200, kind: str = "application/json", **headers: str) -> Response:
@@ -229,7 +229,7 @@ def test_an_answer_is_as_large_as_it_may_be_and_no_larger(coding: str) -> None:
         answer = httpx.Response(
             status, headers={"content-encoding": coding} if coding else {}, stream=httpx.ByteStream(b"")
         )
-        body = transport._Body(answer, send(**given), Http(largest=1000))
+        body = transport._ResponseBody(answer, send(**given), Http(largest=1000))
         content = gzip.compress(b"x" * size) if coding else b"x" * size
         for start in range(0, len(content), 100):
             if not body.add(content[start : start + 100]):

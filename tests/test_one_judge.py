@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from jsonschema import Draft202012Validator
 
 from connector_runtime import load as load_folder
-from connector_runtime.inputs.bind import Acceptance, bind
+from connector_runtime.inputs.bind import CompiledInputs, bind
 from connector_runtime.inputs.schema import input_schema
 from connector_runtime.language import codecs, conditions, places
-from connector_runtime.model import Choice, Input, Rule, Table, Warn
+from connector_runtime.model import Choice, Input, InputTable, Rule, Warn
 from connector_runtime.types.base import is_blank
 from connector_runtime.types.registry import TYPES as REGISTRY
 from zoom_connector import InputError, load
@@ -56,13 +56,13 @@ def test_these_are_all_types_but_the_connection_which_no_schema_describes() -> N
     assert {entry["type"] for entry in TYPES} == {*REGISTRY} - {"connection"}
 
 
-def table(key: str, rows: list[Input], *rules: Rule) -> Table:
+def table(key: str, rows: list[Input], *rules: Rule) -> InputTable:
     by_name = {name: row for row in rows for name in row.names}
     inputs = {row.key: row for row in rows}
-    return Table(key=key, label=key, description=key, inputs=inputs, by_name=by_name, rules=rules)
+    return InputTable(key=key, label=key, description=key, inputs=inputs, by_name=by_name, rules=rules)
 
 
-def of_each_type(collection: str | None, needed: int) -> Table:
+def of_each_type(collection: str | None, needed: int) -> InputTable:
     """A table with a row of each type; some are needed, some had another name."""
     key = f"{collection or 'value'}{needed}"
     rows = [
@@ -79,7 +79,7 @@ def of_each_type(collection: str | None, needed: int) -> Table:
     return table(key, [*rows, Input("connection", "Connection", "connection")])
 
 
-def ruled() -> Table:
+def ruled() -> InputTable:
     """A table of conditions, defaults and rules."""
 
     def row(key: str, type: str, **more: Any) -> Input:
@@ -174,7 +174,7 @@ def values(row: Input) -> Any:
     return st.sampled_from([*spelled * 4, *BASE]) | (st.sampled_from(good) if good else st.sampled_from(BASE)) | JSON
 
 
-def inputs(of: Table) -> Any:
+def inputs(of: InputTable) -> Any:
     """Inputs of a table: mostly with what it needs, seldom with what it does not know."""
     rows = [row for row in of.inputs.values() if row.type != "connection"]
     needed = {row.key: values(row) for row in rows if row.required == () and row.only_when is None and not row.was}
@@ -184,7 +184,7 @@ def inputs(of: Table) -> Any:
     return st.builds(lambda one, other: {**one, **other}, st.fixed_dictionaries(needed), optional)
 
 
-def holds_json(of: Table, given: dict[str, Any]) -> bool:
+def holds_json(of: InputTable, given: dict[str, Any]) -> bool:
     """Whether a text is read as JSON or as a list, which a schema cannot look into."""
 
     def is_text(value: Any) -> bool:
@@ -202,10 +202,10 @@ def holds_json(of: Table, given: dict[str, Any]) -> bool:
 @pytest.mark.parametrize("of", [*ACTIONS, *MADE], ids=lambda of: of.key)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_bind_accepts_exactly_what_the_input_schema_accepts(of: Table, data: st.DataObject) -> None:
+def test_bind_accepts_exactly_what_the_input_schema_accepts(of: InputTable, data: st.DataObject) -> None:
     given = data.draw(inputs(of))
     try:
-        bind(Acceptance(of), given)
+        bind(CompiledInputs(of), given)
     except InputError as error:
         assert error.problems
         accepted = False
@@ -216,8 +216,8 @@ def test_bind_accepts_exactly_what_the_input_schema_accepts(of: Table, data: st.
 
 
 @pytest.mark.parametrize("of", [*ACTIONS, *MADE], ids=lambda of: of.key)
-def test_each_value_alone_is_accepted_exactly_where_the_input_schema_accepts_it(of: Table) -> None:
-    accepts, schema = Acceptance(of), input_schema(of)
+def test_each_value_alone_is_accepted_exactly_where_the_input_schema_accepts_it(of: InputTable) -> None:
+    accepts, schema = CompiledInputs(of), input_schema(of)
     for name, row in of.by_name.items():
         if row.type == "connection":
             continue

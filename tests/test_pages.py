@@ -11,7 +11,7 @@ import pytest
 from plays import Play
 
 from connector_runtime.calls.credentials import lay_out
-from connector_runtime.calls.exchange import Terms, exchange, fold
+from connector_runtime.calls.exchange import CallTerms, exchange, fold
 from connector_runtime.definitions import folders
 from connector_runtime.errors import ApiError, AuthError, TransportError
 from connector_runtime.model import Response, Result
@@ -44,7 +44,7 @@ def play(
     (folder / "actions" / "list-things.yaml").write_text(ACTION.format(items=items, **said))
     action = folders.load(folder).actions["list-things"]
     plays = Play({Token: lay_out(action.profile, None, {}), Send: [_answer(*answer) for answer in answers]})
-    result = fold(plays(exchange(action, action.bind({"kind": "a b"}), Terms(limit=limit))), action.paging)
+    result = fold(plays(exchange(action, action.bind({"kind": "a b"}), CallTerms(limit=limit))), action.paging)
     return result, [step.request for step in plays.of(Send)]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connector_runtime.calls import answer as answers
+from connector_runtime.calls import answers
 from connector_runtime.model import Response
 from zoom_connector import Connector
 
@@ -98,7 +98,7 @@ def refusal(connector: Connector, status: int, body: Any, action: str = "create-
     spec = connector.actions[action]
     if not answers.is_refused(spec.errors, answers.parse(response)):
         return None
-    return answers.Refusal(spec.errors, response).error(spec.effect or "read", NOW, spec)
+    return answers.RefusedResponse(spec.errors, response).error(spec.effect or "read", NOW, spec)
 
 
 @pytest.mark.parametrize(("status", "code", "message", "kind"), REFUSALS)

@@ -13,10 +13,10 @@ import plays
 import pytest
 
 from connector_runtime.calls.credentials import Credentials
-from connector_runtime.calls.exchange import FIRST_PAUSE, LONGEST_PAUSE, Retries, Terms, exchange, fold, recovering
+from connector_runtime.calls.exchange import FIRST_PAUSE, LONGEST_PAUSE, CallTerms, Retries, exchange, fold, recovering
 from connector_runtime.language import datetimes
 from connector_runtime.model import Page, Request, Response
-from connector_runtime.steps import Heard, Key, Now, Send, Token, Turn, Wait
+from connector_runtime.steps import AskPermit, Key, Now, Report, Send, Token, Wait
 from zoom_connector import (
     ApiError,
     AsyncClient,
@@ -65,7 +65,7 @@ class Play(plays.Play):
                 Now: lambda step: self.now,
                 Wait: lambda step: self._pass(step.seconds),
                 Send: lambda step: self._pass(1.0) or self._sendings.pop(0),
-                Turn: lambda step: self._turns.pop(0) if self._turns else 0.0,
+                AskPermit: lambda step: self._turns.pop(0) if self._turns else 0.0,
                 Key: [f"key-{number}" for number in (1, 2, 3)],
             }
         )
@@ -86,8 +86,8 @@ class Play(plays.Play):
         return [step.seconds for step in self.of(Wait)]
 
     @property
-    def told(self) -> list[Heard]:
-        return self.of(Heard)
+    def told(self) -> list[Report]:
+        return self.of(Report)
 
 
 def say(data: Any, status: int = 200, **headers: str) -> Response:
@@ -108,7 +108,7 @@ INPUTS: dict[str, dict[str, Any]] = {
 }
 
 
-def run(connector: Connector, play: Play, key: str, terms: Terms, inputs: dict[str, Any] | None = None) -> Result:
+def run(connector: Connector, play: Play, key: str, terms: CallTerms, inputs: dict[str, Any] | None = None) -> Result:
     action = connector.actions[key]
     return fold(play(exchange(action, action.bind(inputs or INPUTS[key]), terms)), action.paging)
 
@@ -117,7 +117,7 @@ def run(connector: Connector, play: Play, key: str, terms: Terms, inputs: dict[s
 @pytest.mark.parametrize("trouble", [FAILED, FAST, LOST, UNSENT], ids=["500", "429", "lost", "unsent"])
 def test_what_can_do_no_harm_is_sent_again_the_same(connector: Connector, key: str, trouble: Any) -> None:
     play = Play(trouble, trouble, say({"id": "x"}))
-    run(connector, play, key, Terms(retries=2))
+    run(connector, play, key, CallTerms(retries=2))
     assert len({(request.method, request.url, request.content) for request in play.sent}) == 1
     assert (len(play.sent), len(play.waits)) == (3, 2)
 
@@ -125,14 +125,14 @@ def test_what_can_do_no_harm_is_sent_again_the_same(connector: Connector, key: s
 @pytest.mark.parametrize("trouble", [FAST, UNSENT], ids=["429", "unsent"])
 def test_a_create_that_was_not_done_is_sent_again(connector: Connector, trouble: Any) -> None:
     play = Play(trouble, MADE)
-    assert run(connector, play, "create-meeting", Terms(retries=1)).data == {"id": 1}
+    assert run(connector, play, "create-meeting", CallTerms(retries=1)).data == {"id": 1}
 
 
 @pytest.mark.parametrize("trouble", [FAILED, DOUBT], ids=["500", "lost"])
 def test_a_create_that_may_have_been_done_is_never_sent_again(connector: Connector, trouble: Any) -> None:
     play = Play(trouble)
     with pytest.raises((ApiError, TransportError)) as caught:
-        run(connector, play, "create-meeting", Terms(retries=9))
+        run(connector, play, "create-meeting", CallTerms(retries=9))
     assert caught.value.may_have_been_done
     assert not caught.value.retriable
     assert len(play.sent) == 1
@@ -142,7 +142,7 @@ def test_no_refusal_of_the_vendor_is_asked_for_again(connector: Connector) -> No
     for status, code in ((400, 300), (404, 1001), (409, 1005), (403, 200), (400, 4711)):
         play = Play(say({"code": code, "message": "No."}, status))
         with pytest.raises(Exception, match=r"No\."):
-            run(connector, play, "get-user", Terms(retries=9))
+            run(connector, play, "get-user", CallTerms(retries=9))
         assert len(play.sent) == 1
 
 
@@ -150,7 +150,7 @@ def test_a_daily_limit_fails_at_once_and_says_until_when(connector: Connector) -
     daily = say({"code": 429, "message": "x"}, 429, x_ratelimit_type="Daily-limit", retry_after="2026-11-22T12:00:05Z")
     play = Play(daily)
     with pytest.raises(QuotaReached) as caught:
-        run(connector, play, "get-user", Terms(retries=9))
+        run(connector, play, "get-user", CallTerms(retries=9))
     assert caught.value.retry_at == datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)
     assert caught.value.retriable
     assert len(play.sent) == 1
@@ -161,14 +161,14 @@ def test_a_daily_limit_fails_at_once_and_says_until_when(connector: Connector) -
 )
 def test_the_pause_is_what_the_vendor_asks_for_however_it_is_written(connector: Connector, said: str) -> None:
     play = Play(say({"code": 429, "message": "Too fast."}, 429, retry_after=said), say({"id": "x"}))
-    run(connector, play, "get-user", Terms(retries=1))  # the refusal came at 12:00:01
+    run(connector, play, "get-user", CallTerms(retries=1))  # the refusal came at 12:00:01
     assert 20.0 <= play.waits[0] <= 20.0 + FIRST_PAUSE
 
 
 def test_a_vendor_that_asks_for_more_than_a_minute_is_not_waited_for(connector: Connector) -> None:
     play = Play(say({"code": 429, "message": "Too fast."}, 429, retry_after="300"))
     with pytest.raises(RateLimited) as caught:
-        run(connector, play, "get-user", Terms(retries=9))
+        run(connector, play, "get-user", CallTerms(retries=9))
     assert caught.value.retry_at == START + timedelta(seconds=301)
 
 
@@ -185,7 +185,7 @@ def test_pauses_grow_and_those_who_failed_together_do_not_come_back_together() -
 def test_a_platform_switches_retries_off_and_is_told_what_it_may_repeat(connector: Connector) -> None:
     play = Play(FAILED)
     with pytest.raises(ApiError) as caught:
-        run(connector, play, "get-user", Terms(retries=0))
+        run(connector, play, "get-user", CallTerms(retries=0))
     assert caught.value.retriable
     assert not play.waits
 
@@ -197,25 +197,25 @@ def test_raw_request_pauses_as_its_own_inputs_say(connector: Connector) -> None:
     named = {row.to[0].path[-1]: key for key, row in rows.items() if row.to and row.to[0].kind == "call"}
     given |= {named["retry.max_count"]: 2, named["retry.delay_ms"]: 250}
     play = Play(FAILED, FAILED, say({}))
-    run(connector, play, "raw-request", Terms(retries=0), given)
+    run(connector, play, "raw-request", CallTerms(retries=0), given)
     assert play.waits == [0.25, 0.25]
 
 
 def test_a_delete_whose_answer_was_lost_and_that_finds_nothing_the_second_time_was_done(connector: Connector) -> None:
     gone = say({"code": 1001, "message": "User does not exist: u."}, 404)
     lost = TransportError("The answer broke off.", retriable=True, may_have_been_done=True)
-    result = run(connector, Play(lost, gone), "delete-user", Terms(retries=1))
+    result = run(connector, Play(lost, gone), "delete-user", CallTerms(retries=1))
     assert result.data == {}
     assert "answer was lost" in result.warnings[0].what
     with pytest.raises(ApiError):
-        run(connector, Play(UNSENT, gone), "delete-user", Terms(retries=1))  # the first never arrived
+        run(connector, Play(UNSENT, gone), "delete-user", CallTerms(retries=1))  # the first never arrived
 
 
 def test_what_the_last_attempt_is_told_does_not_undo_the_first(connector: Connector) -> None:
     lost = TransportError("The answer broke off.", retriable=True, may_have_been_done=True)
     refused = say({"code": 124, "message": "Invalid access token."}, 401)
     with pytest.raises(ConnectorError, match="Invalid access token") as caught:
-        run(connector, Play(lost, refused), "update-meeting", Terms(retries=1))
+        run(connector, Play(lost, refused), "update-meeting", CallTerms(retries=1))
     assert getattr(caught.value, "may_have_been_done", False)
 
 
@@ -224,7 +224,7 @@ def test_what_the_last_attempt_is_told_does_not_undo_the_first(connector: Connec
 
 def test_the_deadline_bounds_each_attempt_by_what_is_left_of_it(connector: Connector) -> None:
     play = Play(FAILED, say({"id": "x"}))
-    run(connector, play, "get-user", Terms(retries=5, deadline=10.0))
+    run(connector, play, "get-user", CallTerms(retries=5, deadline=10.0))
     assert play.bounds[0] == 10.0
     assert play.bounds[1] == pytest.approx(10.0 - 1.0 - play.waits[0])
 
@@ -232,11 +232,11 @@ def test_the_deadline_bounds_each_attempt_by_what_is_left_of_it(connector: Conne
 def test_no_pause_goes_beyond_the_deadline(connector: Connector) -> None:
     play = Play(FAILED, FAILED, FAILED)
     with pytest.raises(ApiError):
-        run(connector, play, "get-user", Terms(retries=9, deadline=3.0))
+        run(connector, play, "get-user", CallTerms(retries=9, deadline=3.0))
     assert play.now - START < timedelta(seconds=3)
     slow = Play(turns=(5.0,))
     with pytest.raises(RateLimited) as caught:
-        run(connector, slow, "create-meeting", Terms(deadline=3.0, account=PACED))
+        run(connector, slow, "create-meeting", CallTerms(deadline=3.0, account=PACED))
     assert caught.value.retry_at == START + timedelta(seconds=5)
     assert (slow.sent, slow.waits) == ([], [])
 
@@ -245,7 +245,7 @@ def test_a_list_has_one_deadline_for_all_its_pages(connector: Connector) -> None
     pages = [say({"users": [number], "next_page_token": f"t{number}"}) for number in range(9)]
     play = Play(*pages)
     with pytest.raises(TransportError, match="deadline") as caught:
-        run(connector, play, "list-users", Terms(deadline=3.0))
+        run(connector, play, "list-users", CallTerms(deadline=3.0))
     assert caught.value.items_read == 3
     assert caught.value.partial.data == {"users": [0, 1, 2]}
 
@@ -255,7 +255,7 @@ def test_a_list_has_one_deadline_for_all_its_pages(connector: Connector) -> None
 
 def test_each_attempt_is_told_without_anything_that_names_anybody(connector: Connector) -> None:
     play = Play(FAST, say({"id": "secret-user"}, x_zm_trackingid="v=2.0;abc"), turns=(0.25,))
-    run(connector, play, "get-user", Terms(retries=1, account=PACED, observed=True), {"user_id": "secret-user"})
+    run(connector, play, "get-user", CallTerms(retries=1, account=PACED, observed=True), {"user_id": "secret-user"})
     first, second = (told.attempt for told in play.told)
     assert (first.action, first.method, first.path, first.effect) == ("get-user", "GET", "/users/{user_id}", "read")
     assert (first.number, first.status, first.kind, first.code, first.waited) == (1, 429, "rate_limit", 429, 0.25)
@@ -267,8 +267,8 @@ def test_each_attempt_is_told_without_anything_that_names_anybody(connector: Con
 
 def test_every_attempt_has_a_claim_of_its_own_under_the_label_of_its_action(connector: Connector) -> None:
     play = Play(FAILED, say({"users": []}))
-    run(connector, play, "list-users", Terms(retries=1, account=PACED))
-    first, second = (told.claim for told in play.told)
+    run(connector, play, "list-users", CallTerms(retries=1, account=PACED))
+    first, second = (told.permit for told in play.told)
     assert first is not None and second is not None and first is not second
     assert (first.label, second.label) == ("medium", "medium")
 
@@ -285,37 +285,37 @@ def test_an_answer_by_which_little_remains_is_told_to_who_paces(
     connector: Connector, remaining: str, is_told: bool
 ) -> None:
     play = Play(say({"id": "x"}, x_ratelimit_limit="100", x_ratelimit_remaining=remaining))
-    run(connector, play, "get-user", Terms())
+    run(connector, play, "get-user", CallTerms())
     assert bool(play.told) is is_told
 
 
 def test_who_stops_waiting_for_a_turn_gives_it_up(connector: Connector) -> None:
     action = connector.actions["get-user"]
-    call = exchange(action, action.bind(INPUTS["get-user"]), Terms(account=PACED))
+    call = exchange(action, action.bind(INPUTS["get-user"]), CallTerms(account=PACED))
     effect: Any = next(call)
     effect = call.send(CREDENTIALS)
-    assert isinstance(effect, Turn)
+    assert isinstance(effect, AskPermit)
     assert isinstance(call.send(3.0), Now)
     assert isinstance(call.send(plays.NOON), Wait)
     call.close()
-    assert effect.claim.gone
+    assert effect.permit.gone
 
 
 def test_nobody_waits_for_a_turn_without_a_bound(connector: Connector) -> None:
     play = Play(say({"id": "x"}), turns=(800.0, 99.0))
-    run(connector, play, "get-user", Terms(account=PACED))
+    run(connector, play, "get-user", CallTerms(account=PACED))
     assert play.waits == [800.0, 99.0]
     for last, at in ((101.0, START + timedelta(seconds=901)), (1e300, datetimes.LAST)):
         play = Play(say({"id": "x"}), turns=(800.0, last))
         with pytest.raises(RateLimited) as caught:
-            run(connector, play, "get-user", Terms(account=PACED))
+            run(connector, play, "get-user", CallTerms(account=PACED))
         assert (play.waits, play.sent) == ([800.0], [])
         assert caught.value.message == (
             "Within 900 seconds there is no time to wait for a turn under the vendor's limits."
         )
         assert caught.value.retry_at == at
     play = Play(say({"id": "x"}), turns=(5000.0,))
-    run(connector, play, "get-user", Terms(account=PACED, deadline=6000))
+    run(connector, play, "get-user", CallTerms(account=PACED, deadline=6000))
     assert play.waits == [5000.0]
 
 
@@ -332,10 +332,10 @@ def test_pauses_stay_numbers_however_often_or_long(connector: Connector) -> None
 def test_a_create_with_an_idempotency_key_goes_again_with_the_same_key(stripe: Connector) -> None:
     action = stripe.actions["create-customer"]
     play = Play(DOUBT, FAILED, say({"id": "cus_1"}))
-    list(play(exchange(action, action.bind({"name": "Ada"}), Terms(retries=3))))
+    list(play(exchange(action, action.bind({"name": "Ada"}), CallTerms(retries=3))))
     assert [dict(request.headers)["Idempotency-Key"] for request in play.sent] == ["key-1"] * 3
     own = Play(say({"id": "cus_1"}))
-    list(own(exchange(action, action.bind({"name": "Ada"}), Terms(key="order-7"))))
+    list(own(exchange(action, action.bind({"name": "Ada"}), CallTerms(key="order-7"))))
     assert dict(own.sent[0].headers)["Idempotency-Key"] == "order-7"
 
 
@@ -360,7 +360,7 @@ def test_a_key_for_a_vendor_that_takes_none_is_refused_before_anything_is_sent(c
 def recover(connector: Connector, play: Play, inputs: dict[str, Any] | None = None, retries: int = 2) -> Result:
     action = connector.actions["create-meeting"]
     bound = action.bind(inputs or INPUTS["create-meeting"])
-    call = recovering(action, bound, Terms(retries=retries), connector.actions["list-meetings"])
+    call = recovering(action, bound, CallTerms(retries=retries), connector.actions["list-meetings"])
     return fold(play(call), None)
 
 
@@ -423,7 +423,7 @@ def test_a_store_that_fails_after_an_answer_was_lost_leaves_the_doubt(stripe: Co
     play = Play(DOUBT, say({}, 401))
     play._answers[Token] = [CREDENTIALS, failing]
     with pytest.raises(TransportError) as caught:
-        [*play(exchange(action, action.bind({"email": "a@b.example"}), Terms(retries=3)))]
+        [*play(exchange(action, action.bind({"email": "a@b.example"}), CallTerms(retries=3)))]
     assert caught.value.may_have_been_done and caught.value.__cause__ is failing
     looking = Play(DOUBT, failing)
     with pytest.raises(TransportError) as caught:

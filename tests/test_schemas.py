@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings, strategies as st
 from jsonschema import Draft202012Validator
 
-from connector_runtime.language import patterns, wording
+from connector_runtime.language import patterns, schema_faults
 
 ROOT = Path(__file__).parents[1]
 TEXTS = st.text(st.sampled_from('a1 \t\n\x0b\x1c\x1f\x85\xa0\u2028\u3000\ufeffé٣Aſ-_/.,[]{}"\\'), max_size=6)
@@ -74,23 +74,24 @@ SCHEMAS: Any = st.recursive(
 @settings(max_examples=700, deadline=None)
 @given(schema=SCHEMAS, data=DATA)
 def test_the_judge_says_what_jsonschema_says(schema: Any, data: Any) -> None:
-    assert wording.fits(schema, data) is Draft202012Validator(schema).is_valid(data)
+    assert schema_faults.fits(schema, data) is Draft202012Validator(schema).is_valid(data)
 
 
 def test_every_word_of_the_standard_is_known_or_left_to_jsonschema() -> None:
     silent = {"format"}  # without a checker of formats, jsonschema says nothing about it either
-    assert set(Draft202012Validator.VALIDATORS) == set(wording._WORDS) | silent
+    assert set(Draft202012Validator.VALIDATORS) == set(schema_faults._WORDS) | silent
 
 
 def test_a_schema_that_refers_to_its_own_definitions_is_judged_whole() -> None:
     schema = {"$defs": {"a": {"type": "integer"}}, "properties": {"x": {"items": {"$ref": "#/$defs/a"}}}}
-    assert wording.fits(schema, {"x": [1]}) and not wording.fits(schema, {"x": ["1"]})
+    assert schema_faults.fits(schema, {"x": [1]}) and not schema_faults.fits(schema, {"x": ["1"]})
 
 
 def test_data_that_fits_is_judged_without_loading_jsonschema() -> None:
     script = (
-        "import sys; from connector_runtime.language.wording import misfits\n"
-        "assert misfits({'properties': {'a': {'maxLength': 3}}, 'anyOf': [{'required': ['a']}]}, {'a': 'abc'}) == []\n"
+        "import sys; from connector_runtime.language.schema_faults import schema_faults\n"
+        "fits = {'properties': {'a': {'maxLength': 3}}, 'anyOf': [{'required': ['a']}]}\n"
+        "assert schema_faults(fits, {'a': 'abc'}) == []\n"
         "assert 'jsonschema' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)

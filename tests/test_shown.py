@@ -15,9 +15,9 @@ from urllib.parse import quote
 import pytest
 
 import connector_runtime
-from connector_runtime.calls.answer import Refusal
+from connector_runtime.calls.answers import RefusedResponse
 from connector_runtime.language import secrets
-from connector_runtime.mcp.tools import Offer, answer, tools
+from connector_runtime.mcp.tools import ToolFilter, answer, tools
 from connector_runtime.model import Choice, Choices, Response
 from zoom_connector import Connector, Page, Result
 
@@ -117,12 +117,12 @@ def test_secrets_in_the_query_of_a_url_are_masked_wherever_the_url_stands(text: 
 
 
 def test_a_model_sees_no_secret_that_only_its_name_tells(connector: Connector) -> None:
-    tool = tools(connector, Offer())["list-meetings"]
+    tool = tools(connector, ToolFilter())["list-meetings"]
     urls = {"start_url": "https://a.example/s?zak=s3cret", "join_url": "https://a.example/j/1?pwd=s3cret"}
     data = {"meetings": [{"id": 1, **urls}]}
     shown = {"id": 1, "start_url": "***", "join_url": "https://a.example/j/1?pwd=***"}
-    assert answer(tool, Result(data, 200, {}), Offer())["data"] == {"meetings": [shown]}
-    assert answer(tool, Result(data, 200, {}), Offer(secrets=True))["data"] == data
+    assert answer(tool, Result(data, 200, {}), ToolFilter())["data"] == {"meetings": [shown]}
+    assert answer(tool, Result(data, 200, {}), ToolFilter(secrets=True))["data"] == data
 
 
 TOKEN = "1//0gPlanted+secret/abc=="
@@ -143,7 +143,7 @@ TOKEN = "1//0gPlanted+secret/abc=="
 def test_no_spelling_of_a_token_gets_into_an_error(connector: Connector, told: str) -> None:
     content = f'{{"code": 124, "message": "bad {told}", "errors": [{{"field": "{told}"}}]}}'.encode()
     response = Response(401, {"x-zm-trackingid": f"id {TOKEN}"}, content)
-    error = Refusal(connector.profile.errors, response, [TOKEN]).error("read", datetime.now(UTC))
+    error = RefusedResponse(connector.profile.errors, response, [TOKEN]).error("read", datetime.now(UTC))
     said = json.dumps([error.to_dict(), str(error), error.tracking_id])
     assert "Planted" not in said and "***" in said and error.tracking_id == "id ***"
 

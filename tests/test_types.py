@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from connector_runtime.commands.options import input_table, parse, parser_of
 from connector_runtime.definitions.catalogue import entry
 from connector_runtime.definitions.forms import editor_schema, form_schema, ui_schema
-from connector_runtime.mcp.tools import Offer, tools
+from connector_runtime.mcp.tools import ToolFilter, tools
 from connector_runtime.model import Input, Place
 from connector_runtime.types.base import InputType, Plain, Schema
 from connector_runtime.types.registry import TYPES
@@ -80,7 +80,7 @@ def test_a_type_that_no_surface_knows_is_a_text_field_everywhere(action: Any) ->
     assert (shown["type"], shown["placeholder"], shown.get("widget")) == ("colour", "#ff0000", None)
 
     more: Any = SimpleNamespace(actions={"update-user": action})
-    tool = tools(more, Offer(only=("update-user",)))["update-user"]
+    tool = tools(more, ToolFilter(only=("update-user",)))["update-user"]
     assert tool.listed.input_schema["properties"]["tint"]["type"] == "string"
 
     values, _ = parse(parser_of("run", action)[0], action, ["--tint", "#ff0000", "--tints", "#ffffff,#00ff00"])

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from connector_runtime.pacing.pacer import Pacer as Pacer
     from connector_runtime.service.app import service as service
     from connector_runtime.steps import Attempt as Attempt
-    from connector_runtime.stores.opening import open_store as open_store, open_vault as open_vault
+    from connector_runtime.stores.databases import open_store as open_store, open_vault as open_vault
     from connector_runtime.stores.store import Store as Store
     from connector_runtime.transport import Http as Http
     from connector_runtime.triggers.receiver import Pace as Pace, Receiver as Receiver, webhook_app as webhook_app
@@ -72,8 +72,8 @@ _HOMES = {
     "Connector": "connector_runtime.definitions.connector",
     "Saved": "connector_runtime.downloads.download",
     "Store": "connector_runtime.stores.store",
-    "open_store": "connector_runtime.stores.opening",
-    "open_vault": "connector_runtime.stores.opening",
+    "open_store": "connector_runtime.stores.databases",
+    "open_vault": "connector_runtime.stores.databases",
     "Notification": "connector_runtime.triggers.webhook",
     "Pace": "connector_runtime.triggers.receiver",
     "Pacer": "connector_runtime.pacing.pacer",

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ..definitions import compile as compiler
-from ..language.wording import misfits
+from ..definitions import compiler
+from ..language.schema_faults import schema_faults
 from ..model import Json
 from ..types import registry
-from . import written
-from .draft_rows import Row, Table, label, shape, snake, table
+from . import yaml_text
+from .draft_rows import DraftTable, Row, label, shape, snake, table
 from .openapi import Operation, Schema, arrays
 
 VERBS = {
@@ -30,7 +30,7 @@ MAX_OUTPUT = 3000  # characters of an output schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
+class FolderContext:
     """What the folder already says: connector.yaml's data, and the scopes of its actions by kind."""
 
     common: Mapping[str, Any]
@@ -47,7 +47,7 @@ class Draft:
 
     @property
     def text(self) -> str:
-        return written.definition(self.data)
+        return yaml_text.definition(self.data)
 
 
 def blank(key: str) -> Draft:
@@ -71,13 +71,13 @@ def blank(key: str) -> Draft:
     return Draft(data={**data, "inputs": inputs}, left=(left, *_always(inputs, scopes=False)))
 
 
-def drafted(key: str, operation: Operation, beside: Beside) -> Draft:
+def draft_action(key: str, operation: Operation, folder: FolderContext) -> Draft:
     """A draft of one operation."""
     left: list[str] = []
-    paging, skipped = _paging(operation, beside.common, left)
+    paging, skipped = _paging(operation, folder.common, left)
     made = table(operation, skipped)
     left += made.left
-    request = _request(operation, made, beside.common, left)
+    request = _request(operation, made, folder.common, left)
     for name, row in made.rows.items():  # an example that the row would not take itself is none
         if "example" in row:
             taken = registry.accepts(compiler.row(name, row, lambda name: {}, {}), row["example"])
@@ -86,10 +86,10 @@ def drafted(key: str, operation: Operation, beside: Beside) -> Draft:
     inputs = {"connection": dict(CONNECTION), **made.rows}
     head = _head(key, operation.summary, operation.method)
     effect = head.pop("effect")
-    names, scopes = list(made.placeholders.values()), _scopes(operation, beside)
+    names, scopes = list(made.placeholders.values()), _scopes(operation, folder)
     # the vendor's label for what the call costs is in an extension that speaks of a rate
     rate = next((value for name, value in operation.more.items() if "rate" in name and isinstance(value, str)), None)
-    if rate and (rate.lower() in beside.labels or rate.isupper()):
+    if rate and (rate.lower() in folder.labels or rate.isupper()):
         rate = rate.lower()
     data: dict[str, Json] = {
         **head,
@@ -123,7 +123,7 @@ def _always(inputs: Mapping[str, Row], *, scopes: bool) -> list[str]:
     return [*left, "if_absent, only_when, rules: what the vendor does with what is left out, and what goes together"]
 
 
-def _request(operation: Operation, made: Table, common: Mapping[str, Any], left: list[str]) -> dict[str, Json]:
+def _request(operation: Operation, made: DraftTable, common: Mapping[str, Any], left: list[str]) -> dict[str, Json]:
     path, _, query = operation.path.partition("#")[0].partition("?")
     path = operation.server + (path or "/")
     base = re.sub(r"^(https://[^/]*|\{[^}]*\})", "", str(common.get("base_url", ""))).rstrip("/")
@@ -175,14 +175,14 @@ def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) ->
     return paging, {sized, *steers} & set(query)
 
 
-def _scopes(operation: Operation, beside: Beside) -> dict[str, Json]:
+def _scopes(operation: Operation, folder: FolderContext) -> dict[str, Json]:
     for name, given in operation.more.items():  # an extension that says them by kind
         if "scopes" in name and isinstance(given, Mapping) and all(isinstance(each, list) for each in given.values()):
             return {kind: list(scopes) for kind, scopes in given.items() if scopes}
     found: dict[str, Json] = {}
     for scheme, alternatives in operation.scopes.items():
         words = _words(alternatives)  # the folder's kind of scopes is that which are made of as many words
-        alike = [kind for kind, scopes in beside.scopes.items() if len(beside.scopes) == 1 or words & _words(scopes)]
+        alike = [kind for kind, scopes in folder.scopes.items() if len(folder.scopes) == 1 or words & _words(scopes)]
         here = found.setdefault(alike[0] if alike else snake(scheme), [])
         entries = (one[0] if len(one) == 1 else one for one in alternatives)
         here += [entry for entry in entries if entry not in here]
@@ -199,7 +199,7 @@ def _output(answer: Schema | None) -> dict[str, Json]:
         schema = shape(answer or {}, depth, answer=True)
         if len(json.dumps(schema)) <= MAX_OUTPUT:
             example = _sample(schema)
-            good = example not in ({}, [], None) and not misfits(schema, example)
+            good = example not in ({}, [], None) and not schema_faults(schema, example)
             return {"schema": schema, **({"example": example} if good else {})} if schema else {}
     return {"schema": {"type": (answer or {}).get("type", "object")}}
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..definitions.checks.rows import RESERVED
+from ..definitions.checks.tables import RESERVED
 from ..model import Json
 from ..types.collections import GUARDED_HEADERS
 from .openapi import Operation, Schema
@@ -21,7 +21,7 @@ Path = tuple[str, ...]
 
 
 @dataclass(slots=True)
-class Table:
+class DraftTable:
     """The rows as they are made, and what a person has to look at."""
 
     rows: dict[str, Row] = field(default_factory=dict)
@@ -56,9 +56,9 @@ def label(key: str) -> str:
     return " ".join(word.capitalize() for word in re.split("[_-]", key))
 
 
-def table(operation: Operation, skipped: set[str]) -> Table:
+def table(operation: Operation, skipped: set[str]) -> DraftTable:
     """The rows of an operation; `skipped` are query parameters that paging fills in."""
-    made = Table()
+    made = DraftTable()
     for entry in operation.parameters:
         if entry.place == "query" and entry.name in skipped:
             continue
@@ -90,7 +90,7 @@ def _row(row: Row, required: bool, deprecated: bool) -> Row:
     return {"type": row.pop("type"), **({"required": True} if required else {}), **row, **advice}
 
 
-def _body(made: Table, operation: Operation, schema: Schema) -> None:
+def _body(made: DraftTable, operation: Operation, schema: Schema) -> None:
     place = "part" if operation.media == "multipart" else "body"
     properties = writable(schema)
     # a request sends {} rather than no body, so what the body requires is always required
@@ -128,7 +128,7 @@ def _body(made: Table, operation: Operation, schema: Schema) -> None:
             made.left.append("the body has several forms; take the inputs of the one you want out of `body`")
 
 
-def _fields(made: Table, schema: Schema, path: Path, place: str, *, depth: int, parent: bool) -> dict[str, str]:
+def _fields(made: DraftTable, schema: Schema, path: Path, place: str, *, depth: int, parent: bool) -> dict[str, str]:
     """The properties of an object as rows, and the keys of those that are one row; `parent`: it must be there."""
     keys: dict[str, str] = {}
     missing = [name for name in schema.get("required", ()) if name not in (schema.get("properties") or {})]

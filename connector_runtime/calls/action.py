@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from ..errors import Guard
-from ..inputs.bind import Acceptance, Bound, bind
+from ..inputs.bind import BoundInputs, CompiledInputs, bind
 from ..inputs.schema import input_schema
 from ..language import secrets
 from ..model import ActionSpec, Json
-from . import paging, render
+from . import pages, render
 from .credentials import check_base_url, lay_out
 from .files import File, files_of
 
@@ -22,8 +22,8 @@ class Action(ActionSpec):
     """One compiled action."""
 
     @cached_property
-    def accepts(self) -> Acceptance:
-        return Acceptance(self)
+    def accepts(self) -> CompiledInputs:
+        return CompiledInputs(self)
 
     @cached_property
     def layout(self) -> render.Layout:
@@ -58,7 +58,7 @@ class Action(ActionSpec):
         with Guard():
             return files_of(self, data, token)
 
-    def bind(self, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> Bound:
+    def bind(self, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> BoundInputs:
         """The typed values to send; raises `InputError` with every problem at once."""
         return bind(self.accepts, inputs, clear)
 
@@ -77,10 +77,10 @@ class Action(ActionSpec):
                 check_base_url(base_url)
             made = render.draft(self, bound.values, self.layout)
             if self.paging:
-                made = paging.turned(self.paging, made, paging.start(self.paging, None))
+                made = pages.page_draft(self.paging, made, pages.start(self.paging, None))
             place = render.key_place(self, made)
             if place is not None:
-                made = made.turn(place, secrets.MASK)  # a run makes a key of its own
+                made = made.with_value(place, secrets.MASK)  # a run makes a key of its own
             request = render.finish(made, lay_out(self.profile, base_url, None))
             sent, warnings = request.headers, [problem._asdict() for problem in bound.warnings]
             headers = {name: ", ".join(value for each, value in sent if each == name) for name, _ in sent}

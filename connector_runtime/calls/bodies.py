@@ -18,7 +18,7 @@ _QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
 @unshown
-class Part(NamedTuple):
+class FormPart(NamedTuple):
     """One part of a multipart body; without a file name it is a field."""
 
     name: str
@@ -44,12 +44,12 @@ def merged(old: Iterable[tuple[str, str]], new: Pairs, *, folded: bool = False) 
     return [*(pair for pair in old if pair[0].lower() not in taken), *new]
 
 
-def part(name: str, value: Any) -> Part:
+def part(name: str, value: Any) -> FormPart:
     """A field from any value, a file from the file shape."""
     if is_file(value):
         kind = value.get("content_type", "application/octet-stream")
-        return Part(name, base64.b64decode(value["base64"]), value.get("filename", name), kind)
-    return Part(name, text_of(value).encode())
+        return FormPart(name, base64.b64decode(value["base64"]), value.get("filename", name), kind)
+    return FormPart(name, text_of(value).encode())
 
 
 def is_file(value: Any) -> bool:
@@ -57,13 +57,13 @@ def is_file(value: Any) -> bool:
     return isinstance(value, Mapping) and "base64" in value and set(value) <= {"base64", "filename", "content_type"}
 
 
-def renamed(parts: list[Part], names: Mapping[str, str]) -> list[Part]:
+def renamed(parts: list[FormPart], names: Mapping[str, str]) -> list[FormPart]:
     """The parts with the file names given for them."""
     return [part._replace(filename=names.get(part.name, part.filename)) for part in parts]
 
 
 def written(
-    body: Json, parts: list[Part], encode: str, headers: Iterable[tuple[str, str]]
+    body: Json, parts: list[FormPart], encode: str, headers: Iterable[tuple[str, str]]
 ) -> tuple[bytes | None, Json, str | None]:
     """The body as bytes, as data for a person, and its content type (None without a body, or if the caller set one)."""
     typed = any(name.lower() == "content-type" for name, _ in headers)
@@ -104,7 +104,7 @@ def flat(data: Any, prefix: str = "") -> Pairs:
     return [pair for name, value in entries for pair in flat(value, name)]
 
 
-def _multipart(parts: list[Part]) -> tuple[bytes, Json, str]:
+def _multipart(parts: list[FormPart]) -> tuple[bytes, Json, str]:
     digest = hashlib.sha256(b"\0".join(part.name.encode() + b"\0" + part.content for part in parts)).hexdigest()
     boundary = f"part-{digest[:32]}"  # from the content, so that the same values always give the same bytes
     lines: list[bytes] = []

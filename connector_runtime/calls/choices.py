@@ -16,9 +16,9 @@ from hashlib import sha256
 from typing import Any
 
 from ..errors import InputError, Problem
-from ..inputs.bind import Bound
+from ..inputs.bind import BoundInputs
 from ..language import expressions, places
-from ..language.wording import kind_of, nearest
+from ..language.schema_faults import kind_of, nearest
 from ..model import ActionSpec, Choice, ChoiceList, Choices, Input, Json, Page, Profile
 from ..steps import Recall, Remember, Steps, Token, next_output
 from ..types.base import NoValue, is_blank
@@ -31,7 +31,7 @@ _UNMARKED = str.maketrans(  # letters that look marked and that Unicode does not
     {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe"}
 )
 NOTHING = Choices(choices=())
-NONE = Bound({}, ())
+NONE = BoundInputs({}, ())
 
 
 @dataclass(slots=True, kw_only=True, repr=False)
@@ -42,7 +42,7 @@ class Browse:
     row: Input | None  # None: a list asked for by its name
     source: ChoiceList
     search: str
-    bound: Bound = NONE  # the inputs of the list's action
+    bound: BoundInputs = NONE  # the inputs of the list's action
     wheres: dict[str, str] = field(default_factory=dict)  # an input of that action -> where its value was given
     cursor: str | None = None
     wants_page: bool = False
@@ -160,7 +160,7 @@ def browse(
     return begun
 
 
-def choose(asked: Browse, begin: Callable[[str, Bound, str | None], Steps], seconds: float) -> Steps:
+def choose(asked: Browse, begin: Callable[[str, BoundInputs, str | None], Steps], seconds: float) -> Steps:
     """Carry out a request; its output are the `Choices`. `begin` begins a call of the list's action at a cursor.
 
     A page that was read less than `seconds` ago, for the same connection, is not read again.
@@ -246,10 +246,10 @@ def fitted(found: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
         value = cast(each.value)
         if value is not None:
             once.setdefault(places.text_of(value), each._replace(value=value))
-    kept = [*once.values()]
-    if any(isinstance(each.value, int) and abs(each.value) >= SAFE_INTEGER for each in kept):
-        kept = [each._replace(value=places.text_of(each.value)) for each in kept]
-    return told_apart(kept)
+    distinct = [*once.values()]
+    if any(isinstance(each.value, int) and abs(each.value) >= SAFE_INTEGER for each in distinct):
+        distinct = [each._replace(value=places.text_of(each.value)) for each in distinct]
+    return told_apart(distinct)
 
 
 def _caster(row: Input) -> Callable[[Json], Json]:

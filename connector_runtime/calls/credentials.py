@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import AuthError, InputError, Problem
-from ..inputs.bind import Acceptance, bind
+from ..inputs.bind import CompiledInputs, bind
 from ..language import codecs, hosts, places
 from ..language.patterns import HEADER_VALUE
+from ..language.schema_faults import kind_of
 from ..language.secrets import MASK
-from ..language.wording import kind_of
-from ..model import Connection, Input, Profile, Table
+from ..model import Connection, Input, InputTable, Profile
 from . import bodies
 
 Headers = tuple[tuple[str, str], ...]
@@ -48,8 +48,8 @@ def checked(about: Profile, given: Any) -> dict[str, str]:
 
 def filled(kind: Connection, rows: Iterable[Input], given: Mapping[str, Any]) -> dict[str, str]:
     """What was filled in for rows of a kind of connection, by name, as text. Raises `InputError`."""
-    table = Table.of(f"the connection '{kind.label}'", kind.label, rows)
-    return {name: places.text_of(value) for name, value in bind(Acceptance(table), given).values.items()}
+    table = InputTable.of(f"the connection '{kind.label}'", kind.label, rows)
+    return {name: places.text_of(value) for name, value in bind(CompiledInputs(table), given).values.items()}
 
 
 def _rows(about: Profile, kind: Connection) -> Iterator[Input]:

@@ -22,19 +22,19 @@ from ..errors import (
     RequestError,
     TransportError,
 )
-from ..inputs.bind import Bound
+from ..inputs.bind import BoundInputs
 from ..language import conditions, datetimes, places
 from ..language.places import Answer
 from ..model import NOTHING, Json, Page, Paging, Recover, Response, Result, unshown
-from ..pacing.claim import claim_of
-from ..steps import Attempt, Claim, Heard, Key, Now, Send, Steps, Token, Turn, Wait, next_output
-from . import answer as answers, paging as pages, render
+from ..pacing.permit import permit_of
+from ..steps import AskPermit, Attempt, Key, Now, Permit, Report, Send, Steps, Token, Wait, next_output
+from . import answers, pages, render
 from .action import Action
 from .credentials import Credentials
 
 FIRST_PAUSE = 0.5  # seconds; doubled at each attempt
 LONGEST_PAUSE = 60.0  # a vendor that asks for more is not waited for
-LONGEST_TURN = 900.0  # that a call without a deadline waits in line, all pauses together
+LONGEST_PERMIT_WAIT = 900.0  # that a call without a deadline waits in line, all pauses together
 LONGEST_DELAY = 86400.0  # that a call's own inputs may ask for
 EMPTY_PAGES = 100  # in a row, after which a list is not believed to end
 RATE_PAUSE = 1.0  # where the vendor says too fast, and not until when
@@ -42,13 +42,13 @@ TOLERANCE = timedelta(seconds=2)  # both clocks are written in whole seconds
 
 
 @unshown
-class Terms(NamedTuple):
+class CallTerms(NamedTuple):
     """On what terms a call is carried out.
 
     `limit` bounds the items of a list, and `cursor` is where it goes on. `retries` is how often a request is retried,
     if that is safe. `deadline` bounds the call with all its attempts and pauses, in seconds. `key` is the caller's own
     idempotency key. `account` is whose limits the call counts against: it has a `pacer` under a declared plan, else
-    from the first refusal on. `observed`: somebody is told of each attempt. `caller` is as in `claim_of`.
+    from the first refusal on. `observed`: somebody is told of each attempt. `caller` is as in `permit_of`.
     """
 
     limit: int | None = None
@@ -61,29 +61,29 @@ class Terms(NamedTuple):
     caller: str = ""
 
 
-PLAIN = Terms()
+PLAIN = CallTerms()
 
 
-def exchange(action: Action, bound: Bound, terms: Terms = PLAIN) -> Steps:
+def exchange(action: Action, bound: BoundInputs, terms: CallTerms = PLAIN) -> Steps:
     """Carry out one call. The first page carries what the inputs warn of beside its own warnings.
 
     Raises `InputError` for a cursor that is none of this list's, before any step.
     """
-    call = _Call(action, bound, terms)
+    call = _CallSteps(action, bound, terms)
     if action.paging is None:
         if terms.cursor is not None:
-            pages.spot_of(terms.cursor, "", None)  # raises: it is none of this call's
+            pages.position_of(terms.cursor, "", None)  # raises: it is none of this call's
         return call.single()
-    mark = pages.mark(call.made)
+    digest = pages.list_digest(call.made)
     begun = pages.start(action.paging, terms.limit)
-    here = begun if terms.cursor is None else pages.spot_of(terms.cursor, mark, action.paging)
-    return call.paged(action.paging, mark, here)
+    here = begun if terms.cursor is None else pages.position_of(terms.cursor, digest, action.paging)
+    return call.paged(action.paging, digest, here)
 
 
-class _Call:
+class _CallSteps:
     """What all pages and attempts of a call share. `made` is the draft of the request that goes next."""
 
-    def __init__(self, action: Action, bound: Bound, terms: Terms) -> None:
+    def __init__(self, action: Action, bound: BoundInputs, terms: CallTerms) -> None:
         self.action, self.terms, self.warnings = action, terms, bound.warnings
         self.made = render.draft(action, bound.values, action.layout)
         self.effect = action.effect or render.effect_of(action, self.made.method)
@@ -96,16 +96,16 @@ class _Call:
             self.until = now + timedelta(seconds=self.terms.deadline)
         place = render.key_place(self.action, self.made) if self.is_keyed else None
         if place is not None:  # once a call: all its attempts carry the same key
-            self.made = self.made.turn(place, self.terms.key or (yield Key()))
+            self.made = self.made.with_value(place, self.terms.key or (yield Key()))
 
     def single(self) -> Steps:
         yield from self.begin()
         page, *_ = yield from self.attempts()
         yield page._replace(warnings=(*self.warnings, *page.warnings)) if self.warnings else page
 
-    def paged(self, paging: Paging, mark: str, here: pages.Spot) -> Steps:
+    def paged(self, paging: Paging, digest: str, here: pages.ListPosition) -> Steps:
         yield from self.begin()
-        self.made = pages.turned(paging, self.made, here)
+        self.made = pages.page_draft(paging, self.made, here)
         limit, warnings = self.terms.limit, self.warnings
         seen, count, empty, last = {places.text_of(here.value)}, 0, 0, None
         while True:
@@ -114,22 +114,22 @@ class _Call:
             except RequestError as error:
                 error.items_read = count
                 if error.retriable or not isinstance(error, ApiError):
-                    error.cursor = pages.cursor(mark, here)
+                    error.cursor = pages.cursor(digest, here)
                 raise
             found, ahead = page.items or [], None
             fault: ApiError | None = None
             try:
-                ahead = pages.onward(paging, here, answer, self.made, page, base)
+                ahead = pages.next_position(paging, here, answer, self.made, page, base)
             except ApiError as error:  # said when this page is out
                 fault = error
             items = found[here.skip :] if limit is None else found[here.skip : here.skip + limit - count]
             count += len(items)
             read = here.skip + len(items)
             if ahead is None and fault is None and read == len(found) and self.terms.cursor is None:
-                warnings = (*warnings, *pages.miscounted(paging, answer, count))
+                warnings = (*warnings, *pages.count_warnings(paging, answer, count))
             on = here._replace(skip=read) if read < len(found) else ahead
             said = (*warnings, *page.warnings) if warnings else page.warnings
-            yield page._replace(items=items, warnings=said, cursor=pages.cursor(mark, on))
+            yield page._replace(items=items, warnings=said, cursor=pages.cursor(digest, on))
             warnings = ()
             if fault is not None:
                 fault.items_read = count
@@ -145,10 +145,10 @@ class _Call:
                 hint = f"What was read is complete so far; {'start the list again' if is_over else 'see the cursor'}."
                 what = f"The list does not end: after {count} items {named}."
                 endless = ApiError(what, hint=hint, status=page.status, retriable=True)
-                endless.items_read, endless.cursor = count, None if is_over else pages.cursor(mark, ahead)
+                endless.items_read, endless.cursor = count, None if is_over else pages.cursor(digest, ahead)
                 raise endless
             seen.add(value)
-            self.made, here, last = pages.turned(paging, self.made, ahead), ahead, found
+            self.made, here, last = pages.page_draft(paging, self.made, ahead), ahead, found
 
     def attempts(self) -> Generator[Any, Any, tuple[Page, Answer, Credentials]]:
         """The page that a request gives and under which credentials, or the error of its last attempt."""
@@ -192,10 +192,10 @@ class _Call:
         The clock is read only where somebody wants to know the time, or it failed.
         """
         action, made = self.action, self.made
-        claim: Claim | None = None
+        permit: Permit | None = None
         if self.terms.account is not None and self.terms.account.pacer is not None:
-            claim = claim_of(action, made.written, caller=self.terms.caller)
-            waited += yield from self.turn(claim)
+            permit = permit_of(action, made.written, caller=self.terms.caller)
+            waited += yield from self.wait_for_permit(permit)
         request = render.finish(made, credentials)
         began: datetime | None = (yield Now()) if self.until or self.terms.observed else None
         at: datetime | None = None
@@ -208,13 +208,13 @@ class _Call:
             answer = answers.parse(response)
             if answers.is_refused(action.errors, answer):
                 at = yield Now()
-                refusal = answers.Refusal(action.errors, response, credentials.secrets)
+                refusal = answers.RefusedResponse(action.errors, response, credentials.secrets)
                 raise refusal.error(self.effect, at, action)
             wanted = made.call.get("response_type", "json")
             outcome: Outcome = answers.page(action, response, answer, self.effect, wanted), answer
             reported = action.profile.limits.reported
             is_told = (reported.remaining or "").removeprefix("header.").lower() in response.headers
-            if not began and claim is None and not (is_told and reported.is_scarce(response.headers)):
+            if not began and permit is None and not (is_told and reported.is_scarce(response.headers)):
                 return None, outcome
         except (AuthError, ApiError, TransportError) as failure:
             outcome = failure
@@ -225,18 +225,18 @@ class _Call:
         what = {"action": action.key, "effect": self.effect, "method": request.method, "path": request.template}
         more = {"number": number, "waited": waited, "status": status, "tracking_id": id_}
         attempt = Attempt.of(failed, began or ended, ended, **what, **more)
-        yield Heard(claim or claim_of(action, made.written, caller=self.terms.caller), attempt, headers)
+        yield Report(permit or permit_of(action, made.written, caller=self.terms.caller), attempt, headers)
         return ended, outcome
 
-    def turn(self, claim: Claim) -> Generator[Any, Any, float]:
-        """Wait until the claim may go; how long that took, in seconds."""
+    def wait_for_permit(self, permit: Permit) -> Generator[Any, Any, float]:
+        """Wait until the permit may go; how long that took, in seconds."""
         waited, until = 0.0, self.until
         try:
-            while pause := (yield Turn(claim)):
+            while pause := (yield AskPermit(permit)):
                 now: datetime = yield Now()
-                until = until or now + timedelta(seconds=LONGEST_TURN)
+                until = until or now + timedelta(seconds=LONGEST_PERMIT_WAIT)
                 if pause >= (until - now).total_seconds():
-                    left = "The deadline leaves" if self.until else f"Within {LONGEST_TURN:.0f} seconds there is"
+                    left = "The deadline leaves" if self.until else f"Within {LONGEST_PERMIT_WAIT:.0f} seconds there is"
                     what = f"{left} no time to wait for a turn under the vendor's limits."
                     hint = "Nothing was sent; try again later, or give the call more time."
                     free_at = datetimes.of_epoch(now.timestamp() + pause)
@@ -244,7 +244,7 @@ class _Call:
                 yield Wait(pause)
                 waited += pause
         except BaseException:  # cancelled, or too late: nobody waits behind it
-            claim.gone = True
+            permit.gone = True
             raise
         return waited
 
@@ -299,7 +299,7 @@ class Retries(NamedTuple):
 # -- a create whose answer was lost ------------------------------------------------------------------------------------
 
 
-def recovering(action: Action, bound: Bound, terms: Terms, other: Action) -> Steps:
+def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Action) -> Steps:
     """Carry out a create; if it may have been done, look with the `other` action and send again only if it was not.
 
     What tells it apart is what was sent: the fields that the definition calls `same`, and that it was made since.

@@ -27,7 +27,7 @@ _IN_URL = "/?%:@!$&'()*+,;=~-._[]"
 
 
 @dataclass(slots=True, repr=False)
-class Draft:
+class RequestDraft:
     """A request in the making. `written` are the values as they are sent, by input."""
 
     method: str
@@ -37,18 +37,18 @@ class Draft:
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: Json = None
     encode: str = "json"
-    parts: list[bodies.Part] = field(default_factory=list)
+    parts: list[bodies.FormPart] = field(default_factory=list)
     call: dict[str, Json] = field(default_factory=dict)
     next_query: str | None = None  # in place of the query, as a next page's URL had it
     written: Mapping[str, Json] = field(default_factory=dict)
 
-    def turn(self, place: Place | None, value: Json) -> Draft:
+    def with_value(self, place: Place | None, value: Json) -> RequestDraft:
         """The draft of the next page: one place has another value, or the whole query is the one given."""
         if place is None:
             return replace(self, next_query=text_of(value))
         if place.kind == "query":
-            kept = [pair for pair in self.query if pair[0] != place.path[0]]
-            return replace(self, query=[*kept, (place.path[0], text_of(value))])
+            others = [pair for pair in self.query if pair[0] != place.path[0]]
+            return replace(self, query=[*others, (place.path[0], text_of(value))])
         turned = replace(self, body=copy.deepcopy(self.body or {}) if place.kind == "body" else self.body)
         _lay(turned, turned.body, place, value)
         return turned
@@ -61,7 +61,7 @@ def effect_of(spec: ActionSpec, method: str) -> str:
     return "read" if method in READS else {"POST": "create", "DELETE": "delete"}.get(method, "update")
 
 
-def key_place(spec: ActionSpec, made: Draft) -> Place | None:
+def key_place(spec: ActionSpec, made: RequestDraft) -> Place | None:
     """Where a create carries its idempotency key; None if it needs none, or the inputs gave one."""
     place = spec.profile.idempotency
     if place is None or effect_of(spec, made.method) != "create":
@@ -90,7 +90,7 @@ def layout(spec: ActionSpec) -> Layout:
     return Layout(places, computed, spreads, spec.body is not None or any(place.kind == "body" for place in taken))
 
 
-def draft(spec: ActionSpec, values: Mapping[str, Any], laid: Layout | None = None) -> Draft:
+def draft(spec: ActionSpec, values: Mapping[str, Any], laid: Layout | None = None) -> RequestDraft:
     """Lay bound values at their places."""
     laid = laid or layout(spec)
     written: dict[str, Any] = {}
@@ -106,7 +106,7 @@ def draft(spec: ActionSpec, values: Mapping[str, Any], laid: Layout | None = Non
     if laid.spreads:
         placed.sort(key=lambda entry: not entry[0].spread)
     query = [(name, text_of(value)) for name, value in spec.query.items()]
-    made = Draft(spec.method or "GET", spec.path, spec.path, query, [*spec.headers.items()], encode=spec.encode)
+    made = RequestDraft(spec.method or "GET", spec.path, spec.path, query, [*spec.headers.items()], encode=spec.encode)
     made.written = written
     tree: dict[str, Any] = copy.deepcopy(spec.body) if spec.body else {}
     for place, value in placed:
@@ -118,7 +118,7 @@ def draft(spec: ActionSpec, values: Mapping[str, Any], laid: Layout | None = Non
     return made
 
 
-def _lay(made: Draft, tree: dict[str, Any], place: Place, value: Any) -> None:
+def _lay(made: RequestDraft, tree: dict[str, Any], place: Place, value: Any) -> None:
     kind, path, spread = place
     name = path[-1] if path else ""
     if kind == "body":
@@ -147,7 +147,7 @@ def _lay(made: Draft, tree: dict[str, Any], place: Place, value: Any) -> None:
         made.template = "(raw)"
 
 
-def next_query(made: Draft, credentials: Credentials, url: str) -> str:
+def next_query(made: RequestDraft, credentials: Credentials, url: str) -> str:
     """The query of a next page's URL, without what the connection gives itself.
 
     Nothing else of the URL counts: a vendor may write another path than was asked, and a cursor that somebody made by
@@ -171,7 +171,7 @@ def _without(query: str, given: bodies.Pairs) -> str:
     return "&".join(pair for pair in query.split("&") if unquote_plus(pair.partition("=")[0]) not in names)
 
 
-def finish(made: Draft, credentials: Credentials) -> Request:
+def finish(made: RequestDraft, credentials: Credentials) -> Request:
     """The complete request."""
     content, body, content_type = bodies.written(made.body, made.parts, made.encode, made.headers)
     accepts = "application/json" if made.call.get("response_type", "json") == "json" else "*/*"
@@ -183,7 +183,7 @@ def finish(made: Draft, credentials: Credentials) -> Request:
     return Request(made.method, made.template, shown, url, headers, content, body, made.call)
 
 
-def _url(made: Draft, base: str, given: bodies.Pairs) -> str:
+def _url(made: RequestDraft, base: str, given: bodies.Pairs) -> str:
     """The URL with what the connection gives to the query: once, even where a path or a cursor repeats it."""
     head, _, query = f"{base}{made.path}".partition("?")
     pairs = bodies.merged(made.query, given) if given else made.query

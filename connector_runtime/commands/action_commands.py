@@ -22,10 +22,10 @@ from ..calls.files import MOST_UNANNOUNCED, File
 from ..definitions.connector import Connector
 from ..errors import InputError, Problem, RequestError
 from ..language import conditions
-from ..language.wording import nearest
-from ..model import ChoiceList, Input, Page, Table
+from ..language.schema_faults import nearest
+from ..model import ChoiceList, Input, InputTable, Page
 from . import options
-from .context import Context, as_json, draw, is_watched, lost, print_json, print_table, put, say, shown, wrong
+from .context import Context, as_json, draw, fail_output, is_watched, print_json, print_table, put, say, shown, wrong
 from .options import parser
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -43,7 +43,7 @@ def _put(data: Any, path: str | None, *, once: bool) -> None:
     try:
         Path(path).write_bytes(content)
     except OSError as error:
-        lost(error, path, text, once=once)
+        fail_output(error, path, text, once=once)
     say(f"wrote {len(content)} bytes to {path}")
 
 
@@ -194,7 +194,7 @@ def choices(context: Context, arguments: list[str]) -> int:
     inputs, parameters = _asked(connector, key, name)
     prog = " ".join([context.prog, "choices", *arguments[: len(arguments) - len(rest)]])
     about = f"the list '{key}'" if name is None else f"what the input '{name}' of {key} takes"
-    form = Table.of("choices", "Choices", (*inputs, *parameters), about)
+    form = InputTable.of("choices", "Choices", (*inputs, *parameters), about)
     asked, own = options.parser_of(prog, form)
     own.add_argument("--search", metavar="TEXT", help="only entries with these words, whatever their case or accents")
     own.add_argument("--cursor", metavar="TEXT", help="go on where an earlier page ended")

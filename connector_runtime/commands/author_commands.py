@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..authoring import draft, openapi, written
+from ..authoring import draft, openapi, yaml_text
 from ..authoring.diff import bump, differences
 from ..definitions import documents, locales
 from ..errors import DefinitionError
@@ -70,11 +70,11 @@ def new(context: Context, arguments: list[str]) -> int:
         raise wrong("new", str(folder), what)
     if file.exists() and not chosen.force:
         raise wrong("new", str(file), "is there already; --force replaces it")
-    beside = _beside(folder)
+    folder_context = _folder_context(folder)
     if chosen.source is not None:
         document = read_document(chosen.source)
         try:
-            made = draft.drafted(chosen.action, openapi.operation(document, chosen.operation), beside)
+            made = draft.draft_action(chosen.action, openapi.operation(document, chosen.operation), folder_context)
             made.text.encode()
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             what = f"says of the operation what OpenAPI does not allow there ({error}); mend the document"
@@ -113,12 +113,12 @@ def locale(context: Context, arguments: list[str]) -> None:
     file = folder / "locales" / f"{chosen.code}.yaml"
     file.parent.mkdir(exist_ok=True)
     schema = "../schemas/locale.schema.json" if (folder / "schemas/locale.schema.json").is_file() else None
-    file.write_text(written.locale(chosen.code, known, old, spare, schema), encoding="utf-8")
+    file.write_text(yaml_text.locale(chosen.code, known, old, spare, schema), encoding="utf-8")
     left = len(locales.untranslated(old.texts, old.actions, known)) if old else len(known)
     put(f"wrote {file}: {left:,} of {len(known):,} texts left to translate")
 
 
-def _beside(folder: Path) -> draft.Beside:
+def _folder_context(folder: Path) -> draft.FolderContext:
     """What the folder says already; its faults are for `check` to tell."""
     scopes: dict[str, tuple[Any, ...]] = {}
     labels: set[str] = set()
@@ -127,7 +127,7 @@ def _beside(folder: Path) -> draft.Beside:
         for kind, given in (data.get("scopes") or {}).items():
             scopes[kind] = (*scopes.get(kind, ()), *given)
         labels |= {data["rate_limit"]} if "rate_limit" in data else set()
-    return draft.Beside(common=_plain(folder / "connector.yaml"), scopes=scopes, labels=tuple(sorted(labels)))
+    return draft.FolderContext(common=_plain(folder / "connector.yaml"), scopes=scopes, labels=tuple(sorted(labels)))
 
 
 def _plain(file: Path) -> dict[str, Any]:

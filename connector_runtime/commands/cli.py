@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ConnectorError, InputError, RequestError
-from .context import UNWRITTEN, Context, Unwritten, print_table, put, say
+from .context import UNWRITTEN, Context, OutputError, print_table, put, say
 
 if TYPE_CHECKING:
     from ..definitions.connector import Outline
@@ -49,7 +49,7 @@ def main(arguments: list[str], prog: str, load: Load, *, example: str, more: dic
             return 0
         command = commands.get(arguments[0])
         if command is None:
-            from ..language.wording import nearest
+            from ..language.schema_faults import nearest
 
             what = f"'{arguments[0]}' is no command.{nearest(arguments[0], commands)}"
             raise InputError(what, hint=f"See: {prog} --help")
@@ -68,7 +68,7 @@ def main(arguments: list[str], prog: str, load: Load, *, example: str, more: dic
     except KeyboardInterrupt:
         say("interrupted")
         return 130
-    except Unwritten as error:
+    except OutputError as error:
         if not error.args:
             return 0
         say(f"error: {error}")

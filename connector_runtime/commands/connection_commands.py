@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import chain
 from urllib.parse import parse_qs
 
-from ..connections import connect as oauth2
-from ..connections.connections import PENDING, Connections, Finding, examine
+from ..connections import oauth_requests
+from ..connections.connections import PENDING, CheckResult, Connections, examine
 from ..connections.oauth import Health
 from ..connections.scopes import smallest
 from ..errors import AuthError, ConnectorError, TransportError
@@ -53,7 +53,7 @@ def connect(context: Context, arguments: list[str]) -> int:
     values = _values(context, kind, chosen)
     origin = chosen.oauth_url or context.setting("oauth_url")
     with context.connections() as (known, _):
-        if oauth2.needs_person(kind):
+        if oauth_requests.needs_person(kind):
             _sign_in(known, key, values, origin, chosen)
         else:
             known.add(key, values, name=chosen.name, origin=origin)
@@ -98,7 +98,7 @@ def _sign_in(known: Connections, key: str, values: dict[str, str], origin: str |
         else:
             known.finish_code(url, pasted)
         return
-    with callback(redirect_url, oauth2.query_of(url)["state"], known.finish) as wait:
+    with callback(redirect_url, oauth_requests.query_of(url)["state"], known.finish) as wait:
         say(f"Sign in in the browser. If none opens, go to:\n\n{url}\n")
         try:
             webbrowser.open(url)
@@ -143,7 +143,7 @@ def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Ite
                     outcome.set_exception(error)
 
         def _say(self, status: int, text: str) -> None:
-            content = oauth2.page(text).encode()
+            content = oauth_requests.page(text).encode()
             self.send_response(status)
             self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(content)))
@@ -261,7 +261,7 @@ def doctor(context: Context, arguments: list[str]) -> int:
     if token is not None:
         says = f"{context.variable('access_token')} is set: commands that name no connection go with that token."
         do = f"What follows is about it; to look at a stored connection, name it: {context.prog} doctor main"
-        first = [Finding("connection", "warning", says, do)]
+        first = [CheckResult("connection", "warning", says, do)]
     with context.connections() as (known, _):
         about = {"actions": chosen.action, "base_url": context.setting("base_url")}
         for found in chain(first, examine(known, chosen.name, token=token, **about)):

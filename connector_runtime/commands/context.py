@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..client import Client
     from ..connections.connections import Connections
     from ..definitions.connector import Connector
-    from ..stores.opening import Sealed
+    from ..stores.databases import Sealed
 
     Load = Callable[[str | None], Connector]  # the connector of a folder, or the bundled one
 
@@ -30,7 +30,7 @@ STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud
 BEYOND = re.compile("[^\x00-\x7f]+")
 
 
-class Unwritten(Exception):
+class OutputError(Exception):
     """A result could not be written. The message says why and where it is now; none: its reader had read enough."""
 
 
@@ -61,7 +61,7 @@ class Context(NamedTuple):
 
     def vault(self, url: str | None = None) -> Sealed:
         """The store at that address, the one that the environment names, or the user's own."""
-        from ..stores.opening import open_vault
+        from ..stores.databases import open_vault
 
         return open_vault(self.app, url or self.setting("store"), self.setting("connector_key"))
 
@@ -76,7 +76,7 @@ class Context(NamedTuple):
     @contextmanager
     def known(self) -> Iterator[Sealed | None]:
         """The store, which is closed at the end; None if there is none, and then none is made."""
-        from ..stores.opening import data_directory
+        from ..stores.databases import data_directory
 
         if self.setting("store") is None and not (data_directory(self.app) / "store.db").exists():
             yield None
@@ -121,7 +121,7 @@ def wrong(subject: str, where: str, what: str) -> InputError:
 def put(text: str, *, once: bool = False) -> None:
     """Write lines of a result to stdout before anything else happens: the one way out of every command.
 
-    What can be had only `once`, as the answer of a create, goes to stderr where stdout fails. Raises `Unwritten`.
+    What can be had only `once`, as the answer of a create, goes to stderr where stdout fails. Raises `OutputError`.
     """
     out = sys.stdout
     try:
@@ -133,20 +133,20 @@ def put(text: str, *, once: bool = False) -> None:
         with suppress(OSError, ValueError, AttributeError):  # or Python tries again when it ends, and complains
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError) and not once:
-            raise Unwritten from None
-        lost(error, "Standard output", text, once=once)
+            raise OutputError from None
+        fail_output(error, "Standard output", text, once=once)
     except KeyboardInterrupt:  # while the reader let it wait
         if once:
             say(text)
         raise
 
 
-def lost(error: Exception, where: str, text: str, *, once: bool) -> NoReturn:
-    """Raise `Unwritten` for a result that could not be written `where`; what can be had only `once` goes to stderr."""
+def fail_output(error: Exception, where: str, text: str, *, once: bool) -> NoReturn:
+    """Raise `OutputError`: a result could not be written `where`. What can be had only `once` goes to stderr first."""
     if once:
         say(text)
     advice = "the result is above; do not run it again" if once else "mend that, and run it again"
-    raise Unwritten(f"{where} cannot be written ({getattr(error, 'strerror', None) or error}); {advice}.") from None
+    raise OutputError(f"{where} cannot be written ({getattr(error, 'strerror', None) or error}); {advice}.") from None
 
 
 def say(text: str) -> None:
@@ -206,7 +206,7 @@ def print_table(rows: Collection[Sequence[str]], indent: str = "") -> None:
         put("\n".join(f"{indent}{line}".rstrip() for line in lines))
 
 
-def bound(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int) -> socket.socket:
     """An open port; 0 takes a free one. Raises `InputError` if it cannot be opened."""
     import socket
 

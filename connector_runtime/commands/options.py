@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 
 from ..errors import InputError, Problem
 from ..language import conditions, secrets
-from ..language.wording import nearest
-from ..model import ActionSpec, Input, Table
+from ..language.schema_faults import nearest
+from ..model import ActionSpec, Input, InputTable
 from .context import Context, put, wrong
 
 LONGEST = 300  # characters of what is wrong with an option, which may quote all of it
@@ -54,7 +54,7 @@ def parser(context: Context, name: str, says: str | None, example: str) -> Parse
     return Parser(f"{context.prog} {name}", description=purpose, epilog=epilog)
 
 
-def parser_of(prog: str, spec: Table) -> tuple[Parser, argparse._ActionsContainer]:
+def parser_of(prog: str, spec: InputTable) -> tuple[Parser, argparse._ActionsContainer]:
     """A parser with one option for each input, and the group for a command's own options."""
     parser = Parser(prog, description=f"{spec.label}: {spec.description}", add_help=False)
     group = parser.add_argument_group("inputs")
@@ -68,7 +68,7 @@ def parser_of(prog: str, spec: Table) -> tuple[Parser, argparse._ActionsContaine
     return parser, own
 
 
-def parse(parser: Parser, spec: Table, arguments: list[str]) -> tuple[dict[str, Any], argparse.Namespace]:
+def parse(parser: Parser, spec: InputTable, arguments: list[str]) -> tuple[dict[str, Any], argparse.Namespace]:
     """The inputs and the other options; an option wins over `--inputs`. Raises `InputError` for unknown options."""
     dashed = [re.sub("^--[^=]*", lambda name: name[0].replace("_", "-"), argument) for argument in arguments]
     known, rest = parser.parse_known_args(dashed)
@@ -200,7 +200,7 @@ def output_table(spec: ActionSpec) -> Iterator[str]:
     for path, said in shown.items():
         kinds = said.get("type", [])
         kind = " or ".join(KINDS.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
-        facts = [kind, "secret" if said.get(secrets.MARK) else "", said.get("description", "")]
+        facts = [kind, "secret" if said.get(secrets.SECRET_WORD) else "", said.get("description", "")]
         yield f"  {path}  {' · '.join(fact for fact in facts if fact)}"
 
 

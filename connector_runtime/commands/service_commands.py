@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..client import AsyncClient
-from ..connections.oauth import AsyncStored, Stored
+from ..connections.oauth import AsyncStoredConnection, StoredConnection
 from ..definitions.connector import Connector
 from ..errors import InputError
 from ..language.hosts import LOOPBACK, is_loopback
 from ..service.records import ApiKeys
 from ..service.settings import Settings
 from ..steps import LONGEST_WAIT
-from ..stores import opening
+from ..stores import databases
 from ..stores.store import key_part
-from .context import Context, bound, print_table, put, say, wrong
+from .context import Context, listening_socket, print_table, put, say, wrong
 from .options import add_common, parser
 from .webhook_commands import secrets_of
 
 if TYPE_CHECKING:
-    from ..mcp.tools import Offer
+    from ..mcp.tools import ToolFilter
     from ..stores.store import Store
 
 PORT = 8300
@@ -44,7 +44,7 @@ SETTINGS = (  # options of `serve`
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class AppFactory:
     """All that a worker needs to make its app; it goes to workers over a pipe, never through arguments."""
 
     make: Callable[..., Any]  # makes the app of a connector, a store and the options
@@ -55,7 +55,7 @@ class Plan:
 
     def __call__(self) -> Any:
         connector = self.load(None)
-        store = opening.open_vault(f"{connector.key}-connector", self.store, self.keys)
+        store = databases.open_vault(f"{connector.key}-connector", self.store, self.keys)
         return self.make(connector, store=store, **self.options)
 
 
@@ -71,13 +71,13 @@ def place(
     if missing:
         hint = f"Install them: pip install {' '.join(NEEDS).replace('_', '-')}"
         raise InputError(f"{name} needs {' and '.join(missing)}.", hint=hint)
-    with closing(context.vault(store)) as kept:
-        is_open = opened or not ApiKeys(kept, context.load(None).key).exist()
+    with closing(context.vault(store)) as opened_vault:
+        is_open = opened or not ApiKeys(opened_vault, context.load(None).key).exist()
     if host not in LOOPBACK and is_open:
         how = f"Make one first: {context.prog} api-key create --tenant NAME"
         why = "--open is for this machine alone" if opened else "there is no API key"
         raise InputError(f"{host} is beyond this machine, and {why}.", hint=how)
-    with bound(host, port) as listening:
+    with listening_socket(host, port) as listening:
         written = f"[{host}]" if ":" in host else host
         yield listening, f"http://{written}:{listening.getsockname()[1]}", is_open
 
@@ -88,7 +88,7 @@ def serve_app(
     """Serve the app that `make` makes of a store and options until interrupted; `says` is told before."""
     from ..service.serving import serve as serve_at
 
-    plan = Plan(make=make, load=context.load, store=store, keys=context.setting("connector_key"), options=options)
+    plan = AppFactory(make=make, load=context.load, store=store, keys=context.setting("connector_key"), options=options)
     plan()  # what is wrong with it is said here, not in a worker
     say(says)
     serve_at(plan, options["settings"].timeout, port, workers)
@@ -219,10 +219,10 @@ def mcp(context: Context, arguments: list[str]) -> None:
         raise InputError("mcp needs the package mcp, version 2.", hint="Install it: pip install 'mcp>=2.3'")
     if chosen.store is not None:
         context = context._replace(environment={**context.environment, context.variable("store"): chosen.store})
-    from ..mcp.tools import Offer
+    from ..mcp.tools import ToolFilter
 
     reach = {"read_only": chosen.read_only, "destructive": chosen.destructive, "secrets": chosen.show_secrets}
-    offer = Offer(only=tuple(chosen.only), **reach)
+    tool_filter = ToolFilter(only=tuple(chosen.only), **reach)
     if chosen.http:
         host, port = chosen.host or "127.0.0.1", MCP_PORT if chosen.port is None else chosen.port
         store = context.setting("store")
@@ -232,22 +232,24 @@ def mcp(context: Context, arguments: list[str]) -> None:
             settings = Settings(base_url=context.base_url(chosen), timeout=chosen.timeout)
             token = context.setting("access_token") if is_open and not chosen.connection else None
             about = {"tenant": "default" if is_open else None, "token": token, "connection": chosen.connection}
-            serve_app(context, listening, _tools_app, store, says, settings=settings, offer=offer, **about)
+            serve_app(context, listening, _tools_app, store, says, settings=settings, tool_filter=tool_filter, **about)
         return
-    with ExitStack() as held:
-        held.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
+    with ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # the thread that waits for input could not be woken
-        asyncio.run(_speak(context, chosen, offer, held))
+        asyncio.run(_speak(context, chosen, tool_filter, stack))
 
 
-def _tools_app(connector: Connector, store: Store, offer: Offer, connection: str | None, **about: Any) -> Any:
+def _tools_app(
+    connector: Connector, store: Store, tool_filter: ToolFilter, connection: str | None, **about: Any
+) -> Any:
     from ..mcp.web import app
     from ..service.state import Service
 
-    return app(Service(connector, store, **about), offer, connection)
+    return app(Service(connector, store, **about), tool_filter, connection)
 
 
-async def _speak(context: Context, chosen: Namespace, offer: Offer, held: ExitStack) -> None:
+async def _speak(context: Context, chosen: Namespace, tool_filter: ToolFilter, stack: ExitStack) -> None:
     from ..mcp import tools
 
     clients: list[AsyncClient] = []
@@ -256,13 +258,13 @@ async def _speak(context: Context, chosen: Namespace, offer: Offer, held: ExitSt
     async def lend(request: Any) -> AsyncIterator[AsyncClient]:
         """The one client; made at the first call, so that tools can be listed before there is a connection."""
         if not clients:
-            given = held.enter_context(context.access(chosen.connection))
-            if isinstance(given.get("connection"), Stored):
-                given = {"connection": AsyncStored(given["connection"])}
+            given = stack.enter_context(context.access(chosen.connection))
+            if isinstance(given.get("connection"), StoredConnection):
+                given = {"connection": AsyncStoredConnection(given["connection"])}
             clients.append(AsyncClient(context.load(None), base_url=context.base_url(chosen), **given))
         yield clients[0]
 
-    made = tools.server(context.load(None), offer, lend, chosen.timeout)
+    made = tools.server(context.load(None), tool_filter, lend, chosen.timeout)
     if sys.stdin.isatty():
         say("This speaks to a program, not to a person: enter it in the program's settings. Ctrl-D ends it.")
     try:

@@ -17,19 +17,19 @@ from ..calls.credentials import connection_of
 from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, InputError, Problem
 from ..language import json_text
-from ..language.wording import nearest
+from ..language.schema_faults import nearest
 from ..model import Connection
-from ..stores.store import Damaged, Store, key_part
-from . import connect, oauth, scopes
-from .connect import App, Record, Tokens
-from .oauth import AsyncStored, Health, Stored
+from ..stores.store import DamagedEntry, Store, key_part
+from . import oauth, oauth_requests, scopes
+from .oauth import AsyncStoredConnection, Health, StoredConnection
+from .oauth_requests import App, ConnectionRecord, Tokens
 
 PENDING = 600.0  # seconds that a sign-in may take
 WAITING: Any = {"name": str, "kind": str, "values": dict, "origin": str | None, "redirect_uri": str, "verifier": str}
 SKEW = 30.0  # seconds between our clock and the vendor's that are worth a word
 
 
-class Finished(AuthError):
+class AlreadyConnected(AuthError):
     """A callback that came again, of a sign-in that made the connection `name`."""
 
     def __init__(self, name: str) -> None:
@@ -37,7 +37,7 @@ class Finished(AuthError):
         self.name = name
 
 
-class Pending:
+class PendingSignIns:
     """The pending sign-ins below one prefix of a store. A state is a secret, so the store knows only its digest.
 
     `fields` are the names and types of what is kept of each.
@@ -57,13 +57,13 @@ class Pending:
     def take(self, state: str) -> dict[str, Any]:
         """What waits for a state, which is used up by this.
 
-        Raises `AuthError` for a wrong, used or late one, `Finished` for one whose sign-in was carried through.
+        Raises `AuthError` for a wrong, used or late one, `AlreadyConnected` for one whose sign-in was carried through.
         """
         key, row = self._prefix + digest(state), None
-        with suppress(Damaged):
+        with suppress(DamagedEntry):
             row = self._store.value(key, self._read)
         if row is not None and "done" in row[0]:
-            raise Finished(row[0]["done"])
+            raise AlreadyConnected(row[0]["done"])
         if row is None or not self._store.remove(key, row[1]):
             what = "This sign-in was not begun here, or it is over: its state is wrong or was used before."
             raise AuthError(what, hint="Sign in again.")
@@ -87,11 +87,11 @@ def digest(state: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class ConnectionSummary:
     """A stored connection without its secrets; times in seconds.
 
     `health`: ready, due (renewed at the next call), failing (its last test or call was refused) or dead (connect
-    again), and `why`, in the vendor's words. `seen` is what was last seen of a failure, as in `Record`.
+    again), and `why`, in the vendor's words. `seen` is what was last seen of a failure, as in `ConnectionRecord`.
     """
 
     name: str
@@ -117,7 +117,7 @@ class Connections:
         self._connector, self._store, self._tenant, self._seconds = connector, store, tenant, seconds
         own = key_part("tenant", tenant)
         self._prefix = f"connections/{connector.key}/{own}/"
-        self._pending = Pending(store, f"pending/{connector.key}/{own}/", **WAITING)
+        self._pending = PendingSignIns(store, f"pending/{connector.key}/{own}/", **WAITING)
 
     def __repr__(self) -> str:
         return f"Connections({self._connector.key!r}, tenant={self._tenant!r})"
@@ -137,8 +137,8 @@ class Connections:
         The rest waits in the store for ten minutes; `finish` may run in another process. `origin` is as in
         `connect.app`. Raises `InputError`.
         """
-        app = connect.app(self._kind(kind), values, origin)
-        if not connect.needs_person(app.kind):
+        app = oauth_requests.app(self._kind(kind), values, origin)
+        if not oauth_requests.needs_person(app.kind):
             raise InputError.of("connect", [Problem("kind", f"is {kind}, for which nobody signs in; use `add`")])
         self._key(name)  # one that cannot be kept is refused before anybody signs in
         start = oauth.authorize(app, redirect_uri, self._needed(app, actions))
@@ -152,13 +152,13 @@ class Connections:
         `callback` is its URL or its parameters. A state is good once: it is used up before anything else happens.
         Raises `AuthError` for a wrong, used, late or missing state and for what the vendor refuses.
         """
-        query = connect.query_of(callback)
-        waiting = self._pending.take(connect.state_of(query))
-        return self._exchange(waiting, connect.code_of(query), query["state"])
+        query = oauth_requests.query_of(callback)
+        waiting = self._pending.take(oauth_requests.state_of(query))
+        return self._exchange(waiting, oauth_requests.code_of(query), query["state"])
 
     def finish_code(self, url: str, code: str) -> str:
         """As `finish`, for a code that a person copied: `url` is what `begin` gave."""
-        state = connect.state_of(connect.query_of(url))
+        state = oauth_requests.state_of(oauth_requests.query_of(url))
         return self._exchange(self._pending.take(state), code, state)
 
     def add(
@@ -171,8 +171,8 @@ class Connections:
         actions: Iterable[str] = (),
     ) -> str:
         """Store a connection for which nobody signs in, once the vendor has given it a token."""
-        app = connect.app(self._kind(kind), values, origin)
-        if connect.needs_person(app.kind):
+        app = oauth_requests.app(self._kind(kind), values, origin)
+        if oauth_requests.needs_person(app.kind):
             raise InputError.of("connect", [Problem("kind", f"is {kind}, for which a person signs in; use `begin`")])
         given = {grant.name: app.values[grant.name] for grant in app.kind.grants if grant.name in app.values}
         if app.kind.oauth is None:
@@ -181,9 +181,9 @@ class Connections:
 
     def adopt(self, kind: str, values: Mapping[str, Any], tokens: Tokens, *, name: str = "main") -> str:
         """Store a connection whose tokens were got elsewhere."""
-        return self._write(name, connect.app(self._kind(kind), values), tokens)
+        return self._write(name, oauth_requests.app(self._kind(kind), values), tokens)
 
-    def open(self, name: str | None = None) -> Stored:
+    def open(self, name: str | None = None) -> StoredConnection:
         """The connection as `Client(…, connection=…)` takes it; `name` may be left out if there is only one."""
         if name is None:
             names = self.names()
@@ -193,21 +193,21 @@ class Connections:
                 raise AuthError(f"There are several connections: {', '.join(names)}.", hint="Say which one.")
             name = names[0]
         record, key = self._record(name), self._key(name)
-        return Stored(self._kind(record.kind), name, self._store, key, self._seconds, record.account or key)
+        return StoredConnection(self._kind(record.kind), name, self._store, key, self._seconds, record.account or key)
 
-    def open_async(self, name: str | None = None) -> AsyncStored:
+    def open_async(self, name: str | None = None) -> AsyncStoredConnection:
         """The connection as `AsyncClient(…, connection=…)` takes it."""
-        return AsyncStored(self.open(name))
+        return AsyncStoredConnection(self.open(name))
 
     def names(self) -> list[str]:
         return [summary.name for summary in self.list()]
 
-    def list(self) -> list[Summary]:
+    def list(self) -> list[ConnectionSummary]:
         """All connections, by name; one that is damaged is set aside and left out."""
-        rows = self._store.rows(self._prefix, Record.read)
+        rows = self._store.rows(self._prefix, ConnectionRecord.read)
         return [_summary(unquote(key.removeprefix(self._prefix)), record) for key, record, _ in rows]
 
-    def summary(self, name: str) -> Summary:
+    def summary(self, name: str) -> ConnectionSummary:
         """One connection; raises `AuthError` if there is none of that name."""
         return _summary(name, self._record(name))
 
@@ -273,10 +273,10 @@ class Connections:
         asked = [self._connector.action(key) for key in list(actions) or self._connector.actions]
         return scopes.smallest(asked, next((kind for action in asked for kind in action.scopes), ""), {}).scopes
 
-    def _record(self, name: str) -> Record:
+    def _record(self, name: str) -> ConnectionRecord:
         try:
-            row = self._store.value(self._key(name), Record.read)
-        except Damaged:
+            row = self._store.value(self._key(name), ConnectionRecord.read)
+        except DamagedEntry:
             raise oauth.unreadable(name) from None
         if row is None:
             names = self.names()
@@ -286,7 +286,9 @@ class Connections:
 
     def _write(self, name: str, app: App, tokens: Tokens) -> str:
         now, kind = time.time(), app.kind.key
-        record = Record(kind=kind, values=app.values, origin=app.origin, tokens=tokens, connected_at=now).write()
+        record = ConnectionRecord(
+            kind=kind, values=app.values, origin=app.origin, tokens=tokens, connected_at=now
+        ).write()
         self._store.update(self._key(name), lambda old: record)
         return name
 
@@ -298,17 +300,17 @@ class Connections:
         return name
 
 
-def _summary(name: str, record: Record) -> Summary:
+def _summary(name: str, record: ConnectionRecord) -> ConnectionSummary:
     tokens, shared = record.tokens, {key: getattr(record, key) for key in ("kind", "identity", "account", "seen")}
     why, health = record.dead, "dead" if record.dead else "due" if tokens.is_due(time.time()) else "ready"
     if why is None and (seen := record.seen):
         why = f"{seen['message']} {seen['hint'] or ''}".rstrip()
         health = "failing" if record.is_failing else health
-    return Summary(name=name, **shared, expires_at=tokens.expires_at, health=health, why=why)
+    return ConnectionSummary(name=name, **shared, expires_at=tokens.expires_at, health=health, why=why)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One step: `state` is ok, warning or fault; `says` what was found, `do` what helps."""
 
     step: str
@@ -324,7 +326,7 @@ def examine(
     token: str | None = None,
     actions: Iterable[str] = (),
     base_url: str | None = None,
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     """The findings, in order; what can't be looked at after a fault is left out.
 
     Of a stored connection, or instead of an access token of one's own.
@@ -335,41 +337,41 @@ def examine(
         stored = None
         try:
             stored = connections.open(name)
-            yield Finding("connection", "ok", f"{stored.name} is stored, of the kind {stored.kind.key}.")
+            yield CheckResult("connection", "ok", f"{stored.name} is stored, of the kind {stored.kind.key}.")
             stored(None)
         except ConnectorError as error:
             step = "token" if stored else "connection" if error.kind == "token" else "store"
-            yield Finding(step, "fault", error.message, error.hint)
+            yield CheckResult(step, "fault", error.message, error.hint)
             return
         name = stored.name
         until = connections.summary(name).expires_at
         minutes = max(0.0, (until or 0.0) - time.time()) / 60
         lasting = f"It is good for {minutes:.0f} minutes and renewed by itself."
-        yield Finding("token", "ok", lasting if until is not None else "It does not expire.")
+        yield CheckResult("token", "ok", lasting if until is not None else "It does not expire.")
         health = connections.test(name, actions=actions, base_url=base_url)
     refused = health.error
     if not health.ok and refused is not None:
         step = "reachability" if refused["kind"] == "transport" else "call"
-        yield Finding(step, "fault", refused["message"], refused["hint"])
+        yield CheckResult(step, "fault", refused["message"], refused["hint"])
         return
-    yield Finding("reachability", "ok", "The vendor answers and takes the token.")
+    yield CheckResult("reachability", "ok", "The vendor answers and takes the token.")
     if health.skew is not None and abs(health.skew) <= SKEW:
-        yield Finding("clock", "ok", "It agrees with the vendor's.")
+        yield CheckResult("clock", "ok", "It agrees with the vendor's.")
     elif health.skew is not None:
         says = f"It is {abs(health.skew):.0f} s {'ahead of' if health.skew > 0 else 'behind'} the vendor's."
         do = "Set it by a time server: tokens are renewed late and webhooks refused."
-        yield Finding("clock", "warning", says, do)
+        yield CheckResult("clock", "warning", says, do)
     if refused is not None:
-        yield Finding("identity", "warning", f"Whose it is can't be told: {refused['message']}", refused["hint"])
+        yield CheckResult("identity", "warning", f"Whose it is can't be told: {refused['message']}", refused["hint"])
     else:
         account = f"account {health.account}" if health.account else "an account that the vendor does not name"
-        yield Finding("identity", "ok", f"It is {', '.join(part for part in (health.identity, account) if part)}.")
+        yield CheckResult("identity", "ok", f"It is {', '.join(part for part in (health.identity, account) if part)}.")
     if not health.scopes:
-        yield Finding("scopes", "warning", "The vendor does not say which scopes the token has.")
+        yield CheckResult("scopes", "warning", "The vendor does not say which scopes the token has.")
     elif not health.missing_scopes:
-        yield Finding("scopes", "ok", "They are enough for every action that was asked about.")
+        yield CheckResult("scopes", "ok", "They are enough for every action that was asked about.")
     for action, needed in (connections.missing(name, actions) if name is not None else {}).items():
         do = f"Add {' and '.join(needed)} to the app, then reconnect {name}."
-        yield Finding("scopes", "warning", f"{action} will be refused.", do)
+        yield CheckResult("scopes", "warning", f"{action} will be refused.", do)
     for hint in health.hints:
-        yield Finding("plan", "warning", hint)
+        yield CheckResult("plan", "warning", hint)

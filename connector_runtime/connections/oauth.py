@@ -27,9 +27,10 @@ from ..language.conditions import holds, parse
 from ..model import Connection, Request, Response
 from ..perform import HANDLERS, Handlers, perform
 from ..steps import Acquire, Read, Release, Send, Write
-from ..stores.store import UNREADABLE, Damaged, Store
-from . import connect, scopes as scope_sets
-from .connect import App, Record, Renewal, Tokens
+from ..stores.store import UNREADABLE, DamagedEntry, Store
+from . import oauth_requests
+from .oauth_requests import App, ConnectionRecord, Renewal, Tokens
+from .scopes import missing
 
 T = TypeVar("T")
 SECONDS = 15.0  # for one phase of a token request
@@ -98,7 +99,7 @@ def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
 
     Raises as `exchange_code`; let one process do it at a time.
     """
-    if tokens.refresh_token is None and connect.needs_person(app.kind):
+    if tokens.refresh_token is None and oauth_requests.needs_person(app.kind):
         raise AuthError("There is no refresh token.", hint="Sign in again.")
     return _tokens(app, app.renewal_request(tokens.refresh_token, seconds, tokens.scopes), seconds, tokens)
 
@@ -132,7 +133,7 @@ def test(
     `actions` are those whose scopes are looked for, all if none is named.
     """
     have = tuple(token_scopes)
-    lacks = scope_sets.missing(connector, actions, have)
+    lacks = missing(connector, actions, have)
     about = app.kind.test
     found = Health(ok=True, scopes=have, missing_scopes=tuple(sorted({*chain.from_iterable(lacks.values())})))
     if about is None:
@@ -155,7 +156,7 @@ def test(
     return replace(found, **whose, hints=tuple(hint["says"] for hint in hints), skew=skew)
 
 
-def apart(function: Callable[..., T], /, *given: Any, **more: Any) -> Future[T]:
+def in_own_thread(function: Callable[..., T], /, *given: Any, **more: Any) -> Future[T]:
     """Do what waits for a vendor's token endpoint in a thread of its own.
 
     So nobody else's waiting is in its way, and neither Ctrl-C nor a cancelled task falls between answer and store.
@@ -167,13 +168,13 @@ def apart(function: Callable[..., T], /, *given: Any, **more: Any) -> Future[T]:
         threads.shutdown(wait=False)
 
 
-async def carried(done: asyncio.Future[T]) -> T:
+async def shielded(done: asyncio.Future[T]) -> T:
     """What comes of something that happens apart and goes on when whoever waits for it is cancelled."""
     done.add_done_callback(lambda future: future.cancelled() or future.exception())  # nobody may be left to hear it
     return await asyncio.shield(done)
 
 
-class Stored:
+class StoredConnection:
     """A stored connection as a client asks it: called with what the vendor has just rejected, or None.
 
     It may be used by any number of threads and clients; each process may have its own. What another process has ended,
@@ -188,7 +189,7 @@ class Stored:
         self.account, self.connection = account, key  # whose limits its calls count against
         self._store, self._key, self._seconds = store, key, seconds
         self._lock = threading.Lock()
-        self._seen: tuple[Record, float] | None = None  # what the store held, and when
+        self._seen: tuple[ConnectionRecord, float] | None = None  # what the store held, and when
         self._unsaved: tuple[bytes, int] | None = None  # a new pair that the store has not taken yet
 
     def __repr__(self) -> str:
@@ -208,7 +209,7 @@ class Stored:
         is_fresh = record is not None and time.monotonic() < at + FRESH and record.serves(rejected, time.time())
         return record.tokens.granted if record is not None and is_fresh else None
 
-    def record(self) -> Record:
+    def record(self) -> ConnectionRecord:
         """What the store holds now. Raises `AuthError` if there is nothing, `StoreError`."""
         found = self._read(Read())
         if found is None:
@@ -221,11 +222,11 @@ class Stored:
 
         Nothing is written where nothing has changed, nor for a connection that is gone or damaged.
         """
-        seen = error and {word: error.get(word) for word in connect.SEEN}
+        seen = error and {word: error.get(word) for word in oauth_requests.SEEN}
         found: dict[str, Any] = {word: value for word, value in whose.items() if value is not None}
 
         def change(old: bytes | None) -> bytes | None:
-            record = Record.read(old or b"")
+            record = ConnectionRecord.read(old or b"")
             if self._seen is not None and self._seen[0].connected_at != record.connected_at:
                 return old  # it was connected anew meanwhile, perhaps by another person
             return replace(record, seen=seen, **found).write()
@@ -249,7 +250,7 @@ class Stored:
 
     def renewal(self, rejected: Mapping[str, str] | None) -> Future[Mapping[str, str]]:
         """What it gives, to come: asked for apart, by one of this process at a time."""
-        return apart(self._renewed, rejected)
+        return in_own_thread(self._renewed, rejected)
 
     def _renewed(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:
         with self._lock:
@@ -257,25 +258,25 @@ class Stored:
             self._seen = record, time.monotonic()
         return record.tokens.granted
 
-    def _renew(self, rejected: Mapping[str, str] | None) -> Record:
+    def _renew(self, rejected: Mapping[str, str] | None) -> ConnectionRecord:
         if self._unsaved:
             self._save_held()  # if another wrote meanwhile, that counts
-        with ExitStack() as held:
+        with ExitStack() as stack:
 
             def acquire(step: Acquire) -> bool:
                 lease = self._store.lease(f"lease/{self._key}", 4 * self._seconds)
-                return lease is not None and held.enter_context(lease) is lease
+                return lease is not None and stack.enter_context(lease) is lease
 
-            store: Handlers = {Read: self._read, Write: self._save, Acquire: acquire, Release: lambda _: held.close()}
+            store: Handlers = {Read: self._read, Write: self._save, Acquire: acquire, Release: lambda _: stack.close()}
             handlers = {**HANDLERS, Send: self._send, **store}
-            record: Record
+            record: ConnectionRecord
             (record,) = perform(Renewal(self.kind, self.name, rejected, self._seconds).steps(), handlers)
         return record
 
-    def _read(self, step: Read) -> tuple[Record, int] | None:
+    def _read(self, step: Read) -> tuple[ConnectionRecord, int] | None:
         try:
-            found = self._store.value(self._key, Record.read)
-        except Damaged:
+            found = self._store.value(self._key, ConnectionRecord.read)
+        except DamagedEntry:
             raise unreadable(self.name) from None
         if found is not None:
             self._seen = found[0], time.monotonic()
@@ -294,8 +295,8 @@ class Stored:
         try:
             return self._save_held()
         except StoreError as error:
-            held = f"The new token of {self.name} is held in memory until then; let this process run."
-            raise StoreError(error.message, hint=f"{error.hint or ''} {held}".strip(), retriable=True) from None
+            in_memory = f"The new token of {self.name} is held in memory until then; let this process run."
+            raise StoreError(error.message, hint=f"{error.hint or ''} {in_memory}".strip(), retriable=True) from None
 
     def _save_held(self) -> int | None:
         version = self._store.put(self._key, *self._unsaved) if self._unsaved else None
@@ -308,13 +309,13 @@ def unreadable(name: str) -> AuthError:
     return AuthError(f"The stored connection {name} is damaged.", hint=f"Connect again: reconnect {name}.")
 
 
-class AsyncStored:
+class AsyncStoredConnection:
     """The same for asyncio: what blocks happens apart, once at a time, and is carried through if a task is cancelled.
 
     Who asks while it happens waits for it as a task and takes up no thread.
     """
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: StoredConnection) -> None:
         self.kind, self.name, self.stored = stored.kind, stored.name, stored
         self.account, self.connection = stored.account, stored.connection
         self._renewal: Future[Mapping[str, str]] | None = None
@@ -331,7 +332,7 @@ class AsyncStored:
                 self._renewal = self.stored.renewal(rejected)
             renewal: Future[Mapping[str, str]] = self._renewal  # type: ignore[assignment]
             try:
-                granted = await carried(asyncio.wrap_future(renewal))
+                granted = await shielded(asyncio.wrap_future(renewal))
             except ConnectorError as error:  # of several who wait each gets one of its own
                 raise copy(error) from None
         return granted

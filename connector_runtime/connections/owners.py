@@ -12,7 +12,7 @@ from ..definitions.connector import Connector
 from ..stores.store import Store, key_part
 from ..triggers.webhook import Notification
 from . import scopes
-from .connect import App, Record
+from .oauth_requests import App, ConnectionRecord
 
 logger = logging.getLogger("connector_runtime")
 
@@ -32,12 +32,12 @@ class Owner(NamedTuple):
     why: str | None
 
     @classmethod
-    def of(cls, connector: Connector, tenant: str, name: str, record: Record) -> Self:
+    def of(cls, connector: Connector, tenant: str, name: str, record: ConnectionRecord) -> Self:
         kind, user = connector.connections[record.kind], record.user
         level = kind.account_wide
         if isinstance(level, str):  # who is not known could not take the consent back
             level = bool(user) and scopes.is_of_level(connector, level, record.tokens.scopes)
-        users = None if level else folded(text for text in (user, record.identity) if text)
+        users = None if level else comparable(text for text in (user, record.identity) if text)
         client = App(kind, record.values, record.origin).sent("client").get("id")
         needed = {"account": record.account, **({} if kind.account_wide is True else {"user": user})}
         why, lacks = None, [word for word, said in needed.items() if not said]
@@ -59,16 +59,18 @@ class Owner(NamedTuple):
         return (self.app, self.account) == (found.app, found.account) and of_user
 
 
-def folded(texts: Iterable[str]) -> frozenset[str]:
+def comparable(texts: Iterable[str]) -> frozenset[str]:
     """Ids and addresses of users as they are compared."""
     return frozenset(text.casefold() if "@" in text else text for text in texts)
 
 
-def owners(connector: Connector, store: Store, tenant: str | None = None) -> Iterator[tuple[str, Owner, Record]]:
+def owners(
+    connector: Connector, store: Store, tenant: str | None = None
+) -> Iterator[tuple[str, Owner, ConnectionRecord]]:
     """The stored connections of a tenant, or of all: the key of each in the store, whose it is, and its record."""
     prefix = f"connections/{connector.key}/"
     for key, record, _ in store.rows(
-        prefix if tenant is None else f"{prefix}{key_part('tenant', tenant)}/", Record.read
+        prefix if tenant is None else f"{prefix}{key_part('tenant', tenant)}/", ConnectionRecord.read
     ):
         if record.kind in connector.connections:
             whose, _, name = key.removeprefix(prefix).partition("/")
@@ -88,7 +90,7 @@ def end(connector: Connector, store: Store, found: Notification, *, trusted: boo
     why = f"The user has removed the app ({found.event})."
 
     def change(content: bytes | None) -> bytes | None:
-        record = None if content is None else Record.read(content)
+        record = None if content is None else ConnectionRecord.read(content)
         if record is None or record.dead is not None or record.connected_at > until:
             return content
         return record.ended(why).write() if Owner.of(connector, "", "", record).is_meant(found) else content

@@ -12,12 +12,12 @@ from typing import Any
 
 from ..errors import Problem
 from ..language.backtracking import is_slow
-from ..language.wording import kind_of, misfit, nearest
-from .checks import action, answer, connector, rows as table
-from .checks.faults import Check, Faults, Surroundings
+from ..language.schema_faults import fault_of, kind_of, nearest
+from .checks import action, answer, connector, tables
+from .checks.faults import Check, Faults, References
 from .documents import Document, walk
 
-TABLE: tuple[Check, ...] = (table.entries, table.conditions, table.cycles)
+TABLE: tuple[Check, ...] = (tables.entries, tables.conditions, tables.cycles)
 # Kind of file -> its checks, in the order in which the faults of one line are told.
 CHECKS: Mapping[str, tuple[Check, ...]] = {
     "actions": (
@@ -38,7 +38,7 @@ _SCHEMA_WORDS = {
 }  # fmt: skip
 
 
-def faults(document: Document, kind: str, stem: str, around: Surroundings) -> list[Problem]:
+def faults(document: Document, kind: str, stem: str, around: References) -> list[Problem]:
     """Every fault of one document; `kind` is its folder (`actions`, `connection`, `triggers`) or `connector`."""
     own = Faults(document, kind)
     schema(own, around)
@@ -46,13 +46,13 @@ def faults(document: Document, kind: str, stem: str, around: Surroundings) -> li
         patterns(own)
         if kind != "connector" and own.sound("key") and (said := own.data.get("key", stem)) != stem:
             own.add(("key",), f"is {said!r} in the file {stem}.yaml; rename one of the two")
-        rows = table.compiled(own, around)
+        rows = tables.compiled(own, around)
         for check in CHECKS[kind]:
             check(own, rows, around)
     return own.all()
 
 
-def schema(own: Faults, around: Surroundings) -> None:
+def schema(own: Faults, around: References) -> None:
     """What does not fit the schema is broken; where it has an `errorMessage`, only what is said there is wrong."""
     errors = list(around.language(own.kind).iter_errors(own.data))
     for error in errors:
@@ -105,7 +105,7 @@ def _explain(own: Faults, error: Any) -> None:
             if len(deepest.absolute_path) > len(path) or deepest.validator in ("additionalProperties", "required"):
                 _explain(own, deepest)
                 return
-            what = f"must be: {error.schema['description']}" if "description" in error.schema else misfit(deepest)
+            what = f"must be: {error.schema['description']}" if "description" in error.schema else fault_of(deepest)
             if error.instance is False:
                 what += "; leave it out to say no"
         case "oneOf":
@@ -123,7 +123,7 @@ def _explain(own: Faults, error: Any) -> None:
         case "type" if not path:
             what = "must hold keys with values, such as `key: send-message`"
         case _:
-            what = misfit(error)
+            what = fault_of(error)
     own.add(path, what, breaks=True)
 
 

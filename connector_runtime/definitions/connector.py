@@ -77,7 +77,7 @@ class Connector:
     @cached_property
     def profile(self) -> Profile:
         """What all actions share."""
-        from . import compile as compiler
+        from . import compiler
 
         connections = tuple(self.connections.values())
         return self._spoken(compiler.profile(self._sources.common, connections, self._sources.shared))
@@ -112,14 +112,14 @@ class Connector:
         `locale`: a language's code, as in `localized`. `events`: with the schema and the sample of every event, which
         make it three times as long; `event` gives those of one. Raises `InputError` for an unknown language.
         """
-        from . import catalogue as parts
+        from .catalogue import entry, head, offered, trigger_entry
 
         found = self if locale is None else self.localized(locale)
         return {
-            **parts.head(found.profile, found.icon, found.locale, found.locales),
-            "triggers": [parts.trigger_entry(each, found.say, events) for each in found.triggers.values()],
-            "actions": [parts.entry(each, found.say) for each in found.actions.values()],
-            "choices": {name: parts.offered(source) for name, source in found.profile.choices.items()},
+            **head(found.profile, found.icon, found.locale, found.locales),
+            "triggers": [trigger_entry(each, found.say, events) for each in found.triggers.values()],
+            "actions": [entry(each, found.say) for each in found.actions.values()],
+            "choices": {name: offered(source) for name, source in found.profile.choices.items()},
         }
 
     def event(self, trigger: str, name: str) -> dict[str, Json]:
@@ -190,7 +190,7 @@ class Connector:
 
     def _compiled(self, kind: str, key: str) -> Any:
         """The definition of a kind and key; raises `DefinitionError` with its faults."""
-        from . import compile as compiler
+        from . import compiler
 
         sources, data = self._sources, self._sources.data(kind, key)
         match kind:
@@ -217,7 +217,7 @@ class Connector:
 def _known(what: str, name: str, whose: str, known: Mapping[str, T]) -> T:
     if isinstance(name, str) and name in known:
         return known[name]
-    from ..language.wording import nearest
+    from ..language.schema_faults import nearest
 
     says = f"is no {what} of {whose}.{nearest(str(name), known)}"
     raise InputError(f"'{name}' {says}", problems=[Problem(what, f"{name!r} {says}")])

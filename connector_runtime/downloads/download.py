@@ -1,6 +1,6 @@
 """Downloads files into a folder, several at a time: with threads, or with the tasks of asyncio.
 
-An answer is read in the pieces in which it arrives, undecoded. What arrives is kept in a `Part` until it is whole.
+An answer is read in the pieces in which it arrives, undecoded. What arrives is kept in a `PartFile` until it is whole.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from ..calls.files import MOST_UNANNOUNCED, File, folded, numbered, safe_name
 from ..errors import ConnectorError, InputError, Problem, RequestError, TransportError
 from ..model import Response
 from ..perform import Handlers, perform, perform_async
-from ..steps import Fill, Filled, Heard, Open, Peek, Send, Steps, Wait
+from ..steps import Fill, Filled, Open, Peek, Report, Send, Steps, Wait
 from ..transport import AsyncPool, Pool, answered, native, reported
-from .fetch import Course, fetch
-from .part import Part, size_of
+from .fetch import DownloadSettings, fetch
+from .part import PartFile, size_of
 
 BATCH = 2**20  # bytes that asyncio collects before it writes them
 LONGEST_HELD = 0.25  # seconds for which it does so
@@ -46,8 +46,8 @@ class Saved:
 Outcome = Saved | ConnectorError
 
 
-class Order:
-    """What to download, and how. `course` is asked for each file what its definition lays down.
+class DownloadPlan:
+    """What to download, and how. `settings` gives for each file what its definition lays down.
 
     Raises `InputError` with all that stands against it, before any request. The folder is made if it is missing.
     """
@@ -56,7 +56,7 @@ class Order:
         self,
         files: File | Iterable[File],
         to: str | os.PathLike[str],
-        course: Callable[[File], Course],
+        settings: Callable[[File], DownloadSettings],
         *,
         parallel: int = 3,
         overwrite: bool = False,
@@ -67,7 +67,7 @@ class Order:
         if not all(isinstance(file, File) for file in self.asked) or not isinstance(to, str | os.PathLike):
             what = "must be files as an answer offers them, and a folder's path"
             raise InputError.of("the download", [Problem("files, to", what)])
-        self.folder, self.course = Path(to), course
+        self.folder, self.settings = Path(to), settings
         self.parallel, self.overwrite, self.progress, self.largest = parallel, overwrite, progress, largest
         self.there: dict[File, Saved] = {}  # those that need not be downloaded
         problems = [*self._problems()]
@@ -78,8 +78,8 @@ class Order:
             raise InputError.of("the download", problems)
 
     def job(self, file: File) -> Job:
-        course = replace(self.course(file), largest=self.largest)
-        return Job(file, self.folder / file.name, course, self.overwrite, self.progress)
+        settings = replace(self.settings(file), largest=self.largest)
+        return Job(file, self.folder / file.name, settings, self.overwrite, self.progress)
 
     def _problems(self) -> Iterator[Problem]:
         for name, number in (("parallel", self.parallel), ("largest", self.largest)):
@@ -132,7 +132,7 @@ class Order:
             yield Problem("to", f"{folder} has room for {free} bytes and {needed} are needed; make room")
 
 
-def download(wanted: Order, handlers: Handlers, pool: Pool) -> list[Saved]:
+def download(wanted: DownloadPlan, handlers: Handlers, pool: Pool) -> list[Saved]:
     """Download all files of an order; one that fails does not stop the others, and is named in the error at the end."""
     stop = threading.Event()
     if len(wanted.files) <= 1 or wanted.parallel == 1:
@@ -163,7 +163,7 @@ def download(wanted: Order, handlers: Handlers, pool: Pool) -> list[Saved]:
     return _gathered(wanted, found)
 
 
-def _tried(wanted: Order, file: File, handlers: Handlers, pool: Pool, stop: threading.Event) -> Outcome:
+def _tried(wanted: DownloadPlan, file: File, handlers: Handlers, pool: Pool, stop: threading.Event) -> Outcome:
     job = wanted.job(file)
     try:
         return Saved(file, job.target, save(job, handlers, pool, stop), True)
@@ -171,7 +171,7 @@ def _tried(wanted: Order, file: File, handlers: Handlers, pool: Pool, stop: thre
         return error
 
 
-async def download_async(wanted: Order, handlers: Handlers, pool: AsyncPool) -> list[Saved]:
+async def download_async(wanted: DownloadPlan, handlers: Handlers, pool: AsyncPool) -> list[Saved]:
     """The same for asyncio."""
     places = asyncio.Semaphore(wanted.parallel)
 
@@ -193,7 +193,7 @@ async def download_async(wanted: Order, handlers: Handlers, pool: AsyncPool) -> 
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _gathered(wanted: Order, found: Mapping[File, Outcome]) -> list[Saved]:
+def _gathered(wanted: DownloadPlan, found: Mapping[File, Outcome]) -> list[Saved]:
     """What was saved; the error names the file. Of several that failed it is the first's, with all as its problems."""
     failed = [(file, found[file]) for file in wanted.files if isinstance(found[file], ConnectorError)]
     if not failed:
@@ -212,7 +212,7 @@ def _gathered(wanted: Order, found: Mapping[File, Outcome]) -> list[Saved]:
 # -- one file to disk ----------------------------------------------------------------------------------------------
 
 
-class Stopped(BaseException):
+class DownloadCancelled(BaseException):
     """The caller is gone: leave the part as it is and end."""
 
 
@@ -221,23 +221,23 @@ class Job(NamedTuple):
 
     file: File
     target: Path
-    course: Course
+    settings: DownloadSettings
     overwrite: bool
     progress: Progress
 
-    def begun(self, part: Part) -> Steps:
+    def begun(self, part: PartFile) -> Steps:
         part.open()
-        return fetch(self.file, self.course, part.size, part.mark)
+        return fetch(self.file, self.settings, part.size, part.version)
 
-    def told(self, part: Part) -> None:
+    def told(self, part: PartFile) -> None:
         if self.progress is not None:
-            total = part.mark.total if part.mark else None
+            total = part.version.total if part.version else None
             self.progress(self.file, part.size, self.file.size if total is None else total)
 
 
 def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int:
-    """Save one file; its size in bytes. When `stop` is set it ends with `Stopped` at the next piece or pause."""
-    part, body = Part(job.target), _Body(pool)
+    """Save one file; its size in bytes. Once `stop` is set, `DownloadCancelled` ends it at the next piece or pause."""
+    part, body = PartFile(job.target), _FileBody(pool)
 
     def fill(step: Fill) -> Filled:
         part.begin(step.at, step.version)
@@ -246,22 +246,22 @@ def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int
                 part.write(piece)
                 job.told(part)
                 if stop.is_set():
-                    raise Stopped
+                    raise DownloadCancelled
                 if part.size > step.most:
                     return Filled(part.forget())
         except TransportError as error:
             return Filled(part.size, error)
         return Filled(part.size, body.end)
 
-    def heard(step: Heard) -> Any:
+    def report(step: Report) -> Any:
         body.close()  # so that no answer stays open through a pause or while a token is renewed
-        return handlers[Heard](step)
+        return handlers[Report](step)
 
     def wait(step: Wait) -> None:
         if stop.wait(step.seconds):
-            raise Stopped
+            raise DownloadCancelled
 
-    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Wait: wait, Heard: heard}
+    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Wait: wait, Report: report}
     with closing(part), closing(body):
         size: int
         (size,) = perform(job.begun(part), own)
@@ -278,7 +278,7 @@ def end_of(answer: Any) -> TransportError | None:
     return None if says or answer.http_version == "HTTP/2" else TransportError(UNENDED)
 
 
-class _Body:
+class _FileBody:
     """The body of one answer after the other; opening the next or closing ends the one before."""
 
     def __init__(self, pool: Pool) -> None:
@@ -321,38 +321,38 @@ class _Body:
 
 async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
     """The same for asyncio; the disk is written by threads, and cancelling stops at once."""
-    part, body = Part(job.target), _AsyncBody(pool)
+    part, body = PartFile(job.target), _AsyncFileBody(pool)
 
     async def fill(step: Fill) -> Filled:
         part.begin(step.at, step.version)
-        held, due, broke = bytearray(), 0.0, None
+        buffer, due, broke = bytearray(), 0.0, None
         try:
             while piece := await body.piece():
-                held += piece
-                if len(held) >= BATCH or time.monotonic() >= due:  # a thread for each piece would take twice the time
-                    ready, held = bytes(held), bytearray()
+                buffer += piece
+                if len(buffer) >= BATCH or time.monotonic() >= due:  # a thread for each piece would take twice the time
+                    ready, buffer = bytes(buffer), bytearray()
                     await _in_thread(part.write, ready)
                     job.told(part)
                     due = time.monotonic() + LONGEST_HELD
-                if part.size + len(held) > step.most:
+                if part.size + len(buffer) > step.most:
                     break
             else:
                 broke = body.end
         except TransportError as error:
             broke = error
         finally:
-            part.write(held)
+            part.write(buffer)
         if part.size > step.most:
             return Filled(part.forget())
         job.told(part)
         return Filled(part.size, broke)
 
-    async def heard(step: Heard) -> Any:
+    async def report(step: Report) -> Any:
         await body.aclose()
-        value = handlers[Heard](step)
+        value = handlers[Report](step)
         return await value if hasattr(value, "__await__") else value
 
-    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Heard: heard}
+    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Report: report}
     with closing(part):
         async with aclosing(body):
             size: int
@@ -361,8 +361,8 @@ async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
             return size
 
 
-class _AsyncBody:
-    """`_Body` for asyncio; an open answer holds one of the pool's places."""
+class _AsyncFileBody:
+    """`_FileBody` for asyncio; an open answer holds one of the pool's places."""
 
     def __init__(self, pool: AsyncPool) -> None:
         self._pool = pool

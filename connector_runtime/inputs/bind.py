@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from ..errors import MOST, InputError, Problem
 from ..language import conditions
-from ..language.wording import Fault, fits, kind_of, nearest
-from ..model import Condition, Input, Rule, Table, unshown
+from ..language.schema_faults import Fault, fits, kind_of, nearest
+from ..model import Condition, Input, InputTable, Rule, unshown
 from ..types import registry
 from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
 
@@ -56,7 +56,7 @@ class Constraint(NamedTuple):
         return next(iter((*self.names[1:], *alone, *asked)), "")
 
 
-class Field:
+class CompiledInput:
     """How an input is read that is given under one of its names."""
 
     __slots__ = ("default", "is_plain", "items", "key", "kind", "may_be_blank", "position", "read", "row")
@@ -71,13 +71,13 @@ class Field:
         self.default = row.default if row.optional_default else NO_DEFAULT  # which is shown and not sent
 
 
-_UNKNOWN = Field(Input(key="", label="", type="any", schema={"not": {}}), 0)
+_UNKNOWN = CompiledInput(Input(key="", label="", type="any", schema={"not": {}}), 0)
 
 
-class Acceptance(dict[str, Field]):
+class CompiledInputs(dict[str, CompiledInput]):
     """What a table accepts, compiled: its fields by name, each made when it is first given, and what is in common."""
 
-    def __init__(self, spec: Table) -> None:
+    def __init__(self, spec: InputTable) -> None:
         super().__init__()
         rows = spec.fields
         optional = {key: row for key, row in rows.items() if row.optional_default}
@@ -92,11 +92,11 @@ class Acceptance(dict[str, Field]):
         wary = [row for key, row in rows.items() if row.warn or row.deprecated is not None or key in samples]
         self.may_warn = tuple((row, *_silent(row)) for row in wary)
 
-    def __missing__(self, name: str) -> Field:
+    def __missing__(self, name: str) -> CompiledInput:
         row = self.spec.by_name.get(name)
         if row is None:
             return _UNKNOWN
-        self[name] = Field(row, [*self.spec.inputs].index(row.key))
+        self[name] = CompiledInput(row, [*self.spec.inputs].index(row.key))
         return self[name]
 
 
@@ -109,7 +109,7 @@ def _silent(row: Input) -> tuple[float, float]:
     return max(lows, default=-math.inf), min(highs, default=math.inf)
 
 
-def constraints(table: Table) -> Iterator[Constraint]:
+def constraints(table: InputTable) -> Iterator[Constraint]:
     """The constraints of a table, in the order in which they are told."""
     rows = table.fields
     for row in rows.values():
@@ -153,17 +153,17 @@ def _labels(rows: list[Input], word: str) -> str:
 
 
 @unshown
-class Bound(NamedTuple):
+class BoundInputs(NamedTuple):
     """The values to send, by input key, and what a person should know about them."""
 
     values: dict[str, Any]
     warnings: tuple[Problem, ...]
 
 
-def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> Bound:
+def bind(accepts: CompiledInputs, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> BoundInputs:
     """Read and check inputs; raises `InputError` with every problem at once, of very many with the first."""
     spec = accepts.spec
-    reading = Reading(accepts, inputs)
+    reading = InputReading(accepts, inputs)
     cleared = [spec.by_name[key].key if key in spec.by_name else key for key in dict.fromkeys(clear)] if clear else []
     if reading.rejects or reading.broken or cleared or not accepts.needed <= reading.given.keys():
         found = reading.problems()
@@ -172,17 +172,17 @@ def bind(accepts: Acceptance, inputs: Mapping[str, Any], clear: Iterable[str] = 
             found += reading.unreadable(found)
         if found:
             raise InputError.of(spec.key, found, is_all=False)
-    values = reading.settled({key: spec.inputs[key].clear[0] for key in cleared})
+    values = reading.with_defaults({key: spec.inputs[key].clear[0] for key in cleared})
     may_warn = accepts.may_warn or len(spec.by_name) > len(spec.inputs)
-    return Bound(values, tuple(reading.warnings(values)) if may_warn else ())
+    return BoundInputs(values, tuple(reading.warnings(values)) if may_warn else ())
 
 
-class Reading:
+class InputReading:
     """The inputs as they were read. Raises `InputError` where they are no object."""
 
     __slots__ = ("accepts", "broken", "given", "in_order", "inputs", "rejects", "touched")
 
-    def __init__(self, accepts: Acceptance, inputs: Mapping[str, Any]) -> None:
+    def __init__(self, accepts: CompiledInputs, inputs: Mapping[str, Any]) -> None:
         if type(inputs) is not dict and not isinstance(inputs, Mapping):
             raise InputError.of(accepts.spec.key, [Problem("inputs", f"must be an object, not {kind_of(inputs)}")])
         self.accepts, self.inputs = accepts, inputs
@@ -244,10 +244,10 @@ class Reading:
                     found.append(each)
         return found
 
-    def settled(self, cleared: dict[str, Any]) -> dict[str, Any]:
+    def with_defaults(self, cleared: dict[str, Any]) -> dict[str, Any]:
         """The values to send, in the table's order: defaults fill in, fall away, or give way to a rival."""
         accepts, given, touched, rows = self.accepts, self.given, self.touched, self.accepts.spec.inputs
-        if not cleared and len(touched) == len(given) and accepts.defaults <= given.keys():  # nothing is to be settled
+        if not cleared and len(touched) == len(given) and accepts.defaults <= given.keys():  # no defaults are missing
             return given if self.in_order else {key: given[key] for key in rows if key in given}
         touched |= cleared
         values = {**accepts.knobs, **given, **touched}
@@ -258,8 +258,8 @@ class Reading:
         for rule in accepts.rivals:
             among = [key for key in rule.keys if key in values]
             if among[1:] and conditions.holds(rule.when, touched.get):
-                kept = next((key for key in among if key in touched), among[0])
-                values = {key: value for key, value in values.items() if key == kept or key not in among}
+                winner = next((key for key in among if key in touched), among[0])
+                values = {key: value for key, value in values.items() if key == winner or key not in among}
         return {key: values[key] for key in rows if key in values}
 
     def warnings(self, values: dict[str, Any]) -> Iterator[Problem]:
@@ -348,7 +348,7 @@ def _problems(name: str, faults: Iterable[Fault]) -> list[Problem]:
     return [Problem(".".join(["inputs", name, *map(str, path)]), what) for path, what in faults]
 
 
-def _unclearable(spec: Table, inputs: Mapping[str, Any], cleared: list[str]) -> Iterator[Problem]:
+def _unclearable(spec: InputTable, inputs: Mapping[str, Any], cleared: list[str]) -> Iterator[Problem]:
     able = [key for key, row in spec.inputs.items() if row.clear]
     for key in cleared:
         if key not in able:

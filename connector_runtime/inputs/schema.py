@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ..language.conditions import same
-from ..model import Condition, Input, Json, Table
+from ..model import Condition, Input, InputTable, Json
 from ..types import registry
 from ..types.base import BLANK_PAIR, BLANKS, Schema
 from .bind import Constraint, constraints
@@ -17,7 +17,7 @@ NEVER: Schema = {"not": {}}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def input_schema(table: Table) -> Schema:
+def input_schema(table: InputTable) -> Schema:
     """JSON Schema 2020-12 of the inputs of a table."""
     rows = table.fields
     always = [key for key, row in rows.items() if row.is_always_needed and not row.was]

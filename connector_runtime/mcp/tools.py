@@ -2,7 +2,7 @@
 
 Every answer is an object with `data`, and where there is something to say `cursor`, `warnings`, `unexpected`, `error`.
 A client is lent for each call, so that whoever serves decides whose connection it goes with. At standard input and
-output, the latter belongs to the protocol.
+output, the latter belongs to the mcp_types.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, cast
 
-import mcp_types as protocol
+import mcp_types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
@@ -25,10 +25,10 @@ from ..definitions.catalogue import condition, data_url, safety
 from ..definitions.connector import Connector
 from ..definitions.forms import asides_of, form_schema
 from ..errors import ConnectorError, InputError, Problem
-from ..inputs.bind import Bound
+from ..inputs.bind import BoundInputs
 from ..language import json_text
-from ..language.secrets import MARK
-from ..language.wording import misfits, nearest
+from ..language.schema_faults import nearest, schema_faults
+from ..language.secrets import SECRET_WORD
 from ..model import Condition, Input, Json, Page, Result
 
 Lend = Callable[[Any], AbstractAsyncContextManager[AsyncClient]]
@@ -51,10 +51,10 @@ OWN = {  # the arguments that are no inputs
     "cursor": "Goes on where an answer with this cursor ended; the other arguments as they were.",
     "clear": "Fields to empty; blank text and null only leave a field as it is.",
 }
-UNKEPT = ("format", "pattern", MARK)  # words of an answer's schema by which a client could refuse the answer
+UNKEPT = ("format", "pattern", SECRET_WORD)  # words of an answer's schema by which a client could refuse the answer
 
 
-class Offer(NamedTuple):
+class ToolFilter(NamedTuple):
     """Which actions become tools, and whether what is secret in an answer is shown."""
 
     only: tuple[str, ...] = ()
@@ -69,10 +69,10 @@ class Tool(NamedTuple):
     action: Action
     own: tuple[str, ...]
     data: dict[str, Json]  # the schema of what it answers with
-    listed: protocol.Tool
+    listed: mcp_types.Tool
 
 
-def tools(connector: Connector, offer: Offer) -> dict[str, Tool]:
+def tools(connector: Connector, offer: ToolFilter) -> dict[str, Tool]:
     """The tools by name, in the order of keys. Raises `InputError` for a pattern that fits none."""
     wanted = offer.only or ("*",)
     lost = [each for each in wanted if not any(fnmatchcase(key, each) for key in connector.actions)]
@@ -90,19 +90,19 @@ def tools(connector: Connector, offer: Offer) -> dict[str, Tool]:
         own = (*own, "clear") if any(row.clear for row in action.inputs.values()) else own
         hints = {f"{word}_hint": said for word, said in safety(action.effect).items()}
         data = data_schema(action, offer.secrets)
-        listed = protocol.Tool(
+        listed = mcp_types.Tool(
             name=key,
             title=action.label,
             description=_sentences((action.description, action.summary, EFFECTS[action.effect])),
             input_schema=_input_schema(action, offered, own),
             output_schema=_output_schema(action, data),
-            annotations=protocol.ToolAnnotations(title=action.label, open_world_hint=True, **hints),
+            annotations=mcp_types.ToolAnnotations(title=action.label, open_world_hint=True, **hints),
         )
         made[key] = Tool(action, own, data, listed)
     return made
 
 
-def withheld(action: Action, offer: Offer) -> str | None:
+def withheld(action: Action, offer: ToolFilter) -> str | None:
     """Why an action is no tool here, None if it is one."""
     about = safety(action.effect)
     if offer.read_only and not about["read_only"]:
@@ -166,7 +166,7 @@ def _when(parsed: Condition) -> str:
     return "when " + " and ".join(said)
 
 
-def call(tool: Tool, arguments: Mapping[str, Any]) -> tuple[Bound, int | None, str | None]:
+def call(tool: Tool, arguments: Mapping[str, Any]) -> tuple[BoundInputs, int | None, str | None]:
     """What a tool was called with: its inputs, bound, a limit and a cursor. Raises `InputError` with all problems."""
     inputs = dict(arguments)
     own = {name: inputs.pop(name, None) for name in tool.own}
@@ -227,19 +227,19 @@ def _opened(schema: Json, secrets: bool) -> Json:
         return [_opened(part, secrets) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
-    if schema.get(MARK) is True and not secrets:
+    if schema.get(SECRET_WORD) is True and not secrets:
         return {**_of_types(["string", "null"]), "description": "hidden"}
-    kept: dict[str, Json] = {}
+    schema_left: dict[str, Json] = {}
     for word, part in schema.items():
         if word in ("properties", "patternProperties"):
-            kept[word] = {name: _opened(inner, secrets) for name, inner in part.items()}
+            schema_left[word] = {name: _opened(inner, secrets) for name, inner in part.items()}
         elif word in ("enum", "const", "examples", "default"):
-            kept[word] = part
+            schema_left[word] = part
         elif word == "type" and isinstance(part, list) and "anyOf" not in schema:
-            kept |= _of_types(part)
+            schema_left |= _of_types(part)
         elif word not in UNKEPT:
-            kept[word] = _opened(part, secrets)
-    return kept
+            schema_left[word] = _opened(part, secrets)
+    return schema_left
 
 
 def _of_types(types: list[str]) -> dict[str, Json]:
@@ -250,11 +250,11 @@ def _of_types(types: list[str]) -> dict[str, Json]:
 ANY = _of_types(["object", "array", "string", "number", "boolean", "null"])
 
 
-def answer(tool: Tool, result: Result, offer: Offer) -> dict[str, Json]:
+def answer(tool: Tool, result: Result, offer: ToolFilter) -> dict[str, Json]:
     """A result as the tool's output schema has it."""
     data = plain(result.data if offer.secrets else tool.action.hide(result.data))
     warnings = [plain(str(warning)) for warning in result.warnings]
-    faults = misfits(tool.data, data)
+    faults = schema_faults(tool.data, data)
     if faults:  # a client would refuse it, though it was done
         path, what = faults[0]
         where = ".".join(str(step) for step in ("data", *path))
@@ -264,7 +264,7 @@ def answer(tool: Tool, result: Result, offer: Offer) -> dict[str, Json]:
     return {"unexpected" if faults else "data": data, **said}
 
 
-def failure(tool: Tool | None, error: ConnectorError, offer: Offer) -> dict[str, Json]:
+def failure(tool: Tool | None, error: ConnectorError, offer: ToolFilter) -> dict[str, Json]:
     """An error, with what was read before it."""
     partial: Result | None = getattr(error, "partial", None)
     told = {name: value for name, value in error.to_dict().items() if value not in (None, [])}
@@ -288,7 +288,11 @@ def plain(value: Json, depth: int = 0) -> Json:
 
 
 def server(
-    connector: Connector, offer: Offer, lend: Lend, deadline: float, aside: Callable[..., Awaitable[Any]] | None = None
+    connector: Connector,
+    offer: ToolFilter,
+    lend: Lend,
+    deadline: float,
+    aside: Callable[..., Awaitable[Any]] | None = None,
 ) -> Server[Any]:
     """The server of a connector's tools.
 
@@ -298,12 +302,12 @@ def server(
     """
     about = connector.profile
     offered = tools(connector, offer)
-    listed = protocol.ListToolsResult(tools=[tool.listed for tool in offered.values()])
+    listed = mcp_types.ListToolsResult(tools=[tool.listed for tool in offered.values()])
 
-    async def on_list(context: Context, asked: protocol.PaginatedRequestParams | None) -> protocol.ListToolsResult:
+    async def on_list(context: Context, asked: mcp_types.PaginatedRequestParams | None) -> mcp_types.ListToolsResult:
         return listed
 
-    async def on_call(context: Context, asked: protocol.CallToolRequestParams) -> protocol.CallToolResult:
+    async def on_call(context: Context, asked: mcp_types.CallToolRequestParams) -> mcp_types.CallToolResult:
         tool = offered.get(asked.name)
         try:
             if tool is None:
@@ -329,7 +333,7 @@ def server(
         title=about.label,
         description=about.description,
         instructions=instructions(connector, offer),
-        icons=[protocol.Icon(src=data_url(connector.icon), mime_type="image/svg+xml")] if connector.icon else None,
+        icons=[mcp_types.Icon(src=data_url(connector.icon), mime_type="image/svg+xml")] if connector.icon else None,
         on_list_tools=on_list,
         on_call_tool=on_call,
     )
@@ -341,7 +345,7 @@ async def speak(made: Server[Any]) -> None:
         await made.run(incoming, outgoing, made.create_initialization_options())
 
 
-def instructions(connector: Connector, offer: Offer) -> str:
+def instructions(connector: Connector, offer: ToolFilter) -> str:
     """What a model has to know of all tools."""
     return (
         f"Each tool is one action of {connector.profile.label}; its result is `data`. "
@@ -360,7 +364,7 @@ async def _reported(pages: AsyncIterator[Page], limit: int | None, context: Cont
         yield page
 
 
-def _said(content: dict[str, Json], *, failed: bool = False) -> protocol.CallToolResult:
+def _said(content: dict[str, Json], *, failed: bool = False) -> mcp_types.CallToolResult:
     """The same twice: as data, and as text for clients that show only that."""
-    text = protocol.TextContent(text=json_text.write(content).decode())
-    return protocol.CallToolResult(content=[text], structured_content=content, is_error=failed)
+    text = mcp_types.TextContent(text=json_text.write(content).decode())
+    return mcp_types.CallToolResult(content=[text], structured_content=content, is_error=failed)

@@ -23,9 +23,9 @@ from starlette.types import Receive, Scope, Send
 from ..client import AsyncClient
 from ..errors import AuthError
 from ..service.gate import PLACE, Gate, check_origin, context_of
-from ..service.problems import Refusal
+from ..service.problems import ServiceRefusal
 from ..service.state import Service
-from .tools import Offer, server
+from .tools import ToolFilter, server
 
 PATH = "/mcp"
 IDLE = 600.0  # seconds after which a session ends that nobody uses
@@ -33,7 +33,7 @@ SESSIONS = 1000  # that may be open
 OWN = 250  # of one tenant
 
 
-def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
+def app(shared: Service, offer: ToolFilter, connection: str | None) -> Starlette:
     """The tools at `/mcp` as an ASGI app.
 
     `connection` is the name of the connection that calls go with; None for the only one of whoever asks. The service's
@@ -45,7 +45,7 @@ def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
         try:
             async with shared.lend(request.scope[PLACE].tenant, connection) as client:
                 yield client
-        except Refusal as refusal:
+        except ServiceRefusal as refusal:
             raise AuthError(refusal.message, hint=refusal.hint) from None
 
     async def aside(request: Request, function: Callable[..., Any], *given: Any) -> Any:
@@ -65,7 +65,7 @@ def app(shared: Service, offer: Offer, connection: str | None) -> Starlette:
             yield
 
     health = Route("/health", JSONResponse({"status": "ok"}), methods=["GET"])
-    routes = [*(Route(path, Door(sessions)) for path in (PATH, f"{PATH}/")), health]
+    routes = [*(Route(path, ToolsEndpoint(sessions)) for path in (PATH, f"{PATH}/")), health]
     return Starlette(routes=routes, middleware=[Middleware(Gate, shared)], lifespan=lifespan)
 
 
@@ -78,7 +78,7 @@ class Sessions(StreamableHTTPSessionManager):
         return None if is_full else super()._admit_session(requestor)
 
 
-class Door(StreamableHTTPASGIApp):
+class ToolsEndpoint(StreamableHTTPASGIApp):
     """Lets in who may come, and marks whose the request is."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

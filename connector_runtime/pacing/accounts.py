@@ -10,7 +10,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Unpack
 
 from ..model import Limits
-from .claim import Pacing
+from .permit import Pacing
 
 if TYPE_CHECKING:
     from .pacer import Declaration
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MOST = 1000  # accounts whose limits are remembered
 
 
-class Account:
+class AccountPacing:
     """An account whose calls this process sends. Ask `pacer` before an attempt, unless it is None.
 
     `pacer` is there from the start if it is given, or if limits are declared: a plan, or rates that hold without one.
@@ -46,14 +46,14 @@ class Account:
 
 
 _lock = threading.Lock()
-_accounts: OrderedDict[object, Account] = OrderedDict()
+_accounts: OrderedDict[object, AccountPacing] = OrderedDict()
 
 
-def of(limits: Limits, account: str, **terms: Unpack[Declaration]) -> Account:
+def account_pacing(limits: Limits, account: str, **terms: Unpack[Declaration]) -> AccountPacing:
     """The one of this process for all who name the same connector, account and terms; those used last are kept."""
     place = (limits.key, account, *sorted(terms.items()))
     with _lock:
-        found = _accounts.pop(place, None) or Account(limits, account, **terms)
+        found = _accounts.pop(place, None) or AccountPacing(limits, account, **terms)
         _accounts[place] = found
         if len(_accounts) > MOST:
             _accounts.popitem(last=False)

@@ -27,14 +27,14 @@ from ..definitions.catalogue import entry
 from ..definitions.connector import Connector
 from ..errors import ConnectorError, InputError, Problem, StoreError
 from ..language import json_text
-from ..stores.opening import open_store
+from ..stores.databases import open_store
 from ..stores.store import Store
 from ..triggers.receiver import Handler, SecretSource, webhook_app
 from ..triggers.webhook import usable
 from . import event_routes, models, routes
 from .gate import METHODS, Bearer, Context, Gate, KeyHeader, at, check_open, key_of
 from .models import shape
-from .problems import KINDS, Refusal, check_known, of_status
+from .problems import KINDS, ServiceRefusal, check_known, of_status
 from .routes import answer
 from .settings import Settings
 from .state import Service
@@ -206,7 +206,7 @@ async def ready(request: Request) -> Response:
     try:
         async with asyncio.timeout(ALIVE):
             await shared.in_store(None, shared.store.read, f"service/{shared.connector.key}/ready")
-    except (StoreError, Refusal):
+    except (StoreError, ServiceRefusal):
         found = [Problem("store", "fails; the log says why")]
     except TimeoutError:
         found = [Problem("store", f"does not answer within {ALIVE:g} seconds")]
@@ -215,7 +215,7 @@ async def ready(request: Request) -> Response:
             shared.written["definitions"] = await shared.in_work(None, faults)
         found = shared.written["definitions"]
     if found:
-        raise Refusal("not_ready", "The service is not ready.", problems=tuple(found), retriable=True)
+        raise ServiceRefusal("not_ready", "The service is not ready.", problems=tuple(found), retriable=True)
     return answer({"status": "ready"})
 
 
@@ -230,7 +230,7 @@ async def metrics(request: Request, bearer: Bearer = None, header: KeyHeader = N
     if context.service.is_local:
         await check_open(context.service)
     elif (await key_of(context, bearer, header)).tenant is not None:
-        raise Refusal("forbidden", "The metrics are of all tenants.", hint="Make one: api-key create --metrics")
+        raise ServiceRefusal("forbidden", "The metrics are of all tenants.", hint="Make one: api-key create --metrics")
     content, kind = context.metrics.text()
     return Response(content, headers={"Content-Type": kind})
 
@@ -293,13 +293,13 @@ async def part(name: str, request: Request) -> Response:
 
 
 def _file(name: str, request: Request) -> Response:
-    content, mark = _read(name)
+    content, entity_tag = _read(name)
     headers = {
         "Content-Security-Policy": POLICY,
         "Cache-Control": "no-cache",
-        "ETag": mark,
+        "ETag": entity_tag,
     }
-    if request.headers.get("if-none-match") == mark:
+    if request.headers.get("if-none-match") == entity_tag:
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type=MEDIA_TYPES[name.rpartition(".")[2]])
 

@@ -19,7 +19,7 @@ from ..triggers.webhook import Filter
 from . import feed, models
 from .gate import Context, at
 from .models import shape
-from .problems import Refusal, check_known
+from .problems import ServiceRefusal, check_known
 from .routes import answer
 from .state import Service
 
@@ -28,7 +28,7 @@ FEED = "Received events, oldest first; ask again with `cursor` for what comes af
 WARNED = Field(
     description="Which connections give no events, and why; and what the filter says that is no event's name."
 )
-Warnings = Annotated[list[models.Warned], WARNED]
+Warnings = Annotated[list[models.WarningBody], WARNED]
 EventsAnswer = shape("EventsAnswer", FEED, events=list[dict[str, Any]], cursor=str, warnings=Warnings)
 LONGEST = 20.0  # seconds for which somebody may wait for events
 POLL = 0.5
@@ -54,7 +54,7 @@ async def receive(trigger: str, request: Request) -> Response:
     app = service.webhooks.get(trigger)
     if app is None:
         message = "The service was not given this trigger's secret, so no signature can be verified."
-        raise Refusal("not_ready", message, hint="Set it in the environment and start again.")
+        raise ServiceRefusal("not_ready", message, hint="Set it in the environment and start again.")
     at(request).most = sys.maxsize  # the receiver has a limit of its own, and an answer that is repeated
     reply = await app.answer(request.scope, request.receive)
     return Response(reply.body, reply.status, reply.headers)

@@ -19,14 +19,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..connections.owners import folded, owners
+from ..connections.owners import comparable, owners
 from ..definitions.connector import Connector
 from ..errors import ConnectorError, InputError, Problem
 from ..language import json_text
-from ..stores.store import Damaged, Store
+from ..stores.store import DamagedEntry, Store
 from ..triggers.webhook import Filter, Notification
 
-KEPT = 24 * 3600.0  # seconds
+RETENTION = 24 * 3600.0  # seconds
 MOST = 1000  # events that one read looks at
 LARGEST = 4 * 1024 * 1024  # bytes of events in one answer, beyond the last
 DIGITS = 12
@@ -37,7 +37,7 @@ Positions = Mapping[str, int]  # by log: the number of the last event that was r
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class FeedEvent:
     """An event as it was verified: what it says is asked of its trigger. `at` is when, by the clock of its writer."""
 
     at: float
@@ -52,14 +52,14 @@ class Arrived:
         return json.dumps(said).encode() + b"\n" + self.body
 
     @classmethod
-    def read(cls, content: bytes) -> Arrived:
+    def read(cls, content: bytes) -> FeedEvent:
         """What `write` wrote. Raises `ValueError` and `TypeError` for what it did not."""
         said, _, body = content.partition(b"\n")
         at, event_id, trigger, sender, headers = json_text.read(said)
         return cls(float(at), str(event_id), str(trigger), sender and str(sender), dict(headers), body)
 
     def is_late(self, now: float) -> bool:
-        return self.at + KEPT < now
+        return self.at + RETENTION < now
 
 
 class Feed:
@@ -70,7 +70,7 @@ class Feed:
 
     def __init__(self, store: Store, connector: Connector, *, is_local: bool) -> None:
         self._store, self._connector, self._is_local = store, connector, is_local
-        self._logs, self._marks = (f"service/{connector.key}/{room}/" for room in ("feed", "fed"))
+        self._logs, self._seen = (f"service/{connector.key}/{room}/" for room in ("feed", "fed"))
         self._ends: dict[str, int] = {}  # by log: a number that was given
 
     def add(self, trigger: str, found: Notification) -> None:
@@ -79,15 +79,17 @@ class Feed:
         if not self._is_local and (found.sender is None or found.account is None):
             logger.info("An event of no known app or account is nobody's and is not kept")
             return
-        mark, last, now = f"{self._marks}{log}/{found.event_id}", self.end(log), time.time()
-        if self._store.put(mark, json_text.write([last, now]), None) is None:  # added, or its writer died before that
+        seen_key, last, now = f"{self._seen}{log}/{found.event_id}", self.end(log), time.time()
+        if (
+            self._store.put(seen_key, json_text.write([last, now]), None) is None
+        ):  # added, or its writer died before that
             row = None
-            with suppress(Damaged):
-                row = self._store.value(mark, _mark)
+            with suppress(DamagedEntry):
+                row = self._store.value(seen_key, _read_seen)
             after = 0 if row is None else row[0][0]
             if any(there.event_id == found.event_id for _, _, there in self._after(log, after)):
                 return
-        content = Arrived(now, found.event_id, trigger, found.sender, found.headers, found.body).write()
+        content = FeedEvent(now, found.event_id, trigger, found.sender, found.headers, found.body).write()
         while not self._is_free(log, last + 1) or self._store.put(self._place(log, last + 1), content, None) is None:
             last += 1
         self._ends[log] = last + 1
@@ -133,7 +135,7 @@ class Feed:
             event = None if arrived.is_late(now) else self._event(arrived)
             if event is not None and arrived.trigger in wanted and wanted[arrived.trigger].admits(event):
                 users = logs[log]
-                if users is None or users & folded(event.users):
+                if users is None or users & comparable(event.users):
                     found.append(event)
                     size += len(arrived.body)
             if len(found) == limit or size >= LARGEST:
@@ -143,7 +145,7 @@ class Feed:
     def purge(self) -> int:
         """Forget what is older than a day; returns how many. The last entry of a log stays, without what it said."""
         now, count, ends = time.time(), 0, dict[str, int]()
-        for key, arrived, entry in self._store.rows(self._logs, Arrived.read):
+        for key, arrived, entry in self._store.rows(self._logs, FeedEvent.read):
             log, _, number = key.removeprefix(self._logs).partition("/")
             if not arrived.is_late(now):
                 continue
@@ -152,14 +154,14 @@ class Feed:
             if number != f"{ends[log]:0{DIGITS}}":
                 count += self._store.remove(key, entry)
             elif arrived.body:
-                emptied = Arrived(arrived.at, "", "", None, {}, b"").write()
+                emptied = FeedEvent(arrived.at, "", "", None, {}, b"").write()
                 count += self._store.put(key, emptied, entry.version) is not None
-        for key, (_, at), entry in self._store.rows(self._marks, _mark):
-            if at + KEPT < now:
+        for key, (_, at), entry in self._store.rows(self._seen, _read_seen):
+            if at + RETENTION < now:
                 self._store.remove(key, entry)
         return count
 
-    def _event(self, arrived: Arrived) -> Notification | None:
+    def _event(self, arrived: FeedEvent) -> Notification | None:
         """What an entry says; None if it says nothing to the triggers of today."""
         try:
             return self._connector.triggers[arrived.trigger].read(arrived.body, arrived.headers, arrived.sender)
@@ -172,20 +174,20 @@ class Feed:
     def _is_free(self, log: str, number: int) -> bool:
         """Whether a number was never given; one whose entry is damaged was."""
         try:
-            return self._store.value(self._place(log, number), Arrived.read) is None
-        except Damaged:
+            return self._store.value(self._place(log, number), FeedEvent.read) is None
+        except DamagedEntry:
             return False
 
     def _next(self, log: str, number: int) -> int | None:
         """The number of the first entry after a number."""
         return next((int(key.rpartition("/")[2]) for key, _, _ in self._rows(log, number, 1)), None)
 
-    def _after(self, log: str, number: int, limit: int | None = None) -> Iterator[tuple[str, int, Arrived]]:
+    def _after(self, log: str, number: int, limit: int | None = None) -> Iterator[tuple[str, int, FeedEvent]]:
         rows = self._rows(log, number, limit)
         return ((log, int(key.rpartition("/")[2]), arrived) for key, arrived, _ in rows)
 
-    def _rows(self, log: str, number: int, limit: int | None) -> Iterator[tuple[str, Arrived, Any]]:
-        return self._store.rows(f"{self._logs}{log}/", Arrived.read, self._place(log, number), limit)
+    def _rows(self, log: str, number: int, limit: int | None) -> Iterator[tuple[str, FeedEvent, Any]]:
+        return self._store.rows(f"{self._logs}{log}/", FeedEvent.read, self._place(log, number), limit)
 
 
 def log_of(app: str | None, account: str | None) -> str:
@@ -193,7 +195,7 @@ def log_of(app: str | None, account: str | None) -> str:
     return hashlib.sha256(json.dumps([app, account]).encode()).hexdigest()[:24]
 
 
-def _mark(content: bytes) -> tuple[int, float]:
+def _read_seen(content: bytes) -> tuple[int, float]:
     last, at = json_text.read(content)
     return int(last), float(at)
 

@@ -33,12 +33,12 @@ from ..errors import ConnectorError, Problem
 from ..language import json_text
 from ..language.hosts import LOOPBACK
 from . import models, problems
-from .problems import Refusal, check_known
+from .problems import ServiceRefusal, check_known
 from .records import ApiKey
 from .state import Service
 
 T = TypeVar("T")
-M = TypeVar("M", bound=models.Asked)
+M = TypeVar("M", bound=models.StrictBody)
 logger = logging.getLogger("connector_runtime.service")
 PLACE = "connector_runtime.context"
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -95,7 +95,7 @@ class Gate:
             context.outcome = context.outcome or "cut"
             raise
         except Exception as error:
-            answer = context.problem(error if isinstance(error, Refusal) else context.failure(error))
+            answer = context.problem(error if isinstance(error, ServiceRefusal) else context.failure(error))
             if not context.status:  # nothing was answered yet
                 await answer(scope, context.receive, context.send)
         finally:
@@ -112,7 +112,7 @@ class Gate:
             message = "Without API keys the service only answers to the names of this machine"
             message += ", and elsewhere to sign-ins that come back and to webhooks." if self._public else "."
             hint = "Call it as http://127.0.0.1 or http://localhost, or make a key with `api-key create`."
-            raise Refusal("host", message, hint=f"{hint} Then start it again.")
+            raise ServiceRefusal("host", message, hint=f"{hint} Then start it again.")
         if scope["method"] not in SAFE:
             check_origin(scope, self._service.settings.public_url)
 
@@ -178,7 +178,7 @@ class RequestContext:
         self.most = self.service.settings.body
 
     def enter(self, whose: str | None) -> None:
-        """Take a place among the requests of a tenant, or of those of whom nobody is known. Raises `Refusal`.
+        """Take a place among the requests of a tenant, or of those of whom nobody is known. Raises `ServiceRefusal`.
 
         Who is not known takes one when a body that is not small is waited for, and none from those who are.
         """
@@ -186,10 +186,10 @@ class RequestContext:
         most = settings.unknown_concurrency if whose is None else settings.concurrency
         if (running[None] if whose is None else running.total() - running[None]) >= most:
             message = f"More than {most} requests are being answered."
-            raise Refusal("busy", message, retriable=True, retry_after=1)
+            raise ServiceRefusal("busy", message, retriable=True, retry_after=1)
         if whose is not None and running[whose] >= (most := settings.tenant_concurrency):
             message = f"More than {most} requests of this tenant are being answered."
-            raise Refusal("too_many", message, retriable=True, retry_after=1)
+            raise ServiceRefusal("too_many", message, retriable=True, retry_after=1)
         running[whose] += 1
         self.places.append(whose)
 
@@ -202,9 +202,9 @@ class RequestContext:
                 del running[whose]
 
     async def check(self) -> None:
-        """Ask again, after a while, whether it is still the same tenant who asks. Raises `Refusal` (401, 403)."""
+        """Check again, after a while, that the request still belongs to the same tenant. Raises `ServiceRefusal`."""
         if await _whose(self) != self.tenant:
-            raise Refusal("key", "The request is no longer the same tenant's.", hint=BRING)
+            raise ServiceRefusal("key", "The request is no longer the same tenant's.", hint=BRING)
 
     def end(self, logged: bool) -> None:
         """Have the metrics count a request that is over, and write its line if it is to be `logged`."""
@@ -232,12 +232,12 @@ class RequestContext:
         level = logging.ERROR if self.status >= 500 and self.outcome in ("", "internal") else logging.INFO
         logger.log(level, "request", extra={"said": {name: value for name, value in said.items() if value is not None}})
 
-    def failure(self, error: BaseException) -> Refusal:
+    def failure(self, error: BaseException) -> ServiceRefusal:
         """What a fault of ours is answered with. The log says where it was; its message may quote what was sent."""
         steps = [f"{step.filename}:{step.lineno} {step.name}" for step in traceback.extract_tb(error.__traceback__)]
         said = {"request_id": self.request_id, "route": self.route, "error": type(error).__name__, "at": steps[-8:]}
         logger.error("failure", extra={"said": said})
-        return Refusal("internal", "The service failed.", hint="Its log says why.")
+        return ServiceRefusal("internal", "The service failed.", hint="Its log says why.")
 
     async def receive(self) -> Message:
         """The next piece of the body, which has a size and a time in all; after it, the disconnection."""
@@ -253,7 +253,7 @@ class RequestContext:
                 message = await self.receiving()
         except TimeoutError:
             what = f"The body did not come within {settings.patience:g} seconds."
-            raise Refusal("slow", what, retriable=True, headers={"Connection": "close"}) from None
+            raise ServiceRefusal("slow", what, retriable=True, headers={"Connection": "close"}) from None
         if message["type"] == "http.request":
             self.size += len(message.get("body", b""))
             self.whole = not message.get("more_body", False)
@@ -292,7 +292,7 @@ class RequestContext:
         return self.service.connections(self.tenant)
 
     def action(self, key: str, *, runs: bool = False) -> Action:
-        """The action of that key, counted if it runs; it says how large the body may be. Raises `Refusal` (404)."""
+        """The action of that key, counted if it runs; it limits the size of the body. Raises `ServiceRefusal` (404)."""
         actions = self.service.connector.actions
         check_known("action", key, actions)
         self.runs = key if runs else None
@@ -300,14 +300,16 @@ class RequestContext:
         return actions[key]
 
     async def read(self, model: type[M]) -> M:
-        """The body of the request as its model. Raises `Refusal` (400, 413, 415) and `InputError`."""
+        """The body of the request as its model. Raises `ServiceRefusal` (400, 413, 415) and `InputError`."""
         headers = self.request.headers
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
             what = f"The body is {kind[:100]!r}, not JSON." if kind else "The request does not say what its body is."
-            raise Refusal("media_type", what, headers={"Accept": "application/json"})
+            raise ServiceRefusal("media_type", what, headers={"Accept": "application/json"})
         if headers.get("content-encoding", "identity").lower() != "identity":
-            raise Refusal("media_type", "Compressed bodies are not read.", headers={"Accept-Encoding": "identity"})
+            raise ServiceRefusal(
+                "media_type", "Compressed bodies are not read.", headers={"Accept-Encoding": "identity"}
+            )
         return await self.aside(_body, model, await self.request.body())
 
     async def aside(self, function: Callable[..., T], /, *given: Any, is_large: bool | None = None, **more: Any) -> T:
@@ -326,7 +328,7 @@ def _body(model: type[M], content: bytes) -> M:
         data = json_text.read_strictly(content, depth=DEPTH)
     except json_text.JsonError as error:
         what = f"The body {error}."
-        raise Refusal("body", what, hint=error.hint, problems=(Problem(error.place or "body", what),)) from None
+        raise ServiceRefusal("body", what, hint=error.hint, problems=(Problem(error.place or "body", what),)) from None
     return models.read(model, data)
 
 
@@ -336,16 +338,16 @@ def at(request: Request) -> RequestContext:
 
 
 def check_origin(scope: Scope, public_url: str | None = None) -> None:
-    """A browser says whose page asks; only one of this server's own may. Raises `Refusal` (403)."""
+    """A browser says whose page asks; only one of this server's own may. Raises `ServiceRefusal` (403)."""
     headers = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
     own = (headers.get(b"host", ""), urlsplit(public_url or "").netloc.lower())
     if b"origin" in headers and (headers[b"origin"].partition("://")[2] or "null") not in own:
         hint = "Call it from a program, or through a proxy of your own."
-        raise Refusal("forbidden", "Pages of other origins are not answered.", hint=hint)
+        raise ServiceRefusal("forbidden", "Pages of other origins are not answered.", hint=hint)
 
 
-def too_large(limit: int) -> Refusal:
-    return Refusal("too_large", f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
+def too_large(limit: int) -> ServiceRefusal:
+    return ServiceRefusal("too_large", f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
 
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, made with the command `api-key create`.")
@@ -365,45 +367,45 @@ async def _known(request: Request, bearer: Bearer = None, header: KeyHeader = No
 
 
 async def _whose(context: RequestContext) -> str:
-    """The tenant whose a request is, asked anew. Raises `Refusal` (401, 403)."""
+    """The tenant whose a request is, asked anew. Raises `ServiceRefusal` (401, 403)."""
     service, request = context.service, context.request
     tenant = service.tenant
     if callable(tenant):
         answer = tenant(request)
         tenant = await answer if isawaitable(answer) else answer
         if tenant is None:
-            raise Refusal("key", "Nobody is signed in.", hint=BRING)
+            raise ServiceRefusal("key", "Nobody is signed in.", hint=BRING)
     elif tenant is None:
         tenant = (await key_of(context, await _bearer(request), await _header(request))).tenant
         if tenant is None:
-            raise Refusal("forbidden", "This key is for /metrics only.")
+            raise ServiceRefusal("forbidden", "This key is for /metrics only.")
     else:
         await check_open(service)
     return str(tenant)
 
 
 async def check_open(service: Service) -> None:
-    """Whether a service that was started without a key may still go without. Raises `Refusal` (401)."""
+    """Whether a service that was started without a key may still go without. Raises `ServiceRefusal` (401)."""
     if not service.settings.open and await service.in_store(None, service.keys.exist):
         message = "An API key was made since the service was started without one."
-        raise Refusal("key", message, hint="Start it again: then it asks for a key.")
+        raise ServiceRefusal("key", message, hint="Start it again: then it asks for a key.")
 
 
 Context = Annotated[RequestContext, Depends(_known)]
 
 
 async def context_of(request: Request) -> RequestContext:
-    """The same for an app that is none of FastAPI's. Raises `Refusal` (401, 403, 429)."""
+    """The same for an app that is none of FastAPI's. Raises `ServiceRefusal` (401, 403, 429)."""
     return await _known(request)
 
 
 async def key_of(context: RequestContext, bearer: HTTPAuthorizationCredentials | None, header: str | None) -> ApiKey:
-    """The API key that a request brought. Raises `Refusal` (401)."""
+    """The API key that a request brought. Raises `ServiceRefusal` (401)."""
     service, given = context.service, bearer.credentials if bearer is not None else header
     if not given:
-        raise Refusal("key", "The request brought no API key.", hint=BRING)
+        raise ServiceRefusal("key", "The request brought no API key.", hint=BRING)
     key = await service.in_store(None, service.keys.find, given)
     if key is None:
-        raise Refusal("key", "The API key is wrong or was revoked.", hint=BRING)
+        raise ServiceRefusal("key", "The API key is wrong or was revoked.", hint=BRING)
     context.key = key.id
     return key

@@ -13,15 +13,15 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, create_model
 
-from ..calls.paging import LONGEST_CURSOR
-from ..connections import connect
+from ..calls.pages import LONGEST_CURSOR
+from ..connections import oauth_requests
 from ..definitions.connector import Connector
 from ..definitions.forms import form_schema
 from ..errors import InputError, Problem
-from ..inputs.bind import MEANT, Reading
+from ..inputs.bind import MEANT, InputReading
 from ..inputs.schema import input_schema
-from ..language.wording import nearest
-from ..model import Connection, Input, Table
+from ..language.schema_faults import nearest
+from ..model import Connection, Input, InputTable
 from .problems import MEDIA_TYPE
 from .settings import Settings
 
@@ -31,13 +31,13 @@ Names = Annotated[list[str], FailFast()]
 Cursor = Annotated[str, Field(min_length=1, max_length=LONGEST_CURSOR)]
 
 
-class Asked(BaseModel):
+class StrictBody(BaseModel):
     """The body of a request: unknown fields are refused, types are not changed."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class PreviewRequest(Asked):
+class PreviewRequest(StrictBody):
     """Inputs whose request is to be shown."""
 
     inputs: dict[str, Any] = Field(default_factory=dict, description="The action's inputs by key.")
@@ -54,7 +54,7 @@ class RunRequest(PreviewRequest):
     recover: bool = Field(False, description="Look for a create whose answer was lost, where its action says how.")
 
 
-class ChoicesRequest(Asked):
+class ChoicesRequest(StrictBody):
     """What the choices of an input are asked with."""
 
     inputs: dict[str, Any] = Field(default_factory=dict, description="What was filled in so far.")
@@ -64,7 +64,7 @@ class ChoicesRequest(Asked):
     parameters: dict[str, Any] = Field(default_factory=dict, description="The list's own parameters.")
 
 
-class ConnectionRequest(Asked):
+class ConnectionRequest(StrictBody):
     """A connection to be made."""
 
     kind: str = Field(description="A key of the catalogue's `connections`.")
@@ -73,7 +73,7 @@ class ConnectionRequest(Asked):
     oauth_url: str | None = Field(None, description="Another of the places where the definition says OAuth lives.")
 
 
-class Warned(BaseModel):
+class WarningBody(BaseModel):
     where: str
     what: str
 
@@ -88,7 +88,7 @@ class ProblemDocument(BaseModel):
     message: str
     hint: str | None = Field(description="What to do.")
     inputs: dict[str, list[str]] = Field(description="What is wrong with each input.")
-    problems: list[Warned] = Field(description="All that is wrong, also outside of the inputs.")
+    problems: list[WarningBody] = Field(description="All that is wrong, also outside of the inputs.")
     retriable: bool = Field(description="Whether the same request may succeed later without harm.")
     retry_at: str | None
     may_have_been_done: bool
@@ -103,7 +103,7 @@ class RunMeta(BaseModel):
 
     status: int
     headers: dict[str, str]
-    warnings: list[Warned]
+    warnings: list[WarningBody]
     cursor: str | None = Field(description="Where a list that was cut at its limit goes on.")
     request_id: str
 
@@ -121,13 +121,13 @@ def shape(name: str, says: str | None = None, /, *, like: type | None = None, **
     return create_model(name, __doc__=says, **given)
 
 
-M = TypeVar("M", bound=Asked)
+M = TypeVar("M", bound=StrictBody)
 REQUEST = "the request"
 OWN: Mapping[str, type[PreviewRequest]] = {"preview": PreviewRequest, "run": RunRequest, "stream": RunRequest}
 PROBLEM: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
 
 
-def body(model: type[Asked]) -> dict[str, Any]:
+def body(model: type[StrictBody]) -> dict[str, Any]:
     """What the OpenAPI document says of a route that reads such a body."""
     content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
@@ -188,8 +188,8 @@ def document(raw: dict[str, Any], connector: Connector, settings: Settings, *, n
 
 def _kind(kind: Connection, credentials: Collection[str]) -> dict[str, Any]:
     """A connection's values for one kind; what the service itself has may be left out where a person signs in."""
-    schema = _bare(input_schema(Table.of(kind.key, kind.label, kind.inputs)))
-    own = credentials if connect.needs_person(kind) else ()
+    schema = _bare(input_schema(InputTable.of(kind.key, kind.label, kind.inputs)))
+    own = credentials if oauth_requests.needs_person(kind) else ()
     needed = [key for key in schema.get("required", ()) if key not in own]
     values = {**{name: value for name, value in schema.items() if name != "title"}, "required": needed}
     origins = [None, *(kind.oauth or {}).get("origins", {})]
@@ -239,9 +239,9 @@ def inputs_schema(action: Any) -> dict[str, Any]:
 def example(action: Any) -> dict[str, Any]:
     """Inputs with which the action can be tried: what it needs, and as much of its examples as goes together."""
     found = dict(_examples(action, lambda row: row.is_always_needed))
-    left = len(Reading(action.accepts, found).problems())
+    left = len(InputReading(action.accepts, found).problems())
     for key, value in _examples(action, lambda row: row.only_when is None and not row.advanced):
-        faults = len(Reading(action.accepts, {**found, key: value}).problems())
+        faults = len(InputReading(action.accepts, {**found, key: value}).problems())
         if faults <= left:
             found[key], left = value, faults
     return found

@@ -13,12 +13,12 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from ..errors import ERRORS, ConnectorError, PayloadError, Problem, SignatureError
-from ..language.wording import nearest
+from ..language.schema_faults import nearest
 
 MEDIA_TYPE = "application/problem+json"
 
 
-class Kind(NamedTuple):
+class ProblemKind(NamedTuple):
     """One kind of refusal of the service itself, with the words that the classes of errors have."""
 
     http_status: int
@@ -27,24 +27,30 @@ class Kind(NamedTuple):
 
 
 OWN = {  # the refusals of the service itself
-    "body": Kind(400, "The request cannot be read", "Send what the OpenAPI document describes."),
-    "key": Kind(401, "No valid API key", "Send one as `Authorization: Bearer …` or `X-API-Key: …`."),
-    "host": Kind(421, "Not this host", "Without API keys, call the service by the name of this machine."),
-    "forbidden": Kind(403, "The key is not for this", "Use a key that was made for this."),
-    "method": Kind(405, "Not with this method", "Use one of those in the header Allow."),
-    "slow": Kind(408, "The request came too slowly", "Send it again, whole."),
-    "in_flight": Kind(409, "The first request with this key is not over", "Ask again a little later."),
-    "may_have_been_done": Kind(409, "Nobody knows whether it was done", "Look, then use another key if it was not."),
-    "too_large": Kind(413, "The body is too large", "Send less."),
-    "media_type": Kind(415, "Not with this content type", "Send JSON as `application/json`."),
-    "key_reused": Kind(422, "The key was used for something else", "Take a new idempotency key for each operation."),
-    "too_many": Kind(429, "Too many requests of this tenant at a time", "Try again after `Retry-After` seconds."),
-    "internal": Kind(500, "The service failed", "Tell whoever runs it the `request_id`; its log says why."),
-    "busy": Kind(503, "The service is busy", "Try again after `Retry-After` seconds."),
-    "not_ready": Kind(503, "The service is not ready", "Whoever runs it sees why in `problems`."),
-    "timeout": Kind(504, "It took too long", "Try again if `retriable`; else look what was done."),
+    "body": ProblemKind(400, "The request cannot be read", "Send what the OpenAPI document describes."),
+    "key": ProblemKind(401, "No valid API key", "Send one as `Authorization: Bearer …` or `X-API-Key: …`."),
+    "host": ProblemKind(421, "Not this host", "Without API keys, call the service by the name of this machine."),
+    "forbidden": ProblemKind(403, "The key is not for this", "Use a key that was made for this."),
+    "method": ProblemKind(405, "Not with this method", "Use one of those in the header Allow."),
+    "slow": ProblemKind(408, "The request came too slowly", "Send it again, whole."),
+    "in_flight": ProblemKind(409, "The first request with this key is not over", "Ask again a little later."),
+    "may_have_been_done": ProblemKind(
+        409, "Nobody knows whether it was done", "Look, then use another key if it was not."
+    ),
+    "too_large": ProblemKind(413, "The body is too large", "Send less."),
+    "media_type": ProblemKind(415, "Not with this content type", "Send JSON as `application/json`."),
+    "key_reused": ProblemKind(
+        422, "The key was used for something else", "Take a new idempotency key for each operation."
+    ),
+    "too_many": ProblemKind(
+        429, "Too many requests of this tenant at a time", "Try again after `Retry-After` seconds."
+    ),
+    "internal": ProblemKind(500, "The service failed", "Tell whoever runs it the `request_id`; its log says why."),
+    "busy": ProblemKind(503, "The service is busy", "Try again after `Retry-After` seconds."),
+    "not_ready": ProblemKind(503, "The service is not ready", "Whoever runs it sees why in `problems`."),
+    "timeout": ProblemKind(504, "It took too long", "Try again if `retriable`; else look what was done."),
 }
-KINDS: Mapping[str, Kind | type[ConnectorError]] = {
+KINDS: Mapping[str, ProblemKind | type[ConnectorError]] = {
     **{error.kind: error for error in ERRORS if error not in (SignatureError, PayloadError)},  # the receiver's own
     **OWN,
 }
@@ -52,7 +58,7 @@ BY_STATUS = {401: "key", 403: "forbidden", 404: "not_found", 405: "method", 413:
 
 
 @dataclass(repr=False, eq=False)
-class Refusal(ConnectorError):
+class ServiceRefusal(ConnectorError):
     """The service itself says no; `kind` is one of `KINDS`, `retry_after` in seconds."""
 
     kind: str = field()  # required, though the class above has a default
@@ -117,15 +123,15 @@ def headers(error: ConnectorError, status: int) -> dict[str, str]:
     return found
 
 
-def of_status(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Refusal:
+def of_status(status: int, detail: str, headers: Mapping[str, str] | None = None) -> ServiceRefusal:
     """The refusal that an error of the web framework is."""
     kind = BY_STATUS.get(status, "body" if status < 500 else "internal")
     text = detail or HTTPStatus(status).phrase
-    return Refusal(kind, text if text.endswith(".") else f"{text}.", status=status, headers=headers)
+    return ServiceRefusal(kind, text if text.endswith(".") else f"{text}.", status=status, headers=headers)
 
 
 def check_known(what: str, name: str, known: Collection[str]) -> None:
-    """Raise `Refusal` (404) if there is no such action, trigger or kind; the nearest is named."""
+    """Raise `ServiceRefusal` (404) if there is no such action, trigger or kind; the nearest is named."""
     if name not in known:
         message = f"'{name[:100]}' is no {what} here.{nearest(name, list(known))}"
-        raise Refusal("not_found", message, problems=(Problem(what, message),))
+        raise ServiceRefusal("not_found", message, problems=(Problem(what, message),))

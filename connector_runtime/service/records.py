@@ -27,13 +27,13 @@ from typing import Any, NamedTuple
 from ..errors import InputError, Problem
 from ..language import json_text
 from ..model import unshown
-from ..stores.store import DAMAGED, Damaged, Entry, Lease, Store, key_part
-from .problems import Refusal
+from ..stores.store import DAMAGED, DamagedEntry, Entry, Lease, Store, key_part
+from .problems import ServiceRefusal
 
 FORM = re.compile(r"ck_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 NOBODY = hashlib.sha256(b"nobody").hexdigest()
 logger = logging.getLogger("connector_runtime.service")
-KEPT = 24 * 3600.0  # seconds
+RETENTION = 24 * 3600.0  # seconds
 LARGEST = 1024 * 1024  # bytes of an answer that is kept
 logger = logging.getLogger("connector_runtime.service")
 
@@ -95,7 +95,7 @@ class ApiKeys:
         """The key of an id, and its entry; None if there is none, or one that was revoked or is damaged."""
         try:
             row = self._store.value(self._prefix + key_id, _key_fields)
-        except Damaged as error:
+        except DamagedEntry as error:
             logger.error("An API key is refused: %s", error.message)
             return None
         return (ApiKey(key_id, **row[0]), row[1]) if row and row[0] is not None else None
@@ -118,7 +118,7 @@ def _key_fields(content: bytes) -> dict[str, Any] | None:
 
 
 @unshown
-class Kept(NamedTuple):
+class FirstAnswer(NamedTuple):
     """The first answer."""
 
     status: int
@@ -126,7 +126,7 @@ class Kept(NamedTuple):
 
 
 @dataclass(slots=True)
-class Held:
+class RunLock:
     """The right to run, for one key, until its `end`."""
 
     store: Store
@@ -135,7 +135,7 @@ class Held:
     lease: Lease
     running: Mapping[str, Any]
 
-    def end(self, first: Kept | None) -> None:
+    def end(self, first: FirstAnswer | None) -> None:
         """This is what repetitions get from now on; None: the key is as if it had never been used."""
         said = first and {**self.running, "status": first.status, "body": first.body.decode()}
         self.store.put(self.place, json_text.write(said) if said else None, self.version)
@@ -149,63 +149,63 @@ class Idempotency:
         self._store, self._prefix = store, f"service/{connector}/idempotency/"
         self._lease, self._clock = lease, clock
 
-    def begin(self, tenant: str, key: str, asked: Any, effect: str) -> Kept | Held:
-        """The first answer, or the right to run. Raises `Refusal`: in flight, other inputs, may have been done.
+    def begin(self, tenant: str, key: str, asked: Any, effect: str) -> FirstAnswer | RunLock:
+        """The first answer, or the right to run. Raises `ServiceRefusal`: in flight, other inputs, may have been done.
 
         `asked` is JSON data that tells one request from another, whatever the order of its keys.
         """
         place = f"{self._prefix}{key_part('tenant', tenant)}/{hashlib.sha256(key.encode()).hexdigest()}"
-        mark = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-        running = {"mark": mark, "at": self._clock()}
+        inputs_digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        running = {"mark": inputs_digest, "at": self._clock()}
         first, _, _ = self._read(place, running, effect)
         if first is not None:
             return first  # most repetitions take no lease
         lease = self._store.lease(f"lease/{place}", self._lease)
-        with ExitStack() as held:
+        with ExitStack() as stack:
             if lease is not None:
-                held.enter_context(lease)
+                stack.enter_context(lease)
             first, began, version = self._read(place, running, effect)
             if first is not None:
                 return first
             if lease is None:
                 what = "The first request with this idempotency key is still running."
                 hint = "Ask again with the same key a little later."
-                raise Refusal("in_flight", what, hint=hint, retriable=True, retry_after=2)
+                raise ServiceRefusal("in_flight", what, hint=hint, retriable=True, retry_after=2)
             if began and effect != "read":
                 what = "The first request with this idempotency key was cut off: it may have been done."
                 hint = "Look whether it was done; if not, send it with a new key."
-                raise Refusal("may_have_been_done", what, hint=hint, may_have_been_done=True)
+                raise ServiceRefusal("may_have_been_done", what, hint=hint, may_have_been_done=True)
             version = self._store.put(place, json_text.write(running), version)
             if version is None:  # only who holds the lease writes, so its time was over before this
-                raise Refusal("in_flight", "Another request took this key.", retriable=True, retry_after=2)
-            held.pop_all()
-        return Held(self._store, place, version, lease, running)
+                raise ServiceRefusal("in_flight", "Another request took this key.", retriable=True, retry_after=2)
+            stack.pop_all()
+        return RunLock(self._store, place, version, lease, running)
 
     def purge(self) -> int:
         """Forget what is older than a day; returns how many."""
         now = self._clock()
         rows = self._store.rows(self._prefix, _said)
-        return sum(self._store.remove(place, entry) for place, said, entry in rows if now >= said["at"] + KEPT)
+        return sum(self._store.remove(place, entry) for place, said, entry in rows if now >= said["at"] + RETENTION)
 
-    def _read(self, place: str, running: Mapping[str, Any], effect: str) -> tuple[Kept | None, bool, int | None]:
+    def _read(self, place: str, running: Mapping[str, Any], effect: str) -> tuple[FirstAnswer | None, bool, int | None]:
         """The first answer with a key, whether a run with it began at all, and the version of the entry."""
         try:
             said, entry = self._store.value(place, _said) or ({}, None)
-        except Damaged:
+        except DamagedEntry:
             what, done = "What was stored for this idempotency key is damaged", effect != "read"
             if not done:
-                raise Refusal("key_reused", f"{what}.", hint="Take a new key.") from None
+                raise ServiceRefusal("key_reused", f"{what}.", hint="Take a new key.") from None
             hint = "Look whether it was done; if not, send it with a new key."
-            raise Refusal(
+            raise ServiceRefusal(
                 "may_have_been_done", f"{what}: it may have been done.", hint=hint, may_have_been_done=True
             ) from None
-        if said and running["at"] >= said["at"] + KEPT:
+        if said and running["at"] >= said["at"] + RETENTION:
             said = {}
         if said and said["mark"] != running["mark"]:
             what = "This idempotency key was used for another request."
             hint = "Take a new key for each operation; repeat an operation with the same body."
-            raise Refusal("key_reused", what, hint=hint)
-        first = Kept(said["status"], said["body"].encode()) if said.get("status") is not None else None
+            raise ServiceRefusal("key_reused", what, hint=hint)
+        first = FirstAnswer(said["status"], said["body"].encode()) if said.get("status") is not None else None
         return first, bool(said), None if entry is None else entry.version
 
 

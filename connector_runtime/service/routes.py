@@ -24,18 +24,18 @@ from starlette.types import Receive, Scope, Send
 
 from ..calls import render
 from ..calls.action import Action
-from ..connections import connect
-from ..connections.connections import PENDING, Connections, Finished, Summary, digest
+from ..connections import oauth_requests
+from ..connections.connections import PENDING, AlreadyConnected, Connections, ConnectionSummary, digest
 from ..connections.oauth import Health
 from ..errors import AuthError, ConnectorError, InputError, Problem, RequestError, StoreError, TransportError
-from ..inputs.bind import Bound
+from ..inputs.bind import BoundInputs
 from ..language import json_text
 from ..model import Connection, Page
 from . import models, problems
 from .gate import Context, RequestContext, at
 from .models import shape
-from .problems import Refusal, check_known
-from .records import LARGEST, Held, Kept
+from .problems import ServiceRefusal, check_known
+from .records import LARGEST, FirstAnswer, RunLock
 from .state import Service, named, within
 
 T = TypeVar("T")
@@ -45,7 +45,9 @@ logger = logging.getLogger("connector_runtime.service")
 router = APIRouter(prefix="/v1", tags=["runs"])
 connection_router = APIRouter(prefix="/v1", tags=["connection"])
 SHOWN = "The request that a run would send; secrets are `***`."
-Preview = shape("Preview", SHOWN, method=str, url=str, headers=dict[str, str], body=Any, warnings=list[models.Warned])
+Preview = shape(
+    "Preview", SHOWN, method=str, url=str, headers=dict[str, str], body=Any, warnings=list[models.WarningBody]
+)
 RunAnswer = shape("RunAnswer", "What a run gave.", data=Any, meta=models.RunMeta)
 PAGE = "A page of choices; `cursor` leads to the next."
 ChoicesAnswer = shape("ChoicesAnswer", PAGE, choices=list[models.ChoiceAnswer], cursor=str | None)
@@ -56,7 +58,7 @@ HEALTH = (
     "A stored connection, without its secrets. `health`: ready, due (renewed at its next call), failing (its last test"
     " or run was refused) or dead (connect again), and `why`; `seen` is what was last seen of a failure."
 )
-ConnectionAnswer = shape("ConnectionAnswer", HEALTH, like=Summary, expires_at=str | None)
+ConnectionAnswer = shape("ConnectionAnswer", HEALTH, like=ConnectionSummary, expires_at=str | None)
 ConnectionsAnswer = shape("ConnectionsAnswer", connections=list[ConnectionAnswer])  # type: ignore[valid-type]
 TESTED = "What a test of a connection found; `error` is as in a problem."
 HealthAnswer = shape("HealthAnswer", TESTED, like=Health)
@@ -85,25 +87,29 @@ async def run(key: str, context: Context, idempotency_key: Key = None) -> Respon
     service, tenant, action = context.service, context.tenant, wanted.action
     asked = {"action": key, **wanted.asked.model_dump(exclude={"deadline"})}
     effect = await wanted.effect()
-    held = await service.in_store(tenant, service.idempotency.begin, tenant, idempotency_key, asked, effect)
-    if isinstance(held, Kept):
+    run_lock = await service.in_store(tenant, service.idempotency.begin, tenant, idempotency_key, asked, effect)
+    if isinstance(run_lock, FirstAnswer):
         context.replayed = True
-        media_type = "application/json" if held.status < 400 else problems.MEDIA_TYPE
-        return Response(held.body, held.status, {"Idempotency-Replayed": "true"}, media_type)
+        media_type = "application/json" if run_lock.status < 400 else problems.MEDIA_TYPE
+        return Response(run_lock.body, run_lock.status, {"Idempotency-Replayed": "true"}, media_type)
     vendors_key = None  # for a vendor that takes one: another one for each tenant, since tenants may share an account
     if action.profile.idempotency is not None and action.effect in ("create", None):
         vendors_key = hashlib.sha256(f"{tenant}\0{idempotency_key}".encode()).hexdigest()
     try:
         body = await wanted.answer(vendors_key)
     except ConnectorError as error:
-        await _end(context, held, error)
+        await _end(context, run_lock, error)
         raise
-    first: Kept | Refusal | None = Kept(status=200, body=body)
+    first: FirstAnswer | ServiceRefusal | None = FirstAnswer(status=200, body=body)
     if len(body) > LARGEST:  # of a read nothing is kept: it can be done again
         message = f"It was done; its answer was longer than {LARGEST} bytes, which is too long to be kept."
         hint = "Read what was made; for another one, use a new key."
-        first = None if effect == "read" else Refusal("may_have_been_done", message, hint=hint, may_have_been_done=True)
-    await _end(context, held, first)
+        first = (
+            None
+            if effect == "read"
+            else ServiceRefusal("may_have_been_done", message, hint=hint, may_have_been_done=True)
+        )
+    await _end(context, run_lock, first)
     return answer(body)
 
 
@@ -128,7 +134,7 @@ async def stream(key: str, context: Context) -> Response:
         raise _unfit("recover", "is for runs")
     lines = wanted.lines()
     await anext(lines)
-    return Lines(lines, media_type="application/x-ndjson")
+    return StreamedLines(lines, media_type="application/x-ndjson")
 
 
 @router.post(
@@ -162,18 +168,18 @@ class Run:
     action: Action
     asked: models.RunRequest = field(repr=False)
     seconds: float
-    _bound: Bound | None = None
+    _bound: BoundInputs | None = None
 
     @classmethod
     async def read(cls, context: RequestContext, key: str) -> Run:
-        """The run of an action that a request asks for. Raises `Refusal` and `InputError`."""
+        """The run of an action that a request asks for. Raises `ServiceRefusal` and `InputError`."""
         action, most = context.action(key, runs=True), context.service.settings.timeout
         asked = await context.read(models.RunRequest)
         if asked.deadline is not None and asked.deadline > most:
             raise _unfit("deadline", f"must be at most {most:g} seconds here")
         return cls(context, action, asked, most if asked.deadline is None else asked.deadline)
 
-    async def bound(self) -> Bound:
+    async def bound(self) -> BoundInputs:
         """The inputs to send. Raises `InputError`."""
         if self._bound is None:
             self._bound = await self.context.aside(self.action.bind, self.asked.inputs, self.asked.clear)
@@ -201,7 +207,7 @@ class Run:
                 if time.monotonic() - started < self.seconds:
                     raise
                 told: Any = {name: getattr(error, name) for name in ("hint", "retriable", "may_have_been_done")}
-                raise Refusal("timeout", error.message, **told) from None
+                raise ServiceRefusal("timeout", error.message, **told) from None
         meta = {
             "status": result.status,
             "headers": {name: value for name, value in result.headers.items() if name not in HIDDEN},
@@ -247,7 +253,7 @@ def _unfit(where: str, what: str) -> InputError:
     return InputError.of(models.REQUEST, [Problem(where, what)])
 
 
-class Lines(StreamingResponse):
+class StreamedLines(StreamingResponse):
     """Lines of JSON; what they need is let go of at their end, also when the reader goes away."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -255,16 +261,16 @@ class Lines(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _end(context: RequestContext, held: Held, first: Kept | ConnectorError | None) -> None:
+async def _end(context: RequestContext, run_lock: RunLock, first: FirstAnswer | ConnectorError | None) -> None:
     """Keep what repetitions get; None gives the key back, and so does a failure that need not be the last word."""
     if isinstance(first, ConnectorError):
         final = isinstance(first, RequestError) and not isinstance(first, AuthError) and not first.retriable
         document = context.document(first)
-        kept = Kept(document["status"], json_text.write(document))
-        first = kept if final or getattr(first, "may_have_been_done", False) else None
+        replayable = FirstAnswer(document["status"], json_text.write(document))
+        first = replayable if final or getattr(first, "may_have_been_done", False) else None
     try:
-        await context.service.in_store(None, held.end, first)
-    except (StoreError, Refusal) as error:  # how the run ended is what the caller must hear
+        await context.service.in_store(None, run_lock.end, first)
+    except (StoreError, ServiceRefusal) as error:  # how the run ended is what the caller must hear
         logger.error("What repetitions of an idempotency key get could not be stored: %s", error)
 
 
@@ -287,7 +293,7 @@ async def create(context: Context) -> Response:
     service, connections = context.service, context.connections
     asked = await context.read(models.ConnectionRequest)
     kind, origin = _kind(service, asked)
-    if connect.needs_person(kind):
+    if oauth_requests.needs_person(kind):
         url = await _begin(context, asked)
         return answer({"name": asked.name, "kind": kind.key, "authorize_url": url}, 202, {"Location": url})
 
@@ -313,17 +319,17 @@ async def authorize(
 ) -> Response:
     """With the app that the service was set up with, so that no secret stands in an address."""
     if context.request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-        raise Refusal("forbidden", "Another site led the browser here.", hint="Begin at the page itself.")
+        raise ServiceRefusal("forbidden", "Another site led the browser here.", hint="Begin at the page itself.")
     asked = models.ConnectionRequest(kind=kind, name=name, oauth_url=None)
-    if not connect.needs_person(_kind(context.service, asked)[0]):
+    if not oauth_requests.needs_person(_kind(context.service, asked)[0]):
         what = f"is {kind}, for which nobody signs in; post it to /v1/connections"
         raise InputError.of("connect", [Problem("kind", what)])
     back = urlsplit(context.service.settings.callback or "")
     returns = context.request.url.hostname == back.hostname  # else no cookie of ours does: localhost is not 127.0.0.1
     url = await _begin(context, asked, bound=returns or not context.service.is_local)
-    response, mark = RedirectResponse(url, 303), digest(connect.query_of(url)["state"])
+    response, name = RedirectResponse(url, 303), digest(oauth_requests.query_of(url)["state"])
     scope: Any = {"path": back.path.rpartition("/")[0], "secure": back.scheme == "https"}
-    response.set_cookie(_cookie(mark), mark, max_age=int(PENDING), httponly=True, samesite="lax", **scope)
+    response.set_cookie(_cookie(name), name, max_age=int(PENDING), httponly=True, samesite="lax", **scope)
     return response
 
 
@@ -339,10 +345,10 @@ async def callback(request: Request) -> Response:
     service = context.service
     query = dict(request.query_params)
     try:
-        waiting = await service.in_store(None, service.pending.take, connect.state_of(query))
-        mark = digest(query["state"])
-        brought = request.cookies.get(_cookie(mark), "").encode(errors="replace")
-        if waiting["bound"] and not hmac.compare_digest(brought, mark.encode()):
+        waiting = await service.in_store(None, service.pending.take, oauth_requests.state_of(query))
+        state_digest = digest(query["state"])
+        brought = request.cookies.get(_cookie(state_digest), "").encode(errors="replace")
+        if waiting["bound"] and not hmac.compare_digest(brought, state_digest.encode()):
             raise AuthError("The sign-in was begun in another browser.", hint="Sign in again in this one.")
         connections = service.connections(waiting["tenant"])
 
@@ -352,9 +358,9 @@ async def callback(request: Request) -> Response:
             return name, connections.test(name, base_url=service.settings.base_url)  # remembers whose it is
 
         name, health = await service.in_vendor(waiting["tenant"], finished)
-    except Finished as error:
+    except AlreadyConnected as error:
         return _page(200, f"{error.message} You can close this window.")
-    except Refusal:
+    except ServiceRefusal:
         raise
     except ConnectorError as error:
         context.outcome = error.kind
@@ -408,31 +414,31 @@ async def _begin(context: RequestContext, asked: models.ConnectionRequest, *, bo
     kind, origin = _kind(service, asked)
     if callback is None:
         what = "The service was not told under which address browsers reach it."
-        raise Refusal("not_ready", what, hint="Start it with --public-url.")
+        raise ServiceRefusal("not_ready", what, hint="Start it with --public-url.")
 
     def begun() -> str:
         own = {row.key: credentials[row.key] for row in kind.inputs if credentials.get(row.key) is not None}
         url = connections.begin(kind.key, {**own, **asked.values}, callback, name=asked.name, origin=origin)
-        service.pending.add(connect.query_of(url)["state"], {"tenant": context.tenant, "bound": bound})
+        service.pending.add(oauth_requests.query_of(url)["state"], {"tenant": context.tenant, "bound": bound})
         return url
 
     return await service.in_store(context.tenant, begun)
 
 
-def _cookie(mark: str) -> str:
+def _cookie(state_digest: str) -> str:
     """The name of a sign-in's cookie: a browser may have begun several."""
-    return f"connector_sign_in_{mark[:16]}"
+    return f"connector_sign_in_{state_digest[:16]}"
 
 
 def _one(connections: Connections, name: str) -> dict[str, Any]:
     return _entry(named(connections.summary, name))
 
 
-def _entry(summary: Summary) -> dict[str, Any]:
+def _entry(summary: ConnectionSummary) -> dict[str, Any]:
     at = summary.expires_at
     until = None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return {**asdict(summary), "expires_at": until}
 
 
 def _page(status: int, text: str) -> Response:
-    return HTMLResponse(connect.page(text), status)
+    return HTMLResponse(oauth_requests.page(text), status)

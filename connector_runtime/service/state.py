@@ -18,21 +18,21 @@ from typing import Any, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 from ..client import AsyncClient
-from ..connections.connect import Record
-from ..connections.connections import Connections, Pending
-from ..connections.oauth import AsyncStored, apart, carried
+from ..connections.connections import Connections, PendingSignIns
+from ..connections.oauth import AsyncStoredConnection, in_own_thread, shielded
+from ..connections.oauth_requests import ConnectionRecord
 from ..connections.owners import end
 from ..definitions.connector import Connector
 from ..errors import AuthError, ConnectorError, MissingScope, StoreError
 from ..pacing import accounts
-from ..pacing.claim import Pacing
 from ..pacing.pacer import check_plan
-from ..steps import Claim
+from ..pacing.permit import Pacing
+from ..steps import Permit
 from ..stores.store import Store
 from ..triggers.receiver import WebhookApp
 from ..triggers.webhook import Notification
 from .feed import Feed
-from .problems import Refusal
+from .problems import ServiceRefusal
 from .records import ApiKeys, Idempotency
 from .settings import Settings
 
@@ -42,24 +42,24 @@ PURGE = 3600.0  # seconds between two looks for what may be forgotten
 OWN = {"store": 2, "work": 2, "vendor": 8}  # threads of each room that a tenant has at once
 
 
-class _Apart(NamedTuple):
+class _ThreadedPacing(NamedTuple):
     """A pacer that may have to wait for its store: it is asked in a thread, and its answers are awaited."""
 
     pacer: Pacing
     in_thread: Callable[..., Awaitable[Any]]
 
-    def ask(self, claim: Claim) -> Any:
-        return self.in_thread(self.pacer.ask, claim)
+    def ask(self, permit: Permit) -> Any:
+        return self.in_thread(self.pacer.ask, permit)
 
-    def heard(self, *news: Any) -> Any:
-        return self.in_thread(self.pacer.heard, *news)
+    def report(self, *news: Any) -> Any:
+        return self.in_thread(self.pacer.report, *news)
 
 
 @dataclass(slots=True)
-class _Ready:
+class _ReadyClient:
     client: AsyncClient
-    stored: AsyncStored
-    record: Record  # as the last run found it
+    stored: AsyncStoredConnection
+    record: ConnectionRecord  # as the last run found it
     users: int = 0
     gone: bool = False
 
@@ -80,9 +80,11 @@ class Service:
         self.keys = ApiKeys(store, connector.key)
         self.idempotency = Idempotency(store, connector.key, settings.timeout + MARGIN, time.time)
         self.feed = Feed(store, connector, is_local=self.is_local)
-        self.pending = Pending(store, f"service/{connector.key}/states/", tenant=str, bound=bool)  # whose a state is
+        self.pending = PendingSignIns(
+            store, f"service/{connector.key}/states/", tenant=str, bound=bool
+        )  # whose a state is
         self.webhooks: Mapping[str, WebhookApp] = {}  # by trigger
-        self._ready: dict[tuple[str, str], _Ready] = {}  # those used longest ago first
+        self._ready: dict[tuple[str, str], _ReadyClient] = {}  # those used longest ago first
         self._without: dict[Any, AsyncClient] = {}
         self._threads = {"store": ThreadPoolExecutor(8, "store"), "work": ThreadPoolExecutor(4, "work")}
         self._places: WeakValueDictionary[Any, asyncio.Semaphore] = WeakValueDictionary()  # by room and tenant
@@ -106,9 +108,9 @@ class Service:
 
         async def asked() -> T:
             await places.acquire()
-            done = asyncio.wrap_future(threads.submit(work) if threads is not None else apart(work))
+            done = asyncio.wrap_future(threads.submit(work) if threads is not None else in_own_thread(work))
             done.add_done_callback(lambda _: places.release())
-            return await carried(done)
+            return await shielded(done)
 
         return await within(self.settings.timeout, asked(), changes=True)
 
@@ -121,7 +123,7 @@ class Service:
         """The client of a tenant's connection; without a name the service's own token's, or that of its only one.
 
         Where none is `needed`, as for choices that never change, a tenant without any gets a client without one.
-        Raises `Refusal` (404) for a connection that this tenant does not have, `AuthError` if there is none at all.
+        Raises `ServiceRefusal` (404) for a connection that is not this tenant's, `AuthError` if there is none at all.
         """
         if name is None:
             try:
@@ -153,7 +155,7 @@ class Service:
             if ready.gone and not ready.users:
                 await ready.client.aclose()
 
-    async def _note(self, tenant: str, ready: _Ready, error: AuthError | None) -> None:
+    async def _note(self, tenant: str, ready: _ReadyClient, error: AuthError | None) -> None:
         with suppress(ConnectorError):  # how the run ended is what the caller must hear
             await self.in_store(tenant, ready.stored.stored.note, error and error.to_dict())
 
@@ -178,7 +180,7 @@ class Service:
 
         async def purging() -> None:
             while True:
-                with suppress(StoreError, Refusal):
+                with suppress(StoreError, ServiceRefusal):
                     await self.in_store(None, purge)
                 await asyncio.sleep(PURGE)
 
@@ -202,15 +204,15 @@ class Service:
         about, pacing = self.settings, None  # without a plan each client goes by what the vendor says
         if about.plan is not None:  # one pacer of an account, shared with the other workers
             limits = self.connector.profile.limits
-            shared = accounts.of(limits, account, plan=about.plan, share=about.share, store=self.store)
-            pacing = _Apart(shared.wake(), partial(self.in_store, tenant))
+            shared = accounts.account_pacing(limits, account, plan=about.plan, share=about.share, store=self.store)
+            pacing = _ThreadedPacing(shared.wake(), partial(self.in_store, tenant))
         return AsyncClient(self.connector, base_url=about.base_url, retries=about.retries, pacing=pacing, **given)
 
-    async def _found(self, tenant: str, name: str) -> _Ready:
+    async def _found(self, tenant: str, name: str) -> _ReadyClient:
         place = (tenant, name)
         old = self._ready.get(place)
 
-        def look() -> tuple[AsyncStored, Record]:
+        def look() -> tuple[AsyncStoredConnection, ConnectionRecord]:
             stored = old.stored if old is not None else self.connections(tenant).open_async(name)
             record = stored.stored.record()
             if old is not None and old.record.connected_at != record.connected_at:
@@ -222,14 +224,14 @@ class Service:
         ready = old
         if ready is None or ready.record.connected_at != record.connected_at:
             client = self._client(tenant, getattr(stored, self.connector.profile.limits.per), connection=stored)
-            ready = _Ready(client, stored, record)
+            ready = _ReadyClient(client, stored, record)
         ready.record = record
         self._ready[place] = ready
         if old is not ready:
             await self._let_go(old)
         return ready
 
-    async def _let_go(self, ready: _Ready | None) -> None:
+    async def _let_go(self, ready: _ReadyClient | None) -> None:
         if ready is not None:
             ready.gone = True
             if not ready.users:
@@ -237,19 +239,19 @@ class Service:
 
 
 def named(function: Callable[..., T], *given: Any) -> T:
-    """Ask for a connection by name: that there is none, at least not of this tenant, is a `Refusal` (404)."""
+    """Ask for a connection by name: that there is none, at least not of this tenant, is a `ServiceRefusal` (404)."""
     try:
         return function(*given)
     except AuthError as error:
-        raise Refusal("not_found", error.message, hint=error.hint) from None
+        raise ServiceRefusal("not_found", error.message, hint=error.hint) from None
 
 
 async def within(seconds: float, running: Awaitable[T], *, changes: bool) -> T:
-    """What comes of a call in time. Raises `Refusal` (504), which says whether a change may have been made."""
+    """What comes of a call in time. Raises `ServiceRefusal` (504), which says whether a change may have been made."""
     try:
         async with asyncio.timeout(seconds):
             return await running
     except TimeoutError:
         what = f"It took longer than {seconds:g} seconds."
         hint = "It may have been done; look before you send it again." if changes else "Try again."
-        raise Refusal("timeout", what, hint=hint, retriable=not changes, may_have_been_done=changes) from None
+        raise ServiceRefusal("timeout", what, hint=hint, retriable=not changes, may_have_been_done=changes) from None

@@ -50,11 +50,11 @@ class Entry:
     version: int
 
 
-class Contended(StoreError):
+class WriteConflict(StoreError):
     """Other writers were first, again and again."""
 
 
-class Damaged(StoreError):
+class DamagedEntry(StoreError):
     """One entry can't be read; those around it can."""
 
 
@@ -108,7 +108,7 @@ class Store(ABC):
         """Write what `change` makes of the value that is there (None: none, on both sides); again if another was first.
 
         Nothing is written where it makes the same. Returns the entry as it is then. After `tries` times in which
-        another was first, raises `Contended`.
+        another was first, raises `WriteConflict`.
         """
         while tries > 0:
             tries -= 1
@@ -120,7 +120,7 @@ class Store(ABC):
             version = self.put(key, new, entry.version if entry else None)
             if version is not None:
                 return None if new is None else Entry(new, version)
-        raise Contended(f"The store's entry {key} keeps changing.", hint="Try again.", retriable=True)
+        raise WriteConflict(f"The store's entry {key} keeps changing.", hint="Try again.", retriable=True)
 
     def remove(self, key: str, entry: Entry) -> bool:
         """Delete an entry if it is still the one that was read."""
@@ -150,7 +150,7 @@ class Store(ABC):
     def value(self, key: str, read: Callable[[bytes], T]) -> tuple[T, Entry] | None:
         """The value of a key as `read` gives it, and its entry; None if there is none.
 
-        Raises `Damaged` for what `read` can't read, also when it was set aside before.
+        Raises `DamagedEntry` for what `read` can't read, also when it was set aside before.
         """
         entry = self.read(key)
         if entry is None:
@@ -244,6 +244,6 @@ def _aside(key: str) -> str:
     return f"{DAMAGED}{key}"[:LONGEST]
 
 
-def damaged(key: str) -> Damaged:
+def damaged(key: str) -> DamagedEntry:
     """What is raised where one entry is asked for that can't be read."""
-    return Damaged(f"The store's entry {key} is damaged.", hint="Restore it from a backup, or make it anew.")
+    return DamagedEntry(f"The store's entry {key} is damaged.", hint="Restore it from a backup, or make it anew.")

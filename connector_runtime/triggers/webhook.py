@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import InputError, PayloadError, Problem, SignatureError
 from ..language import codecs, conditions, datetimes, json_text
 from ..language.places import at, dig, text_of
-from ..language.wording import nearest
+from ..language.schema_faults import nearest
 from ..model import Condition, Input, Json
 from .events import Event, catalogued
 
@@ -37,7 +37,7 @@ OWN = {
 }
 
 
-class Recipe:
+class SignatureScheme:
     """How a vendor signs: the `verify` of a trigger's file, compiled."""
 
     def __init__(self, verify: Mapping[str, Any]) -> None:
@@ -241,7 +241,7 @@ class Trigger:
     label: str
     description: str = ""
     inputs: tuple[Input, ...]
-    recipe: Recipe = field(repr=False)
+    recipe: SignatureScheme = field(repr=False)
     challenge_when: Condition | None
     challenge_answer: Mapping[str, Mapping[str, str]] = field(repr=False)  # by key: `from` or `hmac`, and a place
     event: Mapping[str, tuple[Source, ...]] = field(repr=False)

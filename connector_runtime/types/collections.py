@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import MOST
 from ..language import patterns
-from ..language.wording import Fault, fits
+from ..language.schema_faults import Fault, fits
 from ..model import Input
 from .base import BLANK_PAIR, BLANKS, HEADER_LINE, InputType, Schema, holding, is_blank_item, or_blank, read_json
 from .text import Text

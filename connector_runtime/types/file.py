@@ -29,7 +29,7 @@ def or_file(row: Input, schema: Schema) -> Schema:
     return {"allOf": [schema, {"anyOf": [{"not": LIKE}, SHAPE]}]} if is_sent else schema
 
 
-class File(InputType):
+class FileData(InputType):
     """`{"filename", "content_type", "base64"}`, or a text that becomes one."""
 
     widget = "file"

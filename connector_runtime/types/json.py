@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ..language import patterns
-from ..language.wording import KINDS, fits
+from ..language.schema_faults import KINDS, fits
 from ..model import Input, Json
 from .base import ALL_WORDS, BLANKS, LONGEST_TEXT, NOT_PLAIN, InputType, Plain, Schema, holding, or_blank, read_json
 from .file import LIKE, SAID, or_file

@@ -6,12 +6,12 @@ from functools import cache
 from typing import Any
 
 from ..language import patterns
-from ..language.wording import Fault, fits
+from ..language.schema_faults import Fault, fits
 from ..model import Input
 from .base import BLANK, REFUSED, InputType, NoValue, Reader, Schema, example, is_blank
 from .boolean import Boolean
 from .collections import ListOf, MapOf
-from .file import File
+from .file import FileData
 from .integer import Integer
 from .json import Anything, JsonData
 from .number import Number
@@ -28,7 +28,7 @@ TYPES: dict[str, InputType] = {
     "datetime": Text("datetime", patterns.MOMENT, sample="2026-11-01T09:00:00Z", gives_way=True),
     "json": JsonData(),
     "any": Anything(),
-    "file": File(),
+    "file": FileData(),
     "connection": InputType(),  # the platform chooses it; it is never read
 }
 _COLLECTIONS = {"list": ListOf, "map": MapOf}

@@ -14,7 +14,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from connector_runtime.connections.connections import Connections
-from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.databases import open_store
 from connector_runtime.stores.store import MemoryStore, Store
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox

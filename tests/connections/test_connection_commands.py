@@ -23,7 +23,7 @@ import pytest
 from connector_runtime.commands.connection_commands import callback
 from connector_runtime.connections.connections import Connections
 from connector_runtime.errors import AuthError, InputError
-from connector_runtime.stores.opening import open_vault
+from connector_runtime.stores.databases import open_vault
 from zoom_connector.__main__ import main
 from zoom_connector.sandbox import Sandbox
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from connector_runtime.connections.connect import Record, Tokens
-from connector_runtime.connections.connections import Connections, Pending
+from connector_runtime.connections.connections import Connections, PendingSignIns
+from connector_runtime.connections.oauth_requests import ConnectionRecord, Tokens
 from connector_runtime.errors import AuthError, StoreError
-from connector_runtime.pacing.kept import Quotas
-from connector_runtime.service.problems import Refusal
-from connector_runtime.service.records import KEPT, ApiKeys, Idempotency
-from connector_runtime.stores.opening import SEAL, Sealed, open_store
-from connector_runtime.stores.store import DAMAGED, Damaged, Entry, MemoryStore, Store
+from connector_runtime.pacing.limits import Quotas
+from connector_runtime.service.problems import ServiceRefusal
+from connector_runtime.service.records import RETENTION, ApiKeys, Idempotency
+from connector_runtime.stores.databases import SEAL, Sealed, open_store
+from connector_runtime.stores.store import DAMAGED, DamagedEntry, Entry, MemoryStore, Store
 from zoom_connector import Connector
 
 from .conftest import OAUTH2
@@ -122,7 +122,7 @@ def test_a_store_that_cannot_be_written_gives_the_other_rows_all_the_same(caplog
 def test_one_entry_that_is_asked_for_and_cannot_be_read_is_a_typed_error(store: Store) -> None:
     store.put("x", b"damaged", None)
     store.put("y", b'{"n": 3}', None)
-    with pytest.raises(Damaged, match="The store's entry x is damaged") as caught:
+    with pytest.raises(DamagedEntry, match="The store's entry x is damaged") as caught:
         store.value("x", number)
     assert caught.value.to_dict() == {
         "kind": "store",
@@ -190,7 +190,7 @@ def test_a_sealed_entry_that_does_not_open_is_set_aside_as_it_lies(
     inner, store = sealed(key)
     raw = DAMAGES[what](inner)
     damage(inner, "x/b", raw)
-    with pytest.raises(Damaged, match="belongs to another place" if what == "another place's" else "is damaged"):
+    with pytest.raises(DamagedEntry, match="belongs to another place" if what == "another place's" else "is damaged"):
         store.read("x/b")
     assert [name for name, *_ in store.rows("x/", number)] == ["x/a", "x/c"]
     assert [*store.walk("")] == [("damaged/x/b", inner.read("damaged/x/b")), *store.scan("x/")]
@@ -241,7 +241,7 @@ def test_a_wrong_key_sets_nothing_aside_and_writes_nothing(key: str) -> None:
     for ask in asks:
         with pytest.raises(StoreError, match="is encrypted with another key") as caught:
             ask()
-        assert not isinstance(caught.value, Damaged)
+        assert not isinstance(caught.value, DamagedEntry)
         assert (
             caught.value.hint == "Give the key it was made with; if that is lost, remove the store and connect again."
         )
@@ -383,13 +383,13 @@ def test_a_damaged_first_answer_may_have_been_done_and_the_purge_goes_on(
     damage(raw, first, b"[]")
     refused = {}
     for name in ("one", "two"):
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(ServiceRefusal) as caught:
             first_answers.begin("acme", name, {}, "create")
         refused[caught.value.kind] = caught.value
     assert set(refused) == {"may_have_been_done", "in_flight"}
     assert refused["may_have_been_done"].may_have_been_done
     assert not refused["may_have_been_done"].retriable
-    now[0] += KEPT
+    now[0] += RETENTION
     assert first_answers.purge() == 1
     assert keys(raw, "service/") == []
     assert keys(raw, DAMAGED) == [f"{DAMAGED}{first}"]
@@ -437,12 +437,14 @@ def test_any_json_in_a_field_of_a_record_is_damaged_or_a_connection_that_can_be_
 ) -> None:
     store = MemoryStore()
     connections = Connections(connector, store, "acme")
-    whole = json.loads(Record(kind="oauth2", values=OAUTH2, tokens=GRANTED).write())
+    whole = json.loads(ConnectionRecord(kind="oauth2", values=OAUTH2, tokens=GRANTED).write())
     (whole["tokens"] if name in TOKENS else whole)[name] = value
     store.put(connections._key("main"), json.dumps(whole).encode(), None)
     for summary in connections.list():
         assert summary.expires_at is None or time.gmtime(summary.expires_at)
-        Record.read(Record.read((store.read(connections._key("main")) or Entry(b"", 0)).value).write())
+        ConnectionRecord.read(
+            ConnectionRecord.read((store.read(connections._key("main")) or Entry(b"", 0)).value).write()
+        )
     try:
         connections.open("main").ready(None)
     except (AuthError, StoreError) as error:
@@ -461,7 +463,7 @@ def test_any_bytes_in_the_services_places_are_left_out_or_a_typed_error(connecto
     damage(store, place, value)
     api.find(text)
     assert list(api.list()) == []
-    pending = Pending(store, "pending/", name=str)
+    pending = PendingSignIns(store, "pending/", name=str)
     pending.add("state", {"name": "x"})
     (place,) = keys(store, "pending/")
     damage(store, place, value)
@@ -471,7 +473,7 @@ def test_any_bytes_in_the_services_places_are_left_out_or_a_typed_error(connecto
     kept.begin("acme", "key", {}, "create")
     (place,) = keys(store, f"service/{connector.key}/idempotency/")
     damage(store, place, value)
-    with pytest.raises(Refusal):
+    with pytest.raises(ServiceRefusal):
         kept.begin("acme", "key", {}, "create")
     kept.purge()
     assert keys(store, f"service/{connector.key}/idempotency/") == []

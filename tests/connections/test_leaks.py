@@ -14,15 +14,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from connector_runtime.connections import connect, oauth
-from connector_runtime.connections.connect import Record
+from connector_runtime.connections import oauth, oauth_requests
 from connector_runtime.connections.connections import Connections
+from connector_runtime.connections.oauth_requests import ConnectionRecord
 from connector_runtime.errors import ConnectorError
-from connector_runtime.stores.opening import Sealed, open_store
+from connector_runtime.stores.databases import Sealed, open_store
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Client
 from zoom_connector.__main__ import main
-from zoom_connector.sandbox import Answer, Request, Sandbox
+from zoom_connector.sandbox import Sandbox, WireRequest, WireResponse
 
 if TYPE_CHECKING:
     from .conftest import Clock, Person
@@ -74,13 +74,13 @@ def echo(clock: Clock) -> Iterator[Sandbox]:
     """A Zoom that can be told to throw what it was sent back at us."""
     echoes: list[bool] = []
 
-    def before(request: Request) -> Answer | None:
+    def before(request: WireRequest) -> WireResponse | None:
         if not echoes or not request.target.startswith("/oauth/"):
             return None
         said = {"reason": f"{request.body.decode()} {request.headers}", "error": "invalid_request"}
         sent = dict(parse_qsl(request.body.decode()))
         said["reason"] += json.dumps(sent) + SECRET
-        return Answer(status=400, body=json.dumps(said).encode())
+        return WireResponse(status=400, body=json.dumps(said).encode())
 
     with Sandbox(clock=clock, before=before) as zoom:
         zoom.oauth.register("leaky", SECRET)
@@ -141,7 +141,7 @@ def test_no_error_path_shows_a_secret(
     zoom.echoes.append(True)  # type: ignore[attr-defined]
     ears.fails(lambda: held.finish(back))
     zoom.echoes.clear()  # type: ignore[attr-defined]
-    app = connect.app(person.connector.connections["oauth2"], OAUTH2, zoom.origin)
+    app = oauth_requests.app(person.connector.connections["oauth2"], OAUTH2, zoom.origin)
     start = oauth.authorize(app, REDIRECT)
     code = dict(parse_qsl(urlsplit(sign_in(start.url)).query))["code"]
     ears.fails(lambda: oauth.exchange_code(app, code, "http://127.0.0.1:1/other", start.verifier))
@@ -186,7 +186,7 @@ def test_no_error_path_shows_a_secret(
     ears.note(held.test("main", base_url=zoom.base_url))
     entry = store.read("connections/zoom/acme/main")
     assert entry is not None
-    record = Record.read(entry.value)
+    record = ConnectionRecord.read(entry.value)
     ears.note(entry, record, record.tokens, app)
 
     # the store

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from told import told, whole
 
-from connector_runtime.connections import connect, oauth
-from connector_runtime.connections.connect import Record, Renewal, Tokens
-from connector_runtime.connections.connections import Connections, Pending
+from connector_runtime.connections import oauth, oauth_requests
+from connector_runtime.connections.connections import Connections, PendingSignIns
+from connector_runtime.connections.oauth_requests import ConnectionRecord, Renewal, Tokens
 from connector_runtime.errors import TransportError
 from connector_runtime.model import Response
 from connector_runtime.steps import Acquire, Read, Send, Write
@@ -51,16 +51,16 @@ def test_a_callback_that_brings_no_code_says_what_to_do() -> None:
             "Mend what it says and sign in again.",
         ),
     ):
-        assert told(lambda: connect.code_of(brought)) == whole("token", message, hint)  # noqa: B023
-    assert connect.code_of({"code": "c", "error": "x"}) == "c"
+        assert told(lambda: oauth_requests.code_of(brought)) == whole("token", message, hint)  # noqa: B023
+    assert oauth_requests.code_of({"code": "c", "error": "x"}) == "c"
     for query in ({}, {"state": ""}):
         what = "This sign-in was not begun here: its callback brought no state."
         hint = "Begin where you want to use the connection, not on the vendor's pages."
-        assert told(lambda: connect.state_of(query)) == whole("token", what, hint)  # noqa: B023
+        assert told(lambda: oauth_requests.state_of(query)) == whole("token", what, hint)  # noqa: B023
 
 
 def test_a_state_that_is_not_waiting_says_what_became_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    pending = Pending(MemoryStore(), "pending/", name=str)
+    pending = PendingSignIns(MemoryStore(), "pending/", name=str)
     over = "This sign-in was not begun here, or it is over: its state is wrong or was used before."
     assert told(lambda: pending.take("guessed")) == whole("token", over, AGAIN)
     pending.add("s", {"name": "main"})
@@ -104,7 +104,7 @@ def test_a_kind_that_does_not_fit_is_refused(connections: Connections) -> None:
         ),
     ):
         assert told(ask) == wrong("kind", what)
-    assert told(lambda: connect.app(connections._kind("oauth2"), OAUTH2, "https://evil.example")) == wrong(
+    assert told(lambda: oauth_requests.app(connections._kind("oauth2"), OAUTH2, "https://evil.example")) == wrong(
         "oauth_url",
         "is none of https://zoom.us, https://zoomgov.com; secrets are sent nowhere else",
         "the connection 'OAuth 2.0'",
@@ -113,11 +113,11 @@ def test_a_kind_that_does_not_fit_is_refused(connections: Connections) -> None:
 
 def test_what_a_stored_connection_cannot_do_any_more_says_reconnect(connector: Connector) -> None:
     kind = connector.connections["oauth2"]
-    old = Record(
+    old = ConnectionRecord(
         kind="oauth2", values=OAUTH2, tokens=Tokens(granted={"access_token": "a"}, refresh_token="r", expires_at=DATED)
     )
 
-    def renew(record: Record | None, send: Any = None, acquire: bool = True) -> dict[str, Any]:
+    def renew(record: ConnectionRecord | None, send: Any = None, acquire: bool = True) -> dict[str, Any]:
         answers = {Read: None if record is None else (record, 1), Acquire: acquire, Send: send, Write: 2}
         return told(lambda: [*Play(answers)(Renewal(kind, "main", None, 5.0).steps())])
 
@@ -149,7 +149,7 @@ def test_what_a_stored_connection_cannot_do_any_more_says_reconnect(connector: C
 
 
 def test_an_answer_without_a_usable_token_is_no_answer(connector: Connector) -> None:
-    app = connect.app(connector.connections["oauth2"], OAUTH2)
+    app = oauth_requests.app(connector.connections["oauth2"], OAUTH2)
     for content, what, hint in (
         (b"{}", "holds no access token", "Something between here and the vendor may have answered instead; try again."),
         (
@@ -180,7 +180,7 @@ def test_a_token_of_no_kind_is_refused(connector: Connector, monkeypatch: pytest
 
 
 def test_a_token_request_is_a_form_that_may_take_so_long(connector: Connector) -> None:
-    app = connect.app(connector.connections["oauth2"], OAUTH2)
+    app = oauth_requests.app(connector.connections["oauth2"], OAUTH2)
     request = app.code_request("c", "https://a.example/cb", "v", 2.5)
     url = "https://zoom.us/oauth/token"
     assert request[:4] == ("POST", "(token_url)", url, url) and request.body is None

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from told import whole
 
-from connector_runtime.connections import connect, oauth
-from connector_runtime.connections.connections import Connections, Finished, Pending, examine
+from connector_runtime.connections import oauth, oauth_requests
+from connector_runtime.connections.connections import AlreadyConnected, Connections, PendingSignIns, examine
 from connector_runtime.errors import AuthError, InputError, RateLimited, TransportError
 from connector_runtime.model import Response
 from connector_runtime.stores.store import MemoryStore
@@ -35,7 +35,7 @@ def query(url: str) -> dict[str, str]:
 
 
 def test_the_authorize_url_is_zooms_with_state_and_an_s256_challenge_and_no_secret(connector: Connector) -> None:
-    app = connect.app(connector.connections["oauth2"], OAUTH2)
+    app = oauth_requests.app(connector.connections["oauth2"], OAUTH2)
     start = oauth.authorize(app, REDIRECT)
     assert start.url.startswith("https://zoom.us/oauth/authorize?")
     asked = query(start.url)
@@ -53,7 +53,7 @@ def test_the_authorize_url_is_zooms_with_state_and_an_s256_challenge_and_no_secr
 
 
 def test_a_government_account_signs_in_at_its_own_host_and_calls_its_own_api(connector: Connector) -> None:
-    app = connect.app(connector.connections["oauth2"], OAUTH2, "https://zoomgov.com")
+    app = oauth_requests.app(connector.connections["oauth2"], OAUTH2, "https://zoomgov.com")
     assert oauth.authorize(app, REDIRECT).url.startswith("https://zoomgov.com/oauth/authorize?")
     request = app.renewal_request("r1", 5)
     assert request.url == "https://zoomgov.com/oauth/token"
@@ -67,7 +67,7 @@ ELSEWHERE = ["https://evil.example", "http://zoom.us", "https://zoom.us.evil.exa
 @pytest.mark.parametrize("origin", ELSEWHERE)
 def test_secrets_go_to_no_host_that_the_definition_does_not_name(connector: Connector, origin: str) -> None:
     with pytest.raises(InputError, match="secrets are sent nowhere else"):
-        connect.app(connector.connections["oauth2"], OAUTH2, origin)
+        oauth_requests.app(connector.connections["oauth2"], OAUTH2, origin)
 
 
 def test_a_token_is_not_sent_where_a_token_answer_leads_if_that_is_not_zooms(
@@ -91,7 +91,7 @@ def test_the_tokens_api_url_decides_where_requests_go(person: Person, connection
 
 def test_a_platform_signs_in_tests_refreshes_and_revokes_without_a_store(person: Person, zoom: Sandbox) -> None:
     kind = person.connector.connections["oauth2"]
-    app = connect.app(kind, OAUTH2, zoom.origin)
+    app = oauth_requests.app(kind, OAUTH2, zoom.origin)
     start = oauth.authorize(app, REDIRECT)
     back = query(person.sign_in(start.url))
     assert back["state"] == start.state
@@ -99,7 +99,7 @@ def test_a_platform_signs_in_tests_refreshes_and_revokes_without_a_store(person:
     health = oauth.test(person.connector, app, tokens.granted, token_scopes=tokens.scopes, base_url=zoom.base_url)
     assert (health.ok, health.identity, health.account) == (True, "user0@sandbox.example", "sandboxAccountId123456")
     assert health.missing_scopes == ()
-    newer = oauth.refresh(app, connect.Tokens.from_dict(tokens.to_dict()))
+    newer = oauth.refresh(app, oauth_requests.Tokens.from_dict(tokens.to_dict()))
     assert newer.refresh_token != tokens.refresh_token
     assert zoom.oauth.spent == [tokens.refresh_token]
     oauth.revoke(app, newer)
@@ -197,7 +197,7 @@ def test_a_state_is_good_once_and_after_that_says_what_it_was_good_for(
 ) -> None:
     back = person.sign_in(person.begin(connections, name="work"))
     connections.finish(back)
-    with pytest.raises(Finished, match="Already connected as work") as caught:
+    with pytest.raises(AlreadyConnected, match="Already connected as work") as caught:
         connections.finish(back)
     assert caught.value.name == "work"
     assert len([request for request in zoom.requests if request.target == "/oauth/token"]) == 1
@@ -235,7 +235,7 @@ def test_a_sign_in_that_nobody_finished_is_deleted_by_a_later_one(
 
 def test_however_many_sign_ins_nobody_finished_the_next_one_looks_at_a_hundred(monkeypatch: pytest.MonkeyPatch) -> None:
     store = MemoryStore()
-    pending = Pending(store, "pending/", name=str)
+    pending = PendingSignIns(store, "pending/", name=str)
     for number in range(130):
         pending.add(str(number), {"name": "main"})
     now = time.time()
@@ -325,7 +325,7 @@ def test_a_wrong_secret_names_the_page_to_compare(person: Person, connections: C
 
 def test_a_redirect_url_that_is_not_the_apps_is_refused_by_the_vendor(person: Person, connections: Connections) -> None:
     kind = person.connector.connections["oauth2"]
-    app = connect.app(kind, OAUTH2, person.zoom.origin)
+    app = oauth_requests.app(kind, OAUTH2, person.zoom.origin)
     start = oauth.authorize(app, REDIRECT)
     back = query(person.sign_in(start.url))
     with pytest.raises(AuthError) as caught:
@@ -334,7 +334,7 @@ def test_a_redirect_url_that_is_not_the_apps_is_refused_by_the_vendor(person: Pe
 
 
 def test_a_code_without_its_verifier_is_worth_nothing(person: Person) -> None:
-    app = connect.app(person.connector.connections["oauth2"], OAUTH2, person.zoom.origin)
+    app = oauth_requests.app(person.connector.connections["oauth2"], OAUTH2, person.zoom.origin)
     back = query(person.sign_in(oauth.authorize(app, REDIRECT).url))
     with pytest.raises(AuthError):
         oauth.exchange_code(app, back["code"], REDIRECT, "A" * 64)
@@ -358,7 +358,7 @@ CODES = {
 
 @pytest.mark.parametrize("code", CODES)
 def test_every_code_of_zooms_table_has_a_remedy(connector: Connector, code: int) -> None:
-    app = connect.app(connector.connections["oauth2"], OAUTH2)
+    app = oauth_requests.app(connector.connections["oauth2"], OAUTH2)
     content = f'{{"status": false, "errorCode": {code}, "errorMessage": "Something", "result": null}}'.encode()
     with pytest.raises(AuthError) as caught:
         app.tokens(Response(status=400, headers={}, content=content), 0.0)
@@ -383,7 +383,7 @@ REASONS = {
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_every_reason_without_a_code_has_the_same_remedy(connector: Connector, reason: str) -> None:
-    app = connect.app(connector.connections["oauth2"], OAUTH2)
+    app = oauth_requests.app(connector.connections["oauth2"], OAUTH2)
     said, error = reason.split("|")
     content = f'{{"reason": "{said}", "error": "{error}"}}'.encode()
     with pytest.raises(AuthError, match=said.rstrip(".!")) as caught:
@@ -392,7 +392,7 @@ def test_every_reason_without_a_code_has_the_same_remedy(connector: Connector, r
 
 
 def test_too_many_token_requests_are_a_rate_limit(connector: Connector) -> None:
-    app = connect.app(connector.connections["oauth2"], OAUTH2)
+    app = oauth_requests.app(connector.connections["oauth2"], OAUTH2)
     with pytest.raises(RateLimited):
         app.tokens(Response(status=429, headers={}, content=b"{}"), 0.0)
 
@@ -401,13 +401,13 @@ def test_too_many_token_requests_are_a_rate_limit(connector: Connector) -> None:
     "content", [b"<html>Welcome to the hotel's network</html>", b"", b"[]", b'{"access_token": 5}', b'{"access_token":']
 )
 def test_an_answer_that_is_no_token_says_that_something_else_answered(connector: Connector, content: bytes) -> None:
-    app = connect.app(connector.connections["oauth2"], OAUTH2)
+    app = oauth_requests.app(connector.connections["oauth2"], OAUTH2)
     with pytest.raises(TransportError, match="holds no access token"):
         app.tokens(Response(status=200, headers={}, content=content), 0.0)
 
 
 def test_what_a_vendor_quotes_of_our_secrets_is_cut_out(connector: Connector) -> None:
-    app = connect.app(connector.connections["oauth2"], OAUTH2)
+    app = oauth_requests.app(connector.connections["oauth2"], OAUTH2)
     content = b'{"reason": "No such secret: sandbox-secret, token \\"r-1\\"", "error": "invalid_request"}'
     answer = Response(status=400, headers={}, content=content)
     with pytest.raises(AuthError, match=r'secret: \*\*\*, token "\*\*\*"'):
@@ -415,21 +415,21 @@ def test_what_a_vendor_quotes_of_our_secrets_is_cut_out(connector: Connector) ->
 
 
 def test_the_apps_own_secret_is_cut_out_of_what_a_vendor_says_and_its_id_is_not(connector: Connector) -> None:
-    app = connect.app(connector.connections["oauth2"], OAUTH2)
+    app = oauth_requests.app(connector.connections["oauth2"], OAUTH2)
     content = b'{"reason": "sandbox-client has no secret sandbox-secret", "error": "invalid_client"}'
     with pytest.raises(AuthError, match=r"sandbox-client has no secret \*\*\*"):
         app.tokens(Response(status=401, headers={}, content=content), 0.0)
 
 
 def test_tokens_of_a_person_without_a_refresh_token_cannot_be_refreshed(connector: Connector) -> None:
-    app = connect.app(connector.connections["oauth2"], OAUTH2)
+    app = oauth_requests.app(connector.connections["oauth2"], OAUTH2)
     with pytest.raises(AuthError) as caught:
-        oauth.refresh(app, connect.Tokens(granted={"access_token": "a"}))
+        oauth.refresh(app, oauth_requests.Tokens(granted={"access_token": "a"}))
     assert caught.value.to_dict() == whole("token", "There is no refresh token.", "Sign in again.")
 
 
 def test_what_a_begun_sign_in_must_keep_to_itself_is_not_in_its_repr(connector: Connector) -> None:
-    start = oauth.authorize(connect.app(connector.connections["oauth2"], OAUTH2), REDIRECT)
+    start = oauth.authorize(oauth_requests.app(connector.connections["oauth2"], OAUTH2), REDIRECT)
     assert repr(start) == "Authorization()"
     assert len({start.state, start.verifier, start.url}) == 3
 
@@ -498,5 +498,9 @@ def test_with_several_connections_one_must_be_named(person: Person, connections:
 
 def test_the_callback_may_come_as_url_query_or_parameters(person: Person, connections: Connections) -> None:
     back = person.sign_in(person.begin(connections))
-    assert connect.query_of(back) == connect.query_of(urlsplit(back).query) == connect.query_of(query(back))
+    assert (
+        oauth_requests.query_of(back)
+        == oauth_requests.query_of(urlsplit(back).query)
+        == oauth_requests.query_of(query(back))
+    )
     assert connections.finish(urlencode(query(back))) == "main"

@@ -20,13 +20,13 @@ import pytest
 from plays import Play
 
 from connector_runtime.connections import oauth
-from connector_runtime.connections.connect import Record, Renewal, Tokens
 from connector_runtime.connections.connections import Connections
-from connector_runtime.connections.oauth import AsyncStored
+from connector_runtime.connections.oauth import AsyncStoredConnection
+from connector_runtime.connections.oauth_requests import ConnectionRecord, Renewal, Tokens
 from connector_runtime.errors import AuthError, MissingScope, StoreError, TransportError
 from connector_runtime.model import Response
 from connector_runtime.steps import Acquire, Now, Read, Release, Send, Wait, Write
-from connector_runtime.stores.opening import Sealed, open_store
+from connector_runtime.stores.databases import Sealed, open_store
 from connector_runtime.stores.store import MemoryStore, Store
 from tests.connections.hanging import hanging
 from zoom_connector import AsyncClient, Client, Connector
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .conftest import Person
 
 VALUES = {"client_id": "id", "client_secret": "secret"}
-OLD = Record(
+OLD = ConnectionRecord(
     kind="oauth2",
     values=VALUES,
     tokens=Tokens(granted={"access_token": "a1"}, refresh_token="r1", expires_at=1000.0, lifetime=3600.0),
@@ -49,7 +49,9 @@ GIVEN = Response(
 DEAD = Response(status=400, headers={}, content=b'{"reason": "Invalid Token!", "error": "invalid_grant"}')
 
 
-def renewed(connector: Connector, script: list[tuple[type, Any]], rejected: dict[str, str] | None = None) -> Record:
+def renewed(
+    connector: Connector, script: list[tuple[type, Any]], rejected: dict[str, str] | None = None
+) -> ConnectionRecord:
     """The record that a renewal gives whose steps, in this order, are answered so; an error in it is raised there."""
     answers: dict[type, list[Any]] = {}
     for kind, answer in script:
@@ -224,7 +226,7 @@ def test_a_token_that_is_still_good_outlives_a_token_endpoint_in_trouble(connect
 
 def test_a_record_survives_the_store_and_shows_no_secret(connector: Connector) -> None:
     record = replace(NEW, identity="ann@example.com", origin="https://zoomgov.com", dead="x")
-    assert Record.read(record.write()) == record
+    assert ConnectionRecord.read(record.write()) == record
     assert not any(secret in repr(record) for secret in ("secret", "a2", "r2"))
 
 
@@ -274,7 +276,7 @@ def test_tasks_that_wait_for_a_renewal_take_up_no_threads_and_each_hear_of_its_f
     person.connect(connections)
     heard, hold = threading.Event(), threading.Event()
 
-    async def main(stored: AsyncStored) -> list[Any]:
+    async def main(stored: AsyncStoredConnection) -> list[Any]:
         asked = [asyncio.create_task(stored()) for _ in range(40)]  # type: ignore[arg-type, var-annotated]
         while not heard.is_set():
             await asyncio.sleep(0.01)
@@ -286,7 +288,7 @@ def test_tasks_that_wait_for_a_renewal_take_up_no_threads_and_each_hear_of_its_f
     with hanging(heard, hold) as origin:
         due = replace(OLD.tokens, expires_at=1.0)
         key, store = connections._key("main"), connections._store
-        store.update(key, lambda old: replace(Record.read(old or b""), tokens=due, origin=origin).write())
+        store.update(key, lambda old: replace(ConnectionRecord.read(old or b""), tokens=due, origin=origin).write())
         cancelled, *others = asyncio.run(main(connections.open_async()))
     assert isinstance(cancelled, asyncio.CancelledError)
     assert {type(error) for error in others} == {TransportError}
@@ -303,7 +305,7 @@ def test_a_token_endpoint_that_answers_without_end_is_left_before_its_lease_is_o
     with hanging(heard, hold, drips=True) as origin:
         due = replace(OLD.tokens, expires_at=1.0)
         key, store = connections._key("main"), connections._store
-        store.update(key, lambda old: replace(Record.read(old or b""), tokens=due, origin=origin).write())
+        store.update(key, lambda old: replace(ConnectionRecord.read(old or b""), tokens=due, origin=origin).write())
         with pytest.raises(TransportError, match="No answer within the time-out") as caught:
             connections.open()()
     assert caught.value.retriable

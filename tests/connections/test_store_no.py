@@ -14,8 +14,8 @@ from cryptography.fernet import Fernet
 from told import told
 
 from connector_runtime.errors import StoreError
-from connector_runtime.stores import opening
-from connector_runtime.stores.opening import Sealed, Sqlite, open_store, open_vault, read_keys
+from connector_runtime.stores import databases
+from connector_runtime.stores.databases import Sealed, Sqlite, open_store, open_vault, read_keys
 from connector_runtime.stores.store import Lease, MemoryStore, key_part
 
 GONE = "Look after the database and its address, then try again."
@@ -209,7 +209,7 @@ def test_a_lease_that_cannot_be_given_back_ends_by_itself() -> None:
 
 def test_how_long_a_database_is_waited_for() -> None:
     """A statement of PostgreSQL ends by itself before it is left."""
-    assert (opening.BUSY, opening.PATIENCE) == (5, 10) and opening.PATIENCE < opening.SILENT
+    assert (databases.BUSY, databases.PATIENCE) == (5, 10) and databases.PATIENCE < databases.SILENT
 
 
 def test_a_file_may_have_the_shortest_name_and_lie_where_one_is(

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from told import whole
 
-from connector_runtime.connections import connect
-from connector_runtime.connections.connect import LATEST, LONGEST, YEAR, Record, Tokens, lifetime_of
+from connector_runtime.connections import oauth_requests
 from connector_runtime.connections.connections import Connections
+from connector_runtime.connections.oauth_requests import LATEST, LONGEST, YEAR, ConnectionRecord, Tokens, lifetime_of
 from connector_runtime.definitions.folders import load as load_folder
 from connector_runtime.errors import ConnectorError, TransportError
 from connector_runtime.model import Connection, Response
@@ -35,7 +35,7 @@ GOOD = {"access_token": "a", "refresh_token": "r", "expires_in": 3600, "scope": 
 
 def tokens(connector: Connector, status: int = 200, old: Tokens | None = None, **said: Any) -> Tokens:
     """The tokens of an answer like `GOOD`, except for what is said."""
-    app = connect.app(connector.connections["oauth2"], OAUTH2)
+    app = oauth_requests.app(connector.connections["oauth2"], OAUTH2)
     content = json.dumps({**GOOD, **said}).encode()
     return app.tokens(Response(status=status, headers={"content-type": "application/json"}, content=content), 1e9, old)
 
@@ -76,10 +76,10 @@ def test_times_at_the_bounds_are_kept() -> None:
 
 
 def test_a_record_with_fields_of_a_later_version_is_read_by_those_that_are_known() -> None:
-    record = Record(kind="oauth2", values=OAUTH2, tokens=Tokens(granted={"access_token": "a"}))
+    record = ConnectionRecord(kind="oauth2", values=OAUTH2, tokens=Tokens(granted={"access_token": "a"}))
     data = json.loads(record.write())
     data["tokens"]["new"] = data["new"] = [1]
-    assert Record.read(json.dumps(data).encode()) == record
+    assert ConnectionRecord.read(json.dumps(data).encode()) == record
 
 
 # -- texts -----------------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def test_any_json_as_an_answer_is_tokens_that_can_be_stored_or_a_typed_error(
     if isinstance(body, dict) and "access_token" in body:
         body["access_token"] = token if isinstance(token, str) else body["access_token"]
     for kind in connector.connections.values():
-        app = connect.app(kind, {row.key: "x" for row in kind.inputs})
+        app = oauth_requests.app(kind, {row.key: "x" for row in kind.inputs})
         response = Response(status=status, headers={}, content=json.dumps(body).encode())
         app.is_over(response)
         try:
@@ -194,7 +194,7 @@ def test_any_json_as_an_answer_is_tokens_that_can_be_stored_or_a_typed_error(
 @given(st.binary(max_size=80), st.sampled_from([200, 400, 401, 500]))
 @settings(max_examples=100, deadline=None)
 def test_any_bytes_as_an_answer_are_a_typed_error(connector: Connector, content: bytes, status: int) -> None:
-    app = connect.app(connector.connections["oauth2"], OAUTH2)
+    app = oauth_requests.app(connector.connections["oauth2"], OAUTH2)
     with pytest.raises(ConnectorError):
         app.tokens(Response(status=status, headers={}, content=content), 1e9)
 
@@ -209,10 +209,10 @@ def with_oauth(kind: Connection, **said: Any) -> Connection:
 def test_an_authorize_url_with_a_query_of_its_own_has_one_question_mark(connector: Connector) -> None:
     kind = with_oauth(connector.connections["oauth2"], authorize_url="https://zoom.us/oauth/authorize?prompt=login")
     for origin, host in ((None, "https://zoom.us"), ("https://zoomgov.com", "https://zoomgov.com")):
-        url = connect.app(kind, OAUTH2, origin).authorize_url(REDIRECT, "state", "verifier")
+        url = oauth_requests.app(kind, OAUTH2, origin).authorize_url(REDIRECT, "state", "verifier")
         assert url.count("?") == 1
         assert url.startswith(f"{host}/oauth/authorize?prompt=login&response_type=code&client_id=sandbox-client&")
-    plain = connect.app(connector.connections["oauth2"], OAUTH2).authorize_url(REDIRECT, "state", "verifier")
+    plain = oauth_requests.app(connector.connections["oauth2"], OAUTH2).authorize_url(REDIRECT, "state", "verifier")
     assert plain.startswith("https://zoom.us/oauth/authorize?response_type=code&")
 
 
@@ -261,7 +261,7 @@ def test_an_app_of_its_own_asks_for_the_scopes_of_the_actions_at_first_and_again
 
 
 def test_no_scope_is_sent_where_the_app_decides_or_none_is_needed(connector: Connector) -> None:
-    app = connect.app(connector.connections["server-to-server"], SERVER)
+    app = oauth_requests.app(connector.connections["server-to-server"], SERVER)
     for scopes in ((), ("a", "b")):
         form = dict(parse_qsl((app.renewal_request(None, 1.0, scopes).content or b"").decode()))
         assert form == {"grant_type": "account_credentials", "account_id": "sandboxAccountId123456"}

@@ -12,11 +12,11 @@ import signal
 import sys
 import time
 
-from connector_runtime.connections.connect import Renewal
 from connector_runtime.connections.connections import Connections
+from connector_runtime.connections.oauth_requests import Renewal
 from connector_runtime.errors import ConnectorError
 from connector_runtime.steps import Steps
-from connector_runtime.stores.opening import Sealed, open_store
+from connector_runtime.stores.databases import Sealed, open_store
 from zoom_connector import Client, load
 
 

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.files import File
 from connector_runtime.downloads.download import Job, end_of, save, save_async
-from connector_runtime.downloads.fetch import Course
+from connector_runtime.downloads.fetch import DownloadSettings
 from connector_runtime.perform import HANDLERS
-from connector_runtime.steps import Heard, Token, Wait
+from connector_runtime.steps import Report, Token, Wait
 from connector_runtime.transport import AsyncPool, Pool
 from zoom_connector import ApiError, Client, Connector, ConnectorError, InputError, TransportError
 
@@ -205,9 +205,11 @@ def test_no_answer_stays_open_through_a_pause_a_renewal_or_a_redirect(
             pause(None)
             return False
 
-    course = Course(action=connector.actions["get-meeting-recordings"], token_name="access_token", base_url=raw.origin)
-    job = Job(raw.file(), tmp_path / "talk.mp4", course, False, None)
-    handlers = {**HANDLERS, Token: token, Heard: lambda step: None, Wait: pause}
+    settings = DownloadSettings(
+        action=connector.actions["get-meeting-recordings"], token_name="access_token", base_url=raw.origin
+    )
+    job = Job(raw.file(), tmp_path / "talk.mp4", settings, False, None)
+    handlers = {**HANDLERS, Token: token, Report: lambda step: None, Wait: pause}
     if way == "threads":
         pool = Pool.enter()
         try:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from connector_runtime.downloads.fetch import Mark
-from connector_runtime.downloads.part import LONGEST_MARK, Part, size_of
+from connector_runtime.downloads.fetch import FileVersion
+from connector_runtime.downloads.part import LONGEST_VERSION, PartFile, size_of
 from connector_runtime.errors import InputError
 
-MARK = Mark(of="x", etag='"v1"', modified=None, total=9)
+VERSION = FileVersion(of="x", etag='"v1"', modified=None, total=9)
 BESIDE = [".talk.mp4.part", ".talk.mp4.part.json"]
 
 
@@ -50,7 +50,7 @@ def test_what_is_no_file_of_its_own_is_an_error_that_names_it_and_stays_as_it_is
     to.mkdir()
     put(to / name, precious)
     before = os.lstat(to / name)
-    part = Part(to / "talk.mp4")
+    part = PartFile(to / "talk.mp4")
     with pytest.raises(InputError) as caught:
         part.open()
     part.close()
@@ -69,7 +69,7 @@ def test_what_has_a_second_name_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "precious").write_bytes(b"mine")
     os.link(tmp_path / "precious", tmp_path / BESIDE[1])
     with pytest.raises(InputError, match="it is a link, a pipe or a device; take it away"):
-        Part(tmp_path / "talk.mp4").open()
+        PartFile(tmp_path / "talk.mp4").open()
 
 
 def test_a_folder_may_be_a_link_since_it_was_named_by_the_caller(tmp_path: Path) -> None:
@@ -80,10 +80,10 @@ def test_a_folder_may_be_a_link_since_it_was_named_by_the_caller(tmp_path: Path)
 
 
 def written(target: Path, content: bytes, overwrite: bool = False) -> None:
-    part = Part(target)
+    part = PartFile(target)
     part.open()
     try:
-        part.begin(0, MARK)
+        part.begin(0, VERSION)
         part.write(content)
         part.finish(overwrite)
     finally:
@@ -151,9 +151,9 @@ def test_an_empty_file_of_that_name_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", BESIDE)
 def test_a_part_is_one_downloads_own(tmp_path: Path, name: str) -> None:
-    first, second = Part(tmp_path / "talk.mp4"), Part(tmp_path / "talk.mp4")
+    first, second = PartFile(tmp_path / "talk.mp4"), PartFile(tmp_path / "talk.mp4")
     first.open()
-    first.begin(0, MARK)
+    first.begin(0, VERSION)
     first.write(b"1234")
     with pytest.raises(InputError, match="is being downloaded by another program; wait for it") as caught:
         second.open()
@@ -162,7 +162,7 @@ def test_a_part_is_one_downloads_own(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).stat().st_size > 0
     first.close()
     second.open()
-    assert (second.size, second.mark) == (4, MARK)
+    assert (second.size, second.version) == (4, VERSION)
     second.close()
 
 
@@ -180,7 +180,7 @@ def test_a_part_that_was_finished_between_opening_and_locking_it_is_left_alone(
         lock(file, how)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    part = Part(tmp_path / "talk.mp4")
+    part = PartFile(tmp_path / "talk.mp4")
     with pytest.raises(InputError, match="is being downloaded by another program"):
         part.open()
     part.close()
@@ -188,16 +188,16 @@ def test_a_part_that_was_finished_between_opening_and_locking_it_is_left_alone(
 
 
 def test_a_part_is_kept_with_what_it_is_a_part_of(tmp_path: Path) -> None:
-    part = Part(tmp_path / "talk.mp4")
+    part = PartFile(tmp_path / "talk.mp4")
     part.open()
-    part.begin(0, MARK)
+    part.begin(0, VERSION)
     part.write(b"123456")
-    part.begin(4, MARK)
+    part.begin(4, VERSION)
     part.close()
     part.close()  # a second time does nothing
-    later = Part(tmp_path / "talk.mp4")
+    later = PartFile(tmp_path / "talk.mp4")
     later.open()
-    assert (later.size, later.mark) == (4, MARK)
+    assert (later.size, later.version) == (4, VERSION)
     assert later.forget() == 4
     assert later.size == 0
     later.close()
@@ -206,22 +206,25 @@ def test_a_part_is_kept_with_what_it_is_a_part_of(tmp_path: Path) -> None:
 
 def test_a_mark_replaces_a_longer_one(tmp_path: Path) -> None:
     (tmp_path / BESIDE[1]).write_text("x" * 3000)
-    part = Part(tmp_path / "talk.mp4")
+    part = PartFile(tmp_path / "talk.mp4")
     part.open()
-    assert part.mark is None
-    part.begin(0, MARK)
+    assert part.version is None
+    part.begin(0, VERSION)
     part.write(b"1")
     part.close()
-    assert (tmp_path / BESIDE[1]).read_text() == MARK.text()
+    assert (tmp_path / BESIDE[1]).read_text() == VERSION.text()
 
 
 @pytest.mark.parametrize("huge", [b"[" * 2_000_000, b'{"of": "' + b"x" * 2_000_000, b"\0" * 2_000_000])
 def test_no_more_is_read_than_a_mark_has(tmp_path: Path, huge: bytes) -> None:
-    assert len(Mark(of="x" * 24, etag=f'"{"é" * 200}"', modified="x" * 29, total=2**63 - 1).text()) < LONGEST_MARK
+    assert (
+        len(FileVersion(of="x" * 24, etag=f'"{"é" * 200}"', modified="x" * 29, total=2**63 - 1).text())
+        < LONGEST_VERSION
+    )
     (tmp_path / BESIDE[1]).write_bytes(huge)
-    part = Part(tmp_path / "talk.mp4")
+    part = PartFile(tmp_path / "talk.mp4")
     part.open()
-    assert part.mark is None
+    assert part.version is None
     part.close()
 
 
@@ -230,10 +233,10 @@ def test_no_more_is_read_than_a_mark_has(tmp_path: Path, huge: bytes) -> None:
 def test_anything_beside_a_part_is_a_mark_or_none(tmp_path: Path, beside: bytes) -> None:
     (tmp_path / BESIDE[0]).write_bytes(b"1234")
     (tmp_path / BESIDE[1]).write_bytes(beside)
-    part = Part(tmp_path / "talk.mp4")
+    part = PartFile(tmp_path / "talk.mp4")
     part.open()
     assert part.size == 4
-    assert part.mark is None
+    assert part.version is None
     part.close()
 
 

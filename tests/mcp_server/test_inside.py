@@ -14,7 +14,7 @@ from mcp.client.streamable_http import streamable_http_client
 from connector_runtime.client import AsyncClient
 from connector_runtime.errors import ApiError
 from connector_runtime.mcp import web
-from connector_runtime.mcp.tools import LIMIT, Offer, answer, call, failure, plain, server, tools
+from connector_runtime.mcp.tools import LIMIT, ToolFilter, answer, call, failure, plain, server, tools
 from connector_runtime.model import Result
 from connector_runtime.service.records import ApiKeys
 from connector_runtime.service.settings import Settings
@@ -27,7 +27,7 @@ from zoom_connector.sandbox import Sandbox
 from .conftest import Talk, talking
 
 
-def inside(connector: Connector, zoom: Sandbox, offer: Offer, deadline: float = 30.0, **given: Any) -> Any:
+def inside(connector: Connector, zoom: Sandbox, offer: ToolFilter, deadline: float = 30.0, **given: Any) -> Any:
     """A server whose calls go with a client of the sandbox."""
 
     @asynccontextmanager
@@ -42,7 +42,7 @@ def inside(connector: Connector, zoom: Sandbox, offer: Offer, deadline: float = 
 
 @pytest.fixture(scope="module")
 def here(connector: Connector, account: Sandbox) -> Iterator[Talk]:
-    with talking(inside(connector, account, Offer())) as connected:
+    with talking(inside(connector, account, ToolFilter())) as connected:
         yield connected
 
 
@@ -73,7 +73,7 @@ def test_a_server_says_who_it_is_and_what_a_model_has_to_know(here: Talk, connec
 
 
 def test_secrets_that_are_shown_are_not_said_to_be_hidden(connector: Connector, account: Sandbox) -> None:
-    with talking(inside(connector, account, Offer(secrets=True))) as talk:
+    with talking(inside(connector, account, ToolFilter(secrets=True))) as talk:
         assert not (talk.client.instructions or "").endswith("***.")
         made = talk.data("create-meeting", {"user_id": "me", "topic": "a", "type": 2})
         assert talk.data("get-meeting", {"meeting_id": made["id"]})["start_url"] != "***"
@@ -133,9 +133,9 @@ def test_what_is_no_tool_here_says_which_are(here: Talk, connector: Connector) -
 
 def test_what_is_withheld_says_why(connector: Connector) -> None:
     for offer, key, why in (
-        (Offer(only=("create-*",), read_only=True), "create-meeting", "only what reads is"),
+        (ToolFilter(only=("create-*",), read_only=True), "create-meeting", "only what reads is"),
         (
-            Offer(only=("delete-user",)),
+            ToolFilter(only=("delete-user",)),
             "delete-user",
             "it can destroy, which takes the option --destructive",
         ),
@@ -146,7 +146,7 @@ def test_what_is_withheld_says_why(connector: Connector) -> None:
             ("--only", f"{key} is not offered here: {why}")
         ]
     with pytest.raises(InputError) as caught:
-        tools(connector, Offer(only=("list-user", "get-user", "zzz")))
+        tools(connector, ToolFilter(only=("list-user", "get-user", "zzz")))
     assert [tuple(problem) for problem in caught.value.problems] == [
         ("--only", "'list-user' fits no action. Did you mean 'list-users'?"),
         ("--only", "'zzz' fits no action."),
@@ -159,7 +159,7 @@ def test_a_call_is_answered_with_data_and_goes_on(connector: Connector, account:
     async def progress(done: float, total: float | None, message: str | None) -> None:
         heard.append((done, total, message))
 
-    with talking(inside(connector, account, Offer())) as talk:
+    with talking(inside(connector, account, ToolFilter())) as talk:
         first = talk.call("list-users", {"limit": 1}, progress_callback=progress)
         assert not first.is_error and set(first.structured_content) == {"data", "cursor"}
         assert [json.loads(each.text) for each in first.content] == [first.structured_content]  # type: ignore[union-attr]
@@ -169,7 +169,7 @@ def test_a_call_is_answered_with_data_and_goes_on(connector: Connector, account:
 
 
 def test_a_call_is_bounded_and_its_failure_told(connector: Connector, account: Sandbox) -> None:
-    with talking(inside(connector, account, Offer(), deadline=0.3)) as talk:
+    with talking(inside(connector, account, ToolFilter(), deadline=0.3)) as talk:
         account.inject(delay=1.5, times=1)
         assert failed(talk, "get-user", {"user_id": "me"})["error"] == {
             "kind": "transport",
@@ -179,7 +179,7 @@ def test_a_call_is_bounded_and_its_failure_told(connector: Connector, account: S
             "may_have_been_done": False,
         }
     account.clear_faults()
-    with talking(inside(connector, account, Offer(), token=None)) as talk:
+    with talking(inside(connector, account, ToolFilter(), token=None)) as talk:
         assert failed(talk, "get-user", {"user_id": "me"})["error"] == {
             "kind": "token",
             "message": "There is no access token.",
@@ -190,7 +190,7 @@ def test_a_call_is_bounded_and_its_failure_told(connector: Connector, account: S
 
 
 def test_all_that_is_wrong_with_a_call_is_told(connector: Connector) -> None:
-    found = tools(connector, Offer())
+    found = tools(connector, ToolFilter())
     with pytest.raises(InputError) as caught:
         call(found["list-users"], {"limit": 0, "cursor": 5, "status": "odd"})
     assert [tuple(problem) for problem in caught.value.problems][:2] == [
@@ -208,14 +208,14 @@ def test_all_that_is_wrong_with_a_call_is_told(connector: Connector) -> None:
 
 
 def test_an_answer_says_what_is_odd_about_it_and_a_failure_keeps_what_was_read(connector: Connector) -> None:
-    tool = tools(connector, Offer())["list-users"]
+    tool = tools(connector, ToolFilter())["list-users"]
     result = Result({"users": 5}, 200, {}, (), "c")
-    odd = answer(tool, result, Offer())
+    odd = answer(tool, result, ToolFilter())
     (warning,) = odd.pop("warnings")  # type: ignore[misc]
     assert odd == {"unexpected": {"users": 5}, "cursor": "c"}
     assert warning.startswith("The answer is not of the documented shape: data.users ")
     error = ApiError("No.", status=400)
-    assert failure(None, error, Offer())["error"] == {
+    assert failure(None, error, ToolFilter())["error"] == {
         "kind": "api",
         "message": "No.",
         "retriable": False,
@@ -223,7 +223,7 @@ def test_an_answer_says_what_is_odd_about_it_and_a_failure_keeps_what_was_read(c
         "may_have_been_done": False,
     }
     error.partial = Result({"users": []}, 200, {}, (), None)
-    assert failure(tool, error, Offer())["data"] == {"users": []}
+    assert failure(tool, error, ToolFilter())["data"] == {"users": []}
     assert plain([2**53, 2**53 + 1, -(2**53) - 1, True, 1.5, "\ud800é"]) == [
         2**53,
         str(2**53 + 1),
@@ -243,7 +243,7 @@ def test_the_app_lets_in_who_has_a_key_and_goes_with_the_tenants_connection(
     connect(connector, store, account, "acme")
     settings = Settings(base_url=account.base_url, oauth_url=account.origin, retries=0, body=2000)
     shared = Service(connector, store, settings, None, None)
-    with serving(web.app(shared, Offer(), "main"), store) as served:
+    with serving(web.app(shared, ToolFilter(), "main"), store) as served:
 
         def talk(key: str) -> Any:
             http = httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=30)

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from connector_runtime.definitions import folders
 from connector_runtime.errors import Problem
 from connector_runtime.language import conditions
-from connector_runtime.mcp.tools import LIMIT, Offer, _said as said, _when, answer, call, failure, tools
+from connector_runtime.mcp.tools import LIMIT, ToolFilter, _said as said, _when, answer, call, failure, tools
 from connector_runtime.model import Result
 from zoom_connector import Connector, InputError
 
@@ -20,20 +20,20 @@ OWN = ("limit", "cursor", "clear")
 
 
 def test_with_leave_to_destroy_there_are_all_twenty_two(connector: Connector) -> None:
-    found = tools(connector, Offer(destructive=True))
+    found = tools(connector, ToolFilter(destructive=True))
     assert list(found) == list(connector.actions) and len(found) == 22
     assert found["delete-user"].listed.annotations.destructive_hint is True
     assert found["raw-request"].listed.annotations.destructive_hint is True
 
 
 def test_only_what_reads_is_offered_if_that_is_wanted(connector: Connector) -> None:
-    found = tools(connector, Offer(read_only=True, destructive=True))
+    found = tools(connector, ToolFilter(read_only=True, destructive=True))
     assert set(found) == {key for key, action in connector.actions.items() if action.effect == "read"}
     assert all(tool.listed.annotations.read_only_hint for tool in found.values())
 
 
 def test_patterns_choose_among_what_is_offered(connector: Connector) -> None:
-    assert list(tools(connector, Offer(only=("get-user", "list-web*")))) == [
+    assert list(tools(connector, ToolFilter(only=("get-user", "list-web*")))) == [
         "get-user",
         "list-webinar-participants",
         "list-webinar-registrants",
@@ -44,19 +44,19 @@ def test_patterns_choose_among_what_is_offered(connector: Connector) -> None:
 @pytest.mark.parametrize(
     ("offer", "says"),
     [
-        (Offer(only=("list-user",)), "Did you mean 'list-users'?"),
-        (Offer(only=("delete-user",)), "--destructive"),
-        (Offer(only=("create-*",), read_only=True), "only what reads"),
+        (ToolFilter(only=("list-user",)), "Did you mean 'list-users'?"),
+        (ToolFilter(only=("delete-user",)), "--destructive"),
+        (ToolFilter(only=("create-*",), read_only=True), "only what reads"),
     ],
 )
-def test_nothing_to_offer_is_refused_with_the_reason(connector: Connector, offer: Offer, says: str) -> None:
+def test_nothing_to_offer_is_refused_with_the_reason(connector: Connector, offer: ToolFilter, says: str) -> None:
     with pytest.raises(InputError) as caught:
         tools(connector, offer)
     assert says in str(caught.value)
 
 
 def test_the_annotations_say_what_the_effect_means(connector: Connector) -> None:
-    found = tools(connector, Offer(destructive=True))
+    found = tools(connector, ToolFilter(destructive=True))
     hints = {
         key: (said.read_only_hint, said.destructive_hint, said.idempotent_hint)
         for key in ("list-users", "create-meeting", "update-meeting", "delete-user", "raw-request")
@@ -73,14 +73,14 @@ def test_the_annotations_say_what_the_effect_means(connector: Connector) -> None
 
 
 def test_names_are_such_as_every_client_takes(connector: Connector) -> None:
-    found = tools(connector, Offer(destructive=True))
+    found = tools(connector, ToolFilter(destructive=True))
     assert len(found) == len(connector.actions) > 20
     for name in found:
         assert len(name) <= 64 and all(letter.isascii() and (letter.isalnum() or letter in "_-") for letter in name)
 
 
 def test_arguments_say_their_choices_conditions_sources_and_what_leaving_out_means(connector: Connector) -> None:
-    properties = tools(connector, Offer())["create-meeting"].listed.input_schema["properties"]
+    properties = tools(connector, ToolFilter())["create-meeting"].listed.input_schema["properties"]
     kind = properties["type"]
     assert kind["enum"] == [1, 2, 3, 8, 10] and "8 = Recurring meeting (Fixed Time)" in kind["description"]
     assert "Left out: Scheduled meeting." in kind["description"]
@@ -92,12 +92,14 @@ def test_arguments_say_their_choices_conditions_sources_and_what_leaving_out_mea
 
 
 def test_a_source_that_is_no_tool_here_is_not_named(connector: Connector) -> None:
-    properties = tools(connector, Offer(only=("create-meeting",)))["create-meeting"].listed.input_schema["properties"]
+    properties = tools(connector, ToolFilter(only=("create-meeting",)))["create-meeting"].listed.input_schema[
+        "properties"
+    ]
     assert "list-users" not in properties["user_id"]["description"]
 
 
 def test_required_are_the_inputs_that_nothing_else_gives(connector: Connector) -> None:
-    found = tools(connector, Offer(destructive=True))
+    found = tools(connector, ToolFilter(destructive=True))
     assert found["create-meeting"].listed.input_schema["required"] == ["user_id"]
     assert found["raw-request"].listed.input_schema["required"] == ["url", "method"]
     assert found["list-users"].listed.input_schema["required"] == []
@@ -105,7 +107,7 @@ def test_required_are_the_inputs_that_nothing_else_gives(connector: Connector) -
 
 def test_lists_and_only_lists_have_a_limit_and_a_cursor(connector: Connector) -> None:
     lists = 0
-    for key, tool in tools(connector, Offer(destructive=True)).items():
+    for key, tool in tools(connector, ToolFilter(destructive=True)).items():
         is_list = connector.actions[key].paging is not None
         lists += is_list
         assert ({"limit", "cursor"} <= set(tool.listed.input_schema["properties"])) is is_list, key
@@ -114,10 +116,10 @@ def test_lists_and_only_lists_have_a_limit_and_a_cursor(connector: Connector) ->
 
 
 def test_only_what_can_be_emptied_can_be_cleared(connector: Connector) -> None:
-    tool = tools(connector, Offer())["update-meeting"]
+    tool = tools(connector, ToolFilter())["update-meeting"]
     wanted = [row.key for row in connector.actions["update-meeting"].inputs.values() if row.clear]
     assert wanted and tool.listed.input_schema["properties"]["clear"]["items"]["enum"] == wanted
-    assert "clear" not in tools(connector, Offer())["get-user"].listed.input_schema["properties"]
+    assert "clear" not in tools(connector, ToolFilter())["get-user"].listed.input_schema["properties"]
 
 
 def test_no_input_may_bear_the_name_of_an_argument_of_ours(tmp_path: Path) -> None:
@@ -146,26 +148,26 @@ def test_no_input_may_bear_the_name_of_an_argument_of_ours(tmp_path: Path) -> No
 def test_what_a_model_may_give_is_bounded_by_the_schema_too(
     connector: Connector, given: dict[str, Any], fits: bool
 ) -> None:
-    schema = tools(connector, Offer())["list-users"].listed.input_schema
+    schema = tools(connector, ToolFilter())["list-users"].listed.input_schema
     assert Draft202012Validator(schema).is_valid(given) is fits
 
 
 @pytest.mark.parametrize("given", [None, "", 50, "50", 50.0, " 50 "])
 def test_a_limit_is_read_as_models_write_it(connector: Connector, given: Any) -> None:
-    assert call(tools(connector, Offer())["list-users"], {"limit": given})[1] == LIMIT == 50
+    assert call(tools(connector, ToolFilter())["list-users"], {"limit": given})[1] == LIMIT == 50
 
 
 @pytest.mark.parametrize("given", [0, -1, 1001, 2.5, True, "many", [5], {}, "9" * 5000, 1e300])
 def test_a_limit_that_is_none_is_refused(connector: Connector, given: Any) -> None:
     with pytest.raises(InputError) as caught:
-        call(tools(connector, Offer())["list-users"], {"limit": given})
+        call(tools(connector, ToolFilter())["list-users"], {"limit": given})
     assert [problem.where for problem in caught.value.problems] == ["limit"]
 
 
 def test_every_sample_fits_the_schema_of_its_tool_with_secrets_and_without(connector: Connector) -> None:
     samples = 0
     for shown in (False, True):
-        for key, tool in tools(connector, Offer(destructive=True, secrets=shown)).items():
+        for key, tool in tools(connector, ToolFilter(destructive=True, secrets=shown)).items():
             action = connector.actions[key]
             if action.output is None or "example" not in action.output:
                 continue
@@ -189,23 +191,23 @@ def words(schema: Any) -> set[str]:
 
 
 def test_output_schemas_say_nothing_by_which_some_clients_refuse_answers(connector: Connector) -> None:
-    found = tools(connector, Offer(destructive=True))
+    found = tools(connector, ToolFilter(destructive=True))
     assert {"type", "properties"} <= words(found["get-user"].listed.output_schema)
     for tool in found.values():
         assert not {"format", "pattern", "x-secret", "$ref"} & words(tool.listed.output_schema)
 
 
 def test_an_error_fits_every_output_schema(connector: Connector) -> None:
-    found = tools(connector, Offer(destructive=True))
+    found = tools(connector, ToolFilter(destructive=True))
     assert len(found) == len(connector.actions)
     for tool in found.values():
-        said = failure(tool, InputError("Wrong."), Offer())
+        said = failure(tool, InputError("Wrong."), ToolFilter())
         Draft202012Validator(tool.listed.output_schema).validate(said)
 
 
 @pytest.mark.parametrize("levels", [10, 63, 64, 65, 300])
 def test_an_answer_of_any_depth_is_a_result_that_every_client_reads(connector: Connector, levels: int) -> None:
-    offer = Offer(destructive=True)
+    offer = ToolFilter(destructive=True)
     tool = tools(connector, offer)["raw-request"]
     data: Any = "the bottom"
     for level in range(levels):
@@ -221,7 +223,7 @@ def test_an_answer_of_any_depth_is_a_result_that_every_client_reads(connector: C
 
 @pytest.mark.parametrize("clear", [5, True, {"agenda": 1}, [5], ["agenda", None]])
 def test_all_that_is_wrong_with_a_call_is_told_at_once(connector: Connector, clear: Any) -> None:
-    update = tools(connector, Offer())["update-meeting"]
+    update = tools(connector, ToolFilter())["update-meeting"]
     with pytest.raises(InputError) as caught:
         call(update, {"clear": clear, "duration": "long"})
     told = [tuple(problem) for problem in caught.value.problems]
@@ -230,7 +232,7 @@ def test_all_that_is_wrong_with_a_call_is_told_at_once(connector: Connector, cle
 
 
 def test_what_is_to_be_cleared_may_come_as_one_text(connector: Connector) -> None:
-    update = tools(connector, Offer())["update-meeting"]
+    update = tools(connector, ToolFilter())["update-meeting"]
     listed, _, _ = call(update, {"meeting_id": "81234567890", "clear": ["agenda"]})
     text, limit, cursor = call(update, {"meeting_id": "81234567890", "clear": " agenda, "})
     assert text.values == listed.values and "agenda" in text.values and (limit, cursor) == (None, None)
@@ -238,7 +240,7 @@ def test_what_is_to_be_cleared_may_come_as_one_text(connector: Connector) -> Non
 
 @pytest.mark.parametrize("limit", [0, -1, 1.5, "many", True, 10**9])
 def test_a_limit_and_a_cursor_that_are_none_are_told_together(connector: Connector, limit: Any) -> None:
-    users = tools(connector, Offer())["list-users"]
+    users = tools(connector, ToolFilter())["list-users"]
     with pytest.raises(InputError) as caught:
         call(users, {"limit": limit, "cursor": 5})
     assert [problem.where for problem in caught.value.problems] == ["limit", "cursor"]
@@ -246,11 +248,11 @@ def test_a_limit_and_a_cursor_that_are_none_are_told_together(connector: Connect
 
 
 def test_an_answer_says_no_more_than_there_is_to_say(connector: Connector) -> None:
-    user = tools(connector, Offer())["get-user"]
+    user = tools(connector, ToolFilter())["get-user"]
     plainly = Result(data={"id": "é\ud800"}, status=200, headers={}, warnings=(), cursor=None)
-    assert answer(user, plainly, Offer()) == {"data": {"id": "é?"}}
+    assert answer(user, plainly, ToolFilter()) == {"data": {"id": "é?"}}
     warned = plainly._replace(data={"id": "1"}, warnings=(Problem("topic", "is cut"),), cursor="on")
-    assert answer(user, warned, Offer()) == {"data": {"id": "1"}, "cursor": "on", "warnings": ["topic: is cut"]}
+    assert answer(user, warned, ToolFilter()) == {"data": {"id": "1"}, "cursor": "on", "warnings": ["topic: is cut"]}
 
 
 @pytest.mark.parametrize(

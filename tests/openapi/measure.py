@@ -285,7 +285,9 @@ def measure(document: dict[str, Any], *, say: bool = False) -> Counter[str]:
         for name, (method, path) in openapi.operations(document).items():
             counted["operations"] += 1
             operation = openapi.operation(document, name)
-            made = draft.drafted("measured-action", operation, draft.Beside(common=connector._sources.common))
+            made = draft.draft_action(
+                "measured-action", operation, draft.FolderContext(common=connector._sources.common)
+            )
             file = "actions/measured-action.yaml"
             (folder / file).write_text(made.text)
             faults = connector._sources.faults("actions", "measured-action")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connector_runtime.language import conditions
-from connector_runtime.model import Combined, Label, Limits, Quota, Rate, Reported
+from connector_runtime.model import Label, Limits, Quota, Rate, ReportedLimits, SharedBudget
 
 sys.path.insert(0, str(Path(__file__).parent))  # simulation.py
 
@@ -41,12 +41,12 @@ def limits() -> Limits:
             "slow": Label(rates={"tower": (Rate.of("10/min"),)}),
             "phone": Label(rates={"tower": (Rate.of("20/s"),)}, on=("get-calls",)),
         },
-        combined=(Combined(labels=("heavy", "slow"), rates={"tower": (Rate.of("5/day"),)}),),
+        combined=(SharedBudget(labels=("heavy", "slow"), rates={"tower": (Rate.of("5/day"),)}),),
         quotas={
             "letters": Quota(rates={"": (Rate.of("3/day"),)}, per=("loft", "email"), on=("send-letter",), when=()),
             "users": Quota(rates={"loft": (Rate.of("1/day"),)}, per=(), on=("create-user",), when=()),
         },
-        reported=Reported(
+        reported=ReportedLimits(
             label="header.x-ratelimit-category",
             limit="header.x-ratelimit-limit",
             remaining="header.x-ratelimit-remaining",

@@ -10,11 +10,11 @@ import pytest
 from simulation import Figures, Phase, World
 
 from connector_runtime.model import Limits
-from connector_runtime.pacing.accounts import Account
-from connector_runtime.pacing.claim import Pacing
+from connector_runtime.pacing.accounts import AccountPacing
 from connector_runtime.pacing.pacer import Pacer
-from connector_runtime.steps import Claim
-from connector_runtime.stores.opening import open_store
+from connector_runtime.pacing.permit import Pacing
+from connector_runtime.steps import Permit
+from connector_runtime.stores.databases import open_store
 from connector_runtime.stores.store import MemoryStore
 
 PHASES = [
@@ -32,25 +32,25 @@ SECONDS = 35
 class Naive:
     """Sends whenever it likes."""
 
-    def ask(self, claim: Claim) -> float:
+    def ask(self, permit: Permit) -> float:
         return 0.0
 
-    def heard(self, *news: object) -> None:
+    def report(self, *news: object) -> None:
         pass
 
 
 class Watching:
     """What a client does with an account: it paces once an answer says that the limit is near, or was reached."""
 
-    def __init__(self, limits: Limits, account: Account) -> None:
+    def __init__(self, limits: Limits, account: AccountPacing) -> None:
         self.reported, self.account = limits.reported, account
 
-    def ask(self, claim: Claim) -> float:
-        return self.account.pacer.ask(claim) if self.account.pacer else 0.0
+    def ask(self, permit: Permit) -> float:
+        return self.account.pacer.ask(permit) if self.account.pacer else 0.0
 
-    def heard(self, claim: Claim, status: object, headers: Mapping[str, str], at: object, kind: str | None) -> None:
+    def report(self, permit: Permit, status: object, headers: Mapping[str, str], at: object, kind: str | None) -> None:
         if self.account.pacer or kind or self.reported.is_scarce(headers):
-            self.account.wake().heard(claim, status, headers, at, kind)  # type: ignore[arg-type]
+            self.account.wake().report(permit, status, headers, at, kind)  # type: ignore[arg-type]
 
 
 def most_refused(figures: Figures) -> int:
@@ -126,7 +126,7 @@ def test_an_account_that_is_not_paced_until_its_limit_is_near_is_paced_well_from
     limits: Limits, seed: int, headers: bool
 ) -> None:
     world = World([Phase(0, 80, 0)], seconds=60, seed=seed, headers=headers)
-    figures = world.run([Watching(limits, Account(limits, clock=world.clock()))], 64)
+    figures = world.run([Watching(limits, AccountPacing(limits, clock=world.clock()))], 64)
     early = [at for at in figures.refusals if at < 2]
     assert len(early) < 100  # those that were under way, and what it takes to find the rate
     assert figures.used > 0.7
@@ -164,12 +164,12 @@ def test_workers_are_served_in_turn(limits: Limits) -> None:
         def __init__(self, number: int) -> None:
             self.number = number
 
-        def ask(self, claim: Claim) -> float:
-            pause = pacer.ask(claim)
+        def ask(self, permit: Permit) -> float:
+            pause = pacer.ask(permit)
             turns[self.number] += pause == 0
             return pause
 
-        heard = staticmethod(pacer.heard)
+        report = staticmethod(pacer.report)
 
     world.run([Watched(number) for number in range(64)], 64)
     assert max(turns.values()) - min(turns.values()) <= 3
@@ -195,7 +195,7 @@ def test_a_process_that_died_with_permits_costs_the_others_only_these(limits: Li
     world, store = World([Phase(0, 80, 0)], seconds=20), MemoryStore()
     dead = Pacer(limits, plan="tower", share=1.0, store=store, clock=world.clock())
     for _ in range(64):
-        dead.ask(Claim(action="x", label="light"))
+        dead.ask(Permit(action="x", label="light"))
     figures = world.run([Pacer(limits, plan="tower", share=1.0, store=store, clock=world.clock())], 64)
     assert len(figures.sent) > 0.9 * 80 * 20
 

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from zoom_connector.sandbox import Answer, Bounds, Request, Sandbox, serve
-from zoom_connector.sandbox.wire import Parser
+from zoom_connector.sandbox import Bounds, Sandbox, WireRequest, WireResponse, serve
+from zoom_connector.sandbox.wire import WireParser
 
 
 def raw(sandbox: Sandbox, data: bytes, *, slowly: bool = False) -> bytes:
@@ -237,8 +237,8 @@ def test_requests_behind_a_slow_body_wait_for_its_end(sandbox: Sandbox) -> None:
 
 
 def test_a_hook_may_answer_first(connect: Any) -> None:
-    def before(request: Request) -> Answer | None:
-        return Answer(status=503, body=b"busy") if request.target == "/v2/users" else None
+    def before(request: WireRequest) -> WireResponse | None:
+        return WireResponse(status=503, body=b"busy") if request.target == "/v2/users" else None
 
     with Sandbox(before=before) as sandbox:
         zoom = connect(sandbox)
@@ -414,7 +414,7 @@ def test_the_sandbox_imports_nothing_else_of_the_project() -> None:
 def test_a_request_in_chunks_is_whole_at_its_last_byte_and_not_before() -> None:
     chunks = b'6\r\n{"topi\r\n9\r\nc":"sync"\r\n1\r\n}\r\n0\r\n\r\n'
     sent = post(b"", more="Transfer-Encoding: chunked\r\n") + chunks
-    parser = Parser(body_limit=100)
+    parser = WireParser(body_limit=100)
     for number, byte in enumerate(sent, 1):
         parser.feed(bytes([byte]))
         came = parser.next()

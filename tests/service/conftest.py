@@ -22,12 +22,12 @@ import pytest
 import uvicorn
 from cryptography.fernet import Fernet
 
-from connector_runtime.connections.connect import Record, Tokens
 from connector_runtime.connections.connections import Connections
+from connector_runtime.connections.oauth_requests import ConnectionRecord, Tokens
 from connector_runtime.pacing import accounts
 from connector_runtime.service.app import service
 from connector_runtime.service.records import ApiKeys
-from connector_runtime.service.serving import Patient
+from connector_runtime.service.serving import TimedProtocol
 from connector_runtime.service.settings import Settings
 from connector_runtime.stores.store import MemoryStore, Store
 from tests.webhook.conftest import until
@@ -61,7 +61,7 @@ class Served:
 @contextmanager
 def serving(app: Any, store: Store) -> Iterator[Served]:
     config = uvicorn.Config(
-        app, port=0, log_config=None, access_log=False, http=Patient, ws="none", timeout_keep_alive=30
+        app, port=0, log_config=None, access_log=False, http=TimedProtocol, ws="none", timeout_keep_alive=30
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -138,7 +138,9 @@ def connect(connector: Connector, store: Store, zoom: Sandbox, tenant: str, name
     connections = Connections(connector, store, tenant)
     connections.adopt("oauth2", APP, Tokens(granted={"access_token": zoom.token}), name=name)
     key = connections._key(name)
-    store.update(key, lambda old: replace(Record.read(old or b""), origin=zoom.origin).write())  # not the real one
+    store.update(
+        key, lambda old: replace(ConnectionRecord.read(old or b""), origin=zoom.origin).write()
+    )  # not the real one
 
 
 @pytest.fixture

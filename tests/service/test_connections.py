@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from connector_runtime.connections.connect import Record, Tokens
 from connector_runtime.connections.connections import Connections
+from connector_runtime.connections.oauth_requests import ConnectionRecord, Tokens
 from connector_runtime.service.records import ApiKeys
 from connector_runtime.service.state import OWN
 from connector_runtime.stores.store import MemoryStore
@@ -247,7 +247,7 @@ def test_what_another_worker_changes_counts_for_the_next_run(
     assert status() == 404
     connect(connector, tenants.store, zoom, "acme")
     assert status() == 200
-    tenants.store.update(key, lambda old: replace(Record.read(old or b""), dead="The user left.").write())
+    tenants.store.update(key, lambda old: replace(ConnectionRecord.read(old or b""), dead="The user left.").write())
     asked = len(zoom.requests)
     assert status() == 424
     assert len(zoom.requests) == asked
@@ -307,10 +307,12 @@ def test_a_tenant_whose_token_endpoint_hangs_stops_nobody_elses_renewal(
     due = Tokens(granted={"access_token": "old"}, refresh_token="r", expires_at=1.0, lifetime=3600.0)
     others = Connections(connector, store, "other")
     others.adopt("server-to-server", SERVER, replace(due, refresh_token=None))
-    store.update(others._key("main"), lambda old: replace(Record.read(old or b""), origin=zoom.origin).write())
+    store.update(
+        others._key("main"), lambda old: replace(ConnectionRecord.read(old or b""), origin=zoom.origin).write()
+    )
     with start(store) as served, hanging(heard, hold) as origin:
         key = Connections(connector, store, "acme")._key("main")
-        store.update(key, lambda old: replace(Record.read(old or b""), tokens=due, origin=origin).write())
+        store.update(key, lambda old: replace(ConnectionRecord.read(old or b""), tokens=due, origin=origin).write())
         with ThreadPoolExecutor(60) as people:
             client = served.client(acme)
             run = {"connection": "main", "inputs": {"user_id": "me"}}

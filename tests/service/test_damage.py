@@ -9,7 +9,7 @@ from cryptography.fernet import Fernet
 
 from connector_runtime.connections.connections import Connections
 from connector_runtime.service.records import ApiKeys
-from connector_runtime.stores.opening import Sealed
+from connector_runtime.stores.databases import Sealed
 from connector_runtime.stores.store import DAMAGED, MemoryStore
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox

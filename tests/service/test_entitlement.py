@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from connector_runtime.connections import owners
-from connector_runtime.connections.connect import Record, Renewal, Tokens
 from connector_runtime.connections.connections import Connections
+from connector_runtime.connections.oauth_requests import ConnectionRecord, Renewal, Tokens
 from connector_runtime.errors import AuthError, InputError
 from connector_runtime.model import Response
 from connector_runtime.service import feed
@@ -48,7 +48,7 @@ class World:
     clients: dict[str, httpx.Client] = field(default_factory=dict)
     sent: int = 0
 
-    def connect(self, tenant: str, who: tuple[str, str] | None, name: str = "main", **more: Any) -> Record:
+    def connect(self, tenant: str, who: tuple[str, str] | None, name: str = "main", **more: Any) -> ConnectionRecord:
         """Store a connection of a user; `more` is what else is to be known of it."""
         about = {**WHERE, "app": "app-one", "kind": "oauth2", **more}
         tokens = Tokens(
@@ -63,13 +63,13 @@ class World:
         known = {"user": user, "identity": identity, "account": about["account"], "dead": about.get("dead")}
         origin = {"origin": self.zoom.origin}
         key = connections._key(name)
-        self.store.update(key, lambda old: replace(Record.read(old or b""), **known, **origin).write())
+        self.store.update(key, lambda old: replace(ConnectionRecord.read(old or b""), **known, **origin).write())
         return self.record(tenant, name)
 
-    def record(self, tenant: str, name: str = "main") -> Record:
+    def record(self, tenant: str, name: str = "main") -> ConnectionRecord:
         entry = self.store.read(Connections(self.connector, self.store, tenant)._key(name))
         assert entry is not None
-        return Record.read(entry.value)
+        return ConnectionRecord.read(entry.value)
 
     def of(self, tenant: str) -> httpx.Client:
         if tenant not in self.clients:
@@ -254,7 +254,7 @@ def test_a_connection_that_entitles_to_nothing_is_named_with_the_reason(world: W
 
 
 def test_a_kind_without_a_client_id_entitles_to_nothing(connector: Connector) -> None:
-    record = Record(kind="oauth2", values={}, tokens=Tokens(granted={}), account="a", user="u")
+    record = ConnectionRecord(kind="oauth2", values={}, tokens=Tokens(granted={}), account="a", user="u")
     owner = owners.Owner.of(connector, "t", "main", record)
     assert owner.why == "is of a kind without a client id, so that no event is known to be sent by its app"
 
@@ -290,7 +290,10 @@ def test_what_a_test_finds_is_not_said_of_a_connection_made_meanwhile(connector:
     store.first = lambda: connections.adopt("oauth2", values, tokens)
     assert connections.test(base_url=zoom.base_url).user
     entry = store.read(connections._key("main"))
-    assert entry is not None and (Record.read(entry.value).user, Record.read(entry.value).account) == (None, None)
+    assert entry is not None and (
+        ConnectionRecord.read(entry.value).user,
+        ConnectionRecord.read(entry.value).account,
+    ) == (None, None)
 
 
 def test_a_right_that_ends_while_somebody_waits_has_ended(world: World) -> None:
@@ -525,7 +528,7 @@ def test_what_was_connected_after_the_removal_is_kept(world: World) -> None:
     at_once = replace(found, time=datetime.fromtimestamp(record.connected_at, UTC))
     world.store.update(
         Connections(world.connector, world.store, "one")._key("main"),
-        lambda old: replace(Record.read(old or b""), connected_at=at_once.time.timestamp()).write(),  # type: ignore[union-attr]
+        lambda old: replace(ConnectionRecord.read(old or b""), connected_at=at_once.time.timestamp()).write(),  # type: ignore[union-attr]
     )
     (ended,) = owners.end(world.connector, world.store, at_once, trusted=False)
     assert (ended.tenant, ended.name, world.record("one").dead is None) == ("one", "main", False)
@@ -567,7 +570,7 @@ def test_a_renewal_under_way_does_not_bring_an_ended_connection_back(
 ) -> None:
     values = {"client_id": "a", "client_secret": "s", "account_id": "acc1"}
     due = Tokens(granted={"access_token": "old"}, refresh_token=spent, expires_at=0.0, lifetime=3600.0)
-    record = Record(kind=kind, values=values, tokens=due)
+    record = ConnectionRecord(kind=kind, values=values, tokens=due)
     content = json.dumps({"access_token": "new", "refresh_token": "r2", "expires_in": 3600}).encode()
     reads = iter([(record, 1), (record, 1), (record.ended("Removed."), 2)])
     answers: dict[type, Callable[[Any], Any]] = {

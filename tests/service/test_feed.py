@@ -18,8 +18,8 @@ from hypothesis import given, settings, strategies as st
 from connector_runtime.errors import InputError
 from connector_runtime.language import json_text
 from connector_runtime.service import feed as feeds
-from connector_runtime.service.feed import Arrived, Feed, cursor, log_of, positions
-from connector_runtime.stores.opening import open_store
+from connector_runtime.service.feed import Feed, FeedEvent, cursor, log_of, positions
+from connector_runtime.stores.databases import open_store
 from connector_runtime.stores.store import MemoryStore, Store
 from tests.webhook.test_damage import Anything, planted
 from zoom_connector import Connector, Notification
@@ -136,7 +136,7 @@ def test_a_postgresql_writer_that_commits_late_is_not_overtaken(
     feed.add("webhook", note(1))
     _, at = feed.read(ALL, {}, 10, wanted)
     event = note(2)
-    content = Arrived(time.time(), event.event_id, "webhook", "app", {}, event.body).write()
+    content = FeedEvent(time.time(), event.event_id, "webhook", "app", {}, event.body).write()
     with psycopg.connect(postgres_url) as late:  # another worker's feed, stopped between its insert and its commit
         late.execute("INSERT INTO entries VALUES (%s, %s, 1)", (f"service/zoom/feed/{OWN}/{2:012}", content))
         other = local(opened(postgres_url), connector)
@@ -233,7 +233,7 @@ def test_the_end_of_a_log_is_found_in_few_looks_also_where_its_beginning_is_gone
     connector: Connector, note: Note, length: int
 ) -> None:
     store, event = Counting(), note(1)
-    content = Arrived(time.time(), event.event_id, "webhook", "app", {}, event.body).write()
+    content = FeedEvent(time.time(), event.event_id, "webhook", "app", {}, event.body).write()
     for number in range(1, length + 1):
         store.put(f"service/zoom/feed/{OWN}/{number:012}", content, None)
     assert local(store, connector).end(OWN) == length
@@ -368,7 +368,7 @@ def test_an_event_that_todays_definition_cannot_read_is_passed(connector: Connec
     store = MemoryStore()
     feed = local(store, connector)
     for trigger, body in (("webhook", b"no JSON"), ("gone", b"{}")):
-        content = Arrived(time.time(), "e", trigger, None, {}, body).write()
+        content = FeedEvent(time.time(), "e", trigger, None, {}, body).write()
         store.put(f"service/zoom/feed/{OWN}/{feed.end(OWN) + 1:012}", content, None)
     feed.add("webhook", note(3))
     found, at = feed.read(ALL, {}, 10, wanted)
@@ -421,7 +421,7 @@ def test_a_cursor_is_one_tenants_alone() -> None:
 
 
 def test_what_an_event_says_is_in_no_repr() -> None:
-    shown = repr(Arrived(1.0, "e", "webhook", "app", {"x-secret": "s3cret"}, b"s3cret"))
+    shown = repr(FeedEvent(1.0, "e", "webhook", "app", {"x-secret": "s3cret"}, b"s3cret"))
     assert "s3cret" not in shown and "webhook" in shown
 
 

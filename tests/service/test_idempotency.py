@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from connector_runtime.service import records
-from connector_runtime.service.problems import Refusal
-from connector_runtime.service.records import Held, Idempotency, Kept
-from connector_runtime.stores.opening import open_store
+from connector_runtime.service.problems import ServiceRefusal
+from connector_runtime.service.records import FirstAnswer, Idempotency, RunLock
+from connector_runtime.stores.databases import open_store
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector.sandbox import Sandbox
 
@@ -141,32 +141,32 @@ def clock() -> Clock:
 
 def test_after_a_death_a_change_may_have_been_done_and_a_read_is_done_again(clock: Clock) -> None:
     kept = Idempotency(MemoryStore(), "c", 0.05, clock)
-    assert isinstance(kept.begin("t", "create", "a", "create"), Held)  # and now its process dies
-    assert isinstance(kept.begin("t", "read", "a", "read"), Held)
-    with pytest.raises(Refusal, match="still running"):
+    assert isinstance(kept.begin("t", "create", "a", "create"), RunLock)  # and now its process dies
+    assert isinstance(kept.begin("t", "read", "a", "read"), RunLock)
+    with pytest.raises(ServiceRefusal, match="still running"):
         kept.begin("t", "create", "a", "create")
     time.sleep(0.06)
-    with pytest.raises(Refusal, match="may have been done") as refused:
+    with pytest.raises(ServiceRefusal, match="may have been done") as refused:
         kept.begin("t", "create", "a", "create")
     assert refused.value.may_have_been_done and not refused.value.retriable
-    with pytest.raises(Refusal, match="another request"):
+    with pytest.raises(ServiceRefusal, match="another request"):
         kept.begin("t", "create", "b", "create")
-    with pytest.raises(Refusal, match="may have been done"):  # it stays so: to ask is not to answer
+    with pytest.raises(ServiceRefusal, match="may have been done"):  # it stays so: to ask is not to answer
         kept.begin("t", "create", "a", "create")
-    assert isinstance(kept.begin("t", "read", "a", "read"), Held)
+    assert isinstance(kept.begin("t", "read", "a", "read"), RunLock)
 
 
 def test_a_result_is_kept_for_a_day(clock: Clock) -> None:
     store = MemoryStore()
     kept = Idempotency(store, "c", 60, clock)
     held = kept.begin("t", "k", "a", "create")
-    assert isinstance(held, Held)
-    held.end(Kept(status=200, body=b"{}"))
+    assert isinstance(held, RunLock)
+    held.end(FirstAnswer(status=200, body=b"{}"))
     clock.now += 24 * 3600 - 1
-    assert kept.begin("t", "k", "a", "create") == Kept(status=200, body=b"{}")
+    assert kept.begin("t", "k", "a", "create") == FirstAnswer(status=200, body=b"{}")
     assert kept.purge() == 0
     clock.now += 2
-    assert isinstance(kept.begin("t", "k", "b", "create"), Held)
+    assert isinstance(kept.begin("t", "k", "b", "create"), RunLock)
     clock.now += 25 * 3600
     assert kept.purge() == 1 and not store.scan("")
 
@@ -242,14 +242,14 @@ def test_every_store_keeps_them(tmp_path: Any, clock: Clock) -> None:
     store = open_store(f"sqlite:///{tmp_path}/s.db")
     kept = Idempotency(store, "c", 60, clock)
     held = kept.begin("t/../x", "k" * 255, "a", "create")
-    assert isinstance(held, Held)
-    with pytest.raises(Refusal, match="still running"):
+    assert isinstance(held, RunLock)
+    with pytest.raises(ServiceRefusal, match="still running"):
         kept.begin("t/../x", "k" * 255, "a", "create")
     held.end(None)  # as if it had never been used: also for another request
     again = kept.begin("t/../x", "k" * 255, "b", "create")
-    assert isinstance(again, Held)
-    again.end(Kept(status=201, body=b'{"id":1}'))
-    assert kept.begin("t/../x", "k" * 255, "b", "create") == Kept(status=201, body=b'{"id":1}')
+    assert isinstance(again, RunLock)
+    again.end(FirstAnswer(status=201, body=b'{"id":1}'))
+    assert kept.begin("t/../x", "k" * 255, "b", "create") == FirstAnswer(status=201, body=b'{"id":1}')
     store.close()
 
 
@@ -257,8 +257,8 @@ def test_every_store_keeps_them(tmp_path: Any, clock: Clock) -> None:
 def test_a_service_that_runs_forgets_old_results_unless_another_process_does(start: Start, another: bool) -> None:
     store = MemoryStore()
     held = Idempotency(store, "zoom", 60, lambda: time.time() - 25 * 3600).begin("t", "k", "a", "create")
-    assert isinstance(held, Held)
-    held.end(Kept(status=200, body=b"{}"))
+    assert isinstance(held, RunLock)
+    held.end(FirstAnswer(status=200, body=b"{}"))
     place = "service/zoom/idempotency/"
     assert list(store.walk(place))
     lease = store.lease("lease/service/zoom/purge", 60) if another else None

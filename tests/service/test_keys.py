@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from connector_runtime.service.problems import Refusal
-from connector_runtime.service.records import ApiKeys, Held, Idempotency, Kept
+from connector_runtime.service.problems import ServiceRefusal
+from connector_runtime.service.records import ApiKeys, FirstAnswer, Idempotency, RunLock
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
-from zoom_connector.sandbox.wire import Answer, Request
+from zoom_connector.sandbox.wire import WireRequest, WireResponse
 
 from .conftest import CREATE, MEETING, Start, Tenants, connected, problem, received, until, whole
 from .test_limits import ME, USER
@@ -206,12 +206,14 @@ def test_a_key_revoked_in_the_middle_of_a_stream_ends_it(start: Start, connector
     text, made = keys.create("acme")
     pages = 0
 
-    def page(request: Request) -> Answer:
+    def page(request: WireRequest) -> WireResponse:
         nonlocal pages
         pages += 1
         if pages == 2:
             keys.revoke(made.id)
-        return Answer(status=200, body=json.dumps({"users": [{"id": "a"}], "next_page_token": f"p{pages}"}).encode())
+        return WireResponse(
+            status=200, body=json.dumps({"users": [{"id": "a"}], "next_page_token": f"p{pages}"}).encode()
+        )
 
     with Sandbox(before=page) as zoom, start(store, limits={"base_url": zoom.base_url}) as served:
         connect(connector, store, zoom, "acme")
@@ -281,21 +283,26 @@ def test_behind_a_damaged_idempotency_key_no_change_is_made_twice(connector: Con
     known = Idempotency(store, connector.key, 60, lambda: 1000.0)
     for name in ("one", "two"):
         held = known.begin("acme", name, {"action": "x"}, "create")
-        assert isinstance(held, Held)
-        held.end(Kept(200, b"{}"))
+        assert isinstance(held, RunLock)
+        held.end(FirstAnswer(200, b"{}"))
     place = next(key for key, _ in store.scan(f"service/{connector.key}/idempotency/"))
     store.update(place, lambda old: content)
     asked = [_begun(known, name, "create") for name in ("one", "two")]
-    assert sorted(asked, key=str) == [Kept(200, b"{}"), "may_have_been_done"]
+    assert sorted(asked, key=str) == [FirstAnswer(200, b"{}"), "may_have_been_done"]
     assert known.purge() == 0  # which sets it aside
     assert store.read(place) is None
     again = [_begun(known, name, effect) for name in ("one", "two") for effect in ("create", "read")]
-    assert sorted(again, key=str) == [Kept(200, b"{}"), Kept(200, b"{}"), "key_reused", "may_have_been_done"]
+    assert sorted(again, key=str) == [
+        FirstAnswer(200, b"{}"),
+        FirstAnswer(200, b"{}"),
+        "key_reused",
+        "may_have_been_done",
+    ]
 
 
 def _begun(known: Idempotency, name: str, effect: str) -> Any:
     try:
         found = known.begin("acme", name, {"action": "x"}, effect)
-    except Refusal as refusal:
+    except ServiceRefusal as refusal:
         return refusal.kind
-    return found if isinstance(found, Kept) else "held"
+    return found if isinstance(found, FirstAnswer) else "held"

@@ -25,7 +25,7 @@ from connector_runtime.service.state import Service
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector, InputError
 from zoom_connector.sandbox import Sandbox
-from zoom_connector.sandbox.wire import Answer, Request
+from zoom_connector.sandbox.wire import WireRequest, WireResponse
 
 from .conftest import CREATE, Start, Tenants, connected, problem, received, until, whole
 
@@ -148,10 +148,10 @@ def test_who_sends_no_request_is_hung_up_on(start: Start, monkeypatch: pytest.Mo
         assert served.client().get("/health").status_code == 200
 
 
-def endless(request: Request) -> Answer:
+def endless(request: WireRequest) -> WireResponse:
     """A page of a list without end."""
     users = [{"id": str(number), "email": "x" * 1000} for number in range(300)]
-    return Answer(status=200, body=json.dumps({"users": users, "next_page_token": uuid4().hex}).encode())
+    return WireResponse(status=200, body=json.dumps({"users": users, "next_page_token": uuid4().hex}).encode())
 
 
 def test_who_stops_reading_a_stream_is_hung_up_on(start: Start) -> None:
@@ -239,7 +239,7 @@ def test_what_is_large_is_bound_beside_the_event_loop(local: httpx.Client, monke
     from connector_runtime.inputs import bind
 
     seen: list[bool] = []
-    problems = bind.Reading.problems
+    problems = bind.InputReading.problems
 
     def spied(*given: Any) -> Any:
         try:
@@ -250,7 +250,7 @@ def test_what_is_large_is_bound_beside_the_event_loop(local: httpx.Client, monke
             seen.append(False)
         return problems(*given)
 
-    monkeypatch.setattr(bind.Reading, "problems", spied)
+    monkeypatch.setattr(bind.InputReading, "problems", spied)
     for path in ("/v1/actions/create-meeting/preview", CREATE, "/v1/actions/create-meeting/stream"):
         assert local.post(path, json={"inputs": SENT["unknown names"]}).status_code == 422
     assert seen == [True] * 3

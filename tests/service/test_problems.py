@@ -21,7 +21,7 @@ from connector_runtime.errors import (
     TransportError,
 )
 from connector_runtime.service import problems
-from connector_runtime.service.problems import KINDS, OWN, Refusal, check_known, document, headers, of_status
+from connector_runtime.service.problems import KINDS, OWN, ServiceRefusal, check_known, document, headers, of_status
 
 NOTHING = {
     "hint": None,
@@ -86,10 +86,10 @@ def test_in_the_middle_of_a_list_the_cursor_is_told() -> None:
 
 @pytest.mark.parametrize("kind", OWN)
 def test_a_refusal_of_the_services_own_is_what_its_kind_says(kind: str) -> None:
-    assert document(Refusal(kind, "No."), "r") == expected(kind, OWN[kind].http_status, "No.")
+    assert document(ServiceRefusal(kind, "No."), "r") == expected(kind, OWN[kind].http_status, "No.")
     told: dict[str, Any] = {"hint": "Do.", "retriable": True, "may_have_been_done": True}
     listed = [{"where": "a", "what": "b"}]
-    said = document(Refusal(kind, "No.", problems=(Problem("a", "b"),), **told), "r")
+    said = document(ServiceRefusal(kind, "No.", problems=(Problem("a", "b"),), **told), "r")
     assert said == expected(kind, OWN[kind].http_status, "No.", problems=listed, **told)
 
 
@@ -106,11 +106,11 @@ def test_when_to_come_back_is_told_in_whole_seconds_of_at_least_one() -> None:
     assert headers(soon, 429)["Retry-After"] in ("30", "31")
     past = RateLimited("Wait.", retry_at=datetime.now(UTC) - timedelta(seconds=30))
     assert headers(past, 429) == {"Retry-After": "1"}
-    assert headers(Refusal("busy", "No.", retry_after=2, headers={"Connection": "close"}), 503) == {
+    assert headers(ServiceRefusal("busy", "No.", retry_after=2, headers={"Connection": "close"}), 503) == {
         "Connection": "close",
         "Retry-After": "2",
     }
-    assert headers(Refusal("key", "No."), 401) == {"WWW-Authenticate": "Bearer"}
+    assert headers(ServiceRefusal("key", "No."), 401) == {"WWW-Authenticate": "Bearer"}
     assert headers(InputError("No."), 422) == {} and math.ceil(0.1) == 1
 
 
@@ -130,12 +130,12 @@ def test_an_error_of_the_web_framework_is_a_kind_of_ours(status: int, kind: str)
 
 def test_the_nearest_name_is_told() -> None:
     check_known("action", "get-user", ["get-user"])
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ServiceRefusal) as caught:
         check_known("action", "get-usr", ["get-user"])
     what = "'get-usr' is no action here. Did you mean 'get-user'?"
     listed = [{"where": "action", "what": what}]
     assert document(caught.value, "r") == expected("not_found", 404, what, problems=listed)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ServiceRefusal) as caught:
         check_known("action", "x" * 5000, ["get-user"])
     assert caught.value.message == f"'{'x' * 100}' is no action here."
     assert problems.MEDIA_TYPE == "application/problem+json"

@@ -16,7 +16,7 @@ from connector_runtime.service.settings import Settings
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
-from zoom_connector.sandbox.wire import Answer, Request
+from zoom_connector.sandbox.wire import WireRequest, WireResponse
 
 from .conftest import CREATE, MEETING, Start, Tenants, connect, serving, until
 
@@ -68,9 +68,9 @@ def test_a_stream_that_fails_in_the_middle_ends_with_the_problem_and_goes_on_at_
     fails = {"code": 4711, "message": "Invalid access token, does not contain scopes:[a:b]."}
     asked: list[str] = []
 
-    def second_page_fails(request: Request) -> Answer | None:
+    def second_page_fails(request: WireRequest) -> WireResponse | None:
         asked.append(request.target)
-        return Answer(status=400, body=json.dumps(fails).encode()) if len(asked) == 2 else None
+        return WireResponse(status=400, body=json.dumps(fails).encode()) if len(asked) == 2 else None
 
     with (
         Sandbox(users=700, before=second_page_fails) as zoom,
@@ -285,7 +285,7 @@ def test_a_request_id_is_kept_if_it_is_one(local: httpx.Client) -> None:
 
 
 def test_a_platform_mounts_the_service_in_an_app_of_its_own(connector: Connector, zoom: Sandbox) -> None:
-    from fastapi import FastAPI, Request as Asked
+    from fastapi import FastAPI, WireRequest as Asked
 
     def signed_in(request: Asked) -> str | None:
         return request.headers.get("x-user")

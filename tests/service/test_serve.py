@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connector_runtime.commands.context import bound
+from connector_runtime.commands.context import listening_socket
 from connector_runtime.service.records import ApiKeys
 from zoom_connector.sandbox import Sandbox
 
@@ -276,5 +276,5 @@ def test_several_secrets_are_several_apps_and_one_of_no_known_app_does_not_start
 
 
 def test_a_kept_connection_does_not_wait_for_bodies() -> None:
-    with bound("127.0.0.1", 0) as port:
+    with listening_socket("127.0.0.1", 0) as port:
         assert port.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

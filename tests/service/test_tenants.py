@@ -16,7 +16,7 @@ import pytest
 from connector_runtime.connections.connections import Connections
 from connector_runtime.errors import InputError
 from connector_runtime.service.records import ApiKeys
-from connector_runtime.stores.opening import Sealed, open_store
+from connector_runtime.stores.databases import Sealed, open_store
 from connector_runtime.stores.store import LONGEST_PART, MemoryStore
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox

@@ -29,7 +29,7 @@ from connector_runtime.stores.store import MemoryStore
 from zoom_connector import AsyncClient, Client, Connections, Connector, ConnectorError, Http, load
 from zoom_connector.sandbox import Sandbox
 from zoom_connector.sandbox.kinds import USUAL
-from zoom_connector.sandbox.record import Recorded
+from zoom_connector.sandbox.record import LoggedRequest
 
 CALLS, RATE, WORKERS = 5_060, 0.15, 48
 SERVER = {"account_id": "sandboxAccountId123456", "client_id": "sandbox-server", "client_secret": "sandbox-secret"}
@@ -194,7 +194,7 @@ def storm(seed: int = 7, total: int = CALLS, rate: float = RATE) -> Outcome:
         asyncio.run(_in_tasks(connector, zoom, connections, calls[half:], told))
         seconds = time.monotonic() - began
         zoom.faults = None
-        sent: dict[int, list[Recorded]] = defaultdict(list)
+        sent: dict[int, list[LoggedRequest]] = defaultdict(list)
         for request in zoom.requests:
             if request.header("x-call"):
                 sent[int(request.header("x-call") or 0)].append(request)
@@ -258,7 +258,7 @@ async def _in_tasks(
         await asyncio.gather(*(run(call) for call in calls))
 
 
-def judge(calls: list[Call], told: Mapping[int, Any], sent: Mapping[int, list[Recorded]], here: World) -> Outcome:
+def judge(calls: list[Call], told: Mapping[int, Any], sent: Mapping[int, list[LoggedRequest]], here: World) -> Outcome:
     """Hold what callers were told against what the vendor did."""
     outcome = Outcome(calls=len(calls), actions=len({call.key for call in calls}))
     for call in calls:

@@ -27,7 +27,7 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.databases import open_store
 from connector_runtime.triggers.inbox import Inbox
 from tests.webhook.conftest import SECRET, event, signed, until
 
@@ -160,7 +160,7 @@ def storm(folder: Path, total: int = 10_000, kills: int = 5, connections: int = 
         receiver.kill()
         outcome.kills += 1
         begun = {event_id for event_id, process in receiver.starts() if process == pid}
-        waiting = {held.event_id for held in receiver.inbox().waiting()}
+        waiting = {event.event_id for event in receiver.inbox().waiting()}
         outcome.waiting_at_kills += len(waiting)
         in_flight[pid] = begun & waiting
         receiver.start()

@@ -19,10 +19,10 @@ from cryptography.fernet import Fernet
 
 from connector_runtime.commands.context import Context
 from connector_runtime.commands.webhook_commands import secrets_of
-from connector_runtime.connections.connect import Record, Tokens
 from connector_runtime.connections.connections import Connections
+from connector_runtime.connections.oauth_requests import ConnectionRecord, Tokens
 from connector_runtime.errors import StoreError
-from connector_runtime.stores.opening import open_store, open_vault
+from connector_runtime.stores.databases import open_store, open_vault
 from connector_runtime.triggers.inbox import Inbox
 from zoom_connector import Connector, Trigger
 
@@ -104,7 +104,9 @@ def test_listen_ends_the_stored_connection_of_a_user_who_removed_the_app(tmp_pat
             tokens = Tokens(granted={"access_token": "t"}, refresh_token="r")
             connections.adopt("oauth2", {"client_id": "c1", "client_secret": "s"}, tokens, name=name)
             about = {"user": name, "account": "a1"}
-            store.update(connections._key(name), lambda old, about=about: replace(Record.read(old), **about).write())
+            store.update(
+                connections._key(name), lambda old, about=about: replace(ConnectionRecord.read(old), **about).write()
+            )
         with listening(tmp_path, ZOOM_STORE=url, ZOOM_CONNECTOR_KEY=key) as window:
             changes = ["payload.user_id=hers", "payload.account_id=a1", "payload.client_id=c1"]
             words = [word for change in changes for word in ("--set", change)]
@@ -204,9 +206,9 @@ def test_without_a_secret_nothing_is_signed_or_received(command: list[str]) -> N
 def test_events_that_were_put_aside_are_listed_and_replayed(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/inbox.sqlite3"
     inbox = Inbox(open_store(url), pauses=())
-    held = inbox.record("e1", json.dumps(STARTED).encode(), {}, time.time())
-    assert held
-    inbox.fail(held, time.time(), "ValueError: no")
+    event = inbox.record("e1", json.dumps(STARTED).encode(), {}, time.time())
+    assert event
+    inbox.fail(event, time.time(), "ValueError: no")
     (line,) = map(json.loads, run("inbox", "--store", url).stdout.splitlines())
     assert (line["state"], line["reason"], line["event"]) == ("aside", "ValueError: no", "meeting.started")
     assert run("inbox", "--store", url, "--replay", "e2").returncode == 2

@@ -20,23 +20,23 @@ know are ignored.
 
 from .account import Account
 from .chances import Odds
-from .limits import Limits, Phase, Terms
-from .record import Record, Recorded
+from .limits import AccountLimits, Phase, PhaseLimits
+from .record import LoggedRequest, RequestLog
 from .sandbox import Sandbox, serve
 from .server import Bounds
-from .wire import Answer, Request
+from .wire import WireRequest, WireResponse
 
 __all__ = [
     "Account",
-    "Answer",
+    "AccountLimits",
     "Bounds",
-    "Limits",
+    "LoggedRequest",
     "Odds",
     "Phase",
-    "Record",
-    "Recorded",
-    "Request",
+    "PhaseLimits",
+    "RequestLog",
     "Sandbox",
-    "Terms",
+    "WireRequest",
+    "WireResponse",
     "serve",
 ]

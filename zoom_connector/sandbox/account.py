@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from .contents import File
-from .limits import Limits
-from .paging import Tokens
+from .contents import RecordedFile
+from .limits import AccountLimits
+from .paging import PageTokens
 
 ACCOUNT_ID = "sandboxAccountId123456"
 ACCOUNT_NUMBER = 80001234567
 
 
 class Row(Protocol):
-    """What a `Shelf` keeps."""
+    """What a `ObjectTable` keeps."""
 
     seq: int
 
@@ -28,7 +28,7 @@ class Row(Protocol):
 R = TypeVar("R", bound=Row)
 
 
-class Shelf(Generic[R]):
+class ObjectTable(Generic[R]):
     """Rows in the order of their `seq`; adding and finding is quick, and `rows` is kept until something changes."""
 
     def __init__(self) -> None:
@@ -72,8 +72,8 @@ class User:
     created: float
     profile: dict[str, Any]
     settings: dict[str, Any] = field(default_factory=dict)
-    meetings: Shelf[Meeting] = field(default_factory=lambda: Shelf[Meeting]())
-    webinars: Shelf[Webinar] = field(default_factory=lambda: Shelf[Webinar]())
+    meetings: ObjectTable[Meeting] = field(default_factory=lambda: ObjectTable[Meeting]())
+    webinars: ObjectTable[Webinar] = field(default_factory=lambda: ObjectTable[Webinar]())
 
     @property
     def type(self) -> int:
@@ -116,7 +116,9 @@ class Registrants:
 
     def __init__(self) -> None:
         self.by_email: dict[str, Registrant] = {}
-        self.by_status: dict[str, Shelf[Registrant]] = {name: Shelf() for name in ("pending", "approved", "denied")}
+        self.by_status: dict[str, ObjectTable[Registrant]] = {
+            name: ObjectTable() for name in ("pending", "approved", "denied")
+        }
 
     def add(self, registrant: Registrant) -> None:
         self.by_email[registrant.email.casefold()] = registrant
@@ -127,7 +129,7 @@ class Registrants:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Event:
+class ScheduledEvent:
     """What meetings and webinars have in common; `details` has the other fields Zoom shows."""
 
     seq: int
@@ -158,7 +160,7 @@ class Event:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Meeting(Event):
+class Meeting(ScheduledEvent):
     """A meeting: `password` is "" without one, `status` is waiting or started."""
 
     password: str = ""
@@ -167,7 +169,7 @@ class Meeting(Event):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Webinar(Event):
+class Webinar(ScheduledEvent):
     """A webinar; `participants` has one row per join."""
 
     participants: list[dict[str, Any]] = field(default_factory=list)
@@ -183,21 +185,23 @@ class Account:
     ) -> None:
         self.clock = clock
         self.draw = random.Random(seed)
-        self.tokens = Tokens(secret=f"sandbox {seed}".encode(), lifetime=page_token_lifetime)
+        self.tokens = PageTokens(secret=f"sandbox {seed}".encode(), lifetime=page_token_lifetime)
         self.conditions: set[str] = set()
-        self.limits = Limits(clock, plan)
+        self.limits = AccountLimits(clock, plan)
         self.origin = "https://zoom.us"
         self.owner: User | None = None
         self.users: dict[str, User] = {}  # by id
         self.users_by_email: dict[str, User] = {}
-        self.users_by_status: dict[str, Shelf[User]] = {name: Shelf() for name in ("active", "inactive", "pending")}
+        self.users_by_status: dict[str, ObjectTable[User]] = {
+            name: ObjectTable() for name in ("active", "inactive", "pending")
+        }
         self.vanity_names: dict[str, User] = {}
         self.meetings: dict[int, Meeting] = {}
         self.meetings_by_uuid: dict[str, Meeting] = {}
         self.webinars: dict[int, Webinar] = {}
         self.webinars_by_uuid: dict[str, Webinar] = {}
         self.phone_recordings: dict[str, list[dict[str, Any]]] = {}  # by user id, newest last
-        self.files: dict[str, File] = {}  # by path
+        self.files: dict[str, RecordedFile] = {}  # by path
         self.channels: dict[str, dict[str, Any]] = {}  # by channel id
         self.members: dict[str, list[str]] = {}  # user id -> channel ids
         self.messages: dict[tuple[str, str], list[dict[str, Any]]] = {}  # (user id, contact or channel) -> messages
@@ -252,7 +256,7 @@ class Account:
 
     def add_file(self, path: str, *, size: int, extension: str, meeting: int = 0) -> str:
         """Let a file be downloaded at `path`; give the path."""
-        self.files[path] = File(path=path, size=size, extension=extension, meeting=meeting)
+        self.files[path] = RecordedFile(path=path, size=size, extension=extension, meeting=meeting)
         return path
 
     def add_webinar(self, webinar: Webinar) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import parse_qsl
 
-from .endpoints import Endpoint, Refusal, common, endpoints
-from .wire import Request
+from .endpoints import Endpoint, ZoomRefusal, common, endpoints
+from .wire import WireRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Grant:
     user: str | None = None
 
 
-class Tokens:
+class IssuedTokens:
     """The tokens that are good here; several may be, each with its own end and scopes."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -46,7 +46,7 @@ class Tokens:
         """Accept `token` no more."""
         self._grants.pop(token, None)
 
-    def authorize(self, request: Request) -> Grant:
+    def authorize(self, request: WireRequest) -> Grant:
         """Give what the request's token may do, or raise Zoom's 124."""
         query = request.target.partition("?")[2]
         if query and "access_token" in query and any(name == "access_token" for name, _ in parse_qsl(query)):
@@ -59,13 +59,13 @@ class Tokens:
         return grant
 
 
-def bearer(request: Request) -> str:
+def bearer(request: WireRequest) -> str:
     """Give the bearer token of a request, or ""."""
     scheme, _, token = (request.header("authorization") or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def refusal(code: int, about: str) -> Refusal:
+def refusal(code: int, about: str) -> ZoomRefusal:
     """Give a refusal that is no endpoint's own."""
     return next(said for said in common() if said.code == code and about in said.says).fill({})
 

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 from . import endpoints
 from .faults import Fault
 from .kinds import KINDS, USUAL, known
-from .wire import Request
+from .wire import WireRequest
 
 _TOP = 1 << 64
 Latency = float | str | Sequence[float] | None
@@ -94,13 +94,13 @@ def read_latency(given: Latency) -> tuple[float, float]:
 class Chances:
     """Decides by `Odds` which requests go wrong; `may_revoke` says whether a request's token can be renewed."""
 
-    def __init__(self, odds: Odds, may_revoke: Callable[[Request], bool]) -> None:
+    def __init__(self, odds: Odds, may_revoke: Callable[[WireRequest], bool]) -> None:
         self.odds = odds
         self._may_revoke = may_revoke
         self._seen: dict[bytes, int] = {}
         self._lock = threading.Lock()
 
-    def take(self, request: Request) -> Fault | None:
+    def take(self, request: WireRequest) -> Fault | None:
         """Give the fault of this request, if it has one."""
         sort = _sort(request)
         if sort is None:
@@ -117,11 +117,11 @@ class Chances:
         name = draw.choice(fitting)
         return replace(KINDS[name].draw(draw, self.odds.delay), kind=name)
 
-    def _fits(self, name: str, request: Request) -> bool:
+    def _fits(self, name: str, request: WireRequest) -> bool:
         return KINDS[name].fits(request) and (name != "revoked" or self._may_revoke(request))
 
 
-def _sort(request: Request) -> bytes | None:
+def _sort(request: WireRequest) -> bytes | None:
     """Name the sort of a request; None for what random faults leave alone: OAuth and unknown paths."""
     path, _, query = request.target.partition("?")
     found = endpoints.find(request.method, path[3:]) if path.startswith("/v2/") else None

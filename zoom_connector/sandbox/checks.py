@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
 
-from .endpoints import Call, Endpoint, Refusal, endpoints
+from .endpoints import Call, Endpoint, ZoomRefusal, endpoints
 from .times import read_date, read_time
-from .wire import Request
+from .wire import WireRequest
 
 _EMAIL = re.compile(r"[^\s@<>()\[\],;:\\\"]+@[^\s@.]+(\.[^\s@.]+)+")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
@@ -49,7 +49,7 @@ def _validators() -> dict[str, Any]:
     }
 
 
-def check(endpoint: Endpoint, request: Request, path: dict[str, str], now: float) -> Call:
+def check(endpoint: Endpoint, request: WireRequest, path: dict[str, str], now: float) -> Call:
     """Make a `Call` of a request, or raise the refusal that Zoom would answer."""
     call = Call(endpoint=endpoint, request=request, path=path, now=now)
     for name, rule in endpoint.path_params.items():
@@ -103,7 +103,7 @@ def _read_value(text: str, rule: Mapping[str, Any]) -> Any:
     return None if "enum" in rule and value not in rule["enum"] else value
 
 
-def read_body(call: Call, request: Request) -> dict[str, Any]:
+def read_body(call: Call, request: WireRequest) -> dict[str, Any]:
     """Read the JSON body and check it against Zoom's types, lengths, ranges and choices."""
     kind = (request.header("content-type") or "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -137,7 +137,7 @@ def _fields(error: ValidationError) -> list[str]:
     return [f"{base}.{name}" if base else name for name in missing]
 
 
-def _special(call: Call, body: dict[str, Any]) -> Refusal | None:
+def _special(call: Call, body: dict[str, Any]) -> ZoomRefusal | None:
     """Give the refusals that Zoom words itself where a plain check would only name the field."""
     user = body.get("user_info")
     if call.endpoint.operation == "userCreate" and isinstance(user, dict):

@@ -52,7 +52,7 @@ class Endless:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class File:
+class RecordedFile:
     """What can be downloaded at `path`; `meeting` is the number of the one it belongs to, 0: of none.
 
     Another `version` has other bytes and another tag, as when Zoom processes a recording again.

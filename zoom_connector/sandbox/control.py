@@ -11,7 +11,7 @@ from typing import Any
 
 from .faults import FIELDS
 from .kinds import KINDS
-from .wire import Answer, Request
+from .wire import WireRequest, WireResponse
 
 CONTROL = "/_sandbox"
 Sandbox = Any  # `sandbox.Sandbox`, which imports this module
@@ -130,7 +130,7 @@ _ROUTES: dict[str, dict[str, Callable[[Sandbox, Any], Any]]] = {
 }
 
 
-def steer(sandbox: Sandbox, request: Request) -> Answer:
+def steer(sandbox: Sandbox, request: WireRequest) -> WireResponse:
     """Answer a request below `/_sandbox`; every refusal says what to do."""
     route = _ROUTES.get(request.target.partition("?")[0].removeprefix(CONTROL))
     if route is None:
@@ -155,5 +155,5 @@ def steer(sandbox: Sandbox, request: Request) -> Answer:
         return _json(400, {"error": f"{text[:1].upper()}{text[1:]}."})
 
 
-def _json(status: int, body: Any) -> Answer:
-    return Answer(status=status, body=json.dumps(body, ensure_ascii=False).encode())
+def _json(status: int, body: Any) -> WireResponse:
+    return WireResponse(status=status, body=json.dumps(body, ensure_ascii=False).encode())

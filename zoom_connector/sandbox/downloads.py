@@ -14,10 +14,10 @@ import re
 from collections.abc import Callable
 
 from .account import Account
-from .auth import Tokens, bearer
-from .contents import File
-from .endpoints import Refusal
-from .wire import Answer, Request
+from .auth import IssuedTokens, bearer
+from .contents import RecordedFile
+from .endpoints import ZoomRefusal
+from .wire import WireRequest, WireResponse
 
 STORAGE = "/storage"  # what the paths of the other port begin with
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -27,16 +27,16 @@ _TYPES = {"MP4": "video/mp4", "M4A": "audio/mp4", "MP3": "audio/mpeg", "VTT": "t
 class Downloads:
     """The files of an account; `storage` gives the origin of the other port, or "" where files are served here."""
 
-    def __init__(self, account: Account, tokens: Tokens, storage: Callable[[], str]) -> None:
+    def __init__(self, account: Account, tokens: IssuedTokens, storage: Callable[[], str]) -> None:
         self._account = account
         self._tokens = tokens
         self._storage = storage
 
-    def serves(self, request: Request) -> bool:
+    def serves(self, request: WireRequest) -> bool:
         """True if there is a file at this path."""
         return request.target.partition("?")[0] in self._account.files
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: WireRequest) -> WireResponse:
         """Answer a request for a file, at the address that the API gave."""
         file = self._account.files[request.target.partition("?")[0]]
         if request.method not in ("GET", "HEAD"):
@@ -45,10 +45,10 @@ class Downloads:
             return _refuse(401, "Forbidden")
         if self._storage():
             signed = f"{self._storage()}{STORAGE}{file.path}?key={self._key(file)}"
-            return Answer(status=302, headers=(("location", signed),), carried_out=True)
+            return WireResponse(status=302, headers=(("location", signed),), carried_out=True)
         return serve(file, request)
 
-    def answer_in_storage(self, request: Request) -> Answer:
+    def answer_in_storage(self, request: WireRequest) -> WireResponse:
         """Answer a request for a file, at the address to which a download was redirected."""
         path, _, query = request.target.partition("?")
         file = self._account.files.get(path.removeprefix(STORAGE)) if path.startswith(STORAGE) else None
@@ -58,15 +58,15 @@ class Downloads:
             return _refuse(400, "Only one way to authorize is allowed: the address or a header.")
         return serve(file, request)
 
-    def _key(self, file: File) -> str:
+    def _key(self, file: RecordedFile) -> str:
         return hmac.new(self._account.tokens.secret, file.path.encode(), hashlib.sha256).hexdigest()
 
-    def _may_have(self, file: File, request: Request) -> bool:
+    def _may_have(self, file: RecordedFile, request: WireRequest) -> bool:
         if reads(self._account, bearer(request), file.meeting):
             return True
         try:
             self._tokens.authorize(request)
-        except Refusal:
+        except ZoomRefusal:
             return False
         return True
 
@@ -94,7 +94,7 @@ def _sign(account: Account, said: bytes) -> bytes:
     return hashlib.blake2b(b"download " + said, key=account.tokens.secret, digest_size=16).digest()
 
 
-def serve(file: File, request: Request) -> Answer:
+def serve(file: RecordedFile, request: WireRequest) -> WireResponse:
     """Give a file or the one range of it that is asked for."""
     headers = (
         ("accept-ranges", "bytes"),
@@ -104,15 +104,15 @@ def serve(file: File, request: Request) -> Answer:
     kind = _TYPES.get(file.extension, "application/octet-stream")
     span = _span(file, request)
     if span is None:
-        return Answer(status=200, body=file.content(), headers=headers, content_type=kind, carried_out=True)
+        return WireResponse(status=200, body=file.content(), headers=headers, content_type=kind, carried_out=True)
     first, last = span
     if first >= last:
-        return Answer(status=416, headers=(("content-range", f"bytes */{file.size}"),))
+        return WireResponse(status=416, headers=(("content-range", f"bytes */{file.size}"),))
     ranged = (*headers, ("content-range", f"bytes {first}-{last - 1}/{file.size}"))
-    return Answer(status=206, body=file.content(first, last), headers=ranged, content_type=kind, carried_out=True)
+    return WireResponse(status=206, body=file.content(first, last), headers=ranged, content_type=kind, carried_out=True)
 
 
-def _span(file: File, request: Request) -> tuple[int, int] | None:
+def _span(file: RecordedFile, request: WireRequest) -> tuple[int, int] | None:
     """Read `Range` as RFC 9110 says: None for the whole, and an empty span for what the file has not."""
     asked = _RANGE.fullmatch((request.header("range") or "").strip())
     if asked is None or asked[0] == "bytes=-" or request.header("if-range") not in (None, file.tag):
@@ -125,8 +125,8 @@ def _span(file: File, request: Request) -> tuple[int, int] | None:
     return (int(first), min(int(last) + 1, file.size) if last else file.size)
 
 
-def _refuse(status: int, message: str) -> Answer:
-    return Answer(
+def _refuse(status: int, message: str) -> WireResponse:
+    return WireResponse(
         status=status,
         body=b'{"status":false,"errorCode":%d,"errorMessage":"%s","result":null}' % (status, message.encode()),
     )

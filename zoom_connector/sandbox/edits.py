@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
-from .wire import Answer
+from .wire import WireResponse
 
 DEEP = 100_000
 LONG = "9" * 5_000
@@ -83,7 +83,7 @@ EDITS: dict[str, Callable[[Any], bytes]] = {
 }
 
 
-def edited(name: str, answer: Answer) -> Answer:
+def edited(name: str, answer: WireResponse) -> WireResponse:
     """Give the answer changed; one that is no JSON stays as it is."""
     try:
         said = json.loads(answer.body) if isinstance(answer.body, bytes) else None

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .account import ACCOUNT_ID, Account, Event, Meeting, Registrant, User, Webinar
+from .account import ACCOUNT_ID, Account, Meeting, Registrant, ScheduledEvent, User, Webinar
 from .endpoints import Call
 from .meeting_views import join_url as meeting_url, show_occurrences
 from .registrants import join_url
@@ -66,7 +66,7 @@ def after(
         yield "meeting.deleted", {**by, "operation": "single" if one else "all", "object": gone}
     elif operation in ("meetingRegistrantCreate", "webinarRegistrantCreate") and answer:
         kind = "meeting" if operation.startswith("meeting") else "webinar"
-        event: Event = (account.meetings if kind == "meeting" else account.webinars)[answer["id"]]
+        event: ScheduledEvent = (account.meetings if kind == "meeting" else account.webinars)[answer["id"]]
         registrant = event.registrants.by_email[call.body["email"].casefold()]
         shown = {name: said for name, said in _event(event).items() if name in _NOT_DELETED}
         shown["start_time"] = write_time(event.start or event.created)
@@ -109,7 +109,7 @@ def _operator(account: Account) -> dict[str, Any]:
     return {"account_id": ACCOUNT_ID, **said}
 
 
-def _event(event: Event) -> dict[str, Any]:
+def _event(event: ScheduledEvent) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "uuid": event.uuid,
         "id": event.id,
@@ -144,7 +144,7 @@ def _user(user: User) -> dict[str, Any]:
     }
 
 
-def _registrant(event: Event, registrant: Registrant) -> dict[str, Any]:
+def _registrant(event: ScheduledEvent, registrant: Registrant) -> dict[str, Any]:
     row = {"id": registrant.id, "email": registrant.email, "first_name": "", **registrant.fields}
     row.update(status=registrant.status, join_url=join_url(event, registrant))
     if not isinstance(event, Webinar):

@@ -1,7 +1,7 @@
 """Reads `endpoints.json` and finds the endpoint a path means; it holds what Zoom documents and touches no state.
 
 An `Endpoint` carries its parameters, its body check, its documented refusals and the shape of its answer.
-A `Refusal` is what a request is told instead: its wording always comes from the data file.
+A `ZoomRefusal` is what a request is told instead: its wording always comes from the data file.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import unquote
 
-from .wire import Request
+from .wire import WireRequest
 
 _SLASHES = re.compile("//+")
 _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 
 
-class Refusal(Exception):
+class ZoomRefusal(Exception):
     """Zoom says no: an HTTP status, Zoom's own code, a message, and perhaps the fields that are wrong."""
 
     def __init__(
@@ -50,16 +50,16 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Says:
+class DocumentedRefusal:
     """One documented refusal: HTTP status, Zoom's code and the wording, with `{names}` to fill in."""
 
     http: int
     code: int | None
     says: str
 
-    def fill(self, words: Mapping[str, Any], headers: tuple[tuple[str, str], ...] = ()) -> Refusal:
+    def fill(self, words: Mapping[str, Any], headers: tuple[tuple[str, str], ...] = ()) -> ZoomRefusal:
         message = re.sub(r"\{(\w+)\}", lambda match: str(words.get(match[1], match[0])), self.says)
-        return Refusal(self.http, self.code, message, headers=headers)
+        return ZoomRefusal(self.http, self.code, message, headers=headers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +75,14 @@ class Endpoint:
     path_params: Mapping[str, Mapping[str, Any]]
     query: Mapping[str, Mapping[str, Any]]
     body: Mapping[str, Any] | None
-    errors: tuple[Says, ...]
+    errors: tuple[DocumentedRefusal, ...]
     answer: Mapping[str, Any] | None
 
     @property
     def key(self) -> str:
         return f"{self.method} {self.path}"
 
-    def refusal(self, code: int | None, about: str = "", /, **words: Any) -> Refusal:
+    def refusal(self, code: int | None, about: str = "", /, **words: Any) -> ZoomRefusal:
         """Give the documented refusal with this code whose wording contains `about`."""
         for said in (*self.errors, *common()):
             if said.code == code and about in said.says:
@@ -103,17 +103,17 @@ class Call:
     """One request to one endpoint, checked: path and query values have their types, defaults are filled in."""
 
     endpoint: Endpoint
-    request: Request
+    request: WireRequest
     now: float
     path: dict[str, str]
     query: dict[str, Any] = field(default_factory=dict)
     body: dict[str, Any] = field(default_factory=dict)
 
-    def refusal(self, code: int | None, about: str = "", /, **words: Any) -> Refusal:
+    def refusal(self, code: int | None, about: str = "", /, **words: Any) -> ZoomRefusal:
         """Give a documented refusal, with the path's own values filled into its wording."""
         return self.endpoint.refusal(code, about, **{**self.path, **words})
 
-    def invalid(self, *fields: str) -> Refusal:
+    def invalid(self, *fields: str) -> ZoomRefusal:
         """Give Zoom's `300 Validation Failed.`, naming the fields that are wrong."""
         refusal = self.endpoint.refusal(300, "Validation Failed.")
         refusal.fields = fields
@@ -126,9 +126,9 @@ def _data() -> Any:
 
 
 @cache
-def common() -> tuple[Says, ...]:
+def common() -> tuple[DocumentedRefusal, ...]:
     """Give the refusals that every endpoint may answer."""
-    return tuple(Says(**said) for said in _data()["common"])
+    return tuple(DocumentedRefusal(**said) for said in _data()["common"])
 
 
 @cache
@@ -138,7 +138,7 @@ def endpoints() -> tuple[Endpoint, ...]:
     for key, row in _data()["endpoints"].items():
         method, path = key.split(" ")
         rest = {name: value for name, value in row.items() if name not in ("path", "errors")}
-        errors = tuple(Says(**said) for said in row["errors"])
+        errors = tuple(DocumentedRefusal(**said) for said in row["errors"])
         found.append(Endpoint(method=method, path=path, path_params=row["path"], errors=errors, **rest))
     return tuple(found)
 

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, quote
 from .conditions import CONDITIONS
 from .contents import Endless
 from .edits import EDITS, edited
-from .wire import JSON, Answer, Request
+from .wire import JSON, WireRequest, WireResponse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class Fault:
         }
         return self.kind or next((name for name, is_so in does.items() if is_so), "late")
 
-    def matches(self, request: Request) -> bool:
+    def matches(self, request: WireRequest) -> bool:
         """Compare `GET /v2/users`, where the path may have `*` and the method may be left out or `*`."""
         if self.page and not page_token(request):
             return False
@@ -90,17 +90,17 @@ class Fault:
         method, _, path = self.match.rpartition(" ")
         return method in ("", "*", request.method) and fnmatchcase(request.target.partition("?")[0], path)
 
-    def asked(self, request: Request) -> Request:
+    def asked(self, request: WireRequest) -> WireRequest:
         """What is to be carried out: of a list that never ends always the first page."""
         token = page_token(request)
         if self.edit != "endless_list" or not token:
             return request
         return replace(request, target=request.target.replace(quote(token, safe=""), ""))
 
-    def spoil(self, request: Request, answer: Callable[[], Answer]) -> Answer:
+    def spoil(self, request: WireRequest, answer: Callable[[], WireResponse]) -> WireResponse:
         """Let a request go wrong; `answer` carries it out, and is not called if it is not to be carried out."""
         is_instead = self.drop or self.status is not None
-        said = answer() if self.carry_out or not is_instead else Answer(status=self.status or 500)
+        said = answer() if self.carry_out or not is_instead else WireResponse(status=self.status or 500)
         if self.status is not None:
             said = replace(
                 said, status=self.status, body=self.body, headers=self.headers, content_type=self.content_type
@@ -126,7 +126,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class FaultKind:
     """One kind of fault: `draw` makes one of random numbers and the longest delay (seconds), `fits` finds its requests.
 
     `by_chance` False: a random plan has it only if it names it.
@@ -134,28 +134,28 @@ class Kind:
 
     says: str
     draw: Callable[[random.Random, float], Fault]
-    fits: Callable[[Request], bool] = lambda request: True
+    fits: Callable[[WireRequest], bool] = lambda request: True
     by_chance: bool = True
 
 
-def has_body(request: Request) -> bool:
+def has_body(request: WireRequest) -> bool:
     return request.method in ("GET", "POST")  # the others are answered 204
 
 
-def is_api(request: Request) -> bool:
+def is_api(request: WireRequest) -> bool:
     return request.target.startswith("/v2/") and "/download/" not in request.target
 
 
 FIELDS = tuple(field.name for field in fields(Fault))
 
 
-def page_token(request: Request) -> str:
+def page_token(request: WireRequest) -> str:
     """Give the page token that a request carries, or ""."""
     query = request.target.partition("?")[2]
     return dict(parse_qsl(query)).get("next_page_token", "") if "next_page_token" in query else ""
 
 
-def _with_page_token(answer: Answer, token: str) -> Answer:
+def _with_page_token(answer: WireResponse, token: str) -> WireResponse:
     try:
         said = json.loads(answer.body) if isinstance(answer.body, bytes) else None
     except ValueError:
@@ -267,7 +267,7 @@ class Queue:
         with self._lock:
             self._orders.clear()
 
-    def take(self, request: Request) -> Fault | None:
+    def take(self, request: WireRequest) -> Fault | None:
         """Spend the oldest fault that matches and lets no more requests pass."""
         if not self._orders:
             return None

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Callable
 from functools import cache
 
-from .faults import Fault, Kind, has_body, is_api
-from .wire import Request
+from .faults import Fault, FaultKind, has_body, is_api
+from .wire import WireRequest
 
 MEGABYTE = 1 << 20
 _OPEN = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
@@ -27,19 +27,21 @@ def bomb() -> bytes:
     return start + block * 1023
 
 
-def _is_download(request: Request) -> bool:
+def _is_download(request: WireRequest) -> bool:
     return "/download/" in request.target
 
 
-def _is_answered(request: Request) -> bool:
+def _is_answered(request: WireRequest) -> bool:
     return has_body(request) and is_api(request)
 
 
-def _kind(says: str, make: Callable[[], Fault], fits: Callable[[Request], bool] = lambda request: True) -> Kind:
-    return Kind(says=says, draw=lambda draw, longest: make(), fits=fits, by_chance=False)
+def _kind(
+    says: str, make: Callable[[], Fault], fits: Callable[[WireRequest], bool] = lambda request: True
+) -> FaultKind:
+    return FaultKind(says=says, draw=lambda draw, longest: make(), fits=fits, by_chance=False)
 
 
-def _edit(name: str, says: str) -> Kind:
+def _edit(name: str, says: str) -> FaultKind:
     return _kind(f"the true answer, but {says}", lambda: Fault(edit=name), _is_answered)
 
 
@@ -52,7 +54,7 @@ def _headed(head: str) -> Fault:
     return Fault(head=f"{head}\r\n".encode("latin-1"))
 
 
-HOSTILE: dict[str, Kind] = {
+HOSTILE: dict[str, FaultKind] = {
     "gzip_bomb": _kind(
         "1 MB of gzip that unpacks to 1 GB; carried out",
         lambda: Fault(status=200, carry_out=True, body=bomb(), headers=(("content-encoding", "gzip"),)),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .endpoints import Call, Endpoint, Refusal
+from .endpoints import Call, Endpoint, ZoomRefusal
 from .plans import HOST_A_DAY, LABELS, PLANS, REGISTRANT_A_DAY
 from .times import DAY, day_of, write_time
 
@@ -22,7 +22,7 @@ _ENOUGH = 1 - 1e-4  # times of day are not finer than that of a request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class PhaseLimits:
     """What a phase goes by: the plan, the share of its rates that holds, other apps' requests a second by label."""
 
     plan: str | None = None
@@ -41,7 +41,7 @@ class Terms:
 class Phase:
     """What came under the same terms, by label: `requests` that were counted and those of them `refused`."""
 
-    terms: Terms
+    terms: PhaseLimits
     began: float
     ended: float | None = None
     requests: Counter[str] = field(default_factory=Counter)
@@ -60,17 +60,17 @@ class Phase:
         }
 
 
-class Bucket:
+class TokenBucket:
     """What is left of one label's limit; `level` is in requests and may be a fraction."""
 
-    def __init__(self, terms: Terms, label: str, now: float) -> None:
+    def __init__(self, terms: PhaseLimits, label: str, now: float) -> None:
         self._label = label
         self._at = now
         self.capacity = self.level = self.fills = 0.0
         self.change(terms, now)
         self.level = self.capacity
 
-    def change(self, terms: Terms, now: float) -> None:
+    def change(self, terms: PhaseLimits, now: float) -> None:
         """Go by other terms from now on; what the bucket can no longer hold is lost."""
         self.refill(now)
         assert terms.plan is not None
@@ -99,7 +99,7 @@ class Bucket:
         return _headers("QPS", int(self.capacity), max(0, int(self.level + 1 - _ENOUGH)))
 
 
-class Limits:
+class AccountLimits:
     """The limits of one account; `plan` None: there are none. Assign `plan`, `scale` or `others` at any time.
 
     `phases` counts what came under which terms, the current one last.
@@ -108,19 +108,19 @@ class Limits:
     def __init__(self, clock: Callable[[], float], plan: str | None = None) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[str, TokenBucket] = {}
         self._labels: dict[str, str] = {}  # by endpoint
         self._day = day_of(clock())
         self._used: Counter[object] = Counter()  # today, by what is limited
-        self.phases = [Phase(terms=_terms(Terms(plan=plan)), began=clock())]
+        self.phases = [Phase(terms=_terms(PhaseLimits(plan=plan)), began=clock())]
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> PhaseLimits:
         """What holds now."""
         return self.phases[-1].terms
 
     def change(self, **given: Any) -> None:
-        """Go by other terms from now on: `plan`, `scale`, `others`, as in `Terms`; raise ValueError."""
+        """Go by other terms from now on: `plan`, `scale`, `others`, as in `PhaseLimits`; raise ValueError."""
         try:
             terms = _terms(replace(self.terms, **given))
         except TypeError:
@@ -175,7 +175,7 @@ class Limits:
             refusal = self._day_is_over(phase.terms.plan, label, endpoint, now)
             bucket = self._buckets.get(label)
             if bucket is None:
-                bucket = self._buckets[label] = Bucket(phase.terms, label, now)
+                bucket = self._buckets[label] = TokenBucket(phase.terms, label, now)
             if refusal is None and not bucket.take(now):
                 refusal = too_fast(endpoint, bucket.headers)
             if refusal is not None:
@@ -186,7 +186,7 @@ class Limits:
                     self._used[labels] += 1
             return bucket.headers
 
-    def _day_is_over(self, plan: str, label: str, endpoint: Endpoint, now: float) -> Refusal | None:
+    def _day_is_over(self, plan: str, label: str, endpoint: Endpoint, now: float) -> ZoomRefusal | None:
         self._turn_day(now)
         for labels, most in PLANS[plan].days.items():
             if label in labels and self._used[labels] >= most:
@@ -234,7 +234,7 @@ class Limits:
             return True
 
 
-def _terms(terms: Terms) -> Terms:
+def _terms(terms: PhaseLimits) -> PhaseLimits:
     """Give the terms if they are possible, or raise ValueError."""
     if terms.plan not in (None, *PLANS):
         raise ValueError(f"unknown plan {terms.plan!r}; there are {', '.join(PLANS)}")
@@ -259,14 +259,14 @@ def _headers(kind: str, limit: int, remaining: int) -> Headers:
     )
 
 
-def too_fast(endpoint: Endpoint, headers: Headers | None = None) -> Refusal:
+def too_fast(endpoint: Endpoint, headers: Headers | None = None) -> ZoomRefusal:
     """Give Zoom's refusal of too many requests a second; it says nothing of when to try again."""
     refusal = next(each for each in endpoint.errors if each.http == 429).fill({})  # one endpoint has a code of its own
     refusal.headers = headers or (("X-RateLimit-Type", "QPS"),)  # without a plan there is no figure to tell
     return refusal
 
 
-def used_up(endpoint: Endpoint, now: float, most: int = 1) -> Refusal:
+def used_up(endpoint: Endpoint, now: float, most: int = 1) -> ZoomRefusal:
     """Give Zoom's refusal when a day's requests are used up; its Retry-After is a date-time."""
     refusal = endpoint.refusal(429, "maximum daily")
     midnight = write_time((day_of(now) + 1) * DAY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import settings
-from .account import Account, Event, Meeting, Occurrence, User
+from .account import Account, Meeting, Occurrence, ScheduledEvent, User
 from .endpoints import Call
 from .meeting_views import describe, invite, show_row
 from .occurrences import complete, occurrences, wrong_fields
@@ -113,7 +113,7 @@ def _password(account: Account, host: User, body: dict[str, Any]) -> str:
     return ""
 
 
-def _plan(call: Call, meeting: Event, recurrence: dict[str, Any]) -> None:
+def _plan(call: Call, meeting: ScheduledEvent, recurrence: dict[str, Any]) -> None:
     """Give a meeting its dates; the series starts with the first of them."""
     full = complete(recurrence)
     dates = occurrences(full, meeting.start or call.now, meeting.duration, meeting.timezone)
@@ -136,7 +136,7 @@ def get_meeting(account: Account, call: Call) -> dict[str, Any]:
     return answer
 
 
-def find_occurrence(call: Call, event: Event) -> Occurrence:
+def find_occurrence(call: Call, event: ScheduledEvent) -> Occurrence:
     """Find the date that `occurrence_id` names, or raise the refusal."""
     found = event.occurrence(call.query["occurrence_id"])
     if found is None or found.status == "deleted":

@@ -19,9 +19,9 @@ from html import escape
 from urllib.parse import parse_qsl, unquote_plus, urlencode
 
 from .account import ACCOUNT_ID, User
-from .auth import Tokens
+from .auth import IssuedTokens
 from .endpoints import endpoints
-from .wire import Answer, Request
+from .wire import WireRequest, WireResponse
 
 CODE_LIFETIME = 300.0
 CALLBACK = "http://127.0.0.1:8765/callback"  # of the command line
@@ -29,7 +29,7 @@ SERVICE = tuple(f"http://{host}:*/v1/oauth/callback" for host in ("127.0.0.1", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class App:
+class RegisteredApp:
     """An app of the Marketplace. No secret: a public client. An account id: server-to-server, and nobody signs in.
 
     `*` in a redirect URI stands for any port.
@@ -48,9 +48,9 @@ class App:
 
 
 APPS = (
-    App(client_id="sandbox-client", secret="sandbox-secret", redirect_uris=(CALLBACK, *SERVICE)),
-    App(client_id="sandbox-public", redirect_uris=(CALLBACK, *SERVICE)),
-    App(client_id="sandbox-server", secret="sandbox-secret", account_id=ACCOUNT_ID),
+    RegisteredApp(client_id="sandbox-client", secret="sandbox-secret", redirect_uris=(CALLBACK, *SERVICE)),
+    RegisteredApp(client_id="sandbox-public", redirect_uris=(CALLBACK, *SERVICE)),
+    RegisteredApp(client_id="sandbox-server", secret="sandbox-secret", account_id=ACCOUNT_ID),
 )
 
 
@@ -58,7 +58,7 @@ APPS = (
 class _SignIn:
     """One user who let one app in."""
 
-    app: App
+    app: RegisteredApp
     user: str
 
 
@@ -71,7 +71,7 @@ class _Code:
     expires: float
 
 
-class _Refused(Exception):
+class _OAuthError(Exception):
     def __init__(self, error: str, reason: str, status: int = 400) -> None:
         self.answer = _json({"reason": reason, "error": error}, status)
 
@@ -84,7 +84,9 @@ class OAuth:
     and `issued` all access tokens.
     """
 
-    def __init__(self, tokens: Tokens, clock: Callable[[], float], find_user: Callable[[str], User | None]) -> None:
+    def __init__(
+        self, tokens: IssuedTokens, clock: Callable[[], float], find_user: Callable[[str], User | None]
+    ) -> None:
         self.lifetime = 3600.0
         self.api_url: str | None = "https://api.zoom.us"
         self.spent: list[str] = []
@@ -108,7 +110,7 @@ class OAuth:
         scopes: Collection[str] | None = None,
     ) -> None:
         """Make an app, or change the one of that id."""
-        self._apps[client_id] = App(
+        self._apps[client_id] = RegisteredApp(
             client_id=client_id,
             secret=secret,
             redirect_uris=tuple(redirect_uris),
@@ -132,7 +134,7 @@ class OAuth:
         """End every sign-in, as when the user removes the app."""
         self._end(list(self._refresh))
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: WireRequest) -> WireResponse:
         """Answer a request to /oauth/…"""
         path, _, query = request.target.partition("?")
         form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
@@ -146,13 +148,13 @@ class OAuth:
                     return self._token(request, form)
                 case "POST", "/oauth/revoke":
                     return self._revoke(request, form)
-        except _Refused as refused:
+        except _OAuthError as refused:
             return refused.answer
         return _json({"status": False, "errorCode": 404, "errorMessage": "Not found", "result": None}, 404)
 
     # -- in the browser ----------------------------------------------------------------------------------------------
 
-    def _ask(self, query: dict[str, str]) -> Answer:
+    def _ask(self, query: dict[str, str]) -> WireResponse:
         fault = self._fault(query)
         if fault is not None:
             return fault
@@ -165,9 +167,9 @@ class OAuth:
             '<button name="decision" value="allow">Allow</button> '
             '<button name="decision" value="decline">Decline</button></form></html>'
         )
-        return Answer(status=200, body=page.encode(), content_type="text/html; charset=utf-8")
+        return WireResponse(status=200, body=page.encode(), content_type="text/html; charset=utf-8")
 
-    def _fault(self, query: dict[str, str]) -> Answer | None:
+    def _fault(self, query: dict[str, str]) -> WireResponse | None:
         app = self._apps.get(query.get("client_id", ""))
         if app is None or app.account_id is not None:
             return _browser(4702, f"Invalid client_id: {query.get('client_id')}")
@@ -179,7 +181,7 @@ class OAuth:
             return _browser(4700, "A public client needs a code challenge")
         return None
 
-    def _decide(self, form: dict[str, str]) -> Answer:
+    def _decide(self, form: dict[str, str]) -> WireResponse:
         fault = self._fault(form)
         if fault is not None:
             return fault
@@ -201,13 +203,13 @@ class OAuth:
 
     # -- tokens ------------------------------------------------------------------------------------------------------
 
-    def _client(self, request: Request, form: dict[str, str]) -> App:
+    def _client(self, request: WireRequest, form: dict[str, str]) -> RegisteredApp:
         scheme, _, encoded = (request.header("authorization") or "").partition(" ")
         if scheme.lower() == "basic":
             try:
                 pair = base64.b64decode(encoded, validate=True).decode().partition(":")
             except ValueError:
-                raise _Refused("invalid_client", "Invalid client_id or client_secret", 401) from None
+                raise _OAuthError("invalid_client", "Invalid client_id or client_secret", 401) from None
             app = self._apps.get(unquote_plus(pair[0]))
             if app is not None and app.secret is not None and hmac.compare_digest(app.secret, unquote_plus(pair[2])):
                 return app
@@ -215,9 +217,9 @@ class OAuth:
             app = self._apps.get(form.get("client_id", ""))
             if app is not None and app.secret is None:
                 return app
-        raise _Refused("invalid_client", "Invalid client_id or client_secret", 401)
+        raise _OAuthError("invalid_client", "Invalid client_id or client_secret", 401)
 
-    def _token(self, request: Request, form: dict[str, str]) -> Answer:
+    def _token(self, request: WireRequest, form: dict[str, str]) -> WireResponse:
         app = self._client(request, form)
         match form.get("grant_type"):
             case "authorization_code":
@@ -227,39 +229,39 @@ class OAuth:
             case "refresh_token":
                 token = form.get("refresh_token", "")
                 if token in self._revoked:
-                    raise _Refused("invalid_grant", "The token has been revoked.")
+                    raise _OAuthError("invalid_grant", "The token has been revoked.")
                 if self._refresh.get(token) is None or self._refresh[token].app.client_id != app.client_id:
-                    raise _Refused("invalid_grant", "Invalid Token!")
+                    raise _OAuthError("invalid_grant", "Invalid Token!")
                 who = self._refresh.pop(token)
                 self.spent.append(token)
                 return self._grant(app, who)
             case "account_credentials":
                 if app.account_id is None:
-                    raise _Refused("unsupported_grant_type", "unsupported grant type")
+                    raise _OAuthError("unsupported_grant_type", "unsupported grant type")
                 if form.get("account_id") != app.account_id:
-                    raise _Refused("invalid_request", "Bad Request")
+                    raise _OAuthError("invalid_request", "Bad Request")
                 return self._grant(app, None)
             case None:
-                raise _Refused("invalid_request", "Missing grant type.")
-        raise _Refused("unsupported_grant_type", "unsupported grant type")
+                raise _OAuthError("invalid_request", "Missing grant type.")
+        raise _OAuthError("unsupported_grant_type", "unsupported grant type")
 
-    def _check_code(self, app: App, form: dict[str, str]) -> _SignIn:
+    def _check_code(self, app: RegisteredApp, form: dict[str, str]) -> _SignIn:
         code = self._codes.pop(form.get("code", ""), None)
         if code is None or code.sign_in.app.client_id != app.client_id:
-            raise _Refused("invalid_grant", "Invalid authorization code.")
+            raise _OAuthError("invalid_grant", "Invalid authorization code.")
         if self._clock() >= code.expires:
-            raise _Refused("invalid_grant", "Code is expired")
+            raise _OAuthError("invalid_grant", "Code is expired")
         if form.get("redirect_uri") != code.redirect_uri:
-            raise _Refused("invalid_request", "Redirect URI mismatch.")
+            raise _OAuthError("invalid_request", "Redirect URI mismatch.")
         if code.challenge is not None:
             verifier = form.get("code_verifier", "")
             if code.method == "S256":
                 verifier = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
             if not hmac.compare_digest(verifier, code.challenge):
-                raise _Refused("invalid_grant", "Invalid code verifier")
+                raise _OAuthError("invalid_grant", "Invalid code verifier")
         return code.sign_in
 
-    def _grant(self, app: App, who: _SignIn | None) -> Answer:
+    def _grant(self, app: RegisteredApp, who: _SignIn | None) -> WireResponse:
         access = f"access-{secrets.token_urlsafe(32)}"
         self._tokens.issue(access, scopes=app.scopes, lifetime=self.lifetime, user=None if who is None else who.user)
         self.issued.append(access)
@@ -277,11 +279,11 @@ class OAuth:
             body["api_url"] = self.api_url
         return _json(body)
 
-    def _revoke(self, request: Request, form: dict[str, str]) -> Answer:
+    def _revoke(self, request: WireRequest, form: dict[str, str]) -> WireResponse:
         self._client(request, form)
         token = form.get("token", "")
         if token not in self.issued:
-            raise _Refused("invalid_request", "Invalid Token!")
+            raise _OAuthError("invalid_request", "Invalid Token!")
         self._tokens.revoke(token)
         if token in self._access:
             self._end([self._access[token]])
@@ -296,15 +298,15 @@ class OAuth:
                 self._tokens.revoke(access)
 
 
-def _json(body: dict[str, object], status: int = 200) -> Answer:
+def _json(body: dict[str, object], status: int = 200) -> WireResponse:
     content = json.dumps(body).encode()
-    return Answer(status=status, body=content, headers=(("cache-control", "no-store"),), carried_out=status < 400)
+    return WireResponse(status=status, body=content, headers=(("cache-control", "no-store"),), carried_out=status < 400)
 
 
-def _browser(code: int, message: str) -> Answer:
+def _browser(code: int, message: str) -> WireResponse:
     return _json({"status": False, "errorCode": code, "errorMessage": message, "result": None}, 400)
 
 
-def _onward(redirect_uri: str, query: dict[str, str]) -> Answer:
+def _onward(redirect_uri: str, query: dict[str, str]) -> WireResponse:
     joint = "&" if "?" in redirect_uri else "?"
-    return Answer(status=302, headers=(("location", f"{redirect_uri}{joint}{urlencode(query)}"),))
+    return WireResponse(status=302, headers=(("location", f"{redirect_uri}{joint}{urlencode(query)}"),))

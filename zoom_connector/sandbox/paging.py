@@ -23,7 +23,7 @@ _LEADING = ("next_page_token", "page_number")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
+class PageTokens:
     """Issues page tokens that live for `lifetime` seconds."""
 
     secret: bytes
@@ -56,7 +56,7 @@ class Tokens:
 
 
 def page(
-    tokens: Tokens,
+    tokens: PageTokens,
     call: Call,
     key: str,
     rows: Sequence[T],

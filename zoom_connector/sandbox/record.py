@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
-from .wire import Answer, Request
+from .wire import WireRequest, WireResponse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class LoggedRequest:
     """One request as it arrived, and what became of it.
 
     Args:
@@ -42,20 +42,20 @@ class Recorded:
         return {name: getattr(self, name) for name in names}
 
 
-class Record(Sequence[Recorded]):
+class RequestLog(Sequence[LoggedRequest]):
     """The last requests, newest last; safe to read from any thread, and `clear()` forgets them.
 
     `total`, `carried_out`, `statuses` and `faults` count all requests, also those that were forgotten.
     """
 
     def __init__(self, most: int) -> None:
-        self._kept: deque[Recorded] = deque(maxlen=most)
+        self._records: deque[LoggedRequest] = deque(maxlen=most)
         self.total = 0
         self.carried_out = 0
         self.statuses: Counter[int] = Counter()
         self.faults: Counter[str] = Counter()
 
-    def add(self, request: Request, answer: Answer, *, at: float, fault: str = "") -> None:
+    def add(self, request: WireRequest, answer: WireResponse, *, at: float, fault: str = "") -> None:
         """Remember a request."""
         status = 0 if answer.drop else answer.status
         self.total += 1
@@ -63,8 +63,8 @@ class Record(Sequence[Recorded]):
         self.statuses[status] += 1
         if fault:
             self.faults[fault] += 1
-        self._kept.append(
-            Recorded(
+        self._records.append(
+            LoggedRequest(
                 method=request.method,
                 target=request.target,
                 headers=list(request.headers),
@@ -79,17 +79,17 @@ class Record(Sequence[Recorded]):
 
     def clear(self) -> None:
         """Forget the requests; what was counted stays."""
-        self._kept.clear()
+        self._records.clear()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._records)
 
     @overload
-    def __getitem__(self, index: int) -> Recorded: ...
+    def __getitem__(self, index: int) -> LoggedRequest: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Recorded]: ...
-    def __getitem__(self, index: int | slice) -> Recorded | list[Recorded]:
-        return self._kept.copy()[index] if isinstance(index, int) else list(self._kept.copy())[index]
+    def __getitem__(self, index: slice) -> list[LoggedRequest]: ...
+    def __getitem__(self, index: int | slice) -> LoggedRequest | list[LoggedRequest]:
+        return self._records.copy()[index] if isinstance(index, int) else list(self._records.copy())[index]
 
-    def __iter__(self) -> Iterator[Recorded]:
-        return iter(self._kept.copy())
+    def __iter__(self) -> Iterator[LoggedRequest]:
+        return iter(self._records.copy())

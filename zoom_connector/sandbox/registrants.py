@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .account import Account, Event, Meeting, Occurrence, Registrant, Webinar
+from .account import Account, Meeting, Occurrence, Registrant, ScheduledEvent, Webinar
 from .endpoints import Call
 from .meeting_views import show_occurrences
 from .meetings import find_meeting
@@ -43,7 +43,7 @@ def add_webinar_registrant(account: Account, call: Call) -> dict[str, Any]:
     return _confirm(webinar, registrant)
 
 
-def _refuse_registration(call: Call, event: Event) -> None:
+def _refuse_registration(call: Call, event: ScheduledEvent) -> None:
     email = call.body["email"].casefold()
     if email == event.host.email.casefold():
         raise call.refusal(3027)
@@ -55,7 +55,7 @@ def _refuse_registration(call: Call, event: Event) -> None:
         raise call.refusal(3000, "limit for the number")
 
 
-def _register(account: Account, call: Call, event: Event, status: str) -> Registrant:
+def _register(account: Account, call: Call, event: ScheduledEvent, status: str) -> Registrant:
     """Register somebody; who registers again keeps the place they have."""
     body = call.body
     chosen = _chosen_occurrences(call, event)
@@ -82,7 +82,7 @@ def _register(account: Account, call: Call, event: Event, status: str) -> Regist
     return registrant
 
 
-def _chosen_occurrences(call: Call, event: Event) -> frozenset[str] | None:
+def _chosen_occurrences(call: Call, event: ScheduledEvent) -> frozenset[str] | None:
     text = call.query.get("occurrence_ids", "")
     chosen = frozenset(part.strip() for part in text.split(",") if part.strip())
     known = {each.id for each in event.occurrences if each.status == "available"}
@@ -91,12 +91,12 @@ def _chosen_occurrences(call: Call, event: Event) -> frozenset[str] | None:
     return chosen or None
 
 
-def join_url(event: Event, registrant: Registrant) -> str:
+def join_url(event: ScheduledEvent, registrant: Registrant) -> str:
     page_of = "w" if isinstance(event, Webinar) else "j"
     return f"https://zoom.us/{page_of}/{event.id}?tk={registrant.id}"
 
 
-def _confirm(event: Event, registrant: Registrant) -> dict[str, Any]:
+def _confirm(event: ScheduledEvent, registrant: Registrant) -> dict[str, Any]:
     answer: dict[str, Any] = {"registrant_id": registrant.id, "id": event.id, "topic": event.topic}
     if event.start is not None:
         answer["start_time"] = write_time(event.start)
@@ -119,7 +119,7 @@ def list_webinar_registrants(account: Account, call: Call) -> dict[str, Any]:
     return _list(account, call, find_webinar(account, call))
 
 
-def _list(account: Account, call: Call, event: Event) -> dict[str, Any]:
+def _list(account: Account, call: Call, event: ScheduledEvent) -> dict[str, Any]:
     rows = event.registrants.by_status[call.query["status"]].rows
     wanted = call.query.get("occurrence_id")
     if wanted:

@@ -16,26 +16,27 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from . import conditions as _conditions, emits
+from . import emits
 from .account import Account
-from .auth import Tokens, bearer
+from .auth import IssuedTokens, bearer
 from .background import Background
 from .chances import Chances, Latency, Odds, read_latency
+from .conditions import check_names
 from .control import CONTROL, steer
 from .downloads import Downloads
 from .faults import FIELDS, Fault, Queue, change
 from .hooks import CLIENT_ID, Hooks
 from .kinds import known
-from .limits import Limits
+from .limits import AccountLimits
 from .oauth import OAuth
-from .record import Record
+from .record import RequestLog
 from .seed import fill
 from .server import Bounds, Listener, listen
-from .wire import Answer, Request
+from .wire import WireRequest, WireResponse
 from .zoom import Zoom
 
 T = TypeVar("T")
-Respond = Callable[[Request, Collection[str]], Answer]
+Respond = Callable[[WireRequest, Collection[str]], WireResponse]
 _log = logging.getLogger(__name__)
 
 
@@ -75,7 +76,7 @@ class Sandbox:
         page_token_lifetime: float = 900.0,
         clock: Callable[[], float] = time.time,
         conditions: Collection[str] = (),
-        before: Callable[[Request], Answer | None] | None = None,
+        before: Callable[[WireRequest], WireResponse | None] | None = None,
         record: int = 1000,
         bounds: Bounds | None = None,
         plan: str | None = None,
@@ -84,17 +85,17 @@ class Sandbox:
         storage: bool = False,
     ) -> None:
         self.token = token
-        self.requests = Record(record)
+        self.requests = RequestLog(record)
         self.state = Account(clock=clock, seed=seed, page_token_lifetime=page_token_lifetime, plan=plan)
         fill(self.state, users=users, meetings=meetings, registrants=registrants)
         self.conditions = conditions
-        self.tokens = Tokens(clock)
+        self.tokens = IssuedTokens(clock)
         self.tokens.issue(token, scopes=scopes, lifetime=token_lifetime)
         self.hooks = Hooks(self.state)
         self._zoom = Zoom(self.state, self.tokens, self.hooks)
         self.oauth = OAuth(self.tokens, clock, self.state.find_user)
         self._downloads = Downloads(self.state, self.tokens, lambda: self.storage_origin)
-        self.storage_requests = Record(record)
+        self.storage_requests = RequestLog(record)
         self._has_storage = storage
         self._before = before
         self._queue = Queue()
@@ -145,10 +146,10 @@ class Sandbox:
 
     @conditions.setter
     def conditions(self, names: Collection[str]) -> None:
-        self.state.conditions = _conditions.known(names)
+        self.state.conditions = check_names(names)
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> AccountLimits:
         """The account's rate limits: assign `plan`, `scale` or `others` at any time, read `phases`."""
         return self.state.limits
 
@@ -257,13 +258,13 @@ class Sandbox:
             return act(self.state)
         return self._background.run(lambda: act(self.state))
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: WireRequest) -> WireResponse:
         """Answer one request, faults and hook included; the server's loop calls this."""
         if request.target.startswith(CONTROL):
             return steer(self, request)
         return self._answer_or_fail(request, self._answer_as_zoom, self.requests)
 
-    def _answer_or_fail(self, request: Request, respond: Respond, record: Record) -> Answer:
+    def _answer_or_fail(self, request: WireRequest, respond: Respond, record: RequestLog) -> WireResponse:
         at = self.state.clock()
         by_chance = None if self._chances is None else self._chances.take(request)
         fault = self._queue.take(request) or by_chance
@@ -281,7 +282,7 @@ class Sandbox:
         record.add(request, answer, at=at, fault="" if fault is None else fault.name)
         return answer
 
-    def _answer_as_zoom(self, request: Request, more_conditions: Collection[str]) -> Answer:
+    def _answer_as_zoom(self, request: WireRequest, more_conditions: Collection[str]) -> WireResponse:
         try:
             if request.target.startswith("/oauth/"):
                 return self.oauth.answer(request)
@@ -290,14 +291,14 @@ class Sandbox:
             return self._zoom.answer(request, more_conditions)
         except Exception:  # a fault of ours must not take the server down
             _log.exception("%s %s", request.method, request.target)
-            return Answer(status=500, body=b'{"code":500,"message":"The sandbox failed; its log says why."}')
+            return WireResponse(status=500, body=b'{"code":500,"message":"The sandbox failed; its log says why."}')
 
-    def _may_revoke(self, request: Request) -> bool:
+    def _may_revoke(self, request: WireRequest) -> bool:
         """By chance only tokens that can be had anew are revoked."""
         return bearer(request) in self.oauth.issued
 
-    def _answer_from_storage(self, request: Request) -> Answer:
-        def respond(request: Request, _: Collection[str]) -> Answer:
+    def _answer_from_storage(self, request: WireRequest) -> WireResponse:
+        def respond(request: WireRequest, _: Collection[str]) -> WireResponse:
             return self._downloads.answer_in_storage(request)
 
         return self._answer_or_fail(request, respond, self.storage_requests)

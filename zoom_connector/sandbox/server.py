@@ -1,6 +1,6 @@
 """Serves HTTP/1.1 on a loopback port with asyncio; it moves bytes and time, and knows nothing of Zoom or of state.
 
-One `Connection` per client, no thread per request: everything runs on the loop that called `listen`.
+One `HttpConnection` per client, no thread per request: everything runs on the loop that called `listen`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from email.utils import formatdate
 from typing import cast
 
 from .contents import Content, Endless
-from .wire import Answer, Malformed, Parser, Request, render_head
+from .wire import Malformed, WireParser, WireRequest, WireResponse, render_head
 
-Respond = Callable[[Request], Answer]
-Refuse = Callable[[int, str], Answer]
+Respond = Callable[[WireRequest], WireResponse]
+Refuse = Callable[[int, str], WireResponse]
 _PIECE = 1 << 16  # bytes that are made and written at once
 _BEATS = 20  # pieces a second of a body that is sent slowly
 
@@ -36,7 +36,7 @@ class Listener:
 
     port: int
     server: asyncio.Server
-    connections: set[Connection]
+    connections: set[HttpConnection]
     sweeper: asyncio.Task[None]
 
     async def close(self) -> None:
@@ -52,10 +52,10 @@ async def listen(
     respond: Respond, refuse: Refuse, *, host: str = "127.0.0.1", port: int = 0, bounds: Bounds | None = None
 ) -> Listener:
     """Open a port (0: any free one); `respond` answers requests, `refuse` words answers to bytes that are none."""
-    connections: set[Connection] = set()
+    connections: set[HttpConnection] = set()
     allowed = bounds or Bounds()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(respond, refuse, connections, allowed), host, port, backlog=1024
+        lambda: HttpConnection(respond, refuse, connections, allowed), host, port, backlog=1024
     )
     return Listener(
         port=server.sockets[0].getsockname()[1],
@@ -65,7 +65,7 @@ async def listen(
     )
 
 
-async def _sweep(connections: set[Connection], bounds: Bounds) -> None:
+async def _sweep(connections: set[HttpConnection], bounds: Bounds) -> None:
     """Close the connections of clients that stopped talking."""
     while True:
         await asyncio.sleep(min(bounds.idle, bounds.request) / 4)
@@ -90,15 +90,15 @@ class _Outgoing:
         return _PIECE if self.pace is None else max(1, min(_PIECE, int(self.pace / _BEATS)))
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One client: reads requests in order and answers each before it looks at the next."""
 
-    def __init__(self, respond: Respond, refuse: Refuse, peers: set[Connection], bounds: Bounds) -> None:
+    def __init__(self, respond: Respond, refuse: Refuse, peers: set[HttpConnection], bounds: Bounds) -> None:
         self._respond = respond
         self._refuse = refuse
         self._peers = peers
         self._bounds = bounds
-        self._parser = Parser(body_limit=bounds.body)
+        self._parser = WireParser(body_limit=bounds.body)
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.TimerHandle | None = None  # a delayed answer: later requests stand behind it
         self._outgoing: _Outgoing | None = None  # a long body: it waits, or the client does not take more
@@ -171,13 +171,13 @@ class Connection(asyncio.Protocol):
                 return
             self._finish(request, answer)
 
-    def _send_late(self, request: Request, answer: Answer) -> None:
+    def _send_late(self, request: WireRequest, answer: WireResponse) -> None:
         self._waiting = None
         self._read(True)
         self._finish(request, answer)
         self._advance()
 
-    def _finish(self, request: Request, answer: Answer) -> None:
+    def _finish(self, request: WireRequest, answer: WireResponse) -> None:
         self._since = time.monotonic()
         if self._transport is None:
             return
@@ -186,7 +186,7 @@ class Connection(asyncio.Protocol):
         else:
             self._send(answer, close=not request.keep_alive, with_body=request.method != "HEAD")
 
-    def _send(self, answer: Answer, *, close: bool, with_body: bool = True) -> None:
+    def _send(self, answer: WireResponse, *, close: bool, with_body: bool = True) -> None:
         transport = self._transport
         if transport is None:
             return

@@ -1,6 +1,6 @@
 """Turns bytes into requests and answers into bytes, as HTTP/1.1 writes them; touches no socket and knows no Zoom.
 
-`Parser` is fed whatever arrives, in any pieces, and gives one `Request` after the other. It is strict where
+`WireParser` is fed whatever arrives, in any pieces, and gives one `WireRequest` after the other. It is strict where
 leniency would let two programs disagree about where a request ends, and it never holds more than its limits.
 """
 
@@ -32,7 +32,7 @@ class Malformed(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class WireRequest:
     """One request exactly as it arrived: `target` is the raw path and query, header names are lower case."""
 
     method: str
@@ -47,7 +47,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class WireResponse:
     """What goes back: a status, bytes and headers, and the ways in which a line may fail while they travel."""
 
     status: int
@@ -67,7 +67,7 @@ class Answer:
         return self.status >= 200 and self.status not in (204, 304)
 
 
-def render_head(answer: Answer, *, close: bool) -> bytes:
+def render_head(answer: WireResponse, *, close: bool) -> bytes:
     """Write what comes before the body, as HTTP/1.1 bytes; `close` adds the header that ends the connection."""
     if answer.head is not None:
         return answer.head
@@ -82,14 +82,14 @@ def render_head(answer: Answer, *, close: bool) -> bytes:
     return "\r\n".join(lines).encode("latin-1")
 
 
-class Parser:
+class WireParser:
     """Collects bytes and gives whole requests; `next()` is None until the next one is complete."""
 
     def __init__(self, *, body_limit: int) -> None:
         self._body_limit = body_limit
         self._buffer = bytearray()
         self._scanned = 0
-        self._head: Request | None = None
+        self._head: WireRequest | None = None
         self._length: int | None = 0  # None: the body comes in chunks
         self._chunks = bytearray()
         self._trailers = False
@@ -108,7 +108,7 @@ class Parser:
         wants, self._continues = self._continues and self._head is not None, False
         return wants
 
-    def next(self) -> Request | None:
+    def next(self) -> WireRequest | None:
         """Give the next complete request, or None; raise `Malformed` for what can be no request."""
         if self._head is None and not self._read_head():
             return None
@@ -127,7 +127,7 @@ class Parser:
         self._head = None
         if not body:
             return head
-        return Request(
+        return WireRequest(
             method=head.method, target=head.target, headers=head.headers, body=body, keep_alive=head.keep_alive
         )
 
@@ -148,7 +148,7 @@ class Parser:
         self._head = self._understand(lines)
         return True
 
-    def _understand(self, lines: list[bytes]) -> Request:
+    def _understand(self, lines: list[bytes]) -> WireRequest:
         parts = lines[0].split(b" ")
         if len(parts) != 3 or not _METHOD.fullmatch(parts[0]) or not _TARGET.fullmatch(parts[1]):
             raise Malformed(400, "the request line is malformed")
@@ -167,7 +167,7 @@ class Parser:
         self._length = self._body_length(headers, known)
         self._continues = known.get("expect", "").lower() == "100-continue"
         connection = {word.strip() for word in known.get("connection", "").lower().split(",")}
-        return Request(
+        return WireRequest(
             method=method.decode("ascii"),
             target=_origin_form(target.decode("ascii")),
             headers=tuple(headers),

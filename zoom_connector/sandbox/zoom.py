@@ -9,9 +9,9 @@ from typing import Any
 
 from . import auth, chat, checks, conditions, endpoints, meetings, recordings, registrants, users, webinars
 from .account import Account
-from .endpoints import Call, Endpoint, Refusal
+from .endpoints import Call, Endpoint, ZoomRefusal
 from .hooks import Hooks
-from .wire import Answer, Request
+from .wire import WireRequest, WireResponse
 
 Handler = Callable[[Account, Call], dict[str, Any] | None]
 
@@ -47,17 +47,17 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class Zoom:
     """Answers requests for one account; `authorize` is where tokens and scopes are decided."""
 
-    def __init__(self, account: Account, tokens: auth.Tokens, hooks: Hooks) -> None:
+    def __init__(self, account: Account, tokens: auth.IssuedTokens, hooks: Hooks) -> None:
         self._account = account
         self._hooks = hooks
         self._tokens = tokens
         self._tracking = count(1)
 
-    def answer(self, request: Request, more_conditions: Collection[str] = ()) -> Answer:
+    def answer(self, request: WireRequest, more_conditions: Collection[str] = ()) -> WireResponse:
         """Answer any request, as if the account were in these conditions too; what Zoom refuses is an answer."""
         try:
             endpoint, path = self._find(request)
-        except Refusal as refusal:
+        except ZoomRefusal as refusal:
             return self.refuse(refusal)
         account, now = self._account, self._account.clock()
         headers: tuple[tuple[str, str], ...] = (("X-RateLimit-Category", endpoint.rate.capitalize()),)
@@ -71,30 +71,30 @@ class Zoom:
             if account.conditions or more_conditions:
                 conditions.refuse(account.conditions.union(more_conditions), call)
             body = self._hooks.carry_out(HANDLERS[endpoint.operation], call)
-        except Refusal as refusal:
+        except ZoomRefusal as refusal:
             if "refusals_in_200" in account.conditions and "webinar" in endpoint.path:
                 refusal.status = 200
             return self.refuse(refusal, headers)
         content = b"" if body is None else _encode(body).encode("utf-8", "surrogatepass")
-        return Answer(status=endpoint.success, body=content, headers=(self._track(), *headers), carried_out=True)
+        return WireResponse(status=endpoint.success, body=content, headers=(self._track(), *headers), carried_out=True)
 
-    def authorize(self, request: Request) -> auth.Grant:
+    def authorize(self, request: WireRequest) -> auth.Grant:
         """Give what the request's token may do, or raise the refusal."""
         return self._tokens.authorize(request)
 
-    def refuse(self, refusal: Refusal, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    def refuse(self, refusal: ZoomRefusal, headers: tuple[tuple[str, str], ...] = ()) -> WireResponse:
         """Word a refusal as an answer."""
         body = _encode(refusal.body()).encode()
         said = {**dict(headers), **dict(refusal.headers)}
-        return Answer(status=refusal.status, body=body, headers=(self._track(), *said.items()))
+        return WireResponse(status=refusal.status, body=body, headers=(self._track(), *said.items()))
 
-    def refuse_bytes(self, status: int, reason: str) -> Answer:
+    def refuse_bytes(self, status: int, reason: str) -> WireResponse:
         """Answer bytes that are no request."""
         if status == 413:
             return self.refuse(auth.refusal(300, "too large"))
-        return self.refuse(Refusal(status, 300, f"Bad request: {reason}."))
+        return self.refuse(ZoomRefusal(status, 300, f"Bad request: {reason}."))
 
-    def _find(self, request: Request) -> tuple[Endpoint, dict[str, str]]:
+    def _find(self, request: WireRequest) -> tuple[Endpoint, dict[str, str]]:
         path = request.target.partition("?")[0]
         found = endpoints.find(request.method, path[3:]) if path.startswith("/v2/") else None
         if found is None:

@@ -9,11 +9,11 @@ from typing import Any
 from ...calls.render import READS
 from ...language import expressions, places
 from ...model import Input, Place
-from ..compile import RULES, sent_as, several
+from ..compiler import RULES, sent_as, several
 from ..documents import Path
 from .answer import SLOT
-from .faults import Faults, Surroundings, near
-from .rows import NAME_ONE, condition
+from .faults import Faults, References, near
+from .tables import NAME_ONE, condition
 
 Targets = dict[str, tuple[Place, str]]  # a place as text -> the place, and who goes there
 
@@ -46,7 +46,7 @@ def _targets(own: Faults, rows: Mapping[str, Input], *, computed: bool = True) -
     return found
 
 
-def targets(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def targets(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Places where two things go."""
     found: Targets = {}
     for place, key in _going(own, rows):
@@ -69,7 +69,7 @@ def targets(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
             own.add(("inputs", key, "to"), f"is {place}, and '{found['request.body'][1]}' is the whole body; keep one")
 
 
-def compute(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def compute(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Computed values that go nowhere, or are made of what is no input."""
     sent = _targets(own, rows, computed=False)
     for text, source in own.part("compute").items():
@@ -91,7 +91,7 @@ def compute(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
                 own.add(at, f"stands in the path, so '{name}' must be `required: true`, without `only_when`")
 
 
-def request(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def request(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Paths with braces that nothing fills, and a method that can't carry what goes to it."""
     said, found, whole = own.part("request"), _targets(own, rows), own.sound("inputs")
     if not said:
@@ -121,7 +121,7 @@ def request(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
                 break
 
 
-def inputs(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def inputs(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Inputs that nothing uses, and lists of choices that are none or ask for what is no input."""
     used = set() if own.sound("compute") else set(own.inputs)  # where it can't be read, it may use any
     for source in own.part("compute").values():
@@ -142,7 +142,7 @@ def inputs(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
                 own.add(at, f"is {name}, which reads '{read}', no input here; give the list a parameter of that name")
 
 
-def rules(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def rules(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Rules of no kind or of two, about what is no input, or that can never hold."""
     for index, rule in enumerate(own.part("rules")):
         at: Path = ("rules", index)
@@ -159,7 +159,7 @@ def rules(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
             condition(own, (*at, "when"), rule["when"], rows)
 
 
-def summary(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def summary(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Slots that no input fills, or that would show a secret."""
     for slot in SLOT.findall(own.part("summary") or ""):
         known = own.known(("summary",), slot, own.inputs, f"has the slot {{{slot}}}, which is no input", NAME_ONE)
@@ -167,7 +167,7 @@ def summary(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
             own.add(("summary",), f"would show '{slot}', which is a {rows[slot].type}; leave it out")
 
 
-def pages(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def pages(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """An input for what `paging` fills in."""
     if not own.part("paging"):
         return
@@ -177,7 +177,7 @@ def pages(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
         own.add(("inputs", key, "to"), f"is {place}, which `paging` fills in itself; leave the input out")
 
 
-def recover(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def recover(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """What can't be looked for after a lost answer, or not in that way."""
     rule = own.part("recover")
     if not rule or not own.sound("inputs"):
@@ -208,7 +208,7 @@ def recover(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
             own.add(at, f"lacks `with: {{{name}: …}}`, which {key} needs; say which input of ours it is")
 
 
-def limits(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def limits(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """How an action is counted: its label, and the inputs that a quota goes by."""
     if not isinstance(common := around.common.get("limits"), dict):
         return

@@ -8,13 +8,13 @@ from typing import Any
 
 from ...language import expressions, places
 from ...language.patterns import HEADER_NAME, HEADER_VALUE, INSTANT
-from ...language.secrets import MARK
-from ...language.wording import misfit, misfits, nearest
+from ...language.schema_faults import fault_of, nearest, schema_faults
+from ...language.secrets import SECRET_WORD
 from ...model import Input
 from ...types.collections import GUARDED_HEADERS
-from ..compile import inline
+from ..compiler import inline
 from ..documents import Path, walk
-from .faults import Faults, Surroundings, near
+from .faults import Faults, References, near
 
 SLOT = re.compile(r"\{([^{}]*)\}")
 SINGLE = ("status", "code", "message", "count")  # what an answer has one of; of the others a name is said
@@ -22,19 +22,19 @@ SEEN = ("status", "code", "message", "header", "body")
 PAGE = ("status", "count", "items", "link", "header", "body", "query")
 
 
-def headers(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def headers(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Constant headers that HTTP could not carry, or that the connection sets."""
     for name, value in own.part("request").get("headers", {}).items():
         at: Path = ("request", "headers", name)
-        if misfits({"pattern": HEADER_NAME}, name):
+        if schema_faults({"pattern": HEADER_NAME}, name):
             own.add(at, "is no name of a header: letters, digits and - only")
         elif name.lower() in GUARDED_HEADERS:
             own.add(at, "is set by the connection or HTTP itself; say it in connection/ or leave it out")
-        elif misfits({"pattern": HEADER_VALUE}, value):
+        elif schema_faults({"pattern": HEADER_VALUE}, value):
             own.add(at, "must be one line of printable ASCII text")
 
 
-def paging(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def paging(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Page settings that could not work."""
     for at, style in _each(("paging", "next"), own.part("paging").get("next", [])):
         _looks(own, (*at, "while"), style.get("while", {}), PAGE)
@@ -42,7 +42,7 @@ def paging(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
             own.add((*at, "to"), "is url, so `from` gives the whole URL; `plus` and `below` count, leave them out")
 
 
-def errors(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def errors(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Error cases that look where nothing stands, or that an earlier one hides."""
     said = own.part("errors")
     _looks(own, ("errors", "failed"), said.get("failed") or {}, SEEN)
@@ -76,7 +76,7 @@ def _each(at: Path, raw: Any) -> Iterator[tuple[Path, Any]]:
     yield from (((*at, index), entry) for index, entry in enumerate(raw)) if isinstance(raw, list) else [(at, raw)]
 
 
-def files(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def files(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Downloads whose names are no templates, and keys that the example of the answer lacks."""
     rules, example = own.part("files"), own.part("output").get("example")
     if not rules:
@@ -107,7 +107,7 @@ def template(own: Faults, at: Path, text: str) -> frozenset[str]:
         return frozenset()
 
 
-def output(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def output(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """A schema that can't be read, secrets that are not marked, and an example that does not fit."""
     said = own.part("output")
     at: Path = ("output", "schema")
@@ -120,7 +120,7 @@ def output(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
         own.add(at, "has a $ref that leads back to itself; write out as many levels as are needed")
         return
     for path, value in walk(schema):
-        if path[-1:] == (MARK,) and value is not True:
+        if path[-1:] == (SECRET_WORD,) and value is not True:
             own.add((*at, *path), "must be true; leave it out where nothing is secret")
     if "example" not in said:
         return
@@ -131,7 +131,7 @@ def output(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
     formats.checks("date-time")(lambda value: not isinstance(value, str) or re.fullmatch(INSTANT, value) is not None)
     try:
         for error in Draft202012Validator(schema, format_checker=formats).iter_errors(said["example"]):
-            what = f"is no {error.validator_value}" if error.validator == "format" else misfit(error)
+            what = f"is no {error.validator_value}" if error.validator == "format" else fault_of(error)
             own.add(("output", "example", *error.absolute_path), f"{what}; the example must fit the schema")
     except UnknownType as error:
         own.add(at, f"has the type {error.type!r}, which JSON Schema lacks; name one that it knows")

@@ -10,17 +10,17 @@ from urllib.parse import urlsplit
 from ...calls.render import READS
 from ...language import hosts, places
 from ...model import DAY, Input, Place
-from ..compile import PLAN_WORDS, choice_list, inline, rates, search, several
+from ..compiler import PLAN_WORDS, choice_list, inline, rates, search, several
 from ..documents import Path
 from .answer import SLOT, template
-from .faults import PLACES, Faults, Surroundings, listed, near
-from .rows import codec
+from .faults import PLACES, Faults, References, listed, near
+from .tables import codec
 
 ADD_IT = "Add it there."
 WRITE_IT = "Write it, or leave it out."
 
 
-def base(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def base(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """A base URL with braces that nothing may fill, and hosts that it does not lead to."""
     url, said = own.part("base_url"), own.part("base")
     if not url or not own.sound("base"):
@@ -41,7 +41,7 @@ def base(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
             own.add(("base", name, "default"), f"leads to {at}, which is none of its hosts; add it there")
 
 
-def limits(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def limits(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Rates of plans, labels and actions that are none, and rates that can't be counted together."""
     said = own.part("limits")
     lists = {"on": (around.actions, "actions/ lacks"), "labels": (said.get("labels", {}), "`labels` lacks")}
@@ -67,7 +67,7 @@ def limits(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
                     own.add(where, f"says {one} and {other}, two rates of one kind; keep one a day and one for less")
 
 
-def choices(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def choices(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Lists that lead nowhere, and actions and fields that can't give one."""
     lists = own.data.get("choices", {}) if own.whole("choices") else {}
     for key, raw in lists.items():
@@ -120,7 +120,7 @@ def _source(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, 
         own.add(at, f"lacks `items`, where the list lies in the answer of {key}, which has no `paging` that says it")
 
 
-def _fields(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, Any], around: Surroundings) -> None:
+def _fields(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, Any], around: References) -> None:
     """Fields that an item never has by the action's output schema, and secrets in the open."""
     paging, output = action.get("paging"), action.get("output")
     fields: dict[str, Any] = {}
@@ -151,7 +151,7 @@ def _taken(own: Faults, rows: Mapping[str, Input]) -> list[tuple[Path, Place]]:
     return [*((("inputs", key, "to"), place) for key, row in rows.items() for place in row.to), *token]
 
 
-def grants(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def grants(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Values that go nowhere, to no place, or where another goes."""
     braces, kinds = around.common.get("base", {}), PLACES["connection"]
     taken: dict[str, Path] = {}
@@ -172,7 +172,7 @@ def grants(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None
             own.add(("inputs", key), f"goes nowhere: say `to`, one of {', '.join(kinds)}")
 
 
-def test(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def test(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """A test of the connection by an action that is none, or by an input that is none; a level that is none."""
     said = own.part("test")
     if (action := said.get("action")) is not None:
@@ -189,7 +189,7 @@ def test(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
             own.known(("test", word), name, rows, f"names {name!r}, which is no input here", "Name one.")
 
 
-def oauth(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def oauth(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """A sign-in that lacks a part, or has one that its grant does not know."""
     if not own.sound("oauth") or not own.sound("token"):
         return
@@ -208,7 +208,7 @@ def oauth(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
             own.add(("oauth", "client"), f"is {said['client']}, and no input gives {word}: say `to: {word}` on one")
 
 
-def signature(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def signature(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """A signature without one input that gives its secret, or of what is not there."""
     secrets = [key for key, row in rows.items() for place in row.to if str(place) == "verify.secret"]
     if not secrets and own.sound("inputs"):
@@ -223,7 +223,7 @@ def signature(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> N
         own.add(("verify", "time", "field"), "names a part of the header, which has none: say `fields: {signature: …}`")
 
 
-def locale(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def locale(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Words for actions that are none, and slots that are not kept."""
     blocks: dict[Path, Any] = {("texts",): own.part("texts")}
     for key, entries in own.part("actions").items():

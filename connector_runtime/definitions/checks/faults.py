@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ...errors import Problem
-from ...language.wording import nearest
+from ...language.schema_faults import nearest
 from ...model import Input, Json
 from ..documents import Document, Path
 
@@ -17,7 +17,7 @@ PLACES = {
 }
 
 
-class Surroundings(NamedTuple):
+class References(NamedTuple):
     """What a document may refer to."""
 
     language: Callable[[str], Any]  # kind -> the validator of the language's own schema
@@ -77,7 +77,7 @@ class Faults:
         return list(dict.fromkeys(problem for _, problem in sorted(self.found, key=lambda entry: entry[0])))
 
 
-Check = Callable[[Faults, Mapping[str, Input], Surroundings], None]  # `rows`: the inputs that could be compiled
+Check = Callable[[Faults, Mapping[str, Input], References], None]  # `rows`: the inputs that could be compiled
 
 
 def _part(path: Path) -> Path:

@@ -51,17 +51,17 @@ def kind_of(value: Any) -> str:
     return KINDS[TYPES[type(value)][-1]] if type(value) in TYPES else f"a Python {type(value).__name__}"
 
 
-def misfits(schema: Mapping[str, Any], value: Any) -> list[Fault]:
+def schema_faults(schema: Mapping[str, Any], value: Any) -> list[Fault]:
     """The faults of JSON data against a schema, each with its path; of very many the first."""
     if fits(schema, value):
         return []
     if json_text.is_large(value, LARGE):
         return [((), "does not fit what is wanted here; it is too large to say where")]
     errors = islice(_validator()(schema).iter_errors(value), MOST + 1)
-    return [(tuple(error.absolute_path), misfit(error)) for error in errors]
+    return [(tuple(error.absolute_path), fault_of(error)) for error in errors]
 
 
-def misfit(error: Any) -> str:
+def fault_of(error: Any) -> str:
     """One jsonschema error as a sentence, without a dump of the instance."""
     wanted, found, word = error.validator_value, error.instance, error.validator
     match word:
@@ -100,7 +100,7 @@ _MISFITS = {
 }
 
 
-class _Rare(Exception):
+class _NeedsJsonschema(Exception):
     """A rare word was met."""
 
 
@@ -108,7 +108,7 @@ def fits(schema: Schema, value: Any) -> bool:
     """Whether data fits."""
     try:
         return _fits(schema, value)
-    except _Rare:
+    except _NeedsJsonschema:
         return bool(_validator()(schema).is_valid(value))
 
 
@@ -134,14 +134,14 @@ def _fits(schema: Any, value: Any) -> bool:
         holds = _WORDS.get(word)  # what has no entry here says nothing about data: a title, a default
         if holds is not None and not holds(value, wanted, schema):
             if "patternProperties" in schema or "prefixItems" in schema:  # which change what other words mean
-                raise _Rare
+                raise _NeedsJsonschema
             return False
     return True
 
 
 def _rare(value: Any, wanted: Any, schema: Schema) -> bool:
     """A word that jsonschema judges, with the whole schema in which it stands."""
-    raise _Rare
+    raise _NeedsJsonschema
 
 
 def _is_type(value: Any, wanted: str | list[str], _: Schema) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from ..errors import StoreError
-from .store import DAMAGED, LAST, UNWRITABLE, Damaged, Entry, Lease, MemoryStore, Store, checked, damaged, forking
+from .store import DAMAGED, LAST, UNWRITABLE, DamagedEntry, Entry, Lease, MemoryStore, Store, checked, damaged, forking
 
 T = TypeVar("T")
 BUSY = 5.0  # seconds to wait for another process's write to a SQLite file
@@ -41,7 +41,7 @@ TOKEN = b"gAAAA"  # how whatever is sealed begins, whichever key sealed it
 _left: list[Any] = []  # connections of the parent process: to close one would end the parent's
 
 
-class Lost(StoreError):
+class ConnectionLost(StoreError):
     """The connection to the database broke; what was sent may have been done."""
 
 
@@ -66,7 +66,7 @@ class Database(Store):
 
     @abstractmethod
     def run(self, connection: Any, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
-        """The rows of a statement with `?` for values, and how many it changed. Raises `StoreError` or `Lost`."""
+        """The rows of a statement with `?` for values, and how many it changed. Raises `StoreError`."""
 
     def read(self, key: str) -> Entry | None:
         sql = f"SELECT CAST(value AS {self.blob}), version FROM entries WHERE key = ?"
@@ -84,7 +84,7 @@ class Database(Store):
             else:
                 update = "UPDATE entries SET value = ?, version = ? WHERE key = ? AND version = ?"
                 _, count = self._run(update, value, new, key, version)
-        except Lost:
+        except ConnectionLost:
             found = self.read(key)
             done = found is None if value is None else found == Entry(value, new)
             return new if done else self.put(key, value, version)
@@ -104,7 +104,7 @@ class Database(Store):
         )
         try:
             _, taken = self._run(take, checked(key), owner, seconds)
-        except Lost:
+        except ConnectionLost:
             _, taken = self._run(take, key, owner, seconds)
             taken = taken or len(self._ask("SELECT 1 FROM leases WHERE key = ? AND owner = ?", key, owner))
         return Lease(lambda: self._run("DELETE FROM leases WHERE key = ? AND owner = ?", key, owner)) if taken else None
@@ -126,14 +126,14 @@ class Database(Store):
             self._connection = self._connection or self.connect()
             try:
                 return self.run(self._connection, sql, values)
-            except Lost:
+            except ConnectionLost:
                 self._connection = None
                 raise
 
     def _ask(self, sql: str, *values: Any) -> list[Any]:
         try:
             return self._run(sql, *values)[0]
-        except Lost:
+        except ConnectionLost:
             return self._run(sql, *values)[0]
 
 
@@ -230,7 +230,7 @@ class Postgres(Database):
             return cursor.fetchall() if cursor.description else [], cursor.rowcount
         except self._psycopg.Error as error:
             if connection.closed:
-                raise Lost("The connection to the store broke.", hint="Try again.", retriable=True) from None
+                raise ConnectionLost("The connection to the store broke.", hint="Try again.", retriable=True) from None
             code = getattr(error, "sqlstate", None) or ""
             what = "may only be read" if code in ("25006", "42501") else "is full" if code[:2] == "53" else "failed"
             raise self._failed(what, error, retriable=code in ("57014", "55P03", "40P01", "40001")) from None
@@ -297,7 +297,7 @@ class Sealed(Store):
         return self._unsealed(key, entry) if (entry := self._store.read(key)) else None
 
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
-        self._mark()
+        self._check_seal()
         return self._store.put(key, None if value is None else self._sealed(key, value), version)
 
     def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[tuple[str, Entry]]:
@@ -307,7 +307,7 @@ class Sealed(Store):
             for after, entry in page:
                 try:
                     found += [(after, self._unsealed(after, entry))] if after != SEAL else []
-                except Damaged:
+                except DamagedEntry:
                     self._store.set_aside(after, entry)
                     found += [(after, entry)] if after.startswith(DAMAGED) else []  # as it lies
             if len(page) < wanted:
@@ -317,7 +317,7 @@ class Sealed(Store):
     def update(self, key: str, change: Callable[[bytes | None], bytes | None], *, tries: float = inf) -> Entry | None:
         try:
             return super().update(key, change, tries=tries)
-        except Damaged:
+        except DamagedEntry:
             if entry := self._store.read(key):
                 self._store.set_aside(key, entry)
             return super().update(key, change, tries=tries)
@@ -330,10 +330,10 @@ class Sealed(Store):
 
     def rekey(self) -> int:
         """Seal everything anew with the newest key, so that older ones can go; returns how many values there are."""
-        self._mark()
+        self._check_seal()
         count = 0
         for key, _ in self.walk(""):
-            with suppress(Damaged):
+            with suppress(DamagedEntry):
                 while (entry := self.read(key)) and self.put(key, entry.value, entry.version) is None:
                     continue  # another writer was first, perhaps with an older key
                 count += 1
@@ -346,27 +346,27 @@ class Sealed(Store):
         try:
             owner, _, value = self._fernet.decrypt(entry.value).partition(b"\0")
         except self._invalid:
-            mark = self._store.read(SEAL)
-            self._check(mark.value if mark else None)
+            seal = self._store.read(SEAL)
+            self._check(seal.value if seal else None)
             raise damaged(key) from None
         if owner != key.encode():
-            raise Damaged(f"The store's entry {key} belongs to another place.", hint="Restore it from a backup.")
+            raise DamagedEntry(f"The store's entry {key} belongs to another place.", hint="Restore it from a backup.")
         return Entry(value, entry.version)
 
-    def _mark(self) -> None:
+    def _check_seal(self) -> None:
         """See before the first write that the store is of these keys, and leave a mark by which others see it."""
         if not self._is_marked:
-            self._store.update(SEAL, self._marked)
+            self._store.update(SEAL, self._with_seal)
             self._is_marked = True
 
-    def _marked(self, mark: bytes | None) -> bytes:
-        self._check(mark)
-        return mark if mark is not None and self._opens(mark, self._newest) else self._sealed(SEAL, b"")
+    def _with_seal(self, seal: bytes | None) -> bytes:
+        self._check(seal)
+        return seal if seal is not None and self._opens(seal, self._newest) else self._sealed(SEAL, b"")
 
-    def _check(self, mark: bytes | None) -> None:
+    def _check(self, seal: bytes | None) -> None:
         """Raise `StoreError` if the store is of other keys: they do not open its mark, or, unmarked, none of a page."""
-        is_mark = mark is not None and mark.startswith(TOKEN)
-        page = [mark] if is_mark else [entry.value for _, entry in self._store.scan("")]
+        is_mark = seal is not None and seal.startswith(TOKEN)
+        page = [seal] if is_mark else [entry.value for _, entry in self._store.scan("")]
         if page and not any(self._opens(value, self._fernet) for value in page):
             hint = "Give the key it was made with; if that is lost, remove the store and connect again."
             raise StoreError("The store is encrypted with another key.", hint=hint)

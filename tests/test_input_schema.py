@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from connector_runtime.inputs.bind import Acceptance, bind
+from connector_runtime.inputs.bind import CompiledInputs, bind
 from connector_runtime.inputs.schema import blanks
-from connector_runtime.language import codecs, places, wording
-from connector_runtime.model import Choice, Input, Place, Table, Warn
+from connector_runtime.language import codecs, places, schema_faults
+from connector_runtime.model import Choice, Input, InputTable, Place, Warn
 from connector_runtime.types import registry
 from connector_runtime.types.base import BLANK, REFUSED, NoValue, is_blank
 
@@ -328,20 +328,20 @@ def test_a_refusal_says_what_to_do(given: Input, value: Any, says: str) -> None:
     ],
 )
 def test_a_misfit_inside_json_is_a_sentence_without_the_instance(schema: Any, value: Any, says: str) -> None:
-    assert [what for _, what in wording.misfits(schema, value)] == [says]
+    assert [what for _, what in schema_faults.schema_faults(schema, value)] == [says]
 
 
 def test_what_is_wrong_with_very_much_data_is_not_looked_for() -> None:
     schema = {"properties": {"items": {"items": {"type": "object"}}, "id": {"type": "string"}}}
-    value = {"items": [{} for _ in range(wording.LARGE)], "id": 5}
-    (fault,) = wording.misfits(schema, value)
+    value = {"items": [{} for _ in range(schema_faults.LARGE)], "id": 5}
+    (fault,) = schema_faults.schema_faults(schema, value)
     assert fault == ((), "does not fit what is wanted here; it is too large to say where")
-    assert wording.misfits(schema, {**value, "id": ""}) == []
+    assert schema_faults.schema_faults(schema, {**value, "id": ""}) == []
 
 
 def warned(row: Input, value: Any) -> list[str]:
-    table = Table.of("t", "T", (row,))
-    return [warning.what for warning in bind(Acceptance(table), {row.key: value}).warnings]
+    table = InputTable.of("t", "T", (row,))
+    return [warning.what for warning in bind(CompiledInputs(table), {row.key: value}).warnings]
 
 
 def test_a_number_warns_where_its_schema_says_so_and_nowhere_else() -> None:

@@ -15,7 +15,7 @@ from html import escape
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
-from ..calls import answer as answers
+from ..calls import answers
 from ..calls.credentials import filled
 from ..errors import AuthError, InputError, MissingScope, Problem, RequestError, TransportError
 from ..language import conditions, hosts, json_text
@@ -147,7 +147,7 @@ class App:
             return answer.body
         own = {self.values[row.key] for row in self.kind.inputs if row.type == "secret" and row.key in self.values}
         hidden, at = {*own, self.basic, *secrets}, datetime.fromtimestamp(now, UTC)
-        raise answers.Refusal(self.kind.errors, response, hidden).error("read", at)
+        raise answers.RefusedResponse(self.kind.errors, response, hidden).error("read", at)
 
     def tokens(self, response: Response, sent_at: float, old: Tokens | None = None, sent: Iterable[str] = ()) -> Tokens:
         """The tokens of an answer; raises the error that it is instead, without the secrets that were sent.
@@ -182,7 +182,7 @@ class App:
 
     def is_over(self, response: Response) -> bool:
         """Whether an answer says that the refresh token will never be good again; a server in trouble says nothing."""
-        look = answers.Refusal(self.kind.errors, response).look
+        look = answers.RefusedResponse(self.kind.errors, response).look
         is_verdict = 400 <= response.status < 500 and response.status != 429
         return is_verdict and any(conditions.holds(condition, look) for condition in self.kind.over)
 
@@ -257,8 +257,8 @@ def query_of(callback: str | Mapping[str, str]) -> dict[str, str]:
     """The parameters of a callback: given as such, as the whole URL, or as what follows its question mark."""
     if not isinstance(callback, str):
         return dict(callback)
-    head, mark, query = callback.strip().partition("#")[0].partition("?")
-    return dict(parse_qsl(query if mark else head))
+    head, question_mark, query = callback.strip().partition("#")[0].partition("?")
+    return dict(parse_qsl(query if question_mark else head))
 
 
 def state_of(query: Mapping[str, str]) -> str:
@@ -282,7 +282,7 @@ def code_of(query: Mapping[str, str]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class ConnectionRecord:
     """One stored connection. `dead` is why it can't be renewed any more.
 
     `seen` is what its last test or call failed with, None after one that did not: `kind`, `message`, `hint`, `status`,
@@ -305,7 +305,7 @@ class Record:
         """Whether its last test or call was refused; for want of a scope the vendor knows it all the same."""
         return self.seen is not None and self.seen["kind"] != MissingScope.kind
 
-    def ended(self, why: str) -> Record:
+    def ended(self, why: str) -> ConnectionRecord:
         """The same connection without its tokens, dead."""
         return replace(self, tokens=Tokens(granted={}), dead=why)
 
@@ -314,7 +314,7 @@ class Record:
         return json.dumps({name: getattr(self, name) for name in self.__slots__} | plain).encode()
 
     @classmethod
-    def read(cls, content: bytes) -> Record:
+    def read(cls, content: bytes) -> ConnectionRecord:
         """The record that `write` wrote, perhaps in another version. Raises `ValueError` for other bytes."""
         optional = dict.fromkeys(("origin", "identity", "account", "user", "dead"), str | None)
         data = json_text.read(content)
@@ -351,7 +351,7 @@ class Renewal:
         Raises `AuthError` ("reconnect"), or `TransportError` if the token endpoint does not answer.
         """
         started = (yield Now()).timestamp()
-        held, pause = False, PAUSE
+        has_lease, pause = False, PAUSE
         while True:
             record, version = self._there((yield Read()))
             now = (yield Now()).timestamp()
@@ -359,11 +359,11 @@ class Renewal:
                 break
             if record.dead is not None:
                 raise self._ended(record.dead)
-            if held:
+            if has_lease:
                 record = yield from self._renewed(record, version, now)
                 break
-            held = yield Acquire()
-            if held:
+            has_lease = yield Acquire()
+            if has_lease:
                 continue  # the last holder may have renewed it
             if self._lasts(record, now):
                 break
@@ -372,11 +372,11 @@ class Renewal:
                 raise TransportError(what, hint="Try again.", retriable=True)
             yield Wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-        if held:
+        if has_lease:
             yield Release()
         yield record
 
-    def _renewed(self, record: Record, version: int, now: float) -> Generator[Any, Any, Record]:
+    def _renewed(self, record: ConnectionRecord, version: int, now: float) -> Generator[Any, Any, ConnectionRecord]:
         """The record after a token request: with the new pair, stored by then, or with what another stored."""
         spent, response = record.tokens.refresh_token, None
         if self.kind.oauth is None or (spent is None and needs_person(self.kind)):
@@ -414,12 +414,12 @@ class Renewal:
             if record.tokens.refresh_token != spent:
                 return record  # connected anew
 
-    def _lasts(self, record: Record, now: float) -> bool:
+    def _lasts(self, record: ConnectionRecord, now: float) -> bool:
         """Whether its token can be used for want of a newer one, until its very end."""
         until = record.tokens.expires_at
         return self.rejected != record.tokens.granted and (until is None or now < until)
 
-    def _there(self, found: tuple[Record, int] | None) -> tuple[Record, int]:
+    def _there(self, found: tuple[ConnectionRecord, int] | None) -> tuple[ConnectionRecord, int]:
         if found is None:
             raise AuthError(f"There is no connection {self.name}.", hint="Connect an account.")
         return found

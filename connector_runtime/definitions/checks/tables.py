@@ -7,14 +7,14 @@ from typing import Any
 
 from ...language import codecs, places
 from ...language.conditions import parse
-from ...language.wording import nearest
+from ...language.schema_faults import nearest
 from ...model import Input, Place
 from ...types import registry
 from ...types.base import ALL_WORDS
 from ...types.collections import GUARDED_HEADERS
-from ..compile import row as compiled_row, several
+from ..compiler import row as compiled_row, several
 from ..documents import Path
-from .faults import PLACES, Faults, Surroundings, listed
+from .faults import PLACES, Faults, References, listed
 
 RESERVED = (  # the command line's own options, and the tools' own arguments
     "inputs", "limit", "cursor", "base_url", "ndjson", "output", "clear", "help", "retries", "deadline", "recover",
@@ -25,7 +25,7 @@ _PAIRS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxI
 FIXED = {"client": ("id", "secret"), "basic": ("user", "password"), "verify": ("secret",)}
 
 
-def compiled(own: Faults, around: Surroundings) -> dict[str, Input]:
+def compiled(own: Faults, around: References) -> dict[str, Input]:
     """The rows that could be compiled."""
     rows: dict[str, Input] = {}
     for key, raw in own.inputs.items():
@@ -40,7 +40,7 @@ def compiled(own: Faults, around: Surroundings) -> dict[str, Input]:
     return rows
 
 
-def entries(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def entries(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """What is wrong with a row by itself."""
     for key, row in rows.items():
         before, raw = len(own.found), own.inputs[key]
@@ -60,7 +60,7 @@ def entries(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> Non
                 own.add((*at, word), f"is {raw[word]!r}, which is not {among}; change one of them")
 
 
-def conditions(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def conditions(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """What is wrong between rows: conditions on others, and old names that others have."""
     sound = {key: raw for key, raw in own.inputs.items() if own.sound("inputs", key)}
     holders: dict[str, str] = {}  # an old name -> the first input that had it
@@ -84,7 +84,7 @@ def conditions(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> 
                 own.add((*at, "was"), f"is {name!r}, which '{holders[name]}' was already; keep one")
 
 
-def codec(own: Faults, at: Path, raw: Mapping[str, Any], around: Surroundings) -> None:
+def codec(own: Faults, at: Path, raw: Mapping[str, Any], around: References) -> None:
     """Names under `as` that no codec has."""
     known = [*codecs.CODECS, *around.codecs]
     for name in several(raw.get("as", ())):
@@ -230,7 +230,7 @@ def condition(own: Faults, at: Path, raw: Any, rows: Mapping[str, Input], subjec
                 own.add(at, f"waits for {value!r}, which '{test.name}' never is; {shown}")
 
 
-def cycles(own: Faults, rows: Mapping[str, Input], around: Surroundings) -> None:
+def cycles(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Inputs that wait for each other, so that none can ever be given."""
     waits = {
         key: [test.name for test in row.only_when or () if test.negate is (None in test.values)]

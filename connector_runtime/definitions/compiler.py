@@ -104,14 +104,16 @@ def action(data: Raw, common: Raw, about: model.Profile, shared: Shared, codecs:
 def connection(data: Raw, shared: Shared, codecs: Codecs) -> model.Connection:
     """Compile one file of connection/."""
     inputs, oauth = tuple(rows(data, shared, codecs).values()), data.get("oauth", {})
-    grants: list[model.Grant] = []
+    grants: list[model.CredentialField] = []
     for row in inputs:
         if row.to and row.to[0].kind in ("header", "query", "base", "basic"):
-            grants.append(model.Grant(row.key, row.to, row.codecs, row.type == "secret", required=row.required == ()))
+            grants.append(
+                model.CredentialField(row.key, row.to, row.codecs, row.type == "secret", required=row.required == ())
+            )
     for name, raw in data.get("token", {}).items():
         place = places.place(raw["to"], name)
         secret = place.kind != "base"
-        grants.append(model.Grant(name, (place,), _codecs(raw, codecs), secret, required=secret))
+        grants.append(model.CredentialField(name, (place,), _codecs(raw, codecs), secret, required=secret))
     return record(
         model.Connection,
         data,
@@ -127,7 +129,7 @@ def connection(data: Raw, shared: Shared, codecs: Codecs) -> model.Connection:
 
 def trigger(data: Raw, shared: Shared, codecs: Codecs, json: Shared) -> Trigger:
     """Compile one file of triggers/; `json` reads the data files of the folder."""
-    from ..triggers.webhook import FilterRow, Recipe, Trigger, sources  # what most commands do not need
+    from ..triggers.webhook import FilterRow, SignatureScheme, Trigger, sources  # what most commands do not need
 
     reply, challenge = data.get("reply", {}), data.get("challenge", {})
     file = data["events"]["file"] if "events" in data else None
@@ -135,7 +137,7 @@ def trigger(data: Raw, shared: Shared, codecs: Codecs, json: Shared) -> Trigger:
         Trigger,
         data,
         inputs=tuple(rows(data, shared, codecs).values()),
-        recipe=Recipe(data["verify"]),
+        recipe=SignatureScheme(data["verify"]),
         challenge_when=_condition(challenge, "when"),
         challenge_answer=challenge.get("answer", {}),
         event={name: sources(raw) for name, raw in data["event"].items()},
@@ -295,9 +297,9 @@ def _limits(key: str, raw: Raw) -> model.Limits:
         key=key,
         plans=tuple(raw.get("plans", ())),
         labels=labels,
-        combined=tuple(model.Combined(tuple(entry["labels"]), rates(entry)) for entry in raw.get("combined", ())),
+        combined=tuple(model.SharedBudget(tuple(entry["labels"]), rates(entry)) for entry in raw.get("combined", ())),
         quotas=quotas,
-        reported=record(model.Reported, reported, daily=_condition(reported, "daily")),
+        reported=record(model.ReportedLimits, reported, daily=_condition(reported, "daily")),
     )
 
 

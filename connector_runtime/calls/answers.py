@@ -95,7 +95,7 @@ def is_refused(rules: Errors, answer: Answer) -> bool:
     return isinstance(answer.body, dict) and conditions.holds(rules.failed, partial(places.look, answer=answer))
 
 
-class Refusal:
+class RefusedResponse:
     """A response that is refused, by the words of a definition's `errors`; without the secrets that it may repeat."""
 
     def __init__(self, rules: Errors, response: Response, secrets: Iterable[str] = ()) -> None:

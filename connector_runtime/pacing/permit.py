@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ..language import conditions, places
 from ..model import ActionSpec
-from ..steps import Claim
+from ..steps import Permit
 
 Head = Mapping[str, str]  # the headers of an answer, by their names in lower case
 
@@ -18,25 +18,30 @@ Head = Mapping[str, str]  # the headers of an answer, by their names in lower ca
 class Pacing(Protocol):
     """What a client asks when it may send. Both may be called from any thread, and neither sleeps."""
 
-    def ask(self, claim: Claim) -> float:
-        """The seconds to wait before asking again with the same claim; 0.0: send now, it is counted.
+    def ask(self, permit: Permit) -> float:
+        """The seconds to wait before asking again with the same permit; 0.0: send now, it is counted.
 
         Raises `QuotaReached` with `retry_at` where a budget or quota is used up for longer than a call waits, and
         `RateLimited` where the vendor takes nothing for so long.
         """
 
-    def heard(
-        self, claim: Claim, status: int | None, headers: Head, retry_at: datetime | None = None, kind: str | None = None
+    def report(
+        self,
+        permit: Permit,
+        status: int | None,
+        headers: Head,
+        retry_at: datetime | None = None,
+        kind: str | None = None,
     ) -> None:
-        """Learn from the answer to a claim; status None: none came.
+        """Learn from the answer to a permit; status None: none came.
 
-        The claim may be one that never asked, of a call that was sent before anybody paced. `kind` is `rate_limit` or
+        The permit may be one that never asked, of a call that was sent before anybody paced. `kind` is `rate_limit` or
         `quota` where the answer was that refusal, and `retry_at` when the vendor said to go on.
         """
 
 
-def claim_of(action: ActionSpec, written: Mapping[str, Any], account: str = "", caller: str = "") -> Claim:
-    """The claim of an action's next attempt, given its values by input key, as they are sent.
+def permit_of(action: ActionSpec, written: Mapping[str, Any], account: str = "", caller: str = "") -> Permit:
+    """The permit of an action's next attempt, given its values by input key, as they are sent.
 
     Two ways of writing one id are thus counted together. What inputs name is counted for each `caller`, any text that
     stands for a connection: `me` is somebody else by the next one, whose user must not pay for this one's.
@@ -49,7 +54,7 @@ def claim_of(action: ActionSpec, written: Mapping[str, Any], account: str = "", 
             whose = caller if quota.per else ""
             quotas.append((name, digest(account, name, whose, *(value.strip().casefold() for value in values))))
     label = limits.counted_as(action.key, action.rate_limit)
-    return Claim(action=action.key, label=label, account=account, quotas=tuple(quotas))
+    return Permit(action=action.key, label=label, account=account, quotas=tuple(quotas))
 
 
 @lru_cache(maxsize=4096)  # a flow calls for the same host again and again

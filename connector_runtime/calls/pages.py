@@ -21,7 +21,7 @@ HALF = re.compile("[\ud800-\udfff]")  # of a character: no request can carry it
 
 
 @unshown
-class Spot(NamedTuple):
+class ListPosition(NamedTuple):
     """Where in a list a page begins: the style that led there (None: the list's beginning) and its value.
 
     `skip` items of the page were handed out already. All pages of a list have the same `size`.
@@ -33,22 +33,22 @@ class Spot(NamedTuple):
     skip: int = 0
 
 
-def start(paging: Paging, limit: int | None) -> Spot:
+def start(paging: Paging, limit: int | None) -> ListPosition:
     """Where a list begins: with a page as large as it may be and no larger than needed."""
     size = paging.max if limit is None else max(1, min(paging.max, limit))
-    return Spot(0 if paging.size is None else size)
+    return ListPosition(0 if paging.size is None else size)
 
 
-def turned(paging: Paging, made: render.Draft, spot: Spot) -> render.Draft:
+def page_draft(paging: Paging, made: render.RequestDraft, position: ListPosition) -> render.RequestDraft:
     """The draft of the page that begins there."""
     if paging.size is not None:
-        made = made.turn(paging.size, spot.size)
-    return made if spot.style is None else made.turn(paging.next[spot.style].to, spot.value)
+        made = made.with_value(paging.size, position.size)
+    return made if position.style is None else made.with_value(paging.next[position.style].to, position.value)
 
 
-def onward(
-    paging: Paging, here: Spot, answer: Answer, made: render.Draft, page: Page, given: Credentials
-) -> Spot | None:
+def next_position(
+    paging: Paging, here: ListPosition, answer: Answer, made: render.RequestDraft, page: Page, given: Credentials
+) -> ListPosition | None:
     """Where the next page begins; None at the end. The style that yielded first is kept for the whole list.
 
     Of a next page's URL only the query is kept: it leads on in the list, and nowhere else. Raises `ApiError` for a next
@@ -63,13 +63,13 @@ def onward(
         value = value if isinstance(value, str | int) else text  # as a cursor can hold it
         if not _is_sendable(text):
             raise ApiError("The answer names a next page by what no request can carry.", status=answer.status)
-        return Spot(
+        return ListPosition(
             here.size, number, render.next_query(made, given, text) if paging.next[number].to is None else value
         )
     return None
 
 
-def _value(style: Next, answer: Answer, made: render.Draft, page: Page) -> Any:
+def _value(style: Next, answer: Answer, made: render.RequestDraft, page: Page) -> Any:
     if style.when and not conditions.holds(style.when, lambda name: places.look(name, answer)):
         return None
     value: Any
@@ -96,7 +96,7 @@ def _is_sendable(text: str) -> bool:
     return len(text) <= LONGEST and not HALF.search(text)
 
 
-def miscounted(paging: Paging, answer: Answer, count: int) -> tuple[Problem, ...]:
+def count_warnings(paging: Paging, answer: Answer, count: int) -> tuple[Problem, ...]:
     """A warning if the vendor announced another number of items than it gave."""
     total = places.look(paging.total, answer) if paging.total else None
     if isinstance(total, bool) or not re.fullmatch("[0-9]{1,15}", str(total)) or int(str(total)) == count:
@@ -104,28 +104,28 @@ def miscounted(paging: Paging, answer: Answer, count: int) -> tuple[Problem, ...
     return (Problem(paging.total or "", f"The vendor announced {total} items and gave {count}."),)
 
 
-def mark(made: render.Draft) -> str:
+def list_digest(made: render.RequestDraft) -> str:
     """A short text that differs for lists that differ: a cursor of one must not lead on in another."""
     said = json.dumps([made.method, made.path, sorted(made.query), made.body], sort_keys=True, default=str)
     return blake2s(said.encode(), digest_size=6).hexdigest()
 
 
-def cursor(mark: str, spot: Spot | None) -> str | None:
+def cursor(list_digest: str, position: ListPosition | None) -> str | None:
     """The spot as an opaque text that is safe in a URL."""
-    if spot is None:
+    if position is None:
         return None
-    said = json.dumps([mark, *spot], separators=(",", ":"), ensure_ascii=False)
+    said = json.dumps([list_digest, *position], separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
 
 
-def spot_of(text: str, mark: str, paging: Paging | None) -> Spot:
+def position_of(text: str, list_digest: str, paging: Paging | None) -> ListPosition:
     """The spot that a cursor names; raises `InputError` for a text that is none, or is another list's."""
     try:
         if len(text) > LONGEST_CURSOR:
             raise ValueError
         said = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
         theirs, size, style, value, skip = said
-        spot = Spot(size, style, value, skip)
+        position = ListPosition(size, style, value, skip)
         known = all(type(number) is int and 0 <= number < 2**31 for number in (size, skip, style or 0))
         known = known and isinstance(value, str | int | None) and (style is None) is (value is None)
         known = known and _is_sendable(places.text_of(value))
@@ -133,9 +133,9 @@ def spot_of(text: str, mark: str, paging: Paging | None) -> Spot:
         known = False
     if not known:
         raise InputError.of("the list", [Problem("cursor", "is none that a page gave; leave it out to begin anew")])
-    if theirs != mark or paging is None or (style or 0) >= len(paging.next) or not 0 <= size <= paging.max:
+    if theirs != list_digest or paging is None or (style or 0) >= len(paging.next) or not 0 <= size <= paging.max:
         what = "belongs to another list or other inputs; give the inputs that it came with"
         raise InputError.of("the list", [Problem("cursor", what)])
     if style is not None and paging.next[style].to is None and re.match("https?:|/", str(value)):
         raise InputError.of("the list", [Problem("cursor", "holds no query, which alone leads on in this list")])
-    return spot
+    return position
