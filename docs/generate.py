@@ -1,4 +1,4 @@
-"""Writes the generated parts: actions in the README, kinds of error, modules of the house, and what schemas list."""
+"""Write the generated parts: the tables of actions, errors and modules, and the enumerations in the schemas."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoom_connector import load
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNTIME = ROOT / "connector_runtime"
-ROOMS = (  # from the ground up, single modules among them: each looks only at those before it
+ROOMS = (  # from the ground up, single modules among them: each imports only from those before it
     *("errors", "model", "steps", "language", "types", "perform", "transport", "stores", "pacing", "inputs", "calls"),
     *("downloads", "triggers", "definitions", "authoring", "session", "client", "connections", "service"),
     *("mcp", "commands"),
@@ -22,19 +22,19 @@ ROOMS = (  # from the ground up, single modules among them: each looks only at t
 
 
 def between(text: str, name: str, new: str) -> str:
-    """The text with what stands between `<!-- name -->` and `<!-- /name -->` replaced."""
+    """Return the text with `new` between `<!-- name -->` and `<!-- /name -->`."""
     head, _, rest = text.partition(f"<!-- {name} -->\n")
     _, _, tail = rest.partition(f"<!-- /{name} -->")
     return f"{head}<!-- {name} -->\n{new}\n<!-- /{name} -->{tail}"
 
 
-def readme(text: str) -> str:
-    """The README with today's table of actions."""
+def actions(text: str) -> str:
+    """Return docs/actions.md with today's table of actions."""
     return between(text, "actions", "\n".join(markdown_table(load().outlines())))
 
 
 def errors(text: str) -> str:
-    """The page of errors with today's table of kinds."""
+    """Return docs/errors.md with today's table of kinds."""
     rows = ["| class | `kind` | what to do | exit code | HTTP status |", "|---|---|---|---|---|"]
     rows += [
         f"| `{error.__name__}` | `{error.kind}` | {error.remedy} | {error.exit_code} | {error.http_status} |"
@@ -44,11 +44,11 @@ def errors(text: str) -> str:
 
 
 def house(text: str) -> str:
-    """The page of the house with today's modules, each with the first sentence of its own docstring."""
+    """Return docs/house.md with today's modules, each with the first line of its docstring."""
 
     def row(name: str, path: Path) -> str:
-        said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        return f"| {name} | {said.splitlines()[0]} |"
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        return f"| {name} | {docstring.splitlines()[0]} |"
 
     rows = ["| module | what it is for |", "|---|---|"]
     for room in ROOMS:
@@ -63,7 +63,7 @@ def house(text: str) -> str:
 
 
 def schema(text: str) -> str:
-    """A schema with today's types of inputs and, where it has cases, today's kinds of error."""
+    """Return a schema with today's input types and, where it describes error cases, today's kinds of error."""
     data = json.loads(text)
     data["$defs"]["input"]["properties"]["type"]["enum"] = [*TYPES]
     if "case" in data["$defs"]:
@@ -72,7 +72,7 @@ def schema(text: str) -> str:
 
 
 PAGES = {
-    "README.md": readme,
+    "docs/actions.md": actions,
     "docs/errors.md": errors,
     "docs/house.md": house,
     "schemas/common.schema.json": schema,
@@ -81,11 +81,11 @@ PAGES = {
 
 
 def main() -> int:
-    """Write every page whose generated part changed."""
-    for name, made in PAGES.items():
+    """Write every file whose generated part has changed."""
+    for name, generate in PAGES.items():
         page = ROOT / name
         old = page.read_text(encoding="utf-8")
-        new = made(old)
+        new = generate(old)
         if new != old:
             page.write_text(new, encoding="utf-8")
             print(f"wrote {name}")
