@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ..definitions import compiler
-from ..language.schema_faults import misfits
+from ..language.schema_faults import schema_faults
 from ..model import Json
 from ..types import registry
 from . import yaml_text
@@ -199,7 +199,7 @@ def _output(answer: Schema | None) -> dict[str, Json]:
         schema = shape(answer or {}, depth, answer=True)
         if len(json.dumps(schema)) <= MAX_OUTPUT:
             example = _sample(schema)
-            good = example not in ({}, [], None) and not misfits(schema, example)
+            good = example not in ({}, [], None) and not schema_faults(schema, example)
             return {"schema": schema, **({"example": example} if good else {})} if schema else {}
     return {"schema": {"type": (answer or {}).get("type", "object")}}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import Problem
 from ..language.backtracking import is_slow
-from ..language.schema_faults import kind_of, misfit, nearest
+from ..language.schema_faults import fault_of, kind_of, nearest
 from .checks import action, answer, connector, tables
 from .checks.faults import Check, Faults, References
 from .documents import Document, walk
@@ -105,7 +105,7 @@ def _explain(own: Faults, error: Any) -> None:
             if len(deepest.absolute_path) > len(path) or deepest.validator in ("additionalProperties", "required"):
                 _explain(own, deepest)
                 return
-            what = f"must be: {error.schema['description']}" if "description" in error.schema else misfit(deepest)
+            what = f"must be: {error.schema['description']}" if "description" in error.schema else fault_of(deepest)
             if error.instance is False:
                 what += "; leave it out to say no"
         case "oneOf":
@@ -123,7 +123,7 @@ def _explain(own: Faults, error: Any) -> None:
         case "type" if not path:
             what = "must hold keys with values, such as `key: send-message`"
         case _:
-            what = misfit(error)
+            what = fault_of(error)
     own.add(path, what, breaks=True)
 
 

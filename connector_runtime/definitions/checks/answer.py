@@ -8,7 +8,7 @@ from typing import Any
 
 from ...language import expressions, places
 from ...language.patterns import HEADER_NAME, HEADER_VALUE, INSTANT
-from ...language.schema_faults import misfit, misfits, nearest
+from ...language.schema_faults import fault_of, nearest, schema_faults
 from ...language.secrets import MARK
 from ...model import Input
 from ...types.collections import GUARDED_HEADERS
@@ -26,11 +26,11 @@ def headers(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Constant headers that HTTP could not carry, or that the connection sets."""
     for name, value in own.part("request").get("headers", {}).items():
         at: Path = ("request", "headers", name)
-        if misfits({"pattern": HEADER_NAME}, name):
+        if schema_faults({"pattern": HEADER_NAME}, name):
             own.add(at, "is no name of a header: letters, digits and - only")
         elif name.lower() in GUARDED_HEADERS:
             own.add(at, "is set by the connection or HTTP itself; say it in connection/ or leave it out")
-        elif misfits({"pattern": HEADER_VALUE}, value):
+        elif schema_faults({"pattern": HEADER_VALUE}, value):
             own.add(at, "must be one line of printable ASCII text")
 
 
@@ -131,7 +131,7 @@ def output(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     formats.checks("date-time")(lambda value: not isinstance(value, str) or re.fullmatch(INSTANT, value) is not None)
     try:
         for error in Draft202012Validator(schema, format_checker=formats).iter_errors(said["example"]):
-            what = f"is no {error.validator_value}" if error.validator == "format" else misfit(error)
+            what = f"is no {error.validator_value}" if error.validator == "format" else fault_of(error)
             own.add(("output", "example", *error.absolute_path), f"{what}; the example must fit the schema")
     except UnknownType as error:
         own.add(at, f"has the type {error.type!r}, which JSON Schema lacks; name one that it knows")
