@@ -98,7 +98,7 @@ class Client(AbstractContextManager["Client"]):
 
     def files(self, key: str, inputs: Inputs) -> list[File]:
         """Run an action and give the files that its answer offers. Raises as `run`."""
-        return self._session.offering(key).files_in(self.run(key, inputs).data)
+        return self._session.action_with_files(key).files_in(self.run(key, inputs).data)
 
     def download(self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]) -> list[SavedFile]:
         """Download files into the folder `to`, which is made if it is missing; `options` are `DownloadOptions`.
@@ -110,7 +110,7 @@ class Client(AbstractContextManager["Client"]):
         """
         from .downloads.download import download
 
-        return download(self._session.order(files, to, **options), self._handlers, self._pool)
+        return download(self._session.download_plan(files, to, **options), self._handlers, self._pool)
 
 
 class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
@@ -177,7 +177,7 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
 
     async def files(self, key: str, inputs: Inputs) -> list[File]:
         """As `Client.files`, as a coroutine."""
-        return self._session.offering(key).files_in((await self.run(key, inputs)).data)
+        return self._session.action_with_files(key).files_in((await self.run(key, inputs)).data)
 
     async def download(
         self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]
@@ -185,7 +185,7 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         """As `Client.download`; cancelling stops at once and keeps what has arrived."""
         from .downloads.download import download_async
 
-        return await download_async(self._session.order(files, to, **options), self._handlers, self._entered())
+        return await download_async(self._session.download_plan(files, to, **options), self._handlers, self._entered())
 
     def _entered(self) -> AsyncPool:
         if self._pool is None:

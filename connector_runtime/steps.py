@@ -85,11 +85,11 @@ class Permit:
     gone: bool = False  # its call has ended or was cancelled: nobody waits any more
 
 
-@shows("claim")
+@shows("permit")
 class AskPermit(Struct):
-    """Answered with the seconds that the claim has to wait before its request may go; 0 if it may go now."""
+    """Answered with the seconds that the permit has to wait before its request may go; 0 if it may go now."""
 
-    claim: Permit
+    permit: Permit
 
 
 @shows("action", "number", "status", "kind", "code", "tracking_id", "seconds", "waited", "method", "path")
@@ -124,9 +124,9 @@ class Attempt(Struct):
 
 @shows("attempt")
 class Report(Struct):
-    """Tells whoever paces and observes what came of an attempt. Without a claim, pacing has nothing to do with it."""
+    """Tells whoever paces and observes what came of an attempt. Without a permit, pacing has nothing to do with it."""
 
-    claim: Permit | None
+    permit: Permit | None
     attempt: Attempt
     headers: Mapping[str, str]
 

@@ -425,7 +425,8 @@ SECONDS = "must be a number of seconds above 0 and at most 31,536,000"
         ({"deadline": 0}, [("deadline", SECONDS)]),
         ({"deadline": 31_536_001}, [("deadline", SECONDS)]),
         ({"deadline": True}, [("deadline", SECONDS)]),
-        ({"connection": {"access_token": "x"}}, [("token", "is given beside a connection; choose one")]),
+        ({"connection": {"access_token": "x"}}, [("token", "is given together with a connection; choose one")]),
+        ({"pacing": object()}, [("pacing", "must be False, or a pacer with the methods `ask` and `report`")]),
     ],
 )
 def test_what_a_client_cannot_go_by_is_refused(

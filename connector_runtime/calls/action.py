@@ -82,7 +82,7 @@ class Action(ActionSpec):
                 made = pages.page_draft(self.paging, made, pages.start(self.paging, None))
             place = render.key_place(self, made)
             if place is not None:
-                made = made.turn(place, secrets.MASK)  # a run makes a key of its own
+                made = made.with_value(place, secrets.MASK)  # a run makes a key of its own
             request = render.finish(made, lay_out(self.profile, base_url, None))
             sent, warnings = request.headers, [problem.to_dict() for problem in bound.warnings]
             headers = {name: ", ".join(value for each, value in sent if each == name) for name, _ in sent}

@@ -75,7 +75,7 @@ class Browse:
         return inputs, missing
 
     def key(self, granted: Mapping[str, str]) -> str:
-        """What the page at `cursor` is kept under: another connection, list, input or page has another key."""
+        """What the page at `cursor` is distinct under: another connection, list, input or page has another key."""
         said = [granted, self.source.key, self.bound.values, self.cursor]
         return sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -246,10 +246,10 @@ def fitted(found: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
         value = cast(each.value)
         if value is not None:
             once.setdefault(places.text_of(value), each.replace(value=value))
-    kept = [*once.values()]
-    if any(isinstance(each.value, int) and abs(each.value) >= SAFE_INTEGER for each in kept):
-        kept = [each.replace(value=places.text_of(each.value)) for each in kept]
-    return told_apart(kept)
+    distinct = [*once.values()]
+    if any(isinstance(each.value, int) and abs(each.value) >= SAFE_INTEGER for each in distinct):
+        distinct = [each.replace(value=places.text_of(each.value)) for each in distinct]
+    return told_apart(distinct)
 
 
 def _caster(row: Input) -> Callable[[Json], Json]:

@@ -114,12 +114,12 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
-def numbered(name: str, mark: object) -> str:
+def numbered(name: str, suffix: object) -> str:
     """A name with a mark before its extension: `a (2).txt`."""
     stem, dot, extension = name.rpartition(".")
     is_short = stem and 0 < len(extension.encode()) < LONGEST_EXTENSION and " " not in extension
     stem, extension = (stem, dot + extension) if is_short else (name, "")
-    return safe_name(f"{stem} ({mark}){extension}")
+    return safe_name(f"{stem} ({suffix}){extension}")
 
 
 def told_apart(files: Iterable[File]) -> list[File]:

@@ -29,8 +29,9 @@ from ..perform import HANDLERS, Handlers, perform
 from ..steps import Acquire, Read, Release, Send, Write
 from ..stores.store import UNREADABLE, DamagedEntry, Store
 from ..structs import shows
-from . import oauth_requests, scopes as scope_sets
+from . import oauth_requests
 from .oauth_requests import App, ConnectionRecord, Renewal, Tokens, app as app
+from .scopes import missing
 
 T = TypeVar("T")
 SECONDS = 15.0  # for one phase of a token request
@@ -136,7 +137,7 @@ def test(
     `actions` are those whose scopes are looked for, all if none is named.
     """
     have = tuple(token_scopes)
-    lacks = scope_sets.missing(connector, actions, have)
+    lacks = missing(connector, actions, have)
     about = app.kind.test
     found = Health(ok=True, scopes=have, missing_scopes=tuple(sorted({*chain.from_iterable(lacks.values())})))
     if about is None:
@@ -264,13 +265,13 @@ class StoredConnection:
     def _renew(self, rejected: Mapping[str, str] | None) -> ConnectionRecord:
         if self._unsaved:
             self._save_held()  # if another wrote meanwhile, that counts
-        with ExitStack() as held:
+        with ExitStack() as stack:
 
             def acquire(step: Acquire) -> bool:
                 lease = self._store.lease(f"lease/{self._key}", 4 * self._seconds)
-                return lease is not None and held.enter_context(lease) is lease
+                return lease is not None and stack.enter_context(lease) is lease
 
-            store: Handlers = {Read: self._read, Write: self._save, Acquire: acquire, Release: lambda _: held.close()}
+            store: Handlers = {Read: self._read, Write: self._save, Acquire: acquire, Release: lambda _: stack.close()}
             handlers = {**HANDLERS, Send: self._send, **store}
             record: ConnectionRecord
             (record,) = perform(Renewal(self.kind, self.name, rejected, self._seconds).steps(), handlers)
@@ -298,8 +299,8 @@ class StoredConnection:
         try:
             return self._save_held()
         except StoreError as error:
-            held = f"The new token of {self.name} is held in memory until then; let this process run."
-            raise StoreError(error.message, hint=f"{error.hint or ''} {held}".strip(), retriable=True) from None
+            in_memory = f"The new token of {self.name} is held in memory until then; let this process run."
+            raise StoreError(error.message, hint=f"{error.hint or ''} {in_memory}".strip(), retriable=True) from None
 
     def _save_held(self) -> int | None:
         version = self._store.put(self._key, *self._unsaved) if self._unsaved else None

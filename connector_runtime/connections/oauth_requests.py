@@ -260,8 +260,8 @@ def query_of(callback: str | Mapping[str, str]) -> dict[str, str]:
     """The parameters of a callback: given as such, as the whole URL, or as what follows its question mark."""
     if not isinstance(callback, str):
         return dict(callback)
-    head, mark, query = callback.strip().partition("#")[0].partition("?")
-    return dict(parse_qsl(query if mark else head))
+    head, question_mark, query = callback.strip().partition("#")[0].partition("?")
+    return dict(parse_qsl(query if question_mark else head))
 
 
 def state_of(query: Mapping[str, str]) -> str:
@@ -355,7 +355,7 @@ class Renewal:
         Raises `AuthError` ("reconnect"), or `TransportError` if the token endpoint does not answer.
         """
         started = (yield Now()).timestamp()
-        held, pause = False, PAUSE
+        has_lease, pause = False, PAUSE
         while True:
             record, version = self._there((yield Read()))
             now = (yield Now()).timestamp()
@@ -363,11 +363,11 @@ class Renewal:
                 break
             if record.dead is not None:
                 raise self._ended(record.dead)
-            if held:
+            if has_lease:
                 record = yield from self._renewed(record, version, now)
                 break
-            held = yield Acquire()
-            if held:
+            has_lease = yield Acquire()
+            if has_lease:
                 continue  # the last holder may have renewed it
             if self._lasts(record, now):
                 break
@@ -376,7 +376,7 @@ class Renewal:
                 raise TransportError(what, hint="Try again.", retriable=True)
             yield Wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-        if held:
+        if has_lease:
             yield Release()
         yield record
 

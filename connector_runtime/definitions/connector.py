@@ -115,14 +115,14 @@ class Connector:
         `locale`: a language's code, as in `localized`. `events`: with the schema and the sample of every event, which
         make it three times as long; `event` gives those of one. Raises `InputError` for an unknown language.
         """
-        from . import catalogue as parts
+        from .catalogue import entry, head, offered, trigger_entry
 
         found = self if locale is None else self.localized(locale)
         return {
-            **parts.head(found.profile, found.icon, found.locale, found.locales),
-            "triggers": [parts.trigger_entry(each, found.say, events) for each in found.triggers.values()],
-            "actions": [parts.entry(each, found.say) for each in found.actions.values()],
-            "choices": {name: parts.offered(source) for name, source in found.profile.choices.items()},
+            **head(found.profile, found.icon, found.locale, found.locales),
+            "triggers": [trigger_entry(each, found.say, events) for each in found.triggers.values()],
+            "actions": [entry(each, found.say) for each in found.actions.values()],
+            "choices": {name: offered(source) for name, source in found.profile.choices.items()},
         }
 
     def event(self, trigger: str, name: str) -> dict[str, Json]:

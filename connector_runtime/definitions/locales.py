@@ -61,8 +61,8 @@ def translated(found: T, say: Say) -> T:
     fields = next((names for kind, names in TEXTS.items() if isinstance(found, kind)), None)
     if isinstance(found, str):
         made = found and say(found)
-    elif isinstance(found, model.Choice) and found.label == str(found.value):
-        pass  # it is shown as its value, such as GET, and has no words of its own
+    elif isinstance(found, model.Choice) and found.label == str(found.value) and is_code(found.value):
+        pass  # it is shown as its value and has no words of its own
     elif fields is not None:
         changed = {name: _field(found, name, say) for name in fields}
         if isinstance(found, model.ActionSpec):
@@ -73,6 +73,12 @@ def translated(found: T, say: Say) -> T:
     elif isinstance(found, tuple):
         made = tuple(translated(part, say) for part in found)
     return made  # type: ignore[no-any-return]
+
+
+def is_code(value: str | int) -> bool:
+    """Whether a value is for machines: a number, or one word in one case, as GET, voip and audio/mp4 are."""
+    text = str(value)
+    return isinstance(value, int) or (" " not in text and (text.islower() or text.isupper() or text.isdecimal()))
 
 
 def _changed(found: Any, fields: dict[str, Any]) -> Any:

@@ -49,7 +49,7 @@ Outcome = SavedFile | ConnectorError
 
 
 class DownloadPlan:
-    """What to download, and how. `course` is asked for each file what its definition lays down.
+    """What to download, and how. `settings` gives for each file what its definition lays down.
 
     Raises `InputError` with all that stands against it, before any request. The folder is made if it is missing.
     """
@@ -58,7 +58,7 @@ class DownloadPlan:
         self,
         files: File | Iterable[File],
         to: str | os.PathLike[str],
-        course: Callable[[File], DownloadSettings],
+        settings: Callable[[File], DownloadSettings],
         *,
         parallel: int = 3,
         overwrite: bool = False,
@@ -69,7 +69,7 @@ class DownloadPlan:
         if not all(isinstance(file, File) for file in self.asked) or not isinstance(to, str | os.PathLike):
             what = "must be files as an answer offers them, and a folder's path"
             raise InputError.of("the download", [Problem("files, to", what)])
-        self.folder, self.course = Path(to), course
+        self.folder, self.settings = Path(to), settings
         self.parallel, self.overwrite, self.progress, self.largest = parallel, overwrite, progress, largest
         self.there: dict[File, SavedFile] = {}  # those that need not be downloaded
         problems = [*self._problems()]
@@ -80,8 +80,8 @@ class DownloadPlan:
             raise InputError.of("the download", problems)
 
     def job(self, file: File) -> Job:
-        course = replace(self.course(file), largest=self.largest)
-        return Job(file, self.folder / file.name, course, self.overwrite, self.progress)
+        settings = replace(self.settings(file), largest=self.largest)
+        return Job(file, self.folder / file.name, settings, self.overwrite, self.progress)
 
     def _problems(self) -> Iterator[Problem]:
         for name, number in (("parallel", self.parallel), ("largest", self.largest)):
@@ -223,22 +223,22 @@ class Job(NamedTuple):
 
     file: File
     target: Path
-    course: DownloadSettings
+    settings: DownloadSettings
     overwrite: bool
     progress: Progress
 
     def begun(self, part: PartFile) -> Steps:
         part.open()
-        return fetch(self.file, self.course, part.size, part.mark)
+        return fetch(self.file, self.settings, part.size, part.version)
 
     def told(self, part: PartFile) -> None:
         if self.progress is not None:
-            total = part.mark.total if part.mark else None
+            total = part.version.total if part.version else None
             self.progress(self.file, part.size, self.file.size if total is None else total)
 
 
 def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int:
-    """Save one file; its size in bytes. When `stop` is set it ends with `DownloadCancelled` at the next piece or pause."""
+    """Save one file; its size in bytes. Once `stop` is set, `DownloadCancelled` ends it at the next piece or pause."""
     part, body = PartFile(job.target), _FileBody(pool)
 
     def fill(step: Fill) -> Filled:
@@ -255,7 +255,7 @@ def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int
             return Filled(part.size, error)
         return Filled(part.size, body.end)
 
-    def heard(step: Report) -> Any:
+    def report(step: Report) -> Any:
         body.close()  # so that no answer stays open through a pause or while a token is renewed
         return handlers[Report](step)
 
@@ -263,7 +263,7 @@ def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int
         if stop.wait(step.seconds):
             raise DownloadCancelled
 
-    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Wait: wait, Report: heard}
+    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Wait: wait, Report: report}
     with closing(part), closing(body):
         size: int
         (size,) = perform(job.begun(part), own)
@@ -327,34 +327,34 @@ async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
 
     async def fill(step: Fill) -> Filled:
         part.begin(step.at, step.version)
-        held, due, broke = bytearray(), 0.0, None
+        buffer, due, broke = bytearray(), 0.0, None
         try:
             while piece := await body.piece():
-                held += piece
-                if len(held) >= BATCH or time.monotonic() >= due:  # a thread for each piece would take twice the time
-                    ready, held = bytes(held), bytearray()
+                buffer += piece
+                if len(buffer) >= BATCH or time.monotonic() >= due:  # a thread for each piece would take twice the time
+                    ready, buffer = bytes(buffer), bytearray()
                     await _in_thread(part.write, ready)
                     job.told(part)
                     due = time.monotonic() + LONGEST_HELD
-                if part.size + len(held) > step.most:
+                if part.size + len(buffer) > step.most:
                     break
             else:
                 broke = body.end
         except TransportError as error:
             broke = error
         finally:
-            part.write(held)
+            part.write(buffer)
         if part.size > step.most:
             return Filled(part.forget())
         job.told(part)
         return Filled(part.size, broke)
 
-    async def heard(step: Report) -> Any:
+    async def report(step: Report) -> Any:
         await body.aclose()
         value = handlers[Report](step)
         return await value if hasattr(value, "__await__") else value
 
-    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Report: heard}
+    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Report: report}
     with closing(part):
         async with aclosing(body):
             size: int

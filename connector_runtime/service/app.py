@@ -293,13 +293,13 @@ async def part(name: str, request: Request) -> Response:
 
 
 def _file(name: str, request: Request) -> Response:
-    content, mark = _read(name)
+    content, entity_tag = _read(name)
     headers = {
         "Content-Security-Policy": POLICY,
         "Cache-Control": "no-cache",
-        "ETag": mark,
+        "ETag": entity_tag,
     }
-    if request.headers.get("if-none-match") == mark:
+    if request.headers.get("if-none-match") == entity_tag:
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type=MEDIA_TYPES[name.rpartition(".")[2]])
 

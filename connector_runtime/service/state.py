@@ -48,11 +48,11 @@ class _ThreadedPacing(NamedTuple):
     pacer: Pacing
     in_thread: Callable[..., Awaitable[Any]]
 
-    def ask(self, claim: Permit) -> Any:
-        return self.in_thread(self.pacer.ask, claim)
+    def ask(self, permit: Permit) -> Any:
+        return self.in_thread(self.pacer.ask, permit)
 
-    def heard(self, *news: Any) -> Any:
-        return self.in_thread(self.pacer.heard, *news)
+    def report(self, *news: Any) -> Any:
+        return self.in_thread(self.pacer.report, *news)
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ class Service:
         """The client of a tenant's connection; without a name the service's own token's, or that of its only one.
 
         Where none is `needed`, as for choices that never change, a tenant without any gets a client without one.
-        Raises `ServiceRefusal` (404) for a connection that this tenant does not have, `AuthError` if there is none at all.
+        Raises `ServiceRefusal` (404) for a connection that is not this tenant's, `AuthError` if there is none at all.
         """
         if name is None:
             try:

@@ -27,7 +27,7 @@ T = TypeVar("T")
 LONGEST_PART = 200  # characters of a name in a key, as a URL has it: two of them and what stands around them fit
 LAST = "\U0010ffff"  # no key begins with it, so it ends the range of a prefix
 LONGEST = 500  # characters of a key
-HALF = re.compile("[\ud800-\udfff]")  # of a character, which no database takes
+UNWRITABLE = re.compile("[\0\ud800-\udfff]")  # characters and halves of them that no database takes
 DAMAGED = "damaged/"  # below it lie entries that could not be read, under the keys that they had
 UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, OSError)  # what reading a value raises where it is none
 logger = logging.getLogger("connector_runtime.stores")
@@ -239,7 +239,7 @@ def key_part(where: str, name: str) -> str:
 
 
 def checked(key: str) -> str:
-    if not key or len(key) > LONGEST or "\0" in key or key.startswith(LAST) or HALF.search(key):
+    if not key or len(key) > LONGEST or key.startswith(LAST) or UNWRITABLE.search(key):
         raise StoreError(f"A key of the store must be a text of 1 to {LONGEST} characters without NUL.")
     return key
 

@@ -167,7 +167,7 @@ def test_me_is_refused_for_server_to_server_with_an_explanation_and_nothing_is_s
     connections.add("server-to-server", SERVER, origin=zoom.origin)
     zoom.requests.clear()
     with Client(person.connector, connection=connections.open(), base_url=zoom.base_url) as client:
-        with pytest.raises(InputError, match="There is no user behind a server-to-server connection") as caught:
+        with pytest.raises(InputError, match="This connection has no signed-in user") as caught:
             client.run("create-meeting", {"user_id": "me", "topic": "x"})
         assert [problem.where for problem in caught.value.problems] == ["inputs.user_id"]
         assert len(zoom.requests) == 0
@@ -320,7 +320,7 @@ def test_a_wrong_secret_names_the_page_to_compare(person: Person, connections: C
     url = connections.begin("oauth2", values, REDIRECT, origin=zoom.origin)
     with pytest.raises(AuthError) as caught:
         connections.finish(person.sign_in(url))
-    assert "Compare client id and client secret" in (caught.value.hint or "")
+    assert "development and production have different ones" in (caught.value.hint or "")
 
 
 def test_a_redirect_url_that_is_not_the_apps_is_refused_by_the_vendor(person: Person, connections: Connections) -> None:
@@ -330,7 +330,7 @@ def test_a_redirect_url_that_is_not_the_apps_is_refused_by_the_vendor(person: Pe
     back = query(person.sign_in(start.url))
     with pytest.raises(AuthError) as caught:
         oauth.exchange_code(app, back["code"], "http://127.0.0.1:9999/callback", start.verifier)
-    assert "letter by letter" in (caught.value.hint or "")
+    assert "OAuth Redirect URL" in (caught.value.hint or "")
 
 
 def test_a_code_without_its_verifier_is_worth_nothing(person: Person) -> None:
@@ -343,14 +343,15 @@ def test_a_code_without_its_verifier_is_worth_nothing(person: Person) -> None:
 def test_a_wrong_account_id_names_what_to_compare(connections: Connections, zoom: Sandbox) -> None:
     with pytest.raises(AuthError) as caught:
         connections.add("server-to-server", {**SERVER, "account_id": "other"}, origin=zoom.origin)
-    assert "Compare the account id" in (caught.value.hint or "")
+    assert "Server-to-Server OAuth app" in (caught.value.hint or "")
     assert connections.list() == []
 
 
 # Zoom's own table of OAuth errors: code -> a word of the remedy
 CODES = {
-    4702: "client secret", 4704: "client secret", 4706: "client secret", 4709: "letter by letter", 4733: "five minutes",
-    4734: "used before", 4735: "no longer on the account", 4741: "again", 4738: "admin", 4717: "disabled",
+    4702: "client secret", 4704: "client secret", 4706: "client secret", 4733: "five minutes",
+    4709: "OAuth Redirect URL",
+    4734: "wrong or was", 4735: "The user who connected", 4741: "again", 4738: "admin", 4717: "disabled",
     4711: "sign in again", 4737: "sign in again", 4705: "another type",
 }  # fmt: skip
 
@@ -367,10 +368,10 @@ def test_every_code_of_zooms_table_has_a_remedy(connector: Connector, code: int)
 
 REASONS = {
     "Invalid client_id or client_secret|invalid_client": "client secret",
-    "Redirect URI mismatch.|invalid_request": "letter by letter",
+    "Redirect URI mismatch.|invalid_request": "OAuth Redirect URL",
     "Code is expired|invalid_grant": "five minutes",
-    "Invalid authorization code.|invalid_grant": "used before",
-    "The owner of the token does not exist.|invalid_grant": "no longer on the account",
+    "Invalid authorization code.|invalid_grant": "wrong or was",
+    "The owner of the token does not exist.|invalid_grant": "The user who connected",
     "The token has been revoked.|invalid_grant": "again",
     "The token is disabled by admin.|invalid_grant": "admin",
     "The app has been disabled|invalid_request": "disabled",

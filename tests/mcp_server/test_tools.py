@@ -135,6 +135,23 @@ def test_no_input_may_bear_the_name_of_an_argument_of_ours(tmp_path: Path) -> No
     assert [where.rpartition(".")[2] for where in faults] == list(OWN)
 
 
+@pytest.mark.parametrize(
+    ("given", "fits"),
+    [
+        ({"limit": 0}, False),
+        ({"limit": 1}, True),
+        ({"limit": 1000}, True),
+        ({"limit": 1001}, False),
+        ({"odd": 1}, False),
+    ],
+)
+def test_what_a_model_may_give_is_bounded_by_the_schema_too(
+    connector: Connector, given: dict[str, Any], fits: bool
+) -> None:
+    schema = tools(connector, ToolFilter())["list-users"].listed.input_schema
+    assert Draft202012Validator(schema).is_valid(given) is fits
+
+
 @pytest.mark.parametrize("given", [None, "", 50, "50", 50.0, " 50 "])
 def test_a_limit_is_read_as_models_write_it(connector: Connector, given: Any) -> None:
     assert call(tools(connector, ToolFilter())["list-users"], {"limit": given})[1] == LIMIT == 50

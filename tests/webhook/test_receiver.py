@@ -28,7 +28,7 @@ from zoom_connector import DeliverySettings, Notification, Receiver, Trigger, we
 from .conftest import SECRET, STARTED, Served, event, serving, signed, until
 
 BODY = json.dumps(STARTED).encode()
-FAST = DeliverySettings(claim=1.0, poll=0.05, timeout=0.3, grace=0.2)
+FAST = DeliverySettings(lease=1.0, poll=0.05, timeout=0.3, grace=0.2)
 
 
 class Seen(list[Notification]):
@@ -278,7 +278,7 @@ def test_a_handler_that_takes_longer_than_its_claim_is_not_doubled(trigger: Trig
         seen(found)
         await asyncio.sleep(1.5)
 
-    pace = DeliverySettings(claim=0.4, poll=0.05, timeout=10)
+    pace = DeliverySettings(lease=0.4, poll=0.05, timeout=10)
     with serving(webhook_app(trigger, SECRET, slow, store=store_of(tmp_path), pace=pace)) as server:
         server.send(BODY)
         inbox = Inbox(open_store(store_of(tmp_path)))
@@ -305,11 +305,11 @@ def test_a_handler_that_raises_is_tried_again_and_its_event_put_aside_at_last(
         assert server.send(BODY) == 200
         assert until(lambda: list(inbox.aside()))
         assert server.send(BODY) == 200  # a repeat is not tried again
-    (held,) = inbox.aside()
-    assert (held.failures, held.reason, len(tried)) == (3, "ValueError: no such flow", 3)
+    (event,) = inbox.aside()
+    assert (event.failures, event.reason, len(tried)) == (3, "ValueError: no such flow", 3)
 
     seen = Seen()
-    inbox.replay(held.event_id, time.time())
+    inbox.replay(event.event_id, time.time())
     Receiver(trigger, SECRET, inbox=inbox).deliver(seen, FAST, once=True)
     assert seen.ids == ["123"]
     assert not list(inbox.aside())
@@ -426,7 +426,7 @@ class Process:
             "effects": str(folder / "effects.sqlite3"),
             "secret": SECRET,
             "port": 0,
-            "claim": 1.0,
+            "lease": 1.0,
             **more,
         }
         command = [sys.executable, str(Path(__file__).with_name("process.py")), json.dumps(options)]
@@ -522,7 +522,7 @@ def test_a_receiver_that_stops_gives_its_events_back_at_once(trigger: Trigger, t
         started.set()
         await asyncio.sleep(3600)
 
-    pace = DeliverySettings(workers=1, timeout=3600, claim=3600, grace=0.1)
+    pace = DeliverySettings(workers=1, timeout=3600, lease=3600, grace=0.1)
     with serving(webhook_app(trigger, SECRET, hangs, store=store_of(tmp_path), pace=pace)) as server:
         for number in range(3):
             server.send(event(number))
