@@ -1,24 +1,34 @@
-"""Write the generated parts: the tables of actions, errors and modules, and the enumerations in the schemas."""
+"""Write the generated parts: tables of actions, errors, modules and public names; stubs; lists in schemas."""
 
 from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 from pathlib import Path
 
+import connector_runtime
+from connector_runtime import HOMES
 from connector_runtime.commands.cli import markdown_table
 from connector_runtime.errors import ERRORS, KINDS
 from connector_runtime.types.registry import TYPES
-from zoom_connector import load
+from zoom_connector import RENAMED, load
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNTIME = ROOT / "connector_runtime"
 ROOMS = (  # from the ground up, single modules among them: each imports only from those before it
-    *("errors", "model", "steps", "language", "types", "perform", "transport", "stores", "pacing", "inputs", "calls"),
-    *("downloads", "triggers", "definitions", "authoring", "session", "client", "connections", "service"),
-    *("mcp", "commands"),
+    *("structs", "errors", "model", "steps", "language", "types", "perform", "transport", "stores", "pacing"),
+    *("inputs", "calls", "downloads", "triggers", "definitions", "authoring", "session", "client", "connections"),
+    *("service", "mcp", "commands"),
 )
+
+MORE = {  # the page that says more about the public names of a module or a room
+    **{"client": "embedding", "session": "resilience", "transport": "resilience", "model": "embedding"},
+    **{"calls.action": "embedding", "calls.files": "downloads", "downloads": "downloads", "definitions": "catalogue"},
+    **{"steps": "resilience", "pacing": "limits", "connections": "connections", "stores": "connections"},
+    **{"triggers": "webhook", "service": "service", "errors": "errors"},
+}
 
 
 def between(text: str, name: str, new: str) -> str:
@@ -62,6 +72,37 @@ def house(text: str) -> str:
     return between(text, "house", "\n".join(rows))
 
 
+def stub(text: str) -> str:
+    """Return the stub of connector_runtime, from which type checkers and editors know the public names."""
+    lines = ["# Written by docs/generate.py from HOMES in __init__.py.", "# ruff: noqa: I001"]
+    for home, names in HOMES.items():
+        parts = [f"{name} as {name}" for name in names.split()]
+        line = f"from .{home} import {', '.join(parts)}"
+        lines += [line] if len(line) <= 120 else [f"from .{home} import (", *(f"    {part}," for part in parts), ")"]
+    return "\n".join([*lines, ""])
+
+
+def connector_stub(text: str) -> str:
+    """Return the stub of zoom_connector, which has its own `load`, and the old names that still work."""
+    names = [name for name in " ".join(HOMES.values()).split() if name != "load"]
+    head = ["# Written by docs/generate.py: the names of connector_runtime.", "# ruff: noqa: I001"]
+    imports = ["from connector_runtime import (", *(f"    {name} as {name}," for name in names), ")"]
+    own = ["from .bundled import load as load", "", "__version__: str"]
+    return "\n".join([*head, *imports, *own, *(f"{old} = {new}" for old, new in RENAMED.items()), ""])
+
+
+def api(text: str) -> str:
+    """Return docs/api.md with each public name, the first sentence of its docstring, and the page with more."""
+    rows = ["| name | what it is | more |", "|---|---|---|"]
+    for home, names in HOMES.items():
+        page = MORE.get(home) or MORE[home.partition(".")[0]]
+        for name in names.split():
+            docstring = (getattr(connector_runtime, name).__doc__ or "").partition("\n\n")[0]
+            sentence = re.split(r"(?<=\.)\s", " ".join(docstring.split()), maxsplit=1)[0].rstrip(":.") + "."
+            rows.append(f"| `{name}` | {sentence} | [{page}]({page}.md) |")
+    return between(text, "api", "\n".join(rows))
+
+
 def schema(text: str) -> str:
     """Return a schema with today's input types and, where it describes error cases, today's kinds of error."""
     data = json.loads(text)
@@ -73,6 +114,9 @@ def schema(text: str) -> str:
 
 PAGES = {
     "docs/actions.md": actions,
+    "connector_runtime/__init__.pyi": stub,
+    "zoom_connector/__init__.pyi": connector_stub,
+    "docs/api.md": api,
     "docs/errors.md": errors,
     "docs/house.md": house,
     "schemas/common.schema.json": schema,

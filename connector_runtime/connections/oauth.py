@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
@@ -28,8 +28,9 @@ from ..model import Connection, Request, Response
 from ..perform import HANDLERS, Handlers, perform
 from ..steps import Acquire, Read, Release, Send, Write
 from ..stores.store import UNREADABLE, DamagedEntry, Store
+from ..structs import shows
 from . import oauth_requests
-from .oauth_requests import App, ConnectionRecord, Renewal, Tokens
+from .oauth_requests import App, ConnectionRecord, Renewal, Tokens, app as app
 from .scopes import missing
 
 T = TypeVar("T")
@@ -39,16 +40,18 @@ PHASES = 3  # times as long as a phase: a whole token request, which a lease of 
 TRIES = 3  # to store a new pair
 
 
-@dataclass(frozen=True, slots=True)
+@shows()
+@dataclass(frozen=True, slots=True, repr=False)
 class Authorization:
     """A sign-in that was begun: keep `state` and `verifier` until the callback, then use them once."""
 
-    url: str = field(repr=False)
-    state: str = field(repr=False)
-    verifier: str = field(repr=False)
+    url: str
+    state: str
+    verifier: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("ok", "skew")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Health:
     """What a test of a connection found.
 
@@ -67,6 +70,7 @@ class Health:
     hints: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON data."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
@@ -310,7 +314,7 @@ def unreadable(name: str) -> AuthError:
 
 
 class AsyncStoredConnection:
-    """The same for asyncio: what blocks happens apart, once at a time, and is carried through if a task is cancelled.
+    """A stored connection for asyncio: what blocks happens apart, one at a time, also if a task is cancelled.
 
     Who asks while it happens waits for it as a task and takes up no thread.
     """

@@ -27,6 +27,7 @@ from typing import Any, TypeVar, cast
 from ..errors import ConnectorError, InputError, PayloadError, Problem, SignatureError, StoreError
 from ..stores.databases import open_store
 from ..stores.store import Store
+from ..structs import shows
 from .inbox import Inbox, InboxEntry
 from .webhook import Headers, Notification, Secrets, Trigger, UrlValidation, usable
 
@@ -44,15 +45,17 @@ PURGE = 3600.0  # seconds between two looks for marks that may be forgotten
 logger = logging.getLogger("connector_runtime")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("status")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Reply:
-    """What to answer: a status and a body, which is JSON if there is one."""
+    """The answer to a webhook: an HTTP status, and a body, which is JSON if there is one."""
 
     status: int
-    body: bytes = field(default=b"", repr=False)
+    body: bytes = b""
 
     @property
     def headers(self) -> dict[str, str]:
+        """The headers to answer with; a server adds the length."""
         return {"content-type": "application/json"} if self.body else {}
 
 
@@ -101,12 +104,12 @@ class Receiver:
                 return unrecorded(error)
         return reply
 
-    def deliver(self, handler: Handler, pace: Pace | None = None, *, once: bool = False) -> None:
+    def deliver(self, handler: Handler, pace: DeliverySettings | None = None, *, once: bool = False) -> None:
         """Hand the events to `handler` until interrupted, or with `once` until nothing is due."""
         deliveries = self.deliveries(handler, pace)
         asyncio.run(deliveries.run_once() if once else deliveries.run())
 
-    def deliveries(self, handler: Handler, pace: Pace | None = None) -> Deliveries:
+    def deliveries(self, handler: Handler, pace: DeliverySettings | None = None) -> Deliveries:
         """What delivers, as coroutines for a loop of the platform's own."""
         return Deliveries(self, handler, pace)
 
@@ -152,7 +155,7 @@ def unrecorded(error: BaseException) -> Reply:
 
 
 def webhook_app(
-    trigger: Trigger, secrets: SecretSource, handler: Handler, *, pace: Pace | None = None, **options: Any
+    trigger: Trigger, secrets: SecretSource, handler: Handler, *, pace: DeliverySettings | None = None, **options: Any
 ) -> WebhookApp:
     """An ASGI app that receives a trigger's webhooks at whatever path it stands: as a route, or mounted.
 
@@ -168,7 +171,7 @@ class WebhookApp:
 
     receiver: Receiver
     handler: Handler
-    pace: Pace | None = None
+    pace: DeliverySettings | None = None
     _deliveries: Deliveries | None = field(default=None, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
 
@@ -241,7 +244,7 @@ class WebhookApp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class DeliverySettings:
     """How events are delivered; all but the counts in seconds.
 
     `workers` handlers run at a time, each for at most `timeout`. A lease lasts `lease` and is renewed while a handler
@@ -260,8 +263,8 @@ class Pace:
 class Deliveries:
     """Delivers until it is cancelled. One for each process; several may work on one inbox."""
 
-    def __init__(self, receiver: Receiver, handler: Handler, pace: Pace | None = None) -> None:
-        self._receiver, self._handler, self._pace = receiver, handler, pace or Pace()
+    def __init__(self, receiver: Receiver, handler: Handler, pace: DeliverySettings | None = None) -> None:
+        self._receiver, self._handler, self._pace = receiver, handler, pace or DeliverySettings()
         self._inbox, self._clock = receiver.inbox, receiver.clock
         self._queue: asyncio.Queue[InboxEntry] = asyncio.Queue()
         self._busy: set[asyncio.Task[None]] = set()

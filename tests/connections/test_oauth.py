@@ -430,7 +430,7 @@ def test_tokens_of_a_person_without_a_refresh_token_cannot_be_refreshed(connecto
 
 def test_what_a_begun_sign_in_must_keep_to_itself_is_not_in_its_repr(connector: Connector) -> None:
     start = oauth.authorize(oauth_requests.app(connector.connections["oauth2"], OAUTH2), REDIRECT)
-    assert repr(start) == "Authorization()"
+    assert repr(start) == "Authorization(…)"
     assert len({start.state, start.verifier, start.url}) == 3
 
 
