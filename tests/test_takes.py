@@ -328,15 +328,15 @@ def test_a_refusal_says_what_to_do(given: Input, value: Any, says: str) -> None:
     ],
 )
 def test_a_misfit_inside_json_is_a_sentence_without_the_instance(schema: Any, value: Any, says: str) -> None:
-    assert [what for _, what in schema_faults.misfits(schema, value)] == [says]
+    assert [what for _, what in schema_faults.schema_faults(schema, value)] == [says]
 
 
 def test_what_is_wrong_with_very_much_data_is_not_looked_for() -> None:
     schema = {"properties": {"items": {"items": {"type": "object"}}, "id": {"type": "string"}}}
     value = {"items": [{} for _ in range(schema_faults.LARGE)], "id": 5}
-    (fault,) = schema_faults.misfits(schema, value)
+    (fault,) = schema_faults.schema_faults(schema, value)
     assert fault == ((), "does not fit what is wanted here; it is too large to say where")
-    assert schema_faults.misfits(schema, {**value, "id": ""}) == []
+    assert schema_faults.schema_faults(schema, {**value, "id": ""}) == []
 
 
 def warned(row: Input, value: Any) -> list[str]:

@@ -51,17 +51,17 @@ def kind_of(value: Any) -> str:
     return KINDS[TYPES[type(value)][-1]] if type(value) in TYPES else f"a Python {type(value).__name__}"
 
 
-def misfits(schema: Mapping[str, Any], value: Any) -> list[Fault]:
+def schema_faults(schema: Mapping[str, Any], value: Any) -> list[Fault]:
     """The faults of JSON data against a schema, each with its path; of very many the first."""
     if fits(schema, value):
         return []
     if json_text.is_large(value, LARGE):
         return [((), "does not fit what is wanted here; it is too large to say where")]
     errors = islice(_validator()(schema).iter_errors(value), MOST + 1)
-    return [(tuple(error.absolute_path), misfit(error)) for error in errors]
+    return [(tuple(error.absolute_path), fault_of(error)) for error in errors]
 
 
-def misfit(error: Any) -> str:
+def fault_of(error: Any) -> str:
     """One jsonschema error as a sentence, without a dump of the instance."""
     wanted, found, word = error.validator_value, error.instance, error.validator
     match word:

@@ -27,7 +27,7 @@ from ..definitions.forms import asides_of, form_schema
 from ..errors import ConnectorError, InputError, Problem
 from ..inputs.bind import BoundInputs
 from ..language import json_text
-from ..language.schema_faults import misfits, nearest
+from ..language.schema_faults import nearest, schema_faults
 from ..language.secrets import MARK
 from ..model import Condition, Input, Json, Page, Result
 
@@ -256,7 +256,7 @@ def answer(tool: Tool, result: Result, offer: ToolFilter) -> dict[str, Json]:
     """A result as the tool's output schema has it."""
     data = plain(result.data if offer.secrets else tool.action.hide(result.data))
     warnings = [plain(str(warning)) for warning in result.warnings]
-    faults = misfits(tool.data, data)
+    faults = schema_faults(tool.data, data)
     if faults:  # a client would refuse it, though it was done
         path, what = faults[0]
         where = ".".join(str(step) for step in ("data", *path))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..language import json_text, patterns
-from ..language.schema_faults import Fault, closest, fits, misfits
+from ..language.schema_faults import Fault, closest, fits, schema_faults
 from ..model import Input, Json
 
 LONGEST_NUMBER = 25  # characters; a longer number for a text input is a mistake, or was rounded on its way
@@ -89,7 +89,7 @@ class InputType:
         """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""
         if not row.choices:
             what = self.complaint(row, value)
-            return [((), what)] if what else misfits(row.schema, value)
+            return [((), what)] if what else schema_faults(row.schema, value)
         titles = [(str(choice.value), choice.label) for choice in row.choices]
         shown = [label if text == label else f"{text} ({label})" for text, label in titles]
         if len(shown) > 8:
@@ -145,7 +145,7 @@ def read_json(text: Any, content: Mapping[str, Json]) -> Any:
         value = json_text.read_strictly(text, duplicates=True) if isinstance(text, str) else text
     except json_text.JsonError as error:
         raise NoValue(((), str(error))) from None
-    faults = misfits(content, value)
+    faults = schema_faults(content, value)
     if faults:
         raise NoValue(*faults)
     return value

@@ -22,7 +22,7 @@ from connector_runtime.stores.databases import Sealed, open_store
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Client
 from zoom_connector.__main__ import main
-from zoom_connector.sandbox import Answer, Request, Sandbox
+from zoom_connector.sandbox import Sandbox, WireRequest, WireResponse
 
 if TYPE_CHECKING:
     from .conftest import Clock, Person
@@ -74,13 +74,13 @@ def echo(clock: Clock) -> Iterator[Sandbox]:
     """A Zoom that can be told to throw what it was sent back at us."""
     echoes: list[bool] = []
 
-    def before(request: Request) -> Answer | None:
+    def before(request: WireRequest) -> WireResponse | None:
         if not echoes or not request.target.startswith("/oauth/"):
             return None
         said = {"reason": f"{request.body.decode()} {request.headers}", "error": "invalid_request"}
         sent = dict(parse_qsl(request.body.decode()))
         said["reason"] += json.dumps(sent) + SECRET
-        return Answer(status=400, body=json.dumps(said).encode())
+        return WireResponse(status=400, body=json.dumps(said).encode())
 
     with Sandbox(clock=clock, before=before) as zoom:
         zoom.oauth.register("leaky", SECRET)

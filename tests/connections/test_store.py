@@ -117,7 +117,7 @@ def test_of_many_threads_that_count_none_is_lost(store: Store) -> None:
 
 COUNT = """
 import sys
-from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.databases import open_store
 store = open_store(sys.argv[1])
 for _ in range(40):
     while True:
@@ -141,7 +141,7 @@ def test_of_many_processes_one_at_a_time_has_the_lease(shared_store_url: str, op
     assert entry.value == b"120"
 
 
-FIRST = "import sys; from connector_runtime.stores.opening import open_store; open_store(sys.argv[1]).close()"
+FIRST = "import sys; from connector_runtime.stores.databases import open_store; open_store(sys.argv[1]).close()"
 
 
 def test_processes_that_open_a_new_store_at_once_all_get_it(shared_store_url: str) -> None:
@@ -155,7 +155,7 @@ def test_a_forked_child_opens_the_store_anew_and_leaves_the_parent_its_own(share
 import os
 import signal
 import socket
-from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.databases import open_store
 store = open_store({shared_store_url!r})
 store.put("parent", b"1", None)
 child = os.fork()
@@ -219,7 +219,7 @@ def test_a_new_file_and_its_side_files_are_their_owners_alone(tmp_path: Path) ->
 
 
 def test_a_locked_file_says_so_and_that_it_can_be_tried_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connector_runtime.stores.opening.BUSY", 0.1)
+    monkeypatch.setattr("connector_runtime.stores.databases.BUSY", 0.1)
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     store = open_store(f"sqlite:///{file}")
@@ -244,7 +244,7 @@ def test_a_full_disk_says_so_and_keeps_what_was_there(file: Path) -> None:
 
 READ_ONLY = """
 import os, sqlite3, sys
-from connector_runtime.stores.opening import open_store
+from connector_runtime.stores.databases import open_store
 from connector_runtime.errors import StoreError
 if os.getuid() == 0:
     os.setuid(65534)  # root may write anything
@@ -403,7 +403,7 @@ def test_a_row_that_another_holds_is_waited_for_no_longer_than_a_statement_may_t
 ) -> None:
     import psycopg
 
-    monkeypatch.setattr("connector_runtime.stores.opening.PATIENCE", 2)
+    monkeypatch.setattr("connector_runtime.stores.databases.PATIENCE", 2)
     store = opened(postgres_url)
     version = store.put("a", b"1", None)
     with psycopg.connect(postgres_url) as other:
@@ -421,7 +421,7 @@ def test_a_database_that_does_not_answer_at_all_is_left_and_asked_anew(
     store = opened(postgres_url)
     version = store.put("a", b"1", None)
     silent = store._connection.info.backend_pid  # type: ignore[attr-defined]
-    monkeypatch.setattr("connector_runtime.stores.opening.SILENT", 0.5)
+    monkeypatch.setattr("connector_runtime.stores.databases.SILENT", 0.5)
     os.kill(silent, signal.SIGSTOP)
     try:
         assert store.read("a") == Entry(b"1", version or 0)
@@ -433,7 +433,7 @@ def test_a_database_that_does_not_answer_at_all_is_left_and_asked_anew(
 def test_a_database_that_never_answers_is_a_store_error_that_says_try_again(
     postgres_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connector_runtime.stores.opening.PATIENCE", 2)
+    monkeypatch.setattr("connector_runtime.stores.databases.PATIENCE", 2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(StoreError, match="PostgreSQL store can't be reached") as caught:

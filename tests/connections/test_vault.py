@@ -91,7 +91,7 @@ def test_the_key_file_is_made_once_for_its_owner_and_refused_if_others_may_read_
 
 
 def test_processes_that_start_at_once_agree_on_one_key(tmp_path: Path) -> None:
-    script = "import sys; from connector_runtime.stores.opening import *; print(read_keys(Path(sys.argv[1])))"
+    script = "import sys; from connector_runtime.stores.databases import *; print(read_keys(Path(sys.argv[1])))"
     command = [sys.executable, "-c", script, str(tmp_path / "store.key")]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     (key,) = {worker.communicate()[0] for worker in workers}

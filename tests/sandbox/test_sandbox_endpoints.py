@@ -10,7 +10,7 @@ import httpx
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from zoom_connector.sandbox import Request, Sandbox
+from zoom_connector.sandbox import Sandbox, WireRequest
 from zoom_connector.sandbox.conditions import CONDITIONS
 from zoom_connector.sandbox.endpoints import Endpoint, common, endpoints
 from zoom_connector.sandbox.zoom import HANDLERS
@@ -91,14 +91,14 @@ def fitting(schema: Any) -> st.SearchStrategy[Any]:
     return ranges[schema["type"]]
 
 
-def draw_request(data: st.DataObject, numbers: list[str]) -> Request:
+def draw_request(data: st.DataObject, numbers: list[str]) -> WireRequest:
     endpoint = data.draw(st.sampled_from(endpoints()))
     segment = TEXTS.map(lambda text: quote(text, safe="")) | st.sampled_from(["me", *numbers])
     path = "/".join(data.draw(segment) if part.startswith("{") else part for part in endpoint.path.split("/"))
     query = data.draw(st.dictionaries(st.sampled_from([*endpoint.query, "x"]), TEXTS, max_size=4))
     body = data.draw(fitting(endpoint.body) | VALUES) if endpoint.body else None
     text = "&".join(f"{name}={quote(value)}" for name, value in query.items())
-    return Request(
+    return WireRequest(
         method=endpoint.method,
         target=f"/v2{path}?{text}",
         headers=(("authorization", "Bearer sandbox-token"), ("content-type", "application/json")),

@@ -11,15 +11,15 @@ from typing import Any
 import httpx
 import pytest
 
-from zoom_connector.sandbox import Answer, Odds, Request, Sandbox
+from zoom_connector.sandbox import Odds, Sandbox, WireRequest, WireResponse
 from zoom_connector.sandbox.hostile import HOSTILE
 from zoom_connector.sandbox.kinds import KINDS, USUAL
 
 
-def ask(method: str, target: str, body: Any = None, token: str = "sandbox-token") -> Request:
+def ask(method: str, target: str, body: Any = None, token: str = "sandbox-token") -> WireRequest:
     headers = (("authorization", f"Bearer {token}"), ("content-type", "application/json"))
     content = b"" if body is None else json.dumps(body).encode()
-    return Request(method=method, target=target, headers=headers, body=content)
+    return WireRequest(method=method, target=target, headers=headers, body=content)
 
 
 def create(sandbox: Sandbox) -> httpx.Response | None:
@@ -190,8 +190,8 @@ def test_an_impossible_fault_is_refused_when_it_is_ordered(
 
 
 def test_a_hook_answers_where_zoom_would_also_under_a_fault() -> None:
-    def before(request: Request) -> Answer | None:
-        return Answer(status=200, body=b"0123456789")
+    def before(request: WireRequest) -> WireResponse | None:
+        return WireResponse(status=200, body=b"0123456789")
 
     sandbox = Sandbox(before=before)
     sandbox.inject(cut=4)
@@ -202,7 +202,7 @@ def test_a_hook_answers_where_zoom_would_also_under_a_fault() -> None:
 # random plans
 
 
-def play(sandbox: Sandbox, requests: list[Request]) -> list[tuple[int, bool, str]]:
+def play(sandbox: Sandbox, requests: list[WireRequest]) -> list[tuple[int, bool, str]]:
     for request in requests:
         sandbox.answer(request)
     return [(each.status, each.carried_out, each.fault) for each in sandbox.requests]

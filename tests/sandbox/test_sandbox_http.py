@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from zoom_connector.sandbox import Answer, Bounds, Request, Sandbox, serve
+from zoom_connector.sandbox import Bounds, Sandbox, WireRequest, WireResponse, serve
 from zoom_connector.sandbox.wire import WireParser
 
 
@@ -237,8 +237,8 @@ def test_requests_behind_a_slow_body_wait_for_its_end(sandbox: Sandbox) -> None:
 
 
 def test_a_hook_may_answer_first(connect: Any) -> None:
-    def before(request: Request) -> Answer | None:
-        return Answer(status=503, body=b"busy") if request.target == "/v2/users" else None
+    def before(request: WireRequest) -> WireResponse | None:
+        return WireResponse(status=503, body=b"busy") if request.target == "/v2/users" else None
 
     with Sandbox(before=before) as sandbox:
         zoom = connect(sandbox)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from zoom_connector.sandbox import Limits, Sandbox
+from zoom_connector.sandbox import AccountLimits, Sandbox
 from zoom_connector.sandbox.endpoints import Endpoint, ZoomRefusal, endpoints
 
 Connect = Callable[[Sandbox], httpx.Client]
@@ -40,7 +40,7 @@ def endpoint(label: str) -> Endpoint:
     return next(each for each in endpoints() if each.operation == BY_LABEL[label])
 
 
-def takes(limits: Limits, label: str, now: float) -> bool:
+def takes(limits: AccountLimits, label: str, now: float) -> bool:
     try:
         limits.take(endpoint(label), now)
     except ZoomRefusal as refusal:
@@ -103,7 +103,7 @@ def test_a_plan_allows_as_many_requests_a_second_as_zoom_says_and_then_refuses_i
 
 
 def test_a_bucket_fills_evenly_and_holds_one_second(clock: Clock) -> None:
-    limits = Limits(clock, "business")
+    limits = AccountLimits(clock, "business")
     assert [takes(limits, "light", clock.now) for _ in range(81)] == [True] * 80 + [False]
     for wait, granted in ((1 / 80, 1), (1 / 160, 0), (1 / 160, 1), (0.5, 40), (60.0, 80)):
         clock.now += wait
@@ -111,16 +111,16 @@ def test_a_bucket_fills_evenly_and_holds_one_second(clock: Clock) -> None:
 
 
 def test_who_keeps_to_the_rate_for_hours_is_never_refused_and_who_is_faster_gets_just_the_rate(clock: Clock) -> None:
-    limits = Limits(clock, "business")
+    limits = AccountLimits(clock, "business")
     assert all(takes(limits, "medium", NOON + number / 60) for number in range(60_000))
     assert limits.phases[-1].refused["medium"] == 0
-    limits = Limits(clock, "business")
+    limits = AccountLimits(clock, "business")
     granted = sum(takes(limits, "medium", NOON + number / 600) for number in range(60_000))
     assert granted in (60 + 60 * 100 - 1, 60 + 60 * 100)  # a full bucket, and a hundred seconds
 
 
 def test_a_label_of_ten_a_minute_holds_ten_and_gets_one_every_six_seconds(clock: Clock) -> None:
-    limits = Limits(clock, "pro")
+    limits = AccountLimits(clock, "pro")
     heaviest = replace(endpoint("heavy"), rate="RESOURCE-INTENSIVE")
     for now, granted in ((NOON, 10), (NOON + 5.9, 0), (NOON + 6, 1), (NOON + 306, 10)):
         for _ in range(granted):
@@ -179,7 +179,7 @@ def test_limits_drop_to_a_half_and_rise_again(business: Sandbox, clock: Clock, c
 
 
 def test_others_take_their_share_of_what_fills_the_bucket(clock: Clock) -> None:
-    limits = Limits(clock, "business")
+    limits = AccountLimits(clock, "business")
     limits.others = {"light": 60.0}
     for _ in range(80):
         assert takes(limits, "light", clock.now)
@@ -198,7 +198,7 @@ def test_others_take_their_share_of_what_fills_the_bucket(clock: Clock) -> None:
 
 
 def test_each_change_begins_a_phase_that_counts_for_itself(clock: Clock) -> None:
-    limits = Limits(clock, "business")
+    limits = AccountLimits(clock, "business")
     for number in range(100):
         takes(limits, "light", clock.now + number / 1000)
     clock.now += 10.0
@@ -235,7 +235,7 @@ def test_each_change_begins_a_phase_that_counts_for_itself(clock: Clock) -> None
     ],
 )
 def test_impossible_limits_are_refused_with_what_is_possible(clock: Clock, given: dict[str, Any], says: str) -> None:
-    limits = Limits(clock, "business")
+    limits = AccountLimits(clock, "business")
     with pytest.raises(ValueError, match=says):
         limits.change(**given)
     assert len(limits.phases) == 1
@@ -271,7 +271,7 @@ def test_a_used_up_day_ends_at_midnight_and_says_so_as_a_date_time(connect: Conn
 
 @pytest.mark.parametrize(("plan", "most"), [("pro", 30_000), ("business", 60_000)])
 def test_heavy_and_resource_intensive_requests_share_one_day(clock: Clock, plan: str, most: int) -> None:
-    limits = Limits(clock, plan)
+    limits = AccountLimits(clock, plan)
     limits.use_today("resource-intensive", most - 1)
     limits.take(endpoint("heavy"), clock.now)
     with pytest.raises(ZoomRefusal, match="daily") as caught:
@@ -281,7 +281,7 @@ def test_heavy_and_resource_intensive_requests_share_one_day(clock: Clock, plan:
 
 
 def test_a_refused_request_uses_up_nothing_of_the_day(clock: Clock) -> None:
-    limits = Limits(clock, "free")
+    limits = AccountLimits(clock, "free")
     limits.use_today("heavy", 998)
     assert [takes(limits, "heavy", clock.now) for _ in range(10)] == [True] + [False] * 9
     assert takes(limits, "heavy", clock.now + 1)

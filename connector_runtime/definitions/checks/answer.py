@@ -8,7 +8,7 @@ from typing import Any
 
 from ...language import expressions, places
 from ...language.patterns import HEADER_NAME, HEADER_VALUE, INSTANT
-from ...language.schema_faults import misfit, misfits, nearest
+from ...language.schema_faults import fault_of, nearest, schema_faults
 from ...language.secrets import MARK
 from ...model import Input
 from ...types.collections import GUARDED_HEADERS
@@ -19,6 +19,7 @@ from .faults import Faults, References, near
 SLOT = re.compile(r"\{([^{}]*)\}")
 SINGLE = ("status", "code", "message", "count")  # what an answer has one of; of the others a name is said
 SEEN = ("status", "code", "message", "header", "body")
+SCOPES = {"scopes_pattern", "scopes_from"}
 PAGE = ("status", "count", "items", "link", "header", "body", "query")
 
 
@@ -26,11 +27,11 @@ def headers(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     """Constant headers that HTTP could not carry, or that the connection sets."""
     for name, value in own.part("request").get("headers", {}).items():
         at: Path = ("request", "headers", name)
-        if misfits({"pattern": HEADER_NAME}, name):
+        if schema_faults({"pattern": HEADER_NAME}, name):
             own.add(at, "is no name of a header: letters, digits and - only")
         elif name.lower() in GUARDED_HEADERS:
             own.add(at, "is set by the connection or HTTP itself; say it in connection/ or leave it out")
-        elif misfits({"pattern": HEADER_VALUE}, value):
+        elif schema_faults({"pattern": HEADER_VALUE}, value):
             own.add(at, "must be one line of printable ASCII text")
 
 
@@ -54,12 +55,13 @@ def errors(own: Faults, rows: Mapping[str, Input], around: References) -> None:
             own.add((*at, "when"), "is never reached: an earlier case has the same and no `text`; leave one out")
         earlier += [case["when"]] if "text" not in case else []
         for slot in SLOT.findall(case.get("do", "")):
-            if slot != "names" or "names" not in case:
-                own.add((*at, "do"), f"has {{{slot}}}; {{names}} alone can stand here: say under `names` what it is")
-        if isinstance(case.get("names"), dict):
-            _looks(own, (*at, "names", "from"), case["names"]["from"], SEEN)
-        elif "names" in case and re.compile(case["names"]).groups == 0:
-            own.add((*at, "names"), "has no group; put what it is to name in ( )")
+            if slot != "scopes" or not SCOPES & case.keys():
+                what = "{scopes} alone can stand here: say with `scopes_pattern` or `scopes_from` what it is"
+                own.add((*at, "do"), f"has {{{slot}}}; {what}")
+        if "scopes_from" in case:
+            _looks(own, (*at, "scopes_from"), case["scopes_from"], SEEN)
+        if re.compile(case.get("scopes_pattern", "()")).groups == 0:
+            own.add((*at, "scopes_pattern"), "has no group; put the scopes that it finds in ( )")
 
 
 def _looks(own: Faults, at: Path, raw: Any, kinds: tuple[str, ...]) -> None:
@@ -131,7 +133,7 @@ def output(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     formats.checks("date-time")(lambda value: not isinstance(value, str) or re.fullmatch(INSTANT, value) is not None)
     try:
         for error in Draft202012Validator(schema, format_checker=formats).iter_errors(said["example"]):
-            what = f"is no {error.validator_value}" if error.validator == "format" else misfit(error)
+            what = f"is no {error.validator_value}" if error.validator == "format" else fault_of(error)
             own.add(("output", "example", *error.absolute_path), f"{what}; the example must fit the schema")
     except UnknownType as error:
         own.add(at, f"has the type {error.type!r}, which JSON Schema lacks; name one that it knows")
