@@ -54,7 +54,7 @@ def test_show_prints_labels_options_choices_and_conditions() -> None:
 def test_show_prints_what_an_action_gives_and_which_of_it_is_secret() -> None:
     lines = run("show", "get-meeting-recordings", "--output").stdout.splitlines()
     assert lines[0] == "Get Meeting Recordings (get-meeting-recordings) gives:"
-    assert "  recording_files.*.download_url  text · secret · send an access token along" in lines
+    assert "  recording_files.*.download_url  text · secret · needs an access token" in lines
     assert "  recording_count  whole number" in lines
     assert "fields are not declared" in run("show", "raw-request", "--output").stdout
 

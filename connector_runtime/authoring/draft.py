@@ -75,13 +75,13 @@ def blank(key: str, common: Mapping[str, Any] | None = None) -> Draft:
     return Draft(data={**data, "inputs": inputs}, left=left, common=common or {})
 
 
-def draft_action(key: str, operation: Operation, beside: FolderContext) -> Draft:
+def draft_action(key: str, operation: Operation, folder: FolderContext) -> Draft:
     """A draft of one operation."""
     left: list[str] = []
-    paging, skipped = _paging(operation, beside.common, left)
+    paging, skipped = _paging(operation, folder.common, left)
     made = table(operation, skipped)
     left += made.left
-    request = _request(operation, made, beside.common, left)
+    request = _request(operation, made, folder.common, left)
     for name, row in made.rows.items():  # an example that the row would not take itself is none
         if "example" in row:
             taken = registry.accepts(compiler.row(name, row, lambda name: {}, {}), row["example"])
@@ -90,10 +90,10 @@ def draft_action(key: str, operation: Operation, beside: FolderContext) -> Draft
     inputs = {"connection": dict(CONNECTION), **made.rows}
     head = _head(key, operation.summary, operation.method)
     effect = head.pop("effect")
-    names, scopes = list(made.placeholders.values()), _scopes(operation, beside)
+    names, scopes = list(made.placeholders.values()), _scopes(operation, folder)
     # the vendor's label for what the call costs is in an extension that speaks of a rate
     rate = next((value for name, value in operation.more.items() if "rate" in name and isinstance(value, str)), None)
-    if rate and (rate.lower() in beside.labels or rate.isupper()):
+    if rate and (rate.lower() in folder.labels or rate.isupper()):
         rate = rate.lower()
     data: dict[str, Json] = {
         **head,
@@ -110,7 +110,7 @@ def draft_action(key: str, operation: Operation, beside: FolderContext) -> Draft
     }
     left += [] if operation.docs else ["docs: the address of the vendor's page"]
     said = {word: value for word, value in data.items() if value}
-    return Draft(data=said, left=(*left, *_always(inputs, scopes=bool(scopes))), common=beside.common)
+    return Draft(data=said, left=(*left, *_always(inputs, scopes=bool(scopes))), common=folder.common)
 
 
 def _head(key: str, summary: str, method: str) -> dict[str, Json]:
@@ -179,14 +179,14 @@ def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) ->
     return paging, {sized, *steers} & set(query)
 
 
-def _scopes(operation: Operation, beside: FolderContext) -> dict[str, Json]:
+def _scopes(operation: Operation, folder: FolderContext) -> dict[str, Json]:
     for name, given in operation.more.items():  # an extension that says them by kind
         if "scopes" in name and isinstance(given, Mapping) and all(isinstance(each, list) for each in given.values()):
             return {kind: list(scopes) for kind, scopes in given.items() if scopes}
     found: dict[str, Json] = {}
     for scheme, alternatives in operation.scopes.items():
         words = _words(alternatives)  # the folder's kind of scopes is that which are made of as many words
-        alike = [kind for kind, scopes in beside.scopes.items() if len(beside.scopes) == 1 or words & _words(scopes)]
+        alike = [kind for kind, scopes in folder.scopes.items() if len(folder.scopes) == 1 or words & _words(scopes)]
         here = found.setdefault(alike[0] if alike else snake(scheme), [])
         entries = (one[0] if len(one) == 1 else one for one in alternatives)
         here += [entry for entry in entries if entry not in here]

@@ -93,7 +93,7 @@ def run(context: Context, arguments: list[str]) -> None:
                     items = [page.data] if page.items is None else page.items
                     if items:
                         put("\n".join(json.dumps(item, ensure_ascii=False) for item in items), once=once)
-                    page = page._replace(data=None, items=None)  # a page at a time in memory
+                    page = page.replace(data=None, items=None)  # a page at a time in memory
                     count += len(items)
                 else:
                     count += len(page.items or ())

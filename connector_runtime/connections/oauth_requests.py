@@ -21,6 +21,7 @@ from ..errors import AuthError, InputError, MissingScope, Problem, RequestError,
 from ..language import conditions, hosts, json_text
 from ..model import Connection, Request, Response
 from ..steps import Acquire, Now, Read, Release, Send, Steps, Wait, Write
+from ..structs import shows
 
 CLIENT = ("id", "secret")
 SEEN: Any = {"kind": str, "message": str, "hint": str | None, "status": int | None, "code": int | str | None}
@@ -33,12 +34,13 @@ LATEST = 253402300799.0  # seconds since 1970: the last that a date can show
 LONGEST = 64 * 1024  # characters of a text that a token endpoint gives
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("expires_at")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Tokens:
     """What a token endpoint gave: `granted` goes to requests; times are seconds since 1970."""
 
-    granted: Mapping[str, str] = field(repr=False)
-    refresh_token: str | None = field(default=None, repr=False)
+    granted: Mapping[str, str]
+    refresh_token: str | None = None
     expires_at: float | None = None
     lifetime: float | None = None
     scopes: tuple[str, ...] = ()
@@ -67,15 +69,16 @@ class Tokens:
         return cls(**{**told, "granted": _texts(told["granted"]), "scopes": tuple(_texts(told["scopes"]))})
 
 
-@dataclass(frozen=True, slots=True)
+@shows("origin")
+@dataclass(frozen=True, slots=True, repr=False)
 class App:
     """What a person filled in for a kind of connection, and where the vendor's OAuth lives if not as usual.
 
     Its methods are the requests of OAuth, and what their answers give.
     """
 
-    kind: Connection = field(repr=False)
-    values: Mapping[str, str] = field(repr=False)
+    kind: Connection
+    values: Mapping[str, str]
     origin: str | None = None
 
     @property
@@ -257,8 +260,8 @@ def query_of(callback: str | Mapping[str, str]) -> dict[str, str]:
     """The parameters of a callback: given as such, as the whole URL, or as what follows its question mark."""
     if not isinstance(callback, str):
         return dict(callback)
-    head, mark, query = callback.strip().partition("#")[0].partition("?")
-    return dict(parse_qsl(query if mark else head))
+    head, question_mark, query = callback.strip().partition("#")[0].partition("?")
+    return dict(parse_qsl(query if question_mark else head))
 
 
 def state_of(query: Mapping[str, str]) -> str:
@@ -281,7 +284,8 @@ def code_of(query: Mapping[str, str]) -> str:
     raise AuthError("The callback brought no code.", hint="Sign in again.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("kind")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class ConnectionRecord:
     """One stored connection. `dead` is why it can't be renewed any more.
 
@@ -290,7 +294,7 @@ class ConnectionRecord:
     """
 
     kind: str
-    values: Mapping[str, str] = field(repr=False)  # what a person filled in
+    values: Mapping[str, str]  # what a person filled in
     tokens: Tokens
     origin: str | None = None
     identity: str | None = None
@@ -351,7 +355,7 @@ class Renewal:
         Raises `AuthError` ("reconnect"), or `TransportError` if the token endpoint does not answer.
         """
         started = (yield Now()).timestamp()
-        held, pause = False, PAUSE
+        has_lease, pause = False, PAUSE
         while True:
             record, version = self._there((yield Read()))
             now = (yield Now()).timestamp()
@@ -359,11 +363,11 @@ class Renewal:
                 break
             if record.dead is not None:
                 raise self._ended(record.dead)
-            if held:
+            if has_lease:
                 record = yield from self._renewed(record, version, now)
                 break
-            held = yield Acquire()
-            if held:
+            has_lease = yield Acquire()
+            if has_lease:
                 continue  # the last holder may have renewed it
             if self._lasts(record, now):
                 break
@@ -372,7 +376,7 @@ class Renewal:
                 raise TransportError(what, hint="Try again.", retriable=True)
             yield Wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-        if held:
+        if has_lease:
             yield Release()
         yield record
 

@@ -75,8 +75,8 @@ def missing(connector: Connector, actions: Iterable[str], scopes: Collection[str
         for kind in action.scopes:
             shared[kind] += len(have.intersection(chain.from_iterable(_all(action, kind))))
     best = max(shared, key=lambda kind: shared[kind], default="")
-    marked = [rule for level, rule in levels.items() if is_of_level(connector, level, have)]
-    rule = marked[-1] if marked else next(iter(levels.values()), {})
+    rules = [rule for level, rule in levels.items() if is_of_level(connector, level, have)]
+    rule = rules[-1] if rules else next(iter(levels.values()), {})
     found: dict[str, tuple[str, ...]] = {}
     for action in asked:
         if not action.scopes or any(option <= have for kind in action.scopes for option in _all(action, kind)):

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from .. import model
 from ..errors import Problem
+from ..structs import Struct
 from ..triggers.webhook import OWN as OWN_FILTERS, FilterRow, Trigger
 from .documents import Document, Path
 from .forms import OWN_WORDS, Say
@@ -60,18 +61,28 @@ def translated(found: T, say: Say) -> T:
     fields = next((names for kind, names in TEXTS.items() if isinstance(found, kind)), None)
     if isinstance(found, str):
         made = found and say(found)
-    elif isinstance(found, model.Choice) and found.label == str(found.value):
-        pass  # it is shown as its value, such as GET, and has no words of its own
+    elif isinstance(found, model.Choice) and found.label == str(found.value) and is_code(found.value):
+        pass  # it is shown as its value and has no words of its own
     elif fields is not None:
         changed = {name: _field(found, name, say) for name in fields}
         if isinstance(found, model.ActionSpec):
             changed["by_name"] = {name: row for row in changed["inputs"].values() for name in row.names}
-        made = made._replace(**changed) if isinstance(found, tuple) else replace(made, **changed)
+        made = made._replace(**changed) if isinstance(found, tuple) else _changed(made, changed)
     elif isinstance(found, Mapping):
         made = {key: translated(part, say) for key, part in found.items()}
     elif isinstance(found, tuple):
         made = tuple(translated(part, say) for part in found)
     return made  # type: ignore[no-any-return]
+
+
+def is_code(value: str | int) -> bool:
+    """Whether a value is for machines: a number, or one word in one case, as GET, voip and audio/mp4 are."""
+    text = str(value)
+    return isinstance(value, int) or (" " not in text and (text.islower() or text.isupper() or text.isdecimal()))
+
+
+def _changed(found: Any, fields: dict[str, Any]) -> Any:
+    return found.replace(**fields) if isinstance(found, Struct) else replace(found, **fields)
 
 
 def _field(found: Any, name: str, say: Say) -> Any:

@@ -25,13 +25,13 @@ KINDS = ("actions", "connection", "triggers", "locales")
 class Sources:
     """The files of one folder, each read and checked when it is first asked for.
 
-    `kept` gives for a path what the function beside it makes, or made at an earlier start.
+    `cached` gives for a path what the function with it makes, or made at an earlier start.
     """
 
-    def __init__(self, root: Traversable, codecs: Codecs, kept: Callable[[str, Make], Json] | None = None) -> None:
+    def __init__(self, root: Traversable, codecs: Codecs, cached: Callable[[str, Make], Json] | None = None) -> None:
         self.root = root
         self.codecs = codecs
-        self._kept = kept or (lambda path, make: make()[0])
+        self._cache = cached or (lambda path, make: make()[0])
         self._validator = cache(self._language)
         self.shared = cache(self._shared)
 
@@ -77,7 +77,7 @@ class Sources:
                 raise DefinitionError.of(found)
             return own.data, sources
 
-        return self._kept(path, make)  # type: ignore[no-any-return]
+        return self._cache(path, make)  # type: ignore[no-any-return]
 
     def faults(self, kind: str, stem: str) -> list[Problem]:
         """Every fault of a file, also of what it says about other files."""

@@ -168,7 +168,7 @@ def test_me_is_refused_for_server_to_server_with_an_explanation_and_nothing_is_s
     connections.add("server-to-server", SERVER, origin=zoom.origin)
     zoom.requests.clear()
     with Client(person.connector, connection=connections.open(), base_url=zoom.base_url) as client:
-        with pytest.raises(InputError, match="There is no user behind a server-to-server connection") as caught:
+        with pytest.raises(InputError, match="This connection has no signed-in user") as caught:
             client.run("create-meeting", {"user_id": "me", "topic": "x"})
         assert [problem.where for problem in caught.value.problems] == ["inputs.user_id"]
         assert len(zoom.requests) == 0
@@ -450,7 +450,7 @@ def test_tokens_of_a_person_without_a_refresh_token_cannot_be_refreshed(connecto
 
 def test_what_a_begun_sign_in_must_keep_to_itself_is_not_in_its_repr(connector: Connector) -> None:
     start = oauth.authorize(oauth_requests.app(connector.connections["oauth2"], OAUTH2), REDIRECT)
-    assert repr(start) == "Authorization()"
+    assert repr(start) == "Authorization(…)"
     assert len({start.state, start.verifier, start.url}) == 3
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ...language import expressions, places
 from ...language.patterns import HEADER_NAME, HEADER_VALUE, INSTANT
 from ...language.schema_faults import fault_of, nearest, schema_faults
-from ...language.secrets import MARK
+from ...language.secrets import SECRET_WORD
 from ...model import Input
 from ...types.collections import GUARDED_HEADERS
 from ..compiler import inline
@@ -122,7 +122,7 @@ def output(own: Faults, rows: Mapping[str, Input], around: References) -> None:
         own.add(at, "has a $ref that leads back to itself; write out as many levels as are needed")
         return
     for path, value in walk(schema):
-        if path[-1:] == (MARK,) and value is not True:
+        if path[-1:] == (SECRET_WORD,) and value is not True:
             own.add((*at, *path), "must be true; leave it out where nothing is secret")
     if "example" not in said:
         return
