@@ -161,8 +161,8 @@ class Case(NamedTuple):
     when: Condition
     text: str | None  # a pattern on the message
     kind: str
-    names: str | None  # a pattern on the message for what `do` may name
-    names_from: str | None  # or the place in the answer where it stands
+    scopes_pattern: str | None  # a pattern on the message for the scopes that `do` may name
+    scopes_from: str | None  # or the place in the answer where they stand
     do: str | None
 
 
@@ -358,9 +358,9 @@ class Connection:
     gives: frozenset[str]  # the names of all grants
     needs: frozenset[str]  # and of those that are required
     errors: Errors  # of the token endpoint
-    over: tuple[Condition, ...]  # the token endpoint's answers by which a refresh token is over for good
+    revoked_when: tuple[Condition, ...]  # the token endpoint's answers by which a refresh token is over for good
     test: Mapping[str, Json] | None
-    forbids: Mapping[str, Mapping[str, str]]  # input -> value -> what to do instead
+    unsupported_values: Mapping[str, Mapping[str, str]]  # input -> value -> what to do instead
     account_wide: bool | str = False  # acts for a whole account; a text: where it has scopes of that level
 
 
@@ -379,7 +379,7 @@ class Profile:
     headers: Mapping[str, str]
     encode: str
     idempotency: Place | None
-    levels: Mapping[str, Mapping[str, str]]  # level of an app -> which scopes it can have: {only} or {prefer: pattern}
+    levels: Mapping[str, Mapping[str, str]]  # level of an app -> the pattern of the scopes that it must or may have
     errors: Errors
     limits: Limits
     connections: tuple[Connection, ...]

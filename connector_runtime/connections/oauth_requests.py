@@ -187,7 +187,7 @@ class App:
         """Whether an answer says that the refresh token will never be good again; a server in trouble says nothing."""
         look = answers.RefusedResponse(self.kind.errors, response).look
         is_verdict = 400 <= response.status < 500 and response.status != 429
-        return is_verdict and any(conditions.holds(condition, look) for condition in self.kind.over)
+        return is_verdict and any(conditions.holds(condition, look) for condition in self.kind.revoked_when)
 
 
 def lifetime_of(said: Any) -> float | None:

@@ -101,6 +101,13 @@ class Connector:
         """The action of that key; raises `InputError` with the nearest one if there is none."""
         return _known("action", key, self.key, self.actions)
 
+    def definition(self, key: str) -> dict[str, Json]:
+        """The data of an action's file in full: shared rows, labels and places are written out.
+
+        Raises `InputError` with the nearest one if there is none.
+        """
+        return self._sources.data("actions", self.action(key).key)
+
     def outlines(self) -> Iterator[Outline]:
         """What a list says of each action; none is compiled for it."""
         for key in self.actions:

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 TEXTS: Mapping[type, tuple[str, ...]] = {  # where the texts lie that a person reads, in the order of the definitions
     model.ActionSpec: ("label", "inputs", "description", "summary", "rules", "errors", "files"),
-    model.Connection: ("label", "description", "inputs", "errors", "test", "forbids"),
+    model.Connection: ("label", "description", "inputs", "errors", "test", "unsupported_values"),
     Trigger: ("label", "description", "inputs", "filters", "load_events"),
     model.Profile: ("label", "description", "errors", "choices"),  # its connections are definitions of their own
     model.Input: ("label", "comments", "choices", "warn", "group", "if_absent", "deprecated"),
