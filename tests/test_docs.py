@@ -1,4 +1,4 @@
-"""What the documentation shows is what happens: snippets run, tables are current, links lead somewhere."""
+"""The documentation is true: its snippets run, its tables are current, its links resolve."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def blocks(page: str, language: str) -> list[str]:
 def test_the_generated_parts_are_current() -> None:
     pages = generate().PAGES
     assert {"docs/actions.md", "docs/errors.md", "docs/house.md"} < pages.keys()
-    for name, made in pages.items():
-        assert made((ROOT / name).read_text()) == (ROOT / name).read_text(), f"run: make docs ({name})"
+    for name, write in pages.items():
+        assert write((ROOT / name).read_text()) == (ROOT / name).read_text(), f"run: make docs ({name})"
 
 
 def test_the_readmes_python_runs_and_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,20 +54,20 @@ def test_the_readmes_python_runs_and_prints_what_it_says(capsys: pytest.CaptureF
 
 
 class Tracer:
-    """What the documentation's observer needs of OpenTelemetry's tracer; it keeps what it was told."""
+    """The part of OpenTelemetry's tracer that the documentation's observer uses; it records the calls."""
 
     def __init__(self) -> None:
-        self.told: list[object] = []
+        self.calls: list[object] = []
 
     def start_span(self, name: str, start_time: int) -> Tracer:
-        self.told.append((name, start_time))
+        self.calls.append((name, start_time))
         return self
 
     def set_attributes(self, attributes: dict[str, object]) -> None:
-        self.told.append(attributes)
+        self.calls.append(attributes)
 
     def end(self, end_time: int) -> None:
-        self.told.append(end_time)
+        self.calls.append(end_time)
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,12 @@ class Tracer:
 def test_a_pages_python_runs_in_one_go_and_prints_what_it_says(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     with Sandbox() as zoom:
         names: dict[str, object] = {"TOKEN": zoom.token, "BASE_URL": zoom.base_url, "tracer": Tracer()}
-        parts = blocks(page, "python")
-        assert parts
-        for block in parts:
+        snippets = blocks(page, "python")
+        assert snippets
+        for block in snippets:
             exec(block, names)
-            wanted = [line.removeprefix("# ") for line in block.splitlines() if line.startswith("# ")]
-            assert capsys.readouterr().out.splitlines() == wanted
+            comments = [line.removeprefix("# ") for line in block.splitlines() if line.startswith("# ")]
+            assert capsys.readouterr().out.splitlines() == comments
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/command-line.md"])
