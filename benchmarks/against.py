@@ -28,7 +28,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from . import stub as stubs
+from . import stub_server
 from .frame import figure
 from .measure import ROOT, Worker, by_group, environment, exit_code, python, seconds
 from .one_call import timed
@@ -222,9 +222,9 @@ def one_call(quick: bool) -> Iterator[Experiment]:
         rounds=rounds,
         warm=3,
     )
-    with stubs.Stub() as stub:
+    with stub_server.Stub() as stub:
         yield Experiment(
-            group=f"One call, over the stub in {stubs.kind()}",
+            group=f"One call, over the stub in {stub_server.kind()}",
             open=worker(f"{HERE}:over_stub", stub.url()),
             rows={"create": ("create-meeting, 12 inputs", "µs", micro), "get": ("get-user", "µs", micro)},
             rounds=rounds // 2,
@@ -233,7 +233,7 @@ def one_call(quick: bool) -> Iterator[Experiment]:
 
 
 def at_once(quick: bool) -> Iterator[Experiment]:
-    with stubs.Stub() as stub:
+    with stub_server.Stub() as stub:
         for number in (64, 256):
             yield Experiment(
                 group=f"{number} calls at once (get-user)",
@@ -244,7 +244,7 @@ def at_once(quick: bool) -> Iterator[Experiment]:
 
 
 def lists(quick: bool) -> Iterator[Experiment]:
-    with stubs.Stub() as stub:
+    with stub_server.Stub() as stub:
         yield Experiment(
             group="9,000 users listed",
             open=worker("benchmarks.lists:contestant", "list", "benchmarks.ours", stub.url(9000)),
@@ -259,7 +259,7 @@ def starts(quick: bool) -> Iterator[Experiment]:
         "run": ["run", "get-user", "--user-id", "me"],
         "preview": ["preview", "create-meeting", "--user-id", "me", "--topic", "Weekly sync"],
     }
-    with stubs.Stub() as stub, tempfile.TemporaryDirectory() as folder:
+    with stub_server.Stub() as stub, tempfile.TemporaryDirectory() as folder:
 
         @contextmanager
         def opened(root: Path) -> Iterator[Contestants]:
@@ -312,20 +312,20 @@ def webhook(quick: bool) -> Iterator[Experiment]:
 
 
 def service(quick: bool) -> Iterator[Experiment]:
-    from . import service as http
+    from . import service
 
     cases = {
         "/health": ("GET", "/health"),
         "preview": ("POST", "/v1/actions/get-user/preview"),
-        "run": ("POST", http.RUN),
+        "run": ("POST", service.RUN),
     }
-    vendor = http.Server("vendor")
+    vendor = service.Server("vendor")
 
     @contextmanager
     def opened(root: Path) -> Iterator[Contestants]:
         with serving(root, f"http://127.0.0.1:{vendor.port}") as port:
             yield {
-                name: partial(http.rate, port, http.request(*case), 200 if quick else 400)
+                name: partial(service.rate, port, service.request(*case), 200 if quick else 400)
                 for name, case in cases.items()
             }
 
@@ -361,15 +361,15 @@ def serving(root: Path, vendor: str) -> Iterator[int]:
 
 
 def downloads(quick: bool) -> Iterator[Experiment]:
-    from . import downloads as files
+    from . import downloads
 
     size = (32 if quick else 128) * 2**20
     kinds = ("download", "AsyncClient.download")
-    with files.serving(size) as (port, _):
+    with downloads.serving(size) as (port, _):
 
         @contextmanager
         def opened(root: Path) -> Iterator[Contestants]:
-            yield {kind: partial(files.measured, kind, port, size, root) for kind in kinds}
+            yield {kind: partial(downloads.measured, kind, port, size, root) for kind in kinds}
 
         yield Experiment(
             group=f"A download of {size // 2**20} MB",

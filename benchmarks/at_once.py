@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import stub as stubs
+from . import stub_server
 from .frame import Row, Target
 from .measure import Worker, contest, series
 
@@ -64,7 +64,7 @@ def rows(quick: bool) -> Iterable[Row]:
     rounds = 2 if quick else 9
     found: dict[str, list[Any]] = {}
     numbers = (1, 64, 256) if quick else (1, 4, 16, 64, 256)
-    with stubs.Stub() as stub:
+    with stub_server.Stub() as stub:
         for number in numbers:
             given = (stub.url(), str(number), str(256 if quick else max(256, number * 2)))
             found |= contest([Worker(f"{__name__}:contestants", *given, "quick" if quick else "")], rounds)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.storm import storm as storms
+from tests.storm import storm
 from zoom_connector import Client, Connections, load, open_store
 from zoom_connector.sandbox import Sandbox
 
@@ -20,7 +20,7 @@ NONE = Target("at most", 0)
 
 
 def rows(quick: bool) -> Iterable[Row]:
-    outcome = storms.storm(total=1_100 if quick else storms.CALLS)
+    outcome = storm.storm(total=1_100 if quick else storm.CALLS)
     what = f"{outcome.calls:,} calls, {sum(outcome.faults.values()):,} faults"
     for name, found in (
         ("results lost", outcome.lost),
@@ -42,7 +42,7 @@ def _listed(users: int, *, faults: bool) -> tuple[float, int]:
     """Seconds that the list took, and how many users are missing or came twice."""
     with Sandbox(users=users, meetings=0, registrants=0) as zoom:
         connections = Connections(load(), open_store("memory://"))
-        connections.add("server-to-server", storms.SERVER, origin=zoom.origin)
+        connections.add("server-to-server", storm.SERVER, origin=zoom.origin)
         if faults:
             zoom.inject("revoked", match="GET /v2/users", skip=5)
             zoom.inject("rate_limited", match="GET /v2/users", skip=10, times=2)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import stub as stubs
+from . import stub_server
 from .frame import Row, Target
 from .measure import ROOT, environment, interleaved, python, series
 
@@ -58,7 +58,7 @@ def measured(folder: Path, url: str, cache: Path, *words: str) -> tuple[float, f
 
 def rows(quick: bool) -> Iterable[Row]:
     numbers = (22, 2000) if quick else (22, 200, 2000)
-    with stubs.Stub() as stub, tempfile.TemporaryDirectory() as place:
+    with stub_server.Stub() as stub, tempfile.TemporaryDirectory() as place:
         root = Path(place)
         folders = {number: folder_of(number, root / str(number)) for number in numbers}
         cache = root / "cache"

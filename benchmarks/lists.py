@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module
 
-from . import stub as stubs
+from . import stub_server
 from .frame import Row, Target
 from .measure import Worker, contest, interleaved, python, seconds, series
 
@@ -37,7 +37,7 @@ def contestant(name: str, module: str, url: str) -> dict[str, Callable[[], float
 def rows(quick: bool) -> Iterable[Row]:
     rounds = 2 if quick else 11
     here = f"{__name__}:contestant"
-    with stubs.Stub() as stub:
+    with stub_server.Stub() as stub:
         url = stub.url(USERS)
         workers = [
             Worker(here, "std", "benchmarks.ours", url, without="orjson"),

@@ -16,7 +16,7 @@ import httpx
 
 from zoom_connector import Client, Connections, Http, load, open_store
 
-from . import ours, stub as stubs
+from . import ours, stub_server
 
 HEADERS = {
     "content-type": "application/json;charset=UTF-8",
@@ -40,7 +40,7 @@ class Memory:
 
 def http(name: str, status: int = 200) -> Http:
     """Answers every request with one of the stub's bodies."""
-    content = stubs.bodies()[name].encode()
+    content = stub_server.bodies()[name].encode()
     return Http(client=Memory(lambda request: (status, content)))
 
 
@@ -54,17 +54,17 @@ def get() -> Callable[[], Any]:
 
 def by_hand(name: str, status: int = 200) -> httpx.MockTransport:
     """The same answer for an `httpx.Client` of one's own."""
-    content = stubs.bodies()[name].encode()
+    content = stub_server.bodies()[name].encode()
     return httpx.MockTransport(lambda request: httpx.Response(status, headers=HEADERS, content=content))
 
 
 def listing(pages: int = 1) -> Client:
     """A client whose list of users has so many pages of 300."""
-    users = [json.loads(line) for line in stubs.bodies()["users.json"].splitlines()]
+    users = [json.loads(line) for line in stub_server.bodies()["users.json"].splitlines()]
 
     def body(page: int) -> bytes:
         onward = f"p{page + 1}" if page + 1 < pages else ""
-        about = {"page_size": stubs.PAGE, "total_records": pages * stubs.PAGE, "next_page_token": onward}
+        about = {"page_size": stub_server.PAGE, "total_records": pages * stub_server.PAGE, "next_page_token": onward}
         return json.dumps({**about, "users": users}).encode()
 
     bodies = [body(page) for page in range(pages)]

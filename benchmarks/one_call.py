@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import stub as stubs
+from . import stub_server
 from .frame import Row, Target
 from .measure import Worker, contest, series
 
@@ -47,7 +47,7 @@ def own_work() -> dict[str, Callable[[], float]]:
     from . import memory
     from .rivals import by_hand
 
-    meeting, user = (stubs.bodies()[name].encode() for name in ("meeting.json", "user.json"))
+    meeting, user = (stub_server.bodies()[name].encode() for name in ("meeting.json", "user.json"))
     base = "https://api.zoom.us/v2"
     return {
         "create, work": timed(memory.create(), 50),
@@ -85,7 +85,7 @@ def over_httpx2(url: str) -> dict[str, Callable[[], float]]:
 
 def rows(quick: bool) -> Iterable[Row]:
     rounds = 60 if quick else 300
-    with stubs.Stub() as stub:
+    with stub_server.Stub() as stub:
         url = stub.url()
         found = contest([Worker(f"{__name__}:against_httpx", url)], rounds, warm=3)
         found |= contest([Worker(f"{__name__}:own_work")], rounds // 3, warm=3)

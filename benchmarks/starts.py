@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from . import stub as stubs
+from . import stub_server
 from .frame import Row, Target
 from .measure import interleaved, python, seconds, series
 
@@ -17,7 +17,7 @@ GROUP = "Commands as whole processes"
 def rows(quick: bool) -> Iterable[Row]:
     command = str(Path(sys.executable).with_name("zoom-connector"))
     script = str(Path(__file__).parent / "rivals" / "script.py")
-    with stubs.Stub() as stub, tempfile.TemporaryDirectory() as folder:
+    with stub_server.Stub() as stub, tempfile.TemporaryDirectory() as folder:
         env = {"ZOOM_BASE_URL": stub.url(), "ZOOM_ACCESS_TOKEN": "t"}
         warm, off = {"CONNECTOR_CACHE": f"{folder}/warm"}, {"CONNECTOR_CACHE": "off"}
         Path(folder, "warm").mkdir()

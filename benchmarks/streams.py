@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from . import stub as stubs
+from . import stub_server
 from .frame import Row, Target
 from .measure import ROOT, environment, interleaved, python, series
 
@@ -50,7 +50,7 @@ def rows(quick: bool) -> Iterable[Row]:
     numbers = (1_000, 10_000, 100_000) if quick else (1_000, 10_000, 100_000, 1_000_000)
     streamed: dict[int, list[Any]] = {}
     collected: dict[int, list[Any]] = {}
-    with stubs.Stub() as stub:
+    with stub_server.Stub() as stub:
         for users in numbers:
             runs: Any = {"stream": lambda n=users: _process("stream", stub.url(n), n)}
             if users <= 100_000:

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 
-from . import stub as stubs
+from . import stub_server
 from .frame import Row, Target
 from .measure import Worker, contest, series
 from .one_call import timed
@@ -46,7 +46,7 @@ def contestants(url: str, origin: str) -> dict[str, Callable[[], float]]:
     user = b"GET /1/v2/users/me HTTP/1.1\r\nHost: stub\r\n\r\n"
     pages = [
         b"GET /%d/v2/users?page_size=300&next_page_token=p%d HTTP/1.1\r\nHost: stub\r\n\r\n" % (USERS, at)
-        for at in range(0, USERS, stubs.PAGE)
+        for at in range(0, USERS, stub_server.PAGE)
     ]
     one, each = raw.length(user), [raw.length(page) for page in pages]
 
@@ -73,7 +73,7 @@ def contestants(url: str, origin: str) -> dict[str, Callable[[], float]]:
 
 
 def rows(quick: bool) -> Iterable[Row]:
-    with stubs.Stub() as stub:
+    with stub_server.Stub() as stub:
         worker = Worker(f"{__name__}:contestants", stub.url(USERS), stub.origin)
         found = contest([worker], 7 if quick else 31)
     httpx = series("by hand, one httpx.Client", found["httpx"], 1e6)

@@ -26,9 +26,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import copy
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .sentences import Phrasebook, Sentence
+from .structs import Struct, cut, shows
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,7 +41,8 @@ CHECK = Sentence("It may have been done; check in {vendor} before you send it ag
 ERRORS: list[type[ConnectorError]] = []  # every kind, in the order of the tree
 
 
-class Problem(NamedTuple):
+@shows("where", "what")
+class Problem(Struct):
     """One thing to mend: `where` (`inputs.topic`, `actions/x.yaml:31 inputs.type.to`) and `what` (with the remedy)."""
 
     where: str
@@ -49,14 +51,21 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
 
+    def to_dict(self) -> dict[str, str]:
+        """The problem as JSON data: `{"where", "what"}`."""
+        return {"where": self.where, "what": self.what}
+
 
 def said(problems: Iterable[Problem], book: Phrasebook) -> tuple[Problem, ...]:
     """Problems in the words of a connector."""
-    return tuple(Problem(where, book.say(what)) for where, what in problems)
+    return tuple(each.replace(what=book.say(each.what)) for each in problems)
 
 
 class ConnectorError(Exception):
-    """The root. `kind` names the class in one word; `retriable` says whether the same call may succeed later."""
+    """The root of all errors. `kind` names the class in one word; `retriable`: the same call may succeed later.
+
+    `message` says what is wrong, `hint` the remedy if there is one, and `problems` each thing to correct.
+    """
 
     kind: str = "error"
     exit_code: int = 2
@@ -75,6 +84,9 @@ class ConnectorError(Exception):
     def __init__(self, message: str, *, hint: str | None = None, problems: Iterable[Problem] = ()) -> None:
         self.message, self.hint, self.problems = message, hint, tuple(problems)
         super().__init__(message)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({cut(self.message)})"
 
     def __str__(self) -> str:
         first = self.message if self.hint is None else f"{self.message} {self.hint}"
@@ -95,7 +107,7 @@ class ConnectorError(Exception):
     def to_dict(self) -> dict[str, Any]:
         """The error as JSON data, the shape that platforms and the command line show."""
         said = {"kind": self.kind, "message": self.message, "hint": self.hint}
-        problems = [problem._asdict() for problem in self.problems]
+        problems = [problem.to_dict() for problem in self.problems]
         return {**said, "problems": problems, "retriable": self.retriable}
 
 
@@ -107,6 +119,7 @@ class DefinitionError(ConnectorError, kind="definition"):
 
     @classmethod
     def of(cls, problems: Iterable[Problem]) -> DefinitionError:
+        """The error of all these problems."""
         found = tuple(problems)
         return cls("The definition is not usable:" if len(found) == 1 else f"{len(found)} faults:", problems=found)
 
@@ -129,8 +142,9 @@ class InputError(ConnectorError, kind="input", http_status=422):
         if count > MOST:
             message = Sentence("{total} with the inputs of {subject}, the first {most}:", most=MOST, **message.slots)
         longest = LONGEST * 4
-        told = [(where[:LONGEST], what if len(what) <= longest else what[:longest]) for where, what in found[:MOST]]
-        return cls(message, problems=map(Problem._make, told))
+        first = [each.replace(where=each.where[:LONGEST]) for each in found[:MOST]]
+        first = [each if len(each.what) <= longest else each.replace(what=each.what[:longest]) for each in first]
+        return cls(message, problems=first)
 
 
 class RequestError(ConnectorError):
@@ -244,7 +258,7 @@ class TransportError(RequestError, kind="transport", exit_code=6, http_status=50
 
 
 class InternalError(RequestError, kind="internal", exit_code=7, http_status=500):
-    """What nobody foresaw: a fault of the connector, or of a function that it was given. `__cause__` is what it was."""
+    """An unexpected error: a fault of the connector or of a function that it was given; `__cause__` is the original."""
 
     title = Sentence("The connector failed")
     remedy = Sentence("Report it with its `__cause__`; if `may_have_been_done`, check whether it was done.")

@@ -125,6 +125,10 @@ class Session:
         problems = [*_unusable(deadline, retries)]
         if token is not None and connection is not None:
             problems.append(Problem("token", Sentence("is given together with a connection; choose one")))
+        if pacing and not (hasattr(pacing, "ask") and hasattr(pacing, "report")):
+            problems.append(
+                Problem("pacing", Sentence("must be False, or a pacer with the methods `ask` and `report`"))
+            )
         if problems:
             raise InputError.of(Sentence("the client"), problems)
         self.connector = connector
@@ -143,7 +147,7 @@ class Session:
         elif pacing is not False:
             self._account = accounts.AccountPacing(limits, pacer=pacing)
         memory = ValueCache()
-        own: Handlers = {Token: self._token, AskPermit: self._turn, Report: self._heard}
+        own: Handlers = {Token: self._token, AskPermit: self._ask_permit, Report: self._report}
         self.handlers: Handlers = {**HANDLERS, **own, Recall: memory.recall, Remember: memory.remember}
 
     def call(
@@ -221,25 +225,27 @@ class Session:
         if not self.is_open:
             raise RuntimeError("this client is closed")
 
-    def offering(self, key: str) -> Action:
+    def action_with_files(self, key: str) -> Action:
         """The action of that key, which must offer files. Raises `InputError`."""
         action = self.connector.action(key)
         if action.files is None:
             raise InputError.of(key, [Problem("action", Sentence("offers no files"))])
         return action
 
-    def order(self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]) -> DownloadPlan:
+    def download_plan(
+        self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]
+    ) -> DownloadPlan:
         """What is to be downloaded, and how. Raises `InputError` with all that stands against it."""
         from .downloads.download import DownloadPlan
         from .downloads.fetch import DownloadSettings
 
         self._check_open()
 
-        def course(file: File) -> DownloadSettings:
-            action, name = self.offering(file.action), self.connector.token_name
+        def settings(file: File) -> DownloadSettings:
+            action, name = self.action_with_files(file.action), self.connector.token_name
             return DownloadSettings(action=action, token_name=name, base_url=self._base_url, retries=self._retries)
 
-        return DownloadPlan(files, to, course, **options)
+        return DownloadPlan(files, to, settings, **options)
 
     def credentials(self, granted: Mapping[str, str]) -> Credentials:
         """What the connection gives, laid out for requests; the last one is remembered."""
@@ -255,11 +261,11 @@ class Session:
     def _token(self, step: Token) -> Credentials:
         return self.credentials(self.grants(step.rejected))
 
-    def _turn(self, step: AskPermit) -> Any:
+    def _ask_permit(self, step: AskPermit) -> Any:
         pacer = self._account and self._account.pacer
-        return pacer.ask(step.claim) if pacer else 0.0
+        return pacer.ask(step.permit) if pacer else 0.0
 
-    def _heard(self, step: Report) -> Any:
+    def _report(self, step: Report) -> Any:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s", step.attempt)
         if self._observe is not None:
@@ -267,13 +273,13 @@ class Session:
                 self._observe(step.attempt)
             except Exception:  # the call must not suffer from who watches it
                 logger.exception("the observer failed")
-        if step.claim is None or self._account is None:
+        if step.permit is None or self._account is None:
             return None
         status, kind, retry_at = step.attempt.status, step.attempt.kind, step.attempt.retry_at
         refusal = kind if kind in ("rate_limit", "quota") else None
         if self._account.pacer is None and not refusal and not self._limits.reported.is_scarce(step.headers):
             return None
-        return self._account.wake().heard(step.claim, status, step.headers, retry_at, refusal)
+        return self._account.wake().report(step.permit, status, step.headers, retry_at, refusal)
 
 
 class ValueCache:

@@ -591,11 +591,11 @@ class Broken:
             raise ZeroDivisionError("secret-token")
         return 0.0
 
-    def heard(self, *said: Any) -> None:
+    def report(self, *said: Any) -> None:
         raise ZeroDivisionError("secret-token")
 
 
-LINES = {False: Broken.ask.__code__.co_firstlineno + 2, True: Broken.heard.__code__.co_firstlineno + 1}
+LINES = {False: Broken.ask.__code__.co_firstlineno + 2, True: Broken.report.__code__.co_firstlineno + 1}
 
 
 @pytest.mark.parametrize("after", [False, True])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import runpy
+from collections import Counter
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -137,3 +138,66 @@ def test_nothing_in_the_repository_names_the_machine_it_was_written_on() -> None
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.rglob("*.py"), *ROOT.rglob("*.yaml")]:
         if ".venv" not in path.parts and path != Path(__file__):
             assert "/work/" not in path.read_text(errors="ignore"), path
+
+
+def _classes() -> list[tuple[str, str]]:
+    """Every class of the runtime and the connector, with its module; those inside functions too."""
+    trees = [
+        (name, ast.parse(file.read_text())) for root in (RUNTIME, CONNECTOR) for name, file in modules(root).items()
+    ]
+    return [(node.name, name) for name, tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+
+
+def test_no_class_name_exists_twice() -> None:
+    found = _classes()
+    assert len(found) > 200
+    twice = {name for name, count in Counter(name.strip("_") for name, _ in found).items() if count > 1}
+    assert [each for each in found if each[0].strip("_") in twice] == []
+
+
+@pytest.mark.parametrize("root", [RUNTIME, CONNECTOR, ROOT / "benchmarks"], ids=lambda root: root.name)
+def test_no_module_is_renamed_on_import(root: Path) -> None:
+    renamed = []
+    for name, file in modules(root).items():
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                renamed += [f"{name}: {each.name}" for each in node.names if each.asname not in (None, each.name)]
+            elif isinstance(node, ast.ImportFrom):
+                there = _folder(node, file)
+                for each in node.names:
+                    is_module = (there / f"{each.name}.py").exists() or (there / each.name / "__init__.py").exists()
+                    if is_module and each.asname not in (None, each.name):
+                        renamed.append(f"{name}: {each.name}")
+    assert renamed == []
+
+
+def _folder(node: ast.ImportFrom, file: Path) -> Path:
+    """The folder that an import is from."""
+    base = file.parents[node.level - 1] if node.level else ROOT
+    return base.joinpath(*(node.module or "").split("."))
+
+
+def _glossary() -> dict[str, list[str]]:
+    """The words of CONTRIBUTING, each with those that it replaces."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = re.findall(r"^\| ([a-z]+) \| (.+?) \| *(.*?) *\|$", text.partition("\n## Words\n")[2], re.MULTILINE)
+    rows = [row for row in rows if row[0] != "word"]
+    words = [word for word, _, _ in rows]
+    assert words == sorted(set(words)) and len(words) > 50
+    return {word: [other for other in others.split(", ") if other] for word, _, others in rows}
+
+
+def test_every_word_of_the_glossary_is_used_and_none_that_it_replaces_is_a_name() -> None:
+    names: set[str] = set()
+    for root in (RUNTIME, CONNECTOR):
+        for file in modules(root).values():
+            for node in ast.walk(ast.parse(file.read_text())):
+                match node:
+                    case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.arg(arg=name) | ast.Name(id=name):
+                        names.add(name)
+    words = {part.lower() for name in names for part in re.findall("[A-Z]?[a-z]+|[A-Z]+", name)}
+    glossary = _glossary()
+    assert [word for word in glossary if not {word, f"{word}s", word.replace("y", "ies")} & words] == []
+    replaced = {other for others in glossary.values() for other in others}
+    assert len(replaced) > 10
+    assert [name for name in names if name.strip("_").lower() in replaced] == []

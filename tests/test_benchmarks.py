@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import against, memory, stub as stubs, trips
+from benchmarks import against, memory, stub_server, trips
 from benchmarks.frame import Row, Series, Target, figure, markdown, ratio, summary, table, target
 from benchmarks.growth import folder_of
 from benchmarks.measure import ROOT, Worker, environment, interleaved
@@ -103,15 +103,15 @@ def test_no_setting_of_this_shell_reaches_a_contestant(monkeypatch: pytest.Monke
 
 
 @pytest.fixture(params=["C", "Python"])
-def stub(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[stubs.Stub]:
-    if request.param == "C" and stubs.kind() != "C":
+def stub(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[stub_server.Stub]:
+    if request.param == "C" and stub_server.kind() != "C":
         pytest.skip("there is no C compiler")
-    monkeypatch.setattr(stubs, "kind", lambda: request.param)
-    with stubs.Stub() as running:
+    monkeypatch.setattr(stub_server, "kind", lambda: request.param)
+    with stub_server.Stub() as running:
         yield running
 
 
-def test_the_connector_and_the_call_by_hand_get_the_same_from_either_stub(stub: stubs.Stub) -> None:
+def test_the_connector_and_the_call_by_hand_get_the_same_from_either_stub(stub: stub_server.Stub) -> None:
     with Worker("benchmarks.one_call:against_httpx", stub.url()) as worker:  # which holds one against the other
         assert all(worker(name) > 0 for name in worker.names) and len(worker.names) == 4
     for module in ("benchmarks.ours", "benchmarks.rivals.by_hand"):
@@ -120,9 +120,9 @@ def test_the_connector_and_the_call_by_hand_get_the_same_from_either_stub(stub: 
 
 
 def test_the_connectors_own_work_is_a_whole_call_that_is_answered_from_memory() -> None:
-    assert memory.create()() == stubs.MEETING
-    assert memory.get()()["id"] == stubs.user(0)["id"]
-    assert memory.page()() == stubs.PAGE
+    assert memory.create()() == stub_server.MEETING
+    assert memory.get()()["id"] == stub_server.user(0)["id"]
+    assert memory.page()() == stub_server.PAGE
     assert timed(memory.get(), 2)() > 0
 
 

@@ -54,7 +54,7 @@ def test_show_prints_labels_options_choices_and_conditions() -> None:
 def test_show_prints_what_an_action_gives_and_which_of_it_is_secret() -> None:
     lines = run("show", "get-meeting-recordings", "--output").stdout.splitlines()
     assert lines[0] == "Get Meeting Recordings (get-meeting-recordings) gives:"
-    assert "  recording_files.*.download_url  text · secret · send an access token along" in lines
+    assert "  recording_files.*.download_url  text · secret · needs an access token" in lines
     assert "  recording_count  whole number" in lines
     assert "fields are not declared" in run("show", "raw-request", "--output").stdout
 
@@ -158,7 +158,7 @@ def test_check_reports_a_typo_with_file_line_and_remedy(tmp_path: Path) -> None:
         shutil.copy(ROOT / part, tmp_path)
     assert run("check", str(tmp_path)).returncode == 0
     file = tmp_path / "actions" / "get-user.yaml"
-    file.write_text(file.read_text().replace("    comments: Provide the unique", "    coments: Provide the unique"))
+    file.write_text(file.read_text().replace("{row: user_id}", "{row: user_id, coments: Whose.}"))
     line = next(number for number, text in enumerate(file.read_text().splitlines(), 1) if "coments" in text)
     done = run("check", str(tmp_path))
     assert done.returncode == 1

@@ -434,7 +434,7 @@ def test_what_a_client_cannot_go_by_is_refused(
     with pytest.raises(InputError) as caught:
         make(connector, token=TOKEN, **options)
     assert caught.value.message == "One problem with the inputs of the client:"
-    assert [tuple(problem) for problem in caught.value.problems] == found
+    assert [(problem.where, problem.what) for problem in caught.value.problems] == found
 
 
 @pytest.mark.parametrize(
@@ -467,7 +467,7 @@ def test_what_a_call_cannot_go_by_is_refused_before_anything_is_sent(
     with pytest.raises(InputError) as caught:
         client.run(key, {}, **options)
     assert caught.value.message.endswith(f"with the inputs of {key}:")
-    assert [tuple(problem) for problem in caught.value.problems] == found
+    assert [(problem.where, problem.what) for problem in caught.value.problems] == found
     assert not zoom.requests
 
 

@@ -72,7 +72,7 @@ def test_a_token_that_expired_says_that_the_list_starts_again(connector: Connect
     action = connector.actions["list-users"]
     late = say({"code": 300, "message": "The next page token is invalid or expired."}, 400)
     play = Play(say({"users": [1, 2], "next_page_token": "t"}), late)
-    with pytest.raises(ApiError, match="start the list again") as caught:
+    with pytest.raises(ApiError, match="Start it again") as caught:
         fold(play(exchange(action, action.bind({}), CallTerms(retries=5))), action.paging)
     assert (caught.value.items_read, caught.value.cursor) == (2, None)
     assert caught.value.partial.data == {"users": [1, 2]}

@@ -254,6 +254,30 @@ def test_a_rule_about_a_new_input_breaks_only_if_an_old_flow_can_meet_it(folder:
     assert differences(old, catalogue(folder))[0].level == level
 
 
+@pytest.mark.parametrize(
+    ("condition", "rule", "level"),
+    [
+        ("", "", "patch"),
+        ("only_when: {mode: fast}, ", "", "major"),
+        ("", "  - {at_most_one: [gust, at]}\n", "major"),
+    ],
+    ids=["free", "under a condition", "in a rule"],
+)
+def test_a_published_default_breaks_where_giving_it_may_be_refused(
+    folder: Path, condition: str, rule: str, level: str
+) -> None:
+    def text(default: int) -> str:
+        row = f"  gust: {{label: Gust, type: integer, {condition}default: {default}, to: body}}\n"
+        return ACTION.replace("  tags:", f"{row}  tags:") + rule
+
+    (folder / "actions/fly.yaml").write_text(text(2))
+    old = catalogue(folder)
+    (folder / "actions/fly.yaml").write_text(text(3))
+    assert [(change.where, change.level) for change in differences(old, catalogue(folder))] == [
+        ("action fly inputs.gust", level)
+    ]
+
+
 def test_a_new_input_that_another_new_one_calls_for_breaks_nothing(folder: Path) -> None:
     old = catalogue(folder)
     rows = (

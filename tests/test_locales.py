@@ -117,11 +117,38 @@ def test_every_part_of_the_german_catalogue_is_german(connector: Connector) -> N
     assert (labels["DE"], labels["AT"]) == ("Deutschland", "Österreich")
 
 
+def test_a_choice_whose_label_is_its_value_is_translated_too_and_sent_as_it_is(connector: Connector) -> None:
+    german = connector.localized("de").actions["add-webinar-registrant"]
+    shown = {choice.value: choice.label for choice in german.inputs["purchasing_time_frame"].choices}
+    assert shown["Within a month"] == "Innerhalb eines Monats"
+    given = {"webinar_id": "1", "email": "a@b.example", "first_name": "A", "purchasing_time_frame": "Within a month"}
+    assert german.preview(given) == connector.actions["add-webinar-registrant"].preview(given)
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        ("GET", True),
+        ("voip", True),
+        ("MP4", True),
+        ("audio/mp4", True),
+        ("10", True),
+        (-1, True),
+        ("500-1,000", False),
+        ("within a month", False),
+        ("Influencer", False),
+        ("Evaluator/Recommender", False),
+    ],
+)
+def test_a_value_that_is_a_code_needs_no_translation_and_words_do(value: str | int, code: bool) -> None:
+    assert locales.is_code(value) is code
+
+
 def test_the_hint_of_an_error_is_german_too(connector: Connector) -> None:
     with Sandbox() as zoom, Client(connector.localized("de"), token=zoom.token, base_url=zoom.base_url) as client:
         with pytest.raises(ApiError) as caught:
             client.run("get-meeting", {"meeting_id": "99999999999"})
-        assert caught.value.hint == "Das Meeting oder Webinar gibt es nicht oder es ist abgelaufen."
+        assert caught.value.hint == "Das Meeting oder Webinar gibt es nicht oder es ist abgelaufen. Prüfen Sie die ID."
 
 
 def test_an_input_is_said_anew_under_each_of_its_names(connector: Connector) -> None:
@@ -184,6 +211,12 @@ def test_gaps_are_counted_and_named_and_break_nothing(folder: Path) -> None:
     assert gap.where == "locales/fr.yaml:3"
     assert gap.what.startswith(f"{len(known) - 3} of {len(known)} texts are not translated: ")
     assert "'Fly'" in gap.what and "Grey" not in gap.what
+
+
+def test_a_choice_in_words_without_a_label_of_its_own_is_a_gap(folder: Path) -> None:
+    (folder / "actions/fly.yaml").write_text(FLY.replace("choices: [red,", "choices: [red, Dark red,"))
+    (gap,) = [problem for problem in load(folder).gaps() if "not translated" in problem.what]
+    assert "'Dark red'" in gap.what and "'red'" not in gap.what
 
 
 def test_a_sentence_that_changed_loses_its_translation_and_both_are_named(folder: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hypothesis import example, given, settings, strategies as st
 from connector_runtime.authoring import yaml_text
 from connector_runtime.authoring.draft import FolderContext, blank, draft_action
 from connector_runtime.authoring.draft_rows import typed
-from connector_runtime.authoring.openapi import operation
+from connector_runtime.authoring.openapi import operation, server_path
 from connector_runtime.commands.author_commands import read_document
 from connector_runtime.definitions import documents
 from connector_runtime.definitions.folders import load
@@ -109,11 +110,11 @@ scopes: {granular: ["meeting:delete:meeting", "meeting:delete:meeting:admin"]}
 rate_limit: light
 request: {method: DELETE, path: "/meetings/{meeting_id}"}
 inputs:
-  connection: {label: Connection, type: connection, required: true}
-  meeting_id: {label: Meeting Id, type: integer, required: true, to: path}
-  occurrence_id: {label: Occurrence Id, type: string, to: query}
-  schedule_for_reminder: {label: Schedule For Reminder, type: boolean, to: query}
-  cancel_meeting_reminder: {label: Cancel Meeting Reminder, type: boolean, to: query}
+  connection: {row: connection}
+  meeting_id: {type: integer, required: true}
+  occurrence_id: {type: string}
+  schedule_for_reminder: {type: boolean}
+  cancel_meeting_reminder: {type: boolean}
 """
     )
 
@@ -291,6 +292,40 @@ def test_forms_files_text_and_alternatives_of_keys_are_kept() -> None:
     assert draft_of("putNote")["inputs"]["body"] == {"label": "Body", "type": "any", "required": True, "to": "request"}
 
 
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ({"swagger": "2.0", "basePath": "/v1/", "servers": [{"url": "https://x.example/no"}]}, "/v1"),
+        ({"swagger": "2.0"}, ""),
+        ({"openapi": "3.1.0", "basePath": "/no", "servers": [{"url": "https://x.example/v2/"}]}, "/v2"),
+        ({"servers": [{"url": "/{v}", "variables": {"v": {"default": "v3"}}}]}, "/v3"),
+        ({"openapi": "3.1.0"}, ""),
+    ],
+)
+def test_the_path_of_the_server_is_where_each_version_says_it(document: dict[str, Any], path: str) -> None:
+    assert server_path(document) == path
+
+
+def test_a_placeholder_that_is_no_parameter_becomes_a_row_and_is_named_among_what_is_left_to_do() -> None:
+    document = {"openapi": "3.1.0", "paths": {"/lofts/{loft}": {"get": {"operationId": "look"}}}}
+    made = draft_action("try-it", operation(document, "look"), FolderContext(common={}))
+    assert made.data["request"]["path"] == "/lofts/{loft}"
+    assert made.data["inputs"]["loft"]["required"] is True
+    assert [line for line in made.left if line.startswith("{loft} ")]
+
+
+def test_a_long_list_is_packed_into_lines_as_full_as_they_may_be() -> None:
+    words = [f"word-{'x' * (number % 13)}-{number}" for number in range(60)]
+    text = yaml_text.definition(
+        {"key": "a", "request": {"method": "GET", "path": "/"}, "inputs": {"a": {"choices": words}}}
+    )
+    lines = text.splitlines()
+    packed = [line for line in lines if "word-" in line]
+    assert len(packed) > 5 and max(map(len, packed)) <= yaml_text.WIDTH
+    for line, after in pairwise(packed):
+        assert len(line) + 1 + len(after.split()[0]) > yaml_text.WIDTH
+
+
 def test_swagger_two_is_read_as_well() -> None:
     rows = draft_of("listBirds", "pigeon-old.json")["inputs"]
     assert (rows["tags"]["as"], "as" in rows["ids"], rows["age"]["schema"]) == (
@@ -452,6 +487,8 @@ ROWS: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
     ),
     ({**TEXT, "default": "a" * 61, "example": "b" * 61}, "body", {"type": "string"}),
     ({**TEXT, "default": "", "examples": []}, "body", {"type": "string"}),
+    ({**TEXT, "minLength": 2}, "body", {"type": "string", "schema": {"minLength": 2}}),
+    ({**TEXT, "minLength": 1}, "body", {"type": "string"}),  # an input that is filled in has a character
     ({**TEXT, "enum": ["a"], "example": "a"}, "body", {"type": "string", "choices": ["a"]}),
 ]
 

@@ -363,6 +363,19 @@ def test_every_option_of_every_command_has_its_help(typed: Any) -> None:
     assert seen > 150
 
 
+def test_a_log_has_a_line_for_each_ten_pages_of_a_long_list() -> None:
+    with Sandbox(users=6300) as zoom:
+        command = [sys.executable, "-m", "zoom_connector", "run", "list-users", "--ndjson"]
+        done = subprocess.run(command, cwd=ROOT, env=environment(zoom), capture_output=True, timeout=60)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 6300
+    assert done.stderr.decode() == "3000 items …\n6000 items …\n"  # at Zoom's 300 a page
+
+
+def test_only_an_action_that_lists_says_that_all_pages_are_read(typed: Any) -> None:
+    assert "a list: all pages are read" in typed("show", "list-users")[1]
+    assert "a list" not in typed("show", "get-user")[1]
+
+
 def test_a_terminal_shows_how_far_a_list_is_and_how_long_it_was() -> None:
     pty = pytest.importorskip("pty", reason="no terminals on this system")
     ours, theirs = pty.openpty()

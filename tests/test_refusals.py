@@ -75,6 +75,7 @@ REFUSALS = [
     (400, 300, "The next page token is invalid or expired.", "validation"),
     (400, 1108, "Permission requirements to change the user type of this user were not met.", "validation"),
     (400, 1116, "Email address a@b.example doesn't match limited domains: c.example", "validation"),
+    (400, 1107, "Email domain is blocked.", "validation"),
     (400, 11321, "Email domain is blocked by Zoom Trust & Safety.", "validation"),
     (400, 2036, "Other accounts cannot invite GPA account owners.", "validation"),
     (400, 2037, "Force forbidden user can not be invited.", "validation"),
@@ -112,9 +113,29 @@ def test_a_refusal_is_of_its_kind(connector: Connector, status: int, code: int |
         assert message in error.message
 
 
-def test_a_missing_scope_is_named_in_the_remedy(connector: Connector) -> None:
-    error = refusal(connector, 400, {"code": 4711, "message": SCOPES})
-    assert "meeting:write:meeting, meeting:write:meeting:admin" in error.hint
+@pytest.mark.parametrize(
+    ("scopes", "remedy"),
+    [
+        ("[a:b]", "lacks this scope: a:b. Add it"),
+        ("[a:b, a:b:admin]", "needs one of these scopes: a:b, a:b:admin. Add one"),
+        ("[]", "lacks a scope for this. Add it"),
+    ],
+)
+@pytest.mark.parametrize("code", [4711, 4700, 124])
+def test_the_remedy_names_the_missing_scope_or_those_of_which_one_is_enough(
+    connector: Connector, code: int, scopes: str, remedy: str
+) -> None:
+    message = f"Invalid access token, does not contain scopes:{scopes}."
+    error = refusal(connector, 400, {"code": code, "message": message})
+    assert (error.kind, remedy in error.hint) == ("missing_scope", True)
+
+
+def test_a_user_who_cannot_be_removed_is_not_an_address_that_cannot_be_added(connector: Connector) -> None:
+    """Zoom has one code for both, so they are told apart by its text."""
+    blocked = refusal(connector, 400, {"code": 1107, "message": "Email domain is blocked."}, "create-user")
+    managed = {"code": 1107, "message": "You can not disassociate a user with managed domain."}
+    assert "another domain" in blocked.hint
+    assert "'Action' to Delete" in refusal(connector, 400, managed, "delete-user").hint
 
 
 def test_a_daily_limit_is_known_by_its_header_and_says_when_to_go_on(connector: Connector) -> None:

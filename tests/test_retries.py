@@ -268,7 +268,7 @@ def test_each_attempt_is_told_without_anything_that_names_anybody(connector: Con
 def test_every_attempt_has_a_claim_of_its_own_under_the_label_of_its_action(connector: Connector) -> None:
     play = Play(FAILED, say({"users": []}))
     run(connector, play, "list-users", CallTerms(retries=1, account=PACED))
-    first, second = (told.claim for told in play.told)
+    first, second = (told.permit for told in play.told)
     assert first is not None and second is not None and first is not second
     assert (first.label, second.label) == ("medium", "medium")
 
@@ -298,7 +298,7 @@ def test_who_stops_waiting_for_a_turn_gives_it_up(connector: Connector) -> None:
     assert isinstance(call.send(3.0), Now)
     assert isinstance(call.send(plays.NOON), Wait)
     call.close()
-    assert effect.claim.gone
+    assert effect.permit.gone
 
 
 def test_nobody_waits_for_a_turn_without_a_bound(connector: Connector) -> None:

@@ -9,7 +9,7 @@ from connector_runtime.commands.context import Context, put
 from connector_runtime.commands.options import parser
 from connector_runtime.errors import AuthError, InputError
 
-from . import demo as demos
+from .demo import ACCOUNT_STEPS, SANDBOX_STEPS, play
 
 if TYPE_CHECKING:
     from connector_runtime.definitions.connector import Connector
@@ -118,13 +118,13 @@ def demo(context: Context, arguments: list[str]) -> int:
             raise AuthError("There is no access token.", hint="Set ZOOM_ACCESS_TOKEN.")
         base_url = context.setting("base_url")
         with Client(connector, token=token, base_url=base_url) as client:
-            demos.play(connector, client, base_url, demos.ACCOUNT_STEPS, put)
+            play(connector, client, base_url, ACCOUNT_STEPS, put)
         return 0
     from .sandbox import Sandbox
 
     with Sandbox() as zoom, Client(connector, token=zoom.token, base_url=zoom.base_url) as client:
         put(f"A Zoom that runs on this machine answers at {zoom.base_url}; no account is needed.")
-        demos.play(connector, client, zoom.base_url, demos.SANDBOX_STEPS, put)
+        play(connector, client, zoom.base_url, SANDBOX_STEPS, put)
         put(f"\nDone: {len(zoom.requests)} requests over HTTP.")
         if not chosen.once:
             _show(context, connector, zoom, chosen.port)

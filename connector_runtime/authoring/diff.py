@@ -129,8 +129,8 @@ def _rule(rule: Data) -> str:
 def _covers(old: Data, new: Data, known: set[str]) -> bool:
     """Whether inputs that kept the old rule keep the new one."""
     before, after = set(old["inputs"]), set(new["inputs"])
-    kept = {"at_least_one": before <= after, "at_most_one": after & known <= before}.get(new["kind"], before == after)
-    return kept and not _differ(old, new, "kind") and not _differ(old, new, "when")
+    holds = {"at_least_one": before <= after, "at_most_one": after & known <= before}.get(new["kind"], before == after)
+    return holds and not _differ(old, new, "kind") and not _differ(old, new, "when")
 
 
 def _by_key(entries: Iterable[Data], key: str = "key") -> dict[str, Any]:
@@ -294,8 +294,8 @@ def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Found:
         yield "minor" if any_now else "major", where, "takes any type now" if any_now else f"its type {kind}"
     before, after = old.get("enum"), new.get("enum")
     if deep and before != after:
-        kept = after is None or (before is not None and all(value in after for value in before))
-        yield "minor" if kept else "major", where, f"takes {'more' if kept else 'fewer'} values now"
+        all_valid = after is None or (before is not None and all(value in after for value in before))
+        yield "minor" if all_valid else "major", where, f"takes {'more' if all_valid else 'fewer'} values now"
     if "items" in old or "items" in new:
         items = new.get("items")
         inside = deep or (isinstance(items, Mapping) and bool({"properties", "items"} & set(items)))

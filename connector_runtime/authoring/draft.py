@@ -13,11 +13,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ..definitions import compiler
+from ..definitions.complete import title_case
 from ..language.schema_faults import schema_faults
 from ..model import Json
 from ..types import registry
 from . import yaml_text
-from .draft_rows import DraftTable, Row, label, shape, snake, table
+from .draft_rows import DraftTable, Row, shape, snake, table
 from .openapi import Operation, Schema, arrays
 
 VERBS = {
@@ -40,17 +41,19 @@ class FolderContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A definition, and what is left to do."""
+    """A definition in full, what is left to do, and connector.yaml's data, by which its text can be short."""
 
     data: dict[str, Json]
     left: tuple[str, ...]
+    common: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
-        return yaml_text.definition(self.data)
+        """The file, without what goes without saying."""
+        return yaml_text.definition(yaml_text.shortened(self.data, self.common))
 
 
-def blank(key: str) -> Draft:
+def blank(key: str, common: Mapping[str, Any] | None = None) -> Draft:
     """A draft from nothing but the name: `delete-meeting` deletes a meeting by its id."""
     verb, _, noun = key.partition("-")
     method = VERBS.get(verb, "POST")
@@ -60,24 +63,25 @@ def blank(key: str) -> Draft:
     path = f"/{thing}s"
     if not many:
         name = snake(f"{thing}_id")
-        inputs[name] = {"label": label(name), "type": "string", "required": True, "to": "path"}
+        inputs[name] = {"label": title_case(name), "type": "string", "required": True, "to": "path"}
         path += f"/{{{name}}}"
     if method in ("POST", "PATCH", "PUT"):
         inputs["name"] = {"label": "Name", "type": "string", "to": "body"}
     data: dict[str, Json] = {**_head(key, "", method), "request": {"method": method, "path": path}}
     if many and method == "GET":
         data["paging"] = {"items": snake(f"{thing}s")}
-    left = "method, path and inputs are guessed from the name; take them from the vendor's page, and add `docs`"
-    return Draft(data={**data, "inputs": inputs}, left=(left, *_always(inputs, scopes=False)))
+    guessed = "method, path and inputs are guessed from the name; take them from the vendor's page, and add `docs`"
+    left = (guessed, *_always(inputs, scopes=False))
+    return Draft(data={**data, "inputs": inputs}, left=left, common=common or {})
 
 
-def draft_action(key: str, operation: Operation, beside: FolderContext) -> Draft:
+def draft_action(key: str, operation: Operation, folder: FolderContext) -> Draft:
     """A draft of one operation."""
     left: list[str] = []
-    paging, skipped = _paging(operation, beside.common, left)
+    paging, skipped = _paging(operation, folder.common, left)
     made = table(operation, skipped)
     left += made.left
-    request = _request(operation, made, beside.common, left)
+    request = _request(operation, made, folder.common, left)
     for name, row in made.rows.items():  # an example that the row would not take itself is none
         if "example" in row:
             taken = registry.accepts(compiler.row(name, row, lambda name: {}, {}), row["example"])
@@ -86,15 +90,15 @@ def draft_action(key: str, operation: Operation, beside: FolderContext) -> Draft
     inputs = {"connection": dict(CONNECTION), **made.rows}
     head = _head(key, operation.summary, operation.method)
     effect = head.pop("effect")
-    names, scopes = list(made.placeholders.values()), _scopes(operation, beside)
+    names, scopes = list(made.placeholders.values()), _scopes(operation, folder)
     # the vendor's label for what the call costs is in an extension that speaks of a rate
     rate = next((value for name, value in operation.more.items() if "rate" in name and isinstance(value, str)), None)
-    if rate and (rate.lower() in beside.labels or rate.isupper()):
+    if rate and (rate.lower() in folder.labels or rate.isupper()):
         rate = rate.lower()
     data: dict[str, Json] = {
         **head,
         "docs": operation.docs,
-        "summary": f"{label(key).capitalize()} {{{names[-1]}}}" if names else None,
+        "summary": f"{title_case(key).capitalize()} {{{names[-1]}}}" if names else None,
         "effect": effect,
         "scopes": scopes,
         "rate_limit": rate,
@@ -106,13 +110,13 @@ def draft_action(key: str, operation: Operation, beside: FolderContext) -> Draft
     }
     left += [] if operation.docs else ["docs: the address of the vendor's page"]
     said = {word: value for word, value in data.items() if value}
-    return Draft(data=said, left=(*left, *_always(inputs, scopes=bool(scopes))))
+    return Draft(data=said, left=(*left, *_always(inputs, scopes=bool(scopes))), common=folder.common)
 
 
 def _head(key: str, summary: str, method: str) -> dict[str, Json]:
-    line = " ".join(summary.split("\n")[0].split()).rstrip(".") or label(key).capitalize()
+    line = " ".join(summary.split("\n")[0].split()).rstrip(".") or title_case(key).capitalize()
     line = line if len(line) <= 100 else line[:100].rpartition(" ")[0]
-    return {"key": key, "label": label(key), "description": line, "effect": EFFECTS.get(method, "update")}
+    return {"key": key, "label": title_case(key), "description": line, "effect": EFFECTS.get(method, "update")}
 
 
 def _always(inputs: Mapping[str, Row], *, scopes: bool) -> list[str]:
@@ -175,14 +179,14 @@ def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) ->
     return paging, {sized, *steers} & set(query)
 
 
-def _scopes(operation: Operation, beside: FolderContext) -> dict[str, Json]:
+def _scopes(operation: Operation, folder: FolderContext) -> dict[str, Json]:
     for name, given in operation.more.items():  # an extension that says them by kind
         if "scopes" in name and isinstance(given, Mapping) and all(isinstance(each, list) for each in given.values()):
             return {kind: list(scopes) for kind, scopes in given.items() if scopes}
     found: dict[str, Json] = {}
     for scheme, alternatives in operation.scopes.items():
         words = _words(alternatives)  # the folder's kind of scopes is that which are made of as many words
-        alike = [kind for kind, scopes in beside.scopes.items() if len(beside.scopes) == 1 or words & _words(scopes)]
+        alike = [kind for kind, scopes in folder.scopes.items() if len(folder.scopes) == 1 or words & _words(scopes)]
         here = found.setdefault(alike[0] if alike else snake(scheme), [])
         entries = (one[0] if len(one) == 1 else one for one in alternatives)
         here += [entry for entry in entries if entry not in here]

@@ -194,14 +194,14 @@ class Operation:
         for word in ("anyOf", "oneOf"):
             if isinstance(schema.get(word), list):
                 others = [self._schema(part, depth + 1) for part in schema.pop(word)]
-                kept = [part for part in others if part.get("type") != "null" and part.get("enum") != [None]]
-                schema |= {"nullable": True} if len(kept) < len(others) else {}
+                parts_left = [part for part in others if part.get("type") != "null" and part.get("enum") != [None]]
+                schema |= {"nullable": True} if len(parts_left) < len(others) else {}
                 if "properties" in schema:  # alternatives that only say which of its keys go together
-                    groups = [part for part in kept if set(part) <= {"required", "type", "not"}]
+                    groups = [part for part in parts_left if set(part) <= {"required", "type", "not"}]
                     schema["needs"] = [part["required"] for part in groups if "required" in part]
-                    kept = [part for part in kept if part not in groups]
-                if kept:
-                    schema = _merged(kept[0], schema) if len(kept) == 1 else {**schema, "anyOf": kept}
+                    parts_left = [part for part in parts_left if part not in groups]
+                if parts_left:
+                    schema = _merged(parts_left[0], schema) if len(parts_left) == 1 else {**schema, "anyOf": parts_left}
         if isinstance(schema.get("type"), list):
             given = schema.pop("type")
             kinds = [kind for kind in given if kind != "null"]

@@ -153,13 +153,13 @@ class RefusedResponse:
         return error
 
     def _remedy(self, case: Case, said: str) -> str | None:
-        if case.do is None or "{names}" not in case.do:
+        if case.do is None or "{scopes}" not in case.do:
             return case.do
-        named = re.search(case.names, said) if case.names else None
-        name = named[1].strip() if named else None
-        if case.names_from is not None:
-            name = _text(self.look(case.names_from))
-        return Sentence(case.do, names=name or Sentence("(not named)"))
+        match = re.search(case.scopes_pattern, said) if case.scopes_pattern else None
+        scopes = match[1].strip() if match else None
+        if case.scopes_from is not None:
+            scopes = _text(self.look(case.scopes_from))
+        return Sentence(case.do, scopes=scopes or Sentence("(not named)"))
 
     def _retry_at(self, now: datetime) -> datetime | None:
         values = (self.look(source) for source, when in self.rules.retry_at if conditions.holds(when, self.look))

@@ -26,24 +26,25 @@ from ..errors import (
 from ..inputs.bind import BoundInputs
 from ..language import conditions, datetimes, places
 from ..language.places import Answer
-from ..model import NOTHING, Json, Page, Paging, Recover, Response, Result, unshown
+from ..model import NOTHING, Json, Page, Paging, Recover, Response, Result
 from ..pacing.permit import permit_of
 from ..sentences import Sentence
 from ..steps import AskPermit, Attempt, Key, Now, Permit, Report, Send, Steps, Token, Wait, next_output
+from ..structs import shows
 from . import answers, pages, render
 from .action import Action
 from .credentials import Credentials
 
 FIRST_PAUSE = 0.5  # seconds; doubled at each attempt
 LONGEST_PAUSE = 60.0  # a vendor that asks for more is not waited for
-LONGEST_TURN = 900.0  # that a call without a deadline waits in line, all pauses together
+LONGEST_PERMIT_WAIT = 900.0  # that a call without a deadline waits in line, all pauses together
 LONGEST_DELAY = 86400.0  # that a call's own inputs may ask for
 EMPTY_PAGES = 100  # in a row, after which a list is not believed to end
 RATE_PAUSE = 1.0  # where the vendor says too fast, and not until when
 TOLERANCE = timedelta(seconds=2)  # both clocks are written in whole seconds
 
 
-@unshown
+@shows()
 class CallTerms(NamedTuple):
     """On what terms a call is carried out.
 
@@ -71,18 +72,18 @@ def exchange(action: Action, bound: BoundInputs, terms: CallTerms = PLAIN) -> St
 
     Raises `InputError` for a cursor that is none of this list's, before any step.
     """
-    call = _Call(action, bound, terms)
+    call = _CallSteps(action, bound, terms)
     if action.paging is None:
         if terms.cursor is not None:
             pages.position_of(terms.cursor, "", None)  # raises: it is none of this call's
         return call.single()
-    mark = pages.list_digest(call.made)
+    digest = pages.list_digest(call.made)
     begun = pages.start(action.paging, terms.limit)
-    here = begun if terms.cursor is None else pages.position_of(terms.cursor, mark, action.paging)
-    return call.paged(action.paging, mark, here)
+    here = begun if terms.cursor is None else pages.position_of(terms.cursor, digest, action.paging)
+    return call.paged(action.paging, digest, here)
 
 
-class _Call:
+class _CallSteps:
     """What all pages and attempts of a call share. `made` is the draft of the request that goes next."""
 
     def __init__(self, action: Action, bound: BoundInputs, terms: CallTerms) -> None:
@@ -99,15 +100,15 @@ class _Call:
             self.until = now + timedelta(seconds=self.terms.deadline)
         place = render.key_place(self.action, self.made) if self.is_keyed else None
         if place is not None:  # once a call: all its attempts carry the same key
-            self.made = self.made.turn(place, self.terms.key or (yield Key()))
+            self.made = self.made.with_value(place, self.terms.key or (yield Key()))
 
     def single(self) -> Steps:
         yield from self.begin()
         page, *_ = yield from self.attempts()
         warnings = (*self.warnings, *page.warnings)
-        yield page._replace(warnings=said(warnings, self.book)) if warnings else page
+        yield page.replace(warnings=said(warnings, self.book)) if warnings else page
 
-    def paged(self, paging: Paging, mark: str, here: pages.ListPosition) -> Steps:
+    def paged(self, paging: Paging, digest: str, here: pages.ListPosition) -> Steps:
         yield from self.begin()
         self.made = pages.page_draft(paging, self.made, here)
         limit, warnings = self.terms.limit, self.warnings
@@ -118,7 +119,7 @@ class _Call:
             except RequestError as error:
                 error.items_read = count
                 if error.retriable or not isinstance(error, ApiError):
-                    error.cursor = pages.cursor(mark, here)
+                    error.cursor = pages.cursor(digest, here)
                 raise
             found, ahead = page.items or [], None
             fault: ApiError | None = None
@@ -133,7 +134,7 @@ class _Call:
                 warnings = (*warnings, *pages.count_warnings(paging, answer, count))
             on = here._replace(skip=read) if read < len(found) else ahead
             told = said((*warnings, *page.warnings), self.book) if warnings or page.warnings else ()
-            yield page._replace(items=items, warnings=told, cursor=pages.cursor(mark, on))
+            yield page.replace(items=items, warnings=told, cursor=pages.cursor(digest, on))
             warnings = ()
             if fault is not None:
                 fault.items_read = count
@@ -146,7 +147,7 @@ class _Call:
             if value in seen or is_stuck or empty > EMPTY_PAGES:
                 is_over = value in seen or is_stuck
                 endless = _endless(page, count, empty, is_over=bool(is_over), is_named=value in seen)
-                endless.items_read, endless.cursor = count, None if is_over else pages.cursor(mark, ahead)
+                endless.items_read, endless.cursor = count, None if is_over else pages.cursor(digest, ahead)
                 endless.speak(self.book)
                 raise endless
             seen.add(value)
@@ -194,10 +195,10 @@ class _Call:
         The clock is read only where somebody wants to know the time, or it failed.
         """
         action, made = self.action, self.made
-        claim: Permit | None = None
+        permit: Permit | None = None
         if self.terms.account is not None and self.terms.account.pacer is not None:
-            claim = permit_of(action, made.written, caller=self.terms.caller)
-            waited += yield from self.turn(claim)
+            permit = permit_of(action, made.written, caller=self.terms.caller)
+            waited += yield from self.wait_for_permit(permit)
         request = render.finish(made, credentials)
         began: datetime | None = (yield Now()) if self.until or self.terms.observed else None
         at: datetime | None = None
@@ -217,7 +218,7 @@ class _Call:
             outcome: Outcome = answers.page(action, response, answer, self.effect, wanted), answer
             reported = action.profile.limits.reported
             is_told = (reported.remaining or "").removeprefix("header.").lower() in response.headers
-            if not began and claim is None and not (is_told and reported.is_scarce(response.headers)):
+            if not began and permit is None and not (is_told and reported.is_scarce(response.headers)):
                 return None, outcome
         except (AuthError, ApiError, TransportError) as failure:
             outcome = failure
@@ -228,16 +229,16 @@ class _Call:
         about = {"action": action.key, "effect": self.effect, "method": request.method, "path": request.template}
         more = {"number": number, "waited": waited, "status": status, "tracking_id": id_}
         attempt = Attempt.of(failed, began or ended, ended, **about, **more)
-        yield Report(claim or permit_of(action, made.written, caller=self.terms.caller), attempt, headers)
+        yield Report(permit or permit_of(action, made.written, caller=self.terms.caller), attempt, headers)
         return ended, outcome
 
-    def turn(self, claim: Permit) -> Generator[Any, Any, float]:
-        """Wait until the claim may go; how long that took, in seconds."""
+    def wait_for_permit(self, permit: Permit) -> Generator[Any, Any, float]:
+        """Wait until the permit may go; how long that took, in seconds."""
         waited, until = 0.0, self.until
         try:
-            while pause := (yield AskPermit(claim)):
+            while pause := (yield AskPermit(permit)):
                 now: datetime = yield Now()
-                until = until or now + timedelta(seconds=LONGEST_TURN)
+                until = until or now + timedelta(seconds=LONGEST_PERMIT_WAIT)
                 if pause >= (until - now).total_seconds():
                     what = Sentence("Waiting for {vendor}'s rate limit would take longer than the time allowed.")
                     hint = Sentence("Nothing was sent. Try again later, or allow the call more time.")
@@ -246,7 +247,7 @@ class _Call:
                 yield Wait(pause)
                 waited += pause
         except BaseException:  # cancelled, or too late: nobody waits behind it
-            claim.gone = True
+            permit.gone = True
             raise
         return waited
 

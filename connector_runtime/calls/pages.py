@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from ..errors import ApiError, InputError, Problem
 from ..language import conditions, places
 from ..language.places import Answer
-from ..model import Next, Page, Paging, unshown
+from ..model import Next, Page, Paging
 from ..sentences import Sentence
+from ..structs import shows
 from . import render
 from .credentials import Credentials
 
@@ -21,7 +22,7 @@ LONGEST_CURSOR = 6 * LONGEST  # each may be four bytes, which base64 writes as s
 HALF = re.compile("[\ud800-\udfff]")  # of a character: no request can carry it
 
 
-@unshown
+@shows()
 class ListPosition(NamedTuple):
     """Where in a list a page begins: the style that led there (None: the list's beginning) and its value.
 
@@ -40,11 +41,11 @@ def start(paging: Paging, limit: int | None) -> ListPosition:
     return ListPosition(0 if paging.size is None else size)
 
 
-def page_draft(paging: Paging, made: render.RequestDraft, spot: ListPosition) -> render.RequestDraft:
+def page_draft(paging: Paging, made: render.RequestDraft, position: ListPosition) -> render.RequestDraft:
     """The draft of the page that begins there."""
     if paging.size is not None:
-        made = made.turn(paging.size, spot.size)
-    return made if spot.style is None else made.turn(paging.next[spot.style].to, spot.value)
+        made = made.with_value(paging.size, position.size)
+    return made if position.style is None else made.with_value(paging.next[position.style].to, position.value)
 
 
 def next_position(
@@ -112,11 +113,11 @@ def list_digest(made: render.RequestDraft) -> str:
     return blake2s(said.encode(), digest_size=6).hexdigest()
 
 
-def cursor(list_digest: str, spot: ListPosition | None) -> str | None:
+def cursor(list_digest: str, position: ListPosition | None) -> str | None:
     """The spot as an opaque text that is safe in a URL."""
-    if spot is None:
+    if position is None:
         return None
-    said = json.dumps([list_digest, *spot], separators=(",", ":"), ensure_ascii=False)
+    said = json.dumps([list_digest, *position], separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
 
 
@@ -127,7 +128,7 @@ def position_of(text: str, list_digest: str, paging: Paging | None) -> ListPosit
             raise ValueError
         said = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
         theirs, size, style, value, skip = said
-        spot = ListPosition(size, style, value, skip)
+        position = ListPosition(size, style, value, skip)
         known = all(type(number) is int and 0 <= number < 2**31 for number in (size, skip, style or 0))
         known = known and isinstance(value, str | int | None) and (style is None) is (value is None)
         known = known and _is_sendable(places.text_of(value))
@@ -139,7 +140,7 @@ def position_of(text: str, list_digest: str, paging: Paging | None) -> ListPosit
         raise _wrong_cursor(Sentence("belongs to another list or other inputs; use the inputs that it came with"))
     if style is not None and paging.next[style].to is None and re.match("https?:|/", str(value)):
         raise _wrong_cursor(Sentence("is not a cursor of this list; leave it out to start from the beginning"))
-    return spot
+    return position
 
 
 def _wrong_cursor(what: str) -> InputError:

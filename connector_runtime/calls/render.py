@@ -43,13 +43,13 @@ class RequestDraft:
     next_query: str | None = None  # in place of the query, as a next page's URL had it
     written: Mapping[str, Json] = field(default_factory=dict)
 
-    def turn(self, place: Place | None, value: Json) -> RequestDraft:
+    def with_value(self, place: Place | None, value: Json) -> RequestDraft:
         """The draft of the next page: one place has another value, or the whole query is the one given."""
         if place is None:
             return replace(self, next_query=text_of(value))
         if place.kind == "query":
-            kept = [pair for pair in self.query if pair[0] != place.path[0]]
-            return replace(self, query=[*kept, (place.path[0], text_of(value))])
+            others = [pair for pair in self.query if pair[0] != place.path[0]]
+            return replace(self, query=[*others, (place.path[0], text_of(value))])
         turned = replace(self, body=copy.deepcopy(self.body or {}) if place.kind == "body" else self.body)
         _lay(turned, turned.body, place, value)
         return turned

@@ -70,11 +70,11 @@ def new(context: Context, arguments: list[str]) -> int:
         raise wrong("new", str(folder), what)
     if file.exists() and not chosen.force:
         raise wrong("new", str(file), "is there already; --force replaces it")
-    beside = _beside(folder)
+    folder_context = _folder_context(folder)
     if chosen.source is not None:
         document = read_document(chosen.source)
         try:
-            made = draft.draft_action(chosen.action, openapi.operation(document, chosen.operation), beside)
+            made = draft.draft_action(chosen.action, openapi.operation(document, chosen.operation), folder_context)
             made.text.encode()
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             what = f"says of the operation what OpenAPI does not allow there ({error}); mend the document"
@@ -82,7 +82,7 @@ def new(context: Context, arguments: list[str]) -> int:
     elif chosen.operation is not None:
         raise wrong("new", "--operation", "is an operation of a document; give the document with --from")
     else:
-        made = draft.blank(chosen.action)
+        made = draft.blank(chosen.action, folder_context.common)
     file.parent.mkdir(exist_ok=True)
     has_schema = (folder / "schemas" / "action.schema.json").is_file()
     schema = "# yaml-language-server: $schema=../schemas/action.schema.json\n" if has_schema else ""
@@ -118,7 +118,7 @@ def locale(context: Context, arguments: list[str]) -> None:
     put(f"wrote {file}: {left:,} of {len(known):,} texts left to translate")
 
 
-def _beside(folder: Path) -> draft.FolderContext:
+def _folder_context(folder: Path) -> draft.FolderContext:
     """What the folder says already; its faults are for `check` to tell."""
     scopes: dict[str, tuple[Any, ...]] = {}
     labels: set[str] = set()

@@ -142,7 +142,7 @@ def put(text: str, *, once: bool = False) -> None:
 
 
 def fail_output(error: Exception, where: str, text: str, *, once: bool) -> NoReturn:
-    """Raise `OutputError` for a result that could not be written `where`; what can be had only `once` goes to stderr."""
+    """Raise `OutputError`: a result could not be written `where`. What can be had only `once` goes to stderr first."""
     if once:
         say(text)
     advice = "the result is above; do not run it again" if once else "mend that, and run it again"

@@ -200,7 +200,7 @@ def output_table(spec: ActionSpec) -> Iterator[str]:
     for path, said in shown.items():
         kinds = said.get("type", [])
         kind = " or ".join(KINDS.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
-        facts = [kind, "secret" if said.get(secrets.MARK) else "", said.get("description", "")]
+        facts = [kind, "secret" if said.get(secrets.SECRET_WORD) else "", said.get("description", "")]
         yield f"  {path}  {' · '.join(fact for fact in facts if fact)}"
 
 

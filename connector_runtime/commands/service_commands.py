@@ -21,7 +21,7 @@ from ..definitions.connector import Connector
 from ..errors import InputError
 from ..language.hosts import LOOPBACK, is_loopback
 from ..service.records import ApiKeys
-from ..service.settings import Settings
+from ..service.settings import ServiceSettings
 from ..steps import LONGEST_WAIT
 from ..stores import databases
 from ..stores.store import key_part
@@ -71,8 +71,8 @@ def place(
     if missing:
         hint = f"Install them: pip install {' '.join(NEEDS).replace('_', '-')}"
         raise InputError(f"{name} needs {' and '.join(missing)}.", hint=hint)
-    with closing(context.vault(store)) as kept:
-        is_open = opened or not ApiKeys(kept, context.load(None).key).exist()
+    with closing(context.vault(store)) as opened_vault:
+        is_open = opened or not ApiKeys(opened_vault, context.load(None).key).exist()
     if host not in LOOPBACK and is_open:
         how = f"Make one first: {context.prog} api-key create --tenant NAME"
         why = "--open is for this machine alone" if opened else "there is no API key"
@@ -98,7 +98,7 @@ def serve(context: Context, arguments: list[str]) -> None:
     """Serve the connector over HTTP: catalogue, runs, connections, webhooks. On this machine alone no API key is
     needed as long as there never was one; beyond it, make one first.
     """
-    plain = Settings()
+    plain = ServiceSettings()
     asked = parser(context, "serve", serve.__doc__, f"serve --port {PORT}")
     asked.add_argument("--host", default="127.0.0.1", metavar="TEXT", help="where to listen (127.0.0.1)")
     asked.add_argument("--port", type=int, default=PORT, metavar="N", help=f"0 takes a free one ({PORT})")
@@ -133,13 +133,13 @@ def serve(context: Context, arguments: list[str]) -> None:
     inputs = [row.key for kind in connector.connections.values() for row in kind.inputs]
     secrets = {key: secrets_of(context, trigger) for key, trigger in connector.triggers.items()}
     with place(context, "serve", chosen.host, chosen.port, store, opened=chosen.open) as (port, url, is_open):
-        from ..service.app import service
+        from ..service.app import service_app
 
         for trigger_key in [] if is_open else [key for key, own in secrets.items() if "" in own]:
             name = context.variable(connector.triggers[trigger_key].secret_input)
             what = "is of no known app, so that no tenant could read its events; write CLIENT_ID=SECRET"
             raise wrong("serve", name, what)
-        settings = Settings(
+        settings = ServiceSettings(
             base_url=context.base_url(chosen),
             oauth_url=context.setting("oauth_url"),
             public_url=chosen.public_url or (url if chosen.host in LOOPBACK else None),
@@ -157,7 +157,7 @@ def serve(context: Context, arguments: list[str]) -> None:
         if is_open:
             key_part("--tenant", chosen.tenant)
             about |= {"tenant": chosen.tenant, "token": context.setting("access_token")}
-        serve_app(context, port, service, store, says, chosen.workers, settings=settings, **about)
+        serve_app(context, port, service_app, store, says, chosen.workers, settings=settings, **about)
 
 
 def api_key(context: Context, arguments: list[str]) -> None:
@@ -222,32 +222,34 @@ def mcp(context: Context, arguments: list[str]) -> None:
     from ..mcp.tools import ToolFilter
 
     reach = {"read_only": chosen.read_only, "destructive": chosen.destructive, "secrets": chosen.show_secrets}
-    offer = ToolFilter(only=tuple(chosen.only), **reach)
+    tool_filter = ToolFilter(only=tuple(chosen.only), **reach)
     if chosen.http:
         host, port = chosen.host or "127.0.0.1", MCP_PORT if chosen.port is None else chosen.port
         store = context.setting("store")
         with place(context, "mcp --http", host, port, store) as (listening, url, is_open):
             key = "without a key" if is_open else "with an API key as `Authorization: Bearer …`"
             says = f"Tools at {url}/mcp, {key}; Ctrl-C ends it."
-            settings = Settings(base_url=context.base_url(chosen), timeout=chosen.timeout)
+            settings = ServiceSettings(base_url=context.base_url(chosen), timeout=chosen.timeout)
             token = context.setting("access_token") if is_open and not chosen.connection else None
             about = {"tenant": "default" if is_open else None, "token": token, "connection": chosen.connection}
-            serve_app(context, listening, _tools_app, store, says, settings=settings, offer=offer, **about)
+            serve_app(context, listening, _tools_app, store, says, settings=settings, tool_filter=tool_filter, **about)
         return
-    with ExitStack() as held:
-        held.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
+    with ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # the thread that waits for input could not be woken
-        asyncio.run(_speak(context, chosen, offer, held))
+        asyncio.run(_speak(context, chosen, tool_filter, stack))
 
 
-def _tools_app(connector: Connector, store: Store, offer: ToolFilter, connection: str | None, **about: Any) -> Any:
+def _tools_app(
+    connector: Connector, store: Store, tool_filter: ToolFilter, connection: str | None, **about: Any
+) -> Any:
     from ..mcp.web import app
     from ..service.state import Service
 
-    return app(Service(connector, store, **about), offer, connection)
+    return app(Service(connector, store, **about), tool_filter, connection)
 
 
-async def _speak(context: Context, chosen: Namespace, offer: ToolFilter, held: ExitStack) -> None:
+async def _speak(context: Context, chosen: Namespace, tool_filter: ToolFilter, stack: ExitStack) -> None:
     from ..mcp import tools
 
     clients: list[AsyncClient] = []
@@ -256,13 +258,13 @@ async def _speak(context: Context, chosen: Namespace, offer: ToolFilter, held: E
     async def lend(request: Any) -> AsyncIterator[AsyncClient]:
         """The one client; made at the first call, so that tools can be listed before there is a connection."""
         if not clients:
-            given = held.enter_context(context.access(chosen.connection))
+            given = stack.enter_context(context.access(chosen.connection))
             if isinstance(given.get("connection"), StoredConnection):
                 given = {"connection": AsyncStoredConnection(given["connection"])}
             clients.append(AsyncClient(context.load(None), base_url=context.base_url(chosen), **given))
         yield clients[0]
 
-    made = tools.server(context.load(None), offer, lend, chosen.timeout)
+    made = tools.server(context.load(None), tool_filter, lend, chosen.timeout)
     if sys.stdin.isatty():
         say("This speaks to a program, not to a person: enter it in the program's settings. Ctrl-D ends it.")
     try:

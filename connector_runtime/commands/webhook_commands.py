@@ -6,10 +6,10 @@ import copy
 import http.client
 import json
 import logging
-import secrets as randomness
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from secrets import token_urlsafe
 from typing import Any
 
 from ..errors import ApiError, InputError, Problem, TransportError
@@ -145,7 +145,7 @@ def send_event(context: Context, arguments: list[str]) -> None:
     chosen = asked.parse_args(arguments)
     trigger = _trigger(context)
     secret = next(iter(_secrets(context, trigger).values()))[0]
-    token = randomness.token_urlsafe(16)
+    token = token_urlsafe(16)
     challenge = trigger.challenge(token)
     if challenge and trigger.read(challenge[0], {}).event == chosen.name:
         body, expected = challenge[0], challenge[1](secret)
@@ -219,16 +219,25 @@ def inbox(context: Context, arguments: list[str]) -> None:
     trigger = _trigger(context)
     found = Inbox(open_store(chosen.store), trigger.key)
     if chosen.replay:
-        ids = [held.event_id for held in found.aside()] if chosen.replay == "all" else [chosen.replay]
+        ids = [queued.event_id for queued in found.aside()] if chosen.replay == "all" else [chosen.replay]
         missing = [event_id for event_id in ids if not found.replay(event_id, time.time())]
         if missing:
             raise wrong("inbox", "--replay", f"{missing[0]!r} was not put aside")
         say(f"{len(ids)} to be delivered again")
         return
     for state, entries in (("waiting", found.waiting()), ("aside", found.aside())):
-        for held in entries:
-            said = trigger.read(held.body, held.headers)
-            put(json.dumps({"state": state, "failures": held.failures, "reason": held.reason, **said.to_dict()}))
+        for queued in entries:
+            said = trigger.read(queued.body, queued.headers)
+            put(
+                json.dumps(
+                    {
+                        "state": state,
+                        "failures": queued.failures,
+                        "reason": queued.reason,
+                        **said.to_dict(),
+                    }
+                )
+            )
 
 
 def _trigger(context: Context) -> Trigger:

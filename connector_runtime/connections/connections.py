@@ -21,6 +21,7 @@ from ..language.schema_faults import nearest
 from ..model import Connection
 from ..sentences import Sentence
 from ..stores.store import DamagedEntry, Store, key_part
+from ..structs import shows
 from . import oauth, oauth_requests, scopes
 from .oauth import AsyncStoredConnection, Health, StoredConnection
 from .oauth_requests import App, ConnectionRecord, Tokens
@@ -87,7 +88,8 @@ def digest(state: str) -> str:
     return hashlib.sha256(state.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("name", "kind", "health")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class ConnectionSummary:
     """A stored connection without its secrets; times in seconds.
 
@@ -202,6 +204,7 @@ class Connections:
         return AsyncStoredConnection(self.open(name))
 
     def names(self) -> list[str]:
+        """The names of all connections, in alphabetical order."""
         return [summary.name for summary in self.list()]
 
     def list(self) -> list[ConnectionSummary]:
@@ -310,9 +313,10 @@ def _summary(name: str, record: ConnectionRecord) -> ConnectionSummary:
     return ConnectionSummary(name=name, **shared, expires_at=tokens.expires_at, health=health, why=why)
 
 
-@dataclass(frozen=True, slots=True)
+@shows("step", "state")
+@dataclass(frozen=True, slots=True, repr=False)
 class CheckResult:
-    """One step: `state` is ok, warning or fault; `says` what was found, `do` what helps."""
+    """One step of an examined connection: `state` is ok, warning or fault, `says` which, `do` the remedy."""
 
     step: str
     state: str

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
@@ -29,8 +29,10 @@ from ..perform import HANDLERS, Handlers, perform
 from ..sentences import Sentence
 from ..steps import Acquire, Read, Release, Send, Write
 from ..stores.store import UNREADABLE, DamagedEntry, Store
-from . import oauth_requests, scopes as scope_sets
-from .oauth_requests import App, ConnectionRecord, Renewal, Tokens
+from ..structs import shows
+from . import oauth_requests
+from .oauth_requests import App, ConnectionRecord, Renewal, Tokens, app as app
+from .scopes import missing
 
 T = TypeVar("T")
 SECONDS = 15.0  # for one phase of a token request
@@ -39,16 +41,18 @@ PHASES = 3  # times as long as a phase: a whole token request, which a lease of 
 TRIES = 3  # to store a new pair
 
 
-@dataclass(frozen=True, slots=True)
+@shows()
+@dataclass(frozen=True, slots=True, repr=False)
 class Authorization:
     """A sign-in that was begun: keep `state` and `verifier` until the callback, then use them once."""
 
-    url: str = field(repr=False)
-    state: str = field(repr=False)
-    verifier: str = field(repr=False)
+    url: str
+    state: str
+    verifier: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("ok", "skew")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Health:
     """What a test of a connection found.
 
@@ -67,6 +71,7 @@ class Health:
     hints: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON data."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
@@ -133,7 +138,7 @@ def test(
     `actions` are those whose scopes are looked for, all if none is named.
     """
     have = tuple(token_scopes)
-    lacks = scope_sets.missing(connector, actions, have)
+    lacks = missing(connector, actions, have)
     about = app.kind.test
     found = Health(ok=True, scopes=have, missing_scopes=tuple(sorted({*chain.from_iterable(lacks.values())})))
     if about is None:
@@ -261,13 +266,13 @@ class StoredConnection:
     def _renew(self, rejected: Mapping[str, str] | None) -> ConnectionRecord:
         if self._unsaved:
             self._save_held()  # if another wrote meanwhile, that counts
-        with ExitStack() as held:
+        with ExitStack() as stack:
 
             def acquire(step: Acquire) -> bool:
                 lease = self._store.lease(f"lease/{self._key}", 4 * self._seconds)
-                return lease is not None and held.enter_context(lease) is lease
+                return lease is not None and stack.enter_context(lease) is lease
 
-            store: Handlers = {Read: self._read, Write: self._save, Acquire: acquire, Release: lambda _: held.close()}
+            store: Handlers = {Read: self._read, Write: self._save, Acquire: acquire, Release: lambda _: stack.close()}
             handlers = {**HANDLERS, Send: self._send, **store}
             record: ConnectionRecord
             (record,) = perform(Renewal(self.kind, self.name, rejected, self._seconds).steps(), handlers)
@@ -295,8 +300,8 @@ class StoredConnection:
         try:
             return self._save_held()
         except StoreError as error:
-            held = f"The new token of {self.name} is held in memory until then; let this process run."
-            raise StoreError(error.message, hint=f"{error.hint or ''} {held}".strip(), retriable=True) from None
+            in_memory = f"The new token of {self.name} is held in memory until then; let this process run."
+            raise StoreError(error.message, hint=f"{error.hint or ''} {in_memory}".strip(), retriable=True) from None
 
     def _save_held(self) -> int | None:
         version = self._store.put(self._key, *self._unsaved) if self._unsaved else None
@@ -311,7 +316,7 @@ def unreadable(name: str) -> AuthError:
 
 
 class AsyncStoredConnection:
-    """The same for asyncio: what blocks happens apart, once at a time, and is carried through if a task is cancelled.
+    """A stored connection for asyncio: what blocks happens apart, one at a time, also if a task is cancelled.
 
     Who asks while it happens waits for it as a task and takes up no thread.
     """

@@ -22,6 +22,7 @@ from ..language import conditions, hosts, json_text
 from ..model import Connection, Request, Response
 from ..sentences import PLAIN, Phrasebook, Sentence
 from ..steps import Acquire, Now, Read, Release, Send, Steps, Wait, Write
+from ..structs import shows
 
 CLIENT = ("id", "secret")
 SEEN: Any = {"kind": str, "message": str, "hint": str | None, "status": int | None, "code": int | str | None}
@@ -34,12 +35,13 @@ LATEST = 253402300799.0  # seconds since 1970: the last that a date can show
 LONGEST = 64 * 1024  # characters of a text that a token endpoint gives
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("expires_at")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Tokens:
     """What a token endpoint gave: `granted` goes to requests; times are seconds since 1970."""
 
-    granted: Mapping[str, str] = field(repr=False)
-    refresh_token: str | None = field(default=None, repr=False)
+    granted: Mapping[str, str]
+    refresh_token: str | None = None
     expires_at: float | None = None
     lifetime: float | None = None
     scopes: tuple[str, ...] = ()
@@ -68,15 +70,16 @@ class Tokens:
         return cls(**{**told, "granted": _texts(told["granted"]), "scopes": tuple(_texts(told["scopes"]))})
 
 
-@dataclass(frozen=True, slots=True)
+@shows("origin")
+@dataclass(frozen=True, slots=True, repr=False)
 class App:
     """What a person filled in for a kind of connection, and where the vendor's OAuth lives if not as usual.
 
     Its methods are the requests of OAuth, and what their answers give.
     """
 
-    kind: Connection = field(repr=False)
-    values: Mapping[str, str] = field(repr=False)
+    kind: Connection
+    values: Mapping[str, str]
     origin: str | None = None
 
     @property
@@ -187,7 +190,7 @@ class App:
         """Whether an answer says that the refresh token will never be good again; a server in trouble says nothing."""
         look = answers.RefusedResponse(self.kind.errors, response).look
         is_verdict = 400 <= response.status < 500 and response.status != 429
-        return is_verdict and any(conditions.holds(condition, look) for condition in self.kind.over)
+        return is_verdict and any(conditions.holds(condition, look) for condition in self.kind.revoked_when)
 
 
 def lifetime_of(said: Any) -> float | None:
@@ -266,8 +269,8 @@ def query_of(callback: str | Mapping[str, str]) -> dict[str, str]:
     """The parameters of a callback: given as such, as the whole URL, or as what follows its question mark."""
     if not isinstance(callback, str):
         return dict(callback)
-    head, mark, query = callback.strip().partition("#")[0].partition("?")
-    return dict(parse_qsl(query if mark else head))
+    head, question_mark, query = callback.strip().partition("#")[0].partition("?")
+    return dict(parse_qsl(query if question_mark else head))
 
 
 def state_of(query: Mapping[str, str]) -> str:
@@ -292,7 +295,8 @@ def code_of(query: Mapping[str, str]) -> str:
     raise AuthError(Sentence("The sign-in came back without a code."), hint=SIGN_IN)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("kind")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class ConnectionRecord:
     """One stored connection. `dead` is why it can't be renewed any more.
 
@@ -301,7 +305,7 @@ class ConnectionRecord:
     """
 
     kind: str
-    values: Mapping[str, str] = field(repr=False)  # what a person filled in
+    values: Mapping[str, str]  # what a person filled in
     tokens: Tokens
     origin: str | None = None
     identity: str | None = None
@@ -362,7 +366,7 @@ class Renewal:
         Raises `AuthError` ("reconnect"), or `TransportError` if the token endpoint does not answer.
         """
         started = (yield Now()).timestamp()
-        held, pause = False, PAUSE
+        has_lease, pause = False, PAUSE
         while True:
             record, version = self._there((yield Read()))
             now = (yield Now()).timestamp()
@@ -370,11 +374,11 @@ class Renewal:
                 break
             if record.dead is not None:
                 raise self._ended(record.dead)
-            if held:
+            if has_lease:
                 record = yield from self._renewed(record, version, now)
                 break
-            held = yield Acquire()
-            if held:
+            has_lease = yield Acquire()
+            if has_lease:
                 continue  # the last holder may have renewed it
             if self._lasts(record, now):
                 break
@@ -383,7 +387,7 @@ class Renewal:
                 raise TransportError(what, hint=AGAIN, retriable=True)
             yield Wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-        if held:
+        if has_lease:
             yield Release()
         yield record
 

@@ -75,8 +75,8 @@ def missing(connector: Connector, actions: Iterable[str], scopes: Collection[str
         for kind in action.scopes:
             shared[kind] += len(have.intersection(chain.from_iterable(_all(action, kind))))
     best = max(shared, key=lambda kind: shared[kind], default="")
-    marked = [rule for level, rule in levels.items() if is_of_level(connector, level, have)]
-    rule = marked[-1] if marked else next(iter(levels.values()), {})
+    rules = [rule for level, rule in levels.items() if is_of_level(connector, level, have)]
+    rule = rules[-1] if rules else next(iter(levels.values()), {})
     found: dict[str, tuple[str, ...]] = {}
     for action in asked:
         if not action.scopes or any(option <= have for kind in action.scopes for option in _all(action, kind)):
@@ -89,16 +89,16 @@ def missing(connector: Connector, actions: Iterable[str], scopes: Collection[str
 
 def is_of_level(connector: Connector, level: str, scopes: Iterable[str]) -> bool:
     """Whether a token has scopes by which an app of that level tells itself."""
-    pattern = connector.profile.levels.get(level, {}).get("prefer")
+    pattern = connector.profile.levels.get(level, {}).get("preferred_scope_pattern")
     return pattern is not None and any(re.search(pattern, scope) for scope in scopes)
 
 
 def _options(action: ActionSpec, kind: str, rule: Mapping[str, str]) -> list[frozenset[str]] | None:
     """The alternatives that an app of this level can have; None if the action needs no scope of this kind."""
     options = _all(action, kind)
-    pattern = rule.get("only") or rule.get("prefer", "")
+    pattern = rule.get("scope_pattern") or rule.get("preferred_scope_pattern", "")
     fitting = [option for option in options if all(re.search(pattern, scope) for scope in option)]
-    return None if not options else fitting if fitting or "only" in rule else options
+    return None if not options else fitting if fitting or "scope_pattern" in rule else options
 
 
 def _all(action: ActionSpec, kind: str) -> list[frozenset[str]]:

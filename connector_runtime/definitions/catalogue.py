@@ -23,7 +23,7 @@ SAFETY = {  # effect -> nothing changes; something is lost for good; twice is as
     "delete": (False, True, True),
     None: (False, True, False),  # it follows from the inputs, so that the worst is said
 }
-INSIDE = ("errors", "dead_when")  # how the runtime reads a token endpoint; no platform needs it
+INSIDE = ("errors", "revoked_when")  # how the runtime reads a token endpoint; no platform needs it
 
 
 def head(about: Profile, icon: str | None, locale: str, locales: Iterable[str]) -> dict[str, Json]:
@@ -142,11 +142,11 @@ def hints(row: Input) -> dict[str, Json]:
         "was": list(row.was),
         "deprecated": row.deprecated,
     }
-    kept = {name: value for name, value in said.items() if value is not None}
-    kept = {name: value for name, value in kept.items() if value not in (False, "", []) or name == "if_absent"}
+    fields = {name: value for name, value in said.items() if value is not None}
+    fields = {name: value for name, value in fields.items() if value not in (False, "", []) or name == "if_absent"}
     if row.has_default:
-        kept["filled_in" if row.fills_in else "published_default"] = row.default
-    return kept
+        fields["filled_in" if row.fills_in else "published_default"] = row.default
+    return fields
 
 
 def condition(parsed: Condition | None) -> Json:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import InputError, Problem
+from ..structs import Struct, shows
 from .sources import Sources, gathered, phrases
 
 if TYPE_CHECKING:  # what is needed depends on what is asked for, and a list of actions should not wait for all of it
@@ -43,7 +44,8 @@ class Definitions(Mapping[str, T]):
         return len(self._made)
 
 
-class Outline(NamedTuple):
+@shows("key")
+class Outline(Struct):
     """What a list says of an action."""
 
     key: str
@@ -74,6 +76,7 @@ class Connector:
 
     @property
     def key(self) -> str:
+        """The connector's own name, by which its entries are known in stores."""
         return self.profile.key
 
     @cached_property
@@ -103,6 +106,13 @@ class Connector:
         """The action of that key; raises `InputError` with the nearest one if there is none."""
         return _known("action", key, self.key, self.actions)
 
+    def definition(self, key: str) -> dict[str, Json]:
+        """The data of an action's file in full: shared rows, labels and places are written out.
+
+        Raises `InputError` with the nearest one if there is none.
+        """
+        return self._sources.data("actions", self.action(key).key)
+
     def outlines(self) -> Iterator[Outline]:
         """What a list says of each action; none is compiled for it."""
         for key in self.actions:
@@ -117,14 +127,14 @@ class Connector:
         `locale`: a language's code, as in `localized`. `events`: with the schema and the sample of every event, which
         make it three times as long; `event` gives those of one. Raises `InputError` for an unknown language.
         """
-        from . import catalogue as parts
+        from .catalogue import entry, head, offered, trigger_entry
 
         found = self if locale is None else self.localized(locale)
         return {
-            **parts.head(found.profile, found.icon, found.locale, found.locales),
-            "triggers": [parts.trigger_entry(each, found.phrasebook.say, events) for each in found.triggers.values()],
-            "actions": [parts.entry(each, found.phrasebook.say) for each in found.actions.values()],
-            "choices": {name: parts.offered(source) for name, source in found.profile.choices.items()},
+            **head(found.profile, found.icon, found.locale, found.locales),
+            "triggers": [trigger_entry(each, found.phrasebook.say, events) for each in found.triggers.values()],
+            "actions": [entry(each, found.phrasebook.say) for each in found.actions.values()],
+            "choices": {name: offered(source) for name, source in found.profile.choices.items()},
         }
 
     def event(self, trigger: str, name: str) -> dict[str, Json]:

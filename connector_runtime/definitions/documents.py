@@ -161,8 +161,8 @@ def walk(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 def _syntax(text: str, error: Any) -> tuple[int, str]:
     """Where a syntax error is, and what it is in words that an author can act on."""
     lines = text.splitlines() or [""]
-    mark, opened = error.problem_mark or error.context_mark, error.context_mark
-    number = min(mark.line + 1 if mark else 1, len(lines))
+    position, opened = error.problem_mark or error.context_mark, error.context_mark
+    number = min(position.line + 1 if position else 1, len(lines))
     shown = lines[number - 1]
     problem = error.problem or "unreadable"
     if "\t" in shown[: len(shown) - len(shown.lstrip())]:

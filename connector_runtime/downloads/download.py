@@ -25,6 +25,7 @@ from ..model import Response
 from ..perform import Handlers, perform, perform_async
 from ..sentences import Sentence
 from ..steps import Fill, Filled, Open, Peek, Report, Send, Steps, Wait
+from ..structs import shows
 from ..transport import AsyncPool, Pool, answered, native, reported
 from .fetch import DownloadSettings, fetch
 from .part import PartFile, size_of
@@ -34,8 +35,9 @@ LONGEST_HELD = 0.25  # seconds for which it does so
 Progress = Callable[[File, int, int | None], object] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+@shows("file", "size", "is_new")
+@dataclass(frozen=True, slots=True, repr=False)
+class SavedFile:
     """What became of a file: where it is, how many bytes it has, and whether it was there already."""
 
     file: File
@@ -44,11 +46,11 @@ class Saved:
     is_new: bool
 
 
-Outcome = Saved | ConnectorError
+Outcome = SavedFile | ConnectorError
 
 
 class DownloadPlan:
-    """What to download, and how. `course` is asked for each file what its definition lays down.
+    """What to download, and how. `settings` gives for each file what its definition lays down.
 
     Raises `InputError` with all that stands against it, before any request. The folder is made if it is missing.
     """
@@ -57,7 +59,7 @@ class DownloadPlan:
         self,
         files: File | Iterable[File],
         to: str | os.PathLike[str],
-        course: Callable[[File], DownloadSettings],
+        settings: Callable[[File], DownloadSettings],
         *,
         parallel: int = 3,
         overwrite: bool = False,
@@ -68,9 +70,9 @@ class DownloadPlan:
         if not all(isinstance(file, File) for file in self.asked) or not isinstance(to, str | os.PathLike):
             what = "must be files as an answer offers them, and a folder's path"
             raise InputError.of("the download", [Problem("files, to", what)])
-        self.folder, self.course = Path(to), course
+        self.folder, self.settings = Path(to), settings
         self.parallel, self.overwrite, self.progress, self.largest = parallel, overwrite, progress, largest
-        self.there: dict[File, Saved] = {}  # those that need not be downloaded
+        self.there: dict[File, SavedFile] = {}  # those that need not be downloaded
         problems = [*self._problems()]
         self.files = [file for file in self.asked if file not in self.there]  # those that are to be
         if self.files and not problems:
@@ -79,8 +81,8 @@ class DownloadPlan:
             raise InputError.of("the download", problems)
 
     def job(self, file: File) -> Job:
-        course = replace(self.course(file), largest=self.largest)
-        return Job(file, self.folder / file.name, course, self.overwrite, self.progress)
+        settings = replace(self.settings(file), largest=self.largest)
+        return Job(file, self.folder / file.name, settings, self.overwrite, self.progress)
 
     def _problems(self) -> Iterator[Problem]:
         for name, number in (("parallel", self.parallel), ("largest", self.largest)):
@@ -99,7 +101,7 @@ class DownloadPlan:
                 if size is None:
                     yield Problem(str(path), "exists and is no file; take it away, or name another folder")
                 elif not self.overwrite and size and file.size in (None, size):
-                    self.there[file] = Saved(file, path, size, False)
+                    self.there[file] = SavedFile(file, path, size, False)
                 elif not self.overwrite and size:  # an empty one holds nothing
                     what = f"exists with {size} bytes, and {file.size} are announced; say overwrite to replace it"
                     yield Problem(str(path), what)
@@ -107,12 +109,12 @@ class DownloadPlan:
                 self.there[file] = earlier
             names.add(folded(file.name))
 
-    def _earlier(self, file: File) -> Saved | None:
+    def _earlier(self, file: File) -> SavedFile | None:
         """The file under the name that an earlier version gave it, with a number where several had that name."""
         name, number = file.was, 1
         while name and file.size and (size := size_of(self.folder / name)) is not None:
             if size == file.size:
-                return Saved(file, self.folder / name, size, False)
+                return SavedFile(file, self.folder / name, size, False)
             number += 1
             name = numbered(file.was or "", number)
         return None
@@ -133,7 +135,7 @@ class DownloadPlan:
             yield Problem("to", f"{folder} has room for {free} bytes and {needed} are needed; make room")
 
 
-def download(wanted: DownloadPlan, handlers: Handlers, pool: Pool) -> list[Saved]:
+def download(wanted: DownloadPlan, handlers: Handlers, pool: Pool) -> list[SavedFile]:
     """Download all files of an order; one that fails does not stop the others, and is named in the error at the end."""
     stop = threading.Event()
     if len(wanted.files) <= 1 or wanted.parallel == 1:
@@ -156,7 +158,7 @@ def download(wanted: DownloadPlan, handlers: Handlers, pool: Pool) -> list[Saved
             threading.Thread(target=work, daemon=True, name="download").start()  # none outlives an interrupted program
         while len(found) < len(wanted.files):
             file, outcome = done.get()
-            if not isinstance(outcome, Saved | ConnectorError):
+            if not isinstance(outcome, SavedFile | ConnectorError):
                 raise outcome
             found[file] = outcome
     finally:
@@ -167,12 +169,12 @@ def download(wanted: DownloadPlan, handlers: Handlers, pool: Pool) -> list[Saved
 def _tried(wanted: DownloadPlan, file: File, handlers: Handlers, pool: Pool, stop: threading.Event) -> Outcome:
     job = wanted.job(file)
     try:
-        return Saved(file, job.target, save(job, handlers, pool, stop), True)
+        return SavedFile(file, job.target, save(job, handlers, pool, stop), True)
     except ConnectorError as error:
         return error
 
 
-async def download_async(wanted: DownloadPlan, handlers: Handlers, pool: AsyncPool) -> list[Saved]:
+async def download_async(wanted: DownloadPlan, handlers: Handlers, pool: AsyncPool) -> list[SavedFile]:
     """The same for asyncio."""
     places = asyncio.Semaphore(wanted.parallel)
 
@@ -180,7 +182,7 @@ async def download_async(wanted: DownloadPlan, handlers: Handlers, pool: AsyncPo
         job = wanted.job(file)
         async with places:
             try:
-                return Saved(file, job.target, await save_async(job, handlers, pool), True)
+                return SavedFile(file, job.target, await save_async(job, handlers, pool), True)
             except ConnectorError as error:
                 return error
 
@@ -194,16 +196,16 @@ async def download_async(wanted: DownloadPlan, handlers: Handlers, pool: AsyncPo
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _gathered(wanted: DownloadPlan, found: Mapping[File, Outcome]) -> list[Saved]:
+def _gathered(wanted: DownloadPlan, found: Mapping[File, Outcome]) -> list[SavedFile]:
     """What was saved; the error names the file. Of several that failed it is the first's, with all as its problems."""
     failed = [(file, found[file]) for file in wanted.files if isinstance(found[file], ConnectorError)]
     if not failed:
         every = {**wanted.there, **found}
-        return [saved for saved in (every[file] for file in wanted.asked) if isinstance(saved, Saved)]
+        return [saved for saved in (every[file] for file in wanted.asked) if isinstance(saved, SavedFile)]
     error: Any = failed[0][1]
     for file, each in failed:
         if isinstance(each, ConnectorError):
-            each.speak(wanted.course(file).action.profile.phrasebook)
+            each.speak(wanted.settings(file).action.profile.phrasebook)
     if len(wanted.asked) == 1:
         if isinstance(error, RequestError):  # others name the path
             what = f"{failed[0][0].name}: {error.message}"
@@ -225,22 +227,22 @@ class Job(NamedTuple):
 
     file: File
     target: Path
-    course: DownloadSettings
+    settings: DownloadSettings
     overwrite: bool
     progress: Progress
 
     def begun(self, part: PartFile) -> Steps:
         part.open()
-        return fetch(self.file, self.course, part.size, part.mark)
+        return fetch(self.file, self.settings, part.size, part.version)
 
     def told(self, part: PartFile) -> None:
         if self.progress is not None:
-            total = part.mark.total if part.mark else None
+            total = part.version.total if part.version else None
             self.progress(self.file, part.size, self.file.size if total is None else total)
 
 
 def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int:
-    """Save one file; its size in bytes. When `stop` is set it ends with `DownloadCancelled` at the next piece or pause."""
+    """Save one file; its size in bytes. Once `stop` is set, `DownloadCancelled` ends it at the next piece or pause."""
     part, body = PartFile(job.target), _FileBody(pool)
 
     def fill(step: Fill) -> Filled:
@@ -257,7 +259,7 @@ def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int
             return Filled(part.size, error)
         return Filled(part.size, body.end)
 
-    def heard(step: Report) -> Any:
+    def report(step: Report) -> Any:
         body.close()  # so that no answer stays open through a pause or while a token is renewed
         return handlers[Report](step)
 
@@ -265,7 +267,7 @@ def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int
         if stop.wait(step.seconds):
             raise DownloadCancelled
 
-    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Wait: wait, Report: heard}
+    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Wait: wait, Report: report}
     with closing(part), closing(body):
         size: int
         (size,) = perform(job.begun(part), own)
@@ -329,34 +331,34 @@ async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
 
     async def fill(step: Fill) -> Filled:
         part.begin(step.at, step.version)
-        held, due, broke = bytearray(), 0.0, None
+        buffer, due, broke = bytearray(), 0.0, None
         try:
             while piece := await body.piece():
-                held += piece
-                if len(held) >= BATCH or time.monotonic() >= due:  # a thread for each piece would take twice the time
-                    ready, held = bytes(held), bytearray()
+                buffer += piece
+                if len(buffer) >= BATCH or time.monotonic() >= due:  # a thread for each piece would take twice the time
+                    ready, buffer = bytes(buffer), bytearray()
                     await _in_thread(part.write, ready)
                     job.told(part)
                     due = time.monotonic() + LONGEST_HELD
-                if part.size + len(held) > step.most:
+                if part.size + len(buffer) > step.most:
                     break
             else:
                 broke = body.end
         except TransportError as error:
             broke = error
         finally:
-            part.write(held)
+            part.write(buffer)
         if part.size > step.most:
             return Filled(part.forget())
         job.told(part)
         return Filled(part.size, broke)
 
-    async def heard(step: Report) -> Any:
+    async def report(step: Report) -> Any:
         await body.aclose()
         value = handlers[Report](step)
         return await value if hasattr(value, "__await__") else value
 
-    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Report: heard}
+    own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Report: report}
     with closing(part):
         async with aclosing(body):
             size: int

@@ -33,7 +33,7 @@ PAGES = ("text/html", "application/xhtml+xml")
 FOREIGN_HEADERS = ("user-agent", "accept")  # what a host that is not the definition's may be told
 HOST = r"(?:[A-Za-z0-9_-]{1,63}\.){0,126}[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]"
 URL = re.compile(rf"https?://({HOST})(:[0-9]{{1,5}})?([/?][^\s\"<>\\]*)?")
-KEPT = "".join(chr(code) for code in range(0x21, 0x7F))
+UNQUOTED = "".join(chr(code) for code in range(0x21, 0x7F))
 GO_ON = Sentence("What has arrived is kept. Download it again to resume.")
 TAG = re.compile(r'(W/)?"[^"]{0,200}"')
 STRONG = re.compile(r'"[\x21\x23-\x7e]*"')
@@ -53,33 +53,33 @@ class DownloadSettings:
     largest: int = MOST_UNANNOUNCED  # bytes of a file whose size the vendor does not announce
 
 
-def fetch(file: File, course: DownloadSettings, have: int = 0, mark: FileVersion | None = None) -> Steps:
-    """Fetch a file whose first `have` bytes are there, of the version that `mark` names. Its output: the whole size.
+def fetch(file: File, settings: DownloadSettings, have: int = 0, version: FileVersion | None = None) -> Steps:
+    """Fetch a file whose first `have` bytes are there, of the version that `version` names. Its output: the whole size.
 
     Its errors say what is wrong and with which host; which file it is knows the caller.
     """
     if file.waits is not None:
         raise Conflict(f"It can't be downloaded. {file.waits}", retriable=True)
-    known = mark is not None and mark.of == identity(file) and file.size in (None, mark.total)
-    if mark is None or not known or (mark.total is not None and have > mark.total):
-        have, mark = 0, None
-    elif 0 < have == mark.total:
+    known = version is not None and version.of == identity(file) and file.size in (None, version.total)
+    if version is None or not known or (version.total is not None and have > version.total):
+        have, version = 0, None
+    elif 0 < have == version.total:
         yield have  # all there: the program was stopped before it could say so
         return
-    elif not mark.is_version:  # nothing would show that the vendor's file has changed since that run
-        have, mark = 0, None
-    start = address(file.url, course.action.profile, course.base_url)
-    yield from _Fetch(file, course, have, mark, (yield Token())).whole(start)
+    elif not version.is_version:  # nothing would show that the vendor's file has changed since that run
+        have, version = 0, None
+    start = address(file.url, settings.action.profile, settings.base_url)
+    yield from _Fetch(file, settings, have, version, (yield Token())).whole(start)
 
 
 class _Fetch:
     """How far a file is: the `have` bytes that are there, their version, and with what token the rest is asked for."""
 
     def __init__(
-        self, file: File, course: DownloadSettings, have: int, mark: FileVersion | None, credentials: Credentials
+        self, file: File, settings: DownloadSettings, have: int, version: FileVersion | None, credentials: Credentials
     ) -> None:
-        self.file, self.course, self.profile = file, course, course.action.profile
-        self.have, self.mark = have, mark
+        self.file, self.settings, self.profile = file, settings, settings.action.profile
+        self.have, self.version = have, version
         self.credentials, self.own_token, self.is_renewed = credentials, file.token, False
         self.restarts = 0
         self.status: int | None = None  # of the last answer
@@ -87,7 +87,7 @@ class _Fetch:
         self.refuses_token = False  # whether that answer may be the file for another token
 
     def whole(self, start: Address) -> Steps:
-        retries = Retries(most=self.course.retries)
+        retries = Retries(most=self.settings.retries)
         failures, best, number, waited = 0, self.have, 0, 0.0
         while True:
             number += 1
@@ -117,7 +117,7 @@ class _Fetch:
             if pause is None:
                 if not isinstance(failure, TransportError) or not failure.retriable:
                     raise failure
-                total = self.mark and (self.file.size or self.mark.total)
+                total = self.version and (self.file.size or self.version.total)
                 slots = {"reason": failure.message, "have": self.have, "total": total, "host": self.host}
                 what = Sentence("{reason} {have} bytes have arrived from {host}.", **slots)
                 if total:
@@ -140,7 +140,7 @@ class _Fetch:
 
     def attempt(self, start: Address) -> Generator[Any, Any, int | None]:
         """One way from the address to the body; the size if the file is whole, None if it has to begin anew."""
-        file, before, self.refuses_token = self.file, self.mark, False
+        file, before, self.refuses_token = self.file, self.version, False
         announced = file.size if before is None or before.total is None else before.total
         asked = {}
         if self.have > 0 and before is not None and (before.is_version or announced is not None):
@@ -157,26 +157,26 @@ class _Fetch:
             what = Sentence("{host} answered {status} instead of the file.", **slots)
             raise ApiError(what, status=response.status)
         yield from self.check(place, credentials, response)
-        mark, at = version_of(file, response.headers, length(response.headers)), 0
+        version, at = version_of(file, response.headers, length(response.headers)), 0
         if is_part and before is not None:
-            mark, at = replace(mark, total=rest(response.headers, self.have, announced)), self.have
-            if mark.total is None or not before.fits(mark):
+            version, at = replace(version, total=rest(response.headers, self.have, announced)), self.have
+            if version.total is None or not before.fits(version):
                 self.anew()
                 return None
-            mark = replace(before, total=mark.total)
-        wanted = file.size if mark.total is None else mark.total
+            version = replace(before, total=version.total)
+        wanted = file.size if version.total is None else version.total
         if file.size not in (None, wanted):
             slots = {"size": file.size, "sent": wanted, "host": place.host}
             what = Sentence("{vendor} announced {size} bytes and sends {sent}, from {host}.", **slots)
             hint = Sentence("It may have changed: list the files again, or download it without its size.")
             raise ApiError(what, hint=hint)
-        most = self.course.largest if wanted is None else wanted
-        if file.size is None and most > self.course.largest:
+        most = self.settings.largest if wanted is None else wanted
+        if file.size is None and most > self.settings.largest:
             raise self.too_large(place, most)
-        filled: Filled = yield Fill(at, mark, most)
-        self.have, self.mark = filled.size, mark
+        filled: Filled = yield Fill(at, version, most)
+        self.have, self.version = filled.size, version
         if filled.size > most:
-            self.have, self.mark = 0, None
+            self.have, self.version = 0, None
             if wanted is None:
                 raise self.too_large(place, most)
             slots = {"host": place.host, "count": wanted}
@@ -197,7 +197,7 @@ class _Fetch:
 
     def anew(self) -> None:
         """Begin again: what is there is no part of what the vendor sends now."""
-        self.have, self.mark = 0, None
+        self.have, self.version = 0, None
         self.restarts += 1
         if self.restarts > MOST_RESTARTS:
             what = Sentence("It changes while it is downloaded, or {host} cannot send the rest of it.", host=self.host)
@@ -206,16 +206,16 @@ class _Fetch:
     def too_large(self, place: Address, size: int) -> ApiError:
         slots = {"host": place.host, "count": size}
         what = Sentence("{host} sends {count} bytes or more, and {vendor} announced no size.", **slots)
-        largest = self.course.largest
+        largest = self.settings.largest
         hint = Sentence("At most {most} bytes are taken then. Raise `largest` for larger files.", most=largest)
         return ApiError(what, hint=hint)
 
     def answer(self, start: Address, asked: Mapping[str, str]) -> Generator[Any, Any, Found]:
         """What answers in the end, its body still to come: after all redirects, from where, and asked with what."""
-        credentials, name = self.credentials, self.course.token_name
+        credentials, name = self.credentials, self.settings.token_name
         if self.own_token is not None and name in credentials.granted:
             granted = {**credentials.granted, name: self.own_token}
-            credentials = lay_out(self.profile, self.course.base_url, granted)
+            credentials = lay_out(self.profile, self.settings.base_url, granted)
         place, self.status = start, None
         for _ in range(MOST_REDIRECTS):
             self.host = place.host
@@ -224,7 +224,7 @@ class _Fetch:
             target = response.headers.get("location")
             if response.status not in REDIRECTS or target is None:
                 return place, response, credentials
-            place = address(target, self.profile, self.course.base_url, place)
+            place = address(target, self.profile, self.settings.base_url, place)
         slots = {"most": MOST_REDIRECTS, "host": place.host}
         raise ApiError(Sentence("{vendor} redirects more than {most} times, at last to {host}.", **slots))
 
@@ -257,8 +257,8 @@ class _Fetch:
             hint = Sentence("Its address may have expired: list the files again.")
             raise ApiError(what, hint=hint, status=response.status)
         content: bytes = yield Peek(HEAD)
-        response = response._replace(content=content)
-        action = self.course.action
+        response = response.replace(content=content)
+        action = self.settings.action
         assert action.files is not None
         if answers.is_refused(action.files.errors, answers.parse(response)):
             refusal = answers.RefusedResponse(action.files.errors, response, credentials.secrets)
@@ -270,11 +270,11 @@ class _Fetch:
 def request(place: Address, credentials: Credentials, asked: Mapping[str, str]) -> Request:
     """The request for a file: what the connection gives goes into headers alone, and only to the definition's hosts."""
     made = render.finish(render.RequestDraft("GET", PATH, "", call={"response_type": "binary"}), credentials)
-    kept = [pair for pair in made.headers if pair[0].lower() != "accept-encoding"]
+    headers_left = [pair for pair in made.headers if pair[0].lower() != "accept-encoding"]
     if not place.is_ours:
-        kept = [pair for pair in kept if pair[0].lower() in FOREIGN_HEADERS]
-    headers = (*kept, ("Accept-Encoding", "identity"), *asked.items())
-    return made._replace(url=place.url, shown=place.shown, headers=headers, call={})
+        headers_left = [pair for pair in headers_left if pair[0].lower() in FOREIGN_HEADERS]
+    headers = (*headers_left, ("Accept-Encoding", "identity"), *asked.items())
+    return made.replace(url=place.url, shown=place.shown, headers=headers, call={})
 
 
 # -- versions and ranges ---------------------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ class FileVersion:
 
 
 def read_version(text: str) -> FileVersion | None:
-    """A mark from its text; None if it is none."""
+    """A version from its text; None if it is none."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
@@ -376,7 +376,7 @@ def address(url: str, about: Profile, base_url: str | None, before: Address | No
     """
     try:
         text = urljoin(before.url, url.strip()) if before else url.strip()
-        text = quote(text.partition("#")[0], safe=KEPT)  # blanks and letters beyond ASCII, as browsers do
+        text = quote(text.partition("#")[0], safe=UNQUOTED)  # blanks and letters beyond ASCII, as browsers do
         parts = urlsplit(text if URL.fullmatch(text) else "")
         here = hosts.origin(parts)
     except ValueError:

@@ -21,7 +21,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FLAGS = os.O_RDWR | os.O_CREAT
 for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY", "O_CLOEXEC"):  # those that this system has
     FLAGS |= getattr(os, _name, 0)
-LONGEST_MARK = 4096  # bytes of what stands beside a part
+LONGEST_VERSION = 4096  # bytes of what stands beside a part
 
 
 def size_of(path: Path) -> int | None:
@@ -59,14 +59,14 @@ class PartFile:
     def __init__(self, target: Path) -> None:
         self.target = target
         self._path = target.with_name(f".{target.name}.part")
-        self._beside = target.with_name(f".{target.name}.part.json")
+        self._note = target.with_name(f".{target.name}.part.json")
         self._files: list[int] = []  # the part, and what says of what it is a part
         self.size = 0
-        self.mark: FileVersion | None = None
+        self.version: FileVersion | None = None
 
     def open(self) -> None:
         """Open the part, or begin one. Raises `InputError` if that can't be, or another download has it."""
-        for path in (self._path, self._beside):
+        for path in (self._path, self._note):
             try:
                 self._files.append(opened(path))
                 self.size = os.fstat(self._files[0]).st_size
@@ -77,26 +77,26 @@ class PartFile:
                 self.close()
                 raise self._unusable(f"can't be written: {error.strerror}", path) from None
         with suppress(OSError, ValueError):
-            self.mark = read_version(os.read(self._files[1], LONGEST_MARK).decode())
+            self.version = read_version(os.read(self._files[1], LONGEST_VERSION).decode())
 
-    def begin(self, at: int, mark: FileVersion) -> None:
-        """Keep the first `at` bytes, as a part of what `mark` names."""
-        part, beside = self._files
+    def begin(self, at: int, version: FileVersion) -> None:
+        """Keep the first `at` bytes, as a part of what `version` names."""
+        part, note = self._files
         with self._writing():
             os.ftruncate(part, at)
             os.lseek(part, at, os.SEEK_SET)
             self.size = at
-            if mark != self.mark:
-                os.ftruncate(beside, 0)
-                os.lseek(beside, 0, os.SEEK_SET)
-                os.write(beside, mark.text().encode())
-                self.mark = mark
+            if version != self.version:
+                os.ftruncate(note, 0)
+                os.lseek(note, 0, os.SEEK_SET)
+                os.write(note, version.text().encode())
+                self.version = version
 
     def forget(self) -> int:
         """Keep nothing of what has arrived; how much it was."""
         size = self.size
-        if self.mark is not None:
-            self.begin(0, self.mark)
+        if self.version is not None:
+            self.begin(0, self.version)
         return size
 
     def write(self, piece: bytes | bytearray) -> None:
@@ -116,7 +116,7 @@ class PartFile:
             if os.name == "nt":  # which does not rename what is open
                 self._let_go()
             os.replace(self._path, self.target)
-            self._beside.unlink(missing_ok=True)
+            self._note.unlink(missing_ok=True)
             self._let_go()
             if hasattr(os, "O_DIRECTORY"):
                 folder = os.open(self.target.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -127,7 +127,7 @@ class PartFile:
 
     def close(self) -> None:
         """Let go of the part, which stays unless it is empty."""
-        empty = (self._path, self._beside)[: len(self._files)] if self.size == 0 else ()
+        empty = (self._path, self._note)[: len(self._files)] if self.size == 0 else ()
         if os.name == "nt":  # which removes nothing that is open
             self._let_go()
         for path in empty:

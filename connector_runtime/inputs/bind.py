@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from ..errors import MOST, InputError, Problem
 from ..language import conditions
 from ..language.schema_faults import Fault, fits, kind_of, nearest
-from ..model import Condition, Input, InputTable, Rule, unshown
+from ..model import Condition, Input, InputTable, Rule
 from ..sentences import Sentence, both, either, labels
+from ..structs import shows
 from ..types import registry
 from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
 
@@ -156,7 +157,7 @@ def _rule(rule: Rule, rows: list[Input]) -> Iterator[Constraint]:
             yield Constraint(f"inputs.{row.key}", what, touched=(tuple(each.key for each in others),), needs=(row.key,))
 
 
-@unshown
+@shows()
 class BoundInputs(NamedTuple):
     """The values to send, by input key, and what a person should know about them."""
 
@@ -176,7 +177,7 @@ def bind(accepts: CompiledInputs, inputs: Mapping[str, Any], clear: Iterable[str
             found += reading.unreadable(found)
         if found:
             raise InputError.of(spec.key, found, is_all=False)
-    values = reading.settled({key: spec.inputs[key].clear[0] for key in cleared})
+    values = reading.with_defaults({key: spec.inputs[key].clear[0] for key in cleared})
     may_warn = accepts.may_warn or len(spec.by_name) > len(spec.inputs)
     return BoundInputs(values, tuple(reading.warnings(values)) if may_warn else ())
 
@@ -252,10 +253,10 @@ class InputReading:
                     found.append(each)
         return found
 
-    def settled(self, cleared: dict[str, Any]) -> dict[str, Any]:
+    def with_defaults(self, cleared: dict[str, Any]) -> dict[str, Any]:
         """The values to send, in the table's order: defaults fill in, fall away, or give way to a rival."""
         accepts, given, touched, rows = self.accepts, self.given, self.touched, self.accepts.spec.inputs
-        if not cleared and len(touched) == len(given) and accepts.defaults <= given.keys():  # nothing is to be settled
+        if not cleared and len(touched) == len(given) and accepts.defaults <= given.keys():  # no defaults are missing
             return given if self.in_order else {key: given[key] for key in rows if key in given}
         touched |= cleared
         values = {**accepts.knobs, **given, **touched}
@@ -266,8 +267,8 @@ class InputReading:
         for rule in accepts.rivals:
             among = [key for key in rule.keys if key in values]
             if among[1:] and conditions.holds(rule.when, touched.get):
-                kept = next((key for key in among if key in touched), among[0])
-                values = {key: value for key, value in values.items() if key == kept or key not in among}
+                winner = next((key for key in among if key in touched), among[0])
+                values = {key: value for key, value in values.items() if key == winner or key not in among}
         return {key: values[key] for key in rows if key in values}
 
     def warnings(self, values: dict[str, Any]) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Codecs: how a value is written (`as`). Each is a total function on the texts that it `takes`. Pure."""
+"""Codecs: how a value is written (`as`). Each is a total function on the texts that its `pattern` allows. Pure."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .places import text_of
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How a value is written. `takes` is a pattern of the texts it can write (None: any), `like` an example of one."""
+    """How a value is written. `pattern` is one of the texts it can write (None: any), `like` an example of one."""
 
     write: Callable[[Any], Any]
-    takes: str | None = None
+    pattern: str | None = None
     like: str = ""
     joins: bool = False  # writes a list as one text; otherwise a list is written item by item
 

@@ -50,7 +50,7 @@ def same(one: Any, other: Any) -> bool:
     if kind is str or one is None:
         return True
     if kind is list:
-        return all([same(part, beside) for part, beside in zip(one, other, strict=True)])
+        return all([same(part, counterpart) for part, counterpart in zip(one, other, strict=True)])
     if kind is dict:
         return all([same(part, other[name]) for name, part in one.items()])
     return isinstance(one, bool) is isinstance(other, bool)

@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_plus
 from ..model import Json, Request
 
 MASK = "***"
-MARK = "x-secret"
+SECRET_WORD = "x-secret"
 WORDS = re.compile(r"[A-Z]{1,100}(?![a-z])|[A-Z]?[a-z]{1,100}|[0-9]{1,100}")
 SECRET = re.compile(  # what the last word of a name says
     "pass(word|wd|code|phrase|key)?|pwd?|secrets?|credentials?|auth(orization)?|cookies?|sig(nature)?|jwt|otp|pin|zak|tk"
@@ -89,7 +89,7 @@ def fields(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Mappi
     """
     faces = list(_faces(schema))
     yield from ((".".join(path), face) for face in faces)
-    for face in faces if not _marked(faces) else ():
+    for face in faces if not _is_secret(faces) else ():
         for name, part in face.get("properties", {}).items():
             yield from fields(part, (*path, name))
         rest = (face.get("items"), face.get("additionalProperties"))
@@ -99,7 +99,7 @@ def fields(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Mappi
 
 def secrets(schema: Any) -> list[str]:
     """The paths of all secrets, such as `start_url` and `recording_files.*.download_url`."""
-    return list(dict.fromkeys(path for path, said in fields(schema) if _marked([said])))
+    return list(dict.fromkeys(path for path, said in fields(schema) if _is_secret([said])))
 
 
 def hide(data: Json, *schemas: Any) -> Json:
@@ -112,7 +112,7 @@ def hide(data: Json, *schemas: Any) -> Json:
 
 
 def _hidden(data: Json, faces: list[Mapping[str, Any]], name: str) -> Json:
-    if data is not None and _marked(faces):
+    if data is not None and _is_secret(faces):
         return MASK
     if isinstance(data, Mapping):  # the value of a pair, such as a header, goes by the name beside it
         pair = str(data.get("name", data.get("key"))) if len(data) == 2 and "value" in data else ""
@@ -120,7 +120,7 @@ def _hidden(data: Json, faces: list[Mapping[str, Any]], name: str) -> Json:
         return {key: _hidden(value, _within(faces, key), names[key]) for key, value in data.items()}
     if isinstance(data, list):
         return [_hidden(item, _within(faces, index), name) for index, item in enumerate(data)]
-    if not data or isinstance(data, bool) or any(face.get(MARK) is False for face in faces):
+    if not data or isinstance(data, bool) or any(face.get(SECRET_WORD) is False for face in faces):
         return data
     return MASK if sounds_secret(name) else in_url(data) if isinstance(data, str) else data
 
@@ -129,8 +129,8 @@ def _within(faces: list[Mapping[str, Any]], key: str | int) -> list[Mapping[str,
     return [inner for face in faces for part in _inside(face, key) for inner in _faces(part)]
 
 
-def _marked(faces: list[Mapping[str, Any]]) -> bool:
-    return any(face.get(MARK) is True for face in faces)
+def _is_secret(faces: list[Mapping[str, Any]]) -> bool:
+    return any(face.get(SECRET_WORD) is True for face in faces)
 
 
 def _faces(schema: Any) -> Iterator[Mapping[str, Any]]:

@@ -2,7 +2,7 @@
 
 Every answer is an object with `data`, and where there is something to say `cursor`, `warnings`, `unexpected`, `error`.
 A client is lent for each call, so that whoever serves decides whose connection it goes with. At standard input and
-output, the latter belongs to the protocol.
+output, the latter belongs to the mcp_types.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, cast
 
-import mcp_types as protocol
+import mcp_types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
@@ -28,7 +28,7 @@ from ..errors import ConnectorError, InputError, Problem
 from ..inputs.bind import BoundInputs
 from ..language import json_text
 from ..language.schema_faults import nearest, schema_faults
-from ..language.secrets import MARK
+from ..language.secrets import SECRET_WORD
 from ..model import Condition, Input, Json, Page, Result
 
 Lend = Callable[[Any], AbstractAsyncContextManager[AsyncClient]]
@@ -51,7 +51,7 @@ OWN = {  # the arguments that are no inputs
     "cursor": "Goes on where an answer with this cursor ended; the other arguments as they were.",
     "clear": "Fields to empty; blank text and null only leave a field as it is.",
 }
-UNKEPT = ("format", "pattern", MARK)  # words of an answer's schema by which a client could refuse the answer
+UNKEPT = ("format", "pattern", SECRET_WORD)  # words of an answer's schema by which a client could refuse the answer
 
 
 class ToolFilter(NamedTuple):
@@ -69,7 +69,7 @@ class Tool(NamedTuple):
     action: Action
     own: tuple[str, ...]
     data: dict[str, Json]  # the schema of what it answers with
-    listed: protocol.Tool
+    listed: mcp_types.Tool
 
 
 def tools(connector: Connector, offer: ToolFilter) -> dict[str, Tool]:
@@ -90,13 +90,13 @@ def tools(connector: Connector, offer: ToolFilter) -> dict[str, Tool]:
         own = (*own, "clear") if any(row.clear for row in action.inputs.values()) else own
         hints = {f"{word}_hint": said for word, said in safety(action.effect).items()}
         data = data_schema(action, offer.secrets)
-        listed = protocol.Tool(
+        listed = mcp_types.Tool(
             name=key,
             title=action.label,
             description=_sentences((action.description, action.summary, EFFECTS[action.effect])),
             input_schema=_input_schema(action, offered, own),
             output_schema=_output_schema(action, data),
-            annotations=protocol.ToolAnnotations(title=action.label, open_world_hint=True, **hints),
+            annotations=mcp_types.ToolAnnotations(title=action.label, open_world_hint=True, **hints),
         )
         made[key] = Tool(action, own, data, listed)
     return made
@@ -196,8 +196,6 @@ def _limit(given: Any) -> int | None:
     """The number of items, None for what is no such number. Text and 5.0 are read, as inputs are."""
     if _is_blank(given):
         return LIMIT
-    if isinstance(given, bool) or not isinstance(given, int | float | str):
-        return None
     text = str(given).strip().removesuffix(".0")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MOST else None
 
@@ -229,19 +227,19 @@ def _opened(schema: Json, secrets: bool) -> Json:
         return [_opened(part, secrets) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
-    if schema.get(MARK) is True and not secrets:
+    if schema.get(SECRET_WORD) is True and not secrets:
         return {**_of_types(["string", "null"]), "description": "hidden"}
-    kept: dict[str, Json] = {}
+    schema_left: dict[str, Json] = {}
     for word, part in schema.items():
         if word in ("properties", "patternProperties"):
-            kept[word] = {name: _opened(inner, secrets) for name, inner in part.items()}
+            schema_left[word] = {name: _opened(inner, secrets) for name, inner in part.items()}
         elif word in ("enum", "const", "examples", "default"):
-            kept[word] = part
+            schema_left[word] = part
         elif word == "type" and isinstance(part, list) and "anyOf" not in schema:
-            kept |= _of_types(part)
+            schema_left |= _of_types(part)
         elif word not in UNKEPT:
-            kept[word] = _opened(part, secrets)
-    return kept
+            schema_left[word] = _opened(part, secrets)
+    return schema_left
 
 
 def _of_types(types: list[str]) -> dict[str, Json]:
@@ -304,12 +302,12 @@ def server(
     """
     about = connector.profile
     offered = tools(connector, offer)
-    listed = protocol.ListToolsResult(tools=[tool.listed for tool in offered.values()])
+    listed = mcp_types.ListToolsResult(tools=[tool.listed for tool in offered.values()])
 
-    async def on_list(context: Context, asked: protocol.PaginatedRequestParams | None) -> protocol.ListToolsResult:
+    async def on_list(context: Context, asked: mcp_types.PaginatedRequestParams | None) -> mcp_types.ListToolsResult:
         return listed
 
-    async def on_call(context: Context, asked: protocol.CallToolRequestParams) -> protocol.CallToolResult:
+    async def on_call(context: Context, asked: mcp_types.CallToolRequestParams) -> mcp_types.CallToolResult:
         tool = offered.get(asked.name)
         try:
             if tool is None:
@@ -335,7 +333,7 @@ def server(
         title=about.label,
         description=about.description,
         instructions=instructions(connector, offer),
-        icons=[protocol.Icon(src=data_url(connector.icon), mime_type="image/svg+xml")] if connector.icon else None,
+        icons=[mcp_types.Icon(src=data_url(connector.icon), mime_type="image/svg+xml")] if connector.icon else None,
         on_list_tools=on_list,
         on_call_tool=on_call,
     )
@@ -366,7 +364,7 @@ async def _reported(pages: AsyncIterator[Page], limit: int | None, context: Cont
         yield page
 
 
-def _said(content: dict[str, Json], *, failed: bool = False) -> protocol.CallToolResult:
+def _said(content: dict[str, Json], *, failed: bool = False) -> mcp_types.CallToolResult:
     """The same twice: as data, and as text for clients that show only that."""
-    text = protocol.TextContent(text=json_text.write(content).decode())
-    return protocol.CallToolResult(content=[text], structured_content=content, is_error=failed)
+    text = mcp_types.TextContent(text=json_text.write(content).decode())
+    return mcp_types.CallToolResult(content=[text], structured_content=content, is_error=failed)

@@ -26,45 +26,45 @@ FRESH = 0.5  # seconds after which it gives back what it did not use
 LOOK = 0.25  # seconds between two looks at a limit of which nothing is known
 ALONE = 5.0  # seconds until a store that failed is asked again
 TRIES = 8
-MOST = 20  # things heard that wait to be told
+MOST = 20  # reports that wait to be written to the store
 NONE = b"[0, 0.0]"  # counted, and until when the vendor says that it is used up
 SWEEP = 100  # counts of old days that are looked at in one go
 
 
 Budget = tuple[Rate, tuple[str, ...]]  # what a day allows, and the labels that share it
-News = Callable[[Bucket, float], None]  # changes the state by what was heard; told what its clock is ahead of ours
+News = Callable[[Bucket, float], None]  # changes the state by a report; it is given what its clock is ahead of ours
 
 
 class PermitQueue(dict[Permit, tuple[int, float]]):
-    """Those who wait for one limit, in the order they came: claims, each with its ticket and when it should be back."""
+    """The permits that wait for one limit, in the order they came, each with its ticket and when it is next due."""
 
     last = 0
     seen = 0.0
 
-    def place(self, claim: Permit, now: float) -> int:
+    def place(self, permit: Permit, now: float) -> int:
         """How many are before this one, which joins at the end if it is new; far from the head, at most so many."""
         if now < self.seen:  # the clock was set back
             self.update({each: (ticket, due - self.seen + now) for each, (ticket, due) in self.items()})
         self.seen = now
-        if claim not in self:
+        if permit not in self:
             self.last += 1
-            self[claim] = (self.last, now + LATE)
+            self[permit] = (self.last, now + LATE)
         before = 0
         for each in list(islice(self, NEAR)):
-            if each is claim:
+            if each is permit:
                 return before
             if each.gone or self[each][1] < now:
                 del self[each]
             else:
                 before += 1
-        return self[claim][0] - self[next(iter(self))][0]
+        return self[permit][0] - self[next(iter(self))][0]
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class LabelLimit:
-    """One label of one account: its limit, those who wait for it, and its daily budgets. `heard` counts the answers.
+    """One label of one account: its limit, the permits that wait for it, and its daily budgets.
 
-    Where its limit is in a store, a process takes a few permits at a time, and tells what it heard when it comes for
+    Where its limit is in a store, a process takes a few permits at a time, and reports when it comes for
     more. The clocks of machines differ; everybody follows the one that is furthest ahead. While the store fails, each
     process goes by what it knows.
     """
@@ -74,8 +74,8 @@ class LabelLimit:
     budgets: list[Budget]
     _store: Store | None = None
     _key: str = ""
-    line: PermitQueue = field(default_factory=PermitQueue)
-    heard: int = 0
+    queue: PermitQueue = field(default_factory=PermitQueue)
+    answers: int = 0  # that have come
     _ahead: float = 0.0  # what the shared clock is ahead of ours
     _permits: int = 0
     _owed: int = 0  # permits that we used and did not take, less those that we took and did not use
@@ -107,7 +107,7 @@ class LabelLimit:
                 self._visit(now, 0)
             return not self.bucket.known and self.bucket.free >= count
         if now >= self._next and self._permits + bucket.free >= count:
-            self._visit(now, max(count, min(len(self.line), self._batch())) - self._permits)
+            self._visit(now, max(count, min(len(self.queue), self._batch())) - self._permits)
         return self._permits >= count
 
     def take(self, now: float) -> int:
@@ -129,7 +129,7 @@ class LabelLimit:
         return self.bucket.until - now - self._ahead
 
     def learn(self, now: float, news: News, *, urgent: bool = False) -> None:
-        """Change the state by what was heard."""
+        """Change the state by a report."""
         self.bucket.advance(now + self._ahead)
         was_known = self._store is not None and self.bucket.known
         news(self.bucket, self._ahead)
@@ -150,7 +150,7 @@ class LabelLimit:
         return max(1, int(rate * BATCH)) if rate < inf else 1
 
     def _visit(self, now: float, wanted: int) -> None:
-        """Read the state, tell what we heard, take permits, write it if nobody was faster."""
+        """Read the state, apply our reports, take permits, write it if nobody was faster."""
         is_alone = self._failed <= now < self._failed + ALONE
         try:
             given = self._take(self.bucket, now, wanted) if is_alone else self._trade(now, wanted)

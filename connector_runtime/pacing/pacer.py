@@ -12,11 +12,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import NamedTuple, Protocol, TypedDict, Unpack
+from typing import Any, NamedTuple, Protocol, TypedDict, Unpack
 
 from ..errors import InputError, Problem, QuotaReached, RateLimited
 from ..language import conditions, datetimes
-from ..model import DAY, Limits, Profile, rates_of
+from ..model import DAY, Limits, rates_of
 from ..sentences import Sentence, both
 from ..steps import Permit
 from ..stores.store import MemoryStore, Store, forking
@@ -33,7 +33,7 @@ EARLY = 0.5  # of its time, when somebody further back looks again
 LEAST = 0.001  # seconds that anybody waits
 PATIENCE = 60.0  # seconds that a call waits for a vendor that takes nothing
 BELIEVED = 600.0  # seconds for which a vendor that refuses one call is believed to take none
-MOST_LANES = 1000  # labels that a vendor can make us learn
+MOST_LABELS = 1000  # labels that a vendor can make us learn
 
 
 WAIT = Sentence("Nothing was sent. Try again after that time.")
@@ -41,9 +41,9 @@ WAIT_UNTIL = Sentence("Wait until {time}.")
 
 
 class PermitUse(NamedTuple):
-    """A claim that went: where it counted, as which permit, and when."""
+    """A permit that went: where it counted, as which permit, and when."""
 
-    lane: LabelLimit
+    limit: LabelLimit
     number: int
     at: float
 
@@ -74,7 +74,7 @@ class Pacer:
         self._limits, self._account, self._plan, self._share = limits, account, plan, share
         self._store, self._clock = store, declared.get("clock", time.time)
         self._lock = threading.Lock()
-        self._lanes: dict[tuple[str, str], LabelLimit] = {}
+        self._label_limits: dict[tuple[str, str], LabelLimit] = {}
         self._learned: dict[str, str] = {}  # action -> the label that the vendor says it has
         self._sent: dict[Permit, PermitUse] = {}
         self._quotas = Quotas(store or MemoryStore(), f"pacing/{limits.key}")
@@ -87,46 +87,46 @@ class Pacer:
         """A thread of the parent's may have held the lock."""
         self._lock = threading.Lock()
 
-    def ask(self, claim: Permit) -> float:
-        """See `Pacing.ask`."""
+    def ask(self, permit: Permit) -> float:
+        """Seconds to wait before asking again, 0.0 to send now; see `Pacing.ask`."""
         with self._lock:
             now = self._clock()
-            lane = self._lane(claim)
+            limit = self._label_limit(permit)
             try:
-                if lane.budgets or lane.bucket.out > now:
-                    self._check_budgets(claim, lane, now)
-                place = lane.line.place(claim, now)
-                ready = lane.ready(now, place + 1)
-                if ready and lane.heard < LEARNING and not lane.bucket.known:  # more at a time with each answer
-                    under_way = sum(sent.lane is lane and abs(now - sent.at) < SOON for sent in self._sent.values())
-                    ready = under_way < START + 2 * lane.heard
+                if limit.budgets or limit.bucket.out > now:
+                    self._check_budgets(permit, limit, now)
+                place = limit.queue.place(permit, now)
+                ready = limit.ready(now, place + 1)
+                if ready and limit.answers < LEARNING and not limit.bucket.known:  # more at a time with each answer
+                    under_way = sum(sent.limit is limit and abs(now - sent.at) < SOON for sent in self._sent.values())
+                    ready = under_way < START + 2 * limit.answers
                 if not ready:
-                    if (shut := lane.shut(now)) > PATIENCE:
-                        raise self._shut(lane, now + shut)
-                    pause = lane.wait(now, place + 1)
+                    if (shut := limit.shut(now)) > PATIENCE:
+                        raise self._shut(limit, now + shut)
+                    pause = limit.wait(now, place + 1)
                     if place and pause > 0:
-                        pause = max(pause * EARLY, lane.wait(now, 1))
+                        pause = max(pause * EARLY, limit.wait(now, 1))
                     pause = max(LEAST, pause) if pause > 0 else 0.01 * (1 + place)  # for an answer that tells more
-                    lane.line[claim] = (lane.line[claim][0], now + pause + LATE)
+                    limit.queue[permit] = (limit.queue[permit][0], now + pause + LATE)
                     return pause
-                if claim.quotas:
-                    self._count_quotas(claim, now)
+                if permit.quotas:
+                    self._count_quotas(permit, now)
             except (QuotaReached, RateLimited):
-                lane.line.pop(claim, None)
+                limit.queue.pop(permit, None)
                 raise
-            lane.line.pop(claim, None)
-            self._sent[claim] = PermitUse(lane, lane.take(now), now)
+            limit.queue.pop(permit, None)
+            self._sent[permit] = PermitUse(limit, limit.take(now), now)
             return 0.0
 
-    def heard(
+    def report(
         self,
-        claim: Permit,
+        permit: Permit,
         status: int | None,
         headers: Head,
         retry_at: datetime | None = None,
         kind: str | None = None,
     ) -> None:
-        """See `Pacing.heard`."""
+        """Learn from what came of an attempt; see `Pacing.report`."""
         with self._lock:
             now = self._clock()
             while self._sent:
@@ -134,56 +134,58 @@ class Pacer:
                 if not first.gone and self._sent[first].at + FORGET > now:
                     break
                 del self._sent[first]
-            asked = self._sent.pop(claim, None)
-            if asked is None and claim.quotas:  # it went before anybody paced, and counts as if it had asked
+            asked = self._sent.pop(permit, None)
+            if asked is None and permit.quotas:  # it went before anybody paced, and counts as if it had asked
                 with suppress(QuotaReached):
-                    self._count_quotas(claim, now)
-            lane = asked.lane if asked else self._lane(claim)
-            sent = asked or PermitUse(lane, lane.take(now), now)
-            lane, number = self._lane_of(claim, sent, headers, now)
-            lane.heard += asked is not None
+                    self._count_quotas(permit, now)
+            limit = asked.limit if asked else self._label_limit(permit)
+            sent = asked or PermitUse(limit, limit.take(now), now)
+            limit, number = self._limit_of(permit, sent, headers, now)
+            limit.answers += asked is not None
             reported = self._limits.reported
             figures = reported.figures(headers)
             of_the_day = bool(reported.daily) and conditions.holds(reported.daily or (), partial(_at, headers))
             told = None if of_the_day else figures
             if told is not None:
-                lane.learn(now, lambda it, ahead: it.observe(*told, number, it.at - (now + sent.at) / 2 - ahead))
+                limit.learn(now, lambda it, ahead: it.observe(*told, number, it.at - (now + sent.at) / 2 - ahead))
             longest = now + BELIEVED if kind == "rate_limit" else midnight(now) + DAY
             until = min(retry_at.timestamp(), longest) if retry_at else None
             if retry_at is not None and until == longest:
                 what = "the vendor takes no more '%s' requests until %s, it says; believed for %d seconds"
-                log.warning(what, lane.name, f"{retry_at:%Y-%m-%d %H:%M} UTC", longest - now)
+                log.warning(what, limit.name, f"{retry_at:%Y-%m-%d %H:%M} UTC", longest - now)
             if kind == "rate_limit":
                 refuse = partial(Bucket.refuse, until=until, explained=told is not None, counted=asked is not None)
-                lane.learn(now, refuse, urgent=True)
-            elif kind == "quota" and claim.quotas:  # if it was the label's budget, a call without quotas will tell
-                self._quotas.use_up(self._keys(claim), now, until or midnight(now))
+                limit.learn(now, refuse, urgent=True)
+            elif kind == "quota" and permit.quotas:  # if it was the label's budget, a call without quotas will tell
+                self._quotas.use_up(self._keys(permit), now, until or midnight(now))
             elif (kind == "quota" and (of_the_day or (until and not reported.daily))) or (
                 of_the_day and figures and figures[1] == 0
             ):  # a vendor that marks its days means one user or one object where it does not
-                lane.learn(now, lambda it, ahead: it.use_up(until or midnight(now)), urgent=True)
-            if claim.quotas and kind != "quota" and (status is None or status >= 300):  # as far as we know it failed
-                self._quotas.give_back(self._keys(claim), now)
+                limit.learn(now, lambda it, ahead: it.use_up(until or midnight(now)), urgent=True)
+            if permit.quotas and kind != "quota" and (status is None or status >= 300):  # as far as we know it failed
+                self._quotas.give_back(self._keys(permit), now)
 
-    def _lane_of(self, claim: Permit, sent: PermitUse, headers: Head, now: float) -> tuple[LabelLimit, int]:
+    def _limit_of(self, permit: Permit, sent: PermitUse, headers: Head, now: float) -> tuple[LabelLimit, int]:
         """Where an answer belongs: the vendor's word for the label counts, unless the definition counts it apart."""
         named = _at(headers, self._limits.reported.label)
         label = "-".join(named.casefold().split()) if named else None
         labels = self._limits.labels
-        apart = any(claim.action in entry.on for entry in labels.values())
-        is_odd = label is not None and (not re.fullmatch(r"[\w-]{1,64}", label) or len(self._lanes) >= MOST_LANES)
-        if label is None or apart or is_odd or label == sent.lane.name or (labels and label not in labels):
-            return sent.lane, sent.number
-        self._learned[claim.action] = label
-        lane = self._lane(claim)
-        return lane, lane.take(now)
+        apart = any(permit.action in entry.on for entry in labels.values())
+        is_odd = label is not None and (
+            not re.fullmatch(r"[\w-]{1,64}", label) or len(self._label_limits) >= MOST_LABELS
+        )
+        if label is None or apart or is_odd or label == sent.limit.name or (labels and label not in labels):
+            return sent.limit, sent.number
+        self._learned[permit.action] = label
+        limit = self._label_limit(permit)
+        return limit, limit.take(now)
 
-    def _lane(self, claim: Permit, label: str | None = None) -> LabelLimit:
-        account = claim.account or self._account
-        label = label or self._learned.get(claim.action) or self._limits.counted_as(claim.action, claim.label)
-        name = label or f"action:{claim.action}"
-        if lane := self._lanes.get((account, name)):
-            return lane
+    def _label_limit(self, permit: Permit, label: str | None = None) -> LabelLimit:
+        account = permit.account or self._account
+        label = label or self._learned.get(permit.action) or self._limits.counted_as(permit.action, permit.label)
+        name = label or f"action:{permit.action}"
+        if limit := self._label_limits.get((account, name)):
+            return limit
         entry = self._limits.labels.get(name)
         every = [rate for rates in entry.rates.values() for rate in rates] if entry else []
         ours = rates_of(entry.rates, self._plan) if entry else ()
@@ -196,22 +198,22 @@ class Pacer:
         count, seconds = (declared.count, declared.seconds) if declared else (None, window)
         bucket = Bucket(count=count, seconds=seconds, share=self._share, at=self._clock())
         key = f"pacing/{self._limits.key}/{digest(account)}/{name}"
-        lane = self._lanes[account, name] = LabelLimit(name, bucket, budgets, self._store, key)
-        return lane
+        limit = self._label_limits[account, name] = LabelLimit(name, bucket, budgets, self._store, key)
+        return limit
 
-    def _shut(self, lane: LabelLimit, until: float) -> RateLimited:
+    def _shut(self, limit: LabelLimit, until: float) -> RateLimited:
         at = datetimes.of_epoch(until)
-        slots = {"name": lane.name, "time": f"{at:%Y-%m-%d %H:%M:%S} UTC"}
+        slots = {"name": limit.name, "time": f"{at:%Y-%m-%d %H:%M:%S} UTC"}
         what = Sentence("{vendor} accepts no '{name}' requests of this account until {time}.", **slots)
         return RateLimited(what, hint=WAIT, retriable=True, retry_at=at)
 
-    def _check_budgets(self, claim: Permit, lane: LabelLimit, now: float) -> None:
-        out = lane.look(now).out
+    def _check_budgets(self, permit: Permit, limit: LabelLimit, now: float) -> None:
+        out = limit.look(now).out
         if out > now:
-            what = Sentence("{vendor} accepts no more '{name}' requests of this account today.", name=lane.name)
+            what = Sentence("{vendor} accepts no more '{name}' requests of this account today.", name=limit.name)
             raise _used_up(what, WAIT_UNTIL, out)
-        for rate, labels in lane.budgets:
-            used = sum(self._lane(claim, label).look(now).used_on(today(now)) for label in labels)
+        for rate, labels in limit.budgets:
+            used = sum(self._label_limit(permit, label).look(now).used_on(today(now)) for label in labels)
             if used >= max(1.0, self._share * rate.count):
                 slots = {"share": f"{self._share:.0%}", "count": rate.count}
                 slots["names"] = both(f"'{label}'" for label in labels)
@@ -224,21 +226,21 @@ class Pacer:
                 )
                 raise _used_up(what, Sentence("Wait until {time}, or give the pacer a larger share."), midnight(now))
 
-    def _count_quotas(self, claim: Permit, now: float) -> None:
+    def _count_quotas(self, permit: Permit, now: float) -> None:
         known = self._limits.quotas
-        declared = {key: rates_of(known[name].rates, self._plan) for key, name in self._keys(claim).items()}
+        declared = {key: rates_of(known[name].rates, self._plan) for key, name in self._keys(permit).items()}
         keys = [(key, min(rate.count for rate in ours)) for key, ours in declared.items() if ours]
         until = self._quotas.count(keys, now)
         if until is not None:
-            names = " or ".join(name.replace("_", " ") for name, _ in claim.quotas)
+            names = " or ".join(name.replace("_", " ") for name, _ in permit.quotas)
             allowed = ", ".join(str(count) for _, count in keys)
             what = Sentence("{vendor}'s limit of {count} a day for '{names}' is reached.", count=allowed, names=names)
             raise _used_up(what, Sentence("Wait until {time}, or use another one."), until)
 
-    def _keys(self, claim: Permit) -> dict[str, str]:
-        """The quotas that a claim falls under, by the keys of their counts."""
-        account, known = claim.account or self._account, self._limits.quotas
-        return {f"{name}-{digest(account, key)}": name for name, key in claim.quotas if name in known}
+    def _keys(self, permit: Permit) -> dict[str, str]:
+        """The quotas that a permit falls under, by the keys of their counts."""
+        account, known = permit.account or self._account, self._limits.quotas
+        return {f"{name}-{digest(account, key)}": name for name, key in permit.quotas if name in known}
 
 
 def check_plan(limits: Limits, plan: str | None) -> None:
@@ -252,7 +254,7 @@ class HasProfile(Protocol):
     """What has limits: a connector."""
 
     @property
-    def profile(self) -> Profile: ...
+    def profile(self) -> Any: ...  # a `Profile`; pyright takes no `cached_property` for one
 
 
 def pacer(connector: HasProfile, *, account: str = "", **declared: Unpack[Declaration]) -> Pacer:

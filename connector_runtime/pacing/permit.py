@@ -18,30 +18,30 @@ Head = Mapping[str, str]  # the headers of an answer, by their names in lower ca
 class Pacing(Protocol):
     """What a client asks when it may send. Both may be called from any thread, and neither sleeps."""
 
-    def ask(self, claim: Permit) -> float:
-        """The seconds to wait before asking again with the same claim; 0.0: send now, it is counted.
+    def ask(self, permit: Permit) -> float:
+        """The seconds to wait before asking again with the same permit; 0.0: send now, it is counted.
 
         Raises `QuotaReached` with `retry_at` where a budget or quota is used up for longer than a call waits, and
         `RateLimited` where the vendor takes nothing for so long.
         """
 
-    def heard(
+    def report(
         self,
-        claim: Permit,
+        permit: Permit,
         status: int | None,
         headers: Head,
         retry_at: datetime | None = None,
         kind: str | None = None,
     ) -> None:
-        """Learn from the answer to a claim; status None: none came.
+        """Learn from the answer to a permit; status None: none came.
 
-        The claim may be one that never asked, of a call that was sent before anybody paced. `kind` is `rate_limit` or
+        The permit may be one that never asked, of a call that was sent before anybody paced. `kind` is `rate_limit` or
         `quota` where the answer was that refusal, and `retry_at` when the vendor said to go on.
         """
 
 
 def permit_of(action: ActionSpec, written: Mapping[str, Any], account: str = "", caller: str = "") -> Permit:
-    """The claim of an action's next attempt, given its values by input key, as they are sent.
+    """The permit of an action's next attempt, given its values by input key, as they are sent.
 
     Two ways of writing one id are thus counted together. What inputs name is counted for each `caller`, any text that
     stands for a connection: `me` is somebody else by the next one, whose user must not pay for this one's.

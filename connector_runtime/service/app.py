@@ -1,4 +1,4 @@
-"""The service as an app: `service(connector, store=…)` for a platform to mount, or for `serve` to run.
+"""The service as an app: `service_app(connector, store=…)` for a platform to mount, or for `serve` to run.
 
 Here are also the routes that tell what there is and how it is. A document is the same for the same definitions, so it
 is written once, and a client that has it is told so (304). The page asks no other host for anything.
@@ -37,7 +37,7 @@ from .gate import METHODS, Bearer, Context, Gate, KeyHeader, Locale, at, check_o
 from .models import shape
 from .problems import KINDS, ServiceRefusal, check_known, of_status
 from .routes import answer
-from .settings import Settings
+from .settings import ServiceSettings
 from .state import Service
 
 ALIVE = 2.0  # seconds for the store to answer
@@ -65,12 +65,12 @@ POLICY = (
 )
 
 
-def service(
+def service_app(
     connector: Connector,
     *,
     store: Store | str,
     tenant: str | TenantOf | None = None,
-    settings: Settings | None = None,
+    settings: ServiceSettings | None = None,
     token: str | Callable[..., Any] | None = None,
     webhook_secrets: Mapping[str, SecretSource] | None = None,
     handler: Handler | None = None,
@@ -86,7 +86,7 @@ def service(
     alone. `handler` gets the events instead of `/v1/events`. Raises `InputError`, `StoreError`.
     """
     opened = open_store(store) if isinstance(store, str) else store
-    settings = settings or Settings()
+    settings = settings or ServiceSettings()
     shared = Service(connector, opened, settings, tenant, token)
     more: Any = {"store": opened, "disconnect": shared.disconnect, "limit": settings.webhook_body}
     shared.webhooks = {
@@ -313,13 +313,13 @@ async def part(name: str, request: Request) -> Response:
 
 
 def _file(name: str, request: Request) -> Response:
-    content, mark = _read(name)
+    content, entity_tag = _read(name)
     headers = {
         "Content-Security-Policy": POLICY,
         "Cache-Control": "no-cache",
-        "ETag": mark,
+        "ETag": entity_tag,
     }
-    if request.headers.get("if-none-match") == mark:
+    if request.headers.get("if-none-match") == entity_tag:
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type=MEDIA_TYPES[name.rpartition(".")[2]])
 

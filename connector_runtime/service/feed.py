@@ -26,7 +26,7 @@ from ..language import json_text
 from ..stores.store import DamagedEntry, Store
 from ..triggers.webhook import Filter, Notification
 
-KEPT = 24 * 3600.0  # seconds
+RETENTION = 24 * 3600.0  # seconds
 MOST = 1000  # events that one read looks at
 LARGEST = 4 * 1024 * 1024  # bytes of events in one answer, beyond the last
 DIGITS = 12
@@ -59,7 +59,7 @@ class FeedEvent:
         return cls(float(at), str(event_id), str(trigger), sender and str(sender), dict(headers), body)
 
     def is_late(self, now: float) -> bool:
-        return self.at + KEPT < now
+        return self.at + RETENTION < now
 
 
 class Feed:
@@ -70,7 +70,7 @@ class Feed:
 
     def __init__(self, store: Store, connector: Connector, *, is_local: bool) -> None:
         self._store, self._connector, self._is_local = store, connector, is_local
-        self._logs, self._marks = (f"service/{connector.key}/{room}/" for room in ("feed", "fed"))
+        self._logs, self._seen = (f"service/{connector.key}/{room}/" for room in ("feed", "fed"))
         self._ends: dict[str, int] = {}  # by log: a number that was given
 
     def add(self, trigger: str, found: Notification) -> None:
@@ -79,11 +79,13 @@ class Feed:
         if not self._is_local and (found.sender is None or found.account is None):
             logger.info("An event of no known app or account is nobody's and is not kept")
             return
-        mark, last, now = f"{self._marks}{log}/{found.event_id}", self.end(log), time.time()
-        if self._store.put(mark, json_text.write([last, now]), None) is None:  # added, or its writer died before that
+        seen_key, last, now = f"{self._seen}{log}/{found.event_id}", self.end(log), time.time()
+        if (
+            self._store.put(seen_key, json_text.write([last, now]), None) is None
+        ):  # added, or its writer died before that
             row = None
             with suppress(DamagedEntry):
-                row = self._store.value(mark, _mark)
+                row = self._store.value(seen_key, _read_seen)
             after = 0 if row is None else row[0][0]
             if any(there.event_id == found.event_id for _, _, there in self._after(log, after)):
                 return
@@ -154,8 +156,8 @@ class Feed:
             elif arrived.body:
                 emptied = FeedEvent(arrived.at, "", "", None, {}, b"").write()
                 count += self._store.put(key, emptied, entry.version) is not None
-        for key, (_, at), entry in self._store.rows(self._marks, _mark):
-            if at + KEPT < now:
+        for key, (_, at), entry in self._store.rows(self._seen, _read_seen):
+            if at + RETENTION < now:
                 self._store.remove(key, entry)
         return count
 
@@ -193,7 +195,7 @@ def log_of(app: str | None, account: str | None) -> str:
     return hashlib.sha256(json.dumps([app, account]).encode()).hexdigest()[:24]
 
 
-def _mark(content: bytes) -> tuple[int, float]:
+def _read_seen(content: bytes) -> tuple[int, float]:
     last, at = json_text.read(content)
     return int(last), float(at)
 

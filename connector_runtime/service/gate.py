@@ -216,7 +216,7 @@ class RequestContext:
                 del running[whose]
 
     async def check(self) -> None:
-        """Ask again, after a while, whether it is still the same tenant who asks. Raises `ServiceRefusal` (401, 403)."""
+        """Check again, after a while, that the request still belongs to the same tenant. Raises `ServiceRefusal`."""
         if await _whose(self) != self.tenant:
             raise ServiceRefusal("key", Sentence("The request no longer belongs to the same tenant."), hint=BRING)
 
@@ -306,7 +306,7 @@ class RequestContext:
         return self.service.connections(self.tenant, self.connector)
 
     def action(self, key: str, *, runs: bool = False) -> Action:
-        """The action of that key, counted if it runs; it says how large the body may be. Raises `ServiceRefusal` (404)."""
+        """The action of that key, counted if it runs; it limits the size of the body. Raises `ServiceRefusal` (404)."""
         actions = self.connector.actions
         check_known("action", key, actions)
         self.runs = key if runs else None

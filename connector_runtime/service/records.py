@@ -26,16 +26,16 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError, Problem
 from ..language import json_text
-from ..model import unshown
 from ..sentences import Sentence
 from ..stores.store import DAMAGED, DamagedEntry, Entry, Lease, Store, key_part
+from ..structs import shows
 from .problems import ServiceRefusal
 
 CHECK_FIRST = Sentence("Check whether it was done; if not, send it with a new key.")
 FORM = re.compile(r"ck_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 NOBODY = hashlib.sha256(b"nobody").hexdigest()
 logger = logging.getLogger("connector_runtime.service")
-KEPT = 24 * 3600.0  # seconds
+RETENTION = 24 * 3600.0  # seconds
 LARGEST = 1024 * 1024  # bytes of an answer that is kept
 logger = logging.getLogger("connector_runtime.service")
 
@@ -119,7 +119,7 @@ def _key_fields(content: bytes) -> dict[str, Any] | None:
     return about
 
 
-@unshown
+@shows()
 class FirstAnswer(NamedTuple):
     """The first answer."""
 
@@ -157,15 +157,15 @@ class Idempotency:
         `asked` is JSON data that tells one request from another, whatever the order of its keys.
         """
         place = f"{self._prefix}{key_part('tenant', tenant)}/{hashlib.sha256(key.encode()).hexdigest()}"
-        mark = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-        running = {"mark": mark, "at": self._clock()}
+        inputs_digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        running = {"mark": inputs_digest, "at": self._clock()}
         first, _, _ = self._read(place, running, effect)
         if first is not None:
             return first  # most repetitions take no lease
         lease = self._store.lease(f"lease/{place}", self._lease)
-        with ExitStack() as held:
+        with ExitStack() as stack:
             if lease is not None:
-                held.enter_context(lease)
+                stack.enter_context(lease)
             first, began, version = self._read(place, running, effect)
             if first is not None:
                 return first
@@ -182,14 +182,14 @@ class Idempotency:
                 raise ServiceRefusal(
                     "in_flight", Sentence("Another request took this key."), retriable=True, retry_after=2
                 )
-            held.pop_all()
+            stack.pop_all()
         return RunLock(self._store, place, version, lease, running)
 
     def purge(self) -> int:
         """Forget what is older than a day; returns how many."""
         now = self._clock()
         rows = self._store.rows(self._prefix, _said)
-        return sum(self._store.remove(place, entry) for place, said, entry in rows if now >= said["at"] + KEPT)
+        return sum(self._store.remove(place, entry) for place, said, entry in rows if now >= said["at"] + RETENTION)
 
     def _read(self, place: str, running: Mapping[str, Any], effect: str) -> tuple[FirstAnswer | None, bool, int | None]:
         """The first answer with a key, whether a run with it began at all, and the version of the entry."""
@@ -201,7 +201,7 @@ class Idempotency:
                 raise ServiceRefusal("key_reused", what, hint=Sentence("Use a new key.")) from None
             hint = CHECK_FIRST
             raise ServiceRefusal("may_have_been_done", what, hint=hint, may_have_been_done=True) from None
-        if said and running["at"] >= said["at"] + KEPT:
+        if said and running["at"] >= said["at"] + RETENTION:
             said = {}
         if said and said["mark"] != running["mark"]:
             what = Sentence("This idempotency key was used for another request.")

@@ -89,18 +89,18 @@ async def run(key: str, context: Context, idempotency_key: Key = None) -> Respon
     service, tenant, action = context.service, context.tenant, wanted.action
     asked = {"action": key, **wanted.asked.model_dump(exclude={"deadline"})}
     effect = await wanted.effect()
-    held = await service.in_store(tenant, service.idempotency.begin, tenant, idempotency_key, asked, effect)
-    if isinstance(held, FirstAnswer):
+    run_lock = await service.in_store(tenant, service.idempotency.begin, tenant, idempotency_key, asked, effect)
+    if isinstance(run_lock, FirstAnswer):
         context.replayed = True
-        media_type = "application/json" if held.status < 400 else problems.MEDIA_TYPE
-        return Response(held.body, held.status, {"Idempotency-Replayed": "true"}, media_type)
+        media_type = "application/json" if run_lock.status < 400 else problems.MEDIA_TYPE
+        return Response(run_lock.body, run_lock.status, {"Idempotency-Replayed": "true"}, media_type)
     vendors_key = None  # for a vendor that takes one: another one for each tenant, since tenants may share an account
     if action.profile.idempotency is not None and action.effect in ("create", None):
         vendors_key = hashlib.sha256(f"{tenant}\0{idempotency_key}".encode()).hexdigest()
     try:
         body = await wanted.answer(vendors_key)
     except ConnectorError as error:
-        await _end(context, held, error)
+        await _end(context, run_lock, error)
         raise
     first: FirstAnswer | ServiceRefusal | None = FirstAnswer(status=200, body=body)
     if len(body) > LARGEST:  # of a read nothing is kept: it can be done again
@@ -111,7 +111,7 @@ async def run(key: str, context: Context, idempotency_key: Key = None) -> Respon
             if effect == "read"
             else ServiceRefusal("may_have_been_done", message, hint=hint, may_have_been_done=True)
         )
-    await _end(context, held, first)
+    await _end(context, run_lock, first)
     return answer(body)
 
 
@@ -215,7 +215,7 @@ class Run:
         meta = {
             "status": result.status,
             "headers": {name: value for name, value in result.headers.items() if name not in HIDDEN},
-            "warnings": [warning._asdict() for warning in result.warnings],
+            "warnings": [warning.to_dict() for warning in result.warnings],
             "cursor": result.cursor,
             "request_id": self.context.request_id,
         }
@@ -239,7 +239,7 @@ class Run:
                     items = [page.data] if page.items is None else page.items
                     end["items"] += len(items)
                     end["cursor"] = page.cursor
-                    end["warnings"] += [warning._asdict() for warning in page.warnings]
+                    end["warnings"] += [warning.to_dict() for warning in page.warnings]
                     if items:
                         written = partial(b"".join, (json_text.write({"item": item}) + b"\n" for item in items))
                         yield await context.aside(written, is_large=json_text.is_large(items))
@@ -266,15 +266,15 @@ class StreamedLines(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _end(context: RequestContext, held: RunLock, first: FirstAnswer | ConnectorError | None) -> None:
+async def _end(context: RequestContext, run_lock: RunLock, first: FirstAnswer | ConnectorError | None) -> None:
     """Keep what repetitions get; None gives the key back, and so does a failure that need not be the last word."""
     if isinstance(first, ConnectorError):
         final = isinstance(first, RequestError) and not isinstance(first, AuthError) and not first.retriable
         document = context.document(first)
-        kept = FirstAnswer(document["status"], json_text.write(document))
-        first = kept if final or getattr(first, "may_have_been_done", False) else None
+        replayable = FirstAnswer(document["status"], json_text.write(document))
+        first = replayable if final or getattr(first, "may_have_been_done", False) else None
     try:
-        await context.service.in_store(None, held.end, first)
+        await context.service.in_store(None, run_lock.end, first)
     except (StoreError, ServiceRefusal) as error:  # how the run ended is what the caller must hear
         logger.error("What repetitions of an idempotency key get could not be stored: %s", error)
 
@@ -334,9 +334,9 @@ async def authorize(
     back = urlsplit(context.service.settings.callback or "")
     returns = context.request.url.hostname == back.hostname  # else no cookie of ours does: localhost is not 127.0.0.1
     url = await _begin(context, asked, bound=returns or not context.service.is_local)
-    response, mark = RedirectResponse(url, 303), digest(oauth_requests.query_of(url)["state"])
+    response, name = RedirectResponse(url, 303), digest(oauth_requests.query_of(url)["state"])
     scope: Any = {"path": back.path.rpartition("/")[0], "secure": back.scheme == "https"}
-    response.set_cookie(_cookie(mark), mark, max_age=int(PENDING), httponly=True, samesite="lax", **scope)
+    response.set_cookie(_cookie(name), name, max_age=int(PENDING), httponly=True, samesite="lax", **scope)
     return response
 
 
@@ -354,9 +354,9 @@ async def callback(request: Request) -> Response:
     query = dict(request.query_params)
     try:
         waiting = await service.in_store(None, service.pending.take, oauth_requests.state_of(query))
-        mark = digest(query["state"])
-        brought = request.cookies.get(_cookie(mark), "").encode(errors="replace")
-        if waiting["bound"] and not hmac.compare_digest(brought, mark.encode()):
+        state_digest = digest(query["state"])
+        brought = request.cookies.get(_cookie(state_digest), "").encode(errors="replace")
+        if waiting["bound"] and not hmac.compare_digest(brought, state_digest.encode()):
             raise AuthError(Sentence("The sign-in was started in another browser."), hint=oauth_requests.SIGN_IN)
         connections = service.connections(waiting["tenant"])
 
@@ -437,9 +437,9 @@ async def _begin(context: RequestContext, asked: models.ConnectionRequest, *, bo
     return await service.in_store(context.tenant, begun)
 
 
-def _cookie(mark: str) -> str:
+def _cookie(state_digest: str) -> str:
     """The name of a sign-in's cookie: a browser may have begun several."""
-    return f"connector_sign_in_{mark[:16]}"
+    return f"connector_sign_in_{state_digest[:16]}"
 
 
 def _one(connections: Connections, name: str) -> dict[str, Any]:

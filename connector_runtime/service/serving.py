@@ -29,7 +29,7 @@ from ..errors import InputError
 
 logger = logging.getLogger("connector_runtime.service")
 HEAD = 10.0  # seconds for the head of a request
-KEPT = 30  # seconds for which an idle connection is kept
+KEEP_ALIVE = 30  # seconds for which an idle connection is kept
 END = 15  # seconds beyond a run's own time that an end waits for it
 LINGER = 5.0  # seconds for a closing connection to take what was written
 
@@ -97,7 +97,7 @@ def _run(app: Callable[[], Any], end: float, port: socket.socket, *ends: signal.
     root.setLevel(logging.WARNING)  # of others; of ours all that happens
     logging.getLogger("connector_runtime").setLevel(logging.INFO)
     quiet: Any = {"log_config": None, "access_log": False, "server_header": False}
-    waits: Any = {"timeout_keep_alive": KEPT, "timeout_graceful_shutdown": int(end) + END}
+    waits: Any = {"timeout_keep_alive": KEEP_ALIVE, "timeout_graceful_shutdown": int(end) + END}
     config = uvicorn.Config(app, factory=True, http=TimedProtocol, ws="none", backlog=2048, **quiet, **waits)
     uvicorn.Server(config).run(sockets=[port])
 

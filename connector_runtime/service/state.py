@@ -35,7 +35,7 @@ from ..triggers.webhook import Notification
 from .feed import Feed
 from .problems import ServiceRefusal
 from .records import ApiKeys, Idempotency
-from .settings import Settings
+from .settings import ServiceSettings
 
 T = TypeVar("T")
 MARGIN = 30.0  # seconds beyond its time limit after which a run counts as dead
@@ -49,11 +49,11 @@ class _ThreadedPacing(NamedTuple):
     pacer: Pacing
     in_thread: Callable[..., Awaitable[Any]]
 
-    def ask(self, claim: Permit) -> Any:
-        return self.in_thread(self.pacer.ask, claim)
+    def ask(self, permit: Permit) -> Any:
+        return self.in_thread(self.pacer.ask, permit)
 
-    def heard(self, *news: Any) -> Any:
-        return self.in_thread(self.pacer.heard, *news)
+    def report(self, *news: Any) -> Any:
+        return self.in_thread(self.pacer.report, *news)
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class Service:
     `tenant` says whose a request is, as for `service`; `token` counts for the one tenant that needs no key.
     """
 
-    def __init__(self, connector: Connector, store: Store, settings: Settings, tenant: Any, token: Any) -> None:
+    def __init__(self, connector: Connector, store: Store, settings: ServiceSettings, tenant: Any, token: Any) -> None:
         check_plan(connector.profile.limits, settings.plan)
         self.connector, self.store, self.settings, self.tenant = connector, store, settings, tenant
         self.is_local = isinstance(tenant, str)  # for this machine, without keys
@@ -125,7 +125,7 @@ class Service:
         """The client of a tenant's connection; without a name the service's own token's, or that of its only one.
 
         Where none is `needed`, as for choices that never change, a tenant without any gets a client without one.
-        Raises `ServiceRefusal` (404) for a connection that this tenant does not have, `AuthError` if there is none at all.
+        Raises `ServiceRefusal` (404) for a connection that is not this tenant's, `AuthError` if there is none at all.
         """
         if name is None:
             try:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from ..errors import StoreError
-from .store import DAMAGED, HALF, LAST, DamagedEntry, Entry, Lease, MemoryStore, Store, checked, damaged, forking
+from .store import DAMAGED, LAST, UNWRITABLE, DamagedEntry, Entry, Lease, MemoryStore, Store, checked, damaged, forking
 
 T = TypeVar("T")
 BUSY = 5.0  # seconds to wait for another process's write to a SQLite file
@@ -66,11 +66,11 @@ class Database(Store):
 
     @abstractmethod
     def run(self, connection: Any, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
-        """The rows of a statement with `?` for values, and how many it changed. Raises `StoreError` or `ConnectionLost`."""
+        """The rows of a statement with `?` for values, and how many it changed. Raises `StoreError`."""
 
     def read(self, key: str) -> Entry | None:
         sql = f"SELECT CAST(value AS {self.blob}), version FROM entries WHERE key = ?"
-        rows = [] if HALF.search(key) else self._ask(sql, key)
+        rows = [] if UNWRITABLE.search(key) else self._ask(sql, key)
         return Entry(bytes(rows[0][0]), rows[0][1]) if rows else None
 
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
@@ -297,7 +297,7 @@ class Sealed(Store):
         return self._unsealed(key, entry) if (entry := self._store.read(key)) else None
 
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
-        self._mark()
+        self._check_seal()
         return self._store.put(key, None if value is None else self._sealed(key, value), version)
 
     def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[tuple[str, Entry]]:
@@ -330,7 +330,7 @@ class Sealed(Store):
 
     def rekey(self) -> int:
         """Seal everything anew with the newest key, so that older ones can go; returns how many values there are."""
-        self._mark()
+        self._check_seal()
         count = 0
         for key, _ in self.walk(""):
             with suppress(DamagedEntry):
@@ -346,27 +346,27 @@ class Sealed(Store):
         try:
             owner, _, value = self._fernet.decrypt(entry.value).partition(b"\0")
         except self._invalid:
-            mark = self._store.read(SEAL)
-            self._check(mark.value if mark else None)
+            seal = self._store.read(SEAL)
+            self._check(seal.value if seal else None)
             raise damaged(key) from None
         if owner != key.encode():
             raise DamagedEntry(f"The store's entry {key} belongs to another place.", hint="Restore it from a backup.")
         return Entry(value, entry.version)
 
-    def _mark(self) -> None:
+    def _check_seal(self) -> None:
         """See before the first write that the store is of these keys, and leave a mark by which others see it."""
         if not self._is_marked:
-            self._store.update(SEAL, self._marked)
+            self._store.update(SEAL, self._with_seal)
             self._is_marked = True
 
-    def _marked(self, mark: bytes | None) -> bytes:
-        self._check(mark)
-        return mark if mark is not None and self._opens(mark, self._newest) else self._sealed(SEAL, b"")
+    def _with_seal(self, seal: bytes | None) -> bytes:
+        self._check(seal)
+        return seal if seal is not None and self._opens(seal, self._newest) else self._sealed(SEAL, b"")
 
-    def _check(self, mark: bytes | None) -> None:
+    def _check(self, seal: bytes | None) -> None:
         """Raise `StoreError` if the store is of other keys: they do not open its mark, or, unmarked, none of a page."""
-        is_mark = mark is not None and mark.startswith(TOKEN)
-        page = [mark] if is_mark else [entry.value for _, entry in self._store.scan("")]
+        is_mark = seal is not None and seal.startswith(TOKEN)
+        page = [seal] if is_mark else [entry.value for _, entry in self._store.scan("")]
         if page and not any(self._opens(value, self._fernet) for value in page):
             hint = "Give the key it was made with; if that is lost, remove the store and connect again."
             raise StoreError("The store is encrypted with another key.", hint=hint)

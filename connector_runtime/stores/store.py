@@ -14,19 +14,20 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from math import inf
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ..errors import InputError, Problem, StoreError
+from ..structs import shows
 
 T = TypeVar("T")
 LONGEST_PART = 200  # characters of a name in a key, as a URL has it: two of them and what stands around them fit
 LAST = "\U0010ffff"  # no key begins with it, so it ends the range of a prefix
 LONGEST = 500  # characters of a key
-HALF = re.compile("[\ud800-\udfff]")  # of a character, which no database takes
+UNWRITABLE = re.compile("[\0\ud800-\udfff]")  # characters and halves of them that no database takes
 DAMAGED = "damaged/"  # below it lie entries that could not be read, under the keys that they had
 UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, OSError)  # what reading a value raises where it is none
 logger = logging.getLogger("connector_runtime.stores")
@@ -42,11 +43,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
-@dataclass(frozen=True, slots=True)
+@shows("version")
+@dataclass(frozen=True, slots=True, repr=False)
 class Entry:
-    """A value and its version. No version returns, even if a key is deleted and made anew."""
+    """A value of a store and its version. No version returns, even if a key is deleted and written again."""
 
-    value: bytes = field(repr=False)
+    value: bytes
     version: int
 
 
@@ -58,13 +60,15 @@ class DamagedEntry(StoreError):
     """One entry can't be read; those around it can."""
 
 
-@dataclass(frozen=True)
+@shows()
+@dataclass(frozen=True, repr=False)
 class Lease(AbstractContextManager["Lease"]):
     """A right that nobody else has until it is released, by `give_back`, or its time is up; `with` releases it."""
 
     give_back: Callable[[], object]
 
     def release(self, *error: object) -> None:
+        """Give the lease back before its time is up. Raises nothing."""
         with suppress(StoreError):  # it ends by itself, and what happened under it matters more
             self.give_back()
 
@@ -72,7 +76,7 @@ class Lease(AbstractContextManager["Lease"]):
 
 
 class Store(ABC):
-    """What keeps entries. All of it may be called from any thread. Raises `StoreError` where it fails."""
+    """Keeps values by key. All of it may be called from any thread. Raises `StoreError` where it fails."""
 
     @abstractmethod
     def read(self, key: str) -> Entry | None:
@@ -235,7 +239,7 @@ def key_part(where: str, name: str) -> str:
 
 
 def checked(key: str) -> str:
-    if not key or len(key) > LONGEST or "\0" in key or key.startswith(LAST) or HALF.search(key):
+    if not key or len(key) > LONGEST or key.startswith(LAST) or UNWRITABLE.search(key):
         raise StoreError(f"A key of the store must be a text of 1 to {LONGEST} characters without NUL.")
     return key
 

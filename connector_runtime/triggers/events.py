@@ -75,9 +75,9 @@ def faults(data: Json, path: str) -> Iterator[Problem]:
             continue
         try:
             schema = catalogued({**data, "events": {name: raw}})[name].schema
-            for misfit in list(Draft202012Validator(schema).iter_errors(raw["sample"])):
-                where = ".".join(str(step) for step in ("events", name, "sample", *misfit.absolute_path))
-                yield Problem(f"{path} {where}", f"does not fit the schema ({misfit.validator})")
+            for mismatch in list(Draft202012Validator(schema).iter_errors(raw["sample"])):
+                where = ".".join(str(step) for step in ("events", name, "sample", *mismatch.absolute_path))
+                yield Problem(f"{path} {where}", f"does not fit the schema ({mismatch.validator})")
         except LookupError as error:
             yield Problem(f"{path} events.{name}.schema", f"refers to {error.args[0]!r}, which $defs lack")
         except UnknownType as error:

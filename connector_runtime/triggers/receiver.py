@@ -27,6 +27,7 @@ from typing import Any, TypeVar, cast
 from ..errors import ConnectorError, InputError, PayloadError, Problem, SignatureError, StoreError
 from ..stores.databases import open_store
 from ..stores.store import Store
+from ..structs import shows
 from .inbox import Inbox, InboxEntry
 from .webhook import Headers, Notification, Secrets, Trigger, UrlValidation, usable
 
@@ -44,15 +45,17 @@ PURGE = 3600.0  # seconds between two looks for marks that may be forgotten
 logger = logging.getLogger("connector_runtime")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("status")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Reply:
-    """What to answer: a status and a body, which is JSON if there is one."""
+    """The answer to a webhook: an HTTP status, and a body, which is JSON if there is one."""
 
     status: int
-    body: bytes = field(default=b"", repr=False)
+    body: bytes = b""
 
     @property
     def headers(self) -> dict[str, str]:
+        """The headers to answer with; a server adds the length."""
         return {"content-type": "application/json"} if self.body else {}
 
 
@@ -101,12 +104,12 @@ class Receiver:
                 return unrecorded(error)
         return reply
 
-    def deliver(self, handler: Handler, pace: Pace | None = None, *, once: bool = False) -> None:
+    def deliver(self, handler: Handler, pace: DeliverySettings | None = None, *, once: bool = False) -> None:
         """Hand the events to `handler` until interrupted, or with `once` until nothing is due."""
         deliveries = self.deliveries(handler, pace)
         asyncio.run(deliveries.run_once() if once else deliveries.run())
 
-    def deliveries(self, handler: Handler, pace: Pace | None = None) -> Deliveries:
+    def deliveries(self, handler: Handler, pace: DeliverySettings | None = None) -> Deliveries:
         """What delivers, as coroutines for a loop of the platform's own."""
         return Deliveries(self, handler, pace)
 
@@ -152,7 +155,7 @@ def unrecorded(error: BaseException) -> Reply:
 
 
 def webhook_app(
-    trigger: Trigger, secrets: SecretSource, handler: Handler, *, pace: Pace | None = None, **options: Any
+    trigger: Trigger, secrets: SecretSource, handler: Handler, *, pace: DeliverySettings | None = None, **options: Any
 ) -> WebhookApp:
     """An ASGI app that receives a trigger's webhooks at whatever path it stands: as a route, or mounted.
 
@@ -168,7 +171,7 @@ class WebhookApp:
 
     receiver: Receiver
     handler: Handler
-    pace: Pace | None = None
+    pace: DeliverySettings | None = None
     _deliveries: Deliveries | None = field(default=None, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
 
@@ -241,17 +244,17 @@ class WebhookApp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class DeliverySettings:
     """How events are delivered; all but the counts in seconds.
 
-    `workers` handlers run at a time, each for at most `timeout`. A claim lasts `claim` and is renewed while a handler
+    `workers` handlers run at a time, each for at most `timeout`. A lease lasts `lease` and is renewed while a handler
     runs: so long does an event wait that a process took with it when it died. `poll` is between two looks for events
     that others left or that are due again; `grace` is how long a stop waits for handlers that run.
     """
 
     workers: int = 8
     timeout: float = 60.0
-    claim: float = 20.0
+    lease: float = 20.0
     poll: float = 1.0
     grace: float = 5.0
     queue: int = 256  # events that may wait in memory; more wait in the store alone
@@ -260,8 +263,8 @@ class Pace:
 class Deliveries:
     """Delivers until it is cancelled. One for each process; several may work on one inbox."""
 
-    def __init__(self, receiver: Receiver, handler: Handler, pace: Pace | None = None) -> None:
-        self._receiver, self._handler, self._pace = receiver, handler, pace or Pace()
+    def __init__(self, receiver: Receiver, handler: Handler, pace: DeliverySettings | None = None) -> None:
+        self._receiver, self._handler, self._pace = receiver, handler, pace or DeliverySettings()
         self._inbox, self._clock = receiver.inbox, receiver.clock
         self._queue: asyncio.Queue[InboxEntry] = asyncio.Queue()
         self._busy: set[asyncio.Task[None]] = set()
@@ -269,14 +272,14 @@ class Deliveries:
 
     async def record(self, found: Notification) -> None:
         """Keep an event, and deliver it from here if there is room."""
-        claim = self._pace.claim if self._queue.qsize() < self._pace.queue else 0.0
-        about = (found.event_id, found.body, found.headers, self._clock(), claim, found.sender)
-        held = await stored(self._inbox.record, *about)
-        if held is not None and claim:
-            self._queue.put_nowait(held)
+        lease = self._pace.lease if self._queue.qsize() < self._pace.queue else 0.0
+        about = (found.event_id, found.body, found.headers, self._clock(), lease, found.sender)
+        event = await stored(self._inbox.record, *about)
+        if event is not None and lease:
+            self._queue.put_nowait(event)
 
     async def run(self) -> None:
-        """Deliver until cancelled; then handlers that run may end, and every claim is given up."""
+        """Deliver until cancelled; then handlers that run may end, and every lease is given up."""
         tasks = [asyncio.create_task(self._work()) for _ in range(self._pace.workers)]
         tasks.append(asyncio.create_task(self._look()))
         try:
@@ -298,7 +301,7 @@ class Deliveries:
     async def run_once(self) -> int:
         """Deliver what is due now, one after the other; returns how many events were tried."""
         count = 0
-        while taken := await stored(self._inbox.take, self._clock(), self._pace.claim, 1):
+        while taken := await stored(self._inbox.take, self._clock(), self._pace.lease, 1):
             await self._deliver(taken[0])
             count += 1
         return count
@@ -310,8 +313,8 @@ class Deliveries:
             started = time.monotonic()
             try:
                 if self._queue.empty():
-                    for held in await stored(self._inbox.take, self._clock(), self._pace.claim, self._pace.queue):
-                        self._queue.put_nowait(held)
+                    for event in await stored(self._inbox.take, self._clock(), self._pace.lease, self._pace.queue):
+                        self._queue.put_nowait(event)
                 if self._clock() - purged >= PURGE:
                     purged = self._clock()
                     await stored(self._inbox.forget, purged)
@@ -323,65 +326,65 @@ class Deliveries:
     async def _work(self) -> None:
         me = cast("asyncio.Task[None]", asyncio.current_task())
         while not self._stopping:
-            held = await self._queue.get()
+            event = await self._queue.get()
             self._busy.add(me)
             try:
-                is_late = held.claimed - self._clock() < self._pace.claim / 2  # it waited long in the queue
-                ours = await stored(self._inbox.renew, held, self._clock(), self._pace.claim) if is_late else held
+                is_late = event.claimed - self._clock() < self._pace.lease / 2  # it waited long in the queue
+                ours = await stored(self._inbox.renew, event, self._clock(), self._pace.lease) if is_late else event
                 if ours is not None:
                     await self._deliver(ours)
             except StoreError as error:
-                logger.error("Event %s waits in the store, which fails: %s", held.event_id, error)
+                logger.error("Event %s waits in the store, which fails: %s", event.event_id, error)
             except Exception:
                 logger.exception("A delivery broke off; its event stays in the inbox")
             finally:
                 self._busy.discard(me)
 
-    async def _deliver(self, held: InboxEntry) -> None:
-        reason, held = await self._attempt(held)
+    async def _deliver(self, event: InboxEntry) -> None:
+        reason, event = await self._attempt(event)
         if reason is None:
-            await self._settle(self._inbox.done, held, self._clock())
+            await self._record_outcome(self._inbox.done, event, self._clock())
             return
-        was_last = await self._settle(self._inbox.fail, held, self._clock(), reason)
+        was_last = await self._record_outcome(self._inbox.fail, event, self._clock(), reason)
         outcome = "it is put aside" if was_last else "it will be tried again"
-        logger.warning("Event %s failed for the %d. time, %s", held.event_id, held.failures + 1, outcome)
+        logger.warning("Event %s failed for the %d. time, %s", event.event_id, event.failures + 1, outcome)
 
-    async def _attempt(self, held: InboxEntry) -> tuple[str | None, InboxEntry]:
-        """Run the handler once: why it failed, or None; the claim is renewed while it runs."""
+    async def _attempt(self, event: InboxEntry) -> tuple[str | None, InboxEntry]:
+        """Run the handler once: why it failed, or None; the lease is renewed while it runs."""
         started = time.monotonic()
-        task = asyncio.create_task(self._handle(held))
+        task = asyncio.create_task(self._handle(event))
         try:
             while not task.done():
                 left = started + self._pace.timeout - time.monotonic()
                 if left <= 0:
-                    return f"The handler took longer than {self._pace.timeout:g} seconds.", held
-                await asyncio.wait({task}, timeout=min(left, self._pace.claim / 2))
+                    return f"The handler took longer than {self._pace.timeout:g} seconds.", event
+                await asyncio.wait({task}, timeout=min(left, self._pace.lease / 2))
                 if not task.done():
                     with contextlib.suppress(StoreError):
-                        renewed = await stored(self._inbox.renew, held, self._clock(), self._pace.claim)
-                        held = renewed or held
+                        renewed = await stored(self._inbox.renew, event, self._clock(), self._pace.lease)
+                        event = renewed or event
         except asyncio.CancelledError:
-            await self._release(held)
+            await self._release(event)
             raise
         finally:
             if not task.done():
                 task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
                 task.cancel()  # a handler in a thread cannot be stopped: its thread is left to itself
         if task.cancelled():
-            return "The handler was cancelled.", held
+            return "The handler was cancelled.", event
         error = task.exception()
-        return (None if error is None else f"{type(error).__name__}: {error}"), held
+        return (None if error is None else f"{type(error).__name__}: {error}"), event
 
-    async def _handle(self, held: InboxEntry) -> None:
+    async def _handle(self, event: InboxEntry) -> None:
         """Let the handler have what the flow wants, and `disconnect` what ends a connection."""
-        found = self._receiver.trigger.read(held.body, held.headers, held.sender)
+        found = self._receiver.trigger.read(event.body, event.headers, event.sender)
         disconnect = self._receiver.disconnect
         if disconnect is not None and found.disconnects:
             await call(disconnect, found)
         if disconnect is None or self._receiver.filter.admits(found):
             await call(self._handler, found)
 
-    async def _settle(self, write: Callable[..., T], *arguments: Any) -> T:
+    async def _record_outcome(self, write: Callable[..., T], *arguments: Any) -> T:
         """Write what became of an event; while the store fails, try until it works: the handler has run already."""
         while True:
             try:
@@ -390,9 +393,9 @@ class Deliveries:
                 logger.error("The inbox cannot be written, this is tried again: %s", error)
                 await asyncio.sleep(self._pace.poll)
 
-    async def _release(self, held: InboxEntry) -> None:
+    async def _release(self, event: InboxEntry) -> None:
         with contextlib.suppress(StoreError):
-            await stored(self._inbox.release, held)
+            await stored(self._inbox.release, event)
 
 
 async def call(handler: Handler, found: Notification) -> None:

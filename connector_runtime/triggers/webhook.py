@@ -11,7 +11,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
@@ -22,6 +22,7 @@ from ..language.places import at, dig, text_of
 from ..language.schema_faults import nearest
 from ..model import Condition, Input, Json
 from ..sentences import Sentence
+from ..structs import shows
 from .events import Event, catalogued
 
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
@@ -153,14 +154,16 @@ def sources(raw: str | Iterable[str]) -> tuple[Source, ...]:
     return tuple((kind, (rest.lower(),) if kind == "header" else tuple(rest.split("."))) for kind, _, rest in cut)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows()
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class UrlValidation:
     """The vendor asks whether the address is ours: answer 200 with `response` as JSON. Nothing is to be delivered."""
 
     response: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("event", "time")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Notification:
     """One verified event.
 
@@ -181,9 +184,9 @@ class Notification:
     users: frozenset[str] = frozenset()
     app: str | None = None
     sender: str | None = None
-    payload: dict[str, Json] = field(repr=False)
-    body: bytes = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)  # those that the definition reads, with small names
+    payload: dict[str, Json]
+    body: bytes
+    headers: Mapping[str, str]  # those that the definition reads, with small names
 
     @property
     def head(self) -> dict[str, str | None]:
@@ -234,7 +237,8 @@ class Filter:
         return True
 
 
-@dataclass(frozen=True, kw_only=True)
+@shows("key")
+@dataclass(frozen=True, repr=False, kw_only=True)
 class Trigger:
     """One compiled trigger: what its file says of how a request is verified, and of what its event is."""
 
@@ -242,15 +246,15 @@ class Trigger:
     label: str
     description: str = ""
     inputs: tuple[Input, ...]
-    recipe: SignatureScheme = field(repr=False)
+    recipe: SignatureScheme
     challenge_when: Condition | None
-    challenge_answer: Mapping[str, Mapping[str, str]] = field(repr=False)  # by key: `from` or `hmac`, and a place
-    event: Mapping[str, tuple[Source, ...]] = field(repr=False)
-    filters: Mapping[str, FilterRow] = field(repr=False)
+    challenge_answer: Mapping[str, Mapping[str, str]]  # by key: `from` or `hmac`, and a place
+    event: Mapping[str, tuple[Source, ...]]
+    filters: Mapping[str, FilterRow]
     disconnect_when: Condition | None
     reply_status: int
     reply_within: float  # seconds until the vendor gives up
-    load_events: Callable[[], Json] | None = field(repr=False)  # the data of the events file, read when first needed
+    load_events: Callable[[], Json] | None  # the data of the events file, read when first needed
 
     def receive(
         self, body: bytes, headers: Headers, secrets: Secrets, now: float, window: float | None = None

@@ -42,7 +42,7 @@ class Text(InputType):
         """The words that limit a value, the JSON types that it may be of, and the patterns that all must match."""
         limits = {key: value for key, value in row.schema.items() if key not in ("type", "pattern")}
         matches = [patterns.sealed(row.schema["pattern"])] if "pattern" in row.schema else []
-        matches += [patterns.whole(step.takes) for step in row.codecs if step.takes]
+        matches += [patterns.whole(step.pattern) for step in row.codecs if step.pattern]
         if self.form and not (matches and self.gives_way):
             matches.append(patterns.whole(self.form))
         kinds = ["string"]

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -129,6 +130,23 @@ def test_what_is_pasted_wrongly_is_refused_with_the_reason(run: Run, typed: str,
     assert says in err
 
 
+def test_a_person_at_a_terminal_is_asked_and_a_secret_is_not_shown(settings: dict[str, str]) -> None:
+    pty = pytest.importorskip("pty", reason="no terminals on this system")
+    environment = {name: text for name, text in {**os.environ, **settings}.items() if name != "ZOOM_CLIENT_SECRET"}
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(sys.executable, [sys.executable, "-m", "zoom_connector", "connect", "server-to-server"], environment)
+    shown, answers = "", iter(["sandboxAccountId123456", "sandbox-server", "sandbox-secret"])
+    with suppress(OSError):  # which Linux raises at the end of a terminal
+        while piece := os.read(terminal, 4096):
+            shown += piece.decode()
+            if shown.endswith(": "):
+                os.write(terminal, f"{next(answers)}\n".encode())
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown
+    assert "sandbox-server" in shown and "Client Secret: " in shown and "sandbox-secret" not in shown
+
+
 def test_server_to_server_connects_without_anybody_and_is_used_by_run(run: Run) -> None:
     assert run(*SERVER)[:2] == (0, "Connected main: account sandboxAccountId123456.\n")
     code, out, _ = run("run", "list-users", "--limit", "1")
@@ -136,7 +154,7 @@ def test_server_to_server_connects_without_anybody_and_is_used_by_run(run: Run) 
     assert len(json.loads(out)["users"]) == 1
     code, _, err = run("run", "get-user", "--user-id", "me")
     assert code == 2
-    assert "There is no user behind a server-to-server connection" in err
+    assert "This connection has no signed-in user" in err
 
 
 def test_run_without_token_or_connection_names_both_ways_and_makes_no_file(run: Run, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from connector_runtime.connections.oauth_requests import ConnectionRecord, Token
 from connector_runtime.errors import AuthError, StoreError
 from connector_runtime.pacing.limits import Quotas
 from connector_runtime.service.problems import ServiceRefusal
-from connector_runtime.service.records import KEPT, ApiKeys, Idempotency
+from connector_runtime.service.records import RETENTION, ApiKeys, Idempotency
 from connector_runtime.stores.databases import SEAL, Sealed, open_store
 from connector_runtime.stores.store import DAMAGED, DamagedEntry, Entry, MemoryStore, Store
 from zoom_connector import Connector
@@ -389,7 +389,7 @@ def test_a_damaged_first_answer_may_have_been_done_and_the_purge_goes_on(
     assert set(refused) == {"may_have_been_done", "in_flight"}
     assert refused["may_have_been_done"].may_have_been_done
     assert not refused["may_have_been_done"].retriable
-    now[0] += KEPT
+    now[0] += RETENTION
     assert first_answers.purge() == 1
     assert keys(raw, "service/") == []
     assert keys(raw, DAMAGED) == [f"{DAMAGED}{first}"]

@@ -11,17 +11,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from connector_runtime.errors import StoreError
-from connector_runtime.stores.databases import open_store
+from connector_runtime.stores.databases import PATIENCE, ConnectionLost, Postgres, Sqlite, open_store
 from connector_runtime.stores.store import Entry, Store
 
 Open = Callable[[str], Store]
@@ -45,6 +46,29 @@ def test_only_who_read_the_last_version_can_write(store: Store) -> None:
     assert store.put("a/1", None, second) is not None
     assert store.read("a/1") is None
     assert store.put("a/1", b"three", second) is None
+
+
+def test_under_a_key_that_no_store_can_have_there_is_nothing(store: Store) -> None:
+    assert store.read("a/\ud800") is None and store.read("a/\0") is None
+
+
+def test_an_update_reads_again_if_another_was_first(store: Store) -> None:
+    seen: list[bytes | None] = []
+
+    def change(old: bytes | None) -> bytes:
+        seen.append(old)
+        if len(seen) == 1:
+            assert store.put("n", b"other", None) is not None
+        return (old or b"") + b"+"
+
+    entry = store.update("n", change)
+    assert (seen, entry and entry.value) == ([None, b"other"], b"other+") and store.read("n") == entry
+
+
+def test_to_delete_what_is_absent_is_a_change_if_it_still_is(store: Store) -> None:
+    assert store.put("a/1", None, None) is not None and store.read("a/1") is None
+    version = store.put("a/1", b"one", None)
+    assert store.put("a/1", None, None) is None and store.read("a/1") == Entry(b"one", version or 0)
 
 
 def test_a_key_made_anew_never_has_a_version_it_had_before(store: Store) -> None:
@@ -158,13 +182,17 @@ import socket
 from connector_runtime.stores.databases import open_store
 store = open_store({shared_store_url!r})
 store.put("parent", b"1", None)
-child = os.fork()
-if child == 0:
-    assert store.put("child", b"1", None) is not None
-    store.close()
-    os._exit(0)
+connection = store._connection
+with store._lock:  # as another thread may hold it
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        assert store.put("child", b"1", None) is not None and store._connection is not connection
+        store.close()
+        os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
 assert store.read("child") is not None and store.put("after", b"1", None) is not None
+assert store._connection is connection
 """
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
     assert [key for key, _ in opened(shared_store_url).scan("")] == ["after", "child", "parent"]
@@ -190,6 +218,50 @@ def test_a_connection_that_breaks_is_made_anew_without_a_call_being_lost(postgre
     break_it()
     assert store.lease("x", 5) is not None
     assert store.lease("x", 5) is None
+
+
+class Breaks(Sqlite):
+    """A database whose connection breaks once, before or after a statement that begins with `at` was carried out."""
+
+    at, done = "nothing", False
+
+    def run(self, connection: Any, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
+        breaks, self.at = sql.startswith(self.at), "nothing" if sql.startswith(self.at) else self.at
+        if breaks and not self.done:
+            raise ConnectionLost("The connection broke.")
+        rows = super().run(connection, sql, values)
+        if breaks:
+            raise ConnectionLost("The connection broke.")
+        return rows
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before it", "after it"])
+@pytest.mark.parametrize("at", ["INSERT", "UPDATE", "DELETE"])
+def test_a_write_whose_answer_was_lost_is_done_once_and_its_writer_was_first(
+    tmp_path: Path, at: str, done: bool
+) -> None:
+    store = Breaks(tmp_path / "store.db")
+    store.put("there", b"1", None)
+    store.at, store.done = at, done
+    entry = store.read("there")
+    assert entry is not None
+    if at == "DELETE":
+        assert store.put("there", None, entry.version) is not None and store.read("there") is None
+    elif at == "UPDATE":
+        second = store.put("there", b"2", entry.version)
+        assert second is not None and store.read("there") == Entry(b"2", second)
+    else:
+        first = store.put("new", b"1", None)
+        assert first is not None and store.read("new") == Entry(b"1", first)
+    assert store.at == "nothing"
+    store.close()
+
+
+def test_postgresql_gives_up_a_statement_within_the_time_that_a_call_waits(postgres_url: str, opened: Open) -> None:
+    store = opened(postgres_url)
+    assert isinstance(store, Postgres)
+    assert store._run("SELECT 7 FROM pg_sleep(?)", 0.5)[0] == [(7,)]
+    assert store._connection.execute("SHOW statement_timeout").fetchone() == (f"{PATIENCE}s",)
 
 
 # -- what can be wrong -----------------------------------------------------------------------------------------------

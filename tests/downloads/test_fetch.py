@@ -22,7 +22,7 @@ CONNECTOR = load()
 ACTION = CONNECTOR.actions["get-meeting-recordings"]
 FILE = File(name="talk.mp4", id="1", size=None, action=ACTION.key, url="https://zoom.us/rec/download/1")
 CREDENTIALS = lay_out(ACTION.profile, None, {"access_token": "t"})
-COURSE = DownloadSettings(action=ACTION, token_name="access_token", retries=3)
+SETTINGS = DownloadSettings(action=ACTION, token_name="access_token", retries=3)
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Server:
         )
 
 
-def carried_out(server: Server, have: bytes = b"", mark: FileVersion | None = None, retries: int = 3) -> bytes:
+def carried_out(server: Server, have: bytes = b"", version: FileVersion | None = None, retries: int = 3) -> bytes:
     """The file that a fetch makes, with everything in memory."""
     part, coming, is_cut = bytearray(have), b"", False
 
@@ -77,7 +77,7 @@ def carried_out(server: Server, have: bytes = b"", mark: FileVersion | None = No
         return Filled(len(part), TransportError("Broke.", retriable=True) if is_cut else None)
 
     plays = Play({Token: CREDENTIALS, Open: opened, Peek: lambda step: coming, Fill: filled})
-    (size,) = plays(fetch(FILE, replace(COURSE, retries=retries), len(have), mark))
+    (size,) = plays(fetch(FILE, replace(SETTINGS, retries=retries), len(have), version))
     assert size == len(part)
     return bytes(part)
 
@@ -116,21 +116,21 @@ def test_a_server_that_ignores_if_range_cannot_mix_two_versions_either(
 @given(st.integers(0, 5000), st.lists(st.integers(1, 3000), max_size=30))
 def test_as_long_as_each_attempt_brings_something_it_ends_with_the_file(have: int, cuts: list[int]) -> None:
     content = bytes(number % 251 for number in range(5000))
-    mark = read_version(FileVersion(of="", etag='"0"', total=5000).text())
-    assert mark is not None
-    known = FileVersion(of=carried_mark().of, etag=mark.etag, total=mark.total)
+    version = read_version(FileVersion(of="", etag='"0"', total=5000).text())
+    assert version is not None
+    known = FileVersion(of=carried_version().of, etag=version.etag, total=version.total)
     server = Server([content], has_etag=True, turns=[("", cut, 0) for cut in cuts])
     assert carried_out(server, content[:have], known) == content
 
 
-def carried_mark() -> FileVersion:
+def carried_version() -> FileVersion:
     """What the first answer says of the file, as the fetch asks for it to be kept."""
     response = Response(status=200, headers={"content-length": "5000", "content-type": "video/mp4"}, content=b"")
     plays = Play({Token: CREDENTIALS, Open: response, Peek: b"video", Fill: Filled(5000)})
-    assert list(plays(fetch(FILE, COURSE))) == [5000]
+    assert list(plays(fetch(FILE, SETTINGS))) == [5000]
     (fill,) = plays.of(Fill)
-    mark: FileVersion = fill.version
-    return mark
+    version: FileVersion = fill.version
+    return version
 
 
 @given(st.text() | st.binary().map(repr))

@@ -22,7 +22,7 @@ from connector_runtime.downloads.fetch import DownloadSettings
 from connector_runtime.perform import HANDLERS
 from connector_runtime.steps import Report, Token, Wait
 from connector_runtime.transport import AsyncPool, Pool
-from zoom_connector import ApiError, Client, Connector, ConnectorError, InputError, TransportError
+from zoom_connector import ApiError, Client, Connector, ConnectorError, InputError, Problem, TransportError
 
 VIDEO = bytes(number % 251 for number in range(300_000))
 
@@ -141,7 +141,7 @@ def test_a_length_beyond_the_bound_is_refused_before_the_body(
 def test_a_bound_is_a_whole_number(connector: Connector, raw: Raw, tmp_path: Path, largest: Any) -> None:
     with Client(connector, token="t", base_url=raw.origin) as client, pytest.raises(InputError) as caught:
         client.download(raw.file(), tmp_path, largest=largest)
-    assert caught.value.problems == (("largest", "must be a whole number of at least 1"),)
+    assert caught.value.problems == (Problem("largest", "must be a whole number of at least 1"),)
 
 
 @pytest.mark.parametrize("sent", [300_000, 299_999])
@@ -208,10 +208,10 @@ def test_no_answer_stays_open_through_a_pause_a_renewal_or_a_redirect(
             pause(None)
             return False
 
-    course = DownloadSettings(
+    settings = DownloadSettings(
         action=connector.actions["get-meeting-recordings"], token_name="access_token", base_url=raw.origin
     )
-    job = Job(raw.file(), tmp_path / "talk.mp4", course, False, None)
+    job = Job(raw.file(), tmp_path / "talk.mp4", settings, False, None)
     handlers = {**HANDLERS, Token: token, Report: lambda step: None, Wait: pause}
     if way == "threads":
         pool = Pool.enter()
@@ -253,7 +253,8 @@ def test_an_error_of_one_file_names_it_and_the_host_and_keeps_all_else(
     assert caught.value.to_dict() == {
         "kind": "not_found",
         "message": "talk.mp4: Gone. (404 Not Found, code 3301)",
-        "hint": "There is no cloud recording, or it is still being processed.",
+        "hint": "There is no cloud recording. Check that the meeting was recorded to the cloud; "
+        "if it has just ended, try again later.",
         "problems": [],
         "retriable": False,
         "status": 404,

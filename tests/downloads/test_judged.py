@@ -33,10 +33,10 @@ ACTION = CONNECTOR.actions["get-meeting-recordings"]
 FILE = File(name="talk.mp4", id="1", size=None, action=ACTION.key, url="https://zoom.us/rec/download/1")
 CREDENTIALS = lay_out(ACTION.profile, None, {"access_token": "first"})
 RENEWED = lay_out(ACTION.profile, None, {"access_token": "second"})
-COURSE = DownloadSettings(action=ACTION, token_name="access_token", retries=0)
+SETTINGS = DownloadSettings(action=ACTION, token_name="access_token", retries=0)
 SIZE = 5000
 VIDEO = bytes(number % 251 for number in range(SIZE))
-MARK = FileVersion(of=identity(FILE), etag='"v1"', modified="Wed, 18 Nov 2026 10:00:00 GMT", total=SIZE)
+VERSION = FileVersion(of=identity(FILE), etag='"v1"', modified="Wed, 18 Nov 2026 10:00:00 GMT", total=SIZE)
 KIND = {"content-type": "video/mp4"}
 PART = {**KIND, "etag": '"v1"', "content-length": "4000", "content-range": "bytes 1000-4999/5000"}
 WHOLE = {**KIND, "etag": '"v1"', "content-length": "5000"}
@@ -67,8 +67,8 @@ class Site:
         self.version = step.version
         return Filled(len(self.part), self.said.get("broke"))
 
-    def run(self, file: File = FILE, mark: FileVersion | None = None, **course: Any) -> bytes:
-        (size,) = self.plays(fetch(file, replace(COURSE, **course), len(self.part), mark))
+    def run(self, file: File = FILE, version: FileVersion | None = None, **settings: Any) -> bytes:
+        (size,) = self.plays(fetch(file, replace(SETTINGS, **settings), len(self.part), version))
         assert size == len(self.part)
         return bytes(self.part)
 
@@ -86,10 +86,10 @@ class Site:
 
 def test_a_part_is_completed_by_the_rest() -> None:
     site = Site((206, PART, VIDEO[1000:]), have=VIDEO[:1000])
-    assert site.run(mark=MARK) == VIDEO
+    assert site.run(version=VERSION) == VIDEO
     (asked,) = site.asked
     assert (asked["Range"], asked["If-Range"]) == ("bytes=1000-", '"v1"')
-    assert site.version == MARK
+    assert site.version == VERSION
 
 
 @pytest.mark.parametrize("status", [200, 206])
@@ -116,7 +116,7 @@ def test_what_is_no_file_is_an_error_in_part_as_in_whole(
     usual = PART if status == 206 else {**KIND, "etag": '"v1"'}
     site = Site((status, {**usual, **headers}, body), have=VIDEO[:1000])
     with pytest.raises(ApiError) as caught:
-        site.run(mark=MARK)
+        site.run(version=VERSION)
     phrase = {200: "200 OK", 206: "206 Partial Content"}[status]
     assert caught.value.message == says.replace("STATUS", phrase)
     told = caught.value.to_dict()
@@ -158,7 +158,7 @@ def test_a_page_or_json_may_be_the_file(name: str, kind: str, body: bytes) -> No
 )
 def test_what_is_no_rest_of_the_part_begins_anew(second: tuple[int, Mapping[str, str], bytes]) -> None:
     site = Site(second, (200, WHOLE, VIDEO), have=b"y" * 1000)
-    assert site.run(mark=MARK) == VIDEO
+    assert site.run(version=VERSION) == VIDEO
     assert ["Range" in asked for asked in site.asked] == [True, False]
     assert site.plays.of(Wait) == []
 
@@ -175,7 +175,7 @@ def test_an_answer_to_what_was_not_asked_is_an_error(status: int) -> None:
 def test_a_server_that_never_has_the_rest_is_given_up() -> None:
     site = Site((416, {}, b""), *[(200, WHOLE, VIDEO[:1000]), (416, {}, b"")] * 9, have=VIDEO[:1000])
     with pytest.raises(ApiError) as caught:
-        site.run(mark=MARK, retries=9)
+        site.run(mark=VERSION, retries=9)
     says = "It changes while it is downloaded, or zoom.us cannot send the rest of it."
     assert (caught.value.message, caught.value.hint) == (says, "Try again later.")
     assert len([asked for asked in site.asked if "Range" in asked]) == 4
@@ -183,7 +183,7 @@ def test_a_server_that_never_has_the_rest_is_given_up() -> None:
 
 def test_without_a_total_the_announced_size_says_where_the_rest_ends() -> None:
     unsaid = {**PART, "content-range": "bytes 1000-4999/*"}
-    assert Site((206, unsaid, VIDEO[1000:]), have=VIDEO[:1000]).run(mark=MARK) == VIDEO
+    assert Site((206, unsaid, VIDEO[1000:]), have=VIDEO[:1000]).run(version=VERSION) == VIDEO
     assert rest(unsaid, 1000, None) is None
 
 
@@ -203,60 +203,60 @@ def test_a_part_without_anything_to_compare_is_not_gone_on_with() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "goes_on"),
+    ("version", "goes_on"),
     [
-        (MARK, True),
-        (replace(MARK, etag=None), True),
-        (replace(MARK, modified=None), True),
-        (replace(MARK, etag=None, modified=None), False),  # whether it has changed since that run nobody can say
-        (replace(MARK, total=None), True),
-        (replace(MARK, total=999), False),
-        (replace(MARK, of="other"), False),
+        (VERSION, True),
+        (replace(VERSION, etag=None), True),
+        (replace(VERSION, modified=None), True),
+        (replace(VERSION, etag=None, modified=None), False),  # whether it has changed since that run nobody can say
+        (replace(VERSION, total=None), True),
+        (replace(VERSION, total=999), False),
+        (replace(VERSION, of="other"), False),
         (None, False),
     ],
 )
-def test_a_later_run_goes_on_only_with_a_version_that_it_can_tell(mark: FileVersion | None, goes_on: bool) -> None:
+def test_a_later_run_goes_on_only_with_a_version_that_it_can_tell(version: FileVersion | None, goes_on: bool) -> None:
     site = Site((206, PART, VIDEO[1000:]) if goes_on else (200, WHOLE, VIDEO), have=VIDEO[:1000])
-    assert site.run(mark=mark) == VIDEO
+    assert site.run(version=version) == VIDEO
     assert ("Range" in site.asked[0]) is goes_on
 
 
 def test_a_part_that_is_whole_needs_no_request_and_an_empty_one_does() -> None:
     site = Site((500, {}, b""), have=VIDEO)
-    assert site.run(mark=replace(MARK, etag=None, modified=None)) == VIDEO
+    assert site.run(version=replace(VERSION, etag=None, modified=None)) == VIDEO
     assert site.asked == []
     site = Site((200, WHOLE, VIDEO))
-    assert site.run(mark=replace(MARK, total=0)) == VIDEO
+    assert site.run(version=replace(VERSION, total=0)) == VIDEO
 
 
 @pytest.mark.parametrize("etag", ['"é"', '"a b"', 'W/"v1"', '"\x7f"'])
 def test_a_tag_that_no_header_can_carry_is_compared_and_never_sent(etag: str) -> None:
     site = Site((206, {**PART, "etag": etag}, VIDEO[1000:]), have=VIDEO[:1000])
-    assert site.run(mark=replace(MARK, etag=etag, modified=None)) == VIDEO
+    assert site.run(version=replace(VERSION, etag=etag, modified=None)) == VIDEO
     assert "If-Range" not in site.asked[0]
 
 
-# -- marks -----------------------------------------------------------------------------------------------------------
+# -- version -----------------------------------------------------------------------------------------------------------
 
-TEXTS = st.none() | st.text(max_size=9) | st.sampled_from(['"v1"', 'W/"v1"', '"\r\nX: y"', MARK.modified, "Wed"])
+TEXTS = st.none() | st.text(max_size=9) | st.sampled_from(['"v1"', 'W/"v1"', '"\r\nX: y"', VERSION.modified, "Wed"])
 NUMBERS = st.none() | st.integers() | st.booleans() | st.floats() | st.just(2**63)
 MARKS = st.fixed_dictionaries({"of": TEXTS | NUMBERS, "etag": TEXTS | NUMBERS, "modified": TEXTS, "total": NUMBERS})
 
 
 @given(MARKS)
 def test_a_mark_that_is_read_could_have_been_written(data: dict[str, Any]) -> None:
-    mark = read_version(json.dumps(data))
-    if mark is not None:
-        headers = {name: text for name, text in (("etag", mark.etag), ("last-modified", mark.modified)) if text}
-        assert version_of(FILE, headers, mark.total) == replace(mark, of=MARK.of)
-        assert read_version(mark.text()) == mark
-        assert mark.total is None or (type(mark.total) is int and 0 <= mark.total < 2**63)
-        assert mark.validator is None or (mark.validator.isascii() and mark.validator.isprintable())
+    version = read_version(json.dumps(data))
+    if version is not None:
+        headers = {name: text for name, text in (("etag", version.etag), ("last-modified", version.modified)) if text}
+        assert version_of(FILE, headers, version.total) == replace(version, of=VERSION.of)
+        assert read_version(version.text()) == version
+        assert version.total is None or (type(version.total) is int and 0 <= version.total < 2**63)
+        assert version.validator is None or (version.validator.isascii() and version.validator.isprintable())
 
 
 @given(st.builds(lambda etag, total: version_of(FILE, {"etag": etag}, total), st.text(), st.none() | st.integers(0, 9)))
-def test_a_mark_that_is_written_is_read(mark: FileVersion) -> None:
-    assert read_version(mark.text()) == mark
+def test_a_mark_that_is_written_is_read(version: FileVersion) -> None:
+    assert read_version(version.text()) == version
 
 
 # -- sizes -----------------------------------------------------------------------------------------------------------
@@ -421,7 +421,7 @@ def test_a_refusal_is_read_however_long_it_is() -> None:
 
 def test_each_attempt_is_told_with_its_number_its_pause_and_what_came_of_it() -> None:
     site = Site((503, {}, b""), (429, {"retry-after": "2"}, b""), (416, {}, b""), (200, WHOLE, VIDEO), have=VIDEO[:99])
-    assert site.run(mark=MARK, retries=2) == VIDEO
+    assert site.run(version=VERSION, retries=2) == VIDEO
     told = [(step.attempt.number, step.attempt.status, step.attempt.kind) for step in site.plays.of(Report)]
     assert told == [(1, 503, "api"), (2, 429, "rate_limit"), (3, 416, None), (4, 200, None)]
     pauses = [step.seconds for step in site.plays.of(Wait)]
@@ -429,7 +429,7 @@ def test_each_attempt_is_told_with_its_number_its_pause_and_what_came_of_it() ->
     assert [step.attempt.waited for step in site.plays.of(Report)] == [0.0, *pauses, 0.0]
     for step in site.plays.of(Report):
         attempt = step.attempt
-        assert step.claim is None
+        assert step.permit is None
         assert (attempt.action, attempt.effect, attempt.method, attempt.path) == (ACTION.key, "read", "GET", PATH)
 
 
@@ -513,7 +513,7 @@ def test_an_error_of_the_network_names_the_host_that_was_asked() -> None:
 
     plays = Play({Token: CREDENTIALS, Open: opened})
     with pytest.raises(TransportError) as caught:
-        list(plays(fetch(FILE, COURSE)))
+        list(plays(fetch(FILE, SETTINGS)))
     said = "No connection: Name or service not known. 0 bytes have arrived from storage.example."
     assert caught.value.message == said
 
@@ -538,7 +538,7 @@ BODIES = st.sampled_from(
     [b"", b"123", b"123456789", b"abcdefghijkl", b"<html>xxxxxx", b'{"status":false,"errorCode":1}']
 )
 ANSWERS = st.lists(st.tuples(STATUSES, HEADERS, BODIES), min_size=1, max_size=6)
-OLD = FileVersion(of=MARK.of, etag='"v1"', total=12)
+OLD = FileVersion(of=VERSION.of, etag='"v1"', total=12)
 
 
 @given(ANSWERS, st.booleans(), st.sampled_from([None, 12, 9, 0]), st.sampled_from([None, "own"]))

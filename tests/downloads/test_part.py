@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from connector_runtime.downloads.fetch import FileVersion
-from connector_runtime.downloads.part import LONGEST_MARK, PartFile, size_of
+from connector_runtime.downloads.part import LONGEST_VERSION, PartFile, size_of
 from connector_runtime.errors import InputError
 
-MARK = FileVersion(of="x", etag='"v1"', modified=None, total=9)
+VERSION = FileVersion(of="x", etag='"v1"', modified=None, total=9)
 BESIDE = [".talk.mp4.part", ".talk.mp4.part.json"]
 
 
@@ -83,7 +83,7 @@ def written(target: Path, content: bytes, overwrite: bool = False) -> None:
     part = PartFile(target)
     part.open()
     try:
-        part.begin(0, MARK)
+        part.begin(0, VERSION)
         part.write(content)
         part.finish(overwrite)
     finally:
@@ -153,7 +153,7 @@ def test_an_empty_file_of_that_name_is_replaced(tmp_path: Path) -> None:
 def test_a_part_is_one_downloads_own(tmp_path: Path, name: str) -> None:
     first, second = PartFile(tmp_path / "talk.mp4"), PartFile(tmp_path / "talk.mp4")
     first.open()
-    first.begin(0, MARK)
+    first.begin(0, VERSION)
     first.write(b"1234")
     with pytest.raises(InputError, match="is being downloaded by another program; wait for it") as caught:
         second.open()
@@ -162,7 +162,7 @@ def test_a_part_is_one_downloads_own(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).stat().st_size > 0
     first.close()
     second.open()
-    assert (second.size, second.mark) == (4, MARK)
+    assert (second.size, second.version) == (4, VERSION)
     second.close()
 
 
@@ -190,14 +190,14 @@ def test_a_part_that_was_finished_between_opening_and_locking_it_is_left_alone(
 def test_a_part_is_kept_with_what_it_is_a_part_of(tmp_path: Path) -> None:
     part = PartFile(tmp_path / "talk.mp4")
     part.open()
-    part.begin(0, MARK)
+    part.begin(0, VERSION)
     part.write(b"123456")
-    part.begin(4, MARK)
+    part.begin(4, VERSION)
     part.close()
     part.close()  # a second time does nothing
     later = PartFile(tmp_path / "talk.mp4")
     later.open()
-    assert (later.size, later.mark) == (4, MARK)
+    assert (later.size, later.version) == (4, VERSION)
     assert later.forget() == 4
     assert later.size == 0
     later.close()
@@ -208,22 +208,23 @@ def test_a_mark_replaces_a_longer_one(tmp_path: Path) -> None:
     (tmp_path / BESIDE[1]).write_text("x" * 3000)
     part = PartFile(tmp_path / "talk.mp4")
     part.open()
-    assert part.mark is None
-    part.begin(0, MARK)
+    assert part.version is None
+    part.begin(0, VERSION)
     part.write(b"1")
     part.close()
-    assert (tmp_path / BESIDE[1]).read_text() == MARK.text()
+    assert (tmp_path / BESIDE[1]).read_text() == VERSION.text()
 
 
 @pytest.mark.parametrize("huge", [b"[" * 2_000_000, b'{"of": "' + b"x" * 2_000_000, b"\0" * 2_000_000])
 def test_no_more_is_read_than_a_mark_has(tmp_path: Path, huge: bytes) -> None:
     assert (
-        len(FileVersion(of="x" * 24, etag=f'"{"é" * 200}"', modified="x" * 29, total=2**63 - 1).text()) < LONGEST_MARK
+        len(FileVersion(of="x" * 24, etag=f'"{"é" * 200}"', modified="x" * 29, total=2**63 - 1).text())
+        < LONGEST_VERSION
     )
     (tmp_path / BESIDE[1]).write_bytes(huge)
     part = PartFile(tmp_path / "talk.mp4")
     part.open()
-    assert part.mark is None
+    assert part.version is None
     part.close()
 
 
@@ -235,7 +236,7 @@ def test_anything_beside_a_part_is_a_mark_or_none(tmp_path: Path, beside: bytes)
     part = PartFile(tmp_path / "talk.mp4")
     part.open()
     assert part.size == 4
-    assert part.mark is None
+    assert part.version is None
     part.close()
 
 

@@ -135,6 +135,23 @@ def test_no_input_may_bear_the_name_of_an_argument_of_ours(tmp_path: Path) -> No
     assert [where.rpartition(".")[2] for where in faults] == list(OWN)
 
 
+@pytest.mark.parametrize(
+    ("given", "fits"),
+    [
+        ({"limit": 0}, False),
+        ({"limit": 1}, True),
+        ({"limit": 1000}, True),
+        ({"limit": 1001}, False),
+        ({"odd": 1}, False),
+    ],
+)
+def test_what_a_model_may_give_is_bounded_by_the_schema_too(
+    connector: Connector, given: dict[str, Any], fits: bool
+) -> None:
+    schema = tools(connector, ToolFilter())["list-users"].listed.input_schema
+    assert Draft202012Validator(schema).is_valid(given) is fits
+
+
 @pytest.mark.parametrize("given", [None, "", 50, "50", 50.0, " 50 "])
 def test_a_limit_is_read_as_models_write_it(connector: Connector, given: Any) -> None:
     assert call(tools(connector, ToolFilter())["list-users"], {"limit": given})[1] == LIMIT == 50
@@ -209,9 +226,9 @@ def test_all_that_is_wrong_with_a_call_is_told_at_once(connector: Connector, cle
     update = tools(connector, ToolFilter())["update-meeting"]
     with pytest.raises(InputError) as caught:
         call(update, {"clear": clear, "duration": "long"})
-    told = [tuple(problem) for problem in caught.value.problems]
-    assert told[0] == ("clear", "must be a list of inputs")
-    assert [where for where, _ in told[1:]] == ["inputs.meeting_id", "inputs.duration"]
+    first, *others = caught.value.problems
+    assert first == Problem("clear", "must be a list of inputs")
+    assert [problem.where for problem in others] == ["inputs.meeting_id", "inputs.duration"]
 
 
 def test_what_is_to_be_cleared_may_come_as_one_text(connector: Connector) -> None:
@@ -234,7 +251,7 @@ def test_an_answer_says_no_more_than_there_is_to_say(connector: Connector) -> No
     user = tools(connector, ToolFilter())["get-user"]
     plainly = Result(data={"id": "é\ud800"}, status=200, headers={}, warnings=(), cursor=None)
     assert answer(user, plainly, ToolFilter()) == {"data": {"id": "é?"}}
-    warned = plainly._replace(data={"id": "1"}, warnings=(Problem("topic", "is cut"),), cursor="on")
+    warned = plainly.replace(data={"id": "1"}, warnings=(Problem("topic", "is cut"),), cursor="on")
     assert answer(user, warned, ToolFilter()) == {"data": {"id": "1"}, "cursor": "on", "warnings": ["topic: is cut"]}
 
 

@@ -133,11 +133,11 @@ class World:
         self.later(self.random.expovariate(rate) if rate else 0.05, self._others)
 
     def _work(self, pacer: Pacing) -> None:
-        claim = Permit(action="get-thing", label="light")
+        permit = Permit(action="get-thing", label="light")
 
         def ask() -> None:
             self.figures.asks += 1
-            pause = pacer.ask(claim)
+            pause = pacer.ask(permit)
             if pause:
                 self.later(pause + self.random.uniform(0, 0.002), ask)
                 return
@@ -154,7 +154,7 @@ class World:
                 self.figures.refusals.append(self.now)
 
             def answer() -> None:
-                pacer.heard(claim, 200 if taken else 429, headers, None, None if taken else "rate_limit")
+                pacer.report(permit, 200 if taken else 429, headers, None, None if taken else "rate_limit")
                 self.later(0.0 if taken else self.random.uniform(0.5, 1.0), lambda: self._work(pacer))
 
             self.later(self.latency * self.random.uniform(0.2, 0.8), answer)

@@ -178,8 +178,8 @@ def test_each_no_of_a_pacer_is_the_whole_error(limits: Limits, time: Time) -> No
     time.now = midnight(time.now)
     first = Permit(action="get-thing", label="light")
     assert paced.ask(first) == 0
-    lane = paced._lane(first)
-    lane.bucket.until = time.now + 61
+    limit = paced._label_limit(first)
+    limit.bucket.until = time.now + 61
     with pytest.raises(RateLimited) as caught:
         paced.ask(Permit(action="get-thing", label="light"))
     said = caught.value.to_dict()
@@ -192,9 +192,9 @@ def test_each_no_of_a_pacer_is_the_whole_error(limits: Limits, time: Time) -> No
         "hint": "Nothing was sent. Try again after that time.",
         **about,
     }
-    lane.bucket.until = time.now + 60
+    limit.bucket.until = time.now + 60
     assert 0 < paced.ask(Permit(action="get-thing", label="light")) <= 60
-    lane.bucket.use_up(midnight(time.now))
+    limit.bucket.use_up(midnight(time.now))
     with pytest.raises(QuotaReached) as over:
         paced.ask(Permit(action="get-thing", label="light"))
     said = over.value.to_dict()
@@ -210,10 +210,10 @@ def test_each_no_of_a_pacer_is_the_whole_error(limits: Limits, time: Time) -> No
 
 def test_a_place_in_the_line_is_how_many_came_before() -> None:
     line = PermitQueue()
-    claims = [Permit(action=f"a{number}") for number in range(70)]
-    assert [line.place(each, 0.0) for each in claims] == list(range(70))
-    assert [line.place(each, 0.0) for each in claims] == list(range(70))
-    claims[0].gone = True
-    assert [line.place(each, 0.0) for each in claims[1:4]] == [0, 1, 2]
-    assert line.place(claims[69], 0.0) == 68
-    assert line.place(claims[5], 2.1) == 0  # the others did not come back within two seconds
+    permits = [Permit(action=f"a{number}") for number in range(70)]
+    assert [line.place(each, 0.0) for each in permits] == list(range(70))
+    assert [line.place(each, 0.0) for each in permits] == list(range(70))
+    permits[0].gone = True
+    assert [line.place(each, 0.0) for each in permits[1:4]] == [0, 1, 2]
+    assert line.place(permits[69], 0.0) == 68
+    assert line.place(permits[5], 2.1) == 0  # the others did not come back within two seconds

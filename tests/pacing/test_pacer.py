@@ -22,7 +22,7 @@ from connector_runtime.model import Label, Limits, Rate, ReportedLimits
 from connector_runtime.pacing import accounts
 from connector_runtime.pacing.accounts import AccountPacing
 from connector_runtime.pacing.limits import ALONE, Quotas
-from connector_runtime.pacing.pacer import MOST_LANES, Pacer, pacer
+from connector_runtime.pacing.pacer import MOST_LABELS, Pacer, pacer
 from connector_runtime.pacing.permit import Pacing, permit_of
 from connector_runtime.steps import AskPermit, Permit, Token
 from connector_runtime.stores.databases import open_store
@@ -33,7 +33,7 @@ from zoom_connector import load
 MIDNIGHT = datetime(2026, 11, 2, tzinfo=UTC)
 
 
-def claim(label: str | None = "light", action: str = "get-thing", **more: object) -> Permit:
+def permit(label: str | None = "light", action: str = "get-thing", **more: object) -> Permit:
     return Permit(action=action, label=label, **more)  # type: ignore[arg-type]
 
 
@@ -61,7 +61,7 @@ def count_now(pacer: Pacing, label: str | None = "light", action: str = "get-thi
     """How many calls may go without waiting."""
     count = 0
     while count < 1000:
-        new = claim(label, action)
+        new = permit(label, action)
         if pacer.ask(new):
             new.gone = True
             break
@@ -75,7 +75,7 @@ def count_now(pacer: Pacing, label: str | None = "light", action: str = "get-thi
 def test_a_quarter_of_our_share_may_go_at_once_and_the_rest_evenly(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", clock=time)  # 40 a second are ours
     assert count_now(pacer) == 10
-    assert pacer.ask(claim()) == pytest.approx(1 / 40)
+    assert pacer.ask(permit()) == pytest.approx(1 / 40)
     time.now += 10
     assert count_now(pacer) == 10
 
@@ -83,8 +83,8 @@ def test_a_quarter_of_our_share_may_go_at_once_and_the_rest_evenly(limits: Limit
 def test_calls_of_different_labels_and_accounts_do_not_wait_for_each_other(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", clock=time)
     assert count_now(pacer) == 10
-    assert pacer.ask(claim("heavy")) == 0
-    assert pacer.ask(claim(account="another")) == 0
+    assert pacer.ask(permit("heavy")) == 0
+    assert pacer.ask(permit(account="another")) == 0
 
 
 def test_an_action_that_is_counted_apart_has_its_own_limit(limits: Limits, time: Time) -> None:
@@ -95,14 +95,14 @@ def test_an_action_that_is_counted_apart_has_its_own_limit(limits: Limits, time:
 
 def test_a_vendor_that_allows_less_than_the_plan_says_lowers_our_cap(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", clock=time)
-    pacer.heard(go(pacer, time, claim()), 200, said(20, 19))
+    pacer.report(go(pacer, time, permit()), 200, said(20, 19))
     time.now += 5
     assert count_now(pacer) == 2  # a quarter of a half of 20
 
 
 def test_without_a_plan_only_the_vendors_word_counts(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, clock=time)
-    pacer.heard(go(pacer, time, claim()), 200, said(80, 50))
+    pacer.report(go(pacer, time, permit()), 200, said(80, 50))
     assert count_now(pacer) == 30  # down to the reserve, a quarter of 80
 
 
@@ -121,28 +121,28 @@ def test_a_plan_or_share_that_can_not_be_is_refused(limits: Limits) -> None:
 
 def test_nothing_known_eight_calls_go_and_each_answer_lets_more_follow(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, clock=time)
-    first, second, *_ = [go(pacer, time, claim()) for _ in range(8)]
-    assert pacer.ask(claim()) > 0
-    pacer.heard(first, 200, {})
-    pacer.heard(second, 200, {})
+    first, second, *_ = [go(pacer, time, permit()) for _ in range(8)]
+    assert pacer.ask(permit()) > 0
+    pacer.report(first, 200, {})
+    pacer.report(second, 200, {})
     assert count_now(pacer) == 6  # two for those that were answered, and two more for each answer
 
 
 def test_an_answer_that_never_comes_does_not_stop_the_others(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, clock=time)
     for _ in range(8):
-        go(pacer, time, claim())
+        go(pacer, time, permit())
     time.now += 1.1
-    assert pacer.ask(claim()) == 0
+    assert pacer.ask(permit()) == 0
 
 
 def test_a_refusal_with_a_time_stops_the_label_until_then_and_nothing_else(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", clock=time)
-    sent = go(pacer, time, claim())
-    pacer.heard(sent, 429, {}, datetime.fromtimestamp(time.now + 30, UTC), "rate_limit")
-    waits = claim()
+    sent = go(pacer, time, permit())
+    pacer.report(sent, 429, {}, datetime.fromtimestamp(time.now + 30, UTC), "rate_limit")
+    waits = permit()
     assert pacer.ask(waits) == pytest.approx(30, abs=0.1)
-    assert pacer.ask(claim("heavy")) == 0
+    assert pacer.ask(permit("heavy")) == 0
     time.now += 30.1
     assert pacer.ask(waits) == 0
 
@@ -151,8 +151,8 @@ def test_a_vendor_that_shuts_for_longer_than_a_call_waits_is_not_waited_for(
     limits: Limits, time: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
     pacer = Pacer(limits, plan="tower", clock=time)
-    pacer.heard(go(pacer, time, claim()), 429, {}, datetime.fromtimestamp(time.now + 61, UTC), "rate_limit")
-    waits = claim()
+    pacer.report(go(pacer, time, permit()), 429, {}, datetime.fromtimestamp(time.now + 61, UTC), "rate_limit")
+    waits = permit()
     with pytest.raises(RateLimited) as caught:
         pacer.ask(waits)
     assert caught.value.to_dict() == {
@@ -181,55 +181,55 @@ def test_a_lockout_is_believed_for_ten_minutes_and_the_log_says_so(
     limits: Limits, time: Time, store: Store | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     pacer = Pacer(limits, plan="tower", store=store, clock=time)
-    pacer.heard(go(pacer, time, claim()), 429, {}, datetime.max.replace(tzinfo=UTC), "rate_limit")
+    pacer.report(go(pacer, time, permit()), 429, {}, datetime.max.replace(tzinfo=UTC), "rate_limit")
     assert [record.getMessage() for record in caplog.records] == [
         "the vendor takes no more 'light' requests until 9999-12-31 23:59 UTC, it says; believed for 600 seconds"
     ]
     for each in (pacer, Pacer(limits, plan="tower", store=store, clock=time) if store else pacer):
         with pytest.raises(RateLimited, match="2026-11-01 12:10:00 UTC"):
-            each.ask(claim())
+            each.ask(permit())
     time.now += 600
-    assert pacer.ask(claim()) == 0
+    assert pacer.ask(permit()) == 0
 
 
 def test_a_used_up_day_is_believed_until_the_end_of_the_next(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", clock=time)
     day = {"x-ratelimit-type": "Daily-limit"}
-    pacer.heard(go(pacer, time, claim()), 429, day, datetime.max.replace(tzinfo=UTC), "quota")
-    letter = claim("light", "send-letter", quotas=(("letters", "x"),))
+    pacer.report(go(pacer, time, permit()), 429, day, datetime.max.replace(tzinfo=UTC), "quota")
+    letter = permit("light", "send-letter", quotas=(("letters", "x"),))
     with pytest.raises(QuotaReached) as caught:
         pacer.ask(letter)
     assert caught.value.retry_at == datetime(2026, 11, 3, tzinfo=UTC)
     other = Pacer(limits, plan="tower", clock=time)
-    other.heard(go(other, time, letter), 429, {}, datetime.max.replace(tzinfo=UTC), "quota")
+    other.report(go(other, time, letter), 429, {}, datetime.max.replace(tzinfo=UTC), "quota")
     with pytest.raises(QuotaReached) as caught:
-        other.ask(claim("light", "send-letter", quotas=(("letters", "x"),)))
+        other.ask(permit("light", "send-letter", quotas=(("letters", "x"),)))
     assert caught.value.retry_at == datetime(2026, 11, 3, tzinfo=UTC)
 
 
 def test_a_refusal_is_forgotten_however_long_nobody_asks(time: Time) -> None:
     pacer = Pacer(Limits(key="any"), clock=time)
-    pacer.heard(go(pacer, time, claim(None)), 429, {}, None, "rate_limit")
+    pacer.report(go(pacer, time, permit(None)), 429, {}, None, "rate_limit")
     time.now += 10 * 365 * 86400
-    assert pacer.ask(claim(None)) == 0
+    assert pacer.ask(permit(None)) == 0
 
 
 def test_a_vendor_that_names_a_new_label_in_each_answer_fills_no_memory(time: Time) -> None:
     pacer = Pacer(Limits(key="any", reported=ReportedLimits(label="header.x")), clock=time)
-    for number in range(3 * MOST_LANES):
-        pacer.heard(claim(None), 200, {"x": f"label {number}"})
+    for number in range(3 * MOST_LABELS):
+        pacer.report(permit(None), 200, {"x": f"label {number}"})
     for odd in ("a/b", "x" * 65, "é" * 70, ""):
-        pacer.heard(claim(None, "other"), 200, {"x": odd})
-    assert len(pacer._lanes) == MOST_LANES + 1  # and one for the other action
+        pacer.report(permit(None, "other"), 200, {"x": odd})
+    assert len(pacer._label_limits) == MOST_LABELS + 1  # and one for the other action
     assert "other" not in pacer._learned
 
 
 def test_a_refusal_that_says_nothing_stops_it_for_a_second_and_slows_it_down(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
-    sent = [go(pacer, time, claim()) for _ in range(120)]
+    sent = [go(pacer, time, permit()) for _ in range(120)]
     for each in sent[-5:]:
-        pacer.heard(each, 429, {}, None, "rate_limit")
-    waits = claim()
+        pacer.report(each, 429, {}, None, "rate_limit")
+    waits = permit()
     assert pacer.ask(waits) == pytest.approx(1, abs=0.1)
     time.now += 2
     assert pacer.ask(waits) == 0
@@ -240,57 +240,57 @@ def test_a_refusal_that_says_nothing_stops_it_for_a_second_and_slows_it_down(lim
 
 def test_a_refusal_that_tells_what_remains_waits_for_the_reserve_to_fill(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
-    pacer.heard(go(pacer, time, claim()), 429, said(80, 0), None, "rate_limit")
-    assert pacer.ask(claim()) == pytest.approx(21 / 80, abs=0.02)
+    pacer.report(go(pacer, time, permit()), 429, said(80, 0), None, "rate_limit")
+    assert pacer.ask(permit()) == pytest.approx(21 / 80, abs=0.02)
 
 
 def test_what_came_in_while_an_answer_was_on_its_way_is_counted_on(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, clock=time)
-    sent = go(pacer, time, claim())
+    sent = go(pacer, time, permit())
     time.now += 0.5  # so the answer is a quarter of a second old, in which 20 came in
-    pacer.heard(sent, 200, said(80, 30))
+    pacer.report(sent, 200, said(80, 30))
     assert count_now(pacer) == 30
 
 
 def test_an_answer_does_not_know_of_what_was_sent_after_its_call(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
-    first = go(pacer, time, claim())
+    first = go(pacer, time, permit())
     for _ in range(9):
-        assert pacer.ask(claim()) == 0
-    pacer.heard(first, 200, said(80, 31))
+        assert pacer.ask(permit()) == 0
+    pacer.report(first, 200, said(80, 31))
     assert count_now(pacer) == 2  # 31, less the 9 and the reserve of 20
 
 
 def test_a_limit_of_nothing_is_not_believed(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", clock=time)
-    pacer.heard(go(pacer, time, claim()), 200, said(0, 0))
+    pacer.report(go(pacer, time, permit()), 200, said(0, 0))
     assert count_now(pacer) == 9
 
 
 def test_a_call_without_a_label_is_counted_where_the_answer_says(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
-    pacer.heard(go(pacer, time, claim(None, "raw-request")), 200, said(40, 11, "Heavy"))
+    pacer.report(go(pacer, time, permit(None, "raw-request")), 200, said(40, 11, "Heavy"))
     assert count_now(pacer, "heavy") == 1
-    assert pacer.ask(claim(None, "raw-request")) > 0
+    assert pacer.ask(permit(None, "raw-request")) > 0
 
 
 def test_a_label_that_the_vendor_contradicts_is_learned(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
-    pacer.heard(go(pacer, time, claim("light", "get-report")), 200, said(40, 11, "Heavy"))
+    pacer.report(go(pacer, time, permit("light", "get-report")), 200, said(40, 11, "Heavy"))
     assert count_now(pacer, "light", "get-report") == 1
     assert count_now(pacer, "light") == 19, "the first one was counted here"
 
 
 def test_an_action_that_is_counted_apart_stays_there_whatever_label_answers_name(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
-    pacer.heard(go(pacer, time, claim("light", "get-calls")), 200, said(20, 6, "Light"))
+    pacer.report(go(pacer, time, permit("light", "get-calls")), 200, said(20, 6, "Light"))
     assert count_now(pacer, "light", "get-calls") == 1  # 6, less the reserve of 5
     assert count_now(pacer, "light") == 20
 
 
 def test_a_category_that_is_no_label_of_ours_changes_nothing(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
-    pacer.heard(go(pacer, time, claim()), 200, said(80, 79, "Featherweight"))
+    pacer.report(go(pacer, time, permit()), 200, said(80, 79, "Featherweight"))
     assert count_now(pacer) == 19
 
 
@@ -320,7 +320,7 @@ def test_little_remains_where_an_answer_tells_less_than_a_quarter_of_the_limit(l
 
 def test_a_call_that_never_asked_teaches_what_its_answer_tells(limits: Limits, time: Time) -> None:
     paced = AccountPacing(limits, clock=time).wake()
-    paced.heard(claim(), 200, said(80, 30))
+    paced.report(permit(), 200, said(80, 30))
     assert count_now(paced) == 10  # down to the reserve
 
 
@@ -328,8 +328,8 @@ def test_a_refusal_of_a_call_that_never_asked_makes_all_wait_but_says_nothing_of
     limits: Limits, time: Time
 ) -> None:
     paced = AccountPacing(limits, clock=time).wake()
-    paced.heard(claim(), 429, {}, datetime.fromtimestamp(time.now + 30, UTC), "rate_limit")
-    waits = claim()
+    paced.report(permit(), 429, {}, datetime.fromtimestamp(time.now + 30, UTC), "rate_limit")
+    waits = permit()
     assert paced.ask(waits) == pytest.approx(30, abs=0.1)
     time.now += 30.1
     assert paced.ask(waits) == 0
@@ -338,10 +338,10 @@ def test_a_refusal_of_a_call_that_never_asked_makes_all_wait_but_says_nothing_of
 
 def test_a_used_up_day_or_quota_is_learned_from_a_call_that_never_asked(limits: Limits, time: Time) -> None:
     paced = AccountPacing(limits, clock=time).wake()
-    paced.heard(claim(), 429, said(6000, 0, kind="Daily-limit"), None, "quota")
+    paced.report(permit(), 429, said(6000, 0, kind="Daily-limit"), None, "quota")
     with pytest.raises(QuotaReached, match="accepts no more 'light' requests"):
-        paced.ask(claim())
-    paced.heard(letter(), 429, {}, None, "quota")
+        paced.ask(permit())
+    paced.report(letter(), 429, {}, None, "quota")
     with pytest.raises(QuotaReached, match="3 a day for 'letters'"):
         paced.ask(letter())
     assert paced.ask(letter("b")) == 0
@@ -350,7 +350,7 @@ def test_a_used_up_day_or_quota_is_learned_from_a_call_that_never_asked(limits: 
 def test_a_call_that_never_asked_counts_against_its_quota_if_it_was_done(limits: Limits, time: Time) -> None:
     paced = AccountPacing(limits, clock=time).wake()
     for status in (201, 400, 201, 201):
-        paced.heard(letter(), status, {})
+        paced.report(letter(), status, {})
     with pytest.raises(QuotaReached):
         paced.ask(letter())
 
@@ -361,7 +361,7 @@ def test_a_call_that_never_asked_counts_against_its_quota_if_it_was_done(limits:
 def test_who_is_gone_is_not_waited_for(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", clock=time)
     count_now(pacer)
-    first, second = claim(), claim()
+    first, second = permit(), permit()
     assert 0 < pacer.ask(first) <= pacer.ask(second)
     first.gone = True
     time.now += 1 / 40 + 1e-6
@@ -370,8 +370,8 @@ def test_who_is_gone_is_not_waited_for(limits: Limits, time: Time) -> None:
 
 def test_who_does_not_come_back_loses_its_place_after_two_seconds(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="loft", clock=time)  # 2 a second are ours
-    go(pacer, time, claim())
-    lost, last = claim(), claim()
+    go(pacer, time, permit())
+    lost, last = permit(), permit()
     pacer.ask(lost)
     pacer.ask(last)
     time.now += 0.51
@@ -383,24 +383,24 @@ def test_who_does_not_come_back_loses_its_place_after_two_seconds(limits: Limits
 def test_a_clock_that_is_set_back_stops_nobody_for_long(limits: Limits, time: Time) -> None:
     for store in (None, MemoryStore()):
         pacer = Pacer(limits, plan="loft", store=store, clock=time)
-        go(pacer, time, claim())
+        go(pacer, time, permit())
         time.now -= 3600
-        assert pacer.ask(claim()) <= 1
+        assert pacer.ask(permit()) <= 1
 
 
 def test_a_clock_that_is_set_back_keeps_a_pause_as_long_as_it_was(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", clock=time)
-    pacer.heard(go(pacer, time, claim()), 429, {}, datetime.fromtimestamp(time.now + 30, UTC), "rate_limit")
+    pacer.report(go(pacer, time, permit()), 429, {}, datetime.fromtimestamp(time.now + 30, UTC), "rate_limit")
     time.now -= 3600
-    assert pacer.ask(claim()) == pytest.approx(30, abs=0.1)
+    assert pacer.ask(permit()) == pytest.approx(30, abs=0.1)
 
 
 def test_who_got_lost_before_the_clock_was_set_back_is_not_waited_for_either(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="loft", clock=time)
-    go(pacer, time, claim())
-    pacer.ask(claim())
+    go(pacer, time, permit())
+    pacer.ask(permit())
     time.now -= 3600
-    last, began = claim(), time.now
+    last, began = permit(), time.now
     go(pacer, time, last)
     assert time.now - began < 5
 
@@ -418,47 +418,47 @@ def test_a_days_budget_ends_before_anything_is_sent_and_begins_anew_at_midnight(
 ) -> None:
     pacer = Pacer(limits, plan="loft", share=1.0, store=store, clock=time)
     for _ in range(6):
-        go(pacer, time, claim())
+        go(pacer, time, permit())
     with pytest.raises(QuotaReached) as caught:
-        pacer.ask(claim())
+        pacer.ask(permit())
     assert str(caught.value) == ("This account has used its 6 'light' requests a day. Wait until 2026-11-02 00:00 UTC.")
     assert caught.value.retry_at == MIDNIGHT
     assert caught.value.retriable
     time.now = MIDNIGHT.timestamp() + 1
-    assert pacer.ask(claim()) == 0
+    assert pacer.ask(permit()) == 0
 
 
 def test_of_a_budget_too_only_our_share_is_ours(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="loft", clock=time)
     for _ in range(3):
-        go(pacer, time, claim())
+        go(pacer, time, permit())
     with pytest.raises(QuotaReached, match=r"its share \(50%\) of the account's 6 'light' requests .* larger share"):
-        pacer.ask(claim())
+        pacer.ask(permit())
 
 
 @pytest.mark.parametrize("store", stores(), ids=["alone", "shared"])
 def test_labels_that_share_a_budget_use_it_up_together(limits: Limits, time: Time, store: Store | None) -> None:
     pacer = Pacer(limits, plan="tower", share=1.0, store=store, clock=time)
     for _ in range(3):
-        go(pacer, time, claim("heavy"))
+        go(pacer, time, permit("heavy"))
     for _ in range(2):
-        go(pacer, time, claim("slow"))
+        go(pacer, time, permit("slow"))
     for label in ("heavy", "slow"):
         with pytest.raises(QuotaReached, match="5 'heavy' and 'slow' requests"):
-            pacer.ask(claim(label))
-    assert pacer.ask(claim("light")) == 0
+            pacer.ask(permit(label))
+    assert pacer.ask(permit("light")) == 0
 
 
 def test_a_budget_is_shared_through_the_store(limits: Limits, time: Time) -> None:
     store = MemoryStore()
     one, other = (Pacer(limits, plan="loft", share=1.0, store=store, clock=time) for _ in range(2))
     for _ in range(3):
-        go(one, time, claim())
-        go(other, time, claim())
+        go(one, time, permit())
+        go(other, time, permit())
     time.now += 1.1
     for each in (one, other):
         with pytest.raises(QuotaReached):
-            each.ask(claim())
+            each.ask(permit())
 
 
 @pytest.mark.parametrize("store", stores(), ids=["alone", "shared"])
@@ -467,29 +467,29 @@ def test_a_vendors_daily_refusal_stops_the_label_until_the_time_it_gives(
 ) -> None:
     pacer = Pacer(limits, store=store, clock=time)
     until = datetime(2026, 11, 1, 20, tzinfo=UTC)
-    pacer.heard(go(pacer, time, claim()), 429, said(6000, 0, kind="Daily-limit"), until, "quota")
+    pacer.report(go(pacer, time, permit()), 429, said(6000, 0, kind="Daily-limit"), until, "quota")
     with pytest.raises(QuotaReached, match=r"accepts no more 'light' requests .* until 2026-11-01 20:00 UTC") as caught:
-        pacer.ask(claim())
+        pacer.ask(permit())
     assert caught.value.retry_at == until
-    assert pacer.ask(claim("heavy")) == 0
+    assert pacer.ask(permit("heavy")) == 0
     time.now = until.timestamp() + 1
-    assert pacer.ask(claim()) == 0
+    assert pacer.ask(permit()) == 0
 
 
 def test_another_process_hears_of_a_vendors_daily_refusal(limits: Limits, time: Time) -> None:
     store = MemoryStore()
     one, other = (Pacer(limits, plan="tower", store=store, clock=time) for _ in range(2))
-    go(other, time, claim())
-    one.heard(go(one, time, claim()), 429, said(6000, 0, kind="Daily-limit"), MIDNIGHT, "quota")
+    go(other, time, permit())
+    one.report(go(one, time, permit()), 429, said(6000, 0, kind="Daily-limit"), MIDNIGHT, "quota")
     time.now += 2
     with pytest.raises(QuotaReached):
         for _ in range(100):
-            go(other, time, claim())
+            go(other, time, permit())
 
 
 def test_figures_of_the_day_are_not_taken_for_those_of_the_second(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", share=1.0, clock=time)
-    pacer.heard(go(pacer, time, claim()), 200, said(60000, 3, kind="Daily-limit"))
+    pacer.report(go(pacer, time, permit()), 200, said(60000, 3, kind="Daily-limit"))
     assert count_now(pacer) == 19
 
 
@@ -506,7 +506,7 @@ def test_a_quota_is_counted_by_what_it_is_per_and_refused_before_sending(
 ) -> None:
     pacer = Pacer(limits, store=store, clock=time)
     for _ in range(3):
-        pacer.heard(go(pacer, time, letter()), 201, {})
+        pacer.report(go(pacer, time, letter()), 201, {})
     with pytest.raises(QuotaReached) as caught:
         pacer.ask(letter())
     assert str(caught.value) == (
@@ -524,7 +524,7 @@ def test_a_call_that_did_nothing_does_not_count(
 ) -> None:
     pacer = Pacer(limits, clock=time)
     for _ in range(10):
-        pacer.heard(go(pacer, time, letter()), status, {}, None, kind)
+        pacer.report(go(pacer, time, letter()), status, {}, None, kind)
         time.now += 60
 
 
@@ -532,7 +532,7 @@ def test_who_is_refused_leaves_the_line(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, plan="tower", clock=time)
     first, second = letter(), letter()
     first.label = second.label = "light"
-    pacer.heard(go(pacer, time, first), 429, {}, None, "quota")
+    pacer.report(go(pacer, time, first), 429, {}, None, "quota")
     with pytest.raises(QuotaReached):
         pacer.ask(second)
     assert count_now(pacer) == 9  # a quarter of 40, less the first
@@ -542,7 +542,7 @@ def test_two_accounts_with_one_store_have_quotas_of_their_own(limits: Limits, ti
     store = MemoryStore()
     one, other = (Pacer(limits, account=name, store=store, clock=time) for name in ("one", "other"))
     for _ in range(3):
-        one.heard(go(one, time, letter()), 201, {})
+        one.report(go(one, time, letter()), 201, {})
     with pytest.raises(QuotaReached):
         one.ask(letter())
     assert other.ask(letter()) == 0
@@ -551,7 +551,7 @@ def test_two_accounts_with_one_store_have_quotas_of_their_own(limits: Limits, ti
 def test_of_two_quotas_none_is_counted_when_one_is_full(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, clock=time)
     for _ in range(3):
-        pacer.heard(go(pacer, time, letter("full")), 201, {})
+        pacer.report(go(pacer, time, letter("full")), 201, {})
     for _ in range(5):
         with pytest.raises(QuotaReached):
             pacer.ask(Permit(action="send-letter", label="heavy", quotas=(("letters", "other"), ("letters", "full"))))
@@ -560,26 +560,26 @@ def test_of_two_quotas_none_is_counted_when_one_is_full(limits: Limits, time: Ti
 
 def test_the_vendors_refusal_of_a_quota_stops_that_one_and_nobody_else(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, clock=time)
-    pacer.heard(go(pacer, time, letter()), 429, {}, None, "quota")
+    pacer.report(go(pacer, time, letter()), 429, {}, None, "quota")
     with pytest.raises(QuotaReached):
         pacer.ask(letter())
     assert pacer.ask(letter("b")) == 0
-    assert pacer.ask(claim("heavy")) == 0
+    assert pacer.ask(permit("heavy")) == 0
 
 
 def test_a_refusal_of_a_quota_that_we_can_not_count_stops_nothing(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, clock=time)
     for until in (None, MIDNIGHT):  # such as the updates of one user's meetings
-        pacer.heard(go(pacer, time, claim()), 429, {"x-ratelimit-category": "Light"}, until, "quota")
-        assert pacer.ask(claim()) == 0
+        pacer.report(go(pacer, time, permit()), 429, {"x-ratelimit-category": "Light"}, until, "quota")
+        assert pacer.ask(permit()) == 0
 
 
 def test_a_vendor_that_marks_no_days_is_believed_by_its_time(limits: Limits, time: Time) -> None:
     unmarked = limits._replace(reported=limits.reported._replace(daily=None))
     pacer = Pacer(unmarked, clock=time)
-    pacer.heard(go(pacer, time, claim()), 429, {}, MIDNIGHT, "quota")
+    pacer.report(go(pacer, time, permit()), 429, {}, MIDNIGHT, "quota")
     with pytest.raises(QuotaReached):
-        pacer.ask(claim())
+        pacer.ask(permit())
 
 
 def test_what_me_may_do_is_counted_for_each_connection_of_an_account() -> None:
@@ -594,9 +594,9 @@ def test_what_me_may_do_is_counted_for_each_connection_of_an_account() -> None:
             )
             with pytest.raises(LookupError):
                 list(plays(client._session.call("create-meeting", asked)[1]))
-        return plays.of(AskPermit)[0].claim  # type: ignore[no-any-return]
+        return plays.of(AskPermit)[0].permit  # type: ignore[no-any-return]
 
-    paced.heard(claimed_by("acme"), 429, {}, None, "quota")
+    paced.report(claimed_by("acme"), 429, {}, None, "quota")
     with pytest.raises(QuotaReached):
         paced.ask(claimed_by("acme"))
     assert paced.ask(claimed_by("other")) == 0
@@ -608,8 +608,8 @@ def test_a_quota_of_one_plan_is_not_counted_on_another(limits: Limits, time: Tim
 
     small, large = Pacer(limits, plan="loft", clock=time), Pacer(limits, plan="tower", clock=time)
     for _ in range(3):
-        large.heard(go(large, time, user()), 201, {})
-    small.heard(go(small, time, user()), 201, {})
+        large.report(go(large, time, user()), 201, {})
+    small.report(go(small, time, user()), 201, {})
     with pytest.raises(QuotaReached):
         small.ask(user())
 
@@ -662,13 +662,13 @@ def test_counts_of_old_days_are_removed_and_no_name_stands_in_the_store(time: Ti
     pacer = Pacer(connector.profile.limits, account="acme@example.com", store=store, clock=time)
     for number in range(150):
         values = {"meeting_id": "123 456", "email": f"jill{number}@example.com"}
-        pacer.heard(go(pacer, time, claimed(add, values)), 201, {})
+        pacer.report(go(pacer, time, claimed(add, values)), 201, {})
     kept = store.scan("", limit=1000)
     assert len(kept) >= 150
     assert not [key for key, entry in kept if b"@" in key.encode() + entry.value or b"123456" in key.encode()]
     time.now += 2 * 86_400
     for _ in range(3):
-        pacer.heard(go(pacer, time, claimed(add, {"meeting_id": "1", "email": "x"})), 201, {})
+        pacer.report(go(pacer, time, claimed(add, {"meeting_id": "1", "email": "x"})), 201, {})
     assert len(store.scan("pacing/zoom/quotas/", limit=1000)) == 1
 
 
@@ -700,7 +700,7 @@ def test_errors_do_not_name_the_account(limits: Limits, time: Time) -> None:
     pacer = Pacer(limits, account="acme@example.com", plan="loft", clock=time)
     with pytest.raises(QuotaReached) as caught:
         for _ in range(10):
-            go(pacer, time, claim())
+            go(pacer, time, permit())
     assert "acme" not in str(caught.value) + str(caught.value.to_dict())
 
 
@@ -739,7 +739,7 @@ ODD = [
 
 def test_a_state_of_a_time_to_come_holds_nobody_for_long(limits: Limits, time: Time) -> None:
     store = MemoryStore()
-    Pacer(limits, plan="tower", store=store, clock=time).ask(claim())
+    Pacer(limits, plan="tower", store=store, clock=time).ask(permit())
     ((key, entry),) = store.scan("pacing/")
     first = json.loads(entry.value)
     version: int | None = entry.version
@@ -747,7 +747,7 @@ def test_a_state_of_a_time_to_come_holds_nobody_for_long(limits: Limits, time: T
         assert version is not None
         version = store.put(key, json.dumps({**first, name: 1e15}).encode(), version)
         with pytest.raises(error) as caught:
-            Pacer(limits, plan="loft", store=store, clock=time).ask(claim())
+            Pacer(limits, plan="loft", store=store, clock=time).ask(permit())
         assert caught.value.retry_at == datetime(2026, 11, day, hour, tzinfo=UTC)
         found = store.read(key)
         assert found is not None
@@ -761,10 +761,10 @@ def test_a_count_that_can_not_be_read_is_begun_anew(
     store = MemoryStore()
     pacer = Pacer(limits, plan="loft", store=store, clock=time)
     letter = (("letters", "x"),)
-    go(pacer, time, claim("light", "send-letter", quotas=letter))
+    go(pacer, time, permit("light", "send-letter", quotas=letter))
     ((key, entry),) = store.scan("pacing/pigeon/quotas/")
     store.put(key, nonsense, entry.version)
-    go(Pacer(limits, plan="tower", store=store, clock=time), time, claim("light", "send-letter", quotas=letter))
+    go(Pacer(limits, plan="tower", store=store, clock=time), time, permit("light", "send-letter", quotas=letter))
     ((_, entry),) = store.scan("pacing/pigeon/quotas/")
     assert json.loads(entry.value) == [1, 0.0]
     assert "counted anew" in caplog.text
@@ -775,12 +775,12 @@ def test_a_state_that_can_not_be_read_is_begun_anew(
 ) -> None:
     store = MemoryStore()
     first = Pacer(limits, plan="tower", store=store, clock=time)
-    first.ask(claim())
+    first.ask(permit())
     ((key, entry),) = store.scan("pacing/")
     for number, nonsense in enumerate([b"", b"[]", b"5", b'{"at": 1}', b'{"own": null, "new": 1}', *ODD]):
         assert store.put(key, nonsense, entry.version + number)
         caplog.clear()
-        assert Pacer(limits, plan="tower", store=store, clock=time).ask(claim()) == 0
+        assert Pacer(limits, plan="tower", store=store, clock=time).ask(permit()) == 0
         assert "its state in the store can't be read" in caplog.text, nonsense
         entry_now = store.read(key)
         assert entry_now is not None
@@ -794,7 +794,7 @@ def test_a_process_gives_back_the_permits_that_it_did_not_use(limits: Limits, ti
     store = MemoryStore()
     pacer = Pacer(limits, plan="tower", share=1.0, store=store, clock=time)
     went = count_now(pacer)
-    waiting = [claim() for _ in range(10)]
+    waiting = [permit() for _ in range(10)]
     for each in waiting:
         pacer.ask(each)
     time.now += 1
@@ -804,7 +804,7 @@ def test_a_process_gives_back_the_permits_that_it_did_not_use(limits: Limits, ti
     for each in waiting:
         each.gone = True
     time.now += 10
-    assert pacer.ask(claim()) == 0
+    assert pacer.ask(permit()) == 0
     ((_, entry),) = store.scan("pacing/")
     assert json.loads(entry.value)["used"] == went + 2
 
@@ -813,9 +813,9 @@ def test_permits_that_went_while_nothing_was_known_are_told_to_the_others(limits
     store = MemoryStore()
     pacer = Pacer(limits, store=store, clock=time)
     for _ in range(2):
-        pacer.heard(go(pacer, time, claim()), 200, {})
+        pacer.report(go(pacer, time, permit()), 200, {})
     time.now += 1
-    assert pacer.ask(claim()) == 0
+    assert pacer.ask(permit()) == 0
     ((_, entry),) = store.scan("pacing/")
     assert json.loads(entry.value)["used"] == 2
 
@@ -836,7 +836,7 @@ def test_a_child_process_is_not_stopped_by_what_the_parent_was_just_doing(limits
     with pacer._lock:
         child = os.fork()
         if child == 0:
-            os._exit(0 if pacer.ask(claim()) == 0 else 1)
+            os._exit(0 if pacer.ask(permit()) == 0 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
@@ -844,9 +844,9 @@ def test_the_store_may_be_a_database(limits: Limits, time: Time, tmp_path: objec
     stores = [open_store(f"sqlite:///{tmp_path}/pacing.db") for _ in range(2)]
     one, other = (Pacer(limits, plan="loft", share=1.0, store=store, clock=time) for store in stores)
     for each in (one, other, one, other, one, other):
-        go(each, time, claim())
+        go(each, time, permit())
     time.now += 1.1
     with pytest.raises(QuotaReached):
-        one.ask(claim())
+        one.ask(permit())
     for store in stores:
         store.close()

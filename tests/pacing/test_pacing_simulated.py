@@ -32,10 +32,10 @@ SECONDS = 35
 class Naive:
     """Sends whenever it likes."""
 
-    def ask(self, claim: Permit) -> float:
+    def ask(self, permit: Permit) -> float:
         return 0.0
 
-    def heard(self, *news: object) -> None:
+    def report(self, *news: object) -> None:
         pass
 
 
@@ -45,12 +45,12 @@ class Watching:
     def __init__(self, limits: Limits, account: AccountPacing) -> None:
         self.reported, self.account = limits.reported, account
 
-    def ask(self, claim: Permit) -> float:
-        return self.account.pacer.ask(claim) if self.account.pacer else 0.0
+    def ask(self, permit: Permit) -> float:
+        return self.account.pacer.ask(permit) if self.account.pacer else 0.0
 
-    def heard(self, claim: Permit, status: object, headers: Mapping[str, str], at: object, kind: str | None) -> None:
+    def report(self, permit: Permit, status: object, headers: Mapping[str, str], at: object, kind: str | None) -> None:
         if self.account.pacer or kind or self.reported.is_scarce(headers):
-            self.account.wake().heard(claim, status, headers, at, kind)  # type: ignore[arg-type]
+            self.account.wake().report(permit, status, headers, at, kind)  # type: ignore[arg-type]
 
 
 def most_refused(figures: Figures) -> int:
@@ -164,12 +164,12 @@ def test_workers_are_served_in_turn(limits: Limits) -> None:
         def __init__(self, number: int) -> None:
             self.number = number
 
-        def ask(self, claim: Permit) -> float:
-            pause = pacer.ask(claim)
+        def ask(self, permit: Permit) -> float:
+            pause = pacer.ask(permit)
             turns[self.number] += pause == 0
             return pause
 
-        heard = staticmethod(pacer.heard)
+        report = staticmethod(pacer.report)
 
     world.run([Watched(number) for number in range(64)], 64)
     assert max(turns.values()) - min(turns.values()) <= 3

@@ -171,7 +171,7 @@ def test_a_user_who_removes_an_app_ends_its_tokens_and_only_that_app_is_told(san
             token(sandbox, ("another", "another-secret")),
         )
         sandbox.deauthorize(user=user.email)
-        assert sandbox.hooks.settle()
+        assert sandbox.hooks.wait_until_idle()
         assert [me(sandbox, each).status_code for each in (mine, owners, other)] == [401, 200, 200]
         (event,) = ours.events
         payload = event.pop("payload")
@@ -185,7 +185,7 @@ def test_a_user_who_removes_an_app_ends_its_tokens_and_only_that_app_is_told(san
         assert (sent.event, sent.url, sent.status, sent.attempt) == ("app_deauthorized", ours.url, 200, 1)
         assert json.loads(sent.body)["payload"] == payload
         httpx.post(f"{sandbox.base_url}/users/me/meetings", json={}, headers={"authorization": f"Bearer {owners}"})
-        assert sandbox.hooks.settle()
+        assert sandbox.hooks.wait_until_idle()
         assert [event["is signed"] for event in (*ours.events[1:], *theirs.events)] == [True, True]  # each its secret
 
 
@@ -201,7 +201,7 @@ def test_other_programs_subscribe_and_remove_apps_over_http(sandbox: Sandbox) ->
         assert owner is not None
         gone = httpx.post(f"{control}/deauthorize", json={})
         assert gone.json() == {"client_id": APP[0], "user": owner.id}
-        assert sandbox.hooks.settle()
+        assert sandbox.hooks.wait_until_idle()
         assert [event["event"] for event in inbox.events] == ["app_deauthorized"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -117,3 +118,9 @@ def test_whatever_is_sent_is_answered_and_never_with_a_fault_of_ours(data: st.Da
         assert answer.status < 500
         if answer.status >= 300:
             assert set(json.loads(answer.body)) <= {"code", "message", "errors"}
+
+
+def test_only_webinars_that_are_over_have_had_participants() -> None:
+    with Sandbox() as zoom:
+        webinars = [each for each in zoom.state.webinars.values() if each.participants]
+        assert webinars and all(each.start is not None and each.start < time.time() for each in webinars)

@@ -281,3 +281,12 @@ def test_a_line_of_the_log_is_json_and_of_an_error_only_its_type() -> None:
     }
     plain = logging.LogRecord("a", logging.INFO, "x.py", 1, "Yes", (), None)
     assert set(json.loads(JsonLines().format(plain))) == {"time", "level", "logger", "event"}
+
+
+@pytest.mark.parametrize("command", ["serve", "mcp"])
+def test_without_the_extra_a_command_names_what_to_install(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("connector_runtime.commands.service_commands.find_spec", lambda name: None)
+    code, out, err = run(command, *(["--http"] if command == "mcp" else []))
+    assert (code, out) == (2, "") and "needs" in err and "pip install" in err

@@ -19,7 +19,7 @@ from connector_runtime.stores.databases import open_store
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector.sandbox import Sandbox
 
-from .conftest import CREATE, MEETING, Command, Tenants, until
+from .conftest import CREATE, MEETING, Command, Start, Tenants, until
 
 KEY = {"Idempotency-Key": "order-4711"}
 
@@ -251,3 +251,18 @@ def test_every_store_keeps_them(tmp_path: Any, clock: Clock) -> None:
     again.end(FirstAnswer(status=201, body=b'{"id":1}'))
     assert kept.begin("t/../x", "k" * 255, "b", "create") == FirstAnswer(status=201, body=b'{"id":1}')
     store.close()
+
+
+@pytest.mark.parametrize("another", [False, True], ids=["alone", "another process forgets"])
+def test_a_service_that_runs_forgets_old_results_unless_another_process_does(start: Start, another: bool) -> None:
+    store = MemoryStore()
+    held = Idempotency(store, "zoom", 60, lambda: time.time() - 25 * 3600).begin("t", "k", "a", "create")
+    assert isinstance(held, RunLock)
+    held.end(FirstAnswer(status=200, body=b"{}"))
+    place = "service/zoom/idempotency/"
+    assert list(store.walk(place))
+    lease = store.lease("lease/service/zoom/purge", 60) if another else None
+    with start(store):
+        assert until(lambda: not list(store.walk(place)), 0.5 if another else 10) is not another
+    if lease is not None:
+        lease.release()

@@ -50,6 +50,8 @@ def test_every_action_has_a_run_with_its_own_schema_and_an_example(
         assert operation["summary"] == action.label
         Draft202012Validator(schema).validate(content["example"]["inputs"])
         action.preview(content["example"]["inputs"])
+        data = operation["responses"]["200"]["content"]["application/json"]["schema"]["properties"]["data"]
+        assert set(data.get("properties", ())) == set((action.output or {"schema": {}})["schema"].get("properties", ()))
 
 
 def test_a_service_without_keys_asks_for_none(start: Start) -> None:

@@ -39,7 +39,7 @@ def test_a_person_signs_in_over_the_sandbox_and_comes_back_to_the_service(
         subscribed = browser.post(f"{zoom.origin}/_sandbox/subscriptions", json=hook)
         assert subscribed.status_code == 200, subscribed.text
         zoom.deauthorize(user="user3@sandbox.example")
-        assert zoom.hooks.settle()
+        assert zoom.hooks.wait_until_idle()
         assert [(sent.event, sent.status) for sent in zoom.hooks.sent] == [("app_deauthorized", 200)]
         again = browser.post(f"{served.url}/v1/actions/create-meeting/run", json=run)
         assert again.status_code == 424, again.text  # ended, or refused by the vendor

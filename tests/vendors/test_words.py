@@ -101,7 +101,7 @@ def test_of_two_kinds_that_take_the_values_it_is_the_one_that_lacks_nothing(acme
 def test_a_key_in_the_query_goes_along_to_the_next_page_once_and_masked(onward: str, query: str) -> None:
     action = example("weather").actions["current"]
     made, given = render.draft(action, {"city": "a"}), lay_out(action.profile, None, {"api_key": "new/key"})
-    request = render.finish(made.turn(None, render.next_query(made, given, onward)), given)
+    request = render.finish(made.with_value(None, render.next_query(made, given, onward)), given)
     assert request.url == f"https://api.openweathermap.org/data/2.5/weather?{query}"
     assert request.shown == request.url.replace("new%2Fkey", "***")
 

@@ -160,7 +160,7 @@ def storm(folder: Path, total: int = 10_000, kills: int = 5, connections: int = 
         receiver.kill()
         outcome.kills += 1
         begun = {event_id for event_id, process in receiver.starts() if process == pid}
-        waiting = {held.event_id for held in receiver.inbox().waiting()}
+        waiting = {event.event_id for event in receiver.inbox().waiting()}
         outcome.waiting_at_kills += len(waiting)
         in_flight[pid] = begun & waiting
         receiver.start()

@@ -206,9 +206,9 @@ def test_without_a_secret_nothing_is_signed_or_received(command: list[str]) -> N
 def test_events_that_were_put_aside_are_listed_and_replayed(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/inbox.sqlite3"
     inbox = Inbox(open_store(url), pauses=())
-    held = inbox.record("e1", json.dumps(STARTED).encode(), {}, time.time())
-    assert held
-    inbox.fail(held, time.time(), "ValueError: no")
+    event = inbox.record("e1", json.dumps(STARTED).encode(), {}, time.time())
+    assert event
+    inbox.fail(event, time.time(), "ValueError: no")
     (line,) = map(json.loads, run("inbox", "--store", url).stdout.splitlines())
     assert (line["state"], line["reason"], line["event"]) == ("aside", "ValueError: no", "meeting.started")
     assert run("inbox", "--store", url, "--replay", "e2").returncode == 2

@@ -24,7 +24,7 @@ DAMAGED: dict[str, bytes] = {
     "a list": b"[1]\n{}",
     "a number": b"7\n{}",
     "words it lacks": b'{"due":1}\n{}',
-    "a word that is none": WHOLE.replace(b'"turn"', b'"tern"'),
+    "a word that is none": WHOLE.replace(b'"replays"', b'"replies"'),
     "a time that is a text": WHOLE.replace(b'"due": 1700000000.0', b'"due": "soon"'),
     "headers that are none": WHOLE.replace(b'{"x-event": "a"}', b"[]"),
     "too deep": b"[" * 100_000,
@@ -43,8 +43,8 @@ def test_a_damaged_event_stops_no_delivery_and_is_set_aside(state: str, name: st
     store.put(f"inbox/webhook/{state}/e1", DAMAGED[name], None)
     for event_id in ("e0", "e2"):
         assert inbox.record(event_id, b"{}", {}, T) is not None
-    assert {held.event_id for held in inbox.take(T, 20, 10)} == {"e0", "e2"}
-    assert [held.event_id for held in inbox.aside()] == [] and not inbox.replay("e1", T)
+    assert {event.event_id for event in inbox.take(T, 20, 10)} == {"e0", "e2"}
+    assert [event.event_id for event in inbox.aside()] == [] and not inbox.replay("e1", T)
     assert rows(store, "inbox/webhook/aside/") == []
     assert rows(store, "inbox/webhook/waiting/") == ["inbox/webhook/waiting/e0", "inbox/webhook/waiting/e2"]
     (kept,) = store.scan("damaged/")
@@ -61,9 +61,9 @@ def test_a_damaged_mark_stops_no_purge() -> None:
     store = MemoryStore()
     inbox = Inbox(store, remember=100)
     for event_id in ("e0", "e2"):
-        held = inbox.record(event_id, b"{}", {}, T)
-        assert held is not None
-        inbox.done(held, T)
+        event = inbox.record(event_id, b"{}", {}, T)
+        assert event is not None
+        inbox.done(event, T)
     store.put("inbox/webhook/done/e1", b"yesterday", None)
     assert inbox.forget(T + 101) == 2
     assert rows(store, "inbox/") == [] and rows(store, "damaged/") == ["damaged/inbox/webhook/done/e1"]
@@ -72,8 +72,8 @@ def test_a_damaged_mark_stops_no_purge() -> None:
 def test_a_row_of_an_earlier_version_is_whole() -> None:
     said = json.loads(WHOLE.partition(b"\n")[0])
     del said["sender"]
-    held = InboxEntry.read(json.dumps(said).encode() + b"\n{}", "e", 3)
-    assert held == InboxEntry(event_id="e", body=b"{}", headers={"x-event": "a"}, received=T, due=T, version=3)
+    event = InboxEntry.read(json.dumps(said).encode() + b"\n{}", "e", 3)
+    assert event == InboxEntry(event_id="e", body=b"{}", headers={"x-event": "a"}, received=T, due=T, version=3)
 
 
 @settings(max_examples=200, deadline=None)
@@ -85,7 +85,7 @@ def test_whatever_lies_in_the_inbox_the_others_are_delivered(content: bytes) -> 
     store.put("inbox/webhook/waiting/e1", content, None)
     store.put("inbox/webhook/done/e2", content, None)
     assert inbox.record("e3", b"{}", {}, T) is not None
-    assert "e3" in {held.event_id for held in inbox.take(T, 20, 10)}
+    assert "e3" in {event.event_id for event in inbox.take(T, 20, 10)}
     inbox.forget(T)
 
 

@@ -17,11 +17,11 @@ from connector_runtime.errors import StoreError
 from connector_runtime.stores.store import Entry, MemoryStore
 from connector_runtime.triggers import receiver as receiving
 from connector_runtime.triggers.inbox import Inbox
-from zoom_connector import Notification, Pace, Receiver, Trigger, webhook_app
+from zoom_connector import DeliverySettings, Notification, Receiver, Trigger, webhook_app
 
 from .conftest import NOW, SECRET, event, signed, until
 
-FAST = Pace(workers=1, claim=1.0, poll=0.01, timeout=5.0, grace=0.2)
+FAST = DeliverySettings(workers=1, lease=1.0, poll=0.01, timeout=5.0, grace=0.2)
 
 
 class Failing(MemoryStore):
@@ -59,7 +59,7 @@ def accepted(receiver: Receiver, *numbers: int) -> None:
         assert receiver.accept(body, signed(body, receiver.clock())).status == 200
 
 
-def run_until(receiver: Receiver, handler: Any, true: Callable[[], Any], pace: Pace = FAST) -> None:
+def run_until(receiver: Receiver, handler: Any, true: Callable[[], Any], pace: DeliverySettings = FAST) -> None:
     """Deliver until something is true, then stop."""
 
     async def run() -> None:
@@ -135,29 +135,29 @@ BROKEN = [
 def test_an_event_whose_claim_cannot_be_renewed_is_left_to_be_taken_again(
     trigger: Trigger, caplog: pytest.LogCaptureFixture, error: Exception, says: str
 ) -> None:
-    """The second waits behind the first for more than half of its claim, so it is claimed anew before its handler."""
+    """The second waits behind the first for more than half of its lease, so it is claimed anew before its handler."""
     seen, now, broken = list[str | None](), [time.time()], [error]
 
     class Broken(Inbox):
-        def renew(self, held: Any, at: float, claim: float) -> Any:
-            if broken and held.claimed > 0 and seen:
+        def renew(self, event: Any, at: float, lease: float) -> Any:
+            if broken and event.claimed > 0 and seen:
                 raise broken.pop()
-            return super().renew(held, at, claim)
+            return super().renew(event, at, lease)
 
     receiver = Receiver(trigger, SECRET, inbox=Broken(MemoryStore(), trigger.key), clock=lambda: now[0])
 
     def handler(found: Notification) -> None:
         seen.append(found.object)
-        now[0] += 15  # of a claim of 20
+        now[0] += 15  # of a lease of 20
 
     accepted(receiver, 1)
     now[0] += 1
     accepted(receiver, 2)
-    pace = Pace(workers=1, claim=20.0, poll=0.01, timeout=5.0, grace=0.2)
+    pace = DeliverySettings(workers=1, lease=20.0, poll=0.01, timeout=5.0, grace=0.2)
 
     def waits() -> bool:
         if says in caplog.text:
-            now[0] += 1  # until the claim is over
+            now[0] += 1  # until the lease is over
         return len(seen) == 2
 
     run_until(receiver, handler, waits, pace)
@@ -171,8 +171,8 @@ def test_a_handler_that_cancels_itself_has_failed(trigger: Trigger) -> None:
     receiver = Receiver(trigger, SECRET, inbox=Inbox(MemoryStore(), trigger.key, pauses=()))
     accepted(receiver, 1)
     receiver.deliver(cancelled, FAST, once=True)
-    (held,) = receiver.inbox.aside()
-    assert held.reason == "The handler was cancelled."
+    (event,) = receiver.inbox.aside()
+    assert event.reason == "The handler was cancelled."
 
 
 def test_a_handler_may_be_a_partial_of_a_coroutine_function(trigger: Trigger) -> None:
@@ -229,7 +229,9 @@ def test_who_cancels_the_server_while_deliveries_end_is_heard(trigger: Trigger) 
         await asyncio.sleep(3600)
 
     async def run() -> None:
-        app = webhook_app(trigger, SECRET, slow, store=MemoryStore(), pace=Pace(workers=1, grace=3600, timeout=3600))
+        app = webhook_app(
+            trigger, SECRET, slow, store=MemoryStore(), pace=DeliverySettings(workers=1, grace=3600, timeout=3600)
+        )
 
         async def serve() -> None:
             async with app.delivering():
@@ -288,13 +290,15 @@ def test_a_stop_amid_events_gives_back_what_is_queued_and_what_runs(trigger: Tri
 
     receiver = Receiver(trigger, SECRET, store=store)
     accepted(receiver, 1, 2, 3)
-    run_until(receiver, slow, started.is_set, Pace(workers=1, claim=3600.0, timeout=3600, poll=0.01, grace=0.05))
+    run_until(
+        receiver, slow, started.is_set, DeliverySettings(workers=1, lease=3600.0, timeout=3600, poll=0.01, grace=0.05)
+    )
     assert until(lambda: [held.claimed for held in receiver.inbox.waiting()] == [0.0, 0.0, 0.0])
     assert [held.failures for held in receiver.inbox.waiting()] == [0, 0, 0]
 
 
 def test_a_pace_is_unhurried_where_nothing_else_is_said(trigger: Trigger) -> None:
-    assert asdict(Pace()) == {"workers": 8, "timeout": 60, "claim": 20, "poll": 1, "grace": 5, "queue": 256}
+    assert asdict(DeliverySettings()) == {"workers": 8, "timeout": 60, "lease": 20, "poll": 1, "grace": 5, "queue": 256}
     assert Receiver(trigger, SECRET, store=MemoryStore()).limit == 8 * 1024 * 1024
 
 
@@ -313,7 +317,7 @@ def test_every_answer_says_what_it_is(trigger: Trigger, caplog: pytest.LogCaptur
         assert (reply.status, reply.body) == (status, said)
         assert reply.headers == ({"content-type": "application/json"} if said else {})
     assert receiver.accept(b" " * 400, {}).status == 401
-    assert [held.received for held in receiver.inbox.waiting()] == [NOW]
+    assert [event.received for event in receiver.inbox.waiting()] == [NOW]
     app = webhook_app(trigger, SECRET, print, store=MemoryStore())
     sent: list[Any] = []
 

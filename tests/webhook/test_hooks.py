@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from connector_runtime.stores.store import MemoryStore
-from zoom_connector import Client, Connector, NotFound, Notification, Pace, Trigger, webhook_app
+from zoom_connector import Client, Connector, DeliverySettings, NotFound, Notification, Trigger, webhook_app
 from zoom_connector.sandbox import Sandbox
 from zoom_connector.sandbox.hooks import sign
 
@@ -40,7 +40,7 @@ class Flow:
 
     def next(self, name: str) -> Notification:
         """The event of that name, which must be the only new one."""
-        assert self.zoom.hooks.settle()
+        assert self.zoom.hooks.wait_until_idle()
         assert until(lambda: self.seen), name
         assert [found.event for found in self.seen] == [name]
         return self.seen.pop()
@@ -50,7 +50,7 @@ class Flow:
 def flow(connector: Connector, trigger: Trigger) -> Iterator[Flow]:
     seen: list[Notification] = []
     clock = Clock()
-    app = webhook_app(trigger, SECRET, seen.append, store=MemoryStore(), clock=clock, pace=Pace(poll=0.05))
+    app = webhook_app(trigger, SECRET, seen.append, store=MemoryStore(), clock=clock, pace=DeliverySettings(poll=0.05))
     with (
         Sandbox(clock=clock) as zoom,
         serving(app) as server,
@@ -135,7 +135,7 @@ def test_a_delivery_that_fails_comes_again_after_5_25_and_85_minutes_with_its_fi
         zoom.hooks.start_meeting(next(iter(zoom.state.meetings)))
         for minute in range(0, 200):
             clock.now = NOW + minute * 60
-            assert zoom.hooks.settle()
+            assert zoom.hooks.wait_until_idle()
     assert [at / 60 for at, _, _ in requests[1:]] == [0, 5, 25, 85]
     assert {timestamp for _, timestamp, _ in requests} == {str(int(NOW))}
     assert len({body for _, _, body in requests[1:]}) == 1
@@ -160,7 +160,7 @@ def test_a_refusal_is_not_sent_again(status: int) -> None:
             zoom.hooks.emit("user.created", {})
             for minute in (0, 5, 25, 85):
                 clock.now = NOW + minute * 60
-                assert zoom.hooks.settle()
+                assert zoom.hooks.wait_until_idle()
         assert [(sent.status, sent.attempt) for sent in zoom.hooks.sent] == [(status, 1)]
 
 
@@ -173,5 +173,5 @@ def test_an_address_that_does_not_know_the_secret_is_not_subscribed(trigger: Tri
             zoom.hooks.subscribe("http://127.0.0.1:1/", SECRET)
         zoom.hooks.subscribe(server.url, SECRET, ["user.*"])
         zoom.hooks.start_meeting(next(iter(zoom.state.meetings)))
-        assert zoom.hooks.settle()
+        assert zoom.hooks.wait_until_idle()
         assert zoom.hooks.sent == []

@@ -38,36 +38,36 @@ def inbox(store: Store) -> Inbox:
 
 
 def ids(found: Any) -> set[str]:
-    return {held.event_id for held in found}
+    return {event.event_id for event in found}
 
 
-def recorded(inbox: Inbox, event_id: str = "e1", claim: float = 0.0, at: float = T) -> InboxEntry:
-    held = inbox.record(event_id, BODY, {"x-event": "a"}, at, claim)
-    assert held is not None
-    return held
+def recorded(inbox: Inbox, event_id: str = "e1", lease: float = 0.0, at: float = T) -> InboxEntry:
+    event = inbox.record(event_id, BODY, {"x-event": "a"}, at, lease)
+    assert event is not None
+    return event
 
 
 def test_what_was_recorded_comes_out_as_it_was(inbox: Inbox) -> None:
     recorded(inbox)
-    (held,) = inbox.take(T + 1, 20, 10)
-    assert (held.event_id, held.body, held.headers, held.received) == ("e1", BODY, {"x-event": "a"}, T)
+    (event,) = inbox.take(T + 1, 20, 10)
+    assert (event.event_id, event.body, event.headers, event.received) == ("e1", BODY, {"x-event": "a"}, T)
 
 
 def test_an_event_is_kept_with_all_that_is_known_of_it_whatever_its_headers_are() -> None:
     """A server of the platform's own may have headers that are no dict."""
     inbox = Inbox(MemoryStore())
-    held = inbox.record("e1", BODY, MappingProxyType({"x-event": "a"}), T, 20.0, "app")
-    assert held is not None and held.event_id.startswith("e1.")  # and a digest of the app that sent it
+    event = inbox.record("e1", BODY, MappingProxyType({"x-event": "a"}), T, 20.0, "app")
+    assert event is not None and event.event_id.startswith("e1.")  # and a digest of the app that sent it
     (kept,) = inbox.waiting()
     about = {
-        "event_id": held.event_id,
+        "event_id": event.event_id,
         "body": BODY,
         "headers": {"x-event": "a"},
         "received": T,
         "due": T,
         "claimed": T + 20,
     }
-    assert kept == InboxEntry(**about, failures=0, reason=None, turn=0, sender="app", version=held.version)
+    assert kept == InboxEntry(**about, failures=0, reason=None, replays=0, sender="app", version=event.version)
     assert InboxEntry.read(kept.to_bytes(), kept.event_id, kept.version) == kept
     assert repr(kept).count("x-event") == 0 and "topic" not in repr(kept)
 
@@ -82,7 +82,9 @@ def test_the_pauses_grow_to_an_hour_and_a_repeat_is_known_for_three_days() -> No
 def test_an_inbox_has_a_name_that_sets_it_apart(name: str) -> None:
     with pytest.raises(InputError) as caught:
         Inbox(MemoryStore(), name)
-    assert [tuple(problem) for problem in caught.value.problems] == [("name", "must be a text without /")]
+    assert [(problem.where, problem.what) for problem in caught.value.problems] == [
+        ("name", "must be a text without /")
+    ]
 
 
 def test_an_event_outlives_its_process(tmp_path: Path) -> None:
@@ -93,9 +95,9 @@ def test_an_event_outlives_its_process(tmp_path: Path) -> None:
 
 def test_a_repeat_is_recognised_while_the_event_waits_when_it_is_done_and_when_it_is_put_aside(store: Store) -> None:
     inbox = Inbox(store, pauses=())
-    held = recorded(inbox)
+    event = recorded(inbox)
     assert inbox.record("e1", BODY, {}, T + 1) is None
-    inbox.done(held, T + 2)
+    inbox.done(event, T + 2)
     assert inbox.record("e1", BODY, {}, T + 3) is None
     inbox.fail(recorded(inbox, "e2"), T, "broken")
     assert inbox.record("e2", BODY, {}, T + 3) is None
@@ -117,7 +119,8 @@ def test_of_many_at_once_one_claims(inbox: Inbox) -> None:
         recorded(inbox, f"e{number}")
     taken: list[str] = []
     threads = [
-        threading.Thread(target=lambda: taken.extend(held.event_id for held in inbox.take(T, 20, 20))) for _ in range(8)
+        threading.Thread(target=lambda: taken.extend(event.event_id for event in inbox.take(T, 20, 20)))
+        for _ in range(8)
     ]
     for thread in threads:
         thread.start()
@@ -127,9 +130,9 @@ def test_of_many_at_once_one_claims(inbox: Inbox) -> None:
 
 
 def test_a_claimed_event_is_left_alone_until_the_claim_ends(inbox: Inbox) -> None:
-    held = recorded(inbox, claim=20)
+    event = recorded(inbox, lease=20)
     assert inbox.take(T + 19, 20, 10) == []
-    renewed = inbox.renew(held, T + 15, 20)
+    renewed = inbox.renew(event, T + 15, 20)
     assert inbox.take(T + 34, 20, 10) == []
     assert ids(inbox.take(T + 35, 20, 10)) == {"e1"}
     assert renewed is not None
@@ -137,7 +140,7 @@ def test_a_claimed_event_is_left_alone_until_the_claim_ends(inbox: Inbox) -> Non
 
 
 def test_a_released_event_can_be_taken_at_once(inbox: Inbox) -> None:
-    inbox.release(recorded(inbox, claim=20))
+    inbox.release(recorded(inbox, lease=20))
     assert ids(inbox.take(T + 1, 20, 10)) == {"e1"}
 
 
@@ -146,13 +149,13 @@ def test_a_failed_event_comes_again_after_longer_and_longer_pauses(store: Store)
     recorded(inbox)
     now = T
     for pause in (5, 30):
-        (held,) = inbox.take(now, 20, 10)
-        assert inbox.fail(held, now, "ValueError: no") is False
+        (event,) = inbox.take(now, 20, 10)
+        assert inbox.fail(event, now, "ValueError: no") is False
         assert inbox.take(now + pause - 1, 20, 10) == []
         now += pause
-    (held,) = inbox.take(now, 20, 10)
-    assert (held.failures, held.reason) == (2, "ValueError: no")
-    assert inbox.fail(held, now, "KeyError: 'x'") is True
+    (event,) = inbox.take(now, 20, 10)
+    assert (event.failures, event.reason) == (2, "ValueError: no")
+    assert inbox.fail(event, now, "KeyError: 'x'") is True
     (aside,) = inbox.aside()
     assert (aside.event_id, aside.failures, aside.reason, aside.body) == ("e1", 3, "KeyError: 'x'", BODY)
     assert not ids(inbox.waiting())
@@ -167,12 +170,12 @@ def test_an_event_that_was_put_aside_can_be_replayed_again_and_again(store: Stor
     inbox = Inbox(store, pauses=())
     recorded(inbox)
     for turn in range(3):
-        (held,) = inbox.take(T + turn, 20, 10)
-        assert inbox.fail(held, T + turn, "broken")
+        (event,) = inbox.take(T + turn, 20, 10)
+        assert inbox.fail(event, T + turn, "broken")
         assert inbox.replay("e1", T + turn)
         assert not ids(inbox.aside())
-    (held,) = inbox.take(T + 9, 20, 10)
-    inbox.done(held, T + 9)
+    (event,) = inbox.take(T + 9, 20, 10)
+    inbox.done(event, T + 9)
     assert not inbox.replay("e1", T + 10)
     assert not inbox.replay("unknown", T + 10)
 
@@ -275,9 +278,9 @@ def test_a_kill_while_recording_loses_nothing_that_was_acknowledged(store: Store
 
 @pytest.mark.parametrize("writes", [0, 1, 2])
 def test_a_kill_after_the_handler_delivers_again_only_where_the_mark_was_not_written(store: Store, writes: int) -> None:
-    held = recorded(Inbox(store), claim=20)
+    event = recorded(Inbox(store), lease=20)
     with contextlib.suppress(Dies):
-        Inbox(Mortal(store, writes)).done(held, T)
+        Inbox(Mortal(store, writes)).done(event, T)
     inbox = Inbox(store)
     assert inbox.record("e1", BODY, {}, T + 300) is None
     assert finish(inbox, T + 300) == (["e1"] if writes == 0 else [])
@@ -286,13 +289,13 @@ def test_a_kill_after_the_handler_delivers_again_only_where_the_mark_was_not_wri
 
 @pytest.mark.parametrize("writes", [0, 1, 2])
 def test_a_kill_while_an_event_is_put_aside_keeps_it_once(store: Store, writes: int) -> None:
-    held = recorded(Inbox(store, pauses=()), claim=20)
+    event = recorded(Inbox(store, pauses=()), lease=20)
     with contextlib.suppress(Dies):
-        Inbox(Mortal(store, writes), pauses=()).fail(held, T, "broken")
+        Inbox(Mortal(store, writes), pauses=()).fail(event, T, "broken")
     inbox = Inbox(store, pauses=())
     for taken in inbox.take(T + 300, 20, 10):
         inbox.fail(taken, T + 300, "broken")
-    assert [held.event_id for held in inbox.aside()] == ["e1"]
+    assert [event.event_id for event in inbox.aside()] == ["e1"]
     assert not ids(inbox.waiting())
 
 
@@ -313,7 +316,7 @@ def test_a_kill_during_a_replay_loses_nothing(store: Store, writes: int) -> None
 def test_a_repeat_that_arrives_while_its_event_is_being_finished_is_not_delivered(store: Store) -> None:
     """The repeat looks before the mark is written, and writes after the event is gone."""
     inbox = Inbox(store)
-    held = recorded(inbox)
+    event = recorded(inbox)
 
     class Late(Wrapped):
         looked = False
@@ -322,7 +325,7 @@ def test_a_repeat_that_arrives_while_its_event_is_being_finished_is_not_delivere
             found = super().read(key)
             if "/aside/" in key and not self.looked:
                 self.looked = True
-                inbox.done(held, T + 1)
+                inbox.done(event, T + 1)
             return found
 
     assert Inbox(Late(store)).record("e1", BODY, {}, T + 1) is None

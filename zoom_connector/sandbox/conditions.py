@@ -102,7 +102,8 @@ _RULES: tuple[StateRule, ...] = (
     StateRule(name="no_hosting", at=_HOSTING, code=3161),
     StateRule(name="no_webinar_plan", at=_WEBINARS, code=200, about="plan is missing"),
     StateRule(name="no_permission", at=_WEBINARS, code=200, about="No permission"),
-    StateRule(name="no_permission", at=("listWebinarParticipants", "reportWebinarParticipants"), code=200, about="No perm"),
+    StateRule(name="no_permission", at=("listWebinarParticipants", "reportWebinarParticipants"), code=200,
+         about="No perm"),
     StateRule(name="no_permission", at=("getChatMessages",), code=200, about="Unauthorized"),
     StateRule(name="no_permission", at=("userCreate",), code=200, about="No permission."),
     StateRule(name="no_privilege", at=("userCreate",), code=200, about="No privilege"),
@@ -117,21 +118,25 @@ _RULES: tuple[StateRule, ...] = (
     StateRule(name="account_mismatch", at=("recordingGet", "reportWebinarParticipants"), code=1010),
     StateRule(name="recording_owner_gone", at=("recordingGet",), code=1001, about="does not belong to this account"),
     StateRule(name="no_phone_account", at=("phoneUserRecordings",), code=2001),
-    StateRule(name="others_meetings_hidden", at=("meetings",), code=2306, when=lambda call: call.path["userId"] != "me"),
+    StateRule(name="others_meetings_hidden", at=("meetings",), code=2306,
+         when=lambda call: call.path["userId"] != "me"),
     StateRule(name="call_queue_manager", at=("userCreate", "userDelete"), code=1000),
     StateRule(name="limited_domains", at=("userCreate",), code=1116,
          when=lambda call: not _info(call).get("email", "").casefold().endswith("@sandbox.example")),
-    StateRule(name="no_type_change", at=("userCreate", "userUpdate"), code=1108, when=lambda call: "type" in _info(call)),
+    StateRule(name="no_type_change", at=("userCreate", "userUpdate"), code=1108,
+         when=lambda call: "type" in _info(call)),
     StateRule(name="no_licenses", at=("userCreate", "userUpdate"), code=2034, when=_is_type(2)),
     StateRule(name="no_basic_seats", at=("userCreate", "userUpdate"), code=2033, when=_is_type(1)),
     StateRule(name="basic_seats_capped", at=("userCreate", "userUpdate"), code=3412, when=_is_type(1)),
-    StateRule(name="no_zoom_one_seats", at=("userCreate", "userUpdate"), code=2038, when=lambda call: bool(_zoom_one(call))),
+    StateRule(name="no_zoom_one_seats", at=("userCreate", "userUpdate"), code=2038,
+         when=lambda call: bool(_zoom_one(call))),
     StateRule(name="no_basic_fallback", at=("userUpdate",), code=2039, about="Zoom United",
          when=lambda call: call.body.get("plan_united_type") == "none"),
     StateRule(name="no_basic_fallback", at=("userUpdate",), code=2039, about="Zoom One",
          when=lambda call: call.body.get("zoom_one_type") == 0),
     StateRule(name="no_sso", at=("userCreate",), code=2002, when=lambda call: call.body["action"] == "ssoCreate"),
-    StateRule(name="no_sso_provision", at=("userCreate",), code=2032, when=lambda call: call.body["action"] == "ssoCreate"),
+    StateRule(name="no_sso_provision", at=("userCreate",), code=2032,
+         when=lambda call: call.body["action"] == "ssoCreate"),
     StateRule(name="gpa_account", at=("userCreate",), code=2035),
     StateRule(name="gpa_owner", at=("userCreate",), code=2036),
     StateRule(name="force_forbidden", at=("userCreate",), code=2037),
@@ -149,7 +154,7 @@ _RULES: tuple[StateRule, ...] = (
 )  # fmt: skip
 
 
-def known(names: Iterable[str]) -> set[str]:
+def check_names(names: Iterable[str]) -> set[str]:
     """Give the names as a set, or raise ValueError for one that is not on the list."""
     given = set(names)
     unknown = sorted(given - CONDITIONS)

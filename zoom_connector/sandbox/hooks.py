@@ -10,12 +10,12 @@ import hashlib
 import hmac
 import http.client
 import json
-import secrets as randomness
 import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from secrets import token_hex, token_urlsafe
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -93,7 +93,7 @@ class Hooks:
 
     def validate(self, subscription: Subscription) -> None:
         """Ask an address to prove that it knows the secret, as Zoom does at first and every 72 hours."""
-        token = randomness.token_urlsafe(16)
+        token = token_urlsafe(16)
         now = self._account.clock()
         asked = {
             "event": "endpoint.url_validation",
@@ -129,7 +129,7 @@ class Hooks:
             for to in self._subscriptions:
                 is_theirs = client_id is None or to.client_id == client_id
                 if is_theirs and any(fnmatchcase(event, pattern) for pattern in to.events):
-                    headers = {**sign(body, to.secret, now), "x-zm-request-id": randomness.token_hex(16)}
+                    headers = {**sign(body, to.secret, now), "x-zm-request-id": token_hex(16)}
                     self._pending.append(Delivery(event=event, to=to, body=body, headers=headers, since=now, due=now))
             self._changed.notify_all()
 
@@ -155,7 +155,7 @@ class Hooks:
             self.emit(event, payload)
         return answer
 
-    def settle(self, seconds: float = 10.0) -> bool:
+    def wait_until_idle(self, seconds: float = 10.0) -> bool:
         """Wait until nothing is due by the account's clock, for at most `seconds`; False if something still is."""
         until = time.monotonic() + seconds
         with self._changed:

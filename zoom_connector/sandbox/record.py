@@ -49,7 +49,7 @@ class RequestLog(Sequence[LoggedRequest]):
     """
 
     def __init__(self, most: int) -> None:
-        self._kept: deque[LoggedRequest] = deque(maxlen=most)
+        self._records: deque[LoggedRequest] = deque(maxlen=most)
         self.total = 0
         self.carried_out = 0
         self.statuses: Counter[int] = Counter()
@@ -63,7 +63,7 @@ class RequestLog(Sequence[LoggedRequest]):
         self.statuses[status] += 1
         if fault:
             self.faults[fault] += 1
-        self._kept.append(
+        self._records.append(
             LoggedRequest(
                 method=request.method,
                 target=request.target,
@@ -79,17 +79,17 @@ class RequestLog(Sequence[LoggedRequest]):
 
     def clear(self) -> None:
         """Forget the requests; what was counted stays."""
-        self._kept.clear()
+        self._records.clear()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._records)
 
     @overload
     def __getitem__(self, index: int) -> LoggedRequest: ...
     @overload
     def __getitem__(self, index: slice) -> list[LoggedRequest]: ...
     def __getitem__(self, index: int | slice) -> LoggedRequest | list[LoggedRequest]:
-        return self._kept.copy()[index] if isinstance(index, int) else list(self._kept.copy())[index]
+        return self._records.copy()[index] if isinstance(index, int) else list(self._records.copy())[index]
 
     def __iter__(self) -> Iterator[LoggedRequest]:
-        return iter(self._kept.copy())
+        return iter(self._records.copy())

@@ -16,11 +16,12 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from . import conditions as _conditions, emits
+from . import emits
 from .account import Account
 from .auth import IssuedTokens, bearer
 from .background import Background
 from .chances import Chances, Latency, Odds, read_latency
+from .conditions import check_names
 from .control import CONTROL, steer
 from .downloads import Downloads
 from .faults import FIELDS, Fault, Queue, change
@@ -145,7 +146,7 @@ class Sandbox:
 
     @conditions.setter
     def conditions(self, names: Collection[str]) -> None:
-        self.state.conditions = _conditions.known(names)
+        self.state.conditions = check_names(names)
 
     @property
     def limits(self) -> AccountLimits:
