@@ -384,7 +384,7 @@ def test_every_pointer_to_a_list_can_be_followed_from_the_catalogue(connector: C
 
 def test_the_documentation_names_every_list(connector: Connector) -> None:
     page = (ROOT / "docs" / "choices.md").read_text()
-    table = page[page.index("| list | of |") : page.index("Choices only offer")]
+    table = page[page.index("| list | belongs to |") : page.index("Choices are suggestions")]
     assert sorted(re.findall(r"`([a-z-]+)`", table)) == sorted(connector.profile.choices)
 
 

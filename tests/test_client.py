@@ -507,7 +507,7 @@ def test_without_a_token_nothing_is_sent_and_it_is_said_what_to_do(
 def test_an_action_without_files_offers_none(client: Client) -> None:
     with pytest.raises(InputError) as caught:
         client.files("get-user", {"user_id": "me"})
-    assert [tuple(problem) for problem in caught.value.problems] == [("action", "offers no files")]
+    assert [(each.where, each.what) for each in caught.value.problems] == [("action", "offers no files")]
 
 
 def test_what_is_remembered_is_bounded_in_number_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
