@@ -1,1 +1,1 @@
-"""The connector as tools for language models: one tool an action, over the Model Context Protocol."""
+"""The connector as tools for language models: one tool for each action, over the Model Context Protocol."""

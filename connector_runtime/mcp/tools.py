@@ -1,8 +1,8 @@
-"""Actions as tools for a language model: which are offered, what they take, what they answer; and a server of them.
+"""Actions as tools for a language model: their selection, schemas, calls and output, and the server that offers them.
 
-Every answer is an object with `data`, and where there is something to say `cursor`, `warnings`, `unexpected`, `error`.
-A client is lent for each call, so that whoever serves decides whose connection it goes with. At standard input and
-output, the latter belongs to the mcp_types.
+The output of a tool is an object with `data` and, where they apply, `cursor`, `warnings`, `unexpected` and `error`.
+The embedding program lends a client for each call, and so decides which connection the call uses. Over stdio, standard
+output carries the protocol alone.
 """
 
 from __future__ import annotations
@@ -34,28 +34,31 @@ from ..model import Condition, Input, Json, Page, Result
 Lend = Callable[[Any], AbstractAsyncContextManager[AsyncClient]]
 Context = ServerRequestContext[Any, Any]
 LIMIT = 50  # items of a list, unless the model asks for another number
-MOST = 1000
-DEEPEST = 64  # objects and lists in each other that every client reads
-EXACT = 2**53  # what JavaScript can hold; a larger integer is text
-LABELLED = 30  # choices whose labels are told
+MAX_LIMIT = 1000
+MAX_DEPTH = 64  # nested objects and lists that every client can read
+MAX_INTEGER = 2**53  # JavaScript rounds larger integers, so they are sent as text
+MAX_LABELS = 30  # an input with more choices does not list them in its description
 SHAPES = {"date": "Such as 2026-11-01", "datetime": "Such as 2026-11-01T09:00:00Z"}
 EFFECTS: Mapping[str | None, str] = {
     "read": "Changes nothing.",
-    "create": "Makes something new, once more with each call.",
-    "update": "Changes what is there.",
-    "delete": "Takes away what may not come back.",
-    None: "Can do anything, as its inputs say.",
+    "create": "Creates something new with each call.",
+    "update": "Changes existing data.",
+    "delete": "Deletes data, perhaps for good.",
+    None: "Can read, change or delete data, depending on its inputs.",
 }
-OWN = {  # the arguments that are no inputs
-    "limit": f"At most so many items; {LIMIT} if left out.",
-    "cursor": "Goes on where an answer with this cursor ended; the other arguments as they were.",
-    "clear": "Fields to empty; blank text and null only leave a field as it is.",
+OPTIONS = {  # arguments that are not inputs of the action
+    "limit": f"Maximum number of items; {LIMIT} if left out.",
+    "cursor": "Continues after the answer that had this cursor; repeat the other arguments unchanged.",
+    "clear": "Fields to empty; blank text and null only leave a field unchanged.",
 }
-UNKEPT = ("format", "pattern", SECRET_WORD)  # words of an answer's schema by which a client could refuse the answer
+DROPPED = ("format", "pattern", SECRET_WORD)  # schema words that could make a client reject an answer
 
 
 class ToolFilter(NamedTuple):
-    """Which actions become tools, and whether what is secret in an answer is shown."""
+    """Which actions become tools, and whether their answers show secrets.
+
+    `only` are patterns of action keys; none stands for all.
+    """
 
     only: tuple[str, ...] = ()
     read_only: bool = False
@@ -64,92 +67,95 @@ class ToolFilter(NamedTuple):
 
 
 class Tool(NamedTuple):
-    """One tool, as it is listed; `own` are the arguments that are no inputs."""
+    """One tool; `options` are the arguments that are not inputs, `data` is the schema of its `data`."""
 
     action: Action
-    own: tuple[str, ...]
-    data: dict[str, Json]  # the schema of what it answers with
+    options: tuple[str, ...]
+    data: dict[str, Json]
     listed: mcp_types.Tool
 
 
 def tools(connector: Connector, offer: ToolFilter) -> dict[str, Tool]:
-    """The tools by name, in the order of keys. Raises `InputError` for a pattern that fits none."""
-    wanted = offer.only or ("*",)
-    lost = [each for each in wanted if not any(fnmatchcase(key, each) for key in connector.actions)]
-    if lost:
-        raise InputError.of(
-            "mcp", [Problem("--only", f"{each!r} fits no action.{nearest(each, connector.actions)}") for each in lost]
-        )
-    fits = [connector.actions[key] for key in connector.actions if any(fnmatchcase(key, each) for each in wanted)]
-    offered = {action.key: action for action in fits if withheld(action, offer) is None}
+    """Return the tools by name, in the order of the actions.
+
+    Raises `InputError` for a pattern that matches no action, and if the filter leaves none.
+    """
+    patterns = offer.only or ("*",)
+    unmatched = [pattern for pattern in patterns if not any(fnmatchcase(key, pattern) for key in connector.actions)]
+    if unmatched:
+        whats = (f"{pattern!r} matches no action.{nearest(pattern, connector.actions)}" for pattern in unmatched)
+        raise InputError.of("mcp", [Problem("--only", what) for what in whats])
+    keys = [key for key in connector.actions if any(fnmatchcase(key, pattern) for pattern in patterns)]
+    matches = [connector.actions[key] for key in keys]
+    offered = {action.key: action for action in matches if withheld(action, offer) is None}
     if not offered:
-        raise InputError.of("mcp", [Problem("--only", f"{fits[0].key} {withheld(fits[0], offer)}")])
-    made: dict[str, Tool] = {}
+        raise InputError.of("mcp", [Problem("--only", f"{matches[0].key} {withheld(matches[0], offer)}")])
+    by_name: dict[str, Tool] = {}
     for key, action in offered.items():
-        own = ("limit", "cursor") if action.paging is not None else ()  # no input may bear their names
-        own = (*own, "clear") if any(row.clear for row in action.inputs.values()) else own
-        hints = {f"{word}_hint": said for word, said in safety(action.effect).items()}
+        options = ("limit", "cursor") if action.paging is not None else ()  # inputs must not use these names
+        options = (*options, "clear") if any(row.clear for row in action.inputs.values()) else options
+        hints = {f"{word}_hint": value for word, value in safety(action.effect).items()}
         data = data_schema(action, offer.secrets)
         listed = mcp_types.Tool(
             name=key,
             title=action.label,
             description=_sentences((action.description, action.summary, EFFECTS[action.effect])),
-            input_schema=_input_schema(action, offered, own),
+            input_schema=_input_schema(action, offered, options),
             output_schema=_output_schema(action, data),
             annotations=mcp_types.ToolAnnotations(title=action.label, open_world_hint=True, **hints),
         )
-        made[key] = Tool(action, own, data, listed)
-    return made
+        by_name[key] = Tool(action, options, data, listed)
+    return by_name
 
 
 def withheld(action: Action, offer: ToolFilter) -> str | None:
-    """Why an action is no tool here, None if it is one."""
-    about = safety(action.effect)
-    if offer.read_only and not about["read_only"]:
-        return "is not offered here: only what reads is"
-    if about["destructive"] and not offer.destructive:
-        return "is not offered here: it can destroy, which takes the option --destructive"
-    if offer.only and not any(fnmatchcase(action.key, each) for each in offer.only):
-        return "is not offered here: it is none of those that were chosen"
+    """Return the reason why an action is not a tool here, or None if it is one."""
+    effects = safety(action.effect)
+    if offer.read_only and not effects["read_only"]:
+        return "is not offered here: only actions that read are"
+    if effects["destructive"] and not offer.destructive:
+        return "is not offered here: it can destroy data, which requires the option --destructive"
+    if offer.only and not any(fnmatchcase(action.key, pattern) for pattern in offer.only):
+        return "is not offered here: it is not among the chosen actions"
     return None
 
 
-def _sentences(said: Iterable[str | None]) -> str:
-    return " ".join(text if text.endswith((".", "?", "!")) else f"{text}." for text in said if text)
+def _sentences(texts: Iterable[str | None]) -> str:
+    return " ".join(text if text.endswith((".", "?", "!")) else f"{text}." for text in texts if text)
 
 
-def _input_schema(action: Action, offered: Collection[str], own: tuple[str, ...]) -> dict[str, Json]:
+def _input_schema(action: Action, offered: Collection[str], options: tuple[str, ...]) -> dict[str, Json]:
     fields: dict[str, Json] = form_schema(action)["properties"]
     clearable = [row.key for row in action.inputs.values() if row.clear]
-    about: dict[str, dict[str, Json]] = {
-        "limit": {"type": "integer", "minimum": 1, "maximum": MOST},
+    schemas: dict[str, dict[str, Json]] = {
+        "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
         "cursor": {"type": "string"},
         "clear": {"type": "array", "items": {"type": "string", "enum": clearable}},
     }
     properties: dict[str, Json] = {}
     for key, field in fields.items():
-        described = _sentences(_about(action, action.inputs[key], offered))
-        schema = {word: said for word, said in field.items() if word not in ("title", "description")}
-        properties[key] = {**schema, **({"description": described} if described else {})}
-    properties |= {name: {**about[name], "description": OWN[name]} for name in own}
-    needed = [key for key in fields if action.inputs[key].is_always_needed]
-    return {"type": "object", "properties": properties, "required": needed, "additionalProperties": False}
+        description = _sentences(_descriptions(action, action.inputs[key], offered))
+        schema = {word: value for word, value in field.items() if word not in ("title", "description")}
+        properties[key] = {**schema, **({"description": description} if description else {})}
+    properties |= {name: {**schemas[name], "description": OPTIONS[name]} for name in options}
+    required = [key for key in fields if action.inputs[key].is_always_needed]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def _about(action: Action, row: Input, offered: Collection[str]) -> Iterator[str | None]:
+def _descriptions(action: Action, row: Input, offered: Collection[str]) -> Iterator[str | None]:
     yield row.comments
     if row.type in SHAPES:
         yield SHAPES[row.type]
-    named = [f"{choice.value} = {choice.label}" for choice in row.choices if str(choice.value) != choice.label]
-    if named and len(row.choices) <= LABELLED:
-        yield ", ".join(named)
+    labels = [f"{choice.value} = {choice.label}" for choice in row.choices if str(choice.value) != choice.label]
+    if labels and len(row.choices) <= MAX_LABELS:
+        yield ", ".join(labels)
     source = action.profile.choices.get(row.choices_from or "")
     if source is not None and source.action in offered and source.action != action.key:
         yield f"{source.action} lists them"
     if row.required and not row.has_default:
-        yield f"Needed {_when((*(row.only_when or ()), *row.required))}"
+        yield f"Required {_when((*(row.only_when or ()), *row.required))}"
     elif row.required is not None and row.only_when and not row.has_default:
-        yield f"Needed {_when(row.only_when)}, and only then"
+        yield f"Required {_when(row.only_when)}, and used only then"
         return
     if row.only_when:
         yield f"Only {_when(row.only_when)}"
@@ -157,29 +163,29 @@ def _about(action: Action, row: Input, offered: Collection[str]) -> Iterator[str
 
 
 def _when(parsed: Condition) -> str:
-    """A condition in words: `when type is 8 and topic is given`."""
-    said = []
+    """Return a condition in words: `when type is 8 and topic is given`."""
+    clauses = []
     for test in condition(parsed) or ():
         values, no = test.get("is", test.get("is_not")), "not " if "is_not" in test else ""
         words = " or ".join("not given" if value is None else str(value) for value in values)
-        said.append(f"{test['input']} is " + ("given" if no and values == [None] else f"{no}{words}"))
-    return "when " + " and ".join(said)
+        clauses.append(f"{test['input']} is " + ("given" if no and values == [None] else f"{no}{words}"))
+    return "when " + " and ".join(clauses)
 
 
 def call(tool: Tool, arguments: Mapping[str, Any]) -> tuple[BoundInputs, int | None, str | None]:
-    """What a tool was called with: its inputs, bound, a limit and a cursor. Raises `InputError` with all problems."""
+    """Read a tool's arguments: its inputs, bound, a limit and a cursor. Raises `InputError` with all problems."""
     inputs = dict(arguments)
-    own = {name: inputs.pop(name, None) for name in tool.own}
+    options = {name: inputs.pop(name, None) for name in tool.options}
     problems: list[Problem] = []
-    limit, cursor, clear = _limit(own.get("limit")), own.get("cursor"), own.get("clear")
+    limit, cursor, clear = _limit(options.get("limit")), options.get("cursor"), options.get("clear")
     if limit is None:
-        problems.append(Problem("limit", f"must be a whole number from 1 to {MOST}"))
+        problems.append(Problem("limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
     if not _is_blank(cursor) and not isinstance(cursor, str):
-        problems.append(Problem("cursor", "must be the text that an earlier answer gave as its cursor"))
+        problems.append(Problem("cursor", "must be the cursor of an earlier answer, which is text"))
     if isinstance(clear, str):
         clear = clear.split(",")
     if clear is not None and not (isinstance(clear, list) and all(isinstance(name, str) for name in clear)):
-        problems.append(Problem("clear", "must be a list of inputs"))
+        problems.append(Problem("clear", "must be a list of input names"))
         clear = None
     try:
         bound = tool.action.bind(inputs, [name.strip() for name in clear or () if name.strip()])
@@ -189,15 +195,15 @@ def call(tool: Tool, arguments: Mapping[str, Any]) -> tuple[BoundInputs, int | N
         problems += error.problems
     if problems:
         raise InputError.of(tool.action.key, problems)
-    return bound, limit if "limit" in tool.own else None, None if _is_blank(cursor) else cursor
+    return bound, limit if "limit" in tool.options else None, None if _is_blank(cursor) else cursor
 
 
-def _limit(given: Any) -> int | None:
-    """The number of items, None for what is no such number. Text and 5.0 are read, as inputs are."""
-    if _is_blank(given):
+def _limit(value: Any) -> int | None:
+    """Return the number of items, or None if the value is not one. Text and 5.0 are accepted, as in inputs."""
+    if _is_blank(value):
         return LIMIT
-    text = str(given).strip().removesuffix(".0")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MOST else None
+    text = str(value).strip().removesuffix(".0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MAX_LIMIT else None
 
 
 def _is_blank(value: Any) -> bool:
@@ -205,82 +211,83 @@ def _is_blank(value: Any) -> bool:
 
 
 def _output_schema(action: Action, data: dict[str, Json]) -> dict[str, Json]:
-    """An object at the top whatever the action answers; nothing in it is required, since an error fits it too."""
+    """An object, whatever the action answers. It requires no property, because an error must fit it too."""
     properties: dict[str, Json] = {"data": data}
     if action.paging is not None:
-        properties["cursor"] = {"type": "string", "description": "There is more: call again with it."}
+        properties["cursor"] = {"type": "string", "description": "The list has more items: call again with this."}
     properties["warnings"] = {"type": "array", "items": {"type": "string"}}
-    properties["unexpected"] = {**ANY, "description": "The data where it is not of the documented shape."}
-    properties["error"] = {"type": "object", "description": "Why it failed, and what to do."}
+    properties["unexpected"] = {**ANY, "description": "The data, if it does not have the documented shape."}
+    properties["error"] = {"type": "object", "description": "Why the call failed, and what to do."}
     return {"type": "object", "properties": properties}
 
 
 def data_schema(action: Action, secrets: bool) -> dict[str, Json]:
-    """The shape of a tool's `data`; what is hidden in it is text."""
+    """Return the schema of a tool's `data`. Unless `secrets` are shown, they are text in it."""
     schema = (action.output or {}).get("schema")
-    opened: dict[str, Json] = _opened(schema, secrets) if isinstance(schema, Mapping) else {}
-    return opened or ANY
+    lenient: dict[str, Json] = _lenient(schema, secrets) if isinstance(schema, Mapping) else {}
+    return lenient or ANY
 
 
-def _opened(schema: Json, secrets: bool) -> Json:
+def _lenient(schema: Json, secrets: bool) -> Json:
     if isinstance(schema, list):
-        return [_opened(part, secrets) for part in schema]
+        return [_lenient(part, secrets) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
     if schema.get(SECRET_WORD) is True and not secrets:
         return {**_of_types(["string", "null"]), "description": "hidden"}
-    schema_left: dict[str, Json] = {}
+    lenient: dict[str, Json] = {}
     for word, part in schema.items():
         if word in ("properties", "patternProperties"):
-            schema_left[word] = {name: _opened(inner, secrets) for name, inner in part.items()}
+            lenient[word] = {name: _lenient(inner, secrets) for name, inner in part.items()}
         elif word in ("enum", "const", "examples", "default"):
-            schema_left[word] = part
+            lenient[word] = part
         elif word == "type" and isinstance(part, list) and "anyOf" not in schema:
-            schema_left |= _of_types(part)
-        elif word not in UNKEPT:
-            schema_left[word] = _opened(part, secrets)
-    return schema_left
+            lenient |= _of_types(part)
+        elif word not in DROPPED:
+            lenient[word] = _lenient(part, secrets)
+    return lenient
 
 
 def _of_types(types: list[str]) -> dict[str, Json]:
-    """One of several types, as also those clients read it that know no list of types."""
-    return {"anyOf": [{"type": each} for each in types]}
+    """One of several types, written for clients that do not understand a list of types."""
+    return {"anyOf": [{"type": name} for name in types]}
 
 
 ANY = _of_types(["object", "array", "string", "number", "boolean", "null"])
 
 
 def answer(tool: Tool, result: Result, offer: ToolFilter) -> dict[str, Json]:
-    """A result as the tool's output schema has it."""
+    """Return a result as the tool's output schema describes it."""
     data = plain(result.data if offer.secrets else tool.action.hide(result.data))
     warnings = [plain(str(warning)) for warning in result.warnings]
     faults = schema_faults(tool.data, data)
-    if faults:  # a client would refuse it, though it was done
+    if faults:  # a client would reject this as `data`, although the call succeeded
         path, what = faults[0]
         where = ".".join(str(step) for step in ("data", *path))
-        warnings.append(f"The answer is not of the documented shape: {where} {what}.")
-    more = {"cursor": result.cursor, "warnings": warnings or None}
-    said: dict[str, Json] = {name: value for name, value in more.items() if value is not None}
-    return {"unexpected" if faults else "data": data, **said}
+        warnings.append(f"The answer does not have the documented shape: {where} {what}.")
+    output: dict[str, Json] = {"unexpected" if faults else "data": data}
+    if result.cursor is not None:
+        output["cursor"] = result.cursor
+    return output | ({"warnings": warnings} if warnings else {})
 
 
 def failure(tool: Tool | None, error: ConnectorError, offer: ToolFilter) -> dict[str, Json]:
-    """An error, with what was read before it."""
+    """Return an error as the tool's output, with the data that was read before it."""
     partial: Result | None = getattr(error, "partial", None)
-    told = {name: value for name, value in error.to_dict().items() if value not in (None, [])}
-    before = answer(tool, partial, offer) if tool is not None and partial is not None else {}
-    return {**before, "error": plain(told)}
+    fields = {name: value for name, value in error.to_dict().items() if value not in (None, [])}
+    output = answer(tool, partial, offer) if tool is not None and partial is not None else {}
+    return {**output, "error": plain(fields)}
 
 
 def plain(value: Json, depth: int = 0) -> Json:
-    """Data that every client reads as it is: large integers and what lies too deep as text, no half characters."""
-    if isinstance(value, dict | list) and depth >= DEEPEST:
+    """Return data that every client reads unchanged: large integers and deep nesting as text, no lone surrogates."""
+    if isinstance(value, dict | list) and depth >= MAX_DEPTH:
         return json_text.write(value).decode()
     if isinstance(value, dict):
         return {plain(name): plain(part, depth + 1) for name, part in value.items()}
     if isinstance(value, list):
         return [plain(part, depth + 1) for part in value]
-    if isinstance(value, int) and abs(value) > EXACT:
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
         return str(value)
     if isinstance(value, str) and not value.isascii():
         return value.encode("utf-8", "replace").decode("utf-8")
@@ -294,44 +301,43 @@ def server(
     deadline: float,
     aside: Callable[..., Awaitable[Any]] | None = None,
 ) -> Server[Any]:
-    """The server of a connector's tools.
+    """Return the MCP server of a connector's tools.
 
-    `lend` is given the HTTP request that a call came with (None at standard input) and lends the client for it;
-    `deadline` bounds each call, in seconds; `aside` reads the inputs of a request. Raises `InputError` if nothing is
-    offered.
+    `lend` takes the HTTP request of a call (None over stdio) and lends the client for it. `deadline` bounds each call,
+    in seconds. `aside` runs a function in a thread for a request. Raises `InputError` if the filter leaves no tool.
     """
-    about = connector.profile
+    profile = connector.profile
     offered = tools(connector, offer)
-    listed = mcp_types.ListToolsResult(tools=[tool.listed for tool in offered.values()])
+    tool_list = mcp_types.ListToolsResult(tools=[tool.listed for tool in offered.values()])
 
-    async def on_list(context: Context, asked: mcp_types.PaginatedRequestParams | None) -> mcp_types.ListToolsResult:
-        return listed
+    async def on_list(context: Context, params: mcp_types.PaginatedRequestParams | None) -> mcp_types.ListToolsResult:
+        return tool_list
 
-    async def on_call(context: Context, asked: mcp_types.CallToolRequestParams) -> mcp_types.CallToolResult:
-        tool = offered.get(asked.name)
+    async def on_call(context: Context, params: mcp_types.CallToolRequestParams) -> mcp_types.CallToolResult:
+        tool = offered.get(params.name)
         try:
             if tool is None:
-                key, actions = asked.name, connector.actions
+                key, actions = params.name, connector.actions
                 if key in actions and (why := withheld(actions[key], offer)) is not None:
                     raise InputError(f"{key} {why}.", hint="Tell the person who runs this server.")
-                hint = f"There are: {', '.join(offered)}."
-                raise InputError(f"'{key[:100]}' is no tool here.{nearest(key, offered)}", hint=hint)
-            given: Any = call, tool, asked.arguments or {}
-            reading = asyncio.to_thread(*given) if aside is None else aside(context.request, *given)
+                hint = f"The tools are: {', '.join(offered)}."
+                raise InputError(f"'{key[:100]}' is not a tool here.{nearest(key, offered)}", hint=hint)
+            work: Any = call, tool, params.arguments or {}
+            reading = asyncio.to_thread(*work) if aside is None else aside(context.request, *work)
             bound, limit, cursor = await reading
             async with lend(context.request) as client:
-                called = client.pages(tool.action.key, bound, limit, cursor=cursor, deadline=deadline)
-                async with aclosing(cast(AsyncGenerator[Page, None], called)) as pages:
-                    result = await fold_async(_reported(pages, limit, context), tool.action.paging)
-            return await asyncio.to_thread(lambda: _said(answer(tool, result, offer)))
+                unread = client.pages(tool.action.key, bound, limit, cursor=cursor, deadline=deadline)
+                async with aclosing(cast(AsyncGenerator[Page, None], unread)) as pages:
+                    result = await fold_async(_with_progress(pages, limit, context), tool.action.paging)
+            return await asyncio.to_thread(lambda: _tool_result(answer(tool, result, offer)))
         except ConnectorError as error:
-            return _said(failure(tool, error, offer), failed=True)
+            return _tool_result(failure(tool, error, offer), failed=True)
 
     return Server(
-        f"{about.key}-connector",
-        version=about.version,
-        title=about.label,
-        description=about.description,
+        f"{profile.key}-connector",
+        version=profile.version,
+        title=profile.label,
+        description=profile.description,
         instructions=instructions(connector, offer),
         icons=[mcp_types.Icon(src=data_url(connector.icon), mime_type="image/svg+xml")] if connector.icon else None,
         on_list_tools=on_list,
@@ -339,23 +345,23 @@ def server(
     )
 
 
-async def speak(made: Server[Any]) -> None:
-    """Serve at standard input and output until the input ends."""
+async def speak(stdio: Server[Any]) -> None:
+    """Serve over standard input and output until the input ends."""
     async with stdio_server() as (incoming, outgoing):
-        await made.run(incoming, outgoing, made.create_initialization_options())
+        await stdio.run(incoming, outgoing, stdio.create_initialization_options())
 
 
 def instructions(connector: Connector, offer: ToolFilter) -> str:
-    """What a model has to know of all tools."""
+    """Return the facts about all tools that a model needs."""
     return (
         f"Each tool is one action of {connector.profile.label}; its result is `data`. "
-        f"A list gives {LIMIT} items unless `limit` says otherwise; where `cursor` comes back, there is more. "
-        "An `error` says what to change (`problems`, `hint`), whether the same call may work later (`retriable`, "
-        "`retry_at`), and whether it may have been done all the same (`may_have_been_done`): look before trying again."
-    ) + ("" if offer.secrets else " What is secret is shown as ***.")
+        f"A list returns {LIMIT} items unless `limit` says otherwise; an answer with `cursor` has more. "
+        "An `error` says what to change (`problems`, `hint`), whether the same call may succeed later (`retriable`, "
+        "`retry_at`), and whether it may have been done (`may_have_been_done`): if so, check before trying again."
+    ) + ("" if offer.secrets else " Secrets are shown as ***.")
 
 
-async def _reported(pages: AsyncIterator[Page], limit: int | None, context: Context) -> AsyncIterator[Page]:
+async def _with_progress(pages: AsyncIterator[Page], limit: int | None, context: Context) -> AsyncIterator[Page]:
     count = 0
     async for page in pages:
         if page.items is not None:
@@ -364,7 +370,7 @@ async def _reported(pages: AsyncIterator[Page], limit: int | None, context: Cont
         yield page
 
 
-def _said(content: dict[str, Json], *, failed: bool = False) -> mcp_types.CallToolResult:
-    """The same twice: as data, and as text for clients that show only that."""
+def _tool_result(content: dict[str, Json], *, failed: bool = False) -> mcp_types.CallToolResult:
+    """The content twice: as data, and as text for clients that show only text."""
     text = mcp_types.TextContent(text=json_text.write(content).decode())
     return mcp_types.CallToolResult(content=[text], structured_content=content, is_error=failed)

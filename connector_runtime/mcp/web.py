@@ -1,6 +1,6 @@
-"""The tools over streamable HTTP, behind what guards the service: its gate, API keys, tenants' connections, limits.
+"""The tools over streamable HTTP, with the service's protection: its gate, API keys, tenants' connections and limits.
 
-A session belongs to the API key that opened it; no tenant can have all. A browser's page of another origin is refused.
+A session belongs to the API key that opened it; no tenant can open all of them. Pages of other origins are refused.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from ..service.state import Service
 from .tools import ToolFilter, server
 
 PATH = "/mcp"
-IDLE = 600.0  # seconds after which a session ends that nobody uses
-SESSIONS = 1000  # that may be open
-OWN = 250  # of one tenant
+IDLE = 600.0  # seconds after which an unused session ends
+SESSIONS = 1000  # open at the same time
+TENANT_SESSIONS = 250  # of them for one tenant
 
 
 def app(shared: Service, offer: ToolFilter, connection: str | None) -> Starlette:
-    """The tools at `/mcp` as an ASGI app.
+    """Return the tools at `/mcp` as an ASGI app.
 
-    `connection` is the name of the connection that calls go with; None for the only one of whoever asks. The service's
-    `timeout` bounds each call.
+    `connection` is the name of the connection that calls use; None for the tenant's only one. The service's `timeout`
+    bounds each call.
     """
 
     @asynccontextmanager
@@ -48,16 +48,15 @@ def app(shared: Service, offer: ToolFilter, connection: str | None) -> Starlette
         except ServiceRefusal as refusal:
             raise AuthError(refusal.message, hint=refusal.hint) from None
 
-    async def aside(request: Request, function: Callable[..., Any], *given: Any) -> Any:
-        return await shared.in_work(request.scope[PLACE].tenant, function, *given)
+    async def aside(request: Request, function: Callable[..., Any], *arguments: Any) -> Any:
+        return await shared.in_work(request.scope[PLACE].tenant, function, *arguments)
 
-    made = server(shared.connector, offer, lend, shared.settings.timeout, aside)
     limits: Any = {
         "session_idle_timeout": IDLE,
         "max_sessions": SESSIONS,
         "max_request_body_size": shared.settings.body,
     }
-    sessions = Sessions(made, **limits)
+    sessions = Sessions(server(shared.connector, offer, lend, shared.settings.timeout, aside), **limits)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -70,16 +69,16 @@ def app(shared: Service, offer: ToolFilter, connection: str | None) -> Starlette
 
 
 class Sessions(StreamableHTTPSessionManager):
-    """The sessions, of which nobody can have all."""
+    """The open sessions; one tenant gets at most `TENANT_SESSIONS` of them."""
 
     def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
-        whose = requestor and requestor["subject"]
-        is_full = sum(owner["subject"] == whose for owner in self._session_owners.values()) >= OWN
+        tenant = requestor and requestor["subject"]
+        is_full = sum(owner["subject"] == tenant for owner in self._session_owners.values()) >= TENANT_SESSIONS
         return None if is_full else super()._admit_session(requestor)
 
 
 class ToolsEndpoint(StreamableHTTPASGIApp):
-    """Lets in who may come, and marks whose the request is."""
+    """Lets a request in if its caller may, and marks it with the tenant that owns it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_origin(scope)

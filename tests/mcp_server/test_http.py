@@ -221,7 +221,7 @@ def test_sessions_end_when_nobody_uses_them_and_are_bounded(sessions: tuple[str,
 def test_one_tenant_cannot_open_the_sessions_of_all(
     connector: Connector, ask: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(over_http, "OWN", 2)
+    monkeypatch.setattr(over_http, "TENANT_SESSIONS", 2)
     store = MemoryStore()
     first, again, other = (ApiKeys(store, connector.key).create(tenant)[0] for tenant in ("acme", "acme", "other"))
     with served(

@@ -65,10 +65,10 @@ def test_a_server_says_who_it_is_and_what_a_model_has_to_know(here: Talk, connec
     assert icon.mime_type == "image/svg+xml" and icon.src.startswith("data:image/svg+xml")
     told = here.client.instructions
     assert told == (
-        "Each tool is one action of Zoom Connector; its result is `data`. A list gives 50 items unless `limit` says "
-        "otherwise; where `cursor` comes back, there is more. An `error` says what to change (`problems`, `hint`), "
-        "whether the same call may work later (`retriable`, `retry_at`), and whether it may have been done all the "
-        "same (`may_have_been_done`): look before trying again. What is secret is shown as ***."
+        "Each tool is one action of Zoom Connector; its result is `data`. A list returns 50 items unless `limit` says "
+        "otherwise; an answer with `cursor` has more. An `error` says what to change (`problems`, `hint`), "
+        "whether the same call may succeed later (`retriable`, `retry_at`), and whether it may have been done "
+        "(`may_have_been_done`): if so, check before trying again. Secrets are shown as ***."
     )
 
 
@@ -88,9 +88,9 @@ def test_a_tool_is_listed_word_for_word(here: Talk, connector: Connector) -> Non
         "type": "integer",
         "minimum": 1,
         "maximum": 1000,
-        "description": "At most so many items; 50 if left out.",
+        "description": "Maximum number of items; 50 if left out.",
     }
-    goes_on = "Goes on where an answer with this cursor ended; the other arguments as they were."
+    goes_on = "Continues after the answer that had this cursor; repeat the other arguments unchanged."
     assert own["cursor"] == {"type": "string", "description": goes_on}
     assert users.input_schema["type"] == "object" and users.input_schema["additionalProperties"] is False
     assert users.annotations is not None and users.annotations.model_dump(by_alias=False) == {
@@ -100,44 +100,42 @@ def test_a_tool_is_listed_word_for_word(here: Talk, connector: Connector) -> Non
         "idempotent_hint": True,
         "open_world_hint": True,
     }
-    assert meeting.description is not None and meeting.description.endswith(
-        "Makes something new, once more with each call."
-    )
+    assert meeting.description is not None and meeting.description.endswith("Creates something new with each call.")
     shapes = users.output_schema["properties"]  # type: ignore[index]
     kinds = [{"type": kind} for kind in ("object", "array", "string", "number", "boolean", "null")]
     assert shapes["unexpected"] == {
         "anyOf": kinds,
-        "description": "The data where it is not of the documented shape.",
+        "description": "The data, if it does not have the documented shape.",
     }
-    assert shapes["error"] == {"type": "object", "description": "Why it failed, and what to do."}
-    assert shapes["cursor"] == {"type": "string", "description": "There is more: call again with it."}
+    assert shapes["error"] == {"type": "object", "description": "Why the call failed, and what to do."}
+    assert shapes["cursor"] == {"type": "string", "description": "The list has more items: call again with this."}
     assert shapes["warnings"] == {"type": "array", "items": {"type": "string"}}
     assert "cursor" not in meeting.output_schema["properties"]  # type: ignore[index]
     update = here.tools()["update-meeting"].input_schema["properties"]["clear"]
     clearable = [row.key for row in connector.actions["update-meeting"].inputs.values() if row.clear]
-    empties = "Fields to empty; blank text and null only leave a field as it is."
+    empties = "Fields to empty; blank text and null only leave a field unchanged."
     items = {"type": "string", "enum": clearable}
     assert update == {"type": "array", "items": items, "description": empties}
 
 
 def test_what_is_no_tool_here_says_which_are(here: Talk, connector: Connector) -> None:
     nothing = {"retriable": False}
-    there = f"There are: {', '.join(here.tools())}."
-    unknown = {"kind": "input", "message": "'list-user' is no tool here. Did you mean 'list-users'?", "hint": there}
+    there = f"The tools are: {', '.join(here.tools())}."
+    unknown = {"kind": "input", "message": "'list-user' is not a tool here. Did you mean 'list-users'?", "hint": there}
     assert failed(here, "list-user", {}) == {"error": {**unknown, **nothing}}
-    assert failed(here, "x" * 200, {})["error"]["message"].startswith(f"'{'x' * 100}' is no tool here.")
-    why = "delete-user is not offered here: it can destroy, which takes the option --destructive."
+    assert failed(here, "x" * 200, {})["error"]["message"].startswith(f"'{'x' * 100}' is not a tool here.")
+    why = "delete-user is not offered here: it can destroy data, which requires the option --destructive."
     tell = "Tell the person who runs this server."
     assert failed(here, "delete-user", {}) == {"error": {"kind": "input", "message": why, "hint": tell, **nothing}}
 
 
 def test_what_is_withheld_says_why(connector: Connector) -> None:
     for offer, key, why in (
-        (ToolFilter(only=("create-*",), read_only=True), "create-meeting", "only what reads is"),
+        (ToolFilter(only=("create-*",), read_only=True), "create-meeting", "only actions that read are"),
         (
             ToolFilter(only=("delete-user",)),
             "delete-user",
-            "it can destroy, which takes the option --destructive",
+            "it can destroy data, which requires the option --destructive",
         ),
     ):
         with pytest.raises(InputError) as caught:
@@ -148,8 +146,8 @@ def test_what_is_withheld_says_why(connector: Connector) -> None:
     with pytest.raises(InputError) as caught:
         tools(connector, ToolFilter(only=("list-user", "get-user", "zzz")))
     assert [(problem.where, problem.what) for problem in caught.value.problems] == [
-        ("--only", "'list-user' fits no action. Did you mean 'list-users'?"),
-        ("--only", "'zzz' fits no action."),
+        ("--only", "'list-user' matches no action. Did you mean 'list-users'?"),
+        ("--only", "'zzz' matches no action."),
     ]
 
 
@@ -195,14 +193,14 @@ def test_all_that_is_wrong_with_a_call_is_told(connector: Connector) -> None:
         call(found["list-users"], {"limit": 0, "cursor": 5, "status": "odd"})
     assert [(problem.where, problem.what) for problem in caught.value.problems][:2] == [
         ("limit", "must be a whole number from 1 to 1000"),
-        ("cursor", "must be the text that an earlier answer gave as its cursor"),
+        ("cursor", "must be the cursor of an earlier answer, which is text"),
     ]
     assert [problem.where for problem in caught.value.problems][2:] == ["inputs.status"]
     assert caught.value.message == "3 problems with the inputs of list-users:"
     with pytest.raises(InputError) as caught:
         call(found["update-meeting"], {"meeting_id": "1", "clear": [1]})
     assert [(problem.where, problem.what) for problem in caught.value.problems] == [
-        ("clear", "must be a list of inputs")
+        ("clear", "must be a list of input names")
     ]
     _, limit, cursor = call(found["list-users"], {"limit": " ", "cursor": " "})
     assert (limit, cursor) == (LIMIT, None) == (50, None)
@@ -215,7 +213,7 @@ def test_an_answer_says_what_is_odd_about_it_and_a_failure_keeps_what_was_read(c
     odd = answer(tool, result, ToolFilter())
     (warning,) = odd.pop("warnings")  # type: ignore[misc]
     assert odd == {"unexpected": {"users": 5}, "cursor": "c"}
-    assert warning.startswith("The answer is not of the documented shape: data.users ")
+    assert warning.startswith("The answer does not have the documented shape: data.users ")
     error = ApiError("No.", status=400)
     assert failure(None, error, ToolFilter())["error"] == {
         "kind": "api",

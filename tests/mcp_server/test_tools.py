@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from connector_runtime.definitions import folders
 from connector_runtime.errors import Problem
 from connector_runtime.language import conditions
-from connector_runtime.mcp.tools import LIMIT, ToolFilter, _said as said, _when, answer, call, failure, tools
+from connector_runtime.mcp.tools import LIMIT, ToolFilter, _tool_result, _when, answer, call, failure, tools
 from connector_runtime.model import Result
 from zoom_connector import Connector, InputError
 
@@ -46,7 +46,7 @@ def test_patterns_choose_among_what_is_offered(connector: Connector) -> None:
     [
         (ToolFilter(only=("list-user",)), "Did you mean 'list-users'?"),
         (ToolFilter(only=("delete-user",)), "--destructive"),
-        (ToolFilter(only=("create-*",), read_only=True), "only what reads"),
+        (ToolFilter(only=("create-*",), read_only=True), "only actions that read are"),
     ],
 )
 def test_nothing_to_offer_is_refused_with_the_reason(connector: Connector, offer: ToolFilter, says: str) -> None:
@@ -86,7 +86,7 @@ def test_arguments_say_their_choices_conditions_sources_and_what_leaving_out_mea
     assert "If empty: Scheduled meeting." in kind["description"]
     assert "list-users lists them." in properties["user_id"]["description"]
     assert "Only when type is 8." in properties["type_recurrence"]["description"]
-    assert "Needed when type_recurrence is 2, and only then." in properties["weekly_day"]["description"]
+    assert "Required when type_recurrence is 2, and used only then." in properties["weekly_day"]["description"]
     assert "2026-11-01T09:00:00Z" in properties["start_time"]["description"]
     assert not [key for key, said in properties.items() if "default" in said]
 
@@ -212,7 +212,7 @@ def test_an_answer_of_any_depth_is_a_result_that_every_client_reads(connector: C
     data: Any = "the bottom"
     for level in range(levels):
         data = {"a": data} if level % 2 else [data]
-    result = said(answer(tool, Result(data, 200, {}), offer))
+    result = _tool_result(answer(tool, Result(data, 200, {}), offer))
     told = protocol.CallToolResult.model_validate_json(result.model_dump_json()).structured_content["data"]
     depth = 0
     while not isinstance(told, str):
@@ -227,7 +227,7 @@ def test_all_that_is_wrong_with_a_call_is_told_at_once(connector: Connector, cle
     with pytest.raises(InputError) as caught:
         call(update, {"clear": clear, "duration": "long"})
     first, *others = caught.value.problems
-    assert first == Problem("clear", "must be a list of inputs")
+    assert first == Problem("clear", "must be a list of input names")
     assert [problem.where for problem in others] == ["inputs.meeting_id", "inputs.duration"]
 
 
@@ -244,7 +244,7 @@ def test_a_limit_and_a_cursor_that_are_none_are_told_together(connector: Connect
     with pytest.raises(InputError) as caught:
         call(users, {"limit": limit, "cursor": 5})
     assert [problem.where for problem in caught.value.problems] == ["limit", "cursor"]
-    assert caught.value.problems[1].what == "must be the text that an earlier answer gave as its cursor"
+    assert caught.value.problems[1].what == "must be the cursor of an earlier answer, which is text"
 
 
 def test_an_answer_says_no_more_than_there_is_to_say(connector: Connector) -> None:
