@@ -1,6 +1,6 @@
-"""The routes about events: where vendors post their webhooks, and what has arrived, for whom it is.
+"""The routes for events: vendors post webhooks to one, and tenants read the events that have arrived from the other.
 
-What a tenant may read is asked of its connections at each look, also while it waits: one that has ended gives nothing.
+A waiting request checks the tenant's connections at each read, so a connection that has ended gives no more events.
 """
 
 from __future__ import annotations
@@ -24,38 +24,36 @@ from .routes import answer
 from .state import Service
 
 router = APIRouter(prefix="/v1", tags=["webhook"])
-FEED = "Received events, oldest first; ask again with `cursor` for what comes after."
-WARNED = Field(
-    description="Which connections give no events, and why; and what the filter says that is no event's name."
-)
-Warnings = Annotated[list[models.WarningBody], WARNED]
+FEED = "Received events, oldest first; ask again with `cursor` for later ones."
+WARNINGS = Field(description="Connections that give no events, with the reason; names in the filter that no event has.")
+Warnings = Annotated[list[models.WarningBody], WARNINGS]
 EventsAnswer = shape("EventsAnswer", FEED, events=list[dict[str, Any]], cursor=str, warnings=Warnings)
-LONGEST = 20.0  # seconds for which somebody may wait for events
-POLL = 0.5
-NAMES = "Names; `*` stands for any text. Any of them may fit."
-AFTER = "Only what came after it; `now` for what is still to come."
-SAID = {"application/json": {"schema": {"type": "object"}}}
+LONGEST = 20.0  # seconds for which a request may wait for events
+POLL = 0.5  # seconds between reads while it waits
+NAMES = "Names of events, of which any may match; `*` stands for any text."
+AFTER = "Only events after this cursor; `now` for only those still to come."
+ANY_JSON = {"application/json": {"schema": {"type": "object"}}}
 
 
 @router.post("/webhooks/{trigger}/", include_in_schema=False)
 @router.post(
     "/webhooks/{trigger}",
-    summary="Where the vendor posts its webhooks",
+    summary="Receive a webhook from the vendor",
     responses={
-        200: {"description": "Recorded, a repeat, the answer to a challenge, or signed and no JSON."},
-        401: {"description": "Not signed, or wrongly.", "content": SAID},
-        503: {"description": "Not judged or not recorded; send it again.", "content": {**SAID, **models.PROBLEM}},
+        200: {"description": "Recorded, a repeat, the answer to a challenge, or signed but not JSON."},
+        401: {"description": "No signature, or a wrong one.", "content": ANY_JSON},
+        503: {"description": "Not verified or not recorded; send it again.", "content": {**ANY_JSON, **models.PROBLEM}},
     },
 )
 async def receive(trigger: str, request: Request) -> Response:
-    """Needs no key: the vendor's signature counts, over the bytes as they arrive."""
+    """Needs no key: the vendor's signature over the bytes of the body proves the sender."""
     service = at(request).service
     check_known("trigger", trigger, service.connector.triggers)
     app = service.webhooks.get(trigger)
     if app is None:
-        message = "The service was not given this trigger's secret, so no signature can be verified."
-        raise ServiceRefusal("not_ready", message, hint="Set it in the environment and start again.")
-    at(request).most = sys.maxsize  # the receiver has a limit of its own, and an answer that is repeated
+        message = "The service does not have this trigger's secret, so it cannot verify signatures."
+        raise ServiceRefusal("not_ready", message, hint="Set the secret in the environment, then restart the service.")
+    at(request).body_limit = sys.maxsize  # the receiver has its own limit, and its own answer to larger bodies
     reply = await app.answer(request.scope, request.receive)
     return Response(reply.body, reply.status, reply.headers)
 
@@ -70,47 +68,48 @@ async def events(
     account: Annotated[list[str], Query(description="Only of these accounts.")] = [],  # noqa: B006
     object: Annotated[list[str], Query(description="Only about these objects.")] = [],  # noqa: B006
 ) -> Response:
-    """The events that this tenant's connections entitle it to, for a day, each once to who follows the cursor.
+    """The events of a day that this tenant's connections entitle it to, each once for a client that uses the cursor.
 
-    Each other filter of a trigger in the catalogue is a parameter too. `warnings` say which connections give no events.
+    The other filters of a trigger in the catalogue are parameters too. `warnings` name connections that give no events.
     """
     service, tenant = context.service, context.tenant
     own = ("cursor", "limit", "wait", "locale")
-    asked = {key: context.request.query_params.getlist(key) for key in context.request.query_params if key not in own}
-    wanted = await service.in_store(tenant, _filters, service, asked)
+    query = context.request.query_params
+    parameters = {key: query.getlist(key) for key in query if key not in own}
+    filters = await service.in_store(tenant, _filters, service, parameters)
     until = time.monotonic() + min(wait, service.settings.timeout / 2)
 
-    def look(after: feed.Positions | None) -> tuple[list[Any], feed.Positions, list[Problem]]:
-        logs, warnings = service.feed.reach(tenant)  # at each look: a connection may have ended since
+    def read(after: feed.Positions | None) -> tuple[list[Any], feed.Positions, list[Problem]]:
+        logs, warnings = service.feed.reach(tenant)  # each time, because a connection may have ended
         if after is None:
             after = {log: service.feed.end(log) for log in logs}
-        return *service.feed.read(logs, after, limit, wanted), warnings
+        return *service.feed.read(logs, after, limit, filters), warnings
 
     before = None if cursor == "now" else {} if cursor is None else feed.positions(tenant, cursor)
-    began: int | None = None
+    start: int | None = None
     while True:
-        found, after, warnings = await service.in_store(tenant, look, before)
-        began = sum((after if before is None else before).values()) if began is None else began
-        is_over = time.monotonic() >= until or sum(after.values()) - began >= feed.MOST  # numbers count what was read
-        if found or is_over or await context.request.is_disconnected():
-            more = [problem for each in wanted.values() for problem in each.warnings]
-            told = [problem.to_dict() for problem in said((*warnings, *more), context.connector.phrasebook)]
-            said_of = [event.to_dict() for event in found]
-            return answer({"events": said_of, "cursor": feed.cursor(tenant, after), "warnings": told})
+        batch, after, warnings = await service.in_store(tenant, read, before)
+        start = sum((after if before is None else before).values()) if start is None else start
+        is_over = time.monotonic() >= until or sum(after.values()) - start >= feed.MAX_EVENTS  # numbers have no gaps
+        if batch or is_over or await context.request.is_disconnected():
+            warnings += [problem for each in filters.values() for problem in each.warnings]
+            spoken = [problem.to_dict() for problem in said(warnings, context.connector.phrasebook)]
+            data = {"events": [event.to_dict() for event in batch], "cursor": feed.cursor(tenant, after)}
+            return answer({**data, "warnings": spoken})
         if after == before:
             await asyncio.sleep(POLL)
         await context.check()
         before = after
 
 
-def _filters(service: Service, said: Mapping[str, list[str]]) -> dict[str, Filter]:
-    """What is wanted of each trigger that knows all these filters. Raises `InputError` if none does."""
-    found, refused = {}, None
+def _filters(service: Service, parameters: Mapping[str, list[str]]) -> dict[str, Filter]:
+    """Return the filter of each trigger that has all these parameters. Raises `InputError` if none has them."""
+    filters, refusal = {}, None
     for key, trigger in service.connector.triggers.items():
         try:
-            found[key] = trigger.filter(said)
+            filters[key] = trigger.filter(parameters)
         except InputError as error:
-            refused = error
-    if refused is not None and not found:
-        raise refused
-    return found
+            refusal = error
+    if refusal is not None and not filters:
+        raise refusal
+    return filters

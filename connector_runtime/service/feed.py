@@ -1,9 +1,9 @@
-"""The events that have arrived: kept for a day in a log for each app and account, read on from cursors. Knows no HTTP.
+"""The feed: events stored for a day, in one log for each app and account, and read from cursors. Knows no HTTP.
 
-The numbers of a log have no gaps: who adds takes the number after the last, and the next one if another was first. So
-an event is there before any that has a higher number, whenever its writer commits and whatever its clock says; a reader
-that has passed a number has missed none. Where the numbers stand is asked of the store, and the last entry of a log is
-never removed, since its number would be given again; that of a damaged entry is not either.
+The numbers of a log have no gaps: a writer takes the number after the last, or the next one if another writer was
+faster. So each event is stored before any event with a higher number, whatever the clocks say, and a reader that has
+passed a number has missed nothing. The last number comes from the store. So the last entry of a log is never removed,
+because its number would be used again; neither is the number of a damaged entry used again.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from ..stores.store import DamagedEntry, Store
 from ..triggers.webhook import Filter, Notification
 
 RETENTION = 24 * 3600.0  # seconds
-MOST = 1000  # events that one read looks at
-LARGEST = 4 * 1024 * 1024  # bytes of events in one answer, beyond the last
+MAX_EVENTS = 1000  # that one read looks at
+LARGEST = 4 * 1024 * 1024  # bytes of events in one answer; the last may exceed it
 DIGITS = 12
 LONGEST = 64 * 1024  # characters of a cursor
 logger = logging.getLogger("connector_runtime.service")
-Logs = Mapping[str, frozenset[str] | None]  # those to read, each with the users whose events alone count, or None
+Logs = Mapping[str, frozenset[str] | None]  # by log: the users whose events may be read; None for all
 Positions = Mapping[str, int]  # by log: the number of the last event that was read
 
 
 @dataclass(frozen=True, slots=True)
 class FeedEvent:
-    """An event as it was verified: what it says is asked of its trigger. `at` is when, by the clock of its writer."""
+    """A verified event as the store holds it, for its trigger to read. `at` is in seconds, by the writer's clock."""
 
     at: float
     event_id: str
@@ -48,14 +48,14 @@ class FeedEvent:
     body: bytes = field(repr=False)
 
     def write(self) -> bytes:
-        said = (self.at, self.event_id, self.trigger, self.sender, dict(self.headers))
-        return json.dumps(said).encode() + b"\n" + self.body
+        fields = (self.at, self.event_id, self.trigger, self.sender, dict(self.headers))
+        return json.dumps(fields).encode() + b"\n" + self.body
 
     @classmethod
     def read(cls, content: bytes) -> FeedEvent:
-        """What `write` wrote. Raises `ValueError` and `TypeError` for what it did not."""
-        said, _, body = content.partition(b"\n")
-        at, event_id, trigger, sender, headers = json_text.read(said)
+        """Read the result of `write`. Raises `ValueError` and `TypeError` for anything else."""
+        line, _, body = content.partition(b"\n")
+        at, event_id, trigger, sender, headers = json_text.read(line)
         return cls(float(at), str(event_id), str(trigger), sender and str(sender), dict(headers), body)
 
     def is_late(self, now: float) -> bool:
@@ -65,48 +65,46 @@ class FeedEvent:
 class Feed:
     """The events of a service. May be used from several threads, and by several processes at once.
 
-    `is_local` where one tenant owns all that arrives: then nothing is asked of its connections.
+    If `is_local`, one tenant owns all events, and its connections do not matter.
     """
 
     def __init__(self, store: Store, connector: Connector, *, is_local: bool) -> None:
         self._store, self._connector, self._is_local = store, connector, is_local
         self._logs, self._seen = (f"service/{connector.key}/{room}/" for room in ("feed", "fed"))
-        self._ends: dict[str, int] = {}  # by log: a number that was given
+        self._ends: dict[str, int] = {}  # by log: a number in use, from which `end` searches
 
-    def add(self, trigger: str, found: Notification) -> None:
-        """Keep an event of a trigger; one that was added before is not added again."""
-        log = log_of("*", "*") if self._is_local else log_of(found.sender, found.account)
-        if not self._is_local and (found.sender is None or found.account is None):
-            logger.info("An event of no known app or account is nobody's and is not kept")
+    def add(self, trigger: str, event: Notification) -> None:
+        """Store an event of a trigger, unless it was stored before."""
+        log = log_of("*", "*") if self._is_local else log_of(event.sender, event.account)
+        if not self._is_local and (event.sender is None or event.account is None):
+            logger.info("An event without a known app or account belongs to no tenant and was dropped")
             return
-        seen_key, last, now = f"{self._seen}{log}/{found.event_id}", self.end(log), time.time()
-        if (
-            self._store.put(seen_key, json_text.write([last, now]), None) is None
-        ):  # added, or its writer died before that
-            row = None
+        seen_key, last, now = f"{self._seen}{log}/{event.event_id}", self.end(log), time.time()
+        if self._store.put(seen_key, json_text.write([last, now]), None) is None:
+            row = None  # an earlier writer stored the event, or died before it could
             with suppress(DamagedEntry):
                 row = self._store.value(seen_key, _read_seen)
             after = 0 if row is None else row[0][0]
-            if any(there.event_id == found.event_id for _, _, there in self._after(log, after)):
+            if any(stored.event_id == event.event_id for _, _, stored in self._after(log, after)):
                 return
-        content = FeedEvent(now, found.event_id, trigger, found.sender, found.headers, found.body).write()
+        content = FeedEvent(now, event.event_id, trigger, event.sender, event.headers, event.body).write()
         while not self._is_free(log, last + 1) or self._store.put(self._place(log, last + 1), content, None) is None:
             last += 1
         self._ends[log] = last + 1
 
     def end(self, log: str) -> int:
-        """The number of the last event of a log, 0 if there is none: found in steps that grow, then by halves."""
+        """Return the number of the last event of a log, 0 if it is empty, by doubling steps and then bisection."""
         low, step = self._ends.get(log, 0), 1
         while (number := self._next(log, low + step - 1)) is not None:
             low, step = number, 2 * step
-        high = low + step - 1  # beyond which there is nothing
+        high = low + step - 1  # no event has a higher number
         while low < high:
             number = self._next(log, middle := (low + high) // 2)
             low, high = (low, middle) if number is None else (number, high)
         return low
 
     def reach(self, tenant: str) -> tuple[Logs, list[Problem]]:
-        """What a tenant may read by its connections as they are now, and why some of them give it nothing."""
+        """Return the logs that a tenant may read through its current connections, and why some give no events."""
         warnings: list[Problem] = []
         if self._is_local:
             return {log_of("*", "*"): None}, warnings
@@ -116,55 +114,55 @@ class Feed:
                 warnings.append(Problem(f"connections.{owner.name}", owner.why))
                 continue
             log = log_of(owner.app, owner.account)
-            known = logs.get(log, frozenset())
-            logs[log] = None if owner.users is None or known is None else known | owner.users
+            users = logs.get(log, frozenset())
+            logs[log] = None if owner.users is None or users is None else users | owner.users
         return logs, warnings
 
     def read(
-        self, logs: Logs, after: Positions, limit: int, wanted: Mapping[str, Filter]
+        self, logs: Logs, after: Positions, limit: int, filters: Mapping[str, Filter]
     ) -> tuple[list[Notification], Positions]:
-        """At most `limit` events of some logs, the oldest first, and where to go on: also past others.
+        """Return at most `limit` events, the oldest first, and the positions after all events that were looked at.
 
-        `wanted` are the filters by trigger: events of no other are read.
+        `filters` are by trigger; events of other triggers are skipped.
         """
-        now, positions, found, size = time.time(), dict(after), list[Notification](), 0
-        each = max(1, MOST // max(1, len(logs)))
-        entries = [self._after(log, after.get(log, 0), each) for log in logs]
-        for log, number, arrived in heapq.merge(*entries, key=lambda entry: entry[2].at):
+        now, positions, events, size = time.time(), dict(after), list[Notification](), 0
+        log_limit = max(1, MAX_EVENTS // max(1, len(logs)))
+        entries = [self._after(log, after.get(log, 0), log_limit) for log in logs]
+        for log, number, stored in heapq.merge(*entries, key=lambda entry: entry[2].at):
             positions[log] = number
-            event = None if arrived.is_late(now) else self._event(arrived)
-            if event is not None and arrived.trigger in wanted and wanted[arrived.trigger].admits(event):
+            event = None if stored.is_late(now) else self._event(stored)
+            if event is not None and stored.trigger in filters and filters[stored.trigger].admits(event):
                 users = logs[log]
                 if users is None or users & comparable(event.users):
-                    found.append(event)
-                    size += len(arrived.body)
-            if len(found) == limit or size >= LARGEST:
+                    events.append(event)
+                    size += len(stored.body)
+            if len(events) == limit or size >= LARGEST:
                 break
-        return found, positions
+        return events, positions
 
     def purge(self) -> int:
-        """Forget what is older than a day; returns how many. The last entry of a log stays, without what it said."""
+        """Remove events that are older than a day; return their number. A log keeps its last entry, without content."""
         now, count, ends = time.time(), 0, dict[str, int]()
-        for key, arrived, entry in self._store.rows(self._logs, FeedEvent.read):
+        for key, stored, entry in self._store.rows(self._logs, FeedEvent.read):
             log, _, number = key.removeprefix(self._logs).partition("/")
-            if not arrived.is_late(now):
+            if not stored.is_late(now):
                 continue
             if log not in ends:
                 ends[log] = self.end(log)
             if number != f"{ends[log]:0{DIGITS}}":
                 count += self._store.remove(key, entry)
-            elif arrived.body:
-                emptied = FeedEvent(arrived.at, "", "", None, {}, b"").write()
+            elif stored.body:
+                emptied = FeedEvent(stored.at, "", "", None, {}, b"").write()
                 count += self._store.put(key, emptied, entry.version) is not None
         for key, (_, at), entry in self._store.rows(self._seen, _read_seen):
             if at + RETENTION < now:
                 self._store.remove(key, entry)
         return count
 
-    def _event(self, arrived: FeedEvent) -> Notification | None:
-        """What an entry says; None if it says nothing to the triggers of today."""
+    def _event(self, stored: FeedEvent) -> Notification | None:
+        """Return the event of an entry; None if the current triggers cannot read it."""
         try:
-            return self._connector.triggers[arrived.trigger].read(arrived.body, arrived.headers, arrived.sender)
+            return self._connector.triggers[stored.trigger].read(stored.body, stored.headers, stored.sender)
         except (ConnectorError, KeyError):
             return None
 
@@ -172,26 +170,26 @@ class Feed:
         return f"{self._logs}{log}/{number:0{DIGITS}}"
 
     def _is_free(self, log: str, number: int) -> bool:
-        """Whether a number was never given; one whose entry is damaged was."""
+        """True if a number was never used; that of a damaged entry was."""
         try:
             return self._store.value(self._place(log, number), FeedEvent.read) is None
         except DamagedEntry:
             return False
 
     def _next(self, log: str, number: int) -> int | None:
-        """The number of the first entry after a number."""
+        """Return the number of the first entry after a number, or None."""
         return next((int(key.rpartition("/")[2]) for key, _, _ in self._rows(log, number, 1)), None)
 
     def _after(self, log: str, number: int, limit: int | None = None) -> Iterator[tuple[str, int, FeedEvent]]:
         rows = self._rows(log, number, limit)
-        return ((log, int(key.rpartition("/")[2]), arrived) for key, arrived, _ in rows)
+        return ((log, int(key.rpartition("/")[2]), stored) for key, stored, _ in rows)
 
     def _rows(self, log: str, number: int, limit: int | None) -> Iterator[tuple[str, FeedEvent, Any]]:
         return self._store.rows(f"{self._logs}{log}/", FeedEvent.read, self._place(log, number), limit)
 
 
 def log_of(app: str | None, account: str | None) -> str:
-    """The name of the log of an app and an account, which may be any texts."""
+    """Return the name of the log of an app and an account, which may be any texts."""
     return hashlib.sha256(json.dumps([app, account]).encode()).hexdigest()[:24]
 
 
@@ -201,21 +199,21 @@ def _read_seen(content: bytes) -> tuple[int, float]:
 
 
 def cursor(tenant: str, positions: Positions) -> str:
-    """Where a tenant goes on, as a text for it alone."""
+    """Return a tenant's positions as an opaque text that only this tenant can use."""
     return base64.urlsafe_b64encode(json_text.write([_digest(tenant), positions])).decode().rstrip("=")
 
 
 def positions(tenant: str, text: str) -> Positions:
-    """What a cursor says. Raises `InputError` for a text that this tenant was not given."""
+    """Read a cursor. Raises `InputError` for a text that is not a cursor of this tenant."""
     try:
         padded = text[:LONGEST] + "=" * (-len(text) % 4)
-        whose, found = json_text.read(base64.b64decode(padded, b"-_", validate=True))
+        digest, numbers = json_text.read(base64.b64decode(padded, b"-_", validate=True))
     except (ValueError, TypeError):
-        whose, found = None, None
-    if whose != _digest(tenant) or not isinstance(found, dict) or not all(map(_is_number, found.values())):
-        what = "is none that this service has given for these events; leave it out, or say now"
+        digest, numbers = None, None
+    if digest != _digest(tenant) or not isinstance(numbers, dict) or not all(map(_is_number, numbers.values())):
+        what = "is not a cursor of these events; leave it out, or use now"
         raise InputError.of("the events", [Problem("cursor", what)])
-    return found
+    return numbers
 
 
 def _is_number(value: Any) -> bool:

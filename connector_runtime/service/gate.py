@@ -1,7 +1,7 @@
-"""What every request passes: its id, limits of size, time and number, who asks, its log line. An ASGI middleware.
+"""The gate that every request passes: id, caller, limits of size, time and number, log line. An ASGI middleware.
 
-No request can take more than its share. What fails inside is a 500 without a word of what was sent. The log and the
-metrics never tell inputs, keys or addresses; no label can have values without end.
+No request can take more than its share. An unforeseen error becomes a 500 that quotes nothing from the request. The log
+and the metrics never show inputs, keys or addresses, and every label has a bounded set of values.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ logger = logging.getLogger("connector_runtime.service")
 PLACE = "connector_runtime.context"
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
-ALWAYS = ("/health", "/ready", "/metrics")  # not counted: they must answer when nothing else does
-HOOKS = "/v1/webhooks/"  # whose senders neither know our limits nor come again after a refusal
+NOT_LOGGED = ("/health", "/ready", "/metrics")  # probes would fill the log
+WEBHOOKS = "/v1/webhooks/"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = SAFE | {"POST", "PUT", "PATCH", "DELETE"}
-BRING = Sentence("Send a key as `Authorization: Bearer …`.")
+SEND_KEY = Sentence("Send a key as `Authorization: Bearer …`.")
 LONGEST = 500  # characters of an Accept-Language header that are read
-DEPTH = 64  # arrays and objects within each other
-SMALL = 64 * 1024  # bytes of a body that needs no place, so that who sends it slowly keeps no webhook out
-LARGE = 16 * 1024  # bytes of a body that is read in a thread, so that others need not wait
-HERE = frozenset({*LOOPBACK, "[::1]"})
+DEPTH = 64  # nested arrays and objects in a body
+SMALL = 64 * 1024  # bytes of a body that needs no place, so that slow senders do not keep webhooks out
+LARGE = 16 * 1024  # bytes of a body; larger ones are read in a thread, so that other requests need not wait
+THIS_MACHINE = frozenset({*LOOPBACK, "[::1]"})
 FORWARDED = re.compile(
     rb"\A(?:forwarded|via|x-(?:forwarded|original)-.*|x-real-ip|[a-z]{1,20}-connecting-ip|true-client-ip)\Z"
 )
-CALLBACK = "/v1/oauth/callback"  # where browsers come back to, which have no key
+CALLBACK = "/v1/oauth/callback"  # for browsers, which have no key
 COMMON = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
@@ -68,7 +68,7 @@ COMMON = {
 
 
 class Gate:
-    """The middleware. A service that asks for no key is called by this machine's names, or by those who have none."""
+    """The middleware. A service without keys answers to this machine's names, and to callbacks and webhooks."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service, self._metrics = app, service, Metrics()
@@ -79,8 +79,8 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers, metrics = dict(scope["headers"]), self._metrics
-        given = headers.get(b"x-request-id", b"")
-        request_id = given.decode() if REQUEST_ID.fullmatch(given) else uuid4().hex
+        client_id = headers.get(b"x-request-id", b"")
+        request_id = client_id.decode() if REQUEST_ID.fullmatch(client_id) else uuid4().hex
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
         root = scope.get("root_path", "")
         context = scope[PLACE] = RequestContext(self._service, metrics, receive, send, request_id, root, method)
@@ -89,8 +89,8 @@ class Gate:
         path = scope["path"].removeprefix(root)
         metrics.in_flight.inc()
         try:
-            if self._service.is_local and not path.startswith(HOOKS):  # which are judged by their signature
-                self._check(scope, headers, path.startswith(CALLBACK))
+            if self._service.is_local and not path.startswith(WEBHOOKS):  # a signature protects webhooks
+                self._check_host(scope, headers, path.startswith(CALLBACK))
             await self._app(scope, context.receive, context.send)
         except ClientDisconnect as error:
             context.outcome = str(error) or "gone"
@@ -99,50 +99,50 @@ class Gate:
             raise
         except Exception as error:
             answer = context.problem(error if isinstance(error, ServiceRefusal) else context.failure(error))
-            if not context.status:  # nothing was answered yet
+            if not context.status:  # the answer has not begun
                 await answer(scope, context.receive, context.send)
         finally:
             metrics.in_flight.dec()
             context.leave()
-            context.route = getattr(scope.get("route"), "path", None) or "(none)"  # as it is declared
-            context.end(path not in ALWAYS)
+            context.route = getattr(scope.get("route"), "path", None) or "(none)"  # with placeholders, not their values
+            context.end(path not in NOT_LOGGED)
 
-    def _check(self, scope: Scope, headers: Mapping[bytes, bytes], is_callback: bool) -> None:
+    def _check_host(self, scope: Scope, headers: Mapping[bytes, bytes], is_callback: bool) -> None:
         host = re.sub(r":[0-9]*\Z", "", headers.get(b"host", b"").decode("latin-1").lower())
-        is_passed_on = scope.get("http_version") == "1.0" or any(map(FORWARDED.fullmatch, headers))  # 1.0: nginx's own
-        is_here = host in HERE and not is_passed_on
-        if not is_here and not (is_callback and (host in HERE or host == self._public)):
-            message = "Without API keys the service only answers to the names of this machine"
-            message += ", and elsewhere to sign-ins that come back and to webhooks." if self._public else "."
-            hint = "Call it as http://127.0.0.1 or http://localhost, or make a key with `api-key create`."
-            raise ServiceRefusal("host", message, hint=f"{hint} Then start it again.")
+        is_proxied = scope.get("http_version") == "1.0" or any(map(FORWARDED.fullmatch, headers))  # nginx speaks 1.0
+        is_direct = host in THIS_MACHINE and not is_proxied
+        if not is_direct and not (is_callback and (host in THIS_MACHINE or host == self._public)):
+            message = "Without API keys, the service answers only under this machine's own names"
+            message += ", and under its public URL only OAuth callbacks and webhooks." if self._public else "."
+            hint = "Call it as http://127.0.0.1 or http://localhost, or create a key with `api-key create`."
+            raise ServiceRefusal("host", message, hint=f"{hint} Then restart the service.")
         if scope["method"] not in SAFE:
             check_origin(scope, self._service.settings.public_url)
 
 
 class Metrics:
-    """The metrics of one app. Where PROMETHEUS_MULTIPROC_DIR is set, all workers' are read together."""
+    """The metrics of one app; of all its workers together if PROMETHEUS_MULTIPROC_DIR is set."""
 
     def __init__(self) -> None:
         self._shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
         self._registry = prometheus_client.CollectorRegistry()
-        here: Any = {"registry": None if self._shared else self._registry}
+        own: Any = {"registry": None if self._shared else self._registry}
         self.requests = prometheus_client.Counter(
-            "connector_requests", "Requests, by route, method and status.", ("route", "method", "status"), **here
+            "connector_requests", "Requests by route, method and status.", ("route", "method", "status"), **own
         )
         self.runs = prometheus_client.Counter(
-            "connector_runs", "Runs of actions; the outcome is ok or a kind of problem.", ("action", "outcome"), **here
+            "connector_runs", "Runs of actions; the outcome is ok or a kind of problem.", ("action", "outcome"), **own
         )
         self.seconds = prometheus_client.Histogram(
-            "connector_request_seconds", "How long requests took.", ("route",), buckets=BUCKETS, **here
+            "connector_request_seconds", "Duration of requests in seconds.", ("route",), buckets=BUCKETS, **own
         )
         self.in_flight = prometheus_client.Gauge(
-            "connector_in_flight_requests", "Requests that are being answered.", multiprocess_mode="livesum", **here
+            "connector_in_flight_requests", "Requests in progress.", multiprocess_mode="livesum", **own
         )
-        self.replays = prometheus_client.Counter("connector_replays", "Runs answered from an idempotency key.", **here)
+        self.replays = prometheus_client.Counter("connector_replays", "Runs answered from an idempotency key.", **own)
 
     def text(self) -> tuple[bytes, str]:
-        """The metrics in Prometheus' text format, and its content type."""
+        """Return the metrics in Prometheus' text format, and its content type."""
         registry = self._registry
         if self._shared:
             registry = prometheus_client.CollectorRegistry()
@@ -152,76 +152,77 @@ class Metrics:
 
 @dataclass(slots=True, eq=False)
 class RequestContext:
-    """One request: its way in and out within the limits, who asks and what, and what the log and metrics say of it."""
+    """One request: its caller, its body and answer within the limits, and the facts for its log line and metrics."""
 
     service: Service
     metrics: Metrics
     receiving: Receive
     sending: Send
     request_id: str
-    root: str = ""  # where the service is mounted
+    root: str = ""  # the path under which the service is mounted
     method: str = ""
     route: str = ""
     tenant: str = ""
-    is_known: bool = False  # whose it is
+    is_known: bool = False  # True once `tenant` is set
     key: str | None = None  # the id of the API key
-    runs: str | None = None  # the key of an action
+    runs: str | None = None  # the key of the action that the request runs
     outcome: str = ""
     replayed: bool = False
     status: int = 0  # of the answer, once it has begun
     began: float = field(default_factory=time.monotonic)
-    length: int = 0  # of the body, as it was told
-    most: int = 0  # that it may have
-    size: int = 0  # of the body that has come
-    whole: bool = False
-    places: list[str | None] = field(default_factory=list)  # among the requests that run
-    request: Request = field(init=False)  # where it is known who asks
+    length: int = 0  # of the body, from Content-Length
+    body_limit: int = 0  # bytes
+    size: int = 0  # bytes of the body so far
+    is_complete: bool = False  # the body has arrived
+    places: list[str | None] = field(default_factory=list)  # that the request occupies among those in progress
+    request: Request = field(init=False)  # set before the caller is identified
     connector: Connector = field(init=False)  # in the language of the request
 
     def __post_init__(self) -> None:
-        self.most, self.connector = self.service.settings.body, self.service.connector
+        self.body_limit, self.connector = self.service.settings.body, self.service.connector
 
     async def speak(self, request: Request, locale: str | None = None) -> None:
-        """Answer in a language: `locale`, else what Accept-Language prefers. Raises `InputError` for an unknown one."""
+        """Set the language of the answer: `locale`, else from Accept-Language. Raises `InputError` if it is unknown."""
         own, spoken = self.service.connector, self.service.spoken
         code = locale or preferred(request.headers.get("accept-language", ""), own.locales)
         if code is not None and code not in spoken:
-            found = await self.service.in_work(None, own.localized, code)
-            code = found.locale
-            spoken[code] = found
+            localized = await self.service.in_work(None, own.localized, code)
+            code = localized.locale
+            spoken[code] = localized
         self.connector = spoken[code] if code is not None else own
 
-    def enter(self, whose: str | None) -> None:
-        """Take a place among the requests of a tenant, or of those of whom nobody is known. Raises `ServiceRefusal`.
+    def enter(self, tenant: str | None) -> None:
+        """Take a place among the requests of a tenant, or (None) among the unknown. Raises `ServiceRefusal`.
 
-        Who is not known takes one when a body that is not small is waited for, and none from those who are.
+        A request whose tenant is not known yet takes a place while a body that is not small arrives. These places are
+        separate, so that strangers cannot take those of tenants.
         """
         running, settings = self.service.running, self.service.settings
-        most = settings.unknown_concurrency if whose is None else settings.concurrency
-        if (running[None] if whose is None else running.total() - running[None]) >= most:
+        most = settings.unknown_concurrency if tenant is None else settings.concurrency
+        if (running[None] if tenant is None else running.total() - running[None]) >= most:
             message = Sentence("More than {most} requests are running at the same time.", most=most)
             raise ServiceRefusal("busy", message, retriable=True, retry_after=1)
-        if whose is not None and running[whose] >= (most := settings.tenant_concurrency):
+        if tenant is not None and running[tenant] >= (most := settings.tenant_concurrency):
             message = Sentence("More than {most} requests of this tenant are running at the same time.", most=most)
             raise ServiceRefusal("too_many", message, retriable=True, retry_after=1)
-        running[whose] += 1
-        self.places.append(whose)
+        running[tenant] += 1
+        self.places.append(tenant)
 
     def leave(self) -> None:
         """Give the places back."""
         running = self.service.running
-        for whose in self.places:
-            running[whose] -= 1
-            if not running[whose]:
-                del running[whose]
+        for tenant in self.places:
+            running[tenant] -= 1
+            if not running[tenant]:
+                del running[tenant]
 
     async def check(self) -> None:
-        """Check again, after a while, that the request still belongs to the same tenant. Raises `ServiceRefusal`."""
-        if await _whose(self) != self.tenant:
-            raise ServiceRefusal("key", Sentence("The request no longer belongs to the same tenant."), hint=BRING)
+        """Raise `ServiceRefusal` if a request that takes long no longer belongs to the same tenant."""
+        if await _tenant(self) != self.tenant:
+            raise ServiceRefusal("key", Sentence("The request no longer belongs to the same tenant."), hint=SEND_KEY)
 
-    def end(self, logged: bool) -> None:
-        """Have the metrics count a request that is over, and write its line if it is to be `logged`."""
+    def end(self, is_logged: bool) -> None:
+        """Count a finished request in the metrics, and write its log line if `is_logged`."""
         metrics, seconds = self.metrics, time.monotonic() - self.began
         metrics.requests.labels(self.route, self.method, str(self.status)).inc()
         metrics.seconds.labels(self.route).observe(seconds)
@@ -229,9 +230,9 @@ class RequestContext:
             metrics.runs.labels(self.runs, self.outcome or "ok").inc()
         if self.replayed:
             metrics.replays.inc()
-        if not logged:
+        if not is_logged:
             return
-        said = {
+        fields = {
             "request_id": self.request_id,
             "method": self.method,
             "route": self.route,
@@ -244,22 +245,25 @@ class RequestContext:
             "replayed": self.replayed or None,
         }
         level = logging.ERROR if self.status >= 500 and self.outcome in ("", "internal") else logging.INFO
-        logger.log(level, "request", extra={"said": {name: value for name, value in said.items() if value is not None}})
+        fields = {name: value for name, value in fields.items() if value is not None}
+        logger.log(level, "request", extra={"fields": fields})
 
     def failure(self, error: BaseException) -> ServiceRefusal:
-        """What a fault of ours is answered with. The log says where it was; its message may quote what was sent."""
-        steps = [f"{step.filename}:{step.lineno} {step.name}" for step in traceback.extract_tb(error.__traceback__)]
-        said = {"request_id": self.request_id, "route": self.route, "error": type(error).__name__, "at": steps[-8:]}
-        logger.error("failure", extra={"said": said})
+        """Log where an unforeseen error was raised, without its text, which may quote inputs; return its refusal."""
+        frames = [
+            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+        ]
+        fields = {"request_id": self.request_id, "route": self.route, "error": type(error).__name__, "at": frames[-8:]}
+        logger.error("failure", extra={"fields": fields})
         return ServiceRefusal("internal", Sentence("The service failed."), hint=Sentence("Its log says why."))
 
     async def receive(self) -> Message:
-        """The next piece of the body, which has a size and a time in all; after it, the disconnection."""
+        """Return the next piece of the body, within its limits of size and time; after the body, the disconnection."""
         settings = self.service.settings
-        if self.whole or self.status:
+        if self.is_complete or self.status:
             return await self.receiving()
-        if self.length > self.most:
-            raise too_large(self.most)
+        if self.length > self.body_limit:
+            raise too_large(self.body_limit)
         if not self.places and max(self.length, self.size) > SMALL:
             self.enter(None)
         try:
@@ -270,31 +274,31 @@ class RequestContext:
             raise ServiceRefusal("slow", what, retriable=True, headers={"Connection": "close"}) from None
         if message["type"] == "http.request":
             self.size += len(message.get("body", b""))
-            self.whole = not message.get("more_body", False)
-            if self.size > self.most:
-                raise too_large(self.most)
+            self.is_complete = not message.get("more_body", False)
+            if self.size > self.body_limit:
+                raise too_large(self.body_limit)
         return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = list(message.get("headers", ()))
-            there = {name.lower() for name, _ in headers}
-            headers += [(name, value) for name, value in COMMON.items() if name not in there]
+            names = {name.lower() for name, _ in headers}
+            headers += [(name, value) for name, value in COMMON.items() if name not in names]
             headers.append((b"x-request-id", self.request_id.encode()))
             message["headers"] = headers
         try:
             async with asyncio.timeout(self.service.settings.patience):
                 await self.sending(message)
         except TimeoutError:
-            raise ClientDisconnect("slow") from None  # it does not read
+            raise ClientDisconnect("slow") from None  # the client has stopped reading
 
     def document(self, error: ConnectorError) -> dict[str, Any]:
-        """The problem that an error is."""
+        """Return the problem document of an error."""
         return problems.document(error, self.request_id, self.root, self.connector.phrasebook)
 
     def problem(self, error: ConnectorError) -> Response:
-        """The answer that an error is; it is what the log calls the outcome."""
+        """Return the response for an error, whose kind becomes the outcome in the log."""
         document = self.document(error)
         self.outcome = document["kind"]
         headers = problems.headers(error, document["status"])
@@ -302,40 +306,41 @@ class RequestContext:
 
     @property
     def connections(self) -> Connections:
-        """The connections of the tenant."""
+        """The tenant's connections."""
         return self.service.connections(self.tenant, self.connector)
 
     def action(self, key: str, *, runs: bool = False) -> Action:
-        """The action of that key, counted if it runs; it limits the size of the body. Raises `ServiceRefusal` (404)."""
+        """Return an action and set its body limit; metrics count it if it `runs`. Raises `ServiceRefusal` (404)."""
         actions = self.connector.actions
         check_known("action", key, actions)
         self.runs = key if runs else None
-        self.most = self.service.settings.most(actions[key])
+        self.body_limit = self.service.settings.body_limit(actions[key])
         return actions[key]
 
     async def read(self, model: type[M]) -> M:
-        """The body of the request as its model. Raises `ServiceRefusal` (400, 413, 415) and `InputError`."""
+        """Return the body of the request as a model. Raises `ServiceRefusal` (400, 413, 415) and `InputError`."""
         headers = self.request.headers
-        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-            what = Sentence("The request does not say what its body is.")
-            if kind:
-                what = Sentence("The body is '{type}', not JSON.", type=kind[:100])
+        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not re.fullmatch(r"application/(json|.*\+json)", media_type):
+            what = Sentence("The request has no Content-Type.")
+            if media_type:
+                what = Sentence("The body is '{type}', not JSON.", type=media_type[:100])
             raise ServiceRefusal("media_type", what, headers={"Accept": "application/json"})
         if headers.get("content-encoding", "identity").lower() != "identity":
-            raise ServiceRefusal(
-                "media_type", Sentence("Compressed bodies are not accepted."), headers={"Accept-Encoding": "identity"}
-            )
+            what = Sentence("Compressed bodies are not accepted.")
+            raise ServiceRefusal("media_type", what, headers={"Accept-Encoding": "identity"})
         return await self.aside(_body, model, await self.request.body())
 
-    async def aside(self, function: Callable[..., T], /, *given: Any, is_large: bool | None = None, **more: Any) -> T:
-        """Do what takes long for a large body, or for what else `is_large`: in a thread then, so that nobody waits."""
+    async def aside(
+        self, function: Callable[..., T], /, *arguments: Any, is_large: bool | None = None, **keywords: Any
+    ) -> T:
+        """Call a function; in a thread if its work `is_large` (None: if the body is), so that others need not wait."""
         if len(await self.request.body()) > LARGE if is_large is None else is_large:
-            return await self.service.in_work(self.tenant, function, *given, **more)
-        return function(*given, **more)
+            return await self.service.in_work(self.tenant, function, *arguments, **keywords)
+        return function(*arguments, **keywords)
 
     async def write(self, value: Any) -> bytes:
-        """Data as JSON."""
+        """Return data as JSON."""
         return await self.aside(json_text.write, value, is_large=json_text.is_large(value))
 
 
@@ -349,24 +354,24 @@ def _body(model: type[M], content: bytes) -> M:
 
 
 def at(request: Request) -> RequestContext:
-    """The context of a request, for which nobody needs to be known."""
+    """Return the context of a request, even if its caller is unknown."""
     return request.scope[PLACE]  # type: ignore[no-any-return]
 
 
 def preferred(header: str, known: Collection[str]) -> str | None:
-    """The language of `known` that an Accept-Language header prefers; of de-AT, de. None if it names none of them."""
-    wanted: list[tuple[float, str]] = []
+    """Return the language of `known` that an Accept-Language header prefers, or None; de-AT also asks for de."""
+    weights: list[tuple[float, str]] = []
     for part in header[:LONGEST].lower().split(","):
-        code, _, weight = (text.strip() for text in part.partition(";"))
-        found = re.fullmatch(r"q=([01](?:\.[0-9]{0,3})?)", weight)
-        wanted += [(float(found[1]) if found else 1.0, each) for each in (code, code.partition("-")[0])]
+        code, _, parameter = (text.strip() for text in part.partition(";"))
+        match = re.fullmatch(r"q=([01](?:\.[0-9]{0,3})?)", parameter)
+        weights += [(float(match[1]) if match else 1.0, language) for language in (code, code.partition("-")[0])]
     names = {code.lower(): code for code in known}
-    ranked = sorted(((weight, code) for weight, code in wanted if weight and code in names), key=lambda it: -it[0])
+    ranked = sorted(((weight, code) for weight, code in weights if weight and code in names), key=lambda it: -it[0])
     return names[ranked[0][1]] if ranked else None
 
 
 def check_origin(scope: Scope, public_url: str | None = None) -> None:
-    """A browser says whose page asks; only one of this server's own may. Raises `ServiceRefusal` (403)."""
+    """Raise `ServiceRefusal` (403) if a browser names, as the origin, a page of another server."""
     headers = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
     own = (headers.get(b"host", ""), urlsplit(public_url or "").netloc.lower())
     if b"origin" in headers and (headers[b"origin"].partition("://")[2] or "null") not in own:
@@ -375,14 +380,13 @@ def check_origin(scope: Scope, public_url: str | None = None) -> None:
 
 
 def too_large(limit: int) -> ServiceRefusal:
-    return ServiceRefusal(
-        "too_large", Sentence("The body is larger than {most} bytes.", most=limit), headers={"Connection": "close"}
-    )
+    what = Sentence("The body is larger than {most} bytes.", most=limit)
+    return ServiceRefusal("too_large", what, headers={"Connection": "close"})
 
 
-_bearer = HTTPBearer(auto_error=False, description="An API key, made with the command `api-key create`.")
-_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, where Authorization is taken.")
-LANGUAGE = "The language of labels, problems and hints, such as de; without it that of Accept-Language."
+_bearer = HTTPBearer(auto_error=False, description="An API key, created with the command `api-key create`.")
+_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, if Authorization is not available.")
+LANGUAGE = "The language of labels, problems and hints, such as de; by default from Accept-Language."
 Locale = Annotated[str | None, Query(max_length=35, pattern=r"^[A-Za-z0-9_-]+$", description=LANGUAGE)]
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 KeyHeader = Annotated[str | None, Security(_header)]
@@ -391,11 +395,11 @@ KeyHeader = Annotated[str | None, Security(_header)]
 async def _known(
     request: Request, bearer: Bearer = None, header: KeyHeader = None, locale: Locale = None
 ) -> RequestContext:
-    """The context of a request: who asks, in which language. The parameters are for the OpenAPI document too."""
+    """Identify the caller and language of a request. FastAPI documents the parameters, so they are not just read."""
     context = at(request)
     context.request = request
     await context.speak(request)
-    tenant = await _whose(context)
+    tenant = await _tenant(context)
     context.enter(tenant)
     context.tenant, context.is_known = tenant, True
     if locale is not None:
@@ -403,15 +407,15 @@ async def _known(
     return context
 
 
-async def _whose(context: RequestContext) -> str:
-    """The tenant whose a request is, asked anew. Raises `ServiceRefusal` (401, 403)."""
+async def _tenant(context: RequestContext) -> str:
+    """Return the tenant that the caller now belongs to. Raises `ServiceRefusal` (401, 403)."""
     service, request = context.service, context.request
     tenant = service.tenant
     if callable(tenant):
         answer = tenant(request)
         tenant = await answer if isawaitable(answer) else answer
         if tenant is None:
-            raise ServiceRefusal("key", Sentence("Nobody is signed in."), hint=BRING)
+            raise ServiceRefusal("key", Sentence("Nobody is signed in."), hint=SEND_KEY)
     elif tenant is None:
         tenant = (await key_of(context, await _bearer(request), await _header(request))).tenant
         if tenant is None:
@@ -422,27 +426,27 @@ async def _whose(context: RequestContext) -> str:
 
 
 async def check_open(service: Service) -> None:
-    """Whether a service that was started without a key may still go without. Raises `ServiceRefusal` (401)."""
+    """Raise `ServiceRefusal` (401) if the service was started without keys and has one now."""
     if not service.settings.open and await service.in_store(None, service.keys.exist):
-        message = "An API key was made since the service was started without one."
-        raise ServiceRefusal("key", message, hint="Start it again: then it asks for a key.")
+        message = "An API key was created after the service had started without keys."
+        raise ServiceRefusal("key", message, hint="Restart the service; it then requires a key.")
 
 
 Context = Annotated[RequestContext, Depends(_known)]
 
 
 async def context_of(request: Request) -> RequestContext:
-    """The same for an app that is none of FastAPI's. Raises `ServiceRefusal` (401, 403, 429)."""
+    """The same for an app without FastAPI. Raises `ServiceRefusal` (401, 403, 429)."""
     return await _known(request)
 
 
 async def key_of(context: RequestContext, bearer: HTTPAuthorizationCredentials | None, header: str | None) -> ApiKey:
-    """The API key that a request brought. Raises `ServiceRefusal` (401)."""
-    service, given = context.service, bearer.credentials if bearer is not None else header
-    if not given:
-        raise ServiceRefusal("key", Sentence("The request has no API key."), hint=BRING)
-    key = await service.in_store(None, service.keys.find, given)
+    """Return the API key of a request. Raises `ServiceRefusal` (401)."""
+    service, text = context.service, bearer.credentials if bearer is not None else header
+    if not text:
+        raise ServiceRefusal("key", Sentence("The request has no API key."), hint=SEND_KEY)
+    key = await service.in_store(None, service.keys.find, text)
     if key is None:
-        raise ServiceRefusal("key", Sentence("The API key is wrong or was revoked."), hint=BRING)
+        raise ServiceRefusal("key", Sentence("The API key is wrong or was revoked."), hint=SEND_KEY)
     context.key = key.id
     return key

@@ -1,6 +1,6 @@
-"""Runs the service behind uvicorn: in this process, or in several that share one port and one store.
+"""Runs the service under uvicorn: in this process, or in several that share one port and one store.
 
-An end (SIGTERM, Ctrl-C) lets what runs finish. A worker that dies is replaced.
+On SIGTERM or Ctrl-C, requests in progress may finish. A worker that dies is replaced.
 """
 
 from __future__ import annotations
@@ -28,27 +28,28 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ..errors import InputError
 
 logger = logging.getLogger("connector_runtime.service")
-HEAD = 10.0  # seconds for the head of a request
-KEEP_ALIVE = 30  # seconds for which an idle connection is kept
-END = 15  # seconds beyond a run's own time that an end waits for it
-LINGER = 5.0  # seconds for a closing connection to take what was written
+HEADERS = 10.0  # seconds for a client to send the headers of a request
+STARTUP = 10.0  # seconds within which a failed worker counts as unable to start
+KEEP_ALIVE = 30  # seconds for which an idle connection stays open
+GRACE = 15  # seconds, beyond the time limit of a run, that a shutdown waits for it
+LINGER = 5.0  # seconds for a closing connection to deliver what was written
 
 
 class TimedProtocol(H11Protocol):
-    """HTTP whose patience with slow heads, and with readers that have stopped, ends."""
+    """HTTP/1.1 that disconnects clients that send their headers too slowly or stop reading."""
 
-    _until_head: asyncio.TimerHandle | None = None
+    _header_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._until_head = self.loop.call_later(HEAD, self._too_slow)
+        self._header_timer = self.loop.call_later(HEADERS, self._disconnect)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
-        elif self._until_head is None:
-            self._until_head = self.loop.call_later(HEAD, self._too_slow)
+        elif self._header_timer is None:
+            self._header_timer = self.loop.call_later(HEADERS, self._disconnect)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -60,33 +61,33 @@ class TimedProtocol(H11Protocol):
             self.loop.call_later(LINGER, self.transport.abort)
 
     def _stop_waiting(self) -> None:
-        if self._until_head is not None:
-            self._until_head.cancel()
-            self._until_head = None
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
-    def _too_slow(self) -> None:
-        self._until_head = None
+    def _disconnect(self) -> None:
+        self._header_timer = None
         if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
             self.transport.close()
             self.loop.call_later(LINGER, self.transport.abort)
 
 
-def serve(app: Callable[[], Any], end: float, port: socket.socket, workers: int = 1) -> None:
-    """Serve at an open port until the end is asked for. Raises `KeyboardInterrupt` after an end by Ctrl-C.
+def serve(app: Callable[[], Any], timeout: float, port: socket.socket, workers: int = 1) -> None:
+    """Serve at an open port until SIGTERM or Ctrl-C. Raises `KeyboardInterrupt` after Ctrl-C.
 
-    `app` makes the app, in each worker; `end` is how many seconds what runs at the end may take.
+    `app` builds the app, once in each worker; `timeout` is the time limit of a run, in seconds.
     """
     if workers == 1:
-        _run(app, end, port, signal.SIGTERM)
+        _run(app, timeout, port, signal.SIGTERM)
         return
     with tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True) as folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # where the workers put their metrics, for any of them to read
-        _supervise(partial(_run, app, end, port, signal.SIGTERM, signal.SIGINT), workers)  # Ctrl-C reaches them too
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # shared, so that any worker can report for all
+        _supervise(partial(_run, app, timeout, port, signal.SIGTERM, signal.SIGINT), workers)  # Ctrl-C reaches them too
 
 
-def _run(app: Callable[[], Any], end: float, port: socket.socket, *ends: signal.Signals) -> None:
-    """A worker's whole life. The server raises a signal again when it has ended by it; there is no more to do then."""
-    for name in ends:
+def _run(app: Callable[[], Any], timeout: float, port: socket.socket, *handled: signal.Signals) -> None:
+    """Run one worker. uvicorn raises the signal that ended it once more; the handlers here swallow it."""
+    for name in handled:
         signal.signal(name, lambda number, frame: None)
     if multiprocessing.parent_process():
         threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -94,56 +95,56 @@ def _run(app: Callable[[], Any], end: float, port: socket.socket, *ends: signal.
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)  # of others; of ours all that happens
+    root.setLevel(logging.WARNING)  # for libraries
     logging.getLogger("connector_runtime").setLevel(logging.INFO)
     quiet: Any = {"log_config": None, "access_log": False, "server_header": False}
-    waits: Any = {"timeout_keep_alive": KEEP_ALIVE, "timeout_graceful_shutdown": int(end) + END}
+    waits: Any = {"timeout_keep_alive": KEEP_ALIVE, "timeout_graceful_shutdown": int(timeout) + GRACE}
     config = uvicorn.Config(app, factory=True, http=TimedProtocol, ws="none", backlog=2048, **quiet, **waits)
     uvicorn.Server(config).run(sockets=[port])
 
 
 def _supervise(work: Callable[[], None], count: int) -> None:
-    """Keep several workers that accept at one port; one that dies is replaced until the end is asked for."""
+    """Run several workers on one port, and replace those that die, until a signal ends the service."""
     spawn = multiprocessing.get_context("spawn")
-    workers: dict[BaseProcess, float] = {}  # and when each began
-    ended_by: list[int] = []
+    workers: dict[BaseProcess, float] = {}  # with the time at which each began
+    signals: list[int] = []
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda number, frame: ended_by.append(number))
+        signal.signal(name, lambda number, frame: signals.append(number))
 
-    while not ended_by:
+    while not signals:
         while len(workers) < count:
             process = spawn.Process(target=work, daemon=False)
             process.start()
             workers[process] = time.monotonic()
         multiprocessing.connection.wait([process.sentinel for process in workers], timeout=0.5)
-        for dead in [each for each in workers if each.exitcode is not None and not ended_by]:
+        for dead in [worker for worker in workers if worker.exitcode is not None and not signals]:
             logger.error("worker %s ended with %s", dead.pid, dead.exitcode)
             multiprocess.mark_process_dead(dead.pid)  # type: ignore[no-untyped-call]
-            if dead.exitcode and dead.exitcode > 0 and time.monotonic() < workers[dead] + HEAD:
-                ended_by.append(0)  # it could not start, and would not a second time
+            if dead.exitcode and dead.exitcode > 0 and time.monotonic() < workers[dead] + STARTUP:
+                signals.append(0)  # it could not start, so its replacement would not either
                 break
             del workers[dead]
-    for each in workers:
-        each.terminate()
-    for each in workers:
-        each.join()
-    if signal.SIGINT in ended_by:
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join()
+    if signal.SIGINT in signals:
         raise KeyboardInterrupt
-    if any(process.exitcode not in (0, -signal.SIGTERM) for process in workers):  # that: still starting
-        raise InputError("A worker did not start or did not end as it should.", hint="Its log says why.")
+    if any(worker.exitcode not in (0, -signal.SIGTERM) for worker in workers):  # SIGTERM: it was still starting
+        raise InputError("A worker did not start, or did not shut down properly.", hint="Its log says why.")
 
 
 def _end_with_parent() -> None:
-    """End this worker when its parent is gone, however it went: nobody else would, and the port would stay taken."""
+    """End this worker when its parent is gone; otherwise it would run on and occupy the port."""
     if parent := multiprocessing.parent_process():
         parent.join()
-    while True:  # the first may come before the server listens to signals
+    while True:  # the first signal may arrive before the server handles signals
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(1)
 
 
 class JsonLines(logging.Formatter):
-    """A log record as one line of JSON. Of an exception only its type is told."""
+    """Writes a log record as one line of JSON, and only the type of an exception: its text may quote secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
@@ -152,7 +153,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
-            **getattr(record, "said", {}),
+            **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[0] is not None:
             line["error"] = record.exc_info[0].__name__

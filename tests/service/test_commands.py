@@ -147,7 +147,7 @@ def test_a_service_with_a_key_says_how_to_try_it(serving: Serving, run: Run) -> 
     assert (code, out) == (0, "")
     assert err == f"Revoked {key_id}. A service that runs refuses it from its next request on.\n"
     code, _, err = run("api-key", "revoke", key_id)
-    assert code == 2 and f"  ID: '{key_id}' is no key's; there is: " in err
+    assert code == 2 and f"  ID: no key has the id '{key_id}'; existing ids: " in err
 
 
 def test_a_public_address_without_a_key_says_what_it_is_for(serving: Serving) -> None:
@@ -270,7 +270,7 @@ def test_a_line_of_the_log_is_json_and_of_an_error_only_its_type() -> None:
         "a.b", logging.ERROR, "x.py", 1, "It %s", ("broke",), (ValueError, ValueError("s3cret"), None)
     )
     record.created, record.msecs = 1_700_000_000.007, 7.0
-    record.said = {"route": "/x"}
+    record.fields = {"route": "/x"}
     assert json.loads(JsonLines().format(record)) == {
         "time": "2023-11-14T22:13:20.007Z",
         "level": "error",

@@ -13,7 +13,7 @@ import pytest
 from connector_runtime.connections.connections import Connections
 from connector_runtime.connections.oauth_requests import ConnectionRecord, Tokens
 from connector_runtime.service.records import ApiKeys
-from connector_runtime.service.state import OWN
+from connector_runtime.service.state import TENANT_THREADS
 from connector_runtime.stores.store import MemoryStore
 from tests.connections.hanging import hanging
 from zoom_connector import Connector
@@ -324,7 +324,7 @@ def test_a_tenant_whose_token_endpoint_hangs_stops_nobody_elses_renewal(
             assert theirs.post("/v1/actions/list-users/run", json={"limit": 1}).status_code == 200
             assert theirs.post("/v1/connections/main/test").json()["ok"]
             assert not any(each.done() for each in [*runs, *tests])
-            assert 1 <= len(threads) <= 2 * OWN["vendor"] + 1  # of all forty runs there is one
+            assert 1 <= len(threads) <= 2 * TENANT_THREADS["vendor"] + 1  # of all forty runs there is one
             hold.set()
             assert {each.result().status_code for each in runs} == {502}
 
@@ -368,7 +368,7 @@ def test_what_a_deleted_connection_held_is_let_go_of_when_its_last_run_is_over(
         zoom.inject(delay=1.0, times=1)
         with ThreadPoolExecutor(1) as aside:
             running = aside.submit(client.post, "/v1/actions/get-user/run", json={"inputs": {"user_id": "me"}})
-            assert until(lambda: ready.users == 1)
+            assert until(lambda: ready.runs == 1)
             assert client.delete("/v1/connections/main", params={"revoke": "false"}).status_code == 200
             assert not service._ready and not closed  # the run still needs it
             assert running.result().status_code == 200

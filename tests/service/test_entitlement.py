@@ -388,7 +388,7 @@ def test_a_cursor_of_nobodys_is_refused(world: World, text: str) -> None:
 def test_a_request_that_has_looked_at_enough_answers_and_one_that_waits_goes_on_waiting(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "MOST", 2)
+    monkeypatch.setattr(feed, "MAX_EVENTS", 2)
     world.connect("one", ADA)
     for number in range(5):
         world.send({"object": {"id": str(number), "host_id": "u-bob"}})

@@ -246,7 +246,7 @@ def test_the_end_of_a_log_is_found_in_few_looks_also_where_its_beginning_is_gone
 def test_one_look_reads_a_thousand_events_at_most_and_still_gets_on(
     connector: Connector, note: Note, wanted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeds, "MOST", 10)
+    monkeypatch.setattr(feeds, "MAX_EVENTS", 10)
     feed = local(MemoryStore(), connector)
     for number in range(25):
         feed.add("webhook", note(number))
@@ -416,7 +416,7 @@ def test_a_cursor_is_one_tenants_alone() -> None:
         positions("two", given)
     assert (caught.value.kind, caught.value.http_status) == ("input", 422)
     assert [(problem.where, problem.what) for problem in caught.value.problems] == [
-        ("cursor", "is none that this service has given for these events; leave it out, or say now")
+        ("cursor", "is not a cursor of these events; leave it out, or use now")
     ]
 
 

@@ -53,11 +53,11 @@ def test_without_keys_the_public_name_reaches_callback_and_webhooks_alone(
             assert problem(client.get(path)) == whole(
                 "host",
                 421,
-                "This host name is not answered",
-                "Without API keys the service only answers to the names of this machine, "
-                "and elsewhere to sign-ins that come back and to webhooks.",
-                "Call it as http://127.0.0.1 or http://localhost, or make a key with `api-key create`. "
-                "Then start it again.",
+                "This host name is not served",
+                "Without API keys, the service answers only under this machine's own names, "
+                "and under its public URL only OAuth callbacks and webhooks.",
+                "Call it as http://127.0.0.1 or http://localhost, or create a key with `api-key create`. "
+                "Then restart the service.",
             )
         assert client.post(CREATE, json=MEETING).status_code == 421
         assert [client.get(OPEN[0]).status_code, client.post(OPEN[1]).status_code] == [400, 401]
@@ -131,8 +131,8 @@ def test_a_running_service_without_keys_notices_that_one_was_made(start: Start, 
             "key",
             401,
             "No valid API key",
-            "An API key was made since the service was started without one.",
-            "Start it again: then it asks for a key.",
+            "An API key was created after the service had started without keys.",
+            "Restart the service; it then requires a key.",
         )
         for path in ("/v1/tenant", "/v1/connections", "/v1/events", "/metrics"):
             assert problem(client.get(path)) == refused

@@ -136,7 +136,7 @@ def test_a_body_that_comes_too_slowly_is_a_408(start: Start) -> None:
 
 
 def test_who_sends_no_request_is_hung_up_on(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "HEAD", 0.3)
+    monkeypatch.setattr(serving, "HEADERS", 0.3)
     with start(tenant="t") as served, connected(served) as silent, connected(served) as slow, connected(served) as done:
         done.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         said = b""

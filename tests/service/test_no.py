@@ -34,8 +34,8 @@ INPUT = ("input", 422, "Some inputs are not valid")
 BUSY = ("busy", 503, "The service is busy")
 LOST = ("may_have_been_done", 409, "It may have been done")
 NO_NAME = (
-    "Without API keys the service only answers to the names of this machine.",
-    "Call it as http://127.0.0.1 or http://localhost, or make a key with `api-key create`. Then start it again.",
+    "Without API keys, the service answers only under this machine's own names.",
+    "Call it as http://127.0.0.1 or http://localhost, or create a key with `api-key create`. Then restart the service.",
 )
 ORIGIN = ("Pages of other origins are not answered.", "Call it from a program, or through a proxy of your own.")
 
@@ -73,7 +73,11 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
         (metrics.get("/v1/tenant"), whole(*FORBIDDEN, "This key is for /metrics only.", None)),
         (
             acme.get("/metrics"),
-            whole(*FORBIDDEN, "The metrics are of all tenants.", "Make one: api-key create --metrics"),
+            whole(
+                *FORBIDDEN,
+                "The metrics cover all tenants, so a tenant's key cannot read them.",
+                "Create a key for them: api-key create --metrics",
+            ),
         ),
         (acme.get("/nowhere"), whole(*NOT_FOUND, "Not Found.", None)),
         (nobody.get("/page/none.js"), whole(*NOT_FOUND, "Not Found.", None)),
@@ -93,8 +97,8 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
             nobody.post("/v1/webhooks/webhook"),
             whole(
                 *NOT_READY,
-                "The service was not given this trigger's secret, so no signature can be verified.",
-                "Set it in the environment and start again.",
+                "The service does not have this trigger's secret, so it cannot verify signatures.",
+                "Set the secret in the environment, then restart the service.",
             ),
         ),
         (
@@ -107,11 +111,11 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
         ),
         (
             acme.get("/v1/oauth/authorize?kind=oauth2", headers={"Sec-Fetch-Site": "cross-site"}),
-            whole(*FORBIDDEN, "Another site led the browser here.", "Start at the page itself."),
+            whole(*FORBIDDEN, "Another site sent the browser here.", "Start at the page itself."),
         ),
         (
             acme.get("/v1/oauth/authorize?kind=oauth2", headers={"Sec-Fetch-Site": "same-site"}),
-            whole(*FORBIDDEN, "Another site led the browser here.", "Start at the page itself."),
+            whole(*FORBIDDEN, "Another site sent the browser here.", "Start at the page itself."),
         ),
         (
             acme.get("/v1/oauth/authorize?kind=server-to-server"),
@@ -125,7 +129,7 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
             acme.post(USER, content=b"{}", headers={"Content-Type": "text/plain"}),
             whole(*MEDIA, "The body is 'text/plain', not JSON.", None),
         ),
-        (acme.post(USER), whole(*MEDIA, "The request does not say what its body is.", None)),
+        (acme.post(USER), whole(*MEDIA, "The request has no Content-Type.", None)),
         (
             acme.post(USER, content=b"{}", headers={**JSON, "Content-Encoding": "br"}),
             whole(*MEDIA, "Compressed bodies are not accepted.", None),
@@ -134,9 +138,9 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
             acme.post(STREAM, json={}, headers={"Idempotency-Key": "k"}),
             whole(
                 *INPUT,
-                "A stream takes no idempotency key.",
+                "A stream does not take an idempotency key.",
                 None,
-                problems=[{"where": "Idempotency-Key", "what": "is for runs; a stream is not kept"}],
+                problems=[{"where": "Idempotency-Key", "what": "is for runs; the answer of a stream is not stored"}],
             ),
         ),
         (acme.post(STREAM, json={"recover": True}), wrong("is for runs", "recover")),
@@ -161,7 +165,7 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
 def test_who_is_no_page_of_this_machine_is_told_how_to_come(start: Start) -> None:
     with start(tenant="t", limits={"public_url": None}) as served:
         elsewhere = served.client(Host="evil.example").get("/v1/tenant")
-        assert problem(elsewhere) == whole("host", 421, "This host name is not answered", *NO_NAME)
+        assert problem(elsewhere) == whole("host", 421, "This host name is not served", *NO_NAME)
         page = served.client(Origin="https://evil.example").post(USER, json=ME)
         assert problem(page) == whole(*FORBIDDEN, *ORIGIN)
         assert problem(served.client(Origin="null").post(USER, json=ME)) == whole(*FORBIDDEN, *ORIGIN)
@@ -184,7 +188,7 @@ def test_who_is_one_too_many_is_told_when_to_come_again(
                 whole(
                     "too_many",
                     429,
-                    "Too many requests of this tenant at the same time",
+                    "Too many concurrent requests from this tenant",
                     "More than 3 requests of this tenant are running at the same time.",
                     None,
                     retriable=True,
@@ -258,7 +262,7 @@ def test_a_platforms_own_sign_in_may_know_nobody_fail_or_change_its_mind(start: 
 
 
 def test_what_takes_too_long_says_whether_it_may_have_been_done(start: Start, zoom: Sandbox) -> None:
-    late = ("timeout", 504, "It took too long")
+    late = ("timeout", 504, "The request timed out")
     with start(tenant="t", token=zoom.token, limits={"timeout": 0.3, "retries": 0}) as served:
         client = served.client()
         choices = "/v1/actions/get-meeting/inputs/meeting_id/choices"
@@ -282,7 +286,7 @@ def test_an_idempotency_key_is_refused_with_what_to_do(start: Start, connector: 
         acme, prefix = served.client(key), f"service/{connector.key}/idempotency/"
         assert acme.post(CREATE, json=MEETING, headers=own).status_code == 200
         other = acme.post(CREATE, json={"inputs": {"user_id": "me"}}, headers=own)
-        reused = ("key_reused", 422, "The key was used for another request")
+        reused = ("key_reused", 422, "The idempotency key was used for another request")
         assert problem(other) == whole(
             *reused,
             "This idempotency key was used for another request.",
@@ -297,7 +301,7 @@ def test_an_idempotency_key_is_refused_with_what_to_do(start: Start, connector: 
         assert problem(flying) == whole(
             "in_flight",
             409,
-            "The first request with this key is still running",
+            "The first request with this idempotency key is still running",
             "The first request with this idempotency key is still running.",
             "Send it again with the same key a little later.",
             retriable=True,
@@ -307,7 +311,7 @@ def test_an_idempotency_key_is_refused_with_what_to_do(start: Start, connector: 
         look = "Check whether it was done; if not, send it with a new key."
         assert problem(acme.post(CREATE, json=MEETING, headers=own)) == whole(
             *LOST,
-            "What was stored for this idempotency key is damaged.",
+            "The stored record of this idempotency key is damaged.",
             look,
             may_have_been_done=True,
         )

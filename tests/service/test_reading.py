@@ -21,7 +21,7 @@ def test_json_of_any_name_is_read(local: httpx.Client, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "text/x+json", "json", "multipart/form-data", ""])
 def test_what_is_no_json_is_not_read(local: httpx.Client, kind: str) -> None:
     answer = local.post("/v1/actions/list-users/preview", content=b"{}", headers={"Content-Type": kind} if kind else {})
-    message = f"The body is {kind!r}, not JSON." if kind else "The request does not say what its body is."
+    message = f"The body is {kind!r}, not JSON." if kind else "The request has no Content-Type."
     expected = whole("media_type", 415, "This content type is not accepted", message, None)
     assert problem(answer) == expected and answer.headers["accept"] == "application/json"
 

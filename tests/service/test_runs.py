@@ -151,7 +151,7 @@ BAD: dict[str, tuple[str, str, dict[str, str], str | bytes, int, str, str]] = {
     "a run with an unknown connection": ("POST", CREATE, JSON, '{"connection": "x"}', 404, "not_found", "connection x"),
     "an unknown trigger": ("POST", "/v1/webhooks/none", JSON, "{}", 404, "not_found", "does not exist here"),
     "another method": ("PUT", CREATE, JSON, "{}", 405, "method", "Method Not Allowed."),
-    "no content type": ("POST", CREATE, {}, "{}", 415, "media_type", "does not say"),
+    "no content type": ("POST", CREATE, {}, "{}", 415, "media_type", "no Content-Type"),
     "another content type": ("POST", CREATE, {"Content-Type": "text/plain"}, "{}", 415, "media_type", "text/plain"),
     "a form": ("POST", CREATE, {"Content-Type": "application/x-www-form-urlencoded"}, "a=1", 415, "media_type", "form"),
     "a packed body": ("POST", CREATE, {**JSON, "Content-Encoding": "gzip"}, "{}", 415, "media_type", "Compressed"),

@@ -10,7 +10,7 @@ import pytest
 from connector_runtime.service.settings import ServiceSettings
 from zoom_connector import Connector, InputError
 
-NO_URL = "is no URL such as https://connector.example"
+NO_URL = "is not a URL such as https://connector.example"
 WRONG: list[tuple[str, Any, str]] = [
     ("timeout", 0, "must be more than 0 and at most 86,400"),
     ("timeout", 86_401, "must be more than 0 and at most 86,400"),
@@ -29,7 +29,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("public_url", "https://a.example/?x=1", f"'https://a.example/?x=1' {NO_URL}"),
     ("public_url", "https://a.example/#x", f"'https://a.example/#x' {NO_URL}"),
     ("public_url", "https://me@a.example", f"'https://me@a.example' {NO_URL}"),
-    ("public_url", "http://a.example", "must begin with https://; codes of sign-ins come there"),
+    ("public_url", "http://a.example", "must begin with https://, because sign-in codes are sent to it"),
 ]
 
 
@@ -88,9 +88,10 @@ def test_the_redirect_url_lies_below_the_public_one(url: str) -> None:
 
 def test_a_body_is_as_large_as_its_action_needs(connector: Connector) -> None:
     files, others = connector.actions["raw-request"], connector.actions["create-meeting"]
-    assert (ServiceSettings().most(files), ServiceSettings().most(others)) == (8 * 1024 * 1024, 1024 * 1024)
+    assert (ServiceSettings().body_limit(files), ServiceSettings().body_limit(others)) == (8 * 1024 * 1024, 1024 * 1024)
     assert (
-        ServiceSettings(body=10, files=20).most(files) == 20 and ServiceSettings(body=10, files=20).most(others) == 10
+        ServiceSettings(body=10, files=20).body_limit(files) == 20
+        and ServiceSettings(body=10, files=20).body_limit(others) == 10
     )
-    assert ServiceSettings(body=30, files=20).most(files) == 30
+    assert ServiceSettings(body=30, files=20).body_limit(files) == 30
     assert ServiceSettings().open is False

@@ -159,7 +159,7 @@ def test_a_fault_of_ours_is_answered_without_a_word_of_what_was_sent_and_logged_
     said = whole("internal", 500, "The service failed", "The service failed.", "Its log says why.")
     assert problem(answer) == said
     (record,) = [each for each in caplog.records if each.getMessage() == "failure"]
-    told = record.said  # type: ignore[attr-defined]
+    told = record.fields  # type: ignore[attr-defined]
     assert (told["request_id"], told["error"], record.levelname) == ("asked-1", "ZeroDivisionError", "ERROR")
     assert told["at"][-1].endswith(" broken") and len(told["at"]) <= 8
     assert "s3cret" not in caplog.text and "s3cret" not in str(told)

@@ -1,4 +1,4 @@
-// Asks the service. A key, where one is needed, stays in this tab.
+// Sends requests to the service. The API key, if one is needed, stays in this tab.
 
 import { locale, t } from "./words.js";
 
@@ -9,7 +9,7 @@ export function useKey(text) {
   sessionStorage.setItem("key", key);
 }
 
-export class Failed extends Error {
+export class ServiceError extends Error {
   constructor(problem) {
     super(problem.message || problem.title || t("The service does not answer."));
     this.problem = problem;
@@ -21,27 +21,27 @@ export async function ask(path, body, signal) {
   if (locale) headers["Accept-Language"] = locale;
   if (key) headers.Authorization = `Bearer ${key}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  let answer;
+  let response;
   try {
     const method = body === undefined ? "GET" : "POST";
-    answer = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    response = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Failed({ title: t("No answer"), message: t("The service does not answer."), hint: t("Is it still running?") });
+    throw new ServiceError({ title: t("No answer"), message: t("The service does not answer."), hint: t("Is it still running?") });
   }
-  const text = await answer.text();
+  const text = await response.text();
   let data;
   try {
     data = JSON.parse(exact(text));
   } catch {
-    data = { title: t("Status {status}", { status: answer.status }), message: text.slice(0, 300) };
+    data = { title: t("Status {status}", { status: response.status }), message: text.slice(0, 300) };
   }
-  if (!answer.ok) throw new Failed({ ...data, status: data.status || answer.status });
+  if (!response.ok) throw new ServiceError({ ...data, status: data.status || response.status });
   return data;
 }
 
-// JavaScript rounds integers above 2^53: they are read as text, so that an id stays the id.
+// JavaScript rounds integers above 2^53, so they become text and ids stay exact.
 function exact(text) {
-  return text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (found) =>
-    /^-?\d{16,}$/.test(found) && !Number.isSafeInteger(Number(found)) ? `"${found}"` : found);
+  return text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (token) =>
+    /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"${token}"` : token);
 }

@@ -1,4 +1,4 @@
-// Makes elements. Text is always text: nothing that comes from a vendor is ever read as HTML.
+// Creates elements. Text is inserted as text: nothing from a vendor is ever parsed as HTML.
 
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -15,7 +15,7 @@ export function h(tag, attributes = {}, ...children) {
 
 export const $ = (id) => document.getElementById(id);
 
-export function later(milliseconds, act) {
+export function debounce(milliseconds, act) {
   let timer;
   return (...values) => {
     clearTimeout(timer);
@@ -23,5 +23,5 @@ export function later(milliseconds, act) {
   };
 }
 
-let numbers = 0;
-export const fresh = (word) => `${word}-${++numbers}`;
+let count = 0;
+export const uniqueId = (prefix) => `${prefix}-${++count}`;

@@ -1,11 +1,11 @@
-// Watches webhook events arrive.
+// Shows webhook events as they arrive.
 
 import { ask } from "./api.js";
 import { h } from "./dom.js";
-import { json } from "./shown.js";
+import { json } from "./views.js";
 import { t } from "./words.js";
 
-export function watch(view, { arrived }) {
+export function watch(view, { onEvent }) {
   const rows = h("ol", { class: "events" });
   const title = h("h2"), note = h("p", { class: "quiet" });
   const seen = new Set();
@@ -18,10 +18,10 @@ export function watch(view, { arrived }) {
     note.hidden = true;
     const time = event.time || event.received_at;
     rows.prepend(h("li", {}, h("details", {}, h("summary", {}, h("b", {}, event.name || event.event), " ", h("small", {}, [event.object, time].filter(Boolean).join(" · "))), json(event, [], /token|secret|password|passcode/i))));
-    arrived();
+    onEvent();
   }
 
-  function say() {
+  function translate() {
     title.textContent = t("Events");
     note.textContent = t("Waiting for events. Webhooks that are sent to this service appear here as they arrive.");
   }
@@ -32,11 +32,11 @@ export function watch(view, { arrived }) {
     for (let pause = 1000; ; ) {
       try {
         const path = `v1/events?wait=20&limit=100${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`;
-        const found = await ask(path);
-        found.events.forEach(show);
-        cursor = found.cursor;
+        const page = await ask(path);
+        page.events.forEach(show);
+        cursor = page.cursor;
         pause = 1000;
-        if (!found.events.length) await new Promise((done) => setTimeout(done, 300));
+        if (!page.events.length) await new Promise((done) => setTimeout(done, 300));
       } catch {
         await new Promise((done) => setTimeout(done, pause));
         pause = Math.min(pause * 2, 30000);
@@ -44,5 +44,5 @@ export function watch(view, { arrived }) {
     }
   }
 
-  return { poll, say };
+  return { poll, translate };
 }

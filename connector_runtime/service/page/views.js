@@ -1,16 +1,16 @@
-// Shows a request, a result and a problem. Values that the definition calls secret are shown when they are asked for.
+// Draws a request, a result or a problem. Values that the definition marks as secret appear only on a click.
 
 import { h } from "./dom.js";
 import { t } from "./words.js";
 
-// Where a problem is, by the labels of the form.
+// The place of a problem, by the labels of the form.
 function place(where, action) {
-  const [room, key, ...rest] = where.split(".");
-  const row = room === "inputs" && action?.inputs.find((one) => one.key === key);
+  const [group, key, ...rest] = where.split(".");
+  const row = group === "inputs" && action?.inputs.find((input) => input.key === key);
   return row ? h("b", {}, [row.label, ...rest].join(" · ")) : h("code", {}, where);
 }
 
-export const warned = ({ where, what }, action) => h("p", { class: "warning" }, where && [place(where, action), " "], what);
+export const warningLine = ({ where, what }, action) => h("p", { class: "warning" }, where && [place(where, action), " "], what);
 
 export function request(preview, action) {
   const headers = Object.entries(preview.headers || {});
@@ -21,24 +21,24 @@ export function request(preview, action) {
       [...new URLSearchParams(url.search)].map(([name, value], number) => h("span", { class: "query" }, number ? "&" : "?", h("i", {}, name), "=", value))),
     h("details", {}, h("summary", {}, t("{count} headers", { count: headers.length })), h("dl", {}, headers.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))),
     preview.body !== null && preview.body !== undefined && json(preview.body, []),
-    (preview.warnings || []).map((warning) => warned(warning, action)),
+    (preview.warnings || []).map((warning) => warningLine(warning, action)),
   ];
 }
 
-export function waiting(problems, action) {
+export function incomplete(problems, action) {
   return [h("h3", {}, t("Request")), h("p", { class: "quiet" }, t("Not complete yet:")),
     h("ul", { class: "open" }, problems.map(({ where, what }) => h("li", {}, place(where, action), " ", what)))];
 }
 
-export function problem(found, action) {
-  const facts = [[t("Kind"), found.kind], [t("Status"), found.vendor_status], [t("Code"), found.code], [t("Tracking ID"), found.tracking_id], [t("Try again at"), found.retry_at]];
-  return h("div", { class: "problem" }, h("h3", {}, found.title || t("It failed")), h("p", {}, found.message, found.hint && " ", found.hint && h("b", {}, found.hint)),
-    found.problems?.length ? h("ul", {}, found.problems.map(({ where, what }) => h("li", {}, place(where, action), " ", what))) : null,
-    found.may_have_been_done && h("p", { class: "warning" }, t("It may have been done. Check before you run it again.")),
+export function problem(error, action) {
+  const facts = [[t("Kind"), error.kind], [t("Status"), error.vendor_status], [t("Code"), error.code], [t("Tracking ID"), error.tracking_id], [t("Try again at"), error.retry_at]];
+  return h("div", { class: "problem" }, h("h3", {}, error.title || t("It failed")), h("p", {}, error.message, error.hint && " ", error.hint && h("b", {}, error.hint)),
+    error.problems?.length ? h("ul", {}, error.problems.map(({ where, what }) => h("li", {}, place(where, action), " ", what))) : null,
+    error.may_have_been_done && h("p", { class: "warning" }, t("It may have been done. Check before you run it again.")),
     h("p", { class: "facts" }, facts.filter(([, value]) => value !== null && value !== undefined).map(([name, value]) => h("span", {}, `${name}: ${value}`))));
 }
 
-// data as JSON that can be folded; `secrets` are paths such as users.*.token, `names` a pattern of keys that are veiled
+// Data as JSON that can be folded. `secrets` are paths such as users.*.token, `names` a pattern of keys; both are hidden.
 export function json(data, secrets, names = /(?!)/) {
   const hidden = new Set(secrets);
   const draw = (value, path, name) => {
@@ -49,8 +49,8 @@ export function json(data, secrets, names = /(?!)/) {
     const [open, close] = Array.isArray(value) ? "[]" : "{}";
     if (!entries.length) return h("div", { class: "leaf" }, key, open + close);
     const below = (inner) => Array.isArray(value) ? `${path}${path && "."}*` : `${path}${path && "."}${inner}`;
-    const many = entries.length > 40 || path.split(".").length > 3;
-    return h("details", { open: !many }, h("summary", {}, key, open, h("small", {}, ` ${entries.length} `)), entries.map(([inner, item]) => draw(item, below(inner), inner)), h("div", {}, close));
+    const isLong = entries.length > 40 || path.split(".").length > 3;
+    return h("details", { open: !isLong }, h("summary", {}, key, open, h("small", {}, ` ${entries.length} `)), entries.map(([inner, item]) => draw(item, below(inner), inner)), h("div", {}, close));
   };
   return h("div", { class: "json" }, draw(data, "", undefined));
 }
@@ -67,7 +67,7 @@ export function table(data, secrets) {
   for (const item of items) for (const [key, value] of Object.entries(item || {})) if (!columns.includes(key) && (value === null || typeof value !== "object")) columns.push(key);
   const first = ["id", "topic", "display_name", "name", "email", "first_name", "last_name", "start_time", "type", "status"];
   const rank = (key) => first.includes(key) ? first.indexOf(key) : first.length + columns.indexOf(key);
-  columns.sort((one, other) => rank(one) - rank(other));
+  columns.sort((left, right) => rank(left) - rank(right));
   const hidden = new Set(secrets);
   const cell = (key, value) => value === undefined || value === null || value === "" ? "" : hidden.has(`${name}.*.${key}`) ? veil(String(value)) : String(value);
   return h("div", { class: "table", tabindex: 0 }, h("table", {}, h("thead", {}, h("tr", {}, columns.map((key) => h("th", { scope: "col" }, key)))),
