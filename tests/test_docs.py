@@ -13,8 +13,8 @@ import pytest
 
 from connector_runtime.definitions import documents, folders
 from zoom_connector import Connector
+from zoom_connector.demo_page import serve_page
 from zoom_connector.sandbox import Sandbox
-from zoom_connector.showing import shown
 
 ROOT = Path(__file__).parents[1]
 PAGES = [page for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]]
@@ -58,7 +58,7 @@ def test_the_readmes_ten_lines_embed_the_connector_over_http(
 ) -> None:
     block = blocks("README.md", "python")[2]
     assert len([line for line in block.splitlines() if line and line[0] != "#"]) <= 10
-    with Sandbox() as zoom, shown(connector, zoom) as url:
+    with Sandbox() as zoom, serve_page(connector, zoom) as url:
         names: dict[str, Any] = {}
         exec(block.replace("http://127.0.0.1:8300", url), names)
         names["service"].close()

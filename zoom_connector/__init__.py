@@ -1,9 +1,7 @@
 """The Zoom connector: actions and triggers declared in YAML, run by `connector_runtime`.
 
-In short:
-
-    from zoom_connector import Client, load
-    load().actions["create-meeting"].preview({"user_id": "me", "topic": "Weekly"})
+from zoom_connector import Client, load
+load().actions["create-meeting"].preview({"user_id": "me", "topic": "Weekly"})
 """
 
 from __future__ import annotations
@@ -91,7 +89,7 @@ __all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from its home when it is first used: a command that lists actions needs no HTTP."""
+    """Import a public name from its module on first use: a command that lists actions needs no HTTP."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
@@ -101,5 +99,5 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if name != "service":
             raise
-        what = f"{name} needs {error.name}, which is not installed: pip install 'zoom-connector[service]'"
-        raise ImportError(what) from None
+        message = f"{name} needs {error.name}, which is not installed: pip install 'zoom-connector[service]'"
+        raise ImportError(message) from None
