@@ -66,14 +66,12 @@ def seconds(command: Sequence[str], root: Path = ROOT, /, **env: str) -> float:
 class Worker:
     """A process that sets up contestants and runs one by name: `factory` is `module:function`.
 
-    The process calls the function with `arguments`; it returns the contestants by name. `without` names modules that
+    The process calls the function with `args`; it returns the contestants by name. `without` names modules that
     the process hides, as if not installed. `root` is the tree to measure, with a copy of these benchmarks in it.
     """
 
-    def __init__(
-        self, factory: str, *arguments: str, rivals: bool = False, without: str = "", root: Path = ROOT
-    ) -> None:
-        command = [python(rivals), "-m", "benchmarks.worker", factory, without, *arguments]
+    def __init__(self, factory: str, *args: str, rivals: bool = False, without: str = "", root: Path = ROOT) -> None:
+        command = [python(rivals), "-m", "benchmarks.worker", factory, without, *args]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, env=environment(root)
         )

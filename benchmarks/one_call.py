@@ -87,40 +87,36 @@ def rows(quick: bool) -> Iterable[Row]:
     rounds = 60 if quick else 300
     with stub_server.Stub() as stub:
         url = stub.url()
-        results = contest([Worker(f"{__name__}:against_httpx", url)], rounds, warm=3)
-        results |= contest([Worker(f"{__name__}:own_work")], rounds // 3, warm=3)
+        times = contest([Worker(f"{__name__}:against_httpx", url)], rounds, warm=3)
+        times |= contest([Worker(f"{__name__}:own_work")], rounds // 3, warm=3)
         others = [
             Worker(f"{__name__}:against_others", url, stub.origin, rivals=True, without="orjson"),
             Worker(f"{__name__}:over_httpx2", url, rivals=True, without="orjson"),
         ]
-        results |= contest(others, rounds // 3, warm=2)
+        times |= contest(others, rounds // 3, warm=2)
     for what, key in (("create-meeting, 12 inputs", "create"), ("get-user", "get")):
-        yield _row(
-            what, results, f"{key}, ours", f"{key}, by hand", "by hand, one httpx.Client", Target("at most", 1.05)
-        )
+        yield _row(what, times, f"{key}, ours", f"{key}, by hand", "by hand, one httpx.Client", Target("at most", 1.05))
     for what, key in (("create-meeting, own work", "create"), ("get-user, own work", "get")):
-        mine = series("the call, answered from memory", results[f"{key}, work"], 1e6)
-        hand = series("by hand, answered from memory", results[f"{key}, httpx work"], 1e6)
-        read = series("json.loads of the answer alone", results[f"{key}, read json"], 1e6)
+        mine = series("the call, answered from memory", times[f"{key}, work"], 1e6)
+        hand = series("by hand, answered from memory", times[f"{key}, httpx work"], 1e6)
+        read = series("json.loads of the answer alone", times[f"{key}, read json"], 1e6)
         yield Row(group=GROUP, what=what, unit="µs", ours=mine, target=Target("at most", 30, 15))
         yield Row(group=GROUP, what=f"{what}, against httpx", unit="µs", ours=mine, rival=hand)
         yield Row(group=GROUP, what=f"{what}, against json", unit="µs", ours=mine, rival=read)
     for name, says in (("zoomus", "zoomus"), ("requests", "by hand, requests.Session"), ("httpx2", "by hand, httpx2")):
-        yield _row(f"create-meeting, against {name}", results, "create, ours again", f"create, {name}", says)
+        yield _row(f"create-meeting, against {name}", times, "create, ours again", f"create, {name}", says)
     hand = "create, httpx"
-    yield _row(
-        "create-meeting, over httpx2", results, "create, over httpx2", hand, "by hand, httpx", name="over httpx2"
-    )
+    yield _row("create-meeting, over httpx2", times, "create, over httpx2", hand, "by hand, httpx", name="over httpx2")
 
 
 def _row(
     what: str,
-    results: dict[str, list[Any]],
+    times: dict[str, list[Any]],
     ours: str,
     rival: str,
     says: str,
     target: Target | None = None,
     name: str = "connector",
 ) -> Row:
-    mine, other = series(name, results[ours], 1e6), series(says, results[rival], 1e6)
+    mine, other = series(name, times[ours], 1e6), series(says, times[rival], 1e6)
     return Row(group=GROUP, what=what, unit="µs", ours=mine, rival=other, target=target)

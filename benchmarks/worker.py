@@ -1,7 +1,6 @@
 """Runs contestants in a process: `python -m benchmarks.worker MODULE:FUNCTION WITHOUT [ARGUMENT …]`.
 
-It prints the names of the contestants as JSON. For each name that it reads from a line of its input, it runs that
-contestant and prints the result as JSON.
+It prints the contestants' names, then runs the one that each line of its input names and prints the result, as JSON.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """The Zoom connector: actions and triggers declared in YAML, run by `connector_runtime`.
 
-from zoom_connector import Client, load
-load().actions["create-meeting"].preview({"user_id": "me", "topic": "Weekly"})
+For example:
+
+    from zoom_connector import load
+    load().actions["create-meeting"].preview({"user_id": "me", "topic": "Weekly"})
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ ACCOUNT_STEPS = (*MEETING, *CHANGES)  # a real account gets no new users or regi
 
 
 def play(connector: Connector, client: Client, base_url: str | None, steps: tuple[Step, ...], say: Say) -> None:
-    """Run the steps; raises the first error that no step expects."""
+    """Run the steps; raise the first error that no step expects."""
     results: dict[str, Any] = {"host": {"id": "me"}}
     for number, step in enumerate(steps, 1):
         inputs = step.inputs(results)

@@ -31,8 +31,8 @@ class Odds:
     Args:
         seed: another seed draws other faults.
         rate: the share of requests that fail, from 0 to 1.
-        kinds: the names in `KINDS` to draw from, all equally likely if they fit the request. The
-            default leaves out `daily_limited`, since a client that obeys it sends nothing more that day.
+        kinds: the names in `KINDS` to draw from, equally likely among those that fit the request. The default leaves
+            out `daily_limited`, since a client that obeys it sends nothing more that day, and all hostile kinds.
         delay: the longest delay (seconds) of `late` and `slow`.
     """
 

@@ -138,7 +138,7 @@ def _fields(error: ValidationError) -> list[str]:
 
 
 def _special(call: Call, body: dict[str, Any]) -> ZoomRefusal | None:
-    """Return the refusal for values to which Zoom gives a message of their own; None for all others."""
+    """Return the refusal for values that get a special message from Zoom; None for all others."""
     user = body.get("user_info")
     if call.endpoint.operation == "userCreate" and isinstance(user, dict):
         if user.get("type") == 3:

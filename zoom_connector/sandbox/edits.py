@@ -55,7 +55,7 @@ def _replaced(value: Any, change: Callable[[list[Any]], Any]) -> Any:
 
 
 def _with(value: Any, **changes: Any) -> bytes:
-    """Write an object with new values for those of these keys that it already has."""
+    """Write an object, replacing the values of the keys that are present."""
     present = {key: new for key, new in changes.items() if isinstance(value, dict) and key in value}
     return json.dumps({**value, **present} if present else value).encode()
 

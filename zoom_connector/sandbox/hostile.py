@@ -23,9 +23,7 @@ def bomb() -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
     zeros = bytes(MEGABYTE)
     start = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)
-    block = packer.compress(zeros) + packer.flush(
-        zlib.Z_FULL_FLUSH
-    )  # self-contained after the flush, so it can be repeated
+    block = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)  # self-contained, so it can be repeated
     return start + block * 1023
 
 

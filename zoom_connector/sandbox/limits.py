@@ -2,7 +2,7 @@
 
 An account has a bucket for each label, shared by all its apps. It holds the requests of one window (a second, a minute)
 and refills evenly. Daily limits and the quotas of hosts reset at midnight GMT. A running sandbox can scale the limits
-and let other apps of the account use them; each such change starts a `Phase`, with counters of its own.
+and let other apps of the account use them; each such change starts a `Phase` with its own counters.
 """
 
 from __future__ import annotations
@@ -225,12 +225,12 @@ class AccountLimits:
         if not self._spend((event, email.casefold()), REGISTRANT_A_DAY, call.now):
             raise call.refusal(429, "registrant", email=email, kind=kind)
 
-    def _spend(self, what: object, most: int, now: float) -> bool:
+    def _spend(self, key: object, most: int, now: float) -> bool:
         with self._lock:
             self._turn_day(now)
-            if self._used[what] >= most:
+            if self._used[key] >= most:
                 return False
-            self._used[what] += 1
+            self._used[key] += 1
             return True
 
 

@@ -127,8 +127,7 @@ class OAuth:
         """End this user's consent to this app; raise ValueError for an unknown app."""
         if client_id not in self._apps:
             raise ValueError(f"there is no app {client_id!r}; the apps are {', '.join(self._apps)}")
-        removed = (client_id, user)
-        self._end([token for token, each in self._refresh.items() if (each.app.client_id, each.user) == removed])
+        self._end([key for key, each in self._refresh.items() if (each.app.client_id, each.user) == (client_id, user)])
 
     def forget(self) -> None:
         """End every sign-in, as when users remove the apps."""

@@ -68,8 +68,7 @@ def page(
 ) -> dict[str, Any]:
     """Return one page of `rows` under `key`; `order` returns a row's ascending, unique sort key.
 
-    The endpoint's documented answer decides which of page_count, page_number, page_size, total_records and
-    next_page_token it contains.
+    The page has those of page_count, page_number, page_size, total_records and next_page_token that Zoom documents.
     """
     size = size or call.query.get("page_size", 30)
     number = 1

@@ -11,10 +11,7 @@ _PHONE_DAILY = ("phone heavy", "phone resource-intensive")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One plan's limits: requests and seconds by label, requests a day by the labels that share them.
-
-    `new_users` is the number of invitations a day.
-    """
+    """A plan's limits: requests and seconds by label, requests a day by labels that share them, invitations a day."""
 
     rates: Mapping[str, tuple[int, float]]
     days: Mapping[tuple[str, ...], int]

@@ -330,11 +330,9 @@ class Sandbox:
 
 
 def serve(*, say: Callable[[str], None] = lambda line: None, **options: Any) -> None:
-    """Run a sandbox in the foreground until interrupted.
+    """Run a sandbox in the foreground until interrupted; `options` are those of `Sandbox`.
 
-    Args:
-        say: receives one line of text once the port is open, and another at the end.
-        options: the options of `Sandbox`.
+    `say` receives one line of text once the port is open, and another at the end.
     """
     sandbox = Sandbox(**options)
 

@@ -2,9 +2,8 @@
 
 * `users` active users, then two inactive and three pending ones. The first is the owner, `me`; the second is an admin;
   every seventh is Basic (type 1). The third and fourth have the rarer profile fields.
-* `meetings` meetings, all hosted by `me`. The first two are over and recorded; the UUID of the first starts with "/",
-  that of the second contains "//". The third accepts registrants, the fourth recurs, the fifth has no fixed time, the
-  sixth is live.
+* `meetings` meetings, all hosted by `me`. The first two are over and recorded; their UUIDs start with "/" and contain
+  "//". The third accepts registrants, the fourth recurs, the fifth has no fixed time, the sixth is live.
 * `registrants` registrants of the third meeting: one in ten is pending, one in twenty denied.
 * Webinars, phone recordings and chats of `me`: see `seed_events` and `seed_talk`.
 """

@@ -132,7 +132,7 @@ def recording_of(account: Account, meeting: Meeting) -> dict[str, Any]:
     start = meeting.start or 0.0
     span = {"recording_start": write_time(start), "recording_end": write_time(start + meeting.duration * 60)}
 
-    def file(kind: str, extension: str, what: str, size: int) -> dict[str, Any]:
+    def file(kind: str, extension: str, recording_type: str, size: int) -> dict[str, Any]:
         id = account.new_id()
         path = f"/rec/download/{id}"
         return {
@@ -143,7 +143,7 @@ def recording_of(account: Account, meeting: Meeting) -> dict[str, Any]:
             "file_size": size,
             "play_url": f"https://zoom.us/rec/play/{id}",
             "download_url": account.add_file(path, size=size, extension=extension, meeting=meeting.id),
-            "recording_type": what,
+            "recording_type": recording_type,
             "status": "completed",
             **span,
         }

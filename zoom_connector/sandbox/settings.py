@@ -67,11 +67,8 @@ def of_new_meeting(host: User, settings: dict[str, Any], call: Call) -> dict[str
 def of_changed_meeting(old: dict[str, Any], settings: dict[str, Any], call: Call) -> dict[str, Any]:
     """Return the old settings, updated with those of a request."""
     accepted: Any = (call.endpoint.body or {})["properties"]["settings"]["properties"]
-    schemas = _answer_schemas()
-    changed = {
-        name: _prune(value, schemas[name]) for name, value in settings.items() if name in schemas and name in accepted
-    }
-    return {**old, **changed}
+    schemas = {name: schema for name, schema in _answer_schemas().items() if name in accepted}
+    return {**old, **{name: _prune(value, schemas[name]) for name, value in settings.items() if name in schemas}}
 
 
 def _prune(value: Any, schema: Any) -> Any:

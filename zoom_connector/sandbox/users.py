@@ -140,7 +140,7 @@ def _look_up(account: Account, call: Call) -> User:
 
 
 def _decrypt(call: Call) -> str:
-    """Return the user of a path; the sandbox decodes an `encrypted_email` as base64, Zoom has its own scheme."""
+    """Return the user of a path; the sandbox decodes an encrypted email as base64, whatever Zoom's scheme is."""
     name = call.path["userId"]
     if not call.query.get("encrypted_email"):
         return name
