@@ -233,7 +233,7 @@ def test_who_cancels_the_server_while_deliveries_end_is_heard(trigger: Trigger) 
 
         async def serve() -> None:
             async with app.delivering():
-                await app._started().record(app.receiver.trigger.read(event(1), {}))
+                await app._start().record(app.receiver.trigger.read(event(1), {}))
                 await started.wait()
 
         server = asyncio.create_task(serve())
