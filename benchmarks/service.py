@@ -91,14 +91,14 @@ def served(url: str) -> tuple[Any, str]:
     """The service and an API key for it."""
     from connector_runtime.connections.oauth_requests import Tokens
     from connector_runtime.service.records import ApiKeys
-    from connector_runtime.service.settings import Settings
-    from zoom_connector import Connections, load, open_store, service
+    from connector_runtime.service.settings import ServiceSettings
+    from zoom_connector import Connections, load, open_store, service_app
 
     store = open_store("memory://")
     values = {"client_id": "a", "client_secret": "b"}
     Connections(load(), store, "acme").adopt("oauth2", values, Tokens(granted={"access_token": "x"}))
     key = ApiKeys(store, load().key).create("acme")[0]
-    return service(load(), store=store, settings=Settings(base_url=url)), key
+    return service_app(load(), store=store, settings=ServiceSettings(base_url=url)), key
 
 
 def serve(name: str, url: str) -> None:

@@ -4,25 +4,68 @@ In short:
 
     from connector_runtime import load
     load("some/folder").actions["create-thing"].preview({"name": "x"})
+
+The public names are those below; all else may change without notice. A connector's package exports them as its own.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .client import Client as Client
-    from .definitions.connector import Connector as Connector
-    from .definitions.folders import load as load
+HOMES = {  # the modules that define the public names; `make docs` writes `__init__.pyi` and docs/api.md from it
+    "definitions.folders": "load",
+    "definitions.connector": "Connector Outline",
+    "calls.action": "Action",
+    "definitions.forms": "editor_schema",
+    "client": "Client AsyncClient",
+    "session": "ClientOptions CallOptions ChoicesOptions DownloadOptions",
+    "transport": "Http",
+    "model": "Result Page Choices Choice",
+    "calls.files": "File",
+    "downloads.download": "SavedFile",
+    "steps": "Attempt Permit",
+    "pacing.pacer": "Pacer pacer",
+    "pacing.permit": "Pacing",
+    "connections.connections": "Connections ConnectionSummary CheckResult",
+    "connections.oauth": "StoredConnection AsyncStoredConnection Health Authorization",
+    "connections.oauth_requests": "App Tokens",
+    "connections": "oauth",
+    "stores.databases": "open_store open_vault",
+    "stores.store": "Store Entry Lease MemoryStore",
+    "triggers.webhook": "Trigger Notification UrlValidation",
+    "triggers.receiver": "webhook_app Receiver DeliverySettings Reply",
+    "service.app": "service_app",
+    "service.settings": "ServiceSettings",
+    "errors": (
+        "ConnectorError DefinitionError InputError RequestError AuthError MissingScope ApiError ValidationFailed "
+        "NotFound Conflict PlanRequired RateLimited QuotaReached TransportError InternalError StoreError "
+        "SignatureError PayloadError Problem"
+    ),
+}
+_HOME = {name: home for home, names in HOMES.items() for name in names.split()}
+__all__ = [name for name in _HOME if name != "service_app"]  # which needs packages that not everybody has
 
-__all__ = ["Client", "Connector", "load"]
-_HOMES = {"Client": "client", "Connector": "definitions.connector", "load": "definitions.folders"}
+
+def public(name: str, package: str) -> Any:
+    """A public name of a package, imported when it is first asked for: a command that lists actions needs no HTTP.
+
+    Raises `AttributeError`, and `ImportError` where an extra is not installed.
+    """
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+    try:
+        return getattr(__import__(f"{__name__}.{home}", fromlist=[name]), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith(__name__):
+            raise
+        extra = home.partition(".")[0]
+        raise ImportError(f"{name} needs {error.name}: install the package with the extra {extra!r}") from None
 
 
 def __getattr__(name: str) -> Any:
-    """Import the heavy parts when they are first used: most commands need only some."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    return public(name, __name__)
 
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+def __dir__() -> list[str]:
+    return sorted([*_HOME, *(name for name in globals() if name.startswith("__"))])

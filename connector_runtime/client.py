@@ -17,7 +17,7 @@ from .transport import AsyncPool, Pool
 
 if TYPE_CHECKING:
     from .calls.files import File
-    from .downloads.download import Saved
+    from .downloads.download import SavedFile
 
 Inputs = Mapping[str, Any]
 Data = Mapping[str, Any] | BoundInputs
@@ -100,7 +100,7 @@ class Client(AbstractContextManager["Client"]):
         """Run an action and give the files that its answer offers. Raises as `run`."""
         return self._session.action_with_files(key).files_in(self.run(key, inputs).data)
 
-    def download(self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]) -> list[Saved]:
+    def download(self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]) -> list[SavedFile]:
         """Download files into the folder `to`, which is made if it is missing; `options` are `DownloadOptions`.
 
         Each goes to `.NAME.part` first, is gone on with where it broke off, also in a later run, and gets its name when
@@ -149,14 +149,14 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
             self._pool = None
 
     async def run(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Result:
-        """As `Client.run`."""
+        """As `Client.run`, as a coroutine."""
         action, steps = self._session.call(key, inputs, limit, **options)
         return await fold_async(perform_async(steps, self._handlers, guarded=True), action.paging)
 
     async def stream(
         self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Any]:
-        """As `Client.stream`."""
+        """As `Client.stream`, for `async for`."""
         async for page in self.pages(key, inputs, limit, **options):
             for item in [page.data] if page.items is None else page.items:
                 yield item
@@ -164,24 +164,24 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
     def pages(
         self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Page]:
-        """As `Client.pages`."""
+        """As `Client.pages`, for `async for`."""
         return perform_async(self._session.call(key, inputs, limit, **options)[1], self._handlers, guarded=True)
 
     async def choices(
         self, action: str, input: str | None = None, inputs: Inputs | None = None, **options: Unpack[ChoicesOptions]
     ) -> Choices:
-        """As `Client.choices`."""
+        """As `Client.choices`, as a coroutine."""
         steps = self._session.choices(action, input, inputs, **options)
         found: list[Choices] = [output async for output in perform_async(steps, self._handlers, guarded=True)]
         return found[0]
 
     async def files(self, key: str, inputs: Inputs) -> list[File]:
-        """As `Client.files`."""
+        """As `Client.files`, as a coroutine."""
         return self._session.action_with_files(key).files_in((await self.run(key, inputs)).data)
 
     async def download(
         self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]
-    ) -> list[Saved]:
+    ) -> list[SavedFile]:
         """As `Client.download`; cancelling stops at once and keeps what has arrived."""
         from .downloads.download import download_async
 

@@ -26,7 +26,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import copy
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
+
+from .structs import Struct, cut, shows
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,7 +39,8 @@ LONGEST = 500  # characters of a problem's place, and a quarter of its text: eit
 ERRORS: list[type[ConnectorError]] = []  # every kind, in the order of the tree
 
 
-class Problem(NamedTuple):
+@shows("where", "what")
+class Problem(Struct):
     """One thing to mend: `where` (`inputs.topic`, `actions/x.yaml:31 inputs.type.to`) and `what` (with the remedy)."""
 
     where: str
@@ -46,9 +49,16 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
 
+    def to_dict(self) -> dict[str, str]:
+        """The problem as JSON data: `{"where", "what"}`."""
+        return {"where": self.where, "what": self.what}
+
 
 class ConnectorError(Exception):
-    """The root. `kind` names the class in one word; `retriable` says whether the same call may succeed later."""
+    """The root of all errors. `kind` names the class in one word; `retriable`: the same call may succeed later.
+
+    `message` says what is wrong, `hint` the remedy if there is one, and `problems` each thing to correct.
+    """
 
     kind: str = "error"
     exit_code: int = 2
@@ -68,6 +78,9 @@ class ConnectorError(Exception):
         self.message, self.hint, self.problems = message, hint, tuple(problems)
         super().__init__(message)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({cut(self.message)})"
+
     def __str__(self) -> str:
         first = self.message if self.hint is None else f"{self.message} {self.hint}"
         return "\n".join([first, *(f"  {problem}" for problem in self.problems)])
@@ -81,7 +94,7 @@ class ConnectorError(Exception):
     def to_dict(self) -> dict[str, Any]:
         """The error as JSON data, the shape that platforms and the command line show."""
         said = {"kind": self.kind, "message": self.message, "hint": self.hint}
-        problems = [problem._asdict() for problem in self.problems]
+        problems = [problem.to_dict() for problem in self.problems]
         return {**said, "problems": problems, "retriable": self.retriable}
 
 
@@ -93,6 +106,7 @@ class DefinitionError(ConnectorError, kind="definition"):
 
     @classmethod
     def of(cls, problems: Iterable[Problem]) -> DefinitionError:
+        """The error of all these problems."""
         found = tuple(problems)
         return cls("The definition is not usable:" if len(found) == 1 else f"{len(found)} faults:", problems=found)
 
@@ -110,7 +124,7 @@ class InputError(ConnectorError, kind="input", http_status=422):
         more = len(found) > MOST
         total = f"{len(found)}" if is_all or not more else f"More than {MOST}"
         count, first = "One problem" if total == "1" else f"{total} problems", f", the first {MOST}" if more else ""
-        told = [Problem(where[:LONGEST], what[: LONGEST * 4]) for where, what in found[:MOST]]
+        told = [Problem(each.where[:LONGEST], each.what[: LONGEST * 4]) for each in found[:MOST]]
         return cls(f"{count} with the inputs of {subject}{first}:", problems=told)
 
 
@@ -225,7 +239,7 @@ class TransportError(RequestError, kind="transport", exit_code=6, http_status=50
 
 
 class InternalError(RequestError, kind="internal", exit_code=7, http_status=500):
-    """What nobody foresaw: a fault of the connector, or of a function that it was given. `__cause__` is what it was."""
+    """An unexpected error: a fault of the connector or of a function that it was given; `__cause__` is the original."""
 
     title = "The connector failed"
     remedy = "Report it with its `__cause__`; look what was done if `may_have_been_done`."

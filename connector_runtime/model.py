@@ -7,25 +7,20 @@ of a command would pay for each of them, and four times as long to make.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self, TypeVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+from .structs import Struct, shows
 
 Json = Any
-Some = TypeVar("Some")
 NOTHING: Mapping[str, Json] = {}
 SHOWN = 8  # keys that a repr names
-
-
-def unshown(kind: type[Some]) -> type[Some]:
-    """A class whose repr is its name: what it holds can be a secret, or a value that somebody gave."""
-    kind.__repr__ = lambda self: f"{type(self).__name__}(…)"  # type: ignore[method-assign]
-    return kind
 
 
 def _outline(data: Json) -> str:
     """What JSON data is, without its values: the first keys of an object, the number of items of a list."""
     if isinstance(data, dict):
-        shown = ", ".join([*data][:SHOWN])[:200]
+        shown = ", ".join([*data][:SHOWN])[:120]
         return f"{{{shown}, … {len(data)} keys}}" if len(data) > SHOWN else f"{{{shown}}}"
     return f"[{len(data)} items]" if isinstance(data, list) else type(data).__name__
 
@@ -53,12 +48,16 @@ Test.__test__ = False  # type: ignore[attr-defined]  # it is not a test of pytes
 Condition = tuple[Test, ...]  # all must hold
 
 
-class Choice(NamedTuple):
+class Choice(Struct):
     """One entry of a drop-down: what is sent, what is shown, and a line that says more."""
 
     value: Json
     label: str
     description: str | None = None
+
+    def to_dict(self) -> dict[str, Json]:
+        """The entry as JSON data: `{"value", "label", "description"}`."""
+        return {"value": self.value, "label": self.label, "description": self.description}
 
 
 class Warn(NamedTuple):
@@ -162,8 +161,8 @@ class Case(NamedTuple):
     when: Condition
     text: str | None  # a pattern on the message
     kind: str
-    names: str | None  # a pattern on the message for what `do` may name
-    names_from: str | None  # or the place in the answer where it stands
+    scopes_pattern: str | None  # a pattern on the message for the scopes that `do` may name
+    scopes_from: str | None  # or the place in the answer where they stand
     do: str | None
 
 
@@ -298,7 +297,7 @@ def rates_of(rates: Rates, plan: str | None) -> tuple[Rate, ...]:
     return (*rates.get("", ()), *(rates.get(plan, ()) if plan else ()))
 
 
-class Choices(NamedTuple):
+class Choices(Struct):
     """Some entries of a drop-down; `cursor` is an opaque text that leads on to more, None at the end."""
 
     choices: tuple[Choice, ...]
@@ -309,7 +308,7 @@ class Choices(NamedTuple):
 
     def to_dict(self) -> dict[str, Json]:
         """The entries as JSON data, the shape that platforms and the command line show."""
-        return {"choices": [each._asdict() for each in self.choices], "cursor": self.cursor}
+        return {"choices": [each.to_dict() for each in self.choices], "cursor": self.cursor}
 
 
 class ChoiceList(NamedTuple):
@@ -345,7 +344,8 @@ class CredentialField(NamedTuple):
     required: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("key")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Connection:
     """A kind of connection: what a person fills in, how a token is got, what every request is given."""
 
@@ -358,13 +358,14 @@ class Connection:
     gives: frozenset[str]  # the names of all grants
     needs: frozenset[str]  # and of those that are required
     errors: Errors  # of the token endpoint
-    over: tuple[Condition, ...]  # the token endpoint's answers by which a refresh token is over for good
+    revoked_when: tuple[Condition, ...]  # the token endpoint's answers by which a refresh token is over for good
     test: Mapping[str, Json] | None
-    forbids: Mapping[str, Mapping[str, str]]  # input -> value -> what to do instead
+    unsupported_values: Mapping[str, Mapping[str, str]]  # input -> value -> what to do instead
     account_wide: bool | str = False  # acts for a whole account; a text: where it has scopes of that level
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("key")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Profile:
     """What all actions of a connector share."""
 
@@ -378,7 +379,7 @@ class Profile:
     headers: Mapping[str, str]
     encode: str
     idempotency: Place | None
-    levels: Mapping[str, Mapping[str, str]]  # level of an app -> which scopes it can have: {only} or {prefer: pattern}
+    levels: Mapping[str, Mapping[str, str]]  # level of an app -> the pattern of the scopes that it must or may have
     errors: Errors
     limits: Limits
     connections: tuple[Connection, ...]
@@ -391,7 +392,8 @@ class Profile:
         return [host for allowed in self.base.values() for host in allowed.hosts]
 
 
-@dataclass(frozen=True, kw_only=True)
+@shows("key")
+@dataclass(frozen=True, repr=False, kw_only=True)
 class InputTable:
     """An input table: the rows that a person fills in, with the rules between them."""
 
@@ -414,7 +416,7 @@ class InputTable:
         return {key: row for key, row in self.inputs.items() if row.type != "connection"}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class ActionSpec(InputTable):
     """What an action's file says."""
 
@@ -435,10 +437,10 @@ class ActionSpec(InputTable):
     output: Mapping[str, Json] | None  # schema and example of what a run gives
     files: Files | None = None
     recover: Recover | None = None
-    profile: Profile = field(repr=False)
+    profile: Profile
 
 
-class Page(NamedTuple):
+class Page(Struct):
     """One answer of a call. `items` is the page's part of a list, None where the call is no list.
 
     `cursor` is by what the list goes on after this page; None at its end.
@@ -456,7 +458,7 @@ class Page(NamedTuple):
         return f"Page({self.status!r}, {_outline(self.data)}{items}{', and more' if self.cursor else ''})"
 
 
-class Result(NamedTuple):
+class Result(Struct):
     """What a call gave: `data` (JSON; `{}` without a body), `status`, `headers` (lower-case names), `warnings`.
 
     `cursor` is by what a list that was cut at a limit goes on; None at its end.
@@ -472,7 +474,8 @@ class Result(NamedTuple):
         return f"Result({self.status!r}, {_outline(self.data)}{', and more' if self.cursor else ''})"
 
 
-class Request(NamedTuple):
+@shows("method", "template")
+class Request(Struct):
     """One HTTP request, complete. What its repr leaves out can hold secrets."""
 
     method: str
@@ -484,16 +487,11 @@ class Request(NamedTuple):
     body: Json  # the content as data, for a person to read
     call: Mapping[str, Json] = NOTHING
 
-    def __repr__(self) -> str:
-        return f"Request({self.method!r}, {self.template!r})"
 
-
-class Response(NamedTuple):
+@shows("status")
+class Response(Struct):
     """One HTTP answer, read to its end. Header names are lower-case."""
 
     status: int
     headers: Mapping[str, str]
     content: bytes
-
-    def __repr__(self) -> str:
-        return f"Response({self.status!r})"

@@ -9,38 +9,40 @@ store and its lease, about pacing and observation, about choices, and about down
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from .errors import ConnectorError, RequestError, TransportError
-from .model import Request, unshown
+from .model import Request
+from .structs import Struct, shows
 
 LONGEST_WAIT = 31_536_000  # seconds that anybody may have us wait: a year, which every clock can count
 
 
-class Now(NamedTuple):
+class Now(Struct):
     """Answered with the time, as a `datetime` in UTC."""
 
 
-class Wait(NamedTuple):
+@shows("seconds")
+class Wait(Struct):
     """Pauses for so many seconds."""
 
     seconds: float
 
 
-class Key(NamedTuple):
+class Key(Struct):
     """Answered with a text that no call had before, by which a vendor knows a repetition of this one."""
 
 
-@unshown
-class Token(NamedTuple):
+class Token(Struct):
     """Answered with the `Credentials` of the connection. `rejected` is what it gave and the vendor has just refused."""
 
     rejected: Mapping[str, str] | None = None
 
 
-class Send(NamedTuple):
+@shows("request", "effect")
+class Send(Struct):
     """Answered with the `Response` to a request; thrown `TransportError` where there is none."""
 
     request: Request
@@ -48,27 +50,27 @@ class Send(NamedTuple):
     seconds: float | None = None  # what the deadline leaves
 
 
-class Read(NamedTuple):
+class Read(Struct):
     """Answered with the entry's value and its version, or None if there is none."""
 
 
-@unshown
-class Write(NamedTuple):
+class Write(Struct):
     """Writes over the version that was read; answered with the new one, or None if another writer was first."""
 
     value: Any
     version: int
 
 
-class Acquire(NamedTuple):
+class Acquire(Struct):
     """Takes the lease; answered with whether it was free."""
 
 
-class Release(NamedTuple):
+class Release(Struct):
     """Gives the lease back."""
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@shows("action", "label")
+@dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class Permit:
     """One attempt's wish to be sent. It stands for that attempt alone: make a new one for the next.
 
@@ -79,17 +81,19 @@ class Permit:
     action: str
     label: str | None = None
     account: str = ""
-    quotas: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    quotas: tuple[tuple[str, str], ...] = ()
     gone: bool = False  # its call has ended or was cancelled: nobody waits any more
 
 
-class AskPermit(NamedTuple):
+@shows("permit")
+class AskPermit(Struct):
     """Answered with the seconds that the permit has to wait before its request may go; 0 if it may go now."""
 
     permit: Permit
 
 
-class Attempt(NamedTuple):
+@shows("action", "number", "status", "kind", "code", "tracking_id", "seconds", "waited", "method", "path")
+class Attempt(Struct):
     """What an observer is told of one attempt: nothing in it is a secret or names anybody.
 
     `path` is the template with its braces, `seconds` how long the answer took, `waited` the pauses before it (for
@@ -118,26 +122,23 @@ class Attempt(NamedTuple):
         return cls(at=began, seconds=seconds, kind=kind, code=code, retry_at=at, **told)
 
 
-class Report(NamedTuple):
+@shows("attempt")
+class Report(Struct):
     """Tells whoever paces and observes what came of an attempt. Without a permit, pacing has nothing to do with it."""
 
     permit: Permit | None
     attempt: Attempt
     headers: Mapping[str, str]
 
-    def __repr__(self) -> str:
-        return f"Report({self.permit!r}, {self.attempt!r})"
 
-
-class Recall(NamedTuple):
+class Recall(Struct):
     """Answered with what was remembered under the key less than `seconds` ago, or None."""
 
     key: str
     seconds: float
 
 
-@unshown
-class Remember(NamedTuple):
+class Remember(Struct):
     """Keeps a value under the key for later calls of this client; with `seconds` of 0 forgets it instead."""
 
     key: str
@@ -145,19 +146,22 @@ class Remember(NamedTuple):
     seconds: float
 
 
-class Open(NamedTuple):
+@shows("request")
+class Open(Struct):
     """Answered with the `Response` to a request, its body still to come; thrown `TransportError` if there is none."""
 
     request: Request
 
 
-class Peek(NamedTuple):
+@shows("least")
+class Peek(Struct):
     """Answered with the beginning of the body, `least` bytes of it if there are as many; it stays to be written."""
 
     least: int
 
 
-class Fill(NamedTuple):
+@shows("at", "most")
+class Fill(Struct):
     """Writes the body into the part of a file, from `at` on, and nothing behind it. Answered with a `Filled`.
 
     `version` says what the part belongs to, `most` how many bytes it may have: of a longer one nothing is kept.
@@ -168,7 +172,8 @@ class Fill(NamedTuple):
     most: int
 
 
-class Filled(NamedTuple):
+@shows("size")
+class Filled(Struct):
     """How many bytes the part has now, and what broke the body off."""
 
     size: int

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from os.path import isfile
@@ -30,6 +30,7 @@ from .errors import InputError, Problem, TransportError
 from .language import hosts, secrets
 from .model import Request, Response
 from .steps import Send
+from .structs import shows
 
 if TYPE_CHECKING:
     import asyncio  # loaded where it is used: plain calls do without
@@ -41,9 +42,10 @@ MOST = {"timeout": 10**6, "connect_timeout": 10**6, "connections": 10**6, "large
 BINARY = 8  # times as large as other answers may one be that is asked for as a file
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("timeout", "connect_timeout", "connections", "largest")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Http:
-    """The way out: what stands between this process and the vendor.
+    """How requests leave this process: proxy, certificates, time-outs, and how much is sent and taken at once.
 
     `proxy` is a URL (`http://user:password@proxy:8080`); the environment's HTTPS_PROXY counts if it is left out.
     `ca` is a file of certificates to trust, or an `ssl.SSLContext`. `timeout` bounds each wait for the vendor and
@@ -54,14 +56,14 @@ class Http:
     `AsyncClient` an `httpx.AsyncClient`) to use instead: it stays yours, open and configured as you made it.
     """
 
-    proxy: str | None = field(default=None, repr=False)
+    proxy: str | None = None
     ca: str | ssl.SSLContext | None = None
     timeout: float = 30.0
     connect_timeout: float = 10.0
     connections: int = 100
     largest: int = 16 * 2**20
     log_inputs: bool = False
-    client: Any = field(default=None, repr=False)
+    client: Any = None
 
     def __post_init__(self) -> None:
         found = []

@@ -1,24 +1,34 @@
-"""Writes the generated parts: actions in the README, kinds of error, modules of the house, and what schemas list."""
+"""Writes the generated parts: actions in the README, kinds of error, modules, public names, and what schemas list."""
 
 from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 from pathlib import Path
 
+import connector_runtime
+from connector_runtime import HOMES
 from connector_runtime.commands.cli import markdown_table
 from connector_runtime.errors import ERRORS, KINDS
 from connector_runtime.types.registry import TYPES
-from zoom_connector import load
+from zoom_connector import RENAMED, load
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNTIME = ROOT / "connector_runtime"
 ROOMS = (  # from the ground up, single modules among them: each looks only at those before it
-    *("errors", "model", "steps", "language", "types", "perform", "transport", "stores", "pacing", "inputs", "calls"),
-    *("downloads", "triggers", "definitions", "authoring", "session", "client", "connections", "service"),
-    *("mcp", "commands"),
+    *("structs", "errors", "model", "steps", "language", "types", "perform", "transport", "stores", "pacing"),
+    *("inputs", "calls", "downloads", "triggers", "definitions", "authoring", "session", "client", "connections"),
+    *("service", "mcp", "commands"),
 )
+
+MORE = {  # the page that says more about the public names of a module or a room
+    **{"client": "embedding", "session": "resilience", "transport": "resilience", "model": "embedding"},
+    **{"calls.action": "embedding", "calls.files": "downloads", "downloads": "downloads", "definitions": "catalogue"},
+    **{"steps": "resilience", "pacing": "limits", "connections": "connections", "stores": "connections"},
+    **{"triggers": "webhook", "service": "service", "errors": "errors"},
+}
 
 
 def between(text: str, name: str, new: str) -> str:
@@ -62,6 +72,37 @@ def house(text: str) -> str:
     return between(text, "house", "\n".join(rows))
 
 
+def stub(text: str) -> str:
+    """What type checkers and editors know of the public names."""
+    lines = ["# Written by docs/generate.py from HOMES in __init__.py.", "# ruff: noqa: I001"]
+    for home, names in HOMES.items():
+        parts = [f"{name} as {name}" for name in names.split()]
+        line = f"from .{home} import {', '.join(parts)}"
+        lines += [line] if len(line) <= 120 else [f"from .{home} import (", *(f"    {part}," for part in parts), ")"]
+    return "\n".join([*lines, ""])
+
+
+def connector_stub(text: str) -> str:
+    """The same for the connector's package, which has a `load` of its own, and old names that still work."""
+    names = [name for name in " ".join(HOMES.values()).split() if name != "load"]
+    head = ["# Written by docs/generate.py: the names of connector_runtime.", "# ruff: noqa: I001"]
+    taken = ["from connector_runtime import (", *(f"    {name} as {name}," for name in names), ")"]
+    own = ["from .bundled import load as load", "", "__version__: str"]
+    return "\n".join([*head, *taken, *own, *(f"{old} = {new}" for old, new in RENAMED.items()), ""])
+
+
+def api(text: str) -> str:
+    """The page of public names with the first sentence of each one's own docstring, and where more is said."""
+    rows = ["| name | what it is | more |", "|---|---|---|"]
+    for home, names in HOMES.items():
+        page = MORE.get(home) or MORE[home.partition(".")[0]]
+        for name in names.split():
+            said = (getattr(connector_runtime, name).__doc__ or "").partition("\n\n")[0]
+            sentence = re.split(r"(?<=\.)\s", " ".join(said.split()), maxsplit=1)[0].rstrip(":.") + "."
+            rows.append(f"| `{name}` | {sentence} | [{page}]({page}.md) |")
+    return between(text, "api", "\n".join(rows))
+
+
 def schema(text: str) -> str:
     """A schema with today's types of inputs and, where it has cases, today's kinds of error."""
     data = json.loads(text)
@@ -73,6 +114,9 @@ def schema(text: str) -> str:
 
 PAGES = {
     "README.md": readme,
+    "connector_runtime/__init__.pyi": stub,
+    "zoom_connector/__init__.pyi": connector_stub,
+    "docs/api.md": api,
     "docs/errors.md": errors,
     "docs/house.md": house,
     "schemas/common.schema.json": schema,

@@ -41,8 +41,72 @@ HEAD = """\
 
 <!-- Written by docs/make_language.py from schemas/*.schema.json: change it there. -->
 
-Every word that a definition may say. Unknown words are refused, with the nearest known one.
-How to write an action is told in [CONTRIBUTING](../CONTRIBUTING.md).
+A definition folder describes one vendor: `connector.yaml` says what all its actions share, and each action, connection,
+trigger and translation is a file of its own. This page has a tour of one action, then every word for reference.
+[CONTRIBUTING](../CONTRIBUTING.md) tells how an action is drafted, checked, tested and run.
+
+## A tour of one action
+
+This file, saved as `actions/send-chat-message.yaml`, is all that a new action needs.
+
+```yaml
+# yaml-language-server: $schema=../schemas/action.schema.json
+key: send-chat-message
+label: Send Chat Message
+description: Send a chat message to a contact or a channel
+docs: https://developers.zoom.us/docs/api/team-chat/
+summary: "Send {message}"
+effect: create
+scopes:
+  granular: ["team_chat:write:user_message", "team_chat:write:user_message:admin"]
+  classic: ["chat_message:write", "chat_message:write:admin"]
+rate_limit: medium
+request: {method: POST, path: "/chat/users/{user_id}/messages"}
+inputs:
+  connection: {row: connection}
+  user_id: {row: user_id, comments: Who sends the message.}
+  message: {type: text, required: true, comments: What it says., schema: {maxLength: 4096}, example: Lunch at noon?}
+  to_contact: {type: string, comments: The email address of the contact., choices_from: user-emails}
+  to_channel: {type: string, comments: The id of the channel., choices_from: channels}
+  reply_to: {type: string, comments: The id of the message to reply to., to: body.reply_main_message_id}
+rules:
+  - {at_least_one: [to_contact, to_channel]}
+  - {at_most_one: [to_contact, to_channel]}
+output:
+  schema: {type: object, properties: {id: {type: string}}}
+  example: {id: D9C4A5B2-0F1E}
+```
+
+| line | what it says |
+|---|---|
+| 1 | Editors that know this line complete every word and show what it means. |
+| 2 | `key` names the action in commands and in Python, and is the file's name without `.yaml`. |
+| 3–6 | What people see. `summary` is a sentence about one run; `{message}` is the value of that input. |
+| 7 | What a run changes: `read`, `create`, `update` or `delete`. A create is never sent twice by accident. |
+| 8–10 | The permissions, by kind of app. Any one of a kind is enough. |
+| 11 | What the vendor counts a call as; `limits` in connector.yaml says how many are allowed. |
+| 12 | The request. The input `user_id` fills in the braces; connector.yaml has the base URL, headers and errors. |
+| 13 | The inputs, one row for each, in the order of the form. |
+| 14 | `row` takes a row from connector.yaml's `rows`, here the choice of a connection. |
+| 15 | A shared row with other help. Words beside `row` replace the shared row's own, all but its `type`. |
+| 16 | A row of its own. `type` and `schema` decide what is accepted; `example` is shown in an empty field. |
+| 17–18 | `choices_from` offers values from a list of connector.yaml's `choices`, and accepts others too. |
+| 19 | `to` says where the value goes: `reply_main_message_id` is the vendor's own name, in the body. |
+| 20–22 | What groups of inputs must keep. What holds for one input alone is its `required` or `only_when`. |
+| 23–25 | What comes back: a JSON Schema, and a sample that fits it. |
+
+**What a row does not say is obvious.** Without a `label`, it is the key in title case: `to_contact` is To Contact.
+Without a `to`, the value goes to the path if that has the key in braces, else to the query of a GET, HEAD, OPTIONS or
+DELETE, else to the body: `user_id` to the path, `message` to the body. An input that `compute` reads goes nowhere else
+unless it says so. Where the place is not obvious, `check` asks for `to`.
+`zoom-connector show send-chat-message --yaml` prints the action with all of this written out.
+
+**Then try it.** `zoom-connector check` names every fault with file, line and remedy, and
+`zoom-connector preview send-chat-message --user-id me --message Hello --to-channel C123` prints the request and sends
+nothing: `POST https://api.zoom.us/v2/chat/users/me/messages` with the body
+`{"message": "Hello", "to_channel": "C123"}`.
+
+The rest of this page is the reference. Unknown words are refused, with the nearest known one.
 """
 
 

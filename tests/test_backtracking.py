@@ -106,12 +106,15 @@ def in_schema(where: str, schema: Any) -> Iterator[tuple[str, str, int]]:
             yield f"{where} {path}", str(path[-1]), 0
 
 
+PATTERNS = ("pattern", "text", "scopes_pattern", "scope_pattern", "preferred_scope_pattern")
+
+
 def in_definitions(folder: Path) -> Iterator[tuple[str, str, int]]:
     """The patterns that authors wrote, those that are published of their inputs, and those that calls are held to."""
     files = [each for kind in ("actions", "connection", "triggers") for each in (folder / kind).glob("*.yaml")]
     for file in (folder / "connector.yaml", *files):
         for path, value in walk(examine(file.read_text(), str(file)).data):
-            if isinstance(value, str) and path and path[-1] in ("pattern", "text", "names", "prefer"):
+            if isinstance(value, str) and path and path[-1] in PATTERNS:
                 yield f"{file} {path}", value, re.IGNORECASE
     connector = load(folder)
     for key in connector.actions:

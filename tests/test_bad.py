@@ -65,7 +65,7 @@ def test_a_bad_definition_is_refused_when_it_is_asked_for(file: Path, tmp_path: 
 
 def test_one_folder_with_every_bad_file_reports_all_faults_at_once(tmp_path: Path) -> None:
     """Actions, connections and triggers lie side by side; there is one connector.yaml, with a fault at its end."""
-    wanted = {"connector.yaml:18 pagin"}
+    wanted = {"connector.yaml:19 pagin"}
     for file in FILES:
         if file.parent.name != "connector":
             wanted.add(f"{folder_with(file, tmp_path / 'folder').as_posix()}{expected(file)[1]}")

@@ -76,13 +76,13 @@ def folder(tmp_path: Path) -> Path:
 def checks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that are checked from here on."""
     seen: list[str] = []
-    faults = check.faults
+    checked = check.checked
 
     def noted(document: Any, kind: str, stem: str, around: Any) -> Any:
         seen.append(document.name)
-        return faults(document, kind, stem, around)
+        return checked(document, kind, stem, around)
 
-    monkeypatch.setattr(check, "faults", noted)
+    monkeypatch.setattr(check, "checked", noted)
     return seen
 
 

@@ -165,7 +165,7 @@ class ServerToServer:
     """A connection of the kind that has no user behind it."""
 
     def __init__(self, connector: Connector, token: str) -> None:
-        self.kind = next(kind for kind in connector.profile.connections if kind.forbids)
+        self.kind = next(kind for kind in connector.profile.connections if kind.unsupported_values)
         self._token = token
 
     def __call__(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:

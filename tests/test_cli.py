@@ -158,7 +158,7 @@ def test_check_reports_a_typo_with_file_line_and_remedy(tmp_path: Path) -> None:
         shutil.copy(ROOT / part, tmp_path)
     assert run("check", str(tmp_path)).returncode == 0
     file = tmp_path / "actions" / "get-user.yaml"
-    file.write_text(file.read_text().replace("    comments: Provide the unique", "    coments: Provide the unique"))
+    file.write_text(file.read_text().replace("{row: user_id}", "{row: user_id, coments: Whose.}"))
     line = next(number for number, text in enumerate(file.read_text().splitlines(), 1) if "coments" in text)
     done = run("check", str(tmp_path))
     assert done.returncode == 1

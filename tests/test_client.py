@@ -435,7 +435,7 @@ def test_what_a_client_cannot_go_by_is_refused(
     with pytest.raises(InputError) as caught:
         make(connector, token=TOKEN, **options)
     assert caught.value.message == "One problem with the inputs of the client:"
-    assert [tuple(problem) for problem in caught.value.problems] == found
+    assert [(problem.where, problem.what) for problem in caught.value.problems] == found
 
 
 @pytest.mark.parametrize(
@@ -468,7 +468,7 @@ def test_what_a_call_cannot_go_by_is_refused_before_anything_is_sent(
     with pytest.raises(InputError) as caught:
         client.run(key, {}, **options)
     assert caught.value.message.endswith(f"with the inputs of {key}:")
-    assert [tuple(problem) for problem in caught.value.problems] == found
+    assert [(problem.where, problem.what) for problem in caught.value.problems] == found
     assert not zoom.requests
 
 
@@ -508,7 +508,7 @@ def test_without_a_token_nothing_is_sent_and_it_is_said_what_to_do(
 def test_an_action_without_files_offers_none(client: Client) -> None:
     with pytest.raises(InputError) as caught:
         client.files("get-user", {"user_id": "me"})
-    assert [tuple(problem) for problem in caught.value.problems] == [
+    assert [(problem.where, problem.what) for problem in caught.value.problems] == [
         ("action", "offers no files: its definition does not say `files`")
     ]
 

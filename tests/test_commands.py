@@ -16,6 +16,7 @@ import pytest
 
 from connector_runtime.commands.action_commands import amount
 from connector_runtime.commands.cli import COMMANDS
+from connector_runtime.definitions import documents
 from connector_runtime.stores.databases import open_store
 from connector_runtime.triggers.inbox import Inbox
 from zoom_connector import Connector
@@ -101,6 +102,10 @@ def test_an_action_is_shown_previewed_and_run(run: Run, zoom: Sandbox, tmp_path:
     code, out, _ = run("show", "get-user")
     assert code == 0 and "User Id" in out
     assert run("show", "get-user", "--output")[1] != out
+    code, text, _ = run("show", "get-user", "--yaml")
+    row = documents.read(text, "get-user.yaml").data["inputs"]["user_id"]
+    assert (code, row["label"], row["type"], row["to"], "row" in row) == (0, "User Id", "string", "path", False)
+    assert run("show", "get-user", "--yaml", "--output")[0] == 2
     code, out, _ = run("preview", "update-meeting", "--meeting-id", "1", "--clear", "agenda")
     shown = json.loads(out)
     assert (shown["method"], shown["url"], shown["body"]) == ("PATCH", f"{zoom.base_url}/meetings/1", {"agenda": ""})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from types import ModuleType
 
 import pytest
 
+from connector_runtime.definitions.folders import load
 from zoom_connector.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
@@ -105,6 +107,20 @@ def maker() -> ModuleType:
 
 def test_the_language_reference_is_current() -> None:
     assert (ROOT / "docs/language.md").read_text() == maker().page(), "run: python docs/make_language.py"
+
+
+def test_the_tour_of_one_action_holds(clone: Path) -> None:
+    tour = (ROOT / "docs/language.md").read_text().partition("## A tour of one action")[2].partition("\n## ")[0]
+    (text,) = re.findall(r"```yaml\n(.*?)```", tour, re.DOTALL)
+    (clone / "actions/send-chat-message.yaml").write_text(text)
+    connector = load(clone)
+    assert connector.check() == []
+    shown = connector.actions["send-chat-message"].preview({"user_id": "me", "message": "Hello", "to_channel": "C123"})
+    assert f"{shown['method']} {shown['url']}" in tour
+    assert json.dumps(shown["body"]) in tour
+    lines = [number for first, last in re.findall(r"^\| (\d+)(?:–(\d+))? \|", tour, re.MULTILINE) for number in
+             range(int(first), int(last or first) + 1)]  # fmt: skip
+    assert lines == list(range(1, len(text.splitlines()) + 1))
 
 
 def test_every_word_of_the_language_says_what_it_means() -> None:

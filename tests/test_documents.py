@@ -87,7 +87,10 @@ def test_a_number_that_not_all_can_read_is_a_fault_with_its_line(number: str) ->
     with pytest.raises(DefinitionError) as caught:
         documents.read(f"a: 1\nb:\n  c: {number}\nd: {number}\n", "x.yaml")
     what = "is a number that is too large for all to read it; put it in quotes if it is text"
-    assert [tuple(problem) for problem in caught.value.problems] == [("x.yaml:3 b.c", what), ("x.yaml:4 d", what)]
+    assert [(problem.where, problem.what) for problem in caught.value.problems] == [
+        ("x.yaml:3 b.c", what),
+        ("x.yaml:4 d", what),
+    ]
 
 
 def test_a_file_of_more_than_a_million_characters_is_not_read() -> None:
@@ -96,7 +99,7 @@ def test_a_file_of_more_than_a_million_characters_is_not_read() -> None:
     with pytest.raises(DefinitionError) as caught:
         documents.read(longest + "#", "x.yaml")
     what = "is longer than 1,000,000 characters; split it"
-    assert [tuple(problem) for problem in caught.value.problems] == [("x.yaml:1", what)]
+    assert [(problem.where, problem.what) for problem in caught.value.problems] == [("x.yaml:1", what)]
 
 
 @pytest.mark.parametrize(

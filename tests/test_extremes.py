@@ -118,6 +118,6 @@ def test_a_call_on_terms_that_nobody_can_keep_is_refused(connector: Connector, n
 def test_a_way_out_that_waits_for_ever_is_refused(seconds: float) -> None:
     with pytest.raises(InputError) as caught:
         Http(timeout=seconds)
-    assert [tuple(each) for each in caught.value.problems] == [
+    assert [(each.where, each.what) for each in caught.value.problems] == [
         ("timeout", "must be a number above 0, and at most 1,000,000")
     ]

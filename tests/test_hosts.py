@@ -49,7 +49,7 @@ def test_a_host_that_is_no_name_was_asked_for_nothing(connector: Connector, host
     action = connector.actions["create-meeting"]
     play = Play(say({"id": 1}))
     [*play(exchange(action, action.bind({"user_id": "me", "topic": "x"})))]
-    request = play.sent[0]._replace(url=f"https://{host}/v2", shown=f"https://{host}/v2")
+    request = play.sent[0].replace(url=f"https://{host}/v2", shown=f"https://{host}/v2")
     with pytest.raises(TransportError, match="its host is no name") as caught:
         Pool().send(Send(request, "create"))
     assert not caught.value.may_have_been_done

@@ -110,11 +110,11 @@ scopes: {granular: ["meeting:delete:meeting", "meeting:delete:meeting:admin"]}
 rate_limit: light
 request: {method: DELETE, path: "/meetings/{meeting_id}"}
 inputs:
-  connection: {label: Connection, type: connection, required: true}
-  meeting_id: {label: Meeting Id, type: integer, required: true, to: path}
-  occurrence_id: {label: Occurrence Id, type: string, to: query}
-  schedule_for_reminder: {label: Schedule For Reminder, type: boolean, to: query}
-  cancel_meeting_reminder: {label: Cancel Meeting Reminder, type: boolean, to: query}
+  connection: {row: connection}
+  meeting_id: {type: integer, required: true}
+  occurrence_id: {type: string}
+  schedule_for_reminder: {type: boolean}
+  cancel_meeting_reminder: {type: boolean}
 """
     )
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -13,6 +12,7 @@ from connector_runtime import steps
 from connector_runtime.errors import ConnectorError, Guard, InputError, InternalError
 from connector_runtime.perform import perform, perform_async
 from connector_runtime.steps import Key, Now, Step, Steps
+from connector_runtime.structs import Struct
 
 Performer = Callable[[Steps, Mapping[type, Callable[[Any], Any]]], list[Any]]
 
@@ -93,7 +93,7 @@ def test_a_step_that_nobody_handles_is_no_output(performer: Performer) -> None:
 
 
 def test_the_union_of_steps_names_every_class_that_asks_for_something() -> None:
-    """All NamedTuples of the module are steps but two: what an attempt was, and how a file was filled."""
-    tuples = {each for _, each in inspect.getmembers(steps, inspect.isclass) if issubclass(each, tuple)}
-    ours = {each for each in tuples if each is not NamedTuple and each.__module__ == steps.__name__}
+    """All structs of the module are steps but two: what an attempt was, and how a file was filled."""
+    ours = {each for each in vars(steps).values() if isinstance(each, type) and issubclass(each, Struct)} - {Struct}
+    ours = {each for each in ours if each.__module__ == steps.__name__}
     assert ours - {steps.Attempt, steps.Filled} == set(get_args(Step))

@@ -66,7 +66,7 @@ def test_no_repr_shows_what_a_vendor_or_a_person_gave() -> None:
         if not name.startswith(DEFINED) or (kind.__module__.endswith(".model") and kind.__name__ in ANSWERS):
             assert PLANTED not in repr(planted(kind)), name
             seen += 1
-    assert seen > 60
+    assert seen > 40  # structs have a test of their own
 
 
 def test_a_result_is_shown_by_its_status_its_keys_and_its_counts() -> None:

@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connector_runtime.definitions import documents
+from connector_runtime.language import conditions
 from zoom_connector import Connector
 
 ROOT = Path(__file__).parents[1]
 TABLES = json.loads((ROOT / "tests" / "spec" / "input-tables.json").read_text())
 ACTIONS = {table["key"]: table for table in TABLES["actions"]}
 ROWS = [(key, row) for key, table in ACTIONS.items() for row in table["inputs"]]
+TYPES = {  # what Zoom calls a value -> the types of inputs that take it
+    "connection": {"connection"},
+    "string": {"string", "text", "secret", "date", "datetime", "integer"},
+    "integer": {"integer", "string"},
+    "boolean": {"boolean"},
+    "array": {"json", "string"},
+    "object": {"json"},
+    "json": {"any"},
+    "any": {"any"},
+    "file": {"file"},
+}
 DISAMBIGUATED = {"department": "Department", "pronouns_option": "Pronouns Option"}
-
-
-def definition(path: str) -> dict[str, Any]:
-    data = documents.read((ROOT / path).read_text(), path).data
-    assert isinstance(data, dict)
-    return data
 
 
 def published(row: dict[str, Any]) -> str:
     return DISAMBIGUATED.get(row["key"], row["label"])
 
 
+def condition(raw: Any) -> Any:
+    """A condition of the tables as a definition's would be compiled; None where there is none."""
+    return None if raw is None else conditions.parse(raw)
+
+
 @pytest.mark.parametrize("key", ACTIONS)
-def test_an_action_says_what_the_published_table_says_of_it(key: str) -> None:
-    ours, theirs = definition(f"actions/{key}.yaml"), ACTIONS[key]
-    assert ours["label"] == theirs["label"]
-    assert ours["description"] == theirs["description"]
-    assert ours["request"] == theirs.get("request", {})
-    assert ours.get("rate_limit") == theirs.get("rate_limit")
-    assert {kind: sorted(scopes) for kind, scopes in ours.get("scopes", {}).items()} == {
+def test_an_action_says_what_the_published_table_says_of_it(connector: Connector, key: str) -> None:
+    ours, theirs = connector.actions[key], ACTIONS[key]
+    assert ours.label == theirs["label"]
+    assert ours.description == theirs["description"]
+    request = theirs.get("request", {})
+    assert (ours.method, ours.path) == (request.get("method"), request.get("path", ""))
+    assert (ours.headers, ours.query, ours.body) == ({}, {}, None)
+    assert ours.rate_limit == theirs.get("rate_limit")
+    assert {kind: sorted(scopes) for kind, scopes in ours.scopes.items()} == {
         kind: sorted(
             "recording:read:admin" if scope == "phone_recording:read:admin" and "meeting-recordings" in key else scope
             for scope in scopes
@@ -45,25 +58,43 @@ def test_an_action_says_what_the_published_table_says_of_it(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ACTIONS)
-def test_the_rows_stand_in_the_published_order(key: str) -> None:
-    assert list(definition(f"actions/{key}.yaml")["inputs"]) == [row["key"] for row in ACTIONS[key]["inputs"]]
+def test_the_rows_stand_in_the_published_order(connector: Connector, key: str) -> None:
+    assert list(connector.actions[key].inputs) == [row["key"] for row in ACTIONS[key]["inputs"]]
 
 
 @pytest.mark.parametrize("key", ACTIONS)
-def test_the_rules_about_groups_are_the_published_ones(key: str) -> None:
-    assert definition(f"actions/{key}.yaml").get("rules", []) == ACTIONS[key].get("rules", [])
+def test_every_published_row_is_a_line_of_its_own_in_its_actions_file(key: str) -> None:
+    written = re.findall(r"^  ([a-z_]+):", inputs_of((ROOT / f"actions/{key}.yaml").read_text()), re.MULTILINE)
+    assert written == [row["key"] for row in ACTIONS[key]["inputs"]]
+
+
+def inputs_of(text: str) -> str:
+    """The block under `inputs:` of a file."""
+    (found,) = re.findall(r"^inputs:\n((?:  .*\n)+)", text, re.MULTILINE)
+    return str(found)
+
+
+@pytest.mark.parametrize("key", ACTIONS)
+def test_the_rules_about_groups_are_the_published_ones(connector: Connector, key: str) -> None:
+    assert [(rule.kind, rule.keys, rule.when, rule.says) for rule in connector.actions[key].rules] == [
+        (kind, tuple(rule[kind]), condition(rule.get("when")) or (), rule.get("says", ""))
+        for rule in ACTIONS[key].get("rules", [])
+        for kind in rule.keys() - {"when", "says"}
+    ]
 
 
 @pytest.mark.parametrize(("key", "row"), ROWS, ids=[f"{key}-{row['key']}" for key, row in ROWS])
-def test_a_row_has_the_published_words(key: str, row: dict[str, Any]) -> None:
-    ours = definition(f"actions/{key}.yaml")["inputs"][row["key"]]
-    assert ours["label"] == published(row)
-    assert ours.get("comments", "") == row.get("comments", "")
-    assert ("default" in ours) == ("default" in row)
-    assert ours.get("default") == row.get("default")
-    assert ours.get("required", False) == row.get("required", False)
-    assert ours.get("only_when") == row.get("only_when")
-    assert ours.get("shown_when") == row.get("shown_when")
+def test_a_row_has_the_published_words(connector: Connector, key: str, row: dict[str, Any]) -> None:
+    ours = connector.actions[key].inputs[row["key"]]
+    assert ours.label == published(row)
+    assert ours.comments == row.get("comments", "")
+    assert ours.has_default == ("default" in row)
+    assert ours.default == row.get("default")
+    required = row.get("required", False)
+    assert ours.required == (None if required is False else () if required is True else condition(required))
+    assert ours.only_when == condition(row.get("only_when"))
+    assert ours.shown_when == condition(row.get("shown_when"))
+    assert ours.type in TYPES[row.get("zoom", {}).get("type", "connection")]
 
 
 @pytest.mark.parametrize(("key", "row"), ROWS, ids=[f"{key}-{row['key']}" for key, row in ROWS])

@@ -159,7 +159,7 @@ def test_a_header_value_that_cannot_be_sent_is_refused_before(connector: Connect
     with pytest.raises(InputError) as caught:
         preview(connector, header=[{"key": "X-A", "value": value}])
     what = "must be one line of printable ASCII text without blanks at its ends"
-    assert [tuple(problem) for problem in caught.value.problems] == [("inputs.header.X-A", what)]
+    assert [(problem.where, problem.what) for problem in caught.value.problems] == [("inputs.header.X-A", what)]
 
 
 @pytest.mark.parametrize("value", ["x", "a b", "a\tb", "~!", "", 7])

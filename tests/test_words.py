@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, strategies as st
@@ -121,7 +122,8 @@ def test_codecs_are_total_on_text(text: str) -> None:
     assert (written["csv"], json.loads(written["json"])) == (whole, whole)
     assert base64.b64decode(written["base64"]).decode() == whole
     assert set(written["digits"]) <= set(whole)
-    assert written["slash_twice"].replace("%2F", "/").replace("%25", "%") in (whole, whole.replace("%25", "%"))
+    splits = whole.startswith("/") or "//" in whole  # what Zoom asks to encode twice: a path encodes it again
+    assert written["slash_twice"] == (quote(whole, safe="") if splits else whole)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import uvicorn
 
 from connector_runtime.definitions.connector import Connector
-from connector_runtime.service.app import service
-from connector_runtime.service.settings import Settings
+from connector_runtime.service.app import service_app
+from connector_runtime.service.settings import ServiceSettings
 from connector_runtime.stores.store import MemoryStore
 
 from .sandbox import Sandbox
@@ -25,8 +25,8 @@ def shown(connector: Connector, zoom: Sandbox, port: int = 0) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", port)) as listening:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a kept connection waits for each body
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        settings = Settings(base_url=zoom.base_url, oauth_url=zoom.origin, public_url=url)
-        app = service(
+        settings = ServiceSettings(base_url=zoom.base_url, oauth_url=zoom.origin, public_url=url)
+        app = service_app(
             connector,
             store=MemoryStore(),
             tenant="demo",

@@ -13,11 +13,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ..definitions import compiler
+from ..definitions.complete import title_case
 from ..language.schema_faults import schema_faults
 from ..model import Json
 from ..types import registry
 from . import yaml_text
-from .draft_rows import DraftTable, Row, label, shape, snake, table
+from .draft_rows import DraftTable, Row, shape, snake, table
 from .openapi import Operation, Schema, arrays
 
 VERBS = {
@@ -40,17 +41,19 @@ class FolderContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A definition, and what is left to do."""
+    """A definition in full, what is left to do, and connector.yaml's data, by which its text can be short."""
 
     data: dict[str, Json]
     left: tuple[str, ...]
+    common: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
-        return yaml_text.definition(self.data)
+        """The file, without what goes without saying."""
+        return yaml_text.definition(yaml_text.shortened(self.data, self.common))
 
 
-def blank(key: str) -> Draft:
+def blank(key: str, common: Mapping[str, Any] | None = None) -> Draft:
     """A draft from nothing but the name: `delete-meeting` deletes a meeting by its id."""
     verb, _, noun = key.partition("-")
     method = VERBS.get(verb, "POST")
@@ -60,15 +63,16 @@ def blank(key: str) -> Draft:
     path = f"/{thing}s"
     if not many:
         name = snake(f"{thing}_id")
-        inputs[name] = {"label": label(name), "type": "string", "required": True, "to": "path"}
+        inputs[name] = {"label": title_case(name), "type": "string", "required": True, "to": "path"}
         path += f"/{{{name}}}"
     if method in ("POST", "PATCH", "PUT"):
         inputs["name"] = {"label": "Name", "type": "string", "to": "body"}
     data: dict[str, Json] = {**_head(key, "", method), "request": {"method": method, "path": path}}
     if many and method == "GET":
         data["paging"] = {"items": snake(f"{thing}s")}
-    left = "method, path and inputs are guessed from the name; take them from the vendor's page, and add `docs`"
-    return Draft(data={**data, "inputs": inputs}, left=(left, *_always(inputs, scopes=False)))
+    guessed = "method, path and inputs are guessed from the name; take them from the vendor's page, and add `docs`"
+    left = (guessed, *_always(inputs, scopes=False))
+    return Draft(data={**data, "inputs": inputs}, left=left, common=common or {})
 
 
 def draft_action(key: str, operation: Operation, folder: FolderContext) -> Draft:
@@ -94,7 +98,7 @@ def draft_action(key: str, operation: Operation, folder: FolderContext) -> Draft
     data: dict[str, Json] = {
         **head,
         "docs": operation.docs,
-        "summary": f"{label(key).capitalize()} {{{names[-1]}}}" if names else None,
+        "summary": f"{title_case(key).capitalize()} {{{names[-1]}}}" if names else None,
         "effect": effect,
         "scopes": scopes,
         "rate_limit": rate,
@@ -106,13 +110,13 @@ def draft_action(key: str, operation: Operation, folder: FolderContext) -> Draft
     }
     left += [] if operation.docs else ["docs: the address of the vendor's page"]
     said = {word: value for word, value in data.items() if value}
-    return Draft(data=said, left=(*left, *_always(inputs, scopes=bool(scopes))))
+    return Draft(data=said, left=(*left, *_always(inputs, scopes=bool(scopes))), common=folder.common)
 
 
 def _head(key: str, summary: str, method: str) -> dict[str, Json]:
-    line = " ".join(summary.split("\n")[0].split()).rstrip(".") or label(key).capitalize()
+    line = " ".join(summary.split("\n")[0].split()).rstrip(".") or title_case(key).capitalize()
     line = line if len(line) <= 100 else line[:100].rpartition(" ")[0]
-    return {"key": key, "label": label(key), "description": line, "effect": EFFECTS.get(method, "update")}
+    return {"key": key, "label": title_case(key), "description": line, "effect": EFFECTS.get(method, "update")}
 
 
 def _always(inputs: Mapping[str, Row], *, scopes: bool) -> list[str]:

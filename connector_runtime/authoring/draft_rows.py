@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..definitions.checks.tables import RESERVED
+from ..definitions.complete import title_case
 from ..model import Json
 from ..types.collections import GUARDED_HEADERS
 from .openapi import Operation, Schema
@@ -38,7 +39,7 @@ class DraftTable:
         while key in self.rows:
             key, number = f"{wanted}_{number}", number + 1
         kind, _, rest = to.partition(".")
-        said = {"label": label(key), **row, **({"group": group} if group else {})}
+        said = {"label": title_case(key), **row, **({"group": group} if group else {})}
         self.rows[key] = {**said, "to": kind if rest == key and kind != "header" else to}
         if "as" in said:
             self.rows[key]["as"] = self.rows[key].pop("as")
@@ -50,10 +51,6 @@ def snake(name: str) -> str:
     name = re.sub(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3_\2\4", name)
     name = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     return name if name[:1].isalpha() else f"value_{name}".strip("_")
-
-
-def label(key: str) -> str:
-    return " ".join(word.capitalize() for word in re.split("[_-]", key))
 
 
 def table(operation: Operation, skipped: set[str]) -> DraftTable:
@@ -145,7 +142,7 @@ def _fields(made: DraftTable, schema: Schema, path: Path, place: str, *, depth: 
         if part.get("nullable") and not needed and place == "body":
             row["clear"] = None
         row = _row(row, needed, bool(part.get("deprecated")))
-        keys[name] = made.add(inside, row, ".".join((place, *inside)), label(snake(path[0])) if path else None)
+        keys[name] = made.add(inside, row, ".".join((place, *inside)), title_case(snake(path[0])) if path else None)
     if odd and place == "body":
         made.add(("more_fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
     if odd:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..definitions.complete import complete
 from ..definitions.locales import Locale, Texts, closest
 
 WIDTH = 150
@@ -23,6 +24,28 @@ def definition(data: Mapping[str, Any]) -> str:
     """The text of a definition."""
     lines = [line for key, value in data.items() for line in _entry(key, value, "", blocks=key in ("inputs", "rules"))]
     return "\n".join([*lines, ""])
+
+
+def in_full(data: Mapping[str, Any]) -> str:
+    """The text of an action whose data is in full: rows say `to` last, and refer to no shared row."""
+    rows = {}
+    for key, row in data["inputs"].items():
+        end = {word: row[word] for word in ("to", "as") if word in row}
+        rows[key] = {word: said for word, said in row.items() if word not in ("row", *end)} | end
+    return definition({**data, "inputs": rows})
+
+
+def shortened(data: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
+    """An action's data without the words that `complete` gives back; a row that is a shared one refers to it."""
+    rows = dict(data["inputs"])
+    for key, row in data["inputs"].items():
+        silent = (("label", "to"), ("to",), ("label",))
+        for less in ({"row": key}, *({word: row[word] for word in row if word not in names} for names in silent)):
+            full, doubts = complete({**data, "inputs": {**rows, key: less}}, "actions", common)
+            if not doubts and {**full["inputs"][key], "row": None} == {**row, "row": None}:
+                rows[key] = less
+                break
+    return {**data, "inputs": rows}
 
 
 def _entry(key: str, value: Any, indent: str, *, blocks: bool = False) -> Iterator[str]:

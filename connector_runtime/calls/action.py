@@ -17,16 +17,18 @@ from .credentials import check_base_url, lay_out
 from .files import File, files_of
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class Action(ActionSpec):
-    """One compiled action."""
+    """One action: what it accepts, the request that given inputs become, and what its answer holds."""
 
     @cached_property
     def accepts(self) -> CompiledInputs:
+        """The input table compiled, which reads the inputs of a call."""
         return CompiledInputs(self)
 
     @cached_property
     def layout(self) -> render.Layout:
+        """The parts of the request that no input changes."""
         return render.layout(self)
 
     @property
@@ -82,7 +84,7 @@ class Action(ActionSpec):
             if place is not None:
                 made = made.with_value(place, secrets.MASK)  # a run makes a key of its own
             request = render.finish(made, lay_out(self.profile, base_url, None))
-            sent, warnings = request.headers, [problem._asdict() for problem in bound.warnings]
+            sent, warnings = request.headers, [problem.to_dict() for problem in bound.warnings]
             headers = {name: ", ".join(value for each, value in sent if each == name) for name, _ in sent}
             shown = {"method": request.method, "url": request.shown, "headers": headers, "body": request.body}
             return {**shown, "warnings": warnings}

@@ -139,13 +139,13 @@ class RefusedResponse:
         return error
 
     def _remedy(self, case: Case, said: str) -> str | None:
-        if case.do is None or "{names}" not in case.do:
+        if case.do is None or "{scopes}" not in case.do:
             return case.do
-        named = re.search(case.names, said) if case.names else None
-        name = named[1].strip() if named else None
-        if case.names_from is not None:
-            name = _text(self.look(case.names_from))
-        return case.do.replace("{names}", name or "it needs")
+        found = re.search(case.scopes_pattern, said) if case.scopes_pattern else None
+        scopes = found[1].strip() if found else None
+        if case.scopes_from is not None:
+            scopes = _text(self.look(case.scopes_from))
+        return case.do.replace("{scopes}", scopes or "it needs")
 
     def _retry_at(self, now: datetime) -> datetime | None:
         values = (self.look(source) for source, when in self.rules.retry_at if conditions.holds(when, self.look))

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from ..language.places import text_of
-from ..model import Json, Place, unshown
+from ..model import Json, Place
+from ..structs import shows
 
 Pairs = list[tuple[str, str]]
 _QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
-@unshown
+@shows()
 class FormPart(NamedTuple):
     """One part of a multipart body; without a file name it is a field."""
 

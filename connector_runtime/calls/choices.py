@@ -75,7 +75,7 @@ class Browse:
         return inputs, missing
 
     def key(self, granted: Mapping[str, str]) -> str:
-        """What the page at `cursor` is kept under: another connection, list, input or page has another key."""
+        """What the page at `cursor` is distinct under: another connection, list, input or page has another key."""
         said = [granted, self.source.key, self.bound.values, self.cursor]
         return sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -108,7 +108,7 @@ class Browse:
                 place, _, rest = problem.where.partition(".")
                 name, dot, inner = rest.partition(".")
                 is_theirs = place == "inputs" and name in self.wheres
-                problems.append(problem._replace(where=f"{self.wheres[name]}{dot}{inner}") if is_theirs else problem)
+                problems.append(problem.replace(where=f"{self.wheres[name]}{dot}{inner}") if is_theirs else problem)
             raise _refused(self.subject, problems) from None
 
 
@@ -245,10 +245,10 @@ def fitted(found: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
     for each in found:
         value = cast(each.value)
         if value is not None:
-            once.setdefault(places.text_of(value), each._replace(value=value))
+            once.setdefault(places.text_of(value), each.replace(value=value))
     distinct = [*once.values()]
     if any(isinstance(each.value, int) and abs(each.value) >= SAFE_INTEGER for each in distinct):
-        distinct = [each._replace(value=places.text_of(each.value)) for each in distinct]
+        distinct = [each.replace(value=places.text_of(each.value)) for each in distinct]
     return told_apart(distinct)
 
 
@@ -276,7 +276,7 @@ def told_apart(found: Iterable[Choice]) -> tuple[Choice, ...]:
             while label in taken:
                 label += f" · {places.text_of(each.value)}"
             taken.add(label)
-        apart.append(each._replace(label=label))
+        apart.append(each.replace(label=label))
     return tuple(apart)
 
 

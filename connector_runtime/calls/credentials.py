@@ -69,7 +69,7 @@ def _rows(about: Profile, kind: Connection) -> Iterator[Input]:
 def refuse_values(kind: Connection | None, action: str, bound: Mapping[str, Any]) -> None:
     """Raise `InputError` for values that make no sense under this kind of connection."""
     found = []
-    for name, said in kind.forbids.items() if kind else ():
+    for name, said in kind.unsupported_values.items() if kind else ():
         if name in bound and str(bound[name]) in said:
             found.append(Problem(f"inputs.{name}", said[str(bound[name])]))
     if found:

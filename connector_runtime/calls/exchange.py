@@ -25,9 +25,10 @@ from ..errors import (
 from ..inputs.bind import BoundInputs
 from ..language import conditions, datetimes, places
 from ..language.places import Answer
-from ..model import NOTHING, Json, Page, Paging, Recover, Response, Result, unshown
+from ..model import NOTHING, Json, Page, Paging, Recover, Response, Result
 from ..pacing.permit import permit_of
 from ..steps import AskPermit, Attempt, Key, Now, Permit, Report, Send, Steps, Token, Wait, next_output
+from ..structs import shows
 from . import answers, pages, render
 from .action import Action
 from .credentials import Credentials
@@ -41,7 +42,7 @@ RATE_PAUSE = 1.0  # where the vendor says too fast, and not until when
 TOLERANCE = timedelta(seconds=2)  # both clocks are written in whole seconds
 
 
-@unshown
+@shows()
 class CallTerms(NamedTuple):
     """On what terms a call is carried out.
 
@@ -101,7 +102,7 @@ class _CallSteps:
     def single(self) -> Steps:
         yield from self.begin()
         page, *_ = yield from self.attempts()
-        yield page._replace(warnings=(*self.warnings, *page.warnings)) if self.warnings else page
+        yield page.replace(warnings=(*self.warnings, *page.warnings)) if self.warnings else page
 
     def paged(self, paging: Paging, digest: str, here: pages.ListPosition) -> Steps:
         yield from self.begin()
@@ -129,7 +130,7 @@ class _CallSteps:
                 warnings = (*warnings, *pages.count_warnings(paging, answer, count))
             on = here._replace(skip=read) if read < len(found) else ahead
             said = (*warnings, *page.warnings) if warnings else page.warnings
-            yield page._replace(items=items, warnings=said, cursor=pages.cursor(digest, on))
+            yield page.replace(items=items, warnings=said, cursor=pages.cursor(digest, on))
             warnings = ()
             if fault is not None:
                 fault.items_read = count

@@ -7,12 +7,13 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..language import conditions, expressions, places
 from ..model import ActionSpec, Files, Json
+from ..structs import shows
 
 LONGEST = 200  # bytes of UTF-8: file systems take 255, and a part of a download adds to the name
 ENDING = 96  # of them, in a name that was cut, for its end: what kind of file it is stands there
@@ -28,7 +29,8 @@ JOINERS = "\u200c\u200d"  # the only invisible characters that scripts and emoji
 EDGES = f" .{JOINERS}"  # a dot in front hides a file; Windows drops blanks and dots behind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("type", "size", "id")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class File:
     """A file that an answer offers; give it to `Client.download`.
 
@@ -44,8 +46,8 @@ class File:
     waits: str | None = None
     was: str | None = None
     action: str  # the key of the action whose definition says how it is downloaded
-    url: str = field(repr=False)
-    token: str | None = field(default=None, repr=False)  # the answer's own, instead of the connection's
+    url: str
+    token: str | None = None  # the answer's own, instead of the connection's
 
 
 def files_of(spec: ActionSpec, data: Json, token: str | None = None) -> list[File]:

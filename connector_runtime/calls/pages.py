@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from ..errors import ApiError, InputError, Problem
 from ..language import conditions, places
 from ..language.places import Answer
-from ..model import Next, Page, Paging, unshown
+from ..model import Next, Page, Paging
+from ..structs import shows
 from . import render
 from .credentials import Credentials
 
@@ -20,7 +21,7 @@ LONGEST_CURSOR = 6 * LONGEST  # each may be four bytes, which base64 writes as s
 HALF = re.compile("[\ud800-\udfff]")  # of a character: no request can carry it
 
 
-@unshown
+@shows()
 class ListPosition(NamedTuple):
     """Where in a list a page begins: the style that led there (None: the list's beginning) and its value.
 

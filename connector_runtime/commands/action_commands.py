@@ -48,12 +48,23 @@ def _put(data: Any, path: str | None, *, once: bool) -> None:
 
 
 def show(context: Context, arguments: list[str]) -> None:
-    """Show an action's inputs: labels, options, types, limits and help."""
+    """Show an action's inputs: labels, options, types, limits and help.
+
+    What its file leaves unsaid, --yaml writes out: the labels, where each value goes, the rows of connector.yaml.
+    """
     asked = parser(context, "show", show.__doc__, f"show {context.example.split()[0]}")
     asked.add_argument("action", metavar="ACTION", help=f"a key from `{context.prog} list`")
-    asked.add_argument("--output", action="store_true", help="what it gives, instead of its inputs")
+    either = asked.add_mutually_exclusive_group()
+    either.add_argument("--output", action="store_true", help="what it gives, instead of its inputs")
+    either.add_argument("--yaml", action="store_true", help="its definition in full, as a file that could stand alone")
     chosen = asked.parse_args(arguments)
-    action = context.load(None).action(chosen.action)
+    connector = context.load(None)
+    action = connector.action(chosen.action)
+    if chosen.yaml:
+        from ..authoring import yaml_text
+
+        put(yaml_text.in_full(connector.definition(action.key)).rstrip())
+        return
     width = min(shutil.get_terminal_size().columns, 110)
     put("\n".join(options.output_table(action) if chosen.output else options.input_table(action, width)))
 
@@ -82,7 +93,7 @@ def run(context: Context, arguments: list[str]) -> None:
                     items = [page.data] if page.items is None else page.items
                     if items:
                         put("\n".join(json.dumps(item, ensure_ascii=False) for item in items), once=once)
-                    page = page._replace(data=None, items=None)  # a page at a time in memory
+                    page = page.replace(data=None, items=None)  # a page at a time in memory
                     count += len(items)
                 else:
                     count += len(page.items or ())

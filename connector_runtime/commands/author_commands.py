@@ -82,7 +82,7 @@ def new(context: Context, arguments: list[str]) -> int:
     elif chosen.operation is not None:
         raise wrong("new", "--operation", "is an operation of a document; give the document with --from")
     else:
-        made = draft.blank(chosen.action)
+        made = draft.blank(chosen.action, folder_context.common)
     file.parent.mkdir(exist_ok=True)
     has_schema = (folder / "schemas" / "action.schema.json").is_file()
     schema = "# yaml-language-server: $schema=../schemas/action.schema.json\n" if has_schema else ""

@@ -21,7 +21,7 @@ from ..definitions.connector import Connector
 from ..errors import InputError
 from ..language.hosts import LOOPBACK, is_loopback
 from ..service.records import ApiKeys
-from ..service.settings import Settings
+from ..service.settings import ServiceSettings
 from ..steps import LONGEST_WAIT
 from ..stores import databases
 from ..stores.store import key_part
@@ -98,7 +98,7 @@ def serve(context: Context, arguments: list[str]) -> None:
     """Serve the connector over HTTP: catalogue, runs, connections, webhooks. On this machine alone no API key is
     needed as long as there never was one; beyond it, make one first.
     """
-    plain = Settings()
+    plain = ServiceSettings()
     asked = parser(context, "serve", serve.__doc__, f"serve --port {PORT}")
     asked.add_argument("--host", default="127.0.0.1", metavar="TEXT", help="where to listen (127.0.0.1)")
     asked.add_argument("--port", type=int, default=PORT, metavar="N", help=f"0 takes a free one ({PORT})")
@@ -133,13 +133,13 @@ def serve(context: Context, arguments: list[str]) -> None:
     inputs = [row.key for kind in connector.connections.values() for row in kind.inputs]
     secrets = {key: secrets_of(context, trigger) for key, trigger in connector.triggers.items()}
     with place(context, "serve", chosen.host, chosen.port, store, opened=chosen.open) as (port, url, is_open):
-        from ..service.app import service
+        from ..service.app import service_app
 
         for trigger_key in [] if is_open else [key for key, own in secrets.items() if "" in own]:
             name = context.variable(connector.triggers[trigger_key].secret_input)
             what = "is of no known app, so that no tenant could read its events; write CLIENT_ID=SECRET"
             raise wrong("serve", name, what)
-        settings = Settings(
+        settings = ServiceSettings(
             base_url=context.base_url(chosen),
             oauth_url=context.setting("oauth_url"),
             public_url=chosen.public_url or (url if chosen.host in LOOPBACK else None),
@@ -157,7 +157,7 @@ def serve(context: Context, arguments: list[str]) -> None:
         if is_open:
             key_part("--tenant", chosen.tenant)
             about |= {"tenant": chosen.tenant, "token": context.setting("access_token")}
-        serve_app(context, port, service, store, says, chosen.workers, settings=settings, **about)
+        serve_app(context, port, service_app, store, says, chosen.workers, settings=settings, **about)
 
 
 def api_key(context: Context, arguments: list[str]) -> None:
@@ -229,7 +229,7 @@ def mcp(context: Context, arguments: list[str]) -> None:
         with place(context, "mcp --http", host, port, store) as (listening, url, is_open):
             key = "without a key" if is_open else "with an API key as `Authorization: Bearer …`"
             says = f"Tools at {url}/mcp, {key}; Ctrl-C ends it."
-            settings = Settings(base_url=context.base_url(chosen), timeout=chosen.timeout)
+            settings = ServiceSettings(base_url=context.base_url(chosen), timeout=chosen.timeout)
             token = context.setting("access_token") if is_open and not chosen.connection else None
             about = {"tenant": "default" if is_open else None, "token": token, "connection": chosen.connection}
             serve_app(context, listening, _tools_app, store, says, settings=settings, tool_filter=tool_filter, **about)

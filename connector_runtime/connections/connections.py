@@ -20,6 +20,7 @@ from ..language import json_text
 from ..language.schema_faults import nearest
 from ..model import Connection
 from ..stores.store import DamagedEntry, Store, key_part
+from ..structs import shows
 from . import oauth, oauth_requests, scopes
 from .oauth import AsyncStoredConnection, Health, StoredConnection
 from .oauth_requests import App, ConnectionRecord, Tokens
@@ -86,7 +87,8 @@ def digest(state: str) -> str:
     return hashlib.sha256(state.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("name", "kind", "health")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class ConnectionSummary:
     """A stored connection without its secrets; `expires_at` is in seconds since 1970.
 
@@ -135,7 +137,7 @@ class Connections:
         """Begin a sign-in and return the URL to send the person to.
 
         The sign-in stays in the store for ten minutes, so `finish` may run in another process. `origin` is as in
-        `oauth_requests.app`. Raises `InputError`.
+        `oauth.app`. Raises `InputError`.
         """
         app = oauth_requests.app(self._kind(kind), values, origin)
         if not oauth_requests.needs_person(app.kind):
@@ -200,6 +202,7 @@ class Connections:
         return AsyncStoredConnection(self.open(name))
 
     def names(self) -> list[str]:
+        """The names of all connections, in alphabetical order."""
         return [summary.name for summary in self.list()]
 
     def list(self) -> list[ConnectionSummary]:
@@ -308,7 +311,8 @@ def _summary(name: str, record: ConnectionRecord) -> ConnectionSummary:
     return ConnectionSummary(name=name, **fields, expires_at=tokens.expires_at, health=health, why=why)
 
 
-@dataclass(frozen=True, slots=True)
+@shows("step", "state")
+@dataclass(frozen=True, slots=True, repr=False)
 class CheckResult:
     """The result of one check: `state` is ok, warning or fault; `says` explains it, `do` is the remedy."""
 

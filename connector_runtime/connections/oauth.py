@@ -1,6 +1,6 @@
 """OAuth over the network: functions for platforms that store connections themselves, and the stored connection.
 
-Call `oauth_requests.app`, `authorize` and `exchange_code`, later `refresh`; store its tokens before you use them.
+Call `app`, `authorize` and `exchange_code`, later `refresh`; store its tokens before you use them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Any, TypeVar
@@ -28,8 +28,9 @@ from ..model import Connection, Request, Response
 from ..perform import HANDLERS, Handlers, perform
 from ..steps import Acquire, Read, Release, Send, Write
 from ..stores.store import UNREADABLE, DamagedEntry, Store
+from ..structs import shows
 from . import oauth_requests
-from .oauth_requests import App, ConnectionRecord, Renewal, Tokens
+from .oauth_requests import App, ConnectionRecord, Renewal, Tokens, app as app
 from .scopes import missing
 
 T = TypeVar("T")
@@ -39,16 +40,18 @@ PHASES = 3  # of a token request, which a lease of four phases outlasts
 TRIES = 3  # at storing a new pair
 
 
-@dataclass(frozen=True, slots=True)
+@shows()
+@dataclass(frozen=True, slots=True, repr=False)
 class Authorization:
     """A sign-in under way: keep `state` and `verifier` until the callback, then use them once."""
 
-    url: str = field(repr=False)
-    state: str = field(repr=False)
-    verifier: str = field(repr=False)
+    url: str
+    state: str
+    verifier: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("ok", "skew")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Health:
     """The result of testing a connection.
 
@@ -67,6 +70,7 @@ class Health:
     hints: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON data."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 

@@ -21,6 +21,7 @@ from ..errors import AuthError, InputError, MissingScope, Problem, RequestError,
 from ..language import conditions, hosts, json_text
 from ..model import Connection, Request, Response
 from ..steps import Acquire, Now, Read, Release, Send, Steps, Wait, Write
+from ..structs import shows
 
 CLIENT = ("id", "secret")
 SEEN: Any = {"kind": str, "message": str, "hint": str | None, "status": int | None, "code": int | str | None}
@@ -33,12 +34,13 @@ LATEST = 253402300799.0  # seconds since 1970: the last that a date can show
 LONGEST = 64 * 1024  # characters of a text from a token endpoint
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("expires_at")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Tokens:
     """The tokens of a connection. `granted` goes to requests; `expires_at` is in seconds since 1970."""
 
-    granted: Mapping[str, str] = field(repr=False)
-    refresh_token: str | None = field(default=None, repr=False)
+    granted: Mapping[str, str]
+    refresh_token: str | None = None
     expires_at: float | None = None
     lifetime: float | None = None
     scopes: tuple[str, ...] = ()
@@ -67,15 +69,16 @@ class Tokens:
         return cls(**{**fields, "granted": _texts(fields["granted"]), "scopes": tuple(_texts(fields["scopes"]))})
 
 
-@dataclass(frozen=True, slots=True)
+@shows("origin")
+@dataclass(frozen=True, slots=True, repr=False)
 class App:
     """A person's values for a kind of connection, and the origin of the vendor's OAuth if it is not the usual one.
 
     Its methods write the requests of OAuth and read their answers.
     """
 
-    kind: Connection = field(repr=False)
-    values: Mapping[str, str] = field(repr=False)
+    kind: Connection
+    values: Mapping[str, str]
     origin: str | None = None
 
     @property
@@ -185,7 +188,7 @@ class App:
         """True if a response says that the refresh token is invalid for good, which no server error does."""
         look = answers.RefusedResponse(self.kind.errors, response).look
         is_verdict = 400 <= response.status < 500 and response.status != 429
-        return is_verdict and any(conditions.holds(condition, look) for condition in self.kind.over)
+        return is_verdict and any(conditions.holds(condition, look) for condition in self.kind.revoked_when)
 
 
 def lifetime_of(value: Any) -> float | None:
@@ -282,7 +285,8 @@ def code_of(query: Mapping[str, str]) -> str:
     raise AuthError("The callback brought no code.", hint="Sign in again.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("kind")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class ConnectionRecord:
     """One stored connection. `dead` is the reason why it can no longer be renewed.
 
@@ -290,7 +294,7 @@ class ConnectionRecord:
     """
 
     kind: str
-    values: Mapping[str, str] = field(repr=False)  # of its inputs, by key
+    values: Mapping[str, str]  # of its inputs, by key
     tokens: Tokens
     origin: str | None = None
     identity: str | None = None

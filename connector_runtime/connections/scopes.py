@@ -26,7 +26,7 @@ def smallest(actions: Iterable[ActionSpec], kind: str, rule: Mapping[str, str]) 
     """Return the smallest set with which all actions work; of equally small sets, the one listed first.
 
     An action lists alternatives for each kind of scope an app can have. `rule` says which of them an app of the level
-    (one user's, an admin's) can have: `{only: pattern}` or `{prefer: pattern}`.
+    (one user's, an admin's) can have: `{scope_pattern: …}` or `{preferred_scope_pattern: …}`.
     """
     required: dict[Options, None] = {}  # each once: actions often share their options
     impossible = []
@@ -89,16 +89,16 @@ def missing(connector: Connector, actions: Iterable[str], scopes: Collection[str
 
 def is_of_level(connector: Connector, level: str, scopes: Iterable[str]) -> bool:
     """True if a token has a scope that identifies an app of that level."""
-    pattern = connector.profile.levels.get(level, {}).get("prefer")
+    pattern = connector.profile.levels.get(level, {}).get("preferred_scope_pattern")
     return pattern is not None and any(re.search(pattern, scope) for scope in scopes)
 
 
 def _options(action: ActionSpec, kind: str, rule: Mapping[str, str]) -> list[frozenset[str]] | None:
     """Return the options that an app of this level can have; None if the action needs no scope of this kind."""
     options = _all(action, kind)
-    pattern = rule.get("only") or rule.get("prefer", "")
+    pattern = rule.get("scope_pattern") or rule.get("preferred_scope_pattern", "")
     fitting = [option for option in options if all(re.search(pattern, scope) for scope in option)]
-    return None if not options else fitting if fitting or "only" in rule else options
+    return None if not options else fitting if fitting or "scope_pattern" in rule else options
 
 
 def _all(action: ActionSpec, kind: str) -> list[frozenset[str]]:

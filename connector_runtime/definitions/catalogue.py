@@ -23,7 +23,7 @@ SAFETY = {  # effect -> nothing changes; something is lost for good; twice is as
     "delete": (False, True, True),
     None: (False, True, False),  # it follows from the inputs, so that the worst is said
 }
-INSIDE = ("errors", "dead_when")  # how the runtime reads a token endpoint; no platform needs it
+INSIDE = ("errors", "revoked_when")  # how the runtime reads a token endpoint; no platform needs it
 
 
 def head(about: Profile, icon: str | None, locale: str, locales: Iterable[str]) -> dict[str, Json]:

@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import Problem
 from ..language.backtracking import is_slow
 from ..language.schema_faults import fault_of, kind_of, nearest
 from .checks import action, answer, connector, tables
 from .checks.faults import Check, Faults, References
+from .complete import complete, shared_rows
 from .documents import Document, walk
 
 TABLE: tuple[Check, ...] = (tables.entries, tables.conditions, tables.cycles)
@@ -29,27 +29,48 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "triggers": (*TABLE, connector.signature),
     "connector": (
         connector.base, answer.headers, answer.paging, answer.errors, connector.limits, connector.choices,
+        connector.shared_rows,
     ),
     "locales": (connector.locale,),
 }  # fmt: skip
+RENAMED: Mapping[str, tuple[str, ...]] = {  # what a word was called -> what it is called now
+    "dead_when": ("revoked_when",),
+    "forbid_values": ("unsupported_values",),
+    "names": ("scopes_pattern", "scopes_from"),
+    "only": ("scope_pattern",),
+    "prefer": ("preferred_scope_pattern",),
+}
 _SCHEMA_WORDS = {
     "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
     "minItems", "maxItems", "items", "properties", "enum", "format",
 }  # fmt: skip
 
 
-def faults(document: Document, kind: str, stem: str, around: References) -> list[Problem]:
-    """Every fault of one document; `kind` is its folder (`actions`, `connection`, `triggers`) or `connector`."""
+def checked(document: Document, kind: str, stem: str, around: References) -> Faults:
+    """One document with all its faults and its data in full; `kind` is its folder, such as `actions`, or `connector`.
+
+    What is written is held against the schema; all else is asked of the data in full.
+    """
     own = Faults(document, kind)
     schema(own, around)
     if isinstance(document.data, dict):
         patterns(own)
+        in_full(own, around)
         if kind != "connector" and own.sound("key") and (said := own.data.get("key", stem)) != stem:
             own.add(("key",), f"is {said!r} in the file {stem}.yaml; rename one of the two")
         rows = tables.compiled(own, around)
         for check in CHECKS[kind]:
             check(own, rows, around)
-    return own.all()
+    return own
+
+
+def in_full(own: Faults, around: References) -> None:
+    """The data in full from here on; rows whose silence is in doubt are broken."""
+    own.shared = shared_rows(around.common)
+    own.data, doubts = complete(own.data, own.kind, around.common)
+    for path, what in doubts:
+        if own.sound(*path[:2]):
+            own.add(path, what, breaks=True)
 
 
 def schema(own: Faults, around: References) -> None:
@@ -75,7 +96,7 @@ def patterns(own: Faults) -> None:
     for path, value in walk(own.data):
         pattern = path and (
             path[-1] == "pattern"
-            or (path[-1] in ("text", "names") and "cases" in path)
+            or (path[-1] in ("text", "scopes_pattern") and "cases" in path)
             or (path[0] == "levels" and len(path) == 3)
         )
         try:
@@ -97,8 +118,11 @@ def _explain(own: Faults, error: Any) -> None:
                 remedy = nearest(key, known) or f" Known here: {', '.join(known)}."
                 if key in _SCHEMA_WORDS and "schema" in known:
                     remedy = f" Say it under schema: `schema: {{{key}: …}}`."
+                what = f"is no word of the language here.{remedy}"
+                if now := [f"`{word}`" for word in RENAMED.get(key, ()) if word in known]:
+                    what = f"is now {' or '.join(now)}: rename it"
                 if key not in known:
-                    own.add((*path, key), f"is no word of the language here.{remedy}", breaks=True)
+                    own.add((*path, key), what, breaks=True)
             return
         case "anyOf" | "oneOf" if error.context:
             deepest = max(error.context, key=_closeness)

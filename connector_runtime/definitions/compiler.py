@@ -122,8 +122,8 @@ def connection(data: Raw, shared: Shared, codecs: Codecs) -> model.Connection:
         gives=frozenset(grant.name for grant in grants),
         needs=frozenset(grant.name for grant in grants if grant.required),
         errors=_errors(oauth.get("errors", {}), {}),
-        over=tuple(conditions.parse(raw) for raw in oauth.get("dead_when", ())),
-        forbids=data.get("forbid_values", {}),
+        revoked_when=tuple(conditions.parse(raw) for raw in oauth.get("revoked_when", ())),
+        unsupported_values=data.get("unsupported_values", {}),
     )
 
 
@@ -262,9 +262,7 @@ def _errors(common: Raw, own: Raw) -> model.Errors:
     failed = own.get("failed", common.get("failed", False))
     cases = []
     for raw in (*own.get("cases", ()), *common.get("cases", ())):
-        names = raw.get("names")
-        pattern, source = (None, names["from"]) if isinstance(names, dict) else (names, None)
-        cases.append(record(model.Case, raw, when=conditions.parse(raw["when"]), names=pattern, names_from=source))
+        cases.append(record(model.Case, raw, when=conditions.parse(raw["when"])))
     return record(
         model.Errors,
         common,

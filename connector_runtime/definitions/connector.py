@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import InputError, Problem
+from ..structs import Struct, shows
 from .sources import Sources, gathered
 
 if TYPE_CHECKING:  # what is needed depends on what is asked for, and a list of actions should not wait for all of it
@@ -41,7 +42,8 @@ class Definitions(Mapping[str, T]):
         return len(self._made)
 
 
-class Outline(NamedTuple):
+@shows("key")
+class Outline(Struct):
     """What a list says of an action."""
 
     key: str
@@ -72,6 +74,7 @@ class Connector:
 
     @property
     def key(self) -> str:
+        """The connector's own name, by which its entries are known in stores."""
         return self.profile.key
 
     @cached_property
@@ -97,6 +100,13 @@ class Connector:
     def action(self, key: str) -> Action:
         """The action of that key; raises `InputError` with the nearest one if there is none."""
         return _known("action", key, self.key, self.actions)
+
+    def definition(self, key: str) -> dict[str, Json]:
+        """The data of an action's file in full: shared rows, labels and places are written out.
+
+        Raises `InputError` with the nearest one if there is none.
+        """
+        return self._sources.data("actions", self.action(key).key)
 
     def outlines(self) -> Iterator[Outline]:
         """What a list says of each action; none is compiled for it."""

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from .. import model
 from ..errors import Problem
+from ..structs import Struct
 from ..triggers.webhook import OWN as OWN_FILTERS, FilterRow, Trigger
 from .documents import Document, Path
 from .forms import OWN_WORDS, Say
@@ -22,7 +23,7 @@ T = TypeVar("T")
 
 TEXTS: Mapping[type, tuple[str, ...]] = {  # where the texts lie that a person reads, in the order of the definitions
     model.ActionSpec: ("label", "inputs", "description", "summary", "rules", "errors", "files"),
-    model.Connection: ("label", "description", "inputs", "errors", "test", "forbids"),
+    model.Connection: ("label", "description", "inputs", "errors", "test", "unsupported_values"),
     Trigger: ("label", "description", "inputs", "filters", "load_events"),
     model.Profile: ("label", "description", "errors", "choices"),  # its connections are definitions of their own
     model.Input: ("label", "comments", "choices", "warn", "group", "if_absent", "deprecated"),
@@ -66,7 +67,7 @@ def translated(found: T, say: Say) -> T:
         changed = {name: _field(found, name, say) for name in fields}
         if isinstance(found, model.ActionSpec):
             changed["by_name"] = {name: row for row in changed["inputs"].values() for name in row.names}
-        made = made._replace(**changed) if isinstance(found, tuple) else replace(made, **changed)
+        made = made._replace(**changed) if isinstance(found, tuple) else _changed(made, changed)
     elif isinstance(found, Mapping):
         made = {key: translated(part, say) for key, part in found.items()}
     elif isinstance(found, tuple):
@@ -78,6 +79,10 @@ def is_code(value: str | int) -> bool:
     """Whether a value is for machines: a number, or one word in one case, as GET, voip and audio/mp4 are."""
     text = str(value)
     return isinstance(value, int) or (" " not in text and (text.islower() or text.isupper() or text.isdecimal()))
+
+
+def _changed(found: Any, fields: dict[str, Any]) -> Any:
+    return found.replace(**fields) if isinstance(found, Struct) else replace(found, **fields)
 
 
 def _field(found: Any, name: str, say: Say) -> Any:

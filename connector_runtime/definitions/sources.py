@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # what checks is loaded where something is to be checked
     from importlib.resources.abc import Traversable
 
     from ..model import Json
+    from .checks.faults import Faults
     from .documents import Document
 
 Make = Callable[[], tuple[Any, Iterable[str]]]  # gives data, and the files and folders that it comes from
@@ -61,17 +62,20 @@ class Sources:
         return self.data("connector", "connector")
 
     def data(self, kind: str, stem: str) -> dict[str, Any]:
-        """A definition's data, which has passed the check: now, or at an earlier start. Raises `DefinitionError`."""
+        """A definition's data in full, which has passed the check, now or at an earlier start.
+
+        Raises `DefinitionError`.
+        """
         path = path_of(kind, stem)
 
         def make() -> tuple[Json, Iterable[str]]:
             from . import documents
 
             sources = {path, "connector.yaml", "actions"}
-            document = documents.read(self.text(path), path)
-            if found := self._check(document, kind, stem, sources, deep=False):
+            own = self._check(documents.read(self.text(path), path), kind, stem, sources, deep=False)
+            if found := own.all():
                 raise DefinitionError.of(found)
-            return document.data, sources
+            return own.data, sources
 
         return self._cache(path, make)  # type: ignore[no-any-return]
 
@@ -81,7 +85,7 @@ class Sources:
 
         path, found = path_of(kind, stem), list[Problem]()
         with gathered(found):
-            found += self._check(documents.examine(self.text(path), path), kind, stem, set(), deep=True)
+            found += self._check(documents.examine(self.text(path), path), kind, stem, set(), deep=True).all()
         return found
 
     def all_faults(self) -> list[Problem]:
@@ -105,9 +109,9 @@ class Sources:
             raise LookupError(name)
         return self.json(f"schemas/{name}")
 
-    def _check(self, document: Document, kind: str, stem: str, sources: set[str], *, deep: bool) -> list[Problem]:
-        """The faults of a document; the paths of the other files that it was held against are added to `sources`."""
-        from .check import faults
+    def _check(self, document: Document, kind: str, stem: str, sources: set[str], *, deep: bool) -> Faults:
+        """A document's data in full with its faults; the paths of what it was held against are added to `sources`."""
+        from .check import checked
         from .checks.faults import References
 
         def shared(name: str) -> Json:
@@ -118,23 +122,35 @@ class Sources:
             if not deep and kind != "actions":
                 return {}  # connector.yaml points to many actions; to load one of them, the others are not read
             sources.add(path_of("actions", key))
-            return self._readable("actions", key)
+            return self._readable(key)
 
-        try:
-            common = self.common if kind != "connector" else {}
-        except DefinitionError:  # its own faults are reported with connector.yaml
-            common = self._readable("connector", "connector")
-        actions = tuple(self.stems("actions"))
-        return faults(document, kind, stem, References(self._validator, shared, self.codecs, common, actions, action))
+        common, actions = self._usable if kind != "connector" else {}, tuple(self.stems("actions"))
+        around = References(self._validator, shared, self.codecs, common, actions, action)
+        return checked(document, kind, stem, around)
 
-    def _readable(self, kind: str, stem: str) -> dict[str, Any]:
-        """A file's data as far as it can be read, for checking the files that refer to it."""
+    @cached_property
+    def _usable(self) -> dict[str, Any]:
+        """connector.yaml's data, also where it has faults, which are told with it: a shared row with one is None."""
         from . import documents
+        from .complete import shared_rows
 
-        path = path_of(kind, stem)
-        with gathered([]):
-            data = documents.read(self.text(path), path).data
-            return data if isinstance(data, dict) else {}
+        with suppress(DefinitionError):
+            return self.common
+        with suppress(DefinitionError):
+            document = documents.read(self.text("connector.yaml"), "connector.yaml")
+            own = self._check(document, "connector", "connector", set(), deep=False)
+            rows = {name: row if own.sound("rows", name) else None for name, row in shared_rows(own.data).items()}
+            return {**own.data, "rows": rows} if isinstance(own.data, dict) else {}
+        return {}
+
+    def _readable(self, key: str) -> dict[str, Any]:
+        """An action's data in full as far as it can be read, for checking the files that refer to it."""
+        from . import documents
+        from .complete import complete
+
+        with suppress(DefinitionError):
+            data = documents.read(self.text(path_of("actions", key)), key).data
+            return complete(data, "actions", self._usable)[0] if isinstance(data, dict) else {}
         return {}
 
     def _language(self, kind: str) -> Any:

@@ -24,6 +24,7 @@ from ..errors import ConnectorError, InputError, Problem, RequestError, Transpor
 from ..model import Response
 from ..perform import Handlers, perform, perform_async
 from ..steps import Fill, Filled, Open, Peek, Report, Send, Steps, Wait
+from ..structs import shows
 from ..transport import AsyncPool, Pool, answered, native, reported
 from .fetch import DownloadSettings, fetch
 from .part import PartFile, size_of
@@ -33,8 +34,9 @@ LONGEST_HELD = 0.25  # seconds for which it does so
 Progress = Callable[[File, int, int | None], object] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+@shows("file", "size", "is_new")
+@dataclass(frozen=True, slots=True, repr=False)
+class SavedFile:
     """What became of a file: where it is, how many bytes it has, and whether it was there already."""
 
     file: File
@@ -43,7 +45,7 @@ class Saved:
     is_new: bool
 
 
-Outcome = Saved | ConnectorError
+Outcome = SavedFile | ConnectorError
 
 
 class DownloadPlan:
@@ -69,7 +71,7 @@ class DownloadPlan:
             raise InputError.of("the download", [Problem("files, to", what)])
         self.folder, self.settings = Path(to), settings
         self.parallel, self.overwrite, self.progress, self.largest = parallel, overwrite, progress, largest
-        self.there: dict[File, Saved] = {}  # those that need not be downloaded
+        self.there: dict[File, SavedFile] = {}  # those that need not be downloaded
         problems = [*self._problems()]
         self.files = [file for file in self.asked if file not in self.there]  # those that are to be
         if self.files and not problems:
@@ -98,7 +100,7 @@ class DownloadPlan:
                 if size is None:
                     yield Problem(str(path), "exists and is no file; take it away, or name another folder")
                 elif not self.overwrite and size and file.size in (None, size):
-                    self.there[file] = Saved(file, path, size, False)
+                    self.there[file] = SavedFile(file, path, size, False)
                 elif not self.overwrite and size:  # an empty one holds nothing
                     what = f"exists with {size} bytes, and {file.size} are announced; say overwrite to replace it"
                     yield Problem(str(path), what)
@@ -106,12 +108,12 @@ class DownloadPlan:
                 self.there[file] = earlier
             names.add(folded(file.name))
 
-    def _earlier(self, file: File) -> Saved | None:
+    def _earlier(self, file: File) -> SavedFile | None:
         """The file under the name that an earlier version gave it, with a number where several had that name."""
         name, number = file.was, 1
         while name and file.size and (size := size_of(self.folder / name)) is not None:
             if size == file.size:
-                return Saved(file, self.folder / name, size, False)
+                return SavedFile(file, self.folder / name, size, False)
             number += 1
             name = numbered(file.was or "", number)
         return None
@@ -132,7 +134,7 @@ class DownloadPlan:
             yield Problem("to", f"{folder} has room for {free} bytes and {needed} are needed; make room")
 
 
-def download(wanted: DownloadPlan, handlers: Handlers, pool: Pool) -> list[Saved]:
+def download(wanted: DownloadPlan, handlers: Handlers, pool: Pool) -> list[SavedFile]:
     """Download all files of an order; one that fails does not stop the others, and is named in the error at the end."""
     stop = threading.Event()
     if len(wanted.files) <= 1 or wanted.parallel == 1:
@@ -155,7 +157,7 @@ def download(wanted: DownloadPlan, handlers: Handlers, pool: Pool) -> list[Saved
             threading.Thread(target=work, daemon=True, name="download").start()  # none outlives an interrupted program
         while len(found) < len(wanted.files):
             file, outcome = done.get()
-            if not isinstance(outcome, Saved | ConnectorError):
+            if not isinstance(outcome, SavedFile | ConnectorError):
                 raise outcome
             found[file] = outcome
     finally:
@@ -166,12 +168,12 @@ def download(wanted: DownloadPlan, handlers: Handlers, pool: Pool) -> list[Saved
 def _tried(wanted: DownloadPlan, file: File, handlers: Handlers, pool: Pool, stop: threading.Event) -> Outcome:
     job = wanted.job(file)
     try:
-        return Saved(file, job.target, save(job, handlers, pool, stop), True)
+        return SavedFile(file, job.target, save(job, handlers, pool, stop), True)
     except ConnectorError as error:
         return error
 
 
-async def download_async(wanted: DownloadPlan, handlers: Handlers, pool: AsyncPool) -> list[Saved]:
+async def download_async(wanted: DownloadPlan, handlers: Handlers, pool: AsyncPool) -> list[SavedFile]:
     """The same for asyncio."""
     places = asyncio.Semaphore(wanted.parallel)
 
@@ -179,7 +181,7 @@ async def download_async(wanted: DownloadPlan, handlers: Handlers, pool: AsyncPo
         job = wanted.job(file)
         async with places:
             try:
-                return Saved(file, job.target, await save_async(job, handlers, pool), True)
+                return SavedFile(file, job.target, await save_async(job, handlers, pool), True)
             except ConnectorError as error:
                 return error
 
@@ -193,12 +195,12 @@ async def download_async(wanted: DownloadPlan, handlers: Handlers, pool: AsyncPo
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _gathered(wanted: DownloadPlan, found: Mapping[File, Outcome]) -> list[Saved]:
+def _gathered(wanted: DownloadPlan, found: Mapping[File, Outcome]) -> list[SavedFile]:
     """What was saved; the error names the file. Of several that failed it is the first's, with all as its problems."""
     failed = [(file, found[file]) for file in wanted.files if isinstance(found[file], ConnectorError)]
     if not failed:
         every = {**wanted.there, **found}
-        return [saved for saved in (every[file] for file in wanted.asked) if isinstance(saved, Saved)]
+        return [saved for saved in (every[file] for file in wanted.asked) if isinstance(saved, SavedFile)]
     error: Any = failed[0][1]
     if len(wanted.asked) == 1:
         if isinstance(error, RequestError):  # others name the path

@@ -241,7 +241,7 @@ class _Fetch:
             hint = "Its address may have expired: list the files again."
             raise ApiError(what, hint=hint, status=response.status)
         content: bytes = yield Peek(HEAD)
-        response = response._replace(content=content)
+        response = response.replace(content=content)
         action = self.settings.action
         assert action.files is not None
         if answers.is_refused(action.files.errors, answers.parse(response)):
@@ -258,7 +258,7 @@ def request(place: Address, credentials: Credentials, asked: Mapping[str, str]) 
     if not place.is_ours:
         headers_left = [pair for pair in headers_left if pair[0].lower() in FOREIGN_HEADERS]
     headers = (*headers_left, ("Accept-Encoding", "identity"), *asked.items())
-    return made._replace(url=place.url, shown=place.shown, headers=headers, call={})
+    return made.replace(url=place.url, shown=place.shown, headers=headers, call={})
 
 
 # -- versions and ranges ---------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from ..errors import MOST, InputError, Problem
 from ..language import conditions
 from ..language.schema_faults import Fault, fits, kind_of, nearest
-from ..model import Condition, Input, InputTable, Rule, unshown
+from ..model import Condition, Input, InputTable, Rule
+from ..structs import shows
 from ..types import registry
 from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
 
@@ -152,7 +153,7 @@ def _labels(rows: list[Input], word: str) -> str:
     return f"{', '.join(names)} {word} {last}" if names else last
 
 
-@unshown
+@shows()
 class BoundInputs(NamedTuple):
     """The values to send, by input key, and what a person should know about them."""
 

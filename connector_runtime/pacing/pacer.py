@@ -12,11 +12,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import NamedTuple, Protocol, TypedDict, Unpack
+from typing import Any, NamedTuple, Protocol, TypedDict, Unpack
 
 from ..errors import InputError, Problem, QuotaReached, RateLimited
 from ..language import conditions, datetimes
-from ..model import DAY, Limits, Profile, rates_of
+from ..model import DAY, Limits, rates_of
 from ..steps import Permit
 from ..stores.store import MemoryStore, Store, forking
 from .bucket import Bucket, midnight, today
@@ -83,7 +83,7 @@ class Pacer:
         self._lock = threading.Lock()
 
     def ask(self, permit: Permit) -> float:
-        """See `Pacing.ask`."""
+        """Seconds to wait before asking again, 0.0 to send now; see `Pacing.ask`."""
         with self._lock:
             now = self._clock()
             limit = self._label_limit(permit)
@@ -121,7 +121,7 @@ class Pacer:
         retry_at: datetime | None = None,
         kind: str | None = None,
     ) -> None:
-        """See `Pacing.report`."""
+        """Learn from what came of an attempt; see `Pacing.report`."""
         with self._lock:
             now = self._clock()
             while self._sent:
@@ -247,7 +247,7 @@ class HasProfile(Protocol):
     """Anything with a profile, such as a connector."""
 
     @property
-    def profile(self) -> Profile: ...
+    def profile(self) -> Any: ...  # a `Profile`; pyright takes no `cached_property` for one
 
 
 def pacer(connector: HasProfile, *, account: str = "", **declared: Unpack[Declaration]) -> Pacer:

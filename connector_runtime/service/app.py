@@ -1,4 +1,4 @@
-"""The service as an app: `service(connector, store=…)` for a platform to mount, or for `serve` to run.
+"""The service as an app: `service_app(connector, store=…)` for a platform to mount, or for `serve` to run.
 
 Here are also the routes that tell what there is and how it is. A document is the same for the same definitions, so it
 is written once, and a client that has it is told so (304). The page asks no other host for anything.
@@ -36,7 +36,7 @@ from .gate import METHODS, Bearer, Context, Gate, KeyHeader, at, check_open, key
 from .models import shape
 from .problems import KINDS, ServiceRefusal, check_known, of_status
 from .routes import answer
-from .settings import Settings
+from .settings import ServiceSettings
 from .state import Service
 
 ALIVE = 2.0  # seconds for the store to answer
@@ -64,12 +64,12 @@ POLICY = (
 )
 
 
-def service(
+def service_app(
     connector: Connector,
     *,
     store: Store | str,
     tenant: str | TenantOf | None = None,
-    settings: Settings | None = None,
+    settings: ServiceSettings | None = None,
     token: str | Callable[..., Any] | None = None,
     webhook_secrets: Mapping[str, SecretSource] | None = None,
     handler: Handler | None = None,
@@ -85,7 +85,7 @@ def service(
     alone. `handler` gets the events instead of `/v1/events`. Raises `InputError`, `StoreError`.
     """
     opened = open_store(store) if isinstance(store, str) else store
-    settings = settings or Settings()
+    settings = settings or ServiceSettings()
     shared = Service(connector, opened, settings, tenant, token)
     more: Any = {"store": opened, "disconnect": shared.disconnect, "limit": settings.webhook_body}
     shared.webhooks = {

@@ -94,7 +94,7 @@ async def events(
         is_over = time.monotonic() >= until or sum(after.values()) - began >= feed.MOST  # numbers count what was read
         if found or is_over or await context.request.is_disconnected():
             more = [problem for each in wanted.values() for problem in each.warnings]
-            told = [problem._asdict() for problem in (*warnings, *more)]
+            told = [problem.to_dict() for problem in (*warnings, *more)]
             said_of = [event.to_dict() for event in found]
             return answer({"events": said_of, "cursor": feed.cursor(tenant, after), "warnings": told})
         if after == before:

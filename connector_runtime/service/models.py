@@ -23,7 +23,7 @@ from ..inputs.schema import input_schema
 from ..language.schema_faults import nearest
 from ..model import Connection, Input, InputTable
 from .problems import MEDIA_TYPE
-from .settings import Settings
+from .settings import ServiceSettings
 
 WORDS = {"integer": 1, "number": 1.5, "boolean": True, "date": "2030-01-06", "datetime": "2030-01-06T10:00:00Z"}
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/]+$")]
@@ -158,7 +158,9 @@ def wrong(details: Iterable[Mapping[str, Any]]) -> InputError:
     return InputError.of(REQUEST, found)
 
 
-def document(raw: dict[str, Any], connector: Connector, settings: Settings, *, needs_key: bool) -> dict[str, Any]:
+def document(
+    raw: dict[str, Any], connector: Connector, settings: ServiceSettings, *, needs_key: bool
+) -> dict[str, Any]:
     """The whole document; `raw` is what the framework made."""
     made = copy.deepcopy(raw)
     schemas: dict[str, Any] = made.setdefault("components", {}).setdefault("schemas", {})
@@ -198,7 +200,7 @@ def _kind(kind: Connection, credentials: Collection[str]) -> dict[str, Any]:
 
 
 def _own(
-    generic: Mapping[str, Any], action: Any, word: str, settings: Settings, needs_inputs: bool, example: Any
+    generic: Mapping[str, Any], action: Any, word: str, settings: ServiceSettings, needs_inputs: bool, example: Any
 ) -> dict[str, Any]:
     made = copy.deepcopy(dict(generic))
     key = action.key

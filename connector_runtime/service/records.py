@@ -26,8 +26,8 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError, Problem
 from ..language import json_text
-from ..model import unshown
 from ..stores.store import DAMAGED, DamagedEntry, Entry, Lease, Store, key_part
+from ..structs import shows
 from .problems import ServiceRefusal
 
 FORM = re.compile(r"ck_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
@@ -117,7 +117,7 @@ def _key_fields(content: bytes) -> dict[str, Any] | None:
     return about
 
 
-@unshown
+@shows()
 class FirstAnswer(NamedTuple):
     """The first answer."""
 

@@ -211,7 +211,7 @@ class Run:
         meta = {
             "status": result.status,
             "headers": {name: value for name, value in result.headers.items() if name not in HIDDEN},
-            "warnings": [warning._asdict() for warning in result.warnings],
+            "warnings": [warning.to_dict() for warning in result.warnings],
             "cursor": result.cursor,
             "request_id": self.context.request_id,
         }
@@ -234,7 +234,7 @@ class Run:
                     items = [page.data] if page.items is None else page.items
                     end["items"] += len(items)
                     end["cursor"] = page.cursor
-                    end["warnings"] += [warning._asdict() for warning in page.warnings]
+                    end["warnings"] += [warning.to_dict() for warning in page.warnings]
                     if items:
                         written = partial(b"".join, (json_text.write({"item": item}) + b"\n" for item in items))
                         yield await context.aside(written, is_large=json_text.is_large(items))

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import InputError, Problem
 from ..language import hosts
 from ..model import ActionSpec
+from ..structs import shows
 
 DAY = 86400.0
 MOST = 2**40
@@ -16,9 +17,10 @@ RETRIES = 100
 COUNTS = ("body", "files", "webhook_body", "concurrency", "tenant_concurrency", "unknown_concurrency", "clients")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Times in seconds, sizes in bytes; counts are for one worker."""
+@shows("public_url", "plan", "timeout", "retries")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class ServiceSettings:
+    """The settings of the service: times in seconds, sizes in bytes, counts for one worker. Raises `InputError`."""
 
     base_url: str | None = None  # where the vendor's API is instead of at its usual place
     oauth_url: str | None = None  # the same for OAuth
@@ -36,7 +38,7 @@ class Settings:
     unknown_concurrency: int = 64  # requests whose bodies, beyond 64 KiB, come from nobody known
     open: bool = False  # needs no key on this machine though the store has keys, or had some
     clients: int = 256  # connections that are held ready
-    credentials: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of the app in which people sign in
+    credentials: Mapping[str, Any] = field(default_factory=dict)  # of the app in which people sign in
 
     def __post_init__(self) -> None:
         bounds = {"timeout": DAY, "patience": DAY, **dict.fromkeys(COUNTS, MOST)}

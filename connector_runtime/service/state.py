@@ -34,7 +34,7 @@ from ..triggers.webhook import Notification
 from .feed import Feed
 from .problems import ServiceRefusal
 from .records import ApiKeys, Idempotency
-from .settings import Settings
+from .settings import ServiceSettings
 
 T = TypeVar("T")
 MARGIN = 30.0  # seconds beyond its time limit after which a run counts as dead
@@ -70,7 +70,7 @@ class Service:
     `tenant` says whose a request is, as for `service`; `token` counts for the one tenant that needs no key.
     """
 
-    def __init__(self, connector: Connector, store: Store, settings: Settings, tenant: Any, token: Any) -> None:
+    def __init__(self, connector: Connector, store: Store, settings: ServiceSettings, tenant: Any, token: Any) -> None:
         check_plan(connector.profile.limits, settings.plan)
         self.connector, self.store, self.settings, self.tenant = connector, store, settings, tenant
         self.is_local = isinstance(tenant, str)  # for this machine, without keys

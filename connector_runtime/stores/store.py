@@ -14,13 +14,14 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from math import inf
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ..errors import InputError, Problem, StoreError
+from ..structs import shows
 
 T = TypeVar("T")
 LONGEST_PART = 200  # characters of a URL-encoded name, so that two names and a prefix fit into a key
@@ -42,11 +43,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
 
 
-@dataclass(frozen=True, slots=True)
+@shows("version")
+@dataclass(frozen=True, slots=True, repr=False)
 class Entry:
-    """A value and its version. Versions are never reused, even if a key is deleted and created again."""
+    """A value of a store and its version. Versions are never reused, even if a key is deleted and written again."""
 
-    value: bytes = field(repr=False)
+    value: bytes
     version: int
 
 
@@ -58,13 +60,15 @@ class DamagedEntry(StoreError):
     """An entry cannot be read, although the rest of the store can."""
 
 
-@dataclass(frozen=True)
+@shows()
+@dataclass(frozen=True, repr=False)
 class Lease(AbstractContextManager["Lease"]):
     """An exclusive right that ends when it is released, also by leaving its `with` block, or when its time is up."""
 
     give_back: Callable[[], object]
 
     def release(self, *error: object) -> None:
+        """Give the lease back before its time is up. Raises nothing."""
         with suppress(StoreError):  # a lease expires anyway, and must not hide an error of its block
             self.give_back()
 

@@ -28,6 +28,7 @@ from typing import Any, TypeVar, cast
 from ..errors import ConnectorError, InputError, PayloadError, Problem, SignatureError, StoreError
 from ..stores.databases import open_store
 from ..stores.store import Store
+from ..structs import shows
 from .inbox import Inbox, InboxEntry
 from .webhook import Headers, Notification, Secrets, Trigger, UrlValidation, usable
 
@@ -45,15 +46,17 @@ PURGE = 3600.0  # seconds after which ids of handled events are purged again
 logger = logging.getLogger("connector_runtime")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("status")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Reply:
-    """The answer to a request: a status and a body, which is JSON or empty."""
+    """The answer to a webhook: an HTTP status and a body, which is JSON or empty."""
 
     status: int
-    body: bytes = field(default=b"", repr=False)
+    body: bytes = b""
 
     @property
     def headers(self) -> dict[str, str]:
+        """The headers to answer with; a server adds the length."""
         return {"content-type": "application/json"} if self.body else {}
 
 
@@ -101,12 +104,12 @@ class Receiver:
                 return unrecorded(error)
         return reply
 
-    def deliver(self, handler: Handler, pace: Pace | None = None, *, once: bool = False) -> None:
+    def deliver(self, handler: Handler, pace: DeliverySettings | None = None, *, once: bool = False) -> None:
         """Deliver events to `handler` until interrupted or, with `once`, until none is due."""
         deliveries = self.deliveries(handler, pace)
         asyncio.run(deliveries.run_once() if once else deliveries.run())
 
-    def deliveries(self, handler: Handler, pace: Pace | None = None) -> Deliveries:
+    def deliveries(self, handler: Handler, pace: DeliverySettings | None = None) -> Deliveries:
         """Return the deliveries as coroutines, for the platform's own event loop."""
         return Deliveries(self, handler, pace)
 
@@ -152,7 +155,7 @@ def unrecorded(error: BaseException) -> Reply:
 
 
 def webhook_app(
-    trigger: Trigger, secrets: SecretSource, handler: Handler, *, pace: Pace | None = None, **options: Any
+    trigger: Trigger, secrets: SecretSource, handler: Handler, *, pace: DeliverySettings | None = None, **options: Any
 ) -> WebhookApp:
     """Return an ASGI app that receives a trigger's webhooks at any path, as a route or mounted.
 
@@ -168,7 +171,7 @@ class WebhookApp:
 
     receiver: Receiver
     handler: Handler
-    pace: Pace | None = None
+    pace: DeliverySettings | None = None
     _deliveries: Deliveries | None = field(default=None, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
 
@@ -241,8 +244,8 @@ class WebhookApp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """The pace of deliveries; times are in seconds.
+class DeliverySettings:
+    """The settings of deliveries; times are in seconds.
 
     Up to `workers` handlers run at once, each for at most `timeout`. A lease lasts `lease` and is renewed while a
     handler runs; the event of a process that died waits that long. `poll` is the pause between two looks for events
@@ -260,8 +263,8 @@ class Pace:
 class Deliveries:
     """The deliveries of one process, until cancelled; several processes may share an inbox."""
 
-    def __init__(self, receiver: Receiver, handler: Handler, pace: Pace | None = None) -> None:
-        self._receiver, self._handler, self._pace = receiver, handler, pace or Pace()
+    def __init__(self, receiver: Receiver, handler: Handler, pace: DeliverySettings | None = None) -> None:
+        self._receiver, self._handler, self._pace = receiver, handler, pace or DeliverySettings()
         self._inbox, self._clock = receiver.inbox, receiver.clock
         self._queue: asyncio.Queue[InboxEntry] = asyncio.Queue()
         self._busy: set[asyncio.Task[None]] = set()

@@ -11,7 +11,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
@@ -21,6 +21,7 @@ from ..language import codecs, conditions, datetimes, json_text
 from ..language.places import at, dig, text_of
 from ..language.schema_faults import nearest
 from ..model import Condition, Input, Json
+from ..structs import shows
 from .events import Event, catalogued
 
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
@@ -152,14 +153,16 @@ def sources(raw: str | Iterable[str]) -> tuple[Source, ...]:
     return tuple((kind, (rest.lower(),) if kind == "header" else tuple(rest.split("."))) for kind, _, rest in parts)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows()
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class UrlValidation:
     """A challenge: answer 200 with `response` as JSON, to prove that the address is ours. It has no event."""
 
     response: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@shows("event", "time")
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Notification:
     """One verified event.
 
@@ -180,9 +183,9 @@ class Notification:
     users: frozenset[str] = frozenset()
     app: str | None = None
     sender: str | None = None
-    payload: dict[str, Json] = field(repr=False)
-    body: bytes = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)  # those that the definition reads, in lower case
+    payload: dict[str, Json]
+    body: bytes
+    headers: Mapping[str, str]  # those that the definition reads, in lower case
 
     @property
     def head(self) -> dict[str, str | None]:
@@ -233,7 +236,8 @@ class Filter:
         return True
 
 
-@dataclass(frozen=True, kw_only=True)
+@shows("key")
+@dataclass(frozen=True, repr=False, kw_only=True)
 class Trigger:
     """One compiled trigger: it verifies requests and reads their events."""
 
@@ -241,15 +245,15 @@ class Trigger:
     label: str
     description: str = ""
     inputs: tuple[Input, ...]
-    recipe: SignatureScheme = field(repr=False)
+    recipe: SignatureScheme
     challenge_when: Condition | None
-    challenge_answer: Mapping[str, Mapping[str, str]] = field(repr=False)  # by key: `from` or `hmac`, and a place
-    event: Mapping[str, tuple[Source, ...]] = field(repr=False)
-    filters: Mapping[str, FilterRow] = field(repr=False)
+    challenge_answer: Mapping[str, Mapping[str, str]]  # by key: `from` or `hmac`, and a place
+    event: Mapping[str, tuple[Source, ...]]
+    filters: Mapping[str, FilterRow]
     disconnect_when: Condition | None
     reply_status: int
     reply_within: float  # seconds until the vendor gives up
-    load_events: Callable[[], Json] | None = field(repr=False)  # reads the events file, when first needed
+    load_events: Callable[[], Json] | None  # reads the events file, when first needed
 
     def receive(
         self, body: bytes, headers: Headers, secrets: Secrets, now: float, window: float | None = None

@@ -15,10 +15,18 @@ FAULTS = {
     ("connection/server-to-server.yaml", "input.account_id", "input.acount_id"): "which is no input here",
     ("connection/oauth2.yaml", "token_url: https", "token_url: http"): "an https address, where codes",
     ("connection/oauth2.yaml", "https://zoomgov.com: {", "http://zoomgov.com: {"): "zoomgov.com",
-    ("connection/oauth2.yaml", "- {body.error: invalid_grant}", "- 5"): "dead_when",
+    ("connection/oauth2.yaml", "- {body.error: invalid_grant}", "- 5"): "revoked_when",
     ("connection/oauth2.yaml", "  client: basic", "  client: none_at_all"): "client",
-    ("connector.yaml", "admin: {prefer: ':admin$'}", "admin: {prefer: '('}"): "no regular expression",
-    ("connector.yaml", "admin: {prefer: ':admin$'}", "admin: {rather: ':admin$'}"): "no word of the language",
+    (
+        "connector.yaml",
+        "admin: {preferred_scope_pattern: ':admin$'}",
+        "admin: {preferred_scope_pattern: '('}",
+    ): "no regular expression",
+    (
+        "connector.yaml",
+        "admin: {preferred_scope_pattern: ':admin$'}",
+        "admin: {rather: ':admin$'}",
+    ): "no word of the language",
 }
 
 

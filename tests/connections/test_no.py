@@ -183,7 +183,8 @@ def test_a_token_request_is_a_form_that_may_take_so_long(connector: Connector) -
     app = oauth_requests.app(connector.connections["oauth2"], OAUTH2)
     request = app.code_request("c", "https://a.example/cb", "v", 2.5)
     url = "https://zoom.us/oauth/token"
-    assert request[:4] == ("POST", "(token_url)", url, url) and request.body is None
+    assert (request.method, request.template, request.shown, request.url) == ("POST", "(token_url)", url, url)
+    assert request.body is None
     assert request.call == {"timeout": 2500}
     assert request.content == (
         b"grant_type=authorization_code&code=c&redirect_uri=https%3A%2F%2Fa.example%2Fcb&code_verifier=v"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -320,7 +321,7 @@ def test_a_wrong_secret_names_the_page_to_compare(person: Person, connections: C
     url = connections.begin("oauth2", values, REDIRECT, origin=zoom.origin)
     with pytest.raises(AuthError) as caught:
         connections.finish(person.sign_in(url))
-    assert "development and production have different ones" in (caught.value.hint or "")
+    assert "the Client Secret does not match" in (caught.value.hint or "")
 
 
 def test_a_redirect_url_that_is_not_the_apps_is_refused_by_the_vendor(person: Person, connections: Connections) -> None:
@@ -330,7 +331,7 @@ def test_a_redirect_url_that_is_not_the_apps_is_refused_by_the_vendor(person: Pe
     back = query(person.sign_in(start.url))
     with pytest.raises(AuthError) as caught:
         oauth.exchange_code(app, back["code"], "http://127.0.0.1:9999/callback", start.verifier)
-    assert "OAuth Redirect URL" in (caught.value.hint or "")
+    assert "in the Zoom app exactly" in (caught.value.hint or "")
 
 
 def test_a_code_without_its_verifier_is_worth_nothing(person: Person) -> None:
@@ -343,16 +344,15 @@ def test_a_code_without_its_verifier_is_worth_nothing(person: Person) -> None:
 def test_a_wrong_account_id_names_what_to_compare(connections: Connections, zoom: Sandbox) -> None:
     with pytest.raises(AuthError) as caught:
         connections.add("server-to-server", {**SERVER, "account_id": "other"}, origin=zoom.origin)
-    assert "Server-to-Server OAuth app" in (caught.value.hint or "")
+    assert "the Account ID is right" in (caught.value.hint or "")
     assert connections.list() == []
 
 
 # Zoom's own table of OAuth errors: code -> a word of the remedy
 CODES = {
-    4702: "client secret", 4704: "client secret", 4706: "client secret", 4733: "five minutes",
-    4709: "OAuth Redirect URL",
-    4734: "wrong or was", 4735: "The user who connected", 4741: "again", 4738: "admin", 4717: "disabled",
-    4711: "sign in again", 4737: "sign in again", 4705: "another type",
+    4702: "client secret", 4704: "client secret", 4706: "client secret", 4709: "Zoom app exactly",
+    4733: "five minutes", 4734: "already used", 4735: "left the account", 4741: "again", 4738: "admin",
+    4717: "disabled", 4711: "sign in again", 4737: "sign in again", 4705: "another type",
 }  # fmt: skip
 
 
@@ -368,10 +368,10 @@ def test_every_code_of_zooms_table_has_a_remedy(connector: Connector, code: int)
 
 REASONS = {
     "Invalid client_id or client_secret|invalid_client": "client secret",
-    "Redirect URI mismatch.|invalid_request": "OAuth Redirect URL",
+    "Redirect URI mismatch.|invalid_request": "in the Zoom app exactly",
     "Code is expired|invalid_grant": "five minutes",
-    "Invalid authorization code.|invalid_grant": "wrong or was",
-    "The owner of the token does not exist.|invalid_grant": "The user who connected",
+    "Invalid authorization code.|invalid_grant": "already used",
+    "The owner of the token does not exist.|invalid_grant": "left the account",
     "The token has been revoked.|invalid_grant": "again",
     "The token is disabled by admin.|invalid_grant": "admin",
     "The app has been disabled|invalid_request": "disabled",
@@ -389,6 +389,26 @@ def test_every_reason_without_a_code_has_the_same_remedy(connector: Connector, r
     with pytest.raises(AuthError, match=said.rstrip(".!")) as caught:
         app.tokens(Response(status=400, headers={}, content=content), 0.0)
     assert REASONS[reason].lower() in (caught.value.hint or "").lower()
+
+
+@pytest.mark.parametrize(
+    ("reason", "error", "says"),
+    [
+        ("Bad Request", "invalid_request", "the Account ID is right"),
+        ("unsupported grant type", "unsupported_grant_type", "the Account ID is right"),
+        ("Invalid client_id or client_secret", "invalid_client", "activate the app there"),
+        ("The app has been disabled", "invalid_request", "Zoom has disabled this app"),
+        ("Something else", "strange", "its type matches this connection"),
+    ],
+)
+def test_an_app_of_an_account_has_remedies_of_its_own_and_else_those_of_all(
+    connector: Connector, reason: str, error: str, says: str
+) -> None:
+    app = oauth_requests.app(connector.connections["server-to-server"], SERVER)
+    content = json.dumps({"reason": reason, "error": error}).encode()
+    with pytest.raises(AuthError) as caught:
+        app.tokens(Response(status=400, headers={}, content=content), 0.0)
+    assert says in (caught.value.hint or "")
 
 
 def test_too_many_token_requests_are_a_rate_limit(connector: Connector) -> None:
@@ -430,7 +450,7 @@ def test_tokens_of_a_person_without_a_refresh_token_cannot_be_refreshed(connecto
 
 def test_what_a_begun_sign_in_must_keep_to_itself_is_not_in_its_repr(connector: Connector) -> None:
     start = oauth.authorize(oauth_requests.app(connector.connections["oauth2"], OAUTH2), REDIRECT)
-    assert repr(start) == "Authorization()"
+    assert repr(start) == "Authorization(…)"
     assert len({start.state, start.verifier, start.url}) == 3
 
 

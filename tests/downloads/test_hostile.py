@@ -22,7 +22,7 @@ from connector_runtime.downloads.fetch import DownloadSettings
 from connector_runtime.perform import HANDLERS
 from connector_runtime.steps import Report, Token, Wait
 from connector_runtime.transport import AsyncPool, Pool
-from zoom_connector import ApiError, Client, Connector, ConnectorError, InputError, TransportError
+from zoom_connector import ApiError, Client, Connector, ConnectorError, InputError, Problem, TransportError
 
 VIDEO = bytes(number % 251 for number in range(300_000))
 
@@ -138,7 +138,7 @@ def test_a_length_beyond_the_bound_is_refused_before_the_body(
 def test_a_bound_is_a_whole_number(connector: Connector, raw: Raw, tmp_path: Path, largest: Any) -> None:
     with Client(connector, token="t", base_url=raw.origin) as client, pytest.raises(InputError) as caught:
         client.download(raw.file(), tmp_path, largest=largest)
-    assert caught.value.problems == (("largest", "must be a whole number of at least 1"),)
+    assert caught.value.problems == (Problem("largest", "must be a whole number of at least 1"),)
 
 
 @pytest.mark.parametrize("sent", [300_000, 299_999])

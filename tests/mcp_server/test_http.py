@@ -14,7 +14,7 @@ import pytest
 from connector_runtime.mcp import web as over_http
 from connector_runtime.mcp.tools import ToolFilter
 from connector_runtime.service.records import ApiKeys
-from connector_runtime.service.settings import Settings
+from connector_runtime.service.settings import ServiceSettings
 from connector_runtime.service.state import Service
 from connector_runtime.stores.store import MemoryStore
 from tests.service.conftest import serving as served
@@ -196,7 +196,7 @@ def sessions(
     monkeypatch.setattr(over_http, "SESSIONS", 2)
     monkeypatch.setattr(over_http, "IDLE", 0.3)
     store = MemoryStore()
-    shared = Service(connector, store, Settings(base_url=account.base_url), "default", account.token)
+    shared = Service(connector, store, ServiceSettings(base_url=account.base_url), "default", account.token)
     with (
         served(over_http.app(shared, ToolFilter(), None), store) as found,
         httpx2.Client(trust_env=False, headers=ACCEPT) as client,
@@ -224,7 +224,9 @@ def test_one_tenant_cannot_open_the_sessions_of_all(
     monkeypatch.setattr(over_http, "OWN", 2)
     store = MemoryStore()
     first, again, other = (ApiKeys(store, connector.key).create(tenant)[0] for tenant in ("acme", "acme", "other"))
-    with served(over_http.app(Service(connector, store, Settings(), None, None), ToolFilter(), None), store) as found:
+    with served(
+        over_http.app(Service(connector, store, ServiceSettings(), None, None), ToolFilter(), None), store
+    ) as found:
 
         def opened(key: str) -> int:
             return ask.post(f"{found.url}/mcp", json=HELLO, headers={"X-API-Key": key}).status_code
@@ -244,7 +246,9 @@ def test_the_inputs_of_a_call_are_read_in_the_threads_of_its_tenant(
     monkeypatch.setattr(Service, "in_work", in_work)
     store = MemoryStore()
     headers = {"X-API-Key": ApiKeys(store, connector.key).create("acme")[0]}
-    with served(over_http.app(Service(connector, store, Settings(), None, None), ToolFilter(), None), store) as found:
+    with served(
+        over_http.app(Service(connector, store, ServiceSettings(), None, None), ToolFilter(), None), store
+    ) as found:
         session = ask.post(f"{found.url}/mcp", json=HELLO, headers=headers).headers["mcp-session-id"]
         headers |= {"Mcp-Session-Id": session, "MCP-Protocol-Version": "2025-06-18"}
         params = {"name": "list-users", "arguments": {}}

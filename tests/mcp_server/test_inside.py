@@ -17,7 +17,7 @@ from connector_runtime.mcp import web
 from connector_runtime.mcp.tools import LIMIT, ToolFilter, answer, call, failure, plain, server, tools
 from connector_runtime.model import Result
 from connector_runtime.service.records import ApiKeys
-from connector_runtime.service.settings import Settings
+from connector_runtime.service.settings import ServiceSettings
 from connector_runtime.service.state import Service
 from connector_runtime.stores.store import MemoryStore
 from tests.service.conftest import connect, serving
@@ -142,12 +142,12 @@ def test_what_is_withheld_says_why(connector: Connector) -> None:
     ):
         with pytest.raises(InputError) as caught:
             tools(connector, offer)
-        assert [tuple(problem) for problem in caught.value.problems] == [
+        assert [(problem.where, problem.what) for problem in caught.value.problems] == [
             ("--only", f"{key} is not offered here: {why}")
         ]
     with pytest.raises(InputError) as caught:
         tools(connector, ToolFilter(only=("list-user", "get-user", "zzz")))
-    assert [tuple(problem) for problem in caught.value.problems] == [
+    assert [(problem.where, problem.what) for problem in caught.value.problems] == [
         ("--only", "'list-user' fits no action. Did you mean 'list-users'?"),
         ("--only", "'zzz' fits no action."),
     ]
@@ -193,7 +193,7 @@ def test_all_that_is_wrong_with_a_call_is_told(connector: Connector) -> None:
     found = tools(connector, ToolFilter())
     with pytest.raises(InputError) as caught:
         call(found["list-users"], {"limit": 0, "cursor": 5, "status": "odd"})
-    assert [tuple(problem) for problem in caught.value.problems][:2] == [
+    assert [(problem.where, problem.what) for problem in caught.value.problems][:2] == [
         ("limit", "must be a whole number from 1 to 1000"),
         ("cursor", "must be the text that an earlier answer gave as its cursor"),
     ]
@@ -201,7 +201,9 @@ def test_all_that_is_wrong_with_a_call_is_told(connector: Connector) -> None:
     assert caught.value.message == "3 problems with the inputs of list-users:"
     with pytest.raises(InputError) as caught:
         call(found["update-meeting"], {"meeting_id": "1", "clear": [1]})
-    assert [tuple(problem) for problem in caught.value.problems] == [("clear", "must be a list of inputs")]
+    assert [(problem.where, problem.what) for problem in caught.value.problems] == [
+        ("clear", "must be a list of inputs")
+    ]
     _, limit, cursor = call(found["list-users"], {"limit": " ", "cursor": " "})
     assert (limit, cursor) == (LIMIT, None) == (50, None)
     assert call(found["get-user"], {"user_id": "me"})[1:] == (None, None)
@@ -241,7 +243,7 @@ def test_the_app_lets_in_who_has_a_key_and_goes_with_the_tenants_connection(
     keys = ApiKeys(store, connector.key)
     one, two = keys.create("acme")[0], keys.create("other")[0]
     connect(connector, store, account, "acme")
-    settings = Settings(base_url=account.base_url, oauth_url=account.origin, retries=0, body=2000)
+    settings = ServiceSettings(base_url=account.base_url, oauth_url=account.origin, retries=0, body=2000)
     shared = Service(connector, store, settings, None, None)
     with serving(web.app(shared, ToolFilter(), "main"), store) as served:
 

@@ -226,9 +226,9 @@ def test_all_that_is_wrong_with_a_call_is_told_at_once(connector: Connector, cle
     update = tools(connector, ToolFilter())["update-meeting"]
     with pytest.raises(InputError) as caught:
         call(update, {"clear": clear, "duration": "long"})
-    told = [tuple(problem) for problem in caught.value.problems]
-    assert told[0] == ("clear", "must be a list of inputs")
-    assert [where for where, _ in told[1:]] == ["inputs.meeting_id", "inputs.duration"]
+    first, *others = caught.value.problems
+    assert first == Problem("clear", "must be a list of inputs")
+    assert [problem.where for problem in others] == ["inputs.meeting_id", "inputs.duration"]
 
 
 def test_what_is_to_be_cleared_may_come_as_one_text(connector: Connector) -> None:
@@ -251,7 +251,7 @@ def test_an_answer_says_no_more_than_there_is_to_say(connector: Connector) -> No
     user = tools(connector, ToolFilter())["get-user"]
     plainly = Result(data={"id": "é\ud800"}, status=200, headers={}, warnings=(), cursor=None)
     assert answer(user, plainly, ToolFilter()) == {"data": {"id": "é?"}}
-    warned = plainly._replace(data={"id": "1"}, warnings=(Problem("topic", "is cut"),), cursor="on")
+    warned = plainly.replace(data={"id": "1"}, warnings=(Problem("topic", "is cut"),), cursor="on")
     assert answer(user, warned, ToolFilter()) == {"data": {"id": "1"}, "cursor": "on", "warnings": ["topic: is cut"]}
 
 

@@ -25,10 +25,10 @@ from cryptography.fernet import Fernet
 from connector_runtime.connections.connections import Connections
 from connector_runtime.connections.oauth_requests import ConnectionRecord, Tokens
 from connector_runtime.pacing import accounts
-from connector_runtime.service.app import service
+from connector_runtime.service.app import service_app
 from connector_runtime.service.records import ApiKeys
 from connector_runtime.service.serving import TimedProtocol
-from connector_runtime.service.settings import Settings
+from connector_runtime.service.settings import ServiceSettings
 from connector_runtime.stores.store import MemoryStore, Store
 from tests.webhook.conftest import until
 from zoom_connector import Connector
@@ -97,7 +97,7 @@ def zoom() -> Iterator[Sandbox]:
 def service_of(connector: Connector, zoom: Sandbox, store: Store, limits: dict[str, Any], **given: Any) -> Any:
     """A service for a sandbox; what is given wins over what tests usually want."""
     about = {"base_url": zoom.base_url, "oauth_url": zoom.origin, "public_url": PUBLIC, **limits}
-    return service(connector, **{"store": store, "settings": Settings(**about), **given})
+    return service_app(connector, **{"store": store, "settings": ServiceSettings(**about), **given})
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from connector_runtime.connections.oauth_requests import ConnectionRecord, Renew
 from connector_runtime.errors import AuthError, InputError
 from connector_runtime.model import Response
 from connector_runtime.service import feed
-from connector_runtime.service.app import service
+from connector_runtime.service.app import service_app
 from connector_runtime.service.records import ApiKeys
 from connector_runtime.steps import Acquire, Now, Read, Send, Write
 from connector_runtime.stores.store import MemoryStore
@@ -328,12 +328,12 @@ def test_several_tenants_and_a_secret_of_no_known_app_never_start(
     connector: Connector, secrets: Any, tenant: Any
 ) -> None:
     with pytest.raises(InputError) as caught:
-        service(connector, store="memory://", tenant=tenant, webhook_secrets={"webhook": secrets})
+        service_app(connector, store="memory://", tenant=tenant, webhook_secrets={"webhook": secrets})
     (problem,) = caught.value.problems
     assert problem.where == "webhook_secrets.webhook" and '{"CLIENT_ID": "SECRET"}' in problem.what
     assert "plain" not in str(caught.value)
-    service(connector, store="memory://", tenant="t", webhook_secrets={"webhook": secrets})
-    service(connector, store="memory://", webhook_secrets={"webhook": secrets}, handler=print)
+    service_app(connector, store="memory://", tenant="t", webhook_secrets={"webhook": secrets})
+    service_app(connector, store="memory://", webhook_secrets={"webhook": secrets}, handler=print)
 
 
 # -- filters and cursors ---------------------------------------------------------------------------------------------

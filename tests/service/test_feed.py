@@ -415,7 +415,7 @@ def test_a_cursor_is_one_tenants_alone() -> None:
     with pytest.raises(InputError) as caught:
         positions("two", given)
     assert (caught.value.kind, caught.value.http_status) == ("input", 422)
-    assert [tuple(problem) for problem in caught.value.problems] == [
+    assert [(problem.where, problem.what) for problem in caught.value.problems] == [
         ("cursor", "is none that this service has given for these events; leave it out, or say now")
     ]
 

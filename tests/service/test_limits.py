@@ -18,9 +18,9 @@ import pytest
 from connector_runtime.language import json_text
 from connector_runtime.pacing import accounts
 from connector_runtime.service import serving
-from connector_runtime.service.app import service
+from connector_runtime.service.app import service_app
 from connector_runtime.service.gate import PLACE, Gate
-from connector_runtime.service.settings import Settings
+from connector_runtime.service.settings import ServiceSettings
 from connector_runtime.service.state import Service
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector, InputError
@@ -80,7 +80,7 @@ def test_one_tenant_cannot_take_the_places_of_all(
 
 @pytest.mark.parametrize("room", ["in_store", "in_work"])
 def test_what_one_tenant_asks_for_at_once_keeps_no_other_waiting(connector: Connector, room: str) -> None:
-    shared = Service(connector, MemoryStore(), Settings(timeout=20), None, None)
+    shared = Service(connector, MemoryStore(), ServiceSettings(timeout=20), None, None)
     go_on, most, running, lock = threading.Event(), 0, 0, threading.Lock()
 
     def slow() -> None:
@@ -216,7 +216,7 @@ def test_a_service_that_knows_the_plan_keeps_to_our_share_of_it(start: Start, zo
 
 def test_a_plan_that_there_is_not_is_refused_at_once(connector: Connector) -> None:
     with pytest.raises(InputError, match="business"):
-        service(connector, store=MemoryStore(), settings=Settings(plan="platinum"))
+        service_app(connector, store=MemoryStore(), settings=ServiceSettings(plan="platinum"))
 
 
 SENT = {
@@ -333,7 +333,7 @@ def test_the_pacers_of_a_service_are_those_of_the_process_and_bounded(
 )
 def test_a_setting_that_makes_no_sense_is_refused(name: str, value: Any) -> None:
     with pytest.raises(InputError, match=name):
-        Settings(**{name: value})
+        ServiceSettings(**{name: value})
 
 
 async def _hang(scope: Any, receive: Any, send: Any) -> None:
@@ -342,7 +342,7 @@ async def _hang(scope: Any, receive: Any, send: Any) -> None:
 
 
 def test_a_run_that_is_cancelled_counts_as_cut(connector: Connector) -> None:
-    shared = Service(connector, MemoryStore(), Settings(), None, None)
+    shared = Service(connector, MemoryStore(), ServiceSettings(), None, None)
     gate = Gate(_hang, shared)
     scope = {"type": "http", "path": CREATE, "method": "POST", "headers": []}
 
@@ -441,6 +441,8 @@ def test_what_a_problem_quotes_is_cut(local: httpx.Client) -> None:
 )
 def test_a_setting_beyond_all_use_is_refused(name: str, value: Any) -> None:
     with pytest.raises(InputError) as caught:
-        Settings(**{name: value})
+        ServiceSettings(**{name: value})
     most = "86,400" if name in ("timeout", "patience") else "1,099,511,627,776"
-    assert [tuple(each) for each in caught.value.problems] == [(name, f"must be more than 0 and at most {most}")]
+    assert [(each.where, each.what) for each in caught.value.problems] == [
+        (name, f"must be more than 0 and at most {most}")
+    ]

@@ -53,7 +53,7 @@ def test_wrong_inputs_stand_beside_their_fields_and_the_rest_does_not() -> None:
         Problem("deadline", "is late"),
     ]
     said = document(InputError.of("create-meeting", found), "r")
-    listed = [{"where": where, "what": what} for where, what in found]
+    listed = [{"where": each.where, "what": each.what} for each in found]
     inputs = {"topic": ["is long"], "tracking_fields": ["is blank", "is odd"]}
     message = "6 problems with the inputs of create-meeting:"
     assert said == expected("input", 422, message, inputs=inputs, problems=listed)

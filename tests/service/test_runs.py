@@ -12,7 +12,7 @@ import pytest
 
 import zoom_connector
 from connector_runtime.errors import InputError
-from connector_runtime.service.settings import Settings
+from connector_runtime.service.settings import ServiceSettings
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
@@ -291,7 +291,9 @@ def test_a_platform_mounts_the_service_in_an_app_of_its_own(connector: Connector
         return request.headers.get("x-user")
 
     store = MemoryStore()
-    inner = zoom_connector.service(connector, store=store, tenant=signed_in, settings=Settings(base_url=zoom.base_url))
+    inner = zoom_connector.service_app(
+        connector, store=store, tenant=signed_in, settings=ServiceSettings(base_url=zoom.base_url)
+    )
     platform = FastAPI(lifespan=inner.router.lifespan_context)
     platform.mount("/connector", inner)
     with serving(platform, store) as served:
@@ -303,9 +305,9 @@ def test_a_platform_mounts_the_service_in_an_app_of_its_own(connector: Connector
 
 def test_a_setting_that_makes_no_sense_is_refused() -> None:
     with pytest.raises(InputError, match="public_url"):
-        Settings(public_url="http://connector.example")
+        ServiceSettings(public_url="http://connector.example")
     with pytest.raises(InputError, match="timeout"):
-        Settings(timeout=0)
+        ServiceSettings(timeout=0)
 
 
 def test_bytes_that_are_no_http_leave_the_service_up(local: httpx.Client) -> None:

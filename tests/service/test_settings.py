@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connector_runtime.service.settings import Settings
+from connector_runtime.service.settings import ServiceSettings
 from zoom_connector import Connector, InputError
 
 NO_URL = "is no URL such as https://connector.example"
@@ -36,19 +36,19 @@ WRONG: list[tuple[str, Any, str]] = [
 @pytest.mark.parametrize(("name", "value", "what"), WRONG)
 def test_a_setting_that_cannot_be_is_refused_alone(name: str, value: Any, what: str) -> None:
     with pytest.raises(InputError) as caught:
-        Settings(**{name: value})
-    assert [tuple(problem) for problem in caught.value.problems] == [(name, what)]
+        ServiceSettings(**{name: value})
+    assert [(problem.where, problem.what) for problem in caught.value.problems] == [(name, what)]
 
 
 def test_all_that_cannot_be_is_told_at_once() -> None:
     with pytest.raises(InputError) as caught:
-        Settings(timeout=0, body=0, retries=-1, share=0, public_url="x")
+        ServiceSettings(timeout=0, body=0, retries=-1, share=0, public_url="x")
     assert [problem.where for problem in caught.value.problems] == ["timeout", "body", "retries", "share", "public_url"]
 
 
 def test_what_is_not_set_is_as_the_page_says() -> None:
     """docs/service.md, Running it."""
-    assert {field.name: getattr(Settings(), field.name) for field in fields(Settings)} == {
+    assert {field.name: getattr(ServiceSettings(), field.name) for field in fields(ServiceSettings)} == {
         "base_url": None,
         "oauth_url": None,
         "public_url": None,
@@ -67,13 +67,14 @@ def test_what_is_not_set_is_as_the_page_says() -> None:
         "clients": 256,
         "credentials": {},
     }
-    assert "secret" not in repr(Settings(credentials={"client_secret": "secret"}))
+    assert "secret" not in repr(ServiceSettings(credentials={"client_secret": "secret"}))
 
 
 def test_the_ends_of_what_may_be_set_may_be_set() -> None:
-    assert Settings(timeout=86_400, patience=0.1, body=1, files=2**40, retries=0, share=1).share == 1
+    assert ServiceSettings(timeout=86_400, patience=0.1, body=1, files=2**40, retries=0, share=1).share == 1
     assert (
-        Settings(retries=100, public_url="http://localhost:8300").callback == "http://localhost:8300/v1/oauth/callback"
+        ServiceSettings(retries=100, public_url="http://localhost:8300").callback
+        == "http://localhost:8300/v1/oauth/callback"
     )
 
 
@@ -81,13 +82,15 @@ def test_the_ends_of_what_may_be_set_may_be_set() -> None:
     "url", ["https://connector.example", "https://connector.example/", "https://connector.example//"]
 )
 def test_the_redirect_url_lies_below_the_public_one(url: str) -> None:
-    assert Settings(public_url=url).callback == "https://connector.example/v1/oauth/callback"
-    assert Settings().callback is None
+    assert ServiceSettings(public_url=url).callback == "https://connector.example/v1/oauth/callback"
+    assert ServiceSettings().callback is None
 
 
 def test_a_body_is_as_large_as_its_action_needs(connector: Connector) -> None:
     files, others = connector.actions["raw-request"], connector.actions["create-meeting"]
-    assert (Settings().most(files), Settings().most(others)) == (8 * 1024 * 1024, 1024 * 1024)
-    assert Settings(body=10, files=20).most(files) == 20 and Settings(body=10, files=20).most(others) == 10
-    assert Settings(body=30, files=20).most(files) == 30
-    assert Settings().open is False
+    assert (ServiceSettings().most(files), ServiceSettings().most(others)) == (8 * 1024 * 1024, 1024 * 1024)
+    assert (
+        ServiceSettings(body=10, files=20).most(files) == 20 and ServiceSettings(body=10, files=20).most(others) == 10
+    )
+    assert ServiceSettings(body=30, files=20).most(files) == 30
+    assert ServiceSettings().open is False

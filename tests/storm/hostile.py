@@ -27,8 +27,8 @@ from typing import Any
 import httpx
 
 from connector_runtime.language.json_text import read_strictly
-from connector_runtime.service.app import service
-from connector_runtime.service.settings import Settings
+from connector_runtime.service.app import service_app
+from connector_runtime.service.settings import ServiceSettings
 from connector_runtime.stores.store import MemoryStore
 from zoom_connector import AsyncClient, Client, ConnectorError, Http, load
 from zoom_connector.sandbox import Sandbox
@@ -174,8 +174,8 @@ async def call(base_url: str, token: str, meeting: Any, rounds: Mapping[str, lis
     found: list[Told] = []
     loop = asyncio.get_running_loop()
     connector = load()
-    settings = Settings(base_url=base_url, timeout=SECONDS, retries=0)
-    app = service(connector, store=MemoryStore(), tenant="storm", token=token, settings=settings)
+    settings = ServiceSettings(base_url=base_url, timeout=SECONDS, retries=0)
+    app = service_app(connector, store=MemoryStore(), tenant="storm", token=token, settings=settings)
     with ExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(8))
         sync = Http(client=stack.enter_context(httpx.Client(event_hooks={"request": [tag]})))

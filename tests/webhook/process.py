@@ -15,7 +15,7 @@ import time
 
 import uvicorn
 
-from zoom_connector import Notification, Pace, load, webhook_app
+from zoom_connector import DeliverySettings, Notification, load, webhook_app
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
         options["secret"],
         handler,
         store=f"sqlite:///{options['store']}",
-        pace=Pace(lease=options.get("lease", 2.0), poll=0.2, workers=4),
+        pace=DeliverySettings(lease=options.get("lease", 2.0), poll=0.2, workers=4),
     )
     if "most" in options:  # a disk that is full
         resource.setrlimit(resource.RLIMIT_FSIZE, (options["most"], options["most"]))

@@ -17,11 +17,11 @@ from connector_runtime.errors import StoreError
 from connector_runtime.stores.store import Entry, MemoryStore
 from connector_runtime.triggers import receiver as receiving
 from connector_runtime.triggers.inbox import Inbox
-from zoom_connector import Notification, Pace, Receiver, Trigger, webhook_app
+from zoom_connector import DeliverySettings, Notification, Receiver, Trigger, webhook_app
 
 from .conftest import NOW, SECRET, event, signed, until
 
-FAST = Pace(workers=1, lease=1.0, poll=0.01, timeout=5.0, grace=0.2)
+FAST = DeliverySettings(workers=1, lease=1.0, poll=0.01, timeout=5.0, grace=0.2)
 
 
 class Failing(MemoryStore):
@@ -59,7 +59,7 @@ def accepted(receiver: Receiver, *numbers: int) -> None:
         assert receiver.accept(body, signed(body, receiver.clock())).status == 200
 
 
-def run_until(receiver: Receiver, handler: Any, true: Callable[[], Any], pace: Pace = FAST) -> None:
+def run_until(receiver: Receiver, handler: Any, true: Callable[[], Any], pace: DeliverySettings = FAST) -> None:
     """Deliver until something is true, then stop."""
 
     async def run() -> None:
@@ -153,7 +153,7 @@ def test_an_event_whose_claim_cannot_be_renewed_is_left_to_be_taken_again(
     accepted(receiver, 1)
     now[0] += 1
     accepted(receiver, 2)
-    pace = Pace(workers=1, lease=20.0, poll=0.01, timeout=5.0, grace=0.2)
+    pace = DeliverySettings(workers=1, lease=20.0, poll=0.01, timeout=5.0, grace=0.2)
 
     def waits() -> bool:
         if says in caplog.text:
@@ -229,7 +229,9 @@ def test_who_cancels_the_server_while_deliveries_end_is_heard(trigger: Trigger) 
         await asyncio.sleep(3600)
 
     async def run() -> None:
-        app = webhook_app(trigger, SECRET, slow, store=MemoryStore(), pace=Pace(workers=1, grace=3600, timeout=3600))
+        app = webhook_app(
+            trigger, SECRET, slow, store=MemoryStore(), pace=DeliverySettings(workers=1, grace=3600, timeout=3600)
+        )
 
         async def serve() -> None:
             async with app.delivering():
@@ -288,13 +290,15 @@ def test_a_stop_amid_events_gives_back_what_is_queued_and_what_runs(trigger: Tri
 
     receiver = Receiver(trigger, SECRET, store=store)
     accepted(receiver, 1, 2, 3)
-    run_until(receiver, slow, started.is_set, Pace(workers=1, lease=3600.0, timeout=3600, poll=0.01, grace=0.05))
-    assert until(lambda: [event.claimed for event in receiver.inbox.waiting()] == [0.0, 0.0, 0.0])
-    assert [event.failures for event in receiver.inbox.waiting()] == [0, 0, 0]
+    run_until(
+        receiver, slow, started.is_set, DeliverySettings(workers=1, lease=3600.0, timeout=3600, poll=0.01, grace=0.05)
+    )
+    assert until(lambda: [held.claimed for held in receiver.inbox.waiting()] == [0.0, 0.0, 0.0])
+    assert [held.failures for held in receiver.inbox.waiting()] == [0, 0, 0]
 
 
 def test_a_pace_is_unhurried_where_nothing_else_is_said(trigger: Trigger) -> None:
-    assert asdict(Pace()) == {"workers": 8, "timeout": 60, "lease": 20, "poll": 1, "grace": 5, "queue": 256}
+    assert asdict(DeliverySettings()) == {"workers": 8, "timeout": 60, "lease": 20, "poll": 1, "grace": 5, "queue": 256}
     assert Receiver(trigger, SECRET, store=MemoryStore()).limit == 8 * 1024 * 1024
 
 

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from connector_runtime.stores.store import MemoryStore
-from zoom_connector import Client, Connector, NotFound, Notification, Pace, Trigger, webhook_app
+from zoom_connector import Client, Connector, DeliverySettings, NotFound, Notification, Trigger, webhook_app
 from zoom_connector.sandbox import Sandbox
 from zoom_connector.sandbox.hooks import sign
 
@@ -50,7 +50,7 @@ class Flow:
 def flow(connector: Connector, trigger: Trigger) -> Iterator[Flow]:
     seen: list[Notification] = []
     clock = Clock()
-    app = webhook_app(trigger, SECRET, seen.append, store=MemoryStore(), clock=clock, pace=Pace(poll=0.05))
+    app = webhook_app(trigger, SECRET, seen.append, store=MemoryStore(), clock=clock, pace=DeliverySettings(poll=0.05))
     with (
         Sandbox(clock=clock) as zoom,
         serving(app) as server,

@@ -23,12 +23,12 @@ from connector_runtime.errors import InputError
 from connector_runtime.stores.databases import open_store
 from connector_runtime.stores.store import MemoryStore
 from connector_runtime.triggers.inbox import Inbox
-from zoom_connector import Notification, Pace, Receiver, Trigger, webhook_app
+from zoom_connector import DeliverySettings, Notification, Receiver, Trigger, webhook_app
 
 from .conftest import SECRET, STARTED, Served, event, serving, signed, until
 
 BODY = json.dumps(STARTED).encode()
-FAST = Pace(lease=1.0, poll=0.05, timeout=0.3, grace=0.2)
+FAST = DeliverySettings(lease=1.0, poll=0.05, timeout=0.3, grace=0.2)
 
 
 class Seen(list[Notification]):
@@ -264,7 +264,7 @@ def test_the_vendor_is_answered_while_the_handler_still_works(trigger: Trigger) 
         go.wait(10)
         seen(found)
 
-    with serving(webhook_app(trigger, SECRET, slow, store=MemoryStore(), pace=Pace(timeout=30))) as server:
+    with serving(webhook_app(trigger, SECRET, slow, store=MemoryStore(), pace=DeliverySettings(timeout=30))) as server:
         assert server.send(BODY) == 200
         assert not seen
         go.set()
@@ -278,7 +278,7 @@ def test_a_handler_that_takes_longer_than_its_claim_is_not_doubled(trigger: Trig
         seen(found)
         await asyncio.sleep(1.5)
 
-    pace = Pace(lease=0.4, poll=0.05, timeout=10)
+    pace = DeliverySettings(lease=0.4, poll=0.05, timeout=10)
     with serving(webhook_app(trigger, SECRET, slow, store=store_of(tmp_path), pace=pace)) as server:
         server.send(BODY)
         inbox = Inbox(open_store(store_of(tmp_path)))
@@ -332,7 +332,7 @@ def test_a_handler_that_hangs_stops_neither_the_receiver_nor_the_other_events(tr
 
     inbox = Inbox(MemoryStore(), pauses=(0.1,))
     handler = hangs if kind == "function" else hangs_too
-    pace = Pace(workers=1, timeout=0.3, poll=0.05, grace=0.1)
+    pace = DeliverySettings(workers=1, timeout=0.3, poll=0.05, grace=0.1)
     with serving(webhook_app(trigger, SECRET, handler, inbox=inbox, pace=pace)) as server:
         server.send(BODY)
         server.send(event(1))
@@ -345,7 +345,7 @@ def test_a_handler_that_hangs_stops_neither_the_receiver_nor_the_other_events(tr
 
 def test_more_events_than_fit_in_memory_all_arrive(trigger: Trigger) -> None:
     seen = Seen()
-    pace = Pace(workers=2, queue=5, poll=0.02)
+    pace = DeliverySettings(workers=2, queue=5, poll=0.02)
     with serving(webhook_app(trigger, SECRET, seen, store=MemoryStore(), pace=pace)) as server:
         for number in range(60):
             server.send(event(number))
@@ -522,7 +522,7 @@ def test_a_receiver_that_stops_gives_its_events_back_at_once(trigger: Trigger, t
         started.set()
         await asyncio.sleep(3600)
 
-    pace = Pace(workers=1, timeout=3600, lease=3600, grace=0.1)
+    pace = DeliverySettings(workers=1, timeout=3600, lease=3600, grace=0.1)
     with serving(webhook_app(trigger, SECRET, hangs, store=store_of(tmp_path), pace=pace)) as server:
         for number in range(3):
             server.send(event(number))

@@ -175,7 +175,7 @@ def test_secrets_that_are_none_are_all_told() -> None:
         with pytest.raises(InputError) as caught:
             usable(given_)  # type: ignore[arg-type]
         assert caught.value.message.endswith("with the inputs of the webhook:")
-        assert [tuple(problem) for problem in caught.value.problems] == found
+        assert [(problem.where, problem.what) for problem in caught.value.problems] == found
     assert usable({"a": ["s", " t\n"], "": "u"}) == {"s": "a", "t": "a", "u": None}
 
 

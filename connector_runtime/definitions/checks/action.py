@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 from ...calls.render import READS
@@ -122,15 +121,9 @@ def request(own: Faults, rows: Mapping[str, Input], around: References) -> None:
 
 
 def inputs(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """Inputs that nothing uses, and lists of choices that are none or ask for what is no input."""
-    used = set() if own.sound("compute") else set(own.inputs)  # where it can't be read, it may use any
-    for source in own.part("compute").values():
-        with suppress(ValueError):
-            used |= expressions.expression(source).names
+    """Lists of choices that are none or ask for what is no input."""
     lists = around.common.get("choices", {})
     for key, row in rows.items():
-        if not row.to and row.type != "connection" and key not in used:
-            own.add(("inputs", key), "goes nowhere: say `to`, or use it in `compute`")
         at: Path = ("inputs", key, "choices_from")
         name = row.choices_from or ""
         what = f"is {name!r}, which connector.yaml's choices lack"

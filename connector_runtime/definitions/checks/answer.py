@@ -19,6 +19,7 @@ from .faults import Faults, References, near
 SLOT = re.compile(r"\{([^{}]*)\}")
 SINGLE = ("status", "code", "message", "count")  # what an answer has one of; of the others a name is said
 SEEN = ("status", "code", "message", "header", "body")
+SCOPES = {"scopes_pattern", "scopes_from"}
 PAGE = ("status", "count", "items", "link", "header", "body", "query")
 
 
@@ -54,12 +55,13 @@ def errors(own: Faults, rows: Mapping[str, Input], around: References) -> None:
             own.add((*at, "when"), "is never reached: an earlier case has the same and no `text`; leave one out")
         earlier += [case["when"]] if "text" not in case else []
         for slot in SLOT.findall(case.get("do", "")):
-            if slot != "names" or "names" not in case:
-                own.add((*at, "do"), f"has {{{slot}}}; {{names}} alone can stand here: say under `names` what it is")
-        if isinstance(case.get("names"), dict):
-            _looks(own, (*at, "names", "from"), case["names"]["from"], SEEN)
-        elif "names" in case and re.compile(case["names"]).groups == 0:
-            own.add((*at, "names"), "has no group; put what it is to name in ( )")
+            if slot != "scopes" or not SCOPES & case.keys():
+                what = "{scopes} alone can stand here: say with `scopes_pattern` or `scopes_from` what it is"
+                own.add((*at, "do"), f"has {{{slot}}}; {what}")
+        if "scopes_from" in case:
+            _looks(own, (*at, "scopes_from"), case["scopes_from"], SEEN)
+        if re.compile(case.get("scopes_pattern", "()")).groups == 0:
+            own.add((*at, "scopes_pattern"), "has no group; put the scopes that it finds in ( )")
 
 
 def _looks(own: Faults, at: Path, raw: Any, kinds: tuple[str, ...]) -> None:

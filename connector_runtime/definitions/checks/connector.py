@@ -145,6 +145,15 @@ def _fields(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, 
                     own.add((*at, word), f"would show {name!r}, which is a secret; name another field")
 
 
+def shared_rows(own: Faults, rows: Mapping[str, Input], around: References) -> None:
+    """Shared rows that no action refers to; an action that can't be read may refer to any."""
+    tables = [around.action(key).get("inputs") for key in around.actions]
+    used = {row.get("row") for table in tables for row in (table or {}).values() if isinstance(row, dict)}
+    for name in own.data.get("rows", {}) if own.whole("rows") and None not in tables else ():
+        if name not in used:
+            own.add(("rows", name), f"is used by no action: refer to it with `row: {name}`, or delete it")
+
+
 def _taken(own: Faults, rows: Mapping[str, Input]) -> list[tuple[Path, Place]]:
     """What a connection gives to a request: its inputs, then the values of its token."""
     token = [(("token", name, "to"), places.place(raw["to"], name)) for name, raw in own.part("token").items()]
@@ -179,9 +188,13 @@ def test(own: Faults, rows: Mapping[str, Input], around: References) -> None:
         what = f"is {action!r}, which actions/ lacks"
         own.known(("test", "action"), action, around.actions, what, "Write it, or take another.")
     levels = around.common.get("levels", {})
-    telling = [name for name, rule in levels.items() if "prefer" in rule] if isinstance(levels, dict) else []
+    telling = (
+        [name for name, rule in levels.items() if "preferred_scope_pattern" in rule] if isinstance(levels, dict) else []
+    )
     if isinstance(level := own.data.get("account_wide"), str):
-        what = f"is {level!r}, which is no level of connector.yaml that tells itself by scopes (`prefer`)"
+        what = (
+            f"is {level!r}, which is no level of connector.yaml that tells itself by scopes (`preferred_scope_pattern`)"
+        )
         own.known(("account_wide",), level, telling, what, "Name one, or say true.")
     for word in ("identity", "account", "user") if own.sound("inputs") else ():
         place, _, name = said.get(word, "").partition(".")

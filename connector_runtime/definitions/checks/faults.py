@@ -36,16 +36,28 @@ class Faults:
 
     def __init__(self, document: Document, kind: str) -> None:
         self.document, self.kind, self.data = document, kind, document.data
+        self.shared: Mapping[str, Any] = {}  # connector.yaml's rows, which rows here may refer to
         self.found: list[tuple[int, Problem]] = []
         self._broken = {_part(path) for path in document.holes}
         for problem in document.problems:
             self.found.append((int(problem.where.partition(" ")[0].rpartition(":")[2]), problem))
 
     def add(self, path: Path, what: str, *, breaks: bool = False) -> None:
-        """Note a fault at a path; if it `breaks` the part there, no other check looks at that."""
-        self.found.append((self.document.line(path), Problem(self.document.where(path), what)))
+        """Note a fault at a path; if it `breaks` the part there, no other check looks at that.
+
+        A fault without words is told elsewhere. One in a word of a shared row says where that is written.
+        """
+        if what:
+            what += self._source(path)
+            self.found.append((self.document.line(path), Problem(self.document.where(path), what)))
         if breaks:
             self._broken.add(_part(path))
+
+    def _source(self, path: Path) -> str:
+        if len(path) < 3 or path[0] != "inputs" or path[:3] in self.document.lines or not self.sound(*path[:2]):
+            return ""
+        name = self.data["inputs"][path[1]].get("row")
+        return f" (from rows.{name} in connector.yaml)" if path[2] in (self.shared.get(name) or ()) else ""
 
     def known(self, path: Path, name: str, known: Iterable[str], what: str, otherwise: str = "") -> bool:
         """Whether a name is among the known ones. If not, `what` is the fault, with the nearest name as the remedy,
@@ -69,7 +81,7 @@ class Faults:
 
     @property
     def inputs(self) -> Mapping[str, Any]:
-        """The input table as it is written; single rows may be broken."""
+        """The input table; single rows may be broken."""
         return self.data.get("inputs", {}) if self.whole("inputs") else {}
 
     def all(self) -> list[Problem]:
@@ -81,8 +93,8 @@ Check = Callable[[Faults, Mapping[str, Input], References], None]  # `rows`: the
 
 
 def _part(path: Path) -> Path:
-    """The part that holds a path and is unusable if that is broken: one input or list, or one section of the file."""
-    return path[: 2 if path[:1] in (("inputs",), ("choices",)) else 1]
+    """The part that holds a path and is unusable if that is broken: one row or list, or one section of the file."""
+    return path[: 2 if path[:1] in (("inputs",), ("choices",), ("rows",)) else 1]
 
 
 def near(name: str, known: Iterable[str], otherwise: str = "") -> str:

@@ -1,0 +1,141 @@
+"""Definitions in full: what goes without saying is written out, before anything else reads it. Pure.
+
+A shared row is laid under the row that refers to it, a label is its key in title case, a value goes to its obvious
+place, and the refusals that connector.yaml says of all token endpoints are added to each connection's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..calls.render import READS
+from ..language import expressions, places
+from ..language.schema_faults import nearest
+from .documents import Path
+
+Raw = Mapping[str, Any]
+Fault = tuple[Path, str]  # the path of a row or of its word, and what is wrong; "" where another file is told so
+
+
+def title_case(key: str) -> str:
+    """`user_id` as `User Id`: the label of what says none."""
+    return " ".join(word.capitalize() for word in re.split("[_-]", key))
+
+
+def complete(data: Raw, kind: str, common: Raw) -> tuple[dict[str, Any], list[Fault]]:
+    """A file's data in full, and what is wrong with what it leaves out. Data of another shape stays as it is.
+
+    `kind` is the file's folder, or `connector`; `common` is connector.yaml's data, empty if it can't be read.
+    """
+    if kind == "actions":
+        return _action(data, common)
+    full, rows = dict(data), _map(data, "inputs")
+    for word in ("inputs", "filters") if kind in ("connection", "triggers") else ():
+        full |= {word: _labelled(data[word])} if word in data else {}
+    if kind == "connection" and isinstance(data.get("oauth"), dict):
+        full["oauth"] = _with_errors(data["oauth"], _map(common, "oauth"))
+    if kind == "connector" and (lists := _map(data, "choices")):
+        full["choices"] = {
+            name: {**raw, "parameters": _labelled(raw["parameters"])} if _map(raw, "parameters") else raw
+            for name, raw in lists.items()
+        }
+    return full, [(("inputs", key), "") for key, row in rows.items() if isinstance(row, dict) and "row" in row]
+
+
+def shared_rows(common: Raw) -> Mapping[str, Any]:
+    """connector.yaml's `rows` by name; a row that has a fault of its own is None."""
+    return _map(common, "rows")
+
+
+def _map(data: Raw, word: str) -> dict[str, Any]:
+    found = data.get(word) if isinstance(data, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _labelled(rows: Any) -> Any:
+    if not isinstance(rows, dict):
+        return rows
+    return {key: {"label": title_case(key), **row} if isinstance(row, dict) else row for key, row in rows.items()}
+
+
+def _with_errors(oauth: Raw, shared: Raw) -> dict[str, Any]:
+    """A connection's `oauth` with the errors of all: its own words win, and its own cases come first."""
+    own, usual = _map(oauth, "errors"), _map(shared, "errors")
+    if not usual:
+        return dict(oauth)
+    cases = [case for errors in (own, usual) for case in errors.get("cases") or ()]
+    return {**oauth, "errors": {**usual, **own, "cases": cases}}
+
+
+def _action(data: Raw, common: Raw) -> tuple[dict[str, Any], list[Fault]]:
+    faults: list[Fault] = []
+    rows = _labelled({key: _laid(key, row, common, faults) for key, row in _map(data, "inputs").items()})
+    broken = {path[1] for path, _ in faults}
+    sound = {key: row for key, row in rows.items() if isinstance(row, dict) and key not in broken}
+    silent = [key for key, row in sound.items() if "to" not in row and row.get("type") != "connection"]
+    taken, computed = dict(_taken(data, sound)), _computed_from(data)
+    for key in silent:
+        to, doubt = _obvious(key, data, taken) if key not in computed else ("", "")
+        if doubt:
+            faults.append((("inputs", key), f"has no `to`, and its place is not obvious: {doubt}; say where it goes"))
+        elif to:
+            rows[key] = {**rows[key], "to": to}
+    return {**data, "inputs": rows}, faults
+
+
+def _laid(key: str, row: Any, common: Raw, faults: list[Fault]) -> Any:
+    """A row over the shared row that it refers to."""
+    if not isinstance(row, dict) or not isinstance(name := row.get("row"), str):
+        return row
+    known = shared_rows(common)
+    if common and name not in known:
+        what = nearest(name, known) or " Add it there, or write the row out."
+        faults.append((("inputs", key, "row"), f"is {name!r}, which is not in connector.yaml's `rows`.{what}"))
+        return row
+    shared = known.get(name)
+    if not isinstance(shared, dict) or "type" not in shared:
+        faults.append((("inputs", key), ""))
+        return row
+    if row.get("type", shared["type"]) != shared["type"]:
+        what = f"is {row['type']}, but the shared row '{name}' is {shared['type']}: write this row out, without `row`"
+        faults.append((("inputs", key, "type"), what))
+    return {**shared, **row}
+
+
+def _computed_from(data: Raw) -> set[str]:
+    """The inputs that `compute` reads; all of them where it can't be read."""
+    try:
+        return {name for text in _map(data, "compute").values() for name in expressions.expression(str(text)).names}
+    except ValueError:
+        return set(_map(data, "inputs"))
+
+
+def _obvious(key: str, data: Raw, taken: Mapping[str, str]) -> tuple[str, str]:
+    """Where a value goes that says nothing, or why that is in doubt; neither if the request says too little."""
+    request = _map(data, "request")
+    method, path = request.get("method"), request.get("path")
+    constant = next((f"request.{word}" for word in ("query", "body") if key in _map(request, word)), None)
+    kind = "query" if method in (*READS, "DELETE") else "body"
+    if isinstance(path, str) and f"{{{key}}}" in path:
+        kind = "path"
+    elif not isinstance(method, str):
+        chooser = taken.get("request.method")
+        return "", f"'{chooser}' decides whether there is a body" if chooser else ""
+    whole = next((to for to in taken if to == "request.body" or to.startswith("part.")), None)
+    if other := taken.get(f"{kind}.{key}"):
+        return "", f"'{other}' already goes to {kind}.{key}"
+    if constant and kind in ("path", constant.removeprefix("request.")):
+        return "", f"{constant} already has {key!r}" + (f", and the path has {{{key}}}" if kind == "path" else "")
+    if kind == "body" and whole:
+        return "", f"'{taken[whole]}' goes to {whole}, so the body has no fields"
+    return kind, ""
+
+
+def _taken(data: Raw, rows: Raw) -> Iterator[tuple[str, str]]:
+    """The places that the file names, with the name of what goes there."""
+    yield from ((to, "compute") for to in _map(data, "compute"))
+    for key, row in rows.items():
+        if isinstance(row.get("to"), str):
+            yield str(places.place(row["to"], key)), key
