@@ -141,7 +141,7 @@ class Connections:
         """
         app = oauth_requests.app(self._kind(kind), values, origin)
         if not oauth_requests.needs_person(app.kind):
-            raise InputError.of("connect", [Problem("kind", f"is {kind}, for which nobody signs in; use `add`")])
+            raise InputError.of("connect", [Problem("kind", f"is {kind}, which needs no sign-in; use `add`")])
         self._key(name)  # an unusable name is refused before the person signs in
         start = oauth.authorize(app, redirect_uri, self._needed(app, actions))
         sign_in = {"name": name, "kind": kind, "values": app.values, "origin": app.origin}
@@ -175,7 +175,7 @@ class Connections:
         """Store a connection that needs no sign-in, with a token from the vendor or from `values`; return its name."""
         app = oauth_requests.app(self._kind(kind), values, origin)
         if oauth_requests.needs_person(app.kind):
-            raise InputError.of("connect", [Problem("kind", f"is {kind}, for which a person signs in; use `begin`")])
+            raise InputError.of("connect", [Problem("kind", f"is {kind}, which needs a sign-in; use `begin`")])
         granted = {grant.name: app.values[grant.name] for grant in app.kind.grants if grant.name in app.values}
         if app.kind.oauth is None:
             return self._write(name, app, Tokens(granted=granted))
@@ -233,7 +233,7 @@ class Connections:
         granted = {self._connector.token_name: token}
         kind = connection_of(self._connector.profile, granted)
         if kind is None:
-            raise InputError.of("the connection", [Problem("token", "is taken by no kind of connection here")])
+            raise InputError.of("the connection", [Problem("token", "is not accepted by any kind of connection")])
         return oauth.test(self._connector, App(kind, {}), granted, actions=actions, base_url=base_url)
 
     def missing(self, name: str, actions: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
@@ -340,7 +340,7 @@ def examine(
         stored = None
         try:
             stored = connections.open(name)
-            yield CheckResult("connection", "ok", f"{stored.name} is stored, of the kind {stored.kind.key}.")
+            yield CheckResult("connection", "ok", f"{stored.name} is stored; its kind is {stored.kind.key}.")
             stored(None)
         except ConnectorError as error:
             step = "token" if stored else "connection" if error.kind == "token" else "store"
@@ -349,7 +349,7 @@ def examine(
         name = stored.name
         until = connections.summary(name).expires_at
         minutes = max(0.0, (until or 0.0) - time.time()) / 60
-        lifetime = f"It is good for {minutes:.0f} minutes and renewed by itself."
+        lifetime = f"It is valid for {minutes:.0f} minutes and renewed automatically."
         yield CheckResult("token", "ok", lifetime if until is not None else "It does not expire.")
         health = connections.test(name, actions=actions, base_url=base_url)
     failure = health.error
@@ -357,22 +357,22 @@ def examine(
         step = "reachability" if failure["kind"] == "transport" else "call"
         yield CheckResult(step, "fault", failure["message"], failure["hint"])
         return
-    yield CheckResult("reachability", "ok", "The vendor answers and takes the token.")
+    yield CheckResult("reachability", "ok", "The vendor answers and accepts the token.")
     if health.skew is not None and abs(health.skew) <= SKEW:
         yield CheckResult("clock", "ok", "It agrees with the vendor's.")
     elif health.skew is not None:
         says = f"It is {abs(health.skew):.0f} s {'ahead of' if health.skew > 0 else 'behind'} the vendor's."
-        do = "Set it by a time server: tokens are renewed late and webhooks refused."
+        do = "Synchronise it with a time server: otherwise tokens are renewed late and webhooks refused."
         yield CheckResult("clock", "warning", says, do)
     if failure is not None:
-        yield CheckResult("identity", "warning", f"Whose it is can't be told: {failure['message']}", failure["hint"])
+        yield CheckResult("identity", "warning", f"The owner is unknown: {failure['message']}", failure["hint"])
     else:
         account = f"account {health.account}" if health.account else "an account that the vendor does not name"
         yield CheckResult("identity", "ok", f"It is {', '.join(part for part in (health.identity, account) if part)}.")
     if not health.scopes:
         yield CheckResult("scopes", "warning", "The vendor does not say which scopes the token has.")
     elif not health.missing_scopes:
-        yield CheckResult("scopes", "ok", "They are enough for every action that was asked about.")
+        yield CheckResult("scopes", "ok", "They are enough for all of these actions.")
     for action, scopes_needed in (connections.missing(name, actions) if name is not None else {}).items():
         do = f"Add {' and '.join(scopes_needed)} to the app, then reconnect {name}."
         yield CheckResult("scopes", "warning", f"{action} will be refused.", do)

@@ -300,7 +300,7 @@ class StoredConnection:
         try:
             return self._put_unsaved()
         except StoreError as error:
-            in_memory = f"The new token of {self.name} is held in memory until then; let this process run."
+            in_memory = f"The new token of {self.name} stays in memory until then; keep this process running."
             raise StoreError(error.message, hint=f"{error.hint or ''} {in_memory}".strip(), retriable=True) from None
 
     def _put_unsaved(self) -> int | None:

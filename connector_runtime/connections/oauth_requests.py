@@ -253,7 +253,7 @@ def check_origin(kind: Connection, origin: str | None) -> str | None:
 def _texts(data: Any) -> Any:
     """Return a list or map of texts unchanged. Raises `ValueError` if it contains anything else."""
     if not all(isinstance(text, str) for text in (data.values() if isinstance(data, dict) else data)):
-        raise ValueError("what should be a text is none")
+        raise ValueError("a value that must be text is not")
     return data
 
 

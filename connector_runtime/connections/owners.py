@@ -44,13 +44,13 @@ class Owner(NamedTuple):
         if record.dead is not None:
             why = f"has ended ({record.dead.rstrip('.')}); reconnect it"
         elif client is None:
-            why = "is of a kind without a client id, so that no event is known to be sent by its app"
+            why = "is of a kind without a client ID, so its app's events cannot be recognised"
         elif lacks:
             tests = [str(kind.test["action"])] if kind.test else []
             missing = scopes.missing(connector, tests, record.tokens.scopes) if tests else {}
             add = " and ".join(scope for names in missing.values() for scope in names)
             remedy = f"add the scope {add} to the app, reconnect, and test it" if add else "test it once"
-            why = f"does not tell its {' and '.join(lacks)}, so that no event is known to be its; {remedy}"
+            why = f"has no known {' or '.join(lacks)}, so its events cannot be recognised; {remedy}"
         return cls(tenant, name, client, record.account, user, users, why)
 
     def is_meant(self, event: Notification) -> bool:
@@ -84,7 +84,7 @@ def end(connector: Connector, store: Store, event: Notification, *, trusted: boo
     Connections made after the event stay. A connection that ends remains stored, dead and without its tokens.
     """
     if event.app is None or event.app != (event.sender or (event.app if trusted else None)):
-        logger.warning("An event that ends connections was not signed by the app that it names; nothing is ended")
+        logger.warning("An event that ends connections was not signed by the app that it names; no connection is ended")
         return []
     until = inf if event.time is None else event.time.timestamp()
     why = f"The user has removed the app ({event.event})."

@@ -194,6 +194,6 @@ class Bucket:
             value = state[name]
             is_number = type(value) in (int, float) and abs(value) < inf
             if not (is_number or (value is None and name in MAY_LACK)) or (name == "at" and value > at + DAY):
-                raise ValueError(f"{name} is no number, or of a time to come")
+                raise ValueError(f"{name} is not a number, or lies in the future")
         state |= {name: min(state[name], at + most) for name, most in AHEAD.items() if name in state}
         return Bucket(**terms, **{**state, "own": inf if state["own"] is None else state["own"]})

@@ -159,7 +159,7 @@ class LabelLimit:
             return
         except StoreError as error:
             if self._failed < 0:
-                log.warning("pacing goes on without its store: %s", error.message)
+                log.warning("pacing continues without its store: %s", error.message)
             self._failed = now
             permits = self._take(self.bucket, now, count)
         self._synced, self._updates, self._owed = now, [], 0
@@ -174,7 +174,7 @@ class LabelLimit:
             try:
                 return apply(state)
             except UNREADABLE:
-                log.warning("pacing begins anew: its state in the store can't be read")
+                log.warning("pacing starts over: its state in the store can't be read")
                 return apply(None)
 
         def apply(state: bytes | None) -> bytes:
@@ -245,7 +245,7 @@ class Quotas:
                 if not out <= now + 2 * DAY:
                     raise ValueError
             except UNREADABLE:
-                log.warning("a quota is counted anew: its count in the store can't be read")
+                log.warning("a quota's count starts over: it can't be read in the store")
                 used, out = 0, 0.0
             return json.dumps(change(used, out)).encode()
 

@@ -121,7 +121,7 @@ class Pacer:
         retry_at: datetime | None = None,
         kind: str | None = None,
     ) -> None:
-        """Learn from what came of an attempt; see `Pacing.report`."""
+        """Learn from the answer to an attempt; see `Pacing.report`."""
         with self._lock:
             now = self._clock()
             while self._sent:
@@ -148,7 +148,7 @@ class Pacer:
             longest = now + BELIEVED if kind == "rate_limit" else midnight(now) + DAY
             until = min(retry_at.timestamp(), longest) if retry_at else None
             if retry_at is not None and until == longest:
-                what = "the vendor takes no more '%s' requests until %s, it says; believed for %d seconds"
+                what = "the vendor says that it accepts no '%s' requests until %s; believed for %d seconds"
                 log.warning(what, limit.name, f"{retry_at:%Y-%m-%d %H:%M} UTC", longest - now)
             if kind == "rate_limit":
                 refuse = partial(Bucket.refuse, until=until, explained=window is not None, counted=is_paced)

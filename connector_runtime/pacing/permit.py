@@ -51,8 +51,8 @@ def permit_of(action: ActionSpec, written: Mapping[str, Any], account: str = "",
     for name, quota in limits.quotas.items():
         if action.key in quota.on and conditions.holds(quota.when, written.get):
             values = ["" if (value := written.get(key)) is None else places.text_of(value) for key in quota.per]
-            whose = caller if quota.per else ""
-            quotas.append((name, digest(account, name, whose, *(value.strip().casefold() for value in values))))
+            counted_for = caller if quota.per else ""
+            quotas.append((name, digest(account, name, counted_for, *(value.strip().casefold() for value in values))))
     label = limits.counted_as(action.key, action.rate_limit)
     return Permit(action=action.key, label=label, account=account, quotas=tuple(quotas))
 

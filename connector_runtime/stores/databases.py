@@ -25,16 +25,16 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS entries (key {text} PRIMARY KEY, value {bytes} NOT NULL, version BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS leases (key {text} PRIMARY KEY, owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
 )
-LOCKED = ("is locked by another program", "Try again when it is done; close tools that hold the file open.")
+LOCKED = ("is locked by another program", "Close other programs that use the file, then try again.")
 SQLITE_ERRORS = {
     "SQLITE_BUSY": LOCKED,
     "SQLITE_LOCKED": LOCKED,
-    "SQLITE_READONLY": ("may only be read", "Give yourself the right to write the file and its folder."),
-    "SQLITE_FULL": ("can't grow: the disk is full", "Free some space; nothing that was stored is lost."),
+    "SQLITE_READONLY": ("is read-only", "Give this user write access to the file and its folder."),
+    "SQLITE_FULL": ("can't grow: the disk is full", "Free some disk space; nothing stored is lost."),
     "SQLITE_CORRUPT": ("is damaged", "Restore it from a backup, or move it away and connect again."),
-    "SQLITE_NOTADB": ("is no SQLite file", "Move it away and connect again, or give another path."),
-    "SQLITE_CANTOPEN": ("can't be opened", "Give a path that you may write."),
-    "SQLITE_IOERR": ("can't be read or written: the disk reports an error", "Look after the disk, then try again."),
+    "SQLITE_NOTADB": ("is not a SQLite file", "Move it away and connect again, or choose another path."),
+    "SQLITE_CANTOPEN": ("can't be opened", "Choose a path that you can write to."),
+    "SQLITE_IOERR": ("can't be read or written: the disk reports an error", "Check the disk, then try again."),
 }
 SEAL = "seal"  # key of the entry by which a sealed store recognises its encryption keys
 TOKEN = b"gAAAA"  # every sealed value begins with this, whichever key sealed it
@@ -230,9 +230,10 @@ class Postgres(Database):
             return cursor.fetchall() if cursor.description else [], cursor.rowcount
         except self._psycopg.Error as error:
             if connection.closed:
-                raise ConnectionLost("The connection to the store broke.", hint="Try again.", retriable=True) from None
+                what = "The connection to the store was lost."
+                raise ConnectionLost(what, hint="Try again.", retriable=True) from None
             code = getattr(error, "sqlstate", None) or ""
-            what = "may only be read" if code in ("25006", "42501") else "is full" if code[:2] == "53" else "failed"
+            what = "is read-only" if code in ("25006", "42501") else "is full" if code[:2] == "53" else "failed"
             raise self._failed(what, error, retriable=code in ("57014", "55P03", "40P01", "40001")) from None
 
     def _in_time(self, steps: Generator[Any, Any, T], connection: Any) -> Generator[Any, Any, T]:
@@ -251,7 +252,7 @@ class Postgres(Database):
     def _failed(self, what: str, error: Exception, retriable: bool = False) -> StoreError:
         reason = getattr(getattr(error, "diag", None), "message_primary", None)
         message = f"The PostgreSQL store {what} ({reason or type(error).__name__})."  # its full text may quote the URL
-        return StoreError(message, hint="Look after the database and its address, then try again.", retriable=retriable)
+        return StoreError(message, hint="Check the database and its URL, then try again.", retriable=retriable)
 
 
 def open_store(url: str) -> Store:
@@ -266,8 +267,8 @@ def open_store(url: str) -> Store:
         return Sqlite(Path(rest[1:]).expanduser())
     if scheme in ("postgresql", "postgres"):
         return Postgres(url)
-    hint = "Give sqlite:///path/to/file, postgresql://user@host/database or memory://."
-    raise StoreError("The store's address is none that is known.", hint=hint)  # not quoted: it may contain a password
+    hint = "Use sqlite:///path/to/file, postgresql://user@host/database or memory://."
+    raise StoreError("The store's URL is not supported.", hint=hint)  # not quoted: it may contain a password
 
 
 class Sealed(Store):
@@ -286,8 +287,8 @@ class Sealed(Store):
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError:
             make = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
-            hint = f"It is 32 bytes in URL-safe base64. Make one: {make}"
-            raise StoreError("The store's key is no Fernet key.", hint=hint) from None
+            hint = f"A key is 32 bytes in URL-safe base64. Create one: {make}"
+            raise StoreError("The store's key is not a Fernet key.", hint=hint) from None
         self._store, self._invalid, self._is_checked = store, InvalidToken, False
 
     def __repr__(self) -> str:
@@ -350,7 +351,8 @@ class Sealed(Store):
             self._check(seal.value if seal else None)
             raise damaged(key) from None
         if original_key != key.encode():
-            raise DamagedEntry(f"The store's entry {key} belongs to another place.", hint="Restore it from a backup.")
+            what = f"The store's entry {key} was copied from another entry."
+            raise DamagedEntry(what, hint="Restore it from a backup.")
         return Entry(value, entry.version)
 
     def _check_seal(self) -> None:
@@ -368,7 +370,7 @@ class Sealed(Store):
         is_seal = seal is not None and seal.startswith(TOKEN)
         page = [seal] if is_seal else [entry.value for _, entry in self._store.scan("")]
         if page and not any(self._can_open(value, self._fernet) for value in page):
-            hint = "Give the key it was made with; if that is lost, remove the store and connect again."
+            hint = "Use the key that encrypted it. If that is lost, delete the store and connect again."
             raise StoreError("The store is encrypted with another key.", hint=hint)
 
     def _can_open(self, value: bytes | None, fernet: Any) -> bool:
@@ -414,8 +416,8 @@ def read_keys(path: Path) -> list[str]:
             finally:
                 temporary.unlink()
         if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise StoreError(f"Others may read the key file {path}.", hint=f"Close it to them: chmod 600 {path}")
+            raise StoreError(f"Other users can read the key file {path}.", hint=f"Restrict it: chmod 600 {path}")
         return path.read_text(errors="replace").replace(",", " ").split()  # what is not text is not a key
     except OSError as error:
-        hint = "Give yourself the right to it, or give the key in the environment."
+        hint = "Give this user access to it, or set the key in the environment."
         raise StoreError(f"The key file {path} can't be used ({error.strerror}).", hint=hint) from None

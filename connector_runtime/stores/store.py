@@ -174,9 +174,9 @@ class Store(ABC):
         try:
             self.update(place, lambda old: entry.value)
             if self.remove(key, entry):
-                logger.error("The store's entry %s is damaged; it lies under %s now.", key, place)
+                logger.error("The store's entry %s is damaged and was moved to %s.", key, place)
         except StoreError as error:
-            logger.error("The store's entry %s is damaged, and can't be set aside: %s", key, error.message)
+            logger.error("The store's entry %s is damaged and can't be moved: %s", key, error.message)
 
 
 class MemoryStore(Store):
@@ -233,7 +233,7 @@ def key_part(where: str, name: str) -> str:
     except UnicodeEncodeError:  # an unpaired surrogate
         encoded = ""
     if not 0 < len(encoded) <= LONGEST_PART or any(character < " " or character == "\x7f" for character in name):
-        what = f"must be a text without control characters that takes 1 to {LONGEST_PART} characters in a URL"
+        what = f"must be text without control characters, and 1 to {LONGEST_PART} characters long in a URL"
         raise InputError.of("the store", [Problem(where, f"{what}; a letter beyond ASCII takes six or more")])
     return encoded
 
@@ -250,4 +250,4 @@ def _aside(key: str) -> str:
 
 def damaged(key: str) -> DamagedEntry:
     """Return the error for a single entry that cannot be read."""
-    return DamagedEntry(f"The store's entry {key} is damaged.", hint="Restore it from a backup, or make it anew.")
+    return DamagedEntry(f"The store's entry {key} is damaged.", hint="Restore it from a backup, or create it again.")

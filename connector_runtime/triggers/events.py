@@ -79,6 +79,6 @@ def faults(data: Json, path: str) -> Iterator[Problem]:
                 where = ".".join(str(step) for step in ("events", name, "sample", *mismatch.absolute_path))
                 yield Problem(f"{path} {where}", f"does not fit the schema ({mismatch.validator})")
         except LookupError as error:
-            yield Problem(f"{path} events.{name}.schema", f"refers to {error.args[0]!r}, which $defs lack")
+            yield Problem(f"{path} events.{name}.schema", f"refers to {error.args[0]!r}, which is not in $defs")
         except UnknownType as error:
             yield Problem(f"{path} events.{name}.schema", f"has the type {error.type!r}, which JSON Schema lacks")

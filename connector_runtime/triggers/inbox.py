@@ -61,7 +61,7 @@ class InboxEntry:
             fields["replays"] = fields.pop("turn")
         event = cls(event_id=event_id, body=body, version=version, **fields)
         if not all(isinstance(getattr(event, name), kind) for name, kind in FIELDS.items()):
-            raise ValueError("an event of the inbox has another shape")
+            raise ValueError("the bytes are not an event of the inbox")
         return event
 
 

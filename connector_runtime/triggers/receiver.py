@@ -87,7 +87,7 @@ class Receiver:
         self.inbox = inbox or Inbox(open_store(store) if isinstance(store, str) else store, trigger.key)
         oldest = trigger.window if window is None else window
         if oldest is not None and self.inbox.remember < oldest:
-            what = f"must be at least {oldest:g} seconds: as long as the vendor's signature holds"
+            what = f"must be at least {oldest:g} seconds: as long as the vendor's signature is valid"
             raise InputError.of("the receiver", [Problem("remember", what)])
         self._secrets, self._window = secrets, window
         self.filter, self.disconnect = trigger.filter(filter or {}), disconnect
@@ -127,7 +127,7 @@ class Receiver:
             logger.error("A signed webhook of %d bytes cannot be read and is dropped: %s", len(body), error.message)
             return Reply(status=self.trigger.reply_status), None
         except InputError as error:  # our fault, not the vendor's, which would not send it again after a 401
-            logger.warning("A webhook cannot be verified, the vendor is asked to send it again: %s", error)
+            logger.warning("A webhook cannot be verified; the vendor is asked to send it again: %s", error)
             return problem(503, "The receiver is not set up."), None
         except Exception as error:
             logger.exception("A webhook cannot be verified (%s)", type(error).__name__)
@@ -139,7 +139,7 @@ class Receiver:
 
     def too_large(self) -> Reply:
         """Return the answer to a body above the limit: the vendor sends it again, perhaps after the limit is raised."""
-        logger.error("A webhook has more than %d bytes, which is the limit here; raise it", self.limit)
+        logger.error("A webhook has more than %d bytes; raise the limit to accept it", self.limit)
         return problem(503, f"The body is larger than {self.limit} bytes.")
 
 
@@ -150,7 +150,7 @@ def problem(status: int, message: str) -> Reply:
 def unrecorded(error: BaseException) -> Reply:
     """Return the answer if an event could not be recorded."""
     reason = error if isinstance(error, ConnectorError) else type(error).__name__
-    logger.error("A webhook could not be recorded, the vendor is asked to send it again: %s", reason)
+    logger.error("A webhook could not be recorded; the vendor is asked to send it again: %s", reason)
     return problem(503, "The event could not be recorded; send it again.")
 
 
@@ -194,7 +194,7 @@ class WebhookApp:
 
     async def answer(self, scope: Mapping[str, Any], receive: Receive) -> Reply:
         if scope["method"] != "POST":
-            return problem(405, "Webhooks come as POST.")
+            return problem(405, "Webhooks must be sent with POST.")
         try:
             async with asyncio.timeout(self.receiver.trigger.reply_within * SHARE):
                 body = await self._body(scope["headers"], receive)
@@ -218,7 +218,7 @@ class WebhookApp:
         while is_more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise ConnectionError("the sender went away")
+                raise ConnectionError("the sender disconnected")
             body += message.get("body", b"")
             if len(body) > limit:
                 return None
@@ -319,7 +319,7 @@ class Deliveries:
                     purged = self._clock()
                     await stored(self._inbox.forget, purged)
             except StoreError as error:
-                logger.error("The inbox cannot be read, deliveries wait: %s", error)
+                logger.error("The inbox cannot be read; deliveries wait: %s", error)
             elapsed = time.monotonic() - started
             await asyncio.sleep(max(self._pace.poll, min(5 * elapsed, REST)))  # a long backlog must not load the store
 
@@ -334,9 +334,9 @@ class Deliveries:
                 if leased is not None:
                     await self._deliver(leased)
             except StoreError as error:
-                logger.error("Event %s waits in the store, which fails: %s", event.event_id, error)
+                logger.error("Event %s stays in the store, which fails: %s", event.event_id, error)
             except Exception:
-                logger.exception("A delivery broke off; its event stays in the inbox")
+                logger.exception("A delivery failed; its event stays in the inbox")
             finally:
                 self._busy.discard(task)
 
@@ -347,7 +347,7 @@ class Deliveries:
             return
         was_last = await self._record_outcome(self._inbox.fail, event, self._clock(), reason)
         outcome = "it is put aside" if was_last else "it will be tried again"
-        logger.warning("Event %s failed for the %d. time, %s", event.event_id, event.failures + 1, outcome)
+        logger.warning("Event %s failed in attempt %d; %s", event.event_id, event.failures + 1, outcome)
 
     async def _attempt(self, event: InboxEntry) -> tuple[str | None, InboxEntry]:
         """Run the handler once, renewing the lease; return the reason if it failed, and the event with its lease."""
@@ -390,7 +390,7 @@ class Deliveries:
             try:
                 return await stored(write, *arguments)
             except StoreError as error:
-                logger.error("The inbox cannot be written, this is tried again: %s", error)
+                logger.error("The inbox cannot be written; this is tried again: %s", error)
                 await asyncio.sleep(self._pace.poll)
 
     async def _release(self, event: InboxEntry) -> None:

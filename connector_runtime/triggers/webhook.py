@@ -82,8 +82,8 @@ class SignatureScheme:
                     self._check_age(now - int(timestamp) / self._per_second, self.past if window is None else window)
                 return key
         raise SignatureError(
-            f"The {self.header} header does not fit the body.",
-            hint="Check that the secret is this app's, and that the body is passed on as the bytes that arrived.",
+            f"The {self.header} header does not match the body.",
+            hint="Check that the secret is this app's, and that the body is passed on byte for byte.",
         )
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
@@ -113,7 +113,7 @@ class SignatureScheme:
         if not text:
             raise SignatureError(f"There is no {self._where}.", hint=ONLY)
         if not _is_number(text):
-            raise SignatureError(f"The {self._where} is no number.")
+            raise SignatureError(f"The {self._where} is not a number.")
         return text
 
     def _check_age(self, age: float, past: float) -> None:
@@ -121,8 +121,8 @@ class SignatureScheme:
             hint = "It is a replay, or this machine's clock is ahead."
             raise SignatureError(f"The {self._where} is {age:.0f} seconds old.", hint=hint)
         if -age > self._future:  # the vendor signed the time, so our clock is wrong
-            what = f"This machine's clock is behind: the signed {self._where} lies {-age:.0f} seconds ahead."
-            raise InputError(what, hint="Set the clock by a time server.")
+            what = f"This machine's clock is behind: the signed {self._where} is {-age:.0f} seconds ahead."
+            raise InputError(what, hint="Synchronise the clock with a time server.")
 
 
 def usable(secrets: Secrets) -> dict[str, str | None]:
@@ -136,11 +136,11 @@ def usable(secrets: Secrets) -> dict[str, str | None]:
         where = f"secrets.{app}" if app else "secrets"
         for secret in [own] if isinstance(own, str) else list(own or ()) or [""]:
             if not isinstance(secret, str) or not (text := secret.strip()):
-                what = "is empty; with an empty secret anybody could sign. Copy it from the vendor's app settings"
+                what = "is empty, so anybody could sign; copy it from the vendor's app settings"
                 problems.append(Problem(where, what))
             elif apps.setdefault(text, app or None) != (app or None):
-                what = f"is also the secret of {apps[text] or 'no app'}, so that nobody could say who sent an event"
-                problems.append(Problem(where, f"{what}; each app has its own"))
+                what = f"is also the secret of {apps[text] or 'no app'}, so the sender of an event would be unknown"
+                problems.append(Problem(where, f"{what}; give each app its own"))
     if problems:
         raise InputError.of("the webhook", problems)
     return apps
@@ -331,7 +331,7 @@ class Trigger:
         for key, value in values.items():
             items = [item for item in (value if isinstance(value, list | tuple) else [value]) if item not in (None, "")]
             if key not in known:
-                what = f"is no filter of {self.key}.{nearest(key, known)} Known: {', '.join(known)}."
+                what = f"is not a filter of {self.key}.{nearest(key, known)} Known: {', '.join(known)}."
                 problems.append(Problem(f"filter.{key}", what))
             elif not all(isinstance(item, str | int) and not isinstance(item, bool) for item in items):
                 problems.append(Problem(f"filter.{key}", "must be a text or a list of texts"))
@@ -349,7 +349,7 @@ class Trigger:
             if key in texts
         )
         warnings = tuple(  # a name is mistyped, or newer than the list of events
-            Problem("filter.event", f"{name!r} is no event that is documented.{nearest(name, documented)}")
+            Problem("filter.event", f"{name!r} is not a documented event.{nearest(name, documented)}")
             for name, pattern in zip(names, patterns, strict=True)
             if documented and not any(map(pattern.fullmatch, documented))
         )
@@ -375,7 +375,7 @@ class Trigger:
             if name in names:
                 value = raw_value.decode("latin-1") if isinstance(raw_value, bytes) else raw_value
                 if relevant.setdefault(name, value) != value and name not in descriptive:
-                    raise SignatureError(f"The {name} header stands twice.")
+                    raise SignatureError(f"The {name} header has two values.")
         return relevant
 
     def _proofs(self, payload: Json, secret: str) -> dict[str, str]:
@@ -449,7 +449,7 @@ def _parsed(body: bytes) -> dict[str, Json]:
     except json_text.JsonError as error:
         raise PayloadError(f"The body {error}.") from None
     if not isinstance(data, dict):
-        raise PayloadError("The body is JSON, but no object.")
+        raise PayloadError("The body is JSON, but not an object.")
     return data
 
 
