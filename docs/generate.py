@@ -1,4 +1,4 @@
-"""Writes the generated parts: actions in the README, kinds of error, modules, public names, and what schemas list."""
+"""Write the generated parts: tables of actions, errors, modules and public names; stubs; lists in schemas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoom_connector import RENAMED, load
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNTIME = ROOT / "connector_runtime"
-ROOMS = (  # from the ground up, single modules among them: each looks only at those before it
+ROOMS = (  # from the ground up, single modules among them: each imports only from those before it
     *("structs", "errors", "model", "steps", "language", "types", "perform", "transport", "stores", "pacing"),
     *("inputs", "calls", "downloads", "triggers", "definitions", "authoring", "session", "client", "connections"),
     *("service", "mcp", "commands"),
@@ -32,19 +32,19 @@ MORE = {  # the page that says more about the public names of a module or a room
 
 
 def between(text: str, name: str, new: str) -> str:
-    """The text with what stands between `<!-- name -->` and `<!-- /name -->` replaced."""
+    """Return the text with `new` between `<!-- name -->` and `<!-- /name -->`."""
     head, _, rest = text.partition(f"<!-- {name} -->\n")
     _, _, tail = rest.partition(f"<!-- /{name} -->")
     return f"{head}<!-- {name} -->\n{new}\n<!-- /{name} -->{tail}"
 
 
-def readme(text: str) -> str:
-    """The README with today's table of actions."""
+def actions(text: str) -> str:
+    """Return docs/actions.md with today's table of actions."""
     return between(text, "actions", "\n".join(markdown_table(load().outlines())))
 
 
 def errors(text: str) -> str:
-    """The page of errors with today's table of kinds."""
+    """Return docs/errors.md with today's table of kinds."""
     rows = ["| class | `kind` | what to do | exit code | HTTP status |", "|---|---|---|---|---|"]
     rows += [
         f"| `{error.__name__}` | `{error.kind}` | {error.remedy} | {error.exit_code} | {error.http_status} |"
@@ -54,11 +54,11 @@ def errors(text: str) -> str:
 
 
 def house(text: str) -> str:
-    """The page of the house with today's modules, each with the first sentence of its own docstring."""
+    """Return docs/house.md with today's modules, each with the first line of its docstring."""
 
     def row(name: str, path: Path) -> str:
-        said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        return f"| {name} | {said.splitlines()[0]} |"
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        return f"| {name} | {docstring.splitlines()[0]} |"
 
     rows = ["| module | what it is for |", "|---|---|"]
     for room in ROOMS:
@@ -73,7 +73,7 @@ def house(text: str) -> str:
 
 
 def stub(text: str) -> str:
-    """What type checkers and editors know of the public names."""
+    """Return the stub of connector_runtime, from which type checkers and editors know the public names."""
     lines = ["# Written by docs/generate.py from HOMES in __init__.py.", "# ruff: noqa: I001"]
     for home, names in HOMES.items():
         parts = [f"{name} as {name}" for name in names.split()]
@@ -83,28 +83,28 @@ def stub(text: str) -> str:
 
 
 def connector_stub(text: str) -> str:
-    """The same for the connector's package, which has a `load` of its own, and old names that still work."""
+    """Return the stub of zoom_connector, which has its own `load`, and the old names that still work."""
     names = [name for name in " ".join(HOMES.values()).split() if name != "load"]
     head = ["# Written by docs/generate.py: the names of connector_runtime.", "# ruff: noqa: I001"]
-    taken = ["from connector_runtime import (", *(f"    {name} as {name}," for name in names), ")"]
+    imports = ["from connector_runtime import (", *(f"    {name} as {name}," for name in names), ")"]
     own = ["from .bundled import load as load", "", "__version__: str"]
-    return "\n".join([*head, *taken, *own, *(f"{old} = {new}" for old, new in RENAMED.items()), ""])
+    return "\n".join([*head, *imports, *own, *(f"{old} = {new}" for old, new in RENAMED.items()), ""])
 
 
 def api(text: str) -> str:
-    """The page of public names with the first sentence of each one's own docstring, and where more is said."""
+    """Return docs/api.md with each public name, the first sentence of its docstring, and the page with more."""
     rows = ["| name | what it is | more |", "|---|---|---|"]
     for home, names in HOMES.items():
         page = MORE.get(home) or MORE[home.partition(".")[0]]
         for name in names.split():
-            said = (getattr(connector_runtime, name).__doc__ or "").partition("\n\n")[0]
-            sentence = re.split(r"(?<=\.)\s", " ".join(said.split()), maxsplit=1)[0].rstrip(":.") + "."
+            docstring = (getattr(connector_runtime, name).__doc__ or "").partition("\n\n")[0]
+            sentence = re.split(r"(?<=\.)\s", " ".join(docstring.split()), maxsplit=1)[0].rstrip(":.") + "."
             rows.append(f"| `{name}` | {sentence} | [{page}]({page}.md) |")
     return between(text, "api", "\n".join(rows))
 
 
 def schema(text: str) -> str:
-    """A schema with today's types of inputs and, where it has cases, today's kinds of error."""
+    """Return a schema with today's input types and, where it describes error cases, today's kinds of error."""
     data = json.loads(text)
     data["$defs"]["input"]["properties"]["type"]["enum"] = [*TYPES]
     if "case" in data["$defs"]:
@@ -113,7 +113,7 @@ def schema(text: str) -> str:
 
 
 PAGES = {
-    "README.md": readme,
+    "docs/actions.md": actions,
     "connector_runtime/__init__.pyi": stub,
     "zoom_connector/__init__.pyi": connector_stub,
     "docs/api.md": api,
@@ -125,11 +125,11 @@ PAGES = {
 
 
 def main() -> int:
-    """Write every page whose generated part changed."""
-    for name, made in PAGES.items():
+    """Write every file whose generated part has changed."""
+    for name, generate in PAGES.items():
         page = ROOT / name
         old = page.read_text(encoding="utf-8")
-        new = made(old)
+        new = generate(old)
         if new != old:
             page.write_text(new, encoding="utf-8")
             print(f"wrote {name}")

@@ -1,20 +1,20 @@
-"""What the documentation shows is what happens: snippets run, tables are current, links lead somewhere."""
+"""The documentation is true: its snippets run, its tables are current, its links resolve."""
 
 from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
 from connector_runtime.definitions import documents, folders
-from zoom_connector import Connector
 from zoom_connector.sandbox import Sandbox
-from zoom_connector.showing import shown
 
 ROOT = Path(__file__).parents[1]
 PAGES = [page for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]]
@@ -34,54 +34,40 @@ def blocks(page: str, language: str) -> list[str]:
 
 def test_the_generated_parts_are_current() -> None:
     pages = generate().PAGES
-    assert {"docs/errors.md", "docs/house.md"} < pages.keys()
-    for name, made in pages.items():
-        assert made((ROOT / name).read_text()) == (ROOT / name).read_text(), f"run: make docs ({name})"
+    assert {"docs/actions.md", "docs/errors.md", "docs/house.md"} < pages.keys()
+    for name, write in pages.items():
+        assert write((ROOT / name).read_text()) == (ROOT / name).read_text(), f"run: make docs ({name})"
 
 
 def test_the_readmes_python_runs_and_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    first, second, _ = blocks("README.md", "python")
-    with Sandbox() as zoom:
-        here = first.replace('token="…"', f'token="{zoom.token}", base_url="{zoom.base_url}"')
-        names: dict[str, object] = {}
-        exec(here, names)
-        out = capsys.readouterr().out
-        assert out.startswith("POST https://api.zoom.us/v2/users/me/meetings {'topic': 'Weekly sync', 'duration': 30}")
-        assert out.count("@") == 25
-        exec(second, names)
-        said = capsys.readouterr().out.splitlines()
-    assert said == [line.removeprefix("# ") for line in second.splitlines() if line.startswith("# ")]
-
-
-def test_the_readmes_ten_lines_embed_the_connector_over_http(
-    capsys: pytest.CaptureFixture[str], connector: Connector
-) -> None:
-    block = blocks("README.md", "python")[2]
-    assert len([line for line in block.splitlines() if line and line[0] != "#"]) <= 10
-    with Sandbox() as zoom, shown(connector, zoom) as url:
-        names: dict[str, Any] = {}
-        exec(block.replace("http://127.0.0.1:8300", url), names)
-        names["service"].close()
-    assert capsys.readouterr().out.splitlines() == [
-        line.removeprefix("# ") for line in block.splitlines() if line.startswith("# ")
-    ]
+    first, second = blocks("README.md", "python")
+    assert len(first.splitlines()) <= 10
+    names: dict[str, object] = {}
+    exec(first, names)
+    body, join_url, *emails = capsys.readouterr().out.splitlines()
+    assert body == "{'topic': 'Weekly sync', 'duration': 30}"
+    assert join_url.startswith("https://zoom.us/j/")
+    assert len(emails) == 25 and all("@" in email for email in emails)
+    exec(second, names)
+    comments = [line.removeprefix("# ") for line in second.splitlines() if line.startswith("# ")]
+    assert comments and capsys.readouterr().out.splitlines() == comments
 
 
 class Tracer:
-    """What the documentation's observer needs of OpenTelemetry's tracer; it keeps what it was told."""
+    """The part of OpenTelemetry's tracer that the documentation's observer uses; it records the calls."""
 
     def __init__(self) -> None:
-        self.told: list[object] = []
+        self.calls: list[object] = []
 
     def start_span(self, name: str, start_time: int) -> Tracer:
-        self.told.append((name, start_time))
+        self.calls.append((name, start_time))
         return self
 
     def set_attributes(self, attributes: dict[str, object]) -> None:
-        self.told.append(attributes)
+        self.calls.append(attributes)
 
     def end(self, end_time: int) -> None:
-        self.told.append(end_time)
+        self.calls.append(end_time)
 
 
 @pytest.mark.parametrize(
@@ -94,21 +80,41 @@ class Tracer:
 def test_a_pages_python_runs_in_one_go_and_prints_what_it_says(page: str, capsys: pytest.CaptureFixture[str]) -> None:
     with Sandbox() as zoom:
         names: dict[str, object] = {"TOKEN": zoom.token, "BASE_URL": zoom.base_url, "tracer": Tracer()}
-        parts = blocks(page, "python")
-        assert parts
-        for block in parts:
+        snippets = blocks(page, "python")
+        assert snippets
+        for block in snippets:
             exec(block, names)
-            wanted = [line.removeprefix("# ") for line in block.splitlines() if line.startswith("# ")]
-            assert capsys.readouterr().out.splitlines() == wanted
+            comments = [line.removeprefix("# ") for line in block.splitlines() if line.startswith("# ")]
+            assert capsys.readouterr().out.splitlines() == comments
 
 
-def test_the_readmes_commands_exist() -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/command-line.md"])
+def test_the_commands_that_a_page_names_exist(page: str) -> None:
     from connector_runtime.commands.cli import COMMANDS as COMMON
     from zoom_connector.__main__ import COMMANDS
 
-    named = re.findall(r"^zoom-connector (\S+)", "\n".join(blocks("README.md", "sh")), re.MULTILINE)
-    assert named
-    assert set(named) <= {*COMMANDS, *COMMON}
+    text = (ROOT / page).read_text()
+    lines = "\n".join([*blocks(page, "sh"), *re.findall(r"`(zoom-connector [^`]*)`", text)])
+    commands = set(re.findall(r"^zoom-connector ([a-z][\w-]*)", lines, re.MULTILINE))
+    assert commands and commands <= {*COMMANDS, *COMMON}
+
+
+def test_the_options_that_the_command_line_page_shows_are_accepted(tmp_path: Path) -> None:
+    table = "\n".join(line for line in (ROOT / "docs/command-line.md").read_text().splitlines() if line[:2] == "| ")
+    (tmp_path / "logo.png").write_bytes(b"PNG")
+    sent = {"1,3": '"weekly_days": "1,3"', "[1, 3]": '"weekly_days": "1,3"', "Accept=text/csv": '"Accept": "text/csv"'}
+    sent["logo=@logo.png"] = '"filename": "logo.png"'
+    actions = {
+        "--weekly-day": ["create-meeting", "--user-id", "me", "--type", "8", "--type-recurrence", "2"],
+        "--header": ["raw-request", "--url", "/x", "--method", "GET"],
+        "--file-data": ["raw-request", "--url", "/x", "--method", "POST"],
+    }
+    examples = [shlex.split(example) for example in re.findall(r"`(--[a-z-]+ [^`]*[^`A-Z])`", table)]
+    assert {value for _, value in examples} == sent.keys()
+    for name, value in examples:
+        line = [sys.executable, "-m", "zoom_connector", "preview", *actions[name], name, value]
+        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert sent[value] in done.stdout, done.stderr
 
 
 def test_the_readmes_action_is_a_valid_definition(tmp_path: Path) -> None:
