@@ -50,7 +50,7 @@ class PendingSignIns:
     def add(self, state: str, data: Mapping[str, Any]) -> None:
         """Store JSON data for ten minutes, and delete sign-ins that have expired."""
         now = time.time()
-        for key, pending, entry in self._store.rows(self._prefix, self._read, limit=100):  # so that it stays quick
+        for key, pending, entry in self._store.rows(self._prefix, self._read, limit=100):  # a bounded clean-up
             if pending["until"] < now:
                 self._store.remove(key, entry)
         self._store.put(self._prefix + digest(state), json_text.write({**data, "until": now + PENDING}), None)
@@ -117,9 +117,9 @@ class Connections:
         self, connector: Connector, store: Store, tenant: str = "default", *, seconds: float = oauth.SECONDS
     ) -> None:
         self._connector, self._store, self._tenant, self._seconds = connector, store, tenant, seconds
-        own = key_part("tenant", tenant)
-        self._prefix = f"connections/{connector.key}/{own}/"
-        self._pending = PendingSignIns(store, f"pending/{connector.key}/{own}/", **WAITING)
+        part = key_part("tenant", tenant)
+        self._prefix = f"connections/{connector.key}/{part}/"
+        self._pending = PendingSignIns(store, f"pending/{connector.key}/{part}/", **WAITING)
 
     def __repr__(self) -> str:
         return f"Connections({self._connector.key!r}, tenant={self._tenant!r})"

@@ -36,8 +36,8 @@ from .scopes import missing
 T = TypeVar("T")
 SECONDS = 15.0  # for one phase of a token request
 FRESH = 1.0  # seconds for which a record is not read again: each page of a list asks for the token
-PHASES = 3  # of a token request, which a lease of four phases outlasts
-TRIES = 3  # at storing a new pair
+PHASES = 3  # at most in a token request; its lease lasts four
+TRIES = 3  # to store a new pair
 
 
 @shows()
@@ -137,9 +137,10 @@ def test(
     `actions` (default: all) are those whose scopes are checked.
     """
     scopes = tuple(token_scopes)
-    lacks = missing(connector, actions, scopes)
+    missing_by_action = missing(connector, actions, scopes)
     definition = app.kind.test
-    health = Health(ok=True, scopes=scopes, missing_scopes=tuple(sorted({*chain.from_iterable(lacks.values())})))
+    missing_scopes = tuple(sorted({*chain.from_iterable(missing_by_action.values())}))
+    health = Health(ok=True, scopes=scopes, missing_scopes=missing_scopes)
     if definition is None:
         return health
     try:
@@ -175,7 +176,7 @@ def in_own_thread(function: Callable[..., T], /, *arguments: Any, **options: Any
 
 async def shielded(future: asyncio.Future[T]) -> T:
     """Await a future that continues even if the waiting task is cancelled."""
-    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # no task may be left to see its error
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps no task is left to look
     return await asyncio.shield(future)
 
 

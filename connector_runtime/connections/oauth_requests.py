@@ -28,8 +28,8 @@ SEEN: Any = {"kind": str, "message": str, "hint": str | None, "status": int | No
 EARLY = 60.0  # seconds before a token expires at which it is renewed, or a tenth of its lifetime if that is less
 PAUSE = 0.05  # seconds between the first two reads of the store while another process renews; doubles each time
 LONGEST_PAUSE = 1.0
-PATIENCE = 5  # time limits of a token request: how long to wait for another process to renew
-YEAR = 366 * 86400.0  # seconds: the longest lifetime of a token that we believe a vendor
+PATIENCE = 5  # how long to wait for another process to renew, in time limits of a token request
+YEAR = 366 * 86400.0  # seconds: a longer lifetime is cut to this
 LATEST = 253402300799.0  # seconds since 1970: the last that a date can show
 LONGEST = 64 * 1024  # characters of a text from a token endpoint
 
@@ -149,8 +149,8 @@ class App:
         answer = answers.parse(response)
         if not answers.is_refused(self.kind.errors, answer):
             return answer.body
-        own = {self.values[row.key] for row in self.kind.inputs if row.type == "secret" and row.key in self.values}
-        hidden, at = {*own, self.basic, *secrets}, datetime.fromtimestamp(now, UTC)
+        keys = {row.key for row in self.kind.inputs if row.type == "secret"} & self.values.keys()
+        hidden, at = {*(self.values[key] for key in keys), self.basic, *secrets}, datetime.fromtimestamp(now, UTC)
         raise answers.RefusedResponse(self.kind.errors, response, hidden).error("read", at)
 
     def tokens(self, response: Response, sent_at: float, old: Tokens | None = None, sent: Iterable[str] = ()) -> Tokens:
@@ -237,17 +237,17 @@ def check_origin(kind: Connection, origin: str | None) -> str | None:
         return None
     origin = origin.rstrip("/")
     parts = hosts.parts(origin)
-    own = {"{0.scheme}://{0.netloc}".format(urlsplit(kind.oauth["token_url"]))}
-    allowed = sorted(own | set(kind.oauth.get("origins", {})))
-    local = (
+    usual = {"{0.scheme}://{0.netloc}".format(urlsplit(kind.oauth["token_url"]))}
+    allowed = sorted(usual | set(kind.oauth.get("origins", {})))
+    is_local = (
         parts.scheme == "http"
         and hosts.is_loopback(parts.hostname)
         and not (parts.path or parts.query or parts.username)
     )
-    if origin not in allowed and not local:
+    if origin not in allowed and not is_local:
         what = f"is none of {', '.join(allowed)}; secrets are sent nowhere else"
         raise InputError.of(f"the connection '{kind.label}'", [Problem("oauth_url", what)])
-    return None if origin in own else origin
+    return None if origin in usual else origin
 
 
 def _texts(data: Any) -> Any:
@@ -294,7 +294,7 @@ class ConnectionRecord:
     """
 
     kind: str
-    values: Mapping[str, str]  # of its inputs, by key
+    values: Mapping[str, str]  # by the keys of its inputs
     tokens: Tokens
     origin: str | None = None
     identity: str | None = None
@@ -382,19 +382,19 @@ class Renewal:
 
     def _renew(self, record: ConnectionRecord, version: int, now: float) -> Generator[Any, Any, ConnectionRecord]:
         """Ask for new tokens and return the stored record with them, or the one that another process stored."""
-        spent, response = record.tokens.refresh_token, None
-        if self.kind.oauth is None or (spent is None and needs_person(self.kind)):
+        refresh_token, response = record.tokens.refresh_token, None
+        if self.kind.oauth is None or (refresh_token is None and needs_person(self.kind)):
             if self.rejected is not None:
                 return record  # the only token: the vendor's own refusal says more than we could
             raise self._ended("its token ended and cannot be renewed")
         app = App(self.kind, record.values, record.origin)
         try:
-            response = yield Send(app.renewal_request(spent, self.seconds, record.tokens.scopes))
+            response = yield Send(app.renewal_request(refresh_token, self.seconds, record.tokens.scopes))
             tokens = app.tokens(response, now, record.tokens)
         except RequestError as error:
-            if spent is not None and response is not None and app.is_over(response):
+            if refresh_token is not None and response is not None and app.is_over(response):
                 record, version = self._existing((yield Read()))
-                if record.tokens.refresh_token == spent:
+                if record.tokens.refresh_token == refresh_token:
                     yield Write(replace(record, dead=error.message), version)
                     raise self._ended(error.message, error) from None
                 if record.dead is not None:
@@ -415,7 +415,7 @@ class Renewal:
             record, version = self._existing((yield Read()))  # another writer loses only the tokens
             if record.dead is not None:
                 raise self._ended(record.dead)
-            if record.tokens.refresh_token != spent:
+            if record.tokens.refresh_token != refresh_token:
                 return record  # reconnected meanwhile
 
     def _is_valid(self, record: ConnectionRecord, now: float) -> bool:

@@ -40,17 +40,17 @@ class Owner(NamedTuple):
         users = None if level else comparable(text for text in (user, record.identity) if text)
         client = App(kind, record.values, record.origin).sent("client").get("id")
         needed = {"account": record.account, **({} if kind.account_wide is True else {"user": user})}
-        why, lacks = None, [word for word, text in needed.items() if not text]
+        why, unknown = None, [word for word, text in needed.items() if not text]
         if record.dead is not None:
             why = f"has ended ({record.dead.rstrip('.')}); reconnect it"
         elif client is None:
             why = "is of a kind without a client ID, so its app's events cannot be recognised"
-        elif lacks:
+        elif unknown:
             tests = [str(kind.test["action"])] if kind.test else []
             missing = scopes.missing(connector, tests, record.tokens.scopes) if tests else {}
             add = " and ".join(scope for names in missing.values() for scope in names)
             remedy = f"add the scope {add} to the app, reconnect, and test it" if add else "test it once"
-            why = f"has no known {' or '.join(lacks)}, so its events cannot be recognised; {remedy}"
+            why = f"has no known {' or '.join(unknown)}, so its events cannot be recognised; {remedy}"
         return cls(tenant, name, client, record.account, user, users, why)
 
     def is_meant(self, event: Notification) -> bool:

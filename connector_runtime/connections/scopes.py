@@ -38,10 +38,10 @@ def smallest(actions: Iterable[ActionSpec], kind: str, rule: Mapping[str, str]) 
             impossible.append(action.key)
     groups: list[tuple[set[str], list[Options]]] = []  # without common scopes, each solved alone
     for member in required:
-        own = {scope for option in member for scope in option}
-        overlapping = [group for group in groups if group[0] & own]
-        groups = [group for group in groups if not group[0] & own]
-        merged = own.union(*(scopes for scopes, _ in overlapping))
+        scopes = {scope for option in member for scope in option}
+        overlapping = [group for group in groups if group[0] & scopes]
+        groups = [group for group in groups if not group[0] & scopes]
+        merged = scopes.union(*(others for others, _ in overlapping))
         groups.append((merged, [*chain.from_iterable(members for _, members in overlapping), member]))
     best = {scope for _, members in groups for scope in _cover(members)}
     return ScopeSet(scopes=tuple(sorted(best)), impossible=tuple(impossible))
@@ -65,26 +65,26 @@ def missing(connector: Connector, actions: Iterable[str], scopes: Collection[str
 
     They are of the token's kind and level. Empty if `scopes` is empty, because the vendor does not report them.
     """
-    have, levels = set(scopes), connector.profile.levels
+    granted, levels = set(scopes), connector.profile.levels
     all_specs = [connector.action(key) for key in connector.actions]
     specs = [connector.action(key) for key in actions] or all_specs
-    if not have:
+    if not granted:
         return {}
     matches = Counter[str]()
     for action in all_specs:
         for kind in action.scopes:
-            matches[kind] += len(have.intersection(chain.from_iterable(_all(action, kind))))
+            matches[kind] += len(granted.intersection(chain.from_iterable(_all(action, kind))))
     best = max(matches, key=lambda kind: matches[kind], default="")
-    rules = [rule for level, rule in levels.items() if is_of_level(connector, level, have)]
+    rules = [rule for level, rule in levels.items() if is_of_level(connector, level, granted)]
     rule = rules[-1] if rules else next(iter(levels.values()), {})
-    lacks: dict[str, tuple[str, ...]] = {}
+    lacking: dict[str, tuple[str, ...]] = {}
     for action in specs:
-        if not action.scopes or any(option <= have for kind in action.scopes for option in _all(action, kind)):
+        if not action.scopes or any(option <= granted for kind in action.scopes for option in _all(action, kind)):
             continue
         kind = best if best in action.scopes else next(iter(action.scopes))
         options = _options(action, kind, rule) or _all(action, kind)
-        lacks[action.key] = tuple(sorted(min(options, key=lambda option: len(option - have)) - have))
-    return lacks
+        lacking[action.key] = tuple(sorted(min(options, key=lambda option: len(option - granted)) - granted))
+    return lacking
 
 
 def is_of_level(connector: Connector, level: str, scopes: Iterable[str]) -> bool:

@@ -19,12 +19,12 @@ BACK = 0.7  # of the refused rate: the reduced rate at which we resume
 LITTLE = 0.1  # of our own rate: the least reduced rate after a first refusal
 GROWTH = 0.05  # of the reduced rate: its growth per second
 DOUBLES = 1.5  # seconds in which it doubles if no limit is known: then a refusal says little about the limit
-MOST_DOUBLINGS = 64  # a rate that large is no bound
+MOST_DOUBLINGS = 64  # by then the rate limits nothing
 FORGOTTEN = 4  # times the reduced rate: having grown this much, the refusal is forgotten
 PAUSE = 1.0  # seconds after a refusal that gives no time
 TERMS = ("count", "seconds", "share")  # declared, so not stored
 MAY_LACK = ("own", "limit", "refused")  # may be null in a store
-AHEAD = {"until": 3600.0, "since": 3600.0, "out": 2 * DAY}  # seconds that stored times may lie ahead at most
+AHEAD = {"until": 3600.0, "since": 3600.0, "out": 2 * DAY}  # the most seconds that stored times may lie ahead
 
 
 def today(now: float) -> int:
@@ -148,10 +148,10 @@ class Bucket:
         """Learn what the vendor reported `age` seconds ago, when it had seen permit `number` but no later one."""
         if limit < 1:
             return
-        known, expected = self.limit is not None, self.level
+        was_known, expected = self.limit is not None, self.level
         self.limit = limit
         self.level = min(limit, min(limit, remaining) + age * self.refill - (self.numbered - number))
-        if known:
+        if was_known:
             missing = min(expected, limit) - self.level
             period = (MORE if missing > 0 else LESS) * self.seconds
             self.others = min(max(0.0, self.others + missing / period), limit / self.seconds)

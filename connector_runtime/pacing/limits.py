@@ -20,7 +20,7 @@ from .bucket import PAUSE, Bucket, midnight, today
 log = logging.getLogger("connector_runtime.pacing")
 
 NEAR = 64  # permits at the head of a queue that are counted exactly
-LATE = 2.0  # seconds by which a permit may ask late before it is dropped
+LATE = 2.0  # seconds that a permit may be overdue before it is dropped
 BATCH = 0.05  # seconds' worth of permits that a process takes at once
 FRESH = 0.5  # seconds after which it returns unused permits
 LOOK = 0.25  # seconds between two reads of a limit of which nothing is known
@@ -38,17 +38,17 @@ Update = Callable[[Bucket, float], None]  # applies a report; the bucket's clock
 class PermitQueue(dict[Permit, tuple[int, float]]):
     """The permits that wait for one limit, in order of arrival, each with its ticket and the time to ask again."""
 
-    last = 0
-    seen = 0.0
+    last_ticket = 0
+    latest = 0.0  # time of the last call
 
     def place(self, permit: Permit, now: float) -> int:
         """Return how many permits are ahead of this one, at most that many if far back. A new one joins at the end."""
-        if now < self.seen:  # the clock was set back
-            self.update({other: (ticket, due - self.seen + now) for other, (ticket, due) in self.items()})
-        self.seen = now
+        if now < self.latest:  # the clock was set back
+            self.update({other: (ticket, due - self.latest + now) for other, (ticket, due) in self.items()})
+        self.latest = now
         if permit not in self:
-            self.last += 1
-            self[permit] = (self.last, now + LATE)
+            self.last_ticket += 1
+            self[permit] = (self.last_ticket, now + LATE)
         ahead = 0
         for other in list(islice(self, NEAR)):
             if other is permit:

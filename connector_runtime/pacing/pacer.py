@@ -31,7 +31,7 @@ SOON = 1.0  # seconds in which an answer is expected while no limit is known
 EARLY = 0.5  # of its wait: when a permit behind the head asks again
 LEAST = 0.001  # seconds: the shortest wait
 PATIENCE = 60.0  # seconds that a call waits while the vendor accepts nothing
-BELIEVED = 600.0  # seconds: the longest rate limit that we believe a vendor
+BELIEVED = 600.0  # seconds: a longer rate limit is cut to this
 MOST_LABELS = 1000  # labels after which a vendor's new labels are ignored
 
 
@@ -239,15 +239,15 @@ class Pacer:
 def check_plan(limits: Limits, plan: str | None) -> None:
     """Raise `InputError` if the connector does not declare the plan."""
     if plan is not None and plan not in limits.plans:
-        known = f"one of {', '.join(limits.plans)}" if limits.plans else "left out: the connector names no plans"
-        raise InputError.of("the pacer", [Problem("plan", f"must be {known}")])
+        allowed = f"one of {', '.join(limits.plans)}" if limits.plans else "left out: the connector names no plans"
+        raise InputError.of("the pacer", [Problem("plan", f"must be {allowed}")])
 
 
 class HasProfile(Protocol):
     """Anything with a profile, such as a connector."""
 
     @property
-    def profile(self) -> Any: ...  # a `Profile`; pyright takes no `cached_property` for one
+    def profile(self) -> Any: ...  # a `Profile`; pyright does not accept a `cached_property` as one
 
 
 def pacer(connector: HasProfile, *, account: str = "", **declared: Unpack[Declaration]) -> Pacer:

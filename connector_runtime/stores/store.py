@@ -29,7 +29,7 @@ LAST = "\U0010ffff"  # no key begins with this character, so it ends the range o
 LONGEST = 500  # characters of a key
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")  # NUL and unpaired surrogates, which databases reject
 DAMAGED = "damaged/"  # prefix of the original keys of entries that could not be read
-UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, OSError)  # raised by readers of values for other bytes
+UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, OSError)  # raised by `read` functions for other bytes
 logger = logging.getLogger("connector_runtime.stores")
 forking: weakref.WeakSet[Any] = weakref.WeakSet()  # owners of locks or connections; a child process calls `forked`
 

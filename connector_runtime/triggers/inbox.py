@@ -160,8 +160,8 @@ class Inbox:
         event = self._event("aside", event_id)
         if event is None:
             return False
-        again = replace(event, due=now, claimed=0.0, failures=0, replays=event.replays + 1)
-        self._store.update(self._key("waiting", event_id), lambda _: again.to_bytes())  # even over another entry
+        replayed = replace(event, due=now, claimed=0.0, failures=0, replays=event.replays + 1)
+        self._store.update(self._key("waiting", event_id), lambda _: replayed.to_bytes())  # even over another entry
         self._delete("aside", event)
         return True
 

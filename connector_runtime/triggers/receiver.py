@@ -42,7 +42,7 @@ LIMIT = 8 * 1024 * 1024  # bytes of a body
 LARGE = 64 * 1024  # bytes above which a body is verified in a thread: anybody may send it, with many secrets to try
 SHARE = 0.8  # of the time until the vendor gives up
 REST = 5.0  # seconds: the longest pause after a slow look at the inbox
-PURGE = 3600.0  # seconds after which ids of handled events are purged again
+PURGE = 3600.0  # seconds between two purges of the ids of handled events
 logger = logging.getLogger("connector_runtime")
 
 

@@ -25,8 +25,8 @@ from ..structs import shows
 from .events import Event, catalogued
 
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
-Own = str | Sequence[str]  # one secret or, during a rotation, several
-Secrets = Own | Mapping[str, Own]  # of all apps, or those of each app by its client id
+OneOrMore = str | Sequence[str]  # one secret or, during a rotation, several
+Secrets = OneOrMore | Mapping[str, OneOrMore]  # of all apps, or those of each app by its client id
 Source = tuple[str, tuple[str, ...]]  # ("header", ("x-event",)) or ("body", ("payload", "object", "id"))
 
 _is_number = re.compile("[0-9]{1,15}").fullmatch
@@ -292,8 +292,8 @@ class Trigger:
         payload: dict[str, Any] = {}
         for test in self.challenge_when:
             _set_at(payload, test.name, test.values[0])
-        for how in self.challenge_answer.values():
-            for path in how.values():
+        for proof in self.challenge_answer.values():
+            for path in proof.values():
                 _set_at(payload, path, text)
         return json.dumps(payload).encode(), lambda secret: self._proofs(payload, next(iter(usable(secret))))
 
@@ -325,13 +325,13 @@ class Trigger:
 
         Raises `InputError` for an unknown key or a value of another type.
         """
-        known = [*OWN, *self.filters]
+        keys = [*OWN, *self.filters]
         problems = []
         texts: dict[str, list[str]] = {}
         for key, value in values.items():
             items = [item for item in (value if isinstance(value, list | tuple) else [value]) if item not in (None, "")]
-            if key not in known:
-                what = f"is not a filter of {self.key}.{nearest(key, known)} Known: {', '.join(known)}."
+            if key not in keys:
+                what = f"is not a filter of {self.key}.{nearest(key, keys)} Known: {', '.join(keys)}."
                 problems.append(Problem(f"filter.{key}", what))
             elif not all(isinstance(item, str | int) and not isinstance(item, bool) for item in items):
                 problems.append(Problem(f"filter.{key}", "must be a text or a list of texts"))
@@ -381,8 +381,8 @@ class Trigger:
     def _proofs(self, payload: Json, secret: str) -> dict[str, str]:
         """Return the answer to a challenge. Raises `PayloadError` if the challenge lacks a text."""
         proofs = {}
-        for key, how in self.challenge_answer.items():
-            for word, path in how.items():
+        for key, proof in self.challenge_answer.items():
+            for word, path in proof.items():
                 text = at(payload, path)
                 if not isinstance(text, str) or not text:
                     raise PayloadError(f"The challenge has no text at {path}.")
