@@ -41,8 +41,8 @@ class PermitQueue(dict[Permit, tuple[int, float]]):
     last_ticket = 0
     latest = 0.0  # time of the last call
 
-    def place(self, permit: Permit, now: float) -> int:
-        """Return how many permits are ahead of this one, at most that many if far back. A new one joins at the end."""
+    def ahead_of(self, permit: Permit, now: float) -> int:
+        """Return how many permits are ahead of one, or at most that many if far back. A new one joins at the end."""
         if now < self.latest:  # the clock was set back
             self.update({other: (ticket, due - self.latest + now) for other, (ticket, due) in self.items()})
         self.latest = now

@@ -83,25 +83,25 @@ class Pacer:
         self._lock = threading.Lock()
 
     def ask(self, permit: Permit) -> float:
-        """Seconds to wait before asking again, 0.0 to send now; see `Pacing.ask`."""
+        """Return the seconds to wait before asking again, 0.0 to send now; see `Pacing.ask`."""
         with self._lock:
             now = self._clock()
             limit = self._label_limit(permit)
             try:
                 if limit.budgets or limit.bucket.out > now:
                     self._check_budgets(permit, limit, now)
-                place = limit.queue.place(permit, now)
-                ready = limit.ready(now, place + 1)
+                ahead = limit.queue.ahead_of(permit, now)
+                ready = limit.ready(now, ahead + 1)
                 if ready and limit.answers < LEARNING and not limit.bucket.known:  # each answer allows more in parallel
                     under_way = sum(sent.limit is limit and abs(now - sent.at) < SOON for sent in self._sent.values())
                     ready = under_way < START + 2 * limit.answers
                 if not ready:
                     if (refused_for := limit.refused_for(now)) > PATIENCE:
                         raise self._refused(limit, now + refused_for)
-                    pause = limit.wait(now, place + 1)
-                    if place and pause > 0:
+                    pause = limit.wait(now, ahead + 1)
+                    if ahead and pause > 0:
                         pause = max(pause * EARLY, limit.wait(now, 1))
-                    pause = max(LEAST, pause) if pause > 0 else 0.01 * (1 + place)  # an answer may change that
+                    pause = max(LEAST, pause) if pause > 0 else 0.01 * (1 + ahead)  # an answer may change that
                     limit.queue[permit] = (limit.queue[permit][0], now + pause + LATE)
                     return pause
                 if permit.quotas:
@@ -163,15 +163,15 @@ class Pacer:
                 self._quotas.give_back(self._keys(permit), now)
 
     def _limit_of(self, permit: Permit, sent: PermitUse, headers: Head, now: float) -> tuple[LabelLimit, int]:
-        """Return the limit and number to count an answer by: those of the vendor's label, unless ours is definite."""
+        """Return the limit and number that count an answer: the vendor's label decides, unless the definition does."""
         text = _at(headers, self._limits.reported.label)
         label = "-".join(text.casefold().split()) if text else None
         labels = self._limits.labels
-        is_definite = any(permit.action in entry.on for entry in labels.values())
+        is_declared = any(permit.action in entry.on for entry in labels.values())
         is_odd = label is not None and (
             not re.fullmatch(r"[\w-]{1,64}", label) or len(self._label_limits) >= MOST_LABELS
         )
-        if label is None or is_definite or is_odd or label == sent.limit.name or (labels and label not in labels):
+        if label is None or is_declared or is_odd or label == sent.limit.name or (labels and label not in labels):
             return sent.limit, sent.number
         self._learned[permit.action] = label
         limit = self._label_limit(permit)

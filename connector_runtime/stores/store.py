@@ -170,11 +170,11 @@ class Store(ABC):
         """Move an unreadable entry below `damaged/`, unless it has changed since it was read, and log its key."""
         if key.startswith(DAMAGED):
             return
-        place = _aside(key)
+        aside = _aside(key)
         try:
-            self.update(place, lambda old: entry.value)
+            self.update(aside, lambda old: entry.value)
             if self.remove(key, entry):
-                logger.error("The store's entry %s is damaged and was moved to %s.", key, place)
+                logger.error("The store's entry %s is damaged and was moved to %s.", key, aside)
         except StoreError as error:
             logger.error("The store's entry %s is damaged and can't be moved: %s", key, error.message)
 
