@@ -1,4 +1,4 @@
-"""The errors a caller can meet, sorted by what the reader should do. A leaf: touches nothing.
+"""The errors a caller can meet, sorted by what the reader should do. Pure.
 
 What a kind of error means is said on its class and nowhere else: its name in one word, the exit code of a command, the
 HTTP status of the service, a title, and the remedy. A new kind is a new class, and its line below.
@@ -8,7 +8,7 @@ ConnectorError
 ├── InputError          fix the inputs; raised before anything is sent
 ├── AuthError           reconnect
 │   └── MissingScope    add the scope it names, then reconnect
-├── ApiError            the vendor said no
+├── ApiError            the vendor rejected the request
 │   ├── ValidationFailed
 │   ├── NotFound
 │   ├── Conflict
@@ -28,6 +28,7 @@ from collections.abc import Iterable
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
+from .sentences import Phrasebook, Sentence
 from .structs import Struct, cut, shows
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 MOST = 100  # problems that are told of one call; who made so many made one mistake
 LONGEST = 500  # characters of a problem's place, and a quarter of its text: either may quote what a stranger sent
+CHECK = Sentence("It may have been done; check in {vendor} before you send it again.")
 ERRORS: list[type[ConnectorError]] = []  # every kind, in the order of the tree
 
 
@@ -54,6 +56,11 @@ class Problem(Struct):
         return {"where": self.where, "what": self.what}
 
 
+def said(problems: Iterable[Problem], book: Phrasebook) -> tuple[Problem, ...]:
+    """Problems in the words of a connector."""
+    return tuple(each.replace(what=book.say(each.what)) for each in problems)
+
+
 class ConnectorError(Exception):
     """The root of all errors. `kind` names the class in one word; `retriable`: the same call may succeed later.
 
@@ -63,8 +70,8 @@ class ConnectorError(Exception):
     kind: str = "error"
     exit_code: int = 2
     http_status: int = 500
-    title: str = "It failed"
-    remedy: str = "See `message`."
+    title: str = Sentence("It failed")
+    remedy: str = Sentence("See `message`.")
     retriable: bool = False
 
     def __init_subclass__(cls, **said: str | int) -> None:
@@ -91,6 +98,12 @@ class ConnectorError(Exception):
         other.message, other.hint, other.problems, other.args = message, hint, tuple(problems), (message,)
         return other
 
+    def speak(self, book: Phrasebook) -> None:
+        """Put the error into the words of a connector: its language, and the vendor's name."""
+        self.message, self.hint = book.say(self.message), book.say(self.hint)
+        self.problems = said(self.problems, book)
+        self.args = (self.message,)
+
     def to_dict(self) -> dict[str, Any]:
         """The error as JSON data, the shape that platforms and the command line show."""
         said = {"kind": self.kind, "message": self.message, "hint": self.hint}
@@ -101,8 +114,8 @@ class ConnectorError(Exception):
 class DefinitionError(ConnectorError, kind="definition"):
     """A definition file is wrong; `problems` names each fault with file and line."""
 
-    title = "A definition is faulty"
-    remedy = "Mend the definition; `problems` names file and line."
+    title = Sentence("A definition file has faults")
+    remedy = Sentence("Correct the definition; `problems` names file and line.")
 
     @classmethod
     def of(cls, problems: Iterable[Problem]) -> DefinitionError:
@@ -114,18 +127,24 @@ class DefinitionError(ConnectorError, kind="definition"):
 class InputError(ConnectorError, kind="input", http_status=422):
     """The inputs are wrong; `problems` names all of them. Nothing was sent."""
 
-    title = "The inputs are wrong"
-    remedy = "Mend what `problems` names; nothing was sent."
+    title = Sentence("Some inputs are not valid")
+    remedy = Sentence("Correct the fields in `problems`; nothing was sent.")
 
     @classmethod
     def of(cls, subject: str, problems: Iterable[Problem], *, is_all: bool = True) -> InputError:
         """The error of all these problems, which lists the first `MOST`; unless it `is_all`, there may be more."""
         found = tuple(problems)
-        more = len(found) > MOST
-        total = f"{len(found)}" if is_all or not more else f"More than {MOST}"
-        count, first = "One problem" if total == "1" else f"{total} problems", f", the first {MOST}" if more else ""
-        told = [Problem(each.where[:LONGEST], each.what[: LONGEST * 4]) for each in found[:MOST]]
-        return cls(f"{count} with the inputs of {subject}{first}:", problems=told)
+        count = len(found)
+        total = Sentence("One problem") if count == 1 else Sentence("{count} problems", count=count)
+        if count > MOST and not is_all:
+            total = Sentence("More than {most} problems", most=MOST)
+        message = Sentence("{total} with the inputs of {subject}:", total=total, subject=subject)
+        if count > MOST:
+            message = Sentence("{total} with the inputs of {subject}, the first {most}:", most=MOST, **message.slots)
+        longest = LONGEST * 4
+        first = [each.replace(where=each.where[:LONGEST]) for each in found[:MOST]]
+        first = [each if len(each.what) <= longest else each.replace(what=each.what[:longest]) for each in first]
+        return cls(message, problems=first)
 
 
 class RequestError(ConnectorError):
@@ -171,112 +190,115 @@ class RequestError(ConnectorError):
 class AuthError(RequestError, kind="token", exit_code=3, http_status=424):
     """The vendor refused the token, or there is none."""
 
-    title = "The connection does not work"
-    remedy = "Reconnect, or get a new token."
+    title = Sentence("The connection does not work")
+    remedy = Sentence("Reconnect, or get a new token.")
 
 
 class MissingScope(AuthError, kind="missing_scope", http_status=403):
     """The token is good but lacks a permission; `hint` names it where the vendor does."""
 
-    title = "The app lacks a scope"
-    remedy = "Add the scope that `hint` names, then reconnect."
+    title = Sentence("The app lacks a scope")
+    remedy = Sentence("Add the scope that `hint` names, then reconnect.")
 
 
 class ApiError(RequestError, kind="api", http_status=502):
-    """The vendor said no. `problems` maps its complaints to our inputs where it names fields."""
+    """The vendor rejected the request. `problems` maps its complaints to our inputs where it names fields."""
 
-    title = "The vendor said no"
-    remedy = "See `message` and `code`."
+    title = Sentence("{vendor} rejected the request")
+    remedy = Sentence("See `message` and `code`.")
 
 
 class ValidationFailed(ApiError, kind="validation", http_status=422):
-    """The vendor found the request's values wrong."""
+    """The vendor rejected values of the request."""
 
-    title = "The vendor found values wrong"
-    remedy = "Mend what `problems` names."
+    title = Sentence("{vendor} rejected some values")
+    remedy = Sentence("Correct the fields in `problems`.")
 
 
 class NotFound(ApiError, kind="not_found", http_status=404):
     """What the inputs name does not exist, or is not visible to this connection."""
 
-    title = "There is no such thing"
-    remedy = "Check the id or the name; see `message`."
+    title = Sentence("Not found")
+    remedy = Sentence("Check the ID or the name; see `message`.")
 
 
 class Conflict(ApiError, kind="conflict", http_status=409):
     """What should be made exists already, or is being changed by somebody else."""
 
-    title = "It exists already, or is being changed"
-    remedy = "Look what is there before you try again."
+    title = Sentence("It already exists, or is being changed")
+    remedy = Sentence("Check what exists before you try again.")
 
 
 class PlanRequired(ApiError, kind="plan", http_status=403):
     """The account lacks the plan, licence or role for this."""
 
-    title = "The account lacks a plan, licence or role"
-    remedy = "Do what `hint` says."
+    title = Sentence("The account lacks a plan, licence or role")
+    remedy = Sentence("Do what `hint` says.")
 
 
 class RateLimited(ApiError, kind="rate_limit", exit_code=5, http_status=429):
     """Too many requests for now."""
 
-    title = "Too many requests at the vendor"
-    remedy = "Wait until `retry_at`."
+    title = Sentence("Too many requests to {vendor}")
+    remedy = Sentence("Wait until `retry_at`.")
 
 
 class QuotaReached(ApiError, kind="quota", exit_code=5, http_status=429):
     """Too many requests for a longer time, often until midnight UTC."""
 
-    title = "The vendor's quota is used up"
-    remedy = "Wait until `retry_at`, which may be hours away."
+    title = Sentence("{vendor}'s limit is reached")
+    remedy = Sentence("Wait until `retry_at`, which may be hours away.")
 
 
 class TransportError(RequestError, kind="transport", exit_code=6, http_status=502):
     """No readable answer: the network, a time-out, or an answer that is not what the API promises."""
 
-    title = "No readable answer of the vendor"
-    remedy = "Try again if `retriable`; else look what was done."
+    title = Sentence("No readable answer from {vendor}")
+    remedy = Sentence("Try again if `retriable`; otherwise check first whether it was done.")
 
 
 class InternalError(RequestError, kind="internal", exit_code=7, http_status=500):
     """An unexpected error: a fault of the connector or of a function that it was given; `__cause__` is the original."""
 
-    title = "The connector failed"
-    remedy = "Report it with its `__cause__`; look what was done if `may_have_been_done`."
+    title = Sentence("The connector failed")
+    remedy = Sentence("Report it with its `__cause__`; if `may_have_been_done`, check whether it was done.")
 
 
 class Guard:
     """The outer guard of calls: within it, what is no `ConnectorError` leaves as an `InternalError`.
 
     What ends a program (KeyboardInterrupt, a cancelled task) passes, and so does what `passes` says: an error of the
-    caller's own token function. `sent` says that a change may have reached the vendor. Tests keep the guard open, so
-    that it hides no fault.
+    caller's own token function. `sent` says that a change may have reached the vendor. An error that leaves is put
+    into the words of `book`. Tests keep the guard open, so that it hides no fault.
     """
 
     is_open = False
 
-    def __init__(self, *, passes: bool = False) -> None:
-        self.sent, self.passes = False, passes
+    def __init__(self, book: Phrasebook | None = None, *, passes: bool = False) -> None:
+        self.book, self.sent, self.passes = book, False, passes
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, ConnectorError) and self.book is not None:
+            error.speak(self.book)
         if not isinstance(error, Exception) or isinstance(error, ConnectorError) or self.passes or Guard.is_open:
             return
         while trace.tb_next is not None:
             trace = trace.tb_next
         at = f"{trace.tb_frame.f_globals.get('__name__')}, line {trace.tb_lineno}"
-        what = f"The connector failed ({type(error).__name__} in {at})."  # its own text can hold a secret
-        hint = "It may have been done; look before you send it again." if self.sent else "Nothing was changed."
+        name = type(error).__name__  # its own text can hold a secret
+        what = Sentence("The connector failed ({error} in {place}).", error=name, place=at)
+        hint = CHECK if self.sent else Sentence("Nothing was changed.")
         raise InternalError(what, hint=hint, may_have_been_done=self.sent) from error
 
 
 class StoreError(ConnectorError, kind="store", exit_code=3, http_status=503):
     """What keeps connections and events can't be read or written; nothing that was stored is lost."""
 
-    title = "The store fails"
-    remedy = "Try again later; nothing that was stored is lost."
+    title = Sentence("The store does not work")
+    remedy = Sentence("Try again later; nothing that was stored is lost.")
 
     def __init__(self, message: str, *, hint: str | None = None, retriable: bool = False) -> None:
         super().__init__(message, hint=hint)
@@ -286,15 +308,15 @@ class StoreError(ConnectorError, kind="store", exit_code=3, http_status=503):
 class SignatureError(ConnectorError, kind="signature", http_status=401):
     """A webhook without a valid signature: answer 401 and deliver nothing."""
 
-    title = "The webhook is not signed by the vendor"
-    remedy = "Deliver nothing; if the vendor did send it, compare the secret with the vendor's."
+    title = Sentence("The webhook is not signed by {vendor}")
+    remedy = Sentence("Deliver nothing; if {vendor} did send it, compare the two secrets.")
 
 
 class PayloadError(ConnectorError, kind="payload", http_status=400):
     """A signed webhook whose body is no JSON object: answer 400 and deliver nothing."""
 
-    title = "The webhook cannot be read"
-    remedy = "Deliver nothing; the body is no JSON object."
+    title = Sentence("The webhook cannot be read")
+    remedy = Sentence("Deliver nothing; the body is not a JSON object.")
 
 
 KINDS = {  # that a refusal can be sorted into

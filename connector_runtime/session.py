@@ -19,11 +19,12 @@ from .calls.credentials import Credentials, check_base_url, checked, lay_out, re
 from .calls.exchange import CallTerms, exchange, recovering
 from .definitions.connector import Connector
 from .errors import AuthError, Guard, InputError, Problem
-from .inputs.bind import BoundInputs, bind
+from .inputs.bind import BoundInputs
 from .language.patterns import HEADER_VALUE
 from .pacing import accounts
 from .pacing.permit import Pacing
 from .perform import HANDLERS, Handlers
+from .sentences import Sentence
 from .steps import LONGEST_WAIT, AskPermit, Attempt, Recall, Remember, Report, Steps, Token
 from .transport import Http
 from .types.base import HEADER_LINE
@@ -63,7 +64,7 @@ class CallOptions(TypedDict, total=False):
     `clear` names inputs whose fields are to be emptied. A list goes on at a `cursor` that a page, a result or an error
     gave. `deadline` bounds the call with its attempts and pauses, in seconds. With `recover`, a create whose answer was
     lost is looked for before it is sent again, where its definition says how. `idempotency_key` goes to a vendor that
-    takes one.
+    takes one. `locale` is the language of warnings and errors, if not that of the connector.
     """
 
     clear: Iterable[str]
@@ -71,6 +72,7 @@ class CallOptions(TypedDict, total=False):
     deadline: float | None
     recover: bool
     idempotency_key: str | None
+    locale: str | None
 
 
 class ChoicesOptions(TypedDict, total=False):
@@ -78,13 +80,14 @@ class ChoicesOptions(TypedDict, total=False):
 
     `search` narrows the list, and `cursor` goes on where earlier choices ended. `parameters` are what the list asks for
     beside the inputs, by name. A page that was read less than `ttl` seconds ago, for the same connection, is not read
-    again.
+    again. `locale` is the language of labels and errors, if not that of the connector.
     """
 
     search: str | None
     cursor: str | None
     parameters: Mapping[str, Any] | None
     ttl: float
+    locale: str | None
 
 
 class DownloadOptions(TypedDict, total=False):
@@ -121,11 +124,13 @@ class Session:
             check_base_url(base_url)
         problems = [*_unusable(deadline, retries)]
         if token is not None and connection is not None:
-            problems.append(Problem("token", "is given together with a connection; choose one"))
+            problems.append(Problem("token", Sentence("is given together with a connection; choose one")))
         if pacing and not (hasattr(pacing, "ask") and hasattr(pacing, "report")):
-            problems.append(Problem("pacing", "must be False, or a pacer with the methods `ask` and `report`"))
+            problems.append(
+                Problem("pacing", Sentence("must be False, or a pacer with the methods `ask` and `report`"))
+            )
         if problems:
-            raise InputError.of("the client", problems)
+            raise InputError.of(Sentence("the client"), problems)
         self.connector = connector
         self.is_open = True
         self.http = http or Http()
@@ -156,27 +161,30 @@ class Session:
         deadline: float | None = None,
         recover: bool = False,
         idempotency_key: str | None = None,
+        locale: str | None = None,
     ) -> tuple[Action, Steps]:
         """An action and a call of it, whose outputs are `Page`s. Inputs that are bound already are taken as they are.
 
         Raises `InputError`.
         """
         self._check_open()
-        action = self.connector.action(key)
+        connector = self._spoken(locale)
+        action = connector.action(key)
         problems = [] if deadline is None else [*_unusable(deadline)]
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= maxsize):
-            problems.append(Problem("limit", "must be a whole number of at least 1"))
+            problems.append(Problem("limit", Sentence("must be a whole number of at least 1")))
         is_keyed = action.profile.idempotency is not None and action.effect in ("create", None)
         if idempotency_key is not None and not is_keyed:
-            problems.append(Problem("idempotency_key", f"is of no use: the vendor takes none for {key}; leave it out"))
+            what = Sentence("has no effect: {vendor} takes none for this action; leave it out")
+            problems.append(Problem("idempotency_key", what))
         if idempotency_key is not None and not _is_line(idempotency_key):
             problems.append(Problem("idempotency_key", HEADER_LINE))
         if recover and action.recover is None:
-            problems.append(Problem("recover", f"is of no use: {key} does not say how to look; leave it out"))
-        if problems:
-            raise InputError.of(key, problems)
-        with Guard():
-            bound = inputs if isinstance(inputs, BoundInputs) else bind(action.accepts, inputs, clear)
+            problems.append(Problem("recover", Sentence("has no effect for this action; leave it out")))
+        with Guard(connector.phrasebook):
+            if problems:
+                raise InputError.of(key, problems)
+            bound = inputs if isinstance(inputs, BoundInputs) else action.bind(inputs, clear)
             if self._kind is not None:
                 refuse_values(self._kind, key, bound.values)
             until = self._deadline if deadline is None else deadline
@@ -185,7 +193,7 @@ class Session:
                 limit, cursor, self._retries, until, idempotency_key, self._account, is_observed, self._caller
             )
             if recover and action.recover is not None:
-                other = self.connector.action(action.recover.action)
+                other = connector.action(action.recover.action)
                 return action, recovering(action, bound, terms, other)
             return action, exchange(action, bound, terms)
 
@@ -199,15 +207,19 @@ class Session:
         cursor: str | None = None,
         parameters: Mapping[str, Any] | None = None,
         ttl: float = TTL,
+        locale: str | None = None,
     ) -> Steps:
         """A request for choices: one output, the `Choices`. Raises `InputError`."""
         from .calls import choices
 
         self._check_open()
-        its, said = self.connector, {"search": search, "cursor": cursor}
-        with Guard():
+        its, said = self._spoken(locale), {"search": search, "cursor": cursor}
+        with Guard(its.phrasebook):
             asked = choices.browse(its.profile, its.action, action, input, inputs, parameters=parameters, **said)
-            return choices.choose(asked, lambda key, bound, at: self.call(key, bound, cursor=at)[1], ttl)
+            return choices.choose(asked, lambda key, bound, at: self.call(key, bound, cursor=at, locale=locale)[1], ttl)
+
+    def _spoken(self, locale: str | None) -> Connector:
+        return self.connector if locale is None else self.connector.localized(locale)
 
     def _check_open(self) -> None:
         if not self.is_open:
@@ -217,7 +229,7 @@ class Session:
         """The action of that key, which must offer files. Raises `InputError`."""
         action = self.connector.action(key)
         if action.files is None:
-            raise InputError.of(key, [Problem("action", "offers no files: its definition does not say `files`")])
+            raise InputError.of(key, [Problem("action", Sentence("offers no files"))])
         return action
 
     def download_plan(
@@ -241,7 +253,7 @@ class Session:
         if last is None or granted != last.granted:
             texts = [*granted, *granted.values()] if isinstance(granted, Mapping) else [None]
             if not all(isinstance(text, str) for text in texts):
-                what = "The connection's function gave something else than texts by name."
+                what = "The connection's function must return texts by name."
                 raise AuthError(what, hint="Have it return what the connection gives to requests, or raise an error.")
             last = self._credentials = lay_out(self.connector.profile, self._base_url, granted)
         return last
@@ -297,10 +309,11 @@ class ValueCache:
 
 def _unusable(deadline: float | None, retries: int = 0) -> Iterator[Problem]:
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
-        yield Problem("retries", "must be a whole number, 0 for none")
+        yield Problem("retries", Sentence("must be a whole number, 0 for none"))
     is_number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
     if deadline is not None and not (is_number and 0 < deadline <= LONGEST_WAIT):
-        yield Problem("deadline", f"must be a number of seconds above 0 and at most {LONGEST_WAIT:,}")
+        most = f"{LONGEST_WAIT:,}"
+        yield Problem("deadline", Sentence("must be a number of seconds, more than 0 and at most {most}", most=most))
 
 
 def _is_line(text: Any) -> bool:
@@ -328,7 +341,8 @@ def _grants(connector: Connector, token: Any, connection: Any) -> Grants:
 
     def named(found: Any) -> Mapping[str, str]:
         if not isinstance(found, str) or not found.strip():
-            raise AuthError("There is no access token.", hint="Give one to the client, or connect an account.")
+            hint = Sentence("Give one to the client, or connect an account.")
+            raise AuthError(Sentence("There is no access token."), hint=hint)
         return {name: found.strip()}
 
     async def later(found: Awaitable[Any]) -> Mapping[str, str]:

@@ -26,9 +26,10 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from .errors import InputError, Problem, TransportError
+from .errors import CHECK, InputError, Problem, TransportError
 from .language import hosts, secrets
 from .model import Request, Response
+from .sentences import Sentence
 from .steps import Send
 from .structs import shows
 
@@ -146,8 +147,8 @@ def reported(wanted: Send) -> Iterator[None]:
     except httpx.HTTPError as error:
         failure = _lost(error, wanted)
     except (httpx.InvalidURL, UnicodeError):  # the latter is what is raised for a name that no host can have
-        what = "The URL is too long to be sent, or its host is no name."
-        failure = TransportError(what, hint="Shorten the inputs that stand in it, or mend the address.")
+        what = Sentence("The URL is too long, or its host is not a name.")
+        failure = TransportError(what, hint=Sentence("Shorten the inputs that go into it, or correct the address."))
     else:
         return
     finally:
@@ -168,18 +169,20 @@ def _lost(error: httpx.HTTPError, wanted: Send) -> TransportError:
     done = wanted.effect != "read" and not unsent
     host = urlsplit(wanted.request.shown).hostname
     if isinstance(error, httpx.TimeoutException):
-        what = f"No connection to {host} within the time-out." if unsent else "No answer within the time-out."
+        what = Sentence("No answer in time.")
+        if unsent:
+            what = Sentence("No connection to {host} in time.", host=host)
     elif isinstance(error, httpx.ConnectError):
-        what = f"No connection to {host}: {error}."
+        what = Sentence("No connection to {host}: {reason}.", host=host, reason=str(error))
     elif isinstance(error, httpx.LocalProtocolError):
-        what = "The request cannot be sent: a header holds what no header can carry."
+        what = Sentence("The request cannot be sent: a header has characters that are not allowed.")
     elif isinstance(error, httpx.ProxyError):
-        what = "The proxy refused the connection."
+        what = Sentence("The proxy refused the connection.")
     elif isinstance(error, httpx.DecodingError | httpx.RemoteProtocolError | httpx.ReadError):
-        what = "The answer broke off or is no HTTP."
+        what = Sentence("The answer was cut off or is not HTTP.")
     else:
-        what = f"The request failed on its way ({type(error).__name__})."
-    hint = "It may have been done; look before you send it again." if done else "Nothing was changed; try again."
+        what = Sentence("The request failed on its way ({error}).", error=type(error).__name__)
+    hint = CHECK if done else Sentence("Nothing was changed; try again.")
     return TransportError(what, hint=hint, retriable=unsent or wanted.effect != "create", may_have_been_done=done)
 
 
@@ -216,9 +219,11 @@ class _ResponseBody:
         if status >= 300:
             return False
         done = self._wanted.effect != "read"
-        hint = "It was accepted, so the change has probably been made; look." if done else "Ask for less at a time."
-        hint += " Where answers are that large, raise `largest` of `Http`."
-        what = f"The answer ({status}) is larger than {self._most:,} bytes."
+        hint = Sentence("The request was accepted, so the change was probably made. Check before you send it again.")
+        if not done:
+            hint = Sentence("Ask for less at a time.")
+        hint = hint.then(Sentence("Where answers are that large, raise `largest` of `Http`."))
+        what = Sentence("The answer ({status}) is larger than {most} bytes.", status=status, most=f"{self._most:,}")
         raise TransportError(what, hint=hint, status=status, may_have_been_done=done)
 
     def whole(self) -> Response:

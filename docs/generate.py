@@ -18,7 +18,19 @@ from zoom_connector import RENAMED, load
 ROOT = Path(__file__).resolve().parents[1]
 RUNTIME = ROOT / "connector_runtime"
 ROOMS = (  # from the ground up, single modules among them: each imports only from those before it
-    *("structs", "errors", "model", "steps", "language", "types", "perform", "transport", "stores", "pacing"),
+    *(
+        "structs",
+        "sentences",
+        "errors",
+        "model",
+        "steps",
+        "language",
+        "types",
+        "perform",
+        "transport",
+        "stores",
+        "pacing",
+    ),
     *("inputs", "calls", "downloads", "triggers", "definitions", "authoring", "session", "client", "connections"),
     *("service", "mcp", "commands"),
 )

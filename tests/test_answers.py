@@ -161,7 +161,7 @@ def test_an_answer_that_is_too_large_is_not_read_on(
         caught.append(found.value)
 
     assert peak(run) < 12 * MIB
-    hint = "It was accepted, so the change has probably been made; look."
+    hint = "The request was accepted, so the change was probably made. Check before you send it again."
     assert caught[0].to_dict() == {
         **MADE,
         "kind": "transport",
@@ -214,7 +214,7 @@ def test_an_answer_that_drips_for_ever_ends(call: Any, vendor: Vendor, monkeypat
     vendor.answer = dripping
     with pytest.raises(TransportError) as caught:
         call.run("create-meeting", MEETING)
-    assert (caught.value.message, caught.value.retriable) == ("No answer within the time-out.", False)
+    assert (caught.value.message, caught.value.retriable) == ("No answer in time.", False)
     assert caught.value.may_have_been_done is True
 
 
@@ -223,7 +223,7 @@ def test_endless_headers_are_an_error(call: Any, vendor: Vendor) -> None:
     vendor.answer = lambda: chain([b"HTTP/1.1 200 OK\r\n"], repeat(b"X-A: " + b"b" * 900 + b"\r\n"))
     with pytest.raises(TransportError) as caught:
         call.run("create-meeting", MEETING)
-    assert (caught.value.may_have_been_done, caught.value.message) == (True, "The answer broke off or is no HTTP.")
+    assert (caught.value.may_have_been_done, caught.value.message) == (True, "The answer was cut off or is not HTTP.")
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_a_body_is_decompressed_as_it_was_written(call: Any, vendor: Vendor, cod
 @pytest.mark.parametrize("body", [gzip.compress(b'{"id": 1}')[:-9], b"{}", gzip.compress(b"{}")[:12] + b"x" * 50])
 def test_a_compressed_body_that_is_cut_off_or_none_is_an_error(call: Any, vendor: Vendor, body: bytes) -> None:
     vendor.says("Content-Encoding: gzip", body)
-    with pytest.raises(TransportError, match="broke off"):
+    with pytest.raises(TransportError, match="cut off"):
         call.run("get-user", ME)
 
 
@@ -306,7 +306,8 @@ def test_numbers_that_json_has_not_come_as_text_with_a_warning(call: Any, vendor
     assert [(warning.where, warning.what) for warning in result.warnings] == [
         (
             "body",
-            f"The answer holds numbers that JSON cannot (NaN, -Infinity, 1e400, {'9' * 60}); they are given as text.",
+            f"The answer has numbers that JSON cannot hold (NaN, -Infinity, 1e400, {'9' * 60}); "
+            "they are given as text.",
         )
     ]
     assert json.loads(json_text.write(result.data)) == result.data
@@ -388,7 +389,7 @@ def test_the_next_call_of_an_account_that_is_shut_does_not_sleep(call: Any, vend
     with pytest.raises(RateLimited) as first:
         call.run("get-user", ME)
     before = vendor.sent
-    with pytest.raises(RateLimited, match="takes no 'light' requests of this account until") as second:
+    with pytest.raises(RateLimited, match="accepts no 'light' requests of this account until") as second:
         call.run("get-user", ME)
     assert vendor.sent == before
     assert first.value.retry_at is not None and second.value.retry_at is not None
@@ -417,7 +418,7 @@ def users(connector: Connector, *said: Any, **terms: Any) -> Result:
 def test_a_next_page_that_no_request_can_carry_is_an_error_after_its_page(connector: Connector, token: Any) -> None:
     with pytest.raises(ApiError) as caught:
         users(connector, {"users": [{"id": "a"}], "next_page_token": token})
-    assert caught.value.message == "The answer names a next page by what no request can carry."
+    assert caught.value.message == "The answer names a next page that cannot be asked for."
     assert (caught.value.items_read, caught.value.cursor) == (1, None)
     assert caught.value.partial.data == {"users": [{"id": "a"}]}
 
@@ -533,7 +534,7 @@ def test_any_answer_is_a_result_that_can_be_written_or_a_typed_error(
     key, inputs = called
     action = load().actions[key]
     said = [Response(status, headers, body) for body in bodies]
-    lost = TransportError("The answer broke off.")
+    lost = TransportError("The answer was cut off.")
     play = Play(
         {
             Token: lay_out(action.profile, None, {"access_token": "t"}),
@@ -611,7 +612,11 @@ def test_what_nobody_foresaw_is_an_internal_error_that_says_whether_it_may_have_
         ):
             with pytest.raises(InternalError) as caught:
                 ask()
-            hint = "It may have been done; look before you send it again." if after else "Nothing was changed."
+            hint = (
+                "It may have been done; check in the vendor before you send it again."
+                if after
+                else "Nothing was changed."
+            )
             assert caught.value.to_dict() == {
                 **MADE,
                 "kind": "internal",

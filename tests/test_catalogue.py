@@ -206,9 +206,9 @@ def test_events_are_listed_and_their_schemas_and_samples_come_if_asked_for(conne
 
 
 def test_an_unknown_trigger_or_event_is_refused_with_the_nearest(connector: Connector) -> None:
-    with pytest.raises(InputError, match=r"'webhok' is no trigger of zoom. Did you mean 'webhook'?"):
+    with pytest.raises(InputError, match=r"'webhok' is not a trigger of zoom. Did you mean 'webhook'?"):
         connector.event("webhok", "meeting.ended")
-    with pytest.raises(InputError, match=r"'meeting.end' is no event of webhook. Did you mean 'meeting.ended'?"):
+    with pytest.raises(InputError, match=r"'meeting.end' is not an event of webhook. Did you mean 'meeting.ended'?"):
         connector.event("webhook", "meeting.end")
 
 

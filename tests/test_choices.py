@@ -117,10 +117,10 @@ def test_a_cursor_of_another_list_is_refused(make: Made, zoom: Sandbox, paged: C
 
 
 def test_what_has_to_be_filled_in_first_is_named(client: Client, zoom: Sandbox) -> None:
-    what = "fill in 'User Id' first: the choices of 'To Channel' depend on it"
+    what = "fill in 'User Id' first"
     for blank in ({}, {"user_id": ""}, {"user_id": None, "topic": "x"}):
         assert refused(client.choices, "list-users-chat-messages", "to_channel", blank) == {"inputs.user_id": what}
-    what = "fill in 'Meeting' first: the choices of recordings depend on it"
+    what = "fill in 'Meeting' first"
     assert refused(client.choices, "recordings") == {"parameters.meeting_id": what}
     assert sent(zoom) == []
 
@@ -147,11 +147,11 @@ def test_a_parameter_stands_in_for_an_input_that_the_action_lacks(client: Client
 
 def test_a_parameter_that_is_none_or_an_input_here_is_refused(client: Client) -> None:
     found = refused(client.choices, "get-meeting", "meeting_id", parameters={"userid": "me"})
-    assert found == {"parameters.userid": "is no parameter of this list. Did you mean 'user_id'?"}
+    assert found == {"parameters.userid": "is not a parameter of this list. Did you mean 'user_id'?"}
     found = refused(
         client.choices, "list-users-chat-messages", "to_channel", {"user_id": "me"}, parameters={"user_id": "x"}
     )
-    assert found == {"parameters.user_id": "is an input here; give it among the inputs, as 'user_id'"}
+    assert found == {"parameters.user_id": "is an input of this action: move it to `inputs`"}
 
 
 def test_what_the_list_finds_wrong_is_said_of_where_it_was_given(client: Client) -> None:
@@ -262,10 +262,10 @@ def test_every_offered_value_is_accepted_by_its_input(client: Client, connector:
 
 def test_an_unknown_input_or_list_and_an_input_without_choices_name_the_nearest(client: Client) -> None:
     found = refused(client.choices, "create-meeting", "userid")
-    assert found == {"input": "'userid' is no input of create-meeting. Did you mean 'user_id'?"}
+    assert found == {"input": "'userid' is not an input of create-meeting. Did you mean 'user_id'?"}
     found = refused(client.choices, "get-meeting", "show_previous_occurrences")
     assert found["input"].startswith(
-        "'show_previous_occurrences' has no choices; inputs of get-meeting that have: meet"
+        "'show_previous_occurrences' has no choices. Inputs of get-meeting that have: meet"
     )
     assert "Did you mean 'users'" in refused(client.choices, "user")["action"]
     assert "Did you mean 'get-user'" in refused(client.choices, "get-usr", "user_id")["action"]
@@ -384,7 +384,7 @@ def test_every_pointer_to_a_list_can_be_followed_from_the_catalogue(connector: C
 
 def test_the_documentation_names_every_list(connector: Connector) -> None:
     page = (ROOT / "docs" / "choices.md").read_text()
-    table = page[page.index("| list | of |") : page.index("Choices only offer")]
+    table = page[page.index("| list | belongs to |") : page.index("Choices are suggestions")]
     assert sorted(re.findall(r"`([a-z-]+)`", table)) == sorted(connector.profile.choices)
 
 
@@ -412,7 +412,7 @@ def test_the_command_needs_no_connection_for_fixed_choices() -> None:
         (["get-meeting"], "name one that has choices: meeting_id"),
         (["meeting"], "Did you mean 'meetings'?"),
         (["get-meeting", "meeting_id", "--usr", "me"], "Did you mean '--user-id'?"),
-        (["get-meeting", "meeting_id", "--cursor", "x"], "cursor: is none that a page gave"),
+        (["get-meeting", "meeting_id", "--cursor", "x"], "cursor: is not a cursor that a page gave"),
     ],
 )
 def test_the_command_says_what_is_wrong(zoom: Sandbox, arguments: list[str], says: str) -> None:

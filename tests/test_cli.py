@@ -121,7 +121,7 @@ def test_a_long_list_says_on_stderr_how_far_it_is() -> None:
         (("run", "create-meting"), 2, "Did you mean 'create-meeting'?"),
         (("run", "create-meeting", "--topc", "x"), 2, "Did you mean '--topic'?"),
         (("run", "create-meeting", "--user-id"), 2, "expected one argument"),
-        (("preview", "create-meeting"), 2, "inputs.user_id: is needed"),
+        (("preview", "create-meeting"), 2, "inputs.user_id: is required"),
         (("preview", "create-meeting", "--inputs", "/no/such.json"), 2, "cannot be read"),
         (("preview", "create-meeting", "--inputs", "-"), 2, "is no JSON"),
         (("check", "/no/such/folder"), 2, "it has no connector.yaml"),

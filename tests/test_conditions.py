@@ -55,17 +55,17 @@ def test_a_condition_holds_when_all_its_tests_do(raw: Any, given: dict[str, Any]
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        ("a", "'A Thing' is given"),
-        ({"a": None}, "'A Thing' is left out"),
+        ("a", "'A Thing' is filled in"),
+        ({"a": None}, "'A Thing' is empty"),
         ({"a": "x"}, "'A Thing' is x"),
         ({"n": 2}, "'Number' is Two"),
         ({"n": [1, 2]}, "'Number' is One or Two"),
-        ({"n": [2, None]}, "'Number' is Two or left out"),
+        ({"n": [2, None]}, "'Number' is Two or empty"),
         ({"n": {"not": 2}}, "'Number' is not Two"),
-        ({"n": {"not": [2, None]}}, "'Number' is given and not Two"),
+        ({"n": {"not": [2, None]}}, "'Number' is filled in and not Two"),
         ({"n": 7}, "'Number' is 7"),
         ({"status": 404}, "status is 404"),
-        ({"a": True, "n": 1}, "'A Thing' is true and 'Number' is One"),
+        ({"a": True, "n": 1}, "'A Thing' is Yes and 'Number' is One"),
     ],
 )
 def test_a_condition_is_said_with_labels(raw: Any, words: str) -> None:

@@ -181,7 +181,7 @@ def test_a_region_falls_back_to_its_language_and_the_original_is_a_language_too(
 
 
 def test_an_unknown_language_is_refused_with_the_known_ones(connector: Connector) -> None:
-    with pytest.raises(InputError, match="'nl' is no language of zoom; known: en, de"):
+    with pytest.raises(InputError, match="'nl' is not a language of zoom; known: en, de"):
         connector.catalogue("nl")
 
 
@@ -345,3 +345,28 @@ def test_the_schemas_of_events_are_compared_where_both_catalogues_have_them(tmp_
     assert done.returncode == 0
     assert "light.json is without the schemas of events" in done.stderr and "catalogue --events" in done.stderr
     assert "note" not in command("diff", str(tmp_path / "whole.json"), ".").stderr
+
+
+# -- the runtime's own sentences ---------------------------------------------------------------------------------------
+
+
+def test_a_folder_may_say_the_runtimes_sentences_in_a_language_that_the_runtime_lacks(folder: Path, edit: Edit) -> None:
+    own = '  "must be one of {choices}; it is {value}.{meant}": "choisissez {choices} au lieu de {value}.{meant}"\n'
+    edit("  Loft: Pigeonnier\n", f"  Loft: Pigeonnier\n{own}")
+    connector = load(folder)
+    assert connector.check() == []
+    assert not [gap for gap in connector.gaps() if "must be one of" in gap.what]
+    with pytest.raises(InputError, match=r"colour: choisissez red, Gris \(grey\) au lieu de \"blue\""):
+        connector.localized("fr").actions["fly"].preview({"colour": "blue"})
+
+
+def test_a_single_call_may_be_answered_in_a_language(connector: Connector) -> None:
+    with Sandbox() as zoom, Client(connector, token=zoom.token, base_url=zoom.base_url) as client:
+        with pytest.raises(InputError, match="ist erforderlich: Füllen Sie „Benutzer-ID“ aus"):
+            client.run("get-user", {}, locale="de")
+        with pytest.raises(ApiError) as caught:
+            client.run("get-meeting", {"meeting_id": "99999999999"}, locale="de")
+        assert caught.value.hint is not None and caught.value.hint.startswith("Das Meeting oder Webinar gibt es nicht")
+        assert client.choices("create-meeting", "type", locale="de").choices[0].label == "Sofortmeeting"
+        with pytest.raises(InputError, match="is required: enter 'User Id'"):
+            client.run("get-user", {})

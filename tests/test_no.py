@@ -20,8 +20,9 @@ from connector_runtime.model import Request, Response
 from connector_runtime.steps import AskPermit, Now, Send, Token
 from zoom_connector import Connector, Http, InputError, RateLimited, TransportError
 
-LOOK = "It was accepted, so the change has probably been made; look before you send it again."
-SERVER = "The vendor's server failed; "
+LOOK = "The request was accepted, so the change was probably made. Check before you send it again."
+SERVER = "Zoom's server failed"
+DOUBT = ", and the change may have been made all the same. Check in Zoom before you run this again."
 
 
 def run(connector: Connector, key: str, inputs: dict[str, Any], *answers: Any, **terms: Any) -> Any:
@@ -74,21 +75,21 @@ def test_an_answer_without_a_body_is_empty_only_where_one_was_promised(connector
 
 
 def test_a_list_that_is_none_says_so(connector: Connector) -> None:
-    wrong = whole("api", "The answer's 'users' is no list.", None, status=200, items_read=0)
+    wrong = whole("api", "'users' in the answer is not a list.", None, status=200, items_read=0)
     assert told(lambda: run(connector, "list-users", {}, say({"users": {}}))) == wrong
 
 
 def test_a_list_that_does_not_end_says_where_to_go_on(connector: Connector) -> None:
     again = [say({"users": [{"id": "a"}], "next_page_token": token}) for token in ("t", "u", "t")]
     refused = told(lambda: run(connector, "list-users", {}, *again))
-    what = "The list does not end: after 3 items the vendor named the same next page again."
-    hint = "What was read is complete so far; start the list again."
+    what = "The list does not end: after 3 items, Zoom named the same next page again."
+    hint = "What was read so far is complete. Start the list again."
     assert refused == whole("api", what, hint, status=200, items_read=3, retriable=True)
     empty = [say({"users": [], "next_page_token": f"t{number}"}) for number in range(EMPTY_PAGES + 1)]
     refused = told(lambda: run(connector, "list-users", {}, *empty))
     assert refused.pop("cursor")
-    what = f"The list does not end: after 0 items {EMPTY_PAGES + 1} pages in a row were empty."
-    hint = "What was read is complete so far; see the cursor."
+    what = f"The list does not end: after 0 items, {EMPTY_PAGES + 1} pages in a row were empty."
+    hint = "What was read so far is complete. Continue from the cursor later."
     wanted = whole("api", what, hint, status=200, items_read=0, retriable=True)
     wanted.pop("cursor")
     assert refused == wanted
@@ -97,12 +98,14 @@ def test_a_list_that_does_not_end_says_where_to_go_on(connector: Connector) -> N
 def test_a_call_whose_time_is_over_sends_nothing_more(connector: Connector) -> None:
     late = iter([NOON, NOON + timedelta(seconds=5)])
     over = told(lambda: run(connector, "get-user", ME, deadline=5, clock=[*late, NOON + timedelta(seconds=6)] * 2))
-    assert over == whole("transport", "The call's deadline has passed.", "Nothing more was sent.", retriable=True)
+    assert over == whole(
+        "transport", "The time allowed for the call is over.", "Nothing more was sent.", retriable=True
+    )
     paced = type("Paced", (), {"pacer": object()})()
-    hint = "Nothing was sent; try again later, or give the call more time."
+    hint = "Nothing was sent. Try again later, or allow the call more time."
     for deadline, seconds, what in (
-        (60, 60.0, "The deadline leaves no time to wait for a turn under the vendor's limits."),
-        (None, 900.0, "Within 900 seconds there is no time to wait for a turn under the vendor's limits."),
+        (60, 60.0, "Waiting for Zoom's rate limit would take longer than the time allowed."),
+        (None, 900.0, "Waiting for Zoom's rate limit would take longer than the time allowed."),
     ):
         terms = {"account": paced, "deadline": deadline, "turns": seconds}
         refused = told(lambda: run(connector, "get-user", ME, **terms))  # noqa: B023
@@ -113,15 +116,15 @@ def test_a_call_whose_time_is_over_sends_nothing_more(connector: Connector) -> N
 @pytest.mark.parametrize(
     ("key", "inputs", "status", "hint", "retriable", "done"),
     [
-        ("get-user", ME, 500, f"{SERVER}try again later.", True, False),
-        ("get-user", ME, 503, f"{SERVER}try again later.", True, False),
-        ("delete-user", {"user_id": "u"}, 500, f"{SERVER}try again later.", True, True),
-        ("create-meeting", MEETING, 500, f"{SERVER}it may have been done: look before you send it again.", False, True),
+        ("get-user", ME, 500, f"{SERVER}. Try again later.", True, False),
+        ("get-user", ME, 503, f"{SERVER}. Try again later.", True, False),
+        ("delete-user", {"user_id": "u"}, 500, f"{SERVER}. Try again later.", True, True),
+        ("create-meeting", MEETING, 500, f"{SERVER}{DOUBT}", False, True),
         (
             "get-user",
             ME,
             302,
-            "The vendor redirects; redirects are not followed, since the token would go with them.",
+            "Zoom redirects. Redirects are not followed, because the token would go with them.",
             False,
             False,
         ),
@@ -129,7 +132,7 @@ def test_a_call_whose_time_is_over_sends_nothing_more(connector: Connector) -> N
             "get-user",
             ME,
             399,
-            "The vendor redirects; redirects are not followed, since the token would go with them.",
+            "Zoom redirects. Redirects are not followed, because the token would go with them.",
             False,
             False,
         ),
@@ -141,7 +144,7 @@ def test_a_refusal_without_a_word_is_judged_by_its_status(
 ) -> None:
     refused = told(lambda: run(connector, key, inputs, say({}, status, retry_after="30", x_zm_trackingid="v")))
     phrase = {500: " Internal Server Error", 503: " Service Unavailable", 302: " Found", 418: " I'm a Teapot"}
-    message = f"The vendor gave no reason. ({status}{phrase.get(status, '')})"
+    message = f"Zoom gave no reason. ({status}{phrase.get(status, '')})"
     at = (NOON + timedelta(seconds=30)).isoformat().replace("+00:00", "Z") if status >= 500 else None
     more = {"status": status, "tracking_id": "v", "retriable": retriable, "may_have_been_done": done, "retry_at": at}
     assert refused == whole("api", message, hint, **more)
@@ -179,20 +182,20 @@ def send(effect: str = "read", **call: Any) -> Send:
 @pytest.mark.parametrize(
     ("error", "what", "is_unsent"),
     [
-        (httpx.ConnectTimeout("secret"), "No connection to api.acme.example within the time-out.", True),
-        (httpx.PoolTimeout("secret"), "No connection to api.acme.example within the time-out.", True),
-        (httpx.ReadTimeout("secret"), "No answer within the time-out.", False),
-        (httpx.WriteTimeout("secret"), "No answer within the time-out.", False),
+        (httpx.ConnectTimeout("secret"), "No connection to api.acme.example in time.", True),
+        (httpx.PoolTimeout("secret"), "No connection to api.acme.example in time.", True),
+        (httpx.ReadTimeout("secret"), "No answer in time.", False),
+        (httpx.WriteTimeout("secret"), "No answer in time.", False),
         (httpx.ConnectError("refused"), "No connection to api.acme.example: refused.", True),
         (
             httpx.LocalProtocolError("secret"),
-            "The request cannot be sent: a header holds what no header can carry.",
+            "The request cannot be sent: a header has characters that are not allowed.",
             True,
         ),
         (httpx.ProxyError("secret"), "The proxy refused the connection.", True),
-        (httpx.DecodingError("secret"), "The answer broke off or is no HTTP.", False),
-        (httpx.RemoteProtocolError("secret"), "The answer broke off or is no HTTP.", False),
-        (httpx.ReadError("secret"), "The answer broke off or is no HTTP.", False),
+        (httpx.DecodingError("secret"), "The answer was cut off or is not HTTP.", False),
+        (httpx.RemoteProtocolError("secret"), "The answer was cut off or is not HTTP.", False),
+        (httpx.ReadError("secret"), "The answer was cut off or is not HTTP.", False),
         (httpx.WriteError("secret"), "The request failed on its way (WriteError).", False),
         (httpx.UnsupportedProtocol("secret"), "The request failed on its way (UnsupportedProtocol).", True),
     ],
@@ -207,7 +210,11 @@ def test_a_request_that_fails_on_its_way_says_whether_it_was_sent(
                 raise error
 
         done = effect != "read" and not is_unsent
-        hint = "It may have been done; look before you send it again." if done else "Nothing was changed; try again."
+        hint = (
+            "It may have been done; check in the vendor before you send it again."
+            if done
+            else "Nothing was changed; try again."
+        )
         retriable = is_unsent or effect != "create"
         assert told(fail) == whole("transport", what, hint, retriable=retriable, may_have_been_done=done)
 
@@ -217,8 +224,8 @@ def test_a_url_that_is_too_long_says_what_to_shorten() -> None:
         with transport.reported(send()):
             raise httpx.InvalidURL("secret")
 
-    hint = "Shorten the inputs that stand in it, or mend the address."
-    assert told(fail) == whole("transport", "The URL is too long to be sent, or its host is no name.", hint)
+    hint = "Shorten the inputs that go into it, or correct the address."
+    assert told(fail) == whole("transport", "The URL is too long, or its host is not a name.", hint)
 
 
 @pytest.mark.parametrize("coding", ["", "gzip"])
@@ -243,7 +250,7 @@ def test_an_answer_is_as_large_as_it_may_be_and_no_larger(coding: str) -> None:
     assert told(lambda: read(1001)) == whole("transport", what.format("1,000"), less, status=200)
     large = told(lambda: read(8001, response_type="binary"))
     assert large == whole("transport", what.format("8,000"), less, status=200)
-    look = f"It was accepted, so the change has probably been made; look.{raise_it}"
+    look = f"The request was accepted, so the change was probably made. Check before you send it again.{raise_it}"
     done = told(lambda: read(1001, effect="create"))
     assert done == whole("transport", what.format("1,000"), look, status=200, may_have_been_done=True)
     assert read(1001, 300).status == 300 and read(5000, 500).content == b""
@@ -285,7 +292,7 @@ def test_the_bounds_of_a_request_are_the_smallest_of_all() -> None:
 def test_the_outer_guard_says_what_may_have_been_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Guard, "is_open", False)
     for sent, hint in (
-        (True, "It may have been done; look before you send it again."),
+        (True, "It may have been done; check in the vendor before you send it again."),
         (False, "Nothing was changed."),
     ):
         with pytest.raises(InternalError) as caught, Guard() as guard:

@@ -68,7 +68,7 @@ def test_inputs_saved_under_an_old_name_make_the_same_request_and_a_warning(acti
 
 def test_the_old_and_the_new_name_together_are_an_error(action: Action) -> None:
     found = problems(action, {"loft_id": "12", "cote": "13"})
-    assert found == {"inputs.cote": "is the old name of 'loft_id', which is given too; leave 'cote' out"}
+    assert found == {"inputs.cote": "is the old name of 'loft_id', which is set too: leave 'cote' out"}
 
 
 def test_a_blank_under_one_name_leaves_the_other_in_force(action: Action) -> None:

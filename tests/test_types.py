@@ -45,7 +45,7 @@ def test_blanks_around_a_date_are_not_sent(connector: Connector, given: str) -> 
 
 
 def test_a_date_as_a_number_is_told_what_a_date_looks_like(connector: Connector) -> None:
-    with pytest.raises(InputError, match=r"must look like \d{4}-\d\d-\d\d"):
+    with pytest.raises(InputError, match=r"has the wrong format: enter it as in \d{4}-\d\d-\d\d"):
         connector.actions["list-meetings"].preview({"user_id": "me", "from": 20261101})
 
 

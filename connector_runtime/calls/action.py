@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..errors import Guard
+from ..errors import Guard, InputError, said
 from ..inputs.bind import BoundInputs, CompiledInputs, bind
 from ..inputs.schema import input_schema
 from ..language import secrets
@@ -57,12 +57,17 @@ class Action(ActionSpec):
 
         `token` is used for them instead of the connection's; if the answer has one of its own, that is taken.
         """
-        with Guard():
+        with Guard(self.profile.phrasebook):
             return files_of(self, data, token)
 
     def bind(self, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> BoundInputs:
         """The typed values to send; raises `InputError` with every problem at once."""
-        return bind(self.accepts, inputs, clear)
+        try:
+            bound = bind(self.accepts, inputs, clear)
+        except InputError as error:
+            error.speak(self.profile.phrasebook)
+            raise
+        return bound._replace(warnings=said(bound.warnings, self.profile.phrasebook)) if bound.warnings else bound
 
     def preview(
         self, inputs: Mapping[str, Any], *, clear: Iterable[str] = (), base_url: str | None = None
@@ -73,7 +78,7 @@ class Action(ActionSpec):
         sets (HTTP itself adds Host and Content-Length) with secrets as `***`, `body` a JSON value or None.
         Raises `InputError` with every problem at once.
         """
-        with Guard():
+        with Guard(self.profile.phrasebook):
             bound = self.bind(inputs, clear)
             if base_url is not None:
                 check_base_url(base_url)

@@ -16,11 +16,17 @@ from ..language import conditions, datetimes, expressions, json_text, places
 from ..language.places import Answer
 from ..language.secrets import mask
 from ..model import ActionSpec, Case, Errors, Json, Page, Response
+from ..sentences import Sentence
 
 MAX_MESSAGE = 500
 MAX_COMPLAINTS = 100
 SHOWN = 60  # characters of a name that a message quotes
 CHARSET = re.compile(r"charset=\"?(?!punycode|[\w-]*escape)([\w-]+)", re.IGNORECASE)  # punycode can take for ever
+ACCEPTED = Sentence("The request was accepted, so the change was probably made. Check before you send it again.")
+FAILED = Sentence(
+    "{vendor}'s server failed, and the change may have been made all the same. "
+    "Check in {vendor} before you run this again."
+)
 SOME = 5  # odd numbers that a warning names
 KNOWN = frozenset(HTTPStatus)
 Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # a place in the request, the inputs behind it
@@ -58,19 +64,23 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, want
         data = {}
         is_whole = effect == "read" and answer.status == HTTPStatus.OK and "content-type" in answer.headers
         if is_whole or (spec.paging and answer.status != HTTPStatus.NO_CONTENT):
-            what = "is empty"
+            what = Sentence("is empty")
     elif isinstance(data, json_text.JsonError):
         kind = response.headers.get("content-type", "no content type")
         is_cut = "json" in kind and response.content.lstrip()[:1] in (b"{", b"[")
-        what = "is cut off" if is_cut else f"is not JSON ({kind.partition(';')[0][:SHOWN]})"
-        what = str(data) if str(data).startswith(("is nested", "holds")) else what
+        what = Sentence("is cut off")
+        if not is_cut:
+            what = Sentence("is not JSON ({type})", type=kind.partition(";")[0][:SHOWN])
+        what = data.args[0] if str(data).startswith(("is nested", "holds")) else what
     elif answer.odd:
-        told = ", ".join(dict.fromkeys(answer.odd[:SOME]))
-        warnings = (Problem("body", f"The answer holds numbers that JSON cannot ({told}); they are given as text."),)
+        odd = tuple(dict.fromkeys(answer.odd[:SOME]))
+        told = Sentence("The answer has numbers that JSON cannot hold ({odd}); they are given as text.", odd=odd)
+        warnings = (Problem("body", told),)
     if what is not None:
-        what, done, hint = f"The answer ({answer.status}) {what}.", effect != "read", None
+        done, hint = effect != "read", None
+        what = Sentence("The answer ({status}) {what}.", status=answer.status, what=what)
         if done:
-            hint = "It was accepted, so the change has probably been made; look before you send it again."
+            hint = ACCEPTED
         raise TransportError(what, hint=hint, status=answer.status, retriable=not done, may_have_been_done=done)
     items, lacks = _items(spec.paging.items, answer) if spec.paging else (None, ())
     return Page(data=data, items=items, status=answer.status, headers=answer.headers, warnings=(*warnings, *lacks))
@@ -81,10 +91,13 @@ def _items(key: str, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
     if answer.body is None and answer.status == HTTPStatus.NO_CONTENT:
         return [], ()
     if found is None and isinstance(answer.body, dict):
-        return [], (Problem(f"body.{key}", f"The answer has no '{key}'; it was read as an empty list."),)
+        what = Sentence("The answer has no '{key}'; it was read as an empty list.", key=key)
+        return [], (Problem(f"body.{key}", what),)
     if not isinstance(found, list):
-        what = "The answer" if key == "." else f"The answer's '{key}'"
-        raise ApiError(f"{what} is no list.", status=answer.status)
+        what = Sentence("The answer is not a list.")
+        if key != ".":
+            what = Sentence("'{key}' in the answer is not a list.", key=key)
+        raise ApiError(what, status=answer.status)
     return found, ()
 
 
@@ -115,21 +128,22 @@ class RefusedResponse:
         status, code = self.answer.status, self.look("code")
         problems = self._problems(spec)
         texts = (_text(self.look(source), data=not problems) for source in self.rules.message)
-        silent = "The vendor does not accept some values" if problems else ""
+        silent = Sentence("{vendor} does not accept some values.") if problems else ""
         said = next((text for text in texts if text), silent)
         cases = (case for case in self.rules.cases if conditions.holds(case.when, self.look))
         case = next((each for each in cases if each.text is None or re.search(each.text, said, re.IGNORECASE)), None)
         kind, hint = (case.kind, self._remedy(case, said)) if case else ("api", None)
         is_server, is_limit = status >= 500, kind in ("rate_limit", "quota")
         if hint is None and is_server:
-            what = "it may have been done: look before you send it again." if effect == "create" else "try again later."
-            hint = f"The vendor's server failed; {what}"
+            hint = FAILED if effect == "create" else Sentence("{vendor}'s server failed. Try again later.")
         elif hint is None and 300 <= status < 400:
-            hint = "The vendor redirects; redirects are not followed, since the token would go with them."
-        said = said or "The vendor gave no reason."
-        end = "" if said.endswith((".", "!", "?", "…", "]")) else "."
-        phrase = f" {HTTPStatus(status).phrase}" if status in KNOWN else ""
-        whole = f"{said}{end} ({status}{phrase}{f', code {_text(code)}' if code is not None else ''})"
+            hint = Sentence("{vendor} redirects. Redirects are not followed, because the token would go with them.")
+        said = said or Sentence("{vendor} gave no reason.")
+        said = said if said.endswith((".", "!", "?", "…", "]")) else f"{said}."
+        phrase = f"{status} {HTTPStatus(status).phrase}" if status in KNOWN else str(status)
+        whole = Sentence("{said} ({status})", said=said, status=phrase)
+        if code is not None:
+            whole = Sentence("{said} ({status}, code {code})", said=said, status=phrase, code=_text(code))
         error = KINDS[kind](whole, hint=hint, problems=problems, status=status)
         error.code = code if isinstance(code, int) else _text(code) if isinstance(code, str) else None
         error.tracking_id = _text(self.look(self.rules.id))
@@ -141,11 +155,11 @@ class RefusedResponse:
     def _remedy(self, case: Case, said: str) -> str | None:
         if case.do is None or "{scopes}" not in case.do:
             return case.do
-        found = re.search(case.scopes_pattern, said) if case.scopes_pattern else None
-        scopes = found[1].strip() if found else None
+        match = re.search(case.scopes_pattern, said) if case.scopes_pattern else None
+        scopes = match[1].strip() if match else None
         if case.scopes_from is not None:
             scopes = _text(self.look(case.scopes_from))
-        return case.do.replace("{scopes}", scopes or "it needs")
+        return Sentence(case.do, scopes=scopes or Sentence("(not named)"))
 
     def _retry_at(self, now: datetime) -> datetime | None:
         values = (self.look(source) for source, when in self.rules.retry_at if conditions.holds(when, self.look))
@@ -163,7 +177,7 @@ class RefusedResponse:
         problems = []
         for name, says in complaints:
             wheres = [f"inputs.{key}" for key in sorted(_inputs_of(name, fields))] or [_text(name) or "request"]
-            problems += [Problem(where, says or "is not accepted") for where in wheres]
+            problems += [Problem(where, says or Sentence("is not accepted")) for where in wheres]
         return problems
 
     def _complaints(self, found: Any) -> Iterable[tuple[str, str | None]]:

@@ -16,10 +16,11 @@ from hashlib import sha256
 from typing import Any
 
 from ..errors import InputError, Problem
-from ..inputs.bind import BoundInputs
+from ..inputs.bind import BoundInputs, not_object
 from ..language import expressions, places
 from ..language.schema_faults import kind_of, nearest
 from ..model import ActionSpec, Choice, ChoiceList, Choices, Input, Json, Page, Profile
+from ..sentences import Sentence
 from ..steps import Recall, Remember, Steps, Token, next_output
 from ..types.base import NoValue, is_blank
 from ..types.registry import reader
@@ -67,7 +68,7 @@ class Browse:
                 inputs[target] = value
             elif lister.inputs[target].required == () and not lister.inputs[target].has_default:
                 label = asked.label if asked else lister.inputs[target].label
-                missing.append(Problem(self.wheres[target], f"fill in '{label}' first: {self.subject} depend on it"))
+                missing.append(Problem(self.wheres[target], Sentence("fill in '{label}' first", label=label)))
         if self.search:
             for target, value in self.source.search.items():
                 inputs[target] = value.replace("{}", self.search) if isinstance(value, str) else value
@@ -128,15 +129,15 @@ def browse(
     Raises `InputError` for a name that is none, and for what has to be filled in first.
     """
     spec, row, source = _named(about, find, key, name)
-    subject = f"the choices of {source.key if row is None else repr(row.label)}"
+    subject = source.key if row is None else row.label
     problems = []
     for where, told in (("inputs", inputs), ("parameters", parameters)):
         if told is not None and not isinstance(told, Mapping):
-            problems.append(Problem(where, f"must be an object, not {kind_of(told)}"))
+            problems.append(Problem(where, not_object(told)))
     if search is not None and not isinstance(search, str):
-        problems.append(Problem("search", f"must be text, not {kind_of(search)}"))
+        problems.append(Problem("search", Sentence("must be text, not {found}", found=kind_of(search))))
     if source.action is None and cursor:
-        problems.append(Problem("cursor", "leads nowhere: the whole list comes at once; leave it out"))
+        problems.append(Problem("cursor", Sentence("leads nowhere: the whole list comes at once; leave it out")))
     if problems:
         raise _refused(subject, problems)
     begun = Browse(subject=subject, row=row, source=source, search=(search or "").strip(), cursor=cursor or None)
@@ -146,10 +147,12 @@ def browse(
     own, lacking = reads(source, spec)
     for given in parameters or ():
         if given in own:
-            problems.append(Problem(f"parameters.{given}", f"is an input here; give it among the inputs, as '{given}'"))
+            problems.append(Problem(f"parameters.{given}", Sentence("is an input of this action: move it to `inputs`")))
         elif given not in source.fills.values():
-            known = nearest(str(given), [row.key for row in lacking])
-            problems.append(Problem(f"parameters.{given}", f"is no parameter of this list.{known}"))
+            meant = nearest(str(given), [row.key for row in lacking])
+            problems.append(
+                Problem(f"parameters.{given}", Sentence("is not a parameter of this list.{meant}", meant=meant))
+            )
     lister = find(source.action)
     filled, missing = begun.gathered(spec, lister, inputs or {}, parameters or {})
     if problems or missing:
@@ -193,25 +196,28 @@ def _named(
     if name is None:
         if key in about.choices:
             return None, None, about.choices[key]
-        what = f"is no list of choices of {about.key}.{nearest(str(key), about.choices)}"
-        raise InputError(f"'{key}' {what}", problems=[Problem("action", f"{key!r} {what}")])
+        slots = {"name": key, "meant": nearest(str(key), about.choices)}
+        unknown = Sentence("'{name}' is not a list of choices.{meant}", **slots)
+        raise InputError(unknown, problems=[Problem("action", unknown)])
     spec = find(key)
     row = spec.by_name.get(name)
     if row is None:
-        what = f"{name!r} is no input of {key}.{nearest(str(name), spec.inputs)}"
+        slots = {"name": name, "action": key, "meant": nearest(str(name), spec.inputs)}
+        what = Sentence("'{name}' is not an input of {action}.{meant}", **slots)
     elif row.choices:
         return spec, row, ChoiceList(key=name, choices=row.choices)
     elif row.choices_from:
         return spec, row, about.choices[row.choices_from]
     else:
         able = [other.key for other in spec.inputs.values() if other.choices or other.choices_from]
-        known = f"; inputs of {key} that have: {', '.join(able)}" if able else ""
-        what = f"{name!r} has no choices{known}.{nearest(name, able)}"
-    raise _refused(f"the choices of {key}", [Problem("input", what)])
+        what = Sentence("'{name}' has no choices.{meant}", name=name, meant=nearest(name, able))
+        if able:
+            what = what.then(Sentence("Inputs of {action} that have: {names}.", action=key, names=tuple(able)))
+    raise _refused(key, [Problem("input", what)])
 
 
 def _refused(subject: str, problems: list[Problem]) -> InputError:
-    return InputError(f"{subject[0].upper()}{subject[1:]} cannot be given:", problems=problems)
+    return InputError(Sentence("The choices of '{name}' cannot be given:", name=subject), problems=problems)
 
 
 # -- a page's items as entries ---------------------------------------------------------------------------------------

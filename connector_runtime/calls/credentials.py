@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import AuthError, InputError, Problem
-from ..inputs.bind import CompiledInputs, bind
+from ..inputs.bind import CompiledInputs, bind, not_object
 from ..language import codecs, hosts, places
 from ..language.patterns import HEADER_VALUE
-from ..language.schema_faults import kind_of
 from ..language.secrets import MASK
 from ..model import Connection, Input, InputTable, Profile
+from ..sentences import Sentence
 from . import bodies
 
 Headers = tuple[tuple[str, str], ...]
@@ -27,7 +27,7 @@ def checked(about: Profile, given: Any) -> dict[str, str]:
     Raises `InputError` with every problem at once.
     """
     if not isinstance(given, Mapping):
-        raise InputError.of("the client", [Problem("connection", f"must be an object, not {kind_of(given)}")])
+        raise InputError.of(Sentence("the client"), [Problem("connection", not_object(given))])
     given = {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}  # as pasted
     names = {name for name, value in given.items() if value is not None}
     kind = connection_of(about, dict.fromkeys(names, ""))
@@ -37,18 +37,23 @@ def checked(about: Profile, given: Any) -> dict[str, str]:
     if kind is None:
         if not given:
             return {}
-        what = f"is given, but {about.label} has no kind of connection; leave it out"
-        raise InputError.of("the client", [Problem("connection", what)])
+        what = Sentence("is given, but {label} needs no connection; leave it out", label=about.label)
+        raise InputError.of(Sentence("the client"), [Problem("connection", what)])
     try:
         return filled(kind, _rows(about, kind), given)
     except InputError as error:
         found = [Problem(problem.where.replace("inputs", "connection", 1), problem.what) for problem in error.problems]
-        raise InputError.of(f"the connection '{kind.label}'", found) from None
+        raise InputError.of(subject(kind), found) from None
+
+
+def subject(kind: Connection) -> str:
+    """A connection of a kind, as messages call it."""
+    return Sentence("the connection '{label}'", label=kind.label)
 
 
 def filled(kind: Connection, rows: Iterable[Input], given: Mapping[str, Any]) -> dict[str, str]:
     """What was filled in for rows of a kind of connection, by name, as text. Raises `InputError`."""
-    table = InputTable.of(f"the connection '{kind.label}'", kind.label, rows)
+    table = InputTable.of(subject(kind), kind.label, rows)
     return {name: places.text_of(value) for name, value in bind(CompiledInputs(table), given).values.items()}
 
 
@@ -110,7 +115,8 @@ def lay_out(about: Profile, base_url: str | None, granted: Mapping[str, str] | N
     """
     kind = connection_of(about, granted)
     if kind is None and granted:
-        raise AuthError(f"The connection gives {', '.join(sorted(granted))}, which no kind of connection here gives.")
+        names = tuple(sorted(granted))
+        raise AuthError(Sentence("The connection gives {names}, which no kind of connection here gives.", names=names))
     headers: bodies.Pairs = []
     query: bodies.Pairs = []
     shown: bodies.Pairs = []
@@ -121,15 +127,14 @@ def lay_out(about: Profile, base_url: str | None, granted: Mapping[str, str] | N
     for grant in (grant for grant in grants if grant.name in given):
         text = given[grant.name]
         if grant.secret and not text.strip():
-            raise AuthError(f"The connection's {grant.name} is empty.")
+            raise AuthError(Sentence("'{name}' of the connection is empty.", name=grant.name))
         if grant.secret:
             secrets.append(text)
         written = places.text_of(codecs.encode(grant.codecs, text))
         for place in grant.to:
             if place.kind == "header":
                 if not written or not re.search(HEADER_VALUE, written):
-                    what = "holds a character that no header can carry, or is empty"
-                    raise AuthError(f"The connection's {grant.name} {what}.")
+                    raise AuthError(Sentence("'{name}' of the connection cannot be sent in a header.", name=grant.name))
                 headers = bodies.merged(headers, [(place.path[0], written)], folded=True)
             elif place.kind == "query":
                 query.append((place.path[0], written))
@@ -163,16 +168,17 @@ def _base(about: Profile, granted: Mapping[str, str] | None) -> str:
         if value is None:
             if granted is None:
                 continue  # a preview without a connection shows the brace
-            raise AuthError(f"The connection does not say its {name}, which the URL needs.")
+            raise AuthError(Sentence("The connection lacks '{name}', which the address needs.", name=name))
         if allowed.pattern is not None and not re.fullmatch(allowed.pattern, value):
-            raise AuthError(f"The connection's {name} is not of the form that the URL needs.")
+            raise AuthError(Sentence("'{name}' of the connection has the wrong format.", name=name))
         base = base.replace(f"{{{name}}}", value.rstrip("/"))
     names = about.hosts
     if granted is not None and names:
         parts = hosts.parts(base)
         is_theirs = hosts.is_within(parts.hostname, names)
         if parts.scheme != "https" or not is_theirs or parts.username is not None:
-            raise AuthError(f"The connection leads to {parts.hostname}, which is none of {', '.join(names)}.")
+            slots = {"host": parts.hostname, "hosts": tuple(names)}
+            raise AuthError(Sentence("The connection leads to {host}, which is not one of {hosts}.", **slots))
     return base
 
 
@@ -180,9 +186,9 @@ def check_base_url(text: str) -> None:
     """A base URL that the platform sets: https, or http on this machine. Raises `InputError`."""
     parts = hosts.parts(text)
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query or parts.fragment:
-        what = "must be a URL such as https://api.example.com/v2, without user, query or fragment"
+        what = Sentence("must be a URL such as https://api.example.com/v2, without user, query or fragment")
     elif parts.scheme == "http" and not hosts.is_loopback(parts.hostname):
-        what = "must be https: the token would cross the network in the clear"
+        what = Sentence("must be https: the token would cross the network unencrypted")
     else:
         return
-    raise InputError.of("the client", [Problem("base_url", what)])
+    raise InputError.of(Sentence("the client"), [Problem("base_url", what)])

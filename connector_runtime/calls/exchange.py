@@ -21,12 +21,14 @@ from ..errors import (
     RateLimited,
     RequestError,
     TransportError,
+    said,
 )
 from ..inputs.bind import BoundInputs
 from ..language import conditions, datetimes, places
 from ..language.places import Answer
 from ..model import NOTHING, Json, Page, Paging, Recover, Response, Result
 from ..pacing.permit import permit_of
+from ..sentences import Sentence
 from ..steps import AskPermit, Attempt, Key, Now, Permit, Report, Send, Steps, Token, Wait, next_output
 from ..structs import shows
 from . import answers, pages, render
@@ -86,6 +88,7 @@ class _CallSteps:
 
     def __init__(self, action: Action, bound: BoundInputs, terms: CallTerms) -> None:
         self.action, self.terms, self.warnings = action, terms, bound.warnings
+        self.book = action.profile.phrasebook
         self.made = render.draft(action, bound.values, action.layout)
         self.effect = action.effect or render.effect_of(action, self.made.method)
         self.is_keyed = self.effect == "create" and action.profile.idempotency is not None
@@ -102,7 +105,8 @@ class _CallSteps:
     def single(self) -> Steps:
         yield from self.begin()
         page, *_ = yield from self.attempts()
-        yield page.replace(warnings=(*self.warnings, *page.warnings)) if self.warnings else page
+        warnings = (*self.warnings, *page.warnings)
+        yield page.replace(warnings=said(warnings, self.book)) if warnings else page
 
     def paged(self, paging: Paging, digest: str, here: pages.ListPosition) -> Steps:
         yield from self.begin()
@@ -129,24 +133,22 @@ class _CallSteps:
             if ahead is None and fault is None and read == len(found) and self.terms.cursor is None:
                 warnings = (*warnings, *pages.count_warnings(paging, answer, count))
             on = here._replace(skip=read) if read < len(found) else ahead
-            said = (*warnings, *page.warnings) if warnings else page.warnings
-            yield page.replace(items=items, warnings=said, cursor=pages.cursor(digest, on))
+            told = said((*warnings, *page.warnings), self.book) if warnings or page.warnings else ()
+            yield page.replace(items=items, warnings=told, cursor=pages.cursor(digest, on))
             warnings = ()
             if fault is not None:
                 fault.items_read = count
+                fault.speak(self.book)
                 raise fault
             if ahead is None or (limit is not None and count >= limit):
                 return
             value, empty = places.text_of(ahead.value), 0 if found else empty + 1
             is_stuck = found and found == last and paging.next[ahead.style or 0].plus == "count"
             if value in seen or is_stuck or empty > EMPTY_PAGES:
-                named = "the vendor gave the same page again" if is_stuck else f"{empty} pages in a row were empty"
-                named = "the vendor named the same next page again" if value in seen else named
                 is_over = value in seen or is_stuck
-                hint = f"What was read is complete so far; {'start the list again' if is_over else 'see the cursor'}."
-                what = f"The list does not end: after {count} items {named}."
-                endless = ApiError(what, hint=hint, status=page.status, retriable=True)
+                endless = _endless(page, count, empty, is_over=bool(is_over), is_named=value in seen)
                 endless.items_read, endless.cursor = count, None if is_over else pages.cursor(digest, ahead)
+                endless.speak(self.book)
                 raise endless
             seen.add(value)
             self.made, here, last = pages.page_draft(paging, self.made, ahead), ahead, found
@@ -169,8 +171,7 @@ class _CallSteps:
                         continue
                 if isinstance(outcome, NotFound) and self.effect == "delete" and doubt:
                     status = outcome.status or 0  # the first one did it
-                    said = "The answer was lost; asked again, the vendor no longer knows what was to be deleted."
-                    page = Page({}, None, status, NOTHING, (Problem("status", said),))
+                    page = Page({}, None, status, NOTHING, (Problem("status", DELETED),))
                     return page, Answer(status, NOTHING, None), credentials
                 doubt = outcome if outcome.may_have_been_done else doubt
                 pause = Retries.of(self.made.call, self.terms.retries, self.is_keyed).pause(retries, outcome, at)
@@ -180,6 +181,7 @@ class _CallSteps:
                 yield Wait(pause)
                 waited = pause
         except ConnectorError as error:  # what the last attempt was told does not undo the first
+            error.speak(self.book)
             if doubt is None:
                 raise
             if not isinstance(error, RequestError):  # a store's, which can say nothing of it
@@ -204,7 +206,8 @@ class _CallSteps:
         try:
             left = (self.until - began).total_seconds() if self.until and began else None
             if left is not None and left <= 0:
-                raise TransportError("The call's deadline has passed.", hint="Nothing more was sent.", retriable=True)
+                what, hint = Sentence("The time allowed for the call is over."), Sentence("Nothing more was sent.")
+                raise TransportError(what, hint=hint, retriable=True)
             response = yield Send(request, self.effect, left)
             answer = answers.parse(response)
             if answers.is_refused(action.errors, answer):
@@ -223,9 +226,9 @@ class _CallSteps:
         headers, told = response.headers if response else NOTHING, action.errors.id
         failed = None if isinstance(outcome, tuple) else outcome
         status, id_ = response and response.status, places.look(told, Answer(0, headers, None)) if told else None
-        what = {"action": action.key, "effect": self.effect, "method": request.method, "path": request.template}
+        about = {"action": action.key, "effect": self.effect, "method": request.method, "path": request.template}
         more = {"number": number, "waited": waited, "status": status, "tracking_id": id_}
-        attempt = Attempt.of(failed, began or ended, ended, **what, **more)
+        attempt = Attempt.of(failed, began or ended, ended, **about, **more)
         yield Report(permit or permit_of(action, made.written, caller=self.terms.caller), attempt, headers)
         return ended, outcome
 
@@ -237,9 +240,8 @@ class _CallSteps:
                 now: datetime = yield Now()
                 until = until or now + timedelta(seconds=LONGEST_PERMIT_WAIT)
                 if pause >= (until - now).total_seconds():
-                    left = "The deadline leaves" if self.until else f"Within {LONGEST_PERMIT_WAIT:.0f} seconds there is"
-                    what = f"{left} no time to wait for a turn under the vendor's limits."
-                    hint = "Nothing was sent; try again later, or give the call more time."
+                    what = Sentence("Waiting for {vendor}'s rate limit would take longer than the time allowed.")
+                    hint = Sentence("Nothing was sent. Try again later, or allow the call more time.")
                     free_at = datetimes.of_epoch(now.timestamp() + pause)
                     raise RateLimited(what, hint=hint, retriable=True, retry_at=free_at)
                 yield Wait(pause)
@@ -248,6 +250,24 @@ class _CallSteps:
             permit.gone = True
             raise
         return waited
+
+
+DELETED = Sentence(
+    "The first answer was lost; on the second try {vendor} had nothing to delete, so it was most likely deleted."
+)
+
+
+def _endless(page: Page, count: int, empty: int, *, is_over: bool, is_named: bool) -> ApiError:
+    """The error of a list that leads nowhere new."""
+    reason = Sentence("{vendor} gave the same page again")
+    hint = Sentence("What was read so far is complete. Start the list again.")
+    if is_named:
+        reason = Sentence("{vendor} named the same next page again")
+    elif not is_over:
+        reason = Sentence("{count} pages in a row were empty", count=empty)
+        hint = Sentence("What was read so far is complete. Continue from the cursor later.")
+    what = Sentence("The list does not end: after {count} items, {reason}.", count=count, reason=reason)
+    return ApiError(what, hint=hint, status=page.status, retriable=True)
 
 
 Outcome = tuple[Page, Answer] | RequestError  # of one attempt
@@ -305,7 +325,7 @@ def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Acti
 
     What tells it apart is what was sent: the fields that the definition calls `same`, and that it was made since.
     """
-    rule = action.recover
+    rule, book = action.recover, action.profile.phrasebook
     assert rule is not None
     retries = Retries(most=max(1, terms.retries), keyed=True)
     sendings = 0
@@ -337,15 +357,19 @@ def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Acti
             error.may_have_been_done, error.retriable = True, False
             raise
         if len(found) == 1:
-            said = f"The answer was lost; {other.key} found that it had been done, and gave this."
-            yield Page(data=found[0], items=None, status=200, headers={}, warnings=(*bound.warnings, Problem("", said)))
+            what = Sentence("The answer was lost; '{action}' shows that it was done.", action=other.label)
+            warnings = said((*bound.warnings, Problem("", what)), book)
+            yield Page(data=found[0], items=None, status=200, headers={}, warnings=warnings)
             return
         sendings += 1
         if found or sendings > terms.retries:
-            failure.hint = f"{other.key} did not find it, so it was most likely not done."
+            slots = {"action": other.label, "count": len(found)}
+            failure.hint = Sentence("'{action}' does not show it, so it was most likely not done.", **slots)
             if found:
-                many = f"{len(found)} that look like it were found by {other.key}"
-                failure.hint = f"{many}; look before you send it again."
+                failure.hint = Sentence(
+                    "'{action}' shows {count} that look like it. Check before you send it again.", **slots
+                )
+            failure.speak(book)
             raise failure
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from ..language import conditions, expressions, places
 from ..model import ActionSpec, Files, Json
+from ..sentences import Sentence
 from ..structs import shows
 
 LONGEST = 200  # bytes of UTF-8: file systems take 255, and a part of a download adds to the name
@@ -59,10 +60,10 @@ def files_of(spec: ActionSpec, data: Json, token: str | None = None) -> list[Fil
     token = token or (own if isinstance(own, str) and own else None)
     lists = [data if path == (".",) else places.dig(data, path) for path in rules.sources]
     entries = (entry for found in lists for entry in (found if isinstance(found, list) else [found]))
-    return told_apart(_file(spec.key, rules, entry, data, token) for entry in entries if isinstance(entry, Mapping))
+    return told_apart(_file(spec, rules, entry, data, token) for entry in entries if isinstance(entry, Mapping))
 
 
-def _file(action: str, rules: Files, entry: Mapping[str, Json], data: Json, token: str | None) -> File:
+def _file(spec: ActionSpec, rules: Files, entry: Mapping[str, Json], data: Json, token: str | None) -> File:
     def at(path: tuple[str, ...]) -> Any:
         return places.dig(entry, path) if path else None
 
@@ -74,9 +75,9 @@ def _file(action: str, rules: Files, entry: Mapping[str, Json], data: Json, toke
     size = int(size) if is_whole and 0 <= size <= LARGEST else None
     waits = None
     if rules.ready is not None and not conditions.holds(rules.ready, lambda name: places.dig(entry, (name,))):
-        waits = "It is not ready yet; try again later."
+        waits = Sentence("It is not ready yet; try again later.")
     elif not isinstance(url, str) or not url:
-        waits = "The vendor names no address for it."
+        waits = Sentence("{vendor} gives no address for it.")
     around = {**data, **entry} if isinstance(data, Mapping) else entry
 
     def called(templates: Iterable[str]) -> str | None:
@@ -84,7 +85,8 @@ def _file(action: str, rules: Files, entry: Mapping[str, Json], data: Json, toke
         return next((safe_name(name) for name in names if name), None)
 
     name, was, url = called(rules.name) or "file", called(rules.was), url if isinstance(url, str) else ""
-    more: dict[str, Any] = {"size": size, "id": id_, "waits": waits, "was": was, "action": action, "token": token}
+    waits = spec.profile.phrasebook.say(waits)
+    more: dict[str, Any] = {"size": size, "id": id_, "waits": waits, "was": was, "action": spec.key, "token": token}
     return File(name=name, type=type_, url=url, **more)
 
 

@@ -12,6 +12,7 @@ from ..errors import ApiError, InputError, Problem
 from ..language import conditions, places
 from ..language.places import Answer
 from ..model import Next, Page, Paging
+from ..sentences import Sentence
 from ..structs import shows
 from . import render
 from .credentials import Credentials
@@ -63,7 +64,7 @@ def next_position(
         text = places.text_of(value)
         value = value if isinstance(value, str | int) else text  # as a cursor can hold it
         if not _is_sendable(text):
-            raise ApiError("The answer names a next page by what no request can carry.", status=answer.status)
+            raise ApiError(Sentence("The answer names a next page that cannot be asked for."), status=answer.status)
         return ListPosition(
             here.size, number, render.next_query(made, given, text) if paging.next[number].to is None else value
         )
@@ -102,7 +103,8 @@ def count_warnings(paging: Paging, answer: Answer, count: int) -> tuple[Problem,
     total = places.look(paging.total, answer) if paging.total else None
     if isinstance(total, bool) or not re.fullmatch("[0-9]{1,15}", str(total)) or int(str(total)) == count:
         return ()
-    return (Problem(paging.total or "", f"The vendor announced {total} items and gave {count}."),)
+    what = Sentence("{vendor} announced {total} items and gave {count}.", total=total, count=count)
+    return (Problem(paging.total or "", what),)
 
 
 def list_digest(made: render.RequestDraft) -> str:
@@ -133,10 +135,13 @@ def position_of(text: str, list_digest: str, paging: Paging | None) -> ListPosit
     except (ValueError, TypeError, RecursionError):
         known = False
     if not known:
-        raise InputError.of("the list", [Problem("cursor", "is none that a page gave; leave it out to begin anew")])
+        raise _wrong_cursor(Sentence("is not a cursor that a page gave; leave it out to start from the beginning"))
     if theirs != list_digest or paging is None or (style or 0) >= len(paging.next) or not 0 <= size <= paging.max:
-        what = "belongs to another list or other inputs; give the inputs that it came with"
-        raise InputError.of("the list", [Problem("cursor", what)])
+        raise _wrong_cursor(Sentence("belongs to another list or other inputs; use the inputs that it came with"))
     if style is not None and paging.next[style].to is None and re.match("https?:|/", str(value)):
-        raise InputError.of("the list", [Problem("cursor", "holds no query, which alone leads on in this list")])
+        raise _wrong_cursor(Sentence("is not a cursor of this list; leave it out to start from the beginning"))
     return position
+
+
+def _wrong_cursor(what: str) -> InputError:
+    return InputError.of(Sentence("the list"), [Problem("cursor", what)])

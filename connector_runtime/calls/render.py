@@ -17,6 +17,7 @@ from ..language import expressions, hosts
 from ..language.codecs import writer
 from ..language.places import text_of
 from ..model import ActionSpec, Json, Place, Request
+from ..sentences import Sentence
 from . import bodies
 from .credentials import Credentials
 
@@ -158,11 +159,11 @@ def next_query(made: RequestDraft, credentials: Credentials, url: str) -> str:
         here, there = urlsplit(credentials.base), urlsplit(urljoin(asked, url))
         is_there = hosts.origin(here) == hosts.origin(there) and here.username == there.username
     except ValueError:
-        raise ApiError("The answer names a next page that is no URL.") from None
+        raise ApiError(Sentence("The answer names a next page that is not a URL.")) from None
     if not is_there:
-        raise ApiError("The answer's next page lies on another host; the connection's secrets are not sent there.")
+        raise ApiError(Sentence("The next page is on another host, where the connection's secrets are not sent."))
     if not there.query and there.path != urlsplit(asked).path:
-        raise ApiError("The answer's next page lies at another path than its list.")
+        raise ApiError(Sentence("The next page is at another path than its list."))
     return _without(there.query, credentials.query)
 
 

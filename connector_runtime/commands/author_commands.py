@@ -106,10 +106,10 @@ def locale(context: Context, arguments: list[str]) -> None:
         raise wrong("locale", "CODE", f"is {chosen.code!r}; write the language's code as in fr, pt-BR or zh-Hant-TW")
     folder = Path(chosen.folder)
     connector = context.load(str(folder))
-    if chosen.code == connector.profile.language:
+    if chosen.code == connector.locales[0]:
         raise wrong("locale", "CODE", f"is {chosen.code}, the language of the definitions; name another")
     known = locales.texts(connector.profile, connector.actions, connector.triggers)
-    old, spare = connector.translations.get(chosen.code), locales.event_texts(connector.triggers)
+    old, spare = connector.translations.get(chosen.code), locales.spare(connector.triggers)
     file = folder / "locales" / f"{chosen.code}.yaml"
     file.parent.mkdir(exist_ok=True)
     schema = "../schemas/locale.schema.json" if (folder / "schemas/locale.schema.json").is_file() else None

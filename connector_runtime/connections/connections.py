@@ -19,6 +19,7 @@ from ..errors import AuthError, ConnectorError, InputError, Problem
 from ..language import json_text
 from ..language.schema_faults import nearest
 from ..model import Connection
+from ..sentences import Sentence
 from ..stores.store import DamagedEntry, Store, key_part
 from ..structs import shows
 from . import oauth, oauth_requests, scopes
@@ -34,7 +35,8 @@ class AlreadyConnected(AuthError):
     """A repeated callback of a sign-in that has already stored the connection `name`."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"Already connected as {name}.", hint="There is nothing left to do for this sign-in.")
+        what = Sentence("Already connected as {name}.", name=name)
+        super().__init__(what, hint=Sentence("There is nothing left to do for this sign-in."))
         self.name = name
 
 
@@ -66,10 +68,9 @@ class PendingSignIns:
         if row is not None and "done" in row[0]:
             raise AlreadyConnected(row[0]["done"])
         if row is None or not self._store.remove(key, row[1]):
-            what = "This sign-in was not begun here, or it is over: its state is wrong or was used before."
-            raise AuthError(what, hint="Sign in again.")
+            raise AuthError(Sentence("This sign-in has expired or was already used."), hint=oauth_requests.SIGN_IN)
         if row[0]["until"] < time.time():
-            raise AuthError("The sign-in took longer than ten minutes.", hint="Sign in again.")
+            raise AuthError(Sentence("The sign-in took longer than ten minutes."), hint=oauth_requests.SIGN_IN)
         return row[0]
 
     def end(self, state: str, name: str) -> None:
@@ -190,9 +191,10 @@ class Connections:
         if name is None:
             names = self.names()
             if not names:
-                raise AuthError("There is no stored connection.", hint="Connect an account.")
+                raise AuthError(Sentence("There is no connection yet."), hint=Sentence("Connect an account."))
             if len(names) > 1:
-                raise AuthError(f"There are several connections: {', '.join(names)}.", hint="Say which one.")
+                what = Sentence("There are several connections: {names}.", names=tuple(names))
+                raise AuthError(what, hint=Sentence("Choose one of them."))
             name = names[0]
         record, key = self._record(name), self._key(name)
         return StoredConnection(self._kind(record.kind), name, self._store, key, self._seconds, record.account or key)
@@ -264,7 +266,8 @@ class Connections:
     def _kind(self, key: str) -> Connection:
         kinds = self._connector.connections
         if key not in kinds:
-            what = f"is {key!r}, which is no kind of connection here.{nearest(key, kinds)} Known: {', '.join(kinds)}."
+            slots = {"name": key, "meant": nearest(key, kinds), "names": tuple(kinds)}
+            what = Sentence("is '{name}', which is not a kind of connection.{meant} Known: {names}.", **slots)
             raise InputError.of("connect", [Problem("kind", what)])
         return kinds[key]
 
@@ -281,9 +284,7 @@ class Connections:
         except DamagedEntry:
             raise oauth.unreadable(name) from None
         if row is None:
-            names = self.names()
-            hint = f"There are: {', '.join(names)}." if names else "Connect an account."
-            raise AuthError(f"There is no connection {name}.", hint=hint)
+            raise oauth_requests.no_connection(name, self.names())
         return row[0]
 
     def _write(self, name: str, app: App, tokens: Tokens) -> str:

@@ -26,6 +26,7 @@ from ..language import datetimes, places
 from ..language.conditions import holds, parse
 from ..model import Connection, Request, Response
 from ..perform import HANDLERS, Handlers, perform
+from ..sentences import Sentence
 from ..steps import Acquire, Read, Release, Send, Write
 from ..stores.store import UNREADABLE, DamagedEntry, Store
 from ..structs import shows
@@ -104,7 +105,7 @@ def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
     Let one process at a time do this. Raises as `exchange_code` does.
     """
     if tokens.refresh_token is None and oauth_requests.needs_person(app.kind):
-        raise AuthError("There is no refresh token.", hint="Sign in again.")
+        raise AuthError(Sentence("There is no refresh token."), hint=oauth_requests.SIGN_IN)
     return _tokens(app, app.renewal_request(tokens.refresh_token, seconds, tokens.scopes), seconds, tokens)
 
 
@@ -220,7 +221,7 @@ class StoredConnection:
         row = self._read(Read())
         if row is None:
             self._seen = None
-            raise AuthError(f"There is no connection {self.name}.", hint="Connect an account.")
+            raise oauth_requests.no_connection(self.name)
         return row[0]
 
     def note(self, error: Mapping[str, Any] | None, **owner: str | None) -> None:
@@ -312,7 +313,8 @@ class StoredConnection:
 
 def unreadable(name: str) -> AuthError:
     """Return the error for a stored connection that is damaged."""
-    return AuthError(f"The stored connection {name} is damaged.", hint=f"Connect again: reconnect {name}.")
+    what = Sentence("The stored connection {name} is damaged.", name=name)
+    return AuthError(what, hint=Sentence("Sign in again: reconnect {name}.", name=name))
 
 
 class AsyncStoredConnection:

@@ -16,10 +16,11 @@ from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from ..calls import answers
-from ..calls.credentials import filled
+from ..calls.credentials import filled, subject
 from ..errors import AuthError, InputError, MissingScope, Problem, RequestError, TransportError
 from ..language import conditions, hosts, json_text
 from ..model import Connection, Request, Response
+from ..sentences import PLAIN, Phrasebook, Sentence
 from ..steps import Acquire, Now, Read, Release, Send, Steps, Wait, Write
 from ..structs import shows
 
@@ -162,8 +163,8 @@ class App:
         body = self.check(response, sent_at, {*old.secrets, *sent})
         token = body.get("access_token") if isinstance(body, Mapping) else None
         if not isinstance(token, str) or not token.strip():
-            hint = "Something between here and the vendor may have answered instead; try again."
-            raise _unusable(response, "holds no access token", hint)
+            hint = Sentence("Something between here and {vendor} may have answered instead. Try again.")
+            raise _unusable(response, Sentence("has no access token"), hint)
         implied = self.oauth.get("origins", {}).get(self.origin, {})
         texts = {
             grant.name: body.get(grant.name) or old.granted.get(grant.name) or implied.get(grant.name)
@@ -174,7 +175,9 @@ class App:
         in_headers = {grant.name for grant in self.kind.grants for place in grant.to if place.kind == "header"}
         for name, text in {**granted, "refresh_token": refresh, "scope": scope}.items():
             if isinstance(text, str) and not _can_be_sent(text, name in in_headers or name == "refresh_token"):
-                raise _unusable(response, f"holds a {name} of {len(text)} characters that no request can carry")
+                slots = {"name": name, "count": len(text)}
+                what = Sentence("holds a {name} of {count} characters that no request can carry", **slots)
+                raise _unusable(response, what)
         lifetime = lifetime_of(body.get("expires_in"))
         return Tokens(
             granted=granted,
@@ -204,10 +207,15 @@ def _can_be_sent(text: str, in_header: bool) -> bool:
     return len(text) <= LONGEST and text.isprintable() and (text.isascii() or not in_header)
 
 
-def _unusable(response: Response, what: str, hint: str = "Try again.") -> TransportError:
+AGAIN = Sentence("Try again.")
+SIGN_IN = Sentence("Sign in again.")
+
+
+def _unusable(response: Response, what: str, hint: str = AGAIN) -> TransportError:
     media_type = response.headers.get("content-type", "no content type").partition(";")[0][: answers.SHOWN]
-    what = f"The token endpoint's answer ({response.status}, {media_type}) {what}."
-    return TransportError(what, hint=hint, status=response.status, retriable=True)
+    slots = {"status": response.status, "type": media_type, "what": what}
+    message = Sentence("The token endpoint's answer ({status}, {type}) {what}.", **slots)
+    return TransportError(message, hint=hint, status=response.status, retriable=True)
 
 
 def app(kind: Connection, values: Mapping[str, Any], origin: str | None = None) -> App:
@@ -220,9 +228,10 @@ def app(kind: Connection, values: Mapping[str, Any], origin: str | None = None) 
     return App(kind, texts, check_origin(kind, origin))
 
 
-def page(text: str) -> str:
+def page(text: str, book: Phrasebook = PLAIN) -> str:
     """Return the page for a browser that came back from a sign-in; it loads nothing else."""
-    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign-in</title>'
+    title = escape(book.say(Sentence("Sign-in")))
+    head = f'<!doctype html><html lang="{book.language}"><meta charset="utf-8"><title>{title}</title>'
     return f"{head}<p>{escape(text)}</p></html>"
 
 
@@ -245,8 +254,8 @@ def check_origin(kind: Connection, origin: str | None) -> str | None:
         and not (parts.path or parts.query or parts.username)
     )
     if origin not in allowed and not is_local:
-        what = f"is none of {', '.join(allowed)}; secrets are sent nowhere else"
-        raise InputError.of(f"the connection '{kind.label}'", [Problem("oauth_url", what)])
+        what = Sentence("must be one of {hosts}: secrets are sent nowhere else", hosts=tuple(allowed))
+        raise InputError.of(subject(kind), [Problem("oauth_url", what)])
     return None if origin in usual else origin
 
 
@@ -269,8 +278,8 @@ def state_of(query: Mapping[str, str]) -> str:
     """Return the state of a callback. Raises `AuthError` without one, as for a sign-in begun at the vendor's."""
     if query.get("state"):
         return query["state"]
-    what = "This sign-in was not begun here: its callback brought no state."
-    raise AuthError(what, hint="Begin where you want to use the connection, not on the vendor's pages.")
+    what = Sentence("This sign-in was not started here.")
+    raise AuthError(what, hint=Sentence("Start it where you want to use the connection, not on a page of {vendor}."))
 
 
 def code_of(query: Mapping[str, str]) -> str:
@@ -278,11 +287,13 @@ def code_of(query: Mapping[str, str]) -> str:
     if query.get("code"):
         return query["code"]
     if query.get("error") == "access_denied":
-        raise AuthError("The sign-in was declined.", hint="Sign in again and allow the access, or ask an admin to.")
+        hint = Sentence("Sign in again and allow the access, or ask an admin to allow it.")
+        raise AuthError(Sentence("The sign-in was declined."), hint=hint)
     if query.get("error"):
         reason = " ".join(query.get("error_description", query["error"]).split())[:200]
-        raise AuthError(f"The vendor refused the sign-in: {reason}.", hint="Mend what it says and sign in again.")
-    raise AuthError("The callback brought no code.", hint="Sign in again.")
+        what = Sentence("{vendor} refused the sign-in: {reason}.", reason=reason)
+        raise AuthError(what, hint=Sentence("Correct what it says, then sign in again."))
+    raise AuthError(Sentence("The sign-in came back without a code."), hint=SIGN_IN)
 
 
 @shows("kind")
@@ -371,9 +382,9 @@ class Renewal:
                 continue  # the last holder may have renewed it
             if self._is_valid(record, now):
                 break
-            if now - started > (patience := PATIENCE * self.seconds):
-                what = f"Somebody else has been renewing the connection {self.name} for {patience:.0f} s."
-                raise TransportError(what, hint="Try again.", retriable=True)
+            if now - started > PATIENCE * self.seconds:
+                what = Sentence("The connection {name} is being renewed elsewhere.", name=self.name)
+                raise TransportError(what, hint=AGAIN, retriable=True)
             yield Wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
         if has_lease:
@@ -386,7 +397,7 @@ class Renewal:
         if self.kind.oauth is None or (refresh_token is None and needs_person(self.kind)):
             if self.rejected is not None:
                 return record  # the only token: the vendor's own refusal says more than we could
-            raise self._ended("its token ended and cannot be renewed")
+            raise self._ended(Sentence("its token has expired and cannot be renewed"))
         app = App(self.kind, record.values, record.origin)
         try:
             response = yield Send(app.renewal_request(refresh_token, self.seconds, record.tokens.scopes))
@@ -401,13 +412,13 @@ class Renewal:
                     raise self._ended(record.dead) from None
                 return record  # another process stored a newer one
             if not (isinstance(error, TransportError) or error.retriable):
-                what = f"The token of {self.name} was refused: {error.message}"
+                what = Sentence("The token of {name} was refused: {reason}", name=self.name, reason=error.message)
                 raise error.with_message(what, hint=error.hint) from None
             if self._is_valid(record, now):
                 return record  # the next call tries again
-            what = f"The token of {self.name} could not be renewed: {error.message}"
+            what = Sentence("The token of {name} could not be renewed: {reason}", name=self.name, reason=error.message)
             facts = {**error.answered, "code": None, "retriable": True, "retry_at": error.retry_at}
-            raise TransportError(what, hint="The connection is kept; try again.", **facts) from None
+            raise TransportError(what, hint=Sentence("The connection is kept. Try again."), **facts) from None
         while True:
             new = replace(record, tokens=tokens, dead=None)
             if (yield Write(new, version)) is not None:
@@ -425,11 +436,20 @@ class Renewal:
 
     def _existing(self, row: tuple[ConnectionRecord, int] | None) -> tuple[ConnectionRecord, int]:
         if row is None:
-            raise AuthError(f"There is no connection {self.name}.", hint="Connect an account.")
+            raise no_connection(self.name)
         return row
 
     def _ended(self, why: str, refusal: RequestError | None = None) -> AuthError:
-        command = f"reconnect {self.name}."
-        hint = f"{refusal.hint} To do so: {command}" if refusal and refusal.hint else f"Sign in again: {command}"
-        what = f"The connection {self.name} has ended: {why.rstrip('.')}."
+        hint = Sentence("Sign in again: reconnect {name}.", name=self.name)
+        if refusal and refusal.hint:
+            hint = Sentence("{hint} To do so, reconnect {name}.", hint=refusal.hint, name=self.name)
+        reason = why if isinstance(why, Sentence) else why.rstrip(".")
+        what = Sentence("The connection {name} has ended: {reason}.", name=self.name, reason=reason)
         return AuthError(what, hint=hint, **(refusal.answered if refusal else {}))
+
+
+def no_connection(name: str, known: Iterable[str] = ()) -> AuthError:
+    """Return the error for a name that no stored connection has; `known` are the names that exist."""
+    names = tuple(known)
+    hint = Sentence("Connections: {names}.", names=names) if names else Sentence("Connect an account.")
+    return AuthError(Sentence("There is no connection {name}.", name=name), hint=hint)

@@ -14,6 +14,7 @@ from .. import model
 from ..calls.action import Action
 from ..language import codecs, conditions, places
 from ..model import Json
+from ..sentences import Phrasebook
 
 if TYPE_CHECKING:
     from ..triggers.webhook import Trigger
@@ -63,6 +64,7 @@ def profile(data: Raw, connections: tuple[model.Connection, ...], shared: Shared
         limits=_limits(data["key"], data.get("limits", {})),
         connections=connections,
         choices={name: choice_list(name, entry, shared) for name, entry in data.get("choices", {}).items()},
+        phrasebook=Phrasebook(data.get("language", "en"), data.get("vendor") or data["label"]),
     )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import InputError, Problem
 from ..structs import Struct, shows
-from .sources import Sources, gathered
+from .sources import Sources, gathered, phrases
 
 if TYPE_CHECKING:  # what is needed depends on what is asked for, and a list of actions should not wait for all of it
     from ..calls.action import Action
     from ..model import Connection, Json, Profile
+    from ..sentences import Phrasebook
     from ..triggers.webhook import Trigger
     from .locales import Locale
 
@@ -83,7 +85,10 @@ class Connector:
         from . import compiler
 
         connections = tuple(self.connections.values())
-        return self._spoken(compiler.profile(self._sources.common, connections, self._sources.shared))
+        about = self._spoken(compiler.profile(self._sources.common, connections, self._sources.shared))
+        own = self._translation.texts if self._translation else {}
+        texts = {**phrases(self.locale), **{text: words for text, words in own.items() if words}}
+        return replace(about, phrasebook=replace(about.phrasebook, language=self.locale, texts=texts))
 
     @cached_property
     def icon(self) -> str | None:
@@ -127,8 +132,8 @@ class Connector:
         found = self if locale is None else self.localized(locale)
         return {
             **head(found.profile, found.icon, found.locale, found.locales),
-            "triggers": [trigger_entry(each, found.say, events) for each in found.triggers.values()],
-            "actions": [entry(each, found.say) for each in found.actions.values()],
+            "triggers": [trigger_entry(each, found.phrasebook.say, events) for each in found.triggers.values()],
+            "actions": [entry(each, found.phrasebook.say) for each in found.actions.values()],
             "choices": {name: offered(source) for name, source in found.profile.choices.items()},
         }
 
@@ -142,12 +147,12 @@ class Connector:
     @property
     def locale(self) -> str:
         """The code of the language that the texts are in."""
-        return self._translation.key if self._translation else self.profile.language
+        return self._translation.key if self._translation else self.locales[0]
 
     @property
     def locales(self) -> tuple[str, ...]:
         """The codes of all languages, that of the definitions first."""
-        return (self.profile.language, *self.translations)
+        return (self._sources.common.get("language", "en"), *self.translations)
 
     def localized(self, locale: str) -> Connector:
         """The same connector with its texts in a language, the hints of errors among them.
@@ -158,14 +163,19 @@ class Connector:
         for code in (locale, locale.partition("-")[0]):
             if code in self.translations:
                 return self._in(code)
-            if code == self.profile.language:
+            if code == self.locales[0]:
                 return self if self._translation is None else self._in(None)
-        what = f"is no language of {self.key}; known: {', '.join(self.locales)}"
+        what = f"is not a language of {self.key}; known: {', '.join(self.locales)}"
         raise InputError(f"'{locale}' {what}", problems=[Problem("locale", f"{locale!r} {what}")])
 
     def say(self, text: str, action: str | None = None) -> str:
         """A text of the definitions in the language of this connector; `action` is the one that says it."""
         return self._translation.say(text, action) if self._translation else text
+
+    @property
+    def phrasebook(self) -> Phrasebook:
+        """How this connector says what the runtime says to people: `error.speak(connector.phrasebook)`."""
+        return self.profile.phrasebook
 
     def gaps(self) -> list[Problem]:
         """What translations lack and what they say for nothing. It breaks nothing: such a text stays as it is.
@@ -177,7 +187,7 @@ class Connector:
         if not self.translations:
             return []
         plain = self._in(None)
-        known, spare = locales.texts(plain.profile, plain.actions, plain.triggers), locales.event_texts(plain.triggers)
+        known, spare = locales.texts(plain.profile, plain.actions, plain.triggers), locales.spare(plain.triggers)
         paths = [f"locales/{key}.yaml" for key in self.translations]
         files = [documents.read(self._sources.text(path), path) for path in paths]
         return [problem for file in files for problem in locales.gaps(file, known, spare)]
@@ -229,5 +239,5 @@ def _known(what: str, name: str, whose: str, known: Mapping[str, T]) -> T:
         return known[name]
     from ..language.schema_faults import nearest
 
-    says = f"is no {what} of {whose}.{nearest(str(name), known)}"
+    says = f"is not {'an' if what[0] in 'ae' else 'a'} {what} of {whose}.{nearest(str(name), known)}"
     raise InputError(f"'{name}' {says}", problems=[Problem(what, f"{name!r} {says}")])

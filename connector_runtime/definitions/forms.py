@@ -10,13 +10,15 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ..language.conditions import NO, YES
 from ..model import ActionSpec, Input, Json
+from ..sentences import Sentence
 from ..types import registry
 
 Say = Callable[[str], str]  # a text of ours -> the same in the language of the form
 
 SAFE_INTEGER = 2**53
-OWN_WORDS = ("Key", "Value", "Yes", "No", "Default: {value}", "Left out: {value}")
+KEY, VALUE = Sentence("Key"), Sentence("Value")
 RJSF_WIDGETS = {"textarea": "textarea", "password": "password", "code": "textarea"}
 
 
@@ -53,7 +55,7 @@ def _field(row: Input, say: Say) -> dict[str, Json]:
     field: dict[str, Json] = {"title": row.label} | ({"description": row.comments} if row.comments else {})
     field |= {} if row.deprecated is None else {"deprecated": True}
     if row.collection == "map":
-        pair = {"key": {"type": "string", "title": say("Key")}, "value": {**_plain(row), "title": say("Value")}}
+        pair = {"key": {"type": "string", "title": say(KEY)}, "value": {**_plain(row), "title": say(VALUE)}}
         return {**field, "type": "array", "items": {"type": "object", "properties": pair, "required": ["key"]}}
     return {**field, **({"type": "array", "items": _plain(row)} if row.collection else _plain(row))}
 
@@ -77,7 +79,7 @@ def editor_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
         if row.collection == "map":
             continue
         if row.choices or row.type == "boolean":
-            inner["options"] = {"enum_titles": [choice.label for choice in row.choices] or [say("Yes"), say("No")]}
+            inner["options"] = {"enum_titles": [choice.label for choice in row.choices] or [say(YES), say(NO)]}
         elif widget(row) in ("textarea", "password"):
             inner["format"] = widget(row)
     return schema
@@ -89,7 +91,7 @@ def ui_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
     shown: dict[str, Json] = {"ui:order": [row.key for row in rows]}
     for row in rows:
         plain, drawn = _plain(row), RJSF_WIDGETS.get(widget(row) or "")
-        said = _nested(plain, [say("Yes"), say("No")])
+        said = _nested(plain, [say(YES), say(NO)])
         if drawn and not row.choices and plain.get("type") == "string":
             said["ui:widget"] = drawn
         if row.choices:
@@ -118,14 +120,14 @@ def _nested(schema: Mapping[str, Any], answers: list[str]) -> dict[str, Json]:
 def asides_of(row: Input, say: Say = same) -> Iterator[str]:
     """What is shown and not sent: the published default, and what the vendor does without a value."""
     if row.has_default and not isinstance(row.default, list | dict) and row.default != row.if_absent:
-        yield say("Default: {value}").replace("{value}", _text(row, row.default, say))
+        yield say(Sentence("Default: {value}", value=_text(row, row.default, say)))
     if row.if_absent is not None:
-        yield say("Left out: {value}").replace("{value}", _text(row, row.if_absent, say))
+        yield say(Sentence("If empty: {value}", value=_text(row, row.if_absent, say)))
 
 
 def _text(row: Input, value: Json, say: Say) -> str:
     """A value as a person reads it: a choice by its label, a boolean as yes or no."""
     if isinstance(value, bool):
-        return say("Yes") if value else say("No")
+        return say(YES) if value else say(NO)
     named = [choice.label for choice in row.choices if choice.value == value and type(choice.value) is type(value)]
     return named[0] if named else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

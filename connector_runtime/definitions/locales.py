@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 from .. import model
 from ..errors import Problem
 from ..structs import Struct
-from ..triggers.webhook import OWN as OWN_FILTERS, FilterRow, Trigger
+from ..triggers.webhook import FilterRow, Trigger
 from .documents import Document, Path
-from .forms import OWN_WORDS, Say
+from .forms import Say
+from .sources import phrases
 
 NAMED = 10  # how many texts one line names before it only counts them
 LIKE = 0.75  # how much of a sentence must stay for it to be the same one, changed
@@ -26,7 +27,7 @@ TEXTS: Mapping[type, tuple[str, ...]] = {  # where the texts lie that a person r
     model.Connection: ("label", "description", "inputs", "errors", "test", "unsupported_values"),
     Trigger: ("label", "description", "inputs", "filters", "load_events"),
     model.Profile: ("label", "description", "errors", "choices"),  # its connections are definitions of their own
-    model.Input: ("label", "comments", "choices", "warn", "group", "if_absent", "deprecated"),
+    model.Input: ("label", "comments", "schema", "choices", "warn", "group", "if_absent", "deprecated"),
     model.ChoiceList: ("choices", "parameters"),
     FilterRow: ("label", "comments"),
     model.Choice: ("label",),
@@ -92,6 +93,9 @@ def _field(found: Any, name: str, say: Say) -> Any:
             # what happens to an input that is left out is told in words, or is a value
             words = isinstance(value, str) and " " in value and value not in [each.value for each in found.choices]
             return say(value) if words else value
+        case "schema":  # what to enter, where a pattern refuses a text
+            is_told = "pattern" in value and "description" in value
+            return {**value, "description": say(value["description"])} if is_told else value
         case "load_events":
             return value and (lambda: _events(value(), say))
         case "test":  # the rest of it names actions and inputs
@@ -105,13 +109,16 @@ def _events(data: model.Json, say: Say) -> model.Json:
 
 
 def texts(about: model.Profile, actions: Mapping[str, model.ActionSpec], triggers: Mapping[str, Trigger]) -> Texts:
-    """Every text that a person reads, in the order of the definitions; the labels of events are not among them."""
+    """Every text that a person reads, in the order of the definitions.
+
+    The labels of events and the runtime's own sentences, which it translates itself, are not among them.
+    """
     found: Texts = {}
     parts: list[tuple[Any, str]] = [(about.errors, "connector.yaml")]
     parts += [(action, f"actions/{key}.yaml") for key, action in actions.items()]
     parts += [(kind, f"connection/{kind.key}.yaml") for kind in about.connections]
     parts += [(trigger, f"triggers/{key}.yaml") for key, trigger in triggers.items()]
-    parts += [(about, "connector.yaml"), ((OWN_WORDS, tuple(OWN_FILTERS.values()) if triggers else ()), "forms")]
+    parts += [(about, "connector.yaml")]
     for part, place in parts:
 
         def note(text: str, place: str = place) -> str:
@@ -123,9 +130,9 @@ def texts(about: model.Profile, actions: Mapping[str, model.ActionSpec], trigger
     return found
 
 
-def event_texts(triggers: Mapping[str, Trigger]) -> set[str]:
-    """The labels of events: names made from the vendor's, which a locale may leave as they are."""
-    return {event.label for trigger in triggers.values() for event in trigger.events.values()}
+def spare(triggers: Mapping[str, Trigger]) -> set[str]:
+    """Texts that a locale may leave as they are, or say: the labels of events, and the runtime's own sentences."""
+    return {event.label for trigger in triggers.values() for event in trigger.events.values()} | phrases("de").keys()
 
 
 def gaps(document: Document, known: Texts, spare: set[str]) -> Iterator[Problem]:

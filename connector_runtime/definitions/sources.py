@@ -170,6 +170,24 @@ class Sources:
         return Draft202012Validator(schema, registry=registry)
 
 
+@cache
+def phrases(code: str) -> Mapping[str, str]:
+    """The runtime's own sentences in a language: of de-AT those in de; none where they are not translated."""
+    language = code.partition("-")[0]
+    if language == "en":  # as they are written
+        return {}
+    from importlib.resources import files
+
+    from . import documents
+
+    for name in (code, language):
+        file = files("connector_runtime") / "locales" / f"{name}.yaml"
+        if file.is_file():
+            texts: Mapping[str, str] = documents.read(file.read_text(encoding="utf-8"), file.name).data["texts"]
+            return texts
+    return {}
+
+
 @contextmanager
 def gathered(found: list[Problem]) -> Iterator[None]:
     """Add the faults by which something can't be read to what is found."""

@@ -23,6 +23,7 @@ from ..calls.files import MOST_UNANNOUNCED, File, folded, numbered, safe_name
 from ..errors import ConnectorError, InputError, Problem, RequestError, TransportError
 from ..model import Response
 from ..perform import Handlers, perform, perform_async
+from ..sentences import Sentence
 from ..steps import Fill, Filled, Open, Peek, Report, Send, Steps, Wait
 from ..structs import shows
 from ..transport import AsyncPool, Pool, answered, native, reported
@@ -202,12 +203,15 @@ def _gathered(wanted: DownloadPlan, found: Mapping[File, Outcome]) -> list[Saved
         every = {**wanted.there, **found}
         return [saved for saved in (every[file] for file in wanted.asked) if isinstance(saved, SavedFile)]
     error: Any = failed[0][1]
+    for file, each in failed:
+        if isinstance(each, ConnectorError):
+            each.speak(wanted.settings(file).action.profile.phrasebook)
     if len(wanted.asked) == 1:
         if isinstance(error, RequestError):  # others name the path
             what = f"{failed[0][0].name}: {error.message}"
             raise error.with_message(what, hint=error.hint, problems=error.problems)
         raise error
-    said = f"{len(failed)} of {len(wanted.asked)} files were not downloaded:"
+    said = Sentence("{count} of {total} files were not downloaded:", count=len(failed), total=len(wanted.asked))
     raise error.with_message(said, problems=[Problem(file.name, str(each)) for file, each in failed])
 
 
@@ -271,7 +275,7 @@ def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int
         return size
 
 
-UNENDED = "The connection was closed, and neither the vendor nor the answer says how long the file is."
+UNENDED = Sentence("The connection was closed, and neither {vendor} nor the answer says how long the file is.")
 
 
 def end_of(answer: Any) -> TransportError | None:

@@ -18,6 +18,7 @@ from ..calls.files import LARGEST, MOST_UNANNOUNCED, File, identity
 from ..errors import ApiError, AuthError, Conflict, MissingScope, RequestError, TransportError
 from ..language import hosts
 from ..model import NOTHING, Profile, Request, Response
+from ..sentences import Sentence
 from ..steps import Attempt, Fill, Filled, Now, Open, Peek, Report, Steps, Token, Wait
 
 PATH = "(download)"
@@ -33,7 +34,7 @@ FOREIGN_HEADERS = ("user-agent", "accept")  # what a host that is not the defini
 HOST = r"(?:[A-Za-z0-9_-]{1,63}\.){0,126}[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]"
 URL = re.compile(rf"https?://({HOST})(:[0-9]{{1,5}})?([/?][^\s\"<>\\]*)?")
 UNQUOTED = "".join(chr(code) for code in range(0x21, 0x7F))
-GO_ON = "What has arrived is kept; download it again to go on from there."
+GO_ON = Sentence("What has arrived is kept. Download it again to resume.")
 TAG = re.compile(r'(W/)?"[^"]{0,200}"')
 STRONG = re.compile(r'"[\x21\x23-\x7e]*"')
 DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
@@ -117,8 +118,10 @@ class _Fetch:
                 if not isinstance(failure, TransportError) or not failure.retriable:
                     raise failure
                 total = self.version and (self.file.size or self.version.total)
-                have = f"{self.have} of {total}" if total else f"{self.have}"
-                what = f"{failure.message} {have} bytes have arrived from {self.host}."
+                slots = {"reason": failure.message, "have": self.have, "total": total, "host": self.host}
+                what = Sentence("{reason} {have} bytes have arrived from {host}.", **slots)
+                if total:
+                    what = Sentence("{reason} {have} of {total} bytes have arrived from {host}.", **slots)
                 raise TransportError(what, hint=GO_ON, retriable=True)
             failures += 1
             yield Wait(pause)
@@ -150,7 +153,9 @@ class _Fetch:
             return None
         if response.status != 200 and not is_part:
             yield from self.refuse(place, credentials, response)
-            raise ApiError(f"{place.host} answered {response.status} instead of the file.", status=response.status)
+            slots = {"host": place.host, "status": response.status}
+            what = Sentence("{host} answered {status} instead of the file.", **slots)
+            raise ApiError(what, status=response.status)
         yield from self.check(place, credentials, response)
         version, at = version_of(file, response.headers, length(response.headers)), 0
         if is_part and before is not None:
@@ -161,8 +166,9 @@ class _Fetch:
             version = replace(before, total=version.total)
         wanted = file.size if version.total is None else version.total
         if file.size not in (None, wanted):
-            what = f"{file.size} bytes are announced, and the vendor sends {wanted}, from {place.host}."
-            hint = "It may have changed or not be ready: list the files again, or download it without its size."
+            slots = {"size": file.size, "sent": wanted, "host": place.host}
+            what = Sentence("{vendor} announced {size} bytes and sends {sent}, from {host}.", **slots)
+            hint = Sentence("It may have changed: list the files again, or download it without its size.")
             raise ApiError(what, hint=hint)
         most = self.settings.largest if wanted is None else wanted
         if file.size is None and most > self.settings.largest:
@@ -173,15 +179,20 @@ class _Fetch:
             self.have, self.version = 0, None
             if wanted is None:
                 raise self.too_large(place, most)
-            raise ApiError(f"{place.host} sends more than the {wanted} bytes that are announced.")
+            slots = {"host": place.host, "count": wanted}
+            raise ApiError(Sentence("{host} sends more than the {count} bytes that were announced.", **slots))
         broke = filled.broke
         if wanted is not None and (broke is None or not broke.retriable):  # the size says enough
-            broke = TransportError("The answer broke off.", retriable=True) if filled.size < wanted else None
+            broke = (
+                TransportError(Sentence("The answer was cut off."), retriable=True) if filled.size < wanted else None
+            )
         if broke is not None and filled.size != wanted:
             raise broke
         if filled.size == 0:
-            hint = "It may not be ready yet: list the files again later."
-            raise ApiError(f"{place.host} sends 0 bytes.", hint=hint, status=response.status, retriable=True)
+            hint = Sentence("It may not be ready yet: list the files again later.")
+            raise ApiError(
+                Sentence("{host} sends 0 bytes.", host=place.host), hint=hint, status=response.status, retriable=True
+            )
         return filled.size
 
     def anew(self) -> None:
@@ -189,12 +200,14 @@ class _Fetch:
         self.have, self.version = 0, None
         self.restarts += 1
         if self.restarts > MOST_RESTARTS:
-            what = f"It keeps changing while it is downloaded, or {self.host} can't send the rest of it."
-            raise ApiError(what, hint="Try again later.")
+            what = Sentence("It changes while it is downloaded, or {host} cannot send the rest of it.", host=self.host)
+            raise ApiError(what, hint=Sentence("Try again later."))
 
     def too_large(self, place: Address, size: int) -> ApiError:
-        what = f"{place.host} sends {size} bytes or more, and the vendor announces no size."
-        hint = f"At most {self.settings.largest} bytes are taken then: raise `largest` if the file is that large."
+        slots = {"host": place.host, "count": size}
+        what = Sentence("{host} sends {count} bytes or more, and {vendor} announced no size.", **slots)
+        largest = self.settings.largest
+        hint = Sentence("At most {most} bytes are taken then. Raise `largest` for larger files.", most=largest)
         return ApiError(what, hint=hint)
 
     def answer(self, start: Address, asked: Mapping[str, str]) -> Generator[Any, Any, Found]:
@@ -212,14 +225,15 @@ class _Fetch:
             if response.status not in REDIRECTS or target is None:
                 return place, response, credentials
             place = address(target, self.profile, self.settings.base_url, place)
-        raise ApiError(f"The vendor redirects more than {MOST_REDIRECTS} times, at last to {place.host}.")
+        slots = {"most": MOST_REDIRECTS, "host": place.host}
+        raise ApiError(Sentence("{vendor} redirects more than {most} times, at last to {host}.", **slots))
 
     def check(self, place: Address, credentials: Credentials, response: Response) -> Generator[Any, Any, None]:
         """Raise for what is not the file, whole or in part: a web page, a refusal as JSON, compressed bytes."""
         status, kind = response.status, response.headers.get("content-type", "").partition(";")[0].strip().lower()
         name = self.file.name.lower()
         if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
-            what = f"{place.host} sends the file compressed, though that was not asked for."
+            what = Sentence("{host} sends the file compressed, which was not asked for.", host=place.host)
             raise ApiError(what, status=status)
         total = length(response.headers)
         if kind == "application/json" or (total is not None and total <= SMALL):
@@ -228,17 +242,19 @@ class _Fetch:
         is_page = kind in PAGES or head.lstrip(BLANKS)[:9].lower().startswith((b"<!doctype", b"<html"))
         if is_page and not name.endswith((".html", ".htm")):
             self.refuses_token = True
-            hint = "It may ask for a passcode or a sign-in there, or the file is not ready or gone."
-            raise ApiError(f"{place.host} answered a web page instead of the file.", hint=hint, status=status)
+            hint = Sentence("It may ask for a passcode or a sign-in there, or the file is not ready or gone.")
+            what = Sentence("{host} answered a web page instead of the file.", host=place.host)
+            raise ApiError(what, hint=hint, status=status)
         if kind == "application/json" and not name.endswith(".json"):
             self.refuses_token = True
-            raise ApiError(f"{place.host} answered JSON instead of the file.", status=status)
+            raise ApiError(Sentence("{host} answered JSON instead of the file.", host=place.host), status=status)
 
     def refuse(self, place: Address, credentials: Credentials, response: Response) -> Generator[Any, Any, None]:
         """Raise the error that an answer is, if it is one."""
         if not place.is_ours and 400 <= response.status < 500 and response.status != 429:
-            what = f"{place.host}, to which the vendor redirects, refuses the file ({response.status})."
-            hint = "Its address may have expired: list the files again."
+            slots = {"host": place.host, "status": response.status}
+            what = Sentence("{host}, to which {vendor} redirects, refuses the file ({status}).", **slots)
+            hint = Sentence("Its address may have expired: list the files again.")
             raise ApiError(what, hint=hint, status=response.status)
         content: bytes = yield Peek(HEAD)
         response = response.replace(content=content)

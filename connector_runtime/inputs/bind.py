@@ -17,6 +17,7 @@ from ..errors import MOST, InputError, Problem
 from ..language import conditions
 from ..language.schema_faults import Fault, fits, kind_of, nearest
 from ..model import Condition, Input, InputTable, Rule
+from ..sentences import Sentence, both, either, labels
 from ..structs import shows
 from ..types import registry
 from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
@@ -29,6 +30,7 @@ _HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON cannot carry it
 _ATOMS = (int, bool)
 _BAD = NoValue()  # it is no JSON, or given twice
 NO_DEFAULT = object()
+HALF = Sentence("contains a broken character, often half an emoji: delete it and type it again")
 
 
 class Constraint(NamedTuple):
@@ -116,41 +118,43 @@ def constraints(table: InputTable) -> Iterator[Constraint]:
     for row in rows.values():
         where = f"inputs.{row.key}"
         for name, other in combinations(row.names, 2):
-            what = f"is the old name of '{name}', which is given too; leave '{other}' out"
+            what = Sentence("is the old name of '{name}', which is set too: leave '{old}' out", name=name, old=other)
             yield Constraint(f"inputs.{other}", what, names=(name, other))
         if row.was and row.is_always_needed:
             yield Constraint(where, registry.complaints(row, None)[0][1], needs=(row.key,))
         if row.only_when is not None:
-            what = f"'{row.label}' applies only when {conditions.phrase(row.only_when, rows)}; leave it out"
+            decides = either(labels(table.by_name[name] for name in dict.fromkeys(test.name for test in row.only_when)))
+            slots = {"condition": conditions.phrase(row.only_when, rows), "others": decides}
+            what = Sentence("is used only when {condition}: clear it, or change {others}", **slots)
             yield Constraint(where, what, unless=row.only_when, touched=((row.key,),))
         if row.required is not None and not row.has_default and (row.required or row.only_when is not None):
             when = (*(row.only_when or ()), *row.required)
-            what = f"'{row.label}' is needed when {conditions.phrase(when, rows)}{example(row)}"
+            slots = {"label": row.label, "condition": conditions.phrase(when, rows), "example": example(row)}
+            what = Sentence("is required when {condition}: enter '{label}'{example}", **slots)
             yield Constraint(where, what, when=when, needs=(row.key,))
     for rule in table.rules:
-        more = f" when {conditions.phrase(rule.when, rows)}" if rule.when else ""
-        more += f": {rule.says}" if rule.says else ""
         for each in _rule(rule, [rows[key] for key in rule.keys]):
-            yield each._replace(what=each.what + more, when=rule.when)
+            says: str = each.what
+            if rule.when:
+                says = Sentence("{what} when {condition}", what=says, condition=conditions.phrase(rule.when, rows))
+            says = Sentence("{what}: {reason}", what=says, reason=rule.says) if rule.says else says
+            yield each._replace(what=says, when=rule.when)
 
 
 def _rule(rule: Rule, rows: list[Input]) -> Iterator[Constraint]:
     if rule.kind == "at_least_one":
-        yield Constraint(f"inputs.{rule.keys[0]}", f"give {_labels(rows, 'or')}", needs=rule.keys)
+        what = Sentence("enter {labels}", labels=either(labels(rows)))
+        yield Constraint(f"inputs.{rule.keys[0]}", what, needs=rule.keys)
     elif rule.kind == "at_most_one":
         for row, rival in combinations(rows, 2):
-            what = f"give only one of '{row.label}' and '{rival.label}'"
+            what = Sentence("enter only one of {labels}", labels=both(labels([row, rival])))
             yield Constraint(f"inputs.{rival.key}", what, touched=((row.key,), (rival.key,)))
     else:
         for row in rows:
             others = [other for other in rows if other is not row]
-            what = f"'{row.label}' is needed with {_labels(others, 'and')}"
+            slots = {"label": row.label, "others": both(labels(others))}
+            what = Sentence("is required together with {others}: enter '{label}'", **slots)
             yield Constraint(f"inputs.{row.key}", what, touched=(tuple(each.key for each in others),), needs=(row.key,))
-
-
-def _labels(rows: list[Input], word: str) -> str:
-    *names, last = [f"'{row.label}'" for row in rows]
-    return f"{', '.join(names)} {word} {last}" if names else last
 
 
 @shows()
@@ -178,6 +182,10 @@ def bind(accepts: CompiledInputs, inputs: Mapping[str, Any], clear: Iterable[str
     return BoundInputs(values, tuple(reading.warnings(values)) if may_warn else ())
 
 
+def not_object(value: Any) -> str:
+    return Sentence("must be an object, not {found}", found=kind_of(value))
+
+
 class InputReading:
     """The inputs as they were read. Raises `InputError` where they are no object."""
 
@@ -185,7 +193,7 @@ class InputReading:
 
     def __init__(self, accepts: CompiledInputs, inputs: Mapping[str, Any]) -> None:
         if type(inputs) is not dict and not isinstance(inputs, Mapping):
-            raise InputError.of(accepts.spec.key, [Problem("inputs", f"must be an object, not {kind_of(inputs)}")])
+            raise InputError.of(accepts.spec.key, [Problem("inputs", not_object(inputs))])
         self.accepts, self.inputs = accepts, inputs
         given: dict[str, Any] = {}
         touched = dict(accepts.filled)
@@ -269,7 +277,8 @@ class InputReading:
         for name in self.inputs if len(rows) > len(keys) else ():
             key = rows[name].key if name in rows else name
             if name != key and not is_blank(rows[name], self.inputs[name]):
-                yield Problem(f"inputs.{name}", f"is the old name of '{key}'; it works; better give '{key}'")
+                what = Sentence("is the old name of '{name}': it still works, but use '{name}'", name=key)
+                yield Problem(f"inputs.{name}", what)
         for row, least, most in self.accepts.may_warn:
             key = row.key
             value = values.get(key)
@@ -277,10 +286,11 @@ class InputReading:
                 continue
             if key not in self.touched:
                 if isinstance(value, list | dict) and value:
-                    what = f"'{row.label}' is the published sample, unchanged; it is sent as it is"
-                    yield Problem(f"inputs.{key}", what)
+                    what = Sentence("'{label}' still has the sample values, which will be sent", label=row.label)
+                    yield Problem(f"inputs.{key}", Sentence("{what}: replace them, or clear the field", what=what))
             elif row.deprecated is not None:
-                yield Problem(f"inputs.{key}", f"'{row.label}' is deprecated: {row.deprecated}")
+                what = Sentence("'{label}' is deprecated: {reason}", label=row.label, reason=row.deprecated)
+                yield Problem(f"inputs.{key}", what)
             for warn in row.warn:
                 if not fits(warn.schema, value) and conditions.holds(warn.when, values.get):
                     yield Problem(f"inputs.{key}", warn.says)
@@ -295,8 +305,11 @@ class InputReading:
         spec, found = self.accepts.spec, list(islice(_not_json(dict(self.inputs), "inputs", 0), MOST + 1))
         if found:
             raise InputError.of(spec.key, found, is_all=False)
+        unused = {each.where: each for each in self.broken if each.unless is not None}
         once: dict[Problem, None] = {}
         for problem in self._reasons():
+            if (other := unused.get(".".join(problem.where.split(".")[:2]))) and problem.what != other.what:
+                continue  # what is to be cleared need not be corrected
             once[problem] = None
             if len(once) > MOST:
                 break
@@ -314,7 +327,8 @@ class InputReading:
         unknown = (name for name in inputs if name not in rows)
         for count, name in enumerate(islice(unknown, MOST + 1)):
             meant = nearest(name, accepts.spec.inputs) if count < MEANT else ""
-            yield Problem(f"inputs.{name}", f"is no input of {accepts.spec.key}.{meant}")
+            what = Sentence("is not an input of {action}.{meant}", action=accepts.spec.key, meant=meant)
+            yield Problem(f"inputs.{name}", what)
         for _, each in accepts.constraints:
             both = bool(each.names) and all(not is_blank(rows[name], inputs.get(name)) for name in each.names)
             if both or each in self.broken:
@@ -353,28 +367,30 @@ def _unclearable(spec: InputTable, inputs: Mapping[str, Any], cleared: list[str]
     able = [key for key, row in spec.inputs.items() if row.clear]
     for key in cleared:
         if key not in able:
-            known = f"; inputs that can: {', '.join(able)}" if able else ""
-            yield Problem(f"clear.{key}", f"is no input of {spec.key} that can be emptied{known}")
+            what = Sentence("is not an input of {action} that can be emptied", action=spec.key)
+            if able:
+                what = Sentence("{what}; those that can: {names}", what=what, names=tuple(able))
+            yield Problem(f"clear.{key}", what)
         elif any(not is_blank(spec.inputs[key], inputs.get(name)) for name in spec.inputs[key].names):
-            yield Problem(f"clear.{key}", "is given a value as well; choose one")
+            yield Problem(f"clear.{key}", Sentence("has a value as well: leave the value out, or do not clear it"))
 
 
 def _not_json(value: Any, where: str, depth: int) -> Iterator[Problem]:
     """What Python can hold and JSON can't carry."""
     if depth > MAX_DEPTH:
-        yield Problem(where, f"is nested deeper than {MAX_DEPTH} levels")
+        yield Problem(where, Sentence("is nested deeper than {depth} levels", depth=MAX_DEPTH))
     elif isinstance(value, str) and _HALF.search(value):
-        yield Problem(where, "holds half of a character (an unpaired surrogate), which cannot be sent")
+        yield Problem(where, HALF)
     elif isinstance(value, int) and not -LARGEST <= value <= LARGEST:
-        yield Problem(where, "is too large: JSON numbers that all can read reach to 1.8e308")
+        yield Problem(where, Sentence("is too large: numbers in JSON reach to 1.8e308"))
     elif isinstance(value, float) and not math.isfinite(value):
-        yield Problem(where, f"is {value}, which JSON cannot carry")
+        yield Problem(where, Sentence("is {value}, which is not a number in JSON", value=value))
     elif isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             if isinstance(value, dict) and not isinstance(key, str):
-                yield Problem(where, f"has the key {key!r}; keys are text")
+                yield Problem(where, Sentence("has the key {key}; keys are text", key=repr(key)))
             else:
                 yield from _not_json(key, where, 0)
                 yield from _not_json(item, f"{where}.{key}", depth + 1)
     elif not (value is None or isinstance(value, int | float | str)):
-        yield Problem(where, f"must be JSON, not {kind_of(value)}")
+        yield Problem(where, Sentence("must be JSON, not {found}", found=kind_of(value)))

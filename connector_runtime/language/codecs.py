@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from ..sentences import either
 from . import datetimes, patterns
 from .places import text_of
 
@@ -45,8 +46,8 @@ CODECS: dict[str, Codec] = {
     "digits": Codec(_digits),
     "slash_twice": Codec(_slash_twice),
     "utc": Codec(datetimes.written, patterns.INSTANT, "2026-11-01T09:00:00Z"),
-    "local_or_utc": Codec(datetimes.written, patterns.MOMENT, "2026-11-01T09:00:00 or 2026-11-01T09:00:00Z"),
-    "date_or_utc": Codec(datetimes.written, _DATE_OR_UTC, "2026-11-01 or 2026-11-01T09:00:00Z"),
+    "local_or_utc": Codec(datetimes.written, patterns.MOMENT, either(("2026-11-01T09:00:00", "2026-11-01T09:00:00Z"))),
+    "date_or_utc": Codec(datetimes.written, _DATE_OR_UTC, either(("2026-11-01", "2026-11-01T09:00:00Z"))),
 }
 
 

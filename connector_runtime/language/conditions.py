@@ -10,6 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..model import Condition, Input, Test
+from ..sentences import Sentence, both, either
+
+YES, NO = Sentence("Yes"), Sentence("No")
 
 
 def parse(raw: Any) -> Condition:
@@ -55,19 +58,28 @@ def same(one: Any, other: Any) -> bool:
 
 def phrase(condition: Condition, inputs: dict[str, Input]) -> str:
     """The condition in words, with labels: `'Type Recurrence' is Weekly`."""
-    return " and ".join(_phrase(test, inputs.get(test.name)) for test in condition)
+    return both(_phrase(test, inputs.get(test.name)) for test in condition)
 
 
 def _phrase(test: Test, subject: Input | None) -> str:
-    label = f"'{subject.label}'" if subject else test.name
+    label = Sentence("'{label}'", label=subject.label) if subject else test.name
     labels = [(choice.value, choice.label) for choice in subject.choices] if subject else []
     blank, words = None in test.values, []
     for value in test.values:
         if value is not None:
-            shown = value if isinstance(value, str) else json.dumps(value)
-            words.append(next((label for each, label in labels if same(each, value)), shown))
+            words.append(next((label for each, label in labels if same(each, value)), spelled(value)))
+    if not words and test.negate:
+        return Sentence("{input} is filled in", input=label)
     if not words:
-        return f"{label} is {'given' if test.negate else 'left out'}"
+        return Sentence("{input} is empty", input=label)
+    slots = {"input": label, "values": either(words)}
     if test.negate:
-        return f"{label} is {'given and ' if blank else ''}not {' or '.join(words)}"
-    return f"{label} is {' or '.join(words)}{' or left out' if blank else ''}"
+        return Sentence("{input} is filled in and not {values}" if blank else "{input} is not {values}", **slots)
+    return Sentence("{input} is {values} or empty" if blank else "{input} is {values}", **slots)
+
+
+def spelled(value: Any) -> str:
+    """A value as a form shows it: text as it is, true and false as yes and no."""
+    if isinstance(value, bool):
+        return YES if value else NO
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

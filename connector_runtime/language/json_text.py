@@ -10,6 +10,8 @@ from contextlib import suppress
 from functools import cache
 from typing import Any, NoReturn
 
+from ..sentences import Sentence
+
 DIGITS = bytes.maketrans(b"123456789", b"000000000")
 LONG = b"0" * 19  # digits; orjson rounds a number of more than 64 bits
 MOST_DIGITS = 300  # of a whole number; one that is longer fits no `float`, and Python refuses to write very long ones
@@ -48,7 +50,7 @@ def read(text: bytes | str, odd: list[str] | None = None) -> Any:
     except (ValueError, RecursionError) as error:
         raise _refusal(error, DEPTH) from None
     if count > DEPTH and _is_deeper(value, DEPTH):
-        raise JsonError(f"is nested deeper than {DEPTH} levels")
+        raise JsonError(Sentence("is nested deeper than {depth} levels", depth=DEPTH))
     return value
 
 
@@ -94,14 +96,14 @@ def read_strictly(text: bytes | str, *, depth: int | None = None, duplicates: bo
     except (ValueError, RecursionError) as error:
         raise _refusal(error, depth) from None
     if depth is not None and _is_deeper(value, depth):
-        raise JsonError(f"is nested deeper than {depth} levels")
+        raise JsonError(Sentence("is nested deeper than {depth} levels", depth=depth))
     return value
 
 
 def fields(data: Any, **types: Any) -> dict[str, Any]:
     """These fields of a JSON object, None where one is left out. Raises `JsonError` for one of another type."""
     if not isinstance(data, dict):
-        raise JsonError("is no object")
+        raise JsonError(Sentence("is not an object"))
     found = {name: data.get(name) for name in types}
     for name, kind in types.items():
         if not isinstance(found[name], kind):
@@ -134,7 +136,8 @@ def _check_size(text: bytes, what: str = "values") -> None:
         bare = text.replace(rb"\\", b"").replace(rb"\"", b"")
         parts = bare.split(b'"', 4 * most)
         if (len(parts) > 4 * most and what == "values") or sum(map(b"".join(parts[::2]).count, signs)) > most:
-            raise JsonError(f"holds more than {most:,} {what}", hint="Send less at a time.")
+            too_much = Sentence("holds more than {most} {things}", most=f"{most:,}", things=what)
+            raise JsonError(too_much, hint=Sentence("Send less at a time."))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -142,18 +145,19 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(data) < len(pairs):
         names = Counter(name for name, _ in pairs)
         twice = next(name for name, _ in pairs if names[name] > 1)
-        raise JsonError(f"holds the key {twice[:SHOWN]!r} twice", hint="Leave one of them out.")
+        again = Sentence("holds the key {name} twice", name=repr(twice[:SHOWN]))
+        raise JsonError(again, hint=Sentence("Leave one of them out."))
     return data
 
 
 def _constant(name: str) -> NoReturn:
-    raise JsonError(f"is not JSON: {name} is not a number there")
+    raise JsonError(Sentence("is not JSON: {name} is not a number there", name=name))
 
 
 def _float(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise JsonError("holds a number that is too large")
+        raise JsonError(Sentence("holds a number that is too large"))
     return number
 
 
@@ -177,14 +181,14 @@ def _refusal(error: Exception, depth: int | None = None) -> JsonError:
         case JsonError():
             return error
         case UnicodeDecodeError():
-            return JsonError(f"is no UTF-8 text (byte {error.start})")
+            return JsonError(Sentence("is not UTF-8 text (byte {count})", count=error.start))
         case json.JSONDecodeError() if not error.doc.strip():
-            return JsonError("is empty", hint="Send a JSON object, {} at least.")
+            return JsonError(Sentence("is empty"), hint=Sentence("Send a JSON object, {} at least."))
         case json.JSONDecodeError():
-            what = f"{error.msg[0].lower()}{error.msg[1:]}"
-            place = f"line {error.lineno}, column {error.colno}"
-            return JsonError(f"is not JSON: {what} ({place})", place=place)
+            place = Sentence("line {line}, column {column}", line=error.lineno, column=error.colno)
+            return JsonError(Sentence("is not JSON, from {place} on", place=place), place=place)
         case RecursionError():
-            too = "is nested too deeply to be read"
-            return JsonError(too if depth is None else f"is nested deeper than {depth} levels")
-    return JsonError("holds a number that is too long to be read")
+            if depth is None:
+                return JsonError(Sentence("is nested too deeply to be read"))
+            return JsonError(Sentence("is nested deeper than {depth} levels", depth=depth))
+    return JsonError(Sentence("holds a number that is too long to be read"))

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import MOST
 from ..model import Json
+from ..sentences import Sentence, either
 from . import json_text
 from .conditions import same
 
@@ -24,20 +25,20 @@ Schema = Mapping[str, Json]
 Fault = tuple[tuple[str | int, ...], str]
 
 KINDS = {
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "an object",
-    "null": "null",
+    "string": Sentence("text"),
+    "integer": Sentence("a whole number"),
+    "number": Sentence("a number"),
+    "boolean": Sentence("true or false"),
+    "array": Sentence("a list"),
+    "object": Sentence("an object"),
+    "null": Sentence("null"),
 }
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'topic'?` or nothing."""
     close = closest(name, known)
-    return f" Did you mean '{close}'?" if close is not None else ""
+    return Sentence(" Did you mean '{name}'?", name=close) if close is not None else ""
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
@@ -48,7 +49,8 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 
 def kind_of(value: Any) -> str:
-    return KINDS[TYPES[type(value)][-1]] if type(value) in TYPES else f"a Python {type(value).__name__}"
+    known = KINDS[TYPES[type(value)][-1]] if type(value) in TYPES else None
+    return known or Sentence("a Python {type}", type=type(value).__name__)
 
 
 def schema_faults(schema: Mapping[str, Any], value: Any) -> list[Fault]:
@@ -56,7 +58,7 @@ def schema_faults(schema: Mapping[str, Any], value: Any) -> list[Fault]:
     if fits(schema, value):
         return []
     if json_text.is_large(value, LARGE):
-        return [((), "does not fit what is wanted here; it is too large to say where")]
+        return [((), Sentence("does not have the shape that is described here; it is too large to say where"))]
     errors = islice(_validator()(schema).iter_errors(value), MOST + 1)
     return [(tuple(error.absolute_path), fault_of(error)) for error in errors]
 
@@ -67,36 +69,50 @@ def fault_of(error: Any) -> str:
     match word:
         case "type":
             kinds = [wanted] if isinstance(wanted, str) else wanted
-            return f"must be {' or '.join(KINDS[kind] for kind in kinds)}, not {kind_of(found)}"
+            slots = {"wanted": either(KINDS[kind] for kind in kinds), "found": kind_of(found)}
+            return Sentence("must be {wanted}, not {found}", **slots)
         case "const":
-            return f"must be {json.dumps(wanted, ensure_ascii=False)}"
+            return Sentence("must be {wanted}", wanted=json.dumps(wanted, ensure_ascii=False))
         case "required":
-            return f"lacks {', '.join(repr(name) for name in wanted if name not in found)}"
+            return Sentence("lacks {names}", names=tuple(repr(name) for name in wanted if name not in found))
         case "additionalProperties":
             known = list(error.schema.get("properties", {}))
             extra = next(name for name in found if name not in known)
-            return f"has the unknown key {extra!r}.{nearest(extra, known)}"
+            return Sentence("has the unknown key {name}.{meant}", name=repr(extra), meant=nearest(extra, known))
         case "enum":
-            return f"must be one of {', '.join(json.dumps(item, ensure_ascii=False) for item in wanted[:12])}"
-        case "maxProperties":
-            return f"must have at most {wanted} {'key' if wanted == 1 else 'keys'}; it has {len(found)}"
-    size = len(found) if isinstance(found, str | list) else 0
-    return _MISFITS.get(word, "does not fit what is wanted here").format(wanted=wanted, size=size)
+            some = tuple(json.dumps(item, ensure_ascii=False) for item in wanted[:12])
+            return Sentence("must be one of {values}", values=some)
+        case "pattern":
+            return wrong_format(error.schema)
+    return out_of_bounds(word, wanted, found)
 
 
-_MISFITS = {
-    "maxLength": "must have at most {wanted} characters; it has {size}",
-    "minLength": "must have at least {wanted} characters",
-    "maxItems": "must have at most {wanted} entries; it has {size}",
-    "minItems": "must have at least {wanted} entries",
-    "minProperties": "is empty; say something in it, or leave it out",
-    "uniqueItems": "names one thing twice; keep one",
-    "minimum": "must be at least {wanted}",
-    "maximum": "must be at most {wanted}",
-    "exclusiveMinimum": "must be above {wanted}",
-    "exclusiveMaximum": "must be below {wanted}",
-    "multipleOf": "must be a multiple of {wanted}",
-    "pattern": "is not of the form that is wanted here",
+def out_of_bounds(word: str, limit: Any, value: Any) -> str:
+    """What is said of a value beyond the limit that a word of a schema sets."""
+    if word not in _MISFITS:
+        return Sentence("does not have the shape that is described here")
+    return Sentence(_MISFITS[word], limit=limit, count=len(value) if isinstance(value, str | list | dict) else 0)
+
+
+def wrong_format(schema: Schema) -> str:
+    """What is said of text that a schema's `pattern` refuses: its `description` says what to enter."""
+    what = schema.get("description")
+    return Sentence("has the wrong format: enter {what}", what=what) if what else Sentence("has the wrong format")
+
+
+_MISFITS = {  # what is said of each other word
+    "maxLength": "must have at most {limit} characters; it has {count}",
+    "minLength": "must have at least {limit} characters; it has {count}",
+    "maxItems": "must have at most {limit} entries; it has {count}",
+    "minItems": "must have at least {limit} entries; it has {count}",
+    "maxProperties": "must have at most {limit} keys; it has {count}",
+    "minProperties": "is empty: fill it in, or leave it out",
+    "uniqueItems": "contains the same entry twice; keep one",
+    "minimum": "must be at least {limit}",
+    "maximum": "must be at most {limit}",
+    "exclusiveMinimum": "must be more than {limit}",
+    "exclusiveMaximum": "must be less than {limit}",
+    "multipleOf": "must be a multiple of {limit}",
 }
 
 

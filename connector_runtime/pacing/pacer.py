@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol, TypedDict, Unpack
 from ..errors import InputError, Problem, QuotaReached, RateLimited
 from ..language import conditions, datetimes
 from ..model import DAY, Limits, rates_of
+from ..sentences import Sentence, both
 from ..steps import Permit
 from ..stores.store import MemoryStore, Store, forking
 from .bucket import Bucket, midnight, today
@@ -33,6 +34,10 @@ LEAST = 0.001  # seconds: the shortest wait
 PATIENCE = 60.0  # seconds that a call waits while the vendor accepts nothing
 BELIEVED = 600.0  # seconds: a longer rate limit is cut to this
 MOST_LABELS = 1000  # labels after which a vendor's new labels are ignored
+
+
+WAIT = Sentence("Nothing was sent. Try again after that time.")
+WAIT_UNTIL = Sentence("Wait until {time}.")
 
 
 class PermitUse(NamedTuple):
@@ -200,24 +205,28 @@ class Pacer:
 
     def _refused(self, limit: LabelLimit, until: float) -> RateLimited:
         at = datetimes.of_epoch(until)
-        what = (
-            f"The vendor takes no '{limit.name}' requests of this {self._limits.per} until {at:%Y-%m-%d %H:%M:%S} UTC."
-        )
-        return RateLimited(what, hint="Nothing was sent; go on then.", retriable=True, retry_at=at)
+        slots = {"name": limit.name, "time": f"{at:%Y-%m-%d %H:%M:%S} UTC"}
+        what = Sentence("{vendor} accepts no '{name}' requests of this account until {time}.", **slots)
+        return RateLimited(what, hint=WAIT, retriable=True, retry_at=at)
 
     def _check_budgets(self, permit: Permit, limit: LabelLimit, now: float) -> None:
         out = limit.look(now).out
         if out > now:
-            what = f"The vendor takes no more '{limit.name}' requests of this {self._limits.per} today"
-            raise _used_up(what, "Go on then.", out)
+            what = Sentence("{vendor} accepts no more '{name}' requests of this account today.", name=limit.name)
+            raise _used_up(what, WAIT_UNTIL, out)
         for rate, labels in limit.budgets:
             used = sum(self._label_limit(permit, label).look(now).used_on(today(now)) for label in labels)
             if used >= max(1.0, self._share * rate.count):
-                named = " and ".join(f"'{label}'" for label in labels)
-                part = "" if self._share == 1 else f"our share ({self._share:.0%}) of "
-                what = f"{part}the {rate.count} {named} requests of this {self._limits.per} a day is used up"
-                hint = "Go on then" + ("." if self._share == 1 else ", or give the pacer a larger share.")
-                raise _used_up(what[0].upper() + what[1:], hint, midnight(now))
+                slots = {"share": f"{self._share:.0%}", "count": rate.count}
+                slots["names"] = both(f"'{label}'" for label in labels)
+                if self._share == 1:
+                    what = Sentence("This account has used its {count} {names} requests a day.", **slots)
+                    raise _used_up(what, WAIT_UNTIL, midnight(now))
+                what = Sentence(
+                    "This connector has used its share ({share}) of the account's {count} {names} requests a day.",
+                    **slots,
+                )
+                raise _used_up(what, Sentence("Wait until {time}, or give the pacer a larger share."), midnight(now))
 
     def _count_quotas(self, permit: Permit, now: float) -> None:
         quotas = self._limits.quotas
@@ -227,8 +236,8 @@ class Pacer:
         if until is not None:
             names = " or ".join(name.replace("_", " ") for name, _ in permit.quotas)
             allowed = ", ".join(str(count) for _, count in keys)
-            what = f"The {allowed} requests a day of the quota '{names}' are used up for what the inputs name"
-            raise _used_up(what, "Go on then, or for another one now.", until)
+            what = Sentence("{vendor}'s limit of {count} a day for '{names}' is reached.", count=allowed, names=names)
+            raise _used_up(what, Sentence("Wait until {time}, or use another one."), until)
 
     def _keys(self, permit: Permit) -> dict[str, str]:
         """Return the names of a permit's quotas by the keys of their counts."""
@@ -255,9 +264,10 @@ def pacer(connector: HasProfile, *, account: str = "", **declared: Unpack[Declar
     return Pacer(connector.profile.limits, account=account, **declared)
 
 
-def _used_up(what: str, hint: str, until: float) -> QuotaReached:
+def _used_up(what: str, hint: Sentence, until: float) -> QuotaReached:
     at = datetime.fromtimestamp(until, UTC)
-    return QuotaReached(f"{what}, until {at:%Y-%m-%d %H:%M} UTC.", hint=hint, retriable=True, retry_at=at)
+    hint = Sentence(hint.template, time=f"{at:%Y-%m-%d %H:%M} UTC")
+    return QuotaReached(what, hint=hint, retriable=True, retry_at=at)
 
 
 def _at(headers: Head, source: str | None) -> str | None:

@@ -13,9 +13,10 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, partial
 from importlib.resources import files
+from itertools import chain
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import PlainTextResponse
@@ -32,7 +33,7 @@ from ..stores.store import Store
 from ..triggers.receiver import Handler, SecretSource, webhook_app
 from ..triggers.webhook import usable
 from . import event_routes, models, routes
-from .gate import METHODS, Bearer, Context, Gate, KeyHeader, at, check_open, key_of
+from .gate import METHODS, Bearer, Context, Gate, KeyHeader, Locale, at, check_open, key_of
 from .models import shape
 from .problems import KINDS, ServiceRefusal, check_known, of_status
 from .routes import answer
@@ -44,7 +45,6 @@ TenantOf = Callable[[Request], str | Awaitable[str | None] | None]
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 states = APIRouter(tags=["state"])
 page_router = APIRouter()
-Locale = Annotated[str | None, Query(max_length=35, pattern=r"^[A-Za-z0-9_-]+$", description="A language, such as de.")]
 REFUSED = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
 StateAnswer = shape("StateAnswer", status=str)
 KindAnswer = shape("KindAnswer", kind=str, status=int, title=str, do=str)
@@ -56,7 +56,8 @@ DOCUMENT: dict[int | str, dict[str, Any]] = {
     304: {"description": "The ETag is still that of If-None-Match."},
     200: {"content": {"application/json": {"schema": {"type": "object"}}}},
 }
-PAGE = ("page.css", "api.js", "dom.js", "combo.js", "fields.js", "form.js", "shown.js", "events.js", "page.js")
+SCRIPTS = ("words", "api", "dom", "combo", "fields", "form", "shown", "events", "page")
+PAGE = ("page.css", *(f"{name}.js" for name in SCRIPTS))
 MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -131,25 +132,23 @@ def check_apps(webhook_secrets: Mapping[str, SecretSource]) -> None:
 
 
 @router.get("/catalogue", responses=DOCUMENT, summary="All that a platform draws")
-async def catalogue(context: Context, locale: Locale = None, events: bool = False) -> Response:
+async def catalogue(context: Context, events: bool = False) -> Response:
     """Actions, triggers and connections with their forms, as one document; in another language where there is one.
 
     With `events` each event has its schema and sample, which make it three times as long.
     """
-    return await document(
-        context.request, ("catalogue", events), lambda spoken: spoken.catalogue(events=events), locale=locale
-    )
+    return await document(context.request, ("catalogue", events), lambda spoken: spoken.catalogue(events=events))
 
 
 @router.get("/actions/{key}", responses=DOCUMENT, summary="One action of the catalogue")
-async def action(key: str, context: Context, locale: Locale = None) -> Response:
+async def action(key: str, context: Context) -> Response:
     """Its inputs, schemas, sample and effect, as in the catalogue."""
     context.action(key)
 
     def found(spoken: Connector) -> Any:
-        return entry(spoken.actions[key], spoken.say)
+        return entry(spoken.actions[key], spoken.phrasebook.say)
 
-    return await document(context.request, ("action", key), found, locale=locale)
+    return await document(context.request, ("action", key), found)
 
 
 @router.get("/triggers/{trigger}/events/{name}", responses=DOCUMENT, summary="One documented event")
@@ -163,10 +162,16 @@ async def event(trigger: str, name: str, context: Context) -> Response:
 
 
 @router.get("/problems", response_model=KindsAnswer, summary="The kinds of problem")
-async def kinds() -> Response:
+async def kinds(request: Request, locale: Locale = None) -> Response:
     """What each `kind` means and what to do."""
+    context = at(request)
+    await context.speak(request, locale)
+    say = context.connector.phrasebook.say
     known = sorted(KINDS.items(), key=lambda item: item[1].http_status)
-    told = [{"kind": key, "status": kind.http_status, "title": kind.title, "do": kind.remedy} for key, kind in known]
+    told = [
+        {"kind": key, "status": kind.http_status, "title": say(kind.title), "do": say(kind.remedy)}
+        for key, kind in known
+    ]
     return answer({"problems": told})
 
 
@@ -250,17 +255,14 @@ async def _refused(request: Request, error: Any) -> Response:
     return at(request).problem(error)
 
 
-async def document(
-    request: Request, name: tuple[Any, ...], make: Callable[[Connector], Any], *, locale: str | None = None
-) -> Response:
+async def document(request: Request, name: tuple[Any, ...], make: Callable[[Connector], Any]) -> Response:
     """The answer that a document is: not at all if the client has it, packed if the client can unpack it.
 
-    `make` is given the connector in the language; de-AT and de-CH are one where only de is there.
+    `make` is given the connector in the language of the request.
     """
-    service = at(request).service
+    service, spoken = at(request).service, at(request).connector
 
     def found() -> Any:
-        spoken = service.connector if locale is None else service.connector.localized(locale)
         place = (*name, spoken.locale)
         if place not in service.written:
             content = json_text.write(make(spoken))
@@ -269,7 +271,7 @@ async def document(
         return service.written[place]
 
     content, packed, etag = await service.in_work(at(request).tenant, found)
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding"}
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding, Accept-Language"}
     wanted = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if etag.removeprefix("W/") in wanted or "*" in wanted:
         return Response(status_code=304, headers=headers)
@@ -282,6 +284,24 @@ async def document(
 async def page(request: Request) -> Response:
     """A page to see the connector: pick an action, fill the form, watch the request change, run it, watch events."""
     return _file("page.html", request)
+
+
+@page_router.get("/page/words")
+async def words(request: Request) -> Response:
+    """The page's texts in the language of the request: those that its scripts say with `t("…")`."""
+    context = at(request)
+    await context.speak(request)
+    book = context.connector.phrasebook
+    said = {text: book.texts[text] for text in page_texts() if text in book.texts}
+    return answer({"locale": book.language, "words": said}, headers={"Vary": "Accept-Language"})
+
+
+@cache
+def page_texts() -> tuple[str, ...]:
+    """Every text of the page, by which its translations are found."""
+    scripts = (_read(f"{name}.js")[0].decode() for name in SCRIPTS)
+    found = (re.findall(r'\b(?:t|around)\("((?:[^"\\]|\\.)*)"', script) for script in scripts)
+    return tuple(dict.fromkeys(chain.from_iterable(found)))
 
 
 @page_router.get("/page/{name}")

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
-from ..errors import InputError, Problem
+from ..errors import InputError, Problem, said
 from ..triggers.webhook import Filter
 from . import feed, models
 from .gate import Context, at
@@ -75,9 +75,9 @@ async def events(
     Each other filter of a trigger in the catalogue is a parameter too. `warnings` say which connections give no events.
     """
     service, tenant = context.service, context.tenant
-    own = ("cursor", "limit", "wait")
-    said = {key: context.request.query_params.getlist(key) for key in context.request.query_params if key not in own}
-    wanted = await service.in_store(tenant, _filters, service, said)
+    own = ("cursor", "limit", "wait", "locale")
+    asked = {key: context.request.query_params.getlist(key) for key in context.request.query_params if key not in own}
+    wanted = await service.in_store(tenant, _filters, service, asked)
     until = time.monotonic() + min(wait, service.settings.timeout / 2)
 
     def look(after: feed.Positions | None) -> tuple[list[Any], feed.Positions, list[Problem]]:
@@ -94,7 +94,7 @@ async def events(
         is_over = time.monotonic() >= until or sum(after.values()) - began >= feed.MOST  # numbers count what was read
         if found or is_over or await context.request.is_disconnected():
             more = [problem for each in wanted.values() for problem in each.warnings]
-            told = [problem.to_dict() for problem in (*warnings, *more)]
+            told = [problem.to_dict() for problem in said((*warnings, *more), context.connector.phrasebook)]
             said_of = [event.to_dict() for event in found]
             return answer({"events": said_of, "cursor": feed.cursor(tenant, after), "warnings": told})
         if after == before:

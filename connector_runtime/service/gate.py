@@ -12,7 +12,7 @@ import os
 import re
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Annotated, Any, TypeVar
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import prometheus_client
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Query, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import multiprocess
 from starlette.requests import ClientDisconnect
@@ -29,9 +29,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..calls.action import Action
 from ..connections.connections import Connections
+from ..definitions.connector import Connector
 from ..errors import ConnectorError, Problem
 from ..language import json_text
 from ..language.hosts import LOOPBACK
+from ..sentences import Sentence
 from . import models, problems
 from .problems import ServiceRefusal, check_known
 from .records import ApiKey
@@ -47,7 +49,8 @@ ALWAYS = ("/health", "/ready", "/metrics")  # not counted: they must answer when
 HOOKS = "/v1/webhooks/"  # whose senders neither know our limits nor come again after a refusal
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = SAFE | {"POST", "PUT", "PATCH", "DELETE"}
-BRING = "Send a key as `Authorization: Bearer …`."
+BRING = Sentence("Send a key as `Authorization: Bearer …`.")
+LONGEST = 500  # characters of an Accept-Language header that are read
 DEPTH = 64  # arrays and objects within each other
 SMALL = 64 * 1024  # bytes of a body that needs no place, so that who sends it slowly keeps no webhook out
 LARGE = 16 * 1024  # bytes of a body that is read in a thread, so that others need not wait
@@ -173,9 +176,20 @@ class RequestContext:
     whole: bool = False
     places: list[str | None] = field(default_factory=list)  # among the requests that run
     request: Request = field(init=False)  # where it is known who asks
+    connector: Connector = field(init=False)  # in the language of the request
 
     def __post_init__(self) -> None:
-        self.most = self.service.settings.body
+        self.most, self.connector = self.service.settings.body, self.service.connector
+
+    async def speak(self, request: Request, locale: str | None = None) -> None:
+        """Answer in a language: `locale`, else what Accept-Language prefers. Raises `InputError` for an unknown one."""
+        own, spoken = self.service.connector, self.service.spoken
+        code = locale or preferred(request.headers.get("accept-language", ""), own.locales)
+        if code is not None and code not in spoken:
+            found = await self.service.in_work(None, own.localized, code)
+            code = found.locale
+            spoken[code] = found
+        self.connector = spoken[code] if code is not None else own
 
     def enter(self, whose: str | None) -> None:
         """Take a place among the requests of a tenant, or of those of whom nobody is known. Raises `ServiceRefusal`.
@@ -185,10 +199,10 @@ class RequestContext:
         running, settings = self.service.running, self.service.settings
         most = settings.unknown_concurrency if whose is None else settings.concurrency
         if (running[None] if whose is None else running.total() - running[None]) >= most:
-            message = f"More than {most} requests are being answered."
+            message = Sentence("More than {most} requests are running at the same time.", most=most)
             raise ServiceRefusal("busy", message, retriable=True, retry_after=1)
         if whose is not None and running[whose] >= (most := settings.tenant_concurrency):
-            message = f"More than {most} requests of this tenant are being answered."
+            message = Sentence("More than {most} requests of this tenant are running at the same time.", most=most)
             raise ServiceRefusal("too_many", message, retriable=True, retry_after=1)
         running[whose] += 1
         self.places.append(whose)
@@ -204,7 +218,7 @@ class RequestContext:
     async def check(self) -> None:
         """Check again, after a while, that the request still belongs to the same tenant. Raises `ServiceRefusal`."""
         if await _whose(self) != self.tenant:
-            raise ServiceRefusal("key", "The request is no longer the same tenant's.", hint=BRING)
+            raise ServiceRefusal("key", Sentence("The request no longer belongs to the same tenant."), hint=BRING)
 
     def end(self, logged: bool) -> None:
         """Have the metrics count a request that is over, and write its line if it is to be `logged`."""
@@ -237,7 +251,7 @@ class RequestContext:
         steps = [f"{step.filename}:{step.lineno} {step.name}" for step in traceback.extract_tb(error.__traceback__)]
         said = {"request_id": self.request_id, "route": self.route, "error": type(error).__name__, "at": steps[-8:]}
         logger.error("failure", extra={"said": said})
-        return ServiceRefusal("internal", "The service failed.", hint="Its log says why.")
+        return ServiceRefusal("internal", Sentence("The service failed."), hint=Sentence("Its log says why."))
 
     async def receive(self) -> Message:
         """The next piece of the body, which has a size and a time in all; after it, the disconnection."""
@@ -252,7 +266,7 @@ class RequestContext:
             async with asyncio.timeout(max(0.0, self.began + settings.patience - time.monotonic())):
                 message = await self.receiving()
         except TimeoutError:
-            what = f"The body did not come within {settings.patience:g} seconds."
+            what = Sentence("The body did not arrive within {seconds} seconds.", seconds=f"{settings.patience:g}")
             raise ServiceRefusal("slow", what, retriable=True, headers={"Connection": "close"}) from None
         if message["type"] == "http.request":
             self.size += len(message.get("body", b""))
@@ -277,7 +291,7 @@ class RequestContext:
 
     def document(self, error: ConnectorError) -> dict[str, Any]:
         """The problem that an error is."""
-        return problems.document(error, self.request_id, self.root)
+        return problems.document(error, self.request_id, self.root, self.connector.phrasebook)
 
     def problem(self, error: ConnectorError) -> Response:
         """The answer that an error is; it is what the log calls the outcome."""
@@ -289,11 +303,11 @@ class RequestContext:
     @property
     def connections(self) -> Connections:
         """The connections of the tenant."""
-        return self.service.connections(self.tenant)
+        return self.service.connections(self.tenant, self.connector)
 
     def action(self, key: str, *, runs: bool = False) -> Action:
         """The action of that key, counted if it runs; it limits the size of the body. Raises `ServiceRefusal` (404)."""
-        actions = self.service.connector.actions
+        actions = self.connector.actions
         check_known("action", key, actions)
         self.runs = key if runs else None
         self.most = self.service.settings.most(actions[key])
@@ -304,11 +318,13 @@ class RequestContext:
         headers = self.request.headers
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-            what = f"The body is {kind[:100]!r}, not JSON." if kind else "The request does not say what its body is."
+            what = Sentence("The request does not say what its body is.")
+            if kind:
+                what = Sentence("The body is '{type}', not JSON.", type=kind[:100])
             raise ServiceRefusal("media_type", what, headers={"Accept": "application/json"})
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise ServiceRefusal(
-                "media_type", "Compressed bodies are not read.", headers={"Accept-Encoding": "identity"}
+                "media_type", Sentence("Compressed bodies are not accepted."), headers={"Accept-Encoding": "identity"}
             )
         return await self.aside(_body, model, await self.request.body())
 
@@ -327,7 +343,7 @@ def _body(model: type[M], content: bytes) -> M:
     try:
         data = json_text.read_strictly(content, depth=DEPTH)
     except json_text.JsonError as error:
-        what = f"The body {error}."
+        what = Sentence("The body {what}.", what=error.args[0])
         raise ServiceRefusal("body", what, hint=error.hint, problems=(Problem(error.place or "body", what),)) from None
     return models.read(model, data)
 
@@ -337,32 +353,53 @@ def at(request: Request) -> RequestContext:
     return request.scope[PLACE]  # type: ignore[no-any-return]
 
 
+def preferred(header: str, known: Collection[str]) -> str | None:
+    """The language of `known` that an Accept-Language header prefers; of de-AT, de. None if it names none of them."""
+    wanted: list[tuple[float, str]] = []
+    for part in header[:LONGEST].lower().split(","):
+        code, _, weight = (text.strip() for text in part.partition(";"))
+        found = re.fullmatch(r"q=([01](?:\.[0-9]{0,3})?)", weight)
+        wanted += [(float(found[1]) if found else 1.0, each) for each in (code, code.partition("-")[0])]
+    names = {code.lower(): code for code in known}
+    ranked = sorted(((weight, code) for weight, code in wanted if weight and code in names), key=lambda it: -it[0])
+    return names[ranked[0][1]] if ranked else None
+
+
 def check_origin(scope: Scope, public_url: str | None = None) -> None:
     """A browser says whose page asks; only one of this server's own may. Raises `ServiceRefusal` (403)."""
     headers = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
     own = (headers.get(b"host", ""), urlsplit(public_url or "").netloc.lower())
     if b"origin" in headers and (headers[b"origin"].partition("://")[2] or "null") not in own:
-        hint = "Call it from a program, or through a proxy of your own."
-        raise ServiceRefusal("forbidden", "Pages of other origins are not answered.", hint=hint)
+        hint = Sentence("Call it from a program, or through a proxy of your own.")
+        raise ServiceRefusal("forbidden", Sentence("Pages of other origins are not answered."), hint=hint)
 
 
 def too_large(limit: int) -> ServiceRefusal:
-    return ServiceRefusal("too_large", f"The body is larger than {limit} bytes.", headers={"Connection": "close"})
+    return ServiceRefusal(
+        "too_large", Sentence("The body is larger than {most} bytes.", most=limit), headers={"Connection": "close"}
+    )
 
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, made with the command `api-key create`.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, where Authorization is taken.")
+LANGUAGE = "The language of labels, problems and hints, such as de; without it that of Accept-Language."
+Locale = Annotated[str | None, Query(max_length=35, pattern=r"^[A-Za-z0-9_-]+$", description=LANGUAGE)]
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 KeyHeader = Annotated[str | None, Security(_header)]
 
 
-async def _known(request: Request, bearer: Bearer = None, header: KeyHeader = None) -> RequestContext:
-    """The context of a request, with who asks; the parameters are what the OpenAPI document says of keys."""
+async def _known(
+    request: Request, bearer: Bearer = None, header: KeyHeader = None, locale: Locale = None
+) -> RequestContext:
+    """The context of a request: who asks, in which language. The parameters are for the OpenAPI document too."""
     context = at(request)
     context.request = request
+    await context.speak(request)
     tenant = await _whose(context)
     context.enter(tenant)
     context.tenant, context.is_known = tenant, True
+    if locale is not None:
+        await context.speak(request, locale)
     return context
 
 
@@ -374,7 +411,7 @@ async def _whose(context: RequestContext) -> str:
         answer = tenant(request)
         tenant = await answer if isawaitable(answer) else answer
         if tenant is None:
-            raise ServiceRefusal("key", "Nobody is signed in.", hint=BRING)
+            raise ServiceRefusal("key", Sentence("Nobody is signed in."), hint=BRING)
     elif tenant is None:
         tenant = (await key_of(context, await _bearer(request), await _header(request))).tenant
         if tenant is None:
@@ -403,9 +440,9 @@ async def key_of(context: RequestContext, bearer: HTTPAuthorizationCredentials |
     """The API key that a request brought. Raises `ServiceRefusal` (401)."""
     service, given = context.service, bearer.credentials if bearer is not None else header
     if not given:
-        raise ServiceRefusal("key", "The request brought no API key.", hint=BRING)
+        raise ServiceRefusal("key", Sentence("The request has no API key."), hint=BRING)
     key = await service.in_store(None, service.keys.find, given)
     if key is None:
-        raise ServiceRefusal("key", "The API key is wrong or was revoked.", hint=BRING)
+        raise ServiceRefusal("key", Sentence("The API key is wrong or was revoked."), hint=BRING)
     context.key = key.id
     return key

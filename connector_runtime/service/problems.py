@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ..errors import ERRORS, ConnectorError, PayloadError, Problem, SignatureError
 from ..language.schema_faults import nearest
+from ..sentences import PLAIN, Phrasebook, Sentence
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -22,34 +23,29 @@ class ProblemKind(NamedTuple):
     """One kind of refusal of the service itself, with the words that the classes of errors have."""
 
     http_status: int
-    title: str
-    remedy: str
+    title: Sentence
+    remedy: Sentence
 
 
-OWN = {  # the refusals of the service itself
-    "body": ProblemKind(400, "The request cannot be read", "Send what the OpenAPI document describes."),
-    "key": ProblemKind(401, "No valid API key", "Send one as `Authorization: Bearer …` or `X-API-Key: …`."),
-    "host": ProblemKind(421, "Not this host", "Without API keys, call the service by the name of this machine."),
-    "forbidden": ProblemKind(403, "The key is not for this", "Use a key that was made for this."),
-    "method": ProblemKind(405, "Not with this method", "Use one of those in the header Allow."),
-    "slow": ProblemKind(408, "The request came too slowly", "Send it again, whole."),
-    "in_flight": ProblemKind(409, "The first request with this key is not over", "Ask again a little later."),
-    "may_have_been_done": ProblemKind(
-        409, "Nobody knows whether it was done", "Look, then use another key if it was not."
-    ),
-    "too_large": ProblemKind(413, "The body is too large", "Send less."),
-    "media_type": ProblemKind(415, "Not with this content type", "Send JSON as `application/json`."),
-    "key_reused": ProblemKind(
-        422, "The key was used for something else", "Take a new idempotency key for each operation."
-    ),
-    "too_many": ProblemKind(
-        429, "Too many requests of this tenant at a time", "Try again after `Retry-After` seconds."
-    ),
-    "internal": ProblemKind(500, "The service failed", "Tell whoever runs it the `request_id`; its log says why."),
-    "busy": ProblemKind(503, "The service is busy", "Try again after `Retry-After` seconds."),
-    "not_ready": ProblemKind(503, "The service is not ready", "Whoever runs it sees why in `problems`."),
-    "timeout": ProblemKind(504, "It took too long", "Try again if `retriable`; else look what was done."),
+_OWN = {  # the refusals of the service itself
+    "body": (400, "The request cannot be read", "Send what the OpenAPI document describes."),
+    "key": (401, "No valid API key", "Send one as `Authorization: Bearer …` or `X-API-Key: …`."),
+    "host": (421, "This host name is not answered", "Without API keys, call the service by the name of this machine."),
+    "forbidden": (403, "The key does not allow this", "Use a key that was made for this."),
+    "method": (405, "This method is not allowed", "Use one of the methods in the Allow header."),
+    "slow": (408, "The request arrived too slowly", "Send it again."),
+    "in_flight": (409, "The first request with this key is still running", "Try again a little later."),
+    "may_have_been_done": (409, "It may have been done", "Check whether it was done; if not, use another key."),
+    "too_large": (413, "The body is too large", "Send less."),
+    "media_type": (415, "This content type is not accepted", "Send JSON as `application/json`."),
+    "key_reused": (422, "The key was used for another request", "Use a new idempotency key for each operation."),
+    "too_many": (429, "Too many requests of this tenant at the same time", "Try again after `Retry-After` seconds."),
+    "internal": (500, "The service failed", "Give the `request_id` to whoever runs the service; its log says why."),
+    "busy": (503, "The service is busy", "Try again after `Retry-After` seconds."),
+    "not_ready": (503, "The service is not ready", "See `problems` for the reason."),
+    "timeout": (504, "It took too long", "Try again if `retriable`; otherwise check first whether it was done."),
 }
+OWN = {key: ProblemKind(status, Sentence(title), Sentence(remedy)) for key, (status, title, remedy) in _OWN.items()}
 KINDS: Mapping[str, ProblemKind | type[ConnectorError]] = {
     **{error.kind: error for error in ERRORS if error not in (SignatureError, PayloadError)},  # the receiver's own
     **OWN,
@@ -77,8 +73,9 @@ class ServiceRefusal(ConnectorError):
         self.http_status = self.status or KINDS[self.kind].http_status
 
 
-def document(error: ConnectorError, request_id: str, root: str = "") -> dict[str, Any]:
-    """The problem that an error is answered with. `root` is where the service is mounted."""
+def document(error: ConnectorError, request_id: str, root: str = "", book: Phrasebook = PLAIN) -> dict[str, Any]:
+    """The problem that an error is answered with, in some language. `root` is where the service is mounted."""
+    error.speak(book)
     said = error.to_dict()
     kind = error.kind if error.kind in KINDS else "internal"
     vendor_status = said.pop("status", None)
@@ -92,7 +89,7 @@ def document(error: ConnectorError, request_id: str, root: str = "") -> dict[str
             inputs.setdefault(rest.partition(".")[0].partition("[")[0], []).append(problem["what"])
     found = {
         "type": f"{root}/v1/problems#{kind}",
-        "title": KINDS[kind].title,
+        "title": book.say(KINDS[kind].title),
         "status": status,
         "kind": kind,
         "message": said["message"],
@@ -133,5 +130,5 @@ def of_status(status: int, detail: str, headers: Mapping[str, str] | None = None
 def check_known(what: str, name: str, known: Collection[str]) -> None:
     """Raise `ServiceRefusal` (404) if there is no such action, trigger or kind; the nearest is named."""
     if name not in known:
-        message = f"'{name[:100]}' is no {what} here.{nearest(name, list(known))}"
+        message = Sentence("'{name}' does not exist here.{meant}", name=name[:100], meant=nearest(name, list(known)))
         raise ServiceRefusal("not_found", message, problems=(Problem(what, message),))

@@ -26,10 +26,12 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError, Problem
 from ..language import json_text
+from ..sentences import Sentence
 from ..stores.store import DAMAGED, DamagedEntry, Entry, Lease, Store, key_part
 from ..structs import shows
 from .problems import ServiceRefusal
 
+CHECK_FIRST = Sentence("Check whether it was done; if not, send it with a new key.")
 FORM = re.compile(r"ck_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 NOBODY = hashlib.sha256(b"nobody").hexdigest()
 logger = logging.getLogger("connector_runtime.service")
@@ -168,16 +170,18 @@ class Idempotency:
             if first is not None:
                 return first
             if lease is None:
-                what = "The first request with this idempotency key is still running."
-                hint = "Ask again with the same key a little later."
+                what = Sentence("The first request with this idempotency key is still running.")
+                hint = Sentence("Send it again with the same key a little later.")
                 raise ServiceRefusal("in_flight", what, hint=hint, retriable=True, retry_after=2)
             if began and effect != "read":
-                what = "The first request with this idempotency key was cut off: it may have been done."
-                hint = "Look whether it was done; if not, send it with a new key."
+                what = Sentence("The first request with this idempotency key was cut off, and may have been done.")
+                hint = CHECK_FIRST
                 raise ServiceRefusal("may_have_been_done", what, hint=hint, may_have_been_done=True)
             version = self._store.put(place, json_text.write(running), version)
             if version is None:  # only who holds the lease writes, so its time was over before this
-                raise ServiceRefusal("in_flight", "Another request took this key.", retriable=True, retry_after=2)
+                raise ServiceRefusal(
+                    "in_flight", Sentence("Another request took this key."), retriable=True, retry_after=2
+                )
             stack.pop_all()
         return RunLock(self._store, place, version, lease, running)
 
@@ -192,18 +196,16 @@ class Idempotency:
         try:
             said, entry = self._store.value(place, _said) or ({}, None)
         except DamagedEntry:
-            what, done = "What was stored for this idempotency key is damaged", effect != "read"
-            if not done:
-                raise ServiceRefusal("key_reused", f"{what}.", hint="Take a new key.") from None
-            hint = "Look whether it was done; if not, send it with a new key."
-            raise ServiceRefusal(
-                "may_have_been_done", f"{what}: it may have been done.", hint=hint, may_have_been_done=True
-            ) from None
+            what = Sentence("What was stored for this idempotency key is damaged.")
+            if effect == "read":
+                raise ServiceRefusal("key_reused", what, hint=Sentence("Use a new key.")) from None
+            hint = CHECK_FIRST
+            raise ServiceRefusal("may_have_been_done", what, hint=hint, may_have_been_done=True) from None
         if said and running["at"] >= said["at"] + RETENTION:
             said = {}
         if said and said["mark"] != running["mark"]:
-            what = "This idempotency key was used for another request."
-            hint = "Take a new key for each operation; repeat an operation with the same body."
+            what = Sentence("This idempotency key was used for another request.")
+            hint = Sentence("Use a new key for each operation; repeat an operation with the same body.")
             raise ServiceRefusal("key_reused", what, hint=hint)
         first = FirstAnswer(said["status"], said["body"].encode()) if said.get("status") is not None else None
         return first, bool(said), None if entry is None else entry.version

@@ -24,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..calls import render
 from ..calls.action import Action
+from ..calls.credentials import subject
 from ..connections import oauth_requests
 from ..connections.connections import PENDING, AlreadyConnected, Connections, ConnectionSummary, digest
 from ..connections.oauth import Health
@@ -31,6 +32,7 @@ from ..errors import AuthError, ConnectorError, InputError, Problem, RequestErro
 from ..inputs.bind import BoundInputs
 from ..language import json_text
 from ..model import Connection, Page
+from ..sentences import Sentence
 from . import models, problems
 from .gate import Context, RequestContext, at
 from .models import shape
@@ -102,8 +104,8 @@ async def run(key: str, context: Context, idempotency_key: Key = None) -> Respon
         raise
     first: FirstAnswer | ServiceRefusal | None = FirstAnswer(status=200, body=body)
     if len(body) > LARGEST:  # of a read nothing is kept: it can be done again
-        message = f"It was done; its answer was longer than {LARGEST} bytes, which is too long to be kept."
-        hint = "Read what was made; for another one, use a new key."
+        message = Sentence("It was done, but its answer is longer than {most} bytes and was not kept.", most=LARGEST)
+        hint = Sentence("Read what was made; for another one, use a new key.")
         first = (
             None
             if effect == "read"
@@ -127,11 +129,11 @@ async def stream(key: str, context: Context) -> Response:
     """
     if "idempotency-key" in context.request.headers:
         context.action(key, runs=True)
-        found = Problem("Idempotency-Key", "is for runs; a stream is not kept")
-        raise InputError("A stream takes no idempotency key.", problems=[found])
+        found = Problem("Idempotency-Key", Sentence("is for runs; a stream is not kept"))
+        raise InputError(Sentence("A stream takes no idempotency key."), problems=[found])
     wanted = await Run.read(context, key)
     if wanted.asked.recover:
-        raise _unfit("recover", "is for runs")
+        raise _unfit("recover", Sentence("is for runs"))
     lines = wanted.lines()
     await anext(lines)
     return StreamedLines(lines, media_type="application/x-ndjson")
@@ -149,7 +151,8 @@ async def choices(key: str, input: str, context: Context) -> Response:
     check_known("input", input, action.by_name)
     asked = await context.read(models.ChoicesRequest)
     async with context.service.lend(context.tenant, asked.connection, needed=False) as client:
-        asking = client.choices(key, input, **asked.model_dump(exclude={"connection"}))
+        options = asked.model_dump(exclude={"connection"}) | {"locale": context.connector.locale}
+        asking = client.choices(key, input, **options)
         found = await within(context.service.settings.timeout, asking, changes=False)
     return answer(found.to_dict())
 
@@ -176,7 +179,7 @@ class Run:
         action, most = context.action(key, runs=True), context.service.settings.timeout
         asked = await context.read(models.RunRequest)
         if asked.deadline is not None and asked.deadline > most:
-            raise _unfit("deadline", f"must be at most {most:g} seconds here")
+            raise _unfit("deadline", Sentence("must be at most {most} seconds here", most=f"{most:g}"))
         return cls(context, action, asked, most if asked.deadline is None else asked.deadline)
 
     async def bound(self) -> BoundInputs:
@@ -200,6 +203,7 @@ class Run:
         asked, started = self.asked, time.monotonic()
         async with self.context.service.lend(self.context.tenant, asked.connection) as client:
             options = asked.model_dump(include={"limit", "cursor", "recover"}) | {"idempotency_key": vendors_key}
+            options["locale"] = self.context.connector.locale
             running = client.run(self.action.key, await self.bound(), deadline=self.seconds, **options)
             try:
                 result = await self.within(self.seconds + GRACE, running)
@@ -225,7 +229,8 @@ class Run:
         context, asked = self.context, self.asked
         end: dict[str, Any] = {"ok": True, "items": 0, "warnings": [], "cursor": None}
         async with self.context.service.lend(self.context.tenant, asked.connection) as client:
-            called = client.pages(self.action.key, await self.bound(), asked.limit, cursor=asked.cursor)
+            options: Any = {"cursor": asked.cursor, "locale": context.connector.locale}
+            called = client.pages(self.action.key, await self.bound(), asked.limit, **options)
             async with aclosing(cast(AsyncGenerator[Page, None], called)) as pages:
                 page: Any = await self.within(self.seconds, anext(pages))  # None after the last
                 yield b""
@@ -319,10 +324,12 @@ async def authorize(
 ) -> Response:
     """With the app that the service was set up with, so that no secret stands in an address."""
     if context.request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-        raise ServiceRefusal("forbidden", "Another site led the browser here.", hint="Begin at the page itself.")
+        raise ServiceRefusal(
+            "forbidden", Sentence("Another site led the browser here."), hint=Sentence("Start at the page itself.")
+        )
     asked = models.ConnectionRequest(kind=kind, name=name, oauth_url=None)
     if not oauth_requests.needs_person(_kind(context.service, asked)[0]):
-        what = f"is {kind}, for which nobody signs in; post it to /v1/connections"
+        what = Sentence("is {kind}, for which nobody signs in; post it to /v1/connections", kind=kind)
         raise InputError.of("connect", [Problem("kind", what)])
     back = urlsplit(context.service.settings.callback or "")
     returns = context.request.url.hostname == back.hostname  # else no cookie of ours does: localhost is not 127.0.0.1
@@ -342,6 +349,7 @@ async def authorize(
 async def callback(request: Request) -> Response:
     """Carry a sign-in through; needs no key, for its state is good once and known to nobody else."""
     context = at(request)
+    await context.speak(request)
     service = context.service
     query = dict(request.query_params)
     try:
@@ -349,7 +357,7 @@ async def callback(request: Request) -> Response:
         state_digest = digest(query["state"])
         brought = request.cookies.get(_cookie(state_digest), "").encode(errors="replace")
         if waiting["bound"] and not hmac.compare_digest(brought, state_digest.encode()):
-            raise AuthError("The sign-in was begun in another browser.", hint="Sign in again in this one.")
+            raise AuthError(Sentence("The sign-in was started in another browser."), hint=oauth_requests.SIGN_IN)
         connections = service.connections(waiting["tenant"])
 
         def finished() -> tuple[str, Health]:
@@ -359,17 +367,19 @@ async def callback(request: Request) -> Response:
 
         name, health = await service.in_vendor(waiting["tenant"], finished)
     except AlreadyConnected as error:
-        return _page(200, f"{error.message} You can close this window.")
+        return _page(context, 200, error.message, CLOSE)
     except ServiceRefusal:
         raise
     except ConnectorError as error:
         context.outcome = error.kind
-        begin = "" if query.get("state") else f" The page to begin at: {service.settings.public_url or context.root}"
-        return _page(400, f"{error}{begin}")
+        begin = Sentence("Start here: {url}", url=service.settings.public_url or context.root)
+        error.speak(context.connector.phrasebook)
+        return _page(context, 400, str(error), *([] if query.get("state") else [begin]))
     await service.forget(waiting["tenant"], name)
     if not health.ok and health.error is not None:
-        return _page(200, f"Connected as {name}, but its first call failed: {health.error['message']}")
-    return _page(200, f"Connected as {name}. You can close this window.")
+        slots = {"name": name, "reason": health.error["message"]}
+        return _page(context, 200, Sentence("Connected as {name}, but its first call failed: {reason}", **slots))
+    return _page(context, 200, Sentence("Connected as {name}.", name=name), CLOSE)
 
 
 @connection_router.get("/connections/{name}", response_model=ConnectionAnswer, summary="One connection")
@@ -402,8 +412,10 @@ def _kind(service: Service, asked: models.ConnectionRequest) -> tuple[Connection
     kind, origin = service.connector.connections[asked.kind], asked.oauth_url
     known = list((kind.oauth or {}).get("origins", {}))
     if origin is not None and origin.rstrip("/") not in known:
-        what = f"is none of {', '.join(known) or 'the places that the definition names'}"
-        raise InputError.of(f"the connection '{kind.label}'", [Problem("oauth_url", what)])
+        what = Sentence("must be left out")
+        if known:
+            what = Sentence("must be one of {values}", values=tuple(known))
+        raise InputError.of(subject(kind), [Problem("oauth_url", what)])
     return kind, service.settings.oauth_url if origin is None else origin
 
 
@@ -413,8 +425,8 @@ async def _begin(context: RequestContext, asked: models.ConnectionRequest, *, bo
     callback, credentials = service.settings.callback, service.settings.credentials
     kind, origin = _kind(service, asked)
     if callback is None:
-        what = "The service was not told under which address browsers reach it."
-        raise ServiceRefusal("not_ready", what, hint="Start it with --public-url.")
+        what = Sentence("The service does not know the address at which browsers reach it.")
+        raise ServiceRefusal("not_ready", what, hint=Sentence("Start it with --public-url."))
 
     def begun() -> str:
         own = {row.key: credentials[row.key] for row in kind.inputs if credentials.get(row.key) is not None}
@@ -440,5 +452,9 @@ def _entry(summary: ConnectionSummary) -> dict[str, Any]:
     return {**asdict(summary), "expires_at": until}
 
 
-def _page(status: int, text: str) -> Response:
-    return HTMLResponse(oauth_requests.page(text), status)
+CLOSE = Sentence("You can close this window.")
+
+
+def _page(context: RequestContext, status: int, *texts: str) -> Response:
+    book = context.connector.phrasebook
+    return HTMLResponse(oauth_requests.page(" ".join(map(book.say, texts)), book), status)

@@ -23,10 +23,11 @@ from ..connections.oauth import AsyncStoredConnection, in_own_thread, shielded
 from ..connections.oauth_requests import ConnectionRecord
 from ..connections.owners import end
 from ..definitions.connector import Connector
-from ..errors import AuthError, ConnectorError, MissingScope, StoreError
+from ..errors import CHECK, AuthError, ConnectorError, MissingScope, StoreError
 from ..pacing import accounts
 from ..pacing.pacer import check_plan
 from ..pacing.permit import Pacing
+from ..sentences import Sentence
 from ..steps import Permit
 from ..stores.store import Store
 from ..triggers.receiver import WebhookApp
@@ -77,6 +78,7 @@ class Service:
         self.token = token if self.is_local else None
         self.running: Counter[str | None] = Counter()  # requests by tenant; None: of nobody known
         self.written: dict[Any, Any] = {}  # documents that do not change
+        self.spoken: dict[str, Connector] = {connector.locale: connector}  # by language, once it was asked for
         self.keys = ApiKeys(store, connector.key)
         self.idempotency = Idempotency(store, connector.key, settings.timeout + MARGIN, time.time)
         self.feed = Feed(store, connector, is_local=self.is_local)
@@ -114,9 +116,9 @@ class Service:
 
         return await within(self.settings.timeout, asked(), changes=True)
 
-    def connections(self, tenant: str) -> Connections:
-        """The connections of a tenant."""
-        return Connections(self.connector, self.store, tenant)
+    def connections(self, tenant: str, connector: Connector | None = None) -> Connections:
+        """The connections of a tenant, in the language of a connector."""
+        return Connections(connector or self.connector, self.store, tenant)
 
     @asynccontextmanager
     async def lend(self, tenant: str, name: str | None, *, needed: bool = True) -> AsyncIterator[AsyncClient]:
@@ -252,6 +254,6 @@ async def within(seconds: float, running: Awaitable[T], *, changes: bool) -> T:
         async with asyncio.timeout(seconds):
             return await running
     except TimeoutError:
-        what = f"It took longer than {seconds:g} seconds."
-        hint = "It may have been done; look before you send it again." if changes else "Try again."
+        what = Sentence("It took longer than {seconds} seconds.", seconds=f"{seconds:g}")
+        hint = CHECK if changes else Sentence("Try again.")
         raise ServiceRefusal("timeout", what, hint=hint, retriable=not changes, may_have_been_done=changes) from None

@@ -21,6 +21,7 @@ from ..language import codecs, conditions, datetimes, json_text
 from ..language.places import at, dig, text_of
 from ..language.schema_faults import nearest
 from ..model import Condition, Input, Json
+from ..sentences import Sentence
 from ..structs import shows
 from .events import Event, catalogued
 
@@ -32,9 +33,9 @@ Source = tuple[str, tuple[str, ...]]  # ("header", ("x-event",)) or ("body", ("p
 _is_number = re.compile("[0-9]{1,15}").fullmatch
 ONLY = "Only the vendor's own requests are accepted."
 OWN = {
-    "event": ("Event", "An event's name; * stands for any text, as in meeting.*"),
-    "account": ("Account", "The id of the account that the event is about."),
-    "object": ("Object", "The id of what the event is about."),
+    "event": (Sentence("Event"), Sentence("The event's name; * stands for any text, as in meeting.*")),
+    "account": (Sentence("Account"), Sentence("The ID of the account that the event is about.")),
+    "object": (Sentence("Object"), Sentence("The ID of what the event is about.")),
 }
 
 

@@ -14,11 +14,12 @@ from typing import Any
 from ..language import json_text, patterns
 from ..language.schema_faults import Fault, closest, fits, schema_faults
 from ..model import Input, Json
+from ..sentences import Sentence
 
 LONGEST_NUMBER = 25  # characters; a longer number for a text input is a mistake, or was rounded on its way
 LONGEST_SCALAR = 256  # characters of a number, a date or true and false as text, with the blanks around them
 LONGEST_TEXT = 1_000_000  # characters of any other text, unless its schema says less or more
-HEADER_LINE = "must be one line of printable ASCII text without blanks at its ends"
+HEADER_LINE = Sentence("must be one line of printable ASCII text without blanks at its ends")
 
 Schema = dict[str, Json]
 Reader = Callable[[Any], Any]  # a value as it was given -> the typed value, or `NoValue`
@@ -31,7 +32,7 @@ _PAIR = {"key": {"anyOf": BLANKS}, "value": {"anyOf": BLANKS}}
 BLANK_PAIR: Schema = {"type": "object", "properties": _PAIR, "additionalProperties": False}  # which nobody filled in
 
 RANGE_WORDS = {"minimum": (int, float), "maximum": (int, float)}
-TEXT_WORDS = {"minLength": int, "maxLength": int, "pattern": str, **RANGE_WORDS}
+TEXT_WORDS = {"minLength": int, "maxLength": int, "pattern": str, "description": str, **RANGE_WORDS}
 NUMBER_WORDS = {**RANGE_WORDS, **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum", "multipleOf"), (int, float))}
 ALL_WORDS: dict[str, Any] = {
     **NUMBER_WORDS, **TEXT_WORDS,
@@ -91,22 +92,28 @@ class InputType:
             what = self.complaint(row, value)
             return [((), what)] if what else schema_faults(row.schema, value)
         titles = [(str(choice.value), choice.label) for choice in row.choices]
-        shown = [label if text == label else f"{text} ({label})" for text, label in titles]
+        shown: list[str] = [label if text == label else f"{label} ({text})" for text, label in titles]
         if len(shown) > 8:
-            shown = [*shown[:6], f"{len(shown) - 6} more"]
+            shown = [*shown[:6], Sentence("{count} more", count=len(shown) - 6)]
         known = {**{text: text for text, _ in titles}, **{label: text for text, label in titles}}
         close = closest(value, known) if isinstance(value, str) else None
-        meant = f" Did you mean {known[close]}?" if close is not None else ""
-        return [((), f"must be one of {', '.join(shown)}, not {quoted(row, value)}.{meant}")]
+        meant = Sentence(" Did you mean '{name}'?", name=known[close]) if close is not None else ""
+        given = {"choices": tuple(shown), "value": quoted(row, value), "meant": meant}
+        return [((), Sentence("must be one of {choices}; it is {value}.{meant}", **given))]
 
     def complaint(self, row: Input, value: Any) -> str:
         """The complaint about a value of a row without choices; nothing if the row's schema is to say it."""
         low, high = row.schema.get("minimum"), row.schema.get("maximum")
+        slots = {"wanted": self.wants, "low": low, "high": high, "value": quoted(row, value)}
+        if not self.wants:
+            return ""
+        if low is None and high is None:
+            return Sentence("must be {wanted}; it is {value}", **slots)
         if low is None:
-            limits = "" if high is None else f" of at most {high}"
-        else:
-            limits = f" of at least {low}" if high is None else f" from {low} to {high}"
-        return f"must be {self.wants}{limits}, not {quoted(row, value)}" if self.wants else ""
+            return Sentence("must be {wanted} of at most {high}; it is {value}", **slots)
+        if high is None:
+            return Sentence("must be {wanted} of at least {low}; it is {value}", **slots)
+        return Sentence("must be {wanted} from {low} to {high}; it is {value}", **slots)
 
     def field(self, row: Input) -> Schema:
         """The schema that a form draws one value from."""
@@ -144,7 +151,7 @@ def read_json(text: Any, content: Mapping[str, Json]) -> Any:
     try:
         value = json_text.read_strictly(text, duplicates=True) if isinstance(text, str) else text
     except json_text.JsonError as error:
-        raise NoValue(((), str(error))) from None
+        raise NoValue(((), error.args[0])) from None
     faults = schema_faults(content, value)
     if faults:
         raise NoValue(*faults)
@@ -152,15 +159,16 @@ def read_json(text: Any, content: Mapping[str, Json]) -> Any:
 
 
 def example(row: Input) -> str:
-    """`, such as a@b.example` or nothing."""
+    """`, for example a@b.example` or nothing."""
     if row.example is None or row.type == "secret":
         return ""
-    return f", such as {row.example if isinstance(row.example, str) else json.dumps(row.example, ensure_ascii=False)}"
+    shown = row.example if isinstance(row.example, str) else json.dumps(row.example, ensure_ascii=False)
+    return Sentence(", for example {value}", value=shown)
 
 
 def quoted(row: Input, value: Any) -> str:
     """The value as it may be shown: short, and never a secret's."""
     if row.type == "secret":
-        return "this"
+        return Sentence("something else")
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else f"{text[:57]}…"

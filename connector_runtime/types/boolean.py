@@ -6,13 +6,14 @@ from typing import Any
 
 from ..language import patterns
 from ..model import Input, Json
+from ..sentences import Sentence
 from .base import LONGEST_SCALAR, InputType, Plain, Schema, or_text
 
 
 class Boolean(InputType):
     """True or false, as text in any case."""
 
-    wants = "true or false"
+    wants = Sentence("true or false")
     widget = "select"
     drawn = "boolean"
     any_text = False

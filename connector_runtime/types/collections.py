@@ -8,10 +8,14 @@ from ..errors import MOST
 from ..language import patterns
 from ..language.schema_faults import Fault, fits
 from ..model import Input
+from ..sentences import Sentence
 from .base import BLANK_PAIR, BLANKS, HEADER_LINE, InputType, Schema, holding, is_blank_item, or_blank, read_json
 from .text import Text
 
 GUARDED_HEADERS = ("authorization", "host", "content-length", "transfer-encoding", "connection", "proxy-authorization")
+
+
+ONE_TEXT = Sentence("must be one text; for several values, repeat the name in a list of names with values")
 
 
 class Collection(InputType):
@@ -62,7 +66,10 @@ class ListOf(Collection):
                 break
             if not is_blank_item(item) and not fits(wanted, item):
                 found += [((*at, *path) if at else (), what) for path, what in self.one.complaints(self.row, item)]
-        return found or [((), f'must be a list: [..] or text such as "{row.example if row.example else "a, b"}"')]
+        shown = row.example if isinstance(row.example, str) and row.example else "a, b"
+        return found or [
+            ((), Sentence("must be one or more values separated by commas, such as {example}", example=shown))
+        ]
 
 
 class MapOf(Collection):
@@ -117,12 +124,14 @@ class MapOf(Collection):
                 break
             if not fits(wanted_name, name):
                 is_guarded = self.is_header and str(name).strip().lower() in GUARDED_HEADERS
-                what = "is set by the connection" if is_guarded else "is no usable name"
+                what: str = Sentence("is set by the connection: leave it out")
+                if not is_guarded:
+                    what = Sentence("is not a name that can be sent")
             elif fits(wanted_value, item):
                 continue
             elif row.type == "file" or not self.one.any_text:
                 what = self.one.complaints(self.row, item)[0][1]
             else:
-                what = HEADER_LINE if self.is_header else "must be text; repeat the key in a list of pairs"
+                what = HEADER_LINE if self.is_header else ONE_TEXT
             found.append(((str(name),), what))
-        return found or [((), 'must be an object {"key": "value"} or a list of {"key": …, "value": …}')]
+        return found or [((), Sentence('must be names with values, such as {"name": "value"}'))]

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..language import patterns
 from ..model import Input
+from ..sentences import Sentence
 from .base import InputType, Schema, or_blank
 
 SHAPE: Schema = {
@@ -20,7 +21,7 @@ SHAPE: Schema = {
     "additionalProperties": False,
 }
 LIKE: Schema = {"type": "object", "propertyNames": {"enum": [*SHAPE["properties"]]}, "required": ["base64"]}
-SAID = 'a file: {"filename": "a.png", "content_type": "image/png", "base64": "…"}'
+NO_FILE = Sentence('must be a file: {"filename": "a.png", "content_type": "image/png", "base64": "…"}')
 
 
 def or_file(row: Input, schema: Schema) -> Schema:
@@ -43,4 +44,4 @@ class FileData(InputType):
         return value
 
     def complaint(self, row: Input, value: Any) -> str:
-        return f"must be text or {SAID}"
+        return Sentence('must be text, or a file: {"filename": "a.png", "content_type": "image/png", "base64": "…"}')

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..language import patterns
 from ..model import Input, Json
+from ..sentences import Sentence
 from .base import LONGEST_SCALAR, RANGE_WORDS, InputType, Plain, Schema, or_text
 
 
@@ -14,7 +15,7 @@ class Integer(InputType):
     """A whole number."""
 
     words = RANGE_WORDS
-    wants = "a whole number"
+    wants = Sentence("a whole number")
     drawn = "integer"
     choice = int
     any_text = False

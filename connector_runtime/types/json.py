@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 from ..language import patterns
-from ..language.schema_faults import KINDS, fits
+from ..language.schema_faults import fits, out_of_bounds
 from ..model import Input, Json
+from ..sentences import Sentence
 from .base import ALL_WORDS, BLANKS, LONGEST_TEXT, NOT_PLAIN, InputType, Plain, Schema, holding, or_blank, read_json
-from .file import LIKE, SAID, or_file
+from .file import LIKE, NO_FILE, or_file
 
 
 class JsonData(InputType):
@@ -35,10 +36,13 @@ class JsonData(InputType):
 
     def complaint(self, row: Input, value: Any) -> str:
         if not isinstance(value, str):
-            return f"must be {SAID}" if fits(LIKE, value) else ""
-        shape = str(row.schema.get("type"))
-        shown = {"object": '{"key": "value"}', "array": '[{"key": "value"}]'}.get(shape, "quote text in it")
-        return f"must be {KINDS.get(shape, 'JSON')}, as JSON: {shown}"
+            return NO_FILE if fits(LIKE, value) else ""
+        match row.schema.get("type"):
+            case "object":
+                return Sentence('must be an object written as JSON, such as {"key": "value"}')
+            case "array":
+                return Sentence('must be a list written as JSON, such as [{"key": "value"}]')
+        return Sentence("must be JSON; text in it stands in double quotes")
 
     def field(self, row: Input) -> Schema:
         if str(row.schema.get("type")) in ("object", "array"):
@@ -59,8 +63,8 @@ class Anything(InputType):
 
     def complaint(self, row: Input, value: Any) -> str:
         if isinstance(value, str) and len(value) > LONGEST_TEXT:
-            return f"must have at most {LONGEST_TEXT} characters; it has {len(value)}"
-        return f"must be {SAID}" if fits(LIKE, value) else ""
+            return out_of_bounds("maxLength", LONGEST_TEXT, value)
+        return NO_FILE if fits(LIKE, value) else ""
 
 
 def _quiet(schema: Json, *, added: bool = False) -> Json:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..language import patterns
 from ..model import Input
+from ..sentences import Sentence
 from .base import LONGEST_SCALAR, NUMBER_WORDS, InputType, Schema, holding, read_json
 
 
@@ -13,7 +14,7 @@ class Number(InputType):
     """A number, with or without a fraction."""
 
     words = NUMBER_WORDS
-    wants = "a number"
+    wants = Sentence("a number")
     drawn = "number"
 
     def schema(self, row: Input, blank: bool) -> Schema:

@@ -8,6 +8,7 @@ from typing import Any
 from ..language import patterns
 from ..language.schema_faults import Fault, fits
 from ..model import Input
+from ..sentences import Sentence
 from .base import BLANK, REFUSED, InputType, NoValue, Reader, Schema, example, is_blank
 from .boolean import Boolean
 from .collections import ListOf, MapOf
@@ -70,5 +71,5 @@ def reader(row: Input) -> Reader:
 def complaints(row: Input, value: Any) -> list[Fault]:
     """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""
     if is_blank(row, value):
-        return [((), f"is needed: give '{row.label}'{example(row)}")]
-    return of(row).complaints(row, value) or [((), "does not fit")]
+        return [((), Sentence("is required: enter '{label}'{example}", label=row.label, example=example(row)))]
+    return of(row).complaints(row, value) or [((), Sentence("is not accepted"))]

@@ -6,8 +6,9 @@ import re
 from typing import Any
 
 from ..language import patterns, places
-from ..language.schema_faults import kind_of
+from ..language.schema_faults import kind_of, out_of_bounds, wrong_format
 from ..model import Input, Json
+from ..sentences import Sentence
 from .base import (
     HEADER_LINE,
     LONGEST_NUMBER,
@@ -101,26 +102,29 @@ class Text(InputType):
 
     def complaint(self, row: Input, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            return f"must be text, not {kind_of(value)}"
+            return Sentence("must be text, not {found}", found=kind_of(value))
         text, schema = str(value), row.schema
         if len(text) > (most := self._limits(row)[0]["maxLength"]):
-            return f"must have at most {most} characters; it has {len(text)}"
+            return out_of_bounds("maxLength", most, text)
         if len(text) < schema.get("minLength", 0):
-            return f"must have at least {schema['minLength']} characters; it has {len(text)}"
+            return out_of_bounds("minLength", schema["minLength"], text)
         if not isinstance(value, str) and not self.form:
-            return "must be given as text, in quotes: a number does not keep its leading zeros"
+            return Sentence("must be text, in quotes: a number loses its leading zeros")
         for place in row.to:
             if place.kind == "header" and not re.search(patterns.HEADER_VALUE, text):
-                return f"{HEADER_LINE}: it goes into a header"
+                return HEADER_LINE
             if place.kind == "path" and text in (".", ".."):
-                return "must not be . or .., which would leave its place in the path"
+                return Sentence("must not be . or ..")
             if place.kind == "request" and place.path == ("path",):
-                what = f"must be a path below the base URL that begins with one /{example(row)}"
-                return f"{what}: no host, no dot segments, no backslash"
+                slots = {"example": example(row)}
+                if "://" in text:
+                    return Sentence("must be only the path{example}: leave out the address in front of it", **slots)
+                return Sentence("must be a path that begins with one /{example}, without .., \\ or blanks", **slots)
         like = next((step.like for step in row.codecs if step.like), self.sample or row.example)
-        if like is None:
-            return "is not of the form that is wanted here"
-        return f"must look like {like}, not {quoted(row, value)}"
+        if like is None or "description" in schema:
+            return wrong_format(schema)
+        slots = {"example": like, "value": quoted(row, value)}
+        return Sentence("has the wrong format: enter it as in {example}; it is {value}", **slots)
 
     def field(self, row: Input) -> Schema:
         limits = {key: row.schema[key] for key in ("minLength", "maxLength", "pattern") if key in row.schema}

@@ -171,7 +171,7 @@ def test_a_named_connection_wins_over_the_environments_token(
     monkeypatch.setenv("ZOOM_ACCESS_TOKEN", "wrong")
     assert run("run", "list-users", "--limit", "1")[0] == 3
     assert run("run", "list-users", "--limit", "1", "--connection", "one")[0] == 0
-    assert "There are: one." in run("run", "list-users", "--connection", "two")[2]
+    assert "Connections: one." in run("run", "list-users", "--connection", "two")[2]
 
 
 def test_a_secret_is_no_option_that_every_process_could_see(run: Run) -> None:

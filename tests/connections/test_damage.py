@@ -317,7 +317,7 @@ def test_a_damaged_connection_says_connect_again_and_the_others_go_on(
     for ask in (*asks, lambda: connections.missing("two"), lambda: connections.disconnect("two"), stored.record):
         with pytest.raises(AuthError, match="The stored connection two is damaged") as caught:
             ask()
-        assert caught.value.hint == "Connect again: reconnect two."
+        assert caught.value.hint == "Sign in again: reconnect two."
     assert connections.open("one")() == {"access_token": "a"}
     assert [summary.name for summary in connections.list()] == ["one", "three"]
     connections.adopt("oauth2", OAUTH2, GRANTED, name="two")
@@ -339,7 +339,7 @@ def test_a_damaged_sign_in_is_none_and_hinders_no_other(person: Person, kept: tu
     lost = person.sign_in(person.begin(connections, name="lost"))
     (at,) = keys(raw, "pending/")
     damage(raw, at, b"[]")
-    with pytest.raises(AuthError, match="wrong or was used before"):
+    with pytest.raises(AuthError, match="was already used"):
         connections.finish(lost)
     assert person.connect(connections) == "main"
     assert connections.names() == ["main"]

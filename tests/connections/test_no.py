@@ -33,35 +33,35 @@ def wrong(where: str, what: str, of: str = "connect") -> dict[str, Any]:
 
 def test_a_callback_that_brings_no_code_says_what_to_do() -> None:
     for brought, message, hint in (
-        ({}, "The callback brought no code.", AGAIN),
-        ({"code": ""}, "The callback brought no code.", AGAIN),
+        ({}, "The sign-in came back without a code.", AGAIN),
+        ({"code": ""}, "The sign-in came back without a code.", AGAIN),
         (
             {"error": "access_denied"},
             "The sign-in was declined.",
-            "Sign in again and allow the access, or ask an admin to.",
+            "Sign in again and allow the access, or ask an admin to allow it.",
         ),
         (
             {"error": "invalid_scope"},
             "The vendor refused the sign-in: invalid_scope.",
-            "Mend what it says and sign in again.",
+            "Correct what it says, then sign in again.",
         ),
         (
             {"error": "x", "error_description": f"It  is\n{'y' * 300}"},
             f"The vendor refused the sign-in: It is {'y' * 194}.",
-            "Mend what it says and sign in again.",
+            "Correct what it says, then sign in again.",
         ),
     ):
         assert told(lambda: oauth_requests.code_of(brought)) == whole("token", message, hint)  # noqa: B023
     assert oauth_requests.code_of({"code": "c", "error": "x"}) == "c"
     for query in ({}, {"state": ""}):
-        what = "This sign-in was not begun here: its callback brought no state."
-        hint = "Begin where you want to use the connection, not on the vendor's pages."
+        what = "This sign-in was not started here."
+        hint = "Start it where you want to use the connection, not on a page of the vendor."
         assert told(lambda: oauth_requests.state_of(query)) == whole("token", what, hint)  # noqa: B023
 
 
 def test_a_state_that_is_not_waiting_says_what_became_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     pending = PendingSignIns(MemoryStore(), "pending/", name=str)
-    over = "This sign-in was not begun here, or it is over: its state is wrong or was used before."
+    over = "This sign-in has expired or was already used."
     assert told(lambda: pending.take("guessed")) == whole("token", over, AGAIN)
     pending.add("s", {"name": "main"})
     assert pending.take("s")["name"] == "main"
@@ -76,15 +76,17 @@ def test_a_state_that_is_not_waiting_says_what_became_of_it(monkeypatch: pytest.
 
 
 def test_a_connection_that_is_not_there_says_which_are(person: Person, connections: Connections) -> None:
-    none = whole("token", "There is no stored connection.", "Connect an account.")
+    none = whole("token", "There is no connection yet.", "Connect an account.")
     assert told(connections.open) == told(connections.test) == none
     for ask in (connections.open, connections.summary, connections.test, connections.disconnect, connections.missing):
         lacking = whole("token", "There is no connection main.", "Connect an account.")
         assert told(lambda: ask("main")) == lacking  # noqa: B023
     for name in ("b", "a"):
         connections.adopt("oauth2", OAUTH2, Tokens(granted={"access_token": "t"}), name=name)
-    assert told(connections.open) == whole("token", "There are several connections: a, b.", "Say which one.")
-    assert told(lambda: connections.open("main")) == whole("token", "There is no connection main.", "There are: a, b.")
+    assert told(connections.open) == whole("token", "There are several connections: a, b.", "Choose one of them.")
+    assert told(lambda: connections.open("main")) == whole(
+        "token", "There is no connection main.", "Connections: a, b."
+    )
     stored = connections.open("a")
     connections.disconnect("a", revoke=False)
     assert told(stored.record) == whole("token", "There is no connection a.", "Connect an account.")
@@ -100,13 +102,13 @@ def test_a_kind_that_does_not_fit_is_refused(connections: Connections) -> None:
         (lambda: connections.add("oauth2", OAUTH2), "is oauth2, which needs a sign-in; use `begin`"),
         (
             lambda: connections.add("oauth", OAUTH2),
-            f"is 'oauth', which is no kind of connection here. Did you mean 'oauth2'? Known: {kinds}.",
+            f"is 'oauth', which is not a kind of connection. Did you mean 'oauth2'? Known: {kinds}.",
         ),
     ):
         assert told(ask) == wrong("kind", what)
     assert told(lambda: oauth_requests.app(connections._kind("oauth2"), OAUTH2, "https://evil.example")) == wrong(
         "oauth_url",
-        "is none of https://zoom.us, https://zoomgov.com; secrets are sent nowhere else",
+        "must be one of https://zoom.us, https://zoomgov.com: secrets are sent nowhere else",
         "the connection 'OAuth 2.0'",
     )
 
@@ -127,13 +129,13 @@ def test_what_a_stored_connection_cannot_do_any_more_says_reconnect(connector: C
         "token", "The connection main has ended: It was removed.", reconnect
     )
     spent = replace(old, tokens=replace(old.tokens, refresh_token=None))
-    ended = "The connection main has ended: its token ended and cannot be renewed."
+    ended = "The connection main has ended: its token has expired and cannot be renewed."
     assert renew(spent) == whole("token", ended, reconnect)
     lost = TransportError("It broke off.", hint="Odd.", status=502, code=3, tracking_id="t", may_have_been_done=True)
     assert renew(old, lost) == whole(
         "transport",
         "The token of main could not be renewed: It broke off.",
-        "The connection is kept; try again.",
+        "The connection is kept. Try again.",
         retriable=True,
         status=502,
         tracking_id="t",
@@ -141,8 +143,8 @@ def test_what_a_stored_connection_cannot_do_any_more_says_reconnect(connector: C
     page = Response(status=200, headers={"content-type": "text/html; charset=x"}, content=b'{"a": 1}')
     assert renew(old, page) == whole(
         "transport",
-        "The token of main could not be renewed: The token endpoint's answer (200, text/html) holds no access token.",
-        "The connection is kept; try again.",
+        "The token of main could not be renewed: The token endpoint's answer (200, text/html) has no access token.",
+        "The connection is kept. Try again.",
         retriable=True,
         status=200,
     )
@@ -151,7 +153,7 @@ def test_what_a_stored_connection_cannot_do_any_more_says_reconnect(connector: C
 def test_an_answer_without_a_usable_token_is_no_answer(connector: Connector) -> None:
     app = oauth_requests.app(connector.connections["oauth2"], OAUTH2)
     for content, what, hint in (
-        (b"{}", "holds no access token", "Something between here and the vendor may have answered instead; try again."),
+        (b"{}", "has no access token", "Something between here and the vendor may have answered instead. Try again."),
         (
             b'{"access_token": "a\\nb"}',
             "holds a access_token of 3 characters that no request can carry",
@@ -167,7 +169,7 @@ def test_an_answer_without_a_usable_token_is_no_answer(connector: Connector) -> 
 def test_a_damaged_connection_says_reconnect(connections: Connections) -> None:
     connections.adopt("oauth2", OAUTH2, Tokens(granted={"access_token": "t"}))
     connections._store.update(connections._key("main"), lambda old: b"odd")
-    damaged = whole("token", "The stored connection main is damaged.", "Connect again: reconnect main.")
+    damaged = whole("token", "The stored connection main is damaged.", "Sign in again: reconnect main.")
     assert told(lambda: connections.open("main")) == damaged
 
 

@@ -128,7 +128,7 @@ def test_texts_of_the_largest_size_are_taken(connector: Connector) -> None:
 
 @pytest.mark.parametrize("token", ["", "   ", None, 5, ["a"], {"a": 1}])
 def test_an_answer_without_a_token_is_none_even_where_there_was_one(connector: Connector, token: Any) -> None:
-    with pytest.raises(TransportError, match=r"answer \(200, application/json\) holds no access token") as caught:
+    with pytest.raises(TransportError, match=r"answer \(200, application/json\) has no access token") as caught:
         tokens(connector, old=Tokens(granted={"access_token": "old"}), access_token=token)
     assert caught.value.retriable
     assert caught.value.status == 200

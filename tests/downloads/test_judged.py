@@ -96,8 +96,8 @@ def test_a_part_is_completed_by_the_rest() -> None:
 @pytest.mark.parametrize(
     ("headers", "body", "says"),
     [
-        ({"content-encoding": "gzip"}, VIDEO, "zoom.us sends the file compressed, though that was not asked for."),
-        ({"content-encoding": " BR "}, VIDEO, "zoom.us sends the file compressed, though that was not asked for."),
+        ({"content-encoding": "gzip"}, VIDEO, "zoom.us sends the file compressed, which was not asked for."),
+        ({"content-encoding": " BR "}, VIDEO, "zoom.us sends the file compressed, which was not asked for."),
         ({"content-type": "text/html"}, VIDEO, "zoom.us answered a web page instead of the file."),
         ({"content-type": "Application/XHTML+xml; a=b"}, VIDEO, "zoom.us answered a web page instead of the file."),
         ({}, b"\xef\xbb\xbf\r\n <HTML>" * 400, "zoom.us answered a web page instead of the file."),
@@ -176,7 +176,7 @@ def test_a_server_that_never_has_the_rest_is_given_up() -> None:
     site = Site((416, {}, b""), *[(200, WHOLE, VIDEO[:1000]), (416, {}, b"")] * 9, have=VIDEO[:1000])
     with pytest.raises(ApiError) as caught:
         site.run(version=VERSION, retries=9)
-    says = "It keeps changing while it is downloaded, or zoom.us can't send the rest of it."
+    says = "It changes while it is downloaded, or zoom.us cannot send the rest of it."
     assert (caught.value.message, caught.value.hint) == (says, "Try again later.")
     assert len([asked for asked in site.asked if "Range" in asked]) == 4
 
@@ -268,8 +268,8 @@ def test_a_file_of_no_announced_size_has_a_bound(said: dict[str, str], status: i
     with pytest.raises(ApiError) as caught:
         site.run(largest=SIZE - 1)
     size = SIZE if "content-length" in said else SIZE - 1
-    assert caught.value.message == f"zoom.us sends {size} bytes or more, and the vendor announces no size."
-    assert caught.value.hint == "At most 4999 bytes are taken then: raise `largest` if the file is that large."
+    assert caught.value.message == f"zoom.us sends {size} bytes or more, and the vendor announced no size."
+    assert caught.value.hint == "At most 4999 bytes are taken then. Raise `largest` for larger files."
     assert caught.value.retriable is False
     assert [step.most for step in site.plays.of(Fill)] == ([] if "content-length" in said else [SIZE - 1])
     assert Site((status, said, VIDEO)).run(largest=SIZE) == VIDEO
@@ -278,11 +278,11 @@ def test_a_file_of_no_announced_size_has_a_bound(said: dict[str, str], status: i
 def test_the_bound_is_10_gib_unless_told() -> None:
     most = 10 * 1024 * 1024 * 1024
     site = Site((200, {**KIND, "content-length": str(most)}, b"x"))
-    with pytest.raises(TransportError, match="broke off"):
+    with pytest.raises(TransportError, match="cut off"):
         site.run()
     assert [step.most for step in site.plays.of(Fill)] == [most]
     site = Site((200, {**KIND, "content-length": str(most + 1)}, b"x"))
-    with pytest.raises(ApiError, match="raise `largest`"):
+    with pytest.raises(ApiError, match="Raise `largest`"):
         site.run()
     assert site.plays.of(Fill) == []
 
@@ -293,7 +293,7 @@ def test_an_announced_size_is_the_bound_of_its_file() -> None:
     site = Site((200, KIND, VIDEO + b"more"))
     with pytest.raises(ApiError) as caught:
         site.run(file, largest=1)
-    assert caught.value.message == "zoom.us sends more than the 5000 bytes that are announced."
+    assert caught.value.message == "zoom.us sends more than the 5000 bytes that were announced."
     assert [step.most for step in site.plays.of(Fill)] == [SIZE]
 
 
@@ -301,7 +301,7 @@ def test_another_size_than_announced_is_an_error_before_anything_is_written() ->
     site = Site((200, WHOLE, VIDEO))
     with pytest.raises(ApiError) as caught:
         site.run(replace(FILE, size=999))
-    assert caught.value.message == "999 bytes are announced, and the vendor sends 5000, from zoom.us."
+    assert caught.value.message == "The vendor announced 999 bytes and sends 5000, from zoom.us."
     assert site.plays.of(Fill) == []
 
 
@@ -309,8 +309,8 @@ def test_less_than_announced_is_a_break_and_what_has_arrived_is_told() -> None:
     site = Site((200, KIND, VIDEO[:999]))
     with pytest.raises(TransportError) as caught:
         site.run(replace(FILE, size=SIZE))
-    assert caught.value.message == "The answer broke off. 999 of 5000 bytes have arrived from zoom.us."
-    assert caught.value.hint == "What has arrived is kept; download it again to go on from there."
+    assert caught.value.message == "The answer was cut off. 999 of 5000 bytes have arrived from zoom.us."
+    assert caught.value.hint == "What has arrived is kept. Download it again to resume."
     assert caught.value.retriable is True
 
 

@@ -15,10 +15,10 @@ from connector_runtime.steps import Fill
 from .test_judged import FILE, KIND, PART, SIZE, VIDEO, WHOLE, Site
 
 AGAIN = "list the files again"
-GO_ON = "What has arrived is kept; download it again to go on from there."
-COMPRESSED = "zoom.us sends the file compressed, though that was not asked for."
+GO_ON = "What has arrived is kept. Download it again to resume."
+COMPRESSED = "zoom.us sends the file compressed, which was not asked for."
 PASSCODE = "It may ask for a passcode or a sign-in there, or the file is not ready or gone."
-CHANGES = "It keeps changing while it is downloaded, or zoom.us can't send the rest of it."
+CHANGES = "It changes while it is downloaded, or zoom.us cannot send the rest of it."
 ELSEWHERE = (302, {"location": "https://storage.example/x"}, b"")
 
 
@@ -54,14 +54,14 @@ ELSEWHERE = (302, {"location": "https://storage.example/x"}, b"")
             999,
             whole(
                 "api",
-                "999 bytes are announced, and the vendor sends 5000, from zoom.us.",
-                f"It may have changed or not be ready: {AGAIN}, or download it without its size.",
+                "The vendor announced 999 bytes and sends 5000, from zoom.us.",
+                f"It may have changed: {AGAIN}, or download it without its size.",
             ),
         ),
         (
             [(200, KIND, VIDEO)],
             4999,
-            whole("api", "zoom.us sends more than the 4999 bytes that are announced.", None),
+            whole("api", "zoom.us sends more than the 4999 bytes that were announced.", None),
         ),
         (
             [ELSEWHERE, (403, {}, b"")],
@@ -85,8 +85,8 @@ def test_what_is_not_the_file_says_what_it_is(answers: Any, size: int | None, wa
 
 
 def test_a_file_of_no_announced_size_is_taken_up_to_a_bound() -> None:
-    what = "zoom.us sends 5000 bytes or more, and the vendor announces no size."
-    hint = "At most 4999 bytes are taken then: raise `largest` if the file is that large."
+    what = "zoom.us sends 5000 bytes or more, and the vendor announced no size."
+    hint = "At most 4999 bytes are taken then. Raise `largest` for larger files."
     assert told(lambda: Site((200, WHOLE, VIDEO)).run(largest=SIZE - 1)) == whole("api", what, hint)
     assert Site((200, WHOLE, VIDEO)).run(largest=SIZE) == VIDEO
     unknown = Site((200, KIND, VIDEO))
@@ -109,7 +109,7 @@ def test_what_waits_says_for_what() -> None:
 
 def test_what_breaks_off_says_how_much_is_there() -> None:
     part = told(lambda: Site((200, KIND, VIDEO[:999])).run(replace(FILE, size=SIZE)))
-    what = "The answer broke off. 999 of 5000 bytes have arrived from zoom.us."
+    what = "The answer was cut off. 999 of 5000 bytes have arrived from zoom.us."
     assert part == whole("transport", what, GO_ON, retriable=True)
     lost = TransportError("It broke.", hint="Odd.", retriable=True)
     some = told(lambda: Site((200, KIND, VIDEO[:7]), broke=lost).run())

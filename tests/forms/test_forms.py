@@ -248,7 +248,7 @@ def test_fields_stand_in_the_order_of_the_table_with_their_widgets(page: Page, c
 
 def test_what_happens_without_a_value_stands_beside_the_field(page: Page, catalogue: dict[str, Any]) -> None:
     Rjsf(page, catalogue["create-meeting"])
-    assert "Left out: the host's own setting" in page.locator("#root_host_video_on_start__help").inner_text()
+    assert "If empty: the host's own setting" in page.locator("#root_host_video_on_start__help").inner_text()
     assert "Default: No" in page.locator("#root_host_video_on_start__help").inner_text()
 
 

@@ -173,7 +173,7 @@ def test_a_call_is_bounded_and_its_failure_told(connector: Connector, account: S
         account.inject(delay=1.5, times=1)
         assert failed(talk, "get-user", {"user_id": "me"})["error"] == {
             "kind": "transport",
-            "message": "No answer within the time-out.",
+            "message": "No answer in time.",
             "hint": "Nothing was changed; try again.",
             "retriable": True,
             "may_have_been_done": False,

@@ -83,7 +83,7 @@ def test_arguments_say_their_choices_conditions_sources_and_what_leaving_out_mea
     properties = tools(connector, ToolFilter())["create-meeting"].listed.input_schema["properties"]
     kind = properties["type"]
     assert kind["enum"] == [1, 2, 3, 8, 10] and "8 = Recurring meeting (Fixed Time)" in kind["description"]
-    assert "Left out: Scheduled meeting." in kind["description"]
+    assert "If empty: Scheduled meeting." in kind["description"]
     assert "list-users lists them." in properties["user_id"]["description"]
     assert "Only when type is 8." in properties["type_recurrence"]["description"]
     assert "Needed when type_recurrence is 2, and only then." in properties["weekly_day"]["description"]

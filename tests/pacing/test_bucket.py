@@ -188,8 +188,8 @@ def test_each_no_of_a_pacer_is_the_whole_error(limits: Limits, time: Time) -> No
     day = at.partition("T")[0]
     assert said == {
         "kind": "rate_limit",
-        "message": f"The vendor takes no 'light' requests of this {limits.per} until {day} 00:01:01 UTC.",
-        "hint": "Nothing was sent; go on then.",
+        "message": f"The vendor accepts no 'light' requests of this account until {day} 00:01:01 UTC.",
+        "hint": "Nothing was sent. Try again after that time.",
         **about,
     }
     limit.bucket.until = time.now + 60
@@ -202,9 +202,8 @@ def test_each_no_of_a_pacer_is_the_whole_error(limits: Limits, time: Time) -> No
     assert until.endswith("T00:00:00Z")
     assert said == {
         "kind": "quota",
-        "message": f"The vendor takes no more 'light' requests of this {limits.per} today, until "
-        f"{until.partition('T')[0]} 00:00 UTC.",
-        "hint": "Go on then.",
+        "message": "The vendor accepts no more 'light' requests of this account today.",
+        "hint": f"Wait until {until.partition('T')[0]} 00:00 UTC.",
         **about,
     }
 

@@ -157,8 +157,8 @@ def test_a_vendor_that_shuts_for_longer_than_a_call_waits_is_not_waited_for(
         pacer.ask(waits)
     assert caught.value.to_dict() == {
         "kind": "rate_limit",
-        "message": "The vendor takes no 'light' requests of this account until 2026-11-01 12:01:01 UTC.",
-        "hint": "Nothing was sent; go on then.",
+        "message": "The vendor accepts no 'light' requests of this account until 2026-11-01 12:01:01 UTC.",
+        "hint": "Nothing was sent. Try again after that time.",
         "problems": [],
         "retriable": True,
         "status": None,
@@ -339,10 +339,10 @@ def test_a_refusal_of_a_call_that_never_asked_makes_all_wait_but_says_nothing_of
 def test_a_used_up_day_or_quota_is_learned_from_a_call_that_never_asked(limits: Limits, time: Time) -> None:
     paced = AccountPacing(limits, clock=time).wake()
     paced.report(permit(), 429, said(6000, 0, kind="Daily-limit"), None, "quota")
-    with pytest.raises(QuotaReached, match="takes no more 'light' requests"):
+    with pytest.raises(QuotaReached, match="accepts no more 'light' requests"):
         paced.ask(permit())
     paced.report(letter(), 429, {}, None, "quota")
-    with pytest.raises(QuotaReached, match="quota 'letters'"):
+    with pytest.raises(QuotaReached, match="3 a day for 'letters'"):
         paced.ask(letter())
     assert paced.ask(letter("b")) == 0
 
@@ -421,9 +421,7 @@ def test_a_days_budget_ends_before_anything_is_sent_and_begins_anew_at_midnight(
         go(pacer, time, permit())
     with pytest.raises(QuotaReached) as caught:
         pacer.ask(permit())
-    assert str(caught.value) == (
-        "The 6 'light' requests of this account a day is used up, until 2026-11-02 00:00 UTC. Go on then."
-    )
+    assert str(caught.value) == ("This account has used its 6 'light' requests a day. Wait until 2026-11-02 00:00 UTC.")
     assert caught.value.retry_at == MIDNIGHT
     assert caught.value.retriable
     time.now = MIDNIGHT.timestamp() + 1
@@ -434,7 +432,7 @@ def test_of_a_budget_too_only_our_share_is_ours(limits: Limits, time: Time) -> N
     pacer = Pacer(limits, plan="loft", clock=time)
     for _ in range(3):
         go(pacer, time, permit())
-    with pytest.raises(QuotaReached, match=r"Our share \(50%\) of the 6 'light' requests .* larger share"):
+    with pytest.raises(QuotaReached, match=r"its share \(50%\) of the account's 6 'light' requests .* larger share"):
         pacer.ask(permit())
 
 
@@ -470,7 +468,7 @@ def test_a_vendors_daily_refusal_stops_the_label_until_the_time_it_gives(
     pacer = Pacer(limits, store=store, clock=time)
     until = datetime(2026, 11, 1, 20, tzinfo=UTC)
     pacer.report(go(pacer, time, permit()), 429, said(6000, 0, kind="Daily-limit"), until, "quota")
-    with pytest.raises(QuotaReached, match=r"takes no more 'light' requests .* until 2026-11-01 20:00 UTC") as caught:
+    with pytest.raises(QuotaReached, match=r"accepts no more 'light' requests .* until 2026-11-01 20:00 UTC") as caught:
         pacer.ask(permit())
     assert caught.value.retry_at == until
     assert pacer.ask(permit("heavy")) == 0
@@ -512,8 +510,7 @@ def test_a_quota_is_counted_by_what_it_is_per_and_refused_before_sending(
     with pytest.raises(QuotaReached) as caught:
         pacer.ask(letter())
     assert str(caught.value) == (
-        "The 3 requests a day of the quota 'letters' are used up for what the inputs name,"
-        " until 2026-11-02 00:00 UTC. Go on then, or for another one now."
+        "The vendor's limit of 3 a day for 'letters' is reached. Wait until 2026-11-02 00:00 UTC, or use another one."
     )
     assert caught.value.retry_at == MIDNIGHT
     assert pacer.ask(letter("b")) == 0

@@ -150,7 +150,7 @@ def test_a_deadline_that_the_turn_would_miss_fails_at_once_and_nothing_is_sent()
         paced = Pacer(load().profile.limits, plan="free")
         with Client(load(), token=zoom.token, base_url=zoom.base_url, pacing=paced) as client:
             client.run("get-user", {"user_id": "me"})
-            with pytest.raises(RateLimited, match="deadline"):
+            with pytest.raises(RateLimited, match="time allowed"):
                 client.run("get-user", {"user_id": "me"}, deadline=0.2)
         assert zoom.limits.phases[-1].requests["light"] == 1
 

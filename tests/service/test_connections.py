@@ -69,7 +69,7 @@ def test_a_state_is_good_once_and_must_be_ours(tenants: Tenants, zoom: Sandbox) 
     assert answer.status_code == 400 and "Sign in again." in answer.text
     for wrong in ("/v1/oauth/callback?code=abc", "/v1/oauth/callback"):  # as after the vendor's own button to add it
         answer = browser.get(wrong)
-        assert answer.status_code == 400 and f"The page to begin at: {PUBLIC}" in answer.text
+        assert answer.status_code == 400 and f"Start here: {PUBLIC}" in answer.text
     assert browser.get(back).status_code == 200
     asked = len(zoom.requests)
     again = browser.get(back)

@@ -53,7 +53,7 @@ def test_without_keys_the_public_name_reaches_callback_and_webhooks_alone(
             assert problem(client.get(path)) == whole(
                 "host",
                 421,
-                "Not this host",
+                "This host name is not answered",
                 "Without API keys the service only answers to the names of this machine, "
                 "and elsewhere to sign-ins that come back and to webhooks.",
                 "Call it as http://127.0.0.1 or http://localhost, or make a key with `api-key create`. "

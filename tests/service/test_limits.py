@@ -221,7 +221,7 @@ def test_a_plan_that_there_is_not_is_refused_at_once(connector: Connector) -> No
 
 SENT = {
     "unknown names": {f"user_idx{number}": 1 for number in range(8000)},
-    "entries of a list": {"user_id": "me", "weekly_day": [99] * 20_000},
+    "entries of a list": {"user_id": "me", "type": 8, "type_recurrence": 2, "weekly_day": [99] * 20_000},
     "numbers in a text": {"user_id": "me", "weekly_day": "99," * 20_000},
     "objects that are lists": {"user_id": "me", "tracking_fields": [["a"]] * 20_000},
 }

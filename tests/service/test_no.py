@@ -26,13 +26,13 @@ ME: dict[str, Any] = {"inputs": {"user_id": "me"}}
 JSON = {"Content-Type": "application/json"}
 BRING = "Send a key as `Authorization: Bearer …`."
 NO_KEY = ("key", 401, "No valid API key")
-FORBIDDEN = ("forbidden", 403, "The key is not for this")
-MEDIA = ("media_type", 415, "Not with this content type")
-NOT_FOUND = ("not_found", 404, "There is no such thing")
+FORBIDDEN = ("forbidden", 403, "The key does not allow this")
+MEDIA = ("media_type", 415, "This content type is not accepted")
+NOT_FOUND = ("not_found", 404, "Not found")
 NOT_READY = ("not_ready", 503, "The service is not ready")
-INPUT = ("input", 422, "The inputs are wrong")
+INPUT = ("input", 422, "Some inputs are not valid")
 BUSY = ("busy", 503, "The service is busy")
-LOST = ("may_have_been_done", 409, "Nobody knows whether it was done")
+LOST = ("may_have_been_done", 409, "It may have been done")
 NO_NAME = (
     "Without API keys the service only answers to the names of this machine.",
     "Call it as http://127.0.0.1 or http://localhost, or make a key with `api-key create`. Then start it again.",
@@ -48,7 +48,7 @@ def wrong(what: str, where: str, of: str = "the request", **more: Any) -> dict[s
 
 
 def unknown(what: str, name: str, meant: str = "") -> dict[str, Any]:
-    said = f"'{name}' is no {what} here.{meant}"
+    said = f"'{name}' does not exist here.{meant}"
     return whole(*NOT_FOUND, said, None, problems=[{"where": what, "what": said}])
 
 
@@ -64,8 +64,8 @@ def keyed(start: Start, connector: Connector) -> Iterator[tuple[httpx.Client, ht
 def test_each_no_that_needs_no_connection(keyed: Any) -> None:
     acme, metrics, nobody = keyed
     for asked, wanted in (
-        (nobody.get("/v1/tenant"), whole(*NO_KEY, "The request brought no API key.", BRING)),
-        (nobody.get("/metrics"), whole(*NO_KEY, "The request brought no API key.", BRING)),
+        (nobody.get("/v1/tenant"), whole(*NO_KEY, "The request has no API key.", BRING)),
+        (nobody.get("/metrics"), whole(*NO_KEY, "The request has no API key.", BRING)),
         (
             nobody.get("/v1/tenant", headers={"X-API-Key": "x"}),
             whole(*NO_KEY, "The API key is wrong or was revoked.", BRING),
@@ -80,7 +80,7 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
         (nobody.get("/page/page.html"), whole(*NOT_FOUND, "Not Found.", None)),
         (
             acme.put("/v1/connections"),
-            whole("method", 405, "Not with this method", "Method Not Allowed.", None),
+            whole("method", 405, "This method is not allowed", "Method Not Allowed.", None),
         ),
         (acme.get("/v1/actions/get-usr"), unknown("action", "get-usr", " Did you mean 'get-user'?")),
         (acme.post("/v1/actions/xyz/run", json={}), unknown("action", "xyz")),
@@ -101,17 +101,17 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
             acme.post("/v1/connections", json={"kind": "oauth2", "values": APP}),
             whole(
                 *NOT_READY,
-                "The service was not told under which address browsers reach it.",
+                "The service does not know the address at which browsers reach it.",
                 "Start it with --public-url.",
             ),
         ),
         (
             acme.get("/v1/oauth/authorize?kind=oauth2", headers={"Sec-Fetch-Site": "cross-site"}),
-            whole(*FORBIDDEN, "Another site led the browser here.", "Begin at the page itself."),
+            whole(*FORBIDDEN, "Another site led the browser here.", "Start at the page itself."),
         ),
         (
             acme.get("/v1/oauth/authorize?kind=oauth2", headers={"Sec-Fetch-Site": "same-site"}),
-            whole(*FORBIDDEN, "Another site led the browser here.", "Begin at the page itself."),
+            whole(*FORBIDDEN, "Another site led the browser here.", "Start at the page itself."),
         ),
         (
             acme.get("/v1/oauth/authorize?kind=server-to-server"),
@@ -119,7 +119,7 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
         ),
         (
             acme.post("/v1/connections", json={"kind": "oauth2", "values": APP, "oauth_url": "https://evil.example"}),
-            wrong("is none of https://zoomgov.com", "oauth_url", "the connection 'OAuth 2.0'"),
+            wrong("must be one of https://zoomgov.com", "oauth_url", "the connection 'OAuth 2.0'"),
         ),
         (
             acme.post(USER, content=b"{}", headers={"Content-Type": "text/plain"}),
@@ -128,7 +128,7 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
         (acme.post(USER), whole(*MEDIA, "The request does not say what its body is.", None)),
         (
             acme.post(USER, content=b"{}", headers={**JSON, "Content-Encoding": "br"}),
-            whole(*MEDIA, "Compressed bodies are not read.", None),
+            whole(*MEDIA, "Compressed bodies are not accepted.", None),
         ),
         (
             acme.post(STREAM, json={}, headers={"Idempotency-Key": "k"}),
@@ -161,7 +161,7 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
 def test_who_is_no_page_of_this_machine_is_told_how_to_come(start: Start) -> None:
     with start(tenant="t", limits={"public_url": None}) as served:
         elsewhere = served.client(Host="evil.example").get("/v1/tenant")
-        assert problem(elsewhere) == whole("host", 421, "Not this host", *NO_NAME)
+        assert problem(elsewhere) == whole("host", 421, "This host name is not answered", *NO_NAME)
         page = served.client(Origin="https://evil.example").post(USER, json=ME)
         assert problem(page) == whole(*FORBIDDEN, *ORIGIN)
         assert problem(served.client(Origin="null").post(USER, json=ME)) == whole(*FORBIDDEN, *ORIGIN)
@@ -178,14 +178,14 @@ def test_who_is_one_too_many_is_told_when_to_come_again(
         for others, wanted in (
             ({"other": 4, None: 2}, None),  # one place is left, and those of nobody known do not count
             ({"acme": 2}, None),
-            ({"other": 5}, whole(*BUSY, "More than 5 requests are being answered.", None, retriable=True)),
+            ({"other": 5}, whole(*BUSY, "More than 5 requests are running at the same time.", None, retriable=True)),
             (
                 {"acme": 3},
                 whole(
                     "too_many",
                     429,
-                    "Too many requests of this tenant at a time",
-                    "More than 3 requests of this tenant are being answered.",
+                    "Too many requests of this tenant at the same time",
+                    "More than 3 requests of this tenant are running at the same time.",
                     None,
                     retriable=True,
                 ),
@@ -206,7 +206,7 @@ def test_who_is_one_too_many_is_told_when_to_come_again(
             assert until(lambda: running[None] == busy)  # noqa: B023
             assert answer.status_code == status
         assert answer.json() == {"message": "The event could not be recorded; send it again."}
-        assert "vendor is asked to send it again: More than 2 requests are being answered." in caplog.text
+        assert "vendor is asked to send it again: More than 2 requests are running at the same time." in caplog.text
 
 
 def test_a_body_too_large_or_too_slow_is_told_so_and_the_connection_closed(start: Start) -> None:
@@ -225,8 +225,8 @@ def test_a_body_too_large_or_too_slow_is_told_so_and_the_connection_closed(start
         assert lines.startswith(b"HTTP/1.1 408 ") and b"\r\nconnection: close" in lines.lower()
         said = json.loads(body)
         said.pop("request_id")
-        what = "The body did not come within 0.3 seconds."
-        assert said == whole("slow", 408, "The request came too slowly", what, None, retriable=True)
+        what = "The body did not arrive within 0.3 seconds."
+        assert said == whole("slow", 408, "The request arrived too slowly", what, None, retriable=True)
 
 
 def test_a_platforms_own_sign_in_may_know_nobody_fail_or_change_its_mind(start: Start) -> None:
@@ -253,7 +253,7 @@ def test_a_platforms_own_sign_in_may_know_nobody_fail_or_change_its_mind(start: 
             "has_token": False,
         }
         moved = client.get("/v1/events?wait=5", headers={"x-user": "moving"})
-        assert problem(moved) == whole(*NO_KEY, "The request is no longer the same tenant's.", BRING)
+        assert problem(moved) == whole(*NO_KEY, "The request no longer belongs to the same tenant.", BRING)
         assert moved.headers["www-authenticate"] == "Bearer"
 
 
@@ -268,7 +268,7 @@ def test_what_takes_too_long_says_whether_it_may_have_been_done(start: Start, zo
         listed = client.post(STREAM, json={})
         assert problem(listed) == whole(*late, "It took longer than 0.3 seconds.", "Try again.", retriable=True)
         changed = client.post(CREATE.replace("run", "stream"), json=MEETING)
-        look = "It may have been done; look before you send it again."
+        look = "It may have been done; check in Zoom before you send it again."
         wanted = whole(*late, "It took longer than 0.3 seconds.", look, may_have_been_done=True)
         assert problem(changed) == wanted
 
@@ -282,11 +282,11 @@ def test_an_idempotency_key_is_refused_with_what_to_do(start: Start, connector: 
         acme, prefix = served.client(key), f"service/{connector.key}/idempotency/"
         assert acme.post(CREATE, json=MEETING, headers=own).status_code == 200
         other = acme.post(CREATE, json={"inputs": {"user_id": "me"}}, headers=own)
-        reused = ("key_reused", 422, "The key was used for something else")
+        reused = ("key_reused", 422, "The key was used for another request")
         assert problem(other) == whole(
             *reused,
             "This idempotency key was used for another request.",
-            "Take a new key for each operation; repeat an operation with the same body.",
+            "Use a new key for each operation; repeat an operation with the same body.",
         )
         ((place, entry),) = store.scan(prefix)
         lease = store.lease(f"lease/{place}", 60)
@@ -297,17 +297,17 @@ def test_an_idempotency_key_is_refused_with_what_to_do(start: Start, connector: 
         assert problem(flying) == whole(
             "in_flight",
             409,
-            "The first request with this key is not over",
+            "The first request with this key is still running",
             "The first request with this idempotency key is still running.",
-            "Ask again with the same key a little later.",
+            "Send it again with the same key a little later.",
             retriable=True,
         )
         assert flying.headers["retry-after"] == "2"
         store.put(place, b"odd", None)
-        look = "Look whether it was done; if not, send it with a new key."
+        look = "Check whether it was done; if not, send it with a new key."
         assert problem(acme.post(CREATE, json=MEETING, headers=own)) == whole(
             *LOST,
-            "What was stored for this idempotency key is damaged: it may have been done.",
+            "What was stored for this idempotency key is damaged.",
             look,
             may_have_been_done=True,
         )
@@ -339,7 +339,7 @@ def test_every_answer_says_how_a_browser_may_treat_it(start: Start) -> None:
             assert part.headers["cache-control"] == "no-cache" and part.headers["etag"].startswith('"')
             assert part.headers["x-content-type-options"] == "nosniff"
         told = client.get("/v1/catalogue").headers
-        assert (told["cache-control"], told["vary"]) == ("private, no-cache", "Accept-Encoding")
+        assert (told["cache-control"], told["vary"]) == ("private, no-cache", "Accept-Encoding, Accept-Language")
     with start(tenant="t", page=False) as served:
         assert served.client().get("/").status_code == 404 == served.client().get("/page/page.js").status_code
 

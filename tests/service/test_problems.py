@@ -49,7 +49,7 @@ def test_wrong_inputs_stand_beside_their_fields_and_the_rest_does_not() -> None:
         Problem("inputs.tracking_fields[0].key", "is blank"),
         Problem("inputs.tracking_fields.1", "is odd"),
         Problem("clear.agenda", "cannot be"),
-        Problem("inputs", "is no object"),
+        Problem("inputs", "is not an object"),
         Problem("deadline", "is late"),
     ]
     said = document(InputError.of("create-meeting", found), "r")
@@ -132,10 +132,10 @@ def test_the_nearest_name_is_told() -> None:
     check_known("action", "get-user", ["get-user"])
     with pytest.raises(ServiceRefusal) as caught:
         check_known("action", "get-usr", ["get-user"])
-    what = "'get-usr' is no action here. Did you mean 'get-user'?"
+    what = "'get-usr' does not exist here. Did you mean 'get-user'?"
     listed = [{"where": "action", "what": what}]
     assert document(caught.value, "r") == expected("not_found", 404, what, problems=listed)
     with pytest.raises(ServiceRefusal) as caught:
         check_known("action", "x" * 5000, ["get-user"])
-    assert caught.value.message == f"'{'x' * 100}' is no action here."
+    assert caught.value.message == f"'{'x' * 100}' does not exist here."
     assert problems.MEDIA_TYPE == "application/problem+json"

@@ -22,20 +22,22 @@ def test_json_of_any_name_is_read(local: httpx.Client, kind: str) -> None:
 def test_what_is_no_json_is_not_read(local: httpx.Client, kind: str) -> None:
     answer = local.post("/v1/actions/list-users/preview", content=b"{}", headers={"Content-Type": kind} if kind else {})
     message = f"The body is {kind!r}, not JSON." if kind else "The request does not say what its body is."
-    expected = whole("media_type", 415, "Not with this content type", message, None)
+    expected = whole("media_type", 415, "This content type is not accepted", message, None)
     assert problem(answer) == expected and answer.headers["accept"] == "application/json"
 
 
 def test_what_is_packed_is_not_read(local: httpx.Client) -> None:
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     answer = local.post("/v1/actions/list-users/preview", content=b"{}", headers=headers)
-    expected = whole("media_type", 415, "Not with this content type", "Compressed bodies are not read.", None)
+    expected = whole(
+        "media_type", 415, "This content type is not accepted", "Compressed bodies are not accepted.", None
+    )
     assert problem(answer) == expected and answer.headers["accept-encoding"] == "identity"
 
 
 UNREAD = {
     "nothing": (b"", "is empty", "Send a JSON object, {} at least."),
-    "no text": (b"\xff", "is no UTF-8 text (byte 0)", None),
+    "no text": (b"\xff", "is not UTF-8 text (byte 0)", None),
     "a key twice": (b'{"a": 1, "a": 2}', "holds the key 'a' twice", "Leave one of them out."),
     "no number": (b'{"limit": NaN}', "is not JSON: NaN is not a number there", None),
     "too large a number": (b'{"deadline": 1e400}', "holds a number that is too large", None),
@@ -72,7 +74,7 @@ def test_a_request_that_is_not_as_described_names_each_field(local: httpx.Client
     answer = local.post("/v1/actions/list-users/run", json=sent)
     told = [{"where": where, "what": what} for where, what in found]
     message = "One problem with the inputs of the request:"
-    assert problem(answer) == whole("input", 422, "The inputs are wrong", message, None, problems=told)
+    assert problem(answer) == whole("input", 422, "Some inputs are not valid", message, None, problems=told)
 
 
 @pytest.mark.parametrize("given", ["a", "A.b_c~d-9", "x" * 128])

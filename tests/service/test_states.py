@@ -97,7 +97,7 @@ def test_an_etag_is_found_among_others_and_the_answer_packed_for_who_can_unpack_
     first = local.get("/v1/catalogue", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in first.headers
     etag = first.headers["etag"]
-    assert etag.startswith('W/"') and first.headers["vary"] == "Accept-Encoding"
+    assert etag.startswith('W/"') and first.headers["vary"] == "Accept-Encoding, Accept-Language"
     for wanted in (f'"a", {etag}', etag.removeprefix("W/"), "*"):
         assert local.get("/v1/catalogue", headers={"If-None-Match": wanted}).status_code == 304
     for accepts in ("gzip", "br, gzip;q=0.5", "deflate, GZIP"):
@@ -151,7 +151,7 @@ def test_a_fault_of_ours_is_answered_without_a_word_of_what_was_sent_and_logged_
 ) -> None:
     with start(tenant="t") as served:
 
-        def broken(tenant: str) -> Any:
+        def broken(tenant: str, connector: Connector) -> Any:
             raise ZeroDivisionError("s3cret")
 
         monkeypatch.setattr(served.app.state.service, "connections", broken)

@@ -173,4 +173,4 @@ def test_a_sign_in_with_a_cookie_of_any_bytes_is_a_400(start: Start, cookie: byt
             head = f"GET /v1/oauth/callback?code=x&state={state} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             raw.sendall(f"{head}Cookie: connector_sign_in=".encode() + cookie + b"\r\n\r\n")
             said = received(raw)
-    assert said.split(b" ")[1] == b"400" and b"begun in another browser" in said
+    assert said.split(b" ")[1] == b"400" and b"started in another browser" in said

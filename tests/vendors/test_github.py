@@ -78,7 +78,7 @@ def test_a_relative_next_url_is_resolved_against_the_page_that_named_it(github: 
 )
 def test_a_next_url_on_another_origin_is_never_asked_for(github: GitHub, client: Client, url: str) -> None:
     github.refuse = Answer([], headers={"Link": f'<{url}>; rel="next"'})
-    with pytest.raises(ApiError, match=r"another host|no URL"):
+    with pytest.raises(ApiError, match=r"another host|not a URL"):
         client.run("list-issues", HELLO)
     assert len(github.requests) == 1
 
@@ -90,7 +90,7 @@ def test_a_list_answered_with_204_is_empty(github: GitHub, client: Client) -> No
 
 def test_an_answer_that_is_no_array_is_an_error(github: GitHub, client: Client) -> None:
     github.refuse = Answer({"message": "surprise"})
-    with pytest.raises(ApiError, match="The answer is no list"):
+    with pytest.raises(ApiError, match="The answer is not a list"):
         client.run("list-issues", HELLO)
 
 
@@ -174,6 +174,6 @@ def test_either_kind_of_connection_is_found_by_what_it_gives(github: GitHub, con
 
 
 def test_values_of_two_kinds_are_refused_before_anything_is_sent(github: GitHub, connect: Connect) -> None:
-    with pytest.raises(InputError, match=r"connection\.(access_)?token: is no input of the connection"):
+    with pytest.raises(InputError, match=r"connection\.(access_)?token: is not an input of the connection"):
         connect("github", github.url, token="a", access_token="b")
     assert github.requests == []

@@ -161,7 +161,7 @@ def test_a_refusal_is_the_error_that_it_is(
 
 
 def test_line_items_are_needed_only_where_they_apply(stripe: Stripe, client: Client) -> None:
-    with pytest.raises(InputError, match="'Line Items' is needed when 'Mode' is payment or subscription"):
+    with pytest.raises(InputError, match="is required when 'Mode' is payment or subscription: enter 'Line Items'"):
         client.run("create-checkout-session", {"mode": "payment", "success_url": "https://example.com"})
     client.run("create-checkout-session", {"mode": "setup", "success_url": "https://example.com"})
     assert len(stripe.requests) == 1

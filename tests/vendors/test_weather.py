@@ -190,9 +190,9 @@ def test_a_key_is_encoded_in_the_url_and_masked_in_either_spelling(weather: Weat
 @pytest.mark.parametrize(
     ("inputs", "says"),
     [
-        ({}, "give 'City' or 'Latitude'"),
-        ({"latitude": 1}, "'Longitude' is needed with 'Latitude'"),
-        ({"city": "x", "latitude": 1, "longitude": 1}, "give only one of 'City' and 'Latitude'"),
+        ({}, "enter 'City' or 'Latitude'"),
+        ({"latitude": 1}, "is required together with 'Latitude': enter 'Longitude'"),
+        ({"city": "x", "latitude": 1, "longitude": 1}, "enter only one of 'City' and 'Latitude'"),
         ({"latitude": 91, "longitude": 1}, "90"),
     ],
 )

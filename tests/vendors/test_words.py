@@ -82,7 +82,7 @@ def test_of_two_kinds_that_take_the_values_it_is_the_one_that_lacks_nothing(acme
     assert "X-Key" not in headers
     with Client(acme, connection={"key": "abc"}), Client(acme, connection={"key": "abc", "region": "eu"}):
         pass
-    with pytest.raises(InputError, match=r"connection\.regoin: is no input .* Did you mean 'region'"):
+    with pytest.raises(InputError, match=r"connection\.regoin: is not an input .* Did you mean 'region'"):
         Client(acme, connection={"key": "abc", "regoin": "eu"})
     with pytest.raises(AuthError, match="password"):
         request(password="x")
@@ -123,7 +123,7 @@ def test_a_key_in_the_query_goes_along_to_the_next_page_once_and_masked(onward: 
 def test_a_next_page_elsewhere_is_refused(onward: str) -> None:
     action = example("weather").actions["current"]
     made, given = render.draft(action, {"city": "a"}), lay_out(action.profile, None, {"api_key": "new/key"})
-    with pytest.raises(ApiError, match=r"another host|no URL"):
+    with pytest.raises(ApiError, match=r"another host|not a URL"):
         render.next_query(made, given, onward)
 
 

@@ -1,5 +1,7 @@
 // Asks the service. A key, where one is needed, stays in this tab.
 
+import { locale, t } from "./words.js";
+
 let key = sessionStorage.getItem("key") || "";
 
 export function useKey(text) {
@@ -9,13 +11,14 @@ export function useKey(text) {
 
 export class Failed extends Error {
   constructor(problem) {
-    super(problem.message || problem.title || "The service did not answer.");
+    super(problem.message || problem.title || t("The service does not answer."));
     this.problem = problem;
   }
 }
 
 export async function ask(path, body, signal) {
   const headers = { Accept: "application/json" };
+  if (locale) headers["Accept-Language"] = locale;
   if (key) headers.Authorization = `Bearer ${key}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
@@ -24,14 +27,14 @@ export async function ask(path, body, signal) {
     answer = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Failed({ title: "No answer", message: "The service does not answer.", hint: "Is it still running?" });
+    throw new Failed({ title: t("No answer"), message: t("The service does not answer."), hint: t("Is it still running?") });
   }
   const text = await answer.text();
   let data;
   try {
     data = JSON.parse(exact(text));
   } catch {
-    data = { title: `Status ${answer.status}`, message: text.slice(0, 300) };
+    data = { title: t("Status {status}", { status: answer.status }), message: text.slice(0, 300) };
   }
   if (!answer.ok) throw new Failed({ ...data, status: data.status || answer.status });
   return data;

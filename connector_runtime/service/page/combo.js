@@ -1,6 +1,7 @@
 // A text field that offers choices as you type: by keyboard and by pointer, page by page. What it offers never restricts.
 
 import { fresh, h, later } from "./dom.js";
+import { t } from "./words.js";
 
 // load(search, cursor) -> {choices: [{value, label, description}], cursor}; changed() after every change.
 export function combo({ load, changed, placeholder, label, start = "" }) {
@@ -43,20 +44,20 @@ export function combo({ load, changed, placeholder, label, start = "" }) {
     list.replaceChildren(
       ...entries.map((entry) => h("li", { role: "option", id: fresh("choice"), onmousedown: (event) => { event.preventDefault(); pick(entry); } },
         h("span", {}, entry.label), entry.description && h("small", {}, entry.description))),
-      ...(cursor ? [h("li", { role: "option", id: fresh("choice"), class: "more", onmousedown: (event) => { event.preventDefault(); more(); } }, "More …")] : []),
+      ...(cursor ? [h("li", { role: "option", id: fresh("choice"), class: "more", onmousedown: (event) => { event.preventDefault(); more(); } }, t("More …"))] : []),
       ...(note ? [h("li", { class: "note", role: "presentation" }, note)] : []));
     open(true);
   }
 
   async function fill(search, from) {
     const number = ++asked;
-    if (!from) { entries = []; cursor = null; draw("Looking …"); }
+    if (!from) { entries = []; cursor = null; draw(t("Searching …")); }
     try {
       const found = await load(search, from);
       if (number !== asked || document.activeElement !== box) return;
       entries = from ? [...entries, ...found.choices] : found.choices;
       cursor = found.cursor;
-      draw(entries.length ? "" : "Nothing fits. You can still type a value.");
+      draw(entries.length ? "" : t("No matches. You can still type a value."));
     } catch (error) {
       if (number === asked && document.activeElement === box) draw(error.problem?.problems?.[0]?.what || error.message);
     }

@@ -3,13 +3,14 @@
 import { ask } from "./api.js";
 import { h } from "./dom.js";
 import { json } from "./shown.js";
+import { t } from "./words.js";
 
 export function watch(view, { arrived }) {
   const rows = h("ol", { class: "events" });
-  const note = h("p", { class: "quiet" }, "Waiting for events. Webhooks that are sent to this service show up here as they arrive.");
+  const title = h("h2"), note = h("p", { class: "quiet" });
   const seen = new Set();
   let cursor = null, running = false;
-  view.replaceChildren(h("h2", {}, "Events"), note, rows);
+  view.replaceChildren(title, note, rows);
 
   function show(event) {
     if (seen.has(event.event_id)) return;
@@ -20,7 +21,12 @@ export function watch(view, { arrived }) {
     arrived();
   }
 
-  return async function poll() {
+  function say() {
+    title.textContent = t("Events");
+    note.textContent = t("Waiting for events. Webhooks that are sent to this service appear here as they arrive.");
+  }
+
+  async function poll() {
     if (running) return;
     running = true;
     for (let pause = 1000; ; ) {
@@ -36,5 +42,7 @@ export function watch(view, { arrived }) {
         pause = Math.min(pause * 2, 30000);
       }
     }
-  };
+  }
+
+  return { poll, say };
 }

@@ -3,6 +3,7 @@
 import { ask } from "./api.js";
 import { combo } from "./combo.js";
 import { h } from "./dom.js";
+import { t } from "./words.js";
 
 export function field(row, context) {
   const { changed } = context;
@@ -10,7 +11,7 @@ export function field(row, context) {
   if (row.collection === "map") return pairs(row, changed);
   if (row.collection === "list" && row.choices) return several(row, changed);
   if (row.choices) return select(row, row.choices, changed);
-  if (row.type === "boolean") return select(row, [{ value: true, label: "Yes" }, { value: false, label: "No" }], changed);
+  if (row.type === "boolean") return select(row, [{ value: true, label: t("Yes") }, { value: false, label: t("No") }], changed);
   if (row.type === "text") return text(row, h("textarea", { rows: 3, placeholder: row.placeholder }), changed);
   if (row.type === "json" || row.type === "any") return code(row, changed);
   if (row.type === "secret") return text(row, h("input", { type: "password", autocomplete: "new-password" }), changed);
@@ -19,7 +20,7 @@ export function field(row, context) {
   return text(row, h("input", { type: "text", inputmode: numeric ? "numeric" : undefined, autocomplete: "off", placeholder: hint(row) }), changed);
 }
 
-const hint = (row) => row.placeholder === undefined ? undefined : `such as ${row.placeholder}`;
+const hint = (row) => row.placeholder === undefined ? undefined : t("such as {value}", { value: row.placeholder });
 
 function text(row, input, changed) {
   input.addEventListener("input", changed);
@@ -27,7 +28,7 @@ function text(row, input, changed) {
 }
 
 function select(row, choices, changed) {
-  const input = h("select", { onchange: changed }, h("option", { value: "" }, "— not given —"),
+  const input = h("select", { onchange: changed }, h("option", { value: "" }, t("(not set)")),
     choices.map((choice, number) => h("option", { value: String(number) }, choice.label)));
   return { element: input, input, value: () => input.value === "" ? undefined : choices[Number(input.value)].value };
 }
@@ -43,20 +44,20 @@ function several(row, changed) {
 
 function code(row, changed) {
   const sample = row.placeholder ?? row.published_default;
-  const input = h("textarea", { rows: 4, class: "code", spellcheck: "false", placeholder: sample === undefined ? "JSON" : JSON.stringify(sample) });
+  const input = h("textarea", { rows: 4, class: "code", spellcheck: "false", placeholder: sample === undefined ? t("JSON") : JSON.stringify(sample) });
   return { ...text(row, input, changed), element: input };
 }
 
 function pairs(row, changed) {
   const rows = h("div", { class: "pairs" });
   const add = () => {
-    const key = h("input", { placeholder: "Key", "aria-label": `${row.label}: key`, oninput: changed });
-    const value = h("input", { placeholder: "Value", "aria-label": `${row.label}: value`, oninput: changed });
+    const key = h("input", { placeholder: t("Key"), "aria-label": `${row.label}: ${t("Key")}`, oninput: changed });
+    const value = h("input", { placeholder: t("Value"), "aria-label": `${row.label}: ${t("Value")}`, oninput: changed });
     rows.append(h("div", { class: "pair" }, key, value));
     return key;
   };
   const input = add();
-  const more = h("button", { type: "button", class: "quiet", onclick: () => add().focus() }, "+ another");
+  const more = h("button", { type: "button", class: "quiet", onclick: () => add().focus() }, t("+ Add another"));
   return { element: h("div", {}, rows, more), input, value: () => {
     const found = [...rows.children].map((pair) => [...pair.children].map((box) => box.value)).filter(([key]) => key !== "");
     return found.length ? found.map(([key, value]) => ({ key, value })) : undefined;

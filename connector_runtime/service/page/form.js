@@ -3,6 +3,10 @@
 import { ask } from "./api.js";
 import { fresh, h } from "./dom.js";
 import { field } from "./fields.js";
+import { around, t } from "./words.js";
+
+// What an action does, in a word.
+export const effect = (name) => ({ read: t("read"), create: t("create"), update: t("update"), delete: t("delete") })[name] ?? t("by method");
 
 export function form(action, { changed, run, connection, actions }) {
   const open = new Map(); // key -> {row, made, element, said}
@@ -31,9 +35,9 @@ export function form(action, { changed, run, connection, actions }) {
     const help = h("p", { class: "help", id: fresh("help") }, row.help || "", absent(row));
     made.input.setAttribute("aria-describedby", help.id);
     const said = h("p", { class: "said", hidden: true });
-    const drop = !always(row) && h("button", { type: "button", class: "quiet", title: "Take it out", "aria-label": `Take ${row.label} out`, onclick: () => remove(row) }, "×");
+    const drop = !always(row) && h("button", { type: "button", class: "quiet", title: t("Remove field"), "aria-label": t("Remove field '{label}'", { label: row.label }), onclick: () => remove(row) }, "×");
     const element = h("div", { class: "field", "data-key": row.key },
-      h("div", { class: "head" }, h("label", { for: made.input.id }, row.label, row.required && h("span", { class: "needed" }, row.required === true ? " needed" : "")), drop),
+      h("div", { class: "head" }, h("label", { for: made.input.id }, row.label, row.required && h("span", { class: "needed" }, row.required === true ? ` ${t("required")}` : "")), drop),
       made.element, said, help);
     const later = [...body.children].find((other) => order(other.dataset.key) > order(row.key));
     body.insertBefore(element, later || null);
@@ -68,25 +72,25 @@ export function form(action, { changed, run, connection, actions }) {
   function offer(found) {
     const groups = new Map();
     for (const row of found) {
-      const name = row.advanced ? "Advanced" : row.group || "More inputs";
+      const name = row.advanced ? t("Advanced") : row.group || t("More fields");
       groups.set(name, [...(groups.get(name) || []), row]);
     }
-    wanted.replaceChildren(h("option", { value: "" }, found.length ? `Add an input (${found.length}) …` : "All inputs are there"),
+    wanted.replaceChildren(h("option", { value: "" }, found.length ? t("Add a field ({count}) …", { count: found.length }) : t("All fields are shown")),
       ...[...groups].map(([name, some]) => h("optgroup", { label: name }, some.map((row) => h("option", { value: row.key }, row.label)))));
     wanted.disabled = !found.length;
   }
 
-  const wanted = h("select", { class: "wanted", "aria-label": "Add an input", onchange: () => {
+  const wanted = h("select", { class: "wanted", "aria-label": t("Add a field"), onchange: () => {
     const row = rows.find((one) => one.key === wanted.value);
     if (row) { add(row, true); changed(); }
   } });
-  const limit = action.list && h("input", { type: "number", min: 1, value: "25", "aria-label": "At most so many items" });
-  const button = h("button", { class: "run" }, "Run ", h("kbd", {}, "Ctrl ⏎"));
+  const limit = action.list && h("input", { type: "number", min: 1, value: "25", "aria-label": t("Maximum number of items") });
+  const button = h("button", { class: "run" }, t("Run"), " ", h("kbd", {}, t("Ctrl ⏎")));
   const element = h("form", { novalidate: true, onsubmit: (event) => { event.preventDefault(); run(); } },
-    h("h2", {}, action.label, " ", h("span", { class: `effect ${action.effect || "by-method"}` }, action.effect || "by method")),
-    h("p", { class: "about" }, action.description, " ", action.docs && h("a", { href: action.docs, target: "_blank", rel: "noreferrer" }, "Documentation")),
+    h("h2", {}, action.label, " ", h("span", { class: `effect ${action.effect || "by-method"}` }, effect(action.effect))),
+    h("p", { class: "about" }, action.description, " ", action.docs && h("a", { href: action.docs, target: "_blank", rel: "noreferrer" }, t("Documentation"))),
     body, wanted,
-    h("div", { class: "go" }, button, limit && h("label", {}, "at most ", limit, " items")));
+    h("div", { class: "go" }, button, limit && h("label", {}, around("at most {} items", limit))));
   rows.filter(always).forEach((row) => add(row));
   settle();
 
@@ -113,8 +117,8 @@ export function form(action, { changed, run, connection, actions }) {
 
 function absent(row) {
   const said = [];
-  const word = (value) => row.choices?.find((choice) => choice.value === value)?.label ?? (typeof value === "string" ? value : JSON.stringify(value));
-  if (row.if_absent !== undefined) said.push(` Left out: ${word(row.if_absent)}.`);
-  if (row.filled_in !== undefined) said.push(` Left empty: ${word(row.filled_in)}.`);
+  const word = (value) => row.choices?.find((choice) => choice.value === value)?.label ?? (typeof value === "boolean" ? (value ? t("Yes") : t("No")) : typeof value === "string" ? value : JSON.stringify(value));
+  if (row.if_absent !== undefined) said.push(` ${t("If empty: {value}", { value: word(row.if_absent) })}`);
+  if (row.filled_in !== undefined) said.push(` ${t("Default: {value}", { value: word(row.filled_in) })}`);
   return said.length ? h("span", { class: "absent" }, said) : "";
 }

@@ -1,31 +1,41 @@
 // Shows a request, a result and a problem. Values that the definition calls secret are shown when they are asked for.
 
 import { h } from "./dom.js";
+import { t } from "./words.js";
 
-export function request(preview) {
+// Where a problem is, by the labels of the form.
+function place(where, action) {
+  const [room, key, ...rest] = where.split(".");
+  const row = room === "inputs" && action?.inputs.find((one) => one.key === key);
+  return row ? h("b", {}, [row.label, ...rest].join(" · ")) : h("code", {}, where);
+}
+
+export const warned = ({ where, what }, action) => h("p", { class: "warning" }, where && [place(where, action), " "], what);
+
+export function request(preview, action) {
   const headers = Object.entries(preview.headers || {});
   const url = new URL(preview.url);
   return [
-    h("h3", {}, "Request"),
+    h("h3", {}, t("Request")),
     h("p", { class: "line" }, h("b", { class: "method" }, preview.method), " ", h("span", { class: "host" }, url.origin), url.pathname,
       [...new URLSearchParams(url.search)].map(([name, value], number) => h("span", { class: "query" }, number ? "&" : "?", h("i", {}, name), "=", value))),
-    h("details", {}, h("summary", {}, `${headers.length} headers`), h("dl", {}, headers.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))),
+    h("details", {}, h("summary", {}, t("{count} headers", { count: headers.length })), h("dl", {}, headers.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))),
     preview.body !== null && preview.body !== undefined && json(preview.body, []),
-    (preview.warnings || []).map((warning) => h("p", { class: "warning" }, `${warning.where}: ${warning.what}`)),
+    (preview.warnings || []).map((warning) => warned(warning, action)),
   ];
 }
 
-export function waiting(problems) {
-  return [h("h3", {}, "Request"), h("p", { class: "quiet" }, "Not complete yet:"),
-    h("ul", { class: "open" }, problems.map(({ where, what }) => h("li", {}, h("code", {}, where.replace(/^inputs\./, "")), " ", what)))];
+export function waiting(problems, action) {
+  return [h("h3", {}, t("Request")), h("p", { class: "quiet" }, t("Not complete yet:")),
+    h("ul", { class: "open" }, problems.map(({ where, what }) => h("li", {}, place(where, action), " ", what)))];
 }
 
-export function problem(found) {
-  const facts = [["kind", found.kind], ["status", found.vendor_status], ["code", found.code], ["tracking id", found.tracking_id], ["try again at", found.retry_at]];
-  return h("div", { class: "problem" }, h("h3", {}, found.title || "It failed"), h("p", {}, found.message, found.hint && " ", found.hint && h("b", {}, found.hint)),
-    found.problems?.length ? h("ul", {}, found.problems.map(({ where, what }) => h("li", {}, h("code", {}, where), " ", what))) : null,
-    found.may_have_been_done && h("p", { class: "warning" }, "It may have been done: look before you run it again."),
-    h("p", { class: "facts" }, facts.filter(([, value]) => value !== null && value !== undefined).map(([name, value]) => h("span", {}, `${name} ${value}`))));
+export function problem(found, action) {
+  const facts = [[t("Kind"), found.kind], [t("Status"), found.vendor_status], [t("Code"), found.code], [t("Tracking ID"), found.tracking_id], [t("Try again at"), found.retry_at]];
+  return h("div", { class: "problem" }, h("h3", {}, found.title || t("It failed")), h("p", {}, found.message, found.hint && " ", found.hint && h("b", {}, found.hint)),
+    found.problems?.length ? h("ul", {}, found.problems.map(({ where, what }) => h("li", {}, place(where, action), " ", what))) : null,
+    found.may_have_been_done && h("p", { class: "warning" }, t("It may have been done. Check before you run it again.")),
+    h("p", { class: "facts" }, facts.filter(([, value]) => value !== null && value !== undefined).map(([name, value]) => h("span", {}, `${name}: ${value}`))));
 }
 
 // data as JSON that can be folded; `secrets` are paths such as users.*.token, `names` a pattern of keys that are veiled
@@ -46,7 +56,7 @@ export function json(data, secrets, names = /(?!)/) {
 }
 
 function veil(text) {
-  return h("button", { type: "button", class: "veil", title: "Show it", onclick: (event) => event.target.replaceWith(h("span", { class: "string" }, text)) }, "•••••• show");
+  return h("button", { type: "button", class: "veil", title: t("Show"), onclick: (event) => event.target.replaceWith(h("span", { class: "string" }, text)) }, `•••••• ${t("Show")}`);
 }
 
 // The list of a result as a table, if it has one.
