@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..client import AsyncClient
 from ..errors import AuthError
-from ..service.gate import PLACE, Gate, check_origin, context_of
+from ..service.gate import SCOPE_KEY, Gate, check_origin, identify
 from ..service.problems import ServiceRefusal
 from ..service.state import Service
 from .tools import ToolFilter, server
@@ -43,20 +43,17 @@ def app(shared: Service, offer: ToolFilter, connection: str | None) -> Starlette
     @asynccontextmanager
     async def lend(request: Request) -> AsyncIterator[AsyncClient]:
         try:
-            async with shared.lend(request.scope[PLACE].tenant, connection) as client:
+            async with shared.lend(request.scope[SCOPE_KEY].tenant, connection) as client:
                 yield client
         except ServiceRefusal as refusal:
             raise AuthError(refusal.message, hint=refusal.hint) from None
 
     async def aside(request: Request, function: Callable[..., Any], *arguments: Any) -> Any:
-        return await shared.in_work(request.scope[PLACE].tenant, function, *arguments)
+        return await shared.in_work(request.scope[SCOPE_KEY].tenant, function, *arguments)
 
-    limits: Any = {
-        "session_idle_timeout": IDLE,
-        "max_sessions": SESSIONS,
-        "max_request_body_size": shared.settings.body,
-    }
-    sessions = Sessions(server(shared.connector, offer, lend, shared.settings.timeout, aside), **limits)
+    tool_server = server(shared.connector, offer, lend, shared.settings.timeout, aside)
+    limits: Any = {"session_idle_timeout": IDLE, "max_sessions": SESSIONS}
+    sessions = Sessions(tool_server, max_request_body_size=shared.settings.body, **limits)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -82,7 +79,7 @@ class ToolsEndpoint(StreamableHTTPASGIApp):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_origin(scope)
-        context = await context_of(Request(scope))
+        context = await identify(Request(scope))
         owner: Any = {"client_id": context.key or context.tenant, "subject": context.tenant}
         scope["user"] = AuthenticatedUser(AccessToken(token="", scopes=[], **owner))
         await super().__call__(scope, receive, send)

@@ -33,7 +33,7 @@ from ..stores.store import Store
 from ..triggers.receiver import Handler, SecretSource, webhook_app
 from ..triggers.webhook import usable
 from . import event_routes, models, routes
-from .gate import METHODS, Bearer, Context, Gate, KeyHeader, Locale, at, check_open, key_of
+from .gate import METHODS, Bearer, Context, Gate, KeyHeader, Locale, check_open, context_of, key_of
 from .models import shape
 from .problems import KINDS, ServiceRefusal, check_known, of_status
 from .routes import answer
@@ -56,6 +56,7 @@ DOCUMENT: dict[int | str, dict[str, Any]] = {
     304: {"description": "The document is unchanged: its ETag is in If-None-Match."},
     200: {"content": {"application/json": {"schema": {"type": "object"}}}},
 }
+TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 SCRIPTS = ("words", "api", "dom", "combo", "fields", "form", "views", "events", "page")
 PAGE = ("page.css", *(f"{name}.js" for name in SCRIPTS))
 MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
@@ -76,7 +77,7 @@ def service_app(
     handler: Handler | None = None,
     page: bool = True,
 ) -> FastAPI:
-    """Return the HTTP service of a connector as an ASGI app.
+    """The HTTP service of a connector as an ASGI app.
 
     `store` is a store, best an encrypted one (`open_vault`), or its address. `tenant` identifies the tenant of a
     request: None for API keys; a function of the request, for a platform's own sign-in, which returns None if nobody is
@@ -165,7 +166,7 @@ async def event(trigger: str, name: str, context: Context) -> Response:
 @router.get("/problems", response_model=KindsAnswer, summary="The kinds of problem")
 async def kinds(request: Request, locale: Locale = None) -> Response:
     """The meaning of each `kind`, and its remedy."""
-    context = at(request)
+    context = context_of(request)
     await context.speak(request, locale)
     say = context.connector.phrasebook.say
     entries = [
@@ -196,7 +197,7 @@ async def health() -> Response:
 
 @states.get("/ready", response_model=StateAnswer, summary="Check that the store and the definitions work")
 async def ready(request: Request) -> Response:
-    shared = at(request).service
+    shared = context_of(request).service
 
     def check_definitions() -> list[Problem]:
         problems: list[Problem] = []
@@ -224,14 +225,9 @@ async def ready(request: Request) -> Response:
     return answer({"status": "ready"})
 
 
-@states.get(
-    "/metrics",
-    summary="Prometheus metrics",
-    response_class=PlainTextResponse,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-)
+@states.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse, responses=TEXT)
 async def metrics(request: Request, bearer: Bearer = None, header: KeyHeader = None) -> Response:
-    context = at(request)
+    context = context_of(request)
     if context.service.is_local:
         await check_open(context.service)
     elif (await key_of(context, bearer, header)).tenant is not None:
@@ -253,7 +249,7 @@ async def _refuse(request: Request, error: Any) -> Response:
             allowed = [each for each in scopes if any(matches(each)[0] == Match.FULL for matches in matchers)]
             headers = {"Allow": ", ".join(each["method"] for each in allowed)}
         error = of_status(error.status_code, str(error.detail), headers)
-    return at(request).problem(error)
+    return context_of(request).problem(error)
 
 
 async def document(request: Request, name: tuple[Any, ...], make: Callable[[Connector], Any]) -> Response:
@@ -261,7 +257,7 @@ async def document(request: Request, name: tuple[Any, ...], make: Callable[[Conn
 
     `make` builds the data of the document from the connector in the language of the request.
     """
-    service, spoken = at(request).service, at(request).connector
+    service, spoken = context_of(request).service, context_of(request).connector
 
     def write() -> Any:
         place = (*name, spoken.locale)
@@ -271,7 +267,7 @@ async def document(request: Request, name: tuple[Any, ...], make: Callable[[Conn
             service.written[place] = content, gzip.compress(content, 6, mtime=0), etag
         return service.written[place]
 
-    content, compressed, etag = await service.in_work(at(request).tenant, write)
+    content, compressed, etag = await service.in_work(context_of(request).tenant, write)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding, Accept-Language"}
     tags = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if etag.removeprefix("W/") in tags or "*" in tags:
@@ -291,7 +287,7 @@ async def page(request: Request) -> Response:
 @page_router.get("/page/words")
 async def words(request: Request) -> Response:
     """The translations of the page's texts, which its scripts pass to `t("…")`, in the language of the request."""
-    context = at(request)
+    context = context_of(request)
     await context.speak(request)
     book = context.connector.phrasebook
     translations = {text: book.texts[text] for text in page_texts() if text in book.texts}
@@ -316,11 +312,7 @@ async def part(name: str, request: Request) -> Response:
 
 def _file(name: str, request: Request) -> Response:
     content, entity_tag = _read(name)
-    headers = {
-        "Content-Security-Policy": POLICY,
-        "Cache-Control": "no-cache",
-        "ETag": entity_tag,
-    }
+    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache", "ETag": entity_tag}
     if request.headers.get("if-none-match") == entity_tag:
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type=MEDIA_TYPES[name.rpartition(".")[2]])

@@ -17,7 +17,7 @@ from pydantic import Field
 from ..errors import InputError, Problem, said
 from ..triggers.webhook import Filter
 from . import feed, models
-from .gate import Context, at
+from .gate import Context, context_of
 from .models import shape
 from .problems import ServiceRefusal, check_known
 from .routes import answer
@@ -47,13 +47,13 @@ ANY_JSON = {"application/json": {"schema": {"type": "object"}}}
 )
 async def receive(trigger: str, request: Request) -> Response:
     """Needs no key: the vendor's signature over the bytes of the body proves the sender."""
-    service = at(request).service
+    service = context_of(request).service
     check_known("trigger", trigger, service.connector.triggers)
     app = service.webhooks.get(trigger)
     if app is None:
         message = "The service does not have this trigger's secret, so it cannot verify signatures."
         raise ServiceRefusal("not_ready", message, hint="Set the secret in the environment, then restart the service.")
-    at(request).body_limit = sys.maxsize  # the receiver has its own limit, and its own answer to larger bodies
+    context_of(request).body_limit = sys.maxsize  # the receiver has its own limit, and its own answer to larger bodies
     reply = await app.answer(request.scope, request.receive)
     return Response(reply.body, reply.status, reply.headers)
 

@@ -42,7 +42,7 @@ from .state import Service
 T = TypeVar("T")
 M = TypeVar("M", bound=models.StrictBody)
 logger = logging.getLogger("connector_runtime.service")
-PLACE = "connector_runtime.context"
+SCOPE_KEY = "connector_runtime.context"
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 NOT_LOGGED = ("/health", "/ready", "/metrics")  # probes would fill the log
@@ -83,7 +83,7 @@ class Gate:
         request_id = client_id.decode() if REQUEST_ID.fullmatch(client_id) else uuid4().hex
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
         root = scope.get("root_path", "")
-        context = scope[PLACE] = RequestContext(self._service, metrics, receive, send, request_id, root, method)
+        context = scope[SCOPE_KEY] = RequestContext(self._service, metrics, receive, send, request_id, root, method)
         length = headers.get(b"content-length", b"")
         context.length = int(length[:18]) if length.isdigit() else 0
         path = scope["path"].removeprefix(root)
@@ -331,13 +331,11 @@ class RequestContext:
             raise ServiceRefusal("media_type", what, headers={"Accept-Encoding": "identity"})
         return await self.aside(_body, model, await self.request.body())
 
-    async def aside(
-        self, function: Callable[..., T], /, *arguments: Any, is_large: bool | None = None, **keywords: Any
-    ) -> T:
+    async def aside(self, function: Callable[..., T], /, *args: Any, is_large: bool | None = None, **kwargs: Any) -> T:
         """Call a function; in a thread if its work `is_large` (None: if the body is), so that others need not wait."""
         if len(await self.request.body()) > LARGE if is_large is None else is_large:
-            return await self.service.in_work(self.tenant, function, *arguments, **keywords)
-        return function(*arguments, **keywords)
+            return await self.service.in_work(self.tenant, function, *args, **kwargs)
+        return function(*args, **kwargs)
 
     async def write(self, value: Any) -> bytes:
         """Return data as JSON."""
@@ -353,9 +351,9 @@ def _body(model: type[M], content: bytes) -> M:
     return models.read(model, data)
 
 
-def at(request: Request) -> RequestContext:
+def context_of(request: Request) -> RequestContext:
     """Return the context of a request, even if its caller is unknown."""
-    return request.scope[PLACE]  # type: ignore[no-any-return]
+    return request.scope[SCOPE_KEY]  # type: ignore[no-any-return]
 
 
 def preferred(header: str, known: Collection[str]) -> str | None:
@@ -385,18 +383,23 @@ def too_large(limit: int) -> ServiceRefusal:
 
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, created with the command `api-key create`.")
-_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, if Authorization is not available.")
+_header = APIKeyHeader(
+    name="X-API-Key", auto_error=False, description="The same key, if Authorization is unavailable."
+)
 LANGUAGE = "The language of labels, problems and hints, such as de; by default from Accept-Language."
 Locale = Annotated[str | None, Query(max_length=35, pattern=r"^[A-Za-z0-9_-]+$", description=LANGUAGE)]
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 KeyHeader = Annotated[str | None, Security(_header)]
 
 
-async def _known(
+async def identify(
     request: Request, bearer: Bearer = None, header: KeyHeader = None, locale: Locale = None
 ) -> RequestContext:
-    """Identify the caller and language of a request. FastAPI documents the parameters, so they are not just read."""
-    context = at(request)
+    """Identify the caller and language of a request. Raises `ServiceRefusal` (401, 403, 429) and `InputError`.
+
+    FastAPI documents the parameters and judges `locale`; callers without FastAPI pass the request alone.
+    """
+    context = context_of(request)
     context.request = request
     await context.speak(request)
     tenant = await _tenant(context)
@@ -432,12 +435,7 @@ async def check_open(service: Service) -> None:
         raise ServiceRefusal("key", message, hint="Restart the service; it then requires a key.")
 
 
-Context = Annotated[RequestContext, Depends(_known)]
-
-
-async def context_of(request: Request) -> RequestContext:
-    """The same for an app without FastAPI. Raises `ServiceRefusal` (401, 403, 429)."""
-    return await _known(request)
+Context = Annotated[RequestContext, Depends(identify)]
 
 
 async def key_of(context: RequestContext, bearer: HTTPAuthorizationCredentials | None, header: str | None) -> ApiKey:

@@ -222,10 +222,8 @@ def _operation(
     most = f"At most {settings.body_limit(action)} bytes."
     operation["requestBody"] = {"required": True, "description": most, "content": content}
     if word == "run":
-        properties = {
-            "data": _bare((action.output or {}).get("schema", {})),
-            "meta": {"$ref": "#/components/schemas/RunMeta"},
-        }
+        data = _bare((action.output or {}).get("schema", {}))
+        properties = {"data": data, "meta": {"$ref": "#/components/schemas/RunMeta"}}
         schema = {"type": "object", "properties": properties, "required": ["data", "meta"]}
         content = {"application/json": {"schema": schema}}
         operation["responses"]["200"] = {"description": "The result of the run.", "content": content}

@@ -38,20 +38,12 @@ _OWN = {
     "may_have_been_done": (409, "It may have been done", "Check whether it was done; if not, use a new key."),
     "too_large": (413, "The body is too large", "Send a smaller body."),
     "media_type": (415, "This content type is not accepted", "Send JSON as `application/json`."),
-    "key_reused": (
-        422,
-        "The idempotency key was used for another request",
-        "Use a new idempotency key for each operation.",
-    ),
+    "key_reused": (422, "The idempotency key was used for another request", "Use a new key for each operation."),
     "too_many": (429, "Too many concurrent requests from this tenant", "Try again after `Retry-After` seconds."),
     "internal": (500, "The service failed", "Give the `request_id` to its operator; the log says why."),
     "busy": (503, "The service is busy", "Try again after `Retry-After` seconds."),
     "not_ready": (503, "The service is not ready", "See `problems` for the reason."),
-    "timeout": (
-        504,
-        "The request timed out",
-        "Try again if `retriable`; if not, check whether it was done.",
-    ),
+    "timeout": (504, "The request timed out", "Try again if `retriable`; otherwise check first whether it was done."),
 }
 OWN = {key: ProblemKind(status, Sentence(title), Sentence(remedy)) for key, (status, title, remedy) in _OWN.items()}
 KINDS: Mapping[str, ProblemKind | type[ConnectorError]] = {

@@ -60,15 +60,11 @@ class ApiKeys:
             key_part("--tenant", tenant)
         key_id = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(12))
         secret = secrets.token_urlsafe(32)
-        fields: dict[str, Any] = {
-            "tenant": tenant,
-            "label": label,
-            "created_at": time.time(),
-            "digest": _digest(secret),
-        }
+        key = ApiKey(key_id, tenant, label, time.time(), _digest(secret))
+        fields = {name: value for name, value in key._asdict().items() if name != "id"}
         if self._store.put(self._prefix + key_id, json_text.write(fields), None) is None:
             return self.create(tenant, label)  # the id is taken
-        return f"ck_{key_id}_{secret}", ApiKey(id=key_id, **fields)
+        return f"ck_{key_id}_{secret}", key
 
     def list(self) -> Iterator[ApiKey]:
         """Return the valid keys, by id."""

@@ -33,7 +33,7 @@ from ..language import json_text
 from ..model import Connection, Page
 from ..sentences import Sentence
 from . import models, problems
-from .gate import Context, RequestContext, at
+from .gate import Context, RequestContext, context_of
 from .models import shape
 from .problems import ServiceRefusal, check_known
 from .records import LARGEST, FirstAnswer, RunLock
@@ -106,7 +106,7 @@ async def run(key: str, context: Context, idempotency_key: IdempotencyKey = None
         first = None  # a read can simply run again
         if effect != "read":
             what = Sentence("It was done, but its answer is longer than {most} bytes and was not stored.", most=LARGEST)
-            hint = Sentence("Read the result from the vendor; for another operation, use a new key.")
+            hint = Sentence("Read the result from {vendor}; for another operation, use a new key.")
             first = ServiceRefusal("may_have_been_done", what, hint=hint, may_have_been_done=True)
     await _end(context, lock, first)
     return answer(content)
@@ -344,7 +344,7 @@ async def authorize(
 )
 async def callback(request: Request) -> Response:
     """Complete a sign-in. It needs no key, because its `state` is secret and works once."""
-    context = at(request)
+    context = context_of(request)
     await context.speak(request)
     service = context.service
     query = dict(request.query_params)
@@ -383,9 +383,7 @@ async def shown(name: Name, context: Context) -> Response:
     return answer(await context.service.in_store(context.tenant, _one, context.connections, name))
 
 
-@connection_router.post(
-    "/connections/{name}/test", response_model=HealthAnswer, summary="Test a connection with a call"
-)
+@connection_router.post("/connections/{name}/test", response_model=HealthAnswer, summary="Test a connection")
 async def test(name: Name, context: Context) -> Response:
     """Its health, owner and missing scopes. A connection that fails is an answer with `ok: false`, not a problem."""
     service, connections = context.service, context.connections

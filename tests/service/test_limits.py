@@ -19,7 +19,7 @@ from connector_runtime.language import json_text
 from connector_runtime.pacing import accounts
 from connector_runtime.service import serving
 from connector_runtime.service.app import service_app
-from connector_runtime.service.gate import PLACE, Gate
+from connector_runtime.service.gate import SCOPE_KEY, Gate
 from connector_runtime.service.settings import ServiceSettings
 from connector_runtime.service.state import Service
 from connector_runtime.stores.store import MemoryStore
@@ -337,7 +337,7 @@ def test_a_setting_that_makes_no_sense_is_refused(name: str, value: Any) -> None
 
 
 async def _hang(scope: Any, receive: Any, send: Any) -> None:
-    scope[PLACE].runs = "create-meeting"
+    scope[SCOPE_KEY].runs = "create-meeting"
     await asyncio.sleep(60)
 
 

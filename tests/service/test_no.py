@@ -119,7 +119,7 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
         ),
         (
             acme.get("/v1/oauth/authorize?kind=server-to-server"),
-            wrong("is server-to-server, for which nobody signs in; post it to /v1/connections", "kind", "connect"),
+            wrong("server-to-server needs no sign-in; post the connection to /v1/connections", "kind", "connect"),
         ),
         (
             acme.post("/v1/connections", json={"kind": "oauth2", "values": APP, "oauth_url": "https://evil.example"}),
@@ -143,7 +143,7 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
                 problems=[{"where": "Idempotency-Key", "what": "is for runs; the answer of a stream is not stored"}],
             ),
         ),
-        (acme.post(STREAM, json={"recover": True}), wrong("is for runs", "recover")),
+        (acme.post(STREAM, json={"recover": True}), wrong("is for runs, not for streams", "recover")),
         (acme.post(USER, json={**ME, "deadline": 61}), wrong("must be at most 60 seconds here", "deadline")),
         (acme.post(USER, json={"inputs": {}, "imputs": 1}), wrong("is unknown here. Did you mean 'inputs'?", "imputs")),
         (acme.post(USER, json=[]), wrong("must be a JSON object", "body")),

@@ -190,7 +190,7 @@ BAD: dict[str, tuple[str, str, dict[str, str], str | bytes, int, str, str]] = {
         "{}",
         422,
         "input",
-        "no idempotency key",
+        "not take an idempotency key",
     ),
 }
 

@@ -38,7 +38,7 @@ class Hanging(MemoryStore):
 def test_a_service_whose_store_hangs_is_not_ready_until_it_answers(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "ALIVE", 0.2)
+    monkeypatch.setattr(app, "STORE_TIMEOUT", 0.2)
     store = Hanging()
     with start(store, tenant="t") as served:
         client = served.client()
