@@ -55,10 +55,7 @@ DROPPED = ("format", "pattern", SECRET_WORD)  # schema words that could make a c
 
 
 class ToolFilter(NamedTuple):
-    """Which actions become tools, and whether their answers show secrets.
-
-    `only` are patterns of action keys; none stands for all.
-    """
+    """The selection of actions as tools: `only` are patterns of keys (empty: all). `secrets`: answers show secrets."""
 
     only: tuple[str, ...] = ()
     read_only: bool = False

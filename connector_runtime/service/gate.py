@@ -383,9 +383,7 @@ def too_large(limit: int) -> ServiceRefusal:
 
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, created with the command `api-key create`.")
-_header = APIKeyHeader(
-    name="X-API-Key", auto_error=False, description="The same key, if Authorization is unavailable."
-)
+_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, if Authorization is unavailable.")
 LANGUAGE = "The language of labels, problems and hints, such as de; by default from Accept-Language."
 Locale = Annotated[str | None, Query(max_length=35, pattern=r"^[A-Za-z0-9_-]+$", description=LANGUAGE)]
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]

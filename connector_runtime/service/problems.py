@@ -40,7 +40,7 @@ _OWN = {
     "media_type": (415, "This content type is not accepted", "Send JSON as `application/json`."),
     "key_reused": (422, "The idempotency key was used for another request", "Use a new key for each operation."),
     "too_many": (429, "Too many concurrent requests from this tenant", "Try again after `Retry-After` seconds."),
-    "internal": (500, "The service failed", "Give the `request_id` to its operator; the log says why."),
+    "internal": (500, "The service failed", "Give the `request_id` to the operator of the service; its log says why."),
     "busy": (503, "The service is busy", "Try again after `Retry-After` seconds."),
     "not_ready": (503, "The service is not ready", "See `problems` for the reason."),
     "timeout": (504, "The request timed out", "Try again if `retriable`; otherwise check first whether it was done."),
