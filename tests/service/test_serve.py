@@ -228,7 +228,7 @@ def test_the_log_is_lines_of_json_without_secrets(
     for secret in (zoom.token, "the-apps-secret", "the-code", "the-state", "Weekly sync"):
         assert secret not in text
     rest = [line for line in text.splitlines() if not line.startswith("{")]
-    assert all(line.startswith(("Serving at ", "No API key is needed")) for line in rest if line), rest
+    assert all(line.startswith(("Serving at ", "No API key is required")) for line in rest if line), rest
 
 
 def test_connections_made_in_the_terminal_are_served(
