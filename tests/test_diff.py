@@ -390,7 +390,7 @@ def test_what_cannot_be_compared_breaks_unless_it_goes(word: str) -> None:
     [
         ({"type": "string"}, {"type": "integer"}, ("major", ".p", 'its type "string" became "integer"')),
         ({"type": "string"}, {}, ("minor", ".p", "now accepts any type")),
-        ({}, {"type": "string"}, ("major", ".p", 'its type nothing became "string"')),
+        ({}, {"type": "string"}, ("major", ".p", 'its type "string" was added')),
         ({"enum": [1]}, {"enum": [1, 2]}, ("minor", ".p", "now accepts more values")),
         ({"enum": [1, 2]}, {"enum": [1]}, ("major", ".p", "now accepts fewer values")),
         ({"enum": [1]}, {}, ("minor", ".p", "now accepts more values")),

@@ -115,7 +115,7 @@ def _scopes(where: str, old: Data, new: Data) -> Changes:
         place = f"{where} scopes.{kind}"
         before, after = sets(old.get(kind, ())), sets(new.get(kind, ()))
         if kind not in old:
-            yield "minor" if old else "major", place, f"{_shown(new[kind])} was added"
+            yield "minor" if old else "major", place, _became(old, new, kind)
         elif kind not in new:
             yield "major" if new else "minor", place, "was removed"
         elif before != after:
@@ -156,11 +156,10 @@ def _differ(old: Data, new: Data, word: str) -> bool:
 
 
 def _became(old: Data, new: Data, word: str) -> str:
-    return f"{_shown(old.get(word))} became {_shown(new.get(word))}"
-
-
-def _shown(value: Json) -> str:
-    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+    before, after = (json.dumps(entry.get(word), ensure_ascii=False) for entry in (old, new))
+    if "null" in (before, after):
+        return f"{before} was removed" if after == "null" else f"{after} was added"
+    return f"{before} became {after}"
 
 
 def _inputs(where: str, old: Data, new: Data) -> Changes:
@@ -285,9 +284,7 @@ def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Changes:
         before, after = old.get(word), new.get(word)
         if before != after:
             tighter = after is not None and (before is None or (after > before) is (word in LOW))
-            what = f"{after} was added" if before is None else f"{before} became {after}"
-            what = f"{before} was removed" if after is None else what
-            yield "major" if tighter else "minor", where, f"{word} {what}"
+            yield "major" if tighter else "minor", where, f"{word} {_became(old, new, word)}"
     for word in EQUAL:
         if _differ(old, new, word):
             removed = word not in new

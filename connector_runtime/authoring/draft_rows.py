@@ -126,10 +126,7 @@ def _body(drafted: DraftTable, operation: Operation, schema: Schema) -> None:
 
 
 def _fields(drafted: DraftTable, schema: Schema, path: Path, place: str, *, depth: int, parent: bool) -> dict[str, str]:
-    """Add rows for the properties of an object, and return the key of each property with one row.
-
-    `parent`: the object itself is required.
-    """
+    """Add rows for an object's properties and return the keys of single ones; `parent`: the object is required."""
     keys: dict[str, str] = {}
     missing = [name for name in schema.get("required", ()) if name not in (schema.get("properties") or {})]
     entries = {**writable(schema), **{name: {} for name in missing}}

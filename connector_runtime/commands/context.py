@@ -86,10 +86,7 @@ class Context(NamedTuple):
 
     @contextmanager
     def access(self, name: str | None) -> Iterator[dict[str, Any]]:
-        """Yield a client's `token` from the environment, or its `connection`, by name or the only one.
-
-        Raises `AuthError` if there is neither.
-        """
+        """Yield the `token` of the environment, or a `connection`, named or the only one; raises `AuthError`."""
         from ..connections.connections import Connections
 
         token = None if name else self.setting("access_token")

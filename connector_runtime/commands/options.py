@@ -12,6 +12,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from inspect import cleandoc
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -87,12 +88,10 @@ def parse(
     chosen, rest = parser.parse_known_args(dashed)
     chosen.clear = [key.replace("-", "_") for key in getattr(chosen, "clear", ())]
     names = [name for action in parser._actions for name in action.option_strings]
-    problems = []
-    for before, word in zip(["", *rest], rest, strict=False):
-        name, equals, _ = word.partition("=")
-        if name.startswith("--"):
-            problems.append(Problem(name, f"is not an option of {spec.key}.{nearest(name, names)}"))
-        elif equals or not before.startswith("--") or "=" in before:  # else it is the value of an unknown option
+    unknown = [word.partition("=")[0] for word in rest if word.startswith("--")]
+    problems = [Problem(name, f"is not an option of {spec.key}.{nearest(name, names)}") for name in unknown]
+    for before, word in pairwise(["", *rest]):
+        if not word.startswith("--") and ("=" in before or not before.startswith("--")):  # no unknown option's value
             problems.append(Problem(word, "belongs to no option; a value follows its option"))
     inputs = read_file("--inputs", chosen.inputs) if getattr(chosen, "inputs", None) else {}
     if not isinstance(inputs, dict):
@@ -101,7 +100,7 @@ def parse(
     for key, value in {**inputs, **texts}.items():
         row = spec.inputs.get(key)
         try:
-            inputs[key] = files_read(row, _value(row, value) if row and key in texts else value)
+            inputs[key] = _with_files(row, _value(row, value) if row and key in texts else value)
         except InputError as error:
             problems += error.problems
     if problems:
@@ -123,13 +122,13 @@ def read_file(subject: str, path: str, parse: Callable[[str], Any] = json.loads,
         raise wrong(subject, path, f"is {what}: {error}") from None
 
 
-def files_read(row: Input | None, value: Any) -> Any:
+def _with_files(row: Input | None, value: Any) -> Any:
     """A value of a file input, with `{"path": …}` replaced by the file itself."""
     if row is None or row.type != "file" or not isinstance(value, dict):
         return value
     if set(value) == {"path"}:
         return _file(row, str(value["path"]))
-    return {name: files_read(row, item) for name, item in value.items()} if row.collection else value
+    return {name: _with_files(row, item) for name, item in value.items()} if row.collection else value
 
 
 def _file(row: Input, path: str) -> Mapping[str, str]:
@@ -168,9 +167,9 @@ def _metavar(row: Input) -> str:
 
 
 def _sample(row: Input) -> str:
-    """A text for an input in an example: its own example, its first choice, or its metavar."""
-    texts = [] if row.example is None else [_plain(row.example)]
-    return next(iter([*texts, *(str(choice.value) for choice in row.choices), _metavar(row)]))
+    """The value of an input in an example: its own example, its first choice, or its metavar."""
+    first = row.choices[0].value if row.choices else _metavar(row)
+    return _plain(first if row.example is None else row.example)
 
 
 def _help(row: Input) -> str:
@@ -246,24 +245,19 @@ def _input(row: Input, spec: ActionSpec, width: int) -> Iterator[str]:
     choices = [str(choice.value) if same else f"{choice.value} {choice.label}" for choice in row.choices]
     is_example = row.example is not None and not row.choices and row.type != "secret"
     default = "Filled in if left out" if row.fills_in else "Published default (shown, not sent)"
-    above = (
+    texts = (
         row.comments,
         "" if row.deprecated is None else f"Deprecated: {row.deprecated}",
         f"Old name, still accepted: {', '.join(row.was)}" if row.was else "",
         f"Only when {conditions.phrase(row.only_when, rows)}." if row.only_when else "",
         f"One of: {' · '.join(choices)}" if row.choices else "",
-    )
-    below = (
+        f"To list its choices: choices {spec.key} {row.key}" if row.choices_from else "",
         limits_of(row),
         f"{default}: {_plain(row.default)}" if row.has_default else "",
         "" if row.if_absent is None else f"If left out: {_plain(row.if_absent)}",
         f"Example: {_plain(row.example)}" if is_example else "",
     )
-    for text in filter(None, above):
-        yield from _wrapped(text, 6, width)
-    if row.choices_from:
-        yield f"      To list its choices: choices {spec.key} {row.key}"
-    for text in filter(None, below):
+    for text in filter(None, texts):
         yield from _wrapped(text, 6, width)
 
 
