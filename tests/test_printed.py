@@ -18,7 +18,7 @@ from hypothesis import given, strategies
 
 from connector_runtime.commands import context
 from connector_runtime.commands.cli import COMMANDS as COMMON
-from connector_runtime.commands.context import as_json, shown
+from connector_runtime.commands.context import as_json, escape
 from connector_runtime.errors import InputError
 from connector_runtime.steps import LONGEST_WAIT
 from zoom_connector.__main__ import COMMANDS, main
@@ -102,25 +102,25 @@ def paired(value: Any) -> Any:
 
 @given(JSON, strategies.sampled_from(ENCODINGS))
 def test_any_json_in_any_encoding_is_the_same_data_to_whoever_reads_it(value: Any, encoding: str) -> None:
-    sent = shown(as_json(value), encoding).encode(encoding)  # raises if anything is left that it cannot hold
+    sent = escape(as_json(value), encoding).encode(encoding)  # raises if anything is left that it cannot hold
     assert json.loads(sent.decode(encoding)) == paired(value)
 
 
 @given(TEXT, strategies.sampled_from(ENCODINGS))
 def test_any_text_can_be_printed_and_nothing_in_it_steers_a_terminal(text: str, encoding: str) -> None:
-    printed = shown(text, encoding)
+    printed = escape(text, encoding)
     printed.encode(encoding)
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", printed)
     assert printed.count("\n") == text.count("\n")
 
 
 def test_what_an_encoding_holds_and_steers_nothing_is_printed_as_it_is() -> None:
-    assert shown("Ödön 🎉 山田\n“tea”", "utf-8") == "Ödön 🎉 山田\n“tea”"
-    assert shown("é", "latin-1") == "é"
-    assert shown("é €", "latin-1") == "\\u00e9 \\u20ac"
-    assert shown("é \ud83d", "utf-8") == "é \\ud83d"
-    assert shown('"¥"', "shift_jis") == '"\\u00a5"'  # where it would be written as a backslash
-    assert shown("\x1b]0;owned\x07 \x9b31m \u202egnp", "utf-8") == "\\u001b]0;owned\\u0007 \\u009b31m \\u202egnp"
+    assert escape("Ödön 🎉 山田\n“tea”", "utf-8") == "Ödön 🎉 山田\n“tea”"
+    assert escape("é", "latin-1") == "é"
+    assert escape("é €", "latin-1") == "\\u00e9 \\u20ac"
+    assert escape("é \ud83d", "utf-8") == "é \\ud83d"
+    assert escape('"¥"', "shift_jis") == '"\\u00a5"'  # where it would be written as a backslash
+    assert escape("\x1b]0;owned\x07 \x9b31m \u202egnp", "utf-8") == "\\u001b]0;owned\\u0007 \\u009b31m \\u202egnp"
 
 
 def test_data_nested_as_deep_as_json_can_be_read_can_be_printed() -> None:

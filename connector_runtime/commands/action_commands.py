@@ -24,7 +24,7 @@ from ..language import conditions
 from ..language.schema_faults import nearest
 from ..model import ChoiceList, Input, InputTable, Page
 from . import options
-from .context import Context, as_json, draw, fail_output, is_watched, print_json, print_table, put, say, shown, wrong
+from .context import Context, as_json, draw, escape, fail_output, is_watched, print_json, print_table, put, say, wrong
 from .options import parser
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -38,7 +38,7 @@ def _put(data: Any, path: str | None, *, once: bool) -> None:
     if path is None:
         put(text, once=once)
         return
-    content = base64.b64decode(data["base64"]) if bodies.is_file(data) else f"{shown(text, 'utf-8')}\n".encode()
+    content = base64.b64decode(data["base64"]) if bodies.is_file(data) else f"{escape(text, 'utf-8')}\n".encode()
     try:
         Path(path).write_bytes(content)
     except OSError as error:
@@ -117,7 +117,7 @@ def _how_to_check(context: Context, action: Action, values: Mapping[str, Any]) -
     hint, rule = "The change may have been made; check before you run it again", action.recover
     if rule is None or not conditions.holds(rule.when, values.get):
         return f"{hint}."
-    inputs = [(name, str(values[ours])) for name, ours in rule.inputs.items() if ours in values]
+    inputs = [(name, str(values[key])) for name, key in rule.inputs.items() if key in values]
     words = [word for name, value in inputs for word in (f"--{name.replace('_', '-')}", value)]
     return f"{hint}: {context.prog} run {shlex.join([rule.action, *words])}"
 

@@ -127,7 +127,7 @@ def put(text: str, *, once: bool = False) -> None:
     try:
         if out is None:
             raise OSError(errno.EBADF, "standard output is closed")
-        out.write(f"{shown(text, out.encoding or 'utf-8')}\n")
+        out.write(f"{escape(text, out.encoding or 'utf-8')}\n")
         out.flush()
     except (OSError, ValueError) as error:  # ValueError: stdout was closed
         with suppress(OSError, ValueError, AttributeError):  # else Python writes again at exit, and complains
@@ -151,7 +151,7 @@ def fail_output(error: Exception, where: str, text: str, *, once: bool) -> NoRet
 
 def say(text: str) -> None:
     """Write a line that is not part of the result to stderr."""
-    draw(f"{shown(text, getattr(sys.stderr, 'encoding', None) or 'utf-8')}\n")
+    draw(f"{escape(text, getattr(sys.stderr, 'encoding', None) or 'utf-8')}\n")
 
 
 def draw(text: str) -> None:
@@ -166,7 +166,7 @@ def is_watched() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def shown(text: str, encoding: str) -> str:
+def escape(text: str, encoding: str) -> str:
     """Text that is safe to print: characters that control a terminal are escaped as in JSON.
 
     If the encoding lacks a character, all but ASCII is escaped. So JSON stays the same data in any encoding.
@@ -199,7 +199,7 @@ def print_json(data: Any) -> None:
 def print_table(rows: Collection[Sequence[str]], indent: str = "") -> None:
     """Print rows of text, each column as wide as its widest text."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    cells = [[shown(text, encoding).replace("\n", " ") for text in row] for row in rows]
+    cells = [[escape(text, encoding).replace("\n", " ") for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)) for row in cells]
     if lines:
