@@ -79,8 +79,7 @@ def _entry(where: str, old: Data, new: Data) -> Changes:
     if _differ(old, new, "effect"):
         yield "major", where, f"its effect {_became(old, new, 'effect')}"
     if _differ(old, new, "list"):
-        what = "became a list: it returns items, not the answer" if new["list"] else "is no longer a list"
-        yield "major", where, what
+        yield "major", where, "became a list: returns items, not the answer" if new["list"] else "is no longer a list"
     yield from _scopes(where, old.get("scopes", {}), new.get("scopes", {}))
     yield from _inputs(where, old, new)
     before, after = old.get("oauth") or {}, new.get("oauth") or {}

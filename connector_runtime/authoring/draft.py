@@ -92,8 +92,7 @@ def draft_action(key: str, operation: Operation, folder: FolderContext) -> Draft
     effect = head.pop("effect")
     names, scopes = list(drafted.placeholders.values()), _scopes(operation, folder)
     # an extension with "rate" in its name has the vendor's label of the limit
-    rates = (value for name, value in operation.extensions.items() if "rate" in name and isinstance(value, str))
-    rate = next(rates, None)
+    rate = next((text for key, text in operation.extensions.items() if "rate" in key and isinstance(text, str)), None)
     if rate and (rate.lower() in folder.labels or rate.isupper()):
         rate = rate.lower()
     data: dict[str, Json] = {

@@ -55,14 +55,14 @@ def snake(name: str) -> str:
 
 def table(operation: Operation, skipped: set[str]) -> DraftTable:
     """The rows of an operation; `skipped` are query parameters that paging sets."""
-    drafted = DraftTable()
+    draft = DraftTable()
     for entry in operation.parameters:
         if entry.place == "query" and entry.name in skipped:
             continue
         if not re.fullmatch(r"[^\s.*]+(\.[^\s.*]+)*", entry.name) or (
             entry.place == "header" and entry.name.lower() in GUARDED_HEADERS
         ):
-            drafted.left.append(f"the {entry.place} parameter {entry.name!r} was omitted: the language cannot name it")
+            draft.left.append(f"the {entry.place} parameter {entry.name!r} was omitted: the language cannot name it")
             continue
         row = typed(entry.schema, entry.place)
         if entry.place == "path" and row["type"] in ("json", "any", "file", "boolean") and not row.get("collection"):
@@ -71,14 +71,14 @@ def table(operation: Operation, skipped: set[str]) -> DraftTable:
             row["as"] = "csv"
         elif entry.place != "path" and (entry.style == "json" or (row["type"] == "json" and entry.place == "query")):
             row["as"] = "json"
-            drafted.left.append(f"check how {entry.name!r} is written in the {entry.place}; it is sent as JSON text")
+            draft.left.append(f"check how {entry.name!r} is written in the {entry.place}; it is sent as JSON text")
         row = _row(row, entry.required, entry.deprecated)
-        key = drafted.add((entry.name,), row, f"{entry.place}.{entry.name}")
+        key = draft.add((entry.name,), row, f"{entry.place}.{entry.name}")
         if entry.place == "path":
-            drafted.placeholders[entry.name] = key
+            draft.placeholders[entry.name] = key
     if operation.body is not None:
-        _body(drafted, operation, operation.body)
-    return drafted
+        _body(draft, operation, operation.body)
+    return draft
 
 
 def _row(row: Row, required: bool, deprecated: bool) -> Row:
@@ -87,45 +87,45 @@ def _row(row: Row, required: bool, deprecated: bool) -> Row:
     return {"type": row.pop("type"), **({"required": True} if required else {}), **row, **advice}
 
 
-def _body(drafted: DraftTable, operation: Operation, schema: Schema) -> None:
+def _body(draft: DraftTable, operation: Operation, schema: Schema) -> None:
     place = "part" if operation.media == "multipart" else "body"
     properties = writable(schema)
     # a request sends {} rather than no body, so what the body requires is always required
     is_required = operation.body_required or bool(properties and schema.get("required"))
     required = {"required": True} if is_required else {}
     if operation.media == "other":
-        drafted.add(("body",), {"type": "any", **required}, "request.body")
-        drafted.left.append("the body is neither JSON nor a form; find out what `body` must contain")
+        draft.add(("body",), {"type": "any", **required}, "request.body")
+        draft.left.append("the body is neither JSON nor a form; find out what `body` must contain")
     elif properties and "anyOf" not in schema:
-        before = dict(drafted.rows)
-        keys = _fields(drafted, schema, (), place, depth=1, parent=is_required)
-        if len(drafted.rows) - len(before) > MAX_ROWS:
-            drafted.rows = before
-            keys = _fields(drafted, schema, (), place, depth=MAX_DEPTH, parent=is_required)
+        before = dict(draft.rows)
+        keys = _fields(draft, schema, (), place, depth=1, parent=is_required)
+        if len(draft.rows) - len(before) > MAX_ROWS:
+            draft.rows = before
+            keys = _fields(draft, schema, (), place, depth=MAX_DEPTH, parent=is_required)
         # the keys that are required together, as far as a rule can express it
         needs = schema.get("needs", [])
         if schema.get("minProperties") == 1 and not needs and len(keys) == len(properties):
             needs = [[name] for name in keys]
         names = [group[0] for group in needs if len(group) == 1]
-        if any(drafted.rows[keys[name]].get("required") for name in names if name in keys):
+        if any(draft.rows[keys[name]].get("required") for name in names if name in keys):
             return
         if len(names) == len(needs) > 1 and all(name in keys for name in names):
-            drafted.rules.append({"at_least_one": [keys[name] for name in names]})
+            draft.rules.append({"at_least_one": [keys[name] for name in names]})
         elif needs:
-            drafted.left.append(f"rules: the body needs {' or '.join(' with '.join(group) for group in needs)}")
+            draft.left.append(f"rules: the body needs {' or '.join(' with '.join(group) for group in needs)}")
     elif schema.get("type") == "object" and place == "body" and not required and "anyOf" not in schema:
-        drafted.add(("fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
+        draft.add(("fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
     else:
         row = typed(schema, "body")
         if row.get("collection") or row["type"] not in ("json", "any"):
             limits = {"schema": shape(schema)} if "items" in schema else {}
             row = {"type": "json" if row.get("collection") else "any", **limits}
-        drafted.add(("body",), {"type": row.pop("type"), **required, **row}, "request.body")
+        draft.add(("body",), {"type": row.pop("type"), **required, **row}, "request.body")
         if "anyOf" in schema:
-            drafted.left.append("the body has several forms; replace `body` by the inputs of the form you need")
+            draft.left.append("the body has several forms; replace `body` by the inputs of the form you need")
 
 
-def _fields(drafted: DraftTable, schema: Schema, path: Path, place: str, *, depth: int, parent: bool) -> dict[str, str]:
+def _fields(draft: DraftTable, schema: Schema, path: Path, place: str, *, depth: int, parent: bool) -> dict[str, str]:
     """Add rows for an object's properties and return the keys of single ones; `parent`: the object is required."""
     keys: dict[str, str] = {}
     missing = [name for name in schema.get("required", ()) if name not in (schema.get("properties") or {})]
@@ -136,20 +136,19 @@ def _fields(drafted: DraftTable, schema: Schema, path: Path, place: str, *, dept
             continue
         is_required, inside = parent and name in schema.get("required", ()), (*path, name)
         if place == "body" and depth < MAX_DEPTH and _flat(part, is_required):
-            _fields(drafted, part, inside, place, depth=depth + 1, parent=is_required)
+            _fields(draft, part, inside, place, depth=depth + 1, parent=is_required)
             continue
         row = typed(part, place)
         if part.get("nullable") and not is_required and place == "body":
             row["clear"] = None
         row = _row(row, is_required, bool(part.get("deprecated")))
-        group = title_case(snake(path[0])) if path else None
-        keys[name] = drafted.add(inside, row, ".".join((place, *inside)), group)
+        keys[name] = draft.add(inside, row, ".".join((place, *inside)), title_case(snake(path[0])) if path else None)
     if odd and place == "body":
-        drafted.add(("more_fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
+        draft.add(("more_fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
     if odd:
-        drafted.left.append(f"{', '.join(map(repr, odd))}: the language cannot name it as a place; see `more_fields`")
+        draft.left.append(f"{', '.join(map(repr, odd))}: the language cannot name it as a place; see `more_fields`")
     if missing:
-        drafted.left.append(f"{', '.join(map(repr, missing))}: required but not described; find out what it is")
+        draft.left.append(f"{', '.join(map(repr, missing))}: required but not described; find out what it is")
     return keys
 
 

@@ -96,11 +96,9 @@ class Operation:
         for entry in map(self._follow, (*(item.get("parameters") or ()), *(words.get("parameters") or ()))):
             if "name" in entry and "in" in entry:
                 raw[entry["in"], entry["name"]] = entry
-        self.parameters = [
-            self._parameter(entry)
-            for (place, name), entry in raw.items()
-            if place in ("path", "query") or (place == "header" and str(name).lower() not in UNSENT_HEADERS)
-        ]
+        kinds = ("path", "query", "header")
+        entries = [self._parameter(entry) for (place, _), entry in raw.items() if place in kinds]
+        self.parameters = [one for one in entries if one.place != "header" or one.name.lower() not in UNSENT_HEADERS]
         body = self._follow(words.get("requestBody"))
         self.media, self.body = self._content(body.get("content"))
         self.body_required = bool(body.get("required"))

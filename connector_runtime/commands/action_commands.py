@@ -51,12 +51,12 @@ def show(context: Context, arguments: list[str]) -> None:
 
     --yaml also writes what the file leaves out: the labels, where each value goes, the shared rows of connector.yaml.
     """
-    syntax = parser(context, "show", show.__doc__, f"show {context.example.split()[0]}")
-    syntax.add_argument("action", metavar="ACTION", help=f"the key of an action, from `{context.prog} list`")
-    either = syntax.add_mutually_exclusive_group()
+    command = parser(context, "show", show.__doc__, f"show {context.example.split()[0]}")
+    command.add_argument("action", metavar="ACTION", help=f"the key of an action, from `{context.prog} list`")
+    either = command.add_mutually_exclusive_group()
     either.add_argument("--output", action="store_true", help="show the fields of its result instead")
     either.add_argument("--yaml", action="store_true", help="print its definition in full, as a file of its own")
-    chosen = syntax.parse_args(arguments)
+    chosen = command.parse_args(arguments)
     connector = context.load(None)
     action = connector.action(chosen.action)
     if chosen.yaml:
@@ -128,9 +128,9 @@ def _count(number: int, word: str) -> str:
 
 def check(context: Context, arguments: list[str]) -> int:
     """Check every definition of a folder. Each fault is printed with its file, its line and the remedy."""
-    syntax = parser(context, "check", check.__doc__, "check .")
-    syntax.add_argument("folder", metavar="FOLDER", nargs="?", help="a definition folder (default: the bundled one)")
-    connector = context.load(syntax.parse_args(arguments).folder)
+    command = parser(context, "check", check.__doc__, "check .")
+    command.add_argument("folder", metavar="FOLDER", nargs="?", help="a definition folder (default: the bundled one)")
+    connector = context.load(command.parse_args(arguments).folder)
     problems = connector.check()
     for problem in problems:
         put(str(problem))
@@ -144,10 +144,10 @@ def check(context: Context, arguments: list[str]) -> int:
 
 def catalogue(context: Context, arguments: list[str]) -> None:
     """Print the catalogue as JSON: all that a platform needs to draw the connector."""
-    syntax = parser(context, "catalogue", catalogue.__doc__, "catalogue --locale de")
-    syntax.add_argument("--locale", metavar="CODE", help="the language of its texts, one of locales/")
-    syntax.add_argument("--events", action="store_true", help="include the schema and a sample of every event")
-    chosen = syntax.parse_args(arguments)
+    command = parser(context, "catalogue", catalogue.__doc__, "catalogue --locale de")
+    command.add_argument("--locale", metavar="CODE", help="the language of its texts, one of locales/")
+    command.add_argument("--events", action="store_true", help="include the schema and a sample of every event")
+    chosen = command.parse_args(arguments)
     print_json(context.load(None).catalogue(chosen.locale, events=chosen.events))
 
 
@@ -162,8 +162,7 @@ def _action(context: Context, command: Any, arguments: list[str]) -> tuple[Any, 
     action = context.load(None).action(arguments[0])
     parser, own = options.parser_of(f"{context.prog} {name} {action.key}", action)
     options.add_common(own, "--inputs")
-    cleared = "clear this field at the vendor; repeatable"
-    own.add_argument("--clear", metavar="INPUT", action="append", default=[], help=cleared)
+    own.add_argument("--clear", metavar="INPUT", action="append", default=[], help="clear this field; repeatable")
     options.add_common(own, "--base-url")
     if command is run:
         options.add_common(own, "--connection")
@@ -206,12 +205,12 @@ def choices(context: Context, arguments: list[str]) -> int:
     prog = " ".join([context.prog, "choices", *arguments[: len(arguments) - len(rest)]])
     subject = f"the list '{key}'" if name is None else f"the input '{name}' of {key}"
     form = InputTable.of("choices", "Choices", (*inputs, *parameters), subject)
-    syntax, own = options.parser_of(prog, form)
+    command, own = options.parser_of(prog, form)
     own.add_argument("--search", metavar="TEXT", help="only choices with these words; case and accents do not matter")
     own.add_argument("--cursor", metavar="TEXT", help="continue where an earlier page ended")
     own.add_argument("--json", action="store_true", help="print {choices: [{value, label, description}], cursor}")
     options.add_common(own, "--inputs", "--base-url", "--connection")
-    values, chosen = options.parse(syntax, form, rest)
+    values, chosen = options.parse(command, form, rest)
     query: dict[str, Any] = {
         "inputs": {row.key: values[row.key] for row in inputs if row.key in values},
         "parameters": {row.key: values[row.key] for row in parameters if row.key in values},
@@ -286,20 +285,19 @@ def download(context: Context, arguments: list[str]) -> None:
     first, by_key = offering[0], {action.key: action for action in offering}
     subject = first.inputs[_subject(first)]
     name = subject.label.upper().replace(" ", "_")
-    syntax = parser(context, "download", download.__doc__, f"download {subject.example or name} --to recordings")
-    syntax.add_argument("of", metavar=name, help=f"the first input of {first.key}, or of --action")
-    syntax.add_argument("--action", metavar="ACTION", help=f"{' or '.join(by_key)} (default: {first.key})")
-    another = "another input of the action; repeatable"
-    syntax.add_argument("--input", metavar="NAME=VALUE", action="append", default=[], help=another)
-    syntax.add_argument("--to", metavar="FOLDER", default=".", help="the folder, created if missing (default: .)")
-    syntax.add_argument("--types", metavar="TYPE,…", help="only files of these types, such as MP4,CHAT")
-    syntax.add_argument("--parallel", metavar="N", type=int, default=3, help="files at the same time (default: 3)")
-    syntax.add_argument("--overwrite", action="store_true", help="replace existing files")
-    syntax.add_argument("--any-size", action="store_true", help="accept files that differ from their announced size")
+    command = parser(context, "download", download.__doc__, f"download {subject.example or name} --to recordings")
+    command.add_argument("of", metavar=name, help=f"the first input of {first.key}, or of --action")
+    command.add_argument("--action", metavar="ACTION", help=f"{' or '.join(by_key)} (default: {first.key})")
+    command.add_argument("--input", metavar="NAME=VALUE", action="append", default=[], help="another input; repeatable")
+    command.add_argument("--to", metavar="FOLDER", default=".", help="the folder, created if missing (default: .)")
+    command.add_argument("--types", metavar="TYPE,…", help="only files of these types, such as MP4,CHAT")
+    command.add_argument("--parallel", metavar="N", type=int, default=3, help="files at the same time (default: 3)")
+    command.add_argument("--overwrite", action="store_true", help="replace existing files")
+    command.add_argument("--any-size", action="store_true", help="accept files that differ from their announced size")
     largest = "the limit for a file without an announced size (default: 10 GiB)"
-    syntax.add_argument("--largest", metavar="BYTES", type=int, default=MOST_UNANNOUNCED, help=largest)
-    options.add_common(syntax, "--base-url", "--connection")
-    chosen = syntax.parse_args(arguments)
+    command.add_argument("--largest", metavar="BYTES", type=int, default=MOST_UNANNOUNCED, help=largest)
+    options.add_common(command, "--base-url", "--connection")
+    chosen = command.parse_args(arguments)
     action = by_key.get(chosen.action or first.key)
     if action is None:
         raise wrong("download", "--action", f"{chosen.action!r} offers no files; must be {' or '.join(by_key)}")

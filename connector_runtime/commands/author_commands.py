@@ -17,11 +17,11 @@ from .options import parser, read_file
 
 def diff(context: Context, arguments: list[str]) -> int:
     """Compare two catalogues or definition folders. Print what changed, and exit with 1 if a change breaks flows."""
-    syntax = parser(context, "diff", diff.__doc__, "diff catalogue.json .")
-    syntax.add_argument("old", metavar="OLD", help="a catalogue (JSON, from `catalogue`) or a definition folder")
-    syntax.add_argument("new", metavar="NEW", help="the later catalogue or folder")
-    syntax.add_argument("--json", action="store_true", help="print the changes as JSON")
-    chosen = syntax.parse_args(arguments)
+    command = parser(context, "diff", diff.__doc__, "diff catalogue.json .")
+    command.add_argument("old", metavar="OLD", help="a catalogue (JSON, from `catalogue`) or a definition folder")
+    command.add_argument("new", metavar="NEW", help="the later catalogue or folder")
+    command.add_argument("--json", action="store_true", help="print the changes as JSON")
+    chosen = command.parse_args(arguments)
     old, new = _catalogue(context, chosen.old), _catalogue(context, chosen.new)
     if _has_event_schemas(old) != _has_event_schemas(new):
         advice = f"write it with `{context.prog} catalogue --events`"
@@ -53,13 +53,13 @@ def diff(context: Context, arguments: list[str]) -> int:
 def new(context: Context, arguments: list[str]) -> int:
     """Write the first draft of an action to actions/ACTION.yaml, and print what is left to do."""
     example = "new delete-meeting --from openapi.json --operation meetingDelete"
-    syntax = parser(context, "new", new.__doc__, example)
-    syntax.add_argument("action", metavar="ACTION", help="the key of the new action, such as delete-meeting")
-    syntax.add_argument("--from", metavar="FILE", dest="source", help="draft it from this OpenAPI document")
-    syntax.add_argument("--operation", metavar="ID", help="the operation's id in the document, or 'GET /users'")
-    syntax.add_argument("--folder", metavar="FOLDER", default=".", help="the definition folder (default: this one)")
-    syntax.add_argument("--force", action="store_true", help="replace an existing file")
-    chosen = syntax.parse_args(arguments)
+    command = parser(context, "new", new.__doc__, example)
+    command.add_argument("action", metavar="ACTION", help="the key of the new action, such as delete-meeting")
+    command.add_argument("--from", metavar="FILE", dest="source", help="draft it from this OpenAPI document")
+    command.add_argument("--operation", metavar="ID", help="the operation's id in the document, or 'GET /users'")
+    command.add_argument("--folder", metavar="FOLDER", default=".", help="the definition folder (default: this one)")
+    command.add_argument("--force", action="store_true", help="replace an existing file")
+    chosen = command.parse_args(arguments)
     folder = Path(chosen.folder)
     file = folder / "actions" / f"{chosen.action}.yaml"
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", chosen.action):
@@ -98,10 +98,10 @@ def new(context: Context, arguments: list[str]) -> int:
 
 def locale(context: Context, arguments: list[str]) -> None:
     """Write locales/CODE.yaml with every text to translate. Texts that are translated already stay as they are."""
-    syntax = parser(context, "locale", locale.__doc__, "locale fr")
-    syntax.add_argument("code", metavar="CODE", help="the language, such as fr, pt-BR or zh-Hant-TW")
-    syntax.add_argument("--folder", metavar="FOLDER", default=".", help="the definition folder (default: this one)")
-    chosen = syntax.parse_args(arguments)
+    command = parser(context, "locale", locale.__doc__, "locale fr")
+    command.add_argument("code", metavar="CODE", help="the language, such as fr, pt-BR or zh-Hant-TW")
+    command.add_argument("--folder", metavar="FOLDER", default=".", help="the definition folder (default: this one)")
+    chosen = command.parse_args(arguments)
     if not re.fullmatch(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?", chosen.code):
         raise wrong("locale", "CODE", f"is {chosen.code!r}; must be a code such as fr, pt-BR or zh-Hant-TW")
     folder = Path(chosen.folder)

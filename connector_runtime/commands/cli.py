@@ -81,9 +81,9 @@ def list_actions(context: Context, arguments: list[str]) -> None:
     if arguments:  # people wait for the bare command at a prompt, so it loads no argparse
         from .options import parser
 
-        syntax = parser(context, "list", list_actions.__doc__, "list")
-        syntax.add_argument("--markdown", action="store_true", help="print the Markdown table of docs/actions.md")
-        markdown = syntax.parse_args(arguments).markdown
+        command = parser(context, "list", list_actions.__doc__, "list")
+        command.add_argument("--markdown", action="store_true", help="print the Markdown table of docs/actions.md")
+        markdown = command.parse_args(arguments).markdown
     outlines = list(context.load(None).outlines())
     if markdown:
         put("\n".join(markdown_table(outlines)))

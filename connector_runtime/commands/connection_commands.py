@@ -32,21 +32,21 @@ MARKS = {"ok": "ok", "warning": "!!", "fault": "FAULT"}
 def connect(context: Context, arguments: list[str]) -> int:
     """Connect an account and store the connection. If a person has to sign in, the browser opens."""
     kinds = context.load(None).connections
-    syntax = parser(context, "connect", connect.__doc__, f"connect {next(iter(kinds), '')}")
-    syntax.add_argument("kind", metavar="KIND", nargs="?", help=f"one of {', '.join(kinds)} (default: the first)")
-    syntax.add_argument("--name", metavar="NAME", default="main", help="the connection's name (default: main)")
+    command = parser(context, "connect", connect.__doc__, f"connect {next(iter(kinds), '')}")
+    command.add_argument("kind", metavar="KIND", nargs="?", help=f"one of {', '.join(kinds)} (default: the first)")
+    command.add_argument("--name", metavar="NAME", default="main", help="the connection's name (default: main)")
     port = f"the port to which the browser returns (default: {PORT})"
-    syntax.add_argument("--port", metavar="N", type=int, default=PORT, help=port)
-    syntax.add_argument("--redirect-url", metavar="URL", help="the app's redirect URL, if it is not on that port")
-    syntax.add_argument("--no-browser", action="store_true", help="print the sign-in address and ask for the result")
-    syntax.add_argument("--oauth-url", metavar="URL", help="the vendor's OAuth server, if it is not the usual one")
+    command.add_argument("--port", metavar="N", type=int, default=PORT, help=port)
+    command.add_argument("--redirect-url", metavar="URL", help="the app's redirect URL, if it is not on that port")
+    command.add_argument("--no-browser", action="store_true", help="print the sign-in address and ask for the result")
+    command.add_argument("--oauth-url", metavar="URL", help="the vendor's OAuth server, if it is not the usual one")
     names = {row.key: row for kind in [*kinds.values()][::-1] for row in kind.inputs}
     for row in names.values():
         if row.type != "secret":
-            syntax.add_argument(f"--{row.key.replace('_', '-')}", dest=f"={row.key}", metavar="TEXT", help=row.label)
+            command.add_argument(f"--{row.key.replace('_', '-')}", dest=f"={row.key}", metavar="TEXT", help=row.label)
     variables = ", ".join(sorted(context.variable(name) for name in names))
-    syntax.epilog = f"{syntax.epilog}\n\nWithout an option, a value comes from {variables}, or you are asked for it."
-    chosen = syntax.parse_args(arguments)
+    command.epilog = f"{command.epilog}\n\nWithout an option, a value comes from {variables}, or you are asked for it."
+    chosen = command.parse_args(arguments)
     key = chosen.kind or next(iter(kinds), "")
     if key not in kinds:
         raise wrong("connect", "KIND", f"is {key!r}; must be one of {', '.join(kinds)}")
@@ -194,9 +194,9 @@ def _greet(context: Context, name: str, health: Health) -> None:
 
 def connections(context: Context, arguments: list[str]) -> None:
     """List the stored connections: name, kind, identity, expiry and health."""
-    syntax = parser(context, "connections", connections.__doc__, "connections")
-    syntax.add_argument("--rekey", action="store_true", help="encrypt the whole store again, with the newest key")
-    chosen = syntax.parse_args(arguments)
+    command = parser(context, "connections", connections.__doc__, "connections")
+    command.add_argument("--rekey", action="store_true", help="encrypt the whole store again, with the newest key")
+    chosen = command.parse_args(arguments)
     with context.connections() as (stored, store):
         if chosen.rekey:
             say(f"Encrypted {store.rekey()} entries with the newest key.")
@@ -215,10 +215,10 @@ def connections(context: Context, arguments: list[str]) -> None:
 
 def disconnect(context: Context, arguments: list[str]) -> None:
     """Revoke the tokens of a connection at the vendor, and delete the connection."""
-    syntax = parser(context, "disconnect", disconnect.__doc__, "disconnect main")
-    syntax.add_argument("name", metavar="NAME", help="the connection's name")
-    syntax.add_argument("--forget", action="store_true", help="delete it without revoking its tokens")
-    chosen = syntax.parse_args(arguments)
+    command = parser(context, "disconnect", disconnect.__doc__, "disconnect main")
+    command.add_argument("name", metavar="NAME", help="the connection's name")
+    command.add_argument("--forget", action="store_true", help="delete it without revoking its tokens")
+    chosen = command.parse_args(arguments)
     with context.connections() as (connections, _):
         try:
             revoked = connections.disconnect(chosen.name, revoke=not chosen.forget)
@@ -231,10 +231,10 @@ def disconnect(context: Context, arguments: list[str]) -> None:
 
 def scopes(context: Context, arguments: list[str]) -> None:
     """Print the smallest set of scopes that the actions need, for each kind and level of app."""
-    syntax = parser(context, "scopes", scopes.__doc__, f"scopes {context.example.split()[0]}")
-    syntax.add_argument("actions", metavar="ACTION", nargs="*", help="the keys of actions (default: all)")
+    command = parser(context, "scopes", scopes.__doc__, f"scopes {context.example.split()[0]}")
+    command.add_argument("actions", metavar="ACTION", nargs="*", help="the keys of actions (default: all)")
     connector = context.load(None)
-    actions = [connector.action(key) for key in syntax.parse_args(arguments).actions or connector.actions]
+    actions = [connector.action(key) for key in command.parse_args(arguments).actions or connector.actions]
     kinds = dict.fromkeys(kind for action in actions for kind in action.scopes)
     levels = connector.profile.levels or {"app": {}}
     for kind in kinds:
@@ -251,11 +251,10 @@ def scopes(context: Context, arguments: list[str]) -> None:
 
 def doctor(context: Context, arguments: list[str]) -> int:
     """Check a connection end to end: store, token, network, clock, identity, scopes. Each fault comes with a remedy."""
-    syntax = parser(context, "doctor", doctor.__doc__, "doctor main")
-    syntax.add_argument("name", metavar="NAME", nargs="?", help="the connection to check (default: the only one)")
-    only = "check the scopes of this action only; repeatable"
-    syntax.add_argument("--action", metavar="ACTION", action="append", default=[], help=only)
-    chosen = syntax.parse_args(arguments)
+    command = parser(context, "doctor", doctor.__doc__, "doctor main")
+    command.add_argument("name", metavar="NAME", nargs="?", help="the connection to check (default: the only one)")
+    command.add_argument("--action", metavar="ACTION", action="append", default=[], help="check its scopes; repeatable")
+    chosen = command.parse_args(arguments)
     has_fault = False
     token = None if chosen.name else context.setting("access_token")
     first = []

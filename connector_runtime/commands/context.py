@@ -118,10 +118,9 @@ def wrong(subject: str, where: str, what: str) -> InputError:
 
 
 def put(text: str, *, once: bool = False) -> None:
-    """Write lines of a result to stdout at once; all commands print their results by this function.
+    """Write lines of a result to stdout at once. All commands print their results by this function.
 
-    `once`: the result cannot be had again, such as the answer to a create, and goes to stderr if stdout fails.
-    Raises `OutputError`.
+    A result that can be had only `once`, as of a create, goes to stderr if stdout fails. Raises `OutputError`.
     """
     out = sys.stdout
     try:

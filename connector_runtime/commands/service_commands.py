@@ -107,22 +107,22 @@ def serve(context: Context, arguments: list[str]) -> None:
 
     On this machine no API key is required until the first key is created. Other machines always need one.
     """
-    syntax = parser(context, "serve", serve.__doc__, f"serve --port {PORT}")
-    syntax.add_argument("--host", default="127.0.0.1", metavar="TEXT", help="the address (default: 127.0.0.1)")
-    syntax.add_argument("--port", type=int, default=PORT, metavar="N", help=f"the port, or 0 for any (default: {PORT})")
-    syntax.add_argument("--store", metavar="URL", help="the store of connections, keys and events")
+    command = parser(context, "serve", serve.__doc__, f"serve --port {PORT}")
+    command.add_argument("--host", default="127.0.0.1", metavar="TEXT", help="the address (default: 127.0.0.1)")
+    command.add_argument("--port", type=int, default=PORT, metavar="N", help=f"0 for a free port (default: {PORT})")
+    command.add_argument("--store", metavar="URL", help="the store of connections, keys and events")
     owner = "the tenant that owns everything while no API key is required (default: default)"
-    syntax.add_argument("--tenant", default="default", metavar="TEXT", help=owner)
-    syntax.add_argument("--workers", type=int, default=1, metavar="N", help="processes at this port (default: 1)")
-    add_common(syntax, "--base-url")
-    syntax.add_argument("--public-url", metavar="URL", help="where browsers and the vendor reach this service")
+    command.add_argument("--tenant", default="default", metavar="TEXT", help=owner)
+    command.add_argument("--workers", type=int, default=1, metavar="N", help="processes at this port (default: 1)")
+    add_common(command, "--base-url")
+    command.add_argument("--public-url", metavar="URL", help="where browsers and the vendor reach this service")
     for name, (kind, metavar, text) in SETTINGS.items():
         default = getattr(ServiceSettings(), name)
         usual = "" if default is None else f" (default: {default:.12g})"
         option = f"--{name.replace('_', '-')}"
-        syntax.add_argument(option, type=kind, default=default, metavar=metavar, help=f"{text}{usual}")
-    syntax.add_argument("--open", action="store_true", help="require no API key on this machine, even if keys exist")
-    chosen = syntax.parse_args(arguments)
+        command.add_argument(option, type=kind, default=default, metavar=metavar, help=f"{text}{usual}")
+    command.add_argument("--open", action="store_true", help="require no API key on this machine, even if keys exist")
+    chosen = command.parse_args(arguments)
     store = chosen.store or context.setting("store")
     if chosen.workers < 1:
         raise wrong("serve", "--workers", "must be at least 1")
@@ -163,9 +163,9 @@ def serve(context: Context, arguments: list[str]) -> None:
 
 def api_key(context: Context, arguments: list[str]) -> None:
     """Create, list or revoke the API keys of the service."""
-    syntax = parser(context, "api-key", api_key.__doc__, "api-key create --tenant acme")
-    syntax.add_argument("--store", metavar="URL", help="the service's store, if it is not the usual one")
-    acts = syntax.add_subparsers(dest="act", metavar="create | list | revoke", required=True)
+    command = parser(context, "api-key", api_key.__doc__, "api-key create --tenant acme")
+    command.add_argument("--store", metavar="URL", help="the service's store, if it is not the usual one")
+    acts = command.add_subparsers(dest="act", metavar="create | list | revoke", required=True)
     create = acts.add_parser("create", help="create a key and show it once")
     create.add_argument("--tenant", default="default", metavar="TEXT", help="whose key it is (default: default)")
     create.add_argument("--label", default="", metavar="TEXT", help="a note on its purpose")
@@ -173,7 +173,7 @@ def api_key(context: Context, arguments: list[str]) -> None:
     acts.add_parser("list", help="list the keys, without their secrets")
     revoke = acts.add_parser("revoke", help="revoke a key")
     revoke.add_argument("id", metavar="ID", help=f"the id of a key, from `{context.prog} api-key list`")
-    chosen = syntax.parse_args(arguments)
+    chosen = command.parse_args(arguments)
     with closing(context.vault(chosen.store)) as store:
         keys = ApiKeys(store, context.load(None).key)
         if chosen.act == "create":
@@ -198,21 +198,21 @@ def mcp(context: Context, arguments: list[str]) -> None:
 
     Desktop clients start this command and speak to it over stdin and stdout. With --http it is a server.
     """
-    syntax = parser(context, "mcp", mcp.__doc__, "mcp --read-only")
+    command = parser(context, "mcp", mcp.__doc__, "mcp --read-only")
     only = "offer only these actions, such as 'list-*'"
-    syntax.add_argument("--only", metavar="PATTERN", nargs="+", action="extend", default=[], help=only)
-    syntax.add_argument("--read-only", action="store_true", help="offer only actions that change nothing")
-    syntax.add_argument("--destructive", action="store_true", help="also offer actions that can destroy data")
-    syntax.add_argument("--show-secrets", action="store_true", help="show secrets in results, instead of ***")
-    add_common(syntax, "--connection")
-    syntax.add_argument("--store", metavar="URL", help="the store of connections, if it is not the usual one")
-    add_common(syntax, "--base-url")
+    command.add_argument("--only", metavar="PATTERN", nargs="+", action="extend", default=[], help=only)
+    command.add_argument("--read-only", action="store_true", help="offer only actions that change nothing")
+    command.add_argument("--destructive", action="store_true", help="also offer actions that can destroy data")
+    command.add_argument("--show-secrets", action="store_true", help="show secrets in results, instead of ***")
+    add_common(command, "--connection")
+    command.add_argument("--store", metavar="URL", help="the store of connections, if it is not the usual one")
+    add_common(command, "--base-url")
     timeout = f"for one call (default: {MCP_TIMEOUT:g})"
-    syntax.add_argument("--timeout", type=float, default=MCP_TIMEOUT, metavar="SECONDS", help=timeout)
-    syntax.add_argument("--http", action="store_true", help="serve streamable HTTP at /mcp")
-    syntax.add_argument("--host", metavar="TEXT", help="with --http: the address (default: 127.0.0.1)")
-    syntax.add_argument("--port", type=int, metavar="N", help=f"with --http: the port (default: {MCP_PORT})")
-    chosen = syntax.parse_args(arguments)
+    command.add_argument("--timeout", type=float, default=MCP_TIMEOUT, metavar="SECONDS", help=timeout)
+    command.add_argument("--http", action="store_true", help="serve streamable HTTP at /mcp")
+    command.add_argument("--host", metavar="TEXT", help="with --http: the address (default: 127.0.0.1)")
+    command.add_argument("--port", type=int, metavar="N", help=f"with --http: the port (default: {MCP_PORT})")
+    chosen = command.parse_args(arguments)
     if not chosen.http and (chosen.host is not None or chosen.port is not None):
         raise wrong("mcp", "--host" if chosen.host is not None else "--port", "is for HTTP; add --http")
     if not 0 < chosen.timeout <= LONGEST_WAIT:

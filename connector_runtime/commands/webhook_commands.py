@@ -28,11 +28,11 @@ def events(context: Context, arguments: list[str]) -> None:
     if arguments[:1] == ["show"]:
         _show(context, arguments[1:])
         return
-    syntax = parser(context, "events", events.__doc__, "events 'meeting.*'")
-    syntax.add_argument("pattern", metavar="PATTERN", nargs="?", help="only matching events; * stands for any text")
-    syntax.add_argument("--product", metavar="NAME", help="only events of this product")
-    syntax.epilog = f"{syntax.epilog}\n\n`{context.prog} events show NAME` shows one event, its fields and a sample."
-    chosen = syntax.parse_args(arguments)
+    command = parser(context, "events", events.__doc__, "events 'meeting.*'")
+    command.add_argument("pattern", metavar="PATTERN", nargs="?", help="only matching events; * stands for any text")
+    command.add_argument("--product", metavar="NAME", help="only events of this product")
+    command.epilog = f"{command.epilog}\n\n`{context.prog} events show NAME` shows one event, its fields and a sample."
+    chosen = command.parse_args(arguments)
     trigger = _trigger(context)
     products = sorted({event.product for event in trigger.events.values()})
     if chosen.product and chosen.product.lower() not in [name.lower() for name in products]:
@@ -52,10 +52,10 @@ def events(context: Context, arguments: list[str]) -> None:
 
 def _show(context: Context, arguments: list[str]) -> None:
     """Show an event: product, scopes, the fields of its payload and a sample."""
-    syntax = parser(context, "events show", _show.__doc__, "events show meeting.started")
-    syntax.add_argument("name", metavar="NAME", help=f"a name from `{context.prog} events`")
-    syntax.add_argument("--json", action="store_true", help="print its entry in the catalogue, with a JSON Schema")
-    chosen = syntax.parse_args(arguments)
+    command = parser(context, "events show", _show.__doc__, "events show meeting.started")
+    command.add_argument("name", metavar="NAME", help=f"a name from `{context.prog} events`")
+    command.add_argument("--json", action="store_true", help="print its entry in the catalogue, with a JSON Schema")
+    chosen = command.parse_args(arguments)
     event = _event(_trigger(context), chosen.name)
     if chosen.json:
         print_json(event.entry())
@@ -93,13 +93,13 @@ def listen(context: Context, arguments: list[str]) -> None:
 
     Events are not stored. The stored connection of a user who removes the app ends.
     """
-    syntax = parser(context, "listen", listen.__doc__, "listen --filter event='meeting.*'")
+    command = parser(context, "listen", listen.__doc__, "listen --filter event='meeting.*'")
     trigger = _trigger(context)
-    syntax.add_argument("--address", default="127.0.0.1", metavar="TEXT", help="the address (default: 127.0.0.1)")
-    syntax.add_argument("--port", type=int, default=8200, metavar="N", help="the port, or 0 for any (default: 8200)")
+    command.add_argument("--address", default="127.0.0.1", metavar="TEXT", help="the address (default: 127.0.0.1)")
+    command.add_argument("--port", type=int, default=8200, metavar="N", help="0 for a free port (default: 8200)")
     keys = f"only matching events, by {', '.join((*OWN, *trigger.filters))}; repeatable"
-    syntax.add_argument("--filter", metavar="KEY=VALUE", action="append", default=[], help=keys)
-    chosen = syntax.parse_args(arguments)
+    command.add_argument("--filter", metavar="KEY=VALUE", action="append", default=[], help=keys)
+    chosen = command.parse_args(arguments)
     secrets = _secrets(context, trigger)
     patterns: dict[str, list[str]] = {}
     for text in chosen.filter:
@@ -136,13 +136,12 @@ def listen(context: Context, arguments: list[str]) -> None:
 def send_event(context: Context, arguments: list[str]) -> None:
     """Sign a sample event and post it, to try a flow without waiting for a real event."""
     example = "send-event meeting.started --to http://127.0.0.1:8200/ --set payload.object.topic=Retro"
-    syntax = parser(context, "send-event", send_event.__doc__, example)
-    syntax.add_argument("name", metavar="NAME", help=f"an event from `{context.prog} events`, or the challenge")
-    syntax.add_argument("--to", metavar="URL", required=True, help="the URL of the receiver")
-    changed = "change a field of the sample; repeatable"
-    syntax.add_argument("--set", metavar="PATH=VALUE", action="append", default=[], help=changed)
-    syntax.add_argument("--unchanged", action="store_true", help="keep the sample's time, to repeat the same event")
-    chosen = syntax.parse_args(arguments)
+    command = parser(context, "send-event", send_event.__doc__, example)
+    command.add_argument("name", metavar="NAME", help=f"an event from `{context.prog} events`, or the challenge")
+    command.add_argument("--to", metavar="URL", required=True, help="the URL of the receiver")
+    command.add_argument("--set", metavar="PATH=VALUE", action="append", default=[], help="change a field; repeatable")
+    command.add_argument("--unchanged", action="store_true", help="keep the sample's time, to repeat the same event")
+    chosen = command.parse_args(arguments)
     trigger = _trigger(context)
     secret = next(iter(_secrets(context, trigger).values()))[0]
     token = token_urlsafe(16)
@@ -212,11 +211,10 @@ def inbox(context: Context, arguments: list[str]) -> None:
     from ..triggers.inbox import Inbox
     from ..triggers.receiver import STORE
 
-    syntax = parser(context, "inbox", inbox.__doc__, "inbox --replay all")
-    syntax.add_argument("--store", metavar="URL", default=STORE, help=f"the receiver's store (default: {STORE})")
-    replayed = "deliver an event that was put aside again; `all` for all of them"
-    syntax.add_argument("--replay", metavar="EVENT_ID", help=replayed)
-    chosen = syntax.parse_args(arguments)
+    command = parser(context, "inbox", inbox.__doc__, "inbox --replay all")
+    command.add_argument("--store", metavar="URL", default=STORE, help=f"the receiver's store (default: {STORE})")
+    command.add_argument("--replay", metavar="EVENT_ID", help="deliver an event again, or `all` that were put aside")
+    chosen = command.parse_args(arguments)
     trigger = _trigger(context)
     queue = Inbox(open_store(chosen.store), trigger.key)
     if chosen.replay:
