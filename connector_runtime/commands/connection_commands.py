@@ -64,7 +64,7 @@ def connect(context: Context, arguments: list[str]) -> int:
 
 
 def _values(context: Context, kind: Connection, chosen: Namespace) -> dict[str, str]:
-    """The connection's inputs from options, the environment or a prompt; secrets are no options, which all can see."""
+    """The inputs from options, the environment or a prompt. Secrets are not options: every process can read those."""
     values = {}
     for row in kind.inputs:
         value = getattr(chosen, f"={row.key}", None) or context.setting(row.key)
@@ -110,7 +110,7 @@ def _sign_in(connections: Connections, key: str, values: dict[str, str], origin:
 
 @contextmanager
 def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Iterator[Callable[[float], str]]:
-    """Open the port to which one sign-in returns, and yield `wait`, which takes the longest wait in seconds.
+    """Open the port to which one sign-in returns, and yield `wait(seconds)`.
 
     `wait` returns the name of the new connection. It raises the error of `finish`, or `AuthError` if the browser does
     not return in time. A callback with another `state` than the sign-in's gets an error page, and the wait continues.

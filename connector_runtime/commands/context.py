@@ -86,7 +86,7 @@ class Context(NamedTuple):
 
     @contextmanager
     def access(self, name: str | None) -> Iterator[dict[str, Any]]:
-        """Yield the `token` of the environment, or a `connection`, named or the only one; raises `AuthError`."""
+        """Yield a client's `token` from the environment, or its `connection`; raises `AuthError` if there is neither."""
         from ..connections.connections import Connections
 
         token = None if name else self.setting("access_token")
@@ -134,7 +134,7 @@ def put(text: str, *, once: bool = False) -> None:
         if isinstance(error, BrokenPipeError) and not once:
             raise OutputError from None
         fail_output(error, "Standard output", text, once=once)
-    except KeyboardInterrupt:  # while the reader did not read
+    except KeyboardInterrupt:  # while a slow reader blocked the write
         if once:
             say(text)
         raise
