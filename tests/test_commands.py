@@ -164,7 +164,7 @@ def test_warnings_of_a_run_are_said(run: Run) -> None:
     assert err.startswith("warning: inputs.max_retry_count: ") and code == 0
 
 
-def test_wrong_options_and_wrong_values_are_told_at_once(run: Run, zoom: Sandbox) -> None:
+def test_wrong_options_and_wrong_values_are_reported_together(run: Run, zoom: Sandbox) -> None:
     missing = "/no/such.png"
     code, out, err = run("run", "create-meeting", "--topc", "x", "--type", "banana", "--user-id", "me", "--zz=1", "b")
     title, *lines = err.splitlines()

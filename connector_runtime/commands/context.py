@@ -86,7 +86,7 @@ class Context(NamedTuple):
 
     @contextmanager
     def access(self, name: str | None) -> Iterator[dict[str, Any]]:
-        """Yield a client's `token` from the environment, or its `connection`; raises `AuthError` if there is neither."""
+        """Yield a client's `token` from the environment, or its `connection`; raises `AuthError` without either."""
         from ..connections.connections import Connections
 
         token = None if name else self.setting("access_token")
