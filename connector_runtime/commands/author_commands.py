@@ -140,7 +140,7 @@ def _plain(file: Path) -> dict[str, Any]:
 
 def read_document(path: str) -> Any:
     """Read an OpenAPI document, JSON or YAML, which may be large and less strict than a definition."""
-    return read_file("--from", path, _json_or_yaml, "neither JSON nor YAML")
+    return read_file("new", path, _json_or_yaml, "neither JSON nor YAML")
 
 
 def _json_or_yaml(text: str) -> Any:

@@ -93,9 +93,9 @@ def parse(
     for before, word in pairwise(["", *rest]):
         if not word.startswith("--") and ("=" in before or not before.startswith("--")):  # no unknown option's value
             problems.append(Problem(word, "belongs to no option; a value follows its option"))
-    inputs = read_file("--inputs", chosen.inputs) if getattr(chosen, "inputs", None) else {}
+    inputs = read_file(parser.prog, chosen.inputs) if getattr(chosen, "inputs", None) else {}
     if not isinstance(inputs, dict):
-        raise wrong("--inputs", chosen.inputs, 'must hold a JSON object such as {"topic": "Weekly"}')
+        raise wrong(parser.prog, chosen.inputs, 'must hold a JSON object such as {"topic": "Weekly"}')
     texts = {key: text for key in spec.inputs if (text := getattr(chosen, f"={key}", None)) is not None}
     for key, value in {**inputs, **texts}.items():
         row = spec.inputs.get(key)

@@ -46,7 +46,8 @@ def events(context: Context, arguments: list[str]) -> None:
         if not chosen.product or event.product.lower() == chosen.product.lower()
     ]
     if not rows:
-        raise InputError.of("events", selection.warnings or [Problem("PATTERN", "matches no event of this product")])
+        unknown = [problem.replace(where="PATTERN") for problem in selection.warnings]
+        raise InputError.of("events", unknown or [Problem("PATTERN", "matches no event of this product")])
     print_table(rows)
 
 
