@@ -209,7 +209,7 @@ def oauth(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> Non
         return
     grant, client = section["grant"], section["client"]
     for word in sorted({"authorize_url", "pkce"} & section.keys()) if grant != "authorization_code" else ():
-        file.add(("oauth", word), f"is for a person who signs in, but with the grant {grant} nobody does; leave it out")
+        file.add(("oauth", word), f"is for a person's sign-in, which the grant {grant} does not have; leave it out")
     if not isinstance(token, dict) or "access_token" not in token:
         file.add(("oauth",), "gets a token that goes nowhere: add `token: {access_token: {to: …}}`")
     granted = {str(place).lower() for _, place in _granted(file, rows)}

@@ -187,7 +187,7 @@ def _words(file: CheckedFile, at: Path, raw: Mapping[str, Any], row: Input) -> N
     if row.clear == ([],) and single:
         file.add((*at, "clear"), 'clears it with a list, but it is not a list; write `clear: ""` or `clear: null`')
     if row.deprecated is not None and always and not row.has_default:
-        file.add((*at, "deprecated"), "is on a required input, which nobody can leave out; remove `required`")
+        file.add((*at, "deprecated"), "is on a required input, which cannot be left out; remove `required`")
     if row.choices and row.choices_from:
         file.add((*at, "choices_from"), "offers more values, but `choices` allows no others; keep one of the two")
 
@@ -230,7 +230,7 @@ def condition(file: CheckedFile, at: Path, raw: Any, rows: Mapping[str, Input], 
 
 
 def cycles(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Inputs that depend on each other, so that nobody can ever fill them in."""
+    """Inputs that depend on each other, so that none can be filled in."""
     needs = {
         key: [test.name for test in row.only_when or () if test.negate is (None in test.values)]
         for key, row in rows.items()
