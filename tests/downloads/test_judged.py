@@ -175,7 +175,7 @@ def test_an_answer_to_what_was_not_asked_is_an_error(status: int) -> None:
 def test_a_server_that_never_has_the_rest_is_given_up() -> None:
     site = Site((416, {}, b""), *[(200, WHOLE, VIDEO[:1000]), (416, {}, b"")] * 9, have=VIDEO[:1000])
     with pytest.raises(ApiError) as caught:
-        site.run(mark=VERSION, retries=9)
+        site.run(version=VERSION, retries=9)
     says = "It changes while it is downloaded, or zoom.us cannot send the rest of it."
     assert (caught.value.message, caught.value.hint) == (says, "Try again later.")
     assert len([asked for asked in site.asked if "Range" in asked]) == 4
