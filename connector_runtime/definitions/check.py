@@ -1,8 +1,7 @@
 """Finds every fault of a definition, with file, line and remedy. Pure: takes documents and reads no files.
 
-It first compares the shape with the JSON Schema of the kind, and explains a fault to the author, or with the schema's
-`errorMessage`. Parts of the right shape then pass the checks that a schema cannot express: functions in checks/, which
-`CHECKS` lists.
+The JSON Schema of the kind judges the shape first; its `errorMessage` or this module explains a fault. Parts of the
+right shape then go through the checks that a schema cannot express: functions in checks/, which `CHECKS` lists.
 """
 
 from __future__ import annotations

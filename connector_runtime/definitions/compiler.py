@@ -263,9 +263,7 @@ def sent_as(same: Any) -> Mapping[str, str]:
 def _errors(common: Raw, own: Raw) -> model.Errors:
     fields, moments = common.get("fields", {}), common.get("retry_at", [])
     failed = own.get("failed", common.get("failed", False))
-    cases = []
-    for raw in (*own.get("cases", ()), *common.get("cases", ())):
-        cases.append(record(model.Case, raw, when=conditions.parse(raw["when"])))
+    cases = (*own.get("cases", ()), *common.get("cases", ()))
     return record(
         model.Errors,
         common,
@@ -278,7 +276,7 @@ def _errors(common: Raw, own: Raw) -> model.Errors:
             (at, ()) if isinstance(at, str) else (at["from"], conditions.parse(at["when"]))
             for at in (moments if isinstance(moments, list) else [moments])
         ),
-        cases=tuple(cases),
+        cases=tuple(record(model.Case, raw, when=conditions.parse(raw["when"])) for raw in cases),
     )
 
 

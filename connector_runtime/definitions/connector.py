@@ -158,7 +158,7 @@ class Connector:
     def localized(self, locale: str) -> Connector:
         """Return the same connector with its texts in another language, including the hints of errors.
 
-        `locale` is a code such as de or pt-BR; without pt-BR, pt serves. Texts without a translation stay as they are.
+        `locale` is a code such as de or pt-BR; without pt-BR, pt is used. Texts without a translation stay as they are.
         Raises `InputError` for an unknown language.
         """
         for code in (locale, locale.partition("-")[0]):

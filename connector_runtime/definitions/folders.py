@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Stamp = list[int] | None  # a file's length, mtime and ctime in ns; None if it does not exist
 FRESH = 2.0  # seconds; a file that changed more recently may change again with the same times
-FORGOTTEN = 30 * 86400.0  # seconds; a folder's older entries are deleted when another folder is first cached
+FORGOTTEN = 30 * 86400.0  # seconds; older folders of the cache are deleted when it gets a new one
 
 
 def load(path: str | Path | Traversable, *, codecs: Mapping[str, Callable[[Any], Any]] | None = None) -> Connector:

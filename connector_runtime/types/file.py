@@ -31,8 +31,6 @@ def or_file(row: Input, schema: Schema) -> Schema:
 
 
 class FileData(InputType):
-    """`{"filename", "content_type", "base64"}`, or text, which becomes a text file."""
-
     widget = "file"
 
     def schema(self, row: Input, blank: bool) -> Schema:

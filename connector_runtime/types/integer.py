@@ -12,8 +12,6 @@ from .base import LONGEST_SCALAR, RANGE_WORDS, InputType, Plain, Schema, or_text
 
 
 class Integer(InputType):
-    """A whole number."""
-
     words = RANGE_WORDS
     wants = Sentence("a whole number")
     drawn = "integer"

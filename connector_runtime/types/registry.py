@@ -26,7 +26,7 @@ TYPES: dict[str, InputType] = {
     "number": Number(),
     "boolean": Boolean(),
     "date": Text("date", patterns.DATE, sample="2026-11-01"),
-    "datetime": Text("datetime", patterns.MOMENT, sample="2026-11-01T09:00:00Z", is_replaceable=True),
+    "datetime": Text("datetime", patterns.MOMENT, sample="2026-11-01T09:00:00Z", fixed=False),
     "json": JsonData(),
     "any": Anything(),
     "file": FileData(),

@@ -28,24 +28,22 @@ from .base import (
 class Text(InputType):
     """Any text, and numbers, which become text; or only texts with a `format`, which is a pattern.
 
-    If the format `is_replaceable`, a row's pattern or codec replaces it. Limits of length apply to numbers as limits of
+    Unless the format is `fixed`, a row's pattern or codec replaces it. Limits of length apply to numbers as limits of
     their values; a row with a pattern accepts numbers only if it has a `minimum` or `maximum`.
     """
 
     words = TEXT_WORDS
     choice = str
 
-    def __init__(
-        self, widget: str | None = None, format: str = "", sample: str = "", is_replaceable: bool = False
-    ) -> None:
-        self.widget, self.format, self.sample, self.is_replaceable = widget, format, sample, is_replaceable
+    def __init__(self, widget: str | None = None, format: str = "", sample: str = "", fixed: bool = True) -> None:
+        self.widget, self.format, self.sample, self.fixed = widget, format, sample, fixed
 
     def _limits(self, row: Input) -> tuple[Schema, list[str], list[str]]:
         """The words that limit a value, the JSON types that it may have, and the patterns that it must match."""
         limits = {key: value for key, value in row.schema.items() if key not in ("type", "pattern")}
         matches = [patterns.sealed(row.schema["pattern"])] if "pattern" in row.schema else []
         matches += [patterns.whole(codec.pattern) for codec in row.codecs if codec.pattern]
-        if self.format and not (matches and self.is_replaceable):
+        if self.format and (self.fixed or not matches):
             matches.append(patterns.whole(self.format))
         kinds = ["string"]
         if not matches or "minimum" in limits or "maximum" in limits:  # `pattern` does not judge numbers
