@@ -409,7 +409,7 @@ def test_the_command_needs_no_connection_for_fixed_choices() -> None:
     [
         (["list-users-chat-messages", "to_channel"], "inputs.user_id: fill in 'User Id' first"),
         (["recordings"], "parameters.meeting_id: fill in 'Meeting' first"),
-        (["get-meeting"], "name one that has choices: meeting_id"),
+        (["get-meeting"], "must be one that has choices: meeting_id"),
         (["meeting"], "Did you mean 'meetings'?"),
         (["get-meeting", "meeting_id", "--usr", "me"], "Did you mean '--user-id'?"),
         (["get-meeting", "meeting_id", "--cursor", "x"], "cursor: is not a cursor that a page gave"),
@@ -422,10 +422,10 @@ def test_the_command_says_what_is_wrong(zoom: Sandbox, arguments: list[str], say
 
 
 def test_the_commands_help_teaches() -> None:
-    assert "To list what it can be: choices get-meeting meeting_id" in run("show", "get-meeting").stdout
+    assert "To list its choices: choices get-meeting meeting_id" in run("show", "get-meeting").stdout
     done = run("choices", "--help")
     assert done.returncode == 0
     for text in ("choices ACTION INPUT", "choices LIST", "phone-recordings", "meeting_id"):
         assert text in done.stdout
     told = run("choices", "get-meeting", "meeting_id", "--help").stdout
-    assert "Host. me if left out" in told
+    assert "Host. Default: me" in told

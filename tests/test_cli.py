@@ -53,7 +53,7 @@ def test_show_prints_labels_options_choices_and_conditions() -> None:
 
 def test_show_prints_what_an_action_gives_and_which_of_it_is_secret() -> None:
     lines = run("show", "get-meeting-recordings", "--output").stdout.splitlines()
-    assert lines[0] == "Get Meeting Recordings (get-meeting-recordings) gives:"
+    assert lines[0] == "Get Meeting Recordings (get-meeting-recordings) returns:"
     assert "  recording_files.*.download_url  text · secret · needs an access token" in lines
     assert "  recording_count  whole number" in lines
     assert "fields are not declared" in run("show", "raw-request", "--output").stdout
@@ -123,7 +123,7 @@ def test_a_long_list_says_on_stderr_how_far_it_is() -> None:
         (("run", "create-meeting", "--user-id"), 2, "expected one argument"),
         (("preview", "create-meeting"), 2, "inputs.user_id: is required"),
         (("preview", "create-meeting", "--inputs", "/no/such.json"), 2, "cannot be read"),
-        (("preview", "create-meeting", "--inputs", "-"), 2, "is no JSON"),
+        (("preview", "create-meeting", "--inputs", "-"), 2, "is not JSON"),
         (("check", "/no/such/folder"), 2, "it has no connector.yaml"),
         (("run", "get-user", "--user-id", "me"), 3, "ACCESS_TOKEN"),
         (("run", "get-user", "--user-id", "me", "--base-url", "http://example.com/v2"), 3, ""),

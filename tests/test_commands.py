@@ -6,6 +6,8 @@ import base64
 import io
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -64,11 +66,12 @@ def test_all_commands_are_listed_with_their_exit_codes(run: Run, connector: Conn
     assert (code, err) == (0, "") and out.startswith("usage: zoom-connector COMMAND …\n\n  list ")
     for command in COMMANDS.values():
         assert f"  {command.usage} " in out and f"  {command.says}\n" in out
-    assert "zoom-connector COMMAND --help tells more.\n\nexit codes: 0 ok, 1 check or diff found something" in out
+    teaches = "`zoom-connector COMMAND --help` explains a command and shows an example."
+    assert f"\n{teaches}\n\nexit codes: 0 success, 1 faults or breaking changes found" in out
     assert out.rstrip().endswith("130 interrupted")
     assert run("help") == run("-h") == (0, out, "") and run() == (2, out, "")
     assert run("--version") == (0, f"{connector.profile.version}\n", "")
-    assert run("lst") == (2, "", "error: 'lst' is no command. Did you mean 'list'? See: zoom-connector --help\n")
+    assert run("lst") == (2, "", "error: 'lst' is not a command. Did you mean 'list'? See: zoom-connector --help\n")
 
 
 def test_the_list_is_a_table_for_people_or_for_a_readme(run: Run, connector: Connector) -> None:
@@ -121,7 +124,7 @@ def test_an_action_is_shown_previewed_and_run(run: Run, zoom: Sandbox, tmp_path:
     assert json.loads(file.read_text())["id"]
     code, out, err = run("run", "get-user", "--user-id", "me", "--output", str(tmp_path))
     assert (code, out) == (8, "")
-    assert err == f"error: {tmp_path} cannot be written (Is a directory); mend that, and run it again.\n"
+    assert err == f"error: {tmp_path} cannot be written (Is a directory); correct that and run it again.\n"
     code, out, err = run("run", "create-meeting", "--user-id", "me", "--output", str(tmp_path))
     made, _, last = err.rstrip().rpartition("\n")
     assert code == 8 and json.loads(made)["id"]
@@ -142,7 +145,7 @@ def test_a_list_that_fails_in_the_middle_prints_what_it_read(run: Run, monkeypat
         monkeypatch.setenv("ZOOM_ACCESS_TOKEN", zoom.token)
         code, out, err = run("run", "list-users", "--base-url", zoom.base_url)
     assert (code, len(json.loads(out)["users"])) == (4, 300)
-    assert err.splitlines()[-1] == "  300 items were read before it"
+    assert err.splitlines()[-1] == "  300 items were read"
 
 
 def test_warnings_of_a_run_are_said(run: Run) -> None:
@@ -161,13 +164,45 @@ def test_warnings_of_a_run_are_said(run: Run) -> None:
     assert err.startswith("warning: inputs.max_retry_count: ") and code == 0
 
 
+def test_wrong_options_and_wrong_values_are_reported_together(run: Run, zoom: Sandbox) -> None:
+    missing = "/no/such.png"
+    code, out, err = run("run", "create-meeting", "--topc", "x", "--type", "banana", "--user-id", "me", "--zz=1", "b")
+    title, *lines = err.splitlines()
+    assert (code, out, title) == (2, "", "error: 4 problems with the inputs of zoom-connector run create-meeting:")
+    assert lines[:2] == [
+        "  --topc: is not an option of create-meeting. Did you mean '--topic'?",
+        "  --zz: is not an option of create-meeting.",
+    ]
+    assert lines[2] == "  b: belongs to no option; a value follows its option"
+    assert lines[3].startswith("  inputs.type: must be one of Instant meeting (1), ")
+    code, out, err = run("run", "raw-request", "--url", "/x", "--method", "PSOT", "--file-data", f"logo=@{missing}")
+    assert code == 2 and f"{missing}: No such file or directory" in err and "inputs.method: must be one of" in err
+    assert not zoom.requests
+
+
+def test_the_help_of_an_action_ends_with_an_example_of_what_it_requires(run: Run) -> None:
+    assert run("run", "get-meeting", "--help")[1].endswith(
+        "\nexample: zoom-connector run get-meeting --meeting-id 81279432123\n"
+    )
+    assert run("preview", "raw-request", "--help")[1].splitlines()[-1].startswith("example: zoom-connector preview raw")
+    assert run("choices", "users", "--help")[1].endswith("\nexample: zoom-connector choices users\n")
+
+
+def test_without_docstrings_the_help_says_why_a_description_is_missing() -> None:
+    for words in (("show",), ("run",), ("choices",)):
+        command = [sys.executable, "-OO", "-m", "zoom_connector", *words, "--help"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "(python -OO removes this description; run it without -OO)" in done.stdout and "None" not in done.stdout
+
+
 @pytest.mark.parametrize("name", ["run", "preview"])
 def test_the_help_of_a_command_about_actions_leads_on(run: Run, name: str) -> None:
     code, out, err = run(name, "--help")
     assert (code, err) == (0, "") and run(name) == (2, out, "")
     assert out.startswith(f"usage: zoom-connector {name} ACTION [--INPUT VALUE …]\n\n")
     assert (
-        f"zoom-connector {name} ACTION --help lists the inputs of an action; zoom-connector list the actions.\n" in out
+        f"`zoom-connector {name} ACTION --help` lists an action's inputs, `zoom-connector list` the actions.\n" in out
     )
     assert out.splitlines()[-1].startswith(f"example: zoom-connector {name} ")
 
@@ -179,10 +214,11 @@ def test_an_interrupted_change_says_how_to_look(run: Run, monkeypatch: pytest.Mo
     monkeypatch.setattr("connector_runtime.client.Client.pages", interrupted)
     for words, hint in (
         (("get-user", "--user-id", "me"), ""),
-        (("delete-user", "--user-id", "a b"), " It may have been done; look before you run it again."),
+        (("delete-user", "--user-id", "a b"), " The change may have been made; check before you run it again."),
         (
             ("create-user", "--email", "a@b.example", "--user-type", "1"),
-            " It may have been done; look before you run it again: zoom-connector run get-user --user-id a@b.example",
+            " The change may have been made; check before you run it again: "
+            "zoom-connector run get-user --user-id a@b.example",
         ),
     ):
         code, out, err = run("run", *words)
@@ -195,7 +231,7 @@ def test_choices_are_a_table_or_json(run: Run) -> None:
     code, out, _ = run("choices", "get-user", "user_id", "--search", "ada", "--json")
     found = json.loads(out)["choices"][0]
     assert set(json.loads(out)) == {"choices", "cursor"} and set(found) == {"value", "label", "description"}
-    assert run("choices", "get-user", "user-id", "--search", "zzz") == (0, "", "there is nothing to choose from\n")
+    assert run("choices", "get-user", "user-id", "--search", "zzz") == (0, "", "no choices\n")
     code, out, err = run("choices", "create-meeting", "type")
     assert (code, err) == (0, "") and "8" in {line.split()[0] for line in out.splitlines()}
     code, out, err = run("choices", "users")
@@ -207,7 +243,7 @@ def test_choices_are_a_table_or_json(run: Run) -> None:
     code, _, err = run("choices", "usrs")
     what = "is neither an action of zoom nor a list of choices. Did you mean 'users'?"
     assert (code, err) == (2, f"error: 'usrs' {what}\n  action: 'usrs' {what}\n")
-    name = "name one that has choices: user_id, login_type"
+    name = "must be one that has choices: user_id, login_type"
     assert run("choices", "get-user") == wrong("choices", "INPUT", name)
 
 
@@ -215,20 +251,20 @@ def test_files_are_downloaded_and_left_alone_the_next_time(run: Run, zoom: Sandb
     code, out, err = run("download", "1", "--action", "get-user", "--to", str(tmp_path))
     known = "get-meeting-recordings"
     assert code == 2 and err.startswith(
-        "error: One problem with the inputs of download:\n  --action: 'get-user' offers no files; known: "
+        "error: One problem with the inputs of download:\n  --action: 'get-user' offers no files; must be "
     )
     assert known in err
-    assert run("download", "1", "--input", "x") == wrong("download", "--input", "'x' is no NAME=VALUE")
+    assert run("download", "1", "--input", "x") == wrong("download", "--input", "'x' must be NAME=VALUE")
     meeting = next(iter(recorded(zoom)), None)
     assert meeting is not None
     code, out, err = run("download", meeting, "--to", str(tmp_path / "a"))
     paths = out.splitlines()
     assert code == 0 and paths and all(Path(path).is_file() for path in paths)
-    assert all(", was there already" not in line for line in err.splitlines())
+    assert all(", already downloaded" not in line for line in err.splitlines())
     again = run("download", meeting, "--to", str(tmp_path / "a"))
-    assert again[:2] == (0, out) and all(line.endswith(", was there already") for line in again[2].splitlines())
+    assert again[:2] == (0, out) and all(line.endswith(", already downloaded") for line in again[2].splitlines())
     code, _, err = run("download", meeting, "--types", "odd, mp4", "--to", str(tmp_path / "b"))
-    assert code == 2 and "--types: there is no ODD; there is: " in err
+    assert code == 2 and "--types: no file has the type ODD; choose from " in err
     code, out, _ = run("download", meeting, "--types", "mp4", "--any-size", "--to", str(tmp_path / "b"))
     assert code == 0 and all(path.lower().endswith(".mp4") for path in out.splitlines())
 
@@ -295,7 +331,7 @@ def test_catalogues_are_compared_and_the_next_version_told(run: Run, folder: Pat
     action.write_text(action.read_text() + "  kind: {label: Kind, type: string, required: true, to: query}\n")
     code, out, err = run("diff", str(old), str(folder))
     assert code == 1 and len(out.splitlines()) == 1 and "kind" in out
-    assert err == "1 change, 1 breaking; after 1.2.3 comes at least 2.0.0; NEW says 1.2.3\n"
+    assert err == "1 change, 1 breaking; after 1.2.3 the version must be at least 2.0.0; NEW has 1.2.3\n"
     code, out, _ = run("diff", str(old), str(folder), "--json")
     said = json.loads(out)
     assert (code, said["breaking"], said["version"]) == (1, 1, "2.0.0")
@@ -303,10 +339,10 @@ def test_catalogues_are_compared_and_the_next_version_told(run: Run, folder: Pat
     data = json.loads(old.read_text())
     old.write_text(json.dumps({**data, "version": "one"}))
     code, _, err = run("diff", str(old), str(folder))
-    assert err.endswith("'one' is no version of the form 1.2.3, so the next can't be told\n")
+    assert err.endswith("; the next version is unknown, because 'one' is not of the form 1.2.3\n")
     old.write_text("{}")
     assert run("diff", str(old), str(folder)) == wrong(
-        "diff", str(old), "is no catalogue; write one with `zoom-connector catalogue > FILE`"
+        "diff", str(old), "is not a catalogue; write one with `zoom-connector catalogue > FILE`"
     )
 
 
@@ -318,7 +354,7 @@ def test_catalogues_with_and_without_schemas_of_events_are_told_apart(
     for one, two in (("without", "with"), ("with", "without")):
         code, _, err = run("diff", str(tmp_path / f"{one}.json"), str(tmp_path / f"{two}.json"))
         assert code == 0 and err.startswith(
-            f"note: {tmp_path / 'without.json'} is without the schemas of events, so those are not compared; "
+            f"note: {tmp_path / 'without.json'} lacks the schemas of events, so they are not compared; "
             "write it with `zoom-connector catalogue --events`\n"
         )
 
@@ -335,24 +371,26 @@ def test_a_draft_is_written_with_what_is_left_to_do(run: Run, folder: Path) -> N
         "  description: say in your own words what it does",
         "  comments: say what each input is for "
         "(meeting_id, occurrence_id, schedule_for_reminder, cancel_meeting_reminder)",
-        "  if_absent, only_when, rules: what the vendor does with what is left out, and what goes together",
+        "  if_absent, only_when, rules: the effect of an empty input, and the inputs that depend on others",
         f"then: zoom-connector check {folder}",
     ]
     assert file.read_text().startswith("key: delete-meeting\n")
-    assert run("new", "delete-meeting", *where) == wrong("new", str(file), "is there already; --force replaces it")
+    assert run("new", "delete-meeting", *where) == wrong("new", str(file), "exists already; --force replaces it")
     (folder / "schemas").mkdir()
     (folder / "schemas" / "action.schema.json").write_text("{}")
     code, out, _ = run("new", "delete-meeting", "--force", *where)
     schema = "# yaml-language-server: $schema=../schemas/action.schema.json\n"
     assert code == 0 and file.read_text().startswith(f"{schema}key: delete-meeting\n")
-    key = "is 'Delete'; a key is made of small letters, digits and -, as in delete-meeting"
+    key = "is 'Delete'; a key has lower-case letters, digits and hyphens, such as delete-meeting"
     assert run("new", "Delete", *where) == wrong("new", "ACTION", key)
     assert run("new", "x", "--operation", "y", *where) == wrong(
-        "new", "--operation", "is an operation of a document; give the document with --from"
+        "new", "--operation", "needs the document of the operation; add --from FILE"
     )
     nowhere = folder / "actions"
     assert run("new", "x", "--folder", str(nowhere)) == wrong(
-        "new", str(nowhere), "is no definition folder: it has no connector.yaml; go to one, or give it with --folder"
+        "new",
+        str(nowhere),
+        "is not a definition folder: it has no connector.yaml; change to one, or name one with --folder",
     )
 
 
@@ -367,7 +405,7 @@ def test_a_translation_is_written_and_completed(run: Run, folder: Path) -> None:
     assert run("locale", "pt-BR", *where) == (0, f"wrote {file}: 3 of 4 texts left to translate\n", "")
     assert "\n  Get Thing: Obter Coisa\n" in file.read_text()
     for code_ in ("PT", "x", "pt_BR", "pt-br"):
-        what = f"is {code_!r}; write the language's code as in fr, pt-BR or zh-Hant-TW"
+        what = f"is {code_!r}; must be a code such as fr, pt-BR or zh-Hant-TW"
         assert run("locale", code_, *where) == wrong("locale", "CODE", what)
     what = "is en, the language of the definitions; name another"
     assert run("locale", "en", *where) == wrong("locale", "CODE", what)
@@ -384,20 +422,21 @@ def test_events_are_listed_and_shown(run: Run, connector: Connector) -> None:
     assert code == 0 and out and all(line.startswith("meeting.") for line in out.splitlines())
     assert all(line.endswith((" · Meetings", " · Meetings · deprecated")) for line in out.splitlines())
     assert run("events", "phone.*", "--product", "meetings") == wrong(
-        "events", "PATTERN", "fits no event of this product"
+        "events", "PATTERN", "matches no event of this product"
     )
     code, _, err = run("events", "--product", "meting")
-    assert code == 2 and "--product: is no product here." in err and "Known: " in err
-    code, _, err = run("events", "meeting.strted")
-    assert code == 2 and "Did you mean 'meeting.started'?" in err
+    assert code == 2 and "--product: is not a product." in err and "Known: " in err
+    assert run("events", "meeting.strted") == wrong(
+        "events", "PATTERN", "'meeting.strted' is not a documented event. Did you mean 'meeting.started'?"
+    )
     event = events["meeting.started"]
     code, out, _ = run("events", "show", "meeting.started", "--json")
     assert (code, json.loads(out)) == (0, event.entry())
     code, out, _ = run("events", "show", "meeting.started")
     assert code == 0 and out.startswith(f"meeting.started: {event.label} ({event.product})\n\n")
     assert json.loads(out.partition("\nsample:\n")[2]) == event.sample
-    assert "  payload.account_id " in out and "always there" in out and " scopes, any of: " in out
-    what = "is no event that is documented. Did you mean 'meeting.started'?"
+    assert "  payload.account_id " in out and "always present" in out and " scopes, any of: " in out
+    what = "is not a documented event. Did you mean 'meeting.started'?"
     code, _, err = run("events", "show", "meeting.strted")
     assert (code, err) == (2, f"error: 'meeting.strted' {what}\n  NAME: 'meeting.strted' {what}\n")
 
@@ -450,14 +489,14 @@ def test_a_sample_is_signed_posted_and_its_answer_told(run: Run, receiver: Any, 
     trigger.verify(body, headers, "try-me", int(headers["x-zm-request-timestamp"]))
     receiver.answers[:] = [(500, b"Odd"), (302, b""), (200, b"{}")]
     assert run("send-event", "meeting.started", *to) == (4, "", f"error: {to[1]} answered 500: Odd\n")
-    assert run("send-event", "meeting.started", *to) == (4, "", f"error: {to[1]} answered 302: nothing\n")
-    other = "error: The challenge was answered with something else than the secret's digest.\n"
+    assert run("send-event", "meeting.started", *to) == (4, "", f"error: {to[1]} answered 302: (no text)\n")
+    other = "error: The answer to the challenge is not the digest of the secret.\n"
     assert run("send-event", "endpoint.url_validation", *to) == (4, "", other)
     for text in ("payload", "event.x=1"):
-        what = f"{text!r} must be PATH=VALUE, as in payload.object.topic=Retro, and lead to a field"
+        what = f"{text!r} must be PATH=VALUE, such as payload.object.topic=Retro, where PATH leads to a field"
         assert run("send-event", "meeting.started", *to, "--set", text) == wrong("send-event", "--set", what)
     assert run("send-event", "meeting.started", "--to", "ftp://x") == wrong(
-        "send-event", "--to", "'ftp://x' is no URL such as http://127.0.0.1:8200/"
+        "send-event", "--to", "'ftp://x' must be a URL such as http://127.0.0.1:8200/"
     )
     gone = "http://127.0.0.1:1/"
     code, _, err = run("send-event", "meeting.started", "--to", gone)
@@ -466,7 +505,7 @@ def test_a_sample_is_signed_posted_and_its_answer_told(run: Run, receiver: Any, 
 
 def test_without_a_secret_it_is_said_where_to_put_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ZOOM_WEBHOOK_SECRET_TOKEN")
-    hint = "Set ZOOM_WEBHOOK_SECRET_TOKEN to the same text here and there."
+    hint = "Set ZOOM_WEBHOOK_SECRET_TOKEN to the same text for the sender and the receiver."
     said = (2, "", f"error: There is no secret to sign with. {hint}\n")
     assert run("send-event", "meeting.started", "--to", "http://127.0.0.1:1/") == said
     assert run("listen", "--port", "0") == said
@@ -490,6 +529,6 @@ def test_the_inbox_lists_what_waits_and_delivers_again(run: Run, tmp_path: Path,
     ]
     assert all(each["event"] == "meeting.started" and each["payload"] for each in told)
     assert run("inbox", "--replay", "e9", *where) == wrong("inbox", "--replay", "'e9' was not put aside")
-    assert run("inbox", "--replay", "e1", *where) == (0, "", "1 to be delivered again\n")
-    assert run("inbox", "--replay", "all", *where) == (0, "", "0 to be delivered again\n")
+    assert run("inbox", "--replay", "e1", *where) == (0, "", "1 event will be delivered again\n")
+    assert run("inbox", "--replay", "all", *where) == (0, "", "0 events will be delivered again\n")
     store.close()

@@ -46,22 +46,22 @@ rules:
 
 CASES = [  # what is edited in the action, the level, where in the action, what is said
     ("  old: {label: Old, type: boolean, was: ancient, to: body}\n", "", "major", "inputs.old", "was removed"),
-    ("  old: {", "  renewed: {", "major", "inputs.old", "if it became 'renewed', say `was: old` there"),
+    ("  old: {", "  renewed: {", "major", "inputs.old", "if it was renamed to 'renewed', write `was: old` there"),
     (
         "  old: {label: Old, type: boolean, was: ancient,",
         "  renewed: {label: Old, type: boolean, was: [old, ancient],",
         "minor",
         "inputs.old",
-        "became 'renewed'; the old name still works",
+        "was renamed to 'renewed'; the old name still works",
     ),
-    (", was: ancient", "", "major", "inputs.old", "its old name 'ancient' does not work any more"),
+    (", was: ancient", "", "major", "inputs.old", "its old name 'ancient' no longer works"),
     ("  tags: {", "  more: {label: More, type: string, to: body}\n  tags: {", "minor", "inputs.more", "was added"),
     (
         "  tags: {",
         "  more: {label: More, type: string, required: true, to: body}\n  tags: {",
         "major",
         "inputs.more",
-        "was added, and is required",
+        "was added and is required",
     ),
     (
         "  tags: {",
@@ -75,28 +75,28 @@ CASES = [  # what is edited in the action, the level, where in the action, what 
         "  more: {label: More, type: string, required: tags, to: body}\n  tags: {",
         "major",
         "inputs.more",
-        "was added, and is required",
+        "was added and is required",
     ),
     (
         "{label: Colour, type: string,",
         "{label: Colour, type: string, required: tags,",
         "major",
         "inputs.colour",
-        "is required at times",
+        "is now required under a condition",
     ),
     (
         "{label: Tags, type: string,",
         "{label: Tags, type: string, required: true,",
         "major",
         "inputs.tags",
-        "is required now",
+        "is now required",
     ),
     (
         "required: true, schema: {maxLength: 20}",
         "schema: {maxLength: 20}",
         "minor",
         "inputs.loft",
-        "is not required any more",
+        "is no longer required",
     ),
     ("type: boolean", "type: string", "major", "inputs.old", "its type boolean became string"),
     ("type: text,", "type: string,", "minor", "inputs.why", "its type text became string"),
@@ -108,20 +108,20 @@ CASES = [  # what is edited in the action, the level, where in the action, what 
         "",
         "minor",
         "inputs.colour",
-        "takes any value now",
+        "now accepts any value",
     ),
     (
         "{label: Tags, type: string,",
         "{label: Tags, type: string, choices: [a, b],",
         "major",
         "inputs.tags",
-        "takes only",
+        "now accepts only",
     ),
-    ("label: Grey}", "label: Gray}", "patch", "inputs.colour", "the words for its choices changed"),
+    ("label: Grey}", "label: Gray}", "patch", "inputs.colour", "the labels of its choices changed"),
     ("{maxLength: 20}", "{maxLength: 10}", "major", "inputs.loft", "maxLength 20 became 10"),
     ("{maxLength: 20}", "{maxLength: 30}", "minor", "inputs.loft", "maxLength 20 became 30"),
-    ("schema: {maxLength: 20}, ", "", "minor", "inputs.loft", "maxLength 20 became gone"),
-    ("{maxLength: 20}", "{maxLength: 20, pattern: a}", "major", "inputs.loft", "its pattern is new or another"),
+    ("schema: {maxLength: 20}, ", "", "minor", "inputs.loft", "maxLength 20 was removed"),
+    ("{maxLength: 20}", "{maxLength: 20, pattern: a}", "major", "inputs.loft", "its pattern was added"),
     ("{minimum: 1, maximum: 9}", "{minimum: 2, maximum: 9}", "major", "inputs.count", "minimum 1 became 2"),
     ("{minimum: 1, maximum: 9}", "{minimum: 0, maximum: 9}", "minor", "inputs.count", "minimum 1 became 0"),
     (
@@ -132,18 +132,24 @@ CASES = [  # what is edited in the action, the level, where in the action, what 
         "maximum 5 became 4",
     ),
     ("a: {type: string}", "a: {type: integer}", "major", "inputs.extra.a", 'its type "string" became "integer"'),
-    ("properties: {a", "required: [a], properties: {a", "major", "inputs.extra.a", "is required now"),
-    ("properties: {a", "additionalProperties: false, properties: {a", "major", "inputs.extra", "takes no other keys"),
-    ("as: local_or_utc", "as: utc", "major", "inputs.at", "takes other values than before"),
+    ("properties: {a", "required: [a], properties: {a", "major", "inputs.extra.a", "is now required"),
+    (
+        "properties: {a",
+        "additionalProperties: false, properties: {a",
+        "major",
+        "inputs.extra",
+        "no longer accepts other keys",
+    ),
+    ("as: local_or_utc", "as: utc", "major", "inputs.at", "accepts other values than before"),
     (
         "default: slow, ",
         "default: fast, ",
         "major",
         "inputs.mode",
-        'what is filled in for it changed: "slow" became "fast"',
+        'the value that is filled in changed: "slow" became "fast"',
     ),
     ("default: 2, ", "default: 3, ", "patch", "inputs.count", "its published default 2 became 3"),
-    ("only_when: {mode: fast}, ", "", "minor", "inputs.why", "applies always"),
+    ("only_when: {mode: fast}, ", "", "minor", "inputs.why", "always applies"),
     (
         "only_when: {mode: fast}, ",
         "only_when: {mode: slow}, ",
@@ -151,7 +157,7 @@ CASES = [  # what is edited in the action, the level, where in the action, what 
         "inputs.why",
         "applies under another condition",
     ),
-    ('clear: "", ', "", "major", "inputs.why", "can't be emptied any more"),
+    ('clear: "", ', "", "major", "inputs.why", "can no longer be cleared"),
     ("{label: Old,", "{label: Old, deprecated: Leave it out.,", "minor", "inputs.old", "is deprecated: Leave it out."),
     ("{label: Old,", "{label: Older,", "patch", "inputs.old", "its label changed"),
     ("effect: update", "effect: create", "major", "", 'its effect "update" became "create"'),
@@ -182,7 +188,7 @@ CASES = [  # what is edited in the action, the level, where in the action, what 
         "",
         "the rule at least one of tags, at was added",
     ),
-    ("rules:\n  - {at_most_one: [tags, at]}\n", "", "minor", "", "the rule at most one of tags, at is gone"),
+    ("rules:\n  - {at_most_one: [tags, at]}\n", "", "minor", "", "the rule at most one of tags, at was removed"),
     ("description: Send a bird", "description: Send birds", "patch", "", "its description changed"),
 ]
 
@@ -316,7 +322,7 @@ def test_the_command_compares_a_saved_catalogue_with_a_folder_and_exits_1_if_som
     (folder / "actions/fly.yaml").unlink()
     broken = command(str(saved), str(folder))
     assert (broken.returncode, broken.stdout) == (1, "BREAKING action fly: was removed\n")
-    assert "after 1.0.0 comes at least 2.0.0; NEW says 1.0.0" in broken.stderr
+    assert "after 1.0.0 the version must be at least 2.0.0; NEW has 1.0.0" in broken.stderr
     data = json.loads(command(str(saved), str(folder), "--json").stdout)
     assert data == {
         "breaking": 1,
@@ -329,7 +335,7 @@ def test_the_command_refuses_what_is_no_catalogue(folder: Path) -> None:
     (folder / "x.json").write_text("{}")
     done = command(str(folder / "x.json"), str(folder))
     assert done.returncode == 2
-    assert "is no catalogue; write one with" in done.stderr
+    assert "is not a catalogue; write one with" in done.stderr
     assert command(str(folder / "none.json"), str(folder)).returncode == 2
 
 
@@ -358,43 +364,43 @@ OBJECT = {"type": "object", "properties": {"p": {"type": "string"}}}
 def test_a_higher_least_breaks_and_a_lower_one_does_not(word: str) -> None:
     assert found(limited({word: 1}), limited({word: 2})) == [("major", PLACE, f"{word} 1 became 2")]
     assert found(limited({word: 2}), limited({word: 1})) == [("minor", PLACE, f"{word} 2 became 1")]
-    assert found(limited({}), limited({word: 0})) == [("major", PLACE, f"{word} is 0")]
-    assert found(limited({word: 0}), limited({})) == [("minor", PLACE, f"{word} 0 became gone")]
+    assert found(limited({}), limited({word: 0})) == [("major", PLACE, f"{word} 0 was added")]
+    assert found(limited({word: 0}), limited({})) == [("minor", PLACE, f"{word} 0 was removed")]
 
 
 @pytest.mark.parametrize("word", ["maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"])
 def test_a_lower_most_breaks_and_a_higher_one_does_not(word: str) -> None:
     assert found(limited({word: 2}), limited({word: 1})) == [("major", PLACE, f"{word} 2 became 1")]
     assert found(limited({word: 1}), limited({word: 2})) == [("minor", PLACE, f"{word} 1 became 2")]
-    assert found(limited({}), limited({word: 9})) == [("major", PLACE, f"{word} is 9")]
-    assert found(limited({word: 9}), limited({})) == [("minor", PLACE, f"{word} 9 became gone")]
+    assert found(limited({}), limited({word: 9})) == [("major", PLACE, f"{word} 9 was added")]
+    assert found(limited({word: 9}), limited({})) == [("minor", PLACE, f"{word} 9 was removed")]
 
 
 @pytest.mark.parametrize(
     "word", ["pattern", "const", "anyOf", "oneOf", "allOf", "not", "multipleOf", "propertyNames", "uniqueItems"]
 )
 def test_what_cannot_be_compared_breaks_unless_it_goes(word: str) -> None:
-    assert found(limited({word: "a"}), limited({word: "b"})) == [("major", PLACE, f"its {word} is new or another")]
-    assert found(limited({}), limited({word: "b"})) == [("major", PLACE, f"its {word} is new or another")]
-    assert found(limited({word: "a"}), limited({})) == [("minor", PLACE, f"its {word} is gone")]
+    assert found(limited({word: "a"}), limited({word: "b"})) == [("major", PLACE, f"its {word} was changed")]
+    assert found(limited({}), limited({word: "b"})) == [("major", PLACE, f"its {word} was added")]
+    assert found(limited({word: "a"}), limited({})) == [("minor", PLACE, f"its {word} was removed")]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "change"),
     [
         ({"type": "string"}, {"type": "integer"}, ("major", ".p", 'its type "string" became "integer"')),
-        ({"type": "string"}, {}, ("minor", ".p", "takes any type now")),
-        ({}, {"type": "string"}, ("major", ".p", 'its type nothing became "string"')),
-        ({"enum": [1]}, {"enum": [1, 2]}, ("minor", ".p", "takes more values now")),
-        ({"enum": [1, 2]}, {"enum": [1]}, ("major", ".p", "takes fewer values now")),
-        ({"enum": [1]}, {}, ("minor", ".p", "takes more values now")),
-        ({}, {"enum": [1]}, ("major", ".p", "takes fewer values now")),
-        ({"items": {}}, {"items": {"maximum": 1}}, ("major", ".p[]", "maximum is 1")),
-        ({"items": {"maximum": 1}}, {}, ("minor", ".p[]", "maximum 1 became gone")),
-        ({}, {"items": {"maximum": 1}}, ("major", ".p[]", "maximum is 1")),
-        ({}, {"required": ["q"]}, ("major", ".p.q", "is required now")),
-        ({}, {"additionalProperties": False}, ("major", ".p", "takes no other keys any more")),
-        ({"properties": {"q": {}}}, {}, ("patch", ".p.q", "is not described any more")),
+        ({"type": "string"}, {}, ("minor", ".p", "now accepts any type")),
+        ({}, {"type": "string"}, ("major", ".p", 'its type "string" was added')),
+        ({"enum": [1]}, {"enum": [1, 2]}, ("minor", ".p", "now accepts more values")),
+        ({"enum": [1, 2]}, {"enum": [1]}, ("major", ".p", "now accepts fewer values")),
+        ({"enum": [1]}, {}, ("minor", ".p", "now accepts more values")),
+        ({}, {"enum": [1]}, ("major", ".p", "now accepts fewer values")),
+        ({"items": {}}, {"items": {"maximum": 1}}, ("major", ".p[]", "maximum 1 was added")),
+        ({"items": {"maximum": 1}}, {}, ("minor", ".p[]", "maximum 1 was removed")),
+        ({}, {"items": {"maximum": 1}}, ("major", ".p[]", "maximum 1 was added")),
+        ({}, {"required": ["q"]}, ("major", ".p.q", "is now required")),
+        ({}, {"additionalProperties": False}, ("major", ".p", "no longer accepts other keys")),
+        ({"properties": {"q": {}}}, {}, ("patch", ".p.q", "is no longer described")),
         ({}, {"properties": {"q": {}}}, ("minor", ".p.q", "was added")),
         (
             {"properties": {"q": {}}, "additionalProperties": False},
@@ -412,5 +418,5 @@ def test_inside_of_a_value_all_is_compared(old: Any, new: Any, change: tuple[str
 
 def test_values_that_are_taken_otherwise_than_the_form_says_break() -> None:
     one, two = limited({}, {"pattern": "a", "title": "A"}), limited({}, {"pattern": "b", "title": "A"})
-    assert found(one, two) == [("major", PLACE, "takes other values than before")]
+    assert found(one, two) == [("major", PLACE, "accepts other values than before")]
     assert found(limited({}, {"title": "A"}), limited({}, {"title": "B", "examples": [1], "format": "x"})) == []

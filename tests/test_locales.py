@@ -321,7 +321,7 @@ def test_a_file_that_is_completed_keeps_what_was_said_and_shows_what_a_changed_s
     assert not [gap for gap in load(folder).gaps() if "is not in any definition" in gap.what]
 
 
-@pytest.mark.parametrize(("code", "what"), [("English", "write the language's code"), ("en", "name another")])
+@pytest.mark.parametrize(("code", "what"), [("English", "must be a code such as fr"), ("en", "name another")])
 def test_what_is_no_other_language_is_refused(folder: Path, code: str, what: str) -> None:
     done = command("locale", code, "--folder", str(folder))
     assert done.returncode == 2 and what in done.stderr
@@ -348,7 +348,7 @@ def test_the_schemas_of_events_are_compared_where_both_catalogues_have_them(tmp_
         (tmp_path / f"{name}.json").write_text(command("catalogue", *options).stdout)
     done = command("diff", str(tmp_path / "light.json"), str(tmp_path / "whole.json"))
     assert done.returncode == 0
-    assert "light.json is without the schemas of events" in done.stderr and "catalogue --events" in done.stderr
+    assert "light.json lacks the schemas of events" in done.stderr and "catalogue --events" in done.stderr
     assert "note" not in command("diff", str(tmp_path / "whole.json"), ".").stderr
 
 

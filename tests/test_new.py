@@ -125,7 +125,7 @@ inputs:
 def test_new_says_what_is_left_to_do_and_what_comes_next(folder: Path) -> None:
     said = new(folder, "archive-meeting").stdout
     assert "take them from the vendor's page" in said
-    assert "scopes: what the connection must be allowed to do" in said
+    assert "scopes: the permissions that the token needs" in said
     assert said.splitlines()[-1] == "then: python -m zoom_connector check ."
 
 
@@ -133,7 +133,7 @@ def test_new_never_replaces_a_file_unless_it_is_forced(folder: Path) -> None:
     before = (folder / "actions/get-meeting.yaml").read_text()
     done = new(folder, "get-meeting")
     assert (done.returncode, (folder / "actions/get-meeting.yaml").read_text()) == (2, before)
-    assert "is there already; --force replaces it" in done.stderr
+    assert "exists already; --force replaces it" in done.stderr
     assert new(folder, "get-meeting", "--force").returncode == 0
     assert (folder / "actions/get-meeting.yaml").read_text() != before
 
@@ -141,13 +141,13 @@ def test_new_never_replaces_a_file_unless_it_is_forced(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["Delete Meeting"], "a key is made of small letters, digits and -"),
-        (["x", "--operation", "y"], "give the document with --from"),
+        (["Delete Meeting"], "a key has lower-case letters, digits and hyphens"),
+        (["x", "--operation", "y"], "needs the document of the operation; add --from FILE"),
         (["x", "--from", "none.json"], "cannot be read"),
-        (["x", "--from", "connector.yaml"], "is no OpenAPI document: it has neither `openapi` nor `swagger`"),
-        (["x", "--from", str(HERE / "openapi/pigeon.yaml")], "is needed. It has: listLofts, updateBird"),
+        (["x", "--from", "connector.yaml"], "is not an OpenAPI document: it has neither `openapi` nor `swagger`"),
+        (["x", "--from", str(HERE / "openapi/pigeon.yaml")], "is required. The document has: listLofts, updateBird"),
         (["x", "--from", str(HERE / "openapi/pigeon.yaml"), "--operation", "listLoft"], "Did you mean 'listLofts'?"),
-        (["x", "--folder", "schemas"], "is no definition folder: it has no connector.yaml"),
+        (["x", "--folder", "schemas"], "is not a definition folder: it has no connector.yaml"),
     ],
 )
 def test_new_refuses_with_a_remedy(folder: Path, arguments: list[str], says: str) -> None:
@@ -311,7 +311,7 @@ def test_a_placeholder_that_is_no_parameter_becomes_a_row_and_is_named_among_wha
     made = draft_action("try-it", operation(document, "look"), FolderContext(common={}))
     assert made.data["request"]["path"] == "/lofts/{loft}"
     assert made.data["inputs"]["loft"]["required"] is True
-    assert [line for line in made.left if line.startswith("{loft} ")]
+    assert [line for line in made.left if line.startswith("{loft}: ")]
 
 
 def test_a_long_list_is_packed_into_lines_as_full_as_they_may_be() -> None:
@@ -420,7 +420,7 @@ def document_of(schema: Any, **said: Any) -> dict[str, Any]:
 def test_a_document_that_is_not_as_openapi_asks_is_refused_and_nothing_is_written(folder: Path, document: Any) -> None:
     (folder / "api.json").write_text(json.dumps(document))
     made = new(folder, "do-it", "--from", "api.json", "--operation", "it")
-    assert made.returncode == 2 and "what OpenAPI does not allow" in made.stderr, made.stderr
+    assert made.returncode == 2 and "as OpenAPI does not allow" in made.stderr, made.stderr
     assert not (folder / "actions" / "do-it.yaml").exists()
 
 

@@ -18,7 +18,7 @@ from hypothesis import given, strategies
 
 from connector_runtime.commands import context
 from connector_runtime.commands.cli import COMMANDS as COMMON
-from connector_runtime.commands.context import as_json, shown
+from connector_runtime.commands.context import as_json, escape
 from connector_runtime.errors import InputError
 from connector_runtime.steps import LONGEST_WAIT
 from zoom_connector.__main__ import COMMANDS, main
@@ -102,25 +102,25 @@ def paired(value: Any) -> Any:
 
 @given(JSON, strategies.sampled_from(ENCODINGS))
 def test_any_json_in_any_encoding_is_the_same_data_to_whoever_reads_it(value: Any, encoding: str) -> None:
-    sent = shown(as_json(value), encoding).encode(encoding)  # raises if anything is left that it cannot hold
+    sent = escape(as_json(value), encoding).encode(encoding)  # raises if anything is left that it cannot hold
     assert json.loads(sent.decode(encoding)) == paired(value)
 
 
 @given(TEXT, strategies.sampled_from(ENCODINGS))
 def test_any_text_can_be_printed_and_nothing_in_it_steers_a_terminal(text: str, encoding: str) -> None:
-    printed = shown(text, encoding)
+    printed = escape(text, encoding)
     printed.encode(encoding)
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", printed)
     assert printed.count("\n") == text.count("\n")
 
 
 def test_what_an_encoding_holds_and_steers_nothing_is_printed_as_it_is() -> None:
-    assert shown("Ödön 🎉 山田\n“tea”", "utf-8") == "Ödön 🎉 山田\n“tea”"
-    assert shown("é", "latin-1") == "é"
-    assert shown("é €", "latin-1") == "\\u00e9 \\u20ac"
-    assert shown("é \ud83d", "utf-8") == "é \\ud83d"
-    assert shown('"¥"', "shift_jis") == '"\\u00a5"'  # where it would be written as a backslash
-    assert shown("\x1b]0;owned\x07 \x9b31m \u202egnp", "utf-8") == "\\u001b]0;owned\\u0007 \\u009b31m \\u202egnp"
+    assert escape("Ödön 🎉 山田\n“tea”", "utf-8") == "Ödön 🎉 山田\n“tea”"
+    assert escape("é", "latin-1") == "é"
+    assert escape("é €", "latin-1") == "\\u00e9 \\u20ac"
+    assert escape("é \ud83d", "utf-8") == "é \\ud83d"
+    assert escape('"¥"', "shift_jis") == '"\\u00a5"'  # where it would be written as a backslash
+    assert escape("\x1b]0;owned\x07 \x9b31m \u202egnp", "utf-8") == "\\u001b]0;owned\\u0007 \\u009b31m \\u202egnp"
 
 
 def test_data_nested_as_deep_as_json_can_be_read_can_be_printed() -> None:
@@ -197,7 +197,7 @@ def test_where_nothing_can_be_said_at_all_the_exit_code_remains(zoom: Sandbox) -
 )  # fmt: skip
 def test_what_can_be_asked_again_only_says_that_it_could_not_be_written(zoom: Sandbox, command: str) -> None:
     full = shell(f"$Z {command} >/dev/full", zoom)
-    says = b"error: Standard output cannot be written (No space left on device); mend that, and run it again.\n"
+    says = b"error: Standard output cannot be written (No space left on device); correct that and run it again.\n"
     assert (full.returncode, full.stderr) == (8, says)
     enough = shell(f"$Z {command} | head -c 0", zoom)  # its reader has read enough
     assert (enough.returncode, enough.stderr) == (0, b"")
@@ -232,7 +232,7 @@ def test_an_interrupted_create_says_that_it_may_have_been_done_and_how_to_look(z
     code, out, err = interrupted(zoom, 1, *CREATE)
     assert (code, out) == (130, "")
     (line,) = err.splitlines()
-    assert line.startswith("error: Interrupted. It may have been done; look before you run it again: ")
+    assert line.startswith("error: Interrupted. The change may have been made; check before you run it again: ")
     assert line.endswith(" -m zoom_connector run list-meetings --user-id me")
 
 
@@ -249,7 +249,7 @@ def test_an_interrupted_change_without_a_way_to_look_says_so(
 ) -> None:
     zoom.inject(match=f"{method} *", delay=20)
     code, out, err = interrupted(zoom, 1, "run", *words)
-    said = "error: Interrupted. It may have been done; look before you run it again.\n"
+    said = "error: Interrupted. The change may have been made; check before you run it again.\n"
     assert (code, out, err) == (130, "", said)
 
 
@@ -272,7 +272,7 @@ def test_an_interrupted_list_prints_what_it_read_and_how_to_go_on(how: tuple[str
             [json.loads(line) for line in out.splitlines()] if how == ("--ndjson",) else json.loads(printed)["users"]
         )
         assert len(first) == 600, err
-        said = re.search(r"error: Interrupted\.\n  600 items were read before it; go on with --cursor (\S+)$", err)
+        said = re.search(r"error: Interrupted\.\n  600 items were read; to continue, add --cursor (\S+)$", err)
         assert said
         rest = json.loads(shell(f"$Z run list-users --cursor {said[1]}", zoom).stdout)["users"]
         assert len({user["id"] for user in [*first, *rest]}) == len(first) + len(rest) == 700
@@ -286,7 +286,7 @@ def test_a_list_that_an_error_ends_prints_what_it_read_and_how_to_go_on(how: tup
         assert done.returncode == 4
         first = [json.loads(line) for line in done.stdout.splitlines()] if how else json.loads(done.stdout)["users"]
         assert len(first) == 300
-        said = re.search(r"300 items were read before it; go on with --cursor (\S+)", done.stderr.decode())
+        said = re.search(r"300 items were read; to continue, add --cursor (\S+)", done.stderr.decode())
         assert said
         rest = json.loads(shell(f"$Z run list-users --cursor {said[1]}", zoom).stdout)["users"]
         assert len({user["id"] for user in [*first, *rest]}) == 700

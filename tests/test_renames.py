@@ -114,7 +114,7 @@ def test_forms_and_show_say_what_is_deprecated_and_what_the_old_names_are(connec
     assert "loft_id" in entry["form_schema"]["required"]
     shown = "\n".join(input_table(action))
     assert "Deprecated: Give 'Note' instead." in shown
-    assert "Old name, which still works: loft, cote" in shown
+    assert "Old name, still accepted: loft, cote" in shown
 
 
 NAMES = ["loft_id", "loft", "cote", "mode", "speed", "reason", "why", "note", "comment", "colour", "other"]

@@ -55,19 +55,19 @@ def _make_sandbox(context: Context, arguments: list[str]) -> Sandbox:
         "Run a local Zoom: real HTTP, state, paging, Zoom's statuses and error bodies. It needs no account.",
         "sandbox --users 1000 --plan business --faults seed=7,rate=0.1 --latency 0.01-0.2",
     )
-    command.add_argument("--port", type=int, default=8100, metavar="N", help="on 127.0.0.1; 0 for a free port (8100)")
-    command.add_argument("--users", type=int, default=25, metavar="N", help="how many users it starts with (25)")
+    command.add_argument("--port", type=int, default=8100, metavar="N", help="0 for a free port (default: 8100)")
+    command.add_argument("--users", type=int, default=25, metavar="N", help="users at the start (default: 25)")
     command.add_argument("--token", default="sandbox-token", metavar="TEXT", help="the access token that it accepts")
     command.add_argument(
         "--plan",
         choices=tuple(PLANS),
-        help="enforce the rate limits of this Zoom plan, with its buckets, daily limits, headers and 429s (no limits)",
+        help="enforce the rate limits of this Zoom plan: buckets, daily limits, headers and 429s (default: no limits)",
     )
     command.add_argument(
         "--faults",
         metavar="TEXT",
         help="break requests at random but repeatably: seed=7,rate=0.1 breaks one in ten; "
-        "kinds=late+reset_after selects kinds, delay=2 delays answers by up to 2 seconds (none)",
+        "kinds=late+reset_after selects kinds, delay=2 delays answers by up to 2 seconds (default: none)",
     )
     redirect = "another redirect URL to allow after a sign-in; repeatable"
     command.add_argument("--redirect-url", metavar="URL", action="append", default=[], help=redirect)
@@ -109,7 +109,7 @@ def demo(context: Context, arguments: list[str]) -> int:
         help="use ZOOM_ACCESS_TOKEN: create a meeting for the user who connected, change it and delete it",
     )
     command.add_argument("--once", action="store_true", help="exit after the last step instead of serving the page")
-    command.add_argument("--port", type=int, default=8300, metavar="N", help="of the page; 0 for a free port (8300)")
+    command.add_argument("--port", type=int, default=8300, metavar="N", help="0 for a free port (default: 8300)")
     options = command.parse_args(arguments)
     connector = context.load(None)
     if options.account:

@@ -1,1 +1,1 @@
-"""Tools for the author of a definition: a first draft from an OpenAPI document, and what a change breaks."""
+"""Tools for authors of definitions: a first draft from an OpenAPI document, and the flows that a change breaks."""

@@ -1,7 +1,7 @@
-"""What changed between two catalogues, and what of it breaks flows that were built on the old one. Pure.
+"""The changes between two catalogues, and which of them break flows that were built on the old one. Pure.
 
-A change is *major* if a flow that worked may be refused, or may send or get something else; *minor* if there is more
-than before; *patch* if only words changed. What cannot be told apart counts as major.
+A change is *major* if a flow that worked may be rejected, or may send or receive something else; *minor* if something
+was added; *patch* if only texts changed. If that cannot be decided, it is major.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from typing import Any
 from ..model import Json
 
 LEVELS = ("major", "minor", "patch")
-READ = (  # words that only a reader sees
+TEXTS = (  # words that only people read
     "label", "description", "summary", "docs", "rate_limit", "help", "placeholder", "group", "advanced", "if_absent",
 )  # fmt: skip
 WIDER = {("string", "text"), ("text", "string"), ("secret", "string"), ("string", "secret"), ("integer", "number")}
 LOW = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 HIGH = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 EQUAL = ("pattern", "const", "anyOf", "oneOf", "allOf", "not", "multipleOf", "propertyNames", "uniqueItems")
-SAID = ("title", "description", "deprecated", "examples", "format")  # words of a schema that restrict nothing
+ANNOTATIONS = ("title", "description", "deprecated", "examples", "format")  # words of a schema that restrict nothing
 
 Data = Mapping[str, Json]
-Found = Iterator[tuple[str, str, str]]  # level, where, what
+Changes = Iterator[tuple[str, str, str]]  # level, where, what
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change: which part of the version it moves, where, and what."""
+    """One change: `level` is the part of the version that it raises, `where` its place, `what` a sentence."""
 
     level: str
     where: str
@@ -46,11 +46,11 @@ class Change:
 
 def differences(old: Data, new: Data) -> list[Change]:
     """Every change between two catalogues, breaking ones first."""
-    return sorted((Change(*found) for found in _catalogue(old, new)), key=lambda change: LEVELS.index(change.level))
+    return sorted((Change(*parts) for parts in _catalogue(old, new)), key=lambda change: LEVELS.index(change.level))
 
 
 def bump(version: str, changes: Iterable[Change]) -> str:
-    """The least version that semantic versioning asks for; before 1.0.0 a break moves the minor number.
+    """The next version under semantic versioning; before 1.0.0 a breaking change raises the minor number.
 
     Raises `ValueError` if `version` is not of the form 1.2.3.
     """
@@ -63,23 +63,23 @@ def bump(version: str, changes: Iterable[Change]) -> str:
     return f"{major}.{minor}.{patch + 1}" if levels else version
 
 
-def _catalogue(old: Data, new: Data) -> Found:
+def _catalogue(old: Data, new: Data) -> Changes:
     if old["key"] != new["key"]:
         yield "major", "connector", f"its key {old['key']!r} became {new['key']!r}"
-    yield from _read("connector", old, new)
+    yield from _texts("connector", old, new)
     for kind in ("connection", "trigger", "action"):
         yield from _each(f"{kind} ", _by_key(old[f"{kind}s"]), _by_key(new[f"{kind}s"]), _entry)
     for level, where, what in _each("choices ", old["choices"], new["choices"], lambda *_: iter(())):
-        yield "minor" if level == "minor" else "patch", where, what  # it only offers values: its end breaks no flow
+        yield "minor" if level == "minor" else "patch", where, what  # choices are suggestions: no flow breaks
 
 
-def _entry(where: str, old: Data, new: Data) -> Found:
-    """The changes of a connection, a trigger or an action: of those of its words that there are."""
-    yield from _read(where, old, new)
+def _entry(where: str, old: Data, new: Data) -> Changes:
+    """The changes of a connection, a trigger or an action."""
+    yield from _texts(where, old, new)
     if _differ(old, new, "effect"):
         yield "major", where, f"its effect {_became(old, new, 'effect')}"
     if _differ(old, new, "list"):
-        yield "major", where, "became a list: it gives items, not the answer" if new["list"] else "is no list any more"
+        yield "major", where, "became a list: returns items, not the answer" if new["list"] else "is no longer a list"
     yield from _scopes(where, old.get("scopes", {}), new.get("scopes", {}))
     yield from _inputs(where, old, new)
     before, after = old.get("oauth") or {}, new.get("oauth") or {}
@@ -90,22 +90,22 @@ def _entry(where: str, old: Data, new: Data) -> Found:
     for word, key in (("filters", "key"), ("events", "name")):
         before, after = _by_key(old.get(word, ()), key), _by_key(new.get(word, ()), key)
         yield from _each(f"{where} {word}.", before, after, partial(_lost, word="schema"))
-    known = {hint["key"] for hint in old["inputs"]}
-    olds, news = old.get("rules", ()), new.get("rules", ())
-    for rule in news:
-        if any(_covers(before, rule, known) for before in olds):
+    old_keys = {hint["key"] for hint in old["inputs"]}
+    old_rules, new_rules = old.get("rules", ()), new.get("rules", ())
+    for rule in new_rules:
+        if any(_covers(before, rule, old_keys) for before in old_rules):
             continue
-        harmless = {"at_least_one": -1, "at_most_one": 1}.get(rule["kind"], 0)  # so many old inputs can't break it
-        if _always(rule["when"] or True, known) and len(known.intersection(rule["inputs"])) > harmless:
+        harmless = {"at_least_one": -1, "at_most_one": 1}.get(rule["kind"], 0)  # this many old inputs cannot break it
+        if _always(rule["when"] or True, old_keys) and len(old_keys.intersection(rule["inputs"])) > harmless:
             yield "major", where, f"the rule {_rule(rule)} was added"
-    for rule in olds:
-        if rule not in news:
-            yield "minor", where, f"the rule {_rule(rule)} is gone, or is another"
+    for rule in old_rules:
+        if rule not in new_rules:
+            yield "minor", where, f"the rule {_rule(rule)} was removed or changed"
     yield from _lost(f"{where} output_schema", old, new, "output_schema")
 
 
-def _scopes(where: str, old: Data, new: Data) -> Found:
-    """Any one entry of a kind is enough; an app that has one of the old ones must still have enough."""
+def _scopes(where: str, old: Data, new: Data) -> Changes:
+    """The changes of scopes. One entry of a kind is enough, so each old entry must still be enough."""
 
     def sets(scopes: Iterable[Any]) -> list[frozenset[str]]:
         return [frozenset([scope] if isinstance(scope, str) else scope) for scope in scopes]
@@ -114,7 +114,7 @@ def _scopes(where: str, old: Data, new: Data) -> Found:
         place = f"{where} scopes.{kind}"
         before, after = sets(old.get(kind, ())), sets(new.get(kind, ()))
         if kind not in old:
-            yield "minor" if old else "major", place, f"{_shown(new[kind])} was added"
+            yield "minor" if old else "major", place, _became(old, new, kind)
         elif kind not in new:
             yield "major" if new else "minor", place, "was removed"
         elif before != after:
@@ -126,10 +126,10 @@ def _rule(rule: Data) -> str:
     return f"{rule['kind'].replace('_', ' ')} of {', '.join(rule['inputs'])}"
 
 
-def _covers(old: Data, new: Data, known: set[str]) -> bool:
-    """Whether inputs that kept the old rule keep the new one."""
+def _covers(old: Data, new: Data, keys: set[str]) -> bool:
+    """True if inputs under these keys that satisfy the old rule satisfy the new one."""
     before, after = set(old["inputs"]), set(new["inputs"])
-    holds = {"at_least_one": before <= after, "at_most_one": after & known <= before}.get(new["kind"], before == after)
+    holds = {"at_least_one": before <= after, "at_most_one": after & keys <= before}.get(new["kind"], before == after)
     return holds and not _differ(old, new, "kind") and not _differ(old, new, "when")
 
 
@@ -137,16 +137,16 @@ def _by_key(entries: Iterable[Data], key: str = "key") -> dict[str, Any]:
     return {entry[key]: entry for entry in entries}
 
 
-def _each(where: str, old: Data, new: Data, compare: Callable[[str, Data, Data], Found]) -> Found:
-    """What was removed, what was added, and what `compare` finds in the others."""
+def _each(where: str, old: Data, new: Data, compare: Callable[[str, Data, Data], Changes]) -> Changes:
+    """The entries that were removed or added, and the changes of the others by `compare`."""
     for name in sorted(old.keys() ^ new.keys()):
         yield ("major", where + name, "was removed") if name in old else ("minor", where + name, "was added")
     for name in sorted(old.keys() & new.keys()):
         yield from compare(where + name, old[name], new[name])
 
 
-def _read(where: str, old: Data, new: Data) -> Found:
-    if changed := [word.replace("_", " ") for word in READ if _differ(old, new, word)]:
+def _texts(where: str, old: Data, new: Data) -> Changes:
+    if changed := [word.replace("_", " ") for word in TEXTS if _differ(old, new, word)]:
         yield "patch", where, f"its {', '.join(changed)} changed"
 
 
@@ -155,14 +155,13 @@ def _differ(old: Data, new: Data, word: str) -> bool:
 
 
 def _became(old: Data, new: Data, word: str) -> str:
-    return f"{_shown(old.get(word))} became {_shown(new.get(word))}"
+    before, after = (json.dumps(entry.get(word), ensure_ascii=False) for entry in (old, new))
+    if "null" in (before, after):
+        return f"{before} was removed" if after == "null" else f"{after} was added"
+    return f"{before} became {after}"
 
 
-def _shown(value: Json) -> str:
-    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
-
-
-def _inputs(where: str, old: Data, new: Data) -> Found:
+def _inputs(where: str, old: Data, new: Data) -> Changes:
     """The changes of one input table: names, types, what is required, choices, defaults."""
     olds, news = _by_key(old["inputs"]), _by_key(new["inputs"])
     renamed = {name: hint["key"] for hint in new["inputs"] for name in hint.get("was", ())}
@@ -173,58 +172,59 @@ def _inputs(where: str, old: Data, new: Data) -> Found:
             pairs[key] = key
         elif key in renamed:
             pairs[key] = renamed[key]
-            yield "minor", place, f"became {renamed[key]!r}; the old name still works"
+            yield "minor", place, f"was renamed to {renamed[key]!r}; the old name still works"
         else:
             same = (name for name in news if not any(_differ(olds[key], news[name], w) for w in ("type", "collection")))
             like = next((name for name in same if name not in olds), None)
-            yield "major", place, "was removed" + (f"; if it became {like!r}, say `was: {key}` there" if like else "")
+            remedy = f"; if it was renamed to {like!r}, write `was: {key}` there" if like else ""
+            yield "major", place, f"was removed{remedy}"
         for name in olds[key].get("was", ()) if key in news else ():
             if name not in news[key].get("was", ()):
-                yield "major", place, f"its old name {name!r} does not work any more"
+                yield "major", place, f"its old name {name!r} no longer works"
     for key in news:
         if key not in olds and key not in pairs.values():
-            needed = _always(news[key].get("required"), olds) and "filled_in" not in news[key]
-            level, what = ("major", "was added, and is required") if needed else ("minor", "was added")
+            is_needed = _always(news[key].get("required"), olds) and "filled_in" not in news[key]
+            level, what = ("major", "was added and is required") if is_needed else ("minor", "was added")
             yield level, f"{where} inputs.{key}", what
     ruled = {name for rule in (*old.get("rules", ()), *new.get("rules", ())) for name in rule["inputs"]}
     for before, after in pairs.items():
         place = f"{where} inputs.{after}"
-        found = list(_input(place, olds[before], news[after], ruled=after in ruled))
-        found += _narrowed(place, _field(old, olds[before]), _field(new, news[after]))
-        yield from found
-        if all(level == "patch" for level, _, _ in found) and _accepted(old, before) != _accepted(new, after):
-            yield "major", place, "takes other values than before"
+        changes = list(_input(place, olds[before], news[after], ruled=after in ruled))
+        changes += _narrowed(place, _field(old, olds[before]), _field(new, news[after]))
+        yield from changes
+        if all(level == "patch" for level, _, _ in changes) and _accepted(old, before) != _accepted(new, after):
+            yield "major", place, "accepts other values than before"
 
 
 def _accepted(entry: Data, key: str) -> Json:
-    """What a run takes for an input, without what is only said about it."""
-    found = entry.get("input_schema", {}).get("properties", {}).get(key)
-    return {word: value for word, value in found.items() if word not in SAID} if isinstance(found, dict) else found
+    """The schema of the values that a run accepts for an input, without annotations."""
+    schema = entry.get("input_schema", {}).get("properties", {}).get(key)
+    return {word: schema[word] for word in schema if word not in ANNOTATIONS} if isinstance(schema, dict) else schema
 
 
 def _field(entry: Data, hint: Data) -> Data:
-    """The limits of an input: a structured one's are those of the text that may hold it, a form says only some."""
-    found: Data = entry.get("form_schema", {}).get("properties", {}).get(hint["key"], {})
-    return (hint["type"] == "json" and _content(_accepted(entry, hint["key"]))) or found
+    """The schema with an input's limits. For JSON data that is the schema of the text, because a form has less."""
+    field: Data = entry.get("form_schema", {}).get("properties", {}).get(hint["key"], {})
+    return (hint["type"] == "json" and _content(_accepted(entry, hint["key"]))) or field
 
 
 def _content(schema: Json) -> Data | None:
-    said = schema if isinstance(schema, Mapping) else {}
-    inner = [said.get("contentSchema"), *(_content(part) for part in said.get("anyOf", ()))]
+    words = schema if isinstance(schema, Mapping) else {}
+    inner = [words.get("contentSchema"), *(_content(part) for part in words.get("anyOf", ()))]
     return next((part for part in inner if part), None)
 
 
-def _always(required: Json, known: Collection[str]) -> bool:
-    """Whether a condition may hold for a flow that knows only these inputs."""
+def _always(required: Json, old_keys: Collection[str]) -> bool:
+    """True if a condition may hold for a flow that sets only these inputs."""
     if required is None or required is True:
         return required is True
-    new = (test for test in required if test["input"] not in known)
+    new = (test for test in required if test["input"] not in old_keys)
     return all(None in test["is"] if "is" in test else None not in test["is_not"] for test in new)
 
 
-def _input(where: str, old: Data, new: Data, *, ruled: bool) -> Found:
+def _input(where: str, old: Data, new: Data, *, ruled: bool) -> Changes:
     changed = {word for word in old.keys() | new.keys() if _differ(old, new, word)}
-    yield from _read(where, old, new)
+    yield from _texts(where, old, new)
     if "type" in changed:
         level = "minor" if (old["type"], new["type"]) in WIDER else "major"
         yield level, where, f"its type {old['type']} became {new['type']}"
@@ -234,48 +234,48 @@ def _input(where: str, old: Data, new: Data, *, ruled: bool) -> Found:
     if "required" in changed:
         before, after = old.get("required"), new.get("required")
         if after is None:
-            yield "minor", where, "is not required any more"
+            yield "minor", where, "is no longer required"
         elif "filled_in" in new or before is True:
             what = "is filled in if it is left out" if "filled_in" in new else "is required only under a condition"
             yield "minor", where, what
         else:
-            times = "is required under another condition" if before else "is required at times"
-            yield "major", where, "is required now" if after is True else times
+            conditional = f"is now required under {'another' if before else 'a'} condition"
+            yield "major", where, "is now required" if after is True else conditional
     if "only_when" in changed:
-        what = "applies under another condition" if new.get("only_when") else "applies always"
+        what = "applies under another condition" if new.get("only_when") else "always applies"
         yield "minor" if new.get("only_when") is None else "major", where, what
     yield from _choices(where, old, new)
     if "filled_in" in changed:
-        yield "major", where, f"what is filled in for it changed: {_became(old, new, 'filled_in')}"
+        yield "major", where, f"the value that is filled in changed: {_became(old, new, 'filled_in')}"
     if "published_default" in changed:
         level = "major" if ruled or new.get("only_when") else "patch"
         yield level, where, f"its published default {_became(old, new, 'published_default')}"
     if "clearable" in changed:
         able = new.get("clearable", False)
-        yield "minor" if able else "major", where, "can be emptied now" if able else "can't be emptied any more"
+        yield "minor" if able else "major", where, f"can {'now' if able else 'no longer'} be cleared"
     if old.get("deprecated") is None and new.get("deprecated") is not None:
         yield "minor", where, f"is deprecated: {new['deprecated']}"
 
 
-def _choices(where: str, old: Data, new: Data) -> Found:
-    hints = ({json.dumps(each["value"]): each["label"] for each in hint.get("choices", ())} for hint in (old, new))
-    before, after = hints
+def _choices(where: str, old: Data, new: Data) -> Changes:
+    labels = ({json.dumps(each["value"]): each["label"] for each in hint.get("choices", ())} for hint in (old, new))
+    before, after = labels
     if not before and after:
-        yield "major", where, f"takes only {', '.join(after)} now"
+        yield "major", where, f"now accepts only {', '.join(after)}"
     elif before and not after:
-        yield "minor", where, "takes any value now"
+        yield "minor", where, "now accepts any value"
     else:
-        for level, ones, others, what in (("major", before, after, "removed"), ("minor", after, before, "added")):
-            if values := [value for value in ones if value not in others]:
-                yield level, where, f"the choice {', '.join(values)} was {what}"
+        for level, values, others, what in (("major", before, after, "removed"), ("minor", after, before, "added")):
+            if missing := [value for value in values if value not in others]:
+                yield level, where, f"the choice {', '.join(missing)} was {what}"
         if any(before[value] != after[value] for value in before.keys() & after.keys()):
-            yield "patch", where, "the words for its choices changed"
+            yield "patch", where, "the labels of its choices changed"
 
 
-def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Found:
-    """Limits that changed: tighter ones are major, looser ones minor.
+def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Changes:
+    """The limits that changed: tighter ones are major, looser ones minor.
 
-    `deep`: inside a structured value, where the types are told here and not by the input's own.
+    `deep`: inside a JSON value, where types are compared here and not as the type of the input.
     """
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return
@@ -283,19 +283,19 @@ def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Found:
         before, after = old.get(word), new.get(word)
         if before != after:
             tighter = after is not None and (before is None or (after > before) is (word in LOW))
-            what = f"{word} {'is' if before is None else f'{before} became'} {'gone' if after is None else after}"
-            yield "major" if tighter else "minor", where, what
+            yield "major" if tighter else "minor", where, f"{word} {_became(old, new, word)}"
     for word in EQUAL:
         if _differ(old, new, word):
-            gone = word not in new
-            yield "minor" if gone else "major", where, f"its {word} {'is gone' if gone else 'is new or another'}"
+            removed = word not in new
+            what = f"its {word} was {'removed' if removed else 'changed' if word in old else 'added'}"
+            yield "minor" if removed else "major", where, what
     if deep and _differ(old, new, "type"):
-        any_now, kind = "type" not in new, _became(old, new, "type")
-        yield "minor" if any_now else "major", where, "takes any type now" if any_now else f"its type {kind}"
+        any_type, types = "type" not in new, _became(old, new, "type")
+        yield "minor" if any_type else "major", where, "now accepts any type" if any_type else f"its type {types}"
     before, after = old.get("enum"), new.get("enum")
     if deep and before != after:
-        all_valid = after is None or (before is not None and all(value in after for value in before))
-        yield "minor" if all_valid else "major", where, f"takes {'more' if all_valid else 'fewer'} values now"
+        wider = after is None or (before is not None and all(value in after for value in before))
+        yield "minor" if wider else "major", where, f"now accepts {'more' if wider else 'fewer'} values"
     if "items" in old or "items" in new:
         items = new.get("items")
         inside = deep or (isinstance(items, Mapping) and bool({"properties", "items"} & set(items)))
@@ -307,18 +307,18 @@ def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Found:
         if name not in before:
             yield "minor", place, "was added"
         elif name not in after:
-            yield "major" if closed else "patch", place, "was removed" if closed else "is not described any more"
+            yield "major" if closed else "patch", place, "was removed" if closed else "is no longer described"
         else:
             yield from _narrowed(place, before[name], after[name], deep=True)
     for name in sorted(set(new.get("required", ())) - set(old.get("required", ()))):
-        yield "major", f"{where}.{name}", "is required now"
+        yield "major", f"{where}.{name}", "is now required"
     if closed and old.get("additionalProperties") is not False:
-        yield "major", where, "takes no other keys any more"
+        yield "major", where, "no longer accepts other keys"
 
 
-def _lost(where: str, whole: Data, now: Data, word: str) -> Found:
-    """What the schema of an answer or an event, under a word, promised and promises no more."""
-    old, new = whole.get(word), now.get(word)
+def _lost(where: str, before: Data, after: Data, word: str) -> Changes:
+    """The keys and types that the schema under `word`, of an answer or an event, no longer promises."""
+    old, new = before.get(word), after.get(word)
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return
     if "type" in old and _differ(old, new, "type"):

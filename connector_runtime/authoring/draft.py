@@ -1,6 +1,6 @@
 """The first draft of an action, from its name alone or from an operation of an OpenAPI document. Pure.
 
-A draft passes `check`. What only a person can say stands beside it as a list of what is left to do.
+A draft passes `check`, and lists what only a person can add.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MAX_OUTPUT = 3000  # characters of an output schema
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderContext:
-    """What the folder already says: connector.yaml's data, and the scopes of its actions by kind."""
+    """The folder for which a draft is made: connector.yaml's data, and the scopes of its actions by kind."""
 
     common: Mapping[str, Any]
     scopes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class FolderContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A definition in full, what is left to do, and connector.yaml's data, by which its text can be short."""
+    """A definition in full, what is left to do, and connector.yaml's data, which makes the text shorter."""
 
     data: dict[str, Json]
     left: tuple[str, ...]
@@ -49,12 +49,12 @@ class Draft:
 
     @property
     def text(self) -> str:
-        """The file, without what goes without saying."""
+        """The text of the file, without what is obvious."""
         return yaml_text.definition(yaml_text.shortened(self.data, self.common))
 
 
 def blank(key: str, common: Mapping[str, Any] | None = None) -> Draft:
-    """A draft from nothing but the name: `delete-meeting` deletes a meeting by its id."""
+    """A draft from the name alone: `delete-meeting` deletes a meeting by its id."""
     verb, _, noun = key.partition("-")
     method = VERBS.get(verb, "POST")
     many = verb in ("list", "find", "search") or (method == "POST" and verb not in VERBS)
@@ -70,8 +70,8 @@ def blank(key: str, common: Mapping[str, Any] | None = None) -> Draft:
     data: dict[str, Json] = {**_head(key, "", method), "request": {"method": method, "path": path}}
     if many and method == "GET":
         data["paging"] = {"items": snake(f"{thing}s")}
-    guessed = "method, path and inputs are guessed from the name; take them from the vendor's page, and add `docs`"
-    left = (guessed, *_always(inputs, scopes=False))
+    guesses = "method, path and inputs are guessed from the name; take them from the vendor's page, and add `docs`"
+    left = (guesses, *_always(inputs, scopes=False))
     return Draft(data={**data, "inputs": inputs}, left=left, common=common or {})
 
 
@@ -79,20 +79,20 @@ def draft_action(key: str, operation: Operation, folder: FolderContext) -> Draft
     """A draft of one operation."""
     left: list[str] = []
     paging, skipped = _paging(operation, folder.common, left)
-    made = table(operation, skipped)
-    left += made.left
-    request = _request(operation, made, folder.common, left)
-    for name, row in made.rows.items():  # an example that the row would not take itself is none
-        if "example" in row:
-            taken = registry.accepts(compiler.row(name, row, lambda name: {}, {}), row["example"])
-            if row["type"] == "secret" or not taken:
+    drafted = table(operation, skipped)
+    left += drafted.left
+    request = _request(operation, drafted, folder.common, left)
+    for name, row in drafted.rows.items():
+        if "example" in row:  # must be an example that the row accepts
+            is_accepted = registry.accepts(compiler.row(name, row, lambda name: {}, {}), row["example"])
+            if row["type"] == "secret" or not is_accepted:
                 del row["example"]
-    inputs = {"connection": dict(CONNECTION), **made.rows}
+    inputs = {"connection": dict(CONNECTION), **drafted.rows}
     head = _head(key, operation.summary, operation.method)
     effect = head.pop("effect")
-    names, scopes = list(made.placeholders.values()), _scopes(operation, folder)
-    # the vendor's label for what the call costs is in an extension that speaks of a rate
-    rate = next((value for name, value in operation.more.items() if "rate" in name and isinstance(value, str)), None)
+    names, scopes = list(drafted.placeholders.values()), _scopes(operation, folder)
+    # an extension with "rate" in its name has the vendor's label of the limit
+    rate = next((text for key, text in operation.extensions.items() if "rate" in key and isinstance(text, str)), None)
     if rate and (rate.lower() in folder.labels or rate.isupper()):
         rate = rate.lower()
     data: dict[str, Json] = {
@@ -105,12 +105,12 @@ def draft_action(key: str, operation: Operation, folder: FolderContext) -> Draft
         "request": request,
         "paging": paging,
         "inputs": inputs,
-        "rules": made.rules,
+        "rules": drafted.rules,
         "output": _output(operation.answer),
     }
     left += [] if operation.docs else ["docs: the address of the vendor's page"]
-    said = {word: value for word, value in data.items() if value}
-    return Draft(data=said, left=(*left, *_always(inputs, scopes=bool(scopes))), common=folder.common)
+    words = {word: value for word, value in data.items() if value}
+    return Draft(data=words, left=(*left, *_always(inputs, scopes=bool(scopes))), common=folder.common)
 
 
 def _head(key: str, summary: str, method: str) -> dict[str, Json]:
@@ -123,11 +123,11 @@ def _always(inputs: Mapping[str, Row], *, scopes: bool) -> list[str]:
     bare = [key for key, row in inputs.items() if row["type"] != "connection" and "comments" not in row]
     left = ["description: say in your own words what it does"]
     left += [f"comments: say what each input is for ({', '.join(bare[:6])}{' …' if bare[6:] else ''})"] if bare else []
-    left += [] if scopes else ["scopes: what the connection must be allowed to do, by kind of app"]
-    return [*left, "if_absent, only_when, rules: what the vendor does with what is left out, and what goes together"]
+    left += [] if scopes else ["scopes: the permissions that the token needs, by kind of app"]
+    return [*left, "if_absent, only_when, rules: the effect of an empty input, and the inputs that depend on others"]
 
 
-def _request(operation: Operation, made: DraftTable, common: Mapping[str, Any], left: list[str]) -> dict[str, Json]:
+def _request(operation: Operation, drafted: DraftTable, common: Mapping[str, Any], left: list[str]) -> dict[str, Json]:
     path, _, query = operation.path.partition("#")[0].partition("?")
     path = operation.server + (path or "/")
     base = re.sub(r"^(https://[^/]*|\{[^}]*\})", "", str(common.get("base_url", ""))).rstrip("/")
@@ -137,16 +137,16 @@ def _request(operation: Operation, made: DraftTable, common: Mapping[str, Any], 
         left.append(f"request.path: the document has {path}, which is not below the base URL's {base}")
     for name in re.findall(r"\{([^{}]*)\}", path):
         bare = re.sub(r"^[+#./;?&]|[*]$", "", name)
-        if bare not in made.placeholders:
-            made.placeholders[bare] = made.add((bare,), {"type": "string", "required": True}, "path")
-            left.append(f"{{{name}}} stands in the path and is no parameter of the document; see what it is")
-        path = path.replace(f"{{{name}}}", f"{{{made.placeholders[bare]}}}")
-    for name, key in list(made.placeholders.items()):
+        if bare not in drafted.placeholders:
+            drafted.placeholders[bare] = drafted.add((bare,), {"type": "string", "required": True}, "path")
+            left.append(f"{{{name}}}: the document does not describe this part of the path; find out what it is")
+        path = path.replace(f"{{{name}}}", f"{{{drafted.placeholders[bare]}}}")
+    for name, key in list(drafted.placeholders.items()):
         if f"{{{key}}}" not in path:
-            del made.rows[key], made.placeholders[name]
-            left.append(f"the path parameter {name!r} stands in no brace of {operation.path}; it was left out")
+            del drafted.rows[key], drafted.placeholders[name]
+            left.append(f"the path parameter {name!r} was omitted, because {operation.path} does not contain it")
         else:
-            made.rows[key]["to"] = "path"
+            drafted.rows[key]["to"] = "path"
     request: dict[str, Json] = {"method": operation.method, "path": path}
     if query:
         request["query"] = dict(parse_qsl(query, keep_blank_values=True))
@@ -156,55 +156,57 @@ def _request(operation: Operation, made: DraftTable, common: Mapping[str, Any], 
 
 
 def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) -> tuple[dict[str, Json], set[str]]:
-    """The action's paging, if the connector's own is what the operation uses, and the parameters it fills in."""
+    """The paging of the action, if the operation pages as the connector does, and the parameters that paging sets."""
     lists = arrays(operation.answer)
     query = {entry.name: entry for entry in operation.parameters if entry.place == "query"}
     size, styles = common.get("paging", {}).get("size", {}), common.get("paging", {}).get("next", [])
     places = [style["to"] for style in (styles if isinstance(styles, list) else [styles])]
-    steers = {place.removeprefix("query.") for place in places if place.startswith("query.")}
-    sized = str(size.get("to", "")).removeprefix("query.")
+    cursors = {place.removeprefix("query.") for place in places if place.startswith("query.")}
+    page_size = str(size.get("to", "")).removeprefix("query.")
     if operation.method != "GET" or not lists:
         return {}, set()
-    if not (sized in query or steers & set(query)):
-        left.append(f"paging: the answer holds the list {lists[0]!r}; say how it goes on, if it does")
+    if not (page_size in query or cursors & set(query)):
+        left.append(f"paging: the answer contains the list {lists[0]!r}; if it has pages, say how they continue")
         return {}, set()
     last = snake(operation.path.rstrip("/").rpartition("/")[2])
     items = next((name for name in lists if snake(name) == last), lists[0])
     if len(lists) > 1:
-        left.append(f"paging.items: took {items!r} among {', '.join(lists)}")
+        left.append(f"paging.items: {items!r} was chosen from {', '.join(lists)}; check it")
     paging: dict[str, Json] = {"items": items}
-    most = query[sized].schema.get("maximum") if sized in query else None
+    most = query[page_size].schema.get("maximum") if page_size in query else None
     if isinstance(most, int) and most != size.get("max"):
         paging["size"] = {**size, "max": most}
-    return paging, {sized, *steers} & set(query)
+    return paging, {page_size, *cursors} & set(query)
 
 
 def _scopes(operation: Operation, folder: FolderContext) -> dict[str, Json]:
-    for name, given in operation.more.items():  # an extension that says them by kind
-        if "scopes" in name and isinstance(given, Mapping) and all(isinstance(each, list) for each in given.values()):
-            return {kind: list(scopes) for kind, scopes in given.items() if scopes}
-    found: dict[str, Json] = {}
+    for name, value in operation.extensions.items():  # an extension may have the scopes by kind
+        if "scopes" in name and isinstance(value, Mapping) and all(isinstance(part, list) for part in value.values()):
+            return {kind: list(scopes) for kind, scopes in value.items() if scopes}
+    by_kind: dict[str, Json] = {}
     for scheme, alternatives in operation.scopes.items():
-        words = _words(alternatives)  # the folder's kind of scopes is that which are made of as many words
-        alike = [kind for kind, scopes in folder.scopes.items() if len(folder.scopes) == 1 or words & _words(scopes)]
-        here = found.setdefault(alike[0] if alike else snake(scheme), [])
-        entries = (one[0] if len(one) == 1 else one for one in alternatives)
-        here += [entry for entry in entries if entry not in here]
-    return found
+        lengths = _lengths(alternatives)  # the kind of scopes is the folder's whose names have as many parts
+        only = len(folder.scopes) == 1
+        alike = (kind for kind, scopes in folder.scopes.items() if only or lengths & _lengths(scopes))
+        entries = by_kind.setdefault(next(alike, snake(scheme)), [])
+        for names in alternatives:
+            entry = names[0] if len(names) == 1 else names
+            entries += [] if entry in entries else [entry]
+    return by_kind
 
 
-def _words(scopes: Iterable[Any]) -> set[int]:
+def _lengths(scopes: Iterable[Any]) -> set[int]:
     return {name.count(":") for scope in scopes for name in ([scope] if isinstance(scope, str) else scope)}
 
 
 def _output(answer: Schema | None) -> dict[str, Json]:
-    """The answer's schema, as deep as it stays readable, and a sample that fits it."""
+    """The answer's schema, as deep as it remains readable, and a sample that fits it."""
     for depth in (3, 2, 1):
         schema = shape(answer or {}, depth, answer=True)
         if len(json.dumps(schema)) <= MAX_OUTPUT:
             example = _sample(schema)
-            good = example not in ({}, [], None) and not schema_faults(schema, example)
-            return {"schema": schema, **({"example": example} if good else {})} if schema else {}
+            fits = example not in ({}, [], None) and not schema_faults(schema, example)
+            return {"schema": schema, **({"example": example} if fits else {})} if schema else {}
     return {"schema": {"type": (answer or {}).get("type", "object")}}
 
 

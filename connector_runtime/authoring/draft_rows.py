@@ -1,4 +1,4 @@
-"""Rows of an input table from an operation's parameters and body: what each value is, and where it goes. Pure."""
+"""Rows of an input table from an operation's parameters and body: their types and places. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..model import Json
 from ..types.collections import GUARDED_HEADERS
 from .openapi import Operation, Schema
 
-LONG = 500  # characters from which a text gets a field of several lines
+LONG = 500  # characters; a text that may be this long gets a field of several lines
 MAX_ROWS = 60
 MAX_DEPTH = 3
 Row = dict[str, Json]
@@ -23,7 +23,7 @@ Path = tuple[str, ...]
 
 @dataclass(slots=True)
 class DraftTable:
-    """The rows as they are made, and what a person has to look at."""
+    """The rows so far, their rules, and what is left for a person to do."""
 
     rows: dict[str, Row] = field(default_factory=dict)
     rules: list[dict[str, Json]] = field(default_factory=list)
@@ -31,38 +31,38 @@ class DraftTable:
     placeholders: dict[str, str] = field(default_factory=dict)  # the document's name -> the row's key
 
     def add(self, names: Path, row: Row, to: str, group: str | None = None) -> str:
-        """Add a row under a key that is free, which is given back."""
+        """Add a row under a free key, and return the key."""
         key = snake("_".join(names))
         if key in (*RESERVED, "connection"):
             key = f"{key}_value"
-        wanted, number = key, 2
+        stem, number = key, 2
         while key in self.rows:
-            key, number = f"{wanted}_{number}", number + 1
+            key, number = f"{stem}_{number}", number + 1
         kind, _, rest = to.partition(".")
-        said = {"label": title_case(key), **row, **({"group": group} if group else {})}
-        self.rows[key] = {**said, "to": kind if rest == key and kind != "header" else to}
-        if "as" in said:
+        words = {"label": title_case(key), **row, **({"group": group} if group else {})}
+        self.rows[key] = {**words, "to": kind if rest == key and kind != "header" else to}
+        if "as" in words:  # comes after `to`
             self.rows[key]["as"] = self.rows[key].pop("as")
         return key
 
 
 def snake(name: str) -> str:
-    """`meetingId` and `X-Meeting-Id` as `meeting_id` and `x_meeting_id`."""
+    """A name in snake case: `meeting_id` from `meetingId`, `x_meeting_id` from `X-Meeting-Id`."""
     name = re.sub(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3_\2\4", name)
     name = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     return name if name[:1].isalpha() else f"value_{name}".strip("_")
 
 
 def table(operation: Operation, skipped: set[str]) -> DraftTable:
-    """The rows of an operation; `skipped` are query parameters that paging fills in."""
-    made = DraftTable()
+    """The rows of an operation; `skipped` are query parameters that paging sets."""
+    draft = DraftTable()
     for entry in operation.parameters:
         if entry.place == "query" and entry.name in skipped:
             continue
         if not re.fullmatch(r"[^\s.*]+(\.[^\s.*]+)*", entry.name) or (
             entry.place == "header" and entry.name.lower() in GUARDED_HEADERS
         ):
-            made.left.append(f"{entry.place} parameter {entry.name!r} was left out: the language can't name it")
+            draft.left.append(f"the {entry.place} parameter {entry.name!r} was omitted: the language cannot name it")
             continue
         row = typed(entry.schema, entry.place)
         if entry.place == "path" and row["type"] in ("json", "any", "file", "boolean") and not row.get("collection"):
@@ -71,62 +71,62 @@ def table(operation: Operation, skipped: set[str]) -> DraftTable:
             row["as"] = "csv"
         elif entry.place != "path" and (entry.style == "json" or (row["type"] == "json" and entry.place == "query")):
             row["as"] = "json"
-            made.left.append(f"look how the vendor wants {entry.name!r} in the {entry.place}; it is sent as JSON text")
+            draft.left.append(f"check how {entry.name!r} is written in the {entry.place}; it is sent as JSON text")
         row = _row(row, entry.required, entry.deprecated)
-        key = made.add((entry.name,), row, f"{entry.place}.{entry.name}")
+        key = draft.add((entry.name,), row, f"{entry.place}.{entry.name}")
         if entry.place == "path":
-            made.placeholders[entry.name] = key
+            draft.placeholders[entry.name] = key
     if operation.body is not None:
-        _body(made, operation, operation.body)
-    return made
+        _body(draft, operation, operation.body)
+    return draft
 
 
 def _row(row: Row, required: bool, deprecated: bool) -> Row:
-    """A row that also says whether it is required, after its type, and whether the vendor advises against it."""
+    """A row with `required` after its type, and `deprecated` if the vendor advises against it."""
     advice = {"deprecated": "The vendor advises against it."} if deprecated and not required else {}
     return {"type": row.pop("type"), **({"required": True} if required else {}), **row, **advice}
 
 
-def _body(made: DraftTable, operation: Operation, schema: Schema) -> None:
+def _body(draft: DraftTable, operation: Operation, schema: Schema) -> None:
     place = "part" if operation.media == "multipart" else "body"
     properties = writable(schema)
     # a request sends {} rather than no body, so what the body requires is always required
-    whole = operation.body_required or bool(properties and schema.get("required"))
-    required = {"required": True} if whole else {}
+    is_required = operation.body_required or bool(properties and schema.get("required"))
+    required = {"required": True} if is_required else {}
     if operation.media == "other":
-        made.add(("body",), {"type": "any", **required}, "request.body")
-        made.left.append("the body is neither JSON nor a form; see what `body` must hold")
+        draft.add(("body",), {"type": "any", **required}, "request.body")
+        draft.left.append("the body is neither JSON nor a form; find out what `body` must contain")
     elif properties and "anyOf" not in schema:
-        before = dict(made.rows)
-        keys = _fields(made, schema, (), place, depth=1, parent=whole)
-        if len(made.rows) - len(before) > MAX_ROWS:
-            made.rows = before
-            keys = _fields(made, schema, (), place, depth=MAX_DEPTH, parent=whole)
-        # what the document says of keys that go together, as far as a rule can say it
+        before = dict(draft.rows)
+        keys = _fields(draft, schema, (), place, depth=1, parent=is_required)
+        if len(draft.rows) - len(before) > MAX_ROWS:
+            draft.rows = before
+            keys = _fields(draft, schema, (), place, depth=MAX_DEPTH, parent=is_required)
+        # the keys that are required together, as far as a rule can express it
         needs = schema.get("needs", [])
         if schema.get("minProperties") == 1 and not needs and len(keys) == len(properties):
             needs = [[name] for name in keys]
-        names = [one[0] for one in needs if len(one) == 1]
-        if any(made.rows[keys[name]].get("required") for name in names if name in keys):
+        names = [group[0] for group in needs if len(group) == 1]
+        if any(draft.rows[keys[name]].get("required") for name in names if name in keys):
             return
         if len(names) == len(needs) > 1 and all(name in keys for name in names):
-            made.rules.append({"at_least_one": [keys[name] for name in names]})
+            draft.rules.append({"at_least_one": [keys[name] for name in names]})
         elif needs:
-            made.left.append(f"rules: the body needs {' or '.join(' with '.join(one) for one in needs)}")
+            draft.left.append(f"rules: the body needs {' or '.join(' with '.join(group) for group in needs)}")
     elif schema.get("type") == "object" and place == "body" and not required and "anyOf" not in schema:
-        made.add(("fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
+        draft.add(("fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
     else:
         row = typed(schema, "body")
         if row.get("collection") or row["type"] not in ("json", "any"):
             limits = {"schema": shape(schema)} if "items" in schema else {}
             row = {"type": "json" if row.get("collection") else "any", **limits}
-        made.add(("body",), {"type": row.pop("type"), **required, **row}, "request.body")
+        draft.add(("body",), {"type": row.pop("type"), **required, **row}, "request.body")
         if "anyOf" in schema:
-            made.left.append("the body has several forms; take the inputs of the one you want out of `body`")
+            draft.left.append("the body has several forms; replace `body` by the inputs of the form you need")
 
 
-def _fields(made: DraftTable, schema: Schema, path: Path, place: str, *, depth: int, parent: bool) -> dict[str, str]:
-    """The properties of an object as rows, and the keys of those that are one row; `parent`: it must be there."""
+def _fields(draft: DraftTable, schema: Schema, path: Path, place: str, *, depth: int, parent: bool) -> dict[str, str]:
+    """Add rows for an object's properties and return the keys of single ones; `parent`: the object is required."""
     keys: dict[str, str] = {}
     missing = [name for name in schema.get("required", ()) if name not in (schema.get("properties") or {})]
     entries = {**writable(schema), **{name: {} for name in missing}}
@@ -134,36 +134,36 @@ def _fields(made: DraftTable, schema: Schema, path: Path, place: str, *, depth: 
     for name, part in entries.items():
         if name in odd:
             continue
-        needed, inside = parent and name in schema.get("required", ()), (*path, name)
-        if place == "body" and depth < MAX_DEPTH and _flat(part, needed):
-            _fields(made, part, inside, place, depth=depth + 1, parent=needed)
+        is_required, inside = parent and name in schema.get("required", ()), (*path, name)
+        if place == "body" and depth < MAX_DEPTH and _flat(part, is_required):
+            _fields(draft, part, inside, place, depth=depth + 1, parent=is_required)
             continue
         row = typed(part, place)
-        if part.get("nullable") and not needed and place == "body":
+        if part.get("nullable") and not is_required and place == "body":
             row["clear"] = None
-        row = _row(row, needed, bool(part.get("deprecated")))
-        keys[name] = made.add(inside, row, ".".join((place, *inside)), title_case(snake(path[0])) if path else None)
+        row = _row(row, is_required, bool(part.get("deprecated")))
+        keys[name] = draft.add(inside, row, ".".join((place, *inside)), title_case(snake(path[0])) if path else None)
     if odd and place == "body":
-        made.add(("more_fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
+        draft.add(("more_fields",), {"type": "json", "schema": {"type": "object"}}, "body.*")
     if odd:
-        made.left.append(f"{', '.join(map(repr, odd))} can't be named as places; see `more_fields`")
+        draft.left.append(f"{', '.join(map(repr, odd))}: the language cannot name it as a place; see `more_fields`")
     if missing:
-        made.left.append(f"{', '.join(map(repr, missing))} is required and not described; see what it is")
+        draft.left.append(f"{', '.join(map(repr, missing))}: required but not described; find out what it is")
     return keys
 
 
 def nameable(name: str) -> bool:
-    """Whether a key of a body can be a step of a place."""
+    """True if a key of a body can be a step of a place."""
     return re.fullmatch(r"[^\s.*]+", name) is not None
 
 
-def _flat(part: Schema, needed: bool) -> bool:
-    """Whether an object's keys can be inputs: it is there exactly when one of them is given."""
+def _flat(part: Schema, required: bool) -> bool:
+    """True if the keys of an object can be inputs: the object is sent exactly if one of them has a value."""
     properties = writable(part)
     if part.get("type") != "object" or not 0 < len(properties) <= 15 or "anyOf" in part or part.get("nullable"):
         return False
     inner = [name for name in part.get("required", ()) if name in properties]
-    return bool(inner) is needed and all(map(nameable, properties)) and not part.get("additionalProperties")
+    return bool(inner) is required and all(map(nameable, properties)) and not part.get("additionalProperties")
 
 
 def writable(schema: Mapping[str, Any]) -> dict[str, Schema]:
@@ -172,7 +172,7 @@ def writable(schema: Mapping[str, Any]) -> dict[str, Schema]:
 
 
 def typed(schema: Schema, place: str) -> Row:
-    """Type, collection, choices, limits, example of one value; the type comes first."""
+    """The row of one value: its type first, then collection, choices, limits and example."""
     row = _typed(schema, place)
     if row.get("schema") == {} and row["type"] != "json":
         del row["schema"]
@@ -223,7 +223,7 @@ def _text(schema: Schema, enum: list[Json]) -> Row:
     if limits.get("minLength", 2) < 2:
         limits.pop("minLength")
     if isinstance(pattern := schema.get("pattern"), str) and len(pattern) <= 200:
-        with suppress(re.error):  # not every dialect's patterns are ours
+        with suppress(re.error):  # patterns of other dialects
             limits["pattern"] = re.compile(pattern).pattern
     long = limits.get("maxLength", 0) >= LONG and "pattern" not in limits
     return {"type": "secret" if form == "password" else "text" if long else "string", "schema": limits}
@@ -244,41 +244,41 @@ def _pick(schema: Schema, *words: str) -> Schema:
 
 
 def _whole(schema: Schema) -> Schema:
-    """The limits of an integer, both inclusive; 3.0 says `exclusiveMinimum: true`, 3.1 a number."""
-    found: Schema = {}
+    """The limits of an integer, both inclusive. OpenAPI 3.0 writes `exclusiveMinimum: true`, 3.1 a number."""
+    limits: Schema = {}
     for word, other, step in (("minimum", "exclusiveMinimum", 1), ("maximum", "exclusiveMaximum", -1)):
         limit, beyond = schema.get(word), schema.get(other)
         if isinstance(beyond, int | float) and not isinstance(beyond, bool):
-            found[word] = int(beyond) + step
+            limits[word] = int(beyond) + step
         elif isinstance(limit, int | float):
-            found[word] = int(limit) + (step if beyond is True else 0)
-    return found
+            limits[word] = int(limit) + (step if beyond is True else 0)
+    return limits
 
 
 def _top(schema: Schema) -> Schema:
-    made = shape(schema)
-    if isinstance(made.get("type"), list):
-        made["type"] = made["type"][0]
-    return made if len(str(made)) <= 1500 else {"type": made.get("type", "object")}
+    result = shape(schema)
+    if isinstance(result.get("type"), list):
+        result["type"] = result["type"][0]
+    return result if len(str(result)) <= 1500 else {"type": result.get("type", "object")}
 
 
 def shape(schema: Schema, depth: int = 3, *, answer: bool = False) -> Schema:
-    """A schema that stands alone and says only what restricts; deeper than `depth`, only the type."""
+    """A self-contained schema with the words that restrict values; below `depth`, only types."""
     kind = schema.get("type")
-    made: Schema = {}
+    result: Schema = {}
     if kind in ("string", "integer", "number", "boolean", "object", "array"):
-        made["type"] = [kind, "null"] if schema.get("nullable") else kind
+        result["type"] = [kind, "null"] if schema.get("nullable") else kind
     if not answer:
         if enum := schema.get("enum"):
-            made["enum"] = [*enum, *([None] if schema.get("nullable") and None not in enum else [])]
-        made.update(_pick(schema, "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"))
+            result["enum"] = [*enum, *([None] if schema.get("nullable") and None not in enum else [])]
+        result.update(_pick(schema, "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"))
     if depth and kind == "object" and schema.get("properties"):
-        chosen = schema["properties"] if answer else writable(schema)
-        made["properties"] = {name: shape(part, depth - 1, answer=answer) for name, part in chosen.items()}
-        required = [name for name in schema.get("required", ()) if name in made["properties"]]
+        properties = schema["properties"] if answer else writable(schema)
+        result["properties"] = {name: shape(part, depth - 1, answer=answer) for name, part in properties.items()}
+        required = [name for name in schema.get("required", ()) if name in result["properties"]]
         if required and not answer:
-            made["required"] = required
+            result["required"] = required
     if depth and kind == "array":
         items = shape(schema.get("items") or {}, depth - 1, answer=answer)
-        made.update({"items": items} if items else {})
-    return made
+        result.update({"items": items} if items else {})
+    return result

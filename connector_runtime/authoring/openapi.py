@@ -1,7 +1,7 @@
-"""Facts about one operation of an OpenAPI document (3.0, 3.1, Swagger 2.0). Pure: it is given data, not files.
+"""Facts about one operation of an OpenAPI document (3.0, 3.1, Swagger 2.0). Pure: the document is data, not a file.
 
-References are followed, `allOf` is merged, null told apart from the type. What the document says elsewhere (another
-file, another host) is not fetched; it counts as not said.
+References are followed, `allOf` is merged, and null is separated from the type. References to other files and hosts are
+not fetched; they count as empty.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from ..language.schema_faults import nearest
 from ..model import Json
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
-UNSENT_HEADERS = ("accept", "content-type", "authorization")  # OpenAPI itself says that these are not parameters
+UNSENT_HEADERS = ("accept", "content-type", "authorization")  # OpenAPI ignores parameters of these names
 MEDIA = (
     (re.compile(r"application/json(;.*)?|application/[^;]*\+json.*|\*/\*", re.DOTALL), "json"),
     (re.compile(r"application/x-www-form-urlencoded.*"), "form"),
     (re.compile(r"multipart/form-data.*"), "multipart"),
 )
-MOST_SCHEMAS = 20_000  # of one operation; what lies behind them counts as not said
+MOST_SCHEMAS = 20_000  # of one operation; further ones count as empty
 Schema = dict[str, Json]
 
 
 class Parameter(NamedTuple):
-    """One parameter, its schema followed and merged. `style` is `csv` where a list is sent as one text."""
+    """One parameter with its resolved schema. `style` is `csv` if a list is sent as one text, `json` for JSON text."""
 
     name: str
     place: str
@@ -39,36 +39,36 @@ class Parameter(NamedTuple):
 
 
 def operations(document: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Every operation by its id, or by `METHOD /path` where it has none, with its method and path."""
-    found: dict[str, tuple[str, str]] = {}
+    """The method and path of every operation, by its id, or by `METHOD /path` if it has none."""
+    by_id: dict[str, tuple[str, str]] = {}
     for path, item in _mapping(document.get("paths")).items():
         for method in METHODS:
             if isinstance(item, Mapping) and isinstance(item.get(method), Mapping):
-                found[str(item[method].get("operationId") or f"{method.upper()} {path}")] = method, path
-    return found
+                by_id[str(item[method].get("operationId") or f"{method.upper()} {path}")] = method, path
+    return by_id
 
 
-def operation(document: Mapping[str, Any], wanted: str | None) -> Operation:
+def operation(document: Mapping[str, Any], name: str | None) -> Operation:
     """The facts of one operation, by its id or `METHOD /path`; raises `InputError` with the nearest ids."""
     if not isinstance(document, Mapping) or not ("openapi" in document or "swagger" in document):
-        what = "is no OpenAPI document: it has neither `openapi` nor `swagger`"
+        what = "is not an OpenAPI document: it has neither `openapi` nor `swagger`"
         raise InputError.of("--from", [Problem("--from", what)])
-    known = operations(document)
-    by_path = {f"{method.upper()} {path}": (method, path) for method, path in known.values()}
-    method, path = known.get(wanted or "") or by_path.get(wanted or "") or ("", "")
+    by_id = operations(document)
+    by_path = {f"{method.upper()} {path}": (method, path) for method, path in by_id.values()}
+    method, path = by_id.get(name or "") or by_path.get(name or "") or ("", "")
     if not path:
-        shown = ", ".join(list(known)[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
-        what = f"is {wanted!r}, which the document lacks.{nearest(wanted, known)}" if wanted else "is needed."
-        raise InputError.of("--from", [Problem("--operation", f"{what} It has: {shown}")])
+        ids = ", ".join(list(by_id)[:12]) + (f" and {len(by_id) - 12} more" if len(by_id) > 12 else "")
+        what = f"is {name!r}, which the document lacks.{nearest(name, by_id)}" if name else "is required."
+        raise InputError.of("--from", [Problem("--operation", f"{what} The document has: {ids}")])
     return Operation(document, method, path)
 
 
 def server_path(document: Mapping[str, Any], *parts: Mapping[str, Any]) -> str:
-    """The path of the first server, to which an operation's own is added; `parts` may name other servers."""
+    """The path of the first server, which precedes an operation's own; `parts` may name other servers."""
     if "swagger" in document:
         return str(document.get("basePath") or "").rstrip("/")
-    given: Any = next((part for part in (*reversed(parts), document) if part.get("servers")), {"servers": [{}]})
-    server = _mapping(given["servers"][0])
+    owner: Any = next((part for part in (*reversed(parts), document) if part.get("servers")), {"servers": [{}]})
+    server = _mapping(owner["servers"][0])
     url = str(server.get("url") or "")
     for name, variable in _mapping(server.get("variables")).items():
         url = url.replace(f"{{{name}}}", str(_mapping(variable).get("default", "")))
@@ -80,46 +80,47 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 class Operation:
-    """What a document says of one operation."""
+    """One operation of a document, with its references resolved."""
 
     def __init__(self, document: Mapping[str, Any], method: str, path: str) -> None:
         self._document, self._schemas = document, 0
         self._is_old = "swagger" in document
         item = self._follow(document["paths"][path])
-        said = item[method]
-        link = self._follow(said.get("externalDocs")).get("url") or ""
+        words = item[method]
+        link = self._follow(words.get("externalDocs")).get("url") or ""
         self.method, self.path = method.upper(), path
-        self.server = server_path(document, item, said)
-        self.summary = str(said.get("summary") or "").strip()
+        self.server = server_path(document, item, words)
+        self.summary = str(words.get("summary") or "").strip()
         self.docs: str | None = link if link.startswith("https://") else None
         raw: dict[tuple[str, str], Mapping[str, Any]] = {}
-        for entry in map(self._follow, (*(item.get("parameters") or ()), *(said.get("parameters") or ()))):
+        for entry in map(self._follow, (*(item.get("parameters") or ()), *(words.get("parameters") or ()))):
             if "name" in entry and "in" in entry:
                 raw[entry["in"], entry["name"]] = entry
-        found = [self._parameter(entry) for (place, _), entry in raw.items() if place in ("path", "query", "header")]
-        self.parameters = [each for each in found if each.place != "header" or each.name.lower() not in UNSENT_HEADERS]
-        body = self._follow(said.get("requestBody"))
+        kinds = ("path", "query", "header")
+        entries = [self._parameter(entry) for (place, _), entry in raw.items() if place in kinds]
+        self.parameters = [one for one in entries if one.place != "header" or one.name.lower() not in UNSENT_HEADERS]
+        body = self._follow(words.get("requestBody"))
         self.media, self.body = self._content(body.get("content"))
         self.body_required = bool(body.get("required"))
         if self._is_old:
-            self.media, self.body, self.body_required = self._old_body(raw, said)
-        self.answer = self._answer(said)
-        self.scopes: dict[str, list[list[str]]] = {}  # by scheme, the alternatives: each is what is needed together
-        for requirement in said.get("security", document.get("security")) or ():
+            self.media, self.body, self.body_required = self._old_body(raw, words)
+        self.answer = self._answer(words)
+        self.scopes: dict[str, list[list[str]]] = {}  # alternatives by scheme: each a list of scopes needed together
+        for requirement in words.get("security", document.get("security")) or ():
             for scheme, scopes in _mapping(requirement).items():
                 if scopes and list(scopes) not in self.scopes.setdefault(scheme, []):
                     self.scopes[scheme].append([str(scope) for scope in scopes])
-        self.more = {name: value for name, value in said.items() if name.startswith("x-")}
+        self.extensions = {name: value for name, value in words.items() if name.startswith("x-")}
 
-    def _old_body(self, raw: Mapping[tuple[str, str], Any], said: Mapping[str, Any]) -> tuple[Any, Any, bool]:
-        """Media, schema, and whether it is required, in Swagger 2.0."""
+    def _old_body(self, raw: Mapping[tuple[str, str], Any], words: Mapping[str, Any]) -> tuple[Any, Any, bool]:
+        """The media type and the schema of a Swagger 2.0 body, and True if it is required."""
         for (place, _), entry in raw.items():
             if place == "body":
                 return "json", self._schema(entry.get("schema")), bool(entry.get("required"))
         fields = {name: entry for (place, name), entry in raw.items() if place == "formData"}
         if not fields:
             return None, None, False
-        kinds = said.get("consumes") or self._document.get("consumes") or []
+        kinds = words.get("consumes") or self._document.get("consumes") or []
         properties = {name: self._parameter(entry).schema for name, entry in fields.items()}
         required = [name for name, entry in fields.items() if entry.get("required")]
         multipart = "multipart/form-data" in kinds or any(entry.get("type") == "file" for entry in fields.values())
@@ -148,9 +149,9 @@ class Operation:
         required = bool(raw.get("required")) or raw["in"] == "path"
         return Parameter(str(raw["name"]), raw["in"], required, schema, style, bool(raw.get("deprecated")))
 
-    def _answer(self, said: Mapping[str, Any]) -> Schema | None:
-        """The schema of the first answer that is a success and JSON."""
-        for status, raw in sorted(_mapping(said.get("responses")).items(), key=lambda entry: str(entry[0])):
+    def _answer(self, words: Mapping[str, Any]) -> Schema | None:
+        """The schema of the first successful answer in JSON."""
+        for status, raw in sorted(_mapping(words.get("responses")).items(), key=lambda entry: str(entry[0])):
             if str(status).startswith("2"):
                 response = self._follow(raw)
                 media, schema = self._content(response.get("content"))
@@ -161,7 +162,7 @@ class Operation:
         return None
 
     def _follow(self, raw: Any) -> Mapping[str, Any]:
-        """What a reference leads to, through others; nothing where it leads out of the document."""
+        """The target of a reference, through other references; empty if it leads out of the document."""
         for _ in range(20):
             ref = _mapping(raw).get("$ref")
             if not isinstance(ref, str):
@@ -171,24 +172,24 @@ class Operation:
         return {}
 
     def _schema(self, raw: Any, depth: int = 0) -> Schema:
-        """A schema without references, eight levels deep: one type, `nullable` beside it, `allOf` merged in."""
-        given = self._follow(raw)
+        """A schema without references, eight levels deep, with one type, `nullable`, and `allOf` merged."""
+        source = self._follow(raw)
         self._schemas += 1
         if depth > 8 or self._schemas > MOST_SCHEMAS:
             return {}
-        made = self._alternatives({key: value for key, value in given.items() if key != "allOf"}, depth)
-        if isinstance(made.get("properties"), Mapping):
-            inside = made["properties"].items()
-            made["properties"] = {str(name): self._schema(part, depth + 1) for name, part in inside}
+        schema = self._alternatives({key: value for key, value in source.items() if key != "allOf"}, depth)
+        if isinstance(schema.get("properties"), Mapping):
+            parts = schema["properties"].items()
+            schema["properties"] = {str(name): self._schema(part, depth + 1) for name, part in parts}
         for word in ("items", "additionalProperties"):
-            if word in made and (word == "items" or isinstance(made[word], Mapping)):
-                made[word] = self._schema(made[word], depth + 1)
-        for part in given.get("allOf") or ():
-            made = _merged(self._schema(part, depth + 1), made)
-        return made
+            if word in schema and (word == "items" or isinstance(schema[word], Mapping)):
+                schema[word] = self._schema(schema[word], depth + 1)
+        for part in source.get("allOf") or ():
+            schema = _merged(self._schema(part, depth + 1), schema)
+        return schema
 
     def _alternatives(self, schema: Schema, depth: int) -> Schema:
-        """One type, or `anyOf` of several; null among them becomes `nullable`."""
+        """A schema with one type, or with `anyOf`; a type of null becomes `nullable`."""
         if schema.get("x-nullable"):
             schema = {**schema, "nullable": True}
         for word in ("anyOf", "oneOf"):
@@ -196,35 +197,35 @@ class Operation:
                 others = [self._schema(part, depth + 1) for part in schema.pop(word)]
                 parts_left = [part for part in others if part.get("type") != "null" and part.get("enum") != [None]]
                 schema |= {"nullable": True} if len(parts_left) < len(others) else {}
-                if "properties" in schema:  # alternatives that only say which of its keys go together
+                if "properties" in schema:  # some alternatives only name keys that are required together
                     groups = [part for part in parts_left if set(part) <= {"required", "type", "not"}]
                     schema["needs"] = [part["required"] for part in groups if "required" in part]
                     parts_left = [part for part in parts_left if part not in groups]
                 if parts_left:
                     schema = _merged(parts_left[0], schema) if len(parts_left) == 1 else {**schema, "anyOf": parts_left}
         if isinstance(schema.get("type"), list):
-            given = schema.pop("type")
-            kinds = [kind for kind in given if kind != "null"]
-            schema |= {"nullable": True} if len(kinds) < len(given) else {}
+            types = schema.pop("type")
+            kinds = [kind for kind in types if kind != "null"]
+            schema |= {"nullable": True} if len(kinds) < len(types) else {}
             schema |= {"type": kinds[0]} if len(kinds) == 1 else {"anyOf": [{"type": kind} for kind in kinds]}
         if "type" not in schema and "anyOf" not in schema:
-            guessed = {"properties": "object", "items": "array"}
-            schema |= next(({"type": kind} for word, kind in guessed.items() if word in schema), {})
+            implied = {"properties": "object", "items": "array"}
+            schema |= next(({"type": kind} for word, kind in implied.items() if word in schema), {})
         return schema
 
 
 def _merged(one: Schema, other: Schema) -> Schema:
-    """Two schemas that must both hold, as one; where they disagree the second wins."""
-    made = {**one, **other}
+    """Two schemas that must both hold, as one; if they contradict each other, the second wins."""
+    both = {**one, **other}
     if isinstance(one.get("properties"), dict) and isinstance(other.get("properties"), dict):
-        made["properties"] = {**one["properties"], **other["properties"]}
+        both["properties"] = {**one["properties"], **other["properties"]}
     if isinstance(one.get("required"), list) and isinstance(other.get("required"), list):
-        made["required"] = list(dict.fromkeys([*one["required"], *other["required"]]))
-    return made
+        both["required"] = list(dict.fromkeys([*one["required"], *other["required"]]))
+    return both
 
 
 def arrays(schema: Schema | None) -> list[str]:
-    """The lists of an answer: `.` for a bare one, else the names of its keys, one level down as `data.users`."""
+    """The places of the lists in an answer: `.` if it is a list itself, else keys, such as `users` or `data.users`."""
     places = {".": schema or {}}
     for name, part in _mapping(places["."].get("properties")).items():
         places[name] = part

@@ -1,6 +1,6 @@
-"""Definition files as their authors would write them: an action in the style of the house, a translation. Pure.
+"""The text of definition files as an author would write them: actions in the style of the house, translations. Pure.
 
-Every YAML loader reads an action as the same data: double quotes where they are needed, one row a line where it fits.
+Every YAML loader reads an action as the same data. Texts are quoted only if needed, and a row is one line if it fits.
 """
 
 from __future__ import annotations
@@ -14,36 +14,36 @@ from ..definitions.complete import complete
 from ..definitions.locales import Locale, Texts, closest
 
 WIDTH = 150
-LONG = 60  # characters; a longer sentence stands above its translation instead of before it
+LONG = 60  # characters; a longer sentence has its translation in the next line
 _PLAIN = re.compile(r"[A-Za-z/](?:[A-Za-z0-9_./ '()-]*[A-Za-z0-9_./')])?")
 _UNPRINTABLE = re.compile(r"[\x7f-\x9f\ufeff\ufffe\uffff\u2028\u2029]")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # some loaders read these as other than text
 
 
 def definition(data: Mapping[str, Any]) -> str:
-    """The text of a definition."""
+    """The text of a definition file."""
     lines = [line for key, value in data.items() for line in _entry(key, value, "", blocks=key in ("inputs", "rules"))]
     return "\n".join([*lines, ""])
 
 
 def in_full(data: Mapping[str, Any]) -> str:
-    """The text of an action whose data is in full: rows say `to` last, and refer to no shared row."""
+    """The text of an action whose data is complete: each row ends with `to`, and none refers to a shared row."""
     rows = {}
     for key, row in data["inputs"].items():
         end = {word: row[word] for word in ("to", "as") if word in row}
-        rows[key] = {word: said for word, said in row.items() if word not in ("row", *end)} | end
+        rows[key] = {word: value for word, value in row.items() if word not in ("row", *end)} | end
     return definition({**data, "inputs": rows})
 
 
 def shortened(data: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
-    """An action's data without the words that `complete` gives back; a row that is a shared one refers to it."""
+    """An action's data without the words that `complete` adds; a row that equals a shared row refers to it."""
     rows = dict(data["inputs"])
     for key, row in data["inputs"].items():
-        silent = (("label", "to"), ("to",), ("label",))
-        for less in ({"row": key}, *({word: row[word] for word in row if word not in names} for names in silent)):
-            full, doubts = complete({**data, "inputs": {**rows, key: less}}, "actions", common)
+        obvious = (("label", "to"), ("to",), ("label",))
+        for short in ({"row": key}, *({word: row[word] for word in row if word not in words} for words in obvious)):
+            full, doubts = complete({**data, "inputs": {**rows, key: short}}, "actions", common)
             if not doubts and {**full["inputs"][key], "row": None} == {**row, "row": None}:
-                rows[key] = less
+                rows[key] = short
                 break
     return {**data, "inputs": rows}
 
@@ -62,7 +62,7 @@ def _entry(key: str, value: Any, indent: str, *, blocks: bool = False) -> Iterat
 
 
 def _packed(items: list[Any], indent: str) -> Iterator[str]:
-    """Short entries as one list over several lines, others one a line."""
+    """The lines of a list: one for each item that is a list or a mapping, otherwise as few as possible."""
     if any(isinstance(item, dict | list) for item in items):
         for item in items:
             line = f"{indent}- {flow(item)}"
@@ -95,52 +95,52 @@ def flow(value: Any) -> str:
 def _scalar(value: str) -> str:
     if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
-def locale(key: str, known: Texts, old: Locale | None, spare: set[str], schema: str | None) -> str:
-    """A file of locales/: what is translated as it is, all else empty, a changed sentence with its old words.
+def locale(key: str, texts: Texts, old: Locale | None, spare: set[str], schema: str | None) -> str:
+    """The text of a file of locales/: existing translations, empty entries for other texts, and, above a text that
+    changed, a comment with the old text and its translation.
 
-    `old` is what the file says now, `spare` are texts that need no translation, `schema` is where editors find the
-    file's own schema.
+    `old` is the file so far, `spare` are texts that need no translation, `schema` is the path of the file's schema.
     """
-    said: Mapping[str, str | None] = old.texts if old else {}
-    over = [text for text in said if said[text] and text not in known and text not in spare]
+    translations: Mapping[str, str | None] = old.texts if old else {}
+    unused = [text for text in translations if translations[text] and text not in texts and text not in spare]
     lines = [f"# yaml-language-server: $schema={schema}"] if schema else []
     lines += [f"key: {key}", f"label: {_bare(old.label if old else key)}", "texts: # the original: its translation"]
     place = ""
-    for text, (first, *_) in known.items():
+    for text, (first, *_) in texts.items():
         lines += [f"  # {first}"] if first != place else []
-        place, words = first, said.get(text)
-        before = None if words else closest(text, over)
+        place, translation = first, translations.get(text)
+        before = None if translation else closest(text, unused)
         if before is not None:
-            over.remove(before)
-            lines.append(f"  # was: {_bare(before)}: {_bare(said[before] or '')}")
-        lines += _translation(text, words, "  ")
-    if others := [text for text in said if text in spare and text not in known]:
+            unused.remove(before)
+            lines.append(f"  # was: {_bare(before)}: {_bare(translations[before] or '')}")
+        lines += _translation(text, translation, "  ")
+    if others := [text for text in translations if text in spare and text not in texts]:
         lines.append("  # events")
-        lines += [line for text in others for line in _translation(text, said[text], "  ")]
-    if over:
-        lines.append("  # these stand in no definition any more: take them out")
-        lines += [f"  # {_bare(text)}: {_bare(said[text] or '')}" for text in over]
+        lines += [line for text in others for line in _translation(text, translations[text], "  ")]
+    if unused:
+        lines.append("  # no definition has these texts any longer: delete them")
+        lines += [f"  # {_bare(text)}: {_bare(translations[text] or '')}" for text in unused]
     if old and old.actions:
-        lines.append("actions: # what means something else there")
+        lines.append("actions: # texts with another meaning there")
         for action, entries in old.actions.items():
             lines.append(f"  {action}:")
-            lines += [line for text, words in entries.items() for line in _translation(text, words, "    ")]
+            lines += [line for text, other in entries.items() for line in _translation(text, other, "    ")]
     return "\n".join(lines) + "\n"
 
 
-def _translation(text: str, words: str | None, indent: str) -> list[str]:
-    shown = f" {_bare(words)}" if words else ""
+def _translation(text: str, translation: str | None, indent: str) -> list[str]:
+    value = f" {_bare(translation)}" if translation else ""
     if len(text) <= LONG:
-        return [f"{indent}{_bare(text)}:{shown}"]
-    return [f"{indent}? {_bare(text)}", f"{indent}:{shown}"]
+        return [f"{indent}{_bare(text)}:{value}"]
+    return [f"{indent}? {_bare(text)}", f"{indent}:{value}"]
 
 
 def _bare(text: str) -> str:
-    """The text without quotes where YAML allows it."""
+    """The text without quotes, if YAML allows it."""
     import yaml
 
-    made: str = yaml.safe_dump(text, allow_unicode=True, width=10**9).removesuffix("\n...\n").strip()
-    return json.dumps(text, ensure_ascii=False) if "\n" in made or made.startswith("'") else made
+    scalar: str = yaml.safe_dump(text, allow_unicode=True, width=10**9).removesuffix("\n...\n").strip()
+    return json.dumps(text, ensure_ascii=False) if "\n" in scalar or scalar.startswith("'") else scalar

@@ -1,4 +1,4 @@
-"""The command line: which command is meant, and how it ends. It loads little: people wait for `list` at a prompt."""
+"""The command line: runs a command and returns its exit code. It imports little, because people wait for `list`."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ if TYPE_CHECKING:
     from ..definitions.connector import Outline
     from .context import Load
 
-EXIT_CODES = """exit codes: 0 ok, 1 check or diff found something, 2 usage, input or definition, 3 connection,
-            4 the vendor refused, 5 rate limit or quota, 6 transport, 7 a fault of the connector,
-            8 the result could not be written (what can be had only once is on stderr), 130 interrupted"""
+EXIT_CODES = """exit codes: 0 success, 1 faults or breaking changes found, 2 wrong usage, input or definition,
+            3 connection, 4 refused by the vendor, 5 rate limit or quota, 6 transport, 7 bug in the connector,
+            8 result not written (one that cannot be had again is on stderr), 130 interrupted"""
 
 
 class Command(NamedTuple):
-    """A command: its usage after the program's name, what it does, and the module with its function, imported late."""
+    """A command: its usage, what it does, and `module:function`, imported when it runs; the function may be omitted."""
 
     usage: str
     says: str
     home: str
 
     def run(self, context: Context, arguments: list[str]) -> int | None:
-        """Do it; the exit code, or None for 0."""
+        """Call the function. Return the exit code, or None for 0."""
         module, _, function = self.home.partition(":")
         name = function or self.usage.split()[0].replace("-", "_")
         return getattr(import_module(module, __package__), name)(context, arguments)  # type: ignore[no-any-return]
 
 
 def main(arguments: list[str], prog: str, load: Load, *, example: str, more: dict[str, Command] | None = None) -> int:
-    """Run one command and return its exit code; `more` adds commands of a connector's own."""
+    """Run one command and return its exit code; `more` are commands that only this connector has."""
     commands = {**COMMANDS, **(more or {})}
     context = Context(prog, load, os.environ, example)
     try:
         if not arguments or arguments[0] in ("-h", "--help", "help"):
             width = max(len(command.usage) for command in commands.values())
-            listed = [f"  {command.usage:<{width}}  {command.says}" for command in commands.values()]
-            put("\n".join([f"usage: {prog} COMMAND …", "", *listed]))
-            put(f"\n{prog} COMMAND --help tells more.\n\n{EXIT_CODES}")
+            lines = [f"  {command.usage:<{width}}  {command.says}" for command in commands.values()]
+            put("\n".join([f"usage: {prog} COMMAND …", "", *lines]))
+            put(f"\n`{prog} COMMAND --help` explains a command and shows an example.\n\n{EXIT_CODES}")
             return 0 if arguments else 2
         if arguments[0] == "--version":
             put(load(None).profile.version)
@@ -51,7 +51,7 @@ def main(arguments: list[str], prog: str, load: Load, *, example: str, more: dic
         if command is None:
             from ..language.schema_faults import nearest
 
-            what = f"'{arguments[0]}' is no command.{nearest(arguments[0], commands)}"
+            what = f"'{arguments[0]}' is not a command.{nearest(arguments[0], commands)}"
             raise InputError(what, hint=f"See: {prog} --help")
         return command.run(context, arguments[1:]) or 0
     except ConnectorError as error:
@@ -60,8 +60,8 @@ def main(arguments: list[str], prog: str, load: Load, *, example: str, more: dic
             if error.tracking_id:
                 say(f"  tracking id for the vendor's support: {error.tracking_id}")
             if error.items_read:
-                on = f"; go on with --cursor {error.cursor}" if error.cursor else ""
-                say(f"  {error.items_read} items were read before it{on}")
+                rest = f"; to continue, add --cursor {error.cursor}" if error.cursor else ""
+                say(f"  {error.items_read} items were read{rest}")
             if error.retry_at:
                 say(f"  try again at {error.retry_at.isoformat()}")
         return error.exit_code
@@ -76,14 +76,14 @@ def main(arguments: list[str], prog: str, load: Load, *, example: str, more: dic
 
 
 def list_actions(context: Context, arguments: list[str]) -> None:
-    """List the actions."""
+    """List the actions: the key, the label and what each does."""
     markdown = False
     if arguments:  # people wait for the bare command at a prompt, so it loads no argparse
         from .options import parser
 
-        asked = parser(context, "list", list_actions.__doc__, "list")
-        asked.add_argument("--markdown", action="store_true", help="as a table for a README")
-        markdown = asked.parse_args(arguments).markdown
+        command = parser(context, "list", list_actions.__doc__, "list")
+        command.add_argument("--markdown", action="store_true", help="print the Markdown table of docs/actions.md")
+        markdown = command.parse_args(arguments).markdown
     outlines = list(context.load(None).outlines())
     if markdown:
         put("\n".join(markdown_table(outlines)))
@@ -92,13 +92,13 @@ def list_actions(context: Context, arguments: list[str]) -> None:
 
 
 def markdown_table(outlines: Iterable[Outline]) -> Iterator[str]:
-    """The table of actions for the README."""
+    """The lines of the table in docs/actions.md, which docs/generate.py writes."""
     yield "| action | what it does | request | effect |"
     yield "|---|---|---|---|"
     for outline in outlines:
         request = f"`{outline.method} {outline.path}`" if outline.method else "any"
-        says = outline.description.rstrip(".")
-        yield f"| `{outline.key}` | {says} | {request} | {outline.effect or 'by method'} |"
+        description = outline.description.rstrip(".")
+        yield f"| `{outline.key}` | {description} | {request} | {outline.effect or 'by method'} |"
 
 
 COMMANDS = {
@@ -108,24 +108,24 @@ COMMANDS = {
         Command("show ACTION", "show an action's inputs", ".action_commands"),
         Command("preview ACTION [--INPUT VALUE …]", "print the request that run would send", ".action_commands"),
         Command("run ACTION [--INPUT VALUE …]", "run an action and print its result", ".action_commands"),
-        Command("choices ACTION INPUT", "list what an input's drop-down offers", ".action_commands"),
+        Command("choices ACTION INPUT", "list the choices of an input", ".action_commands"),
         Command("download ID [--to FOLDER]", "download the files that an action offers", ".action_commands"),
         Command("check [FOLDER]", "check the definitions of a folder", ".action_commands"),
-        Command("catalogue [--locale CODE]", "print what platforms draw from", ".action_commands"),
-        Command("connect [KIND]", "connect an account and keep it", ".connection_commands"),
+        Command("catalogue [--locale CODE]", "print the catalogue for platforms", ".action_commands"),
+        Command("connect [KIND]", "connect an account and store the connection", ".connection_commands"),
         Command("connections", "list the stored connections", ".connection_commands"),
-        Command("disconnect NAME", "revoke and forget a connection", ".connection_commands"),
-        Command("scopes [ACTION …]", "the smallest set of scopes for actions", ".connection_commands"),
+        Command("disconnect NAME", "revoke and delete a connection", ".connection_commands"),
+        Command("scopes [ACTION …]", "list the smallest set of scopes for actions", ".connection_commands"),
         Command("doctor [NAME]", "check a connection end to end", ".connection_commands"),
-        Command("diff OLD NEW", "what changed between two catalogues, and what of it breaks", ".author_commands"),
-        Command("new ACTION", "write the first draft of an action, also from an OpenAPI document", ".author_commands"),
-        Command("locale CODE", "write or complete a translation: all texts into locales/CODE.yaml", ".author_commands"),
-        Command("events [PATTERN]", "list the events of webhooks; events show NAME", ".webhook_commands"),
-        Command("listen [--port N]", "print the webhooks that arrive here", ".webhook_commands"),
-        Command("send-event NAME --to URL", "sign and post a sample event", ".webhook_commands"),
+        Command("diff OLD NEW", "list changes between catalogues, and which break flows", ".author_commands"),
+        Command("new ACTION", "draft an action from its name or an OpenAPI document", ".author_commands"),
+        Command("locale CODE", "start or complete a translation in locales/CODE.yaml", ".author_commands"),
+        Command("events [PATTERN]", "list the events of webhooks, or show one", ".webhook_commands"),
+        Command("listen [--port N]", "receive webhooks on this machine and print them", ".webhook_commands"),
+        Command("send-event NAME --to URL", "sign a sample event and post it", ".webhook_commands"),
         Command("inbox [--replay ID]", "list the events that wait or failed", ".webhook_commands"),
         Command("serve [--port N]", "serve the connector over HTTP", ".service_commands"),
-        Command("api-key create|list|revoke", "who may use the service", ".service_commands"),
+        Command("api-key create|list|revoke", "manage the API keys of the service", ".service_commands"),
         Command("mcp [--only PATTERN …]", "offer the actions to a language model as tools", ".service_commands"),
     )
 }

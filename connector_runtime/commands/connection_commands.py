@@ -30,90 +30,91 @@ MARKS = {"ok": "ok", "warning": "!!", "fault": "FAULT"}
 
 
 def connect(context: Context, arguments: list[str]) -> int:
-    """Connect an account and store the connection."""
+    """Connect an account and store the connection. If a person has to sign in, the browser opens."""
     kinds = context.load(None).connections
-    asked = parser(context, "connect", connect.__doc__, f"connect {next(iter(kinds), '')}")
-    asked.add_argument("kind", metavar="KIND", nargs="?", help=f"one of {', '.join(kinds)}; the first if left out")
-    asked.add_argument("--name", metavar="NAME", default="main", help="the connection's name (main)")
-    asked.add_argument("--port", metavar="N", type=int, default=PORT, help=f"where the browser comes back to ({PORT})")
-    asked.add_argument("--redirect-url", metavar="URL", help="the app's redirect URL, if it is not on that port")
-    asked.add_argument("--no-browser", action="store_true", help="print the address and take the code that it leads to")
-    asked.add_argument("--oauth-url", metavar="URL", help="where OAuth lives, if not at the vendor's usual place")
+    command = parser(context, "connect", connect.__doc__, f"connect {next(iter(kinds), '')}")
+    command.add_argument("kind", metavar="KIND", nargs="?", help=f"one of {', '.join(kinds)} (default: the first)")
+    command.add_argument("--name", metavar="NAME", default="main", help="the connection's name (default: main)")
+    port = f"the port to which the browser returns (default: {PORT})"
+    command.add_argument("--port", metavar="N", type=int, default=PORT, help=port)
+    command.add_argument("--redirect-url", metavar="URL", help="the app's redirect URL, if it is not on that port")
+    command.add_argument("--no-browser", action="store_true", help="print the sign-in address and ask for the result")
+    command.add_argument("--oauth-url", metavar="URL", help="the vendor's OAuth server, if it is not the usual one")
     names = {row.key: row for kind in [*kinds.values()][::-1] for row in kind.inputs}
     for row in names.values():
         if row.type != "secret":
-            asked.add_argument(f"--{row.key.replace('_', '-')}", dest=f"={row.key}", metavar="TEXT", help=row.label)
+            command.add_argument(f"--{row.key.replace('_', '-')}", dest=f"={row.key}", metavar="TEXT", help=row.label)
     variables = ", ".join(sorted(context.variable(name) for name in names))
-    asked.epilog = f"{asked.epilog}\n\nWhat is not given is taken from {variables}, or asked for."
-    chosen = asked.parse_args(arguments)
+    command.epilog = f"{command.epilog}\n\nWithout an option, a value comes from {variables}, or you are asked for it."
+    chosen = command.parse_args(arguments)
     key = chosen.kind or next(iter(kinds), "")
     if key not in kinds:
-        raise wrong("connect", "KIND", f"is {key!r}; known: {', '.join(kinds)}")
+        raise wrong("connect", "KIND", f"is {key!r}; must be one of {', '.join(kinds)}")
     kind = kinds[key]
     values = _values(context, kind, chosen)
     origin = chosen.oauth_url or context.setting("oauth_url")
-    with context.connections() as (known, _):
+    with context.connections() as (connections, _):
         if oauth_requests.needs_person(kind):
-            _sign_in(known, key, values, origin, chosen)
+            _sign_in(connections, key, values, origin, chosen)
         else:
-            known.add(key, values, name=chosen.name, origin=origin)
-        health = known.test(chosen.name, base_url=context.setting("base_url"))
+            connections.add(key, values, name=chosen.name, origin=origin)
+        health = connections.test(chosen.name, base_url=context.setting("base_url"))
         _greet(context, chosen.name, health)
     return 0 if health.ok else 3
 
 
 def _values(context: Context, kind: Connection, chosen: Namespace) -> dict[str, str]:
-    """What the person gives: by option, in the environment, or when asked; no secret by option, which all can see."""
+    """The inputs from options, the environment or a prompt. Secrets are not options: every process can read those."""
     values = {}
     for row in kind.inputs:
-        given = getattr(chosen, f"={row.key}", None) or context.setting(row.key)
-        if given is None and row.required is not None:
+        value = getattr(chosen, f"={row.key}", None) or context.setting(row.key)
+        if value is None and row.required is not None:
             if not sys.stdin.isatty():
-                given = sys.stdin.readline().strip()
+                value = sys.stdin.readline().strip()
             elif row.type == "secret":
-                given = getpass.getpass(f"{row.label}: ")
+                value = getpass.getpass(f"{row.label}: ")
             else:
                 draw(f"{row.label}: ")
-                given = input().strip()
-        if given is not None:
-            values[row.key] = given
+                value = input().strip()
+        if value is not None:
+            values[row.key] = value
     return values
 
 
-def _sign_in(known: Connections, key: str, values: dict[str, str], origin: str | None, chosen: Namespace) -> None:
+def _sign_in(connections: Connections, key: str, values: dict[str, str], origin: str | None, chosen: Namespace) -> None:
     redirect_url = chosen.redirect_url or f"http://127.0.0.1:{chosen.port}/callback"
-    back = parts_of(redirect_url)
-    if "://" in redirect_url and not back.hostname:
-        raise wrong("connect", "--redirect-url", f"{redirect_url!r} is no address that a browser could come back to")
-    url = known.begin(key, values, redirect_url, name=chosen.name, origin=origin)
+    parts = parts_of(redirect_url)
+    if "://" in redirect_url and not parts.hostname:
+        raise wrong("connect", "--redirect-url", f"{redirect_url!r} is not an address to which a browser can return")
+    url = connections.begin(key, values, redirect_url, name=chosen.name, origin=origin)
     say(f"The app's redirect URL must be: {redirect_url}")
-    if chosen.no_browser or back.scheme != "http" or back.hostname not in ("127.0.0.1", "localhost"):
+    if chosen.no_browser or parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost"):
         say(f"Sign in at:\n\n{url}\n")
-        say("Then paste the address that the browser ended at, or the code in it:")
+        say("Then paste the address where the browser ends, or the code in it:")
         pasted = sys.stdin.readline().strip()
         if not pasted:
-            raise AuthError("No code was given.", hint="Sign in again.")
+            raise AuthError("No code was entered.", hint="Sign in again.")
         if "=" in pasted or "://" in pasted:
-            known.finish(pasted)
+            connections.finish(pasted)
         else:
-            known.finish_code(url, pasted)
+            connections.finish_code(url, pasted)
         return
-    with callback(redirect_url, oauth_requests.query_of(url)["state"], known.finish) as wait:
-        say(f"Sign in in the browser. If none opens, go to:\n\n{url}\n")
+    with callback(redirect_url, oauth_requests.query_of(url)["state"], connections.finish) as wait:
+        say(f"Sign in in the browser. If it does not open, go to:\n\n{url}\n")
         try:
             webbrowser.open(url)
         except webbrowser.Error:
-            say("There is no browser that could be opened.")
+            say("No browser could be opened.")
         wait(PENDING)
 
 
 @contextmanager
 def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Iterator[Callable[[float], str]]:
-    """Open the port on which one sign-in comes back, and give what waits for it, for so many seconds.
+    """Open the port to which one sign-in returns, and yield `wait(seconds)`.
 
-    That returns the name of the connection that was made, and raises what went wrong, or `AuthError` when nobody came
-    back. `state` is the sign-in's; a callback with another is told so in the browser and does not end the wait. What
-    the browser brings is never printed or logged, and the page it gets refers to nothing outside itself.
+    `wait` returns the name of the new connection. It raises the error of `finish`, or `AuthError` if the browser does
+    not return in time. A callback with another `state` than the sign-in's gets an error page, and the wait continues.
+    The query is never printed or logged, and the page refers to nothing outside itself.
     """
     parts = parts_of(redirect_url)
     port, outcome = parts.port or 80, Future[str]()
@@ -125,14 +126,15 @@ def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Ite
             path, _, query = self.path.partition("?")
             states = parse_qs(query).get("state")
             if path != (parts.path or "/"):
-                self._say(404, "Nothing is waited for here.")
+                self._say(404, "There is no page at this address.")
             elif states is None:
-                self._say(400, "This sign-in was not begun here. Go to the address that the terminal shows.")
+                self._say(400, "This sign-in did not start here. Go to the address that the terminal shows.")
             elif states != [state]:
-                self._say(400, "This belongs to no sign-in begun here, or to one that is over. Begin again.")
+                self._say(400, "This sign-in has expired or was already used. Start it again.")
+            elif outcome.done() and outcome.exception() is None:
+                self._say(200, "You are already connected.")
             elif outcome.done():
-                again = outcome.exception() is not None
-                self._say(400 if again else 200, "It failed; begin again." if again else "You are connected already.")
+                self._say(400, "The sign-in failed. Start it again.")
             else:
                 try:
                     name = finish(query)
@@ -159,13 +161,13 @@ def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Ite
         try:
             return outcome.result(seconds)
         except TimeoutError:
-            what = f"Nobody came back from the browser within {seconds / 60:.0f} minutes."
+            what = f"The browser did not return within {seconds / 60:.0f} minutes."
             raise AuthError(what, hint="Sign in again.") from None
 
     try:
         server = HTTPServer(("127.0.0.1", port), Handler)
     except OSError as error:
-        what = f"{port} can't be listened on ({error.strerror}); end what uses it, or choose another"
+        what = f"{port} cannot be opened ({error.strerror}); end the program that uses it, or choose another port"
         raise wrong("connect", "--port", what) from None
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
@@ -179,94 +181,92 @@ def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Ite
 
 def _greet(context: Context, name: str, health: Health) -> None:
     if not health.ok and health.error is not None:
-        said = f"{health.error['message']} {health.error['hint'] or ''}".rstrip()
-        put(f"Stored {name}, but its first call failed: {said}")
+        reason = f"{health.error['message']} {health.error['hint'] or ''}".rstrip()
+        put(f"Stored {name}, but its first call failed: {reason}")
         return
-    whose = " of ".join(part for part in (health.identity, health.account and f"account {health.account}") if part)
-    put(f"Connected {name}{f': {whose}' if whose else ''}.")
+    owner = " of ".join(part for part in (health.identity, health.account and f"account {health.account}") if part)
+    put(f"Connected {name}{f': {owner}' if owner else ''}.")
     if health.missing_scopes:
         count = len(health.missing_scopes)
-        some = f"{count} scope{'s are' if count > 1 else ' is'} missing for some actions"
-        put(f"{some}: see {context.prog} doctor {name}")
+        gap = f"{count} scope{'s are' if count > 1 else ' is'} missing for some actions"
+        put(f"{gap}: see {context.prog} doctor {name}")
 
 
 def connections(context: Context, arguments: list[str]) -> None:
-    """List the stored connections."""
-    asked = parser(context, "connections", connections.__doc__, "connections")
-    asked.add_argument("--rekey", action="store_true", help="encrypt everything in the store anew with the newest key")
-    chosen = asked.parse_args(arguments)
-    with context.connections() as (known, store):
+    """List the stored connections: name, kind, identity, expiry and health."""
+    command = parser(context, "connections", connections.__doc__, "connections")
+    command.add_argument("--rekey", action="store_true", help="encrypt the whole store again, with the newest key")
+    chosen = command.parse_args(arguments)
+    with context.connections() as (stored, store):
         if chosen.rekey:
-            say(f"{store.rekey()} entries are encrypted with the newest key.")
-        found = known.list()
+            say(f"Encrypted {store.rekey()} entries with the newest key.")
+        summaries = stored.list()
     rows = [("NAME", "KIND", "IDENTITY", "TOKEN UNTIL", "HEALTH")]
-    for entry in found:
+    states = {"ready": "ready", "due": "ready, renewed at the next call", "dead": "reconnect"}
+    for entry in summaries:
         until = "" if entry.expires_at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.expires_at))
-        said = {"ready": "ready", "due": "ready, renewed at its next call", "dead": "reconnect"}.get(
-            entry.health, "failing"
-        )
-        said = f"{said}: {entry.why}" if entry.why else said
-        rows.append((entry.name, entry.kind, entry.identity or entry.account or "", until, said))
-    if found:
+        health = states.get(entry.health, "failing") + (f": {entry.why}" if entry.why else "")
+        rows.append((entry.name, entry.kind, entry.identity or entry.account or "", until, health))
+    if summaries:
         print_table(rows)
     else:
-        say(f"There is none. Make one: {context.prog} connect")
+        say(f"No connection is stored. Connect an account: {context.prog} connect")
 
 
 def disconnect(context: Context, arguments: list[str]) -> None:
-    """Have the vendor take the tokens back, and forget the connection."""
-    asked = parser(context, "disconnect", disconnect.__doc__, "disconnect main")
-    asked.add_argument("name", metavar="NAME", help="the connection's name")
-    asked.add_argument("--forget", action="store_true", help="forget it without asking the vendor")
-    chosen = asked.parse_args(arguments)
-    with context.connections() as (known, _):
+    """Revoke the tokens of a connection at the vendor, and delete the connection."""
+    command = parser(context, "disconnect", disconnect.__doc__, "disconnect main")
+    command.add_argument("name", metavar="NAME", help="the connection's name")
+    command.add_argument("--forget", action="store_true", help="delete it without revoking its tokens")
+    chosen = command.parse_args(arguments)
+    with context.connections() as (connections, _):
         try:
-            revoked = known.disconnect(chosen.name, revoke=not chosen.forget)
+            revoked = connections.disconnect(chosen.name, revoke=not chosen.forget)
         except TransportError as error:
-            how = f"Try again, or only forget it: {context.prog} disconnect {chosen.name} --forget"
-            raise TransportError(f"{chosen.name} is kept: {error.message}", hint=how, status=error.status) from None
-    put(f"{'Revoked and forgot' if revoked else 'Forgot'} {chosen.name}.")
+            hint = f"Try again, or delete it without revoking: {context.prog} disconnect {chosen.name} --forget"
+            what = f"{chosen.name} was not deleted: {error.message}"
+            raise TransportError(what, hint=hint, status=error.status) from None
+    put(f"{'Revoked and deleted' if revoked else 'Deleted'} {chosen.name}.")
 
 
 def scopes(context: Context, arguments: list[str]) -> None:
-    """Print the smallest set of scopes for the actions named, or for all."""
-    asked = parser(context, "scopes", scopes.__doc__, f"scopes {context.example.split()[0]}")
-    asked.add_argument("actions", metavar="ACTION", nargs="*", help=f"keys from `{context.prog} list`")
+    """Print the smallest set of scopes that the actions need, for each kind and level of app."""
+    command = parser(context, "scopes", scopes.__doc__, f"scopes {context.example.split()[0]}")
+    command.add_argument("actions", metavar="ACTION", nargs="*", help="the keys of actions (default: all)")
     connector = context.load(None)
-    actions = [connector.action(key) for key in asked.parse_args(arguments).actions or connector.actions]
+    actions = [connector.action(key) for key in command.parse_args(arguments).actions or connector.actions]
     kinds = dict.fromkeys(kind for action in actions for kind in action.scopes)
     levels = connector.profile.levels or {"app": {}}
     for kind in kinds:
         for level, rule in levels.items():
-            found = smallest(actions, kind, rule)
+            needed = smallest(actions, kind, rule)
             put(f"{kind} scopes, {level}:" if connector.profile.levels else f"{kind} scopes:")
-            for scope in found.scopes:
+            for scope in needed.scopes:
                 put(f"  {scope}")
-            if found.impossible:
-                put(f"  (not possible: {', '.join(found.impossible)})")
+            if needed.impossible:
+                put(f"  (not possible: {', '.join(needed.impossible)})")
     if not kinds:
         say("These actions need no scopes.")
 
 
 def doctor(context: Context, arguments: list[str]) -> int:
-    """Check a connection end to end and say what to do."""
-    asked = parser(context, "doctor", doctor.__doc__, "doctor main")
-    asked.add_argument("name", metavar="NAME", nargs="?", help="the connection's name, if there are several")
-    only = "look for its scopes only; repeatable"
-    asked.add_argument("--action", metavar="ACTION", action="append", default=[], help=only)
-    chosen = asked.parse_args(arguments)
-    worst = "ok"
+    """Check a connection end to end: store, token, network, clock, identity, scopes. Each fault comes with a remedy."""
+    command = parser(context, "doctor", doctor.__doc__, "doctor main")
+    command.add_argument("name", metavar="NAME", nargs="?", help="the connection to check (default: the only one)")
+    command.add_argument("--action", metavar="ACTION", action="append", default=[], help="check its scopes; repeatable")
+    chosen = command.parse_args(arguments)
+    has_fault = False
     token = None if chosen.name else context.setting("access_token")
     first = []
     if token is not None:
-        says = f"{context.variable('access_token')} is set: commands that name no connection go with that token."
-        do = f"What follows is about it; to look at a stored connection, name it: {context.prog} doctor main"
+        says = f"{context.variable('access_token')} is set, so commands use that token unless they name a connection."
+        do = f"The lines below are about that token. To check a stored connection: {context.prog} doctor main"
         first = [CheckResult("connection", "warning", says, do)]
-    with context.connections() as (known, _):
-        about = {"actions": chosen.action, "base_url": context.setting("base_url")}
-        for found in chain(first, examine(known, chosen.name, token=token, **about)):
-            put(f"{MARKS[found.state]:<5} {found.step:<12} {found.says}")
-            if found.do:
-                put(f"{'':<18} {found.do}")
-            worst = "fault" if "fault" in (worst, found.state) else worst
-    return 3 if worst == "fault" else 0
+    with context.connections() as (connections, _):
+        terms = {"actions": chosen.action, "base_url": context.setting("base_url")}
+        for result in chain(first, examine(connections, chosen.name, token=token, **terms)):
+            put(f"{MARKS[result.state]:<5} {result.step:<12} {result.says}")
+            if result.do:
+                put(f"{'':<18} {result.do}")
+            has_fault |= result.state == "fault"
+    return 3 if has_fault else 0

@@ -1,4 +1,4 @@
-"""What a command is given, and how it speaks: results go to stdout, all else to stderr. It loads little."""
+"""The context of a command and its output: results go to stdout, everything else to stderr. It imports little."""
 
 from __future__ import annotations
 
@@ -25,57 +25,57 @@ if TYPE_CHECKING:
     Load = Callable[[str | None], Connector]  # the connector of a folder, or the bundled one
 
 
-UNWRITTEN = 8  # the exit code where a result could not be written
-STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # and half characters
-BEYOND = re.compile("[^\x00-\x7f]+")
+UNWRITTEN = 8  # the exit code if a result could not be written
+CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # and lone surrogates
+NON_ASCII = re.compile("[^\x00-\x7f]+")
 
 
 class OutputError(Exception):
-    """A result could not be written. The message says why and where it is now; none: its reader had read enough."""
+    """A result could not be written. The message says why and where it is; without one, the reader had read enough."""
 
 
 class Context(NamedTuple):
-    """What a command needs: the program's name, a way to load a connector, the environment, and what is stored."""
+    """The surroundings of a command: the program's name, a loader of connectors, the environment, the user's store."""
 
     prog: str
     load: Load
     environment: Mapping[str, str]
-    example: str  # an action with some inputs
+    example: str  # the key of an action with some options
 
     def setting(self, name: str) -> str | None:
-        """An environment variable by the connector's key and a name, as ACME_BASE_URL; None if it is not set."""
+        """The value of the environment variable for a name; None if it is not set or empty."""
         return self.environment.get(self.variable(name)) or None
 
     def variable(self, name: str) -> str:
-        """The environment variable's own name."""
+        """The environment variable for a name: `ACME_BASE_URL` for `base_url`."""
         return f"{self.load(None).key.upper().replace('-', '_')}_{name.upper()}"
 
     def base_url(self, chosen: Namespace) -> str | None:
-        """Where the vendor's API is: as an option says, or the environment; None for its usual place."""
+        """The base URL of the vendor's API from the option or the environment; None for the usual one."""
         return chosen.base_url or self.setting("base_url")
 
     @property
     def app(self) -> str:
-        """The name under which the user's own store is kept."""
+        """The name of the folder that holds the user's own store."""
         return f"{self.load(None).key}-connector"
 
     def vault(self, url: str | None = None) -> Sealed:
-        """The store at that address, the one that the environment names, or the user's own."""
+        """Open the store at `url`, the one that the environment names, or the user's own."""
         from ..stores.databases import open_vault
 
         return open_vault(self.app, url or self.setting("store"), self.setting("connector_key"))
 
     @contextmanager
     def connections(self) -> Iterator[tuple[Connections, Sealed]]:
-        """The stored connections and their store, which is closed at the end."""
+        """Yield the stored connections and their store, and close it at the end."""
         from ..connections.connections import Connections
 
         with closing(self.vault()) as store:
             yield Connections(self.load(None), store), store
 
     @contextmanager
-    def known(self) -> Iterator[Sealed | None]:
-        """The store, which is closed at the end; None if there is none, and then none is made."""
+    def existing_store(self) -> Iterator[Sealed | None]:
+        """Yield the store and close it at the end; yield None, and create nothing, if there is no store yet."""
         from ..stores.databases import data_directory
 
         if self.setting("store") is None and not (data_directory(self.app) / "store.db").exists():
@@ -86,7 +86,7 @@ class Context(NamedTuple):
 
     @contextmanager
     def access(self, name: str | None) -> Iterator[dict[str, Any]]:
-        """The token of the environment, or a stored connection, named or the only one; raises `AuthError` for none."""
+        """Yield a client's `token` from the environment, or its `connection`; raises `AuthError` without either."""
         from ..connections.connections import Connections
 
         token = None if name else self.setting("access_token")
@@ -94,97 +94,96 @@ class Context(NamedTuple):
             yield {"token": token}
             return
         hint = f"Set {self.variable('access_token')}, or connect an account: {self.prog} connect"
-        neither = AuthError("There is no access token and no stored connection.", hint=hint)
-        with self.known() as store:
-            known = None if store is None else Connections(self.load(None), store)
-            if known is None or (name is None and not known.names()):
-                raise neither
-            yield {"connection": known.open(name)}
+        with self.existing_store() as store:
+            connections = None if store is None else Connections(self.load(None), store)
+            if connections is None or (name is None and not connections.names()):
+                raise AuthError("There is no access token and no stored connection.", hint=hint)
+            yield {"connection": connections.open(name)}
 
     @contextmanager
-    def client(self, chosen: Namespace, **more: Any) -> Iterator[Client]:
-        """A client for the connection and the base URL that were chosen."""
+    def client(self, chosen: Namespace, **terms: Any) -> Iterator[Client]:
+        """Yield a client for the connection and the base URL that the options chose."""
         from ..client import Client
 
-        url = self.base_url(chosen)
-        with self.access(chosen.connection) as given, Client(self.load(None), base_url=url, **more, **given) as made:
-            stored = given.get("connection")
+        terms["base_url"] = self.base_url(chosen)
+        with self.access(chosen.connection) as access, Client(self.load(None), **terms, **access) as client:
+            stored = access.get("connection")
             with stored.watched() if stored else nullcontext():
-                yield made
+                yield client
 
 
 def wrong(subject: str, where: str, what: str) -> InputError:
-    """The error for one option or argument of a command."""
+    """The error about one option or argument of a command."""
     return InputError.of(subject, [Problem(where, what)])
 
 
 def put(text: str, *, once: bool = False) -> None:
-    """Write lines of a result to stdout before anything else happens: the one way out of every command.
+    """Write lines of a result to stdout at once. All commands print their results by this function.
 
-    What can be had only `once`, as the answer of a create, goes to stderr where stdout fails. Raises `OutputError`.
+    A result that can be had only `once`, as of a create, goes to stderr if stdout fails. Raises `OutputError`.
     """
     out = sys.stdout
     try:
         if out is None:
             raise OSError(errno.EBADF, "standard output is closed")
-        out.write(f"{shown(text, out.encoding or 'utf-8')}\n")
+        out.write(f"{escape(text, out.encoding or 'utf-8')}\n")
         out.flush()
-    except (OSError, ValueError) as error:  # ValueError: it was closed meanwhile
-        with suppress(OSError, ValueError, AttributeError):  # or Python tries again when it ends, and complains
+    except (OSError, ValueError) as error:  # ValueError: stdout was closed
+        with suppress(OSError, ValueError, AttributeError):  # else Python writes again at exit, and complains
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError) and not once:
             raise OutputError from None
         fail_output(error, "Standard output", text, once=once)
-    except KeyboardInterrupt:  # while the reader let it wait
+    except KeyboardInterrupt:  # while a slow reader blocked the write
         if once:
             say(text)
         raise
 
 
 def fail_output(error: Exception, where: str, text: str, *, once: bool) -> NoReturn:
-    """Raise `OutputError`: a result could not be written `where`. What can be had only `once` goes to stderr first."""
+    """Raise `OutputError` for a result that `where` did not accept; if it can be had only `once`, show it first."""
     if once:
         say(text)
-    advice = "the result is above; do not run it again" if once else "mend that, and run it again"
+    advice = "the result is above; do not run it again" if once else "correct that and run it again"
     raise OutputError(f"{where} cannot be written ({getattr(error, 'strerror', None) or error}); {advice}.") from None
 
 
 def say(text: str) -> None:
-    """Tell the person something that is no result."""
-    draw(f"{shown(text, getattr(sys.stderr, 'encoding', None) or 'utf-8')}\n")
+    """Write a line that is not part of the result to stderr."""
+    draw(f"{escape(text, getattr(sys.stderr, 'encoding', None) or 'utf-8')}\n")
 
 
 def draw(text: str) -> None:
-    """Write to stderr as it is, control sequences too; where nobody is there to be told, nothing happens."""
+    """Write text to stderr unchanged, control sequences too; do nothing if stderr is closed."""
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(text)
         sys.stderr.flush()
 
 
 def is_watched() -> bool:
-    """Whether stderr is a terminal, on which a line may be drawn anew."""
+    """True if stderr is a terminal, where a line can be redrawn."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def shown(text: str, encoding: str) -> str:
-    """The text with what would steer a terminal escaped as in JSON, and all but ASCII where the encoding lacks any.
+def escape(text: str, encoding: str) -> str:
+    """Text that is safe to print: characters that control a terminal are escaped as in JSON.
 
-    So JSON stays the same data in any encoding, and other text can be read.
+    If the encoding lacks a character, all but ASCII is escaped. So JSON stays the same data in any encoding.
     """
-    harmless = STEERING.sub(_escaped, text)
+    harmless = CONTROL.sub(_escaped, text)
     try:
-        holds = harmless.encode(encoding).decode(encoding) == harmless  # Shift JIS writes a yen sign as a backslash
+        fits = harmless.encode(encoding).decode(encoding) == harmless  # Shift JIS writes a yen sign as a backslash
     except UnicodeError:
-        holds = False
-    return harmless if holds else BEYOND.sub(_escaped, harmless)
+        fits = False
+    return harmless if fits else NON_ASCII.sub(_escaped, harmless)
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return json.dumps(found[0])[1:-1]
+def _escaped(match: re.Match[str]) -> str:
+    return json.dumps(match[0])[1:-1]
 
 
 def as_json(data: Any) -> str:
-    """Data as JSON for people; on one line what is nested too deeply for more."""
+    """Data as indented JSON; on one line if it is nested too deeply for that."""
     try:
         return json.dumps(data, ensure_ascii=False, indent=2)
     except RecursionError:
@@ -192,14 +191,14 @@ def as_json(data: Any) -> str:
 
 
 def print_json(data: Any) -> None:
-    """Print a result."""
+    """Print data as JSON."""
     put(as_json(data))
 
 
 def print_table(rows: Collection[Sequence[str]], indent: str = "") -> None:
     """Print rows of text, each column as wide as its widest text."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    cells = [[shown(text, encoding).replace("\n", " ") for text in row] for row in rows]
+    cells = [[escape(text, encoding).replace("\n", " ") for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)) for row in cells]
     if lines:
@@ -207,14 +206,14 @@ def print_table(rows: Collection[Sequence[str]], indent: str = "") -> None:
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """An open port; 0 takes a free one. Raises `InputError` if it cannot be opened."""
+    """Open a port and return its socket; 0 takes a free port. Raises `InputError` if it cannot be opened."""
     import socket
 
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        opened = socket.create_server((host, port), family=family, backlog=2048)
+        server = socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"Port {port} of {host} cannot be opened: {reason}.", hint="Choose another --port.") from None
-    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a kept connection waits 40 ms for each body
-    return opened
+    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each body of a reused connection takes 40 ms
+    return server

@@ -1,4 +1,4 @@
-"""An action's inputs as options of the command line and back, and as a person reads them in a terminal."""
+"""An action's inputs as options of the command line, and as help in a terminal."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import base64
 import json
 import mimetypes
 import re
+import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from inspect import cleandoc
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,77 +22,98 @@ from ..language.schema_faults import nearest
 from ..model import ActionSpec, Input, InputTable
 from .context import Context, put, wrong
 
-LONGEST = 300  # characters of what is wrong with an option, which may quote all of it
-COMMON: dict[str, dict[str, Any]] = {  # what several commands have
-    "--inputs": {"metavar": "FILE", "help": "the inputs as a JSON file, - for standard input; an option wins"},
-    "--base-url": {"metavar": "URL", "help": "the API's base URL, with its path"},
-    "--connection": {"metavar": "NAME", "help": "a stored connection, if there are several"},
+LONGEST = 300  # characters of an error of argparse, which may quote a whole argument
+COMMON: dict[str, dict[str, Any]] = {
+    "--inputs": {"metavar": "FILE", "help": "read inputs from a JSON file, or - for stdin; options win"},
+    "--base-url": {"metavar": "URL", "help": "the base URL of the vendor's API, if it is not the usual one"},
+    "--connection": {"metavar": "NAME", "help": "the stored connection to use (default: the only one)"},
 }
 
 
 def add_common(parser: argparse._ActionsContainer, *names: str) -> None:
-    """Add options that several commands have."""
+    """Add options that several commands share."""
     for name in names:
         parser.add_argument(name, **COMMON[name])
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong as an `InputError`, with the nearest option."""
+    """A parser whose help goes through `put`, and whose errors are `InputError`s."""
 
-    def __init__(self, prog: str, **more: Any) -> None:
-        super().__init__(prog=prog, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **more)
+    def __init__(self, prog: str, **terms: Any) -> None:
+        super().__init__(prog=prog, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **terms)
 
     def print_help(self, file: Any = None) -> None:
         put(self.format_help().rstrip())
 
     def error(self, message: str) -> NoReturn:
-        said = message if len(message) <= LONGEST else f"{message[:LONGEST]}…"
-        raise InputError(f"{said[0].upper()}{said[1:]}.", hint=f"See: {self.prog} --help")
+        text = message if len(message) <= LONGEST else f"{message[:LONGEST]}…"
+        raise InputError(f"{text[0].upper()}{text[1:]}.", hint=f"See: {self.prog} --help")
 
 
-def parser(context: Context, name: str, says: str | None, example: str) -> Parser:
-    """The parser of a command, with its purpose (the command's docstring) and an example in the help."""
-    purpose, epilog = cleandoc(says or ""), f"example: {context.prog} {example}"
-    return Parser(f"{context.prog} {name}", description=purpose, epilog=epilog)
+def purpose(docstring: str | None) -> str:
+    """The description of a command, from its docstring."""
+    return cleandoc(docstring or "(python -OO removes this description; run it without -OO)")
+
+
+def parser(context: Context, name: str, docstring: str | None, example: str) -> Parser:
+    """The parser of a command, with its purpose and an example in the help."""
+    epilog = f"example: {context.prog} {example}"
+    return Parser(f"{context.prog} {name}", description=purpose(docstring), epilog=epilog)
 
 
 def parser_of(prog: str, spec: InputTable) -> tuple[Parser, argparse._ActionsContainer]:
     """A parser with one option for each input, and the group for a command's own options."""
-    parser = Parser(prog, description=f"{spec.label}: {spec.description}", add_help=False)
+    rows = [row for row in spec.inputs.values() if row.type != "connection"]
+    needed = [f"{option(row)} {shlex.quote(_sample(row))}" for row in rows if row.is_always_needed]
+    epilog = " ".join([f"example: {prog}", *needed])
+    parser = Parser(prog, description=f"{spec.label}: {spec.description}", epilog=epilog, add_help=False)
     group = parser.add_argument_group("inputs")
-    for row in spec.inputs.values():
-        if row.type != "connection":
-            how: dict[str, Any] = {"nargs": "?", "const": "true"} if row.type == "boolean" else {}
-            how |= {"action": "append"} if row.collection else {}
-            group.add_argument(option(row), dest=f"={row.key}", metavar=_metavar(row), help=_help(row), **how)
+    for row in rows:
+        terms: dict[str, Any] = {"nargs": "?", "const": "true"} if row.type == "boolean" else {}
+        terms |= {"action": "append"} if row.collection else {}
+        group.add_argument(option(row), dest=f"={row.key}", metavar=_metavar(row), help=_help(row), **terms)
     own = parser.add_argument_group("options")
     own.add_argument("-h", "--help", action="help", help="show this help")
     return parser, own
 
 
-def parse(parser: Parser, spec: InputTable, arguments: list[str]) -> tuple[dict[str, Any], argparse.Namespace]:
-    """The inputs and the other options; an option wins over `--inputs`. Raises `InputError` for unknown options."""
+def parse(
+    parser: Parser, spec: InputTable, arguments: list[str], bind: Callable[..., object] = lambda *_: None
+) -> tuple[dict[str, Any], argparse.Namespace]:
+    """The inputs, and the other options; an option wins over `--inputs`.
+
+    Raises `InputError` with every problem of the options. Then `bind` adds the problems of the inputs.
+    """
     dashed = [re.sub("^--[^=]*", lambda name: name[0].replace("_", "-"), argument) for argument in arguments]
-    known, rest = parser.parse_known_args(dashed)
-    options = [name for action in parser._actions for name in action.option_strings]
-    unknown = [argument.partition("=")[0] for argument in rest if argument.startswith("--")]
-    alone = [word for word in rest if not word.startswith("--")]
-    problems = [Problem(name, f"is no option of {spec.key}.{nearest(name, options)}") for name in unknown]
-    problems += [Problem(word, "stands alone; values follow their option") for word in alone]
-    if problems:
-        raise InputError.of(parser.prog, problems)
-    inputs = read_file("--inputs", known.inputs) if getattr(known, "inputs", None) else {}
+    chosen, rest = parser.parse_known_args(dashed)
+    chosen.clear = [key.replace("-", "_") for key in getattr(chosen, "clear", ())]
+    names = [name for action in parser._actions for name in action.option_strings]
+    unknown = [word.partition("=")[0] for word in rest if word.startswith("--")]
+    problems = [Problem(name, f"is not an option of {spec.key}.{nearest(name, names)}") for name in unknown]
+    for before, word in pairwise(["", *rest]):
+        if not word.startswith("--") and ("=" in before or not before.startswith("--")):  # no unknown option's value
+            problems.append(Problem(word, "belongs to no option; a value follows its option"))
+    inputs = read_file(parser.prog, chosen.inputs) if getattr(chosen, "inputs", None) else {}
     if not isinstance(inputs, dict):
-        raise wrong("--inputs", known.inputs, 'must hold a JSON object such as {"topic": "Weekly"}')
-    for key, row in spec.inputs.items():
-        given = getattr(known, f"={key}", None)
-        if given is not None:
-            inputs[key] = _value(row, given)
-    return {key: files_read(spec.inputs.get(key), value) for key, value in inputs.items()}, known
+        raise wrong(parser.prog, chosen.inputs, 'must hold a JSON object such as {"topic": "Weekly"}')
+    texts = {key: text for key in spec.inputs if (text := getattr(chosen, f"={key}", None)) is not None}
+    for key, value in {**inputs, **texts}.items():
+        row = spec.inputs.get(key)
+        try:
+            inputs[key] = _with_files(row, _value(row, value) if row and key in texts else value)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        try:
+            bind(inputs, chosen.clear)
+        except InputError as error:
+            problems += error.problems
+        raise InputError.of(parser.prog, problems)
+    return inputs, chosen
 
 
-def read_file(subject: str, path: str, parse: Callable[[str], Any] = json.loads, what: str = "no JSON") -> Any:
-    """What a file holds, or standard input for `-`; raises `InputError` where it cannot be read or `parse` fails."""
+def read_file(subject: str, path: str, parse: Callable[[str], Any] = json.loads, what: str = "not JSON") -> Any:
+    """The content of a file, or of stdin for `-`. Raises `InputError` if it cannot be read or `parse` fails."""
     try:
         return parse(sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -99,13 +122,13 @@ def read_file(subject: str, path: str, parse: Callable[[str], Any] = json.loads,
         raise wrong(subject, path, f"is {what}: {error}") from None
 
 
-def files_read(row: Input | None, value: Any) -> Any:
-    """A file input's `{"path": …}` replaced by the file itself."""
+def _with_files(row: Input | None, value: Any) -> Any:
+    """A value of a file input, with `{"path": …}` replaced by the file itself."""
     if row is None or row.type != "file" or not isinstance(value, dict):
         return value
     if set(value) == {"path"}:
         return _file(row, str(value["path"]))
-    return {name: files_read(row, item) for name, item in value.items()} if row.collection else value
+    return {name: _with_files(row, item) for name, item in value.items()} if row.collection else value
 
 
 def _file(row: Input, path: str) -> Mapping[str, str]:
@@ -117,18 +140,19 @@ def _file(row: Input, path: str) -> Mapping[str, str]:
     return {"filename": Path(path).name, "content_type": kind, "base64": base64.b64encode(content).decode()}
 
 
-def _value(row: Input, given: Any) -> Any:
+def _value(row: Input, texts: Any) -> Any:
+    """The value of an option; a collection has a list of texts, one for each time that the option occurs."""
     if not row.collection:
-        return given
+        return texts
     if row.collection == "list":
-        return given[0] if len(given) == 1 else given
-    if len(given) == 1 and given[0].lstrip().startswith(("{", "[")):
-        return given[0]
+        return texts[0] if len(texts) == 1 else texts
+    if len(texts) == 1 and texts[0].lstrip().startswith(("{", "[")):
+        return texts[0]
     pairs = []
-    for text in given:
+    for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise wrong("the command line", option(row), f"{text!r} is no name=value")
+            raise wrong("the command line", option(row), f"{text!r} must be NAME=VALUE")
         is_path = row.type == "file" and value.startswith("@")
         pairs.append({"key": name, "value": _file(row, value[1:]) if is_path else value})
     return pairs
@@ -142,16 +166,22 @@ def _metavar(row: Input) -> str:
     return {"boolean": "true|false", "integer": "N", "number": "N", "json": "JSON"}.get(row.type, "TEXT")
 
 
+def _sample(row: Input) -> str:
+    """The value of an input in an example: its own example, its first choice, or its metavar."""
+    first = row.choices[0].value if row.choices else _metavar(row)
+    return _plain(first if row.example is None else row.example)
+
+
 def _help(row: Input) -> str:
-    said = [row.comments.rstrip(".") or kind_of(row)]
+    sentences = [row.comments.rstrip(".") or kind_of(row)]
     if row.choices:
-        shown = [f"{choice.value} {choice.label}" for choice in row.choices[:10]]
-        more = f" · and {len(row.choices) - 10} more" if row.choices[10:] else ""
-        said.append(f"One of: {' · '.join(shown)}{more}")
-    said += filter(None, [limits_of(row).rstrip(".")])
+        choices = [f"{choice.value} {choice.label}" for choice in row.choices[:10]]
+        rest = f" · and {len(row.choices) - 10} more" if row.choices[10:] else ""
+        sentences.append(f"One of: {' · '.join(choices)}{rest}")
+    sentences += filter(None, [limits_of(row).rstrip(".")])
     if row.is_always_needed:
-        said.append("Required")
-    return ". ".join(said).replace("%", "%%")
+        sentences.append("Required")
+    return ". ".join(sentences).replace("%", "%%")
 
 
 KINDS = {
@@ -167,7 +197,7 @@ KINDS = {
 
 
 def input_table(spec: ActionSpec, width: int = 100) -> Iterator[str]:
-    """An action and its inputs: label, option, type, what is needed when, help."""
+    """The lines about an action and its inputs: label, option, type, when it is required, help."""
     yield f"{spec.label} ({spec.key})"
     yield f"  {spec.description}"
     facts = [f"{spec.method} {spec.path}" if spec.method else "any request", f"effect: {spec.effect or 'by method'}"]
@@ -175,8 +205,8 @@ def input_table(spec: ActionSpec, width: int = 100) -> Iterator[str]:
     facts += ["a list: all pages are read"] if spec.paging else []
     yield f"  {' · '.join(facts)}"
     for kind, scopes in spec.scopes.items():
-        named = " or ".join(scope if isinstance(scope, str) else " with ".join(scope) for scope in scopes)
-        yield from _wrapped(f"{kind} scope: {named}", 2, width)
+        names = " or ".join(scope if isinstance(scope, str) else " with ".join(scope) for scope in scopes)
+        yield from _wrapped(f"{kind} scope: {names}", 2, width)
     if spec.docs:
         yield f"  {spec.docs}"
     for row in spec.inputs.values():
@@ -192,52 +222,47 @@ def input_table(spec: ActionSpec, width: int = 100) -> Iterator[str]:
 
 
 def output_table(spec: ActionSpec) -> Iterator[str]:
-    """What an action gives, a line a value: path, type, whether it is a secret, what it means."""
+    """The lines about the result of an action, one for each field: path, type, whether it is a secret, meaning."""
     schema = spec.output.get("schema", {}) if spec.output else {}
-    shown = {path: said for path, said in secrets.fields(schema) if path and said.get("type") != "object"}
-    nothing = schema.get("description", "what the vendor answers; its fields are not declared")
-    yield f"{spec.label} ({spec.key}) gives{':' if shown else f' {nothing}.'}"
-    for path, said in shown.items():
-        kinds = said.get("type", [])
+    fields = {path: field for path, field in secrets.fields(schema) if path and field.get("type") != "object"}
+    undeclared = schema.get("description", "the vendor's answer; its fields are not declared")
+    yield f"{spec.label} ({spec.key}) returns{':' if fields else f' {undeclared}.'}"
+    for path, field in fields.items():
+        kinds = field.get("type", [])
         kind = " or ".join(KINDS.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
-        facts = [kind, "secret" if said.get(secrets.SECRET_WORD) else "", said.get("description", "")]
+        facts = [kind, "secret" if field.get(secrets.SECRET_WORD) else "", field.get("description", "")]
         yield f"  {path}  {' · '.join(fact for fact in facts if fact)}"
 
 
 def _input(row: Input, spec: ActionSpec, width: int) -> Iterator[str]:
     rows = dict(spec.inputs)
-    needed = ""
+    required = ""
     if row.required is not None and not row.has_default:
         when = (*(row.only_when or ()), *row.required)
-        needed = f"  required{f' when {conditions.phrase(when, rows)}' if when else ''}"
-    yield f"  {row.label}  {option(row)}  {kind_of(row)}{needed}"
+        required = f"  required{f' when {conditions.phrase(when, rows)}' if when else ''}"
+    yield f"  {row.label}  {option(row)}  {kind_of(row)}{required}"
     same = all(str(choice.value) == choice.label for choice in row.choices)
-    shown = [str(choice.value) if same else f"{choice.value} {choice.label}" for choice in row.choices]
+    choices = [str(choice.value) if same else f"{choice.value} {choice.label}" for choice in row.choices]
     is_example = row.example is not None and not row.choices and row.type != "secret"
     default = "Filled in if left out" if row.fills_in else "Published default (shown, not sent)"
-    above = (
+    texts = (
         row.comments,
         "" if row.deprecated is None else f"Deprecated: {row.deprecated}",
-        f"Old name, which still works: {', '.join(row.was)}" if row.was else "",
+        f"Old name, still accepted: {', '.join(row.was)}" if row.was else "",
         f"Only when {conditions.phrase(row.only_when, rows)}." if row.only_when else "",
-        f"One of: {' · '.join(shown)}" if row.choices else "",
-    )
-    below = (
+        f"One of: {' · '.join(choices)}" if row.choices else "",
+        f"To list its choices: choices {spec.key} {row.key}" if row.choices_from else "",
         limits_of(row),
         f"{default}: {_plain(row.default)}" if row.has_default else "",
-        "" if row.if_absent is None else f"Left out: {_plain(row.if_absent)}",
+        "" if row.if_absent is None else f"If left out: {_plain(row.if_absent)}",
         f"Example: {_plain(row.example)}" if is_example else "",
     )
-    for text in filter(None, above):
-        yield from _wrapped(text, 6, width)
-    if row.choices_from:
-        yield f"      To list what it can be: choices {spec.key} {row.key}"
-    for text in filter(None, below):
+    for text in filter(None, texts):
         yield from _wrapped(text, 6, width)
 
 
 def limits_of(row: Input) -> str:
-    """The limits of a value in words, or nothing."""
+    """The limits of a value as a sentence, or an empty text."""
     schema = row.schema
     if row.type in ("integer", "number") and ("minimum" in schema or "maximum" in schema):
         return f"From {schema.get('minimum', 'any')} to {schema.get('maximum', 'any')}."
@@ -257,10 +282,11 @@ def _wrapped(text: str, indent: int, width: int) -> list[str]:
 
 
 def option(row: Input) -> str:
-    """The command line's option for an input."""
+    """The name of an input's option."""
     return f"--{row.key.replace('_', '-')}"
 
 
 def kind_of(row: Input) -> str:
+    """The type of an input for a person: `list of text`."""
     kind = KINDS.get(row.type, row.type)
     return {"list": f"list of {kind}", "map": f"map of {kind}"}.get(row.collection or "", kind)

@@ -24,39 +24,39 @@ TIMEOUT = 10.0  # seconds
 
 
 def events(context: Context, arguments: list[str]) -> None:
-    """List the events a webhook can tell of."""
+    """List the events that a webhook can report."""
     if arguments[:1] == ["show"]:
         _show(context, arguments[1:])
         return
-    asked = parser(context, "events", events.__doc__, "events 'meeting.*'")
-    asked.add_argument("pattern", metavar="PATTERN", nargs="?", help="only these; * stands for any text")
-    asked.add_argument("--product", metavar="NAME", help="only those of this product")
-    asked.epilog = f"{asked.epilog}\n\n{context.prog} events show NAME shows one with its fields and a sample."
-    chosen = asked.parse_args(arguments)
+    command = parser(context, "events", events.__doc__, "events 'meeting.*'")
+    command.add_argument("pattern", metavar="PATTERN", nargs="?", help="only matching events; * stands for any text")
+    command.add_argument("--product", metavar="NAME", help="only events of this product")
+    command.epilog = f"{command.epilog}\n\n`{context.prog} events show NAME` shows one event, its fields and a sample."
+    chosen = command.parse_args(arguments)
     trigger = _trigger(context)
     products = sorted({event.product for event in trigger.events.values()})
     if chosen.product and chosen.product.lower() not in [name.lower() for name in products]:
-        what = f"is no product here.{nearest(chosen.product, products)} Known: {', '.join(products)}."
+        what = f"is not a product.{nearest(chosen.product, products)} Known: {', '.join(products)}."
         raise wrong("events", "--product", what)
-    wanted = trigger.filter({"event": chosen.pattern})
-    found = [
-        event
+    selection = trigger.filter({"event": chosen.pattern})
+    rows = [
+        (name, f"{event.label} · {event.product}{' · deprecated' if event.deprecated else ''}")
         for name, event in trigger.events.items()
-        if not wanted.patterns or any(pattern.fullmatch(name) for pattern in wanted.patterns)
+        if not selection.patterns or any(pattern.fullmatch(name) for pattern in selection.patterns)
         if not chosen.product or event.product.lower() == chosen.product.lower()
     ]
-    if not found:
-        raise InputError.of("events", wanted.warnings or [Problem("PATTERN", "fits no event of this product")])
-    old = " · deprecated"
-    print_table([(each.name, f"{each.label} · {each.product}{old if each.deprecated else ''}") for each in found])
+    if not rows:
+        unknown = [problem.replace(where="PATTERN") for problem in selection.warnings]
+        raise InputError.of("events", unknown or [Problem("PATTERN", "matches no event of this product")])
+    print_table(rows)
 
 
 def _show(context: Context, arguments: list[str]) -> None:
     """Show an event: product, scopes, the fields of its payload and a sample."""
-    asked = parser(context, "events show", _show.__doc__, "events show meeting.started")
-    asked.add_argument("name", metavar="NAME", help=f"a name from `{context.prog} events`")
-    asked.add_argument("--json", action="store_true", help="with its JSON Schema, as the catalogue has it")
-    chosen = asked.parse_args(arguments)
+    command = parser(context, "events show", _show.__doc__, "events show meeting.started")
+    command.add_argument("name", metavar="NAME", help=f"a name from `{context.prog} events`")
+    command.add_argument("--json", action="store_true", help="print its entry in the catalogue, with a JSON Schema")
+    chosen = command.parse_args(arguments)
     event = _event(_trigger(context), chosen.name)
     if chosen.json:
         print_json(event.entry())
@@ -71,40 +71,41 @@ def _show(context: Context, arguments: list[str]) -> None:
     print_json(event.sample)
 
 
-def _fields(shape: Mapping[str, Any], shared: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    if "$ref" in shape:
-        shape = shared[shape["$ref"].removeprefix("#/$defs/")]
-    for name, inner in shape.get("properties", {}).items():
+def _fields(schema: Mapping[str, Any], shared: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    if "$ref" in schema:
+        schema = shared[schema["$ref"].removeprefix("#/$defs/")]
+    for name, inner in schema.get("properties", {}).items():
         while "$ref" in inner:
             inner = shared[inner["$ref"].removeprefix("#/$defs/")]
-        here = f"{path}.{name}" if path else name
-        said = [str(inner.get("format") or inner.get("type") or ("text" if "const" in inner else "any"))]
+        path = f"{prefix}.{name}" if prefix else name
+        facts = [str(inner.get("format") or inner.get("type") or ("text" if "const" in inner else "any"))]
         if "enum" in inner:
-            said.append(f"one of {', '.join(json.dumps(value) for value in inner['enum'])}")
-        if name in shape.get("required", ()):
-            said.append("always there")
-        yield here, " · ".join(said)
-        yield from _fields(inner, shared, here)
+            facts.append(f"one of {', '.join(json.dumps(value) for value in inner['enum'])}")
+        if name in schema.get("required", ()):
+            facts.append("always present")
+        yield path, " · ".join(facts)
+        yield from _fields(inner, shared, path)
         if "items" in inner:
-            yield from _fields(inner["items"], shared, f"{here}[]")
+            yield from _fields(inner["items"], shared, f"{path}[]")
 
 
 def listen(context: Context, arguments: list[str]) -> None:
-    """Receive webhooks on this machine and print each as JSON. Nothing is kept; a stored connection whose user has
-    removed the app ends.
+    """Receive webhooks on this machine and print each as JSON.
+
+    Events are not stored. The stored connection of a user who removes the app ends.
     """
-    asked = parser(context, "listen", listen.__doc__, "listen --filter event='meeting.*'")
+    command = parser(context, "listen", listen.__doc__, "listen --filter event='meeting.*'")
     trigger = _trigger(context)
-    asked.add_argument("--address", default="127.0.0.1", metavar="TEXT", help="where to listen (127.0.0.1)")
-    asked.add_argument("--port", type=int, default=8200, metavar="N", help="0 takes a free one (8200)")
-    known = ", ".join((*OWN, *trigger.filters))
-    asked.add_argument("--filter", metavar="KEY=VALUE", action="append", default=[], help=f"only what fits: {known}")
-    chosen = asked.parse_args(arguments)
+    command.add_argument("--address", default="127.0.0.1", metavar="TEXT", help="the address (default: 127.0.0.1)")
+    command.add_argument("--port", type=int, default=8200, metavar="N", help="0 for a free port (default: 8200)")
+    keys = f"only matching events, by {', '.join((*OWN, *trigger.filters))}; repeatable"
+    command.add_argument("--filter", metavar="KEY=VALUE", action="append", default=[], help=keys)
+    chosen = command.parse_args(arguments)
     secrets = _secrets(context, trigger)
-    wanted: dict[str, list[str]] = {}
+    patterns: dict[str, list[str]] = {}
     for text in chosen.filter:
         key, _, value = text.partition("=")
-        wanted.setdefault(key, []).append(value)
+        patterns.setdefault(key, []).append(value)
     try:
         import uvicorn
     except ImportError:
@@ -113,36 +114,35 @@ def listen(context: Context, arguments: list[str]) -> None:
     from ..stores.store import MemoryStore
     from ..triggers.receiver import webhook_app
 
-    def show(found: Notification) -> None:
-        text = json.dumps(found.to_dict(), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
-        put(text)
+    def show(event: Notification) -> None:
+        put(json.dumps(event.to_dict(), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
 
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     logging.getLogger("connector_runtime").setLevel(logging.INFO)
 
-    def disconnect(found: Notification) -> None:
-        with context.known() as store:
-            for owner in [] if store is None else end(context.load(None), store, found, trusted=True):
+    def disconnect(event: Notification) -> None:
+        with context.existing_store() as store:
+            for owner in [] if store is None else end(context.load(None), store, event, trusted=True):
                 say(f"{owner.name} has ended: its user has removed the app.")
 
-    more: dict[str, Any] = {"filter": wanted, "disconnect": disconnect}
-    app = webhook_app(trigger, secrets, show, store=MemoryStore(), **more)
+    terms: dict[str, Any] = {"filter": patterns, "disconnect": disconnect}
+    app = webhook_app(trigger, secrets, show, store=MemoryStore(), **terms)
     with listening_socket(chosen.address, chosen.port) as port:
         url = f"http://{chosen.address}:{port.getsockname()[1]}/"
-        say(f"Listening at {url}; Ctrl-C ends it. In another terminal:\n")
+        say(f"Listening at {url}; press Ctrl-C to stop. In another terminal:\n")
         say(f"  {context.prog} send-event {next(iter(trigger.events), 'NAME')} --to {url}")
         uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[port])
 
 
 def send_event(context: Context, arguments: list[str]) -> None:
-    """Sign a sample of an event and post it, so that a flow can be tried without waiting for the real one."""
+    """Sign a sample event and post it, to try a flow without waiting for a real event."""
     example = "send-event meeting.started --to http://127.0.0.1:8200/ --set payload.object.topic=Retro"
-    asked = parser(context, "send-event", send_event.__doc__, example)
-    asked.add_argument("name", metavar="NAME", help=f"an event from `{context.prog} events`, or the challenge's name")
-    asked.add_argument("--to", metavar="URL", required=True, help="where the receiver listens")
-    asked.add_argument("--set", metavar="PATH=VALUE", action="append", default=[], help="change a field of the sample")
-    asked.add_argument("--unchanged", action="store_true", help="keep the sample's time, so that it repeats itself")
-    chosen = asked.parse_args(arguments)
+    command = parser(context, "send-event", send_event.__doc__, example)
+    command.add_argument("name", metavar="NAME", help=f"an event from `{context.prog} events`, or the challenge")
+    command.add_argument("--to", metavar="URL", required=True, help="the URL of the receiver")
+    command.add_argument("--set", metavar="PATH=VALUE", action="append", default=[], help="change a field; repeatable")
+    command.add_argument("--unchanged", action="store_true", help="keep the sample's time, to repeat the same event")
+    chosen = command.parse_args(arguments)
     trigger = _trigger(context)
     secret = next(iter(_secrets(context, trigger).values()))[0]
     token = token_urlsafe(16)
@@ -159,10 +159,10 @@ def send_event(context: Context, arguments: list[str]) -> None:
     headers = {"content-type": "application/json; charset=utf-8", **trigger.sign(body, secret, time.time())}
     status, answer = _post(chosen.to, body, headers)
     if not 200 <= status < 300:
-        said = answer.decode("utf-8", "replace")[:300]
-        raise ApiError(f"{chosen.to} answered {status}: {said or 'nothing'}", status=status)
+        text = answer.decode("utf-8", "replace")[:300]
+        raise ApiError(f"{chosen.to} answered {status}: {text or '(no text)'}", status=status)
     if expected is not None and _as_json(answer) != expected:
-        raise ApiError("The challenge was answered with something else than the secret's digest.", status=status)
+        raise ApiError("The answer to the challenge is not the digest of the secret.", status=status)
     put(json.dumps({"status": status, "answer": _as_json(answer)}, ensure_ascii=False), once=True)
 
 
@@ -175,7 +175,7 @@ def _set(sample: dict[str, Any], text: str) -> None:
         if isinstance(data, dict):
             data = data.setdefault(step, {})
     if not equals or not isinstance(data, dict):
-        what = f"{text!r} must be PATH=VALUE, as in payload.object.topic=Retro, and lead to a field"
+        what = f"{text!r} must be PATH=VALUE, such as payload.object.topic=Retro, where PATH leads to a field"
         raise wrong("send-event", "--set", what)
     data[steps[-1]] = value if isinstance(data.get(steps[-1]), str) else _as_json(value.encode())
 
@@ -191,53 +191,44 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
     """Post once, without following redirects."""
     parts = hosts.parts(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise wrong("send-event", "--to", f"{url!r} is no URL such as http://127.0.0.1:8200/")
+        raise wrong("send-event", "--to", f"{url!r} must be a URL such as http://127.0.0.1:8200/")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
         connection = kind(parts.hostname, parts.port, timeout=TIMEOUT)
         target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
         connection.request("POST", target, body, headers)
-        answer = connection.getresponse()
-        said = answer.read(100_000)
+        response = connection.getresponse()
+        content = response.read(100_000)
         connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise TransportError(f"{url} cannot be reached: {reason}.", hint="Is the receiver running?") from None
-    return answer.status, said
+    return response.status, content
 
 
 def inbox(context: Context, arguments: list[str]) -> None:
-    """List the events of a receiver's store that wait or were put aside, as lines of JSON."""
+    """List the events of a receiver's store that wait, or were put aside after failures, as lines of JSON."""
     from ..stores.databases import open_store
     from ..triggers.inbox import Inbox
     from ..triggers.receiver import STORE
 
-    asked = parser(context, "inbox", inbox.__doc__, "inbox --replay all")
-    asked.add_argument("--store", metavar="URL", default=STORE, help=f"the receiver's store ({STORE})")
-    asked.add_argument("--replay", metavar="EVENT_ID", help="deliver this event again, or all that were put aside")
-    chosen = asked.parse_args(arguments)
+    command = parser(context, "inbox", inbox.__doc__, "inbox --replay all")
+    command.add_argument("--store", metavar="URL", default=STORE, help=f"the receiver's store (default: {STORE})")
+    command.add_argument("--replay", metavar="EVENT_ID", help="deliver an event again, or `all` that were put aside")
+    chosen = command.parse_args(arguments)
     trigger = _trigger(context)
-    found = Inbox(open_store(chosen.store), trigger.key)
+    queue = Inbox(open_store(chosen.store), trigger.key)
     if chosen.replay:
-        ids = [queued.event_id for queued in found.aside()] if chosen.replay == "all" else [chosen.replay]
-        missing = [event_id for event_id in ids if not found.replay(event_id, time.time())]
+        ids = [entry.event_id for entry in queue.aside()] if chosen.replay == "all" else [chosen.replay]
+        missing = [event_id for event_id in ids if not queue.replay(event_id, time.time())]
         if missing:
             raise wrong("inbox", "--replay", f"{missing[0]!r} was not put aside")
-        say(f"{len(ids)} to be delivered again")
+        say(f"{len(ids)} event{'' if len(ids) == 1 else 's'} will be delivered again")
         return
-    for state, entries in (("waiting", found.waiting()), ("aside", found.aside())):
-        for queued in entries:
-            said = trigger.read(queued.body, queued.headers)
-            put(
-                json.dumps(
-                    {
-                        "state": state,
-                        "failures": queued.failures,
-                        "reason": queued.reason,
-                        **said.to_dict(),
-                    }
-                )
-            )
+    for state, entries in (("waiting", queue.waiting()), ("aside", queue.aside())):
+        for entry in entries:
+            event = trigger.read(entry.body, entry.headers).to_dict()
+            put(json.dumps({"state": state, "failures": entry.failures, "reason": entry.reason, **event}))
 
 
 def _trigger(context: Context) -> Trigger:
@@ -249,32 +240,32 @@ def _trigger(context: Context) -> Trigger:
 
 def _event(trigger: Trigger, name: str) -> Event:
     if name not in trigger.events:
-        what = f"is no event that is documented.{nearest(name, trigger.events)}"
+        what = f"is not a documented event.{nearest(name, trigger.events)}"
         raise InputError(f"'{name}' {what}", problems=[Problem("NAME", f"{name!r} {what}")])
     return trigger.events[name]
 
 
 def secrets_of(context: Context, trigger: Trigger) -> dict[str, list[str]]:
-    """The secrets of a trigger by client id, as the environment has them; empty if it has none.
+    """The secrets of a trigger by client id, from the environment; empty if it has none.
 
-    There may be several with blanks or commas between them, each alone or as CLIENT_ID=SECRET. One that stands alone is
-    of the app whose client id the environment has, or of no known app.
+    They are separated by blanks or commas, each as SECRET or CLIENT_ID=SECRET. A bare secret belongs to the app whose
+    client id is in the environment; its key is "" if there is none.
     """
-    connector, found = context.load(None), dict[str, list[str]]()
+    connector, secrets = context.load(None), dict[str, list[str]]()
     rows = [row for kind in connector.connections.values() for row in kind.inputs]
-    named = (context.setting(row.key) for row in rows if any(str(place) == "client.id" for place in row.to))
-    own = next(filter(None, named), "")
+    client_ids = (context.setting(row.key) for row in rows if any(str(place) == "client.id" for place in row.to))
+    own = next(filter(None, client_ids), "")
     for text in (context.setting(trigger.secret_input) or "").replace(",", " ").split():
         app, _, secret = text.partition("=")
-        if not secret.strip("="):  # what ends a text in base64 makes no pair
+        if not secret.strip("="):  # the padding of base64 makes no pair
             app, secret = own, text
-        found.setdefault(app, []).append(secret)
-    return found
+        secrets.setdefault(app, []).append(secret)
+    return secrets
 
 
 def _secrets(context: Context, trigger: Trigger) -> dict[str, list[str]]:
-    found = secrets_of(context, trigger)
-    if not found:
-        hint = f"Set {context.variable(trigger.secret_input)} to the same text here and there."
+    secrets = secrets_of(context, trigger)
+    if not secrets:
+        hint = f"Set {context.variable(trigger.secret_input)} to the same text for the sender and the receiver."
         raise InputError("There is no secret to sign with.", hint=hint)
-    return found
+    return secrets

@@ -122,7 +122,7 @@ def test_without_a_browser_the_address_that_it_ended_at_is_pasted(
 
 @pytest.mark.parametrize(
     ("typed", "says"),
-    [("", "No code was given"), ("wrong\n", "Invalid authorization code"), ("http://x/?code=a&state=b\n", "state")],
+    [("", "No code was entered"), ("wrong\n", "Invalid authorization code"), ("http://x/?code=a&state=b\n", "state")],
 )
 def test_what_is_pasted_wrongly_is_refused_with_the_reason(run: Run, typed: str, says: str) -> None:
     code, _, err = run("connect", "--client-id", "sandbox-client", "--no-browser", typed=typed)
@@ -199,9 +199,9 @@ def test_connections_lists_kind_identity_expiry_and_health(run: Run, zoom: Sandb
     assert lines[1].endswith("ready")
 
 
-def test_disconnect_revokes_and_forgets(run: Run, zoom: Sandbox) -> None:
+def test_disconnect_revokes_and_deletes(run: Run, zoom: Sandbox) -> None:
     run(*SERVER)
-    assert run("disconnect", "main")[:2] == (0, "Revoked and forgot main.\n")
+    assert run("disconnect", "main")[:2] == (0, "Revoked and deleted main.\n")
     assert [request.status for request in zoom.requests if request.target == "/oauth/revoke"] == [200]
     assert run("disconnect", "main")[0] == 3
     run(*SERVER)
@@ -209,7 +209,7 @@ def test_disconnect_revokes_and_forgets(run: Run, zoom: Sandbox) -> None:
     code, _, err = run("disconnect", "main")
     assert code == 6
     assert "disconnect main --forget" in err
-    assert run("disconnect", "main", "--forget")[:2] == (0, "Forgot main.\n")
+    assert run("disconnect", "main", "--forget")[:2] == (0, "Deleted main.\n")
 
 
 def test_doctor_finds_nothing_wrong_with_a_good_connection(run: Run) -> None:
@@ -307,7 +307,7 @@ def test_doctor_looks_at_the_token_that_commands_go_with(
     monkeypatch.setenv("ZOOM_ACCESS_TOKEN", zoom.token)
     code, out, _ = run("doctor")
     assert code == 0
-    assert out.startswith("!!    connection   ZOOM_ACCESS_TOKEN is set: commands that name no connection go with that")
+    assert out.startswith("!!    connection   ZOOM_ACCESS_TOKEN is set, so commands use that token")
     assert "ok    identity     It is user0@sandbox.example" in out
     monkeypatch.setenv("ZOOM_ACCESS_TOKEN", "wrong")
     run(*SERVER)
@@ -397,7 +397,7 @@ def test_the_port_waits_on_for_the_right_state_and_tells_the_browser_what_is_wro
         for query in ("code=1&state=wrong", "state=right&state=wrong"):
             status, page = visit(port, f"/callback?{query}")
             assert status == 400
-            assert "no sign-in begun here" in page
+            assert "This sign-in has expired or was already used." in page
         for query in ("code=1", ""):  # as after a click on the vendor's own pages
             status, page = visit(port, f"/callback?{query}")
             assert status == 400
@@ -406,7 +406,7 @@ def test_the_port_waits_on_for_the_right_state_and_tells_the_browser_what_is_wro
         assert visit(port, "/callback?code=1&state=right")[0] == 200
         assert wait(5) == "main"
         status, page = visit(port, "/callback?code=1&state=right")  # loaded again
-        assert (status, "You are connected already." in page) == (200, True)
+        assert (status, "You are already connected." in page) == (200, True)
     assert got == ["code=1&state=right"]
 
 
@@ -418,7 +418,7 @@ def test_the_port_passes_on_what_went_wrong_and_nobody_coming_back() -> None:
         raise AuthError("The sign-in was <declined>.")
 
     with callback(url, "s", refuse) as wait:
-        with pytest.raises(AuthError, match="Nobody came back"):
+        with pytest.raises(AuthError, match="did not return"):
             wait(0.01)
         assert "was &lt;declined&gt;" in visit(port, "/callback?state=s")[1]
         with pytest.raises(AuthError, match="was <declined>"):
@@ -428,7 +428,7 @@ def test_the_port_passes_on_what_went_wrong_and_nobody_coming_back() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         there = f"http://127.0.0.1:{taken.getsockname()[1]}/callback"
-        with pytest.raises(InputError, match="can't be listened on"), callback(there, "s", refuse):
+        with pytest.raises(InputError, match="cannot be opened"), callback(there, "s", refuse):
             pass
     assert urlsplit(url).hostname == "127.0.0.1"
 

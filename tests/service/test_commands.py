@@ -106,8 +106,8 @@ def test_it_serves_until_it_is_interrupted_and_logs_each_request(serving: Servin
     code, err, (tenant, me, begun, nowhere, url) = serving("serve", "--tenant", "mine", "--timeout", "7", ask=ask)
     assert code == 130
     first, second, *lines, last = err.splitlines()
-    assert first == f"Serving at {url}; Ctrl-C ends it. It describes itself at {url}/openapi.json."
-    assert second == f"No API key is needed, on this machine alone: curl {url}/v1/tenant"
+    assert first == f"Serving at {url}; press Ctrl-C to stop. The API is described at {url}/openapi.json."
+    assert second == f"No API key is required on this machine. Try it: curl {url}/v1/tenant"
     assert last == "interrupted"
     assert (tenant.json()["tenant"], tenant.json()["local"], tenant.json()["has_token"]) == ("mine", True, True)
     assert me.status_code == 200 and begun.status_code == 422 and "server" not in tenant.headers
@@ -124,14 +124,14 @@ def test_a_service_with_a_key_says_how_to_try_it(serving: Serving, run: Run) -> 
     key_id = key.split("_")[1]
     assert code == 0 and re.fullmatch(r"ck_[a-z0-9]{12}_[A-Za-z0-9_-]{43}\n", key)
     assert err.splitlines() == [
-        f"The key {key_id} is of the tenant acme. It is shown this once; the store keeps a digest of it.",
-        "A service that was started without any key refuses all requests now; start it again.",
+        f"The key {key_id} belongs to the tenant acme. It is shown only now, because the store holds only its digest.",
+        "A service that was started before the first key existed now refuses all requests: restart it.",
     ]
     code, _, err = run("api-key", "create", "--metrics")
-    assert code == 0 and " reads /metrics. It is shown this once" in err
+    assert code == 0 and " can read /metrics. It is shown only now" in err
     code, out, _ = run("api-key", "list")
     head, *rows = [line.split() for line in out.splitlines()]
-    assert head == ["ID", "TENANT", "MADE", "LABEL"]
+    assert head == ["ID", "TENANT", "CREATED", "LABEL"]
     assert {row[1] for row in rows} == {"acme", "(metrics)"}
     assert [[row[0], row[-1]] for row in rows if row[1] == "acme"] == [[key_id, "first"]]
 
@@ -145,7 +145,7 @@ def test_a_service_with_a_key_says_how_to_try_it(serving: Serving, run: Run) -> 
     assert err.splitlines()[1] == f"Try it: curl -H 'Authorization: Bearer …' {url}/v1/tenant"
     code, out, err = run("api-key", "revoke", key_id)
     assert (code, out) == (0, "")
-    assert err == f"Revoked {key_id}. A service that runs refuses it from its next request on.\n"
+    assert err == f"Revoked {key_id}. A running service refuses it from the next request on.\n"
     code, _, err = run("api-key", "revoke", key_id)
     assert code == 2 and f"  ID: '{key_id}' is no key's; there is: " in err
 
@@ -153,8 +153,8 @@ def test_a_service_with_a_key_says_how_to_try_it(serving: Serving, run: Run) -> 
 def test_a_public_address_without_a_key_says_what_it_is_for(serving: Serving) -> None:
     code, err, _ = serving("serve", "--public-url", "https://connector.example", ask=lambda url: [])
     assert code == 130
-    under = "Under https://connector.example it answers to webhooks and sign-ins that come back, and to no more: "
-    assert f"{under}for that, make a key (zoom-connector api-key create) and start it again.\n" in err
+    under = "Under https://connector.example it answers only webhooks and returning sign-ins. "
+    assert f"{under}To open the rest, create a key (zoom-connector api-key create) and start it again.\n" in err
     _, err, _ = serving("serve", "--public-url", "http://localhost:1", ask=lambda url: [])
     assert "Under " not in err
 
@@ -162,7 +162,7 @@ def test_a_public_address_without_a_key_says_what_it_is_for(serving: Serving) ->
 def test_tools_are_served_over_http(serving: Serving) -> None:
     code, err, (url,) = serving("mcp", "--http", ask=lambda url: [url])
     assert code == 130
-    assert err.splitlines()[0] == f"Tools at {url}/mcp, without a key; Ctrl-C ends it."
+    assert err.splitlines()[0] == f"Tools at {url}/mcp, without an API key; press Ctrl-C to stop."
 
 
 @pytest.mark.parametrize("stored", [False, True])
@@ -216,7 +216,7 @@ def test_tools_are_served_to_a_program(zoom: Sandbox, run: Run, monkeypatch: pyt
             wrong(
                 "serve",
                 "--store",
-                "keeps a store in each worker's memory, which they cannot share; give sqlite:/// or postgresql://",
+                "is the memory of one process, which workers cannot share; use sqlite:/// or postgresql://",
             ),
         ),
         (
@@ -224,8 +224,8 @@ def test_tools_are_served_to_a_program(zoom: Sandbox, run: Run, monkeypatch: pyt
             (
                 2,
                 "",
-                "error: 0.0.0.0 is beyond this machine, and there is no API key. "
-                "Make one first: zoom-connector api-key create --tenant NAME\n",
+                "error: Other machines can reach 0.0.0.0, but there is no API key. "
+                "Create a key first: zoom-connector api-key create --tenant NAME\n",
             ),
         ),
         (
@@ -233,8 +233,8 @@ def test_tools_are_served_to_a_program(zoom: Sandbox, run: Run, monkeypatch: pyt
             (
                 2,
                 "",
-                "error: 0.0.0.0 is beyond this machine, and --open is for this machine alone. "
-                "Make one first: zoom-connector api-key create --tenant NAME\n",
+                "error: Other machines can reach 0.0.0.0, but --open is only for this machine. "
+                "Create a key first: zoom-connector api-key create --tenant NAME\n",
             ),
         ),
         (("mcp", "--host", "x"), wrong("mcp", "--host", "is for HTTP; add --http")),
@@ -261,7 +261,7 @@ def test_a_port_that_is_taken_says_so(run: Run) -> None:
 def test_with_keys_a_secret_of_no_known_app_is_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("api-key", "create")[0] == 0
     monkeypatch.setenv("ZOOM_WEBHOOK_SECRET_TOKEN", "s")
-    what = "is of no known app, so that no tenant could read its events; write CLIENT_ID=SECRET"
+    what = "belongs to no known app, so no tenant could read its events; write CLIENT_ID=SECRET"
     assert run("serve", "--port", "0") == wrong("serve", "ZOOM_WEBHOOK_SECRET_TOKEN", what)
 
 

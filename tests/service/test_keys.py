@@ -154,7 +154,7 @@ def test_whoever_runs_the_service_may_open_it_again(start: Start, connector: Con
 def test_the_command_stays_closed_after_the_last_key_is_revoked(command: Any) -> None:
     key = run(command.environment, "api-key", "create").stdout.strip()
     revoked = run(command.environment, "api-key", "revoke", key.split("_")[1])
-    assert "from its next request on" in revoked.stderr
+    assert "from the next request on" in revoked.stderr
     closed = command("--public-url", PUBLIC)
     with httpx.Client(base_url=closed.url, trust_env=False) as ask:
         assert ask.get("/v1/tenant").status_code == 401
@@ -166,10 +166,10 @@ def test_the_command_stays_closed_after_the_last_key_is_revoked(command: Any) ->
         assert ask.get("/v1/tenant").json()["tenant"] == "default"
         assert ask.get("/v1/tenant", headers=NAMED).status_code == 421
     said = opened.err.read_text()
-    assert f"Under {PUBLIC} it answers to webhooks and sign-ins that come back, and to no more" in said
-    assert "No API key is needed, on this machine alone" in said and "api-key create" in said
+    assert f"Under {PUBLIC} it answers only webhooks and returning sign-ins." in said
+    assert "No API key is required on this machine." in said and "api-key create" in said
     refused = run(command.environment, "serve", "--open", "--host", "0.0.0.0", "--port", "0")
-    assert refused.returncode == 2 and "--open is for this machine alone" in refused.stderr
+    assert refused.returncode == 2 and "--open is only for this machine" in refused.stderr
 
 
 # -- authority is asked again ----------------------------------------------------------------------------------------

@@ -228,7 +228,7 @@ def test_the_log_is_lines_of_json_without_secrets(
     for secret in (zoom.token, "the-apps-secret", "the-code", "the-state", "Weekly sync"):
         assert secret not in text
     rest = [line for line in text.splitlines() if not line.startswith("{")]
-    assert all(line.startswith(("Serving at ", "No API key is needed")) for line in rest if line), rest
+    assert all(line.startswith(("Serving at ", "No API key is required")) for line in rest if line), rest
 
 
 def test_connections_made_in_the_terminal_are_served(
@@ -260,7 +260,8 @@ def test_several_secrets_are_several_apps_and_one_of_no_known_app_does_not_start
     key = run(environment, "api-key", "create", "--tenant", "acme").stdout.strip()
     refused = run({**environment, "ZOOM_WEBHOOK_SECRET_TOKEN": "try-me"}, "serve", "--port", "0")
     assert refused.returncode == 2 and "try-me" not in refused.stderr
-    assert "ZOOM_WEBHOOK_SECRET_TOKEN: is of no known app" in refused.stderr and "CLIENT_ID=SECRET" in refused.stderr
+    assert "ZOOM_WEBHOOK_SECRET_TOKEN: belongs to no known app" in refused.stderr
+    assert "CLIENT_ID=SECRET" in refused.stderr
     told: list[dict[str, str]] = [
         {"ZOOM_WEBHOOK_SECRET_TOKEN": "try-me", "ZOOM_CLIENT_ID": "app-one"},
         {"ZOOM_WEBHOOK_SECRET_TOKEN": "app-two=other,app-one=old app-one=try-me"},

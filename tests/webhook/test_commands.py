@@ -152,14 +152,14 @@ def test_one_event_is_shown_with_its_scopes_fields_and_sample(trigger: Trigger) 
     entry = json.loads(run("events", "show", "meeting.started", "--json").stdout)
     assert entry == trigger.events["meeting.started"].entry()
     wrong = run("events", "show", "meeting.begun")
-    assert wrong.returncode == 2 and "no event" in wrong.stderr
+    assert wrong.returncode == 2 and "is not a documented event" in wrong.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
         (["send-event", "meeting.started", "--to", "http://127.0.0.1:1/"], 6, "Is the receiver running?"),
-        (["send-event", "meeting.started", "--to", "ftp://x"], 2, "no URL"),
+        (["send-event", "meeting.started", "--to", "ftp://x"], 2, "must be a URL"),
         (["send-event", "meeting.strated", "--to", "http://127.0.0.1:1/"], 2, "meeting.started"),
         (["send-event", "meeting.started", "--to", "http://127.0.0.1:1/", "--set", "nonsense"], 2, "PATH=VALUE"),
         (["send-event", "meeting.started"], 2, "--to"),
