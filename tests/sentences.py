@@ -14,7 +14,7 @@ from connector_runtime.service.app import page_texts
 RUNTIME = Path(__file__).parents[1] / "connector_runtime"
 BEYOND = {  # templates that come from elsewhere: what definitions say, a table that is read below, a sentence again
     ("calls/answers.py", "case.do"),
-    ("language/schema_faults.py", "_MISFITS[word]"),
+    ("language/schema_faults.py", "_COMPLAINTS[word]"),
     ("pacing/pacer.py", "hint.template"),
     ("service/problems.py", "title"),
     ("service/problems.py", "remedy"),
@@ -24,7 +24,7 @@ BEYOND = {  # templates that come from elsewhere: what definitions say, a table 
 def templates() -> dict[str, str]:
     """Every template, with the file that says it."""
     found = {text: "service/page" for text in page_texts()}
-    found |= dict.fromkeys(schema_faults._MISFITS.values(), "language/schema_faults.py")
+    found |= dict.fromkeys(schema_faults._COMPLAINTS.values(), "language/schema_faults.py")
     for kind in problems.OWN.values():
         found |= {text.template: "service/problems.py" for text in (kind.title, kind.remedy)}
     for path in sorted(RUNTIME.rglob("*.py")):

@@ -19,8 +19,8 @@ FILES = sorted(file for kind in KINDS for file in (BAD / kind).glob("*.yaml"))
 
 
 REMEDIES = """
-add change delete end extend give go keep known lacks leave make mean mend must name needs never no put rename say sign
-take takes type use write
+add change delete end extend give go keep known lacks leave make mean must name needs never put
+remove rename save say shorter sign take takes type use write
 """
 
 

@@ -132,7 +132,7 @@ def test_a_file_replaced_by_another_of_the_same_length_and_age_is_read_again(pla
 @pytest.mark.parametrize(
     ("name", "old", "new", "says"),
     [
-        ("connector.yaml", "users: {action", "people: {action", "choices lack"),
+        ("connector.yaml", "users: {action", "people: {action", "which is not in connector.yaml"),
         ("schemas/shared.schema.json", "near", "far", "leads nowhere"),
     ],
 )

@@ -73,7 +73,13 @@ AT = "choices.pigeons"
     [
         ("get", "method: GET", "method: PUT", f"{AT}.action", "is get-loft, which changes something"),
         ("get", "label: Get Loft", "label: Get Loft\neffect: update", f"{AT}.action", "a drop-down must only read"),
-        ("connector", "items: pigeons, ", "", AT, "lacks `items`, where the list lies in the answer of get-loft"),
+        (
+            "connector",
+            "items: pigeons, ",
+            "",
+            AT,
+            "lacks `items`, the place of the list in the answer: add it",
+        ),
         (
             "connector",
             "{loft_id: loft_id}",
@@ -81,7 +87,7 @@ AT = "choices.pigeons"
             f"{AT}.with",
             "Did you mean 'loft_id'",
         ),
-        ("connector", "items:", "search: sorting, items:", f"{AT}.search", "speaks of 'sorting', which is no input"),
+        ("connector", "items:", "search: sorting, items:", f"{AT}.search", "names 'sorting', which is not an input"),
         ("connector", "items:", 'search: {sort: "{}", sortt: a}, items:', f"{AT}.search", "Did you mean 'sort'"),
         (
             "connector",
@@ -95,7 +101,7 @@ AT = "choices.pigeons"
             ", required: true",
             "",
             f"{AT}.parameters.loft_id",
-            "gives 'loft_id', which get-loft needs: say `required: true`, or a `default`",
+            "fills 'loft_id', which get-loft needs: add `required: true` or a `default`",
         ),
         (
             "connector",
@@ -109,10 +115,10 @@ AT = "choices.pigeons"
             "value: id",
             "value: ids",
             f"{AT}.value",
-            "speaks of 'ids', which is no field of an item. Did you",
+            "names 'ids', which is not a field of an item. Did you",
         ),
         ("connector", "{{ ring }}", "{{ rings }}", f"{AT}.label", "Did you mean 'ring'"),
-        ("connector", "{{ ring }}", "{{ ring or }}", f"{AT}.label", "holds no expression"),
+        ("connector", "{{ ring }}", "{{ ring or }}", f"{AT}.label", "is not a template"),
         ("connector", "description: colour", "description: [colours]", f"{AT}.description", "Did you mean 'colour'"),
         ("connector", "value: id", "value: door", f"{AT}.value", "would show 'door', which is a secret"),
         ("connector", "{{ name }}", "{{ name ~ door }}", f"{AT}.label", "would show 'door', which is a secret"),
@@ -133,7 +139,7 @@ def test_an_input_whose_list_reads_what_its_action_lacks_is_a_fault(tmp_path: Pa
     lacks = "  loft_id: {label: Loft Id, type: string, to: body}\n"
     found = faults(tmp_path / "b", connector=(with_parameter, ""), send=(lacks, ""))
     assert [place for place, _ in found] == ["inputs.pigeon_id.choices_from"]
-    assert "reads 'loft_id', no input here; give the list a parameter of that name" in found[0][1]
+    assert "needs 'loft_id', which is not an input here; give the list a parameter of that name" in found[0][1]
 
 
 def test_nothing_is_asked_of_an_action_whose_answer_is_not_declared(tmp_path: Path) -> None:

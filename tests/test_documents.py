@@ -53,7 +53,7 @@ def test_a_path_is_reported_with_the_line_of_its_nearest_key() -> None:
 def test_all_faults_that_can_be_told_at_once_are_told() -> None:
     found = faults("a: 1\na: 2\nb: !!python/object:os.system x\nc: .nan\n")
     assert [where for where, _ in found] == ["actions/x.yaml:2 a", "actions/x.yaml:3 b", "actions/x.yaml:4 c"]
-    for (_, what), word in zip(found, ("twice", "tag", "JSON"), strict=True):
+    for (_, what), word in zip(found, ("duplicate", "tag", "JSON"), strict=True):
         assert word in what
 
 
@@ -73,11 +73,11 @@ def test_a_tab_and_an_empty_file_are_named() -> None:
 def test_an_alias_bomb_is_stopped() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 8)]
-    assert "too much" in faults("\n".join(lines))[-1][1]
+    assert "aliases" in faults("\n".join(lines))[-1][1]
 
 
 def test_depth_is_bounded() -> None:
-    assert "depth" in faults("x: " + "[" * 500 + "]" * 500)[-1][1]
+    assert "deeply" in faults("x: " + "[" * 500 + "]" * 500)[-1][1]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_depth_is_bounded() -> None:
 def test_a_number_that_not_all_can_read_is_a_fault_with_its_line(number: str) -> None:
     with pytest.raises(DefinitionError) as caught:
         documents.read(f"a: 1\nb:\n  c: {number}\nd: {number}\n", "x.yaml")
-    what = "is a number that is too large for all to read it; put it in quotes if it is text"
+    what = "is a number too large for some programs; put it in quotes if it is text"
     assert [(problem.where, problem.what) for problem in caught.value.problems] == [
         ("x.yaml:3 b.c", what),
         ("x.yaml:4 d", what),
@@ -105,24 +105,28 @@ def test_a_file_of_more_than_a_million_characters_is_not_read() -> None:
 @pytest.mark.parametrize(
     ("text", "where", "what"),
     [
-        ("a: 1\na: 2\n", ":2 a", "stands twice; keep one"),
-        ("a: !x b\n", ":1 a", "carries the tag !x; definitions use none, put a text that begins with ! in quotes"),
+        ("a: 1\na: 2\n", ":2 a", "is a duplicate key; keep one"),
+        ("a: !x b\n", ":1 a", "has the tag !x, which definitions do not use; put text that begins with ! in quotes"),
         (
             "a: !!int 5\n",
             ":1 a",
-            "carries the tag !!int; definitions use none, put a text that begins with ! in quotes",
+            "has the tag !!int, which definitions do not use; put text that begins with ! in quotes",
         ),
-        ("a: .inf\n", ":1 a", ".inf is no number that JSON can carry; put it in quotes if it is text"),
-        ("a: -.INF\n", ":1 a", "-.INF is no number that JSON can carry; put it in quotes if it is text"),
-        ("{a: 1}: 2\n", ":1", "has a key that is no text; put a value that begins with { or [ in quotes"),
-        ("a: &a {x: 1}\nb: {<<: *a}\n", ":2 b", "merges with <<; write the keys out, so that each file reads alone"),
-        ("a:\n\tb: 1\n", ":2", "indents with a tab; use blanks"),
+        ("a: .inf\n", ":1 a", ".inf is not a number in JSON; put it in quotes if it is text"),
+        ("a: -.INF\n", ":1 a", "-.INF is not a number in JSON; put it in quotes if it is text"),
+        ("{a: 1}: 2\n", ":1", "has a key that is not text; put a value that begins with { or [ in quotes"),
+        (
+            "a: &a {x: 1}\nb: {<<: *a}\n",
+            ":2 b",
+            "merges with <<, which definitions do not use; write the keys out",
+        ),
+        ("a:\n\tb: 1\n", ":2", "is indented with a tab; use spaces"),
         ("", ":1", "is empty; write a definition, or delete the file"),
         (
             "a: b: c\n",
             ":1",
-            "is not YAML: mapping values are not allowed in this context; put a text that holds a colon "
-            "in quotes, or mend the indentation",
+            "is not YAML: mapping values are not allowed in this context; put text with a colon "
+            "in quotes, or change the indentation",
         ),
         ("a: [1, 2\nb: 3\n", ":1", "is not YAML: a { or [ that begins here is not closed; close it, or add a comma"),
         ('a: "b\n', ":1", "is not YAML: a quote that begins here is not closed; close it, or add a comma"),
@@ -131,10 +135,10 @@ def test_a_file_of_more_than_a_million_characters_is_not_read() -> None:
         (
             "a: *b\n",
             ":1",
-            "is not YAML: found undefined alias; put a text that begins with * in quotes, or write out what "
-            "the alias stands for",
+            "is not YAML: found undefined alias; put text that begins with * in quotes, or write out the "
+            "value of the alias",
         ),
-        ("a: \x01\n", ":1", "is not YAML: control characters are not allowed; type the line anew"),
+        ("a: \x01\n", ":1", "is not YAML: control characters are not allowed; type the line again"),
     ],
 )
 def test_each_fault_says_where_it_is_and_what_to_do(text: str, where: str, what: str) -> None:
@@ -145,10 +149,10 @@ def test_as_much_as_may_be_is_read_and_no_more() -> None:
     deepest = "x: " + "[" * 60 + "]" * 60
     assert documents.read(deepest, "x.yaml").data["x"]
     ((where, what),) = faults("x: " + "[" * 61 + "]" * 61)
-    assert (where, what) == ("actions/x.yaml:1", "holds too much (depth); write out less")
+    assert (where, what) == ("actions/x.yaml:1", "is nested too deeply; write less")
     nodes = documents.MAX_NODES
     assert len(documents.read("[" + "1," * (nodes - 1) + "]", "x.yaml").data) == nodes - 1
-    assert faults("[" + "1," * nodes + "]")[-1][1] == "holds too much (aliases and all); write out less"
+    assert faults("[" + "1," * nodes + "]")[-1][1] == "is too large with its aliases; write less"
 
 
 def test_quoted_texts_are_texts_and_lines_are_those_of_keys() -> None:

@@ -92,7 +92,7 @@ def test_numbers_reach_as_far_as_a_double_does(connector: Connector, number: int
             action.bind({**asked, "data": data})
         (problem,) = caught.value.problems
         assert problem.where.startswith("inputs.data")
-        assert problem.what == "is too large: numbers in JSON reach to 1.8e308"
+        assert problem.what == "is too large: JSON numbers go up to 1.8e308"
     assert bind.LARGEST == LARGEST
 
 

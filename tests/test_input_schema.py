@@ -173,7 +173,7 @@ def test_what_counts_as_not_given_counts_so_in_the_schema_too(given: Input, valu
     ],
 )
 def test_a_value_is_known_in_every_spelling_that_is_accepted(given: Input, value: Any, same: Any, other: Any) -> None:
-    schema = Draft202012Validator(registry.of(given).spellings(given, value))
+    schema = Draft202012Validator(registry.type_of(given).spellings(given, value))
     assert [found for found in same if not schema.is_valid(found)] == []
     assert [found for found in other if schema.is_valid(found)] == []
 
@@ -228,25 +228,25 @@ def test_a_value_is_read_as_its_type(given: Input, value: Any, typed: Any) -> No
             "{x",
             [((), "is not JSON, from line 1, column 2 on")],
         ),
-        (row("json"), "[NaN]", [((), "is not JSON: NaN is not a number there")]),
-        (row("json"), "[-Infinity]", [((), "is not JSON: -Infinity is not a number there")]),
+        (row("json"), "[NaN]", [((), "is not JSON: NaN is not a JSON number")]),
+        (row("json"), "[-Infinity]", [((), "is not JSON: -Infinity is not a JSON number")]),
         (
             row("json"),
             "[" * 100_000,
-            [((), "is nested too deeply to be read")],
+            [((), "is nested too deeply")],
         ),
         (
             row("json", schema={"type": "array", "maxItems": 1}),
             "[1, 2]",
             [((), "must have at most 1 entries; it has 2")],
         ),
-        (row("string", collection="list"), "[true]", [((0,), "does not have the shape that is described here")]),
+        (row("string", collection="list"), "[true]", [((0,), "does not have the required structure")]),
     ],
 )
 def test_text_that_cannot_be_read_says_why(given: Input, value: str, faults: Any) -> None:
     found = registry.reader(given)(value)
     assert [path for path, _ in found.args] == [path for path, _ in faults]
-    if "does not have the shape" not in faults[0][1]:
+    if "does not have the required structure" not in faults[0][1]:
         assert list(found.args) == faults
 
 
@@ -347,7 +347,7 @@ def test_what_is_wrong_with_very_much_data_is_not_looked_for() -> None:
     schema = {"properties": {"items": {"items": {"type": "object"}}, "id": {"type": "string"}}}
     value = {"items": [{} for _ in range(schema_faults.LARGE)], "id": 5}
     (fault,) = schema_faults.schema_faults(schema, value)
-    assert fault == ((), "does not have the shape that is described here; it is too large to say where")
+    assert fault == ((), "does not have the required structure; it is too large to say where")
     assert schema_faults.schema_faults(schema, {**value, "id": ""}) == []
 
 

@@ -223,30 +223,30 @@ def test_a_sentence_that_changed_loses_its_translation_and_both_are_named(folder
     (folder / "actions/fly.yaml").write_text(FLY.replace("Send a bird", "Send a big bird"))
     connector = load(folder)
     assert entry(connector.catalogue("fr"), "fly")["description"] == "Send a big bird"
-    stale = [problem for problem in connector.gaps() if "stands in no definition" in problem.what]
+    stale = [problem for problem in connector.gaps() if "is not in any definition" in problem.what]
     assert [str(problem) for problem in stale] == [
-        "locales/fr.yaml:4 texts: 'Send a bird' stands in no definition; is it now 'Send a big bird'?"
+        "locales/fr.yaml:4 texts: 'Send a bird' is not in any definition; is it now 'Send a big bird'?"
     ]
 
 
 def test_a_misspelt_text_is_named_with_the_nearest(folder: Path, edit: Edit) -> None:
     edit("Grey: Gris", "Gray: Gris")
     found = [str(problem) for problem in load(folder).gaps()]
-    assert "locales/fr.yaml:6 texts: 'Gray' stands in no definition; is it now 'Grey'?" in found
+    assert "locales/fr.yaml:6 texts: 'Gray' is not in any definition; is it now 'Grey'?" in found
 
 
 def test_an_action_that_does_not_say_a_text_is_named(folder: Path, edit: Edit) -> None:
     edit("{Loft: Volière}", "{Bread: Pain}")
     found = [str(problem) for problem in load(folder).gaps()]
-    assert "locales/fr.yaml:8 actions.fly: 'Bread' stands in no definition; take it out" in found
+    assert "locales/fr.yaml:8 actions.fly: 'Bread' is not in any definition; delete it" in found
 
 
 @pytest.mark.parametrize(
     ("before", "after", "where", "what"),
     [
-        ("fly: {", "fry: {", "locales/fr.yaml:8 actions.fry", "is no action. Did you mean 'fly'?"),
+        ("fly: {", "fry: {", "locales/fr.yaml:8 actions.fry", "is not an action. Did you mean 'fly'?"),
         ("key: fr", "key: es", "locales/fr.yaml:1 key", "is 'es' in the file fr.yaml; rename one of the two"),
-        ("texts:", "text:", "locales/fr.yaml:3 text", "is no word of the language here. Did you mean 'texts'?"),
+        ("texts:", "text:", "locales/fr.yaml:3 text", "is not a word of the language here. Did you mean 'texts'?"),
         ("Gris", "5", "locales/fr.yaml:6 texts.Grey", "must be"),
         (
             "Send a bird: Envoyer un oiseau",
@@ -254,7 +254,12 @@ def test_an_action_that_does_not_say_a_text_is_named(folder: Path, edit: Edit) -
             "locales/fr.yaml:4 texts.Fly to {loft}",
             "needs the slots of the original, {loft}, and no others",
         ),
-        ("  Loft: Pigeonnier", "  Loft: Pigeonnier\n  Loft: Volière", "locales/fr.yaml:6 texts.Loft", "stands twice"),
+        (
+            "  Loft: Pigeonnier",
+            "  Loft: Pigeonnier\n  Loft: Volière",
+            "locales/fr.yaml:6 texts.Loft",
+            "duplicate key",
+        ),
     ],
 )
 def test_what_a_locale_gets_wrong_is_a_fault_with_its_line(
@@ -313,7 +318,7 @@ def test_a_file_that_is_completed_keeps_what_was_said_and_shows_what_a_changed_s
     assert "  # was: Send a bird: Envoyer un oiseau\n  Send a big bird:\n" in text
     assert load(folder).check() == []
     assert load(folder).catalogue("fr") == before
-    assert not [gap for gap in load(folder).gaps() if "stands in no definition" in gap.what]
+    assert not [gap for gap in load(folder).gaps() if "is not in any definition" in gap.what]
 
 
 @pytest.mark.parametrize(("code", "what"), [("English", "must be a code such as fr"), ("en", "name another")])

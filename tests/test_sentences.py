@@ -12,7 +12,7 @@ import pytest
 
 from connector_runtime.definitions import documents, locales
 from connector_runtime.definitions.checks.connector import locale as check_locale
-from connector_runtime.definitions.checks.faults import Faults
+from connector_runtime.definitions.checks.faults import CheckedFile
 from connector_runtime.definitions.sources import phrases
 from connector_runtime.sentences import Phrasebook, Sentence, both, either
 from zoom_connector import Connector, InputError, load
@@ -77,7 +77,7 @@ def test_every_sentence_is_translated_once_with_its_slots_and_nothing_else_is() 
     known = {text: [place] for text, place in templates().items() if has_words(text) or text in said}
     assert len(known) > 300
     assert [str(problem) for problem in locales.gaps(document, known, set())] == []
-    faults = Faults(document, "locales")
+    faults = CheckedFile(document, "locales")
     check_locale(faults, {}, None)  # type: ignore[arg-type]
     assert faults.all() == []
 

@@ -1,1 +1,1 @@
-"""Definition files: read, checked, compiled when first asked for, and shown to platforms as a catalogue."""
+"""Definition files: reads, checks and compiles them on first use, and exports them to platforms as a catalogue."""

@@ -1,7 +1,7 @@
-"""What a platform draws: a connector's actions, triggers and connections as one JSON document. Pure.
+"""The catalogue: a connector's actions, triggers and connections as one JSON document, for platforms. Pure.
 
-schemas/catalogue.schema.json is its shape; `Connector.catalogue` puts it together, in the order of keys, so that the
-same definitions always give the same document.
+Its shape is schemas/catalogue.schema.json. `Connector.catalogue` assembles it, in the order of keys, so that the same
+definitions always give the same document.
 """
 
 from __future__ import annotations
@@ -15,49 +15,49 @@ from ..model import ActionSpec, ChoiceList, Condition, Input, Json, Profile
 from ..triggers.webhook import OWN as OWN_FILTERS, Trigger
 from .forms import Say, choices, form_schema, same, ui_schema, widget
 
-SHAPE = 1  # the number of the document's shape; it grows when a reader of the old shape would be misled
-SAFETY = {  # effect -> nothing changes; something is lost for good; twice is as good as once
+SHAPE = 1  # the number of the document's shape; it grows when a reader of the old shape could misread the new one
+SAFETY = {  # effect -> whether an action is read-only, destructive, idempotent
     "read": (True, False, True),
     "create": (False, False, False),
     "update": (False, False, True),
     "delete": (False, True, True),
-    None: (False, True, False),  # it follows from the inputs, so that the worst is said
+    None: (False, True, False),  # unknown, since it depends on the inputs: the worst case
 }
-INSIDE = ("errors", "revoked_when")  # how the runtime reads a token endpoint; no platform needs it
+INTERNAL = ("errors", "revoked_when")  # words of `oauth` that only the runtime needs
 
 
-def head(about: Profile, icon: str | None, locale: str, locales: Iterable[str]) -> dict[str, Json]:
-    """How the catalogue begins: what is said of the whole connector, and its connections."""
+def head(profile: Profile, icon: str | None, locale: str, locales: Iterable[str]) -> dict[str, Json]:
+    """The first part of the catalogue: the facts about the whole connector, and its connections."""
     return {
         "catalogue_version": SHAPE,
-        **_plain(about, "key", "version"),
+        **_attributes(profile, "key", "version"),
         "locale": locale,
         "locales": list(locales),
-        **_plain(about, "label", "description"),
+        **_attributes(profile, "label", "description"),
         "icon": data_url(icon) if icon else None,
-        "categories": list(about.categories),
+        "categories": list(profile.categories),
         "connections": [
             {
-                **_plain(kind, "key", "label", "description"),
+                **_attributes(kind, "key", "label", "description"),
                 "inputs": [hints(row) for row in kind.inputs],
-                "oauth": {word: said for word, said in (kind.oauth or {}).items() if word not in INSIDE} or None,
+                "oauth": {word: value for word, value in (kind.oauth or {}).items() if word not in INTERNAL} or None,
             }
-            for kind in about.connections
+            for kind in profile.connections
         ],
     }
 
 
 def data_url(svg: str) -> str:
-    """The icon as the `src` of an image, which runs no script whatever it holds."""
+    """The icon as the `src` of an image, where no script in it can run."""
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
 def trigger_entry(trigger: Trigger, say: Say, events: bool) -> dict[str, Json]:
-    """One trigger of the catalogue; `events`: whether each event has its `schema` and `sample`."""
+    """One trigger of the catalogue; with `events`, each event has its `schema` and `sample`."""
     filters = [(key, say(label), say(help)) for key, (label, help) in OWN_FILTERS.items()]
     filters += [(row.key, row.label, row.comments) for row in trigger.filters.values()]
     return {
-        **_plain(trigger, "key", "label", "description"),
+        **_attributes(trigger, "key", "label", "description"),
         "inputs": [hints(row) for row in trigger.inputs],
         "filters": [{"key": key, "label": label, "help": help} for key, label, help in filters],
         "events": [event.entry() if events else event.head() for event in trigger.events.values()],
@@ -68,7 +68,7 @@ def entry(action: Action, say: Say = same) -> dict[str, Json]:
     """One action of the catalogue."""
     output = action.output or {}
     return {
-        **_plain(action, "key", "label", "description", "docs", "summary", "effect"),
+        **_attributes(action, "key", "label", "description", "docs", "summary", "effect"),
         "safety": safety(action.effect),
         "list": action.paging is not None,
         "scopes": {kind: list(scopes) for kind, scopes in action.scopes.items()},
@@ -87,29 +87,29 @@ def entry(action: Action, say: Say = same) -> dict[str, Json]:
     }
 
 
-def _plain(found: object, *names: str) -> dict[str, Json]:
-    return {name: getattr(found, name) for name in names}
+def _attributes(definition: object, *names: str) -> dict[str, Json]:
+    return {name: getattr(definition, name) for name in names}
 
 
 def safety(effect: str | None) -> dict[str, bool]:
-    """What an effect means to whoever decides whether to ask a person first, or whether to try again."""
+    """The hints that tell a platform whether to ask a person first, and whether it may retry."""
     return dict(zip(("read_only", "destructive", "idempotent"), SAFETY[effect], strict=True))
 
 
 def needs(spec: ActionSpec, row: Input) -> dict[str, Json]:
-    """What a platform must know to load an input's choices: the inputs and parameters that they depend on."""
+    """The inputs and parameters that a platform needs to load an input's choices."""
     source = spec.profile.choices.get(row.choices_from or "")
     if source is None:
         return {}
     inputs, parameters = reads(source, spec)
-    said = {"depends_on": inputs, "parameters": [hints(each) for each in parameters], "searchable": True}
-    return {name: value for name, value in said.items() if value}
+    fields = {"depends_on": inputs, "parameters": [hints(parameter) for parameter in parameters], "searchable": True}
+    return {name: value for name, value in fields.items() if value}
 
 
-def offered(source: ChoiceList) -> dict[str, Json]:
-    """A named list: its entries, or which action gives them and what a platform that asks for it by name can say."""
+def choice_list(source: ChoiceList) -> dict[str, Json]:
+    """A named list of choices: its entries, or the action that supplies them and the parameters of the list."""
     if source.action is None:
-        return {"choices": [{"value": each.value, "label": each.label} for each in source.choices]}
+        return {"choices": [{"value": choice.value, "label": choice.label} for choice in source.choices]}
     return {
         "action": source.action,
         "with": dict(source.fills),
@@ -121,14 +121,14 @@ def offered(source: ChoiceList) -> dict[str, Json]:
 
 
 def hints(row: Input) -> dict[str, Json]:
-    """How a form shows an input; keys that say nothing are left out."""
-    needed: Json = None  # where the input applies, and its own condition holds
+    """The facts about an input that a form shows; empty ones are left out."""
+    required: Json = None
     if row.required is not None:
-        needed = condition((*(row.only_when or ()), *row.required)) or True
-    said: dict[str, Json] = {
-        **_plain(row, "key", "label", "type", "collection"),
+        required = condition((*(row.only_when or ()), *row.required)) or True
+    hints: dict[str, Json] = {
+        **_attributes(row, "key", "label", "type", "collection"),
         "help": row.comments,
-        "required": needed,
+        "required": required,
         "only_when": condition(row.only_when),
         "shown_when": condition(row.shown_when) or condition(row.only_when),
         "choices": choices(row),
@@ -137,18 +137,18 @@ def hints(row: Input) -> dict[str, Json]:
         "if_absent": row.if_absent,
         "widget": widget(row),
         "secret": row.type == "secret",
-        **_plain(row, "group", "advanced"),
+        **_attributes(row, "group", "advanced"),
         "clearable": bool(row.clear),
         "was": list(row.was),
         "deprecated": row.deprecated,
     }
-    fields = {name: value for name, value in said.items() if value is not None}
-    fields = {name: value for name, value in fields.items() if value not in (False, "", []) or name == "if_absent"}
+    hints = {name: value for name, value in hints.items() if value is not None}
+    hints = {name: value for name, value in hints.items() if value not in (False, "", []) or name == "if_absent"}
     if row.has_default:
-        fields["filled_in" if row.fills_in else "published_default"] = row.default
-    return fields
+        hints["filled_in" if row.fills_in else "published_default"] = row.default
+    return hints
 
 
 def condition(parsed: Condition | None) -> Json:
-    """A condition as data: `[{"input", "is": [..]}]` or `"is_not"`, null for not given; all must hold."""
+    """A condition as data: `[{"input", "is": [..]}]` or `"is_not"`, where null means no value; all must hold."""
     return [{"input": test.name, "is_not" if test.negate else "is": list(test.values)} for test in parsed or ()] or None

@@ -1,7 +1,7 @@
-"""Every fault of a definition, with file, line and remedy. Pure: it is given documents and reads no files.
+"""Finds every fault of a definition, with file, line and remedy. Pure: takes documents and reads no files.
 
-First the shape, against the JSON Schema of the kind, in words for an author or in the schema's `errorMessage`. Then,
-wherever the shape is right, what a schema cannot say: each such check is a function in checks/ and a line of `CHECKS`.
+The JSON Schema of the kind judges the shape first; its `errorMessage` or this module explains a fault. Parts of the
+right shape then go through the checks that a schema cannot express: functions in checks/, which `CHECKS` lists.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 from ..language.backtracking import is_slow
 from ..language.schema_faults import fault_of, kind_of, nearest
 from .checks import action, answer, connector, tables
-from .checks.faults import Check, Faults, References
+from .checks.faults import Check, CheckedFile, References
 from .complete import complete, shared_rows
 from .documents import Document, walk
 
 TABLE: tuple[Check, ...] = (tables.entries, tables.conditions, tables.cycles)
-# Kind of file -> its checks, in the order in which the faults of one line are told.
+# Kind of file -> its checks, in the order of the faults of one line.
 CHECKS: Mapping[str, tuple[Check, ...]] = {
     "actions": (
         *TABLE, answer.headers, action.targets, action.compute, action.request, action.inputs, action.rules,
@@ -33,7 +33,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     ),
     "locales": (connector.locale,),
 }  # fmt: skip
-RENAMED: Mapping[str, tuple[str, ...]] = {  # what a word was called -> what it is called now
+RENAMED: Mapping[str, tuple[str, ...]] = {  # an old word of the language -> its successors
     "dead_when": ("revoked_when",),
     "forbid_values": ("unsupported_values",),
     "names": ("scopes_pattern", "scopes_from"),
@@ -46,70 +46,70 @@ _SCHEMA_WORDS = {
 }  # fmt: skip
 
 
-def checked(document: Document, kind: str, stem: str, around: References) -> Faults:
-    """One document with all its faults and its data in full; `kind` is its folder, such as `actions`, or `connector`.
+def checked(document: Document, kind: str, stem: str, refs: References) -> CheckedFile:
+    """Check a document. `kind` is its folder, such as `actions`, or `connector`; `stem` is its name without .yaml.
 
-    What is written is held against the schema; all else is asked of the data in full.
+    The schema judges the data as written; all other checks see the data in full.
     """
-    own = Faults(document, kind)
-    schema(own, around)
+    file = CheckedFile(document, kind)
+    schema(file, refs)
     if isinstance(document.data, dict):
-        patterns(own)
-        in_full(own, around)
-        if kind != "connector" and own.sound("key") and (said := own.data.get("key", stem)) != stem:
-            own.add(("key",), f"is {said!r} in the file {stem}.yaml; rename one of the two")
-        rows = tables.compiled(own, around)
+        patterns(file)
+        in_full(file, refs)
+        if kind != "connector" and file.sound("key") and (key := file.data.get("key", stem)) != stem:
+            file.add(("key",), f"is {key!r} in the file {stem}.yaml; rename one of the two")
+        rows = tables.compiled(file, refs)
         for check in CHECKS[kind]:
-            check(own, rows, around)
-    return own
+            check(file, rows, refs)
+    return file
 
 
-def in_full(own: Faults, around: References) -> None:
-    """The data in full from here on; rows whose silence is in doubt are broken."""
-    own.shared = shared_rows(around.common)
-    own.data, doubts = complete(own.data, own.kind, around.common)
+def in_full(file: CheckedFile, refs: References) -> None:
+    """Complete the data; rows that cannot be completed are broken."""
+    file.shared = shared_rows(refs.common)
+    file.data, doubts = complete(file.data, file.kind, refs.common)
     for path, what in doubts:
-        if own.sound(*path[:2]):
-            own.add(path, what, breaks=True)
+        if file.sound(*path[:2]):
+            file.add(path, what, breaks=True)
 
 
-def schema(own: Faults, around: References) -> None:
-    """What does not fit the schema is broken; where it has an `errorMessage`, only what is said there is wrong."""
-    errors = list(around.language(own.kind).iter_errors(own.data))
+def schema(file: CheckedFile, refs: References) -> None:
+    """Compare with the schema. A part that does not match is broken, unless the schema has an `errorMessage`."""
+    errors = list(refs.language(file.kind).iter_errors(file.data))
     for error in errors:
-        lost = error.validator != "additionalProperties" and tuple(error.absolute_path) in own.document.holes
-        if not lost and "errorMessage" not in error.schema:
-            _explain(own, error)
+        is_lost = error.validator != "additionalProperties" and tuple(error.absolute_path) in file.document.holes
+        if not is_lost and "errorMessage" not in error.schema:
+            _explain(file, error)
     for error in errors:
-        if "errorMessage" in error.schema and own.sound(*list(error.absolute_path)[:1]):
-            own.add(tuple(error.absolute_path), error.schema["errorMessage"].replace("{value}", str(error.instance)))
+        if "errorMessage" in error.schema and file.sound(*list(error.absolute_path)[:1]):
+            file.add(tuple(error.absolute_path), error.schema["errorMessage"].replace("{value}", str(error.instance)))
 
 
 SLOW = (
-    "takes very long on a text that is made for it: two of its loops that follow each other can read the same text, as "
-    "in `a*a*`, `(a+)+` or `,.*,.*x`; let each exclude what begins the next, such as `[^,]*`"
+    "can take very long on a malicious text: two loops in sequence can read the same text, as in `a*a*`, `(a+)+` or "
+    "`,.*,.*x`; make each exclude the beginning of the next, as in `[^,]*`"
 )
 
 
-def patterns(own: Faults) -> None:
-    """Regular expressions that are none, or take longer than their text."""
-    for path, value in walk(own.data):
-        pattern = path and (
+def patterns(file: CheckedFile) -> None:
+    """Regular expressions that are not valid, or can be very slow."""
+    for path, value in walk(file.data):
+        is_pattern = path and (
             path[-1] == "pattern"
             or (path[-1] in ("text", "scopes_pattern") and "cases" in path)
             or (path[0] == "levels" and len(path) == 3)
         )
         try:
-            if pattern and isinstance(value, str) and is_slow(value):
-                own.add(path, SLOW, breaks=True)
+            if is_pattern and isinstance(value, str) and is_slow(value):
+                file.add(path, SLOW, breaks=True)
         except (OverflowError, RecursionError):
-            own.add(path, "is a regular expression too large to be judged; write it shorter", breaks=True)
+            file.add(path, "is too large a regular expression to examine; write it shorter", breaks=True)
         except re.error as error:
-            what = f"is no regular expression: {error}; put a \\ before a character that stands for itself"
-            own.add(path, what, breaks=True)
+            what = f"is not a regular expression: {error}; put a \\ before a literal character"
+            file.add(path, what, breaks=True)
 
 
-def _explain(own: Faults, error: Any) -> None:
+def _explain(file: CheckedFile, error: Any) -> None:
     path = tuple(error.absolute_path)
     match error.validator:
         case "additionalProperties" if error.validator_value is False:
@@ -117,17 +117,17 @@ def _explain(own: Faults, error: Any) -> None:
             for key in error.instance:
                 remedy = nearest(key, known) or f" Known here: {', '.join(known)}."
                 if key in _SCHEMA_WORDS and "schema" in known:
-                    remedy = f" Say it under schema: `schema: {{{key}: …}}`."
-                what = f"is no word of the language here.{remedy}"
-                if now := [f"`{word}`" for word in RENAMED.get(key, ()) if word in known]:
-                    what = f"is now {' or '.join(now)}: rename it"
+                    remedy = f" Put it under schema: `schema: {{{key}: …}}`."
+                what = f"is not a word of the language here.{remedy}"
+                if successors := [f"`{word}`" for word in RENAMED.get(key, ()) if word in known]:
+                    what = f"is now {' or '.join(successors)}: rename it"
                 if key not in known:
-                    own.add((*path, key), what, breaks=True)
+                    file.add((*path, key), what, breaks=True)
             return
         case "anyOf" | "oneOf" if error.context:
             deepest = max(error.context, key=_closeness)
             if len(deepest.absolute_path) > len(path) or deepest.validator in ("additionalProperties", "required"):
-                _explain(own, deepest)
+                _explain(file, deepest)
                 return
             what = f"must be: {error.schema['description']}" if "description" in error.schema else fault_of(deepest)
             if error.instance is False:
@@ -145,14 +145,14 @@ def _explain(own: Faults, error: Any) -> None:
         case "const" if error.validator_value is True:
             what = "must be true; leave it out to say no"
         case "type" if not path:
-            what = "must hold keys with values, such as `key: send-message`"
+            what = "must have keys with values, such as `key: send-message`"
         case _:
             what = fault_of(error)
-    own.add(path, what, breaks=True)
+    file.add(path, what, breaks=True)
 
 
 def _closeness(error: Any) -> tuple[float, ...]:
-    """How near an alternative comes to what was written: by depth, by its type, by the keys that are there."""
+    """How close an alternative is to what the author wrote: by depth, by type, by the keys that are present."""
     missing = error.validator == "required"
     present = sum(key in error.instance for key in error.validator_value) / len(error.validator_value) if missing else 0
     return len(error.absolute_path), error.validator != "type", present

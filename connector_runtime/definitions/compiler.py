@@ -1,6 +1,6 @@
-"""Definitions that passed `check` to frozen models. Pure: it is given data, and a function for shared schemas.
+"""Compiles definitions that passed `check` into frozen models. Pure: takes data, and a function for shared schemas.
 
-Nothing is judged here; a fault is `check`'s to find. What is said once in connector.yaml is laid under each action.
+It finds no faults; `check` does. An action inherits what connector.yaml defines for all.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ Shared = Callable[[str], Json]  # a file name of schemas/ -> its data
 Codecs = Mapping[str, Callable[[Any], Any]]
 
 RULES = {"at_least_one", "at_most_one", "together"}
-FILE_WORDS = ("url", "type", "size", "id", "token")  # what is said of a file, each by a place in the answer
-PLAN_WORDS = ("on", "labels", "per", "when", "rate")  # words beside which a plan's name stands
+FILE_WORDS = ("url", "type", "size", "id", "token")  # each names a key of an entry in the answer
+PLAN_WORDS = ("on", "labels", "per", "when", "rate")  # the keys of a limit that are not names of plans
 
 
-def record(kind: Callable[..., T], raw: Raw, **made: Any) -> T:
-    """A record of what is made of a definition's words, and of the words that mean what they say.
+def record(kind: Callable[..., T], raw: Raw, **fields: Any) -> T:
+    """A record with these fields; the others are taken unchanged from the words of a definition.
 
-    A field that nothing is said of has its default, or is None.
+    A field in neither has its default, or is None.
     """
-    return kind(**{name: raw.get(name) for name, has_default in _fields(kind) if name in raw or not has_default} | made)
+    words = {name: raw.get(name) for name, has_default in _fields(kind) if name in raw or not has_default}
+    return kind(**words | fields)
 
 
 @cache
@@ -42,7 +43,7 @@ def _fields(kind: Any) -> list[tuple[str, bool]]:
     """The fields of a record, and whether each has a default."""
     if issubclass(kind, tuple):
         return [(name, name in kind._field_defaults) for name in kind._fields]
-    return [(each.name, each.default is not MISSING) for each in fields(kind)]
+    return [(field.name, field.default is not MISSING) for field in fields(kind)]
 
 
 def profile(data: Raw, connections: tuple[model.Connection, ...], shared: Shared) -> model.Profile:
@@ -68,14 +69,14 @@ def profile(data: Raw, connections: tuple[model.Connection, ...], shared: Shared
     )
 
 
-def action(data: Raw, common: Raw, about: model.Profile, shared: Shared, codecs: Codecs) -> Action:
-    """Compile one file of actions/; `common` is connector.yaml's data, `about` its profile."""
-    request, errors, usual = data["request"], data.get("errors", {}), common.get("errors", {})
+def action(data: Raw, common: Raw, profile: model.Profile, shared: Shared, codecs: Codecs) -> Action:
+    """Compile one file of actions/; `common` is connector.yaml's data, `profile` the same compiled."""
+    request, errors, common_errors = data["request"], data.get("errors", {}), common.get("errors", {})
     inputs, recover, files = rows(data, shared, codecs), None, None
     if raw := data.get("files"):
         paths = {word: tuple(raw[word].split(".")) if word in raw else () for word in FILE_WORDS}
         sources = tuple((".",) if text == "." else tuple(text.split(".")) for text in several(raw["from"]))
-        ready, failed = _condition(raw, "ready"), _errors({**usual, **raw.get("errors", {})}, errors)
+        ready, failed = _condition(raw, "ready"), _errors({**common_errors, **raw.get("errors", {})}, errors)
         names = {word: several(raw.get(word, ())) for word in ("name", "was")}
         files = model.Files(sources=sources, ready=ready, errors=failed, **names, **paths)
     if raw := data.get("recover"):
@@ -84,7 +85,7 @@ def action(data: Raw, common: Raw, about: model.Profile, shared: Shared, codecs:
         recover = record(model.Recover, raw, inputs=raw.get("with", {}), same=same, when=when)
     return record(
         Action,
-        {"path": "", "headers": {}, "query": {}, "encode": about.encode, **request, **data},
+        {"path": "", "headers": {}, "query": {}, "encode": profile.encode, **request, **data},
         scopes={kind: tuple(scopes) for kind, scopes in data.get("scopes", {}).items()},
         inputs=inputs,
         by_name={name: entry for entry in inputs.values() for name in entry.names},
@@ -95,11 +96,11 @@ def action(data: Raw, common: Raw, about: model.Profile, shared: Shared, codecs:
             for kind in RULES & raw.keys()
         ),
         paging=_paging({**common.get("paging", {}), **data["paging"]}) if "paging" in data else None,
-        errors=_errors(usual, errors),
+        errors=_errors(common_errors, errors),
         output=inline(data["output"], shared) if "output" in data else None,
         files=files,
         recover=recover,
-        profile=about,
+        profile=profile,
     )
 
 
@@ -130,8 +131,8 @@ def connection(data: Raw, shared: Shared, codecs: Codecs) -> model.Connection:
 
 
 def trigger(data: Raw, shared: Shared, codecs: Codecs, json: Shared) -> Trigger:
-    """Compile one file of triggers/; `json` reads the data files of the folder."""
-    from ..triggers.webhook import FilterRow, SignatureScheme, Trigger, sources  # what most commands do not need
+    """Compile one file of triggers/; `json` reads a JSON file of the folder."""
+    from ..triggers.webhook import FilterRow, SignatureScheme, Trigger, sources  # most commands do not need it
 
     reply, challenge = data.get("reply", {}), data.get("challenge", {})
     file = data["events"]["file"] if "events" in data else None
@@ -187,13 +188,13 @@ def row(key: str, raw: Raw, shared: Shared, codecs: Codecs) -> model.Input:
 
 
 def choice_list(key: str, raw: Raw, shared: Shared) -> model.ChoiceList:
-    """Compile one list of `choices`; raises `LookupError` or `TypeError` where a `list` leads to none."""
+    """Compile one list of `choices`; raises `LookupError` or `TypeError` if its `list` does not exist."""
     if "list" in raw:
         name, _, pointer = raw["list"].partition("#")
-        found = places.dig(shared(name.rpartition("/")[2]), tuple(pointer.strip("/").split("/")))["oneOf"]
-        return model.ChoiceList(key, tuple(model.Choice(one["const"], one["title"]) for one in found))
+        entries = places.dig(shared(name.rpartition("/")[2]), tuple(pointer.strip("/").split("/")))["oneOf"]
+        return model.ChoiceList(key, tuple(model.Choice(entry["const"], entry["title"]) for entry in entries))
     parameters = {}
-    for name, entry in raw.get("parameters", {}).items():  # a default is filled in, so that the list opens with it
+    for name, entry in raw.get("parameters", {}).items():  # `required`, so that a default is sent
         required = {"required": True} if "default" in entry else {}
         parameters[name] = row(name, {"type": "string", **entry, **required}, shared, {})
     paths = {word: several(raw.get(word, ())) for word in ("items", "value", "label", "description")}
@@ -202,30 +203,30 @@ def choice_list(key: str, raw: Raw, shared: Shared) -> model.ChoiceList:
 
 
 def search(raw: Raw) -> Mapping[str, Json]:
-    """The inputs by which the vendor searches a list; `{}` in them stands for what is searched for."""
-    said = raw.get("search", {})
-    return {said: "{}"} if isinstance(said, str) else said
+    """The inputs by which the vendor searches a list, with their values; `{}` is replaced by the search text."""
+    words = raw.get("search", {})
+    return {words: "{}"} if isinstance(words, str) else words
 
 
 def inline(schema: Any, shared: Shared, file: str = "") -> Any:
-    """A schema with every `$ref` replaced by what it names, so that it can stand alone."""
+    """A schema with every `$ref` replaced by its target. Raises `LookupError` or `TypeError` if there is no target."""
     if isinstance(schema, list):
         return [inline(item, shared, file) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    here = {key: inline(value, shared, file) for key, value in schema.items() if key != "$ref"}
+    own = {key: inline(value, shared, file) for key, value in schema.items() if key != "$ref"}
     if "$ref" not in schema:
-        return here
+        return own
     name, _, pointer = schema["$ref"].partition("#")
     name = name or file
-    there = inline(places.dig(shared(name), tuple(pointer.strip("/").split("/")) if pointer else ()), shared, name)
-    if "properties" in there and "properties" in here:  # what is said beside a $ref adds to it
-        here["properties"] = {**there["properties"], **here["properties"]}
-    return {**there, **here}
+    target = inline(places.dig(shared(name), tuple(pointer.strip("/").split("/")) if pointer else ()), shared, name)
+    if "properties" in target and "properties" in own:  # words next to a $ref add to its target
+        own["properties"] = {**target["properties"], **own["properties"]}
+    return {**target, **own}
 
 
 def several(raw: Any) -> tuple[str, ...]:
-    """What may be one text or a list of them."""
+    """A text, or a list of texts, as a tuple."""
     return (raw,) if isinstance(raw, str) else tuple(raw)
 
 
@@ -233,38 +234,36 @@ def _condition(raw: Raw, word: str) -> model.Condition | None:
     return conditions.parse(raw[word]) if word in raw else None
 
 
-def _codecs(raw: Raw, more: Codecs) -> tuple[codecs.Codec, ...]:
-    steps = (codecs.codec(name, more) for name in several(raw.get("as", ())))
-    return tuple(step for step in steps if step is not None)
+def _codecs(raw: Raw, custom: Codecs) -> tuple[codecs.Codec, ...]:
+    known = (codecs.codec(name, custom) for name in several(raw.get("as", ())))
+    return tuple(codec for codec in known if codec is not None)
 
 
 def _paging(raw: Raw) -> model.Paging:
     size, styles = raw.get("size"), raw.get("next", [])
-    found = []
+    compiled = []
     for style in [styles] if isinstance(styles, dict) else styles:
         to = None if style["to"] == "url" else places.place(style["to"])
-        found.append(record(model.Next, style, source=style["from"], to=to, when=_condition(style, "while") or ()))
+        compiled.append(record(model.Next, style, source=style["from"], to=to, when=_condition(style, "while") or ()))
     return record(
         model.Paging,
         raw,
         size=places.place(size["to"]) if size else None,
         max=size["max"] if size else 0,
-        next=tuple(found),
+        next=tuple(compiled),
         keys=tuple(raw.get("keys", ())),
     )
 
 
 def sent_as(same: Any) -> Mapping[str, str]:
-    """The fields of `recover` that must be the same, with the places where they were sent."""
+    """The fields that `recover` compares, with the places in the request that their values went to."""
     return same if isinstance(same, dict) else {name: f"body.{name}" for name in same}
 
 
 def _errors(common: Raw, own: Raw) -> model.Errors:
     fields, moments = common.get("fields", {}), common.get("retry_at", [])
     failed = own.get("failed", common.get("failed", False))
-    cases = []
-    for raw in (*own.get("cases", ()), *common.get("cases", ())):
-        cases.append(record(model.Case, raw, when=conditions.parse(raw["when"])))
+    cases = (*own.get("cases", ()), *common.get("cases", ()))
     return record(
         model.Errors,
         common,
@@ -277,7 +276,7 @@ def _errors(common: Raw, own: Raw) -> model.Errors:
             (at, ()) if isinstance(at, str) else (at["from"], conditions.parse(at["when"]))
             for at in (moments if isinstance(moments, list) else [moments])
         ),
-        cases=tuple(cases),
+        cases=tuple(record(model.Case, raw, when=conditions.parse(raw["when"])) for raw in cases),
     )
 
 
@@ -307,4 +306,4 @@ def rates(raw: Any) -> model.Rates:
     """The rates of an entry of `limits`, by plan."""
     by_plan = raw if isinstance(raw, dict) else {"": raw}
     texts = {plan: several(by_plan[plan]) for plan in by_plan if plan not in PLAN_WORDS}
-    return {plan: tuple(map(model.Rate.of, said)) for plan, said in texts.items()}
+    return {plan: tuple(map(model.Rate.of, rates)) for plan, rates in texts.items()}

@@ -1,7 +1,7 @@
-"""Definitions in full: what goes without saying is written out, before anything else reads it. Pure.
+"""Completes definitions: fills in what a file may leave out, before any other module reads it. Pure.
 
-A shared row is laid under the row that refers to it, a label is its key in title case, a value goes to its obvious
-place, and the refusals that connector.yaml says of all token endpoints are added to each connection's own.
+A row inherits from the shared row that it refers to, a label is the key in title case, a value goes to its obvious
+place, and a connection inherits the error cases that connector.yaml has for all token endpoints.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from ..language.schema_faults import nearest
 from .documents import Path
 
 Raw = Mapping[str, Any]
-Fault = tuple[Path, str]  # the path of a row or of its word, and what is wrong; "" where another file is told so
+Fault = tuple[Path, str]  # the path of a row or of its word, and its fault; "" if another file reports the fault
 
 
 def title_case(key: str) -> str:
-    """`user_id` as `User Id`: the label of what says none."""
+    """`user_id` as `User Id`: the default label."""
     return " ".join(word.capitalize() for word in re.split("[_-]", key))
 
 
 def complete(data: Raw, kind: str, common: Raw) -> tuple[dict[str, Any], list[Fault]]:
-    """A file's data in full, and what is wrong with what it leaves out. Data of another shape stays as it is.
+    """Return a file's data in full, and the faults of rows that cannot be completed. Data of a wrong shape stays.
 
-    `kind` is the file's folder, or `connector`; `common` is connector.yaml's data, empty if it can't be read.
+    `kind` is the file's folder, or `connector`; `common` is connector.yaml's data, empty if it cannot be read.
     """
     if kind == "actions":
         return _action(data, common)
@@ -45,13 +45,13 @@ def complete(data: Raw, kind: str, common: Raw) -> tuple[dict[str, Any], list[Fa
 
 
 def shared_rows(common: Raw) -> Mapping[str, Any]:
-    """connector.yaml's `rows` by name; a row that has a fault of its own is None."""
+    """connector.yaml's `rows` by name; a row with a fault is None."""
     return _map(common, "rows")
 
 
 def _map(data: Raw, word: str) -> dict[str, Any]:
-    found = data.get(word) if isinstance(data, dict) else None
-    return found if isinstance(found, dict) else {}
+    value = data.get(word) if isinstance(data, dict) else None
+    return value if isinstance(value, dict) else {}
 
 
 def _labelled(rows: Any) -> Any:
@@ -61,23 +61,23 @@ def _labelled(rows: Any) -> Any:
 
 
 def _with_errors(oauth: Raw, shared: Raw) -> dict[str, Any]:
-    """A connection's `oauth` with the errors of all: its own words win, and its own cases come first."""
-    own, usual = _map(oauth, "errors"), _map(shared, "errors")
-    if not usual:
+    """A connection's `oauth` with the shared errors: its own words win, and its own cases come first."""
+    own, common = _map(oauth, "errors"), _map(shared, "errors")
+    if not common:
         return dict(oauth)
-    cases = [case for errors in (own, usual) for case in errors.get("cases") or ()]
-    return {**oauth, "errors": {**usual, **own, "cases": cases}}
+    cases = [case for errors in (own, common) for case in errors.get("cases") or ()]
+    return {**oauth, "errors": {**common, **own, "cases": cases}}
 
 
 def _action(data: Raw, common: Raw) -> tuple[dict[str, Any], list[Fault]]:
     faults: list[Fault] = []
-    rows = _labelled({key: _laid(key, row, common, faults) for key, row in _map(data, "inputs").items()})
+    rows = _labelled({key: _inherited(key, row, common, faults) for key, row in _map(data, "inputs").items()})
     broken = {path[1] for path, _ in faults}
     sound = {key: row for key, row in rows.items() if isinstance(row, dict) and key not in broken}
-    silent = [key for key, row in sound.items() if "to" not in row and row.get("type") != "connection"]
+    unplaced = [key for key, row in sound.items() if "to" not in row and row.get("type") != "connection"]
     taken, computed = dict(_taken(data, sound)), _computed_from(data)
-    for key in silent:
-        to, doubt = _obvious(key, data, taken) if key not in computed else ("", "")
+    for key in unplaced:
+        to, doubt = _obvious_place(key, data, taken) if key not in computed else ("", "")
         if doubt:
             faults.append((("inputs", key), f"has no `to`, and its place is not obvious: {doubt}; say where it goes"))
         elif to:
@@ -85,8 +85,8 @@ def _action(data: Raw, common: Raw) -> tuple[dict[str, Any], list[Fault]]:
     return {**data, "inputs": rows}, faults
 
 
-def _laid(key: str, row: Any, common: Raw, faults: list[Fault]) -> Any:
-    """A row over the shared row that it refers to."""
+def _inherited(key: str, row: Any, common: Raw, faults: list[Fault]) -> Any:
+    """A row with the words that it inherits from its shared row."""
     if not isinstance(row, dict) or not isinstance(name := row.get("row"), str):
         return row
     known = shared_rows(common)
@@ -105,15 +105,15 @@ def _laid(key: str, row: Any, common: Raw, faults: list[Fault]) -> Any:
 
 
 def _computed_from(data: Raw) -> set[str]:
-    """The inputs that `compute` reads; all of them where it can't be read."""
+    """The inputs that `compute` reads; all inputs if it cannot be parsed."""
     try:
         return {name for text in _map(data, "compute").values() for name in expressions.expression(str(text)).names}
     except ValueError:
         return set(_map(data, "inputs"))
 
 
-def _obvious(key: str, data: Raw, taken: Mapping[str, str]) -> tuple[str, str]:
-    """Where a value goes that says nothing, or why that is in doubt; neither if the request says too little."""
+def _obvious_place(key: str, data: Raw, taken: Mapping[str, str]) -> tuple[str, str]:
+    """The place of an input without `to`, or why it is in doubt; both are empty if `request` has no method."""
     request = _map(data, "request")
     method, path = request.get("method"), request.get("path")
     constant = next((f"request.{word}" for word in ("query", "body") if key in _map(request, word)), None)
@@ -134,7 +134,7 @@ def _obvious(key: str, data: Raw, taken: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _taken(data: Raw, rows: Raw) -> Iterator[tuple[str, str]]:
-    """The places that the file names, with the name of what goes there."""
+    """The places that the file names, each with the name of the value that goes there."""
     yield from ((to, "compute") for to in _map(data, "compute"))
     for key, row in rows.items():
         if isinstance(row.get("to"), str):

@@ -1,4 +1,4 @@
-"""A connector: the definitions of one folder, each compiled when it is first asked for."""
+"""A connector: the definitions of one folder, each compiled on first use."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import InputError, Problem
 from ..structs import Struct, shows
-from .sources import Sources, gathered, phrases
+from .sources import Sources, collected, phrases
 
-if TYPE_CHECKING:  # what is needed depends on what is asked for, and a list of actions should not wait for all of it
+if TYPE_CHECKING:  # methods import what they need, so that a list of actions does not wait for all of it
     from ..calls.action import Action
     from ..model import Connection, Json, Profile
     from ..sentences import Phrasebook
@@ -22,31 +22,31 @@ T = TypeVar("T")
 
 
 class Definitions(Mapping[str, T]):
-    """Compiled definitions by key; each is read, checked and compiled when it is first asked for."""
+    """Compiled definitions by key; each is read, checked and compiled on first use."""
 
-    def __init__(self, sources: Sources, kind: str, compiled: Callable[[str, str], T]) -> None:
-        self._made: dict[str, T | None] = dict.fromkeys(sources.stems(kind))  # None: not asked for yet
-        self._compiled = partial(compiled, kind)
+    def __init__(self, sources: Sources, kind: str, compile: Callable[[str, str], T]) -> None:
+        self._compiled: dict[str, T | None] = dict.fromkeys(sources.stems(kind))  # None: not compiled yet
+        self._compile = partial(compile, kind)
 
     def __getitem__(self, key: str) -> T:
-        made = self._made[key]
-        if made is None:
-            made = self._made[key] = self._compiled(key)
-        return made
+        definition = self._compiled[key]
+        if definition is None:
+            definition = self._compiled[key] = self._compile(key)
+        return definition
 
     def __contains__(self, key: object) -> bool:
-        return key in self._made
+        return key in self._compiled
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._made)
+        return iter(self._compiled)
 
     def __len__(self) -> int:
-        return len(self._made)
+        return len(self._compiled)
 
 
 @shows("key")
 class Outline(Struct):
-    """What a list says of an action."""
+    """The facts about an action that a list shows."""
 
     key: str
     label: str
@@ -57,64 +57,64 @@ class Outline(Struct):
 
 
 class Connector:
-    """One vendor's connector: `actions`, `triggers` and `connections` by key, and the catalogue of all of them.
+    """One vendor's connector: `actions`, `triggers` and `connections` by key, and their catalogue.
 
-    Its texts are in the language of the definitions, or in that of `translation`: `localized` gives the other.
+    Its texts are in the language of the definitions, or translated: see `localized`.
     """
 
     def __init__(self, sources: Sources, translation: Locale | None = None) -> None:
         self._sources = sources
         self._translation = translation
         self._in = cache(lambda code: Connector(sources, code and self.translations[code]))
-        self.actions: Mapping[str, Action] = Definitions(sources, "actions", self._compiled)
-        self.triggers: Mapping[str, Trigger] = Definitions(sources, "triggers", self._compiled)
-        self.connections: Mapping[str, Connection] = Definitions(sources, "connection", self._compiled)
-        self.translations: Mapping[str, Locale] = Definitions(sources, "locales", self._compiled)
+        self.actions: Mapping[str, Action] = Definitions(sources, "actions", self._compile)
+        self.triggers: Mapping[str, Trigger] = Definitions(sources, "triggers", self._compile)
+        self.connections: Mapping[str, Connection] = Definitions(sources, "connection", self._compile)
+        self.translations: Mapping[str, Locale] = Definitions(sources, "locales", self._compile)
 
     def __repr__(self) -> str:
         return f"Connector({self._sources.root.name!r})"
 
     @property
     def key(self) -> str:
-        """The connector's own name, by which its entries are known in stores."""
+        """The connector's key, which is part of the keys of its entries in stores."""
         return self.profile.key
 
     @cached_property
     def profile(self) -> Profile:
-        """What all actions share."""
+        """The settings that all actions share: connector.yaml, compiled."""
         from . import compiler
 
         connections = tuple(self.connections.values())
-        about = self._spoken(compiler.profile(self._sources.common, connections, self._sources.shared))
+        profile = self._translated(compiler.profile(self._sources.common, connections, self._sources.shared))
         own = self._translation.texts if self._translation else {}
         texts = {**phrases(self.locale), **{text: words for text, words in own.items() if words}}
-        return replace(about, phrasebook=replace(about.phrasebook, language=self.locale, texts=texts))
+        return replace(profile, phrasebook=replace(profile.phrasebook, language=self.locale, texts=texts))
 
     @cached_property
     def icon(self) -> str | None:
-        """The connector's icon as SVG text, if it has one."""
+        """The connector's icon as SVG text; None if it has no icon."""
         name = self._sources.common.get("icon")
         return self._sources.text(name) if name is not None else None
 
     @cached_property
     def token_name(self) -> str:
-        """The name under which an access token reaches requests."""
+        """The name of the access token among the values that a connection gives to requests."""
         secrets = [grant.name for kind in self.profile.connections for grant in kind.grants if grant.secret]
         return "access_token" if "access_token" in secrets or not secrets else secrets[0]
 
     def action(self, key: str) -> Action:
-        """The action of that key; raises `InputError` with the nearest one if there is none."""
+        """Return an action by its key. Raises `InputError` for an unknown one, with the nearest."""
         return _known("action", key, self.key, self.actions)
 
     def definition(self, key: str) -> dict[str, Json]:
-        """The data of an action's file in full: shared rows, labels and places are written out.
+        """Return the data of an action's file in full, with shared rows, labels and places.
 
-        Raises `InputError` with the nearest one if there is none.
+        Raises `InputError` for an unknown key, with the nearest one.
         """
         return self._sources.data("actions", self.action(key).key)
 
     def outlines(self) -> Iterator[Outline]:
-        """What a list says of each action; none is compiled for it."""
+        """Yield the outline of each action, without compiling any."""
         for key in self.actions:
             data = self._sources.data("actions", key)
             label, description = (self.say(data.get(word, ""), key) for word in ("label", "description"))
@@ -122,43 +122,44 @@ class Connector:
             yield Outline(key, label, description, data.get("effect"), request.get("method"), request.get("path", ""))
 
     def catalogue(self, locale: str | None = None, *, events: bool = False) -> dict[str, Json]:
-        """Everything that a platform draws, as one JSON document: schemas/catalogue.schema.json is its shape.
+        """Return the catalogue for platforms as one JSON document; its shape is schemas/catalogue.schema.json.
 
-        `locale`: a language's code, as in `localized`. `events`: with the schema and the sample of every event, which
-        make it three times as long; `event` gives those of one. Raises `InputError` for an unknown language.
+        `locale` is a language's code, as in `localized`. With `events`, every event has its schema and sample, which
+        triples the length; `event` returns those of one event. Raises `InputError` for an unknown language.
         """
-        from .catalogue import entry, head, offered, trigger_entry
+        from .catalogue import choice_list, entry, head, trigger_entry
 
-        found = self if locale is None else self.localized(locale)
+        shown = self if locale is None else self.localized(locale)
+        say = shown.phrasebook.say
         return {
-            **head(found.profile, found.icon, found.locale, found.locales),
-            "triggers": [trigger_entry(each, found.phrasebook.say, events) for each in found.triggers.values()],
-            "actions": [entry(each, found.phrasebook.say) for each in found.actions.values()],
-            "choices": {name: offered(source) for name, source in found.profile.choices.items()},
+            **head(shown.profile, shown.icon, shown.locale, shown.locales),
+            "triggers": [trigger_entry(trigger, say, events) for trigger in shown.triggers.values()],
+            "actions": [entry(action, say) for action in shown.actions.values()],
+            "choices": {name: choice_list(source) for name, source in shown.profile.choices.items()},
         }
 
     def event(self, trigger: str, name: str) -> dict[str, Json]:
-        """A documented event of a trigger as the catalogue lists it, with `schema` and `sample`.
+        """Return a documented event of a trigger as in the catalogue, with `schema` and `sample`.
 
-        Raises `InputError` with the nearest one if there is none.
+        Raises `InputError` for an unknown trigger or event, with the nearest one.
         """
         return _known("event", name, trigger, _known("trigger", trigger, self.key, self.triggers).events).entry()
 
     @property
     def locale(self) -> str:
-        """The code of the language that the texts are in."""
+        """The code of the language of the texts."""
         return self._translation.key if self._translation else self.locales[0]
 
     @property
     def locales(self) -> tuple[str, ...]:
-        """The codes of all languages, that of the definitions first."""
+        """The codes of all languages; that of the definitions is the first."""
         return (self._sources.common.get("language", "en"), *self.translations)
 
     def localized(self, locale: str) -> Connector:
-        """The same connector with its texts in a language, the hints of errors among them.
+        """Return the same connector with its texts in another language, including the hints of errors.
 
-        `locale` is a code as in de or pt-BR; where there is no pt-BR, pt is taken. A text that is not translated stays
-        as it is. Raises `InputError` for a language that there is none of.
+        `locale` is a code such as de or pt-BR; without pt-BR, pt is used. Texts without a translation stay as they are.
+        Raises `InputError` for an unknown language.
         """
         for code in (locale, locale.partition("-")[0]):
             if code in self.translations:
@@ -169,16 +170,16 @@ class Connector:
         raise InputError(f"'{locale}' {what}", problems=[Problem("locale", f"{locale!r} {what}")])
 
     def say(self, text: str, action: str | None = None) -> str:
-        """A text of the definitions in the language of this connector; `action` is the one that says it."""
+        """Translate a text of the definitions into this connector's language; `action` is the action that has it."""
         return self._translation.say(text, action) if self._translation else text
 
     @property
     def phrasebook(self) -> Phrasebook:
-        """How this connector says what the runtime says to people: `error.speak(connector.phrasebook)`."""
+        """The translations of the runtime's sentences for this connector: `error.speak(connector.phrasebook)`."""
         return self.profile.phrasebook
 
     def gaps(self) -> list[Problem]:
-        """What translations lack and what they say for nothing. It breaks nothing: such a text stays as it is.
+        """Missing and superfluous translations. They break nothing: an untranslated text stays as it is.
 
         Raises `DefinitionError` if the definitions have faults.
         """
@@ -186,58 +187,59 @@ class Connector:
 
         if not self.translations:
             return []
-        plain = self._in(None)
-        known, spare = locales.texts(plain.profile, plain.actions, plain.triggers), locales.spare(plain.triggers)
+        original = self._in(None)
+        known = locales.texts(original.profile, original.actions, original.triggers)
+        optional = locales.spare(original.triggers)
         paths = [f"locales/{key}.yaml" for key in self.translations]
         files = [documents.read(self._sources.text(path), path) for path in paths]
-        return [problem for file in files for problem in locales.gaps(file, known, spare)]
+        return [problem for file in files for problem in locales.gaps(file, known, optional)]
 
     def check(self) -> list[Problem]:
-        """Every fault of the folder at once; empty if there is none."""
-        found = self._sources.all_faults()
-        if not found:
+        """Check all files of the folder; return every fault at once."""
+        problems = self._sources.all_faults()
+        if not problems:
             from ..triggers.events import faults as event_faults
             from .checks.connector import icon
 
-            with gathered(found):
+            with collected(problems):
                 faults = dict.fromkeys(icon(self.icon) if self.icon is not None else ())
-                found += [Problem(f"{self._sources.common['icon']}:1", what) for what in faults]
+                problems += [Problem(f"{self._sources.common['icon']}:1", what) for what in faults]
             for key, trigger in self.triggers.items():
-                with gathered(found):
+                with collected(problems):
                     if trigger.load_events is not None:
-                        found += event_faults(trigger.load_events(), f"triggers/{key}.yaml's events")
-        return found
+                        problems += event_faults(trigger.load_events(), f"triggers/{key}.yaml's events")
+        return problems
 
-    def _compiled(self, kind: str, key: str) -> Any:
-        """The definition of a kind and key; raises `DefinitionError` with its faults."""
+    def _compile(self, kind: str, key: str) -> Any:
+        """Compile a definition; raises `DefinitionError` with its faults."""
         from . import compiler
 
         sources, data = self._sources, self._sources.data(kind, key)
         match kind:
             case "actions":
-                made = compiler.action(data, sources.common, self.profile, sources.shared, sources.codecs)
-                return self._spoken(made, key)
+                action = compiler.action(data, sources.common, self.profile, sources.shared, sources.codecs)
+                return self._translated(action, key)
             case "triggers":
-                return self._spoken(compiler.trigger(data, sources.shared, sources.codecs, sources.json))
+                return self._translated(compiler.trigger(data, sources.shared, sources.codecs, sources.json))
             case "connection":
-                return self._spoken(compiler.connection(data, sources.shared, sources.codecs))
+                return self._translated(compiler.connection(data, sources.shared, sources.codecs))
         from .locales import Locale
 
         return Locale(**data)
 
-    def _spoken(self, found: T, action: str | None = None) -> T:
-        """A compiled definition with its texts in the language of this connector."""
+    def _translated(self, definition: T, action: str | None = None) -> T:
+        """A compiled definition with its texts in this connector's language."""
         if self._translation is None:
-            return found
-        from .locales import translated  # what the language of the definitions does not need
+            return definition
+        from .locales import translated  # only translations need it
 
-        return translated(found, lambda text: self.say(text, action))
+        return translated(definition, lambda text: self.say(text, action))
 
 
-def _known(what: str, name: str, whose: str, known: Mapping[str, T]) -> T:
+def _known(kind: str, name: str, owner: str, known: Mapping[str, T]) -> T:
     if isinstance(name, str) and name in known:
         return known[name]
     from ..language.schema_faults import nearest
 
-    says = f"is not {'an' if what[0] in 'ae' else 'a'} {what} of {whose}.{nearest(str(name), known)}"
-    raise InputError(f"'{name}' {says}", problems=[Problem(what, f"{name!r} {says}")])
+    what = f"is not {'an' if kind[0] in 'ae' else 'a'} {kind} of {owner}.{nearest(str(name), known)}"
+    raise InputError(f"'{name}' {what}", problems=[Problem(kind, f"{name!r} {what}")])

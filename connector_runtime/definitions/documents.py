@@ -1,7 +1,7 @@
-"""Strict YAML text to plain data, with the line of every key. Pure: it is given text and reads no files.
+"""Parses strict YAML into plain data, with the line of every key. Pure: takes text and reads no files.
 
-YAML 1.2 scalars (`on`, `no`, `12:30:00` and dates stay text), no tags, no duplicate keys, text keys only,
-and a bound on size, depth and what aliases may expand to. Faults come as problems with file and line.
+YAML 1.2 scalars (`on`, `no`, `12:30:00` and dates stay text), no tags, no duplicate keys, only text as keys, and limits
+of size, depth and expanded aliases. Faults are problems with file and line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..errors import DefinitionError, Problem
 MAX_CHARACTERS = 1_000_000
 MAX_NODES = 100_000
 MAX_DEPTH = 60
-LONGEST_NUMBER = 400  # characters, more than any number has that is not too large
+LONGEST_NUMBER = 400  # characters; a longer number is too large for a `float`
 
 Path = tuple[str | int, ...]
 
@@ -32,23 +32,23 @@ _PLAIN: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
     (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"), float),
 )
 
-_REMEDIES = (  # what the YAML library says of a syntax error -> what to do
-    ("mapping values", "; put a text that holds a colon in quotes, or mend the indentation"),
+_REMEDIES = (  # words of the YAML library's message -> the remedy
+    ("mapping values", "; put text with a colon in quotes, or change the indentation"),
     ("cannot start", "; put the text in quotes"),
-    ("undefined alias", "; put a text that begins with * in quotes, or write out what the alias stands for"),
+    ("undefined alias", "; put text that begins with * in quotes, or write out the value of the alias"),
     ("another document", "; write one file for each"),
 )
 
 
 @dataclass(slots=True)
 class Document:
-    """A file's data and, for each path into it, the line it stands on."""
+    """A file's data and, for each path into it, its line."""
 
     name: str
     data: Any = None
     lines: dict[Path, int] = field(default_factory=dict, repr=False)
-    problems: list[Problem] = field(default_factory=list)  # of the YAML; `read` lets no document pass that has any
-    holes: list[Path] = field(default_factory=list)  # where data is lacking because of them
+    problems: list[Problem] = field(default_factory=list)  # of the YAML; `read` raises them
+    holes: list[Path] = field(default_factory=list)  # where data is missing because of them
     _nodes: int = 0
 
     def line(self, path: Path = ()) -> int:
@@ -67,16 +67,16 @@ class Document:
         self.holes += [path] if hole else []
 
     def build(self, node: Any, path: Path = (), depth: int = 0) -> Any:
-        """The data of a YAML node; faults and lines are gathered on the way."""
+        """The data of a YAML node; adds its faults and lines to the document."""
         self._nodes += 1
         if self._nodes > MAX_NODES or depth > MAX_DEPTH:
-            reason = "aliases and all" if self._nodes > MAX_NODES else "depth"
-            problem = Problem(f"{self.name}:{node.start_mark.line + 1}", f"holds too much ({reason}); write out less")
+            reason = "is too large with its aliases" if self._nodes > MAX_NODES else "is nested too deeply"
+            problem = Problem(f"{self.name}:{node.start_mark.line + 1}", f"{reason}; write less")
             raise DefinitionError.of([*self.problems, problem])
         self.lines.setdefault(path, node.start_mark.line + 1)
         if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.split(":")[-1] not in ("str", "seq", "map"):
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            what = f"carries the tag {tag}; definitions use none, put a text that begins with ! in quotes"
+            what = f"has the tag {tag}, which definitions do not use; put text that begins with ! in quotes"
             self._fault(node, path, what, hole=True)
         if node.id == "mapping":
             return self._mapping(node, path, depth)
@@ -89,11 +89,11 @@ class Document:
             if pattern.fullmatch(text):
                 value = convert(text) if len(text) <= LONGEST_NUMBER else math.inf
                 if type(value) in (int, float) and abs(value) > sys.float_info.max:
-                    what = "is a number that is too large for all to read it; put it in quotes if it is text"
+                    what = "is a number too large for some programs; put it in quotes if it is text"
                     self._fault(node, path, what, hole=True)
                 return value
         if text.lower() in (".inf", "+.inf", "-.inf", ".nan"):
-            self._fault(node, path, f"{text} is no number that JSON can carry; put it in quotes if it is text")
+            self._fault(node, path, f"{text} is not a number in JSON; put it in quotes if it is text")
         return text
 
     def _mapping(self, node: Any, path: Path, depth: int) -> dict[str, Any]:
@@ -101,21 +101,21 @@ class Document:
         for key_node, value_node in node.value:
             key, what = key_node.value, ""
             if key_node.id != "scalar":
-                what = "has a key that is no text; put a value that begins with { or [ in quotes"
+                what = "has a key that is not text; put a value that begins with { or [ in quotes"
             elif key == "<<" and not key_node.style:
-                what = "merges with <<; write the keys out, so that each file reads alone"
+                what = "merges with <<, which definitions do not use; write the keys out"
             if what:
                 self._fault(key_node, path, what, hole=True)
                 continue
             if key in data:
-                self._fault(key_node, (*path, key), "stands twice; keep one")
+                self._fault(key_node, (*path, key), "is a duplicate key; keep one")
             self.lines[(*path, key)] = key_node.start_mark.line + 1
             data[key] = self.build(value_node, (*path, key), depth + 1)
         return data
 
 
 def read(text: str, name: str) -> Document:
-    """Read one YAML document; raises `DefinitionError` with every fault that can be told at once."""
+    """Read one YAML document; raises `DefinitionError` with all its faults."""
     document = examine(text, name)
     if document.problems:
         raise DefinitionError.of(document.problems)
@@ -123,7 +123,7 @@ def read(text: str, name: str) -> Document:
 
 
 def examine(text: str, name: str) -> Document:
-    """Read one YAML document with its faults; raises `DefinitionError` only where there is nothing to read."""
+    """Read one YAML document with its faults; raises `DefinitionError` only if it cannot be parsed at all."""
     import yaml
 
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -137,7 +137,7 @@ def examine(text: str, name: str) -> Document:
         line, what = _syntax(text, error)
     except yaml.YAMLError as error:
         line = text.count("\n", 0, getattr(error, "position", 0)) + 1
-        what = f"is not YAML: {getattr(error, 'reason', 'unreadable')}; type the line anew"
+        what = f"is not YAML: {getattr(error, 'reason', 'unreadable')}; type the line again"
     except RecursionError:
         what = "is nested too deeply"
     if what:
@@ -148,7 +148,7 @@ def examine(text: str, name: str) -> Document:
 
 
 def walk(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every path in plain data with what stands there, outermost first."""
+    """Every path in plain data with its value, outermost first."""
     yield path, data
     if isinstance(data, dict):
         for key, value in data.items():
@@ -159,17 +159,17 @@ def walk(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def _syntax(text: str, error: Any) -> tuple[int, str]:
-    """Where a syntax error is, and what it is in words that an author can act on."""
+    """The line of a syntax error, and its message with a remedy."""
     lines = text.splitlines() or [""]
-    position, opened = error.problem_mark or error.context_mark, error.context_mark
+    position, start = error.problem_mark or error.context_mark, error.context_mark
     number = min(position.line + 1 if position else 1, len(lines))
-    shown = lines[number - 1]
+    line = lines[number - 1]
     problem = error.problem or "unreadable"
-    if "\t" in shown[: len(shown) - len(shown.lstrip())]:
-        return number, "indents with a tab; use blanks"
-    if opened and ("flow" in (error.context or "") or "end of stream" in problem):
-        began = "a quote" if "scalar" in error.context else "a { or ["
-        return opened.line + 1, f"is not YAML: {began} that begins here is not closed; close it, or add a comma"
-    indentation = "; mend the indentation" if "block" in (error.context or "") else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return number, "is indented with a tab; use spaces"
+    if start and ("flow" in (error.context or "") or "end of stream" in problem):
+        opening = "a quote" if "scalar" in error.context else "a { or ["
+        return start.line + 1, f"is not YAML: {opening} that begins here is not closed; close it, or add a comma"
+    indentation = "; change the indentation" if "block" in (error.context or "") else ""
     remedy = next((remedy for sign, remedy in _REMEDIES if sign in problem), indentation)
     return number, f"is not YAML: {problem}{remedy}"

@@ -1,7 +1,7 @@
-"""Definition folders on disk or inside a package, and what is kept of them.
+"""Loads definition folders from disk or from a package, and caches checked definitions.
 
-What was checked once is kept for the next start until a file that it came from changes, as JSON in a folder that is the
-user's alone; a damaged entry is none. CONNECTOR_CACHE names another place, or is `off`.
+The cache spares the next start the check, until a source file changes. Its entries are JSON in a folder that only the
+user can read; damaged ones are ignored. CONNECTOR_CACHE names another folder, or is `off`.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from .sources import Make, Sources
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-Stamp = list[int] | None  # a file's length, and when it and its entry changed, in ns; None if there is none
-FRESH = 2.0  # seconds; a file changed so lately may change again without a trace in its times
-FORGOTTEN = 30 * 86400.0  # seconds after which the entries of a folder go, when another folder comes
+Stamp = list[int] | None  # a file's length, mtime and ctime in ns; None if it does not exist
+FRESH = 2.0  # seconds; a file that changed more recently may change again with the same times
+FORGOTTEN = 30 * 86400.0  # seconds; older folders of the cache are deleted when it gets a new one
 
 
 def load(path: str | Path | Traversable, *, codecs: Mapping[str, Callable[[Any], Any]] | None = None) -> Connector:
-    """The connector that a definition folder describes. A folder is code: load only folders you would import.
+    """Load the connector of a definition folder. A folder is code: load only folders that you would import.
 
     `codecs` adds words to `as`: pure functions from value to value. Raises `DefinitionError` if there is no
-    connector.yaml; an action's faults are raised when it is first asked for, and `Connector.check` finds all.
+    connector.yaml. A file's faults are raised on its first use; `Connector.check` finds all.
     """
     root = Path(path) if isinstance(path, str) else path
     if not (root / "connector.yaml").is_file():
-        raise DefinitionError.of([Problem(str(path), "is no definition folder: it has no connector.yaml")])
-    keeps = isinstance(root, Path) and not codecs  # what lies in an archive is read each time
-    return Connector(Sources(root, codecs or {}, Cache(str(root)).get if keeps else None))
+        raise DefinitionError.of([Problem(str(path), "is not a definition folder: it has no connector.yaml")])
+    is_cached = isinstance(root, Path) and not codecs  # files inside an archive are read each time
+    return Connector(Sources(root, codecs or {}, Cache(str(root)).get if is_cached else None))
 
 
 class Cache:
-    """The entries of one folder of files."""
+    """The cached data of one definition folder, an entry for each file."""
 
     def __init__(self, root: str) -> None:
         self._root = os.path.abspath(root)
@@ -54,36 +54,36 @@ class Cache:
         else:
             base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         base = os.environ.get("CONNECTOR_CACHE") or base
-        self._home = os.path.join(base, "connector-runtime") if os.path.isabs(base) else None  # None: nothing is kept
-        self._place = os.path.join(self._home or "", f"{zlib.crc32(os.fsencode(self._root)):08x}")
-        self._seen = cache(lambda path: _stamp(os.path.join(self._root, path)))
+        self._home = os.path.join(base, "connector-runtime") if os.path.isabs(base) else None  # None: no cache
+        self._folder = os.path.join(self._home or "", f"{zlib.crc32(os.fsencode(self._root)):08x}")
+        self._stamp = cache(lambda path: _stamp(os.path.join(self._root, path)))
 
     def get(self, path: str, make: Make) -> Any:
-        """What was kept for a path in the folder, or what `make` gives."""
-        entry = os.path.join(self._place, f"{path.replace('/', '-')}.json")
+        """The cached data of a file, or that which `make` returns."""
+        entry = os.path.join(self._folder, f"{path.replace('/', '-')}.json")
         try:
             if self._home is not None and _is_private(self._home):
                 with open(entry, encoding="utf-8") as file:
                     head, _, body = file.read().partition("\n")
-                said = json.loads(head)
-                if said == self._head(said["sources"], body):
+                stored = json.loads(head)
+                if stored == self._head(stored["sources"], body):
                     return json.loads(body)
         except (OSError, ValueError, TypeError, LookupError, RecursionError):
-            pass  # it is not there, or damaged
+            pass  # missing or damaged
         data, sources = make()
         try:
             if self._home is not None:
                 self._put(self._home, entry, json.dumps(data), sources)
         except (OSError, ValueError):
-            pass  # there is no room, or no right to it
+            pass  # the disk is full, or the folder is not writable
         return data
 
     def _head(self, sources: Iterable[str], body: str) -> dict[str, Any]:
-        stamps = {source: self._seen(source) for source in sources}
+        stamps = {source: self._stamp(source) for source in sources}
         return {"root": self._root, "runtime": _runtime(), "sum": zlib.crc32(body.encode()), "sources": stamps}
 
     def _put(self, home: str, path: str, body: str, sources: Iterable[str]) -> None:
-        """Keep an entry, in a folder that is made for it where there is none; it must be the user's alone."""
+        """Write an entry, and create its folder if needed, but only below a folder that is private to the user."""
         head = self._head(sources, body)
         times = [moment for stamp in head["sources"].values() for moment in (stamp or ())[1:]]
         if max(times, default=0) > (time.time() - FRESH) * 1e9:
@@ -93,38 +93,38 @@ class Cache:
             os.mkdir(home, 0o700)
         if not _is_private(home):
             return
-        if not os.path.isdir(self._place):
-            import shutil  # which takes longer to load than all the rest
+        if not os.path.isdir(self._folder):
+            import shutil  # slow to load
 
             for old in os.scandir(home):
                 if old.stat(follow_symlinks=False).st_mtime < time.time() - FORGOTTEN:
                     shutil.rmtree(old.path, ignore_errors=True)
-            os.mkdir(self._place, 0o700)
-        mine = f"{path}.{os.getpid()}"
-        with open(os.open(mine, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            os.mkdir(self._folder, 0o700)
+        temporary = f"{path}.{os.getpid()}"
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(f"{json.dumps(head)}\n{body}")
-        os.replace(mine, path)
+        os.replace(temporary, path)
 
 
 def _is_private(folder: str) -> bool:
-    found = os.lstat(folder)
-    mine = sys.platform == "win32" or (found.st_uid == os.geteuid() and not found.st_mode & 0o077)
-    return mine and stat.S_ISDIR(found.st_mode)
+    status = os.lstat(folder)
+    is_own = sys.platform == "win32" or (status.st_uid == os.geteuid() and not status.st_mode & 0o077)
+    return is_own and stat.S_ISDIR(status.st_mode)
 
 
 def _stamp(path: str) -> Stamp:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 @cache
 def _runtime() -> int:
-    """Which state of the code it is that reads and checks, and of the language's schemas."""
-    above = os.path.dirname(os.path.dirname(__file__))
+    """A checksum over the stamps of the code that reads and checks, and of the language's schemas."""
+    package = os.path.dirname(os.path.dirname(__file__))
     rooms = ("", "definitions", "definitions/checks", "language", "types", "inputs", "calls", "schemas", "../schemas")
-    folders = [folder for folder in (os.path.join(above, room) for room in rooms) if os.path.isdir(folder)]
+    folders = [folder for folder in (os.path.join(package, room) for room in rooms) if os.path.isdir(folder)]
     files = [os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder))]
     return zlib.crc32(repr([_stamp(file) for file in files if file.endswith((".py", ".json"))]).encode())

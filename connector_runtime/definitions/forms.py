@@ -1,7 +1,7 @@
-"""The form of an action: the schema that it is drawn from, and what form libraries want beside it. Pure.
+"""The form of an action: its schema, and the hints that form libraries need. Pure.
 
-A form that nobody touched posts nothing: the schema has no `default`, and nothing that makes a library fill something
-in. What a form posts, a run accepts.
+An untouched form posts nothing: the schema has no `default`, and nothing else that makes a library fill in a value.
+A run accepts whatever a form posts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..model import ActionSpec, Input, Json
 from ..sentences import Sentence
 from ..types import registry
 
-Say = Callable[[str], str]  # a text of ours -> the same in the language of the form
+Say = Callable[[str], str]  # a text -> its translation into the language of the form
 
 SAFE_INTEGER = 2**53
 KEY, VALUE = Sentence("Key"), Sentence("Value")
@@ -23,44 +23,44 @@ RJSF_WIDGETS = {"textarea": "textarea", "password": "password", "code": "textare
 
 
 def same(text: str) -> str:
-    """The text as it is: what forms say in the language of the definitions."""
+    """Return the text unchanged, for forms in the language of the definitions."""
     return text
 
 
 def form_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
-    """The schema that a form is drawn from. It says no `$schema` and no `default`."""
+    """Return the schema of a form, without `$schema` and `default`."""
     rows = spec.fields.values()
     return {
         "type": "object",
         "title": spec.label,
         "description": spec.description,
         "properties": {row.key: _field(row, say) for row in rows},
-        # of a boolean the form asks nothing: libraries answer no for a person who says nothing
+        # no boolean is required: libraries would post false for a person who chose nothing
         "required": [row.key for row in rows if row.is_always_needed and (row.type != "boolean" or row.collection)],
     }
 
 
 def widget(row: Input) -> str | None:
-    """How a value is drawn, if not as a line of text."""
+    """The widget of a row's values; None for a line of text."""
     return registry.TYPES[row.type].widget
 
 
 def choices(row: Input) -> list[dict[str, Json]]:
-    """The choices as a form can hold them: JavaScript rounds integers above 2^53, so a list that has one is text."""
-    rounded = any(isinstance(choice.value, int) and abs(choice.value) >= SAFE_INTEGER for choice in row.choices)
-    return [{"value": str(choice.value) if rounded else choice.value, "label": choice.label} for choice in row.choices]
+    """The choices for a form. If one is an integer above 2^53, which JavaScript would round, all values are text."""
+    as_text = any(isinstance(choice.value, int) and abs(choice.value) >= SAFE_INTEGER for choice in row.choices)
+    return [{"value": str(choice.value) if as_text else choice.value, "label": choice.label} for choice in row.choices]
 
 
 def _field(row: Input, say: Say) -> dict[str, Json]:
     field: dict[str, Json] = {"title": row.label} | ({"description": row.comments} if row.comments else {})
     field |= {} if row.deprecated is None else {"deprecated": True}
     if row.collection == "map":
-        pair = {"key": {"type": "string", "title": say(KEY)}, "value": {**_plain(row), "title": say(VALUE)}}
+        pair = {"key": {"type": "string", "title": say(KEY)}, "value": {**_value(row), "title": say(VALUE)}}
         return {**field, "type": "array", "items": {"type": "object", "properties": pair, "required": ["key"]}}
-    return {**field, **({"type": "array", "items": _plain(row)} if row.collection else _plain(row))}
+    return {**field, **({"type": "array", "items": _value(row)} if row.collection else _value(row))}
 
 
-def _plain(row: Input) -> dict[str, Json]:
+def _value(row: Input) -> dict[str, Json]:
     if row.choices:
         values = [choice["value"] for choice in choices(row)]
         return {"type": "string" if isinstance(values[0], str) else "integer", "enum": values}
@@ -68,9 +68,9 @@ def _plain(row: Input) -> dict[str, Json]:
 
 
 def editor_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
-    """The form's schema for json-editor: with labels of choices, long texts and secrets said in its own words.
+    """Return the schema of a form for json-editor, with its words for labels of choices, long texts and secrets.
 
-    To go with its option `show_opt_in`, by which an optional field is posted only if a person asked for it.
+    Use it with the option `show_opt_in`, which posts an optional field only if a person opted in.
     """
     schema = form_schema(spec, say)
     for row in spec.fields.values():
@@ -86,39 +86,39 @@ def editor_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
 
 
 def ui_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
-    """The `uiSchema` for React JSON Schema Form 6, to go with `form_schema`; help says what a field left out is."""
+    """Return the `uiSchema` for React JSON Schema Form 6, for use with `form_schema`."""
     rows = spec.fields.values()
-    shown: dict[str, Json] = {"ui:order": [row.key for row in rows]}
+    fields: dict[str, Json] = {"ui:order": [row.key for row in rows]}
     for row in rows:
-        plain, drawn = _plain(row), RJSF_WIDGETS.get(widget(row) or "")
-        said = _nested(plain, [say(YES), say(NO)])
-        if drawn and not row.choices and plain.get("type") == "string":
-            said["ui:widget"] = drawn
+        value, rjsf_widget = _value(row), RJSF_WIDGETS.get(widget(row) or "")
+        field = _boolean_hints(value, [say(YES), say(NO)])
+        if rjsf_widget and not row.choices and value.get("type") == "string":
+            field["ui:widget"] = rjsf_widget
         if row.choices:
-            said["ui:enumNames"] = [choice.label for choice in row.choices]
+            field["ui:enumNames"] = [choice.label for choice in row.choices]
         elif isinstance(row.example, str | int) and row.type != "secret":
-            said["ui:placeholder"] = _text(row, row.example, say)
-        if row.collection and said:
-            said = {"items": {"value": said} if row.collection == "map" else said}
-        if asides := " · ".join(asides_of(row, say)):
-            said["ui:help"] = asides
-        shown |= {row.key: said} if said else {}
-    return shown
+            field["ui:placeholder"] = _text(row, row.example, say)
+        if row.collection and field:
+            field = {"items": {"value": field} if row.collection == "map" else field}
+        if notes := " · ".join(asides_of(row, say)):
+            field["ui:help"] = notes
+        fields |= {row.key: field} if field else {}
+    return fields
 
 
-def _nested(schema: Mapping[str, Any], answers: list[str]) -> dict[str, Json]:
-    """A boolean, here or inside a structured value, as a list of yes, no and nothing."""
+def _boolean_hints(schema: Mapping[str, Any], labels: list[str]) -> dict[str, Json]:
+    """The hints that draw booleans, at any depth, as a list of yes, no and nothing."""
     if schema.get("type") == "boolean":
-        return {"ui:widget": "select", "ui:enumNames": answers}
+        return {"ui:widget": "select", "ui:enumNames": labels}
     if schema.get("type") == "array" and isinstance(schema.get("items"), Mapping):
-        inner = _nested(schema["items"], answers)
+        inner = _boolean_hints(schema["items"], labels)
         return {"items": inner} if inner else {}
-    found = {name: _nested(inner, answers) for name, inner in schema.get("properties", {}).items()}
-    return {name: said for name, said in found.items() if said}
+    properties = {name: _boolean_hints(inner, labels) for name, inner in schema.get("properties", {}).items()}
+    return {name: hints for name, hints in properties.items() if hints}
 
 
 def asides_of(row: Input, say: Say = same) -> Iterator[str]:
-    """What is shown and not sent: the published default, and what the vendor does without a value."""
+    """Notes on an empty field: the published default, and what the vendor does without a value."""
     if row.has_default and not isinstance(row.default, list | dict) and row.default != row.if_absent:
         yield say(Sentence("Default: {value}", value=_text(row, row.default, say)))
     if row.if_absent is not None:
@@ -129,5 +129,5 @@ def _text(row: Input, value: Json, say: Say) -> str:
     """A value as a person reads it: a choice by its label, a boolean as yes or no."""
     if isinstance(value, bool):
         return say(YES) if value else say(NO)
-    named = [choice.label for choice in row.choices if choice.value == value and type(choice.value) is type(value)]
-    return named[0] if named else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    labels = [choice.label for choice in row.choices if choice.value == value and type(choice.value) is type(value)]
+    return labels[0] if labels else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,6 +1,6 @@
-"""Translations of a connector's texts: which texts there are, what a translation says of them and what it lacks. Pure.
+"""Translations of a connector's texts: lists the texts, applies a locale, and reports its gaps. Pure.
 
-A locale says each text once, under the sentence that it translates, so that a changed one loses its translation.
+A locale maps each original sentence to its translation, so that a changed sentence loses its translation.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .documents import Document, Path
 from .forms import Say
 from .sources import phrases
 
-NAMED = 10  # how many texts one line names before it only counts them
-LIKE = 0.75  # how much of a sentence must stay for it to be the same one, changed
-Texts = dict[str, list[str]]  # a text -> the files that say it, in order
+NAMED = 10  # texts that one line names; it counts the others
+LIKE = 0.75  # how similar a text must be to count as a changed version of another
+Texts = dict[str, list[str]]  # a text -> the files that have it, in order
 T = TypeVar("T")
 
-TEXTS: Mapping[type, tuple[str, ...]] = {  # where the texts lie that a person reads, in the order of the definitions
+TEXTS: Mapping[type, tuple[str, ...]] = {  # the attributes with texts for people, in the order of the definitions
     model.ActionSpec: ("label", "inputs", "description", "summary", "rules", "errors", "files"),
     model.Connection: ("label", "description", "inputs", "errors", "test", "unsupported_values"),
     Trigger: ("label", "description", "inputs", "filters", "load_events"),
@@ -41,7 +41,7 @@ TEXTS: Mapping[type, tuple[str, ...]] = {  # where the texts lie that a person r
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locale:
-    """One language: its texts by the original's, and those that an action needs to be said otherwise."""
+    """One language: translations by original text, and other ones for single actions."""
 
     key: str
     label: str
@@ -49,56 +49,56 @@ class Locale:
     actions: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
 
     def say(self, text: str, action: str | None = None) -> str:
-        """The text in this language, or as it is."""
+        """Translate a text, or return it unchanged."""
         return self.actions.get(action or "", {}).get(text) or self.texts.get(text) or text
 
 
-def translated(found: T, say: Say) -> T:
-    """A compiled definition, or a part of one, with every text that a person reads said anew.
+def translated(part: T, say: Say) -> T:
+    """A compiled definition, or a part of one, with every text for people replaced by what `say` returns for it.
 
-    What is sent is never touched. Given a `say` that writes down what it is asked, the same walk lists the texts.
+    Values that are sent stay. With a `say` that records its argument, the same walk lists the texts.
     """
-    made: Any = found
-    fields = next((names for kind, names in TEXTS.items() if isinstance(found, kind)), None)
-    if isinstance(found, str):
-        made = found and say(found)
-    elif isinstance(found, model.Choice) and found.label == str(found.value) and is_code(found.value):
-        pass  # it is shown as its value and has no words of its own
+    result: Any = part
+    fields = next((names for kind, names in TEXTS.items() if isinstance(part, kind)), None)
+    if isinstance(part, str):
+        result = part and say(part)
+    elif isinstance(part, model.Choice) and part.label == str(part.value) and is_code(part.value):
+        pass  # the label is the value, which needs no translation
     elif fields is not None:
-        changed = {name: _field(found, name, say) for name in fields}
-        if isinstance(found, model.ActionSpec):
+        changed = {name: _field(part, name, say) for name in fields}
+        if isinstance(part, model.ActionSpec):
             changed["by_name"] = {name: row for row in changed["inputs"].values() for name in row.names}
-        made = made._replace(**changed) if isinstance(found, tuple) else _changed(made, changed)
-    elif isinstance(found, Mapping):
-        made = {key: translated(part, say) for key, part in found.items()}
-    elif isinstance(found, tuple):
-        made = tuple(translated(part, say) for part in found)
-    return made  # type: ignore[no-any-return]
+        result = result._replace(**changed) if isinstance(part, tuple) else _changed(result, changed)
+    elif isinstance(part, Mapping):
+        result = {key: translated(inner, say) for key, inner in part.items()}
+    elif isinstance(part, tuple):
+        result = tuple(translated(inner, say) for inner in part)
+    return result  # type: ignore[no-any-return]
 
 
 def is_code(value: str | int) -> bool:
-    """Whether a value is for machines: a number, or one word in one case, as GET, voip and audio/mp4 are."""
+    """True if a value is for machines: a number, or one word in one case, such as GET, voip or audio/mp4."""
     text = str(value)
     return isinstance(value, int) or (" " not in text and (text.islower() or text.isupper() or text.isdecimal()))
 
 
-def _changed(found: Any, fields: dict[str, Any]) -> Any:
-    return found.replace(**fields) if isinstance(found, Struct) else replace(found, **fields)
+def _changed(part: Any, fields: dict[str, Any]) -> Any:
+    return part.replace(**fields) if isinstance(part, Struct) else replace(part, **fields)
 
 
-def _field(found: Any, name: str, say: Say) -> Any:
-    value = getattr(found, name)
+def _field(part: Any, name: str, say: Say) -> Any:
+    value = getattr(part, name)
     match name:
         case "if_absent":
-            # what happens to an input that is left out is told in words, or is a value
-            words = isinstance(value, str) and " " in value and value not in [each.value for each in found.choices]
-            return say(value) if words else value
-        case "schema":  # what to enter, where a pattern refuses a text
-            is_told = "pattern" in value and "description" in value
-            return {**value, "description": say(value["description"])} if is_told else value
+            # a sentence, or the value that the vendor takes
+            is_text = isinstance(value, str) and " " in value and value not in [choice.value for choice in part.choices]
+            return say(value) if is_text else value
+        case "schema":  # the description of a pattern is the remedy of a complaint
+            has_remedy = "pattern" in value and "description" in value
+            return {**value, "description": say(value["description"])} if has_remedy else value
         case "load_events":
             return value and (lambda: _events(value(), say))
-        case "test":  # the rest of it names actions and inputs
+        case "test":  # its other words name actions and inputs
             hints = value and value.get("hints")
             return {**value, "hints": [{**hint, "says": say(hint["says"])} for hint in hints]} if hints else value
     return translated(value, say)
@@ -108,70 +108,70 @@ def _events(data: model.Json, say: Say) -> model.Json:
     return {**data, "events": {key: {**event, "label": say(event["label"])} for key, event in data["events"].items()}}
 
 
-def texts(about: model.Profile, actions: Mapping[str, model.ActionSpec], triggers: Mapping[str, Trigger]) -> Texts:
-    """Every text that a person reads, in the order of the definitions.
+def texts(profile: model.Profile, actions: Mapping[str, model.ActionSpec], triggers: Mapping[str, Trigger]) -> Texts:
+    """Every text for people, in the order of the definitions, without the labels of events and the runtime's sentences.
 
-    The labels of events and the runtime's own sentences, which it translates itself, are not among them.
+    A locale need not translate those: see `spare`.
     """
-    found: Texts = {}
-    parts: list[tuple[Any, str]] = [(about.errors, "connector.yaml")]
+    files: Texts = {}
+    parts: list[tuple[Any, str]] = [(profile.errors, "connector.yaml")]
     parts += [(action, f"actions/{key}.yaml") for key, action in actions.items()]
-    parts += [(kind, f"connection/{kind.key}.yaml") for kind in about.connections]
+    parts += [(kind, f"connection/{kind.key}.yaml") for kind in profile.connections]
     parts += [(trigger, f"triggers/{key}.yaml") for key, trigger in triggers.items()]
-    parts += [(about, "connector.yaml")]
-    for part, place in parts:
+    parts += [(profile, "connector.yaml")]
+    for part, file in parts:
 
-        def note(text: str, place: str = place) -> str:
-            if place not in found.setdefault(text, []):
-                found[text].append(place)
+        def note(text: str, file: str = file) -> str:
+            if file not in files.setdefault(text, []):
+                files[text].append(file)
             return text
 
         translated(part, note)
-    return found
+    return files
 
 
 def spare(triggers: Mapping[str, Trigger]) -> set[str]:
-    """Texts that a locale may leave as they are, or say: the labels of events, and the runtime's own sentences."""
+    """Texts that a locale may translate or leave out: the labels of events, and the runtime's sentences."""
     return {event.label for trigger in triggers.values() for event in trigger.events.values()} | phrases("de").keys()
 
 
-def gaps(document: Document, known: Texts, spare: set[str]) -> Iterator[Problem]:
-    """What a locale of the right shape lacks and says for nothing; the texts `spare` need no translation."""
-    said: Mapping[str, Any] = document.data.get("texts", {})
-    own: Mapping[str, Mapping[str, Any]] = document.data.get("actions", {})
-    lacking = untranslated(said, own, known)
-    if lacking:
-        named = ", ".join(_clipped(text) for text in lacking[:NAMED])
-        named += f" and {len(lacking) - NAMED:,} more" if len(lacking) > NAMED else ""
-        what = f"{len(lacking):,} of {len(known):,} texts {'is' if len(lacking) == 1 else 'are'} not translated"
-        yield Problem(f"{document.name}:{document.line(('texts',))}", f"{what}: {named}")
-    for text in said:
-        if text not in known and text not in spare:
-            yield _left_over(document, ("texts", text), lacking or list(known))
-    for key, entries in own.items():
-        here = [text for text, places in known.items() if f"actions/{key}.yaml" in places]
-        yield from (_left_over(document, ("actions", key, text), here) for text in entries if text not in here)
+def gaps(document: Document, known: Texts, optional: set[str]) -> Iterator[Problem]:
+    """The missing and the superfluous translations of a locale of the right shape."""
+    shared: Mapping[str, Any] = document.data.get("texts", {})
+    by_action: Mapping[str, Mapping[str, Any]] = document.data.get("actions", {})
+    missing = untranslated(shared, by_action, known)
+    if missing:
+        names = ", ".join(_clipped(text) for text in missing[:NAMED])
+        names += f" and {len(missing) - NAMED:,} more" if len(missing) > NAMED else ""
+        what = f"{len(missing):,} of {len(known):,} texts {'is' if len(missing) == 1 else 'are'} not translated"
+        yield Problem(f"{document.name}:{document.line(('texts',))}", f"{what}: {names}")
+    for text in shared:
+        if text not in known and text not in optional:
+            yield _superfluous(document, ("texts", text), missing or list(known))
+    for key, entries in by_action.items():
+        own = [text for text, files in known.items() if f"actions/{key}.yaml" in files]
+        yield from (_superfluous(document, ("actions", key, text), own) for text in entries if text not in own)
 
 
-def untranslated(said: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]], known: Texts) -> list[str]:
-    """The texts that a locale has no words for."""
-    covered = {(text, f"actions/{key}.yaml") for key, entries in own.items() for text in entries if entries[text]}
+def untranslated(shared: Mapping[str, Any], by_action: Mapping[str, Mapping[str, Any]], known: Texts) -> list[str]:
+    """The texts that a locale does not translate."""
+    covered = {(text, f"actions/{key}.yaml") for key, entries in by_action.items() for text in entries if entries[text]}
     return [
         text
-        for text, places in known.items()
-        if not said.get(text) and not all((text, place) in covered for place in places)
+        for text, files in known.items()
+        if not shared.get(text) and not all((text, file) in covered for file in files)
     ]
 
 
-def _left_over(document: Document, path: Path, known: list[str]) -> Problem:
-    changed = closest(str(path[-1]), known)
-    remedy = f"; is it now {_clipped(changed)}?" if changed else "; take it out"
+def _superfluous(document: Document, path: Path, known: list[str]) -> Problem:
+    successor = closest(str(path[-1]), known)
+    remedy = f"; is it now {_clipped(successor)}?" if successor else "; delete it"
     where = f"{document.name}:{document.line(path)} {'.'.join(map(str, path[:-1]))}"
-    return Problem(where, f"{_clipped(str(path[-1]))} stands in no definition{remedy}")
+    return Problem(where, f"{_clipped(str(path[-1]))} is not in any definition{remedy}")
 
 
 def closest(text: str, known: list[str]) -> str | None:
-    """The text that this one probably was before it was changed, or is meant to be."""
+    """The known text that this text was probably changed to or from."""
     from difflib import get_close_matches
 
     return next(iter(get_close_matches(text, known, n=1, cutoff=LIKE)), None)

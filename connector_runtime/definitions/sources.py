@@ -1,4 +1,4 @@
-"""The files of a definition folder as data that has passed the check. It reads what it is given, as a `Traversable`."""
+"""Reads the files of a definition folder, a `Traversable`, as data that has passed the check."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DefinitionError, Problem
 
-if TYPE_CHECKING:  # what checks is loaded where something is to be checked
+if TYPE_CHECKING:  # the modules that check are imported only when a file needs a check
     from importlib.resources.abc import Traversable
 
     from ..model import Json
-    from .checks.faults import Faults
+    from .checks.faults import CheckedFile
     from .documents import Document
 
-Make = Callable[[], tuple[Any, Iterable[str]]]  # gives data, and the files and folders that it comes from
+Make = Callable[[], tuple[Any, Iterable[str]]]  # returns data, and the files and folders that it depends on
 Codecs = Mapping[str, Callable[[Any], Any]]
 KINDS = ("actions", "connection", "triggers", "locales")
 
 
 class Sources:
-    """The files of one folder, each read and checked when it is first asked for.
+    """The files of one folder, each read and checked on first use.
 
-    `cached` gives for a path what the function with it makes, or made at an earlier start.
+    `cached(path, make)` returns the data that `make` makes for a path, or made in an earlier process.
     """
 
     def __init__(self, root: Traversable, codecs: Codecs, cached: Callable[[str, Make], Json] | None = None) -> None:
@@ -41,13 +41,13 @@ class Sources:
         return sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
 
     def text(self, path: str) -> str:
-        """The text of a file by its path in the folder; raises `DefinitionError` if it can't be read."""
+        """The text of a file by its path in the folder; raises `DefinitionError` if it cannot be read."""
         try:
             return self.root.joinpath(*path.split("/")).read_text(encoding="utf-8")
         except (FileNotFoundError, NotADirectoryError):
             what = f"is missing in {self.root.name}/"
         except UnicodeDecodeError as error:
-            what = f"is no UTF-8 text (byte {error.start})"
+            what = f"is not UTF-8 text (byte {error.start}); save it as UTF-8"
         except OSError as error:
             what = f"cannot be read: {error.strerror}"
         raise DefinitionError.of([Problem(f"{path}:1", what)])
@@ -62,55 +62,52 @@ class Sources:
         return self.data("connector", "connector")
 
     def data(self, kind: str, stem: str) -> dict[str, Any]:
-        """A definition's data in full, which has passed the check, now or at an earlier start.
-
-        Raises `DefinitionError`.
-        """
+        """A definition's data in full, checked now or by an earlier process; raises `DefinitionError`."""
         path = path_of(kind, stem)
 
         def make() -> tuple[Json, Iterable[str]]:
             from . import documents
 
             sources = {path, "connector.yaml", "actions"}
-            own = self._check(documents.read(self.text(path), path), kind, stem, sources, deep=False)
-            if found := own.all():
-                raise DefinitionError.of(found)
-            return own.data, sources
+            file = self._check(documents.read(self.text(path), path), kind, stem, sources, deep=False)
+            if problems := file.all():
+                raise DefinitionError.of(problems)
+            return file.data, sources
 
         return self._cache(path, make)  # type: ignore[no-any-return]
 
     def faults(self, kind: str, stem: str) -> list[Problem]:
-        """Every fault of a file, also of what it says about other files."""
+        """Every fault of a file, including those in its references to other files."""
         from . import documents
 
-        path, found = path_of(kind, stem), list[Problem]()
-        with gathered(found):
-            found += self._check(documents.examine(self.text(path), path), kind, stem, set(), deep=True).all()
-        return found
+        path, problems = path_of(kind, stem), list[Problem]()
+        with collected(problems):
+            problems += self._check(documents.examine(self.text(path), path), kind, stem, set(), deep=True).all()
+        return problems
 
     def all_faults(self) -> list[Problem]:
-        """Every fault of all files, and of those that look like definitions and are not read, such as `x.yml`."""
+        """Every fault of all files, and files with a wrong ending, such as `x.yml`, which are not read."""
         what = "is not read: a definition's file ends in .yaml; rename it"
         paths = [f"{kind}/{name}" for kind in KINDS for name in self.names(kind) if not name.endswith(".yaml")]
-        found = [Problem(f"{path}:1", what) for path in paths if path.lower().endswith((".yml", ".yaml"))]
-        found += self.faults("connector", "connector")
-        return found + [fault for kind in KINDS for stem in self.stems(kind) for fault in self.faults(kind, stem)]
+        problems = [Problem(f"{path}:1", what) for path in paths if path.lower().endswith((".yml", ".yaml"))]
+        problems += self.faults("connector", "connector")
+        return problems + [fault for kind in KINDS for stem in self.stems(kind) for fault in self.faults(kind, stem)]
 
     def json(self, path: str) -> Json:
         """The data of a JSON file."""
         try:
             return json.loads(self.text(path))
         except ValueError as error:
-            raise DefinitionError.of([Problem(f"{path}:1", f"is no JSON: {error}")]) from None
+            raise DefinitionError.of([Problem(f"{path}:1", f"is not JSON: {error}")]) from None
 
     def _shared(self, name: str) -> Json:
-        """The data of a file of schemas/; raises `LookupError` if there is none."""
+        """The data of a file of schemas/; raises `LookupError` if it does not exist."""
         if not self.root.joinpath("schemas", *name.split("/")).is_file():
             raise LookupError(name)
         return self.json(f"schemas/{name}")
 
-    def _check(self, document: Document, kind: str, stem: str, sources: set[str], *, deep: bool) -> Faults:
-        """A document's data in full with its faults; the paths of what it was held against are added to `sources`."""
+    def _check(self, document: Document, kind: str, stem: str, sources: set[str], *, deep: bool) -> CheckedFile:
+        """Check a document; adds the paths of the files that it refers to to `sources`."""
         from .check import checked
         from .checks.faults import References
 
@@ -120,7 +117,7 @@ class Sources:
 
         def action(key: str) -> Mapping[str, Any]:
             if not deep and kind != "actions":
-                return {}  # connector.yaml points to many actions; to load one of them, the others are not read
+                return {}  # to load connector.yaml or one action, the other actions need not be read
             sources.add(path_of("actions", key))
             return self._readable(key)
 
@@ -130,7 +127,7 @@ class Sources:
 
     @cached_property
     def _usable(self) -> dict[str, Any]:
-        """connector.yaml's data, also where it has faults, which are told with it: a shared row with one is None."""
+        """connector.yaml's data despite its faults, which its own check reports; a shared row with a fault is None."""
         from . import documents
         from .complete import shared_rows
 
@@ -138,13 +135,13 @@ class Sources:
             return self.common
         with suppress(DefinitionError):
             document = documents.read(self.text("connector.yaml"), "connector.yaml")
-            own = self._check(document, "connector", "connector", set(), deep=False)
-            rows = {name: row if own.sound("rows", name) else None for name, row in shared_rows(own.data).items()}
-            return {**own.data, "rows": rows} if isinstance(own.data, dict) else {}
+            file = self._check(document, "connector", "connector", set(), deep=False)
+            rows = {name: row if file.sound("rows", name) else None for name, row in shared_rows(file.data).items()}
+            return {**file.data, "rows": rows} if isinstance(file.data, dict) else {}
         return {}
 
     def _readable(self, key: str) -> dict[str, Any]:
-        """An action's data in full as far as it can be read, for checking the files that refer to it."""
+        """An action's data in full, unchecked, to check the files that refer to it; `{}` if it cannot be read."""
         from . import documents
         from .complete import complete
 
@@ -154,17 +151,17 @@ class Sources:
         return {}
 
     def _language(self, kind: str) -> Any:
-        """The validator of the language's own schema, which lies inside the package, or beside it in a checkout."""
+        """The validator of the language's schema, which is in the package, or next to it in a checkout."""
         from importlib.resources import files
 
         from jsonschema import Draft202012Validator
         from referencing import Registry, Resource
 
         package = files("connector_runtime")
-        folder = next(found for found in (package / "schemas", package / ".." / "schemas") if found.is_dir())
+        folder = next(path for path in (package / "schemas", package / ".." / "schemas") if path.is_dir())
 
-        own = {"actions": "action", "triggers": "trigger", "locales": "locale"}.get(kind, kind)
-        texts = [(folder / f"{name}.schema.json").read_text(encoding="utf-8") for name in ("common", own)]
+        singular = {"actions": "action", "triggers": "trigger", "locales": "locale"}.get(kind, kind)
+        texts = [(folder / f"{name}.schema.json").read_text(encoding="utf-8") for name in ("common", singular)]
         common, schema = map(json.loads, texts)
         registry: Any = Registry().with_resource("common.schema.json", Resource.from_contents(common))
         return Draft202012Validator(schema, registry=registry)
@@ -172,9 +169,9 @@ class Sources:
 
 @cache
 def phrases(code: str) -> Mapping[str, str]:
-    """The runtime's own sentences in a language: of de-AT those in de; none where they are not translated."""
+    """The runtime's sentences in a language (for de-AT, those in de); empty if they are not translated."""
     language = code.partition("-")[0]
-    if language == "en":  # as they are written
+    if language == "en":
         return {}
     from importlib.resources import files
 
@@ -189,14 +186,14 @@ def phrases(code: str) -> Mapping[str, str]:
 
 
 @contextmanager
-def gathered(found: list[Problem]) -> Iterator[None]:
-    """Add the faults by which something can't be read to what is found."""
+def collected(problems: list[Problem]) -> Iterator[None]:
+    """Add the problems of a `DefinitionError` to a list instead of raising it."""
     try:
         yield
     except DefinitionError as error:
-        found += error.problems
+        problems += error.problems
 
 
 def path_of(kind: str, stem: str) -> str:
-    """Where a definition lies in its folder."""
+    """The path of a definition in its folder."""
     return "connector.yaml" if kind == "connector" else f"{kind}/{stem}.yaml"

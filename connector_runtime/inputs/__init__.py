@@ -1,1 +1,1 @@
-"""Inputs as a person or a platform gives them: what is accepted, why not, and the values that are sent."""
+"""Inputs from a person or a platform: their schema, their problems, and the values to send."""

@@ -1,7 +1,7 @@
-"""Inputs as they were given to the values that are sent: a table compiled, and a call read in one pass. Pure.
+"""Turns raw inputs into the values to send: compiles an input table, and reads the inputs of a call in one pass. Pure.
 
-An input is *given* if its value is not blank, and *touched* if it is given and not the published default of an optional
-input. A value that is refused is given, and equals nothing.
+An input is *present* if its value is not blank, and *touched* if it is present and its value is not the published
+default of an optional input. A refused value is present, and equals nothing.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ MAX_DEPTH = 100
 LARGEST = int(sys.float_info.max)
 MEANT = 20  # unknown names for which the nearest is looked up
 
-_HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON cannot carry it
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ATOMS = (int, bool)
-_BAD = NoValue()  # it is no JSON, or given twice
+_BAD = NoValue()  # not JSON, or present under two names
 NO_DEFAULT = object()
 HALF = Sentence("contains a broken character, often half an emoji: delete it and type it again")
 
 
 class Constraint(NamedTuple):
-    """A constraint with where and what to say when it is broken.
+    """A constraint, with the place and text of its problem.
 
-    It is broken where `when` holds and `unless` does not, each group of `touched` has an input that is touched, and
-    no input of `needs` is given; or where an input is given under both `names`.
+    It is broken if `when` holds and `unless` does not, each group of `touched` has a touched input, and no input of
+    `needs` is present; or if an input is present under both `names`.
     """
 
     where: str
@@ -50,35 +50,35 @@ class Constraint(NamedTuple):
 
     @property
     def watched(self) -> str:
-        """An input without which, touched or filled in, it cannot be broken; or nothing.
+        """An input that must be touched or filled in for the constraint to be broken; empty if there is none.
 
-        What is given under two names is known as it is read: the old one, which is no key, is never touched.
+        Two names of one input are noticed during reading, so the old name, which is never touched, is returned.
         """
-        alone = [group[0] for group in self.touched if len(group) == 1]
-        asked = [test.name for test in self.when if test.negate is (None in test.values)]
-        return next(iter((*self.names[1:], *alone, *asked)), "")
+        single = [group[0] for group in self.touched if len(group) == 1]
+        tested = [test.name for test in self.when if test.negate is (None in test.values)]
+        return next(iter((*self.names[1:], *single, *tested)), "")
 
 
 class CompiledInput:
-    """How an input is read that is given under one of its names."""
+    """How to read an input that is present under one of its names."""
 
     __slots__ = ("default", "is_plain", "items", "key", "kind", "may_be_blank", "position", "read", "row")
 
     def __init__(self, row: Input, position: int) -> None:
-        one = registry.TYPES[row.type].plain(row)
+        plain = registry.TYPES[row.type].plain(row)
         self.row, self.key, self.position = row, row.key, position
-        self.kind, self.is_plain = one if row.collection is None else NOT_PLAIN  # the values that are sent as they are
-        self.items = one if row.collection == "list" else NOT_PLAIN  # and those of a list
+        self.kind, self.is_plain = plain if row.collection is None else NOT_PLAIN
+        self.items = plain if row.collection == "list" else NOT_PLAIN
         self.may_be_blank = registry.TYPES[row.type].may_be_blank or row.collection is not None
-        self.read: Reader = registry.reader(row) if row.type != "connection" else lambda value: BLANK  # for all others
-        self.default = row.default if row.optional_default else NO_DEFAULT  # which is shown and not sent
+        self.read: Reader = registry.reader(row) if row.type != "connection" else lambda value: BLANK
+        self.default = row.default if row.optional_default else NO_DEFAULT  # shown in forms, not sent
 
 
 _UNKNOWN = CompiledInput(Input(key="", label="", type="any", schema={"not": {}}), 0)
 
 
 class CompiledInputs(dict[str, CompiledInput]):
-    """What a table accepts, compiled: its fields by name, each made when it is first given, and what is in common."""
+    """An input table, compiled: its inputs by name, each when it is first needed, and facts about the whole table."""
 
     def __init__(self, spec: InputTable) -> None:
         super().__init__()
@@ -86,14 +86,14 @@ class CompiledInputs(dict[str, CompiledInput]):
         optional = {key: row for key, row in rows.items() if row.optional_default}
         samples = [key for key, row in optional.items() if isinstance(row.default, list | dict)]
         self.spec = spec
-        self.constraints = tuple((each.watched, each) for each in constraints(spec))
+        self.constraints = tuple((constraint.watched, constraint) for constraint in constraints(spec))
         self.needed = frozenset(key for key, row in rows.items() if row.is_always_needed and not row.was)
         self.filled = {key: row.default for key, row in rows.items() if row.fills_in}
         self.knobs = {key: row.default for key, row in optional.items() if row.to and row.to[0].kind == "call"}
         self.defaults = frozenset((*self.filled, *self.knobs))
         self.rivals = tuple(rule for rule in spec.rules if rule.kind == "at_most_one")
-        wary = [row for key, row in rows.items() if row.warn or row.deprecated is not None or key in samples]
-        self.may_warn = tuple((row, *_silent(row)) for row in wary)
+        warning = [row for key, row in rows.items() if row.warn or row.deprecated is not None or key in samples]
+        self.may_warn = tuple((row, *_silent_range(row)) for row in warning)
 
     def __missing__(self, name: str) -> CompiledInput:
         row = self.spec.by_name.get(name)
@@ -103,8 +103,8 @@ class CompiledInputs(dict[str, CompiledInput]):
         return self[name]
 
 
-def _silent(row: Input) -> tuple[float, float]:
-    """From where to where a number surely does not warn."""
+def _silent_range(row: Input) -> tuple[float, float]:
+    """The least and the greatest number that certainly cause no warning."""
     schemas = [warn.schema for warn in row.warn]
     if row.deprecated is not None or not all(schema.keys() <= {"minimum", "maximum"} for schema in schemas):
         return math.inf, -math.inf
@@ -113,7 +113,7 @@ def _silent(row: Input) -> tuple[float, float]:
 
 
 def constraints(table: InputTable) -> Iterator[Constraint]:
-    """The constraints of a table, in the order in which they are told."""
+    """The constraints of a table, in the order of their messages."""
     rows = table.fields
     for row in rows.values():
         where = f"inputs.{row.key}"
@@ -123,8 +123,8 @@ def constraints(table: InputTable) -> Iterator[Constraint]:
         if row.was and row.is_always_needed:
             yield Constraint(where, registry.complaints(row, None)[0][1], needs=(row.key,))
         if row.only_when is not None:
-            decides = either(labels(table.by_name[name] for name in dict.fromkeys(test.name for test in row.only_when)))
-            slots = {"condition": conditions.phrase(row.only_when, rows), "others": decides}
+            others = either(labels(table.by_name[name] for name in dict.fromkeys(test.name for test in row.only_when)))
+            slots = {"condition": conditions.phrase(row.only_when, rows), "others": others}
             what = Sentence("is used only when {condition}: clear it, or change {others}", **slots)
             yield Constraint(where, what, unless=row.only_when, touched=((row.key,),))
         if row.required is not None and not row.has_default and (row.required or row.only_when is not None):
@@ -133,12 +133,12 @@ def constraints(table: InputTable) -> Iterator[Constraint]:
             what = Sentence("is required when {condition}: enter '{label}'{example}", **slots)
             yield Constraint(where, what, when=when, needs=(row.key,))
     for rule in table.rules:
-        for each in _rule(rule, [rows[key] for key in rule.keys]):
-            says: str = each.what
+        for constraint in _rule(rule, [rows[key] for key in rule.keys]):
+            text: str = constraint.what
             if rule.when:
-                says = Sentence("{what} when {condition}", what=says, condition=conditions.phrase(rule.when, rows))
-            says = Sentence("{what}: {reason}", what=says, reason=rule.says) if rule.says else says
-            yield each._replace(what=says, when=rule.when)
+                text = Sentence("{what} when {condition}", what=text, condition=conditions.phrase(rule.when, rows))
+            text = Sentence("{what}: {reason}", what=text, reason=rule.says) if rule.says else text
+            yield constraint._replace(what=text, when=rule.when)
 
 
 def _rule(rule: Rule, rows: list[Input]) -> Iterator[Constraint]:
@@ -154,29 +154,30 @@ def _rule(rule: Rule, rows: list[Input]) -> Iterator[Constraint]:
             others = [other for other in rows if other is not row]
             slots = {"label": row.label, "others": both(labels(others))}
             what = Sentence("is required together with {others}: enter '{label}'", **slots)
-            yield Constraint(f"inputs.{row.key}", what, touched=(tuple(each.key for each in others),), needs=(row.key,))
+            keys = tuple(other.key for other in others)
+            yield Constraint(f"inputs.{row.key}", what, touched=(keys,), needs=(row.key,))
 
 
 @shows()
 class BoundInputs(NamedTuple):
-    """The values to send, by input key, and what a person should know about them."""
+    """The values to send, by input key, and warnings about them."""
 
     values: dict[str, Any]
     warnings: tuple[Problem, ...]
 
 
 def bind(accepts: CompiledInputs, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> BoundInputs:
-    """Read and check inputs; raises `InputError` with every problem at once, of very many with the first."""
+    """Read and check the inputs of a call. Raises `InputError` with all problems, or the first `MOST`."""
     spec = accepts.spec
     reading = InputReading(accepts, inputs)
     cleared = [spec.by_name[key].key if key in spec.by_name else key for key in dict.fromkeys(clear)] if clear else []
-    if reading.rejects or reading.broken or cleared or not accepts.needed <= reading.given.keys():
-        found = reading.problems()
-        found += islice(_unclearable(spec, inputs, cleared), MOST + 1)
-        if len(found) <= MOST:
-            found += reading.unreadable(found)
-        if found:
-            raise InputError.of(spec.key, found, is_all=False)
+    if reading.rejects or reading.broken or cleared or not accepts.needed <= reading.present.keys():
+        problems = reading.problems()
+        problems += islice(_clear_problems(spec, inputs, cleared), MOST + 1)
+        if len(problems) <= MOST:
+            problems += reading.unreadable(problems)
+        if problems:
+            raise InputError.of(spec.key, problems, is_all=False)
     values = reading.with_defaults({key: spec.inputs[key].clear[0] for key in cleared})
     may_warn = accepts.may_warn or len(spec.by_name) > len(spec.inputs)
     return BoundInputs(values, tuple(reading.warnings(values)) if may_warn else ())
@@ -187,15 +188,15 @@ def not_object(value: Any) -> str:
 
 
 class InputReading:
-    """The inputs as they were read. Raises `InputError` where they are no object."""
+    """The inputs of one call, read. Raises `InputError` if they are not an object."""
 
-    __slots__ = ("accepts", "broken", "given", "in_order", "inputs", "rejects", "touched")
+    __slots__ = ("accepts", "broken", "in_order", "inputs", "present", "rejects", "touched")
 
     def __init__(self, accepts: CompiledInputs, inputs: Mapping[str, Any]) -> None:
         if type(inputs) is not dict and not isinstance(inputs, Mapping):
             raise InputError.of(accepts.spec.key, [Problem("inputs", not_object(inputs))])
         self.accepts, self.inputs = accepts, inputs
-        given: dict[str, Any] = {}
+        present: dict[str, Any] = {}
         touched = dict(accepts.filled)
         rejects: dict[str, NoValue] = {}
         last, in_order = -1, True
@@ -221,58 +222,58 @@ class InputReading:
                     if is_blank(field.row, raw):
                         continue
             key = field.key
-            if key in given and name not in rejects:
+            if key in present and name not in rejects:
                 rejects[name] = _BAD
-            given[key] = value
+            present[key] = value
             if default is NO_DEFAULT:
                 touched[key] = value
             else:
-                shown = raw if field.row.collection else value  # a list or map is untouched only as it is published
-                if shown is not default and (shown != default or not conditions.same(default, shown)):
+                compared = raw if field.row.collection else value  # a list or map must be spelled as published
+                if compared is not default and (compared != default or not conditions.same(default, compared)):
                     touched[key] = value
             if field.position < last:
                 in_order = False
             last = field.position
-        self.given, self.touched, self.rejects, self.in_order = given, touched, rejects, in_order
+        self.present, self.touched, self.rejects, self.in_order = present, touched, rejects, in_order
         self.broken = self._broken() if accepts.constraints else []
 
     def _broken(self) -> list[Constraint]:
-        """The constraints that are broken, by the values that are given, and by those that decide conditions."""
-        accepts, given, touched = self.accepts, self.given, self.touched
-        present, found = given.keys(), []
+        """The broken constraints. Conditions read the touched values, which include the defaults that are filled in."""
+        accepts, touched = self.accepts, self.touched
+        present, broken = self.present.keys(), []
         chosen = touched.keys() & present if accepts.filled else touched.keys()
-        for watched, each in accepts.constraints:
-            if (watched and watched not in touched) or not present.isdisjoint(each.needs):
+        for watched, constraint in accepts.constraints:
+            if (watched and watched not in touched) or not present.isdisjoint(constraint.needs):
                 continue
-            for group in each.touched:
+            for group in constraint.touched:
                 if chosen.isdisjoint(group):
                     break
             else:
-                is_met = each.unless is not None and conditions.holds(each.unless, touched.get)
-                if not is_met and conditions.holds(each.when, touched.get):
-                    found.append(each)
-        return found
+                is_met = constraint.unless is not None and conditions.holds(constraint.unless, touched.get)
+                if not is_met and conditions.holds(constraint.when, touched.get):
+                    broken.append(constraint)
+        return broken
 
     def with_defaults(self, cleared: dict[str, Any]) -> dict[str, Any]:
-        """The values to send, in the table's order: defaults fill in, fall away, or give way to a rival."""
-        accepts, given, touched, rows = self.accepts, self.given, self.touched, self.accepts.spec.inputs
-        if not cleared and len(touched) == len(given) and accepts.defaults <= given.keys():  # no defaults are missing
-            return given if self.in_order else {key: given[key] for key in rows if key in given}
+        """The values to send, in the table's order, with the defaults that apply and do not rival a touched input."""
+        accepts, present, touched, rows = self.accepts, self.present, self.touched, self.accepts.spec.inputs
+        if not cleared and len(touched) == len(present) and accepts.defaults <= present.keys():  # no default applies
+            return present if self.in_order else {key: present[key] for key in rows if key in present}
         touched |= cleared
-        values = {**accepts.knobs, **given, **touched}
+        values = {**accepts.knobs, **present, **touched}
         for key in [*values]:
             condition = rows[key].only_when
             if condition is not None and not conditions.holds(condition, touched.get):
                 del values[key]
         for rule in accepts.rivals:
-            among = [key for key in rule.keys if key in values]
-            if among[1:] and conditions.holds(rule.when, touched.get):
-                winner = next((key for key in among if key in touched), among[0])
-                values = {key: value for key, value in values.items() if key == winner or key not in among}
+            rivals = [key for key in rule.keys if key in values]
+            if rivals[1:] and conditions.holds(rule.when, touched.get):
+                winner = next((key for key in rivals if key in touched), rivals[0])
+                values = {key: value for key, value in values.items() if key == winner or key not in rivals}
         return {key: values[key] for key in rows if key in values}
 
     def warnings(self, values: dict[str, Any]) -> Iterator[Problem]:
-        """What a person should know about values that are sent."""
+        """Warnings about the values to send."""
         rows, keys = self.accepts.spec.by_name, self.accepts.spec.inputs
         for name in self.inputs if len(rows) > len(keys) else ():
             key = rows[name].key if name in rows else name
@@ -298,48 +299,49 @@ class InputReading:
     # -- a bad call --------------------------------------------------------------------------------------------------
 
     def problems(self) -> list[Problem]:
-        """Why the inputs are not accepted, in the order of the table: all reasons, or more than `MOST`.
+        """The problems of the inputs in the order of the table: all, or the first `MOST` + 1.
 
-        What is wrong inside of texts is not looked for. Raises `InputError` where the inputs are no JSON.
+        JSON inside texts is not examined. Raises `InputError` if the inputs are not JSON.
         """
-        spec, found = self.accepts.spec, list(islice(_not_json(dict(self.inputs), "inputs", 0), MOST + 1))
-        if found:
-            raise InputError.of(spec.key, found, is_all=False)
-        unused = {each.where: each for each in self.broken if each.unless is not None}
-        once: dict[Problem, None] = {}
-        for problem in self._reasons():
+        spec, not_json = self.accepts.spec, list(islice(_not_json(dict(self.inputs), "inputs", 0), MOST + 1))
+        if not_json:
+            raise InputError.of(spec.key, not_json, is_all=False)
+        unused = {constraint.where: constraint for constraint in self.broken if constraint.unless is not None}
+        problems: dict[Problem, None] = {}
+        for problem in self._all_problems():
             if (other := unused.get(".".join(problem.where.split(".")[:2]))) and problem.what != other.what:
-                continue  # what is to be cleared need not be corrected
-            once[problem] = None
-            if len(once) > MOST:
+                continue  # an input to be cleared need not be corrected
+            problems[problem] = None
+            if len(problems) > MOST:
                 break
         order = {name: at for at, row in enumerate(spec.inputs.values()) for name in row.names}
-        return sorted(once, key=lambda problem: order.get(problem.where.split(".")[1], len(order)))
+        return sorted(problems, key=lambda problem: order.get(problem.where.split(".")[1], len(order)))
 
-    def _reasons(self) -> Iterator[Problem]:
+    def _all_problems(self) -> Iterator[Problem]:
         accepts, inputs, rows = self.accepts, self.inputs, self.accepts.spec.by_name
         for key, row in accepts.spec.inputs.items():
             for name in row.names:
                 if self.rejects.get(name) is REFUSED:
                     yield from _problems(name, registry.complaints(row, inputs[name]))
-            if key in accepts.needed and key not in self.given:
+            if key in accepts.needed and key not in self.present:
                 yield from _problems(key, registry.complaints(row, None))
         unknown = (name for name in inputs if name not in rows)
         for count, name in enumerate(islice(unknown, MOST + 1)):
             meant = nearest(name, accepts.spec.inputs) if count < MEANT else ""
             what = Sentence("is not an input of {action}.{meant}", action=accepts.spec.key, meant=meant)
             yield Problem(f"inputs.{name}", what)
-        for _, each in accepts.constraints:
-            both = bool(each.names) and all(not is_blank(rows[name], inputs.get(name)) for name in each.names)
-            if both or each in self.broken:
-                yield Problem(each.where, each.what)
+        for _, constraint in accepts.constraints:
+            names = constraint.names
+            is_double = bool(names) and all(not is_blank(rows[name], inputs.get(name)) for name in names)
+            if is_double or constraint in self.broken:
+                yield Problem(constraint.where, constraint.what)
 
-    def unreadable(self, found: list[Problem]) -> Iterator[Problem]:
-        """What is wrong inside of texts that should hold JSON, where nothing else is said of the input."""
-        known = {problem.where for problem in found}
+    def unreadable(self, problems: list[Problem]) -> Iterator[Problem]:
+        """Problems inside texts that should contain JSON, for inputs that have no other problem."""
+        reported = {problem.where for problem in problems}
         for name, reject in self.rejects.items():
             where = f"inputs.{name}"
-            if not any(each == where or each.startswith(f"{where}.") for each in known):
+            if not any(other == where or other.startswith(f"{where}.") for other in reported):
                 yield from _problems(name, reject.args)
 
 
@@ -348,10 +350,10 @@ def _are_plain(items: list[Any], kind: type, is_plain: Callable[[Any], object]) 
 
 
 def _is_json(value: Any, depth: int) -> bool:
-    """Whether a value surely is JSON, as nearly all are; `_not_json` has the last word."""
+    """True if a value is certainly JSON, as nearly all are; `_not_json` decides about the rest."""
     kind = type(value)
     if kind is str:
-        return bool(value.isascii()) or _HALF.search(value) is None
+        return bool(value.isascii()) or _SURROGATE.search(value) is None
     if kind is dict:
         return {*map(type, value)} <= {str} and _is_json("".join(value), 0) and _is_json([*value.values()], depth)
     if kind is list and depth <= MAX_DEPTH:
@@ -363,32 +365,32 @@ def _problems(name: str, faults: Iterable[Fault]) -> list[Problem]:
     return [Problem(".".join(["inputs", name, *map(str, path)]), what) for path, what in faults]
 
 
-def _unclearable(spec: InputTable, inputs: Mapping[str, Any], cleared: list[str]) -> Iterator[Problem]:
-    able = [key for key, row in spec.inputs.items() if row.clear]
+def _clear_problems(spec: InputTable, inputs: Mapping[str, Any], cleared: list[str]) -> Iterator[Problem]:
+    clearable = [key for key, row in spec.inputs.items() if row.clear]
     for key in cleared:
-        if key not in able:
-            what = Sentence("is not an input of {action} that can be emptied", action=spec.key)
-            if able:
-                what = Sentence("{what}; those that can: {names}", what=what, names=tuple(able))
+        if key not in clearable:
+            what = Sentence("is not an input of {action} that can be cleared", action=spec.key)
+            if clearable:
+                what = Sentence("{what}; these can: {names}", what=what, names=tuple(clearable))
             yield Problem(f"clear.{key}", what)
         elif any(not is_blank(spec.inputs[key], inputs.get(name)) for name in spec.inputs[key].names):
             yield Problem(f"clear.{key}", Sentence("has a value as well: leave the value out, or do not clear it"))
 
 
 def _not_json(value: Any, where: str, depth: int) -> Iterator[Problem]:
-    """What Python can hold and JSON can't carry."""
+    """The values that Python can represent and JSON cannot."""
     if depth > MAX_DEPTH:
         yield Problem(where, Sentence("is nested deeper than {depth} levels", depth=MAX_DEPTH))
-    elif isinstance(value, str) and _HALF.search(value):
+    elif isinstance(value, str) and _SURROGATE.search(value):
         yield Problem(where, HALF)
     elif isinstance(value, int) and not -LARGEST <= value <= LARGEST:
-        yield Problem(where, Sentence("is too large: numbers in JSON reach to 1.8e308"))
+        yield Problem(where, Sentence("is too large: JSON numbers go up to 1.8e308"))
     elif isinstance(value, float) and not math.isfinite(value):
         yield Problem(where, Sentence("is {value}, which is not a number in JSON", value=value))
     elif isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             if isinstance(value, dict) and not isinstance(key, str):
-                yield Problem(where, Sentence("has the key {key}; keys are text", key=repr(key)))
+                yield Problem(where, Sentence("has the key {key}: keys must be text", key=repr(key)))
             else:
                 yield from _not_json(key, where, 0)
                 yield from _not_json(item, f"{where}.{key}", depth + 1)

@@ -1,6 +1,6 @@
-"""The inputs that a table accepts as JSON Schema, for others: `bind` accepts exactly what this does. Pure.
+"""The JSON Schema of an input table, for other programs: it accepts exactly what `bind` accepts. Pure.
 
-Each constraint is one entry of `allOf`. What a text that holds JSON must hold, `contentSchema` says.
+Each constraint is one entry of `allOf`. For text that contains JSON, `contentSchema` describes that JSON.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def input_schema(table: InputTable) -> Schema:
-    """JSON Schema 2020-12 of the inputs of a table."""
+    """Return the JSON Schema 2020-12 of a table's inputs."""
     rows = table.fields
     always = [key for key, row in rows.items() if row.is_always_needed and not row.was]
     properties: Schema = {}
@@ -29,75 +29,76 @@ def input_schema(table: InputTable) -> Schema:
             properties[name] = {**old, **own}
     schema: Schema = {"$schema": DIALECT, "title": table.label, "description": table.description, "type": "object"}
     schema |= {"properties": properties, "required": always, "additionalProperties": False}
-    shared = [_constraint(each, table.by_name) for each in constraints(table)]
-    if shared:
-        schema["allOf"] = shared
+    schemas = [_constraint_schema(constraint, table.by_name) for constraint in constraints(table)]
+    if schemas:
+        schema["allOf"] = schemas
     if len(rows) < len(table.inputs):
-        schema["patternProperties"] = {"^connection$": True}  # the platform chooses it; a form may post it: ignored
+        schema["patternProperties"] = {"^connection$": True}  # the platform chooses it; if a form posts it: ignored
     return schema
 
 
 def blanks(row: Input) -> Schema:
-    """The schema of what `is_blank` calls blank."""
+    """The schema of the values for which `is_blank` is true."""
     if not row.collection:
         return {"anyOf": BLANKS}
     items = {"anyOf": [*BLANKS, BLANK_PAIR] if row.collection == "map" else BLANKS}
     return {"anyOf": [*BLANKS, {"type": "array", "minItems": 1, "items": items}]}
 
 
-def _constraint(each: Constraint, rows: Mapping[str, Input]) -> Schema:
-    if each.names:
-        return {"not": {"allOf": [_holds(name, {"not": blanks(rows[name])}) for name in each.names]}}
-    groups = [_some(_touched(rows[key]) for key in group) for group in each.touched]
-    if each.unless is not None:
-        return {"if": _met(each.unless, rows), "else": {"not": groups[0]}}
+def _constraint_schema(constraint: Constraint, rows: Mapping[str, Input]) -> Schema:
+    if constraint.names:
+        return {"not": {"allOf": [_property_matches(name, {"not": blanks(rows[name])}) for name in constraint.names]}}
+    groups = [_any_of(_is_touched(rows[key]) for key in group) for group in constraint.touched]
+    if constraint.unless is not None:
+        return {"if": _condition_schema(constraint.unless, rows), "else": {"not": groups[0]}}
     then: Schema = {"not": {"allOf": groups}}
-    if each.needs:
-        needed = _some(_given(rows[key]) for key in each.needs)
+    if constraint.needs:
+        needed = _any_of(_is_present(rows[key]) for key in constraint.needs)
         then = {"if": groups[0], "then": needed} if groups else needed
-    return {"if": _met(each.when, rows), "then": then} if each.when else then
+    return {"if": _condition_schema(constraint.when, rows), "then": then} if constraint.when else then
 
 
-def _met(condition: Condition, rows: Mapping[str, Input]) -> Schema:
+def _condition_schema(condition: Condition, rows: Mapping[str, Input]) -> Schema:
     parts: list[Schema] = []
     for name, values, negate in condition:
         if negate and values == (None,):
-            parts.append({} if rows[name].fills_in else _touched(rows[name]))
+            parts.append({} if rows[name].fills_in else _is_touched(rows[name]))
         else:
-            found = _some(_is(rows[name], value) for value in values)
-            parts.append({"not": found} if negate else found)
+            part = _any_of(_has_value(rows[name], value) for value in values)
+            parts.append({"not": part} if negate else part)
     return parts[0] if len(parts) == 1 else {"allOf": parts} if parts else {}
 
 
-def _is(row: Input, value: Json) -> Schema:
-    """The input has the value; an untouched default decides nothing, a default that is filled in does."""
+def _has_value(row: Input, value: Json) -> Schema:
+    """The input has the value for conditions: an untouched default does not count, one that is filled in does."""
     if value is None:
-        return NEVER if row.fills_in else {"not": _touched(row)}
+        return NEVER if row.fills_in else {"not": _is_touched(row)}
     is_default = row.has_default and same(row.default, value)
     if is_default and not row.fills_in:
         return NEVER
-    has = _has(row, registry.of(row).spellings(row, value))
-    return _some([has, {"not": _given(row)}]) if is_default else has
+    matches = _input_matches(row, registry.type_of(row).spellings(row, value))
+    return _any_of([matches, {"not": _is_present(row)}]) if is_default else matches
 
 
-def _given(row: Input, *but: Schema) -> Schema:
-    """The input is given, with nothing of what `but` names."""
-    return _has(row, {"not": {"anyOf": [blanks(row), *but]} if but else blanks(row)})
+def _is_present(row: Input, *exceptions: Schema) -> Schema:
+    """The input is present, with a value that matches none of the `exceptions`."""
+    return _input_matches(row, {"not": {"anyOf": [blanks(row), *exceptions]} if exceptions else blanks(row)})
 
 
-def _touched(row: Input) -> Schema:
-    return _given(row, registry.of(row).spellings(row, row.default)) if row.optional_default else _given(row)
+def _is_touched(row: Input) -> Schema:
+    exceptions = [registry.type_of(row).spellings(row, row.default)] if row.optional_default else []
+    return _is_present(row, *exceptions)
 
 
-def _has(row: Input, schema: Schema) -> Schema:
-    """The input is there, under any of its names, with a value of this kind."""
-    return _some(_holds(name, schema) for name in row.names)
+def _input_matches(row: Input, schema: Schema) -> Schema:
+    """The input is there, under any of its names, with a value that matches a schema."""
+    return _any_of(_property_matches(name, schema) for name in row.names)
 
 
-def _holds(name: str, schema: Schema) -> Schema:
+def _property_matches(name: str, schema: Schema) -> Schema:
     return {"required": [name], "properties": {name: schema}}
 
 
-def _some(schemas: Iterable[Schema]) -> Schema:
+def _any_of(schemas: Iterable[Schema]) -> Schema:
     parts = [part for part in schemas if part != NEVER]
     return (parts[0] if len(parts) == 1 else {"anyOf": parts}) if parts else NEVER

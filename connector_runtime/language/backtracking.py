@@ -1,8 +1,8 @@
-"""Whether a regular expression can take far longer than its text is long, by its structure alone. Pure.
+"""Detects regular expressions whose matching time can grow faster than the text, from their structure alone. Pure.
 
-A matcher that fails has tried every way to read the text. There are few, unless one loop can read a text in two ways,
-or hand over to another loop anywhere in a text that both can read. That is looked for among the states of an automaton,
-of which there is one for each character of the expression.
+A matcher that fails has tried every way to read the text. The ways are few, unless one loop can read a text in two
+ways, or two loops in sequence can both read a text and divide it anywhere. The search for such loops runs over the
+states of an automaton, which has one state for each character of the expression.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any
 
 _parser: Any = re._parser  # type: ignore[attr-defined]
 _compiler: Any = re._compiler  # type: ignore[attr-defined]
-SIGNS = [*map(chr, range(128)), "\x85", "é", "²", "中", "\u2028", "\ud800", "\U0001f600"]  # one of each kind
+SIGNS = [*map(chr, range(128)), "\x85", "é", "²", "中", "\u2028", "\ud800", "\U0001f600"]  # a sample of each class
 ALL = (1 << len(SIGNS)) - 1
-LONGEST = 3000  # characters of an expression that is judged
-STEPS = 3_000_000  # after which that is given up
-MANY = 256  # repeats that count as without end
+LONGEST = 3000  # characters of an expression; a longer one is not examined
+STEPS = 3_000_000  # the search ends after this many
+MANY = 256  # repeats that count as unlimited
 EMPTY: tuple[list[int], list[int], bool] = ([], [], True)
 
 
 def is_slow(pattern: str, flags: int = 0) -> bool:
-    """Whether to search for a pattern can take a time that grows faster than the text.
+    """True if searching for a pattern can take time that grows faster than the text.
 
-    Raises `re.error`, and `OverflowError` or `RecursionError` for one that is too large to be judged.
+    Raises `re.error`, and `OverflowError` or `RecursionError` if the pattern is too large to examine.
     """
     if len(pattern) > LONGEST:
         raise OverflowError
@@ -33,14 +33,14 @@ def is_slow(pattern: str, flags: int = 0) -> bool:
 
 
 class _Automaton:
-    """What may stand at each state, as bits of `SIGNS`, and which states may follow."""
+    """The characters that each state reads, as bits of `SIGNS`, and the states that may follow it."""
 
     def __init__(self, parsed: Any, *, begins_anywhere: bool) -> None:
-        self.flags, self.has_end = parsed.state.flags, False  # whether anything is asked for after the last character
+        self.flags, self.has_end = parsed.state.flags, False  # `has_end`: a condition follows the last character
         self.reads: list[int] = []
         self.follow: list[set[int]] = []
-        self.twice: list[tuple[int, int]] = []  # what follows in two ways
-        self.asides: list[Any] = []
+        self.twice: list[tuple[int, int]] = []  # pairs of states that are linked in two ways
+        self.lookarounds: list[Any] = []
         self.steps = 0
         first, self.last, _ = self.sequence(parsed)
         if begins_anywhere and first:
@@ -58,86 +58,87 @@ class _Automaton:
             self.follow[one].add(other)
 
     def sequence(self, parsed: Any) -> tuple[list[int], list[int], bool]:
-        """The states that an expression may begin with anywhere, those that it may end with, and if it may be empty."""
+        """The states that an expression may begin with, those that it may end with, and whether it may be empty."""
         first, last, may_be_empty = EMPTY
-        for operation, given in parsed:
-            if str(operation) == "AT" and "BEGINNING" in str(given):
-                first, last, may_be_empty = [], [], False  # what came before has read nothing
+        for operation, argument in parsed:
+            if str(operation) == "AT" and "BEGINNING" in str(argument):
+                first, last, may_be_empty = [], [], False  # the parts before `^` have read nothing
                 continue
-            starts, ends, is_optional = self._part(str(operation), given)
+            starts, ends, is_optional = self._part(str(operation), argument)
             self.link(last, starts)
             first = first + starts if may_be_empty else first
             last = last + ends if is_optional else ends
             may_be_empty = may_be_empty and is_optional
         return first, last, may_be_empty
 
-    def _part(self, operation: str, given: Any) -> tuple[list[int], list[int], bool]:
+    def _part(self, operation: str, argument: Any) -> tuple[list[int], list[int], bool]:
         match operation:
             case "AT":
-                self.has_end = self.has_end or "END" in str(given)
+                self.has_end = self.has_end or "END" in str(argument)
             case "SUBPATTERN":
-                outside, self.flags = self.flags, (self.flags | given[1]) & ~given[2]
-                found = self.sequence(given[3])
-                self.flags = outside
-                return found
+                outer_flags, self.flags = self.flags, (self.flags | argument[1]) & ~argument[2]
+                group = self.sequence(argument[3])
+                self.flags = outer_flags
+                return group
             case "BRANCH":
-                firsts, lasts, may_be_empty = zip(*map(self.sequence, given[1]), strict=True)
+                firsts, lasts, may_be_empty = zip(*map(self.sequence, argument[1]), strict=True)
                 return [*chain(*firsts)], [*chain(*lasts)], any(may_be_empty)
             case "MAX_REPEAT" | "MIN_REPEAT":
-                first, last, is_empty = self.sequence(given[2])
-                if given[1] >= MANY and given[0] != given[1]:
+                first, last, is_empty = self.sequence(argument[2])
+                if argument[1] >= MANY and argument[0] != argument[1]:
                     self.link(last, first)
-                return first, last, is_empty or given[0] == 0
+                return first, last, is_empty or argument[0] == 0
             case "ASSERT" | "ASSERT_NOT":
                 self.has_end = True
-                self.asides.append(given[1])
+                self.lookarounds.append(argument[1])
             case "LITERAL" | "NOT_LITERAL" | "IN" | "ANY":
-                alone = _parser.SubPattern(_parser.State(), [(getattr(re._constants, operation), given)])  # type: ignore[attr-defined]
-                fits = _compiler.compile(alone, self.flags).fullmatch
-                state = self.state(sum(1 << at for at, sign in enumerate(SIGNS) if fits(sign)))
+                single = _parser.SubPattern(_parser.State(), [(getattr(re._constants, operation), argument)])  # type: ignore[attr-defined]
+                matches = _compiler.compile(single, self.flags).fullmatch
+                state = self.state(sum(1 << bit for bit, sign in enumerate(SIGNS) if matches(sign)))
                 return state, state, False
         return EMPTY
 
     def is_ambiguous(self) -> bool:
-        """Whether a text can be read in more and more ways as it grows, and still be refused at its end."""
-        done = {one for one in self.last if not self.has_end or self.reads[one] == ALL}  # from there nothing can fail
+        """True if the number of ways to read a text can grow with the text, and the text still not match."""
+        done = {one for one in self.last if not self.has_end or self.reads[one] == ALL}  # no match fails after these
         self.follow = [set() if one in done else after - done for one, after in enumerate(self.follow)]
         reach = [self._reach([one]) for one in range(len(self.reads))]
         if any(one in reach[other] and other in self.follow[one] for one, other in self.twice):
             return True
-        if any(_Automaton(each, begins_anywhere=False).is_ambiguous() for each in self.asides):
+        if any(_Automaton(parsed, begins_anywhere=False).is_ambiguous() for parsed in self.lookarounds):
             return True
-        loops = {one: {each for each in there if one in reach[each]} for one, there in enumerate(reach) if one in there}
+        looping = [one for one, after in enumerate(reach) if one in after]
+        loops = {one: {other for other in reach[one] if one in reach[other]} for one in looping}
         return any(
             other in reach[one] and self._meet(one, other, [loops[one], reach[one], loops[other]])
             for one, other in product(loops, loops)
         )
 
     def _reach(self, states: list[int]) -> set[int]:
-        found: set[int] = set()
+        reached: set[int] = set()
         while states:
-            new = self.follow[states.pop()] - found
-            found |= new
+            new = self.follow[states.pop()] - reached
+            reached |= new
             states += new
-        return found
+        return reached
 
     def _meet(self, one: int, other: int, within: list[set[int]]) -> bool:
-        """Whether a text that leads from one state to itself also leads to the other, and from there to itself.
+        """True if one text can lead from `one` to itself, from `one` to `other`, and from `other` to itself.
 
-        If both are the same state, whether there are two ways.
+        If both are the same state: true if a text can lead from it to itself in two ways.
         """
-        left: list[tuple[tuple[int, ...], bool]] = [((one, one, other), one != other)]
-        found = {*left}
-        while left:
-            here, apart = left.pop()
-            for there in product(*map(set.intersection, map(self.follow.__getitem__, here), within)):
+        queue: list[tuple[tuple[int, ...], bool]] = [((one, one, other), one != other)]
+        visited = {*queue}
+        while queue:
+            states, have_parted = queue.pop()
+            for after in product(*map(set.intersection, map(self.follow.__getitem__, states), within)):
                 self.steps += 1
                 if self.steps > STEPS:
                     raise OverflowError
-                at = (there, apart or there[0] != there[1])
-                if self.reads[there[0]] & self.reads[there[1]] & self.reads[there[2]] and at not in found:
-                    if at == ((one, other, other), True):
+                node = (after, have_parted or after[0] != after[1])
+                if self.reads[after[0]] & self.reads[after[1]] & self.reads[after[2]] and node not in visited:
+                    if node == ((one, other, other), True):
                         return True
-                    found.add(at)
-                    left.append(at)
+                    visited.add(node)
+                    queue.append(node)
         return False

@@ -18,7 +18,7 @@ from .places import text_of
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How a value is written. `pattern` is one of the texts it can write (None: any), `like` an example of one."""
+    """How a value is written. `pattern` matches the texts it can write (None: all texts); `like` is an example."""
 
     write: Callable[[Any], Any]
     pattern: str | None = None
@@ -27,13 +27,13 @@ class Codec:
 
 
 def _digits(value: Any) -> Any:
-    """`812 7943-2123` as `81279432123`; anything else than digits, blanks and dashes stays as it is."""
+    """`812 7943-2123` as `81279432123`; text with other characters stays as it is."""
     bare = re.sub(r"[\s\u2010-\u2015-]", "", str(value))
     return bare if re.fullmatch("[0-9]+", bare) else value
 
 
 def _slash_twice(value: Any) -> Any:
-    """One encoding more for an id that starts with `/` or holds `//`, which servers would otherwise take apart."""
+    """Encode once more an ID that starts with `/` or contains `//`, which servers would otherwise split."""
     text = str(value)
     return quote(text, safe="") if text.startswith("/") or "//" in text else value
 
@@ -51,25 +51,25 @@ CODECS: dict[str, Codec] = {
 }
 
 
-def codec(name: str, more: Mapping[str, Callable[[Any], Any]] | None = None) -> Codec | None:
-    """The codec of an `as`: of the closed list, given to `load`, or a text with one `{}`; None if it is none."""
-    if more and name in more:
-        return Codec(more[name])
+def codec(name: str, custom: Mapping[str, Callable[[Any], Any]] | None = None) -> Codec | None:
+    """The codec of an `as`: one of `CODECS`, one passed to `load`, or a text with one `{}`; None if unknown."""
+    if custom and name in custom:
+        return Codec(custom[name])
     if name.count("{}") == 1:
         return Codec(lambda value: name.replace("{}", text_of(value)))
     return CODECS.get(name)
 
 
 def writer(codecs: tuple[Codec, ...], *, lists: bool) -> Callable[[Any], Any] | None:
-    """What writes a value by its codecs in turn, compiled once; None if there are none. `lists`: it can be a list."""
+    """A function that applies codecs one after the other; None if there are none. `lists`: the value can be a list."""
     if len(codecs) == 1 and (codecs[0].joins or not lists):
         return codecs[0].write
     return partial(encode, codecs) if codecs else None
 
 
 def encode(codecs: tuple[Codec, ...], value: Any) -> Any:
-    """Write a value by its codecs in turn."""
-    for step in codecs:
-        by_item = isinstance(value, list) and not step.joins
-        value = [step.write(item) for item in value] if by_item else step.write(value)
+    """Apply codecs to a value, one after the other."""
+    for codec in codecs:
+        by_item = isinstance(value, list) and not codec.joins
+        value = [codec.write(item) for item in value] if by_item else codec.write(value)
     return value

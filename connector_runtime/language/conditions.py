@@ -1,6 +1,6 @@
-"""The one condition grammar, for inputs, rules, error cases, pages and challenges. Pure.
+"""The condition grammar of inputs, rules, error cases, pages and challenges. Pure.
 
-`a` (given) · `[a, b]` (all given) · `{a: 2}` · `{a: [1, 3]}` one of · `{a: null}` not given · `{a: {not: 2}}`.
+`a` (has a value) · `[a, b]` (all have one) · `{a: 2}` · `{a: [1, 3]}` one of · `{a: null}` no value · `{a: {not: 2}}`.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ YES, NO = Sentence("Yes"), Sentence("No")
 
 
 def parse(raw: Any) -> Condition:
-    """Read a condition as it stands in a definition."""
+    """Parse a condition of a definition."""
     if not isinstance(raw, dict):
         return tuple(Test(name, (None,), negate=True) for name in ([raw] if isinstance(raw, str) else raw))
     tests = []
     for name, value in raw.items():
         negate = isinstance(value, dict) and set(value) == {"not"}
-        wanted = value["not"] if negate else value
-        tests.append(Test(name, tuple(wanted) if isinstance(wanted, list) else (wanted,), negate))
+        values = value["not"] if negate else value
+        tests.append(Test(name, tuple(values) if isinstance(values, list) else (values,), negate))
     return tuple(tests)
 
 
 def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:
-    """Whether all tests hold; `value_of` answers None for what is not given."""
+    """True if all tests hold; `value_of` returns None for a name without a value."""
     for name, values, negate in condition:
-        found = value_of(name)
+        actual = value_of(name)
         for value in values:
-            if found is value or (found == value and same(found, value)):
+            if actual is value or (actual == value and same(actual, value)):
                 if negate:
                     return False
                 break
@@ -43,7 +43,7 @@ def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Equality as JSON has it, at any depth: 1 is 1.0, but true is not 1."""
+    """True if two values are equal in JSON, at any depth: 1 equals 1.0, but true does not equal 1."""
     if one != other:
         return False
     kind = type(one)
@@ -67,7 +67,7 @@ def _phrase(test: Test, subject: Input | None) -> str:
     blank, words = None in test.values, []
     for value in test.values:
         if value is not None:
-            words.append(next((label for each, label in labels if same(each, value)), spelled(value)))
+            words.append(next((label for choice, label in labels if same(choice, value)), spelled(value)))
     if not words and test.negate:
         return Sentence("{input} is filled in", input=label)
     if not words:
@@ -79,7 +79,7 @@ def _phrase(test: Test, subject: Input | None) -> str:
 
 
 def spelled(value: Any) -> str:
-    """A value as a form shows it: text as it is, true and false as yes and no."""
+    """A value as a form shows it: text unchanged, true and false as Yes and No."""
     if isinstance(value, bool):
         return YES if value else NO
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

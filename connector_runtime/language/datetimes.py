@@ -1,4 +1,4 @@
-"""Date-times: as text in a request, as people read them, and as instants in what a vendor sends. Pure."""
+"""Date-times: as text in requests, as text for people, and as instants read from answers. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from . import patterns
 _MOMENT = re.compile(patterns.MOMENT)
 _ZONE = re.compile(f"{patterns.ZONE}$")
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC, microsecond=0)
-MILLISECONDS = 10**11  # an epoch above it counts milliseconds: in seconds it would be the year 5138
+MILLISECONDS = 10**11  # an epoch from here on counts milliseconds: in seconds it would be the year 5138
 
 
 def written(value: Any) -> Any:
     """`2026-11-01 09:00:00.5+01:00` as `2026-11-01T08:00:00Z`; a local time keeps its hour, other text stays."""
     text = str(value).strip()
     if (len(text) == 20 and text[10] + text[19] == "TZ") or not _MOMENT.fullmatch(text):
-        return text  # written so already, or no date-time
+        return text  # already in this form, or not a date-time
     zone = _ZONE.search(text[10:])
     local = datetime.fromisoformat(f"{text[:10]}T{text[11:19] if text[16:17] == ':' else text[11:16]}")
     if zone is None:
@@ -43,7 +43,7 @@ def readable(value: Any) -> str:
 
 
 def instant(value: Any) -> datetime | None:
-    """An ISO date-time, or an epoch in seconds or milliseconds, as a number or digits; without a zone it is UTC."""
+    """The instant of an ISO date-time (UTC without a zone) or an epoch in seconds or milliseconds; None if neither."""
     if type(value) not in (str, int, float):
         return None
     try:
@@ -57,7 +57,7 @@ def instant(value: Any) -> datetime | None:
 
 
 def http_date(text: str | None) -> datetime | None:
-    """The instant of an HTTP-date, such as the header `Date`; None if it is none."""
+    """The instant of an HTTP-date, such as the header `Date`; None if it cannot be read."""
     try:
         return None if text is None else _utc(parsedate_to_datetime(text[:99]))
     except (ValueError, TypeError, OverflowError, IndexError):
@@ -65,7 +65,7 @@ def http_date(text: str | None) -> datetime | None:
 
 
 def retry_at(text: str, now: datetime) -> datetime | None:
-    """When a `Retry-After` lies: ISO date-time, HTTP-date, seconds from now, or since 1970; at most in year 9999."""
+    """The instant of a `Retry-After`, at most in year 9999: an ISO or HTTP date, or seconds from now or since 1970."""
     text = text.strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text, re.ASCII):
         seconds = float(text)
@@ -77,12 +77,12 @@ def retry_at(text: str, now: datetime) -> datetime | None:
 
 
 def of_epoch(seconds: float) -> datetime:
-    """The instant so many seconds after 1970, cut to what a `datetime` can be."""
+    """The instant of an epoch in seconds, limited to what a `datetime` can hold."""
     return datetime.fromtimestamp(min(seconds, LAST.timestamp()), UTC)
 
 
 def _utc(moment: datetime) -> datetime:
-    """In UTC, which of a moment without a zone is meant; cut to what a `datetime` can be."""
+    """A moment in UTC, which is its zone if it names none; limited to what a `datetime` can hold."""
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Expressions of definitions: `compute`, and the labels of drop-downs. The one place that uses Jinja2. Pure."""
+"""Expressions of definitions: `compute`, and the labels of drop-downs. Only this module uses Jinja2. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .places import dig, text_of
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A definition's expression and the names it needs."""
+    """A compiled expression and the names that it reads."""
 
     value: Callable[[Mapping[str, Any]], Any]
     names: frozenset[str]
@@ -22,9 +22,9 @@ class Expression:
 
 @cache
 def expression(source: str) -> Expression:
-    """Compile an expression of a definition (`compute`); nothing a user gives ever comes here.
+    """Compile an expression of a definition (`compute`), which is never text that a user entered.
 
-    A plain name is a lookup and does not touch Jinja2. Raises `ValueError` for what is no expression.
+    A plain name is looked up without Jinja2. Raises `ValueError` for a syntax error.
     """
     if source.isidentifier():
         return Expression(lambda names: names.get(source), frozenset([source]))
@@ -38,15 +38,15 @@ def expression(source: str) -> Expression:
         names = meta.find_undeclared_variables(environment.parse(f"{{{{ {source} }}}}"))
     except TemplateSyntaxError as error:
         raise ValueError(error.message) from None
-    return Expression(lambda given: compiled(dict(given)), frozenset(names))
+    return Expression(lambda values: compiled(dict(values)), frozenset(names))
 
 
 @cache
 def template(text: str) -> Expression:
-    """Compile a line of a drop-down: a text with `{{ expressions }}` in it, or the path of a field (`host.email`).
+    """Compile a label of a drop-down: a text with `{{ expressions }}` in it, or the path of a field (`host.email`).
 
-    It gives one line of text, or None where any part of it is blank. An expression that fails on what a vendor sent
-    counts as blank. Raises `ValueError` for what is no expression.
+    Its value is one line of text, or None if any part of it is blank. An expression that fails on a vendor's data
+    counts as blank. Raises `ValueError` for a syntax error.
     """
     if "{{" not in text:
         steps = tuple(text.split("."))
@@ -71,5 +71,5 @@ def line(value: Any) -> str | None:
 def _tried(hole: Expression, item: Mapping[str, Any]) -> Any:
     try:
         return hole.value({name: value for name, value in item.items() if value is not None})
-    except Exception:  # an author's expression can fail in any way on data that nobody foresaw
+    except Exception:  # an author's expression can fail in any way on unforeseen data
         return None

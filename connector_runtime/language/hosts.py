@@ -1,4 +1,4 @@
-"""Host names and origins: which names mean this machine, which hosts belong to a vendor. Pure."""
+"""Host names and origins: loopback names, and hosts that belong to a vendor. Pure."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ PORTS = {"https": 443, "http": 80}
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a host name means this machine."""
+    """True if a host name means this machine."""
     return host in LOOPBACK
 
 
 def is_within(host: str | None, names: Iterable[str]) -> bool:
-    """Whether a host is one of these names, or below one."""
+    """True if a host is one of these names or a subdomain of one."""
     return any(host == name or str(host).endswith(f".{name}") for name in names if name)
 
 
 def origin(url: SplitResult) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port of a URL, the port written out. Raises `ValueError` for a port that is no number."""
+    """Scheme, host and port of a URL, the default port included. Raises `ValueError` for a port that is no number."""
     return url.scheme, url.hostname, url.port or PORTS.get(url.scheme)
 
 
 def parts(text: str) -> SplitResult:
-    """The parts of a URL that somebody gave; all are empty where no request could go to its host or its port."""
+    """The parts of a URL; all are empty if no request could be sent to its host and port."""
     nowhere = urlsplit("")
     try:
-        found = urlsplit(text)
-        is_name = found.port != 0 and bool(found.hostname and found.hostname.encode("idna"))
-    except (ValueError, TypeError, AttributeError):  # also what is no text, or has a part that is empty or too long
+        url = urlsplit(text)
+        is_name = url.port != 0 and bool(url.hostname and url.hostname.encode("idna"))
+    except (ValueError, TypeError, AttributeError):  # also for other types, and empty or overlong parts of a host name
         return nowhere
-    return found if is_name and found.netloc.isprintable() and " " not in found.netloc else nowhere
+    return url if is_name and url.netloc.isprintable() and " " not in url.netloc else nowhere

@@ -1,4 +1,4 @@
-"""JSON text to data: leniently, as what a vendor answers is read, or strictly, as what strangers send. Pure."""
+"""JSON text to data: leniently for the answers of vendors, strictly for requests from strangers. Pure."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from ..sentences import Sentence
 
 DIGITS = bytes.maketrans(b"123456789", b"000000000")
 LONG = b"0" * 19  # digits; orjson rounds a number of more than 64 bits
-MOST_DIGITS = 300  # of a whole number; one that is longer fits no `float`, and Python refuses to write very long ones
-DEPTH = 128  # levels of an answer: more than any has, less than what any program that reads it can take
+MOST_DIGITS = 300  # of a whole number; a longer one fits no `float`, and Python refuses to print very long ones
+DEPTH = 128  # levels of an answer: more than vendors use, and fewer than any JSON reader supports
 NESTED = frozenset((dict, list))
 VALUES = 200_000
-CONTAINERS = 1_000_000  # objects and lists of an answer, each of which takes fifty times the memory of its text
+CONTAINERS = 1_000_000  # objects and lists of an answer; each takes fifty times the memory of its text
 SHOWN = 60  # characters of a key that a message quotes
 
 
 class JsonError(ValueError):
     """Text that is not JSON, or that two programs could read differently.
 
-    The message is what follows "The body": `holds the key 'a' twice`. `place` is the
-    line and column of a syntax error.
+    The message is a predicate: `contains the key 'a' twice`. `place` is the line and column of a syntax error.
     """
 
     def __init__(self, message: str, *, hint: str | None = None, place: str | None = None) -> None:
@@ -35,11 +34,10 @@ class JsonError(ValueError):
 
 
 def read(text: bytes | str, odd: list[str] | None = None) -> Any:
-    """JSON as data that every later step can write again, by whatever reads it fastest: orjson where it is installed.
+    """Parse JSON, with orjson if it is installed, into data that can be written as JSON again.
 
-    Numbers that JSON has not, or that no `float` holds (NaN, Infinity, 1e400, hundreds of digits), come as text, and
-    are added to `odd`. Raises `JsonError`, also for nesting deeper than `DEPTH` levels, and more than
-    `CONTAINERS` objects and lists.
+    Numbers that JSON or `float` cannot represent (NaN, Infinity, 1e400, hundreds of digits) become text and are added
+    to `odd`. Raises `JsonError`, also for more than `DEPTH` levels or `CONTAINERS` objects and lists.
     """
     brackets = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
     count = sum(map(text.count, brackets))  # type: ignore[arg-type]
@@ -55,28 +53,27 @@ def read(text: bytes | str, odd: list[str] | None = None) -> Any:
 
 
 def _decoded(text: bytes | str, odd: list[str]) -> Any:
-    """By the standard library what orjson does not read, or does not read exactly."""
+    """Parse with orjson, or with the standard library what orjson does not read or would round."""
 
-    def unread(text: str) -> str:
+    def as_text(text: str) -> str:
         odd.append(text[:SHOWN])
         return text
 
-    def fraction(text: str) -> float | str:
-        return unread(text) if math.isinf(number := float(text)) else number
+    def as_float(text: str) -> float | str:
+        return as_text(text) if math.isinf(number := float(text)) else number
 
-    def whole(text: str) -> int | str:
-        return int(text) if len(text) <= MOST_DIGITS else unread(text)
+    def as_integer(text: str) -> int | str:
+        return int(text) if len(text) <= MOST_DIGITS else as_text(text)
 
     is_long = LONG in (text if isinstance(text, bytes) else text.encode(errors="replace")).translate(DIGITS)
     if (loads := _fastest()) is not None and not is_long:
         with suppress(ValueError):
             return loads(text)
-    return json.loads(text, parse_constant=unread, parse_float=fraction, parse_int=whole if is_long else None)
+    return json.loads(text, parse_constant=as_text, parse_float=as_float, parse_int=as_integer if is_long else None)
 
 
 @cache
 def _fastest() -> Callable[[bytes | str], Any] | None:
-    """orjson where it is installed."""
     try:
         from orjson import loads
     except ImportError:
@@ -85,9 +82,9 @@ def _fastest() -> Callable[[bytes | str], Any] | None:
 
 
 def read_strictly(text: bytes | str, *, depth: int | None = None, duplicates: bool = False) -> Any:
-    """JSON as data, refusing NaN, Infinity, nesting deeper than `depth`, and a duplicate key unless `duplicates`.
+    """Parse JSON; refuse NaN, Infinity, nesting deeper than `depth`, and a duplicate key unless `duplicates`.
 
-    Raises `JsonError`, also for more than `VALUES` values, since all threads stand still until they are read.
+    Raises `JsonError`, also for more than `VALUES` values, since parsing blocks all other threads.
     """
     decode = _exact if duplicates else _strict
     try:
@@ -101,18 +98,18 @@ def read_strictly(text: bytes | str, *, depth: int | None = None, duplicates: bo
 
 
 def fields(data: Any, **types: Any) -> dict[str, Any]:
-    """These fields of a JSON object, None where one is left out. Raises `JsonError` for one of another type."""
+    """Return the named fields of a JSON object, None for a missing one. Raises `JsonError` for one of a wrong type."""
     if not isinstance(data, dict):
         raise JsonError(Sentence("is not an object"))
-    found = {name: data.get(name) for name in types}
+    values = {name: data.get(name) for name in types}
     for name, kind in types.items():
-        if not isinstance(found[name], kind):
-            raise JsonError(f"holds a {name} that is none")
-    return found
+        if not isinstance(values[name], kind):
+            raise JsonError(f"holds {name!r} of the wrong type")
+    return values
 
 
 def write(value: Any) -> bytes:
-    """Data as compact JSON in UTF-8; half of a surrogate pair is escaped. Raises `ValueError` for NaN and infinity."""
+    """Data as compact JSON in UTF-8, lone surrogates escaped. Raises `ValueError` for NaN and infinity."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except UnicodeEncodeError:
@@ -120,7 +117,7 @@ def write(value: Any) -> bytes:
 
 
 def is_large(value: Any, most: int = 2000) -> bool:
-    """Whether it takes long to write or to check data: more than `most` values, or texts of 32 characters each."""
+    """True if data takes long to write or check: more than `most` values, where every 32 characters count as one."""
     level = [value]
     while level and most > 0:
         most -= len(level) + sum(len(item) for item in level if isinstance(item, str)) // 32
@@ -132,11 +129,11 @@ def is_large(value: Any, most: int = 2000) -> bool:
 def _check_size(text: bytes, what: str = "values") -> None:
     """Refuse more than `VALUES` values, or more than `CONTAINERS` objects and lists."""
     signs, most = ((b",", b"[", b"{"), VALUES) if what == "values" else ((b"[", b"{"), CONTAINERS)
-    if sum(map(text.count, signs)) > most:  # each value comes after a sign that stands in no text
+    if sum(map(text.count, signs)) > most:  # a value follows each of these signs outside of texts
         bare = text.replace(rb"\\", b"").replace(rb"\"", b"")
         parts = bare.split(b'"', 4 * most)
         if (len(parts) > 4 * most and what == "values") or sum(map(b"".join(parts[::2]).count, signs)) > most:
-            too_much = Sentence("holds more than {most} {things}", most=f"{most:,}", things=what)
+            too_much = Sentence("contains more than {most} {things}", most=f"{most:,}", things=what)
             raise JsonError(too_much, hint=Sentence("Send less at a time."))
 
 
@@ -144,20 +141,20 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
     if len(data) < len(pairs):
         names = Counter(name for name, _ in pairs)
-        twice = next(name for name, _ in pairs if names[name] > 1)
-        again = Sentence("holds the key {name} twice", name=repr(twice[:SHOWN]))
-        raise JsonError(again, hint=Sentence("Leave one of them out."))
+        duplicate = next(name for name, _ in pairs if names[name] > 1)
+        message = Sentence("contains the key {name} twice", name=repr(duplicate[:SHOWN]))
+        raise JsonError(message, hint=Sentence("Leave one of them out."))
     return data
 
 
 def _constant(name: str) -> NoReturn:
-    raise JsonError(Sentence("is not JSON: {name} is not a number there", name=name))
+    raise JsonError(Sentence("is not JSON: {name} is not a JSON number", name=name))
 
 
 def _float(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise JsonError(Sentence("holds a number that is too large"))
+        raise JsonError(Sentence("contains a number that is too large"))
     return number
 
 
@@ -176,7 +173,6 @@ def _is_deeper(value: Any, depth: int) -> bool:
 
 
 def _refusal(error: Exception, depth: int | None = None) -> JsonError:
-    """What is wrong with the text, as a `JsonError`."""
     match error:
         case JsonError():
             return error
@@ -189,6 +185,6 @@ def _refusal(error: Exception, depth: int | None = None) -> JsonError:
             return JsonError(Sentence("is not JSON, from {place} on", place=place), place=place)
         case RecursionError():
             if depth is None:
-                return JsonError(Sentence("is nested too deeply to be read"))
+                return JsonError(Sentence("is nested too deeply"))
             return JsonError(Sentence("is nested deeper than {depth} levels", depth=depth))
-    return JsonError(Sentence("holds a number that is too long to be read"))
+    return JsonError(Sentence("contains a number that is too long"))

@@ -1,7 +1,7 @@
-"""Regular expressions for what schemas must tell apart: numbers in a range, dates, headers, paths. A leaf; pure.
+"""Regular expressions for JSON Schema: numbers in a range, dates, headers, paths. A leaf; pure.
 
-They are written for JSON Schema, so they use only what Python's and ECMAScript's dialects share. In none can two loops
-that follow each other read the same text, so that a text which is refused takes no longer than one that is accepted.
+They use only the syntax that Python's and ECMAScript's dialects share. No two loops in sequence can read the same
+text, so that refusing a text takes no longer than accepting one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ BLANK = r"^\s*$"
 END = r"(?![\s\S])"  # the very end: Python's $ also matches before a last line break
 
 _LEAP = "(?:19|2[0-9])(?:0[48]|[2468][048]|[13579][26])|2[048]00"
-DATE = (  # every day there is from 1900 to 2999, and no other
+DATE = (  # every day from 1900 to 2999, and no other
     "(?:(?:19|2[0-9])[0-9]{2}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
     f"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))|(?:{_LEAP})-02-29)"
 )
@@ -25,7 +25,7 @@ MOMENT = f"{INSTANT}|{LOCAL}"
 INTEGER = "-?(?:0|[1-9][0-9]*)"
 is_integer = re.compile(INTEGER).fullmatch
 NUMBER = rf"{INTEGER}(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-BASE64 = (  # most of it in long steps that are not taken back, since a matcher keeps in memory what it could take back
+BASE64 = (  # mostly in long steps without backtracking, since a matcher stores each position that it could return to
     r"^(?=((?:[A-Za-z0-9+/]{1024})*))\1(?:[A-Za-z0-9+/]{4}){0,255}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?" + END
 )
 
@@ -34,7 +34,7 @@ CONTENT_TYPE = r"^[\x21-\x2e\x30-\x7e]+/(?:[\x20-\x7e]*[\x21-\x7e])?" + END
 HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+" + END
 
 _DOT, _SLASH = "(?:\\.|%(?:25)*2[eE])", "(?:/|%(?:25)*2[fF])"
-RAW_PATH = (  # a path under the base URL: no host, no climbing, nothing hidden by (repeated) encoding
+RAW_PATH = (  # a path below the base URL: no host, no `..`, nothing hidden by (repeated) encoding
     r"^(?![^?]*%(?:25)*(?:[01][0-9a-fA-F]|7[fF]|5[cC]))"
     rf"(?![^?]*{_SLASH}{_DOT}{{1,2}}(?:{_SLASH}|\?|$))"
     rf"(?!{_SLASH}{{2}})"
@@ -43,12 +43,12 @@ RAW_PATH = (  # a path under the base URL: no host, no climbing, nothing hidden 
 
 
 def whole(inner: str, *, blank: bool = False) -> str:
-    """The pattern of a text that is `inner`, with blanks around it; with `blank`, or of nothing but blanks."""
+    """The pattern of a text that matches `inner`, with blanks around it; with `blank`, also of blanks alone."""
     return rf"^\s*(?:(?:{inner})\s*)?$" if blank else rf"^\s*(?:{inner})\s*$"
 
 
 def sealed(pattern: str) -> str:
-    """An author's pattern whose `$` means the end."""
+    """An author's pattern, in which a last `$` matches only at the very end."""
     return f"{pattern[:-1]}{END}" if pattern.endswith("$") and not pattern.endswith("\\$") else pattern
 
 
@@ -57,12 +57,12 @@ def any_case(word: str) -> str:
 
 
 def spelled_integer(value: int) -> str:
-    """Every decimal spelling of one integer: 8, 08, 8.0."""
+    """The pattern of every decimal spelling of one integer: 8, 08, 8.0."""
     return rf"{'-' if value < 0 else ''}0*{abs(value)}(?:\.0+)?"
 
 
 def integers(low: int | None, high: int | None) -> str:
-    """Every decimal spelling of the integers from `low` to `high`; None is without end."""
+    """The pattern of every decimal spelling of the integers from `low` to `high`; None means no limit."""
     return rf"(?:{_range(low, high)})(?:\.0+)?"
 
 

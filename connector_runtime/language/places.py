@@ -1,4 +1,4 @@
-"""Places: where a value goes in a request (`to`), and where one stands in an answer (`from`). Pure.
+"""Places: where a value goes in a request (`to`), and where to find one in an answer (`from`). Pure.
 
 `body.settings.audio`, `query.x`, `path`; `status`, `header.link`, `link.next`, `body.users.0.id`.
 """
@@ -40,7 +40,7 @@ def place(text: str, key: str = "") -> Place:
 
 
 class Answer(NamedTuple):
-    """A response with its body as data: None if it has none, a `JsonError` if it is none. `odd`: numbers as text."""
+    """A response with its body as data: None if empty, a `JsonError` if not JSON. `odd`: numbers read as text."""
 
     status: int
     headers: Mapping[str, str]
@@ -52,7 +52,7 @@ class Answer(NamedTuple):
 
 
 def look(source: str, answer: Answer) -> Any:
-    """What stands at a place of an answer: `status`, `header.x`, `body.a.0`, `link.next`; None if nothing does."""
+    """The value at a place of an answer: `status`, `header.x`, `body.a.0`, `link.next`; None if it is absent."""
     kind, rest, steps = _parts(source)
     if kind == "status":
         return answer.status
@@ -70,9 +70,9 @@ def _parts(source: str) -> tuple[str, str, tuple[str, ...]]:
 
 
 def dig(data: Any, steps: Sequence[str]) -> Any:
-    """Follow keys and indexes into JSON data; None where the way ends."""
+    """Follow keys and indexes into JSON data; None if one is missing."""
     for step in steps:
-        if type(data) is dict or isinstance(data, Mapping):  # nearly always a dict, which costs less to ask
+        if type(data) is dict or isinstance(data, Mapping):  # nearly always a dict, which is quicker to test
             data = data.get(step)
         elif isinstance(data, list) and re.fullmatch(r"-?[0-9]+", step) and -len(data) <= int(step) < len(data):
             data = data[int(step)]
@@ -82,19 +82,19 @@ def dig(data: Any, steps: Sequence[str]) -> Any:
 
 
 def at(data: Any, path: str) -> Any:
-    """What stands at a path such as `payload.object.id`; None if nothing does."""
+    """The value at a path such as `payload.object.id`; None if it is absent."""
     return dig(data, path.split("."))
 
 
 def links(header: str) -> dict[str, str]:
     """The URLs of a Link header (RFC 8288) by their `rel`."""
-    found: dict[str, str] = {}
+    urls: dict[str, str] = {}
     url = ""
     for target, name, value in re.findall(r'<([^<>]*)>|;\s*([^=,;"\s]+)\s*=\s*("[^"]*"|[^",;\s]+)', header):
         url = url if name else target
         if name.lower() == "rel":
-            found.update({rel.lower(): url for rel in value.strip('"').split()})
-    return found
+            urls.update({rel.lower(): url for rel in value.strip('"').split()})
+    return urls
 
 
 def text_of(value: Any) -> str:

@@ -1,7 +1,7 @@
-"""JSON data against a JSON Schema 2020-12: whether it fits, and what is wrong in words a builder can act on. Pure.
+"""Judges JSON data by a JSON Schema 2020-12, and explains faults in words that a builder can act on. Pure.
 
-`fits` says of any data exactly what jsonschema says, which is loaded for an explanation and for the rare words alone:
-to load it takes longer than most commands take to run.
+`fits` always agrees with jsonschema, which takes longer to load than most commands take to run: only explanations and
+rare words load it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ..sentences import Sentence, either
 from . import json_text
 from .conditions import same
 
-LONGEST = 200  # characters of a name that may be a slip of another
-LARGE = 50_000  # values, of which an explanation takes a second
+LONGEST = 200  # characters; a longer name is not compared with known ones
+LARGE = 50_000  # values; to explain the faults of so much data takes a second
 Schema = Mapping[str, Json]
 Fault = tuple[tuple[str | int, ...], str]
 
@@ -42,8 +42,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The one of the known names that another name may be a slip of."""
-    from difflib import get_close_matches  # what only a mistake needs
+    """The known name that `name` may be a misspelling of."""
+    from difflib import get_close_matches  # only needed for a mistake
 
     return next(iter(get_close_matches(name, list(known), n=1)), None) if len(name) <= LONGEST else None
 
@@ -54,53 +54,53 @@ def kind_of(value: Any) -> str:
 
 
 def schema_faults(schema: Mapping[str, Any], value: Any) -> list[Fault]:
-    """The faults of JSON data against a schema, each with its path; of very many the first."""
+    """The faults of JSON data by a schema, each with its path: all, or the first `MOST` + 1."""
     if fits(schema, value):
         return []
     if json_text.is_large(value, LARGE):
-        return [((), Sentence("does not have the shape that is described here; it is too large to say where"))]
+        return [((), Sentence("does not have the required structure; it is too large to say where"))]
     errors = islice(_validator()(schema).iter_errors(value), MOST + 1)
     return [(tuple(error.absolute_path), fault_of(error)) for error in errors]
 
 
 def fault_of(error: Any) -> str:
     """One jsonschema error as a sentence, without a dump of the instance."""
-    wanted, found, word = error.validator_value, error.instance, error.validator
+    expected, value, word = error.validator_value, error.instance, error.validator
     match word:
         case "type":
-            kinds = [wanted] if isinstance(wanted, str) else wanted
-            slots = {"wanted": either(KINDS[kind] for kind in kinds), "found": kind_of(found)}
+            kinds = [expected] if isinstance(expected, str) else expected
+            slots = {"wanted": either(KINDS[kind] for kind in kinds), "found": kind_of(value)}
             return Sentence("must be {wanted}, not {found}", **slots)
         case "const":
-            return Sentence("must be {wanted}", wanted=json.dumps(wanted, ensure_ascii=False))
+            return Sentence("must be {wanted}", wanted=json.dumps(expected, ensure_ascii=False))
         case "required":
-            return Sentence("lacks {names}", names=tuple(repr(name) for name in wanted if name not in found))
+            return Sentence("lacks {names}", names=tuple(repr(name) for name in expected if name not in value))
         case "additionalProperties":
             known = list(error.schema.get("properties", {}))
-            extra = next(name for name in found if name not in known)
+            extra = next(name for name in value if name not in known)
             return Sentence("has the unknown key {name}.{meant}", name=repr(extra), meant=nearest(extra, known))
         case "enum":
-            some = tuple(json.dumps(item, ensure_ascii=False) for item in wanted[:12])
-            return Sentence("must be one of {values}", values=some)
+            values = tuple(json.dumps(item, ensure_ascii=False) for item in expected[:12])
+            return Sentence("must be one of {values}", values=values)
         case "pattern":
             return wrong_format(error.schema)
-    return out_of_bounds(word, wanted, found)
+    return out_of_bounds(word, expected, value)
 
 
 def out_of_bounds(word: str, limit: Any, value: Any) -> str:
-    """What is said of a value beyond the limit that a word of a schema sets."""
-    if word not in _MISFITS:
-        return Sentence("does not have the shape that is described here")
-    return Sentence(_MISFITS[word], limit=limit, count=len(value) if isinstance(value, str | list | dict) else 0)
+    """The complaint about a value beyond the limit that a word of a schema sets."""
+    if word not in _COMPLAINTS:
+        return Sentence("does not have the required structure")
+    return Sentence(_COMPLAINTS[word], limit=limit, count=len(value) if isinstance(value, str | list | dict) else 0)
 
 
 def wrong_format(schema: Schema) -> str:
-    """What is said of text that a schema's `pattern` refuses: its `description` says what to enter."""
+    """The complaint about text that a schema's `pattern` refuses; its `description` says what to enter."""
     what = schema.get("description")
     return Sentence("has the wrong format: enter {what}", what=what) if what else Sentence("has the wrong format")
 
 
-_MISFITS = {  # what is said of each other word
+_COMPLAINTS = {
     "maxLength": "must have at most {limit} characters; it has {count}",
     "minLength": "must have at least {limit} characters; it has {count}",
     "maxItems": "must have at most {limit} entries; it has {count}",
@@ -117,11 +117,11 @@ _MISFITS = {  # what is said of each other word
 
 
 class _NeedsJsonschema(Exception):
-    """A rare word was met."""
+    """The schema has a rare word."""
 
 
 def fits(schema: Schema, value: Any) -> bool:
-    """Whether data fits."""
+    """True if data is valid by the schema."""
     try:
         return _fits(schema, value)
     except _NeedsJsonschema:
@@ -130,12 +130,12 @@ def fits(schema: Schema, value: Any) -> bool:
 
 @cache
 def _validator() -> Any:
-    """A validator that does not list why each alternative failed, since nobody reads it and it may be long."""
+    """A validator that does not list why each alternative failed: the list may be long, and no message uses it."""
     from jsonschema import Draft202012Validator, ValidationError
     from jsonschema.validators import extend
 
     def any_of(validator: Any, schemas: Any, value: Any, schema: Any) -> Iterator[Any]:
-        if not any(validator.evolve(schema=each).is_valid(value) for each in schemas):
+        if not any(validator.evolve(schema=alternative).is_valid(value) for alternative in schemas):
             yield ValidationError("fits none of the alternatives")
 
     return extend(Draft202012Validator, {"anyOf": any_of})  # type: ignore[no-untyped-call]
@@ -144,27 +144,27 @@ def _validator() -> Any:
 def _fits(schema: Any, value: Any) -> bool:
     if schema is True or schema is False:
         return bool(schema)
-    for word, wanted in schema.items():
-        if word == "type" and type(wanted) is str and type(value) is _EXACT.get(wanted):
-            continue  # as nearly all data is
-        holds = _WORDS.get(word)  # what has no entry here says nothing about data: a title, a default
-        if holds is not None and not holds(value, wanted, schema):
-            if "patternProperties" in schema or "prefixItems" in schema:  # which change what other words mean
+    for word, expected in schema.items():
+        if word == "type" and type(expected) is str and type(value) is _EXACT.get(expected):
+            continue  # the usual case, without a call
+        holds = _WORDS.get(word)  # words without an entry do not restrict data: a title, a default
+        if holds is not None and not holds(value, expected, schema):
+            if "patternProperties" in schema or "prefixItems" in schema:  # these change the meaning of other words
                 raise _NeedsJsonschema
             return False
     return True
 
 
-def _rare(value: Any, wanted: Any, schema: Schema) -> bool:
-    """A word that jsonschema judges, with the whole schema in which it stands."""
+def _rare(value: Any, expected: Any, schema: Schema) -> bool:
+    """A word that only jsonschema can judge, together with the whole schema."""
     raise _NeedsJsonschema
 
 
-def _is_type(value: Any, wanted: str | list[str], _: Schema) -> bool:
+def _is_type(value: Any, expected: str | list[str], _: Schema) -> bool:
     kinds = TYPES.get(type(value)) or next((kinds for kind, kinds in TYPES.items() if isinstance(value, kind)), ())
     if isinstance(value, float) and value.is_integer():
         kinds = ("number", "integer")
-    return wanted in kinds if isinstance(wanted, str) else any([kind in wanted for kind in kinds])
+    return expected in kinds if isinstance(expected, str) else any([kind in expected for kind in kinds])
 
 
 def _is_number(value: Any) -> bool:
@@ -178,9 +178,9 @@ def _has_fitting_values(value: Any, parts: Mapping[str, Json], _: Schema) -> boo
     return all(map(_fits, map(parts.get, names), map(value.get, names)))
 
 
-def _has_fitting_rest(value: Any, wanted: Json, schema: Schema) -> bool:
+def _has_fitting_rest(value: Any, inner: Json, schema: Schema) -> bool:
     rest = value.keys() - schema.get("properties", ()) if isinstance(value, dict) else ()
-    return all(map(_fits, repeat(wanted), [value[name] for name in rest]))
+    return all(map(_fits, repeat(inner), [value[name] for name in rest]))
 
 
 _RARE_WORDS = (
@@ -188,17 +188,17 @@ _RARE_WORDS = (
     " dependentSchemas unevaluatedItems unevaluatedProperties"
 )
 _compiled = lru_cache(maxsize=4096)(re.compile)  # Python's own cache holds 512, too few for many connectors
-_NUMBERS = (int, float)  # not `int | float`, which is made anew whenever it is asked
+_NUMBERS = (int, float)  # not `int | float`, which Python would build on every call
 _EXACT = {"string": str, "boolean": bool, "integer": int, "array": list, "object": dict}
-TYPES: dict[type, tuple[str, ...]] = {  # the JSON types that a value is of, the widest last
+TYPES: dict[type, tuple[str, ...]] = {  # Python type -> its JSON types, the widest last
     str: ("string",), bool: ("boolean",), int: ("integer", "number"), float: ("number",),
     list: ("array",), dict: ("object",), type(None): ("null",),
 }  # fmt: skip
-_WORDS: dict[str, Callable[[Any, Any, Schema], bool]] = {  # each lets data pass that it is not about
+_WORDS: dict[str, Callable[[Any, Any, Schema], bool]] = {  # each accepts data of types that it is not about
     "type": _is_type,
-    "enum": lambda value, wanted, _: any(map(same, wanted, repeat(value))),
-    "const": lambda value, wanted, _: same(value, wanted),
-    "pattern": lambda value, wanted, _: not isinstance(value, str) or _compiled(wanted).search(value) is not None,
+    "enum": lambda value, values, _: any(map(same, values, repeat(value))),
+    "const": lambda value, expected, _: same(value, expected),
+    "pattern": lambda value, pattern, _: not isinstance(value, str) or _compiled(pattern).search(value) is not None,
     "minLength": lambda value, least, _: not isinstance(value, str) or len(value) >= least,
     "maxLength": lambda value, most, _: not isinstance(value, str) or len(value) <= most,
     "minimum": lambda value, least, _: not _is_number(value) or not value < least,
@@ -212,11 +212,11 @@ _WORDS: dict[str, Callable[[Any, Any, Schema], bool]] = {  # each lets data pass
     "required": lambda value, names, _: not isinstance(value, dict) or value.keys() >= {*names},
     "properties": _has_fitting_values,
     "additionalProperties": _has_fitting_rest,
-    "propertyNames": lambda value, wanted, _: not isinstance(value, dict) or all(map(_fits, repeat(wanted), value)),
-    "items": lambda value, wanted, _: not isinstance(value, list) or all(map(_fits, repeat(wanted), value)),
+    "propertyNames": lambda value, inner, _: not isinstance(value, dict) or all(map(_fits, repeat(inner), value)),
+    "items": lambda value, inner, _: not isinstance(value, list) or all(map(_fits, repeat(inner), value)),
     "anyOf": lambda value, schemas, _: any(map(_fits, schemas, repeat(value))),
     "allOf": lambda value, schemas, _: all(map(_fits, schemas, repeat(value))),
     "oneOf": lambda value, schemas, _: sum(map(_fits, schemas, repeat(value))) == 1,
-    "not": lambda value, wanted, _: not _fits(wanted, value),
+    "not": lambda value, inner, _: not _fits(inner, value),
     **dict.fromkeys(_RARE_WORDS.split(), _rare),
 }

@@ -1,6 +1,6 @@
-"""Secrets and what is shown in their place: known texts, names that sound secret, values that a schema marks. Pure.
+"""Masks secrets: known texts, values whose name sounds secret, and values that a schema marks. Pure.
 
-A schema marks a secret with `x-secret: true`. Where several schemas speak of one value, one that marks it is enough.
+A schema marks a secret with `x-secret: true`. If several schemas describe one value, one that marks it is enough.
 """
 
 from __future__ import annotations
@@ -17,41 +17,41 @@ from ..model import Json, Request
 MASK = "***"
 SECRET_WORD = "x-secret"
 WORDS = re.compile(r"[A-Z]{1,100}(?![a-z])|[A-Z]?[a-z]{1,100}|[0-9]{1,100}")
-SECRET = re.compile(  # what the last word of a name says
+SECRET = re.compile(  # the last word of a secret's name
     "pass(word|wd|code|phrase|key)?|pwd?|secrets?|credentials?|auth(orization)?|cookies?|sig(nature)?|jwt|otp|pin|zak|tk"
 )
 KEYS = re.compile("api|app|auth|access|account|client|host|private|secret|shared|signing|encryption|stream")
-PAGES = re.compile("page|next|prev|previous|continuation|sync|cursor|start")  # whose token leads through a list
+PAGES = re.compile("page|next|prev|previous|continuation|sync|cursor|start")  # their `token` is a list's cursor
 PARAMETER = re.compile(r"[?&#;]([\w.\[\]-]{1,99})=([^&#\s\"'<>]+)")
 ESCAPE = re.compile("%[0-9A-F]{2}")
-SHORTEST = 6  # characters; a shorter secret is masked as a whole word only, since it could be a part of others
+SHORTEST = 6  # characters; a shorter secret is masked only as a whole word, since other words could contain it
 
 
 def mask(data: Json, secrets: Iterable[str]) -> Json:
-    """Data that was read without these texts, in whatever spelling its texts and names may repeat them."""
+    """Data with `***` for these texts, wherever its texts and names repeat them, plain, JSON-escaped or URL-encoded."""
     parts: dict[str, str] = {}
     for text in sorted(filter(None, secrets), key=len, reverse=True):
-        inside = json.dumps(text)[1:-1]
-        for each in (text, inside, inside.replace("/", "\\/"), quote(text, safe=""), quote_plus(text)):
-            pattern = ESCAPE.sub(r"(?i:\g<0>)", re.escape(each))
-            parts[each] = pattern if len(text) >= SHORTEST else rf"(?<!\w){pattern}(?!\w)"
-    return _without(data, re.compile("|".join(parts.values()))) if parts else data
+        escaped = json.dumps(text)[1:-1]
+        for spelling in (text, escaped, escaped.replace("/", "\\/"), quote(text, safe=""), quote_plus(text)):
+            pattern = ESCAPE.sub(r"(?i:\g<0>)", re.escape(spelling))
+            parts[spelling] = pattern if len(text) >= SHORTEST else rf"(?<!\w){pattern}(?!\w)"
+    return _masked(data, re.compile("|".join(parts.values()))) if parts else data
 
 
-def _without(data: Json, known: re.Pattern[str]) -> Json:
+def _masked(data: Json, pattern: re.Pattern[str]) -> Json:
     if isinstance(data, Mapping):
-        return {known.sub(MASK, name): _without(value, known) for name, value in data.items()}
+        return {pattern.sub(MASK, name): _masked(value, pattern) for name, value in data.items()}
     if isinstance(data, list):
-        return [_without(item, known) for item in data]
+        return [_masked(item, pattern) for item in data]
     if data is None or isinstance(data, bool):
         return data
-    text = known.sub(MASK, str(data))
+    text = pattern.sub(MASK, str(data))
     return text if isinstance(data, str) or text != str(data) else data
 
 
 @lru_cache(maxsize=4096)
 def sounds_secret(name: str) -> bool:
-    """Whether what goes by that name is a secret: `hostKey` and `x-auth-token` are, `password_required` is none."""
+    """True if a value of that name is probably a secret: `hostKey`, `x-auth-token`, but not `password_required`."""
     before, last = ("", "", *(word.lower() for word in WORDS.findall(name[-100:])))[-2:]
     if last in ("token", "key"):
         return KEYS.fullmatch(before) is not None if last == "key" else PAGES.fullmatch(before) is None
@@ -59,7 +59,7 @@ def sounds_secret(name: str) -> bool:
 
 
 def request_text(request: Request, *, whole: bool = False) -> str:
-    """A request as its log record shows it: what was sent and how large; `whole` shows inputs too, secrets masked."""
+    """A request as its log record shows it; `whole` includes the URL and the body, with secrets masked."""
     if not whole:
         names = ", ".join(name for name, _ in request.headers)
         return f"{request.method} {request.template}, {len(request.content or b'')} bytes, headers {names}"
@@ -72,10 +72,10 @@ def request_text(request: Request, *, whole: bool = False) -> str:
 
 
 def in_url(text: str) -> str:
-    """A text in whose URLs the query parameters with secret names are masked."""
+    """A text with the query parameters of its URLs masked if their names sound secret."""
     if "://" not in text:
         return text
-    return PARAMETER.sub(lambda found: found[0] if not _in_query(found[1]) else f"{found[0][0]}{found[1]}={MASK}", text)
+    return PARAMETER.sub(lambda match: f"{match[0][0]}{match[1]}={MASK}" if _in_query(match[1]) else match[0], text)
 
 
 def _in_query(name: str) -> bool:
@@ -83,9 +83,9 @@ def _in_query(name: str) -> bool:
 
 
 def fields(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every value that a schema speaks of, outermost first: its path, such as `users.*.id`, and what is said of it.
+    """Every value that a schema describes, outermost first: its path, such as `users.*.id`, and its schema.
 
-    `*` is any item or name. What lies inside a secret is left out; what several schemas speak of comes several times.
+    `*` is any item or name. Values inside a secret are left out; a value with several schemas comes several times.
     """
     faces = list(_faces(schema))
     yield from ((".".join(path), face) for face in faces)
@@ -99,14 +99,14 @@ def fields(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Mappi
 
 def secrets(schema: Any) -> list[str]:
     """The paths of all secrets, such as `start_url` and `recording_files.*.download_url`."""
-    return list(dict.fromkeys(path for path, said in fields(schema) if _is_secret([said])))
+    return list(dict.fromkeys(path for path, face in fields(schema) if _is_secret([face])))
 
 
 def hide(data: Json, *schemas: Any) -> Json:
-    """The data with `***` in place of each secret that is there; null and what is true or false stay.
+    """The data with `***` in place of each secret; null stays, and so do booleans unless a schema marks them.
 
-    A secret is what a schema marks; and unless one says `x-secret: false`, text or a number that goes by a secret name,
-    and what stands under such a name in a URL.
+    Secrets are the values that a schema marks and, unless one says `x-secret: false`, texts and numbers whose name
+    sounds secret, and parameters with such a name in a URL.
     """
     return _hidden(data, [face for schema in schemas for face in _faces(schema)], "")
 
@@ -114,7 +114,7 @@ def hide(data: Json, *schemas: Any) -> Json:
 def _hidden(data: Json, faces: list[Mapping[str, Any]], name: str) -> Json:
     if data is not None and _is_secret(faces):
         return MASK
-    if isinstance(data, Mapping):  # the value of a pair, such as a header, goes by the name beside it
+    if isinstance(data, Mapping):  # the value of a pair, such as a header, belongs to the name in the pair
         pair = str(data.get("name", data.get("key"))) if len(data) == 2 and "value" in data else ""
         names = {key: pair if pair and key == "value" else str(key) for key in data}
         return {key: _hidden(value, _within(faces, key), names[key]) for key, value in data.items()}
@@ -134,7 +134,7 @@ def _is_secret(faces: list[Mapping[str, Any]]) -> bool:
 
 
 def _faces(schema: Any) -> Iterator[Mapping[str, Any]]:
-    """A schema and those inside it that speak of the same value."""
+    """A schema and the schemas inside it that describe the same value."""
     if isinstance(schema, Mapping):
         yield schema
         sides = (schema.get("then"), schema.get("else"))
@@ -143,10 +143,10 @@ def _faces(schema: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _inside(face: Mapping[str, Any], key: str | int) -> list[Any]:
-    """What a schema says of one entry of an object, or one item of a list."""
+    """The schemas of one entry of an object, or of one item of a list."""
     if isinstance(key, int):
         first = face.get("prefixItems", ())
         return [first[key] if key < len(first) else face.get("items")]
-    said = [face["properties"][key]] if key in face.get("properties", {}) else []
-    said += [part for pattern, part in face.get("patternProperties", {}).items() if re.search(pattern, key)]
-    return said or [face.get("additionalProperties")]
+    schemas = [face["properties"][key]] if key in face.get("properties", {}) else []
+    schemas += [part for pattern, part in face.get("patternProperties", {}).items() if re.search(pattern, key)]
+    return schemas or [face.get("additionalProperties")]

@@ -1,1 +1,1 @@
-"""The types of inputs: the schema of each, how it is read, what a complaint says, how a form draws it."""
+"""The types of inputs: the schema, reading, complaints and form field of each."""

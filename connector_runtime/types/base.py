@@ -1,8 +1,8 @@
-"""What a type of input is, and what types share. Pure.
+"""The base class of input types, and what types share. Pure.
 
-A type says the JSON Schema of all that it accepts, and `convert`s whatever fits; it may say sooner which values are
-`plain`. Not given, null and a blank string are one thing ("blank"); `8`, `"8"` and `8.0` are one integer. What text
-that holds JSON must hold, a schema says by `contentSchema`, and `convert` holds it against that.
+A type has the JSON Schema of every value that it accepts, and `convert`s such values; `plain` is a fast path for values
+that need neither. An absent value, null and a blank string are all *blank*; `8`, `"8"` and `8.0` are one integer. For
+text that contains JSON, the schema says `contentSchema`, and `convert` checks it.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from ..language.schema_faults import Fault, closest, fits, schema_faults
 from ..model import Input, Json
 from ..sentences import Sentence
 
-LONGEST_NUMBER = 25  # characters; a longer number for a text input is a mistake, or was rounded on its way
-LONGEST_SCALAR = 256  # characters of a number, a date or true and false as text, with the blanks around them
-LONGEST_TEXT = 1_000_000  # characters of any other text, unless its schema says less or more
+LONGEST_NUMBER = 25  # characters; a longer number for a text input is a mistake, or was rounded before it arrived
+LONGEST_SCALAR = 256  # characters of a number, date or boolean as text, with the blanks around it
+LONGEST_TEXT = 1_000_000  # characters of any other text, unless its schema sets another limit
 HEADER_LINE = Sentence("must be one line of printable ASCII text without blanks at its ends")
 
 Schema = dict[str, Json]
-Reader = Callable[[Any], Any]  # a value as it was given -> the typed value, or `NoValue`
-Plain = tuple[type, Callable[[Any], object]]  # of values of exactly that Python type, which are plain for sure
+Reader = Callable[[Any], Any]  # a raw value -> the typed value, or `NoValue`
+Plain = tuple[type, Callable[[Any], object]]  # a Python type (exactly) and a test that only plain values of it pass
 
-NOT_PLAIN: Plain = (object, bool)  # no value is an `object` and no more
+NOT_PLAIN: Plain = (object, bool)  # no value has exactly the type `object`
 
 BLANKS: list[Schema] = [{"type": "null"}, {"type": "string", "pattern": patterns.BLANK}]
 _PAIR = {"key": {"anyOf": BLANKS}, "value": {"anyOf": BLANKS}}
-BLANK_PAIR: Schema = {"type": "object", "properties": _PAIR, "additionalProperties": False}  # which nobody filled in
+BLANK_PAIR: Schema = {"type": "object", "properties": _PAIR, "additionalProperties": False}  # an empty line of a form
 
 RANGE_WORDS = {"minimum": (int, float), "maximum": (int, float)}
 TEXT_WORDS = {"minLength": int, "maxLength": int, "pattern": str, "description": str, **RANGE_WORDS}
@@ -44,30 +44,30 @@ ALL_WORDS: dict[str, Any] = {
 
 
 class NoValue(Exception):
-    """What a reader gives where there is no value: `BLANK`, `REFUSED`, or, of faults, what `convert` has raised."""
+    """Returned by a reader instead of a value: `BLANK`, `REFUSED`, or an instance with the faults as `args`."""
 
 
-BLANK = NoValue()  # nothing was given
+BLANK = NoValue()
 REFUSED = NoValue()  # `complaints` says why
 
 
 class InputType:
-    """A type of input. What is not overridden here is that of a text field which takes any text."""
+    """A type of input. The defaults are those of a text field without limits."""
 
-    words: Mapping[str, Any] = {}  # the words of `schema:` that it knows, with the Python types that they hold
-    wants: str = ""  # what it takes, as a complaint says it
+    words: Mapping[str, Any] = {}  # the words that its `schema:` may have, with the Python types of their values
+    wants: str = ""  # the noun phrase for its values in complaints
     widget: str | None = None  # how forms draw it, if not as a line of text
-    drawn: str = ""  # the JSON type that forms draw it as, if not as text
+    drawn: str = ""  # the JSON type of its form field, if not text
     choice: type | None = None  # the Python type of its choices, if it can have any
-    may_be_blank = True  # whether it takes a blank value, whatever the row's schema says
-    any_text = True  # whether a map may hold any text in the place of a value
+    may_be_blank = True  # whether a blank value is accepted, regardless of the row's schema
+    any_text = True  # whether the values of a map may be any text
 
     def schema(self, row: Input, blank: bool) -> Schema:
-        """The schema of all that the row accepts; without `blank`, of all that counts as given."""
+        """The schema of every value that the row accepts; without `blank`, of those that are not blank."""
         return or_blank({"type": "string", "pattern": r"\S"}, blank)
 
     def text_pattern(self, row: Input) -> str | None:
-        """The pattern of one value as text, where it takes no more than that to know a list of them."""
+        """The pattern of one value as text, if a pattern is enough to recognise a list of them."""
         return None
 
     def spellings(self, row: Input, value: Json) -> Schema:
@@ -75,34 +75,34 @@ class InputType:
         return {"const": value}
 
     def convert(self, row: Input, value: Any) -> Any:
-        """The typed value of whatever the schema accepts and is not blank. Raises `NoValue` for text only."""
+        """The typed value of a value that the schema accepts and is not blank. Raises `NoValue` for text only."""
         return value
 
     def plain(self, row: Input) -> Plain:
-        """Which values are accepted, not blank, and typed already, as far as it is known without the schema.
+        """A quick test for values that are accepted, not blank and already typed; it may miss some.
 
-        It is asked of each value of each call, so it had better be a function of Python's own, such as a set's.
+        It runs for each value of each call, so it should be a built-in function, such as a set's.
         """
         known = {choice.value for choice in row.choices if not is_blank_item(choice.value)}
         return (self.choice, known.__contains__) if self.choice and known else NOT_PLAIN
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
-        """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""
+        """The faults of a refused value: paths inside it with sentences that end in the remedy."""
         if not row.choices:
             what = self.complaint(row, value)
             return [((), what)] if what else schema_faults(row.schema, value)
         titles = [(str(choice.value), choice.label) for choice in row.choices]
-        shown: list[str] = [label if text == label else f"{label} ({text})" for text, label in titles]
-        if len(shown) > 8:
-            shown = [*shown[:6], Sentence("{count} more", count=len(shown) - 6)]
+        names: list[str] = [label if text == label else f"{label} ({text})" for text, label in titles]
+        if len(names) > 8:
+            names = [*names[:6], Sentence("{count} more", count=len(names) - 6)]
         known = {**{text: text for text, _ in titles}, **{label: text for text, label in titles}}
         close = closest(value, known) if isinstance(value, str) else None
         meant = Sentence(" Did you mean '{name}'?", name=known[close]) if close is not None else ""
-        given = {"choices": tuple(shown), "value": quoted(row, value), "meant": meant}
-        return [((), Sentence("must be one of {choices}; it is {value}.{meant}", **given))]
+        slots = {"choices": tuple(names), "value": quoted(row, value), "meant": meant}
+        return [((), Sentence("must be one of {choices}; it is {value}.{meant}", **slots))]
 
     def complaint(self, row: Input, value: Any) -> str:
-        """The complaint about a value of a row without choices; nothing if the row's schema is to say it."""
+        """The complaint about a value of a row without choices; empty if the row's schema explains the fault."""
         low, high = row.schema.get("minimum"), row.schema.get("maximum")
         slots = {"wanted": self.wants, "low": low, "high": high, "value": quoted(row, value)}
         if not self.wants:
@@ -116,19 +116,19 @@ class InputType:
         return Sentence("must be {wanted} from {low} to {high}; it is {value}", **slots)
 
     def field(self, row: Input) -> Schema:
-        """The schema that a form draws one value from."""
+        """The schema of one value in a form."""
         return {"type": self.drawn, **row.schema} if self.drawn else {"type": "string"}
 
 
 def is_blank(row: Input, value: Any) -> bool:
-    """Whether a value counts as not given; so does a list or map of nothing but blanks, which forms post."""
+    """True if a value is blank; so is a list or map of blanks alone, which forms post."""
     if row.collection and isinstance(value, list) and value:
         return all(is_blank_item(item) or (row.collection == "map" and fits(BLANK_PAIR, item)) for item in value)
     return is_blank_item(value)
 
 
 def is_blank_item(value: Any) -> bool:
-    """Whether one value counts as not given; a list is a value."""
+    """True if a single value is blank; no list is."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -141,13 +141,13 @@ def or_text(value: Json, pattern: str) -> Schema:
 
 
 def holding(pattern: str, content: Schema) -> Schema:
-    """What a schema says of text that holds JSON."""
+    """The words of a schema for text that contains JSON."""
     text = {"maxLength": LONGEST_TEXT, "pattern": pattern}
     return {**text, "contentMediaType": "application/json", "contentSchema": content}
 
 
 def read_json(text: Any, content: Mapping[str, Json]) -> Any:
-    """The JSON that a text holds, or has been read as. Raises `NoValue` if it holds none, or none that fits."""
+    """The data of a JSON text, or data as it is. Raises `NoValue` if the text is not JSON or the data does not fit."""
     try:
         value = json_text.read_strictly(text, duplicates=True) if isinstance(text, str) else text
     except json_text.JsonError as error:
@@ -159,15 +159,15 @@ def read_json(text: Any, content: Mapping[str, Json]) -> Any:
 
 
 def example(row: Input) -> str:
-    """`, for example a@b.example` or nothing."""
+    """`, for example a@b.example`; empty without an example."""
     if row.example is None or row.type == "secret":
         return ""
-    shown = row.example if isinstance(row.example, str) else json.dumps(row.example, ensure_ascii=False)
-    return Sentence(", for example {value}", value=shown)
+    text = row.example if isinstance(row.example, str) else json.dumps(row.example, ensure_ascii=False)
+    return Sentence(", for example {value}", value=text)
 
 
 def quoted(row: Input, value: Any) -> str:
-    """The value as it may be shown: short, and never a secret's."""
+    """The value for a message: at most 60 characters, and never a secret."""
     if row.type == "secret":
         return Sentence("something else")
     text = json.dumps(value, ensure_ascii=False, default=str)

@@ -11,8 +11,6 @@ from .base import LONGEST_SCALAR, InputType, Plain, Schema, or_text
 
 
 class Boolean(InputType):
-    """True or false, as text in any case."""
-
     wants = Sentence("true or false")
     widget = "select"
     drawn = "boolean"

@@ -13,13 +13,11 @@ from .base import BLANK_PAIR, BLANKS, HEADER_LINE, InputType, Schema, holding, i
 from .text import Text
 
 GUARDED_HEADERS = ("authorization", "host", "content-length", "transfer-encoding", "connection", "proxy-authorization")
-
-
 ONE_TEXT = Sentence("must be one text; for several values, repeat the name in a list of names with values")
 
 
 class Collection(InputType):
-    """Several values of the type `one`, each as if it were the value of `row`."""
+    """Several values of the type `one`, each read as a value of `row`."""
 
     def __init__(self, one: InputType, row: Input) -> None:
         self.one, self.row = one, row._replace(collection=None)
@@ -27,7 +25,7 @@ class Collection(InputType):
 
 
 class ListOf(Collection):
-    """`[1, 2]`, `"1, 2"` or that list as JSON text; its blanks are left out."""
+    """`[1, 2]`, `"1, 2"` or a list as JSON text; blank items are left out."""
 
     def schema(self, row: Input, blank: bool) -> Schema:
         content: Schema = {"type": "array", "items": self._item(row)}
@@ -42,7 +40,7 @@ class ListOf(Collection):
     def _item(self, row: Input) -> Schema:
         item = self.one.schema(self.row, True)
         if isinstance(self.one, Text) and any(step.joins for step in row.codecs):
-            return {"allOf": [item, {"pattern": "^[^,]*$"}]}  # a comma inside an item would make two of it
+            return {"allOf": [item, {"pattern": "^[^,]*$"}]}  # a comma inside an item would split it
         return item
 
     def convert(self, row: Input, value: Any) -> list[Any]:
@@ -59,21 +57,20 @@ class ListOf(Collection):
             items = [((index,), item) for index, item in enumerate(value)]
         elif isinstance(value, str) and not value.strip().startswith("["):
             items = [((), part.strip()) for part in value.split(",")]
-        most, wanted = 4 if isinstance(value, str) else MOST, self._item(row)
-        found: list[Fault] = []
+        most, item_schema = 4 if isinstance(value, str) else MOST, self._item(row)
+        faults: list[Fault] = []
         for at, item in items:
-            if len(found) > most:
+            if len(faults) > most:
                 break
-            if not is_blank_item(item) and not fits(wanted, item):
-                found += [((*at, *path) if at else (), what) for path, what in self.one.complaints(self.row, item)]
-        shown = row.example if isinstance(row.example, str) and row.example else "a, b"
-        return found or [
-            ((), Sentence("must be one or more values separated by commas, such as {example}", example=shown))
-        ]
+            if not is_blank_item(item) and not fits(item_schema, item):
+                faults += [((*at, *path) if at else (), what) for path, what in self.one.complaints(self.row, item)]
+        example = row.example if isinstance(row.example, str) and row.example else "a, b"
+        what = Sentence("must be one or more values separated by commas, such as {example}", example=example)
+        return faults or [((), what)]
 
 
 class MapOf(Collection):
-    """`{k: v}`, or `[{key, value}]`, which keeps repeats, or either as JSON text; read as pairs in order."""
+    """`{k: v}`, or `[{key, value}]`, where keys may repeat, or either as JSON text; read as pairs in order."""
 
     def schema(self, row: Input, blank: bool) -> Schema:
         pairs, rows = shapes = self._shapes()
@@ -108,8 +105,8 @@ class MapOf(Collection):
         return [(name.strip(), self._value(item)) for name, item in pairs if item is not None]
 
     def _value(self, item: Any) -> Any:
-        nothing = item == "" or (not self.one.any_text and is_blank_item(item))
-        return "" if nothing else self.one.convert(self.row, item)
+        is_empty = item == "" or (not self.one.any_text and is_blank_item(item))
+        return "" if is_empty else self.one.convert(self.row, item)
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
         pairs: list[tuple[Any, Any]] = []
@@ -117,21 +114,21 @@ class MapOf(Collection):
             pairs = [*value.items()]
         elif isinstance(value, list) and all(isinstance(item, dict) and "key" in item for item in value):
             pairs = [(item["key"], item.get("value")) for item in value]
-        wanted_name, wanted_value = self._pair()
-        found: list[Fault] = []
+        name_schema, value_schema = self._pair()
+        faults: list[Fault] = []
         for name, item in pairs:
-            if len(found) > MOST:
+            if len(faults) > MOST:
                 break
-            if not fits(wanted_name, name):
+            if not fits(name_schema, name):
                 is_guarded = self.is_header and str(name).strip().lower() in GUARDED_HEADERS
                 what: str = Sentence("is set by the connection: leave it out")
                 if not is_guarded:
                     what = Sentence("is not a name that can be sent")
-            elif fits(wanted_value, item):
+            elif fits(value_schema, item):
                 continue
             elif row.type == "file" or not self.one.any_text:
                 what = self.one.complaints(self.row, item)[0][1]
             else:
                 what = HEADER_LINE if self.is_header else ONE_TEXT
-            found.append(((str(name),), what))
-        return found or [((), Sentence('must be names with values, such as {"name": "value"}'))]
+            faults.append(((str(name),), what))
+        return faults or [((), Sentence('must be names with values, such as {"name": "value"}'))]

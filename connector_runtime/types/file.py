@@ -1,4 +1,4 @@
-"""`file`: `{"filename", "content_type", "base64"}`, or a text that becomes one. Pure."""
+"""`file`: `{"filename", "content_type", "base64"}`, or text, which becomes a text file. Pure."""
 
 from __future__ import annotations
 
@@ -25,14 +25,12 @@ NO_FILE = Sentence('must be a file: {"filename": "a.png", "content_type": "image
 
 
 def or_file(row: Input, schema: Schema) -> Schema:
-    """The schema of data of which what looks like a file is sent as one, so that it has to be one."""
+    """A schema of data that, if it looks like a file and the row would send it as one, must be a file."""
     is_sent = any(place.kind == "part" or (place.kind, place.path) == ("request", ("body",)) for place in row.to)
     return {"allOf": [schema, {"anyOf": [{"not": LIKE}, SHAPE]}]} if is_sent else schema
 
 
 class FileData(InputType):
-    """`{"filename", "content_type", "base64"}`, or a text that becomes one."""
-
     widget = "file"
 
     def schema(self, row: Input, blank: bool) -> Schema:

@@ -12,8 +12,6 @@ from .base import LONGEST_SCALAR, RANGE_WORDS, InputType, Plain, Schema, or_text
 
 
 class Integer(InputType):
-    """A whole number."""
-
     words = RANGE_WORDS
     wants = Sentence("a whole number")
     drawn = "integer"
@@ -35,7 +33,7 @@ class Integer(InputType):
     def spellings(self, row: Input, value: Json) -> Schema:
         if not isinstance(value, int):
             return {"const": value}
-        sign = "-?" if value == 0 and not row.choices else ""  # as a choice, -0 is none
+        sign = "-?" if value == 0 and not row.choices else ""  # -0 is not a choice
         return or_text(value, sign + patterns.spelled_integer(value))
 
     def convert(self, row: Input, value: Any) -> int:

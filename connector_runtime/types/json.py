@@ -1,4 +1,4 @@
-"""`json`, data or text that holds it; and `any`, whatever is given, text as text. Pure."""
+"""`json`: data, or the same as JSON text; and `any`: all data, in which text stays text. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .file import LIKE, NO_FILE, or_file
 
 
 class JsonData(InputType):
-    """Objects, lists, numbers, true and false; a text is JSON."""
+    """Objects, lists, numbers and booleans; text is read as JSON."""
 
     words = ALL_WORDS
     widget = "code"
@@ -42,16 +42,16 @@ class JsonData(InputType):
                 return Sentence('must be an object written as JSON, such as {"key": "value"}')
             case "array":
                 return Sentence('must be a list written as JSON, such as [{"key": "value"}]')
-        return Sentence("must be JSON; text in it stands in double quotes")
+        return Sentence("must be JSON: put text in double quotes")
 
     def field(self, row: Input) -> Schema:
         if str(row.schema.get("type")) in ("object", "array"):
             return dict(_quiet(row.schema))
-        return {"type": "string"}  # JSON of any kind is typed as text, and read as JSON
+        return {"type": "string"}  # people type JSON of unknown shape as text
 
 
 class Anything(InputType):
-    """Whatever is given, as it is."""
+    """Any data, unchanged."""
 
     words = ALL_WORDS
     widget = "code"
@@ -68,18 +68,18 @@ class Anything(InputType):
 
 
 def _quiet(schema: Json, *, added: bool = False) -> Json:
-    """A structured value's schema without what libraries fill in, or ask for, before anybody wants the value.
+    """A schema without the words that make form libraries demand entries before a person adds any.
 
-    That is the least number of entries, and what an object needs, unless it is an entry that a person has `added`.
+    `required` stays for entries that a person has `added`, except for booleans.
     """
     if not isinstance(schema, Mapping):
         return schema
-    said = {word: part for word, part in schema.items() if word not in ("minItems", "minProperties", "required")}
+    quiet = {word: part for word, part in schema.items() if word not in ("minItems", "minProperties", "required")}
     parts: Mapping[str, Any] = schema.get("properties", {})
     if parts:
-        said["properties"] = {name: _quiet(part) for name, part in parts.items()}
+        quiet["properties"] = {name: _quiet(part) for name, part in parts.items()}
     if "items" in schema:
-        said["items"] = _quiet(schema["items"], added=True)
+        quiet["items"] = _quiet(schema["items"], added=True)
     if added and "required" in schema:
-        said["required"] = [name for name in schema["required"] if parts.get(name, {}).get("type") != "boolean"]
-    return said
+        quiet["required"] = [name for name in schema["required"] if parts.get(name, {}).get("type") != "boolean"]
+    return quiet

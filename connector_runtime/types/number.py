@@ -1,4 +1,4 @@
-"""`number`: with or without a fraction, also as text. Pure."""
+"""`number`: a number with or without a fraction, also as text. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from .base import LONGEST_SCALAR, NUMBER_WORDS, InputType, Schema, holding, read
 
 
 class Number(InputType):
-    """A number, with or without a fraction."""
-
     words = NUMBER_WORDS
     wants = Sentence("a number")
     drawn = "number"

@@ -1,4 +1,4 @@
-"""The types of inputs by name. A new type is a line here, with a class of its own or as a text of one form. Pure."""
+"""The types of inputs by name. A new type is a line here: text with a format, or a class of its own. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TYPES: dict[str, InputType] = {
     "number": Number(),
     "boolean": Boolean(),
     "date": Text("date", patterns.DATE, sample="2026-11-01"),
-    "datetime": Text("datetime", patterns.MOMENT, sample="2026-11-01T09:00:00Z", gives_way=True),
+    "datetime": Text("datetime", patterns.MOMENT, sample="2026-11-01T09:00:00Z", fixed=False),
     "json": JsonData(),
     "any": Anything(),
     "file": FileData(),
@@ -35,25 +35,25 @@ TYPES: dict[str, InputType] = {
 _COLLECTIONS = {"list": ListOf, "map": MapOf}
 
 
-def of(row: Input) -> InputType:
-    """What the row takes: a value of its type, or a list or a map of them."""
+def type_of(row: Input) -> InputType:
+    """The type of a row's value, which may be a list or map."""
     one = TYPES[row.type]
     return _COLLECTIONS[row.collection](one, row) if row.collection else one
 
 
 def schema(row: Input, *, blank: bool = True) -> Schema:
-    """The schema of all that the row accepts; without `blank`, of all that counts as given."""
-    return of(row).schema(row, blank)
+    """The schema of every value that the row accepts; without `blank`, of those that are not blank."""
+    return type_of(row).schema(row, blank)
 
 
 def accepts(row: Input, value: Any) -> bool:
-    """Whether the row accepts a value; a blank one counts as well, and what a text holds is not looked into."""
+    """True if the row accepts a value, or it is blank; the JSON inside a text is not examined."""
     return fits(schema(row), value)
 
 
 def reader(row: Input) -> Reader:
-    """A function from a value as it was given to the typed value, or to `NoValue` where there is none."""
-    kind, accepted = of(row), cache(lambda: schema(row))
+    """A function that turns a raw value into the typed value or a `NoValue`."""
+    kind, accepted = type_of(row), cache(lambda: schema(row))
 
     def read(value: Any) -> Any:
         if not fits(accepted(), value):
@@ -69,7 +69,7 @@ def reader(row: Input) -> Reader:
 
 
 def complaints(row: Input, value: Any) -> list[Fault]:
-    """What is wrong with a value that is refused: paths inside it with sentences that end in the remedy."""
+    """The faults of a refused value: paths inside it with sentences that end in the remedy."""
     if is_blank(row, value):
         return [((), Sentence("is required: enter '{label}'{example}", label=row.label, example=example(row)))]
-    return of(row).complaints(row, value) or [((), Sentence("is not accepted"))]
+    return type_of(row).complaints(row, value) or [((), Sentence("is not accepted"))]

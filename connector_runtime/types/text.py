@@ -1,4 +1,4 @@
-"""Texts: `string`, `text` of several lines and `secret`, and those of one form, `date` and `datetime`. Pure."""
+"""Texts: `string`, `text` of several lines, `secret`, and those with a format, `date` and `datetime`. Pure."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ from .base import (
 
 
 class Text(InputType):
-    """Any text, and numbers as they are written; or texts of one form only.
+    """Any text, and numbers, which become text; or only texts with a `format`, which is a pattern.
 
-    Where the form `gives_way`, a row's pattern or codec takes its place. A number has the limits that those of its
-    length mean; beside a pattern it takes an explicit `minimum` or `maximum` to admit one.
+    Unless the format is `fixed`, a row's pattern or codec replaces it. Limits of length apply to numbers as limits of
+    their values; a row with a pattern accepts numbers only if it has a `minimum` or `maximum`.
     """
 
     words = TEXT_WORDS
     choice = str
 
-    def __init__(self, widget: str | None = None, form: str = "", sample: str = "", gives_way: bool = False) -> None:
-        self.widget, self.form, self.sample, self.gives_way = widget, form, sample, gives_way
+    def __init__(self, widget: str | None = None, format: str = "", sample: str = "", fixed: bool = True) -> None:
+        self.widget, self.format, self.sample, self.fixed = widget, format, sample, fixed
 
     def _limits(self, row: Input) -> tuple[Schema, list[str], list[str]]:
-        """The words that limit a value, the JSON types that it may be of, and the patterns that all must match."""
+        """The words that limit a value, the JSON types that it may have, and the patterns that it must match."""
         limits = {key: value for key, value in row.schema.items() if key not in ("type", "pattern")}
         matches = [patterns.sealed(row.schema["pattern"])] if "pattern" in row.schema else []
-        matches += [patterns.whole(step.pattern) for step in row.codecs if step.pattern]
-        if self.form and not (matches and self.gives_way):
-            matches.append(patterns.whole(self.form))
+        matches += [patterns.whole(codec.pattern) for codec in row.codecs if codec.pattern]
+        if self.format and (self.fixed or not matches):
+            matches.append(patterns.whole(self.format))
         kinds = ["string"]
-        if not matches or "minimum" in limits or "maximum" in limits:  # a number cannot be held against a pattern
+        if not matches or "minimum" in limits or "maximum" in limits:  # `pattern` does not judge numbers
             digits = min(limits.get("maxLength", LONGEST_NUMBER), LONGEST_NUMBER)
             shortest = limits.get("minLength", 1)
             limits.setdefault("minimum", 10 ** (shortest - 1) if shortest > 1 else 1 - 10 ** (digits - 1))
             limits.setdefault("maximum", 10**digits - 1)
             kinds.append("number" if digits == LONGEST_NUMBER and shortest == 1 and not matches else "integer")
-        limits.setdefault("maxLength", LONGEST_SCALAR if self.form else LONGEST_TEXT)
+        limits.setdefault("maxLength", LONGEST_SCALAR if self.format else LONGEST_TEXT)
         for place in row.to:
             if place.kind == "header":
                 matches.append(patterns.HEADER_VALUE)
@@ -64,14 +64,14 @@ class Text(InputType):
 
     def schema(self, row: Input, blank: bool) -> Schema:
         if row.choices:
-            numbers = [int(each.value) for each in row.choices if patterns.is_integer(each.value)]
-            return or_blank({"enum": [*(each.value for each in row.choices), *numbers]}, blank)
+            values = [choice.value for choice in row.choices]
+            return or_blank({"enum": [*values, *(int(value) for value in values if patterns.is_integer(value))]}, blank)
         limits, kinds, matches = self._limits(row)
         if not matches and blank and "minLength" not in limits:
             return {"type": [*kinds, "null"], **limits}
         matches += [] if blank else [r"\S"]
-        more = {"allOf": [{"pattern": pattern} for pattern in matches[1:]]} if matches[1:] else {}
-        return or_blank({"type": kinds, **limits, "pattern": (matches or [r"\S"])[0], **more}, blank)
+        others = {"allOf": [{"pattern": pattern} for pattern in matches[1:]]} if matches[1:] else {}
+        return or_blank({"type": kinds, **limits, "pattern": (matches or [r"\S"])[0], **others}, blank)
 
     def spellings(self, row: Input, value: Json) -> Schema:
         if not isinstance(value, str) or not re.fullmatch(patterns.NUMBER, value):
@@ -80,24 +80,24 @@ class Text(InputType):
         return {"enum": [value, number]} if places.text_of(number) == value else {"const": value}
 
     def convert(self, row: Input, value: Any) -> Any:
-        return places.text_of(value).strip() if self.form else places.text_of(value)
+        return places.text_of(value).strip() if self.format else places.text_of(value)
 
     def plain(self, row: Input) -> Plain:
         if row.choices or not row.schema.keys() <= self.words.keys():
             return super().plain(row)
         limits, _, matches = self._limits(row)
-        if any(step.joins for step in row.codecs):
+        if any(codec.joins for codec in row.codecs):
             matches.append("^[^,]*$")
-        if self.form:
-            matches.append(r"^\S(?s:.*)(?<=\S)\Z")  # the blanks around it are not sent
-        # all in one pattern, since to match it takes no call of ours
+        if self.format:
+            matches.append(r"^\S(?s:.*)(?<=\S)\Z")  # `convert` strips blanks, so such text is not plain
+        # a single pattern, so that the test is one built-in call
         size = f"{{{limits.get('minLength', 0)},{limits['maxLength']}}}"
         never = r"(?!\.\.?\Z)" if "not" in limits else ""
         ahead = [rf"(?=\s*\S)(?=(?s:.){size}\Z){never}", *(rf"(?=(?s:.*?)(?:{pattern}))" for pattern in matches)]
         try:
-            counts_groups = any(re.compile(pattern).groups for pattern in matches[1:])  # from those before it
-            return NOT_PLAIN if counts_groups else (str, re.compile("".join(ahead)).match)
-        except (re.error, OverflowError):  # flags stand at the beginning, and no text is that long
+            has_groups = any(re.compile(pattern).groups for pattern in matches[1:])  # joining would renumber them
+            return NOT_PLAIN if has_groups else (str, re.compile("".join(ahead)).match)
+        except (re.error, OverflowError):  # flags not at the start, or a length beyond what `re` can count
             return NOT_PLAIN
 
     def complaint(self, row: Input, value: Any) -> str:
@@ -108,7 +108,7 @@ class Text(InputType):
             return out_of_bounds("maxLength", most, text)
         if len(text) < schema.get("minLength", 0):
             return out_of_bounds("minLength", schema["minLength"], text)
-        if not isinstance(value, str) and not self.form:
+        if not isinstance(value, str) and not self.format:
             return Sentence("must be text, in quotes: a number loses its leading zeros")
         for place in row.to:
             if place.kind == "header" and not re.search(patterns.HEADER_VALUE, text):
@@ -120,10 +120,10 @@ class Text(InputType):
                 if "://" in text:
                     return Sentence("must be only the path{example}: leave out the address in front of it", **slots)
                 return Sentence("must be a path that begins with one /{example}, without .., \\ or blanks", **slots)
-        like = next((step.like for step in row.codecs if step.like), self.sample or row.example)
-        if like is None or "description" in schema:
+        sample = next((codec.like for codec in row.codecs if codec.like), self.sample or row.example)
+        if sample is None or "description" in schema:
             return wrong_format(schema)
-        slots = {"example": like, "value": quoted(row, value)}
+        slots = {"example": sample, "value": quoted(row, value)}
         return Sentence("has the wrong format: enter it as in {example}; it is {value}", **slots)
 
     def field(self, row: Input) -> Schema:

@@ -11,8 +11,8 @@ from connector_runtime.definitions.folders import load
 
 ROOT = Path(__file__).parents[2]
 FAULTS = {
-    ("connection/oauth2.yaml", "action: get-user", "action: get-usr"): "which actions/ lacks",
-    ("connection/server-to-server.yaml", "input.account_id", "input.acount_id"): "which is no input here",
+    ("connection/oauth2.yaml", "action: get-user", "action: get-usr"): "which is not in actions/",
+    ("connection/server-to-server.yaml", "input.account_id", "input.acount_id"): "which is not an input here",
     ("connection/oauth2.yaml", "token_url: https", "token_url: http"): "an https address, where codes",
     ("connection/oauth2.yaml", "https://zoomgov.com: {", "http://zoomgov.com: {"): "zoomgov.com",
     ("connection/oauth2.yaml", "- {body.error: invalid_grant}", "- 5"): "revoked_when",
@@ -21,12 +21,12 @@ FAULTS = {
         "connector.yaml",
         "admin: {preferred_scope_pattern: ':admin$'}",
         "admin: {preferred_scope_pattern: '('}",
-    ): "no regular expression",
+    ): "not a regular expression",
     (
         "connector.yaml",
         "admin: {preferred_scope_pattern: ':admin$'}",
         "admin: {rather: ':admin$'}",
-    ): "no word of the language",
+    ): "not a word of the language",
 }
 
 

@@ -392,7 +392,7 @@ def test_the_document_says_how_large_a_body_may_be(local: httpx.Client) -> None:
 def test_a_body_of_too_many_values_is_a_400(local: httpx.Client, piece: str) -> None:
     many = f'{{"inputs": {{"url": "/x", "method": "POST", "data": [{piece * 200_001}1]}}}}'.encode()
     answer = local.post("/v1/actions/raw-request/preview", content=many, headers={"Content-Type": "application/json"})
-    message = "The body holds more than 200,000 values."
+    message = "The body contains more than 200,000 values."
     problems = [{"where": "body", "what": message}]
     expected = whole("body", 400, "The request cannot be read", message, "Send less at a time.", problems=problems)
     assert problem(answer) == expected

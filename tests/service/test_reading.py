@@ -38,10 +38,10 @@ def test_what_is_packed_is_not_read(local: httpx.Client) -> None:
 UNREAD = {
     "nothing": (b"", "is empty", "Send a JSON object, {} at least."),
     "no text": (b"\xff", "is not UTF-8 text (byte 0)", None),
-    "a key twice": (b'{"a": 1, "a": 2}', "holds the key 'a' twice", "Leave one of them out."),
-    "no number": (b'{"limit": NaN}', "is not JSON: NaN is not a number there", None),
-    "too large a number": (b'{"deadline": 1e400}', "holds a number that is too large", None),
-    "too long a number": (b'{"limit": ' + b"9" * 5000 + b"}", "holds a number that is too long to be read", None),
+    "a key twice": (b'{"a": 1, "a": 2}', "contains the key 'a' twice", "Leave one of them out."),
+    "no number": (b'{"limit": NaN}', "is not JSON: NaN is not a JSON number", None),
+    "too large a number": (b'{"deadline": 1e400}', "contains a number that is too large", None),
+    "too long a number": (b'{"limit": ' + b"9" * 5000 + b"}", "contains a number that is too long", None),
     "too deep": (b"[" * 66 + b"]" * 66, "is nested deeper than 64 levels", None),
     "far too deep": (b"[" * 100_000, "is nested deeper than 64 levels", None),
 }

@@ -162,7 +162,7 @@ FILE = '{"events": {"a": {"label": "A", "product": "P", "scopes": {}, "schema": 
     ("events", "says"),
     [
         (None, "missing"),
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         ("[]", "must be"),
         ('{"events": {"a": {"label": "A"}}}', "lacks product, scopes, schema, sample"),
         (FILE % '"$ref": "#/$defs/x"', "'x'"),

@@ -1,1 +1,1 @@
-"""The checks of definitions, each a function `check(own, rows, around)`; `check.CHECKS` lists them by kind of file."""
+"""The checks of definitions: functions `check(file, rows, refs)`, which `check.CHECKS` lists by kind of file."""

@@ -1,4 +1,4 @@
-"""What is wrong in connector.yaml and in actions with headers, pages, errors, files and output. Pure."""
+"""Checks of headers, pages, errors, files and output, in connector.yaml and in actions. Pure."""
 
 from __future__ import annotations
 
@@ -14,117 +14,119 @@ from ...model import Input
 from ...types.collections import GUARDED_HEADERS
 from ..compiler import inline
 from ..documents import Path, walk
-from .faults import Faults, References, near
+from .faults import CheckedFile, References, near
 
 SLOT = re.compile(r"\{([^{}]*)\}")
-SINGLE = ("status", "code", "message", "count")  # what an answer has one of; of the others a name is said
+SINGLE = ("status", "code", "message", "count")  # places of an answer without a name after them
 SEEN = ("status", "code", "message", "header", "body")
 SCOPES = {"scopes_pattern", "scopes_from"}
 PAGE = ("status", "count", "items", "link", "header", "body", "query")
 
 
-def headers(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """Constant headers that HTTP could not carry, or that the connection sets."""
-    for name, value in own.part("request").get("headers", {}).items():
+def headers(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """Constant headers that HTTP cannot carry, or that the connection sets."""
+    for name, value in file.part("request").get("headers", {}).items():
         at: Path = ("request", "headers", name)
         if schema_faults({"pattern": HEADER_NAME}, name):
-            own.add(at, "is no name of a header: letters, digits and - only")
+            file.add(at, "is not a header name: use only letters, digits and -")
         elif name.lower() in GUARDED_HEADERS:
-            own.add(at, "is set by the connection or HTTP itself; say it in connection/ or leave it out")
+            file.add(at, "is set by the connection or HTTP itself; put it in connection/ or leave it out")
         elif schema_faults({"pattern": HEADER_VALUE}, value):
-            own.add(at, "must be one line of printable ASCII text")
+            file.add(at, "must be one line of printable ASCII text")
 
 
-def paging(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """Page settings that could not work."""
-    for at, style in _each(("paging", "next"), own.part("paging").get("next", [])):
-        _looks(own, (*at, "while"), style.get("while", {}), PAGE)
+def paging(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """Page settings that cannot work."""
+    for at, style in _each(("paging", "next"), file.part("paging").get("next", [])):
+        _looks(file, (*at, "while"), style.get("while", {}), PAGE)
         if style["to"] == "url" and ("plus" in style or "below" in style):
-            own.add((*at, "to"), "is url, so `from` gives the whole URL; `plus` and `below` count, leave them out")
+            file.add((*at, "to"), "is url, so `from` is a whole URL; leave out `plus` and `below`, which count")
 
 
-def errors(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """Error cases that look where nothing stands, or that an earlier one hides."""
-    said = own.part("errors")
-    _looks(own, ("errors", "failed"), said.get("failed") or {}, SEEN)
+def errors(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """Error cases that look at a place that an answer does not have, or that an earlier case hides."""
+    section = file.part("errors")
+    _looks(file, ("errors", "failed"), section.get("failed") or {}, SEEN)
     earlier: list[Any] = []
-    for index, case in enumerate(said.get("cases", ())):
+    for index, case in enumerate(section.get("cases", ())):
         at: Path = ("errors", "cases", index)
-        _looks(own, (*at, "when"), case["when"], SEEN)
+        _looks(file, (*at, "when"), case["when"], SEEN)
         if case["when"] in earlier:
-            own.add((*at, "when"), "is never reached: an earlier case has the same and no `text`; leave one out")
+            file.add(
+                (*at, "when"), "is never reached: an earlier case with the same `when` has no `text`; leave one out"
+            )
         earlier += [case["when"]] if "text" not in case else []
         for slot in SLOT.findall(case.get("do", "")):
             if slot != "scopes" or not SCOPES & case.keys():
-                what = "{scopes} alone can stand here: say with `scopes_pattern` or `scopes_from` what it is"
-                own.add((*at, "do"), f"has {{{slot}}}; {what}")
+                what = "use only {scopes}, together with `scopes_pattern` or `scopes_from`"
+                file.add((*at, "do"), f"has {{{slot}}}; {what}")
         if "scopes_from" in case:
-            _looks(own, (*at, "scopes_from"), case["scopes_from"], SEEN)
+            _looks(file, (*at, "scopes_from"), case["scopes_from"], SEEN)
         if re.compile(case.get("scopes_pattern", "()")).groups == 0:
-            own.add((*at, "scopes_pattern"), "has no group; put the scopes that it finds in ( )")
+            file.add((*at, "scopes_pattern"), "has no group; put ( ) around the scopes")
 
 
-def _looks(own: Faults, at: Path, raw: Any, kinds: tuple[str, ...]) -> None:
+def _looks(file: CheckedFile, at: Path, raw: Any, kinds: tuple[str, ...]) -> None:
     """A condition on an answer must look at a place of it."""
     for name in [raw] if isinstance(raw, str) else raw:
         kind, _, rest = name.partition(".")
         if kind not in kinds or bool(rest) is (kind in SINGLE):
             shown = ", ".join(word if word in SINGLE else f"{word}.x" for word in kinds)
-            own.add(at, f"looks at {name!r}; name one of {shown}.{nearest(kind, kinds)}")
+            file.add(at, f"looks at {name!r}; name one of {shown}.{nearest(kind, kinds)}")
 
 
 def _each(at: Path, raw: Any) -> Iterator[tuple[Path, Any]]:
-    """The entries of what may be one or a list of them, with their paths."""
+    """The entries of a list, or a single entry, with their paths."""
     yield from (((*at, index), entry) for index, entry in enumerate(raw)) if isinstance(raw, list) else [(at, raw)]
 
 
-def files(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """Downloads whose names are no templates, and keys that the example of the answer lacks."""
-    rules, example = own.part("files"), own.part("output").get("example")
+def files(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """File names that are not templates, and keys that the example of the answer does not have."""
+    rules, example = file.part("files"), file.part("output").get("example")
     if not rules:
         return
     for word in ("name", "was"):
         for at, text in _each(("files", word), rules.get(word, [])):
-            template(own, at, text)
+            template(file, at, text)
     entries: list[Mapping[str, Any]] = []
     remedy = "Add it there, or name another."
     for at, text in _each(("files", "from"), rules["from"]) if isinstance(example, Mapping) else ():
-        found = example if text == "." else places.at(example, text)
-        if found is None:
-            own.add(at, f"is {text!r}, which output's example lacks.{near(text, example, remedy)}")
-        entries += [entry for entry in (found if isinstance(found, list) else [found]) if isinstance(entry, Mapping)]
+        part = example if text == "." else places.at(example, text)
+        if part is None:
+            file.add(at, f"is {text!r}, which is not in output's example.{near(text, example, remedy)}")
+        entries += [entry for entry in (part if isinstance(part, list) else [part]) if isinstance(entry, Mapping)]
     for word in ("url", "type", "size", "id") if entries else ():
         if word in rules and all(places.at(entry, rules[word]) is None for entry in entries):
             known, what = {key for entry in entries for key in entry}, "which no file in output's example has"
-            own.add(("files", word), f"is {rules[word]!r}, {what}.{near(rules[word], known, remedy)}")
-    _looks(own, ("files", "errors", "failed"), rules.get("errors", {}).get("failed", {}), SEEN)
+            file.add(("files", word), f"is {rules[word]!r}, {what}.{near(rules[word], known, remedy)}")
+    _looks(file, ("files", "errors", "failed"), rules.get("errors", {}).get("failed", {}), SEEN)
 
 
-def template(own: Faults, at: Path, text: str) -> frozenset[str]:
-    """The names that a text with slots reads; none if it can't be read."""
+def template(file: CheckedFile, at: Path, text: str) -> frozenset[str]:
+    """The names that a template reads; empty if it cannot be parsed."""
     try:
         return frozenset(expressions.template(text).names)
     except ValueError as error:
-        own.add(at, f"holds no expression: {error}; write it as in {{{{ a or b }}}}")
+        file.add(at, f"is not a template: {error}; write it as in {{{{ a or b }}}}")
         return frozenset()
 
 
-def output(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """A schema that can't be read, secrets that are not marked, and an example that does not fit."""
-    said = own.part("output")
+def output(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """A schema that cannot be resolved, a wrong mark of a secret, and an example that does not match the schema."""
+    section = file.part("output")
     at: Path = ("output", "schema")
     try:
-        schema = inline(said.get("schema", {}), around.shared)
+        schema = inline(section.get("schema", {}), refs.shared)
     except (LookupError, TypeError):
-        own.add(at, "has a $ref that leads nowhere; name a definition that a file of schemas/ has")
+        file.add(at, "has a $ref that leads nowhere; name a definition that a file of schemas/ has")
         return
     except RecursionError:
-        own.add(at, "has a $ref that leads back to itself; write out as many levels as are needed")
+        file.add(at, "has a $ref that leads back to itself; write out as many levels as you need")
         return
     for path, value in walk(schema):
         if path[-1:] == (SECRET_WORD,) and value is not True:
-            own.add((*at, *path), "must be true; leave it out where nothing is secret")
-    if "example" not in said:
+            file.add((*at, *path), "must be true; leave it out if the value is not secret")
+    if "example" not in section:
         return
     from jsonschema import Draft202012Validator, FormatChecker
     from jsonschema.exceptions import UnknownType
@@ -132,8 +134,8 @@ def output(own: Faults, rows: Mapping[str, Input], around: References) -> None:
     formats = FormatChecker()
     formats.checks("date-time")(lambda value: not isinstance(value, str) or re.fullmatch(INSTANT, value) is not None)
     try:
-        for error in Draft202012Validator(schema, format_checker=formats).iter_errors(said["example"]):
-            what = f"is no {error.validator_value}" if error.validator == "format" else fault_of(error)
-            own.add(("output", "example", *error.absolute_path), f"{what}; the example must fit the schema")
+        for error in Draft202012Validator(schema, format_checker=formats).iter_errors(section["example"]):
+            what = f"is not a {error.validator_value}" if error.validator == "format" else fault_of(error)
+            file.add(("output", "example", *error.absolute_path), f"{what}; the example must match the schema")
     except UnknownType as error:
-        own.add(at, f"has the type {error.type!r}, which JSON Schema lacks; name one that it knows")
+        file.add(at, f"has the type {error.type!r}, which JSON Schema does not have; name one that it has")

@@ -1,4 +1,4 @@
-"""What is wrong with connector.yaml, a connection, a trigger or a translation that its shape does not show. Pure."""
+"""Checks of connector.yaml, connections, triggers, translations and the icon, beyond the shape of the files. Pure."""
 
 from __future__ import annotations
 
@@ -13,241 +13,238 @@ from ...model import DAY, Input, Place
 from ..compiler import PLAN_WORDS, choice_list, inline, rates, search, several
 from ..documents import Path
 from .answer import SLOT, template
-from .faults import PLACES, Faults, References, listed, near
+from .faults import PLACES, CheckedFile, References, listed, near
 from .tables import codec
 
 ADD_IT = "Add it there."
-WRITE_IT = "Write it, or leave it out."
+ADD_OR_OMIT = "Add it, or leave it out."
 
 
-def base(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """A base URL with braces that nothing may fill, and hosts that it does not lead to."""
-    url, said = own.part("base_url"), own.part("base")
-    if not url or not own.sound("base"):
+def base(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """Braces of the base URL that nothing fills, and defaults that do not lead to one of their hosts."""
+    url, section = file.part("base_url"), file.part("base")
+    if not url or not file.sound("base"):
         return
     braces = set(SLOT.findall(url))
-    for name in sorted(braces - set(said)):
-        own.add(("base_url",), f"has {{{name}}}; say under `base` what may stand there")
-    for name in sorted(set(said) - braces):
-        own.add(("base", name), f"stands in no brace of base_url; write {{{name}}} there, or leave it out")
-    for name, allowed in said.items():
-        default, pattern = allowed.get("default"), allowed.get("pattern")
+    for name in sorted(braces - set(section)):
+        file.add(("base_url",), f"has {{{name}}}; say under `base` what it may be")
+    for name in sorted(set(section) - braces):
+        file.add(("base", name), f"is not in base_url; write {{{name}}} there, or leave it out")
+    for name, part in section.items():
+        default, pattern = part.get("default"), part.get("pattern")
         if not isinstance(default, str):
             continue
         if isinstance(pattern, str) and not re.fullmatch(pattern, default):
-            own.add(("base", name, "default"), f"is {default!r}, which its own pattern refuses; change one of them")
-        at = urlsplit(url.replace(f"{{{name}}}", default)).hostname
-        if at is not None and not hosts.is_within(at, allowed["hosts"]):
-            own.add(("base", name, "default"), f"leads to {at}, which is none of its hosts; add it there")
+            file.add(("base", name, "default"), f"is {default!r}, which its own pattern refuses; change one of them")
+        host = urlsplit(url.replace(f"{{{name}}}", default)).hostname
+        if host is not None and not hosts.is_within(host, part["hosts"]):
+            file.add(("base", name, "default"), f"leads to {host}, which is not one of its hosts; add it there")
 
 
-def limits(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """Rates of plans, labels and actions that are none, and rates that can't be counted together."""
-    said = own.part("limits")
-    lists = {"on": (around.actions, "actions/ lacks"), "labels": (said.get("labels", {}), "`labels` lacks")}
+def limits(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """Unknown plans, labels and actions, and rates that cannot be counted together."""
+    section = file.part("limits")
+    lists = {"on": (refs.actions, "in actions/"), "labels": (section.get("labels", {}), "one of the `labels`")}
     for kind in ("labels", "combined", "quotas"):
-        entries = said.get(kind, {})
+        entries = section.get(kind, {})
         for name, entry in entries.items() if isinstance(entries, dict) else enumerate(entries):
             at: Path = ("limits", kind, name)
             words = entry if isinstance(entry, dict) else {}
-            rated, where = (words["rate"], (*at, "rate")) if kind == "quotas" else (entry, at)
-            for plan in rated if isinstance(rated, dict) else ():
+            by_plan, where = (words["rate"], (*at, "rate")) if kind == "quotas" else (entry, at)
+            for plan in by_plan if isinstance(by_plan, dict) else ():
                 if plan not in PLAN_WORDS:
-                    own.known((*where, plan), plan, said.get("plans", []), "is none of the `plans`", ADD_IT)
-            for word, (known, lacks) in lists.items():
-                for index, one in enumerate(words.get(word, ())):
-                    own.known((*at, word, index), one, known, f"is {one!r}, which {lacks}", WRITE_IT)
-            for found in rates(rated).values():
-                daily = [rate for rate in found if rate.seconds == DAY]
-                others = [rate for rate in found if rate.seconds != DAY]
+                    file.known((*where, plan), plan, section.get("plans", []), "is not one of the `plans`", ADD_IT)
+            for word, (known, what) in lists.items():
+                for index, item in enumerate(words.get(word, ())):
+                    file.known((*at, word, index), item, known, f"is {item!r}, which is not {what}", ADD_OR_OMIT)
+            for limit in rates(by_plan).values():
+                daily = [rate for rate in limit if rate.seconds == DAY]
+                others = [rate for rate in limit if rate.seconds != DAY]
                 for rate in others if kind != "labels" else ():
-                    what = "and what is counted here is counted by the day"
-                    own.add(where, f"says {rate}, {what}; write {rate.count}/day")
-                for one, other, *_ in (each for each in (daily, others) if kind == "labels" and len(each) > 1):
-                    own.add(where, f"says {one} and {other}, two rates of one kind; keep one a day and one for less")
+                    file.add(where, f"is {rate}, but {kind} are counted by the day; write {rate.count}/day")
+                for one, other, *_ in (group for group in (daily, others) if kind == "labels" and len(group) > 1):
+                    file.add(where, f"has both {one} and {other}; keep one rate a day and one for a shorter time")
 
 
-def choices(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """Lists that lead nowhere, and actions and fields that can't give one."""
-    lists = own.data.get("choices", {}) if own.whole("choices") else {}
+def choices(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """Lists that cannot be resolved, and actions and fields that cannot supply one."""
+    lists = file.data.get("choices", {}) if file.whole("choices") else {}
     for key, raw in lists.items():
         at: Path = ("choices", key)
-        if not own.sound(*at):
+        if not file.sound(*at):
             continue
         if "list" in raw:
             try:
-                choice_list(key, raw, around.shared)
+                choice_list(key, raw, refs.shared)
             except (LookupError, TypeError):
-                own.add((*at, "list"), "leads to no `oneOf` list in a file of schemas/; write schemas/FILE#/$defs/NAME")
+                file.add((*at, "list"), "is not a `oneOf` list in a file of schemas/; write schemas/FILE#/$defs/NAME")
         else:
-            action, what = around.action(raw["action"]), f"is {raw['action']!r}, which actions/ lacks"
-            if own.known((*at, "action"), raw["action"], around.actions, what, "Write it, or leave this list out."):
-                _source(own, at, raw, action)
-            _fields(own, at, raw, action, around)
+            action, what = refs.action(raw["action"]), f"is {raw['action']!r}, which is not in actions/"
+            if file.known((*at, "action"), raw["action"], refs.actions, what, "Add it, or leave this list out."):
+                _source(file, at, raw, action)
+            _fields(file, at, raw, action, refs)
         for name, entry in raw.get("parameters", {}).items():
             where = (*at, "parameters", name)
             if name not in raw.get("with", {}).values():
-                what = f"is read by nothing: say under `with` which input of {raw.get('action', 'the action')} it gives"
-                own.add(where, what)
+                what = f"is not used: say under `with` which input of {raw.get('action', 'the action')} it fills"
+                file.add(where, what)
             if (source := entry.get("choices_from")) is not None:
-                what = f"is {source!r}, which is none of these lists"
-                own.known((*where, "choices_from"), source, lists, what, "Add it here.")
+                what = f"is {source!r}, which is not one of these lists"
+                file.known((*where, "choices_from"), source, lists, what, "Add it here.")
 
 
-def _source(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, Any]) -> None:
-    """What does not fit the action that the list points to; of a file that can't be read nothing is asked."""
+def _source(file: CheckedFile, at: Path, raw: Mapping[str, Any], action: Mapping[str, Any]) -> None:
+    """Compare a list with the action that it names, unless that action's file cannot be read."""
     inputs, request = action.get("inputs"), action.get("request")
     if not isinstance(inputs, dict) or not isinstance(request, dict):
         return
-    key, given = raw["action"], raw.get("with", {})
+    key, filled = raw["action"], raw.get("with", {})
     if action.get("effect", "read" if request.get("method") in READS else None) != "read":
-        own.add((*at, "action"), f"is {key}, which changes something; a drop-down must only read, name another")
+        file.add((*at, "action"), f"is {key}, which changes something; a drop-down must only read, name another")
         return
-    for word, name in [*(("with", name) for name in given), *(("search", name) for name in search(raw))]:
-        what = f"speaks of {name!r}, which is no input of {key}"
-        own.known((*at, word), name, inputs, what, f"Name one that is. {listed(inputs)}")
+    for word, name in [*(("with", name) for name in filled), *(("search", name) for name in search(raw))]:
+        what = f"names {name!r}, which is not an input of {key}"
+        file.known((*at, word), name, inputs, what, f"Name one that is. {listed(inputs)}")
     for name, row in inputs.items():
-        always = isinstance(row, dict) and row.get("required") is True and "default" not in row
-        if not always or row.get("type") == "connection":
+        is_needed = isinstance(row, dict) and row.get("required") is True and "default" not in row
+        if not is_needed or row.get("type") == "connection":
             continue
-        source = raw.get("parameters", {}).get(given.get(name))
-        if name not in given:
-            own.add(at, f"lacks {name!r}, which {key} needs: say under `with` which input or parameter gives it")
+        source = raw.get("parameters", {}).get(filled.get(name))
+        if name not in filled:
+            file.add(at, f"lacks {name!r}, which {key} needs: say under `with` which input or parameter fills it")
         elif source is not None and "default" not in source and not source.get("required"):
-            what = f"gives {name!r}, which {key} needs: say `required: true`, or a `default`"
-            own.add((*at, "parameters", given[name]), what)
+            what = f"fills {name!r}, which {key} needs: add `required: true` or a `default`"
+            file.add((*at, "parameters", filled[name]), what)
     if "paging" not in action and "items" not in raw:
-        own.add(at, f"lacks `items`, where the list lies in the answer of {key}, which has no `paging` that says it")
+        file.add(at, f"lacks `items`, the place of the list in the answer: add it, since {key} has no `paging`")
 
 
-def _fields(own: Faults, at: Path, raw: Mapping[str, Any], action: Mapping[str, Any], around: References) -> None:
-    """Fields that an item never has by the action's output schema, and secrets in the open."""
+def _fields(file: CheckedFile, at: Path, raw: Mapping[str, Any], action: Mapping[str, Any], refs: References) -> None:
+    """Fields that the action's output schema does not have, and labels that would show a secret."""
     paging, output = action.get("paging"), action.get("output")
     fields: dict[str, Any] = {}
     try:
-        schema = inline(output.get("schema") if isinstance(output, dict) else None, around.shared)
-    except (LookupError, TypeError, RecursionError):  # a fault of that action, and told there
+        schema = inline(output.get("schema") if isinstance(output, dict) else None, refs.shared)
+    except (LookupError, TypeError, RecursionError):  # a fault of that action, reported there
         schema = None
     for path in several(raw.get("items", paging.get("items", ()) if isinstance(paging, dict) else ())):
         steps = [step for name in path.split(".") if name for step in ("properties", name)]
-        found = places.dig(schema, (*steps, "items", "properties"))
-        if not isinstance(found, dict):  # it does not say all fields
+        properties = places.dig(schema, (*steps, "items", "properties"))
+        if not isinstance(properties, dict):  # the schema does not list all fields
             fields = {}
             break
-        fields |= found
+        fields |= properties
     for word in ("value", "label", "description"):
         for text in several(raw.get(word, ())):
-            names = template(own, (*at, word), text)
+            names = template(file, (*at, word), text)
             for name in sorted(names) if fields else ():
-                what = f"speaks of {name!r}, which is no field of an item"
-                known = own.known((*at, word), name, fields, what, "Name one that is.")
-                if known and isinstance(fields[name], dict) and fields[name].get("x-secret") is True:
-                    own.add((*at, word), f"would show {name!r}, which is a secret; name another field")
+                what = f"names {name!r}, which is not a field of an item"
+                is_known = file.known((*at, word), name, fields, what, "Name one that is.")
+                if is_known and isinstance(fields[name], dict) and fields[name].get("x-secret") is True:
+                    file.add((*at, word), f"would show {name!r}, which is a secret; name another field")
 
 
-def shared_rows(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """Shared rows that no action refers to; an action that can't be read may refer to any."""
-    tables = [around.action(key).get("inputs") for key in around.actions]
+def shared_rows(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """Shared rows that no action refers to, unless some action's file cannot be read."""
+    tables = [refs.action(key).get("inputs") for key in refs.actions]
     used = {row.get("row") for table in tables for row in (table or {}).values() if isinstance(row, dict)}
-    for name in own.data.get("rows", {}) if own.whole("rows") and None not in tables else ():
+    for name in file.data.get("rows", {}) if file.whole("rows") and None not in tables else ():
         if name not in used:
-            own.add(("rows", name), f"is used by no action: refer to it with `row: {name}`, or delete it")
+            file.add(("rows", name), f"is used by no action: refer to it with `row: {name}`, or delete it")
 
 
-def _taken(own: Faults, rows: Mapping[str, Input]) -> list[tuple[Path, Place]]:
-    """What a connection gives to a request: its inputs, then the values of its token."""
-    token = [(("token", name, "to"), places.place(raw["to"], name)) for name, raw in own.part("token").items()]
+def _granted(file: CheckedFile, rows: Mapping[str, Input]) -> list[tuple[Path, Place]]:
+    """The places that a connection fills: by its inputs, then by the values of its token."""
+    token = [(("token", name, "to"), places.place(raw["to"], name)) for name, raw in file.part("token").items()]
     return [*((("inputs", key, "to"), place) for key, row in rows.items() for place in row.to), *token]
 
 
-def grants(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """Values that go nowhere, to no place, or where another goes."""
-    braces, kinds = around.common.get("base", {}), PLACES["connection"]
+def grants(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """Values without a place, with a wrong one, or with one that another value has."""
+    braces, kinds = refs.common.get("base", {}), PLACES["connection"]
     taken: dict[str, Path] = {}
-    for path, place in _taken(own, rows):
+    for path, place in _granted(file, rows):
         if path[0] == "token" and place.kind not in kinds:
-            own.add(path, f"is {place}; say one of {', '.join(kinds)}, where a connection gives to")
+            file.add(path, f"is {place}; use one of {', '.join(kinds)}")
         earlier = taken.get(str(place).lower())
         if place.kind == "base" and place.path[0] not in braces:
             what = f"is {place}, but connector.yaml's `base` has no {place.path[0]!r}"
-            own.add(path, f"{what}.{near(place.path[0], braces, 'Add it there.')}")
+            file.add(path, f"{what}.{near(place.path[0], braces, 'Add it there.')}")
         elif earlier is not None:
-            own.add(path, f"is {place}, where '{earlier[1]}' goes already; keep one")
+            file.add(path, f"is {place}, where '{earlier[1]}' already goes; keep one")
         taken.setdefault(str(place).lower(), path)
-    for name, raw in own.part("token").items():
-        codec(own, ("token", name, "as"), raw, around)
+    for name, raw in file.part("token").items():
+        codec(file, ("token", name, "as"), raw, refs)
     for key, row in rows.items():
         if not row.to:
-            own.add(("inputs", key), f"goes nowhere: say `to`, one of {', '.join(kinds)}")
+            file.add(("inputs", key), f"goes nowhere: add `to`, one of {', '.join(kinds)}")
 
 
-def test(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """A test of the connection by an action that is none, or by an input that is none; a level that is none."""
-    said = own.part("test")
-    if (action := said.get("action")) is not None:
-        what = f"is {action!r}, which actions/ lacks"
-        own.known(("test", "action"), action, around.actions, what, "Write it, or take another.")
-    levels = around.common.get("levels", {})
-    telling = (
-        [name for name, rule in levels.items() if "preferred_scope_pattern" in rule] if isinstance(levels, dict) else []
-    )
-    if isinstance(level := own.data.get("account_wide"), str):
-        what = (
-            f"is {level!r}, which is no level of connector.yaml that tells itself by scopes (`preferred_scope_pattern`)"
-        )
-        own.known(("account_wide",), level, telling, what, "Name one, or say true.")
-    for word in ("identity", "account", "user") if own.sound("inputs") else ():
-        place, _, name = said.get(word, "").partition(".")
+def test(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """Unknown actions and inputs in the test of a connection, and an unknown level."""
+    section = file.part("test")
+    if (action := section.get("action")) is not None:
+        what = f"is {action!r}, which is not in actions/"
+        file.known(("test", "action"), action, refs.actions, what, "Add it, or name another.")
+    levels = refs.common.get("levels", {})
+    rules = levels.items() if isinstance(levels, dict) else ()
+    preferred = [name for name, rule in rules if "preferred_scope_pattern" in rule]
+    if isinstance(level := file.data.get("account_wide"), str):
+        what = f"is {level!r}, which is not a level of connector.yaml with a `preferred_scope_pattern`"
+        file.known(("account_wide",), level, preferred, what, "Name one, or write true.")
+    for word in ("identity", "account", "user") if file.sound("inputs") else ():
+        place, _, name = section.get(word, "").partition(".")
         if place == "input":
-            own.known(("test", word), name, rows, f"names {name!r}, which is no input here", "Name one.")
+            file.known(("test", word), name, rows, f"names {name!r}, which is not an input here", "Name one.")
 
 
-def oauth(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """A sign-in that lacks a part, or has one that its grant does not know."""
-    if not own.sound("oauth") or not own.sound("token"):
+def oauth(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """A sign-in that lacks a part, or has one that its grant does not use."""
+    if not file.sound("oauth") or not file.sound("token"):
         return
-    said, token = own.data.get("oauth"), own.data.get("token", {})
-    if not isinstance(said, dict):
+    section, token = file.data.get("oauth"), file.data.get("token", {})
+    if not isinstance(section, dict):
         if token:
-            own.add(("token",), "is what `oauth` would get, and there is none; send the inputs where they go with `to`")
+            file.add(("token",), "needs `oauth`, which this file does not have; send the inputs themselves with `to`")
         return
-    for word in sorted({"authorize_url", "pkce"} & said.keys()) if said["grant"] != "authorization_code" else ():
-        own.add(("oauth", word), f"is for a person who signs in, and the grant {said['grant']} has none; leave it out")
+    grant, client = section["grant"], section["client"]
+    for word in sorted({"authorize_url", "pkce"} & section.keys()) if grant != "authorization_code" else ():
+        file.add(("oauth", word), f"is for a person's sign-in, which the grant {grant} does not have; leave it out")
     if not isinstance(token, dict) or "access_token" not in token:
-        own.add(("oauth",), "gets a token that goes nowhere: say `token: {access_token: {to: …}}`")
-    taken = {str(place).lower() for _, place in _taken(own, rows)}
-    for word in ("client.id",) if said["client"] == "none" else ("client.id", "client.secret"):
-        if own.sound("inputs") and word not in taken:
-            own.add(("oauth", "client"), f"is {said['client']}, and no input gives {word}: say `to: {word}` on one")
+        file.add(("oauth",), "gets a token that goes nowhere: add `token: {access_token: {to: …}}`")
+    granted = {str(place).lower() for _, place in _granted(file, rows)}
+    for word in ("client.id",) if client == "none" else ("client.id", "client.secret"):
+        if file.sound("inputs") and word not in granted:
+            file.add(("oauth", "client"), f"is {client}, but no input gives {word}: write `to: {word}` on one")
 
 
-def signature(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """A signature without one input that gives its secret, or of what is not there."""
+def signature(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """A signature without exactly one input for its secret, or over unknown slots."""
     secrets = [key for key, row in rows.items() for place in row.to if str(place) == "verify.secret"]
-    if not secrets and own.sound("inputs"):
-        own.add(("inputs",), "lacks the secret: one input with `to: verify.secret`")
+    if not secrets and file.sound("inputs"):
+        file.add(("inputs",), "lack the secret: add an input with `to: verify.secret`")
     for key in secrets[1:]:
-        own.add(("inputs", key, "to"), f"is verify.secret, where '{secrets[0]}' goes already; keep one")
-    said = own.part("verify")
-    for word in SLOT.findall(said.get("message", "")):
-        if word not in ("body", "timestamp"):
-            own.add(("verify", "message"), f"uses {{{word}}}; take {{body}} and {{timestamp}}, the only words here")
-    if "field" in said.get("time", {}) and "fields" not in said:
-        own.add(("verify", "time", "field"), "names a part of the header, which has none: say `fields: {signature: …}`")
+        file.add(("inputs", key, "to"), f"is verify.secret, where '{secrets[0]}' already goes; keep one")
+    section = file.part("verify")
+    for slot in SLOT.findall(section.get("message", "")):
+        if slot not in ("body", "timestamp"):
+            file.add(("verify", "message"), f"has {{{slot}}}; use {{body}} and {{timestamp}}, the only slots here")
+    if "field" in section.get("time", {}) and "fields" not in section:
+        file.add(("verify", "time", "field"), "is a part of the header, which has none: add `fields: {signature: …}`")
 
 
-def locale(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """Words for actions that are none, and slots that are not kept."""
-    blocks: dict[Path, Any] = {("texts",): own.part("texts")}
-    for key, entries in own.part("actions").items():
-        own.known(("actions", key), key, around.actions, "is no action", "Take it out.")
+def locale(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """Translations for unknown actions, and translations that change the slots of a text."""
+    blocks: dict[Path, Any] = {("texts",): file.part("texts")}
+    for key, entries in file.part("actions").items():
+        file.known(("actions", key), key, refs.actions, "is not an action", "Delete it.")
         blocks["actions", key] = entries
     for path, entries in blocks.items():
         for text, words in entries.items():
-            wanted, has = (set(re.findall(r"\{[^{}]*\}", said)) for said in (text, words or ""))
-            if words and wanted != has:
-                shown = f"{', '.join(sorted(wanted)) or 'none'}, and no others: they are filled in later"
-                own.add((*path, text), f"needs the slots of the original, {shown}")
+            slots, translated = (set(re.findall(r"\{[^{}]*\}", line)) for line in (text, words or ""))
+            if words and slots != translated:
+                names = f"{', '.join(sorted(slots)) or 'none'}, and no others: they are filled in later"
+                file.add((*path, text), f"needs the slots of the original, {names}")
 
 
 LONGEST = 16_384  # characters of an icon
@@ -256,11 +253,11 @@ SHAPES = {
     "svg", "g", "defs", "title", "desc", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "text",
     "tspan", "linearGradient", "radialGradient", "stop", "clipPath", "mask", "pattern", "symbol", "use",
 }  # fmt: skip
-AWAY = re.compile(r"url\(\s*['\"]?(?!#)|@import|expression\(|javascript:", re.IGNORECASE)
+OUTSIDE = re.compile(r"url\(\s*['\"]?(?!#)|@import|expression\(|javascript:", re.IGNORECASE)
 
 
 def icon(svg: str) -> Iterator[str]:
-    """What is wrong with an icon: no SVG, too long, or more than shapes that stand alone."""
+    """The faults of an icon: not SVG, too long, or more than self-contained shapes."""
     from xml.etree import ElementTree
 
     if len(svg) > LONGEST:
@@ -272,20 +269,20 @@ def icon(svg: str) -> Iterator[str]:
     try:
         root = ElementTree.fromstring(svg)
     except ElementTree.ParseError as error:
-        yield f"is no XML: {error}"
+        yield f"is not XML: {error}"
         return
     if root.tag != f"{SVG}svg":
-        yield 'is no SVG: its root must be <svg xmlns="http://www.w3.org/2000/svg">'
+        yield 'is not SVG: its root must be <svg xmlns="http://www.w3.org/2000/svg">'
         return
     if "viewBox" not in root.attrib:
-        yield 'lacks a viewBox, without which it does not scale: as in viewBox="0 0 24 24"'
+        yield 'lacks a viewBox, so it does not scale: add one such as viewBox="0 0 24 24"'
     for element in root.iter():
         name = str(element.tag).removeprefix(SVG)
         if name not in SHAPES:
-            yield f"holds <{name.rpartition('}')[2]}>; an icon is made of shapes, without scripts, styles and images"
+            yield f"has <{name.rpartition('}')[2]}>; use only shapes, without scripts, styles and images"
         for attribute, value in element.attrib.items():
             word = attribute.rpartition("}")[2]
             if word.lower().startswith("on"):
-                yield f"runs a script at {word}; leave it out"
-            elif (word == "href" and not value.startswith("#")) or AWAY.search(value):
-                yield f"refers at {word} to something outside; draw it here"
+                yield f"runs a script in {word}; leave it out"
+            elif (word == "href" and not value.startswith("#")) or OUTSIDE.search(value):
+                yield f"refers in {word} to something outside the file; draw it here"

@@ -1,4 +1,4 @@
-"""What a check is given: one document with its faults so far, and what the document may refer to. Pure."""
+"""The arguments of a check: one file with its faults so far, and what the file may refer to. Pure."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ PLACES = {
 
 
 class References(NamedTuple):
-    """What a document may refer to."""
+    """The other files that a file may refer to, and its language."""
 
     language: Callable[[str], Any]  # kind -> the validator of the language's own schema
     shared: Callable[[str], Json]  # name of a file of schemas/ -> its data
-    codecs: Mapping[str, Any]  # those beside the runtime's own
+    codecs: Mapping[str, Any]  # codecs in addition to the runtime's own
     common: Mapping[str, Any]  # connector.yaml's data
-    actions: tuple[str, ...]  # their keys
-    action: Callable[[str], Mapping[str, Any]]  # key -> its data, for what looks into other files
+    actions: tuple[str, ...]  # the keys of all actions
+    action: Callable[[str], Mapping[str, Any]]  # key -> the action's data; {} if it cannot be read
 
 
-class Faults:
-    """One document and its faults. A part whose shape is wrong is `broken`, and nothing more is asked of it.
+class CheckedFile:
+    """One file and its faults. A part whose shape is wrong is *broken*, and no further check looks at it.
 
     `kind` is the document's folder (`actions`, `connection`, `triggers`, `locales`) or `connector`.
     """
 
     def __init__(self, document: Document, kind: str) -> None:
         self.document, self.kind, self.data = document, kind, document.data
-        self.shared: Mapping[str, Any] = {}  # connector.yaml's rows, which rows here may refer to
+        self.shared: Mapping[str, Any] = {}  # connector.yaml's `rows`
         self.found: list[tuple[int, Problem]] = []
         self._broken = {_part(path) for path in document.holes}
         for problem in document.problems:
             self.found.append((int(problem.where.partition(" ")[0].rpartition(":")[2]), problem))
 
     def add(self, path: Path, what: str, *, breaks: bool = False) -> None:
-        """Note a fault at a path; if it `breaks` the part there, no other check looks at that.
+        """Add a fault at a path; with `breaks`, the part there is broken.
 
-        A fault without words is told elsewhere. One in a word of a shared row says where that is written.
+        An empty `what` is a fault that another file reports. A fault in a word of a shared row names the row.
         """
         if what:
             what += self._source(path)
@@ -60,23 +60,22 @@ class Faults:
         return f" (from rows.{name} in connector.yaml)" if path[2] in (self.shared.get(name) or ()) else ""
 
     def known(self, path: Path, name: str, known: Iterable[str], what: str, otherwise: str = "") -> bool:
-        """Whether a name is among the known ones. If not, `what` is the fault, with the nearest name as the remedy,
-        or else `otherwise`."""
+        """True if a name is known. If not, adds `what` as a fault; the remedy is the nearest name, or `otherwise`."""
         names = list(known)
         if name not in names:
             self.add(path, f"{what}.{near(name, names, otherwise)}")
         return name in names
 
     def sound(self, *path: str | int) -> bool:
-        """Whether nothing above, at or below the path is broken."""
+        """True if nothing above, at or below the path is broken."""
         return not any(path[: len(part)] == part[: len(path)] for part in self._broken)
 
     def whole(self, *path: str | int) -> bool:
-        """Whether nothing above or at the path is broken; single entries below may be."""
+        """True if nothing above or at the path is broken; entries below it may be."""
         return not any(path[: len(part)] == part for part in self._broken)
 
     def part(self, word: str) -> Any:
-        """What the file says under a word; `{}` if it says nothing there, or something of another shape."""
+        """The section of the file under a word; `{}` if it is absent or broken."""
         return self.data.get(word, {}) if self.sound(word) else {}
 
     @property
@@ -89,20 +88,19 @@ class Faults:
         return list(dict.fromkeys(problem for _, problem in sorted(self.found, key=lambda entry: entry[0])))
 
 
-Check = Callable[[Faults, Mapping[str, Input], References], None]  # `rows`: the inputs that could be compiled
+Check = Callable[[CheckedFile, Mapping[str, Input], References], None]  # `rows`: the inputs that could be compiled
 
 
 def _part(path: Path) -> Path:
-    """The part that holds a path and is unusable if that is broken: one row or list, or one section of the file."""
+    """The smallest part around a path that can be broken: a row, a list of choices, or a section of the file."""
     return path[: 2 if path[:1] in (("inputs",), ("choices",), ("rows",)) else 1]
 
 
 def near(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """` Did you mean 'topic'?`, or else the other remedy."""
+    """` Did you mean 'topic'?`, or the other remedy."""
     return nearest(name, known) or (otherwise and f" {otherwise}")
 
 
 def listed(names: Iterable[str]) -> str:
-    """`Known here: a, b.`, or that there is none."""
-    shown = ", ".join(sorted(names))
-    return f"Known here: {shown}." if shown else "There is none."
+    """`Known here: a, b.`"""
+    return f"Known here: {', '.join(sorted(names)) or 'none'}."

@@ -1,4 +1,4 @@
-"""What is wrong with an input table that its shape does not show: types, limits, places, defaults, conditions. Pure."""
+"""Checks of an input table beyond its shape: types, limits, places, defaults, conditions. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...types.base import ALL_WORDS
 from ...types.collections import GUARDED_HEADERS
 from ..compiler import row as compiled_row, several
 from ..documents import Path
-from .faults import PLACES, Faults, References, listed
+from .faults import PLACES, CheckedFile, References, listed
 
 RESERVED = (  # the command line's own options, and the tools' own arguments
     "inputs", "limit", "cursor", "base_url", "ndjson", "output", "clear", "help", "retries", "deadline", "recover",
@@ -25,223 +25,222 @@ _PAIRS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxI
 FIXED = {"client": ("id", "secret"), "basic": ("user", "password"), "verify": ("secret",)}
 
 
-def compiled(own: Faults, around: References) -> dict[str, Input]:
+def compiled(file: CheckedFile, refs: References) -> dict[str, Input]:
     """The rows that could be compiled."""
     rows: dict[str, Input] = {}
-    for key, raw in own.inputs.items():
+    for key, raw in file.inputs.items():
         at: Path = ("inputs", key, "schema")
         try:
-            if own.sound("inputs", key):
-                rows[key] = compiled_row(key, raw, around.shared, around.codecs)
+            if file.sound("inputs", key):
+                rows[key] = compiled_row(key, raw, refs.shared, refs.codecs)
         except LookupError as error:
-            own.add(at, f"names {error.args[0]!r}, which is in no file of schemas/; mend the name")
+            file.add(at, f"names {error.args[0]!r}, which is not a file in schemas/; change the name")
         except TypeError:
-            own.add(at, "has a $ref that leads nowhere; name a definition that the file has")
+            file.add(at, "has a $ref that leads nowhere; name a definition that the file has")
     return rows
 
 
-def entries(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """What is wrong with a row by itself."""
+def entries(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """The faults of single rows."""
     for key, row in rows.items():
-        before, raw = len(own.found), own.inputs[key]
+        before, raw = len(file.found), file.inputs[key]
         at: Path = ("inputs", key)
-        codec(own, (*at, "as"), raw, around)
-        _words(own, at, raw, row)
-        _schema(own, at, raw, row)
+        codec(file, (*at, "as"), raw, refs)
+        _words(file, at, raw, row)
+        _schema(file, at, raw, row)
         for place in row.to:
-            _place(own, at, row, place)
-        _choices(own, (*at, "choices"), row)
-        if len(own.found) > before or row.type == "connection":
+            _place(file, at, row, place)
+        _choices(file, (*at, "choices"), row)
+        if len(file.found) > before or row.type == "connection":
             continue
         for word in ("default", "example"):
             if word in raw and not registry.accepts(row, raw[word]):
                 known = ", ".join(str(choice.value) for choice in row.choices)
-                among = f"one of {known}" if known else "what it accepts"
-                own.add((*at, word), f"is {raw[word]!r}, which is not {among}; change one of them")
+                reason = f"is not one of {known}" if known else "the input does not accept"
+                file.add((*at, word), f"is {raw[word]!r}, which {reason}; change one of them")
 
 
-def conditions(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """What is wrong between rows: conditions on others, and old names that others have."""
-    sound = {key: raw for key, raw in own.inputs.items() if own.sound("inputs", key)}
-    holders: dict[str, str] = {}  # an old name -> the first input that had it
+def conditions(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """The faults between rows: conditions on other inputs, and old names that are in use."""
+    sound = {key: raw for key, raw in file.inputs.items() if file.sound("inputs", key)}
+    owners: dict[str, str] = {}  # an old name -> the first input that lists it
     for key, raw in sound.items():
         for name in several(raw.get("was", ())):
-            holders.setdefault(name, key)
+            owners.setdefault(name, key)
     for key, raw in sound.items():
         at: Path = ("inputs", key)
         for word in ("only_when", "shown_when", "required"):
             if raw.get(word, True) is not True:
-                condition(own, (*at, word), raw[word], rows, key)
+                condition(file, (*at, word), raw[word], rows, key)
         for index, warn in enumerate(raw.get("warn", ())):
             if "when" in warn:
-                condition(own, (*at, "warn", index, "when"), warn["when"], rows)
+                condition(file, (*at, "warn", index, "when"), warn["when"], rows)
         for name in several(raw.get("was", ())):
-            if name in own.inputs:
-                own.add((*at, "was"), f"is {name!r}, which is an input of today; an old name must be free")
+            if name in file.inputs:
+                file.add((*at, "was"), f"is {name!r}, which is an input now; an old name must be free")
             elif name in RESERVED:
-                own.add((*at, "was"), f"is {name!r}, which is an option of the command line; leave it out")
-            elif holders[name] != key:
-                own.add((*at, "was"), f"is {name!r}, which '{holders[name]}' was already; keep one")
+                file.add((*at, "was"), f"is {name!r}, which is an option of the command line; leave it out")
+            elif owners[name] != key:
+                file.add((*at, "was"), f"is {name!r}, which is already an old name of '{owners[name]}'; keep one")
 
 
-def codec(own: Faults, at: Path, raw: Mapping[str, Any], around: References) -> None:
-    """Names under `as` that no codec has."""
-    known = [*codecs.CODECS, *around.codecs]
+def codec(file: CheckedFile, at: Path, raw: Mapping[str, Any], refs: References) -> None:
+    """Unknown codecs under `as`."""
+    known = [*codecs.CODECS, *refs.codecs]
     for name in several(raw.get("as", ())):
-        if codecs.codec(name, around.codecs) is None:
-            own.add(at, f"is {name!r}, which is no codec.{nearest(name, known)} {listed(known)}")
+        if codecs.codec(name, refs.codecs) is None:
+            file.add(at, f"is {name!r}, which is not a codec.{nearest(name, known)} {listed(known)}")
 
 
-def _schema(own: Faults, at: Path, raw: Mapping[str, Any], row: Input) -> None:
+def _schema(file: CheckedFile, at: Path, raw: Mapping[str, Any], row: Input) -> None:
     schema = raw.get("schema", {})
     known = registry.TYPES[row.type].words
     for word in () if "$ref" in schema else schema:
         if word in known:
             continue
         if row.collection and word in ("minItems", "maxItems", "uniqueItems"):
-            remedy = f"say `type: json` with `schema: {{type: array, {word}: …}}`"
-            what = f"is about the list, and `schema` is of one entry: {remedy}"
+            remedy = f"use `type: json` with `schema: {{type: array, {word}: …}}`"
+            what = f"limits the list, but `schema` describes one entry: {remedy}"
         elif word in ALL_WORDS:
-            what = f"says nothing about {row.type}; " + (f"it takes {', '.join(known)}" if known else "leave it out")
+            what = f"has no meaning for {row.type}; " + (f"use {', '.join(known)}" if known else "leave it out")
         else:
-            what = f"is no word of JSON Schema.{nearest(word, known or ALL_WORDS)}"
-        own.add((*at, "schema", word), what)
-    _limits(own, (*at, "schema"), schema)
+            what = f"is not a word of JSON Schema.{nearest(word, known or ALL_WORDS)}"
+        file.add((*at, "schema", word), what)
+    _limits(file, (*at, "schema"), schema)
     for index, warn in enumerate(raw.get("warn", ())):
-        _limits(own, (*at, "warn", index, "schema"), warn["schema"])
+        _limits(file, (*at, "warn", index, "schema"), warn["schema"])
 
 
-def _limits(own: Faults, at: Path, schema: Any) -> None:
-    """Words of JSON Schema that hold what they cannot, at any depth."""
+def _limits(file: CheckedFile, at: Path, schema: Any) -> None:
+    """Unknown words of JSON Schema and wrong values, at any depth."""
     if not isinstance(schema, dict):
-        own.add(at, "must be a schema, such as {type: string}")
+        file.add(at, "must be a schema, such as {type: string}")
         return
     for word, value in schema.items():
         if len(at) > 3 and word not in ALL_WORDS:
-            own.add((*at, word), f"is no word of JSON Schema.{nearest(word, ALL_WORDS)}")
+            file.add((*at, word), f"is not a word of JSON Schema.{nearest(word, ALL_WORDS)}")
         elif word in ALL_WORDS and (
             not isinstance(value, ALL_WORDS[word])
             or (isinstance(value, bool) and ALL_WORDS[word] in (int, (int, float)))
         ):
-            wanted = {int: "a whole number", str: "text", list: "a list", dict: "a schema", bool: "true or false"}
-            own.add((*at, word), f"is {value!r}; it must be {wanted.get(ALL_WORDS[word], 'a number')}")
+            kinds = {int: "a whole number", str: "text", list: "a list", dict: "a schema", bool: "true or false"}
+            file.add((*at, word), f"is {value!r}; it must be {kinds.get(ALL_WORDS[word], 'a number')}")
         elif word in ("properties", "anyOf", "oneOf", "allOf"):
             for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
-                _limits(own, (*at, word, step), inner)
+                _limits(file, (*at, word, step), inner)
         elif word in ("items", "not", "propertyNames") or (word == "additionalProperties" and isinstance(value, dict)):
-            _limits(own, (*at, word), value)
+            _limits(file, (*at, word), value)
     for word, other in _PAIRS:
         low, high = schema.get(word), schema.get(other)
         if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
-            own.add((*at, word), f"is {low}, above the {other} of {high}, so that nothing fits; change one")
+            file.add((*at, word), f"is {low}, above the {other} of {high}, so that nothing fits; change one")
 
 
-def _place(own: Faults, at: Path, row: Input, place: Place) -> None:
-    name, many, what = ".".join(place.path), row.type in ("json", "any"), ""
-    if place.kind not in PLACES[own.kind]:
-        what = f"is {place}; in {own.kind}/ values go to {', '.join(PLACES[own.kind])}"
+def _place(file: CheckedFile, at: Path, row: Input, place: Place) -> None:
+    name, is_structured, what = ".".join(place.path), row.type in ("json", "any"), ""
+    if place.kind not in PLACES[file.kind]:
+        what = f"is {place}; in {file.kind}/ values go to {', '.join(PLACES[file.kind])}"
     elif place.kind == "call" and name not in places.CALL_KNOBS:
         what = f"is {place}; the runtime knows call.{', call.'.join(places.CALL_KNOBS)}"
     elif place.kind == "request" and name not in ("method", "path", "body"):
-        what = f"is {place}; say request.method, request.path or request.body"
+        what = f"is {place}; use request.method, request.path or request.body"
     elif place.kind in FIXED and name not in FIXED[place.kind]:
-        what = f"is {place}; there is {' and '.join(f'{place.kind}.{name}' for name in FIXED[place.kind])}"
+        what = f"is {place}; use {' or '.join(f'{place.kind}.{name}' for name in FIXED[place.kind])}"
     elif any("*" in step.split(".") for step in place.path):
-        what = f"is {place}; .* stands only at the end, and in {place.kind} right after it: body.a.*, query.*"
-    elif place.spread and row.collection != "map" and not many:
-        what = "spreads a value with .*, which takes a map: say `collection: map` or `type: json`"
+        what = f"is {place}; use .* only at the end, and in {place.kind} right after it: body.a.*, query.*"
+    elif place.spread and row.collection != "map" and not is_structured:
+        what = "spreads a value with .*, which takes a map: write `collection: map` or `type: json`"
     elif place.kind == "path":
         if row.required != () or row.only_when is not None:
-            own.add(at, "stands in the path, so it must be `required: true`, without `only_when`")
-        if row.collection == "map" or (row.collection == "list" and not any(step.joins for step in row.codecs)):
-            what = "puts many values into one place of the path: say `as: csv`, or leave `collection` out"
-        elif many:
-            own.add((*at, "type"), f"is {row.type}, which does not go into a path; take string or integer")
-    elif own.kind == "actions" and place.kind == "header" and name.lower() in GUARDED_HEADERS:
-        what = f"is {place}, which the connection or HTTP itself sets; say it in connection/ or leave it out"
+            file.add(at, "goes into the path, so it must have `required: true` and no `only_when`")
+        if row.collection == "map" or (row.collection == "list" and not any(codec.joins for codec in row.codecs)):
+            what = "puts several values into one place of the path: add `as: csv`, or leave `collection` out"
+        elif is_structured:
+            file.add((*at, "type"), f"is {row.type}, which cannot go into a path; use string or integer")
+    elif file.kind == "actions" and place.kind == "header" and name.lower() in GUARDED_HEADERS:
+        what = f"is {place}, which the connection or HTTP itself sets; put it in connection/ or leave it out"
     if what:
-        own.add((*at, "to"), what)
+        file.add((*at, "to"), what)
     if row.type == "file" and place.kind not in ("part", *PLACES["triggers"]):
-        own.add((*at, "to"), "takes a file to a place that cannot carry one; files go to part.x")
+        file.add((*at, "to"), "sends a file to a place that cannot carry one; use part.x")
     if row.type == "connection":
-        own.add((*at, "to"), "says where the connection goes; the connection's own file does that, leave it out")
+        file.add((*at, "to"), "says where the connection goes; the connection's own file does that, leave it out")
 
 
-def _words(own: Faults, at: Path, raw: Mapping[str, Any], row: Input) -> None:
+def _words(file: CheckedFile, at: Path, raw: Mapping[str, Any], row: Input) -> None:
     """Words of a row that do not go together."""
     always, single = row.required == (), row.collection != "list" and row.type not in ("json", "any")
     if "csv" in several(raw.get("as", ())) and single:
-        own.add((*at, "as"), "joins a list, and this is none: say `collection: list`")
+        file.add((*at, "as"), "joins a list, but the input is not a list: add `collection: list`")
     if "as" in raw and not row.to:
-        own.add((*at, "as"), "says how a value is written that goes nowhere: say `to` as well")
+        file.add((*at, "as"), "says how to write a value that goes nowhere: add `to`")
     if row.key in RESERVED:
-        own.add(at, "is an option of the command line; give the input another name and say `to`")
+        file.add(at, "is an option of the command line; give the input another name and add `to`")
     if (row.key == "connection") is not (row.type == "connection"):
-        own.add((*at, "type"), "is connection where the input is called connection, and nowhere else; rename the input")
+        file.add((*at, "type"), "must be connection for an input called connection, and for no other; rename the input")
     if row.fills_in and (row.required or row.only_when is not None):
-        what = "is filled in for a required input, so `required` must be true and without `only_when`"
-        own.add((*at, "default"), what)
+        file.add((*at, "default"), "fills in a required input, which must have `required: true` and no `only_when`")
     if row.has_default and row.type == "secret":
-        own.add((*at, "default"), "stands in a file for all to read; a secret has no default, leave it out")
+        file.add((*at, "default"), "is in a file that anybody can read; a secret has no default, leave it out")
     if row.clear and always:
-        own.add((*at, "clear"), "empties an input that is required; leave one of the two out")
+        file.add((*at, "clear"), "clears a required input; leave out `clear` or `required`")
     if row.clear == ([],) and single:
-        own.add((*at, "clear"), 'empties it with a list, and it takes none; say `clear: ""` or `clear: null`')
+        file.add((*at, "clear"), 'clears it with a list, but it is not a list; write `clear: ""` or `clear: null`')
     if row.deprecated is not None and always and not row.has_default:
-        own.add((*at, "deprecated"), "asks to leave out what is required; take `required` away")
+        file.add((*at, "deprecated"), "is on a required input, which cannot be left out; remove `required`")
     if row.choices and row.choices_from:
-        own.add((*at, "choices_from"), "offers values beside `choices`, which are the only ones; keep one of the two")
+        file.add((*at, "choices_from"), "offers more values, but `choices` allows no others; keep one of the two")
 
 
-def _choices(own: Faults, at: Path, row: Input) -> None:
+def _choices(file: CheckedFile, at: Path, row: Input) -> None:
     kind, values = registry.TYPES[row.type].choice, [choice.value for choice in row.choices]
     for index, value in enumerate(values):
         if kind is int and not isinstance(value, int):
-            own.add((*at, index), f"is {value!r}, which is no integer; change it, or the type to string")
+            file.add((*at, index), f"is {value!r}, which is not an integer; change it, or the type to string")
         elif kind is str and not isinstance(value, str):
-            own.add((*at, index), f"is {value!r}; put it in quotes, the type is {row.type}")
+            file.add((*at, index), f"is {value!r}; put it in quotes, the type is {row.type}")
         elif kind is None:
-            own.add(at, f"does not go with the type {row.type}; take string or integer")
+            file.add(at, f"does not go with the type {row.type}; use string or integer")
             return
         elif value in values[:index]:
-            own.add((*at, index), f"is {value!r} once more; keep one")
+            file.add((*at, index), f"repeats {value!r}; keep one")
 
 
-def condition(own: Faults, at: Path, raw: Any, rows: Mapping[str, Input], subject: str | None = None) -> None:
-    """The faults of a condition: names that are no input, values that an input never has."""
+def condition(file: CheckedFile, at: Path, raw: Any, rows: Mapping[str, Input], subject: str | None = None) -> None:
+    """The faults of a condition: unknown inputs, and values that an input never has."""
     for test in parse(raw):
         row = rows.get(test.name)
         values = [value for value in test.values if value is not None]
-        if not own.known(at, test.name, own.inputs, f"speaks of {test.name!r}, which is no input here", NAME_ONE):
+        if not file.known(at, test.name, file.inputs, f"names {test.name!r}, which is not an input here", NAME_ONE):
             continue
         if test.name == subject:
-            own.add(at, "waits for its own input; name another")
+            file.add(at, "depends on its own input; name another")
         elif row is None:
             continue
         elif row.type == "connection":
-            own.add(at, "asks for the connection, which the platform chooses; name another input")
+            file.add(at, "depends on the connection, which the platform chooses; name another input")
         elif values and (row.collection or row.type in ("json", "any", "file")):
-            what = f"compares '{test.name}', which can only be given or not"
-            own.add(at, f"{what}: say `{test.name}` or {{{test.name}: null}}")
+            what = f"compares '{test.name}', which can only be tested for presence"
+            file.add(at, f"{what}: write `{test.name}` or {{{test.name}: null}}")
         else:
             known = ", ".join(str(choice.value) for choice in row.choices)
             for value in (value for value in values if not registry.accepts(row, value)):
-                shown = f"it takes {known}" if known else f"its type is {row.type}"
-                own.add(at, f"waits for {value!r}, which '{test.name}' never is; {shown}")
+                accepted = f"it takes {known}" if known else f"its type is {row.type}"
+                file.add(at, f"tests for {value!r}, which '{test.name}' never is; {accepted}")
 
 
-def cycles(own: Faults, rows: Mapping[str, Input], around: References) -> None:
-    """Inputs that wait for each other, so that none can ever be given."""
-    waits = {
+def cycles(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
+    """Inputs that depend on each other, so that none can be filled in."""
+    needs = {
         key: [test.name for test in row.only_when or () if test.negate is (None in test.values)]
         for key, row in rows.items()
     }
-    behind = {key: set(names) for key, names in waits.items()}
+    reach = {key: set(names) for key, names in needs.items()}
     for between in rows:
-        for names in behind.values():
+        for names in reach.values():
             if between in names:
-                names |= behind[between]
+                names |= reach[between]
     for key in rows:
-        circle = [name for name in rows if name in behind[key] and key in behind[name]]
-        if circle[:1] == [key] and waits[key] != [key]:  # it is told once, and waiting for oneself elsewhere
-            own.add(("inputs", key, "only_when"), f"waits for '{waits[key][0]}', which waits for it; take one away")
+        circle = [name for name in rows if name in reach[key] and key in reach[name]]
+        if circle[:1] == [key] and needs[key] != [key]:  # one report a circle; `condition` reports an input on itself
+            file.add(("inputs", key, "only_when"), f"needs '{needs[key][0]}', which needs it; remove one")
