@@ -297,7 +297,7 @@ def test_a_page_is_kept_under_another_name_for_another_connection_list_input_or_
 
 
 def test_no_more_pages_are_kept_than_there_is_room_for_and_none_with_a_ttl_of_0() -> None:
-    memory = ValueCache(most=2)
+    memory = ValueCache(capacity=2)
     for key in "abc":
         memory.remember(Remember(key, page(key, cursor=None), 60))
     recalled = [memory.recall(Recall(key, 60)) for key in "abc"]
