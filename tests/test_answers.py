@@ -309,7 +309,7 @@ def test_numbers_that_json_has_not_come_as_text_with_a_warning(call: Any, vendor
         (
             "body",
             f"The answer has numbers that JSON cannot hold (NaN, -Infinity, 1e400, {'9' * 60}); "
-            "they are given as text.",
+            "they are returned as text.",
         )
     ]
     assert json.loads(json_text.write(result.data)) == result.data
@@ -420,7 +420,7 @@ def users(connector: Connector, *said: Any, **terms: Any) -> Result:
 def test_a_next_page_that_no_request_can_carry_is_an_error_after_its_page(connector: Connector, token: Any) -> None:
     with pytest.raises(ApiError) as caught:
         users(connector, {"users": [{"id": "a"}], "next_page_token": token})
-    assert caught.value.message == "The answer names a next page that cannot be asked for."
+    assert caught.value.message == "The answer names a next page that cannot be requested."
     assert (caught.value.items_read, caught.value.cursor) == (1, None)
     assert caught.value.partial.data == {"users": [{"id": "a"}]}
 

@@ -99,7 +99,7 @@ def test_a_call_whose_time_is_over_sends_nothing_more(connector: Connector) -> N
     late = iter([NOON, NOON + timedelta(seconds=5)])
     over = told(lambda: run(connector, "get-user", ME, deadline=5, clock=[*late, NOON + timedelta(seconds=6)] * 2))
     assert over == whole(
-        "transport", "The time allowed for the call is over.", "Nothing more was sent.", retriable=True
+        "transport", "The time allowed for the call has run out.", "Nothing more was sent.", retriable=True
     )
     paced = type("Paced", (), {"pacer": object()})()
     hint = "Nothing was sent. Try again later, or allow the call more time."

@@ -59,7 +59,7 @@ def fetch(file: File, settings: DownloadSettings, have: int = 0, version: FileVe
     Errors say what is wrong and with which host; the caller adds the name of the file.
     """
     if file.waits is not None:
-        raise Conflict(f"It cannot be downloaded. {file.waits}", retriable=True)
+        raise Conflict(f"The file cannot be downloaded. {file.waits}", retriable=True)
     is_same_file = version is not None and version.of == identity(file) and file.size in (None, version.total)
     if version is None or not is_same_file or (version.total is not None and have > version.total):
         have, version = 0, None

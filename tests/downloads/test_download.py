@@ -579,7 +579,7 @@ def test_a_file_that_is_not_ready_is_an_error_without_a_request(
 ) -> None:
     vendor.add("talk.mp4", VIDEO)
     vendor.entries[0]["status"] = "processing"
-    with pytest.raises(Conflict, match=r"talk\.mp4: It cannot be downloaded\. It is not ready yet"):
+    with pytest.raises(Conflict, match=r"talk\.mp4: The file cannot be downloaded\. It is not ready yet"):
         client.download(files(), tmp_path)
     assert vendor.of("talk.mp4") == []
 

@@ -437,7 +437,7 @@ def test_what_waits_is_not_asked_for() -> None:
     site = Site((200, WHOLE, VIDEO))
     with pytest.raises(Conflict) as caught:
         site.run(replace(FILE, waits="It is not ready yet; try again later."))
-    assert caught.value.message == "It cannot be downloaded. It is not ready yet; try again later."
+    assert caught.value.message == "The file cannot be downloaded. It is not ready yet; try again later."
     assert caught.value.retriable is True
     assert site.plays.steps == []
 

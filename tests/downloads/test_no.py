@@ -103,7 +103,7 @@ def test_a_file_that_keeps_changing_is_given_up() -> None:
 
 def test_what_waits_says_for_what() -> None:
     waiting = replace(FILE, waits="It is not ready yet; try again later.")
-    what = "It cannot be downloaded. It is not ready yet; try again later."
+    what = "The file cannot be downloaded. It is not ready yet; try again later."
     assert told(lambda: Site((200, WHOLE, VIDEO)).run(waiting)) == whole("conflict", what, None, retriable=True)
 
 
