@@ -93,9 +93,8 @@ class Client(AbstractContextManager["Client"]):
         to fill in first, and otherwise as `run`.
         """
         steps = self._session.choices(action, input, inputs, **options)
-        choices: Choices
-        (choices,) = perform(steps, self._handlers, guarded=True)
-        return choices
+        outputs: list[Choices] = [*perform(steps, self._handlers, guarded=True)]
+        return outputs[0]
 
     def files(self, key: str, inputs: Inputs) -> list[File]:
         """Run an action and return the files that its answer offers. Raises as `run`."""
@@ -133,7 +132,7 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
 
         self._session = Session(connector, token, base_url, connection, **options)
         self._pool: AsyncPool | None = None  # entered in the event loop of the first call
-        send, wait = lambda step: self._open_pool().send(step), lambda step: sleep(step.seconds)
+        send, wait = lambda step: self._enter().send(step), lambda step: sleep(step.seconds)
         self._handlers: Handlers = {**self._session.handlers, Token: self._token, Send: send, Wait: wait}
 
     def __repr__(self) -> str:
@@ -173,9 +172,8 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
     ) -> Choices:
         """As `Client.choices`, as a coroutine."""
         steps = self._session.choices(action, input, inputs, **options)
-        choices: Choices
-        (choices,) = [output async for output in perform_async(steps, self._handlers, guarded=True)]
-        return choices
+        outputs: list[Choices] = [output async for output in perform_async(steps, self._handlers, guarded=True)]
+        return outputs[0]
 
     async def files(self, key: str, inputs: Inputs) -> list[File]:
         """As `Client.files`, as a coroutine."""
@@ -187,11 +185,9 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         """As `Client.download`, as a coroutine; cancelling stops it at once, and a later run resumes the parts."""
         from .downloads.download import download_async
 
-        return await download_async(
-            self._session.download_plan(files, to, **options), self._handlers, self._open_pool()
-        )
+        return await download_async(self._session.download_plan(files, to, **options), self._handlers, self._enter())
 
-    def _open_pool(self) -> AsyncPool:
+    def _enter(self) -> AsyncPool:
         if self._pool is None:
             self._pool = AsyncPool.enter(self._session.http)
         return self._pool

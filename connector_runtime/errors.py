@@ -142,10 +142,9 @@ class InputError(ConnectorError, kind="input", http_status=422):
         if count > MOST:
             message = Sentence("{total} with the inputs of {subject}, the first {most}:", most=MOST, **message.slots)
         longest = LONGEST * 4
-        listed = [problem.replace(where=problem.where[:LONGEST]) for problem in every[:MOST]]
-        return cls(
-            message, problems=[p if len(p.what) <= longest else p.replace(what=p.what[:longest]) for p in listed]
-        )
+        listed = [p.replace(where=p.where[:LONGEST]) for p in every[:MOST]]
+        listed = [p if len(p.what) <= longest else p.replace(what=p.what[:longest]) for p in listed]
+        return cls(message, problems=listed)
 
 
 class RequestError(ConnectorError):

@@ -127,9 +127,8 @@ class Session:
         if token is not None and connection is not None:
             problems.append(Problem("token", Sentence("is given together with a connection; choose one")))
         if pacing and not (hasattr(pacing, "ask") and hasattr(pacing, "report")):
-            problems.append(
-                Problem("pacing", Sentence("must be False, or a pacer with the methods `ask` and `report`"))
-            )
+            what = Sentence("must be False, or a pacer with the methods `ask` and `report`")
+            problems.append(Problem("pacing", what))
         if problems:
             raise InputError.of(Sentence("the client"), problems)
         self.connector = connector
@@ -190,9 +189,8 @@ class Session:
                 refuse_values(self._kind, key, bound.values)
             until = self._deadline if deadline is None else deadline
             is_observed = self._observe is not None or logger.isEnabledFor(logging.DEBUG)
-            terms = CallTerms(
-                limit, cursor, self._retries, until, idempotency_key, self._account, is_observed, self._caller
-            )
+            shared = (self._account, is_observed, self._caller)
+            terms = CallTerms(limit, cursor, self._retries, until, idempotency_key, *shared)
             if recover and action.recover is not None:
                 other = connector.action(action.recover.action)
                 return action, recovering(action, bound, terms, other)
@@ -217,10 +215,8 @@ class Session:
         connector = self._localized(locale)
         with Guard(connector.phrasebook):
             options: dict[str, Any] = {"search": search, "cursor": cursor, "parameters": parameters}
-            browse = choices.browse(connector.profile, connector.action, action, input, inputs, **options)
-            return choices.choose(
-                browse, lambda key, bound, at: self.call(key, bound, cursor=at, locale=locale)[1], ttl
-            )
+            query = choices.browse(connector.profile, connector.action, action, input, inputs, **options)
+            return choices.choose(query, lambda key, bound, at: self.call(key, bound, cursor=at, locale=locale)[1], ttl)
 
     def _localized(self, locale: str | None) -> Connector:
         return self.connector if locale is None else self.connector.localized(locale)

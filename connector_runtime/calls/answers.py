@@ -131,9 +131,7 @@ class RefusedResponse:
         default = Sentence("{vendor} does not accept some values.") if problems else ""
         message = next((text for text in texts if text), default)
         cases = (case for case in self.rules.cases if conditions.holds(case.when, self.look))
-        case = next(
-            (entry for entry in cases if entry.text is None or re.search(entry.text, message, re.IGNORECASE)), None
-        )
+        case = next((one for one in cases if one.text is None or re.search(one.text, message, re.IGNORECASE)), None)
         kind, hint = (case.kind, self._remedy(case, message)) if case else ("api", None)
         is_server, is_limit = status >= 500, kind in ("rate_limit", "quota")
         if hint is None and is_server:

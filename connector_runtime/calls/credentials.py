@@ -28,8 +28,7 @@ def checked(profile: Profile, values: Any) -> dict[str, str]:
     """
     if not isinstance(values, Mapping):
         raise InputError.of(Sentence("the client"), [Problem("connection", not_object(values))])
-    # pasted values often have blanks around them
-    values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+    values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}  # as pasted
     names = {name for name, value in values.items() if value is not None}
     kind = connection_of(profile, dict.fromkeys(names, ""))
     if kind is None:  # complain by the kind with the fewest unknown names
@@ -43,9 +42,7 @@ def checked(profile: Profile, values: Any) -> dict[str, str]:
     try:
         return filled(kind, _rows(profile, kind), values)
     except InputError as error:
-        problems = [
-            problem.replace(where=problem.where.replace("inputs", "connection", 1)) for problem in error.problems
-        ]
+        problems = [p.replace(where=p.where.replace("inputs", "connection", 1)) for p in error.problems]
         raise InputError.of(subject(kind), problems) from None
 
 

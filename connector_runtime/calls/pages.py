@@ -14,8 +14,8 @@ from ..language.places import Answer
 from ..model import Next, Page, Paging
 from ..sentences import Sentence
 from ..structs import shows
-from . import render
 from .credentials import Credentials
+from .render import RequestDraft, next_query
 
 LONGEST = 4096  # characters of the value that names a next page
 LONGEST_CURSOR = 6 * LONGEST  # a character may be four bytes, which base64 writes as six characters
@@ -41,7 +41,7 @@ def start(paging: Paging, limit: int | None) -> ListPosition:
     return ListPosition(0 if paging.size is None else size)
 
 
-def page_draft(paging: Paging, draft: render.RequestDraft, position: ListPosition) -> render.RequestDraft:
+def page_draft(paging: Paging, draft: RequestDraft, position: ListPosition) -> RequestDraft:
     """The draft of the request for the page at a position."""
     if paging.size is not None:
         draft = draft.with_value(paging.size, position.size)
@@ -49,12 +49,7 @@ def page_draft(paging: Paging, draft: render.RequestDraft, position: ListPositio
 
 
 def next_position(
-    paging: Paging,
-    position: ListPosition,
-    answer: Answer,
-    draft: render.RequestDraft,
-    page: Page,
-    credentials: Credentials,
+    paging: Paging, position: ListPosition, answer: Answer, draft: RequestDraft, page: Page, credentials: Credentials
 ) -> ListPosition | None:
     """The position of the next page; None at the end. The first style that gives one is used for the whole list.
 
@@ -71,12 +66,12 @@ def next_position(
         if not _is_sendable(text):
             raise ApiError(Sentence("The answer names a next page that cannot be requested."), status=answer.status)
         if paging.next[number].to is None:
-            value = render.next_query(draft, credentials, text)
+            value = next_query(draft, credentials, text)
         return ListPosition(position.size, number, value)
     return None
 
 
-def _value(style: Next, answer: Answer, draft: render.RequestDraft, page: Page) -> Any:
+def _value(style: Next, answer: Answer, draft: RequestDraft, page: Page) -> Any:
     if style.when and not conditions.holds(style.when, lambda name: places.look(name, answer)):
         return None
     value: Any
@@ -112,7 +107,7 @@ def count_warnings(paging: Paging, answer: Answer, count: int) -> tuple[Problem,
     return (Problem(paging.total or "", what),)
 
 
-def list_digest(draft: render.RequestDraft) -> str:
+def list_digest(draft: RequestDraft) -> str:
     """A short text that identifies a list, so that a cursor of one list is not used in another."""
     text = json.dumps([draft.method, draft.path, sorted(draft.query), draft.body], sort_keys=True, default=str)
     return blake2s(text.encode(), digest_size=6).hexdigest()
@@ -132,7 +127,7 @@ def position_of(text: str, list_digest: str, paging: Paging | None) -> ListPosit
         if len(text) > LONGEST_CURSOR:
             raise ValueError
         fields = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
-        cursor_digest, size, style, value, skip = fields
+        digest, size, style, value, skip = fields
         position = ListPosition(size, style, value, skip)
         is_valid = all(type(number) is int and 0 <= number < 2**31 for number in (size, skip, style or 0))
         is_valid = is_valid and isinstance(value, str | int | None) and (style is None) is (value is None)
@@ -141,15 +136,8 @@ def position_of(text: str, list_digest: str, paging: Paging | None) -> ListPosit
         is_valid = False
     if not is_valid:
         raise _wrong_cursor(Sentence("is not a cursor of a list; leave it out to start from the beginning"))
-    if (
-        cursor_digest != list_digest
-        or paging is None
-        or (style or 0) >= len(paging.next)
-        or not 0 <= size <= paging.max
-    ):
-        raise _wrong_cursor(
-            Sentence("belongs to another list or other inputs; use the same action and inputs as before")
-        )
+    if digest != list_digest or paging is None or (style or 0) >= len(paging.next) or not 0 <= size <= paging.max:
+        raise _wrong_cursor(Sentence("is of another list or other inputs; use the same action and inputs as before"))
     if style is not None and paging.next[style].to is None and re.match("https?:|/", str(value)):
         raise _wrong_cursor(Sentence("is not a cursor of this list; leave it out to start from the beginning"))
     return position

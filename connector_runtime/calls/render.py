@@ -84,13 +84,11 @@ def layout_of(spec: ActionSpec) -> Layout:
     """The layout of an action."""
     computed = tuple((place, expressions.expression(source)) for place, source in spec.compute.items())
     rows = [row for row in spec.inputs.values() if row.to]
-    first_places = [row.to[0] for row in rows]
+    targets = [row.to[0] for row in rows]
     lists = {row.key for row in rows if row.collection is not None or row.type in ("json", "any")}
     places = {row.key: (row.to[0], writer(row.codecs, lists=row.key in lists)) for row in rows}
-    spreads = any(place.spread for place in (*first_places, *(place for place, _ in computed)))
-    return Layout(
-        places, computed, spreads, spec.body is not None or any(place.kind == "body" for place in first_places)
-    )
+    spreads = any(place.spread for place in (*targets, *(place for place, _ in computed)))
+    return Layout(places, computed, spreads, spec.body is not None or any(place.kind == "body" for place in targets))
 
 
 def draft(spec: ActionSpec, values: Mapping[str, Any], layout: Layout | None = None) -> RequestDraft:
@@ -108,11 +106,9 @@ def draft(spec: ActionSpec, values: Mapping[str, Any], layout: Layout | None = N
             placed.append((place, source.value(values)))
     if layout.spreads:
         placed.sort(key=lambda entry: not entry[0].spread)
-    query = [(name, text_of(value)) for name, value in spec.query.items()]
-    result = RequestDraft(
-        spec.method or "GET", spec.path, spec.path, query, [*spec.headers.items()], encode=spec.encode
-    )
-    result.written = written
+    query, headers = [(name, text_of(value)) for name, value in spec.query.items()], [*spec.headers.items()]
+    method, path, encode = spec.method or "GET", spec.path, spec.encode
+    result = RequestDraft(method, path, path, query, headers, encode=encode, written=written)
     tree: dict[str, Any] = copy.deepcopy(spec.body) if spec.body else {}
     for place, value in placed:
         _put(result, tree, place, value)

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given, strategies as st
 
-from connector_runtime.calls.files import LONGEST, File, folded, identity, numbered, safe_name, distinct
+from connector_runtime.calls.files import LONGEST, File, distinct, folded, identity, numbered, safe_name
 from zoom_connector import Connector, load
 
 CONNECTOR = load()
