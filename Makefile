@@ -1,4 +1,4 @@
-# Everything sets itself up: these commands need Python 3.11 or later, make, and PyPI.
+# These commands set up everything themselves; they need Python 3.11 or later, make, and PyPI.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +10,7 @@ BENCH := .venv-bench
 help: ## show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
 
-demo: $(VENV)/ready ## watch the actions run against a Zoom on this machine, then try them in a browser; no account needed
+demo: $(VENV)/ready ## watch the actions run against a local Zoom, then try them in a browser; no account needed
 	@$(BIN)/python -m zoom_connector demo
 
 test: $(VENV)/ready-test ## run all tests, the linters and the type checker
@@ -23,19 +23,19 @@ test: $(VENV)/ready-test ## run all tests, the linters and the type checker
 check: $(VENV)/ready ## check the definitions
 	@$(BIN)/python -m zoom_connector check
 
-# AGAINST=COMMIT measures this tree beside an older one of it, and needs no rivals
-bench: $(BENCH)/$(if $(AGAINST),plain/)ready ## measure it beside its rivals, or AGAINST=COMMIT beside that commit; QUICK=1 is shorter, ONLY=starts one group
+# AGAINST=COMMIT compares this tree with an older commit and needs no rivals
+bench: $(BENCH)/$(if $(AGAINST),plain/)ready ## measure it against its rivals, or against AGAINST=COMMIT; QUICK=1 is shorter, ONLY=starts runs one group
 	@$(BENCH)/plain/bin/python -m benchmarks.$(if $(AGAINST),against $(AGAINST),suite) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
-docs: $(VENV)/ready ## write the generated parts of the documentation anew
+docs: $(VENV)/ready ## regenerate the generated parts of the documentation
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/make_language.py
 
-clean: ## remove what these commands made
+clean: ## remove everything that these commands create
 	rm -rf $(VENV) $(BENCH) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is required, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/ready: $(VENV)/bin/python pyproject.toml
@@ -46,14 +46,14 @@ $(VENV)/ready-test: $(VENV)/bin/python pyproject.toml
 	@echo "installing …" && $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,lint]'
 	@touch $@ $(VENV)/ready
 
-# two: the connector as it is installed, and beside what it is measured against
+# two environments: the connector as users install it, and the connector together with its rivals
 $(BENCH)/plain/ready: $(VENV)/bin/python pyproject.toml
 	@echo "installing …" && $(BIN)/python -m venv $(BENCH)/plain
 	@$(BENCH)/plain/bin/python -m pip install --quiet --disable-pip-version-check -e '.[service]'
 	@touch $@
 
 $(BENCH)/ready: $(BENCH)/plain/ready benchmarks/requirements.txt
-	@echo "installing what it is measured against; this takes a minute or two …"
+	@echo "installing its rivals; this takes a minute or two …"
 	@$(BIN)/python -m venv $(BENCH)/rivals
 	@$(BENCH)/rivals/bin/python -m pip install --quiet --disable-pip-version-check -e . -r benchmarks/requirements.txt
 	@touch $@

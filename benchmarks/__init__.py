@@ -1,1 +1,1 @@
-"""The measurements of the connector beside its rivals: `make bench`."""
+"""Benchmarks of the connector against its rivals: `make bench`."""

@@ -1,10 +1,10 @@
-"""This tree beside an older commit of it: `make bench AGAINST=COMMIT`. Nothing is written.
+"""Compares this tree with an older commit: `make bench AGAINST=COMMIT`. It writes no file.
 
-The commit is checked out into a temporary folder and measured with the benchmarks of this tree. Both take turns, round
-by round, and with them the old tree a second time, as a control: what it differs from itself is noise. The rounds come
-in sets, each with processes of its own. Ratios are of two turns of one round, since what else the machine does comes
-and goes over many rounds and then slows both. A row is `slower` where every set found the new tree further above the
-old one than any set found the control; `faster` where every set found it below. Anything else is noise, whatever its
+It checks the commit out into a temporary folder and measures it with the benchmarks of this tree. In each round the
+old tree, the new tree and the control take a turn. The control is the old tree again: its difference from itself is
+noise. The rounds come in sets, each with its own processes. A ratio compares two turns of the same round, since other
+load on the machine lasts many rounds and slows both turns. A row is `slower` if the ratios of all its sets are above
+1 and above all ratios of the control, and `faster` if they are below. Any other difference is noise, whatever the
 ratio.
 """
 
@@ -33,27 +33,27 @@ from .frame import figure
 from .measure import ROOT, Worker, by_group, environment, exit_code, python, seconds
 from .one_call import timed
 
-HERE = "benchmarks.against"  # which is __main__ where it runs
+HERE = "benchmarks.against"  # __name__ would be __main__
 SETS, QUICK_SETS = 5, 4
-SETTLED = 2.5  # seconds after which the times of files that were checked out can be trusted, so that they are cached
+SETTLED = 2.5  # seconds after which the cache trusts the times of new files
 PROBE = (
     "import connector_runtime, zoom_connector; print(connector_runtime.__file__, zoom_connector.__file__, sep='\\n')"
 )
 HEAD = """\
-{new} beside {old}, in {sets} sets of rounds. Every row is a cost: a ratio above 1 is slower.
-ratio: new / old, of two turns of one round, the median of all rounds. sets: the medians of each set, lowest to highest.
-control: the same of the old tree beside itself, measured in the same rounds: what it shows is noise.
-A row is marked slower (faster) only if all its sets lie above (below) all of the control's."""
+{new} against {old}, in {sets} sets of rounds. Every row is a cost: a ratio above 1 is slower.
+ratio: new / old within one round, the median of all rounds. sets: the lowest and the highest median of a set.
+control: the same for the old tree against itself, measured in the same rounds; it shows the noise.
+A row is marked slower (faster) only if all its sets are above (below) all of the control's."""
 
 Contestants = Mapping[str, Callable[[], Any]]
 
 
-# -- what a row says; pure -------------------------------------------------------------------------------------------
+# -- rows and their verdicts; pure -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One row: what both trees and the control cost, in `unit`, round by round in sets."""
+    """One row: the costs of both trees and of the control, in `unit`, as sets of rounds."""
 
     group: str
     what: str
@@ -64,17 +64,17 @@ class Line:
 
     @property
     def ratio(self) -> float:
-        """What the new tree costs of what the old one costs in the same round: the median of all rounds."""
+        """The new tree's cost divided by the old one's in the same round: the median of all rounds."""
         return median(_paired(_all(self.new), _all(self.old)))
 
     @property
     def ratios(self) -> list[float]:
-        """The same of each set, lowest first."""
+        """The same for each set, in ascending order."""
         return _ratios(self.new, self.old)
 
     @property
     def noise(self) -> list[float]:
-        """What the old tree costs of what it costs itself, lowest first."""
+        """The control's ratios for each set, in ascending order."""
         return _ratios(self.control, self.old)
 
     @property
@@ -97,16 +97,16 @@ def _paired(ours: list[float], others: list[float]) -> list[float]:
 
 
 def table(lines: Iterable[Line]) -> str:
-    shown = []
-    for group, found in groupby(lines, lambda line: line.group):
+    output = []
+    for group, members in groupby(lines, lambda line: line.group):
         heads = f"{'ratio':>7}  {'sets':<12} {'control':<12}"
-        shown.append(f"\n{group:<48}{'old: min median max':>26}{'new: min median max':>28} {'':<5}{heads}".rstrip())
-        for line in found:
+        output.append(f"\n{group:<48}{'old: min median max':>26}{'new: min median max':>28} {'':<5}{heads}".rstrip())
+        for line in members:
             old, new = (_figures(_all(values)) for values in (line.old, line.new))
             sets, noise = (f"{ratios[0]:.2f}–{ratios[-1]:.2f}" for ratios in (line.ratios, line.noise))
-            told = f"{line.ratio:>7.2f}  {sets:<12} {noise:<12}"
-            shown.append(f"  {line.what:<46}{old:>26}{new:>28} {line.unit:<5}{told} {line.verdict}".rstrip())
-    return "\n".join(shown).lstrip("\n")
+            ratios = f"{line.ratio:>7.2f}  {sets:<12} {noise:<12}"
+            output.append(f"  {line.what:<46}{old:>26}{new:>28} {line.unit:<5}{ratios} {line.verdict}".rstrip())
+    return "\n".join(output).lstrip("\n")
 
 
 def _figures(values: list[float]) -> str:
@@ -114,22 +114,22 @@ def _figures(values: list[float]) -> str:
 
 
 def summary(lines: Iterable[Line]) -> str:
-    found = list(lines)
-    slower = [f"{line.what} ({line.ratio:.2f}x)" for line in found if line.verdict == "slower"]
-    faster = sum(line.verdict == "faster" for line in found)
-    told = f"{len(found)} rows: {len(slower)} slower, {faster} faster, the others within the noise."
-    return f"{told} Slower: {'; '.join(slower)}." if slower else told
+    rows = list(lines)
+    slower = [f"{line.what} ({line.ratio:.2f}x)" for line in rows if line.verdict == "slower"]
+    faster = sum(line.verdict == "faster" for line in rows)
+    counts = f"{len(rows)} rows: {len(slower)} slower, {faster} faster, the others within the noise."
+    return f"{counts} Slower: {'; '.join(slower)}." if slower else counts
 
 
-# -- how it is measured ----------------------------------------------------------------------------------------------
+# -- measuring -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """Some rows of a group that are measured together.
+    """Rows of a group that are measured together.
 
-    `open` sets up the contestants of the tree at a path, by name. `rows` says of each: what it is, its unit, and how
-    what a contestant gave becomes a cost in that unit.
+    `open` sets up the contestants of the tree at a path, by name. `rows` has for each contestant the row's name, its
+    unit, and a function from the contestant's result to a cost in that unit.
     """
 
     group: str
@@ -144,9 +144,9 @@ def measured(experiment: Experiment, old: Path, new: Path, sets: int) -> list[Li
     for _ in range(sets):
         with ExitStack() as stack:
             sides = {"old": old, "new": new, "control": old}
-            made = {side: stack.enter_context(experiment.open(root)) for side, root in sides.items()}
+            contestants = {side: stack.enter_context(experiment.open(root)) for side, root in sides.items()}
             for key, line in lines.items():
-                turns = {side: found[key] for side, found in made.items()}
+                turns = {side: by_name[key] for side, by_name in contestants.items()}
                 cost = experiment.rows[key][2]
                 for side, values in in_turn(turns, experiment.rounds, experiment.warm).items():
                     getattr(line, side).append([cost(value) for value in values])
@@ -154,18 +154,18 @@ def measured(experiment: Experiment, old: Path, new: Path, sets: int) -> list[Li
 
 
 def in_turn(contestants: Contestants, rounds: int, warm: int) -> dict[str, list[Any]]:
-    """What each gave, once a round, always in the same order, after `warm` rounds that do not count.
+    """Run the contestants in turns, always in the same order; return their results after `warm` rounds.
 
-    Were every other round to go backwards, the first and the last would follow themselves, and find the processor's
-    caches warm; the one between them never would.
+    If every other round went backwards, the first and the last contestant would run twice in a row and find the
+    processor's caches warm; the middle one never would.
     """
-    given: dict[str, list[Any]] = {name: [] for name in contestants}
+    results: dict[str, list[Any]] = {name: [] for name in contestants}
     for turn in range(-warm, rounds):
         for name, run in contestants.items():
-            found = run()
+            result = run()
             if turn >= 0:
-                given[name].append(found)
-    return given
+                results[name].append(result)
+    return results
 
 
 def scaled(scale: float) -> Callable[[float], float]:
@@ -173,16 +173,16 @@ def scaled(scale: float) -> Callable[[float], float]:
 
 
 def per_second(rate: float) -> float:
-    """What one of so many a second costs, in µs."""
+    """Return the µs for one call at this rate per second."""
     return 1e6 / rate
 
 
-def worker(factory: str, *given: str) -> Callable[[Path], AbstractContextManager[Contestants]]:
-    """Contestants in a process of the tree's own."""
+def worker(factory: str, *arguments: str) -> Callable[[Path], AbstractContextManager[Contestants]]:
+    """Return a function that sets up contestants in a process of the tree at a path."""
 
     @contextmanager
     def opened(root: Path) -> Iterator[Contestants]:
-        with Worker(factory, *given, without="orjson", root=root) as running:
+        with Worker(factory, *arguments, without="orjson", root=root) as running:
             yield {name: partial(running, name) for name in running.names}
 
     return opened
@@ -195,7 +195,7 @@ def from_memory() -> dict[str, Callable[[], float]]:
     from . import memory
 
     return {
-        "create": timed(memory.create(), 20),  # few: the turns of a round should follow each other closely
+        "create": timed(memory.create(), 20),  # few, so that the turns of a round follow each other closely
         "get": timed(memory.get(), 20),
         "page": timed(memory.page(), 5),
         "renewal": timed(memory.renewal(), 10),
@@ -287,12 +287,12 @@ def events() -> dict[str, Callable[[], float]]:
     receiver, event = received()
 
     def accept() -> float:
-        """Seconds an event; each has to be a new one."""
-        made = [event() for _ in range(20)]
+        """Return the seconds for one event; each event must be new."""
+        posts = [event() for _ in range(20)]
         start = time.perf_counter()
-        for body, headers in made:
+        for body, headers in posts:
             assert receiver.accept(body, headers).status == 200
-        return (time.perf_counter() - start) / len(made)
+        return (time.perf_counter() - start) / len(posts)
 
     body, headers = event()
     return {"read": timed(lambda: receiver.trigger.receive(body, headers, SECRET, time.time()), 20), "accept": accept}
@@ -342,19 +342,19 @@ def service(quick: bool) -> Iterator[Experiment]:
 
 @contextmanager
 def serving(root: Path, vendor: str) -> Iterator[int]:
-    """The port of `zoom-connector serve` of the tree at `root`."""
+    """Run `zoom-connector serve` of the tree at `root` and yield its port."""
     command = [python(), "-m", "zoom_connector", "serve", "--port", "0", "--store", "memory://", "--base-url", vendor]
     with tempfile.TemporaryDirectory() as folder:
         env = environment(root, ZOOM_ACCESS_TOKEN="t", XDG_DATA_HOME=folder, CONNECTOR_CACHE=folder)
-        log = Path(folder, "log")  # a pipe would fill up: a line is logged for each request
+        log = Path(folder, "log")  # a pipe would fill up: the service logs a line for each request
         with log.open("w") as out:
             process = subprocess.Popen(command, cwd=root, env=env, stdout=out, stderr=out)
         try:
-            while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text())):
+            while not (match := re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text())):
                 if process.poll() is not None:
                     raise RuntimeError(f"serve in {root} ended with {process.returncode}:\n{log.read_text()}")
                 time.sleep(0.05)
-            yield int(found[1])
+            yield int(match[1])
         finally:
             process.terminate()
             process.wait()
@@ -374,9 +374,9 @@ def downloads(quick: bool) -> Iterator[Experiment]:
         yield Experiment(
             group=f"A download of {size // 2**20} MB",
             open=opened,
-            rows={kind: (kind, "ms", lambda found: float(found["seconds"] * 1e3)) for kind in kinds},
+            rows={kind: (kind, "ms", lambda result: float(result["seconds"] * 1e3)) for kind in kinds},
             rounds=2 if quick else 3,
-            warm=0,  # each is a process of its own, which warms itself up
+            warm=0,  # each download has its own process, which warms itself up
         )
 
 
@@ -403,7 +403,7 @@ def git(*words: str) -> str:
 
 @contextmanager
 def checked_out(commit: str) -> Iterator[Path]:
-    """A folder with the commit's tree and this tree's benchmarks. Removed at the end."""
+    """Check the commit out, with this tree's benchmarks, and yield the folder; remove it at the end."""
     with tempfile.TemporaryDirectory(prefix="against-") as folder:
         tree = Path(folder).resolve() / "old"
         git("worktree", "add", "--quiet", "--detach", str(tree), commit)
@@ -416,31 +416,31 @@ def checked_out(commit: str) -> Iterator[Path]:
 
 
 def install_dependencies(root: Path) -> None:
-    """Install what a tree depends on, if it is missing: without a library that it prefers, it would seem slow."""
+    """Install a tree's missing dependencies: without a library that it prefers, it would seem slow."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["service"]]
+    requirements = [*project["dependencies"], *project["optional-dependencies"]["service"]]
     pip = [python(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, *wanted], check=True)
+    subprocess.run([*pip, *requirements], check=True)
 
 
 def check_imports(root: Path) -> None:
-    """That a process in a tree imports the connector of that tree, and no installed one."""
+    """Exit if a process in a tree would import a connector from outside that tree."""
     command = [python(), "-c", PROBE]
     done = subprocess.run(command, cwd=root, env=environment(root), capture_output=True, text=True, check=True)
     for file in done.stdout.split("\n")[:2]:
         if not Path(file).resolve().is_relative_to(root.resolve()):
-            raise SystemExit(f"In {root} the connector would be imported from {file}.")
+            raise SystemExit(f"Python would import the connector from {file} instead of {root}.")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.against", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("commit", help="what to measure this tree against")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, fewer sets of them")
+    parser.add_argument("commit", help="the commit to compare this tree with")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds in fewer sets")
     parser.add_argument("--only", choices=GROUPS, action="append", help="only these groups of rows")
-    asked = parser.parse_args()
-    commit = git("rev-parse", "--verify", f"{asked.commit}^{{commit}}")
-    sets = QUICK_SETS if asked.quick else SETS
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the checkout is removed
+    options = parser.parse_args()
+    commit = git("rev-parse", "--verify", f"{options.commit}^{{commit}}")
+    sets = QUICK_SETS if options.quick else SETS
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # runs the clean-up of the checkout
     with checked_out(commit) as old:
         time.sleep(SETTLED)
         install_dependencies(old)
@@ -449,10 +449,11 @@ def main() -> int:
         print(HEAD.format(new=f"This tree ({git('describe', '--always', '--dirty')})", old=commit[:12], sets=sets))
 
         def rows(name: str) -> Iterator[Line]:
-            return (line for each in GROUPS[name](asked.quick) for line in measured(each, old, ROOT, sets))
+            experiments = GROUPS[name](options.quick)
+            return (line for experiment in experiments for line in measured(experiment, old, ROOT, sets))
 
-        found, broken = by_group(asked.only or GROUPS, rows, table)
-    print(f"\n{summary(found)}")
+        lines, broken = by_group(options.only or GROUPS, rows, table)
+    print(f"\n{summary(lines)}")
     return exit_code(broken)
 
 

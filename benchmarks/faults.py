@@ -1,4 +1,4 @@
-"""What is lost, doubled or left unsaid while everything goes wrong: the storm of the tests, and a long list."""
+"""Results lost or duplicated and errors without a type under a storm of faults: the tests' storm, and a long list."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ NONE = Target("at most", 0)
 def rows(quick: bool) -> Iterable[Row]:
     outcome = storm.storm(total=1_100 if quick else storm.CALLS)
     what = f"{outcome.calls:,} calls, {sum(outcome.faults.values()):,} faults"
-    for name, found in (
+    for name, problems in (
         ("results lost", outcome.lost),
         ("creates doubled", outcome.doubled),
         ("untyped errors", outcome.untyped),
         ("errors of the wrong kind", outcome.wrong_kind),
         ("lists incomplete", outcome.incomplete),
     ):
-        yield Row(group=GROUP, what=f"{what}: {name}", unit="", ours=Series("connector", (len(found),)), target=NONE)
+        yield Row(group=GROUP, what=f"{what}: {name}", unit="", ours=Series("connector", (len(problems),)), target=NONE)
     users = 9_000 if quick else 30_000
     (calm, missing), (rough, gone) = _listed(users, faults=False), _listed(users, faults=True)
     lacking = Series("connector", (missing + gone,))
@@ -39,7 +39,7 @@ def rows(quick: bool) -> Iterable[Row]:
 
 
 def _listed(users: int, *, faults: bool) -> tuple[float, int]:
-    """Seconds that the list took, and how many users are missing or came twice."""
+    """List the users; return the seconds that it took, and how many users are missing or duplicated."""
     with Sandbox(users=users, meetings=0, registrants=0) as zoom:
         connections = Connections(load(), open_store("memory://"))
         connections.add("server-to-server", storm.SERVER, origin=zoom.origin)
@@ -50,5 +50,5 @@ def _listed(users: int, *, faults: bool) -> tuple[float, int]:
         start = time.perf_counter()
         with Client(load(), connection=connections.open(), base_url=zoom.base_url) as client:
             ids = [user["id"] for user in client.stream("list-users", {})]
-        took = time.perf_counter() - start
-    return took, (users - len(set(ids))) + (len(ids) - len(set(ids)))
+        seconds = time.perf_counter() - start
+    return seconds, (users - len(set(ids))) + (len(ids) - len(set(ids)))

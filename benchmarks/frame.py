@@ -1,4 +1,4 @@
-"""A measured row, what it is compared with and whether its target is reached, as a table and as Markdown. Pure."""
+"""Rows of measurements with their rivals and targets, as a table for terminals and as Markdown. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What was measured of one contestant, once a round."""
+    """The measurements of one contestant, one for each round."""
 
     name: str
     values: tuple[float, ...]
@@ -31,10 +31,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is to be reached: `at most` or `at least` a limit, of the ratio to the rival or of our own value.
+    """A target: `at most` or `at least` a limit, for the ratio to the rival or for our own value.
 
-    A ratio `at most` is what ours costs of what the rival costs; one `at least` how many times as fast it is.
-    `excellent` is a limit beyond it.
+    With `at most`, the ratio is our cost divided by the rival's; with `at least`, how many times as fast we are.
+    `excellent` is a stricter limit.
     """
 
     sense: Literal["at most", "at least"]
@@ -47,10 +47,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the table: what was done, by ours and by a rival, in `unit`; `more` is better in a rate.
+    """One row of the table: the same work by the connector and by a rival, in `unit`; `more` marks rates.
 
-    The ratio is what ours costs of what the rival costs; with `speed`, or a target `at least`, how many times as fast
-    it is. Without a rival the target is one of our own value.
+    The ratio is our cost divided by the rival's; for rates, with `speed`, or with a target `at least`, it says how many
+    times as fast the connector is. Without a rival the target applies to our own value.
     """
 
     group: str
@@ -64,12 +64,12 @@ class Row:
 
     @property
     def faster(self) -> bool:
-        """Whether the ratio says how many times as fast ours is, and not what it costs."""
+        """True if the ratio says how many times as fast the connector is, not what it costs."""
         return self.more or self.speed or (self.target is not None and self.target.sense == "at least")
 
     @property
     def ratio(self) -> float | None:
-        """Of the medians."""
+        """The ratio of the medians."""
         if self.rival is None:
             return None
         ours, rival = self.ours.middle, self.rival.middle
@@ -77,7 +77,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """`reached`, `excellent`, `missed`, or nothing where there is no target."""
+        """`reached`, `excellent` or `missed`; "" without a target."""
         if self.target is None:
             return ""
         figure = self.ours.middle if self.ratio is None else self.ratio
@@ -87,7 +87,7 @@ class Row:
 
 
 def figure(value: float) -> str:
-    """A number with three digits that count: 0.0123, 4.56, 78.9, 1,234."""
+    """Write a number with about three significant digits: 0.012, 4.56, 78.9, 1,234."""
     size = abs(value)
     if size >= 100:
         return f"{value:,.0f}"
@@ -109,11 +109,11 @@ def target(row: Row) -> str:
 
 
 def table(rows: Iterable[Row]) -> str:
-    """For a terminal: two lines a row, ours and the rival's."""
+    """Return the rows for a terminal: two lines for each row, ours and the rival's."""
     lines = []
-    for group, found in groupby(rows, lambda row: row.group):
+    for group, members in groupby(rows, lambda row: row.group):
         lines += [f"\n{group}", f"  {'':<50}{'':<34}{'min':>9}{'median':>9}{'max':>9}"]
-        for row in found:
+        for row in members:
             end = f"   {ratio(row):<14} {target(row):<14} {row.verdict}" if row.target or row.rival else ""
             lines.append(f"  {row.what:<50}{_line(row.ours, row)}{'' if row.rival else end}".rstrip())
             if row.rival:
@@ -127,13 +127,13 @@ def _line(series: Series, row: Row) -> str:
 
 
 def markdown(rows: Sequence[Row], about: Sequence[tuple[str, str]]) -> str:
-    """The same as a page, with what it was measured on."""
-    lines = ["# What `make bench` measured", ""]
+    """Return the rows as a Markdown page, headed by the facts about the run."""
+    lines = ["# Results of `make bench`", ""]
     lines += [f"* {name}: {value}" for name, value in about]
-    lines += ["", f"{summary(rows)} Only ratios within one run mean anything; ±5 % is a tie.", ""]
-    for group, found in groupby(rows, lambda row: row.group):
+    lines += ["", f"{summary(rows)} Only ratios within one run are meaningful; ±5 % is a tie.", ""]
+    for group, members in groupby(rows, lambda row: row.group):
         lines += [f"## {group}", "", "| what | ours | against | ratio | target | |", "|---|---|---|---|---|---|"]
-        for row in found:
+        for row in members:
             rival = _cell(row.rival, row) if row.rival else ""
             cells = (row.what, _cell(row.ours, row), rival, ratio(row), target(row), row.verdict)
             lines.append(f"| {' | '.join(cells)} |")
@@ -147,8 +147,8 @@ def _cell(series: Series, row: Row) -> str:
 
 
 def summary(rows: Iterable[Row]) -> str:
-    """How many targets are reached, and which are missed."""
-    aimed = [row for row in rows if row.target]
-    missed = [f"{row.what} ({row.group})" for row in aimed if row.verdict == "missed"]
-    said = f"{len(aimed) - len(missed)} of {len(aimed)} targets reached."
-    return f"{said} Missed: {'; '.join(missed)}." if missed else said
+    """Count the reached targets and name the missed ones, in one sentence or two."""
+    targeted = [row for row in rows if row.target]
+    missed = [f"{row.what} ({row.group})" for row in targeted if row.verdict == "missed"]
+    count = f"{len(targeted) - len(missed)} of {len(targeted)} targets reached."
+    return f"{count} Missed: {'; '.join(missed)}." if missed else count

@@ -1,4 +1,4 @@
-"""22, 200 and 2,000 actions in a folder: the start of `run`, `list`, `check`, and the memory of each."""
+"""Folders with 22, 200 and 2,000 actions: time and memory of `run`, `list` and `check` as processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .measure import ROOT, environment, interleaved, python, series
 
 GROUP = "Actions in a folder"
 PARTS = ("connector.yaml", "icon.svg", "actions", "connection", "triggers", "locales", "schemas")
-SETTLED = 2.5  # seconds after which a file's times can be trusted, so that what is read from it is kept
+SETTLED = 2.5  # seconds after which the cache trusts a new file's times
 COMMAND = """
 import sys
 from connector_runtime.commands import cli
@@ -31,29 +31,29 @@ print(status, peak, file=sys.stderr)
 
 
 def folder_of(number: int, folder: Path) -> Path:
-    """The definitions with so many actions: the bundled ones, again and again under other keys."""
+    """Make a folder with this many actions: copies of the bundled ones under new keys."""
     folder.mkdir(parents=True)
     for part in PARTS:
-        whole = ROOT / part
-        shutil.copytree(whole, folder / part) if whole.is_dir() else shutil.copy(whole, folder / part)
-    found = sorted((ROOT / "actions").glob("*.yaml"))
-    for count in range(len(found), number):
-        of = found[count % len(found)]
-        text = of.read_text().replace(f"key: {of.stem}\n", f"key: {of.stem}-{count}\n", 1)
-        (folder / "actions" / f"{of.stem}-{count}.yaml").write_text(text)
+        source = ROOT / part
+        shutil.copytree(source, folder / part) if source.is_dir() else shutil.copy(source, folder / part)
+    files = sorted((ROOT / "actions").glob("*.yaml"))
+    for count in range(len(files), number):
+        file = files[count % len(files)]
+        text = file.read_text().replace(f"key: {file.stem}\n", f"key: {file.stem}-{count}\n", 1)
+        (folder / "actions" / f"{file.stem}-{count}.yaml").write_text(text)
     return folder
 
 
 def measured(folder: Path, url: str, cache: Path, *words: str) -> tuple[float, float]:
-    """Seconds and MB at the highest of a command as a whole process."""
+    """Run a command as a process; return its seconds and its peak memory in MB."""
     env = environment(ZOOM_BASE_URL=url, ZOOM_ACCESS_TOKEN="t", CONNECTOR_CACHE=str(cache))
     start = time.perf_counter()
     done = subprocess.run([python(), "-c", COMMAND, str(folder), *words], env=env, capture_output=True, text=True)
-    taken = time.perf_counter() - start
+    seconds = time.perf_counter() - start
     status, peak = done.stderr.split()[-2:]
     if status != "0":
         raise RuntimeError(f"{words} in {folder} ended with {done.stderr[-2000:]}")
-    return taken, int(peak) / 1024
+    return seconds, int(peak) / 1024
 
 
 def rows(quick: bool) -> Iterable[Row]:
@@ -71,19 +71,19 @@ def rows(quick: bool) -> Iterable[Row]:
         runs = interleaved(each("run", "get-user", "--user-id", "me"), 3 if quick else 15)
         lists = {} if quick else interleaved(each("list"), 5)
         checks = {} if quick else interleaved(each("check"), 3, warm=0)
-    for what, found, target in (
+    for what, results, target in (
         ("run get-user, start to end", runs, Target("at most", 1.5)),
         ("list, all of them read", lists, None),
         ("check, every file of them", checks, None),
     ):
-        for number in list(found)[1:]:
-            aimed = target if number == str(numbers[-1]) else None
+        for number in list(results)[1:]:
+            row_target = target if number == str(numbers[-1]) else None
             for part, unit, scale in ((0, "ms", 1e3), (1, "MB", 1.0)):
                 yield Row(
                     group=GROUP,
                     what=f"{what}{', memory' if part else ''}",
                     unit=unit,
-                    ours=series(f"{int(number):,} actions", [taken[part] for taken in found[number]], scale),
-                    rival=series("22 actions", [taken[part] for taken in found["22"]], scale),
-                    target=None if part else aimed,
+                    ours=series(f"{int(number):,} actions", [values[part] for values in results[number]], scale),
+                    rival=series("22 actions", [values[part] for values in results["22"]], scale),
+                    target=None if part else row_target,
                 )

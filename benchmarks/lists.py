@@ -1,4 +1,4 @@
-"""9,000 users listed: the connector beside a loop by hand, airbyte-cdk and dlt, as a call and as a whole process."""
+"""A list of 9,000 users: the connector against a hand-written loop, airbyte-cdk and dlt, as a call and as a process."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def contestant(name: str, module: str, url: str) -> dict[str, Callable[[], float
     def run() -> float:
         start = time.perf_counter()
         count = users()
-        taken = time.perf_counter() - start
+        seconds = time.perf_counter() - start
         assert count == USERS, (module, count)
-        return taken
+        return seconds
 
     return {name: run}
 
 
 def rows(quick: bool) -> Iterable[Row]:
     rounds = 2 if quick else 11
-    here = f"{__name__}:contestant"
+    factory = f"{__name__}:contestant"
     with stub_server.Stub() as stub:
         url = stub.url(USERS)
         workers = [
-            Worker(here, "std", "benchmarks.ours", url, without="orjson"),
-            Worker(here, "fast", "benchmarks.ours", url, rivals=True),
-            *(Worker(here, name, f"benchmarks.rivals.{name}", url, rivals=True) for name in RIVALS),
+            Worker(factory, "std", "benchmarks.ours", url, without="orjson"),
+            Worker(factory, "fast", "benchmarks.ours", url, rivals=True),
+            *(Worker(factory, name, f"benchmarks.rivals.{name}", url, rivals=True) for name in RIVALS),
         ]
-        called = contest(workers, rounds)
+        calls = contest(workers, rounds)
         scripts = {
             "std": [python(), "-m", "benchmarks.ours"],
             "fast": [python(rivals=True), "-m", "benchmarks.ours"],
@@ -53,24 +53,24 @@ def rows(quick: bool) -> Iterable[Row]:
         }
         commands = {name: [*script, url, str(USERS)] for name, script in scripts.items()}
         runs = {name: partial(seconds, command) for name, command in commands.items()}
-        whole = interleaved(runs, 1 if quick else 5, warm=0 if quick else 1)
+        processes = interleaved(runs, 1 if quick else 5, warm=0 if quick else 1)
     for kind, targets in TARGETS.items():
         for name, limit in targets.items():
             yield Row(
                 group=GROUP,
-                what=f"the call, beside {RIVALS[name].split(',')[0]}",
+                what=f"the call, against {RIVALS[name].split(',')[0]}",
                 unit="ms",
-                ours=series(NAMES[kind], called[kind], 1e3),
-                rival=series(RIVALS[name], called[name], 1e3),
+                ours=series(NAMES[kind], calls[kind], 1e3),
+                rival=series(RIVALS[name], calls[name], 1e3),
                 target=Target("at least", limit),
             )
     for kind, targets in TARGETS.items():
         for name in targets:
             yield Row(
                 group=GROUP,
-                what=f"whole process, beside {RIVALS[name].split(',')[0]}",
+                what=f"whole process, against {RIVALS[name].split(',')[0]}",
                 unit="ms",
-                ours=series(NAMES[kind], whole[kind], 1e3),
-                rival=series(RIVALS[name], whole[name], 1e3),
+                ours=series(NAMES[kind], processes[kind], 1e3),
+                rival=series(RIVALS[name], processes[name], 1e3),
                 speed=True,
             )

@@ -1,4 +1,4 @@
-"""Measuring in turn: contestants one after the other, round by round, in processes of their own."""
+"""Interleaved measurements: contestants take turns, round by round, each in its own process."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ RIVALS = ROOT / ".venv-bench" / "rivals" / "bin" / "python"
 
 
 def python(rivals: bool = False) -> str:
-    """The Python that has the connector and what it needs, or the one that has its rivals and orjson too."""
+    """Return the Python of this environment, or with `rivals` the one that has the rivals and orjson too."""
     return str(RIVALS) if rivals and RIVALS.exists() else sys.executable
 
 
-def environment(root: Path | None = None, /, **more: str) -> dict[str, str]:
-    """What processes are started with; none of what this shell says about the connector or a proxy is passed on.
+def environment(root: Path | None = None, /, **variables: str) -> dict[str, str]:
+    """Return the environment for processes, without this shell's variables about the connector, Python or a proxy.
 
     With `root` they import the connector of the tree at that path.
     """
-    kept = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
-    kept = {key: value for key, value in kept.items() if not key.startswith(("ZOOM_", "CONNECTOR_", "PYTHON"))}
-    found = {"PYTHONPATH": str(root)} if root else {}
-    return {**kept, "RUNTIME__DLTHUB_TELEMETRY": "false", "NO_COLOR": "1", **found, **more}
+    base = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
+    base = {key: value for key, value in base.items() if not key.startswith(("ZOOM_", "CONNECTOR_", "PYTHON"))}
+    path = {"PYTHONPATH": str(root)} if root else {}
+    return {**base, "RUNTIME__DLTHUB_TELEMETRY": "false", "NO_COLOR": "1", **path, **variables}
 
 
 def interleaved(contestants: Mapping[str, Callable[[], Any]], rounds: int, warm: int = 1) -> dict[str, list[Any]]:
-    """What each gave, once a round, after `warm` rounds that do not count; every other round goes backwards."""
-    given: dict[str, list[Any]] = {name: [] for name in contestants}
+    """Run the contestants in turns, every other round backwards; return their results after `warm` rounds."""
+    results: dict[str, list[Any]] = {name: [] for name in contestants}
     for turn in range(rounds + warm):
         for name, run in contestants.items() if turn % 2 else reversed(contestants.items()):
-            found = run()
+            result = run()
             if turn >= warm:
-                given[name].append(found)
-    return given
+                results[name].append(result)
+    return results
 
 
 def series(name: str, values: Sequence[float], scale: float = 1.0) -> Series:
@@ -54,24 +54,24 @@ def series(name: str, values: Sequence[float], scale: float = 1.0) -> Series:
 
 
 def seconds(command: Sequence[str], root: Path = ROOT, /, **env: str) -> float:
-    """How long a whole process takes in the tree at `root`, in seconds. Raises where it fails."""
+    """Return the seconds that a process takes in the tree at `root`; raise RuntimeError if it fails."""
     start = time.perf_counter()
     done = subprocess.run(command, cwd=root, env=environment(root, **env), capture_output=True, text=True)
-    taken = time.perf_counter() - start
+    elapsed = time.perf_counter() - start
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return taken
+    return elapsed
 
 
 class Worker:
-    """A process that has set up contestants and runs the one that is named: `factory` is `module:function`.
+    """A process that sets up contestants and runs one by name: `factory` is `module:function`.
 
-    The function is called with `given` and returns the contestants by name. `without` names modules that are as if
-    they were not installed. `root` is the tree that is measured, with a copy of these benchmarks in it.
+    The process calls the function with `args`; it returns the contestants by name. `without` names modules that
+    the process hides, as if not installed. `root` is the tree to measure, with a copy of these benchmarks in it.
     """
 
-    def __init__(self, factory: str, *given: str, rivals: bool = False, without: str = "", root: Path = ROOT) -> None:
-        command = [python(rivals), "-m", "benchmarks.worker", factory, without, *given]
+    def __init__(self, factory: str, *args: str, rivals: bool = False, without: str = "", root: Path = ROOT) -> None:
+        command = [python(rivals), "-m", "benchmarks.worker", factory, without, *args]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, env=environment(root)
         )
@@ -103,33 +103,33 @@ class Worker:
 
 
 def contest(workers: Sequence[Worker], rounds: int, warm: int = 1) -> dict[str, list[Any]]:
-    """All contestants of these workers, interleaved; the workers are closed."""
-    with ExitStack() as open_:
-        found = {name: open_.enter_context(worker) for worker in workers for name in worker.names}
-        return interleaved({name: (lambda n=name, w=worker: w(n)) for name, worker in found.items()}, rounds, warm)
+    """Run all contestants of these workers in turns and close the workers; return the results by contestant."""
+    with ExitStack() as stack:
+        by_name = {name: stack.enter_context(worker) for worker in workers for name in worker.names}
+        return interleaved({name: (lambda n=name, w=worker: w(n)) for name, worker in by_name.items()}, rounds, warm)
 
 
 def by_group(
     names: Iterable[str], rows: Callable[[str], Iterable[R]], table: Callable[[list[R]], str]
 ) -> tuple[list[R], list[str]]:
-    """The rows of all groups, each group printed when it is done, and the names of groups that cannot be measured."""
-    found: list[R] = []
+    """Measure each group and print its table; return all rows, and the names of the groups that failed."""
+    result: list[R] = []
     broken: list[str] = []
     for name in names:
         start = time.perf_counter()
         try:
             part = list(rows(name))
-        except Exception:  # the other groups can still be measured
+        except Exception:  # continue with the other groups
             traceback.print_exc()
             broken.append(name)
             continue
         print(f"\n{table(part)}\n  ({time.perf_counter() - start:.0f} s)", flush=True)
-        found += part
-    return found, broken
+        result += part
+    return result, broken
 
 
 def exit_code(broken: Sequence[str]) -> int:
-    """Name the groups that were not measured: 1 if there are any."""
+    """Print the groups that failed to stderr; return 1 if there are any, else 0."""
     if broken:
         print(f"not measured: {', '.join(broken)}", file=sys.stderr)
     return 1 if broken else 0

@@ -1,6 +1,6 @@
-"""A vendor that answers from memory, without a socket: what is measured is the connector's own work on a call.
+"""A vendor that answers from memory, without a socket, to measure the connector's own work on a call.
 
-Only public names are used, so that the same code measures an older tree too.
+This module uses only public names, so that it can measure an older tree too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ APP = {"client_id": "an id", "client_secret": "a secret"}
 
 
 class Memory:
-    """Stands in for an `httpx.Client`: `answer` gives the status and body of a request."""
+    """A replacement for `httpx.Client`: `answer` returns the status and body for a request."""
 
     def __init__(self, answer: Callable[[httpx.Request], tuple[int, bytes]]) -> None:
         self._answer = answer
@@ -39,7 +39,7 @@ class Memory:
 
 
 def http(name: str, status: int = 200) -> Http:
-    """Answers every request with one of the stub's bodies."""
+    """Return an `Http` that answers every request with one of the stub's bodies."""
     content = stub_server.bodies()[name].encode()
     return Http(client=Memory(lambda request: (status, content)))
 
@@ -53,31 +53,31 @@ def get() -> Callable[[], Any]:
 
 
 def by_hand(name: str, status: int = 200) -> httpx.MockTransport:
-    """The same answer for an `httpx.Client` of one's own."""
+    """Return a transport with the same answer, for a plain `httpx.Client`."""
     content = stub_server.bodies()[name].encode()
     return httpx.MockTransport(lambda request: httpx.Response(status, headers=HEADERS, content=content))
 
 
 def listing(pages: int = 1) -> Client:
-    """A client whose list of users has so many pages of 300."""
+    """Return a client whose list of users has this many pages of 300."""
     users = [json.loads(line) for line in stub_server.bodies()["users.json"].splitlines()]
 
     def body(page: int) -> bytes:
-        onward = f"p{page + 1}" if page + 1 < pages else ""
-        about = {"page_size": stub_server.PAGE, "total_records": pages * stub_server.PAGE, "next_page_token": onward}
-        return json.dumps({**about, "users": users}).encode()
+        token = f"p{page + 1}" if page + 1 < pages else ""
+        head = {"page_size": stub_server.PAGE, "total_records": pages * stub_server.PAGE, "next_page_token": token}
+        return json.dumps({**head, "users": users}).encode()
 
     bodies = [body(page) for page in range(pages)]
 
     def answer(request: httpx.Request) -> tuple[int, bytes]:
-        found = re.search(rb"next_page_token=p(\d+)", request.url.query)
-        return 200, bodies[int(found[1]) if found else 0]
+        match = re.search(rb"next_page_token=p(\d+)", request.url.query)
+        return 200, bodies[int(match[1]) if match else 0]
 
     return Client(load(), token="t", http=Http(client=Memory(answer)))
 
 
 def page() -> Callable[[], int]:
-    """List 300 users, which come on one page."""
+    """List 300 users, which fit on one page."""
     client = listing()
     return lambda: len(client.run("list-users", {}).data["users"])
 
@@ -85,7 +85,7 @@ def page() -> Callable[[], int]:
 def renewal() -> Callable[[], Any]:
     """Renew the token of a stored connection, as a client does when Zoom has just rejected it.
 
-    Token requests take no client of one's own, so httpx's transport is replaced, for this whole process.
+    Token requests do not accept a custom client, so this replaces httpx's transport for the whole process.
     """
     count = itertools.count()
 

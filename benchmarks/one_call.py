@@ -1,4 +1,4 @@
-"""One call after the other: the connector beside the same call by hand, by httpx2, by requests and by zoomus."""
+"""Sequential calls: the connector against the same call with httpx by hand, httpx2, requests and zoomus."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .frame import Row, Target
 from .measure import Worker, contest, series
 
 GROUP = "One call after the other"
-CALLS = 20  # few: a block should end before the system gives the processor to another process
+CALLS = 20  # few, so that a block ends before the system schedules another process
 
 
 def timed(call: Callable[[], Any], calls: int = CALLS) -> Callable[[], float]:
-    """Seconds a call, over so many of them."""
+    """Return a function that makes this many calls and returns the seconds for one."""
 
     def run() -> float:
         start = time.perf_counter()
@@ -32,15 +32,15 @@ def against_httpx(url: str) -> dict[str, Callable[[], float]]:
     from . import ours
     from .rivals import by_hand
 
-    found = {
+    calls = {
         "create, ours": ours.create(url),
         "create, by hand": by_hand.create(url),
         "get, ours": ours.get(url),
         "get, by hand": by_hand.get(url),
     }
-    assert found["create, ours"]() == found["create, by hand"]() and found["get, ours"]() == found["get, by hand"]()
+    assert calls["create, ours"]() == calls["create, by hand"]() and calls["get, ours"]() == calls["get, by hand"]()
     assert ours.load().action("create-meeting").preview(ours.TWELVE)["body"] == by_hand.MEETING
-    return {name: timed(call) for name, call in found.items()}
+    return {name: timed(call) for name, call in calls.items()}
 
 
 def own_work() -> dict[str, Callable[[], float]]:
@@ -63,18 +63,18 @@ def against_others(url: str, origin: str) -> dict[str, Callable[[], float]]:
     from . import ours
     from .rivals import by_hand, zoomus_create
 
-    found = {
+    calls = {
         "create, ours again": ours.create(url),
         "create, httpx": by_hand.create(url),
         "create, httpx2": by_hand.create(url, "httpx2"),
         "create, requests": by_hand.create_requests(url),
         "create, zoomus": zoomus_create.create(origin, url),
     }
-    return {name: timed(call) for name, call in found.items()}
+    return {name: timed(call) for name, call in calls.items()}
 
 
 def over_httpx2(url: str) -> dict[str, Callable[[], float]]:
-    """The connector as it would be if the one module that imports httpx imported httpx2."""
+    """Set up the connector with httpx2 in place of httpx."""
     import httpx2
 
     sys.modules["httpx"] = httpx2
@@ -87,36 +87,36 @@ def rows(quick: bool) -> Iterable[Row]:
     rounds = 60 if quick else 300
     with stub_server.Stub() as stub:
         url = stub.url()
-        found = contest([Worker(f"{__name__}:against_httpx", url)], rounds, warm=3)
-        found |= contest([Worker(f"{__name__}:own_work")], rounds // 3, warm=3)
+        times = contest([Worker(f"{__name__}:against_httpx", url)], rounds, warm=3)
+        times |= contest([Worker(f"{__name__}:own_work")], rounds // 3, warm=3)
         others = [
             Worker(f"{__name__}:against_others", url, stub.origin, rivals=True, without="orjson"),
             Worker(f"{__name__}:over_httpx2", url, rivals=True, without="orjson"),
         ]
-        found |= contest(others, rounds // 3, warm=2)
+        times |= contest(others, rounds // 3, warm=2)
     for what, key in (("create-meeting, 12 inputs", "create"), ("get-user", "get")):
-        yield _row(what, found, f"{key}, ours", f"{key}, by hand", "by hand, one httpx.Client", Target("at most", 1.05))
+        yield _row(what, times, f"{key}, ours", f"{key}, by hand", "by hand, one httpx.Client", Target("at most", 1.05))
     for what, key in (("create-meeting, own work", "create"), ("get-user, own work", "get")):
-        mine = series("the call, answered from memory", found[f"{key}, work"], 1e6)
-        hand = series("by hand, answered from memory", found[f"{key}, httpx work"], 1e6)
-        read = series("json.loads of the answer alone", found[f"{key}, read json"], 1e6)
+        mine = series("the call, answered from memory", times[f"{key}, work"], 1e6)
+        hand = series("by hand, answered from memory", times[f"{key}, httpx work"], 1e6)
+        read = series("json.loads of the answer alone", times[f"{key}, read json"], 1e6)
         yield Row(group=GROUP, what=what, unit="µs", ours=mine, target=Target("at most", 30, 15))
-        yield Row(group=GROUP, what=f"{what}, beside httpx", unit="µs", ours=mine, rival=hand)
-        yield Row(group=GROUP, what=f"{what}, beside json", unit="µs", ours=mine, rival=read)
+        yield Row(group=GROUP, what=f"{what}, against httpx", unit="µs", ours=mine, rival=hand)
+        yield Row(group=GROUP, what=f"{what}, against json", unit="µs", ours=mine, rival=read)
     for name, says in (("zoomus", "zoomus"), ("requests", "by hand, requests.Session"), ("httpx2", "by hand, httpx2")):
-        yield _row(f"create-meeting, beside {name}", found, "create, ours again", f"create, {name}", says)
+        yield _row(f"create-meeting, against {name}", times, "create, ours again", f"create, {name}", says)
     hand = "create, httpx"
-    yield _row("create-meeting, over httpx2", found, "create, over httpx2", hand, "by hand, httpx", name="over httpx2")
+    yield _row("create-meeting, over httpx2", times, "create, over httpx2", hand, "by hand, httpx", name="over httpx2")
 
 
 def _row(
     what: str,
-    found: dict[str, list[Any]],
+    times: dict[str, list[Any]],
     ours: str,
     rival: str,
     says: str,
     target: Target | None = None,
     name: str = "connector",
 ) -> Row:
-    mine, other = series(name, found[ours], 1e6), series(says, found[rival], 1e6)
+    mine, other = series(name, times[ours], 1e6), series(says, times[rival], 1e6)
     return Row(group=GROUP, what=what, unit="µs", ours=mine, rival=other, target=target)

@@ -1,4 +1,4 @@
-"""The connector as a program would use it: what the rows measure."""
+"""The connector as a program uses it, for the rows to measure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TWELVE = {
 
 
 def create(url: str | None, inputs: Mapping[str, Any] = TWELVE, **options: Any) -> Callable[[], Any]:
-    """Create a meeting; every 50th is another host's, since the pacer knows how many a host may create a day."""
+    """Create a meeting; the host changes every 50 calls, since the pacer limits the meetings of a host and day."""
     client = Client(load(), token="t", base_url=url, **options)
     count = itertools.count()
     return lambda: client.run("create-meeting", {**inputs, "user_id": f"host{next(count) // 50}"}).data
@@ -39,13 +39,13 @@ def get(url: str | None, **options: Any) -> Callable[[], Any]:
 
 
 def users(url: str) -> Callable[[], int]:
-    """List all users; how many there are."""
+    """List all users and return their number."""
     client = Client(load(), token="t", base_url=url)
     return lambda: len(client.run("list-users", {}).data["users"])
 
 
 async def at_once(url: str, workers: int, calls: int, http: Http | None = None) -> Callable[[], Any]:
-    """So many reads of a user with one `AsyncClient`, by so many tasks."""
+    """Read a user `calls` times with one `AsyncClient` and `workers` tasks."""
     client = AsyncClient(load(), token="t", base_url=url, http=http or Http(timeout=60))
 
     async def task() -> None:

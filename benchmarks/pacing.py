@@ -1,10 +1,10 @@
-"""How much of a changing rate limit our clients use and how often they are refused: one process, four, a naive one.
+"""The use of a changing rate limit, and the refusals: by one process, by four, and by a client that does not pace.
 
     python benchmarks/pacing.py [--seconds N] [--workers N]
 
-64 workers call a light action of the sandbox without a pause. Its account has the business limits (80 a second), which
-drop to a half and rise again while other apps take a changing share. `used` is what was answered, of what was left
-with the bucket that was full at the start.
+64 workers call a light action of the sandbox without pause. Its account has the business limits (80 a second), which
+drop to half and rise again while other apps take a changing share. `used` is the number of answered calls divided by
+the number that the limits allowed, including the full bucket at the start.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from connector_runtime.steps import Permit
 from zoom_connector import Client, load, open_store
 from zoom_connector.sandbox import Sandbox
 
-CHANGES = ((1.0, 0.0), (1.0, 20.0), (0.5, 10.0), (0.5, 25.0), (1.0, 50.0), (1.0, 10.0))  # scale, others a second
+CHANGES = ((1.0, 0.0), (1.0, 20.0), (0.5, 10.0), (0.5, 25.0), (1.0, 50.0), (1.0, 10.0))  # scale, others
 
 
 CASES = (("naive, one process", 1, True), ("ours, one process", 1, False), ("ours, four processes", 4, False))
 
 
 class Naive:
-    """Sends whenever it likes."""
+    """A pacer that permits everything at once."""
 
-    def ask(self, claim: Permit) -> float:
+    def ask(self, permit: Permit) -> float:
         return 0.0
 
-    def heard(self, *news: Any) -> None:
+    def report(self, *report: Any) -> None:
         pass
 
 
 def work(base_url: str, token: str, workers: int, seconds: float, store: str | None, naive: bool) -> None:
-    """Call without a pause, with that many threads; who is refused tries again a second later."""
+    """Call without pause from this many threads; a thread waits a second after a refusal."""
     connector = load()
     shared = open_store(store) if store else None
     pacing = Naive() if naive else pacer(connector, account="benchmark", plan="business", share=1.0, store=shared)
@@ -69,7 +69,7 @@ def work(base_url: str, token: str, workers: int, seconds: float, store: str | N
 
 
 class Used(NamedTuple):
-    """What was answered, which share of what was left that is, and how often each change refused."""
+    """The answered calls, their share of the calls that the limits allowed, and the refusals in each phase."""
 
     done: int
     share: float
@@ -92,8 +92,8 @@ def measure(processes: int, workers: int, seconds: float, naive: bool = False) -
             time.sleep(seconds / len(CHANGES))
         zoom.limits.change(scale=1.0)
         phases = [phase.describe(0) for phase in zoom.limits.phases[first + 1 : -1]]
-        for each in running:
-            each.wait()
+        for process in running:
+            process.wait()
     left = 80 + sum(phase["left"].get("light", 0) * phase["seconds"] for phase in phases)  # the bucket was full
     refused = [phase["refused"].get("light", 0) for phase in phases]
     done = sum(phase["requests"].get("light", 0) for phase in phases) - sum(refused)
@@ -102,7 +102,7 @@ def measure(processes: int, workers: int, seconds: float, naive: bool = False) -
 
 def line(name: str, used: Used) -> str:
     many = sum(used.refused)
-    return f"{name:22} {used.done:6} answered   {used.share:6.1%} used   {many:5} refused, by change: {used.refused}"
+    return f"{name:22} {used.done:6} answered   {used.share:6.1%} used   {many:5} refused, by phase: {used.refused}"
 
 
 def rows(quick: bool) -> Iterator[Row]:
@@ -111,10 +111,10 @@ def rows(quick: bool) -> Iterator[Row]:
     naive = runs.pop(CASES[0][0])
     for name, used in runs.items():
         for what, unit, mine, other in (
-            ("used of what was left", "%", used.share * 100, naive.share * 100),
+            ("used share of the limit", "%", used.share * 100, naive.share * 100),
             ("refused", "calls", sum(used.refused), sum(naive.refused)),
         ):
-            rival = series("sends whenever it likes", [other])
+            rival = series("does not pace", [other])
             yield Row(group="A changing rate limit", what=what, unit=unit, ours=series(name, [mine]), rival=rival)
 
 
@@ -123,13 +123,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--workers", type=int, default=64)
     parser.add_argument("--worker", nargs=6, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.worker:
-        url, token, workers, store, seconds, kind = asked.worker
+    options = parser.parse_args()
+    if options.worker:
+        url, token, workers, store, seconds, kind = options.worker
         work(url, token, int(workers), float(seconds), None if store == "-" else store, kind == "naive")
         return
     for name, number, naive in CASES:
-        print(line(name, measure(number, asked.workers, asked.seconds, naive)), flush=True)
+        print(line(name, measure(number, options.workers, options.seconds, naive)), flush=True)
 
 
 if __name__ == "__main__":

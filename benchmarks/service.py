@@ -1,9 +1,9 @@
-"""Requests per second of the service against a bare FastAPI app, side by side in one run.
+"""Requests per second of the service against a bare FastAPI app, in one run.
 
     python benchmarks/service.py [--rounds N] [--requests N] [--connections N]
 
-Each app runs behind uvicorn in a process of its own; the rounds are interleaved. What runs of actions call is a server
-in a process of its own that answers at once. Only the ratios mean anything.
+Each app runs behind uvicorn in its own process; the rounds are interleaved. Runs of actions call a vendor in another
+process, which answers at once. Only the ratios are meaningful.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from benchmarks.measure import series
 USER = {"id": "u1", "email": "ada@example.com", "first_name": "Ada", "last_name": "Lovelace", "type": 2}
 BODY = json.dumps({"inputs": {"user_id": "me"}}).encode()
 RUN = "/v1/actions/get-user/run"
-MARK = "KEY"  # stands for a new idempotency key
-CASES = {  # name -> app, method, path, whether each request has a key of its own
+MARK = "KEY"  # placeholder for a new idempotency key
+CASES = {  # name -> app, method, path, whether each request has its own idempotency key
     "bare FastAPI, a small answer": ("bare", "GET", "/small", False),
     "service: /health": ("service", "GET", "/health", False),
     "service: /v1/tenant (API key)": ("service", "GET", "/v1/tenant", False),
@@ -42,7 +42,7 @@ CASES = {  # name -> app, method, path, whether each request has a key of its ow
 RAW = "/v1/actions/raw-request/run"
 MEETING = "/v1/actions/create-meeting/preview"
 MIB = 1024 * 1024
-HEAVY = {  # the largest requests that are taken, of the shapes that take longest: name -> path, the inputs as JSON
+HEAVY = {  # the largest accepted requests, in the slowest shapes: name -> path, inputs as JSON, filling, size
     "a file of 8 MiB": (RAW, '{"url": "/x", "method": "POST", "file_data": {"a": {"base64": "%s"}}}', "QUJD", 8 * MIB),
     "8 MiB of texts": (RAW, '{"url": "/x", "method": "POST", "data": [%s1]}', f'"{"x" * 40}",', 8 * MIB),
     "8 MiB of lists": (RAW, '{"url": "/x", "method": "POST", "data": [%s1]}', "[],", 8 * MIB),
@@ -55,7 +55,7 @@ AGAINST = {"service: run": "bare FastAPI, one httpx call", "service: run, a new 
 
 
 def vendor() -> Any:
-    """A vendor that answers at once."""
+    """Return the vendor's app, which answers at once."""
     body = json.dumps(USER).encode()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -67,7 +67,7 @@ def vendor() -> Any:
 
 
 def bare(url: str) -> Any:
-    """What somebody would write by hand with the framework."""
+    """Return the app that one would write by hand with FastAPI."""
     import httpx
     from fastapi import FastAPI
 
@@ -79,8 +79,8 @@ def bare(url: str) -> Any:
         return {"status": "ok"}
 
     @app.post("/call")
-    async def call(asked: dict[str, Any]) -> Any:
-        user = asked["inputs"]["user_id"]
+    async def call(body: dict[str, Any]) -> Any:
+        user = body["inputs"]["user_id"]
         answer = await client.get(f"{url}/users/{user}", headers={"Authorization": "Bearer x"})
         return {"data": answer.json()}
 
@@ -88,7 +88,7 @@ def bare(url: str) -> Any:
 
 
 def served(url: str) -> tuple[Any, str]:
-    """The service and an API key for it."""
+    """Return the service and an API key for it."""
     from connector_runtime.connections.oauth_requests import Tokens
     from connector_runtime.service.records import ApiKeys
     from connector_runtime.service.settings import ServiceSettings
@@ -118,7 +118,7 @@ def serve(name: str, url: str) -> None:
 
 
 class Server:
-    """One app in its process."""
+    """An app in its own process."""
 
     def __init__(self, name: str, url: str = "") -> None:
         command = [sys.executable, __file__, "--serve", name, "--url", url]
@@ -142,7 +142,7 @@ def request(method: str, path: str, key: str = "", own_key: bool = False, etag: 
 
 
 async def fire(port: int, sent: bytes, count: int, connections: int) -> float:
-    """Requests per second over kept connections."""
+    """Send `count` requests over persistent connections and return the rate per second."""
     left = iter(range(count))
 
     async def work() -> None:
@@ -165,17 +165,17 @@ def rate(port: int, sent: bytes, count: int, connections: int = 16) -> float:
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, str]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
-    found = dict(line.split(": ", 1) for line in head[1:] if line)
-    await reader.readexactly(int(found.get("content-length", 0)))
-    return int(head[0].split()[1]), found.get("etag", "").replace("w/", "W/")
+    headers = dict(line.split(": ", 1) for line in head[1:] if line)
+    await reader.readexactly(int(headers.get("content-length", 0)))
+    return int(head[0].split()[1]), headers.get("etag", "").replace("w/", "W/")
 
 
 async def etag_of(server: Server) -> str:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(request("GET", "/v1/catalogue", server.key))
-    found = (await answer(reader))[1]
+    etag = (await answer(reader))[1]
     writer.close()
-    return found
+    return etag
 
 
 def heavy(name: str, key: str) -> bytes:
@@ -189,43 +189,43 @@ def heavy(name: str, key: str) -> bytes:
 
 
 async def longest_wait(server: Server, sent: bytes) -> float:
-    """The seconds that the slowest answer of /health took while a heavy request was handled."""
+    """Return the seconds of the slowest answer of /health while the service handles a heavy request."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=32 * MIB)
-    looking = await asyncio.open_connection("127.0.0.1", server.port)
+    health = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(sent)
     handled = asyncio.create_task(answer(reader))
     longest = 0.0
     while not handled.done():
         started = time.perf_counter()
-        looking[1].write(request("GET", "/health"))
-        assert (await answer(looking[0]))[0] == 200
+        health[1].write(request("GET", "/health"))
+        assert (await answer(health[0]))[0] == 200
         longest = max(longest, time.perf_counter() - started)
         await asyncio.sleep(0.001)
     assert (await handled)[0] in (200, 400, 422), await handled
-    for each in (writer, looking[1]):
+    for each in (writer, health[1]):
         each.close()
         await each.wait_closed()
     return longest
 
 
 def waits(rounds: int) -> dict[str, list[float]]:
-    """How long /health takes at most beside each of the heavy requests, once a round."""
-    behind = Server("vendor")
-    server = Server("service", f"http://127.0.0.1:{behind.port}")
-    found: dict[str, list[float]] = {name: [] for name in HEAVY}
+    """Return the longest wait of /health during each of the heavy requests (seconds), one for each round."""
+    backend = Server("vendor")
+    server = Server("service", f"http://127.0.0.1:{backend.port}")
+    results: dict[str, list[float]] = {name: [] for name in HEAVY}
     for turn in range(rounds + 1):
-        for name, values in found.items():
+        for name, values in results.items():
             longest = asyncio.run(longest_wait(server, heavy(name, server.key)))
             values += [longest] if turn else []
-    for running in (server, behind):
+    for running in (server, backend):
         running.close()
-    return found
+    return results
 
 
 def measure(rounds: int, requests: int, connections: int) -> dict[str, list[float]]:
-    """Requests a second of each case, once a round."""
-    behind = Server("vendor")
-    url = f"http://127.0.0.1:{behind.port}"
+    """Return the requests per second of each case, one value for each round."""
+    backend = Server("vendor")
+    url = f"http://127.0.0.1:{backend.port}"
     servers = {name: Server(name, url) for name in ("bare", "service")}
     etag = asyncio.run(etag_of(servers["service"]))
     rates: dict[str, list[float]] = {name: [] for name in CASES}
@@ -233,10 +233,10 @@ def measure(rounds: int, requests: int, connections: int) -> dict[str, list[floa
         for name, (app, method, path, own_key) in CASES.items():
             server = servers[app]
             sent = request(method, path, server.key, own_key, etag if path == "/v1/catalogue" else "")
-            found = rate(server.port, sent, requests, connections)
-            if turn:  # the first warms up
-                rates[name].append(found)
-    for running in (*servers.values(), behind):
+            value = rate(server.port, sent, requests, connections)
+            if turn:  # the first round warms up
+                rates[name].append(value)
+    for running in (*servers.values(), backend):
         running.close()
     return rates
 
@@ -257,7 +257,7 @@ def rows(quick: bool) -> Iterable[Row]:
     for name, values in waits(1 if quick else 5).items():
         yield Row(
             group="The service over HTTP",
-            what=f"/health beside {name}, the longest",
+            what=f"longest wait of /health during {name}",
             unit="ms",
             ours=series("service", values, 1000),
             target=Target("at most", 300),
@@ -265,24 +265,24 @@ def rows(quick: bool) -> Iterable[Row]:
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    asked.add_argument("--rounds", type=int, default=5)
-    asked.add_argument("--requests", type=int, default=1000)
-    asked.add_argument("--connections", type=int, default=16)
-    asked.add_argument("--serve", help=argparse.SUPPRESS)
-    asked.add_argument("--url", default="", help=argparse.SUPPRESS)
-    chosen = asked.parse_args()
-    if chosen.serve:
-        return serve(chosen.serve, chosen.url)
-    rates = measure(chosen.rounds, chosen.requests, chosen.connections)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--url", default="", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        return serve(options.serve, options.url)
+    rates = measure(options.rounds, options.requests, options.connections)
     print(f"{'':<44}{'requests/s':>11}  against")
     for name in CASES:
         first = AGAINST.get(name, "bare FastAPI, a small answer")
         ratio = statistics.median(own / bare for own, bare in zip(rates[name], rates[first], strict=True))
-        told = "" if name == first or name.startswith("bare") else f"{ratio:4.0%} of {first}"
-        print(f"{name:<44}{statistics.median(rates[name]):>11.0f}  {told}")
-    for name, values in waits(chosen.rounds).items():
-        print(f"/health beside {name:<29}{max(values) * 1000:>11.0f} ms at most")
+        comparison = "" if name == first or name.startswith("bare") else f"{ratio:4.0%} of {first}"
+        print(f"{name:<44}{statistics.median(rates[name]):>11.0f}  {comparison}")
+    for name, values in waits(options.rounds).items():
+        print(f"/health during {name:<29}{max(values) * 1000:>11.0f} ms at most")
 
 
 if __name__ == "__main__":

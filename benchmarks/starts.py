@@ -1,4 +1,4 @@
-"""Commands as whole processes: `list` beside a bare Python, `run` beside a script of five lines."""
+"""Commands as processes: `list` against a bare Python, `run` against a five-line script."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def rows(quick: bool) -> Iterable[Row]:
         Path(folder, "warm").mkdir()
 
         def cold(*words: str) -> float:
-            """A start that finds nothing kept, and keeps what it reads."""
+            """Start with an empty cache, which the command fills."""
             with tempfile.TemporaryDirectory(dir=folder) as fresh:
                 return seconds([command, *words], CONNECTOR_CACHE=fresh, **env)
 
-        found = interleaved(
+        results = interleaved(
             {
                 "bare": lambda: seconds([python(), "-c", "pass"]),
                 "list": lambda: seconds([command, "list"], **warm),
@@ -42,11 +42,11 @@ def rows(quick: bool) -> Iterable[Row]:
         )
     for what, ours, rival, says, target in (
         ("zoom-connector list", "list", "bare", "python -c pass", Target("at most", 5)),
-        ("zoom-connector list, nothing kept yet", "list, cold", "bare", "python -c pass", None),
-        ("zoom-connector list, keeping nothing", "list, off", "bare", "python -c pass", None),
+        ("zoom-connector list, cache empty", "list, cold", "bare", "python -c pass", None),
+        ("zoom-connector list, without a cache", "list, off", "bare", "python -c pass", None),
         ("zoom-connector run get-user", "run", "script", "five lines of httpx", Target("at most", 1.25)),
-        ("zoom-connector run, nothing kept yet", "run, cold", "script", "five lines of httpx", None),
-        ("zoom-connector run get-user, beside", "run", "import httpx", "python -c 'import httpx'", None),
+        ("zoom-connector run, cache empty", "run, cold", "script", "five lines of httpx", None),
+        ("zoom-connector run, against an import", "run", "import httpx", "python -c 'import httpx'", None),
     ):
-        mine, other = series("connector", found[ours], 1e3), series(says, found[rival], 1e3)
+        mine, other = series("connector", results[ours], 1e3), series(says, results[rival], 1e3)
         yield Row(group=GROUP, what=what, unit="ms", ours=mine, rival=other, target=target)

@@ -1,4 +1,4 @@
-"""Memory and time of a stream of users as it grows, beside the same users collected."""
+"""Memory and time of streams of users of growing length, against collecting the same users."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TARGETS = {100_000: Target("at most", 15)}
 
 
 def grown(kind: str, url: str, users: int) -> dict[str, float]:
-    """MB over an idle client, at the highest, and seconds an item; in this process, which should be a new one."""
+    """Measure in this process, which should be new: peak MB above an idle client, and seconds for each item."""
     from zoom_connector import Client, load
 
     with Client(load(), token="t", base_url=url) as client:
@@ -29,13 +29,13 @@ def grown(kind: str, url: str, users: int) -> dict[str, float]:
             count = sum(1 for _ in client.stream("list-users", {}))
         else:
             count = len(client.run("list-users", {}).data["users"])
-        taken = time.perf_counter() - start
+        seconds = time.perf_counter() - start
     assert count == users, count
-    return {"grown": memory("VmHWM") - idle, "each": taken / users}
+    return {"grown": memory("VmHWM") - idle, "each": seconds / users}
 
 
 def memory(name: str) -> float:
-    """MB that this process has (VmRSS), or had at the highest (VmHWM)."""
+    """Return this process's memory in MB: now (VmRSS) or at its peak (VmHWM)."""
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) / 1024 for line in file if line.startswith(f"{name}:"))
 
@@ -55,8 +55,8 @@ def rows(quick: bool) -> Iterable[Row]:
             runs: Any = {"stream": lambda n=users: _process("stream", stub.url(n), n)}
             if users <= 100_000:
                 runs["run"] = lambda n=users: _process("run", stub.url(n), n)
-            found = interleaved(runs, 1 if quick or users > 100_000 else 3, warm=0)
-            streamed[users], collected[users] = found["stream"], found.get("run", [])
+            results = interleaved(runs, 1 if quick or users > 100_000 else 3, warm=0)
+            streamed[users], collected[users] = results["stream"], results.get("run", [])
     for users in numbers:
         mine = series("stream", [run["grown"] for run in streamed[users]])
         if users in TARGETS:

@@ -1,4 +1,4 @@
-/* A Zoom that answers at once: a thread for each connection, answers that were made before the start.
+/* A Zoom that answers at once: a thread for each connection, answers prepared at the start.
  *
  *   stub FOLDER        prints its port, serves until its standard input ends
  *
@@ -25,7 +25,7 @@ static char *users, *small[3];
 static size_t ends[MOST + 1], lengths[3];
 enum { USER, MEETING, TOKEN };
 
-static char *whole(const char *folder, const char *name, size_t *length) {
+static char *read_file(const char *folder, const char *name, size_t *length) {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *file = fopen(path, "rb");
@@ -69,10 +69,10 @@ static int answer(int to, const char *request) {
         return put(to, parts, 2);
     }
     long total = strtol(strchr(request, '/') + 1, NULL, 10), size = 30, at = 0;
-    const char *found = strstr(question, "page_size=");
-    if (found && found < line) size = strtol(found + 10, NULL, 10);
-    found = strstr(question, "next_page_token=p");
-    if (found && found < line) at = strtol(found + 17, NULL, 10);
+    const char *parameter = strstr(question, "page_size=");
+    if (parameter && parameter < line) size = strtol(parameter + 10, NULL, 10);
+    parameter = strstr(question, "next_page_token=p");
+    if (parameter && parameter < line) at = strtol(parameter + 17, NULL, 10);
     if (size < 1 || size > MOST) size = MOST;
     long count = total - at < size ? total - at : size;
     if (count < 0) count = 0;
@@ -86,8 +86,8 @@ static int answer(int to, const char *request) {
     return put(to, parts, 4);
 }
 
-static void *serve(void *given) {
-    int from = (int)(long)given;
+static void *serve(void *argument) {
+    int from = (int)(long)argument;
     size_t used = 0, room = 1 << 16;
     char *text = malloc(room + 1);
     for (;;) {
@@ -98,8 +98,8 @@ static void *serve(void *given) {
         char *next = text, *end;
         while ((end = strstr(next, "\r\n\r\n"))) {
             *end = 0;
-            char *said = strcasestr(next, "\r\ncontent-length:");
-            size_t body = said ? strtoul(said + 17, NULL, 10) : 0;
+            char *header = strcasestr(next, "\r\ncontent-length:");
+            size_t body = header ? strtoul(header + 17, NULL, 10) : 0;
             *end = '\r';
             if (end + 4 + body > text + used) break;
             if (answer(from, next)) goto out;
@@ -115,8 +115,8 @@ out:
     return NULL;
 }
 
-static void *accepting(void *given) {
-    int from = (int)(long)given, one = 1;
+static void *accepting(void *argument) {
+    int from = (int)(long)argument, one = 1;
     pthread_attr_t kind;
     pthread_attr_init(&kind);
     pthread_attr_setdetachstate(&kind, PTHREAD_CREATE_DETACHED);
@@ -133,11 +133,11 @@ static void *accepting(void *given) {
 int main(int count, char **arguments) {
     if (count != 2) return 2;
     signal(SIGPIPE, SIG_IGN);
-    small[USER] = whole(arguments[1], "user.json", &lengths[USER]);
-    small[MEETING] = whole(arguments[1], "meeting.json", &lengths[MEETING]);
-    small[TOKEN] = whole(arguments[1], "token.json", &lengths[TOKEN]);
+    small[USER] = read_file(arguments[1], "user.json", &lengths[USER]);
+    small[MEETING] = read_file(arguments[1], "meeting.json", &lengths[MEETING]);
+    small[TOKEN] = read_file(arguments[1], "token.json", &lengths[TOKEN]);
     size_t length, lines = 0;
-    users = whole(arguments[1], "users.json", &length);
+    users = read_file(arguments[1], "users.json", &length);
     for (size_t at = 0; at < length; at++)
         if (users[at] == '\n' && lines < MOST) { users[at] = ','; ends[++lines] = at; }
     if (lines != MOST) { fprintf(stderr, "users.json must have %d lines\n", MOST); return 1; }

@@ -1,4 +1,4 @@
-"""A Zoom on this machine that answers at once: a small C program, or where there is no compiler one in Python."""
+"""A local Zoom that answers at once: a small C program, or a Python one if there is no compiler."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ MEETING = {
 
 
 def user(number: int) -> dict[str, Any]:
-    """A user as a list has it."""
+    """Return a user as a row of a list."""
     return {
         "id": f"aB9kLmNsYxErt3Vz{number:06d}",
         "first_name": "Jill",
@@ -80,7 +80,7 @@ def user(number: int) -> dict[str, Any]:
 
 
 def bodies() -> dict[str, str]:
-    """The files that the stub answers with, by name."""
+    """Return the files that the stub answers with, by name."""
     one = {**user(0), "account_id": "q6gBJVO5TzexKYTb_I2rpg", "job_title": "", "login_types": [100, 101]}
     return {
         "user.json": json.dumps(one),
@@ -91,7 +91,7 @@ def bodies() -> dict[str, str]:
 
 
 class Stub:
-    """The stub as a process: `url(9000)` is the base URL at which the list of users has 9,000."""
+    """The stub as a process; `url(9000)` returns the base URL of a Zoom with 9,000 users."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="stub-"))
@@ -124,20 +124,20 @@ class Stub:
 
 
 def kind() -> str:
-    """What the stub is here."""
+    """Return the language of the stub on this machine."""
     return "C" if shutil.which("gcc") else "Python"
 
 
 def _program(folder: Path) -> list[str]:
     if kind() == "Python":
         return [sys.executable, __file__]
-    made = str(folder / "stub")
-    subprocess.run(["gcc", "-O2", "-pthread", "-o", made, str(HERE / "stub.c")], check=True)
-    return [made]
+    program = str(folder / "stub")
+    subprocess.run(["gcc", "-O2", "-pthread", "-o", program, str(HERE / "stub.c")], check=True)
+    return [program]
 
 
 class _Answers(asyncio.Protocol):
-    """The same answers without a compiler."""
+    """The same answers as stub.c."""
 
     def __init__(self, small: dict[str, bytes], users: list[str]) -> None:
         self._small, self._users = small, users
@@ -149,8 +149,8 @@ class _Answers(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._text += data
         while (end := self._text.find(b"\r\n\r\n")) >= 0:
-            said = re.search(rb"(?i)content-length: *(\d+)", self._text[:end])
-            after = end + 4 + (int(said[1]) if said else 0)
+            length = re.search(rb"(?i)content-length: *(\d+)", self._text[:end])
+            after = end + 4 + (int(length[1]) if length else 0)
             if len(self._text) < after:
                 return
             line = self._text[: self._text.find(b"\r\n")].decode()
@@ -168,8 +168,8 @@ class _Answers(asyncio.Protocol):
         token = re.search(r"next_page_token=p(\d+)", line)
         most, at = min(int(size[1]) if size else 30, PAGE), int(token[1]) if token else 0
         count = max(0, min(most, total - at))
-        onward = f"p{at + count}" if at + count < total else ""
-        start = f'{{"page_size":{most},"total_records":{total},"next_page_token":"{onward}","users":['
+        following = f"p{at + count}" if at + count < total else ""
+        start = f'{{"page_size":{most},"total_records":{total},"next_page_token":"{following}","users":['
         body = f"{start}{','.join(self._users[:count])}]}}".encode()
         return (HEAD % (200, len(body))).encode() + body
 

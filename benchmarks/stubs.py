@@ -1,4 +1,4 @@
-"""How fast the stub answers who asks without an HTTP library: it must not be what bounds the other rows."""
+"""The stub's own speed, over a socket without an HTTP library: it must not limit the other rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ USERS = 9000
 
 
 class Raw:
-    """A connection that is written to and read from as bytes."""
+    """A connection that sends and receives bytes."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
@@ -28,15 +28,15 @@ class Raw:
             length -= len(self._socket.recv(1 << 18))
 
     def length(self, request: bytes) -> int:
-        """How long the answer is, with its head."""
+        """Return the length of the answer, including its head."""
         self._socket.sendall(request)
         text = b""
         while b"\r\n\r\n" not in text:
             text += self._socket.recv(1 << 18)
         head, _, body = text.partition(b"\r\n\r\n")
-        said = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-        self.ask(b"", said - len(body))
-        return len(head) + 4 + said
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        self.ask(b"", length - len(body))
+        return len(head) + 4 + length
 
 
 def contestants(url: str, origin: str) -> dict[str, Callable[[], float]]:
@@ -75,12 +75,12 @@ def contestants(url: str, origin: str) -> dict[str, Callable[[], float]]:
 def rows(quick: bool) -> Iterable[Row]:
     with stub_server.Stub() as stub:
         worker = Worker(f"{__name__}:contestants", stub.url(USERS), stub.origin)
-        found = contest([worker], 7 if quick else 31)
-    httpx = series("by hand, one httpx.Client", found["httpx"], 1e6)
-    batch = [seconds / BATCH for seconds in found["batch"]]
+        results = contest([worker], 7 if quick else 31)
+    httpx = series("by hand, one httpx.Client", results["httpx"], 1e6)
+    batch = [seconds / BATCH for seconds in results["batch"]]
     for what, values, target in (
         (f"a user, {BATCH} requests in one write", batch, Target("at least", 10)),
-        ("a user, one request after the other", found["call"], None),
+        ("a user, one request after the other", results["call"], None),
     ):
         mine = series("bytes over a socket", values, 1e6)
         yield Row(group=GROUP, what=what, unit="µs", ours=mine, rival=httpx, target=target)
@@ -88,7 +88,7 @@ def rows(quick: bool) -> Iterable[Row]:
         group=GROUP,
         what="9,000 users in pages, unread",
         unit="ms",
-        ours=series("bytes over a socket", found["pages"], 1e3),
-        rival=series("by hand, one httpx.Client", found["pages, httpx"], 1e3),
+        ours=series("bytes over a socket", results["pages"], 1e3),
+        rival=series("by hand, one httpx.Client", results["pages, httpx"], 1e3),
         target=Target("at least", 5),
     )

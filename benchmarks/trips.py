@@ -1,11 +1,11 @@
-"""How far a value travels through `connector_runtime`: the calls, functions, modules and switches of each trip.
+"""Trips of a value through `connector_runtime`: the calls, functions, modules and switches between modules of each.
 
     python -m benchmarks.trips [--list TRIP] [--json]
 
-Counted with `sys.setprofile`, in every thread, on a warm client with its default options; everything is answered from
-memory. A call is one of a function that lies in the package, and so is each resumption of a generator or coroutine. A
-switch is a call into another module of the package than the call before it. Comprehensions and generator expressions
-do not count: Python 3.12 makes no calls of most of them.
+`sys.setprofile` counts the calls in every thread, on a warm client with default options; the vendor answers from
+memory. Each call of a function in the package counts, and each resumption of a generator or coroutine. A switch is a
+call into a module other than that of the previous call. Comprehensions and generator expressions do not count, since
+Python 3.12 inlines most of them.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ GROUP = "Trips through the runtime"
 THREE = {"user_id": "me", "topic": "Weekly sync", "type": 2}
 SECRET = "8mTmnH0bS2GGJ5Gv3JrPRg"
 WARM = 3  # runs before the one that counts
-COUNTED = 3  # runs that count; the shortest is told, since the turns of threads may differ
+COUNTED = 3  # runs that count; the shortest is reported, since threads may interleave differently
 INLINE = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"}
 TARGETS = {"modules": Target("at most", 20), "switches": Target("at most", 55)}
 
 
 class Call(NamedTuple):
-    """A call of a function of the package: its module, as a path with dots, and where the function is in it."""
+    """A call of a function of the package: its dotted module, its name and its first line."""
 
     module: str
     function: str
@@ -55,13 +55,13 @@ def count(calls: Sequence[Call]) -> Count:
 
 
 def legs(calls: Iterable[Call]) -> Iterator[tuple[str, list[str]]]:
-    """The modules in the order of the calls, each with the functions called until the next switch."""
-    for module, found in groupby(calls, lambda call: call.module):
-        yield module, [call.function for call in found]
+    """Yield the modules in the order of the calls, each with the functions called until the next switch."""
+    for module, group in groupby(calls, lambda call: call.module):
+        yield module, [call.function for call in group]
 
 
 class Recorder:
-    """Writes down the calls within a package, in every thread that is started from now on."""
+    """Records the calls within a package, also in threads that start while it is installed."""
 
     def __init__(self, home: Path) -> None:
         self._home = f"{home}/"
@@ -86,7 +86,7 @@ class Recorder:
             threading.setprofile(None)
 
     def of(self, run: Callable[[], Any]) -> list[Call]:
-        """The calls of one run."""
+        """Return the calls of one run."""
         calls = self._calls = []
         try:
             run()
@@ -95,7 +95,7 @@ class Recorder:
         return calls
 
 
-Trip = Callable[[], Callable[[], Any]]  # makes ready for the next run of a trip, which is what it gives
+Trip = Callable[[], Callable[[], Any]]  # prepares the next run of a trip and returns it
 
 
 def create_meeting() -> Trip:
@@ -133,7 +133,7 @@ def renewal() -> Trip:
 
 
 def received() -> tuple[Any, Callable[[], tuple[bytes, dict[str, str]]]]:
-    """A receiver over a store in memory, and what gives the body and headers of a new event."""
+    """Return a receiver with a store in memory, and a function that makes the body and headers of a new event."""
     from zoom_connector import Receiver, load, open_store
 
     trigger = load().triggers["webhook"]
@@ -164,18 +164,18 @@ def accepted() -> Trip:
 
 def delivered() -> Trip:
     receiver, event = received()
-    seen: list[str] = []
+    handled: list[str] = []
 
-    async def handler(found: Any) -> None:
-        seen.append(found.event)
+    async def handler(notification: Any) -> None:
+        handled.append(notification.event)
 
     def ready() -> Callable[[], Any]:
         receiver.accept(*event())
-        before = len(seen)
+        before = len(handled)
 
         def deliver() -> None:
             receiver.deliver(handler, once=True)
-            assert len(seen) == before + 1
+            assert len(handled) == before + 1
 
         return deliver
 
@@ -193,7 +193,7 @@ TRIPS: dict[str, tuple[str, Callable[[], Trip]]] = {
 
 
 def travelled(name: str) -> list[Call]:
-    """The calls of a trip, warm."""
+    """Return the calls of a trip after warm-up runs."""
     import connector_runtime
 
     recorder = Recorder(Path(connector_runtime.__file__).parent)
@@ -215,18 +215,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trips", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--list", choices=TRIPS, metavar="TRIP", help=f"the modules of a trip: {', '.join(TRIPS)}")
     parser.add_argument("--json", action="store_true", help="the counts as JSON")
-    asked = parser.parse_args()
-    if asked.list:
-        for module, functions in legs(travelled(asked.list)):
+    options = parser.parse_args()
+    if options.list:
+        for module, functions in legs(travelled(options.list)):
             print(f"{module:<28} {', '.join(functions)}")
         return
     counts = {name: count(travelled(name)) for name in TRIPS}
-    if asked.json:
-        print(json.dumps({name: found._asdict() for name, found in counts.items()}, indent=2))
+    if options.json:
+        print(json.dumps({name: figures._asdict() for name, figures in counts.items()}, indent=2))
         return
     print(f"{'trip':<16}{''.join(f'{field:>11}' for field in Count._fields)}   what")
-    for name, found in counts.items():
-        print(f"{name:<16}{''.join(f'{number:>11}' for number in found)}   {TRIPS[name][0]}")
+    for name, figures in counts.items():
+        print(f"{name:<16}{''.join(f'{number:>11}' for number in figures)}   {TRIPS[name][0]}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What verifying and reading a webhook costs a server, against an app that only answers 200.
+"""The cost to a server of verifying and reading a webhook, against an app that only answers 200.
 
     python benchmarks/webhook.py [--rounds N] [--requests N]
 
-Each app runs behind uvicorn in a process of its own; the requests come over one kept connection, the rounds are
-interleaved, and what is compared is the processor time of the server. Only the ratios mean anything.
+Each app runs behind uvicorn in its own process and receives the requests over one connection. The rounds are
+interleaved and compare the server's processor time. Only the ratios are meaningful.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ TARGETS = {"verify": 0.75, "verify and parse": 0.55}
 
 
 def app_of(name: str) -> Any:
-    """The app to measure; `GET` tells the processor time that the server has used."""
+    """Return the app to measure; its answer to `GET` is the processor time that the server has used, in seconds."""
     from zoom_connector import load, open_store, webhook_app
 
     trigger = load().triggers["webhook"]
-    whole = webhook_app(trigger, SECRET, lambda found: None, store=open_store("memory://"))
+    complete = webhook_app(trigger, SECRET, lambda notification: None, store=open_store("memory://"))
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -43,7 +43,7 @@ def app_of(name: str) -> Any:
         if scope["method"] == "GET":
             return await answer(send, repr(time.process_time()).encode())
         if name.endswith("(in memory)"):
-            return await whole(scope, receive, send)
+            return await complete(scope, receive, send)
         body = (await receive())["body"]
         if name == "verify":
             trigger.verify(body, scope["headers"], SECRET, time.time())
@@ -70,7 +70,7 @@ def serve(name: str) -> None:
 
 
 class Server:
-    """One app in its process, and a connection to it."""
+    """An app in its own process, and a connection to it."""
 
     def __init__(self, name: str) -> None:
         command = [sys.executable, __file__, "--serve", name]
@@ -98,12 +98,12 @@ class Server:
 
 
 def requests(count: int) -> list[bytes]:
-    """Distinct signed events, as Zoom posts them."""
+    """Return distinct signed events, as the bytes of requests that Zoom would post."""
     from zoom_connector import load
 
     trigger = load().triggers["webhook"]
     sample = trigger.events["meeting.participant_joined"].sample
-    made = []
+    result = []
     for number in range(count):
         body = json.dumps({**sample, "event_ts": 1700000000000 + number}).encode()
         headers = {
@@ -115,13 +115,13 @@ def requests(count: int) -> list[bytes]:
             "traceparent": f"00-{number:032x}-0000000000000001-00",
             **trigger.sign(body, SECRET, time.time()),
         }
-        head = "".join(f"{name}: {said}\r\n" for name, said in headers.items())
-        made.append(f"POST /hooks HTTP/1.1\r\n{head}\r\n".encode() + body)
-    return made
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        result.append(f"POST /hooks HTTP/1.1\r\n{head}\r\n".encode() + body)
+    return result
 
 
 def measure(rounds: int, count: int) -> dict[str, list[float]]:
-    """The processor time of a request in each app, in seconds, once a round."""
+    """Return the processor time of a request in each app, in seconds, one value for each round."""
     used: dict[str, list[float]] = {name: [] for name in APPS}
     servers = {name: Server(name) for name in APPS}
     for turn in range(rounds + 1):
@@ -129,9 +129,9 @@ def measure(rounds: int, count: int) -> dict[str, list[float]]:
         for name, server in servers.items():
             before = server.cpu()
             for request in sent:
-                status, said = server.ask(request)
-                assert status == 200, (name, status, said)
-            if turn:  # the first warms up
+                status, content = server.ask(request)
+                assert status == 200, (name, status, content)
+            if turn:  # the first round warms up
                 used[name].append((server.cpu() - before) / count)
     for server in servers.values():
         server.close()
@@ -156,14 +156,14 @@ def rows(quick: bool) -> Iterable[Row]:
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    asked.add_argument("--rounds", type=int, default=7)
-    asked.add_argument("--requests", type=int, default=2000)
-    asked.add_argument("--serve", help=argparse.SUPPRESS)
-    chosen = asked.parse_args()
-    if chosen.serve:
-        return serve(chosen.serve)
-    used = measure(chosen.rounds, chosen.requests)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        return serve(options.serve)
+    used = measure(options.rounds, options.requests)
     print(f"{'app':<48}{'processor time':>15}{'of bare, per s':>16}{'target':>9}")
     for name in APPS:
         ratios = [bare / own for bare, own in zip(used["bare"], used[name], strict=True)]

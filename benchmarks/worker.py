@@ -1,6 +1,6 @@
-"""A process of contestants: `python -m benchmarks.worker MODULE:FUNCTION WITHOUT [ARGUMENT …]`.
+"""Runs contestants in a process: `python -m benchmarks.worker MODULE:FUNCTION WITHOUT [ARGUMENT …]`.
 
-It says the names of the contestants, then runs the one that each line of its input names and says what that gave.
+It prints the contestants' names, then runs the one that each line of its input names and prints the result, as JSON.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def main() -> None:
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # some rivals write to it
-    factory, without, *given = sys.argv[1:]
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # some rivals print to stdout
+    factory, without, *arguments = sys.argv[1:]
     for name in without.split(",") if without else []:
         sys.modules[name] = None  # type: ignore[assignment]  # as if it were not installed
     module, _, function = factory.partition(":")
-    contestants = getattr(import_module(module), function)(*given)
+    contestants = getattr(import_module(module), function)(*arguments)
     runtime = sys.modules.get("connector_runtime")
     if runtime is not None and ROOT not in Path(str(runtime.__file__)).resolve().parents:
-        raise RuntimeError(f"{runtime.__file__} would be measured, which is not of the tree at {ROOT}")
+        raise RuntimeError(f"{runtime.__file__} would be measured, which is outside the tree at {ROOT}")
 
-    def say(what: Any) -> None:
-        print(json.dumps(what), file=out, flush=True)
+    def say(value: Any) -> None:
+        print(json.dumps(value), file=out, flush=True)
 
     say(list(contestants))
     for line in sys.stdin:
         say(contestants[line.strip()]())
-    os._exit(0)  # what is still open is nobody's any more
+    os._exit(0)  # skip the rivals' exit handlers and threads
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from zoom_connector import load
+from zoom_connector.demo_page import serve_page
 from zoom_connector.sandbox import Sandbox
-from zoom_connector.showing import shown
 
 PICTURE = Path(__file__).with_name("page.png")
 LARGEST = 200_000  # bytes
@@ -27,7 +27,7 @@ def main() -> int:
     if chromium is None:
         print("docs/screenshot.py needs chromium, and playwright: pip install -e '.[test]'", file=sys.stderr)
         return 1
-    with Sandbox() as zoom, shown(load(), zoom) as url, sync_playwright() as playwright:
+    with Sandbox() as zoom, serve_page(load(), zoom) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
         page.goto(f"{url}/#create-meeting")

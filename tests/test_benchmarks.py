@@ -10,13 +10,14 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import against, memory, stub_server, trips
+from benchmarks import against, memory, stub_server, suite, trips
 from benchmarks.frame import Row, Series, Target, figure, markdown, ratio, summary, table, target
 from benchmarks.growth import folder_of
 from benchmarks.measure import ROOT, Worker, environment, interleaved
@@ -50,6 +51,11 @@ def test_a_series_tells_its_least_its_median_and_its_most() -> None:
 def test_a_ratio_is_of_the_medians_and_decides(aimed: Target | None, more: bool, says: str, verdict: str) -> None:
     assert ratio(row(aimed, more=more)) == says
     assert row(aimed, more=more).verdict == verdict
+
+
+@pytest.mark.parametrize("name", suite.GROUPS)
+def test_every_group_of_the_suite_is_a_module_with_rows(name: str) -> None:
+    assert callable(import_module(f"benchmarks.{name}").rows)
 
 
 def test_without_a_rival_a_target_is_one_of_the_value() -> None:
@@ -235,7 +241,7 @@ def test_a_worker_of_another_tree_measures_that_tree_or_nothing(tmp_path: Path) 
     """A copy of the benchmarks beside no connector of its own would measure the one that is installed."""
     other = tmp_path / "other"
     shutil.copytree(ROOT / "benchmarks", other / "benchmarks")
-    with pytest.raises(SystemExit, match="would be imported from"):
+    with pytest.raises(SystemExit, match="would import the connector from"):
         against.check_imports(other)
     for part in ("connector_runtime", "zoom_connector", "actions", "connection", "triggers", "locales", "schemas"):
         shutil.copytree(ROOT / part, other / part)

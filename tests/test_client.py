@@ -236,10 +236,20 @@ def test_a_rate_limit_says_when_to_go_on(client: Client, zoom: Sandbox) -> None:
     assert caught.value.to_dict()["retry_at"] == "2030-05-31T00:00:00Z"
 
 
-def test_cookies_of_one_account_never_reach_another(client: Client, zoom: Sandbox) -> None:
+@pytest.mark.parametrize("proxied", [False, True], ids=["directly", "where the environment names a proxy"])
+def test_cookies_of_one_account_never_reach_another(
+    connector: Connector, zoom: Sandbox, monkeypatch: pytest.MonkeyPatch, proxied: bool
+) -> None:
+    if proxied:
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    client = Client(connector, token=zoom.token, base_url=zoom.base_url, http=Http(connections=3))  # a pool of its own
     zoom.inject(match="GET /v2/users/me", status=200, body=b'{"id": "x"}', headers={"set-cookie": "sid=1; Path=/"})
-    client.run("get-user", {"user_id": "me"})
-    client.run("get-user", {"user_id": "me"})
+    with client:
+        client.run("get-user", {"user_id": "me"})
+        client.run("get-user", {"user_id": "me"})
+        opener = client._pool._line[0]  # type: ignore[index]
+        jar = opener.func.__self__.cookies.jar if proxied else ()
+        assert list(jar) == []  # or it would grow with every answer
     assert all(name != "cookie" for name, _ in zoom.requests[-1].headers)
 
 

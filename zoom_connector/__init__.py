@@ -1,8 +1,8 @@
 """The Zoom connector: actions and triggers declared in YAML, run by `connector_runtime`.
 
-In short:
+For example:
 
-    from zoom_connector import Client, load
+    from zoom_connector import load
     load().actions["create-meeting"].preview({"user_id": "me", "topic": "Weekly"})
 
 All public names of `connector_runtime` are here too; `load` without a folder loads Zoom.

@@ -1,4 +1,4 @@
-"""The command `zoom-connector`, also as `python -m zoom_connector`."""
+"""The command `zoom-connector`, also available as `python -m zoom_connector`."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from .bundled import load
 COMMANDS = {
     "sandbox": cli.Command(
         "sandbox [--port N]",
-        "run a Zoom on this machine, to try things without an account",
+        "run a local Zoom, to try things without an account",
         "zoom_connector.commands:sandbox",
     ),
     "demo": cli.Command(
-        "demo", "watch the actions run, against a sandbox or your account", "zoom_connector.commands:demo"
+        "demo", "watch the actions run against a sandbox or your account", "zoom_connector.commands:demo"
     ),
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
+    """Run a command and return its exit code; `arguments` default to those of the process."""
     return cli.main(
         sys.argv[1:] if arguments is None else arguments,
-        _called(),
+        _program_name(),
         load,
         example='create-meeting --user-id me --topic "Weekly sync" --type 2',
         more=COMMANDS,
     )
 
 
-def _called() -> str:
-    """How this program was called, so that the commands it names can be copied."""
+def _program_name() -> str:
+    """Return the command that started this program, so that users can copy the commands that messages name."""
     if os.path.basename(sys.argv[0]) != "__main__.py":
         return "zoom-connector"
-    here = os.path.join(os.getcwd(), "")
-    python = sys.executable.removeprefix(here) if sys.executable.startswith(here) else "python"
+    folder = os.path.join(os.getcwd(), "")
+    python = sys.executable.removeprefix(folder) if sys.executable.startswith(folder) else "python"
     return f"{python} -m zoom_connector"
 
 

@@ -1,4 +1,4 @@
-"""The definitions that come with the package."""
+"""Loads the definitions that come with the package, or those of another folder."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
 
 def root() -> Traversable:
-    """The bundled folder: inside the installed package, around it in a checkout, or in an archive."""
-    here = Path(__file__).resolve().parent
-    found = [folder for folder in (here / "definitions", here.parent) if (folder / "connector.yaml").is_file()]
-    if found:
-        return found[0]
+    """Return the bundled folder: inside the installed package, around it in a checkout, or in an archive."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "definitions", package.parent):
+        if (folder / "connector.yaml").is_file():
+            return folder
     from importlib.resources import files
 
     return files("zoom_connector") / "definitions"
 
 
 def load(path: str | Path | None = None, *, codecs: Mapping[str, Callable[[Any], Any]] | None = None) -> Connector:
-    """The bundled Zoom connector, or that of another definition folder. A folder is code: load only what you trust.
+    """Return the bundled Zoom connector, or the connector in the definition folder at `path`.
 
-    Raises `DefinitionError` if the folder has no connector.yaml. Files are read when their action is first asked for.
+    A definition folder is code, so load only folders that you trust. `codecs` adds codecs by name: pure functions from
+    value to value. Each action's file is read on first use. Raises `DefinitionError` if there is no connector.yaml.
     """
     return _bundled() if path is None and not codecs else folders.load(root() if path is None else path, codecs=codecs)
 

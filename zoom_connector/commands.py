@@ -1,4 +1,4 @@
-"""The commands that only this connector has: `sandbox` and `demo`."""
+"""The two commands that are specific to this connector: `sandbox` and `demo`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def sandbox(context: Context, arguments: list[str]) -> int:
-    """Serve a Zoom on loopback until interrupted."""
-    zoom = _sandbox_as_asked(context, arguments)
+    """Serve a sandbox on loopback until interrupted."""
+    zoom = _make_sandbox(context, arguments)
     from .sandbox.oauth import APPS
 
     app = APPS[0]
     try:
         with zoom:
-            put("The sandbox runs until you press Ctrl-C. In another terminal:\n")
+            put("The sandbox is running; press Ctrl-C to stop it. In another terminal:\n")
             put(f"  export ZOOM_BASE_URL={zoom.base_url}")
             put(f"  export ZOOM_ACCESS_TOKEN={zoom.token}")
             put(f"  {context.prog} run list-users --limit 3\n")
@@ -33,7 +33,7 @@ def sandbox(context: Context, arguments: list[str]) -> int:
             put(f"  export ZOOM_BASE_URL={zoom.base_url} ZOOM_OAUTH_URL={zoom.origin}")
             put(f"  export ZOOM_CLIENT_ID={app.client_id} ZOOM_CLIENT_SECRET={app.secret}")
             put(f"  {context.prog} connect\n")
-            put("To change limits and faults meanwhile, and to read what happened:\n")
+            put("To change limits and faults while it runs, and to see which requests arrived:\n")
             put(f"  curl {zoom.origin}/_sandbox")
             wait_forever()
     except OSError as error:
@@ -43,76 +43,76 @@ def sandbox(context: Context, arguments: list[str]) -> int:
     return 0
 
 
-def _sandbox_as_asked(context: Context, arguments: list[str]) -> Sandbox:
+def _make_sandbox(context: Context, arguments: list[str]) -> Sandbox:
     """Make the sandbox that the options describe, or raise `InputError`."""
     from .sandbox import Sandbox
     from .sandbox.kinds import KINDS
     from .sandbox.plans import PLANS
 
-    asked = parser(
+    command = parser(
         context,
         "sandbox",
-        "Run a Zoom on this machine: real HTTP, state, paging, Zoom's statuses and error bodies. No account is needed.",
+        "Run a local Zoom: real HTTP, state, paging, Zoom's statuses and error bodies. It needs no account.",
         "sandbox --users 1000 --plan business --faults seed=7,rate=0.1 --latency 0.01-0.2",
     )
-    asked.add_argument("--port", type=int, default=8100, metavar="N", help="on 127.0.0.1; 0 takes a free one (8100)")
-    asked.add_argument("--users", type=int, default=25, metavar="N", help="how many users it begins with (25)")
-    asked.add_argument("--token", default="sandbox-token", metavar="TEXT", help="the access token that it takes")
-    asked.add_argument(
+    command.add_argument("--port", type=int, default=8100, metavar="N", help="on 127.0.0.1; 0 for a free port (8100)")
+    command.add_argument("--users", type=int, default=25, metavar="N", help="how many users it starts with (25)")
+    command.add_argument("--token", default="sandbox-token", metavar="TEXT", help="the access token that it accepts")
+    command.add_argument(
         "--plan",
         choices=tuple(PLANS),
-        help="hold the rate limits of this Zoom plan: buckets by label, days, quotas, headers and 429s (no limits)",
+        help="enforce the rate limits of this Zoom plan, with its buckets, daily limits, headers and 429s (no limits)",
     )
-    asked.add_argument(
+    command.add_argument(
         "--faults",
         metavar="TEXT",
-        help="let requests go wrong at random, and the same ones the next time: seed=7,rate=0.1 is every tenth; "
-        "kinds=late+reset_after chooses kinds, delay=2 lets answers be up to 2 seconds late (none)",
+        help="break requests at random but repeatably: seed=7,rate=0.1 breaks one in ten; "
+        "kinds=late+reset_after selects kinds, delay=2 delays answers by up to 2 seconds (none)",
     )
-    back = "another address to which people may be sent back when they have signed in; repeatable"
-    asked.add_argument("--redirect-url", metavar="URL", action="append", default=[], help=back)
-    asked.add_argument("--latency", metavar="S", help="wait before every answer: 0.05 seconds, or 0.01-0.2 at random")
-    asked.add_argument(
+    redirect = "another redirect URL to allow after a sign-in; repeatable"
+    command.add_argument("--redirect-url", metavar="URL", action="append", default=[], help=redirect)
+    command.add_argument("--latency", metavar="S", help="delay every answer: by 0.05 seconds, or by 0.01-0.2 at random")
+    command.add_argument(
         "--storage",
         action="store_true",
-        help="keep recording files on a second port, to which downloads are redirected and no token may follow",
+        help="serve recording files from a second port; downloads are redirected there and must not send a token",
     )
-    kinds = "\n".join(f"  {name:<20} {kind.says}" for name, kind in KINDS.items())
-    asked.epilog = f"kinds of faults:\n{kinds}\n\n{asked.epilog}"
-    chosen = asked.parse_args(arguments)
-    zoom = Sandbox(port=chosen.port, users=chosen.users, token=chosen.token, plan=chosen.plan, storage=chosen.storage)
-    for url in chosen.redirect_url:
+    kinds = "\n".join(f"  {name:<20} {kind.description}" for name, kind in KINDS.items())
+    command.epilog = f"kinds of faults:\n{kinds}\n\n{command.epilog}"
+    options = command.parse_args(arguments)
+    zoom = Sandbox(**{name: getattr(options, name) for name in ("port", "users", "token", "plan", "storage")})
+    for url in options.redirect_url:
         zoom.oauth.allow(url)
     for name in ("faults", "latency"):
         try:
-            setattr(zoom, name, getattr(chosen, name))
+            setattr(zoom, name, getattr(options, name))
         except ValueError as error:
-            asked.error(f"--{name}: {error}")
+            command.error(f"--{name}: {error}")
     return zoom
 
 
 def wait_forever() -> None:
-    """Sleep until a signal comes."""
+    """Sleep until a signal arrives."""
     import threading
 
     threading.Event().wait()
 
 
 def demo(context: Context, arguments: list[str]) -> int:
-    """Play the demo against a sandbox of its own, or against the account of `ZOOM_ACCESS_TOKEN`."""
-    asked = parser(
+    """Play the demo against its own sandbox, or against the account of `ZOOM_ACCESS_TOKEN`."""
+    command = parser(
         context, "demo", "Watch the actions run over real HTTP, each with its request and its result.", "demo"
     )
-    asked.add_argument(
+    command.add_argument(
         "--account",
         action="store_true",
-        help="use ZOOM_ACCESS_TOKEN: creates one meeting for the user who connected, changes it and deletes it",
+        help="use ZOOM_ACCESS_TOKEN: create a meeting for the user who connected, change it and delete it",
     )
-    asked.add_argument("--once", action="store_true", help="end when it has been played, instead of serving the page")
-    asked.add_argument("--port", type=int, default=8300, metavar="N", help="of the page; 0 takes a free one (8300)")
-    chosen = asked.parse_args(arguments)
+    command.add_argument("--once", action="store_true", help="exit after the last step instead of serving the page")
+    command.add_argument("--port", type=int, default=8300, metavar="N", help="of the page; 0 for a free port (8300)")
+    options = command.parse_args(arguments)
     connector = context.load(None)
-    if chosen.account:
+    if options.account:
         token = context.setting("access_token")
         if token is None:
             raise AuthError("There is no access token.", hint="Set ZOOM_ACCESS_TOKEN.")
@@ -123,26 +123,26 @@ def demo(context: Context, arguments: list[str]) -> int:
     from .sandbox import Sandbox
 
     with Sandbox() as zoom, Client(connector, token=zoom.token, base_url=zoom.base_url) as client:
-        put(f"A Zoom that runs on this machine answers at {zoom.base_url}; no account is needed.")
+        put(f"A local Zoom answers at {zoom.base_url}; no account is needed.")
         play(connector, client, zoom.base_url, SANDBOX_STEPS, put)
         put(f"\nDone: {len(zoom.requests)} requests over HTTP.")
-        if not chosen.once:
-            _show(context, connector, zoom, chosen.port)
+        if not options.once:
+            _serve_page(context, connector, zoom, options.port)
     return 0
 
 
-def _show(context: Context, connector: Connector, zoom: Sandbox, port: int) -> None:
-    """Serve the page with the sandbox behind it, and its events coming in, until interrupted."""
+def _serve_page(context: Context, connector: Connector, zoom: Sandbox, port: int) -> None:
+    """Serve the page for the sandbox, whose events it receives, until interrupted."""
     from importlib.util import find_spec
 
     if find_spec("fastapi") is None or find_spec("uvicorn") is None:
-        put(f"To see it in a browser: pip install 'zoom-connector[service]', and {context.prog} demo again.")
+        put(f"To try it in a browser, run pip install 'zoom-connector[service]', then {context.prog} demo again.")
         return
-    from .showing import shown
+    from .demo_page import serve_page
 
     try:
-        with shown(connector, zoom, port) as url:
-            put(f"\nNow try it yourself: open {url} in a browser. Ctrl-C ends it.")
+        with serve_page(connector, zoom, port) as url:
+            put(f"\nNow try it yourself: open {url} in a browser. Press Ctrl-C to stop.")
             wait_forever()
     except OSError as error:
         raise InputError(f"Port {port} cannot be opened: {error.strerror}.", hint="Choose another --port.") from None

@@ -1,4 +1,4 @@
-"""The demo: real actions over real HTTP, each with its request and its result. It prints through `say` only."""
+"""The demo: runs real actions over real HTTP and prints each request and its result, through `say` only."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from connector_runtime.client import Client
 from connector_runtime.definitions.connector import Connector
 from connector_runtime.errors import ConnectorError
 
-Seen = Mapping[str, Any]
+Results = Mapping[str, Any]
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One action to run; `inputs` are made from what earlier steps gave, and its result is kept as `name`."""
+    """One action to run: `inputs` computes its inputs from earlier results; its own result is stored as `name`."""
 
-    says: str
+    title: str
     key: str
-    inputs: Callable[[Seen], dict[str, Any]]
+    inputs: Callable[[Results], dict[str, Any]]
     name: str = ""
     fails: bool = False
 
@@ -30,21 +30,21 @@ USER = (
     Step(
         "A new colleague gets a Zoom user.",
         "create-user",
-        lambda seen: {"email": "grace@demo.example", "first_name": "Grace", "last_name": "Hopper", "user_type": 2},
+        lambda results: {"email": "grace@demo.example", "first_name": "Grace", "last_name": "Hopper", "user_type": 2},
         "host",
     ),
     Step(
         "Her profile gets a department, without touching anything else.",
         "update-user",
-        lambda seen: {"user_id": seen["host"]["id"], "department": "Compilers"},
+        lambda results: {"user_id": results["host"]["id"], "department": "Compilers"},
     ),
 )
 MEETING = (
     Step(
         "A meeting every Sunday and Tuesday, four times, with registration.",
         "create-meeting",
-        lambda seen: {
-            "user_id": seen["host"]["id"],
+        lambda results: {
+            "user_id": results["host"]["id"],
             "topic": "Weekly sync",
             "type": 8,
             "start_time": "2030-01-06T10:00:00+01:00",
@@ -63,8 +63,8 @@ REGISTRANTS = (
         Step(
             f"{name} registers.",
             "add-meeting-registrant",
-            lambda seen, name=name: {  # type: ignore[misc]
-                "meeting_id": seen["meeting"]["id"],
+            lambda results, name=name: {  # type: ignore[misc]
+                "meeting_id": results["meeting"]["id"],
                 "email": f"{name.lower()}@demo.example",
                 "first_name": name,
             },
@@ -72,52 +72,52 @@ REGISTRANTS = (
         for name in ("Ada", "Alan")
     ),
     Step(
-        "Who is coming? All pages are read.",
+        "The registrants so far, from all pages.",
         "list-meeting-registrants",
-        lambda seen: {"meeting_id": seen["meeting"]["id"]},
+        lambda results: {"meeting_id": results["meeting"]["id"]},
     ),
 )
 CHANGES = (
     Step(
         "The topic changes; nothing else is sent.",
         "update-meeting",
-        lambda seen: {"meeting_id": seen["meeting"]["id"], "topic": "Weekly sync, now with cake"},
+        lambda results: {"meeting_id": results["meeting"]["id"], "topic": "Weekly sync, now with cake"},
     ),
     Step(
-        "The text to invite people with.",
+        "The invitation text.",
         "get-meeting-invitation",
-        lambda seen: {"meeting_id": seen["meeting"]["id"]},
+        lambda results: {"meeting_id": results["meeting"]["id"]},
     ),
     Step(
-        "What has no action of its own goes as a raw request: the meeting is deleted.",
+        "The meeting is deleted with a raw request, which reaches any endpoint.",
         "raw-request",
-        lambda seen: {"method": "DELETE", "url": f"/meetings/{seen['meeting']['id']}"},
+        lambda results: {"method": "DELETE", "url": f"/meetings/{results['meeting']['id']}"},
     ),
     Step(
-        "It is gone, and the error says so.",
+        "The meeting is gone, as the error says.",
         "get-meeting",
-        lambda seen: {"meeting_id": seen["meeting"]["id"]},
+        lambda results: {"meeting_id": results["meeting"]["id"]},
         fails=True,
     ),
 )
 LEAVING = (
-    Step("All users of the account.", "list-users", lambda seen: {}),
+    Step("All users of the account.", "list-users", lambda results: {}),
     Step(
-        "She leaves the account; what becomes of her user is never left to the vendor.",
+        "She leaves the account; whether to delete or unlink her user is never left to Zoom.",
         "delete-user",
-        lambda seen: {"user_id": seen["host"]["id"]},
+        lambda results: {"user_id": results["host"]["id"]},
     ),
 )
 SANDBOX_STEPS = (*USER, *MEETING, *REGISTRANTS, *CHANGES, *LEAVING)
-ACCOUNT_STEPS = (*MEETING, *CHANGES)  # on a real account nobody is created, registered or deleted
+ACCOUNT_STEPS = (*MEETING, *CHANGES)  # a real account gets no new users or registrants and loses none
 
 
 def play(connector: Connector, client: Client, base_url: str | None, steps: tuple[Step, ...], say: Say) -> None:
-    """Run the steps; raises the first error that the demo did not expect."""
-    seen: dict[str, Any] = {"host": {"id": "me"}}
+    """Run the steps; raise the first error that no step expects."""
+    results: dict[str, Any] = {"host": {"id": "me"}}
     for number, step in enumerate(steps, 1):
-        inputs = step.inputs(seen)
-        say(f"\n{number}. {step.says}")
+        inputs = step.inputs(results)
+        say(f"\n{number}. {step.title}")
         for line in _request(connector, base_url, step.key, inputs):
             say(line)
         try:
@@ -127,18 +127,18 @@ def play(connector: Connector, client: Client, base_url: str | None, steps: tupl
                 raise
             say(f"   < {type(error).__name__}: {error}")
             continue
-        seen[step.name] = result.data
+        results[step.name] = result.data
         for line in _result(result.status, result.data):
             say(line)
 
 
 def _request(connector: Connector, base_url: str | None, key: str, inputs: dict[str, Any]) -> Iterator[str]:
-    shown = connector.actions[key].preview(inputs, base_url=base_url)
+    request = connector.actions[key].preview(inputs, base_url=base_url)
     yield f"   $ {key} " + " ".join(f"--{name.replace('_', '-')} {json.dumps(value)}" for name, value in inputs.items())
-    yield f"   > {shown['method']} {shown['url']}"
-    if shown["body"] is not None:
-        yield f"   > {_short(shown['body'], 200)}"
-    for warning in shown["warnings"]:
+    yield f"   > {request['method']} {request['url']}"
+    if request["body"] is not None:
+        yield f"   > {_short(request['body'], 200)}"
+    for warning in request["warnings"]:
         yield f"   ! {warning['what']}"
 
 

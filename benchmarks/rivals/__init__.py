@@ -1,1 +1,1 @@
-"""What the connector is measured against, each as its own documentation would write it."""
+"""The connector's rivals, each used as its own documentation shows."""

@@ -1,4 +1,4 @@
-"""airbyte-cdk lists users by the manifest beside this file."""
+"""Lists users with airbyte-cdk and the manifest in this folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MANIFEST = Path(__file__).with_name("airbyte.yaml")
 
 
 def users(url: str) -> Callable[[], int]:
-    """Read the stream `users`; how many records there were."""
+    """Read the stream `users` and return the number of records."""
     from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer, Type
     from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource
 
@@ -25,7 +25,7 @@ def users(url: str) -> Callable[[], int]:
     manifest = yaml.safe_load(MANIFEST.read_text())
 
     def source() -> ConcurrentDeclarativeSource:
-        """A read uses a source up."""
+        """Make a source; each read needs a new one."""
         return ConcurrentDeclarativeSource(catalog=catalog, config=config, state=[], source_config=deepcopy(manifest))
 
     logger = logging.getLogger("airbyte")

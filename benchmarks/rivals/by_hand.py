@@ -1,4 +1,4 @@
-"""The calls written by hand with an HTTP library: one client, `post(json=…)`, `raise_for_status`, `json()`."""
+"""The same calls written by hand with an HTTP library: one client, `post(json=…)`, `raise_for_status`, `json()`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MEETING = {
 
 
 def create(url: str, library: str = "httpx", **options: Any) -> Callable[[], Any]:
-    """Create a meeting with twelve fields; `library` has httpx's interface, `options` are its client's."""
+    """Create a meeting with twelve fields; `library` has httpx's interface, `options` go to its client."""
     client = import_module(library).Client(base_url=url, headers=TOKEN, **options)
     count = itertools.count()
     return lambda: client.post(f"/users/host{next(count) // 50}/meetings", json=MEETING).raise_for_status().json()
@@ -50,27 +50,27 @@ def create_requests(url: str) -> Callable[[], Any]:
 
 
 def users(url: str) -> Callable[[], int]:
-    """List all users; how many there are."""
+    """List all users and return their number."""
     import httpx
 
     client = httpx.Client(base_url=url, headers=TOKEN)
 
     def run() -> int:
-        found: list[Any] = []
+        result: list[Any] = []
         token = ""
         while True:
             query = {"page_size": 300, "status": "active", **({"next_page_token": token} if token else {})}
             page = client.get("/users", params=query).raise_for_status().json()
-            found += page["users"]
+            result += page["users"]
             token = page["next_page_token"]
             if not token:
-                return len(found)
+                return len(result)
 
     return run
 
 
 async def at_once(url: str, workers: int, calls: int, **options: Any) -> Callable[[], Any]:
-    """So many reads of a user over one shared `AsyncClient`, by so many tasks."""
+    """Read a user `calls` times over one shared `AsyncClient`, with `workers` tasks."""
     import httpx
 
     client = httpx.AsyncClient(base_url=url, headers=TOKEN, timeout=60, **options)

@@ -1,4 +1,4 @@
-"""dlt's rest_api source lists users."""
+"""Lists users with dlt's rest_api source."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def users(url: str) -> Callable[[], int]:
-    """Iterate the resource `users`; how many items there were."""
+    """Iterate over the resource `users` and return the number of items."""
     return lambda: sum(1 for _ in source(url).resources["users"])
 
 
 def source(url: str) -> Any:
-    """An iteration uses a source up."""
+    """Make a source; each iteration needs a new one."""
     from dlt.sources.rest_api import rest_api_source
 
     return rest_api_source(

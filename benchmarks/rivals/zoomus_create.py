@@ -1,4 +1,4 @@
-"""zoomus creates a meeting, as its README does it."""
+"""Creates a meeting with zoomus, as its README shows."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Connections: how a token is got, kept, renewed by one at a time, and given to requests."""
+"""Connections: tokens are obtained, stored, renewed by one process at a time, and given to requests."""

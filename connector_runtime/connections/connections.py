@@ -1,6 +1,6 @@
-"""The stored connections of one tenant: made, listed, tested, examined, ended, and as what a client asks for tokens.
+"""The stored connections of one tenant: add, list, test, examine and end them, or open one for a client.
 
-A connection lies in the store under its tenant and name; an object made for one tenant never reads another's entries.
+A connection is stored under its tenant and name; an object for one tenant never reads another tenant's entries.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from .oauth_requests import App, ConnectionRecord, Tokens
 
 PENDING = 600.0  # seconds that a sign-in may take
 WAITING: Any = {"name": str, "kind": str, "values": dict, "origin": str | None, "redirect_uri": str, "verifier": str}
-SKEW = 30.0  # seconds between our clock and the vendor's that are worth a word
+SKEW = 30.0  # seconds of difference between our clock and the vendor's that need no warning
 
 
 class AlreadyConnected(AuthError):
-    """A callback that came again, of a sign-in that made the connection `name`."""
+    """A repeated callback of a sign-in that has already stored the connection `name`."""
 
     def __init__(self, name: str) -> None:
         what = Sentence("Already connected as {name}.", name=name)
@@ -41,26 +41,26 @@ class AlreadyConnected(AuthError):
 
 
 class PendingSignIns:
-    """The pending sign-ins below one prefix of a store. A state is a secret, so the store knows only its digest.
+    """The pending sign-ins below one prefix of a store. A state is a secret, so only its digest is stored.
 
-    `fields` are the names and types of what is kept of each.
+    `fields` are the names and types of a sign-in's data.
     """
 
     def __init__(self, store: Store, prefix: str, **fields: Any) -> None:
         self._store, self._prefix, self._fields = store, prefix, fields
 
-    def add(self, state: str, what: Mapping[str, Any]) -> None:
-        """Keep `what`, which is JSON data, for ten minutes; what was not taken by then is deleted."""
+    def add(self, state: str, data: Mapping[str, Any]) -> None:
+        """Store JSON data for ten minutes, and delete sign-ins that have expired."""
         now = time.time()
-        for key, waiting, entry in self._store.rows(self._prefix, self._read, limit=100):  # however many there are
-            if waiting["until"] < now:
+        for key, pending, entry in self._store.rows(self._prefix, self._read, limit=100):  # a bounded clean-up
+            if pending["until"] < now:
                 self._store.remove(key, entry)
-        self._store.put(self._prefix + digest(state), json_text.write({**what, "until": now + PENDING}), None)
+        self._store.put(self._prefix + digest(state), json_text.write({**data, "until": now + PENDING}), None)
 
     def take(self, state: str) -> dict[str, Any]:
-        """What waits for a state, which is used up by this.
+        """Return the data of a state, which becomes invalid.
 
-        Raises `AuthError` for a wrong, used or late one, `AlreadyConnected` for one whose sign-in was carried through.
+        Raises `AuthError` for an unknown, used or expired state, `AlreadyConnected` after a successful sign-in.
         """
         key, row = self._prefix + digest(state), None
         with suppress(DamagedEntry):
@@ -74,7 +74,7 @@ class PendingSignIns:
         return row[0]
 
     def end(self, state: str, name: str) -> None:
-        """Remember for ten minutes that a sign-in was carried through, for who loads its last page again."""
+        """Remember for ten minutes that a sign-in succeeded, in case its last page is loaded again."""
         self.add(state, {"done": name})
 
     def _read(self, content: bytes) -> dict[str, Any]:
@@ -84,17 +84,17 @@ class PendingSignIns:
 
 
 def digest(state: str) -> str:
-    """What stands for a state where it may be read."""
+    """Return a digest to use instead of a state wherever it could be read."""
     return hashlib.sha256(state.encode()).hexdigest()
 
 
 @shows("name", "kind", "health")
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class ConnectionSummary:
-    """A stored connection without its secrets; times in seconds.
+    """A stored connection without its secrets; `expires_at` is in seconds since 1970.
 
-    `health`: ready, due (renewed at the next call), failing (its last test or call was refused) or dead (connect
-    again), and `why`, in the vendor's words. `seen` is what was last seen of a failure, as in `ConnectionRecord`.
+    `health` is ready, due (renewed at the next call), failing (its last test or call was refused) or dead (reconnect
+    it); `why` gives the vendor's reason. `seen` is the error of its last test or call, as in `ConnectionRecord`.
     """
 
     name: str
@@ -110,17 +110,17 @@ class ConnectionSummary:
 class Connections:
     """The connections of one tenant in a store.
 
-    `seconds` bounds each phase of a token request; four times that is how long a process that died in the middle of
-    one keeps others from renewing.
+    `seconds` bounds each phase of a token request. A process that dies during one keeps others from renewing for four
+    times as long at most.
     """
 
     def __init__(
         self, connector: Connector, store: Store, tenant: str = "default", *, seconds: float = oauth.SECONDS
     ) -> None:
         self._connector, self._store, self._tenant, self._seconds = connector, store, tenant, seconds
-        own = key_part("tenant", tenant)
-        self._prefix = f"connections/{connector.key}/{own}/"
-        self._pending = PendingSignIns(store, f"pending/{connector.key}/{own}/", **WAITING)
+        part = key_part("tenant", tenant)
+        self._prefix = f"connections/{connector.key}/{part}/"
+        self._pending = PendingSignIns(store, f"pending/{connector.key}/{part}/", **WAITING)
 
     def __repr__(self) -> str:
         return f"Connections({self._connector.key!r}, tenant={self._tenant!r})"
@@ -135,32 +135,32 @@ class Connections:
         origin: str | None = None,
         actions: Iterable[str] = (),
     ) -> str:
-        """Begin a sign-in and give the URL to send the person to.
+        """Begin a sign-in and return the URL to send the person to.
 
-        The rest waits in the store for ten minutes; `finish` may run in another process. `origin` is as in
-        `connect.app`. Raises `InputError`.
+        The sign-in stays in the store for ten minutes, so `finish` may run in another process. `origin` is as in
+        `oauth.app`. Raises `InputError`.
         """
         app = oauth_requests.app(self._kind(kind), values, origin)
         if not oauth_requests.needs_person(app.kind):
-            raise InputError.of("connect", [Problem("kind", f"is {kind}, for which nobody signs in; use `add`")])
-        self._key(name)  # one that cannot be kept is refused before anybody signs in
+            raise InputError.of("connect", [Problem("kind", f"is {kind}, which needs no sign-in; use `add`")])
+        self._key(name)  # an unusable name is refused before the person signs in
         start = oauth.authorize(app, redirect_uri, self._needed(app, actions))
-        waiting = {"name": name, "kind": kind, "values": app.values, "origin": app.origin}
-        self._pending.add(start.state, {**waiting, "redirect_uri": redirect_uri, "verifier": start.verifier})
+        sign_in = {"name": name, "kind": kind, "values": app.values, "origin": app.origin}
+        self._pending.add(start.state, {**sign_in, "redirect_uri": redirect_uri, "verifier": start.verifier})
         return start.url
 
     def finish(self, callback: str | Mapping[str, str]) -> str:
-        """Carry a sign-in through with what the callback brought, and give the connection's name.
+        """Complete a sign-in with its callback, and return the connection's name.
 
-        `callback` is its URL or its parameters. A state is good once: it is used up before anything else happens.
-        Raises `AuthError` for a wrong, used, late or missing state and for what the vendor refuses.
+        `callback` is a URL or its parameters. A state is valid once: it is used up before anything else happens.
+        Raises `AuthError` for an unknown, used, expired or missing state, or if the vendor refuses.
         """
         query = oauth_requests.query_of(callback)
-        waiting = self._pending.take(oauth_requests.state_of(query))
-        return self._exchange(waiting, oauth_requests.code_of(query), query["state"])
+        sign_in = self._pending.take(oauth_requests.state_of(query))
+        return self._exchange(sign_in, oauth_requests.code_of(query), query["state"])
 
     def finish_code(self, url: str, code: str) -> str:
-        """As `finish`, for a code that a person copied: `url` is what `begin` gave."""
+        """Complete a sign-in as `finish` does, with a code that a person copied; `url` is the one from `begin`."""
         state = oauth_requests.state_of(oauth_requests.query_of(url))
         return self._exchange(self._pending.take(state), code, state)
 
@@ -173,21 +173,21 @@ class Connections:
         origin: str | None = None,
         actions: Iterable[str] = (),
     ) -> str:
-        """Store a connection for which nobody signs in, once the vendor has given it a token."""
+        """Store a connection that needs no sign-in, with a token from the vendor or from `values`; return its name."""
         app = oauth_requests.app(self._kind(kind), values, origin)
         if oauth_requests.needs_person(app.kind):
-            raise InputError.of("connect", [Problem("kind", f"is {kind}, for which a person signs in; use `begin`")])
-        given = {grant.name: app.values[grant.name] for grant in app.kind.grants if grant.name in app.values}
+            raise InputError.of("connect", [Problem("kind", f"is {kind}, which needs a sign-in; use `begin`")])
+        granted = {grant.name: app.values[grant.name] for grant in app.kind.grants if grant.name in app.values}
         if app.kind.oauth is None:
-            return self._write(name, app, Tokens(granted=given))
+            return self._write(name, app, Tokens(granted=granted))
         return self._write(name, app, oauth.obtain(app, self._needed(app, actions), seconds=self._seconds))
 
     def adopt(self, kind: str, values: Mapping[str, Any], tokens: Tokens, *, name: str = "main") -> str:
-        """Store a connection whose tokens were got elsewhere."""
+        """Store a connection with tokens that were obtained elsewhere; return its name."""
         return self._write(name, oauth_requests.app(self._kind(kind), values), tokens)
 
     def open(self, name: str | None = None) -> StoredConnection:
-        """The connection as `Client(…, connection=…)` takes it; `name` may be left out if there is only one."""
+        """Return the connection for `Client(…, connection=…)`; `name` may be omitted if there is only one."""
         if name is None:
             names = self.names()
             if not names:
@@ -200,7 +200,7 @@ class Connections:
         return StoredConnection(self._kind(record.kind), name, self._store, key, self._seconds, record.account or key)
 
     def open_async(self, name: str | None = None) -> AsyncStoredConnection:
-        """The connection as `AsyncClient(…, connection=…)` takes it."""
+        """Return the connection for `AsyncClient(…, connection=…)`."""
         return AsyncStoredConnection(self.open(name))
 
     def names(self) -> list[str]:
@@ -208,16 +208,16 @@ class Connections:
         return [summary.name for summary in self.list()]
 
     def list(self) -> list[ConnectionSummary]:
-        """All connections, by name; one that is damaged is set aside and left out."""
+        """Return all connections in order of name; damaged ones are set aside and left out."""
         rows = self._store.rows(self._prefix, ConnectionRecord.read)
         return [_summary(unquote(key.removeprefix(self._prefix)), record) for key, record, _ in rows]
 
     def summary(self, name: str) -> ConnectionSummary:
-        """One connection; raises `AuthError` if there is none of that name."""
+        """Return one connection. Raises `AuthError` if there is none of that name."""
         return _summary(name, self._record(name))
 
     def test(self, name: str | None = None, *, actions: Iterable[str] = (), base_url: str | None = None) -> Health:
-        """Call the vendor through the connection, and remember whose it is and how it went."""
+        """Call the vendor through the connection, and store its owner and its health."""
         stored = self.open(name)
         try:
             stored(None)
@@ -225,35 +225,34 @@ class Connections:
             stored.note(error.to_dict())
             return Health(ok=False, error=error.to_dict())
         record = self._record(stored.name)
-        app, have = App(stored.kind, record.values, record.origin), record.tokens.scopes
-        health = oauth.test(self._connector, app, stored, token_scopes=have, actions=actions, base_url=base_url)
-        whose = {word: getattr(health, word) for word in ("identity", "account", "user")}
-        stored.note(health.error, **whose)
+        app, token_scopes = App(stored.kind, record.values, record.origin), record.tokens.scopes
+        health = oauth.test(self._connector, app, stored, token_scopes=token_scopes, actions=actions, base_url=base_url)
+        stored.note(health.error, identity=health.identity, account=health.account, user=health.user)
         return health
 
     def test_token(self, token: str, *, actions: Iterable[str] = (), base_url: str | None = None) -> Health:
-        """As `test`, for an access token of one's own; nothing is stored."""
+        """Test an access token as `test` does, without storing anything."""
         granted = {self._connector.token_name: token}
         kind = connection_of(self._connector.profile, granted)
         if kind is None:
-            raise InputError.of("the connection", [Problem("token", "is taken by no kind of connection here")])
+            raise InputError.of("the connection", [Problem("token", "is not accepted by any kind of connection")])
         return oauth.test(self._connector, App(kind, {}), granted, actions=actions, base_url=base_url)
 
     def missing(self, name: str, actions: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
-        """The scopes that actions (all if none is named) lack under a connection, by action."""
+        """Return the scopes that actions (default: all) lack through a connection, by action."""
         return scopes.missing(self._connector, actions, self._record(name).tokens.scopes)
 
     def disconnect(self, name: str, *, revoke: bool = True) -> bool:
-        """Have the vendor take the tokens back, and forget the connection; whether the vendor did.
+        """Revoke the tokens and delete the connection; True if the vendor revoked them.
 
-        A token that the vendor does not know any more counts as taken back. If the vendor can't be reached the
-        connection is kept and `TransportError` raised; `revoke=False` forgets it all the same.
+        The connection is deleted even if the vendor rejects its token. If the vendor cannot be reached, the connection
+        stays and `TransportError` is raised; `revoke=False` deletes it without asking the vendor.
         """
         self._record(name)
         revoked = False
         if revoke:
             with suppress(AuthError):
-                self.open(name)(None)  # an access token that has ended can't be named for revocation
+                self.open(name)(None)  # renew first: an expired access token cannot be revoked
                 record = self._record(name)
                 app = App(self._kind(record.kind), record.values, record.origin)
                 oauth.revoke(app, record.tokens, seconds=self._seconds)
@@ -273,11 +272,11 @@ class Connections:
         return kinds[key]
 
     def _needed(self, app: App, actions: Iterable[str]) -> tuple[str, ...]:
-        """The scopes to ask for, where the definition says that actions decide."""
+        """Return the scopes to ask for, if actions decide according to the definition."""
         if app.oauth.get("scope", {}).get("from") != "actions":
             return ()
-        asked = [self._connector.action(key) for key in list(actions) or self._connector.actions]
-        return scopes.smallest(asked, next((kind for action in asked for kind in action.scopes), ""), {}).scopes
+        specs = [self._connector.action(key) for key in list(actions) or self._connector.actions]
+        return scopes.smallest(specs, next((kind for action in specs for kind in action.scopes), ""), {}).scopes
 
     def _record(self, name: str) -> ConnectionRecord:
         try:
@@ -296,27 +295,27 @@ class Connections:
         self._store.update(self._key(name), lambda old: record)
         return name
 
-    def _exchange(self, waiting: dict[str, Any], code: str, state: str) -> str:
-        app = App(self._kind(waiting["kind"]), waiting["values"], waiting["origin"])
-        tokens = oauth.exchange_code(app, code, waiting["redirect_uri"], waiting["verifier"], seconds=self._seconds)
-        name = self._write(waiting["name"], app, tokens)
+    def _exchange(self, sign_in: dict[str, Any], code: str, state: str) -> str:
+        app = App(self._kind(sign_in["kind"]), sign_in["values"], sign_in["origin"])
+        tokens = oauth.exchange_code(app, code, sign_in["redirect_uri"], sign_in["verifier"], seconds=self._seconds)
+        name = self._write(sign_in["name"], app, tokens)
         self._pending.end(state, name)
         return name
 
 
 def _summary(name: str, record: ConnectionRecord) -> ConnectionSummary:
-    tokens, shared = record.tokens, {key: getattr(record, key) for key in ("kind", "identity", "account", "seen")}
+    tokens, fields = record.tokens, {key: getattr(record, key) for key in ("kind", "identity", "account", "seen")}
     why, health = record.dead, "dead" if record.dead else "due" if tokens.is_due(time.time()) else "ready"
     if why is None and (seen := record.seen):
         why = f"{seen['message']} {seen['hint'] or ''}".rstrip()
         health = "failing" if record.is_failing else health
-    return ConnectionSummary(name=name, **shared, expires_at=tokens.expires_at, health=health, why=why)
+    return ConnectionSummary(name=name, **fields, expires_at=tokens.expires_at, health=health, why=why)
 
 
 @shows("step", "state")
 @dataclass(frozen=True, slots=True, repr=False)
 class CheckResult:
-    """One step of an examined connection: `state` is ok, warning or fault, `says` which, `do` the remedy."""
+    """The result of one check: `state` is ok, warning or fault; `says` explains it, `do` is the remedy."""
 
     step: str
     state: str
@@ -332,9 +331,9 @@ def examine(
     actions: Iterable[str] = (),
     base_url: str | None = None,
 ) -> Iterator[CheckResult]:
-    """The findings, in order; what can't be looked at after a fault is left out.
+    """Yield the results of checking a stored connection, or an access token instead, in order.
 
-    Of a stored connection, or instead of an access token of one's own.
+    Stops after a fault that makes further checks impossible.
     """
     if token is not None:
         health = connections.test_token(token, actions=actions, base_url=base_url)
@@ -342,7 +341,7 @@ def examine(
         stored = None
         try:
             stored = connections.open(name)
-            yield CheckResult("connection", "ok", f"{stored.name} is stored, of the kind {stored.kind.key}.")
+            yield CheckResult("connection", "ok", f"{stored.name} is stored; its kind is {stored.kind.key}.")
             stored(None)
         except ConnectorError as error:
             step = "token" if stored else "connection" if error.kind == "token" else "store"
@@ -351,32 +350,32 @@ def examine(
         name = stored.name
         until = connections.summary(name).expires_at
         minutes = max(0.0, (until or 0.0) - time.time()) / 60
-        lasting = f"It is good for {minutes:.0f} minutes and renewed by itself."
-        yield CheckResult("token", "ok", lasting if until is not None else "It does not expire.")
+        lifetime = f"It is valid for {minutes:.0f} minutes and renewed automatically."
+        yield CheckResult("token", "ok", lifetime if until is not None else "It does not expire.")
         health = connections.test(name, actions=actions, base_url=base_url)
-    refused = health.error
-    if not health.ok and refused is not None:
-        step = "reachability" if refused["kind"] == "transport" else "call"
-        yield CheckResult(step, "fault", refused["message"], refused["hint"])
+    failure = health.error
+    if not health.ok and failure is not None:
+        step = "reachability" if failure["kind"] == "transport" else "call"
+        yield CheckResult(step, "fault", failure["message"], failure["hint"])
         return
-    yield CheckResult("reachability", "ok", "The vendor answers and takes the token.")
+    yield CheckResult("reachability", "ok", "The vendor answers and accepts the token.")
     if health.skew is not None and abs(health.skew) <= SKEW:
         yield CheckResult("clock", "ok", "It agrees with the vendor's.")
     elif health.skew is not None:
         says = f"It is {abs(health.skew):.0f} s {'ahead of' if health.skew > 0 else 'behind'} the vendor's."
-        do = "Set it by a time server: tokens are renewed late and webhooks refused."
+        do = "Synchronise it with a time server: otherwise tokens are renewed late and webhooks refused."
         yield CheckResult("clock", "warning", says, do)
-    if refused is not None:
-        yield CheckResult("identity", "warning", f"Whose it is can't be told: {refused['message']}", refused["hint"])
+    if failure is not None:
+        yield CheckResult("identity", "warning", f"The owner is unknown: {failure['message']}", failure["hint"])
     else:
         account = f"account {health.account}" if health.account else "an account that the vendor does not name"
         yield CheckResult("identity", "ok", f"It is {', '.join(part for part in (health.identity, account) if part)}.")
     if not health.scopes:
         yield CheckResult("scopes", "warning", "The vendor does not say which scopes the token has.")
     elif not health.missing_scopes:
-        yield CheckResult("scopes", "ok", "They are enough for every action that was asked about.")
-    for action, needed in (connections.missing(name, actions) if name is not None else {}).items():
-        do = f"Add {' and '.join(needed)} to the app, then reconnect {name}."
+        yield CheckResult("scopes", "ok", "They are enough for all of these actions.")
+    for action, scopes_needed in (connections.missing(name, actions) if name is not None else {}).items():
+        do = f"Add {' and '.join(scopes_needed)} to the app, then reconnect {name}."
         yield CheckResult("scopes", "warning", f"{action} will be refused.", do)
     for hint in health.hints:
         yield CheckResult("plan", "warning", hint)

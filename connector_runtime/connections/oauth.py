@@ -1,6 +1,6 @@
-"""OAuth that is carried out: typed functions for platforms that keep connections themselves, and a stored connection.
+"""OAuth over the network: functions for platforms that store connections themselves, and the stored connection.
 
-`connect.app`, `authorize`, `exchange_code`, then `refresh`: store what it gives before you use it.
+Call `app`, `authorize` and `exchange_code`, later `refresh`; store its tokens before you use them.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from .scopes import missing
 
 T = TypeVar("T")
 SECONDS = 15.0  # for one phase of a token request
-FRESH = 1.0  # seconds for which it is taken to be as it was: each page of a list asks for its token anew
-PHASES = 3  # times as long as a phase: a whole token request, which a lease of four outlives
+FRESH = 1.0  # seconds for which a record is not read again: each page of a list asks for the token
+PHASES = 3  # at most in a token request; its lease lasts four
 TRIES = 3  # to store a new pair
 
 
 @shows()
 @dataclass(frozen=True, slots=True, repr=False)
 class Authorization:
-    """A sign-in that was begun: keep `state` and `verifier` until the callback, then use them once."""
+    """A sign-in under way: keep `state` and `verifier` until the callback, then use them once."""
 
     url: str
     state: str
@@ -54,10 +54,10 @@ class Authorization:
 @shows("ok", "skew")
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Health:
-    """What a test of a connection found.
+    """The result of testing a connection.
 
-    `missing_scopes` are those that the actions asked about lack, `skew` the seconds by which this machine's clock is
-    ahead of the vendor's, `error` why it is not ok, as `ConnectorError.to_dict` gives it.
+    `missing_scopes` are those that the actions in question lack, `skew` is how many seconds this machine's clock is
+    ahead of the vendor's, `error` is the failure as from `ConnectorError.to_dict`; a missing scope leaves `ok` true.
     """
 
     ok: bool
@@ -78,31 +78,31 @@ class Health:
 def authorize(app: App, redirect_uri: str, scopes: Iterable[str] = ()) -> Authorization:
     """Begin a sign-in. Compare the callback's state with `state` before the code is exchanged.
 
-    `scopes` are asked for where the definition says `scope: {from: actions}`; elsewhere the app's own setup counts.
+    `scopes` are asked for if the definition says `scope: {from: actions}`; otherwise the app's own setup decides.
     """
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
     return Authorization(app.authorize_url(redirect_uri, state, verifier, scopes), state, verifier)
 
 
 def exchange_code(app: App, code: str, redirect_uri: str, verifier: str, *, seconds: float = SECONDS) -> Tokens:
-    """The tokens of an authorization code; `redirect_uri` and `verifier` are those it was asked for with.
+    """Exchange an authorization code for tokens; `redirect_uri` and `verifier` are those of its sign-in.
 
-    Raises `AuthError` with a remedy if the vendor refuses, `TransportError` if there is no readable answer.
+    Raises `AuthError` with a remedy if the vendor refuses, `TransportError` without a readable answer.
     """
     request = app.code_request(code, redirect_uri, verifier, seconds)
     return _tokens(app, request, seconds, None, (code, verifier))
 
 
 def obtain(app: App, scopes: Iterable[str] = (), *, seconds: float = SECONDS) -> Tokens:
-    """Tokens for the app itself, where no person signs in; `scopes` as for `authorize`. Raises as `exchange_code`."""
-    asked = tuple(scopes)
-    return _tokens(app, app.renewal_request(None, seconds, asked), seconds, Tokens(granted={}, scopes=asked))
+    """Obtain tokens for an app without a sign-in. `scopes` are as for `authorize`, errors as for `exchange_code`."""
+    scopes = tuple(scopes)
+    return _tokens(app, app.renewal_request(None, seconds, scopes), seconds, Tokens(granted={}, scopes=scopes))
 
 
 def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
-    """The tokens that follow these. The old refresh token may be void from now on: store the new one before its use.
+    """Renew tokens. The old refresh token may become invalid, so store the new tokens before you use them.
 
-    Raises as `exchange_code`; let one process do it at a time.
+    Let one process at a time do this. Raises as `exchange_code` does.
     """
     if tokens.refresh_token is None and oauth_requests.needs_person(app.kind):
         raise AuthError(Sentence("There is no refresh token."), hint=oauth_requests.SIGN_IN)
@@ -115,7 +115,7 @@ def _tokens(app: App, request: Request, seconds: float, old: Tokens | None, sent
 
 
 def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
-    """Have the vendor take the access token back, and with it the refresh token. Does nothing where there is no way."""
+    """Revoke the access token and with it the refresh token; does nothing if the vendor has no address for that."""
     token = tokens.granted.get("access_token")
     if "revoke_url" not in app.oauth or token is None:
         return
@@ -132,61 +132,63 @@ def test(
     actions: Iterable[str] = (),
     base_url: str | None = None,
 ) -> Health:
-    """Call the connection's test action and say whose connection it is; never raises for what the vendor says.
+    """Call the connection's test action, and return its health and owner; does not raise if the vendor refuses.
 
-    `granted` is what the connection gives to requests, or a function that gives it; `token_scopes` are `Tokens.scopes`;
-    `actions` are those whose scopes are looked for, all if none is named.
+    `granted` are the connection's credentials, or a function that returns them; `token_scopes` are `Tokens.scopes`;
+    `actions` (default: all) are those whose scopes are checked.
     """
-    have = tuple(token_scopes)
-    lacks = missing(connector, actions, have)
-    about = app.kind.test
-    found = Health(ok=True, scopes=have, missing_scopes=tuple(sorted({*chain.from_iterable(lacks.values())})))
-    if about is None:
-        return found
+    scopes = tuple(token_scopes)
+    missing_by_action = missing(connector, actions, scopes)
+    definition = app.kind.test
+    missing_scopes = tuple(sorted({*chain.from_iterable(missing_by_action.values())}))
+    health = Health(ok=True, scopes=scopes, missing_scopes=missing_scopes)
+    if definition is None:
+        return health
     try:
         with Client(connector, base_url=base_url, connection=granted) as client:
-            result = client.run(about["action"], about.get("with", {}), limit=1)
-    except ConnectorError as error:  # a vendor that misses a scope knows the token, which was the question
-        return replace(found, ok=isinstance(error, MissingScope), error=error.to_dict())
+            result = client.run(definition["action"], definition.get("with", {}), limit=1)
+    except ConnectorError as error:  # if only a scope is missing, the vendor has accepted the token
+        return replace(health, ok=isinstance(error, MissingScope), error=error.to_dict())
     answer = places.Answer(result.status, result.headers, result.data)
-    theirs = datetimes.http_date(result.headers.get("date"))
-    skew = None if theirs is None else time.time() - theirs.timestamp()
-    hints = [hint for hint in about.get("hints", ()) if holds(parse(hint["when"]), partial(places.look, answer=answer))]
-    whose: dict[str, Any] = {}
+    vendor_time = datetimes.http_date(result.headers.get("date"))
+    skew = None if vendor_time is None else time.time() - vendor_time.timestamp()
+    look = partial(places.look, answer=answer)
+    hints = [hint for hint in definition.get("hints", ()) if holds(parse(hint["when"]), look)]
+    owner: dict[str, Any] = {}
     for word in ("identity", "account", "user"):
-        source = about.get(word, "")
+        source = definition.get(word, "")
         place, _, name = source.partition(".")
-        value = app.values.get(name) if place == "input" else places.look(source, answer) if source else None
-        whose[word] = None if value is None else places.text_of(value)
-    return replace(found, **whose, hints=tuple(hint["says"] for hint in hints), skew=skew)
+        value = app.values.get(name) if place == "input" else look(source) if source else None
+        owner[word] = None if value is None else places.text_of(value)
+    return replace(health, **owner, hints=tuple(hint["says"] for hint in hints), skew=skew)
 
 
-def in_own_thread(function: Callable[..., T], /, *given: Any, **more: Any) -> Future[T]:
-    """Do what waits for a vendor's token endpoint in a thread of its own.
+def in_own_thread(function: Callable[..., T], /, *arguments: Any, **options: Any) -> Future[T]:
+    """Run a function that waits for a vendor's token endpoint in a thread of its own.
 
-    So nobody else's waiting is in its way, and neither Ctrl-C nor a cancelled task falls between answer and store.
+    It does not queue behind other waits, and Ctrl-C or a cancelled task cannot interrupt it between answer and store.
     """
     threads = ThreadPoolExecutor(1, "vendor")
     try:
-        return threads.submit(function, *given, **more)
+        return threads.submit(function, *arguments, **options)
     finally:
         threads.shutdown(wait=False)
 
 
-async def shielded(done: asyncio.Future[T]) -> T:
-    """What comes of something that happens apart and goes on when whoever waits for it is cancelled."""
-    done.add_done_callback(lambda future: future.cancelled() or future.exception())  # nobody may be left to hear it
-    return await asyncio.shield(done)
+async def shielded(future: asyncio.Future[T]) -> T:
+    """Await a future that continues even if the waiting task is cancelled."""
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps no task is left to look
+    return await asyncio.shield(future)
 
 
 class StoredConnection:
-    """A stored connection as a client asks it: called with what the vendor has just rejected, or None.
+    """A stored connection as clients use it: call it with the credentials that the vendor has just rejected, or None.
 
-    It may be used by any number of threads and clients; each process may have its own. What another process has ended,
-    deleted or connected anew is noticed within `FRESH` seconds, or at once where somebody asks for its `record`.
+    Any number of threads and clients may share it; each process may have its own. If another process ends, deletes or
+    reconnects the connection, that takes effect within `FRESH` seconds, or at once through `record`.
 
-    Between the vendor's answer and the store lies the only moment in which a token can be lost; what can fail there is
-    tried more than once, and held in memory for as long as the process lives.
+    Tokens can be lost only between the vendor's answer and the store. Storing them is therefore tried more than once,
+    and until it succeeds they stay in memory.
     """
 
     def __init__(self, kind: Connection, name: str, store: Store, key: str, seconds: float, account: str) -> None:
@@ -194,58 +196,58 @@ class StoredConnection:
         self.account, self.connection = account, key  # whose limits its calls count against
         self._store, self._key, self._seconds = store, key, seconds
         self._lock = threading.Lock()
-        self._seen: tuple[ConnectionRecord, float] | None = None  # what the store held, and when
-        self._unsaved: tuple[bytes, int] | None = None  # a new pair that the store has not taken yet
+        self._seen: tuple[ConnectionRecord, float] | None = None  # the stored record, and when it was read
+        self._unsaved: tuple[bytes, int] | None = None  # a new pair that is not yet stored
 
     def __repr__(self) -> str:
         return f"Stored({self.name!r})"
 
     def __call__(self, rejected: Mapping[str, str] | None = None) -> Mapping[str, str]:
-        """What the connection gives to requests; renewed if it is due or rejected.
+        """Return the credentials for requests, renewed if they are due or rejected.
 
         Raises `AuthError` ("reconnect"), `StoreError`, or `TransportError` if the token endpoint does not answer.
         """
-        ready = self.ready(rejected)
-        return ready if ready is not None else self.renewal(rejected).result()
+        granted = self.ready(rejected)
+        return granted if granted is not None else self.renewal(rejected).result()
 
     def ready(self, rejected: Mapping[str, str] | None) -> Mapping[str, str] | None:
-        """What it gives if neither the store nor the vendor has to be asked, else None."""
+        """Return the credentials if neither the store nor the vendor has to be asked, else None."""
         record, at = self._seen or (None, 0.0)
         is_fresh = record is not None and time.monotonic() < at + FRESH and record.serves(rejected, time.time())
         return record.tokens.granted if record is not None and is_fresh else None
 
     def record(self) -> ConnectionRecord:
-        """What the store holds now. Raises `AuthError` if there is nothing, `StoreError`."""
-        found = self._read(Read())
-        if found is None:
+        """Return the record that is stored now. Raises `AuthError` if it is gone, and `StoreError`."""
+        row = self._read(Read())
+        if row is None:
             self._seen = None
             raise oauth_requests.no_connection(self.name)
-        return found[0]
+        return row[0]
 
-    def note(self, error: Mapping[str, Any] | None, **whose: str | None) -> None:
-        """Remember as its health the error of a test or call, as `to_dict` gives it, or None for none.
+    def note(self, error: Mapping[str, Any] | None, **owner: str | None) -> None:
+        """Store the connection's health: the error of a test or call, as from `to_dict`, or None after a success.
 
-        Nothing is written where nothing has changed, nor for a connection that is gone or damaged.
+        Writes nothing if nothing has changed, or if the connection is gone or damaged.
         """
         seen = error and {word: error.get(word) for word in oauth_requests.SEEN}
-        found: dict[str, Any] = {word: value for word, value in whose.items() if value is not None}
+        fields: dict[str, Any] = {word: value for word, value in owner.items() if value is not None}
 
         def change(old: bytes | None) -> bytes | None:
             record = ConnectionRecord.read(old or b"")
             if self._seen is not None and self._seen[0].connected_at != record.connected_at:
-                return old  # it was connected anew meanwhile, perhaps by another person
-            return replace(record, seen=seen, **found).write()
+                return old  # it was reconnected meanwhile, perhaps by another person
+            return replace(record, seen=seen, **fields).write()
 
         with suppress(*UNREADABLE):
             self._store.update(self._key, change)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Note as its health whether the vendor takes its token for what is called meanwhile."""
+        """Store as health whether the vendor accepts the token in the calls of the block."""
         try:
             yield
         except AuthError as error:
-            if not isinstance(error, MissingScope):  # of which the vendor knows the token
+            if not isinstance(error, MissingScope):  # then the vendor has accepted the token
                 with suppress(ConnectorError):
                     self.note(error.to_dict())
             raise
@@ -254,18 +256,18 @@ class StoredConnection:
                 self.note(None)
 
     def renewal(self, rejected: Mapping[str, str] | None) -> Future[Mapping[str, str]]:
-        """What it gives, to come: asked for apart, by one of this process at a time."""
-        return in_own_thread(self._renewed, rejected)
+        """Return the renewed credentials as a future; one renewal at a time runs in this process."""
+        return in_own_thread(self._renew, rejected)
 
-    def _renewed(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:
+    def _renew(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:
         with self._lock:
-            record = self._renew(rejected)
+            record = self._perform(rejected)
             self._seen = record, time.monotonic()
         return record.tokens.granted
 
-    def _renew(self, rejected: Mapping[str, str] | None) -> ConnectionRecord:
+    def _perform(self, rejected: Mapping[str, str] | None) -> ConnectionRecord:
         if self._unsaved:
-            self._save_held()  # if another wrote meanwhile, that counts
+            self._put_unsaved()  # if another process wrote meanwhile, its pair counts
         with ExitStack() as stack:
 
             def acquire(step: Acquire) -> bool:
@@ -280,45 +282,45 @@ class StoredConnection:
 
     def _read(self, step: Read) -> tuple[ConnectionRecord, int] | None:
         try:
-            found = self._store.value(self._key, ConnectionRecord.read)
+            row = self._store.value(self._key, ConnectionRecord.read)
         except DamagedEntry:
             raise unreadable(self.name) from None
-        if found is not None:
-            self._seen = found[0], time.monotonic()
-        return None if found is None else (found[0], found[1].version)
+        if row is not None:
+            self._seen = row[0], time.monotonic()
+        return None if row is None else (row[0], row[1].version)
 
     def _send(self, step: Send) -> Response:
         return transport.send(step.request, PHASES * self._seconds)
 
     def _save(self, step: Write) -> int | None:
-        """Store a new pair, trying more than once: what it replaces is void."""
+        """Store a new pair, trying more than once, because the old pair is invalid."""
         self._unsaved = (step.value.write(), step.version)
         for _ in range(TRIES - 1):
             with suppress(StoreError):
-                return self._save_held()
+                return self._put_unsaved()
             time.sleep(0.2)
         try:
-            return self._save_held()
+            return self._put_unsaved()
         except StoreError as error:
-            in_memory = f"The new token of {self.name} is held in memory until then; let this process run."
+            in_memory = f"The new token of {self.name} stays in memory until then; keep this process running."
             raise StoreError(error.message, hint=f"{error.hint or ''} {in_memory}".strip(), retriable=True) from None
 
-    def _save_held(self) -> int | None:
+    def _put_unsaved(self) -> int | None:
         version = self._store.put(self._key, *self._unsaved) if self._unsaved else None
         self._unsaved = None
         return version
 
 
 def unreadable(name: str) -> AuthError:
-    """What is raised for a stored connection that is damaged."""
+    """Return the error for a stored connection that is damaged."""
     what = Sentence("The stored connection {name} is damaged.", name=name)
     return AuthError(what, hint=Sentence("Sign in again: reconnect {name}.", name=name))
 
 
 class AsyncStoredConnection:
-    """A stored connection for asyncio: what blocks happens apart, one at a time, also if a task is cancelled.
+    """A `StoredConnection` for asyncio: renewals run in a thread, one at a time, and complete if a task is cancelled.
 
-    Who asks while it happens waits for it as a task and takes up no thread.
+    Tasks that need the token meanwhile await the same renewal and occupy no thread.
     """
 
     def __init__(self, stored: StoredConnection) -> None:
@@ -332,13 +334,13 @@ class AsyncStoredConnection:
     async def __call__(self, rejected: Mapping[str, str] | None = None) -> Mapping[str, str]:
         granted = self.stored.ready(rejected)
         is_own = False
-        while granted is None or (granted == rejected and not is_own):  # the other's was rejected meanwhile
+        while granted is None or (granted == rejected and not is_own):  # another task's result was rejected
             is_own = self._renewal is None or self._renewal.done()
             if is_own:
                 self._renewal = self.stored.renewal(rejected)
             renewal: Future[Mapping[str, str]] = self._renewal  # type: ignore[assignment]
             try:
                 granted = await shielded(asyncio.wrap_future(renewal))
-            except ConnectorError as error:  # of several who wait each gets one of its own
+            except ConnectorError as error:  # each waiting task raises its own copy
                 raise copy(error) from None
         return granted

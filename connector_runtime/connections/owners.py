@@ -1,4 +1,4 @@
-"""Whose stored connections are, as events are matched with them, and their end when a user takes the consent back."""
+"""The owners of stored connections: to match events with them, and to end them when a user withdraws consent."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ logger = logging.getLogger("connector_runtime")
 
 
 class Owner(NamedTuple):
-    """Whose a connection is: of which app (its client id) and account, for which users (None: for all of the account).
+    """The app (a client id), account and users of a connection; `users` is None if it is for all of the account.
 
-    `why` is why it entitles to nothing. Ids are compared as they are, addresses without regard to case.
+    `why` is the reason if it entitles to no events. Ids are compared exactly, email addresses without regard to case.
     """
 
     tenant: str
@@ -35,69 +35,69 @@ class Owner(NamedTuple):
     def of(cls, connector: Connector, tenant: str, name: str, record: ConnectionRecord) -> Self:
         kind, user = connector.connections[record.kind], record.user
         level = kind.account_wide
-        if isinstance(level, str):  # who is not known could not take the consent back
+        if isinstance(level, str):  # an unknown user could not withdraw consent
             level = bool(user) and scopes.is_of_level(connector, level, record.tokens.scopes)
         users = None if level else comparable(text for text in (user, record.identity) if text)
         client = App(kind, record.values, record.origin).sent("client").get("id")
         needed = {"account": record.account, **({} if kind.account_wide is True else {"user": user})}
-        why, lacks = None, [word for word, said in needed.items() if not said]
+        why, unknown = None, [word for word, text in needed.items() if not text]
         if record.dead is not None:
             why = f"has ended ({record.dead.rstrip('.')}); reconnect it"
         elif client is None:
-            why = "is of a kind without a client id, so that no event is known to be sent by its app"
-        elif lacks:
+            why = "is of a kind without a client ID, so its app's events cannot be recognised"
+        elif unknown:
             tests = [str(kind.test["action"])] if kind.test else []
             missing = scopes.missing(connector, tests, record.tokens.scopes) if tests else {}
             add = " and ".join(scope for names in missing.values() for scope in names)
             remedy = f"add the scope {add} to the app, reconnect, and test it" if add else "test it once"
-            why = f"does not tell its {' and '.join(lacks)}, so that no event is known to be its; {remedy}"
+            why = f"has no known {' or '.join(unknown)}, so its events cannot be recognised; {remedy}"
         return cls(tenant, name, client, record.account, user, users, why)
 
-    def is_meant(self, found: Notification) -> bool:
-        """Whether it is the connection of the app, the account and the user that an event names."""
-        of_user = self.user in found.users if self.user else self.users is None
-        return (self.app, self.account) == (found.app, found.account) and of_user
+    def is_meant(self, event: Notification) -> bool:
+        """True if an event names the app, account and user of this connection."""
+        is_user = self.user in event.users if self.user else self.users is None
+        return (self.app, self.account) == (event.app, event.account) and is_user
 
 
 def comparable(texts: Iterable[str]) -> frozenset[str]:
-    """Ids and addresses of users as they are compared."""
+    """Return ids and email addresses of users in the form in which they are compared."""
     return frozenset(text.casefold() if "@" in text else text for text in texts)
 
 
 def owners(
     connector: Connector, store: Store, tenant: str | None = None
 ) -> Iterator[tuple[str, Owner, ConnectionRecord]]:
-    """The stored connections of a tenant, or of all: the key of each in the store, whose it is, and its record."""
+    """Yield the store key, owner and record of each connection of a tenant, or of all tenants."""
     prefix = f"connections/{connector.key}/"
     for key, record, _ in store.rows(
         prefix if tenant is None else f"{prefix}{key_part('tenant', tenant)}/", ConnectionRecord.read
     ):
         if record.kind in connector.connections:
-            whose, _, name = key.removeprefix(prefix).partition("/")
-            yield key, Owner.of(connector, unquote(whose), unquote(name), record), record
+            part, _, name = key.removeprefix(prefix).partition("/")
+            yield key, Owner.of(connector, unquote(part), unquote(name), record), record
 
 
-def end(connector: Connector, store: Store, found: Notification, *, trusted: bool) -> list[Owner]:
-    """End the connections, of all tenants, whose user has taken the consent back, as an event says; returns them.
+def end(connector: Connector, store: Store, event: Notification, *, trusted: bool) -> list[Owner]:
+    """End the connections of all tenants whose user, according to an event, has withdrawn consent; return the owners.
 
-    The event has to be signed by the app that it names; where it is not known who signed it, it counts if that is
-    `trusted`. What was connected after the event is kept. An ended connection stays, dead and without its tokens.
+    The event must be signed by the app that it names; if its signer is unknown, it counts only if `trusted`.
+    Connections made after the event stay. A connection that ends remains stored, dead and without its tokens.
     """
-    if found.app is None or found.app != (found.sender or (found.app if trusted else None)):
-        logger.warning("An event that ends connections was not signed by the app that it names; nothing is ended")
+    if event.app is None or event.app != (event.sender or (event.app if trusted else None)):
+        logger.warning("An event that ends connections was not signed by the app that it names; no connection is ended")
         return []
-    until = inf if found.time is None else found.time.timestamp()
-    why = f"The user has removed the app ({found.event})."
+    until = inf if event.time is None else event.time.timestamp()
+    why = f"The user has removed the app ({event.event})."
 
     def change(content: bytes | None) -> bytes | None:
         record = None if content is None else ConnectionRecord.read(content)
         if record is None or record.dead is not None or record.connected_at > until:
             return content
-        return record.ended(why).write() if Owner.of(connector, "", "", record).is_meant(found) else content
+        return record.ended(why).write() if Owner.of(connector, "", "", record).is_meant(event) else content
 
     ended = []
     for key, owner, record in owners(connector, store):
-        if owner.is_meant(found) and record.dead is None and record.connected_at <= until:
+        if owner.is_meant(event) and record.dead is None and record.connected_at <= until:
             store.update(key, change)
             ended.append(owner)
             logger.warning("The connection %s of %s has ended: %s", owner.name, owner.tenant, why)

@@ -1,1 +1,1 @@
-"""When a call may be sent: in turn, within what the vendor allows an account and what the platform keeps to."""
+"""Pacing: calls go out in order, within the limits of the vendor and the share that the platform uses."""

@@ -1,6 +1,6 @@
-"""When a client needs a pacer: the accounts of this process, each with its pacer once there is a limit to keep to.
+"""The accounts that this process calls, each with a pacer as soon as it has a limit to observe.
 
-Where no limit is declared a call asks nobody, until an answer says that the vendor's limit is near or was reached.
+Without a declared limit, calls are not paced until an answer says that the vendor's limit is near or was reached.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ MOST = 1000  # accounts whose limits are remembered
 
 
 class AccountPacing:
-    """An account whose calls this process sends. Ask `pacer` before an attempt, unless it is None.
+    """The pacing of one account in this process. Ask `pacer` before each attempt, unless it is None.
 
-    `pacer` is there from the start if it is given, or if limits are declared: a plan, or rates that hold without one.
-    Else the first answer that is a refusal (rate_limit or quota), or says that little remains
-    (`limits.reported.is_scarce`), makes the session call `wake()`; from then on it is there.
+    `pacer` exists from the start if one is passed, or if limits are declared: a plan, or rates that hold without one.
+    Otherwise the session calls `wake()`, which creates it, after the first answer that is a refusal (rate_limit or
+    quota) or says that little remains (`limits.reported.is_scarce`).
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class AccountPacing:
             self.wake()
 
     def wake(self) -> Pacing:
-        """The pacer, made now if there is none."""
+        """Return the pacer; create it if necessary."""
         with self._lock:
             if self.pacer is None:
-                from .pacer import Pacer  # which most clients never need
+                from .pacer import Pacer  # imported late: most clients never need it
 
                 self.pacer = Pacer(self._limits, account=self._account, **self._terms)
             return self.pacer
@@ -50,11 +50,11 @@ _accounts: OrderedDict[object, AccountPacing] = OrderedDict()
 
 
 def account_pacing(limits: Limits, account: str, **terms: Unpack[Declaration]) -> AccountPacing:
-    """The one of this process for all who name the same connector, account and terms; those used last are kept."""
-    place = (limits.key, account, *sorted(terms.items()))
+    """Return this process's pacing for a connector, account and terms; the `MOST` used last are remembered."""
+    key = (limits.key, account, *sorted(terms.items()))
     with _lock:
-        found = _accounts.pop(place, None) or AccountPacing(limits, account, **terms)
-        _accounts[place] = found
+        pacing = _accounts.pop(key, None) or AccountPacing(limits, account, **terms)
+        _accounts[key] = pacing
         if len(_accounts) > MOST:
             _accounts.popitem(last=False)
-        return found
+        return pacing

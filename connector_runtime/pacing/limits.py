@@ -1,4 +1,4 @@
-"""What is known of limits and quotas: in this process, or in a store that several share. Times are given."""
+"""The state of limits and quotas, in this process or in a store that several share. Callers pass the time."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ from .bucket import PAUSE, Bucket, midnight, today
 
 log = logging.getLogger("connector_runtime.pacing")
 
-NEAR = 64  # places from the head of a line within which we count exactly
-LATE = 2.0  # seconds after which somebody who did not come back is not waited for
+NEAR = 64  # permits at the head of a queue that are counted exactly
+LATE = 2.0  # seconds that a permit may be overdue before it is dropped
 BATCH = 0.05  # seconds' worth of permits that a process takes at once
-FRESH = 0.5  # seconds after which it gives back what it did not use
-LOOK = 0.25  # seconds between two looks at a limit of which nothing is known
-ALONE = 5.0  # seconds until a store that failed is asked again
+FRESH = 0.5  # seconds after which it returns unused permits
+LOOK = 0.25  # seconds between two reads of a limit of which nothing is known
+ALONE = 5.0  # seconds until a store that failed is used again
 TRIES = 8
-MOST = 20  # reports that wait to be written to the store
-NONE = b"[0, 0.0]"  # counted, and until when the vendor says that it is used up
-SWEEP = 100  # counts of old days that are looked at in one go
+MOST = 20  # reports that may wait to be written to the store
+NONE = b"[0, 0.0]"  # a count, and the time until which the vendor says that the quota is used up
+SWEEP = 100  # counts to check for old days at once
 
 
-Budget = tuple[Rate, tuple[str, ...]]  # what a day allows, and the labels that share it
-News = Callable[[Bucket, float], None]  # changes the state by a report; it is given what its clock is ahead of ours
+Budget = tuple[Rate, tuple[str, ...]]  # a rate per day, and the labels that share it
+Update = Callable[[Bucket, float], None]  # applies a report; the bucket's clock is so many seconds ahead of ours
 
 
 class PermitQueue(dict[Permit, tuple[int, float]]):
-    """The permits that wait for one limit, in the order they came, each with its ticket and when it is next due."""
+    """The permits that wait for one limit, in order of arrival, each with its ticket and the time to ask again."""
 
-    last = 0
-    seen = 0.0
+    last_ticket = 0
+    latest = 0.0  # time of the last call
 
-    def place(self, permit: Permit, now: float) -> int:
-        """How many are before this one, which joins at the end if it is new; far from the head, at most so many."""
-        if now < self.seen:  # the clock was set back
-            self.update({each: (ticket, due - self.seen + now) for each, (ticket, due) in self.items()})
-        self.seen = now
+    def ahead_of(self, permit: Permit, now: float) -> int:
+        """Return how many permits are ahead of one, or at most that many if far back. A new one joins at the end."""
+        if now < self.latest:  # the clock was set back
+            self.update({other: (ticket, due - self.latest + now) for other, (ticket, due) in self.items()})
+        self.latest = now
         if permit not in self:
-            self.last += 1
-            self[permit] = (self.last, now + LATE)
-        before = 0
-        for each in list(islice(self, NEAR)):
-            if each is permit:
-                return before
-            if each.gone or self[each][1] < now:
-                del self[each]
+            self.last_ticket += 1
+            self[permit] = (self.last_ticket, now + LATE)
+        ahead = 0
+        for other in list(islice(self, NEAR)):
+            if other is permit:
+                return ahead
+            if other.gone or self[other][1] < now:
+                del self[other]
             else:
-                before += 1
+                ahead += 1
         return self[permit][0] - self[next(iter(self))][0]
 
 
@@ -64,9 +64,8 @@ class PermitQueue(dict[Permit, tuple[int, float]]):
 class LabelLimit:
     """One label of one account: its limit, the permits that wait for it, and its daily budgets.
 
-    Where its limit is in a store, a process takes a few permits at a time, and reports when it comes for
-    more. The clocks of machines differ; everybody follows the one that is furthest ahead. While the store fails, each
-    process goes by what it knows.
+    From a store, a process takes a few permits at once, and writes its reports when it takes more. The clocks of
+    machines differ; all follow the one furthest ahead. While the store fails, each process relies on its own state.
     """
 
     name: str
@@ -75,43 +74,43 @@ class LabelLimit:
     _store: Store | None = None
     _key: str = ""
     queue: PermitQueue = field(default_factory=PermitQueue)
-    answers: int = 0  # that have come
-    _ahead: float = 0.0  # what the shared clock is ahead of ours
-    _permits: int = 0
-    _owed: int = 0  # permits that we used and did not take, less those that we took and did not use
-    _news: list[News] = field(default_factory=list)
-    _looked: float = -LOOK
-    _failed: float = -ALONE  # when the store last did
-    _next: float = 0.0
+    answers: int = 0  # received so far
+    _ahead: float = 0.0  # seconds by which the shared clock is ahead of ours
+    _permits: int = 0  # taken from the store and not yet used
+    _owed: int = 0  # permits used but not taken, less those taken but not used
+    _updates: list[Update] = field(default_factory=list)
+    _synced: float = -LOOK
+    _failed: float = -ALONE  # when the store last failed
+    _next: float = 0.0  # when to take permits again
 
     def ready(self, now: float, count: int) -> bool:
-        """Whether so many permits can be given now."""
+        """True if `count` permits can be issued now."""
         bucket = self.bucket
         if self._store is None:
-            if now < bucket.at - PAUSE:  # the clock was set back; what was to come stays as far away as it was
+            if now < bucket.at - PAUSE:  # the clock was set back: keep future times as far ahead as they were
                 back = bucket.at - now
                 bucket.at, bucket.until, bucket.since = now, bucket.until - back, bucket.since - back
             bucket.advance(now)
             return bucket.free >= count
-        if now < self._looked:  # the clock was set back
-            self._looked = self._next = now
+        if now < self._synced:  # the clock was set back
+            self._synced = self._next = now
             self._ahead = max(self._ahead, bucket.at - now)
-        if self._permits and now > self._looked + FRESH:
+        if self._permits and now > self._synced + FRESH:
             self._owed -= self._permits
             self._permits = 0
         if self._permits >= count:
             return True
         bucket.advance(now + self._ahead)
         if not bucket.known:
-            if now >= self._looked + LOOK:
-                self._visit(now, 0)
+            if now >= self._synced + LOOK:
+                self._sync(now, 0)
             return not self.bucket.known and self.bucket.free >= count
         if now >= self._next and self._permits + bucket.free >= count:
-            self._visit(now, max(count, min(len(self.queue), self._batch())) - self._permits)
+            self._sync(now, max(count, min(len(self.queue), self._batch())) - self._permits)
         return self._permits >= count
 
     def take(self, now: float) -> int:
-        """Give one permit that is ready; returns its number."""
+        """Issue one permit that is ready; return its number."""
         if self._store is None:
             self.bucket.take(1, today(now))
         elif self._permits:
@@ -121,27 +120,27 @@ class LabelLimit:
         return self.bucket.numbered - self._permits
 
     def wait(self, now: float, count: int) -> float:
-        """The seconds until so many permits should be ready."""
+        """Return the seconds until `count` permits should be ready."""
         return max(self.bucket.wait(count - self._permits), self._next - now)
 
-    def shut(self, now: float) -> float:
-        """The seconds for which the vendor takes nothing."""
+    def refused_for(self, now: float) -> float:
+        """Return the seconds for which the vendor still accepts nothing."""
         return self.bucket.until - now - self._ahead
 
-    def learn(self, now: float, news: News, *, urgent: bool = False) -> None:
-        """Change the state by a report."""
+    def learn(self, now: float, update: Update, *, urgent: bool = False) -> None:
+        """Apply a report to the state; write an urgent one to the store at once."""
         self.bucket.advance(now + self._ahead)
         was_known = self._store is not None and self.bucket.known
-        news(self.bucket, self._ahead)
+        update(self.bucket, self._ahead)
         if self._store is not None:
-            self._news = [*self._news[-MOST:], news]
+            self._updates = [*self._updates[-MOST:], update]
             if urgent or was_known is not self.bucket.known:
-                self._visit(now, 0)
+                self._sync(now, 0)
 
     def look(self, now: float) -> Bucket:
-        """The state, not older than a moment."""
-        if self._store is not None and not self._looked <= now <= self._looked + PAUSE:
-            self._visit(now, 0)
+        """Return the state, at most `PAUSE` seconds old."""
+        if self._store is not None and not self._synced <= now <= self._synced + PAUSE:
+            self._sync(now, 0)
         return self.bucket
 
     def _batch(self) -> int:
@@ -149,81 +148,81 @@ class LabelLimit:
         rate = bucket.pace if bucket.limit is None else min(bucket.pace, bucket.refill)
         return max(1, int(rate * BATCH)) if rate < inf else 1
 
-    def _visit(self, now: float, wanted: int) -> None:
-        """Read the state, apply our reports, take permits, write it if nobody was faster."""
+    def _sync(self, now: float, count: int) -> None:
+        """Read the stored state, apply our reports, take up to `count` permits, and write it."""
         is_alone = self._failed <= now < self._failed + ALONE
         try:
-            given = self._take(self.bucket, now, wanted) if is_alone else self._trade(now, wanted)
+            permits = self._take(self.bucket, now, count) if is_alone else self._take_shared(now, count)
             self._failed = self._failed if is_alone else -ALONE
         except WriteConflict:
             self._next = now + LOOK / 10
             return
         except StoreError as error:
             if self._failed < 0:
-                log.warning("pacing goes on without its store: %s", error.message)
+                log.warning("pacing continues without its store: %s", error.message)
             self._failed = now
-            given = self._take(self.bucket, now, wanted)
-        self._looked, self._news, self._owed = now, [], 0
-        self._permits += given
-        self._next = now if given == wanted else now + self.bucket.wait(min(wanted, self._batch()))
+            permits = self._take(self.bucket, now, count)
+        self._synced, self._updates, self._owed = now, [], 0
+        self._permits += permits
+        self._next = now if permits == count else now + self.bucket.wait(min(count, self._batch()))
 
-    def _trade(self, now: float, wanted: int) -> int:
+    def _take_shared(self, now: float, count: int) -> int:
         assert self._store is not None
-        bucket, given = self.bucket, 0
+        bucket, permits = self.bucket, 0
 
-        def trade(state: bytes | None) -> bytes:
+        def change(state: bytes | None) -> bytes:
             try:
-                return traded(state)
+                return apply(state)
             except UNREADABLE:
-                log.warning("pacing begins anew: its state in the store can't be read")
-                return traded(None)
+                log.warning("pacing starts over: its state in the store can't be read")
+                return apply(None)
 
-        def traded(state: bytes | None) -> bytes:
-            nonlocal bucket, given
+        def apply(state: bytes | None) -> bytes:
+            nonlocal bucket, permits
             bucket = self.bucket.load(now + self._ahead, state)
             self._ahead = max(self._ahead, bucket.at - now)
             bucket.advance(now + self._ahead)
-            for news in self._news:
-                news(bucket, self._ahead)
-            given = self._take(bucket, now, wanted)
+            for update in self._updates:
+                update(bucket, self._ahead)
+            permits = self._take(bucket, now, count)
             return bucket.dump()
 
-        self._store.update(self._key, trade, tries=TRIES)
+        self._store.update(self._key, change, tries=TRIES)
         self.bucket = bucket
-        return given
+        return permits
 
-    def _take(self, bucket: Bucket, now: float, wanted: int) -> int:
+    def _take(self, bucket: Bucket, now: float, count: int) -> int:
         bucket.advance(now + self._ahead)
         bucket.take(self._owed, today(now))
-        given = int(min(bucket.free, wanted))
-        bucket.take(given, today(now))
-        return given
+        permits = int(min(bucket.free, count))
+        bucket.take(permits, today(now))
+        return permits
 
 
 class Quotas:
-    """What a vendor allows by the day for one user, registrant or meeting: the counts of one connector.
+    """One connector's counts of daily quotas, such as those per user, registrant or meeting.
 
-    Each lies under a digest, so that no name or address stands in the store, and is removed when its day is over. A
-    store that fails is left alone for some seconds, in which nothing is counted.
+    Each is stored under a digest, so that the store contains no names or addresses, and is removed after its day. A
+    store that fails is not used for `ALONE` seconds, in which nothing is counted.
     """
 
     def __init__(self, store: Store, prefix: str) -> None:
         self._store, self._prefix = store, f"{prefix}/quotas/"
         self._swept = ""
-        self._failed = -ALONE  # when the store last did
+        self._failed = -ALONE  # when the store last failed
 
     def count(self, keys: Iterable[tuple[str, int]], now: float) -> float | None:
-        """Count one more under each key, which allows so many a day; if one is full, nothing, and until when it is."""
+        """Count a request under each key, with its quota a day. If one is full, count none; return until when it is."""
         until: float | None = None
         counted: list[str] = []
         for key, allowed in keys:
 
-            def more(used: int, out: float, allowed: int = allowed) -> tuple[int, float]:
+            def increase(used: int, out: float, allowed: int = allowed) -> tuple[int, float]:
                 nonlocal until
                 until = out if out > now else midnight(now) if used >= allowed else None
                 return (used + 1, out) if until is None else (used, out)
 
-            self._change([key], now, more)
+            self._change([key], now, increase)
             if until is not None:
                 self.give_back(counted, now)
                 return until
@@ -231,38 +230,38 @@ class Quotas:
         return None
 
     def give_back(self, keys: Iterable[str], now: float) -> None:
-        """Count one less under each key: the call did nothing."""
+        """Count one request less under each key, because it changed nothing."""
         self._change(keys, now, lambda used, out: (max(0, used - 1), out))
 
     def use_up(self, keys: Iterable[str], now: float, until: float) -> None:
-        """The vendor says that nothing more goes under these keys until then."""
+        """Record that the vendor accepts nothing more under these keys until a time."""
         self._change(keys, now, lambda used, out: (used, max(out, until)))
 
     def _change(self, keys: Iterable[str], now: float, change: Callable[[int, float], tuple[int, float]]) -> None:
-        def written(state: bytes | None) -> bytes:
+        def apply(state: bytes | None) -> bytes:
             try:
                 used, out = json_text.read(state or NONE)
-                known = max(0, int(used)), float(out)
-                if not known[1] <= now + 2 * DAY:
+                used, out = max(0, int(used)), float(out)
+                if not out <= now + 2 * DAY:
                     raise ValueError
             except UNREADABLE:
-                log.warning("a quota is counted anew: its count in the store can't be read")
-                known = 0, 0.0
-            return json.dumps(change(*known)).encode()
+                log.warning("a quota's count starts over: it can't be read in the store")
+                used, out = 0, 0.0
+            return json.dumps(change(used, out)).encode()
 
         if self._failed <= now < self._failed + ALONE:
             return
         try:
             yesterday, day = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in (now - DAY, now))
-            if self._swept != yesterday:  # another clock may still have it: what is older goes
-                found = self._store.scan(self._prefix, limit=SWEEP)
-                over = [(key, entry) for key, entry in found if key < f"{self._prefix}{yesterday}"]
-                for key, entry in over:
+            if self._swept != yesterday:  # which may still be today by another clock, so only older counts are removed
+                page = self._store.scan(self._prefix, limit=SWEEP)
+                old = [(key, entry) for key, entry in page if key < f"{self._prefix}{yesterday}"]
+                for key, entry in old:
                     self._store.remove(key, entry)
-                if len(over) < SWEEP:
+                if len(old) < SWEEP:
                     self._swept = yesterday
             for key in keys:
-                self._store.update(f"{self._prefix}{day}/{key}", written)
+                self._store.update(f"{self._prefix}{day}/{key}", apply)
         except StoreError as error:
             self._failed = now
             log.warning("quotas are not counted: %s", error.message)

@@ -1,6 +1,6 @@
-"""The pacer: says to each call of an account when it may be sent, in the order they asked. Touches a clock and a store.
+"""The pacer: tells each attempt of an account when to send, in order of asking. Touches a clock and a store.
 
-Calls of one label wait in one line; who is not at its head is told to come back half-way, since things may change.
+Permits with one label wait in one queue; those behind its head ask again half-way, since the state may change.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from .limits import LATE, Budget, LabelLimit, Quotas, log
 from .permit import Head, digest
 
 SHARE = 0.5  # the limit belongs to the account, and other apps use it too
-FORGET = 60.0  # seconds after which an answer that never came is not expected any more
-LEARNING = 64  # answers until a label of which nothing is known may be used at will
-START = 8  # calls that may be under way before the first answer
-SOON = 1.0  # seconds in which an answer is expected while nothing is known
-EARLY = 0.5  # of its time, when somebody further back looks again
-LEAST = 0.001  # seconds that anybody waits
-PATIENCE = 60.0  # seconds that a call waits for a vendor that takes nothing
-BELIEVED = 600.0  # seconds for which a vendor that refuses one call is believed to take none
-MOST_LABELS = 1000  # labels that a vendor can make us learn
+FORGET = 60.0  # seconds after which an answer is no longer expected
+LEARNING = 64  # answers after which a label without a known limit is unrestricted
+START = 8  # requests that may be under way before the first answer
+SOON = 1.0  # seconds in which an answer is expected while no limit is known
+EARLY = 0.5  # of its wait: when a permit behind the head asks again
+LEAST = 0.001  # seconds: the shortest wait
+PATIENCE = 60.0  # seconds that a call waits while the vendor accepts nothing
+BELIEVED = 600.0  # seconds: a longer rate limit is cut to this
+MOST_LABELS = 1000  # labels after which a vendor's new labels are ignored
 
 
 WAIT = Sentence("Nothing was sent. Try again after that time.")
@@ -41,7 +41,7 @@ WAIT_UNTIL = Sentence("Wait until {time}.")
 
 
 class PermitUse(NamedTuple):
-    """A permit that went: where it counted, as which permit, and when."""
+    """A permit that was used: the limit that counted it, its number, and the time."""
 
     limit: LabelLimit
     number: int
@@ -49,7 +49,7 @@ class PermitUse(NamedTuple):
 
 
 class Declaration(TypedDict, total=False):
-    """What is declared of an account: see `Pacer`."""
+    """The declared facts about an account; see `Pacer`."""
 
     plan: str | None
     share: float
@@ -60,10 +60,10 @@ class Declaration(TypedDict, total=False):
 class Pacer:
     """Keeps the calls of an account within its limits. It never sleeps, so threads and asyncio can share one.
 
-    `limits`: a connector's (`connector.profile.limits`). `account`: whose limits they are, any text that is the same
-    wherever the account is used. `plan`: one of the vendor's plans; without it nothing is declared, and only what the
-    vendor says counts. `share`: which part of the declared limits is ours, more than 0 and at most 1. `store`: shares
-    what is known with every process and machine that uses the same store. Raises `InputError`.
+    `limits` are a connector's (`connector.profile.limits`). `account` is any text that identifies the account wherever
+    it is used. `plan` is one of the vendor's plans; without it no limit is declared, and only the vendor's answers
+    count. `share` is our part of the declared limits, more than 0 and at most 1. `store` shares the state with all
+    processes and machines that use the same store. Raises `InputError`.
     """
 
     def __init__(self, limits: Limits, *, account: str = "", **declared: Unpack[Declaration]) -> None:
@@ -84,29 +84,29 @@ class Pacer:
         return f"Pacer({self._limits.key!r}, plan={self._plan!r}, share={self._share})"
 
     def forked(self) -> None:
-        """A thread of the parent's may have held the lock."""
+        """Replace the lock, which a thread of the parent process may have held."""
         self._lock = threading.Lock()
 
     def ask(self, permit: Permit) -> float:
-        """Seconds to wait before asking again, 0.0 to send now; see `Pacing.ask`."""
+        """Return the seconds to wait before asking again, 0.0 to send now; see `Pacing.ask`."""
         with self._lock:
             now = self._clock()
             limit = self._label_limit(permit)
             try:
                 if limit.budgets or limit.bucket.out > now:
                     self._check_budgets(permit, limit, now)
-                place = limit.queue.place(permit, now)
-                ready = limit.ready(now, place + 1)
-                if ready and limit.answers < LEARNING and not limit.bucket.known:  # more at a time with each answer
+                ahead = limit.queue.ahead_of(permit, now)
+                ready = limit.ready(now, ahead + 1)
+                if ready and limit.answers < LEARNING and not limit.bucket.known:  # each answer allows more in parallel
                     under_way = sum(sent.limit is limit and abs(now - sent.at) < SOON for sent in self._sent.values())
                     ready = under_way < START + 2 * limit.answers
                 if not ready:
-                    if (shut := limit.shut(now)) > PATIENCE:
-                        raise self._shut(limit, now + shut)
-                    pause = limit.wait(now, place + 1)
-                    if place and pause > 0:
+                    if (refused_for := limit.refused_for(now)) > PATIENCE:
+                        raise self._refused(limit, now + refused_for)
+                    pause = limit.wait(now, ahead + 1)
+                    if ahead and pause > 0:
                         pause = max(pause * EARLY, limit.wait(now, 1))
-                    pause = max(LEAST, pause) if pause > 0 else 0.01 * (1 + place)  # for an answer that tells more
+                    pause = max(LEAST, pause) if pause > 0 else 0.01 * (1 + ahead)  # an answer may change that
                     limit.queue[permit] = (limit.queue[permit][0], now + pause + LATE)
                     return pause
                 if permit.quotas:
@@ -126,7 +126,7 @@ class Pacer:
         retry_at: datetime | None = None,
         kind: str | None = None,
     ) -> None:
-        """Learn from what came of an attempt; see `Pacing.report`."""
+        """Learn from the answer to an attempt; see `Pacing.report`."""
         with self._lock:
             now = self._clock()
             while self._sent:
@@ -134,47 +134,49 @@ class Pacer:
                 if not first.gone and self._sent[first].at + FORGET > now:
                     break
                 del self._sent[first]
-            asked = self._sent.pop(permit, None)
-            if asked is None and permit.quotas:  # it went before anybody paced, and counts as if it had asked
+            use = self._sent.pop(permit, None)
+            is_paced = use is not None
+            if not is_paced and permit.quotas:  # sent before the account had a pacer: count it as if it had asked
                 with suppress(QuotaReached):
                     self._count_quotas(permit, now)
-            limit = asked.limit if asked else self._label_limit(permit)
-            sent = asked or PermitUse(limit, limit.take(now), now)
+            limit = use.limit if use else self._label_limit(permit)
+            sent = use or PermitUse(limit, limit.take(now), now)
             limit, number = self._limit_of(permit, sent, headers, now)
-            limit.answers += asked is not None
+            limit.answers += is_paced
             reported = self._limits.reported
             figures = reported.figures(headers)
-            of_the_day = bool(reported.daily) and conditions.holds(reported.daily or (), partial(_at, headers))
-            told = None if of_the_day else figures
-            if told is not None:
-                limit.learn(now, lambda it, ahead: it.observe(*told, number, it.at - (now + sent.at) / 2 - ahead))
+            is_daily = bool(reported.daily) and conditions.holds(reported.daily or (), partial(_at, headers))
+            window = None if is_daily else figures
+            if window is not None:
+                midway = (now + sent.at) / 2  # the vendor counted somewhere between request and answer
+                limit.learn(now, lambda bucket, ahead: bucket.observe(*window, number, bucket.at - midway - ahead))
             longest = now + BELIEVED if kind == "rate_limit" else midnight(now) + DAY
             until = min(retry_at.timestamp(), longest) if retry_at else None
             if retry_at is not None and until == longest:
-                what = "the vendor takes no more '%s' requests until %s, it says; believed for %d seconds"
+                what = "the vendor says that it accepts no '%s' requests until %s; believed for %d seconds"
                 log.warning(what, limit.name, f"{retry_at:%Y-%m-%d %H:%M} UTC", longest - now)
             if kind == "rate_limit":
-                refuse = partial(Bucket.refuse, until=until, explained=told is not None, counted=asked is not None)
+                refuse = partial(Bucket.refuse, until=until, explained=window is not None, counted=is_paced)
                 limit.learn(now, refuse, urgent=True)
-            elif kind == "quota" and permit.quotas:  # if it was the label's budget, a call without quotas will tell
+            elif kind == "quota" and permit.quotas:  # if it was the label's budget, a permit without quotas will show
                 self._quotas.use_up(self._keys(permit), now, until or midnight(now))
-            elif (kind == "quota" and (of_the_day or (until and not reported.daily))) or (
-                of_the_day and figures and figures[1] == 0
-            ):  # a vendor that marks its days means one user or one object where it does not
-                limit.learn(now, lambda it, ahead: it.use_up(until or midnight(now)), urgent=True)
-            if permit.quotas and kind != "quota" and (status is None or status >= 300):  # as far as we know it failed
+            elif (kind == "quota" and (is_daily or (until and not reported.daily))) or (
+                is_daily and figures and figures[1] == 0
+            ):  # if answers mark the daily budget, an unmarked refusal is about one user or object
+                limit.learn(now, lambda bucket, ahead: bucket.use_up(until or midnight(now)), urgent=True)
+            if permit.quotas and kind != "quota" and (status is None or status >= 300):  # it failed, as far as we know
                 self._quotas.give_back(self._keys(permit), now)
 
     def _limit_of(self, permit: Permit, sent: PermitUse, headers: Head, now: float) -> tuple[LabelLimit, int]:
-        """Where an answer belongs: the vendor's word for the label counts, unless the definition counts it apart."""
-        named = _at(headers, self._limits.reported.label)
-        label = "-".join(named.casefold().split()) if named else None
+        """Return the limit and number that count an answer: the vendor's label decides, unless the definition does."""
+        text = _at(headers, self._limits.reported.label)
+        label = "-".join(text.casefold().split()) if text else None
         labels = self._limits.labels
-        apart = any(permit.action in entry.on for entry in labels.values())
+        is_declared = any(permit.action in entry.on for entry in labels.values())
         is_odd = label is not None and (
             not re.fullmatch(r"[\w-]{1,64}", label) or len(self._label_limits) >= MOST_LABELS
         )
-        if label is None or apart or is_odd or label == sent.limit.name or (labels and label not in labels):
+        if label is None or is_declared or is_odd or label == sent.limit.name or (labels and label not in labels):
             return sent.limit, sent.number
         self._learned[permit.action] = label
         limit = self._label_limit(permit)
@@ -187,21 +189,21 @@ class Pacer:
         if limit := self._label_limits.get((account, name)):
             return limit
         entry = self._limits.labels.get(name)
-        every = [rate for rates in entry.rates.values() for rate in rates] if entry else []
-        ours = rates_of(entry.rates, self._plan) if entry else ()
-        declared = next((rate for rate in ours if rate.seconds < DAY), None)
-        window = next((rate.seconds for rate in every if rate.seconds < DAY), 1.0)
-        budgets: list[Budget] = [(rate, (name,)) for rate in ours if rate.seconds == DAY]
-        for joint in self._limits.combined:
-            if name in joint.labels:
-                budgets += [(rate, joint.labels) for rate in rates_of(joint.rates, self._plan)]
+        all_rates = [rate for rates in entry.rates.values() for rate in rates] if entry else []
+        plan_rates = rates_of(entry.rates, self._plan) if entry else ()
+        declared = next((rate for rate in plan_rates if rate.seconds < DAY), None)
+        window = next((rate.seconds for rate in all_rates if rate.seconds < DAY), 1.0)
+        budgets: list[Budget] = [(rate, (name,)) for rate in plan_rates if rate.seconds == DAY]
+        for combined in self._limits.combined:
+            if name in combined.labels:
+                budgets += [(rate, combined.labels) for rate in rates_of(combined.rates, self._plan)]
         count, seconds = (declared.count, declared.seconds) if declared else (None, window)
         bucket = Bucket(count=count, seconds=seconds, share=self._share, at=self._clock())
         key = f"pacing/{self._limits.key}/{digest(account)}/{name}"
         limit = self._label_limits[account, name] = LabelLimit(name, bucket, budgets, self._store, key)
         return limit
 
-    def _shut(self, limit: LabelLimit, until: float) -> RateLimited:
+    def _refused(self, limit: LabelLimit, until: float) -> RateLimited:
         at = datetimes.of_epoch(until)
         slots = {"name": limit.name, "time": f"{at:%Y-%m-%d %H:%M:%S} UTC"}
         what = Sentence("{vendor} accepts no '{name}' requests of this account until {time}.", **slots)
@@ -227,9 +229,9 @@ class Pacer:
                 raise _used_up(what, Sentence("Wait until {time}, or give the pacer a larger share."), midnight(now))
 
     def _count_quotas(self, permit: Permit, now: float) -> None:
-        known = self._limits.quotas
-        declared = {key: rates_of(known[name].rates, self._plan) for key, name in self._keys(permit).items()}
-        keys = [(key, min(rate.count for rate in ours)) for key, ours in declared.items() if ours]
+        quotas = self._limits.quotas
+        declared = {key: rates_of(quotas[name].rates, self._plan) for key, name in self._keys(permit).items()}
+        keys = [(key, min(rate.count for rate in rates)) for key, rates in declared.items() if rates]
         until = self._quotas.count(keys, now)
         if until is not None:
             names = " or ".join(name.replace("_", " ") for name, _ in permit.quotas)
@@ -238,27 +240,27 @@ class Pacer:
             raise _used_up(what, Sentence("Wait until {time}, or use another one."), until)
 
     def _keys(self, permit: Permit) -> dict[str, str]:
-        """The quotas that a permit falls under, by the keys of their counts."""
-        account, known = permit.account or self._account, self._limits.quotas
-        return {f"{name}-{digest(account, key)}": name for name, key in permit.quotas if name in known}
+        """Return the names of a permit's quotas by the keys of their counts."""
+        account, quotas = permit.account or self._account, self._limits.quotas
+        return {f"{name}-{digest(account, key)}": name for name, key in permit.quotas if name in quotas}
 
 
 def check_plan(limits: Limits, plan: str | None) -> None:
-    """Raises `InputError` for a plan that there is not."""
+    """Raise `InputError` if the connector does not declare the plan."""
     if plan is not None and plan not in limits.plans:
-        known = f"one of {', '.join(limits.plans)}" if limits.plans else "left out: the connector names no plans"
-        raise InputError.of("the pacer", [Problem("plan", f"must be {known}")])
+        allowed = f"one of {', '.join(limits.plans)}" if limits.plans else "left out: the connector names no plans"
+        raise InputError.of("the pacer", [Problem("plan", f"must be {allowed}")])
 
 
 class HasProfile(Protocol):
-    """What has limits: a connector."""
+    """Anything with a profile, such as a connector."""
 
     @property
-    def profile(self) -> Any: ...  # a `Profile`; pyright takes no `cached_property` for one
+    def profile(self) -> Any: ...  # a `Profile`; pyright does not accept a `cached_property` as one
 
 
 def pacer(connector: HasProfile, *, account: str = "", **declared: Unpack[Declaration]) -> Pacer:
-    """The pacer of an account of a connector; the arguments are those of `Pacer`."""
+    """Create the pacer of an account; the arguments are those of `Pacer`."""
     return Pacer(connector.profile.limits, account=account, **declared)
 
 

@@ -1,4 +1,4 @@
-"""What a call asks of a pacer before each of its attempts, and what any pacer must answer to. Pure."""
+"""The permit that each attempt asks a pacer for, and the protocol of every pacer. Pure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Head = Mapping[str, str]  # the headers of an answer, by their names in lower ca
 
 
 class Pacing(Protocol):
-    """What a client asks when it may send. Both may be called from any thread, and neither sleeps."""
+    """A pacer as clients use it. Both methods may be called from any thread, and neither sleeps."""
 
     def ask(self, permit: Permit) -> float:
-        """The seconds to wait before asking again with the same permit; 0.0: send now, it is counted.
+        """Return the seconds to wait before asking again with the same permit, or 0.0: send now, it is counted.
 
-        Raises `QuotaReached` with `retry_at` where a budget or quota is used up for longer than a call waits, and
-        `RateLimited` where the vendor takes nothing for so long.
+        Raises `QuotaReached` with `retry_at` if a budget or quota of the day is used up, and `RateLimited` if the
+        vendor accepts nothing for longer than a call waits.
         """
 
     def report(
@@ -33,33 +33,33 @@ class Pacing(Protocol):
         retry_at: datetime | None = None,
         kind: str | None = None,
     ) -> None:
-        """Learn from the answer to a permit; status None: none came.
+        """Learn from the answer to an attempt; the status is None if no answer came.
 
-        The permit may be one that never asked, of a call that was sent before anybody paced. `kind` is `rate_limit` or
-        `quota` where the answer was that refusal, and `retry_at` when the vendor said to go on.
+        The permit may never have been asked for, if the attempt was sent before the account had a pacer. `kind` is
+        `rate_limit` or `quota` if the answer was such a refusal; the vendor accepts requests again at `retry_at`.
         """
 
 
 def permit_of(action: ActionSpec, written: Mapping[str, Any], account: str = "", caller: str = "") -> Permit:
-    """The permit of an action's next attempt, given its values by input key, as they are sent.
+    """Return the permit for an action's next attempt. `written` are the values as they are sent, by input key.
 
-    Two ways of writing one id are thus counted together. What inputs name is counted for each `caller`, any text that
-    stands for a connection: `me` is somebody else by the next one, whose user must not pay for this one's.
+    Two ways of writing one id therefore count together. Values of inputs are counted separately for each `caller`, a
+    text that identifies a connection, because `me` is a different user through each connection.
     """
     limits = action.profile.limits
     quotas = []
     for name, quota in limits.quotas.items():
         if action.key in quota.on and conditions.holds(quota.when, written.get):
             values = ["" if (value := written.get(key)) is None else places.text_of(value) for key in quota.per]
-            whose = caller if quota.per else ""
-            quotas.append((name, digest(account, name, whose, *(value.strip().casefold() for value in values))))
+            counted_for = caller if quota.per else ""
+            quotas.append((name, digest(account, name, counted_for, *(value.strip().casefold() for value in values))))
     label = limits.counted_as(action.key, action.rate_limit)
     return Permit(action=action.key, label=label, account=account, quotas=tuple(quotas))
 
 
-@lru_cache(maxsize=4096)  # a flow calls for the same host again and again
+@lru_cache(maxsize=4096)  # a flow often names the same host again
 def digest(*texts: str) -> str:
-    """A short name for what should not be read where it is kept."""
+    """Return a digest, to store instead of texts that must not be readable there."""
     encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
     content = b"".join(len(data).to_bytes(8) + data for data in encoded)
     return hashlib.blake2b(content, digest_size=16).hexdigest()

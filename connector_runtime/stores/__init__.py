@@ -1,1 +1,1 @@
-"""What must outlive a process: small values by key, written if unchanged, leased, and sealed at rest."""
+"""Stores: small values by key, written only if unchanged, with leases, and encrypted at rest."""

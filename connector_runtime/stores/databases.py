@@ -1,4 +1,4 @@
-"""Stores that outlive a process: SQLite, PostgreSQL, one that is sealed, and which of them an address means."""
+"""Persistent stores: SQLite, PostgreSQL and `Sealed`, which encrypts another; `open_store` opens one by its URL."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ from .store import DAMAGED, LAST, UNWRITABLE, DamagedEntry, Entry, Lease, Memory
 T = TypeVar("T")
 BUSY = 5.0  # seconds to wait for another process's write to a SQLite file
 PATIENCE = 10  # seconds for a connection or a statement in PostgreSQL
-SILENT = 15.0  # seconds after which a PostgreSQL that does not answer at all, not even with a time-out, is left
+SILENT = 15.0  # seconds after which a PostgreSQL server that sends nothing, not even a timeout, is given up
 TABLES = (
     "CREATE TABLE IF NOT EXISTS entries (key {text} PRIMARY KEY, value {bytes} NOT NULL, version BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS leases (key {text} PRIMARY KEY, owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
 )
-LOCKED = ("is locked by another program", "Try again when it is done; close tools that hold the file open.")
+LOCKED = ("is locked by another program", "Close other programs that use the file, then try again.")
 SQLITE_ERRORS = {
     "SQLITE_BUSY": LOCKED,
     "SQLITE_LOCKED": LOCKED,
-    "SQLITE_READONLY": ("may only be read", "Give yourself the right to write the file and its folder."),
-    "SQLITE_FULL": ("can't grow: the disk is full", "Free some space; nothing that was stored is lost."),
+    "SQLITE_READONLY": ("is read-only", "Give this user write access to the file and its folder."),
+    "SQLITE_FULL": ("can't grow: the disk is full", "Free some disk space; nothing stored is lost."),
     "SQLITE_CORRUPT": ("is damaged", "Restore it from a backup, or move it away and connect again."),
-    "SQLITE_NOTADB": ("is no SQLite file", "Move it away and connect again, or give another path."),
-    "SQLITE_CANTOPEN": ("can't be opened", "Give a path that you may write."),
-    "SQLITE_IOERR": ("can't be read or written: the disk reports an error", "Look after the disk, then try again."),
+    "SQLITE_NOTADB": ("is not a SQLite file", "Move it away and connect again, or choose another path."),
+    "SQLITE_CANTOPEN": ("can't be opened", "Choose a path that you can write to."),
+    "SQLITE_IOERR": ("can't be read or written: the disk reports an error", "Check the disk, then try again."),
 }
-SEAL = "seal"  # the key of the entry by which a sealed store knows its keys
-TOKEN = b"gAAAA"  # how whatever is sealed begins, whichever key sealed it
-_left: list[Any] = []  # connections of the parent process: to close one would end the parent's
+SEAL = "seal"  # key of the entry by which a sealed store recognises its encryption keys
+TOKEN = b"gAAAA"  # every sealed value begins with this, whichever key sealed it
+_inherited: list[Any] = []  # the parent process's connections: closing one here would end the parent's
 
 
 class ConnectionLost(StoreError):
-    """The connection to the database broke; what was sent may have been done."""
+    """The connection to the database was lost; the statement may have been carried out."""
 
 
 class Database(Store):
-    """A store in a database: one connection, used by one thread at a time, opened anew after a fork or a breakdown.
+    """A store in a database: one connection, used by one thread at a time and reopened after a fork or a failure.
 
-    A kind of database says how it connects and runs a statement; `now` is its SQL for the time in seconds, by the one
-    clock that all users of the store share, and `blob` its type of values, as which they are read whoever wrote them.
+    A subclass connects and runs statements. `now` is its SQL for the time in seconds by the database's clock, which
+    all users of the store share; `blob` is the SQL type to which values are cast, whatever type was written.
     """
 
     now: str
@@ -62,15 +62,15 @@ class Database(Store):
 
     @abstractmethod
     def connect(self) -> Any:
-        """A connection that commits each statement, to a database whose tables are there."""
+        """Open a connection that commits each statement, and create the tables if they are missing."""
 
     @abstractmethod
     def run(self, connection: Any, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
-        """The rows of a statement with `?` for values, and how many it changed. Raises `StoreError`."""
+        """Run a statement with `?` for values; return its rows and how many it changed. Raises `StoreError`."""
 
     def read(self, key: str) -> Entry | None:
         sql = f"SELECT CAST(value AS {self.blob}), version FROM entries WHERE key = ?"
-        rows = [] if UNWRITABLE.search(key) else self._ask(sql, key)
+        rows = [] if UNWRITABLE.search(key) else self._rows(sql, key)
         return Entry(bytes(rows[0][0]), rows[0][1]) if rows else None
 
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
@@ -85,29 +85,29 @@ class Database(Store):
                 update = "UPDATE entries SET value = ?, version = ? WHERE key = ? AND version = ?"
                 _, count = self._run(update, value, new, key, version)
         except ConnectionLost:
-            found = self.read(key)
-            done = found is None if value is None else found == Entry(value, new)
-            return new if done else self.put(key, value, version)
+            entry = self.read(key)
+            is_done = entry is None if value is None else entry == Entry(value, new)
+            return new if is_done else self.put(key, value, version)
         return new if count or (value is None and version is None and self.read(key) is None) else None
 
     def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[tuple[str, Entry]]:
         select = f"SELECT key, CAST(value AS {self.blob}), version FROM entries"
         where = "WHERE key > ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
-        rows = self._ask(f"{select} {where}", after, prefix, prefix + LAST, limit)
+        rows = self._rows(f"{select} {where}", after, prefix, prefix + LAST, limit)
         return [(key, Entry(bytes(value), version)) for key, value, version in rows]
 
     def lease(self, key: str, seconds: float) -> Lease | None:
         owner, now = uuid4().hex, self.now
-        take = (
+        acquire = (
             f"INSERT INTO leases (key, owner, until) VALUES (?, ?, {now} + ?) ON CONFLICT (key) DO UPDATE"
             f" SET owner = excluded.owner, until = excluded.until WHERE leases.until <= {now}"
         )
         try:
-            _, taken = self._run(take, checked(key), owner, seconds)
+            _, count = self._run(acquire, checked(key), owner, seconds)
         except ConnectionLost:
-            _, taken = self._run(take, key, owner, seconds)
-            taken = taken or len(self._ask("SELECT 1 FROM leases WHERE key = ? AND owner = ?", key, owner))
-        return Lease(lambda: self._run("DELETE FROM leases WHERE key = ? AND owner = ?", key, owner)) if taken else None
+            _, count = self._run(acquire, key, owner, seconds)
+            count = count or len(self._rows("SELECT 1 FROM leases WHERE key = ? AND owner = ?", key, owner))
+        return Lease(lambda: self._run("DELETE FROM leases WHERE key = ? AND owner = ?", key, owner)) if count else None
 
     def close(self) -> None:
         with self._lock:
@@ -118,7 +118,7 @@ class Database(Store):
     def forked(self) -> None:
         """Leave the connection to the process that opened it."""
         if self._connection is not None:
-            _left.append(self._connection)
+            _inherited.append(self._connection)
         self._connection, self._lock = None, threading.Lock()
 
     def _run(self, sql: str, *values: Any) -> tuple[list[Any], int]:
@@ -130,7 +130,7 @@ class Database(Store):
                 self._connection = None
                 raise
 
-    def _ask(self, sql: str, *values: Any) -> list[Any]:
+    def _rows(self, sql: str, *values: Any) -> list[Any]:
         try:
             return self._run(sql, *values)[0]
         except ConnectionLost:
@@ -138,12 +138,12 @@ class Database(Store):
 
 
 class Sqlite(Database):
-    """A SQLite file for the processes of one machine."""
+    """A store in a SQLite file, for the processes of one machine."""
 
     now, blob = "(julianday('now') - 2440587.5) * 86400.0", "BLOB"
 
     def __init__(self, path: Path) -> None:
-        import sqlite3  # which a store in memory does without
+        import sqlite3  # imported late: a store in memory does not need it
 
         self._path, self._sqlite3 = path, sqlite3
         super().__init__()
@@ -151,13 +151,13 @@ class Sqlite(Database):
     def connect(self) -> Any:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if not self._path.exists():  # SQLite gives its side files the same mode
+            if not self._path.exists():  # SQLite gives its -wal and -shm files the same mode
                 self._path.touch(0o600)
             connection = self._sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
         except (OSError, self._sqlite3.Error) as error:
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-            told = f"The store {self._path} can't be opened ({reason})."
-            raise StoreError(told, hint=SQLITE_ERRORS["SQLITE_CANTOPEN"][1]) from None
+            message = f"The store {self._path} can't be opened ({reason})."
+            raise StoreError(message, hint=SQLITE_ERRORS["SQLITE_CANTOPEN"][1]) from None
         try:
             tables, _ = self.run(connection, "SELECT 1 FROM sqlite_schema WHERE name IN ('entries', 'leases')", ())
             if len(tables) < 2:
@@ -175,7 +175,7 @@ class Sqlite(Database):
             try:
                 self.run(connection, "PRAGMA journal_mode = WAL", ())
                 return
-            except StoreError as error:  # SQLite does not wait by itself for this one
+            except StoreError as error:  # SQLite's busy timeout does not cover this statement
                 if not error.retriable or time.monotonic() >= deadline:
                     raise
             time.sleep(0.02)
@@ -186,13 +186,13 @@ class Sqlite(Database):
             return cursor.fetchall(), cursor.rowcount
         except self._sqlite3.Error as error:
             name = getattr(error, "sqlite_errorname", "")
-            what, hint = next((said for code, said in SQLITE_ERRORS.items() if name.startswith(code)), (None, None))
-            told = f"The store {self._path} {what or f'failed ({error})'}."
-            raise StoreError(told, hint=hint, retriable=name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))) from None
+            what, hint = next((texts for code, texts in SQLITE_ERRORS.items() if name.startswith(code)), (None, None))
+            message = f"The store {self._path} {what or f'failed ({error})'}."
+            raise StoreError(message, hint=hint, retriable=name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))) from None
 
 
 class Postgres(Database):
-    """A database that several machines share; needs psycopg."""
+    """A store in a PostgreSQL database, which several machines can share. Needs psycopg."""
 
     now, blob = "extract(epoch from clock_timestamp())", "BYTEA"
 
@@ -210,11 +210,11 @@ class Postgres(Database):
             connection: Any = self._psycopg.connect(self._url, autocommit=True, connect_timeout=PATIENCE)
         except self._psycopg.Error as error:
             raise self._failed("can't be reached", error, retriable=True) from None
-        wait, connection.wait = connection.wait, lambda steps, *more: wait(self._in_time(steps, connection), *more)
+        wait, connection.wait = connection.wait, lambda steps, *rest: wait(self._in_time(steps, connection), *rest)
         try:
             connection.execute(f"SET statement_timeout = {PATIENCE * 1000}")
-            there = connection.execute("SELECT to_regclass('entries') || '', to_regclass('leases') || ''").fetchone()
-            if there is None or None in there:  # several may start at once, which IF NOT EXISTS alone does not survive
+            tables = connection.execute("SELECT to_regclass('entries') || '', to_regclass('leases') || ''").fetchone()
+            if tables is None or None in tables:  # IF NOT EXISTS alone fails if several processes start at once
                 with connection.transaction():
                     connection.execute("SELECT pg_advisory_xact_lock(727175)")
                     for table in TABLES:
@@ -230,34 +230,35 @@ class Postgres(Database):
             return cursor.fetchall() if cursor.description else [], cursor.rowcount
         except self._psycopg.Error as error:
             if connection.closed:
-                raise ConnectionLost("The connection to the store broke.", hint="Try again.", retriable=True) from None
+                what = "The connection to the store was lost."
+                raise ConnectionLost(what, hint="Try again.", retriable=True) from None
             code = getattr(error, "sqlstate", None) or ""
-            what = "may only be read" if code in ("25006", "42501") else "is full" if code[:2] == "53" else "failed"
+            what = "is read-only" if code in ("25006", "42501") else "is full" if code[:2] == "53" else "failed"
             raise self._failed(what, error, retriable=code in ("57014", "55P03", "40P01", "40001")) from None
 
     def _in_time(self, steps: Generator[Any, Any, T], connection: Any) -> Generator[Any, Any, T]:
-        """The steps of a statement as psycopg waits between them, closing the connection when that takes too long."""
+        """Pass on the events psycopg waits for during a statement; close the connection if they take too long."""
         until, ready = time.monotonic() + SILENT, None
         while True:
             try:
-                wanted = steps.send(ready)
+                event = steps.send(ready)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
-            ready = yield wanted
+            ready = yield event
             if not ready and time.monotonic() > until:
                 connection.close()
                 raise self._psycopg.OperationalError("no answer")
 
     def _failed(self, what: str, error: Exception, retriable: bool = False) -> StoreError:
         reason = getattr(getattr(error, "diag", None), "message_primary", None)
-        told = f"The PostgreSQL store {what} ({reason or type(error).__name__})."  # its full text can quote the address
-        return StoreError(told, hint="Look after the database and its address, then try again.", retriable=retriable)
+        message = f"The PostgreSQL store {what} ({reason or type(error).__name__})."  # its full text may quote the URL
+        return StoreError(message, hint="Check the database and its URL, then try again.", retriable=retriable)
 
 
 def open_store(url: str) -> Store:
-    """The store at a database URL: `memory://`, `sqlite:///relative/path`, `sqlite:////absolute/path`, `postgresql://…`.
+    """Open the store at a URL: `memory://`, `sqlite:///relative/path`, `sqlite:////absolute/path`, `postgresql://…`.
 
-    A SQLite file is made if it is missing, for its owner alone (mode 0600). Raises `StoreError`.
+    A missing SQLite file is created, readable only by its owner (mode 0600). Raises `StoreError`.
     """
     scheme, _, rest = url.partition("://")
     if scheme == "memory":
@@ -266,16 +267,16 @@ def open_store(url: str) -> Store:
         return Sqlite(Path(rest[1:]).expanduser())
     if scheme in ("postgresql", "postgres"):
         return Postgres(url)
-    hint = "Give sqlite:///path/to/file, postgresql://user@host/database or memory://."
-    raise StoreError("The store's address is none that is known.", hint=hint)  # not quoted: it can hold a password
+    hint = "Use sqlite:///path/to/file, postgresql://user@host/database or memory://."
+    raise StoreError("The store's URL is not supported.", hint=hint)  # not quoted: it may contain a password
 
 
 class Sealed(Store):
-    """A store that seals what it keeps in another. `keys` are Fernet keys, the newest first: that one seals, all open.
+    """A store that encrypts the values of another. Of the Fernet `keys`, the first (newest) encrypts, all decrypt.
 
-    Values are sealed together with their key in the store, so that nobody who can write the database can put one
-    tenant's connection in another's place. The entry `SEAL`, which the newest key of any writer seals, tells a store of
-    other keys, which is refused, from an entry that is damaged, which is set aside.
+    Each value is encrypted together with its store key, so that write access to the database does not suffice to give
+    one tenant's connection to another. The entry `SEAL`, encrypted with a writer's newest key, tells a store that uses
+    other keys, which is refused, from a damaged entry, which is set aside.
     """
 
     def __init__(self, store: Store, keys: Sequence[str]) -> None:
@@ -286,33 +287,33 @@ class Sealed(Store):
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError:
             make = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
-            hint = f"It is 32 bytes in URL-safe base64. Make one: {make}"
-            raise StoreError("The store's key is no Fernet key.", hint=hint) from None
-        self._store, self._invalid, self._is_marked = store, InvalidToken, False
+            hint = f"A key is 32 bytes in URL-safe base64. Create one: {make}"
+            raise StoreError("The store's key is not a Fernet key.", hint=hint) from None
+        self._store, self._invalid, self._is_checked = store, InvalidToken, False
 
     def __repr__(self) -> str:
         return f"Sealed({type(self._store).__name__})"
 
     def read(self, key: str) -> Entry | None:
-        return self._unsealed(key, entry) if (entry := self._store.read(key)) else None
+        return self._open(key, entry) if (entry := self._store.read(key)) else None
 
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
         self._check_seal()
-        return self._store.put(key, None if value is None else self._sealed(key, value), version)
+        return self._store.put(key, None if value is None else self._seal(key, value), version)
 
     def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[tuple[str, Entry]]:
-        found: list[tuple[str, Entry]] = []
-        while wanted := limit - len(found):
-            page = self._store.scan(prefix, after, wanted)
+        rows: list[tuple[str, Entry]] = []
+        while size := limit - len(rows):
+            page = self._store.scan(prefix, after, size)
             for after, entry in page:
                 try:
-                    found += [(after, self._unsealed(after, entry))] if after != SEAL else []
+                    rows += [(after, self._open(after, entry))] if after != SEAL else []
                 except DamagedEntry:
                     self._store.set_aside(after, entry)
-                    found += [(after, entry)] if after.startswith(DAMAGED) else []  # as it lies
-            if len(page) < wanted:
+                    rows += [(after, entry)] if after.startswith(DAMAGED) else []  # still sealed
+            if len(page) < size:
                 break
-        return found
+        return rows
 
     def update(self, key: str, change: Callable[[bytes | None], bytes | None], *, tries: float = inf) -> Entry | None:
         try:
@@ -329,7 +330,7 @@ class Sealed(Store):
         self._store.close()
 
     def rekey(self) -> int:
-        """Seal everything anew with the newest key, so that older ones can go; returns how many values there are."""
+        """Seal all values with the newest key, so that older keys can be dropped; return the number of values."""
         self._check_seal()
         count = 0
         for key, _ in self.walk(""):
@@ -339,39 +340,40 @@ class Sealed(Store):
                 count += 1
         return count
 
-    def _sealed(self, key: str, value: bytes) -> bytes:
+    def _seal(self, key: str, value: bytes) -> bytes:
         return self._newest.encrypt(key.encode() + b"\0" + value)
 
-    def _unsealed(self, key: str, entry: Entry) -> Entry:
+    def _open(self, key: str, entry: Entry) -> Entry:
         try:
-            owner, _, value = self._fernet.decrypt(entry.value).partition(b"\0")
+            original_key, _, value = self._fernet.decrypt(entry.value).partition(b"\0")
         except self._invalid:
             seal = self._store.read(SEAL)
             self._check(seal.value if seal else None)
             raise damaged(key) from None
-        if owner != key.encode():
-            raise DamagedEntry(f"The store's entry {key} belongs to another place.", hint="Restore it from a backup.")
+        if original_key != key.encode():
+            what = f"The store's entry {key} was copied from another entry."
+            raise DamagedEntry(what, hint="Restore it from a backup.")
         return Entry(value, entry.version)
 
     def _check_seal(self) -> None:
-        """See before the first write that the store is of these keys, and leave a mark by which others see it."""
-        if not self._is_marked:
-            self._store.update(SEAL, self._with_seal)
-            self._is_marked = True
+        """Before the first write, check that the store uses these keys, and write a seal for others to check."""
+        if not self._is_checked:
+            self._store.update(SEAL, self._renew_seal)
+            self._is_checked = True
 
-    def _with_seal(self, seal: bytes | None) -> bytes:
+    def _renew_seal(self, seal: bytes | None) -> bytes:
         self._check(seal)
-        return seal if seal is not None and self._opens(seal, self._newest) else self._sealed(SEAL, b"")
+        return seal if seal is not None and self._can_open(seal, self._newest) else self._seal(SEAL, b"")
 
     def _check(self, seal: bytes | None) -> None:
-        """Raise `StoreError` if the store is of other keys: they do not open its mark, or, unmarked, none of a page."""
-        is_mark = seal is not None and seal.startswith(TOKEN)
-        page = [seal] if is_mark else [entry.value for _, entry in self._store.scan("")]
-        if page and not any(self._opens(value, self._fernet) for value in page):
-            hint = "Give the key it was made with; if that is lost, remove the store and connect again."
+        """Raise `StoreError` if the keys do not open the store's seal or, without one, any entry of its first page."""
+        is_seal = seal is not None and seal.startswith(TOKEN)
+        page = [seal] if is_seal else [entry.value for _, entry in self._store.scan("")]
+        if page and not any(self._can_open(value, self._fernet) for value in page):
+            hint = "Use the key that encrypted it. If that is lost, delete the store and connect again."
             raise StoreError("The store is encrypted with another key.", hint=hint)
 
-    def _opens(self, value: bytes | None, fernet: Any) -> bool:
+    def _can_open(self, value: bytes | None, fernet: Any) -> bool:
         try:
             fernet.decrypt(value)
         except self._invalid:
@@ -380,42 +382,42 @@ class Sealed(Store):
 
 
 def open_vault(app: str, url: str | None = None, keys: str | None = None) -> Sealed:
-    """The sealed store of an app on this machine, or the one at a database URL.
+    """Open the sealed store at a URL, or by default an app's own store on this machine.
 
-    `url` is a URL of `open_store`; without it a SQLite file in the user's data directory is taken. `keys` are Fernet
-    keys with commas between them, the newest first; without it a key file in that directory is taken, made at first
-    use and readable by its owner alone. Raises `StoreError`.
+    `url` is as for `open_store`; the default is a SQLite file in the user's data directory. `keys` are Fernet keys
+    separated by commas, the newest first; the default is a key file in that directory, created at first use and
+    readable only by its owner. Raises `StoreError`.
     """
     home = data_directory(app)
-    chosen = keys.replace(",", " ").split() if keys else read_keys(home / "store.key")
-    return Sealed(open_store(url or f"sqlite:///{home / 'store.db'}"), chosen)
+    fernet_keys = keys.replace(",", " ").split() if keys else read_keys(home / "store.key")
+    return Sealed(open_store(url or f"sqlite:///{home / 'store.db'}"), fernet_keys)
 
 
 def data_directory(app: str) -> Path:
-    """Where the user's data of an app lies."""
+    """Return the directory for an app's data about the user."""
     from platformdirs import user_data_path
 
     return user_data_path(app, appauthor=False)
 
 
 def read_keys(path: Path) -> list[str]:
-    """The keys of a file, one a line, the newest first; made with a new key (mode 0600) if it is missing."""
+    """Return the keys in a file, one per line, newest first; create it with a new key (mode 0600) if it is missing."""
     try:
         if not path.exists():
             from cryptography.fernet import Fernet
 
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft = path.with_name(f"{path.name}.{os.getpid()}")  # so that the file is complete from the first moment
-            draft.touch(0o600)
-            draft.write_bytes(Fernet.generate_key() + b"\n")
+            temporary = path.with_name(f"{path.name}.{os.getpid()}")  # linked when complete, never read in part
+            temporary.touch(0o600)
+            temporary.write_bytes(Fernet.generate_key() + b"\n")
             try:
                 with suppress(FileExistsError):  # another process was first
-                    os.link(draft, path)
+                    os.link(temporary, path)
             finally:
-                draft.unlink()
+                temporary.unlink()
         if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise StoreError(f"Others may read the key file {path}.", hint=f"Close it to them: chmod 600 {path}")
-        return path.read_text(errors="replace").replace(",", " ").split()  # what is no text is no key either
+            raise StoreError(f"Other users can read the key file {path}.", hint=f"Restrict it: chmod 600 {path}")
+        return path.read_text(errors="replace").replace(",", " ").split()  # what is not text is not a key
     except OSError as error:
-        hint = "Give yourself the right to it, or give the key in the environment."
+        hint = "Give this user access to it, or set the key in the environment."
         raise StoreError(f"The key file {path} can't be used ({error.strerror}).", hint=hint) from None

@@ -1,6 +1,6 @@
-"""Where what must outlive a call is kept: a few primitives, and the loops around them. Knows bytes, not their meaning.
+"""The store interface: a few primitives, the loops built on them, and a store in memory. Values are plain bytes.
 
-A key is a text such as `connections/acme/main`. A value is written only over the version that was read.
+A key is a text such as `connections/acme/main`. A write succeeds only if the entry has the version that was read.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from ..errors import InputError, Problem, StoreError
 from ..structs import shows
 
 T = TypeVar("T")
-LONGEST_PART = 200  # characters of a name in a key, as a URL has it: two of them and what stands around them fit
-LAST = "\U0010ffff"  # no key begins with it, so it ends the range of a prefix
+LONGEST_PART = 200  # characters of a URL-encoded name, so that two names and a prefix fit into a key
+LAST = "\U0010ffff"  # no key begins with this character, so it ends the range of a prefix
 LONGEST = 500  # characters of a key
-UNWRITABLE = re.compile("[\0\ud800-\udfff]")  # characters and halves of them that no database takes
-DAMAGED = "damaged/"  # below it lie entries that could not be read, under the keys that they had
-UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, OSError)  # what reading a value raises where it is none
+UNWRITABLE = re.compile("[\0\ud800-\udfff]")  # NUL and unpaired surrogates, which databases reject
+DAMAGED = "damaged/"  # prefix of the original keys of entries that could not be read
+UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, OSError)  # raised by `read` functions for other bytes
 logger = logging.getLogger("connector_runtime.stores")
-forking: weakref.WeakSet[Any] = weakref.WeakSet()  # what holds locks or connections: its `forked` runs in a child
+forking: weakref.WeakSet[Any] = weakref.WeakSet()  # owners of locks or connections; a child process calls `forked`
 
 
 def _forked() -> None:
-    for each in forking:
-        each.forked()
+    for owner in forking:
+        owner.forked()
 
 
 if hasattr(os, "register_at_fork"):
@@ -46,73 +46,73 @@ if hasattr(os, "register_at_fork"):
 @shows("version")
 @dataclass(frozen=True, slots=True, repr=False)
 class Entry:
-    """A value of a store and its version. No version returns, even if a key is deleted and written again."""
+    """A value of a store and its version. Versions are never reused, even if a key is deleted and written again."""
 
     value: bytes
     version: int
 
 
 class WriteConflict(StoreError):
-    """Other writers were first, again and again."""
+    """Other writers changed the entry before each of several attempts to write it."""
 
 
 class DamagedEntry(StoreError):
-    """One entry can't be read; those around it can."""
+    """An entry cannot be read, although the rest of the store can."""
 
 
 @shows()
 @dataclass(frozen=True, repr=False)
 class Lease(AbstractContextManager["Lease"]):
-    """A right that nobody else has until it is released, by `give_back`, or its time is up; `with` releases it."""
+    """An exclusive right that ends when it is released, also by leaving its `with` block, or when its time is up."""
 
     give_back: Callable[[], object]
 
     def release(self, *error: object) -> None:
         """Give the lease back before its time is up. Raises nothing."""
-        with suppress(StoreError):  # it ends by itself, and what happened under it matters more
+        with suppress(StoreError):  # a lease expires anyway, and must not hide an error of its block
             self.give_back()
 
     __exit__ = release
 
 
 class Store(ABC):
-    """Keeps values by key. All of it may be called from any thread. Raises `StoreError` where it fails."""
+    """A store of entries with versions. Its methods may be called from any thread; they raise `StoreError`."""
 
     @abstractmethod
     def read(self, key: str) -> Entry | None:
-        """The entry of that key, or None."""
+        """Return the entry at a key, or None."""
 
     @abstractmethod
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
-        """Write if unchanged: `version` is the one read (None: the key must be absent); a value of None deletes.
+        """Write a value if the entry still has `version` (None: the key must be absent). A value of None deletes.
 
-        Returns the new version (0 for a deletion), or None if somebody else was first: then nothing was written.
+        Returns the new version (0 after a deletion), or None, with nothing written, if another writer was first.
         """
 
     @abstractmethod
     def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[tuple[str, Entry]]:
-        """At most `limit` entries whose keys begin with `prefix` and come after `after`, in the order of their keys."""
+        """Return up to `limit` entries whose keys begin with `prefix` and follow `after`, in key order."""
 
     @abstractmethod
     def lease(self, key: str, seconds: float) -> Lease | None:
-        """The sole right to `key` for `seconds`, or None if somebody has it. A dead holder's ends with its time."""
+        """Acquire the lease on `key` for `seconds`; None if another holds it. A dead process's lease expires."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of files and sockets."""
+        """Close files and sockets."""
 
     def walk(self, prefix: str) -> Iterator[tuple[str, Entry]]:
-        """Every entry whose key begins with `prefix`, in the order of their keys, read a page at a time."""
+        """Yield every entry whose key begins with `prefix`, in key order; reads one page after another."""
         after = ""
         while page := self.scan(prefix, after):
             yield from page
             after = page[-1][0]
 
     def update(self, key: str, change: Callable[[bytes | None], bytes | None], *, tries: float = inf) -> Entry | None:
-        """Write what `change` makes of the value that is there (None: none, on both sides); again if another was first.
+        """Replace a value by the result of `change`, again if another writer was first. None stands for no entry.
 
-        Nothing is written where it makes the same. Returns the entry as it is then. After `tries` times in which
-        another was first, raises `WriteConflict`.
+        Writes nothing if the value stays the same. Returns the resulting entry. Raises `WriteConflict` if another
+        writer was first `tries` times.
         """
         while tries > 0:
             tries -= 1
@@ -127,15 +127,15 @@ class Store(ABC):
         raise WriteConflict(f"The store's entry {key} keeps changing.", hint="Try again.", retriable=True)
 
     def remove(self, key: str, entry: Entry) -> bool:
-        """Delete an entry if it is still the one that was read."""
+        """Delete an entry unless it has changed since it was read; True if it was deleted."""
         return self.put(key, None, entry.version) is not None
 
     def rows(
         self, prefix: str, read: Callable[[bytes], T], after: str = "", limit: int | None = None
     ) -> Iterator[tuple[str, T, Entry]]:
-        """As `walk`, each entry with its value as `read` gives it, `limit` of them at most.
+        """Yield key, value and entry of up to `limit` entries, as `walk` does; `read` decodes the value.
 
-        What `read` can't read (it raises one of `UNREADABLE`) is set aside and left out.
+        An entry for which `read` raises one of `UNREADABLE` is set aside and skipped.
         """
         return islice(self._read_each(prefix, read, after, limit or 100), limit)
 
@@ -152,9 +152,9 @@ class Store(ABC):
                     yield after, value, entry
 
     def value(self, key: str, read: Callable[[bytes], T]) -> tuple[T, Entry] | None:
-        """The value of a key as `read` gives it, and its entry; None if there is none.
+        """Return the value at a key, decoded by `read`, and its entry; None if the key is absent.
 
-        Raises `DamagedEntry` for what `read` can't read, also when it was set aside before.
+        Raises `DamagedEntry` if `read` cannot read the value, or if the entry was set aside before.
         """
         entry = self.read(key)
         if entry is None:
@@ -167,20 +167,20 @@ class Store(ABC):
             raise damaged(key) from None
 
     def set_aside(self, key: str, entry: Entry) -> None:
-        """Move an entry that can't be read below `damaged/`, if it is still there as it was read, and log its key."""
+        """Move an unreadable entry below `damaged/`, unless it has changed since it was read, and log its key."""
         if key.startswith(DAMAGED):
             return
-        place = _aside(key)
+        aside = _aside(key)
         try:
-            self.update(place, lambda old: entry.value)
+            self.update(aside, lambda old: entry.value)
             if self.remove(key, entry):
-                logger.error("The store's entry %s is damaged; it lies under %s now.", key, place)
+                logger.error("The store's entry %s is damaged and was moved to %s.", key, aside)
         except StoreError as error:
-            logger.error("The store's entry %s is damaged, and can't be set aside: %s", key, error.message)
+            logger.error("The store's entry %s is damaged and can't be moved: %s", key, error.message)
 
 
 class MemoryStore(Store):
-    """A store that ends with its process."""
+    """A store in memory, which ends with its process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -194,8 +194,8 @@ class MemoryStore(Store):
 
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
         with self._lock:
-            found = self._entries.get(key)
-            if (found.version if found else None) != version:
+            entry = self._entries.get(key)
+            if (entry.version if entry else None) != version:
                 return None
             if value is None:
                 self._entries.pop(key, None)
@@ -227,15 +227,15 @@ class MemoryStore(Store):
 
 
 def key_part(where: str, name: str) -> str:
-    """A name that somebody chose, as it stands in keys. Raises `InputError` for one that cannot, and says `where`."""
+    """Return a user's name, encoded as part of a key. Raises `InputError` at `where` if the name is not usable."""
     try:
-        written = quote(name, safe="")
-    except UnicodeEncodeError:  # half of a character
-        written = ""
-    if not 0 < len(written) <= LONGEST_PART or any(character < " " or character == "\x7f" for character in name):
-        what = f"must be a text without control characters that takes 1 to {LONGEST_PART} characters in a URL"
+        encoded = quote(name, safe="")
+    except UnicodeEncodeError:  # an unpaired surrogate
+        encoded = ""
+    if not 0 < len(encoded) <= LONGEST_PART or any(character < " " or character == "\x7f" for character in name):
+        what = f"must be text without control characters, and 1 to {LONGEST_PART} characters long in a URL"
         raise InputError.of("the store", [Problem(where, f"{what}; a letter beyond ASCII takes six or more")])
-    return written
+    return encoded
 
 
 def checked(key: str) -> str:
@@ -249,5 +249,5 @@ def _aside(key: str) -> str:
 
 
 def damaged(key: str) -> DamagedEntry:
-    """What is raised where one entry is asked for that can't be read."""
-    return DamagedEntry(f"The store's entry {key} is damaged.", hint="Restore it from a backup, or make it anew.")
+    """Return the error for a single entry that cannot be read."""
+    return DamagedEntry(f"The store's entry {key} is damaged.", hint="Restore it from a backup, or create it again.")

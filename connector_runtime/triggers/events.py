@@ -1,6 +1,6 @@
 """The documented events of a trigger: each with its label, scopes, schema and sample. Pure.
 
-Vendors add events without telling, so an event that is not documented is an event all the same.
+Vendors add events without notice, so an undocumented event is accepted too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..model import Json
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One documented event, though others arrive too: vendors add events without telling. `scopes` are an action's."""
+    """One documented event. `scopes` are as in actions; `shape` is the payload's schema and may refer to `shared`."""
 
     name: str
     label: str
@@ -31,10 +31,10 @@ class Event:
 
     @cached_property
     def schema(self) -> dict[str, Json]:
-        """JSON Schema 2020-12 of the payload; it stands alone."""
+        """The complete JSON Schema 2020-12 of the payload."""
         used: dict[str, Json] = {}
         shapes = [self.shape]
-        for shape in shapes:  # which grows by what it refers to
+        for shape in shapes:  # the list grows by the shapes that it refers to
             for name in re.findall(r'"\$ref": "#/\$defs/([^"]*)"', json.dumps(shape, ensure_ascii=False)):
                 if name not in used:
                     used[name] = self.shared[name]
@@ -51,17 +51,17 @@ class Event:
 
 
 def catalogued(data: Mapping[str, Any]) -> dict[str, Event]:
-    """The events of an events file: `{"$defs": shared shapes, "events": {name: …}}`."""
-    found = {}
+    """Return the events of an events file: `{"$defs": shared shapes, "events": {name: …}}`."""
+    events = {}
     for name, raw in data.get("events", {}).items():
-        said = {word: raw[word] for word in ("label", "product", "scopes", "sample")}
-        said |= {"shape": raw["schema"], "shared": data.get("$defs", {}), "deprecated": raw.get("deprecated", False)}
-        found[name] = Event(name=name, **said)
-    return found
+        fields = {word: raw[word] for word in ("label", "product", "scopes", "sample")}
+        fields |= {"shape": raw["schema"], "shared": data.get("$defs", {}), "deprecated": raw.get("deprecated", False)}
+        events[name] = Event(name=name, **fields)
+    return events
 
 
 def faults(data: Json, path: str) -> Iterator[Problem]:
-    """What is wrong with an events file: a shape that cannot be read, a reference to nowhere, a sample that misfits."""
+    """Yield the problems of an events file: an unreadable shape, a broken reference, a sample that does not fit."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import UnknownType
 
@@ -79,6 +79,6 @@ def faults(data: Json, path: str) -> Iterator[Problem]:
                 where = ".".join(str(step) for step in ("events", name, "sample", *mismatch.absolute_path))
                 yield Problem(f"{path} {where}", f"does not fit the schema ({mismatch.validator})")
         except LookupError as error:
-            yield Problem(f"{path} events.{name}.schema", f"refers to {error.args[0]!r}, which $defs lack")
+            yield Problem(f"{path} events.{name}.schema", f"refers to {error.args[0]!r}, which is not in $defs")
         except UnknownType as error:
             yield Problem(f"{path} events.{name}.schema", f"has the type {error.type!r}, which JSON Schema lacks")

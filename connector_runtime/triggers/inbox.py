@@ -1,8 +1,8 @@
-"""Events that were accepted and are not yet handled, kept in a store so that none is lost and no repeat is taken twice.
+"""Events that were accepted and are not yet handled, in a store, so that none is lost and repeats are recognised.
 
-An event lies under `waiting/`, then its id under `done/`, or it is put `aside/`. The new state is written before the
-old one is deleted: a process that dies between the two leaves both, and the newer one counts. Whoever delivers an event
-leases it and renews the lease while its handler runs; a dead process's leases end. Every call is given the time.
+An event is stored under `waiting/`, then its id under `done/`, or the event under `aside/`. The new state is written
+before the old one is deleted: a process that dies between the two leaves both, and the newer one counts. The process
+that delivers an event leases it and renews the lease while its handler runs. Callers pass the time.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 3600.0)  # seconds before the
 REMEMBER = 3 * 86400.0
 MOST_REASON = 500  # characters
 Number = float | int
-FIELDS: dict[str, Any] = {  # what is written before the body
+FIELDS: dict[str, Any] = {  # the head, written before the body
     "headers": dict, "received": Number, "due": Number, "claimed": Number, "failures": int, "reason": str | None,
     "replays": int, "sender": str | None,
 }  # fmt: skip
-_written = attrgetter(*FIELDS)
+_head = attrgetter(*FIELDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxEntry:
-    """An event of the inbox: `failures` so far, `reason` of the last. Times are seconds since the epoch.
+    """An event in the inbox, with its number of failures and the reason of the last. Times are seconds since 1970.
 
-    `sender` is the client id of the app whose secret signed it, if that is known.
+    Its lease ends at `claimed`; `sender` is the client id of the app whose secret signed it, if that is known.
     """
 
     event_id: str
@@ -49,28 +49,27 @@ class InboxEntry:
     version: int = 0
 
     def to_bytes(self) -> bytes:
-        said = dict(zip(FIELDS, _written(self), strict=True), headers=dict(self.headers))
-        return json.dumps(said).encode() + b"\n" + self.body
+        head = dict(zip(FIELDS, _head(self), strict=True), headers=dict(self.headers))
+        return json.dumps(head).encode() + b"\n" + self.body
 
     @classmethod
     def read(cls, content: bytes, event_id: str = "", version: int = 0) -> InboxEntry:
-        """What `to_bytes` wrote. Raises `ValueError` and `TypeError` for what it did not."""
-        said, _, body = content.partition(b"\n")
-        fields = json_text.read(said)
+        """Return the entry from the bytes of `to_bytes`. Raises `ValueError` or `TypeError` for other bytes."""
+        head, _, body = content.partition(b"\n")
+        fields = json_text.read(head)
         if "turn" in fields:  # the name of `replays` until 0.1
             fields["replays"] = fields.pop("turn")
         event = cls(event_id=event_id, body=body, version=version, **fields)
         if not all(isinstance(getattr(event, name), kind) for name, kind in FIELDS.items()):
-            raise ValueError("an event of the inbox has another shape")
+            raise ValueError("the bytes are not an event of the inbox")
         return event
 
 
 class Inbox:
-    """The events of one trigger in a store. May be used by any thread, and by several processes at once.
+    """The events of one trigger in a store. Several threads and processes may use it at once.
 
-    `name` sets apart the inboxes of one store; `pauses` are the seconds between attempts, so an event is put aside
-    after one failure more than there are pauses; `remember` is for how many seconds a repeat is recognised.
-    Raises `StoreError` where the store fails.
+    `name` distinguishes the inboxes of one store. `pauses` are the seconds between attempts; an event is put aside
+    after one failure more than there are pauses. Repeats are recognised for `remember` seconds. Raises `StoreError`.
     """
 
     def __init__(
@@ -92,45 +91,45 @@ class Inbox:
         lease: float = 0.0,
         sender: str | None = None,
     ) -> InboxEntry | None:
-        """Keep an event, claimed for `lease` seconds; None if it is a repeat of one that is or was here.
+        """Record an event, leased for `lease` seconds; None if it is a repeat.
 
-        What two apps are told in the same words is no repeat, so the id of an event here goes by its sender too.
+        Identical events for two apps are not repeats, so the id of an entry includes a digest of the sender.
         """
         if sender is not None:
             event_id += f".{hashlib.sha256(sender.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
         if self._finished(event_id, 0):
             return None
-        about: dict[str, Any] = {"received": now, "due": now, "claimed": now + lease if lease else 0.0}
-        event = InboxEntry(event_id=event_id, body=body, headers=headers, sender=sender, **about)
+        times: dict[str, Any] = {"received": now, "due": now, "claimed": now + lease if lease else 0.0}
+        event = InboxEntry(event_id=event_id, body=body, headers=headers, sender=sender, **times)
         version = self._store.put(self._key("waiting", event_id), event.to_bytes(), None)
         if version is None:
             return None
         event = replace(event, version=version)
-        if self._finished(event_id, 0):  # between the look and the record
+        if self._finished(event_id, 0):  # since the check above
             self._delete("waiting", event)
             return None
         return event
 
     def take(self, now: float, lease: float, limit: int) -> list[InboxEntry]:
-        """Claim at most `limit` events that are due and nobody's, the longest waiting first of each page."""
-        taken: list[InboxEntry] = []
+        """Lease up to `limit` events that are due and not leased; return them, the oldest first."""
+        events: list[InboxEntry] = []
         for event in self._all("waiting"):
-            if len(taken) == limit:
+            if len(events) == limit:
                 break
             if event.due > now or event.claimed > now:
                 continue
             if self._finished(event.event_id, event.replays):
                 self._delete("waiting", event)
-            elif (claimed := self.renew(event, now, lease)) is not None:
-                taken.append(claimed)
-        return sorted(taken, key=lambda event: event.received)
+            elif (renewed := self.renew(event, now, lease)) is not None:
+                events.append(renewed)
+        return sorted(events, key=lambda event: event.received)
 
     def renew(self, event: InboxEntry, now: float, lease: float) -> InboxEntry | None:
-        """Claim an event for `lease` seconds more; None if somebody else has it or had it done."""
+        """Lease an event for another `lease` seconds; None if another process has taken or handled it."""
         return self._rewrite(replace(event, claimed=now + lease))
 
     def release(self, event: InboxEntry) -> None:
-        """Give up a lease, so that the event can be taken at once."""
+        """Release the lease on an event, so that it can be taken at once."""
         self._rewrite(replace(event, claimed=0.0))
 
     def done(self, event: InboxEntry, now: float) -> None:
@@ -149,37 +148,37 @@ class Inbox:
         return True
 
     def waiting(self) -> Iterator[InboxEntry]:
-        """The events that are still to be handled, in no order."""
+        """Yield the events that are still to be handled, in no particular order."""
         return self._all("waiting")
 
     def aside(self) -> Iterator[InboxEntry]:
-        """The events that were put aside, each with its `reason`."""
+        """Yield the events that were put aside, each with its `reason`."""
         return self._all("aside")
 
     def replay(self, event_id: str, now: float) -> bool:
-        """Let an event that was put aside be delivered again, with all its attempts; False if there is none."""
-        event = self._there("aside", event_id)
+        """Make an event that was put aside due again, with all its attempts; False if it is not there."""
+        event = self._event("aside", event_id)
         if event is None:
             return False
-        again = replace(event, due=now, claimed=0.0, failures=0, replays=event.replays + 1)
-        self._store.update(self._key("waiting", event_id), lambda _: again.to_bytes())  # whatever lies there
+        replayed = replace(event, due=now, claimed=0.0, failures=0, replays=event.replays + 1)
+        self._store.update(self._key("waiting", event_id), lambda _: replayed.to_bytes())  # even over another entry
         self._delete("aside", event)
         return True
 
     def forget(self, now: float) -> int:
-        """Forget the events that were handled more than `remember` seconds ago; returns how many."""
+        """Forget the events that were handled more than `remember` seconds ago; return their number."""
         handled = self._store.rows(self._key("done"), float)
         return sum(self._store.remove(key, done) for key, at, done in handled if at + self.remember < now)
 
     def _finished(self, event_id: str, replays: int) -> bool:
-        """Whether the event was handled, or put aside since it was last replayed."""
+        """True if the event was handled, or put aside since it was last replayed."""
         if self._store.read(self._key("done", event_id)) is not None:
             return True
-        event = self._there("aside", event_id)
+        event = self._event("aside", event_id)
         return event is not None and event.replays >= replays
 
-    def _there(self, state: str, event_id: str) -> InboxEntry | None:
-        """An event in a state; None if there is none that can be read."""
+    def _event(self, state: str, event_id: str) -> InboxEntry | None:
+        """Return the event in a state; None if it is absent or unreadable."""
         key = self._key(state, event_id)
         entry = self._store.read(key)
         if entry is None:

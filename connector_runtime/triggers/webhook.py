@@ -1,6 +1,6 @@
-"""A trigger that can be asked: raw bytes -> a verified notification, or the answer to a challenge. Pure.
+"""Compiled triggers: raw bytes become a verified notification, or the answer to a challenge. Pure.
 
-Nothing is read as JSON, and no challenge answered, before the signature held; only bytes as received are compared.
+The signature is verified over the bytes as received, before any JSON is read and any challenge answered.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from ..structs import shows
 from .events import Event, catalogued
 
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
-Own = str | Sequence[str]  # one secret or, during a rotation, several
-Secrets = Own | Mapping[str, Own]  # whoever's they are, or those of each app by its client id
+OneOrMore = str | Sequence[str]  # one secret or, during a rotation, several
+Secrets = OneOrMore | Mapping[str, OneOrMore]  # of all apps, or those of each app by its client id
 Source = tuple[str, tuple[str, ...]]  # ("header", ("x-event",)) or ("body", ("payload", "object", "id"))
 
 _is_number = re.compile("[0-9]{1,15}").fullmatch
@@ -40,7 +40,7 @@ OWN = {
 
 
 class SignatureScheme:
-    """How a vendor signs: the `verify` of a trigger's file, compiled."""
+    """A vendor's way to sign: `verify` in a trigger's file, compiled."""
 
     def __init__(self, verify: Mapping[str, Any]) -> None:
         time = verify.get("time", {})
@@ -49,9 +49,9 @@ class SignatureScheme:
         self.past: float | None = time.get("past")  # seconds; None: the vendor signs no time
         self._future = time.get("future", 0)
         self._per_second = 1000 if time.get("unit") == "ms" else 1
-        self._field = verify.get("fields", {}).get("signature")  # the header holds parts, `t=1,v1=…`; this one counts
+        self._field = verify.get("fields", {}).get("signature")  # of a header with parts, `t=1,v1=…`
         self._time_field = time.get("field")
-        pieces = re.split(r"\{(body|timestamp)\}", verify["message"])  # every other one is such a word
+        pieces = re.split(r"\{(body|timestamp)\}", verify["message"])  # every other one is a placeholder
         self._message = [text if index % 2 else text.encode() for index, text in enumerate(pieces) if text]
         self._hmac = verify["hmac"]
         self._digest = verify.get("digest", "hex")
@@ -60,22 +60,22 @@ class SignatureScheme:
     def verify(
         self, body: bytes, headers: dict[str, str], secrets: Iterable[str], now: float, window: float | None
     ) -> str:
-        """The secret that signed these bytes; `headers` have small names.
+        """Return the secret that signed the bytes; names in `headers` are in lower case.
 
-        The time is judged once the signature held. Raises `SignatureError`, and `InputError` where this machine's
-        clock is behind.
+        The time is checked after the signature. Raises `SignatureError`, and `InputError` if this machine's clock is
+        behind.
         """
-        said = headers.get(self.header)
-        if not said:
+        header = headers.get(self.header)
+        if not header:
             raise SignatureError(f"There is no {self.header} header.", hint=ONLY)
         parts: dict[str | None, list[str]] = {}
-        for part in said.split(",") if self._field else ():
+        for part in header.split(",") if self._field else ():
             name, _, value = part.strip().partition("=")
             parts.setdefault(name, []).append(value)
-        given = parts.get(self._field, ()) if self._field else (said,)
+        texts = parts.get(self._field, ()) if self._field else (header,)
         times = [headers.get(self.time_header, "")] if self.time_header else parts.get(self._time_field, [""])
         timestamp = "" if self.past is None else self._timestamp(times[0])
-        signatures = [text.encode("utf-8", "replace") for text in given]
+        signatures = [text.encode("utf-8", "replace") for text in texts]
         for key in secrets:
             expected = self._signature(body, key, timestamp).encode()
             if any(hmac.compare_digest(expected, signature) for signature in signatures):
@@ -83,12 +83,12 @@ class SignatureScheme:
                     self._check_age(now - int(timestamp) / self._per_second, self.past if window is None else window)
                 return key
         raise SignatureError(
-            f"The {self.header} header does not fit the body.",
-            hint="Check that the secret is this app's, and that the body is passed on as the bytes that arrived.",
+            f"The {self.header} header does not match the body.",
+            hint="Check that the secret is this app's, and that the body is passed on byte for byte.",
         )
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
-        """The headers that make these bytes the vendor's."""
+        """Return the headers with which the vendor would send these bytes."""
         timestamp = str(int(now * self._per_second))
         signature = self._signature(body, next(iter(usable(secret))), timestamp)
         if self._field:
@@ -97,67 +97,67 @@ class SignatureScheme:
         return {self.header: signature, **({self.time_header: timestamp} if self.time_header else {})}
 
     def keyed(self, message: bytes, secret: str) -> str:
-        """The digest of some bytes."""
-        made = hmac.digest(secret.encode(), message, self._hmac)
-        return made.hex() if self._digest == "hex" else base64.b64encode(made).decode()
+        """Return the HMAC of a message, as text."""
+        digest = hmac.digest(secret.encode(), message, self._hmac)
+        return digest.hex() if self._digest == "hex" else base64.b64encode(digest).decode()
 
     def _signature(self, body: bytes, secret: str, timestamp: str) -> str:
-        words = {"timestamp": timestamp.encode(), "body": body}
-        message = b"".join([words[part] if isinstance(part, str) else part for part in self._message])
+        values = {"timestamp": timestamp.encode(), "body": body}
+        message = b"".join([values[piece] if isinstance(piece, str) else piece for piece in self._message])
         return f"{self._before}{self.keyed(message, secret)}{self._after}"
 
     @property
     def _where(self) -> str:
         return self.time_header or f"{self._time_field} of {self.header}"
 
-    def _timestamp(self, said: str) -> str:
-        if not said:
+    def _timestamp(self, text: str) -> str:
+        if not text:
             raise SignatureError(f"There is no {self._where}.", hint=ONLY)
-        if not _is_number(said):
-            raise SignatureError(f"The {self._where} is no number.")
-        return said
+        if not _is_number(text):
+            raise SignatureError(f"The {self._where} is not a number.")
+        return text
 
     def _check_age(self, age: float, past: float) -> None:
         if age > past:
             hint = "It is a replay, or this machine's clock is ahead."
             raise SignatureError(f"The {self._where} is {age:.0f} seconds old.", hint=hint)
-        if -age > self._future:  # the vendor signed it, so it is not the vendor who is wrong about the time
-            what = f"This machine's clock is behind: the signed {self._where} lies {-age:.0f} seconds ahead."
-            raise InputError(what, hint="Set the clock by a time server.")
+        if -age > self._future:  # the vendor signed the time, so our clock is wrong
+            what = f"This machine's clock is behind: the signed {self._where} is {-age:.0f} seconds ahead."
+            raise InputError(what, hint="Synchronise the clock with a time server.")
 
 
 def usable(secrets: Secrets) -> dict[str, str | None]:
-    """The secrets, each with the client id of its app, or None where none is named; white space around them is cut.
+    """Return the stripped secrets, each with its app's client id, or None if it has none.
 
-    Raises `InputError` if there is none, if one is empty, which everybody knows, or if two apps share one.
+    Raises `InputError` if there are none, if one is empty, so that anybody could sign, or if two apps share one.
     """
-    whose: dict[str, str | None] = {}
-    found: list[Problem] = []
+    apps: dict[str, str | None] = {}
+    problems: list[Problem] = []
     for app, own in ((secrets or {"": ""}) if isinstance(secrets, Mapping) else {"": secrets}).items():
         where = f"secrets.{app}" if app else "secrets"
         for secret in [own] if isinstance(own, str) else list(own or ()) or [""]:
             if not isinstance(secret, str) or not (text := secret.strip()):
-                what = "is empty; with an empty secret anybody could sign. Copy it from the vendor's app settings"
-                found.append(Problem(where, what))
-            elif whose.setdefault(text, app or None) != (app or None):
-                what = f"is also the secret of {whose[text] or 'no app'}, so that nobody could say who sent an event"
-                found.append(Problem(where, f"{what}; each app has its own"))
-    if found:
-        raise InputError.of("the webhook", found)
-    return whose
+                what = "is empty, so anybody could sign; copy it from the vendor's app settings"
+                problems.append(Problem(where, what))
+            elif apps.setdefault(text, app or None) != (app or None):
+                what = f"is also the secret of {apps[text] or 'no app'}, so the sender of an event would be unknown"
+                problems.append(Problem(where, f"{what}; give each app its own"))
+    if problems:
+        raise InputError.of("the webhook", problems)
+    return apps
 
 
 def sources(raw: str | Iterable[str]) -> tuple[Source, ...]:
-    """Compile places of a webhook, `header.x-event` or `body.payload.id`: the first that holds something counts."""
+    """Compile places in a webhook, `header.x-event` or `body.payload.id`; the first that has a value counts."""
     texts = (raw,) if isinstance(raw, str) else raw
-    cut = (text.partition(".") for text in texts)
-    return tuple((kind, (rest.lower(),) if kind == "header" else tuple(rest.split("."))) for kind, _, rest in cut)
+    parts = (text.partition(".") for text in texts)
+    return tuple((kind, (rest.lower(),) if kind == "header" else tuple(rest.split("."))) for kind, _, rest in parts)
 
 
 @shows()
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class UrlValidation:
-    """The vendor asks whether the address is ours: answer 200 with `response` as JSON. Nothing is to be delivered."""
+    """A challenge: answer 200 with `response` as JSON, to prove that the address is ours. It has no event."""
 
     response: dict[str, str]
 
@@ -167,11 +167,11 @@ class UrlValidation:
 class Notification:
     """One verified event.
 
-    `event` is its name ("" if it has none), `time` when it happened, `account` and `object` whose it is and what it is
-    about, as text; `payload` is the JSON body unchanged. `event_id` is the same for every repeat of the event.
-    `repeat` is the vendor's own id of the delivery, `disconnects` whether the account has taken its consent back.
-    `users` are the ids and addresses of the users whose event it is, `app` is the client id that the event names, and
-    `sender` the one whose secret signed it: None where the secrets are not given by client id.
+    `event` is its name ("" if it has none), `time` is when it happened, `account` and `object` are the ids of its
+    account and subject as text, `payload` is the unchanged JSON body. `event_id` is the same for every repeat, `repeat`
+    is the vendor's own id of the delivery; `disconnects` is true if consent was withdrawn. `users` are the ids and
+    email addresses of the users that it belongs to, `app` is the client id that it names, and `sender` the client id
+    whose secret signed it: None if secrets are not configured by client id.
     """
 
     event: str
@@ -186,27 +186,27 @@ class Notification:
     sender: str | None = None
     payload: dict[str, Json]
     body: bytes
-    headers: Mapping[str, str]  # those that the definition reads, with small names
+    headers: Mapping[str, str]  # those that the definition reads, in lower case
 
     @property
     def head(self) -> dict[str, str | None]:
-        """The small head as JSON: `event`, `time` (ISO 8601, UTC), `account`, `object`."""
+        """The head as JSON: `event`, `time` (ISO 8601, UTC), `account`, `object`."""
         time = self.time.isoformat(timespec="milliseconds").replace("+00:00", "Z") if self.time else None
         return {"event": self.event, "time": time, "account": self.account, "object": self.object}
 
     @property
     def topic(self) -> str:
-        """`event:account`, to route by where one address serves many flows."""
+        """`event:account`, for routing when one address serves many flows."""
         return f"{self.event}:{self.account or ''}"
 
     def to_dict(self) -> dict[str, Json]:
-        """What a flow is given: the head, the event's id and the payload."""
+        """Return the event as flows receive it: the head, the event's id and the payload."""
         return {**self.head, "event_id": self.event_id, "payload": self.payload}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterRow:
-    """One way to narrow a trigger's events: what a flow gives is compared, as text, with what stands at `sources`."""
+    """One filter of a trigger's events: a flow's value is compared, as text, with the value at `sources`."""
 
     key: str
     label: str
@@ -217,22 +217,22 @@ class FilterRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """What a flow wants of a trigger's events. An empty one wants all. `warnings` name what is probably a mistake."""
+    """The events of a trigger that a flow wants; an empty filter admits all. `warnings` name probable mistakes."""
 
     patterns: tuple[re.Pattern[str], ...]
     own: tuple[tuple[str, frozenset[str]], ...]  # account and object
     rows: tuple[tuple[tuple[Source, ...], frozenset[str]], ...]
     warnings: tuple[Problem, ...] = ()
 
-    def admits(self, found: Notification) -> bool:
-        """Whether the flow wants this event."""
-        if self.patterns and not any(pattern.fullmatch(found.event) for pattern in self.patterns):
+    def admits(self, event: Notification) -> bool:
+        """True if the flow wants the event."""
+        if self.patterns and not any(pattern.fullmatch(event.event) for pattern in self.patterns):
             return False
-        if any(getattr(found, key) not in texts for key, texts in self.own):
+        if any(getattr(event, key) not in texts for key, texts in self.own):
             return False
         for row, texts in self.rows:
-            there = [dig(found.headers if kind == "header" else found.payload, steps) for kind, steps in row]
-            if not any(isinstance(said, str | int | float) and said != "" and text_of(said) in texts for said in there):
+            items = [dig(event.headers if kind == "header" else event.payload, steps) for kind, steps in row]
+            if not any(isinstance(item, str | int | float) and item != "" and text_of(item) in texts for item in items):
                 return False
         return True
 
@@ -240,7 +240,7 @@ class Filter:
 @shows("key")
 @dataclass(frozen=True, repr=False, kw_only=True)
 class Trigger:
-    """One compiled trigger: what its file says of how a request is verified, and of what its event is."""
+    """One compiled trigger: it verifies requests and reads their events."""
 
     key: str
     label: str
@@ -254,56 +254,56 @@ class Trigger:
     disconnect_when: Condition | None
     reply_status: int
     reply_within: float  # seconds until the vendor gives up
-    load_events: Callable[[], Json] | None  # the data of the events file, read when first needed
+    load_events: Callable[[], Json] | None  # reads the events file, when first needed
 
     def receive(
         self, body: bytes, headers: Headers, secrets: Secrets, now: float, window: float | None = None
     ) -> Notification | UrlValidation:
         """Verify one request and read it.
 
-        `body` is the raw bytes as they arrived; `headers` a mapping or pairs, names in any case; `secrets` one or,
-        during a rotation, several, or those of each app by its client id; `now` seconds since the epoch; `window` how
-        many seconds old a request may be (left out: what the definition says). Raises `SignatureError` (answer 401),
-        `PayloadError` (acknowledge it: a repeat says the same), and `InputError` for an empty secret or a clock that
-        is behind (503: the fault is here).
+        `body` is the raw bytes as they arrived; `headers` a mapping or pairs, names in any case; `secrets` one secret,
+        several during a rotation, or those of each app by its client id; `now` seconds since 1970; `window` the
+        greatest age of a request in seconds (default: the definition's). Raises `SignatureError` (answer 401),
+        `PayloadError` (acknowledge it: sending it again would not help), and `InputError` for an empty secret or a
+        clock that is behind (answer 503: the fault is ours).
         """
-        whose, picked = usable(secrets), self._picked(headers)
-        secret = self.recipe.verify(_raw(body), picked, whose, now, window)
+        apps, relevant = usable(secrets), self._relevant(headers)
+        secret = self.recipe.verify(_raw(body), relevant, apps, now, window)
         payload = _parsed(body)
         if self.challenge_when is not None and conditions.holds(self.challenge_when, partial(at, payload)):
             return UrlValidation(response=self._proofs(payload, secret))
-        return self._notification(body, picked, payload, whose[secret])
+        return self._notification(body, relevant, payload, apps[secret])
 
     def verify(self, body: bytes, headers: Headers, secrets: Secrets, now: float, window: float | None = None) -> None:
         """Verify one request without reading it; arguments and errors are those of `receive`."""
-        self.recipe.verify(_raw(body), self._picked(headers), usable(secrets), now, window)
+        self.recipe.verify(_raw(body), self._relevant(headers), usable(secrets), now, window)
 
     def read(self, body: bytes, headers: Headers, sender: str | None = None) -> Notification:
-        """What a request says that was verified before, as when it comes out of an inbox. Raises `PayloadError`."""
-        return self._notification(body, self._picked(headers), _parsed(body), sender)
+        """Read a request that was verified before, such as one from an inbox. Raises `PayloadError`."""
+        return self._notification(body, self._relevant(headers), _parsed(body), sender)
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
-        """The headers with which the vendor would send these bytes at `now` (seconds since the epoch)."""
+        """Return the headers with which the vendor would send these bytes at `now` (seconds since 1970)."""
         return self.recipe.sign(_raw(body), secret, now)
 
     def challenge(self, text: str) -> tuple[bytes, Callable[[str], dict[str, str]]] | None:
-        """A challenge as the vendor would send it, and the answer it expects for a secret; None if it sends none."""
+        """Return the body of a challenge, and a function from a secret to its answer; None if the vendor sends none."""
         if self.challenge_when is None:
             return None
-        asked: dict[str, Any] = {}
+        payload: dict[str, Any] = {}
         for test in self.challenge_when:
-            _plant(asked, test.name, test.values[0])
-        for how in self.challenge_answer.values():
-            for path in how.values():
-                _plant(asked, path, text)
-        return json.dumps(asked).encode(), lambda secret: self._proofs(asked, next(iter(usable(secret))))
+            _set_at(payload, test.name, test.values[0])
+        for proof in self.challenge_answer.values():
+            for path in proof.values():
+                _set_at(payload, path, text)
+        return json.dumps(payload).encode(), lambda secret: self._proofs(payload, next(iter(usable(secret))))
 
     def stamp(self, payload: dict[str, Json], now: float) -> None:
-        """Set a sample's time to `now` (seconds since the epoch), as the sample writes it."""
+        """Set the time of a sample to `now` (seconds since 1970), in the sample's own unit."""
         for kind, steps in self.event.get("time", ()):
-            said = dig(payload, steps) if kind == "body" else None
-            if type(said) is int:
-                _plant(payload, ".".join(steps), int(now * 1000) if said >= datetimes.MILLISECONDS else int(now))
+            time = dig(payload, steps) if kind == "body" else None
+            if type(time) is int:
+                _set_at(payload, ".".join(steps), int(now * 1000) if time >= datetimes.MILLISECONDS else int(now))
                 return
 
     @property
@@ -313,45 +313,44 @@ class Trigger:
 
     @property
     def window(self) -> float | None:
-        """How many seconds old a request may be; None where the vendor signs no time."""
+        """The greatest age of a request in seconds; None if the vendor signs no time."""
         return self.recipe.past
 
     @cached_property
     def events(self) -> Mapping[str, Event]:
-        """The documented events by name; empty if the definition names no file of them."""
+        """The documented events by name; empty if the definition names no events file."""
         return catalogued(self.load_events() if self.load_events else {})
 
-    def filter(self, given: Mapping[str, Any]) -> Filter:
-        """What narrows the events to those a flow wants: each key has a text, or a list of texts any of which may hold.
+    def filter(self, values: Mapping[str, Any]) -> Filter:
+        """Return the filter for the events that a flow wants; each value is a text, or a list of which one must match.
 
-        Raises `InputError` for a key that this trigger has not.
+        Raises `InputError` for an unknown key or a value of another type.
         """
-        known = [*OWN, *self.filters]
+        keys = [*OWN, *self.filters]
         problems = []
-        wanted: dict[str, list[str]] = {}
-        for key, value in given.items():
-            several = value if isinstance(value, list | tuple) else [value]
-            values = [item for item in several if item not in (None, "")]
-            if key not in known:
-                what = f"is no filter of {self.key}.{nearest(key, known)} Known: {', '.join(known)}."
+        texts: dict[str, list[str]] = {}
+        for key, value in values.items():
+            items = [item for item in (value if isinstance(value, list | tuple) else [value]) if item not in (None, "")]
+            if key not in keys:
+                what = f"is not a filter of {self.key}.{nearest(key, keys)} Known: {', '.join(keys)}."
                 problems.append(Problem(f"filter.{key}", what))
-            elif not all(isinstance(item, str | int) and not isinstance(item, bool) for item in values):
+            elif not all(isinstance(item, str | int) and not isinstance(item, bool) for item in items):
                 problems.append(Problem(f"filter.{key}", "must be a text or a list of texts"))
-            elif values:
-                wanted[key] = [text_of(item).strip() for item in values]
+            elif items:
+                texts[key] = [text_of(item).strip() for item in items]
         if problems:
             raise InputError.of(f"{self.key}'s filter", problems)
-        names = wanted.pop("event", [])
+        names = texts.pop("event", [])
         patterns = [_pattern(name) for name in names]
         documented = self.events if names else {}
-        own = tuple((key, frozenset(texts)) for key, texts in wanted.items() if key in OWN)
+        own = tuple((key, frozenset(options)) for key, options in texts.items() if key in OWN)
         rows = tuple(
-            (row.sources, frozenset(text_of(codecs.encode(row.codecs, text)) for text in wanted[key]))
+            (row.sources, frozenset(text_of(codecs.encode(row.codecs, text)) for text in texts[key]))
             for key, row in self.filters.items()
-            if key in wanted
+            if key in texts
         )
         warnings = tuple(  # a name is mistyped, or newer than the list of events
-            Problem("filter.event", f"{name!r} is no event that is documented.{nearest(name, documented)}")
+            Problem("filter.event", f"{name!r} is not a documented event.{nearest(name, documented)}")
             for name, pattern in zip(names, patterns, strict=True)
             if documented and not any(map(pattern.fullmatch, documented))
         )
@@ -359,32 +358,32 @@ class Trigger:
 
     @cached_property
     def _names(self) -> tuple[frozenset[str], frozenset[str]]:
-        """The headers that say something about the event, and these with those that say who sent it."""
-        lists = [*self.event.values(), *(row.sources for row in self.filters.values())]
-        told = frozenset(steps[0] for found in lists for kind, steps in found if kind == "header")
-        return told, told | {self.recipe.header, self.recipe.time_header or self.recipe.header}
+        """The names of headers that describe the event, and these with those that authenticate it."""
+        all_sources = [*self.event.values(), *(row.sources for row in self.filters.values())]
+        names = frozenset(steps[0] for places in all_sources for kind, steps in places if kind == "header")
+        return names, names | {self.recipe.header, self.recipe.time_header or self.recipe.header}
 
-    def _picked(self, headers: Headers) -> dict[str, str]:
-        """The headers that count, with small names; of two that say the same, or that nobody signs, the first.
+    def _relevant(self, headers: Headers) -> dict[str, str]:
+        """Return the headers that the definition reads, names in lower case; of several with one name, the first.
 
-        Raises `SignatureError` if one by which the sender is known says two things.
+        Raises `SignatureError` if a header that authenticates the event has two values.
         """
-        found: dict[str, str] = {}
-        (told, names), items = self._names, getattr(headers, "items", None)
+        relevant: dict[str, str] = {}
+        (descriptive, names), items = self._names, getattr(headers, "items", None)
         pairs: Iterable[tuple[str | bytes, str | bytes]] = items() if items else headers  # type: ignore[assignment]
-        for raw, said in pairs:
-            name = (raw.decode("latin-1") if isinstance(raw, bytes) else raw).lower()
+        for raw_name, raw_value in pairs:
+            name = (raw_name.decode("latin-1") if isinstance(raw_name, bytes) else raw_name).lower()
             if name in names:
-                text = said.decode("latin-1") if isinstance(said, bytes) else said
-                if found.setdefault(name, text) != text and name not in told:
-                    raise SignatureError(f"The {name} header stands twice.")
-        return found
+                value = raw_value.decode("latin-1") if isinstance(raw_value, bytes) else raw_value
+                if relevant.setdefault(name, value) != value and name not in descriptive:
+                    raise SignatureError(f"The {name} header has two values.")
+        return relevant
 
     def _proofs(self, payload: Json, secret: str) -> dict[str, str]:
-        """The answer to a challenge; raises `PayloadError` where it lacks a text."""
+        """Return the answer to a challenge. Raises `PayloadError` if the challenge lacks a text."""
         proofs = {}
-        for key, how in self.challenge_answer.items():
-            for word, path in how.items():
+        for key, proof in self.challenge_answer.items():
+            for word, path in proof.items():
                 text = at(payload, path)
                 if not isinstance(text, str) or not text:
                     raise PayloadError(f"The challenge has no text at {path}.")
@@ -395,8 +394,8 @@ class Trigger:
     def _notification(
         self, body: bytes, headers: Mapping[str, str], payload: dict[str, Json], sender: str | None
     ) -> Notification:
-        said: dict[str, Json] = {}
-        text: dict[str, str] = {}
+        values: dict[str, Json] = {}
+        texts: dict[str, str] = {}
         users: set[str] = set()
         for word, places in self.event.items():
             for kind, steps in places:
@@ -404,26 +403,26 @@ class Trigger:
                 if value is None or value == "":
                     continue
                 is_text = type(value) in (str, int, float)
-                if word == "user":  # each place names somebody whose event it is
+                if word == "user":  # each place may name a user of the event
                     users |= {text_of(value)} if is_text else set()
                     continue
-                said[word] = value
+                values[word] = value
                 if is_text:
-                    text[word] = text_of(value)
+                    texts[word] = text_of(value)
                 break
-        event, gone = text.get("name", ""), self.disconnect_when
-        # where only a header names the event, two events may have one body
-        named = event.encode() + b"\n" if self.event["name"][0][0] == "header" else b""
+        name, disconnect_when = texts.get("name", ""), self.disconnect_when
+        # if only a header names the event, two events may have the same body
+        prefix = name.encode() + b"\n" if self.event["name"][0][0] == "header" else b""
         return Notification(
-            event=event,
-            time=datetimes.instant(said.get("time")),
-            account=text.get("account"),
-            object=text.get("object"),
-            repeat=text.get("repeat"),
-            event_id=hashlib.sha256(named + body).hexdigest(),
-            disconnects=gone is not None and conditions.holds(gone, partial(at, payload)),
+            event=name,
+            time=datetimes.instant(values.get("time")),
+            account=texts.get("account"),
+            object=texts.get("object"),
+            repeat=texts.get("repeat"),
+            event_id=hashlib.sha256(prefix + body).hexdigest(),
+            disconnects=disconnect_when is not None and conditions.holds(disconnect_when, partial(at, payload)),
             users=frozenset(users),
-            app=text.get("app"),
+            app=texts.get("app"),
             sender=sender,
             payload=payload,
             body=bytes(body),
@@ -432,7 +431,7 @@ class Trigger:
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    """What fits a name in which `*` stands for any text; it tries no place twice: who filters may be anybody."""
+    """Return a pattern for a name in which `*` matches any text. It never backtracks, since anybody may filter."""
     first, *between = name.split("*")
     last = [f".*{re.escape(between.pop())}"] if between else []
     return re.compile("".join([re.escape(first), *(f"(?>.*?{re.escape(part)})" for part in between), *last]), re.DOTALL)
@@ -445,17 +444,17 @@ def _raw(body: bytes) -> bytes:
 
 
 def _parsed(body: bytes) -> dict[str, Json]:
-    """The JSON object that the bytes hold; raises `PayloadError` if they are none, or one that is ambiguous."""
+    """Return the JSON object in a body. Raises `PayloadError` if it is not one, or is ambiguous."""
     try:
         data = json_text.read_strictly(body)
     except json_text.JsonError as error:
         raise PayloadError(f"The body {error}.") from None
     if not isinstance(data, dict):
-        raise PayloadError("The body is JSON, but no object.")
+        raise PayloadError("The body is JSON, but not an object.")
     return data
 
 
-def _plant(data: dict[str, Any], path: str, value: Json) -> None:
+def _set_at(data: dict[str, Any], path: str, value: Json) -> None:
     *steps, last = path.split(".")
     for step in steps:
         data = data.setdefault(step, {})

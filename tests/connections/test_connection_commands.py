@@ -296,7 +296,7 @@ def test_a_scope_without_which_nobody_knows_whose_a_connection_is_is_named(
     vault.close()
     code, out, _ = run("doctor", "--action", "create-meeting")
     assert code == 0
-    assert "!!    identity     Whose it is can't be told: " in out
+    assert "!!    identity     The owner is unknown: " in out
     assert "user:read:user" in out
     assert "ready: " in run("connections")[1]
 

@@ -63,7 +63,7 @@ def test_rows_leaves_out_what_cannot_be_read_and_sets_it_aside_once(
         assert [entry for *_, entry in found] == [store.read(key) for key, *_ in found]
         assert [*store.rows("x/", number)] == found
     assert [record.getMessage() for record in caplog.records] == [
-        "The store's entry x/b is damaged; it lies under damaged/x/b now."
+        "The store's entry x/b is damaged and was moved to damaged/x/b."
     ]
     assert store.read("x/b") is None
     aside = store.read("damaged/x/b")
@@ -116,7 +116,7 @@ def test_a_store_that_cannot_be_written_gives_the_other_rows_all_the_same(caplog
     store.put("x/b", b'{"n": 2}', None)
     store.is_closed = True
     assert [value for _, value, _ in store.rows("x/", number)] == [2]
-    assert "can't be set aside: The store may only be read." in caplog.text
+    assert "can't be moved: The store may only be read." in caplog.text
 
 
 def test_one_entry_that_is_asked_for_and_cannot_be_read_is_a_typed_error(store: Store) -> None:
@@ -127,7 +127,7 @@ def test_one_entry_that_is_asked_for_and_cannot_be_read_is_a_typed_error(store: 
     assert caught.value.to_dict() == {
         "kind": "store",
         "message": "The store's entry x is damaged.",
-        "hint": "Restore it from a backup, or make it anew.",
+        "hint": "Restore it from a backup, or create it again.",
         "problems": [],
         "retriable": False,
     }
@@ -190,7 +190,7 @@ def test_a_sealed_entry_that_does_not_open_is_set_aside_as_it_lies(
     inner, store = sealed(key)
     raw = DAMAGES[what](inner)
     damage(inner, "x/b", raw)
-    with pytest.raises(DamagedEntry, match="belongs to another place" if what == "another place's" else "is damaged"):
+    with pytest.raises(DamagedEntry, match="copied from another" if what == "another place's" else "is damaged"):
         store.read("x/b")
     assert [name for name, *_ in store.rows("x/", number)] == ["x/a", "x/c"]
     assert [*store.walk("")] == [("damaged/x/b", inner.read("damaged/x/b")), *store.scan("x/")]
@@ -243,7 +243,7 @@ def test_a_wrong_key_sets_nothing_aside_and_writes_nothing(key: str) -> None:
             ask()
         assert not isinstance(caught.value, DamagedEntry)
         assert (
-            caught.value.hint == "Give the key it was made with; if that is lost, remove the store and connect again."
+            caught.value.hint == "Use the key that encrypted it. If that is lost, delete the store and connect again."
         )
     assert inner.scan("") == before
 

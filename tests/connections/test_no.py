@@ -97,9 +97,9 @@ def test_a_kind_that_does_not_fit_is_refused(connections: Connections) -> None:
     for ask, what in (
         (
             lambda: connections.begin("server-to-server", SERVER, "https://a.example"),
-            "is server-to-server, for which nobody signs in; use `add`",
+            "is server-to-server, which needs no sign-in; use `add`",
         ),
-        (lambda: connections.add("oauth2", OAUTH2), "is oauth2, for which a person signs in; use `begin`"),
+        (lambda: connections.add("oauth2", OAUTH2), "is oauth2, which needs a sign-in; use `begin`"),
         (
             lambda: connections.add("oauth", OAUTH2),
             f"is 'oauth', which is not a kind of connection. Did you mean 'oauth2'? Known: {kinds}.",
@@ -177,7 +177,7 @@ def test_a_token_of_no_kind_is_refused(connector: Connector, monkeypatch: pytest
     connections = Connections(connector, MemoryStore())
     monkeypatch.setattr("connector_runtime.connections.connections.connection_of", lambda *given: None)
     assert told(lambda: connections.test_token("t")) == wrong(
-        "token", "is taken by no kind of connection here", "the connection"
+        "token", "is not accepted by any kind of connection", "the connection"
     )
 
 

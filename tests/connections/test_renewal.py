@@ -489,7 +489,7 @@ def test_a_pair_that_cannot_be_stored_is_tried_again_then_held_and_stored_later(
     assert stored()["access_token"] == zoom.oauth.issued[-1]
     refused = stored()
     store.failures = 3
-    with pytest.raises(StoreError, match="held in memory"):
+    with pytest.raises(StoreError, match="stays in memory"):
         stored(refused)
     assert stored(refused)["access_token"] == zoom.oauth.issued[-1]
     assert person.connections(store).open()()["access_token"] == zoom.oauth.issued[-1]

@@ -343,7 +343,7 @@ def test_a_file_that_may_only_be_read_can_be_read_and_says_so_when_written() -> 
             [sys.executable, "-c", READ_ONLY, f"sqlite:///{path}"], capture_output=True, text=True, cwd=Path.cwd()
         )
         held.close()
-    assert "may only be read" in done.stdout, done.stderr
+    assert "is read-only" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("damage", [b"this is no database at all, whatever its name says" * 50, b""])
@@ -351,7 +351,7 @@ def test_a_file_that_is_no_database_says_so_or_is_used_if_it_is_empty(tmp_path: 
     path = tmp_path / "store.db"
     path.write_bytes(damage)
     if damage:
-        with pytest.raises(StoreError, match="is no SQLite file"):
+        with pytest.raises(StoreError, match="is not a SQLite file"):
             open_store(f"sqlite:///{path}")
     else:
         open_store(f"sqlite:///{path}").close()
@@ -372,7 +372,7 @@ def test_a_path_that_cannot_be_is_refused_with_the_reason(file: Path) -> None:
 
 @pytest.mark.parametrize("url", ["mysql://secret@host/db", "store.db", "sqlite://", ""])
 def test_an_address_of_no_known_kind_is_refused_without_being_quoted(url: str) -> None:
-    with pytest.raises(StoreError, match="is none that is known") as caught:
+    with pytest.raises(StoreError, match="URL is not supported") as caught:
         open_store(url)
     assert "secret" not in str(caught.value)
 
@@ -429,8 +429,8 @@ def refusing(url: str, code: str) -> AbstractContextManager[None]:
 REFUSALS = {
     "53100": ("is full (refused)", False),  # disk full
     "53200": ("is full (refused)", False),  # out of memory
-    "42501": ("may only be read (refused)", False),  # no privilege
-    "25006": ("may only be read (refused)", False),  # read-only transaction
+    "42501": ("is read-only (refused)", False),  # no privilege
+    "25006": ("is read-only (refused)", False),  # read-only transaction
     "55P03": ("failed (refused)", True),  # lock not available
     "40P01": ("failed (refused)", True),  # deadlock
     "40001": ("failed (refused)", True),  # serialization failure
@@ -451,7 +451,7 @@ def test_what_postgresql_refuses_says_what_is_wrong_and_whether_to_try_again(
     assert caught.value.to_dict() == {
         "kind": "store",
         "message": f"The PostgreSQL store {what}.",
-        "hint": "Look after the database and its address, then try again.",
+        "hint": "Check the database and its URL, then try again.",
         "problems": [],
         "retriable": retriable,
     }
@@ -465,7 +465,7 @@ def test_a_database_that_may_only_be_read_can_be_read(postgres_url: str, opened:
         store = opened(postgres_url)
         assert store.read("a") is not None
         for write in (lambda: store.put("b", b"1", None), lambda: store.lease("x", 5)):
-            with pytest.raises(StoreError, match="may only be read") as caught:
+            with pytest.raises(StoreError, match="is read-only") as caught:
                 write()
             assert not caught.value.retriable
 

@@ -18,7 +18,7 @@ from connector_runtime.stores import databases
 from connector_runtime.stores.databases import Sealed, Sqlite, open_store, open_vault, read_keys
 from connector_runtime.stores.store import Lease, MemoryStore, key_part
 
-GONE = "Look after the database and its address, then try again."
+GONE = "Check the database and its URL, then try again."
 
 
 def whole(message: str, hint: str | None, retriable: bool = False) -> dict[str, Any]:
@@ -31,24 +31,24 @@ def whole(message: str, hint: str | None, retriable: bool = False) -> dict[str, 
         (
             "SQLITE_BUSY_SNAPSHOT",
             "is locked by another program",
-            "Try again when it is done; close tools that hold the file open.",
+            "Close other programs that use the file, then try again.",
             True,
         ),
         (
             "SQLITE_LOCKED",
             "is locked by another program",
-            "Try again when it is done; close tools that hold the file open.",
+            "Close other programs that use the file, then try again.",
             True,
         ),
-        ("SQLITE_READONLY", "may only be read", "Give yourself the right to write the file and its folder.", False),
-        ("SQLITE_FULL", "can't grow: the disk is full", "Free some space; nothing that was stored is lost.", False),
+        ("SQLITE_READONLY", "is read-only", "Give this user write access to the file and its folder.", False),
+        ("SQLITE_FULL", "can't grow: the disk is full", "Free some disk space; nothing stored is lost.", False),
         ("SQLITE_CORRUPT", "is damaged", "Restore it from a backup, or move it away and connect again.", False),
-        ("SQLITE_NOTADB", "is no SQLite file", "Move it away and connect again, or give another path.", False),
-        ("SQLITE_CANTOPEN", "can't be opened", "Give a path that you may write.", False),
+        ("SQLITE_NOTADB", "is not a SQLite file", "Move it away and connect again, or choose another path.", False),
+        ("SQLITE_CANTOPEN", "can't be opened", "Choose a path that you can write to.", False),
         (
             "SQLITE_IOERR_READ",
             "can't be read or written: the disk reports an error",
-            "Look after the disk, then try again.",
+            "Check the disk, then try again.",
             False,
         ),
         ("SQLITE_MISMATCH", "failed (odd)", None, False),
@@ -75,14 +75,14 @@ def test_what_sqlite_refuses_says_what_to_do(
 
 
 def test_an_address_that_leads_to_no_store_says_what_to_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = "Give sqlite:///path/to/file, postgresql://user@host/database or memory://."
-    assert told(lambda: open_store("mysql://x")) == whole("The store's address is none that is known.", known)
+    known = "Use sqlite:///path/to/file, postgresql://user@host/database or memory://."
+    assert told(lambda: open_store("mysql://x")) == whole("The store's URL is not supported.", known)
     (tmp_path / "file").touch()
     below = tmp_path / "file" / "store.db"
     refused = told(lambda: open_store(f"sqlite:///{below}"))
     reasons = [f"The store {below} can't be opened ({reason})." for reason in ("File exists", "Not a directory")]
     assert refused["message"] in reasons
-    assert refused == whole(refused["message"], "Give a path that you may write.")
+    assert refused == whole(refused["message"], "Choose a path that you can write to.")
     refused = told(lambda: open_store("postgresql://user@127.0.0.1:1/db"))
     assert refused == whole("The PostgreSQL store can't be reached (OperationalError).", GONE, True)
     monkeypatch.setitem(sys.modules, "psycopg", None)
@@ -92,14 +92,14 @@ def test_an_address_that_leads_to_no_store_says_what_to_give(tmp_path: Path, mon
 
 def test_a_key_that_does_not_fit_says_what_to_give(tmp_path: Path) -> None:
     make = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
-    hint = f"It is 32 bytes in URL-safe base64. Make one: {make}"
+    hint = f"A key is 32 bytes in URL-safe base64. Create one: {make}"
     for keys in ([], ["short"], [Fernet.generate_key().decode(), "short"]):
-        assert told(lambda: Sealed(MemoryStore(), keys)) == whole("The store's key is no Fernet key.", hint)  # noqa: B023
+        assert told(lambda: Sealed(MemoryStore(), keys)) == whole("The store's key is not a Fernet key.", hint)  # noqa: B023
     inner, key = MemoryStore(), Fernet.generate_key().decode()
     Sealed(inner, [key]).put("a", b"1", None)
     other = whole(
         "The store is encrypted with another key.",
-        "Give the key it was made with; if that is lost, remove the store and connect again.",
+        "Use the key that encrypted it. If that is lost, delete the store and connect again.",
     )
     stranger = Sealed(inner, [Fernet.generate_key().decode()])
     assert told(lambda: stranger.read("a")) == told(lambda: stranger.put("b", b"1", None)) == other
@@ -107,11 +107,11 @@ def test_a_key_that_does_not_fit_says_what_to_give(tmp_path: Path) -> None:
     assert moved is not None
     inner.put("b", moved.value, None)
     assert told(lambda: Sealed(inner, [key]).read("b")) == whole(
-        "The store's entry b belongs to another place.", "Restore it from a backup."
+        "The store's entry b was copied from another entry.", "Restore it from a backup."
     )
     inner.put("c", b"odd", None)
     assert told(lambda: Sealed(inner, [key]).read("c")) == whole(
-        "The store's entry c is damaged.", "Restore it from a backup, or make it anew."
+        "The store's entry c is damaged.", "Restore it from a backup, or create it again."
     )
 
 
@@ -121,7 +121,7 @@ def test_a_key_file_that_cannot_be_used_says_why(tmp_path: Path) -> None:
     read_keys(path)
     for mode in (0o640, 0o604, 0o610, 0o601):
         path.chmod(mode)
-        open_to = whole(f"Others may read the key file {path}.", f"Close it to them: chmod 600 {path}")
+        open_to = whole(f"Other users can read the key file {path}.", f"Restrict it: chmod 600 {path}")
         assert told(lambda: read_keys(path)) == open_to
     path.chmod(0o600)
     one, two = read_keys(path)[0], Fernet.generate_key().decode()
@@ -129,7 +129,7 @@ def test_a_key_file_that_cannot_be_used_says_why(tmp_path: Path) -> None:
     assert read_keys(path) == [two, one]
     refused = told(lambda: read_keys(path / "deeper"))
     assert refused["message"].startswith(f"The key file {path / 'deeper'} can't be used (")
-    hint = "Give yourself the right to it, or give the key in the environment."
+    hint = "Give this user access to it, or set the key in the environment."
     assert refused == whole(refused["message"], hint)
     vault = open_vault("app", "memory://", f"{one}, {two}")
     vault.put("a", b"1", None)
@@ -151,7 +151,7 @@ def test_an_entry_that_keeps_changing_is_given_up_after_so_many_tries() -> None:
 
 
 def test_a_name_that_fits_no_key_is_an_input_that_is_wrong() -> None:
-    what = "must be a text without control characters that takes 1 to 200 characters in a URL"
+    what = "must be text without control characters, and 1 to 200 characters long in a URL"
     problem = {"where": "name", "what": f"{what}; a letter beyond ASCII takes six or more"}
     for name in ("", "a" * 201, "é" * 34, "a\nb", "a\x7f", "\ud800"):
         assert told(lambda: key_part("name", name)) == {  # noqa: B023
@@ -178,9 +178,9 @@ def test_what_cannot_be_read_lies_elsewhere_and_the_log_says_where(caplog: pytes
         store.put(f"n/{number}", b"odd" if number == 2 else str(number).encode(), None)
     assert [value for _, value, _ in store.rows("n/", int)] == [0, 1, 3, 4]
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
-        (logging.ERROR, "The store's entry n/2 is damaged; it lies under damaged/n/2 now.")
+        (logging.ERROR, "The store's entry n/2 is damaged and was moved to damaged/n/2.")
     ]
-    damaged = whole("The store's entry n/2 is damaged.", "Restore it from a backup, or make it anew.")
+    damaged = whole("The store's entry n/2 is damaged.", "Restore it from a backup, or create it again.")
     assert told(lambda: store.value("n/2", int)) == damaged
     assert store.value("n/9", int) is None and store.value("n/1", int) == (1, store.read("n/1"))
     assert [value for _, value, _ in store.rows("n/", int, limit=2)] == [0, 1]
@@ -219,7 +219,7 @@ def test_a_file_may_have_the_shortest_name_and_lie_where_one_is(
     for url in ("sqlite:///a", f"sqlite:///{tmp_path}/b"):
         open_store(url).close()
     assert {path.name for path in tmp_path.iterdir()} >= {"a", "b"}
-    assert told(lambda: open_store("sqlite:///"))["message"] == "The store's address is none that is known."
+    assert told(lambda: open_store("sqlite:///"))["message"] == "The store's URL is not supported."
 
 
 def test_a_page_of_a_sealed_store_is_full_though_its_mark_lies_in_between() -> None:

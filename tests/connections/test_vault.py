@@ -37,7 +37,7 @@ def test_another_key_is_refused_with_what_to_do() -> None:
     Sealed(inner, [new_key()]).put("a", b"1", None)
     with pytest.raises(StoreError, match="The store is encrypted with another key") as caught:
         Sealed(inner, [new_key()]).read("a")
-    assert "Give the key it was made with" in (caught.value.hint or "")
+    assert "Use the key that encrypted it" in (caught.value.hint or "")
 
 
 def test_an_entry_moved_to_another_tenants_place_is_refused() -> None:
@@ -47,7 +47,7 @@ def test_an_entry_moved_to_another_tenants_place_is_refused() -> None:
     raw = inner.read("connections/acme/main")
     assert raw is not None
     inner.put("connections/evil/main", raw.value, None)
-    with pytest.raises(StoreError, match="belongs to another place"):
+    with pytest.raises(StoreError, match="was copied from another entry"):
         sealed.read("connections/evil/main")
 
 
@@ -71,7 +71,7 @@ def test_what_is_no_key_is_refused_without_being_quoted(key: str) -> None:
     if key == "A" * 44:
         Sealed(MemoryStore(), ["A" * 43 + "="])
         return
-    with pytest.raises(StoreError, match="no Fernet key") as caught:
+    with pytest.raises(StoreError, match="not a Fernet key") as caught:
         Sealed(MemoryStore(), [key])
     assert key not in str(caught.value) or key == ""
 
@@ -85,7 +85,7 @@ def test_the_key_file_is_made_once_for_its_owner_and_refused_if_others_may_read_
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in path.parent.iterdir()] == ["store.key"]
     path.chmod(0o640)
-    with pytest.raises(StoreError, match="Others may read the key file") as caught:
+    with pytest.raises(StoreError, match="Other users can read the key file") as caught:
         read_keys(path)
     assert "chmod 600" in (caught.value.hint or "")
 

@@ -211,9 +211,9 @@ def test_each_no_of_a_pacer_is_the_whole_error(limits: Limits, time: Time) -> No
 def test_a_place_in_the_line_is_how_many_came_before() -> None:
     line = PermitQueue()
     permits = [Permit(action=f"a{number}") for number in range(70)]
-    assert [line.place(each, 0.0) for each in permits] == list(range(70))
-    assert [line.place(each, 0.0) for each in permits] == list(range(70))
+    assert [line.ahead_of(each, 0.0) for each in permits] == list(range(70))
+    assert [line.ahead_of(each, 0.0) for each in permits] == list(range(70))
     permits[0].gone = True
-    assert [line.place(each, 0.0) for each in permits[1:4]] == [0, 1, 2]
-    assert line.place(permits[69], 0.0) == 68
-    assert line.place(permits[5], 2.1) == 0  # the others did not come back within two seconds
+    assert [line.ahead_of(each, 0.0) for each in permits[1:4]] == [0, 1, 2]
+    assert line.ahead_of(permits[69], 0.0) == 68
+    assert line.ahead_of(permits[5], 2.1) == 0  # the others did not come back within two seconds

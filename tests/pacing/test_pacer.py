@@ -183,7 +183,7 @@ def test_a_lockout_is_believed_for_ten_minutes_and_the_log_says_so(
     pacer = Pacer(limits, plan="tower", store=store, clock=time)
     pacer.report(go(pacer, time, permit()), 429, {}, datetime.max.replace(tzinfo=UTC), "rate_limit")
     assert [record.getMessage() for record in caplog.records] == [
-        "the vendor takes no more 'light' requests until 9999-12-31 23:59 UTC, it says; believed for 600 seconds"
+        "the vendor says that it accepts no 'light' requests until 9999-12-31 23:59 UTC; believed for 600 seconds"
     ]
     for each in (pacer, Pacer(limits, plan="tower", store=store, clock=time) if store else pacer):
         with pytest.raises(RateLimited, match="2026-11-01 12:10:00 UTC"):
@@ -767,7 +767,7 @@ def test_a_count_that_can_not_be_read_is_begun_anew(
     go(Pacer(limits, plan="tower", store=store, clock=time), time, permit("light", "send-letter", quotas=letter))
     ((_, entry),) = store.scan("pacing/pigeon/quotas/")
     assert json.loads(entry.value) == [1, 0.0]
-    assert "counted anew" in caplog.text
+    assert "starts over" in caplog.text
 
 
 def test_a_state_that_can_not_be_read_is_begun_anew(

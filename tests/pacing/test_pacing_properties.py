@@ -151,7 +151,7 @@ def test_whatever_happened_before_a_call_that_comes_back_when_told_gets_its_turn
         machine.now += pause
         asked += 1
         assert asked < 1000
-    assert machine.now - began <= 60 * 60
+    assert machine.now - began <= max(60 * 60, 5 * rate.seconds / (rate.count * share))  # of a slow rate: a few permits
 
 
 @settings(deadline=None, max_examples=50)

@@ -210,7 +210,7 @@ def test_a_pacer_without_its_store_goes_on_by_itself(limits: Limits, caplog: pyt
     assert figures.used > 0.9
     assert figures.refused == 0
     said = [record.message for record in caplog.records]
-    assert said[0] == "pacing goes on without its store: The disk is full."
+    assert said[0] == "pacing continues without its store: The disk is full."
     assert len(said) == 1
 
 

@@ -209,12 +209,12 @@ def test_other_programs_subscribe_and_remove_apps_over_http(sandbox: Sandbox) ->
     ("path", "body", "says"),
     [
         ("/deauthorize", {"user": "nobody"}, "There is no user 'nobody'."),
-        ("/deauthorize", {"client_id": "nothing"}, "There is no app 'nothing'; there is sandbox-client"),
-        ("/deauthorize", {"user": 5}, "User is a text."),
-        ("/deauthorize", {"who": "x"}, "Give client_id if you like, user if you like."),
-        ("/subscriptions", {"url": "http://127.0.0.1:9/"}, "Give url, secret, client_id if you like."),
+        ("/deauthorize", {"client_id": "nothing"}, "There is no app 'nothing'; the apps are sandbox-client"),
+        ("/deauthorize", {"user": 5}, "User must be a string."),
+        ("/deauthorize", {"who": "x"}, "Send client_id (optional), user (optional)."),
+        ("/subscriptions", {"url": "http://127.0.0.1:9/"}, "Send url, secret, client_id (optional)."),
         ("/subscriptions", {"url": "http://127.0.0.1:9/", "secret": "s"}, "http://127.0.0.1:9/ did not answer"),
-        ("/subscriptions", {"url": "x", "secret": "s", "events": "all"}, "Events is a list of names"),
+        ("/subscriptions", {"url": "x", "secret": "s", "events": "all"}, "Events must be a list of names"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(sandbox: Sandbox, path: str, body: object, says: str) -> None:

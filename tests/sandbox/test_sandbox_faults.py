@@ -377,7 +377,7 @@ def test_every_answer_waits_for_the_latency(given: Any, low: float, high: float)
 
 @pytest.mark.parametrize("given", ["x", "3-1", -1, (1, 2, 3), "nan", [], {"a": 1}])
 def test_an_impossible_latency_is_refused(given: Any) -> None:
-    with pytest.raises(ValueError, match="latency is seconds"):
+    with pytest.raises(ValueError, match="latency must be 0 to 3600 seconds"):
         Sandbox(latency=given)
 
 

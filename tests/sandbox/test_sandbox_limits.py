@@ -230,7 +230,7 @@ def test_each_change_begins_a_phase_that_counts_for_itself(clock: Clock) -> None
         ({"scale": "half"}, "above 0"),
         ({"others": {"lite": 1}}, "light, medium"),
         ({"others": {"light": -1}}, "0 or more"),
-        ({"others": 5}, "by label"),
+        ({"others": 5}, "map labels"),
         ({"speed": 1}, "plan, scale and others"),
     ],
 )

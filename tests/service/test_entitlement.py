@@ -227,16 +227,16 @@ def test_the_rights_of_a_tenants_connections_add_up(world: World) -> None:
 UNKNOWN: dict[str, tuple[dict[str, Any], str]] = {
     "no account": (
         {"who": ADA, "account": None, "scopes": ("user:read:user",)},
-        "does not tell its account, so that no event is known to be its; test it once",
+        "has no known account, so its events cannot be recognised; test it once",
     ),
     "no scope to tell": (
         {"who": None, "account": None, "scopes": ("meeting:read:meeting",)},
-        "does not tell its account and user, so that no event is known to be its; "
+        "has no known account or user, so its events cannot be recognised; "
         "add the scope user:read:user to the app, reconnect, and test it",
     ),
     "an admin who is not known": (
         {"who": None, "scopes": ("user:read:user:admin",)},
-        "does not tell its user, so that no event is known to be its; test it once",
+        "has no known user, so its events cannot be recognised; test it once",
     ),
     "dead": ({"who": ADA, "dead": "Token revoked."}, "has ended (Token revoked); reconnect it"),
 }
@@ -256,7 +256,7 @@ def test_a_connection_that_entitles_to_nothing_is_named_with_the_reason(world: W
 def test_a_kind_without_a_client_id_entitles_to_nothing(connector: Connector) -> None:
     record = ConnectionRecord(kind="oauth2", values={}, tokens=Tokens(granted={}), account="a", user="u")
     owner = owners.Owner.of(connector, "t", "main", record)
-    assert owner.why == "is of a kind without a client id, so that no event is known to be sent by its app"
+    assert owner.why == "is of a kind without a client ID, so its app's events cannot be recognised"
 
 
 def test_a_connection_tells_its_user_when_it_is_tested(world: World) -> None:
@@ -513,7 +513,7 @@ def test_no_other_word_ends_anything(world: World, name: str, caplog: pytest.Log
     before = world.connect("one", ADA)
     FORGED[name](world)
     assert world.record("one") == before
-    is_told = "was not signed by the app that it names; nothing is ended" in caplog.text
+    is_told = "was not signed by the app that it names; no connection is ended" in caplog.text
     assert is_told is (name in ("signed by another app", "of no app"))
 
 

@@ -188,7 +188,7 @@ TOLD = {  # what a name alone does not say
     "TenantAnswer": "has_token",
     "EventsAnswer": "warnings",
 }
-PLAIN = {"StateAnswer", "KindAnswer", "KindsAnswer", "ConnectionsAnswer", "ChoiceAnswer", "Warned"}
+PLAIN = {"StateAnswer", "KindAnswer", "KindsAnswer", "ConnectionsAnswer", "ChoiceAnswer", "WarningBody"}
 
 
 def form(schema: dict[str, Any]) -> dict[str, Any]:

@@ -285,7 +285,7 @@ def test_a_request_id_is_kept_if_it_is_one(local: httpx.Client) -> None:
 
 
 def test_a_platform_mounts_the_service_in_an_app_of_its_own(connector: Connector, zoom: Sandbox) -> None:
-    from fastapi import FastAPI, WireRequest as Asked
+    from fastapi import FastAPI, Request as Asked
 
     def signed_in(request: Asked) -> str | None:
         return request.headers.get("x-user")

@@ -63,7 +63,7 @@ def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(command: Any)
 WRONG = {
     "no workers": (["--workers", "0"], "--workers"),
     "a store that workers cannot share": (["--workers", "2", "--store", "memory://"], "--store"),
-    "a store that is none": (["--store", "mysql://x:secret@y"], "address is none that is known"),
+    "a store that is none": (["--store", "mysql://x:secret@y"], "URL is not supported"),
     "a port that is none": (["--port", "99999"], "cannot be opened"),
     "an address that is no origin": (["--public-url", "connector.example"], "public_url"),
     "a tenant without a name": (["--tenant", ""], "--tenant"),

@@ -128,7 +128,7 @@ def test_a_403_with_nothing_remaining_is_a_rate_limit_until_the_reset(github: Gi
     assert caught.value.status == 403
     assert caught.value.retry_at == datetime(2030, 1, 1, tzinfo=UTC)
     assert caught.value.retriable
-    assert "hourly requests" in str(caught.value)
+    assert "hourly limit" in str(caught.value)
 
 
 def test_a_secondary_limit_without_a_time_names_none(github: GitHub, client: Client) -> None:
@@ -157,7 +157,7 @@ def test_another_403_names_the_missing_permission_and_no_time(github: GitHub, cl
 
 
 def test_what_does_not_exist_or_may_not_be_seen_is_not_found(client: Client) -> None:
-    with pytest.raises(NotFound, match="the token may not see it"):
+    with pytest.raises(NotFound, match="the token cannot access it"):
         client.run("update-issue", {**HELLO, "number": 9999, "state": "closed"})
 
 

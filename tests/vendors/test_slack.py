@@ -84,7 +84,7 @@ def test_a_refusal_inside_a_200_is_the_error_that_it_is(
 def test_the_missing_scope_is_named(client: Client) -> None:
     with pytest.raises(MissingScope) as caught:
         client.run("list-channels", {"types": "private_channel"})
-    assert caught.value.hint == "Add the scope groups:read to the Slack app and install it again."
+    assert caught.value.hint == "Add the scope groups:read to the Slack app, then install it again."
 
 
 def test_the_longer_explanation_is_the_message(client: Client) -> None:
@@ -104,7 +104,7 @@ def test_the_rate_limit_of_a_method_says_until_when(slack: Slack, client: Client
 
 
 def test_a_wrong_token_is_a_token_error_though_it_is_a_200(slack: Slack, connect: Connect) -> None:
-    with pytest.raises(AuthError, match="install the app again"):
+    with pytest.raises(AuthError, match="Install the app again"):
         connect("slack", slack.url, bot_token="xoxb-wrong").run("list-channels", {})
 
 

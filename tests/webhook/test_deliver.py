@@ -82,7 +82,7 @@ def test_a_store_that_fails_when_an_event_is_recorded_is_a_503(
     store.fails = {"put waiting": 1}
     reply = receiver.accept(body, signed(body, time.time()))
     assert (reply.status, reply.body) == (503, b'{"message": "The event could not be recorded; send it again."}')
-    assert "could not be recorded, the vendor is asked to send it again: The disk is away." in caplog.text
+    assert "could not be recorded; the vendor is asked to send it again: The disk is away." in caplog.text
     assert receiver.accept(body, signed(body, time.time())).status == 200
 
 
@@ -113,7 +113,7 @@ def test_a_store_that_fails_after_the_handler_is_asked_until_it_works_and_the_ha
     store.fails = {"put done": 3}
     run_until(receiver, seen.append, lambda: store.scan("inbox/webhook/done/") and not list(receiver.inbox.waiting()))
     assert (len(seen), store.failed) == (1, ["put done"] * 3)
-    assert caplog.text.count("The inbox cannot be written, this is tried again: The disk is away.") == 3
+    assert caplog.text.count("The inbox cannot be written; this is tried again: The disk is away.") == 3
 
 
 def test_an_inbox_that_cannot_be_read_is_looked_at_again(trigger: Trigger, caplog: pytest.LogCaptureFixture) -> None:
@@ -122,12 +122,12 @@ def test_an_inbox_that_cannot_be_read_is_looked_at_again(trigger: Trigger, caplo
     accepted(receiver, 1)
     store.fails = {"scan waiting": 2}
     run_until(receiver, seen.append, lambda: seen)
-    assert caplog.text.count("The inbox cannot be read, deliveries wait: The disk is away.") == 2
+    assert caplog.text.count("The inbox cannot be read; deliveries wait: The disk is away.") == 2
 
 
 BROKEN = [
-    (StoreError("The disk is away."), "waits in the store, which fails: The disk"),
-    (KeyError("x"), "A delivery broke off; its event stays"),
+    (StoreError("The disk is away."), "stays in the store, which fails: The disk"),
+    (KeyError("x"), "A delivery failed; its event stays"),
 ]
 
 
@@ -235,7 +235,7 @@ def test_who_cancels_the_server_while_deliveries_end_is_heard(trigger: Trigger) 
 
         async def serve() -> None:
             async with app.delivering():
-                await app._started().record(app.receiver.trigger.read(event(1), {}))
+                await app._start().record(app.receiver.trigger.read(event(1), {}))
                 await started.wait()
 
         server = asyncio.create_task(serve())
@@ -310,7 +310,7 @@ def test_every_answer_says_what_it_is(trigger: Trigger, caplog: pytest.LogCaptur
         (body, signed(body), 200, b""),
         (b"[1]", signed(b"[1]"), 200, b""),
         (b" " * 401, {}, 503, b'{"message": "The body is larger than 400 bytes."}'),
-        (body, wrong, 401, b'{"message": "The x-zm-signature header does not fit the body."}'),
+        (body, wrong, 401, b'{"message": "The x-zm-signature header does not match the body."}'),
         (body, signed(body, NOW + 301), 503, b'{"message": "The receiver is not set up."}'),
     ):
         reply = receiver.accept(content, headers)
@@ -325,7 +325,7 @@ def test_every_answer_says_what_it_is(trigger: Trigger, caplog: pytest.LogCaptur
         sent.append(message)
 
     asyncio.run(app({"type": "http", "method": "GET", "headers": []}, None, send))  # type: ignore[arg-type]
-    told = b'{"message": "Webhooks come as POST."}'
+    told = b'{"message": "Webhooks must be sent with POST."}'
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(told)).encode()),

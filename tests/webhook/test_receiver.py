@@ -89,7 +89,7 @@ def test_a_clock_that_is_behind_is_our_fault_and_named(trigger: Trigger, caplog:
     reply = Receiver(trigger, SECRET, store=MemoryStore()).accept(BODY, signed(BODY, time.time() + 400))
     assert (reply.status, json.loads(reply.body)) == (503, {"message": "The receiver is not set up."})
     assert [said.levelname for said in caplog.records] == ["WARNING"]
-    assert "This machine's clock is behind" in caplog.text and "Set the clock" in caplog.text
+    assert "This machine's clock is behind" in caplog.text and "Synchronise the clock" in caplog.text
 
 
 def test_a_secret_that_was_copied_with_its_line_break_is_the_secret(trigger: Trigger) -> None:

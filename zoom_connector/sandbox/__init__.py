@@ -1,21 +1,21 @@
-"""A Zoom that runs here: the documented endpoints over real HTTP, with state, for tests, demos and offline work.
+"""A local Zoom: the documented endpoints over real HTTP, with state, for tests, demos and offline work.
 
-It is built from what Zoom documents (`endpoints.json`), not from the connector's definitions, and imports nothing
-of the connector, so that it can contradict them.
+It is built from Zoom's documentation (`endpoints.json`) and not from the connector's definitions, and it imports
+nothing from the connector, so that it can contradict them.
 
     with Sandbox(users=25) as zoom:
         httpx.get(f"{zoom.base_url}/users", headers={"Authorization": f"Bearer {zoom.token}"})
 
-Where things are: `sandbox` puts it together; `server` and `wire` speak HTTP; `zoom` leads a request past `auth`,
+The modules: `sandbox` assembles the parts; `server` and `wire` speak HTTP; `zoom` takes a request through `auth`,
 `endpoints` (the data file), `limits`, `checks` and `conditions` to its handler in `users`, `meetings`, `registrants`,
-`webinars`, `recordings` or `chat`; these read and change the `account`, which `seed` has filled. `downloads` serves
-recording files. What goes wrong is a `Fault` (`faults`), ordered one by one or drawn by `chances` among `kinds`;
-`record` remembers what became of each request, and below `/_sandbox` other programs steer all this over HTTP
-(`control`). Answers that would hurt a trusting client are kinds of faults too (`hostile`, `edits`).
+`webinars`, `recordings` or `chat`; the handlers read and change the `account`, which `seed` has filled. `downloads`
+serves recording files. A `Fault` (`faults`) says how a request goes wrong; it is injected, or drawn from `kinds` by
+`chances`. Answers that would harm a trusting client are kinds of faults too (`hostile`, `edits`). `record` logs the
+outcome of each request, and other programs control the sandbox over HTTP below `/_sandbox` (`control`).
 
-Where Zoom documents nothing, it is strict: a number with a decimal point is no integer, null is no text, a page may
-not be larger than its maximum, and a "+" in a path must be written %2B. Fields and parameters that Zoom does not
-know are ignored.
+Where Zoom documents nothing, the sandbox is strict: a number with a decimal point is not an integer, null is not a
+string, a page cannot exceed its maximum size, and a "+" in a path must be written %2B. It ignores fields and parameters
+that Zoom does not document.
 """
 
 from .account import Account

@@ -1,6 +1,6 @@
-"""Holds what one Zoom account holds: users, meetings, webinars and the rest; it knows no HTTP and checks no request.
+"""The state of one Zoom account: users, meetings, webinars and the rest; it knows no HTTP and checks no requests.
 
-Everything here is touched from the server's loop only. Rows have a `seq`, their place in every list.
+Only the server's loop touches this state. Each row has a `seq`, which orders it in every list.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ACCOUNT_NUMBER = 80001234567
 
 
 class Row(Protocol):
-    """What a `ObjectTable` keeps."""
+    """An object in an `ObjectTable`."""
 
     seq: int
 
@@ -29,7 +29,7 @@ R = TypeVar("R", bound=Row)
 
 
 class ObjectTable(Generic[R]):
-    """Rows in the order of their `seq`; adding and finding is quick, and `rows` is kept until something changes."""
+    """Rows in the order of their `seq`; adding and removing is fast, and `rows` is cached until a change."""
 
     def __init__(self) -> None:
         self._rows: dict[int, R] = {}
@@ -63,7 +63,7 @@ class ObjectTable(Generic[R]):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class User:
-    """A person of the account; `profile` has the fields Zoom shows, `settings` what their new meetings inherit."""
+    """A user of the account: `profile` holds the fields Zoom returns, `settings` the defaults of new meetings."""
 
     seq: int
     id: str
@@ -81,13 +81,13 @@ class User:
 
     @property
     def may_host(self) -> bool:
-        """Users of type 4 and 99 have no meetings."""
+        """False for users of type 4 and 99, who cannot host meetings."""
         return self.type in (1, 2)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Occurrence:
-    """One date of a recurring meeting or webinar; `changes` is what an update said of this date alone."""
+    """One date of a recurring meeting or webinar; `changes` holds the updates to this date alone."""
 
     id: str
     start: float
@@ -98,7 +98,7 @@ class Occurrence:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Registrant:
-    """Somebody who registered; `occurrences` is None for all dates."""
+    """A person who registered; `occurrences` is None for all dates."""
 
     seq: int
     id: str
@@ -130,7 +130,7 @@ class Registrants:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class ScheduledEvent:
-    """What meetings and webinars have in common; `details` has the other fields Zoom shows."""
+    """The common part of meetings and webinars; `details` holds the other fields Zoom returns."""
 
     seq: int
     id: int
@@ -150,7 +150,7 @@ class ScheduledEvent:
 
     @property
     def end(self) -> float | None:
-        """When the last date is over; None if it never is."""
+        """The end of the last date (seconds); None without a fixed time."""
         if self.occurrences:
             return max(each.start + each.duration * 60 for each in self.occurrences)
         return None if self.start is None else self.start + self.duration * 60
@@ -161,7 +161,7 @@ class ScheduledEvent:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Meeting(ScheduledEvent):
-    """A meeting: `password` is "" without one, `status` is waiting or started."""
+    """A meeting: `password` may be "", `status` is waiting or started."""
 
     password: str = ""
     status: str = "waiting"
@@ -170,7 +170,7 @@ class Meeting(ScheduledEvent):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Webinar(ScheduledEvent):
-    """A webinar; `participants` has one row per join."""
+    """A webinar; `participants` has a row for each join."""
 
     participants: list[dict[str, Any]] = field(default_factory=list)
     panelists: frozenset[str] = frozenset()
@@ -178,7 +178,7 @@ class Webinar(ScheduledEvent):
 
 
 class Account:
-    """One Zoom account. `conditions` names what is wrong with it (see `conditions`); `origin` is where it answers."""
+    """One Zoom account; `conditions` holds names of `conditions.CONDITIONS`, `origin` is the sandbox's own origin."""
 
     def __init__(
         self, *, clock: Callable[[], float], seed: int, page_token_lifetime: float, plan: str | None = None
@@ -220,7 +220,7 @@ class Account:
         return base64.b64encode(self.draw.randbytes(16)).decode()
 
     def new_number(self) -> int:
-        """Make a meeting or webinar number of 11 digits that is not in use."""
+        """Make an unused meeting or webinar number of 11 digits."""
         while True:
             number = self.draw.randrange(80_000_000_000, 90_000_000_000)
             if number not in self.meetings and number not in self.webinars:
@@ -238,11 +238,11 @@ class Account:
         self.users_by_status[user.status].remove(user)
         self.vanity_names = {name: owner for name, owner in self.vanity_names.items() if owner is not user}
 
-    def find_user(self, given: str) -> User | None:
+    def find_user(self, user: str) -> User | None:
         """Find a user by id, email or `me`."""
-        if given == "me":
+        if user == "me":
             return self.owner
-        return self.users.get(given) or self.users_by_email.get(given.casefold())
+        return self.users.get(user) or self.users_by_email.get(user.casefold())
 
     def add_meeting(self, meeting: Meeting) -> None:
         self.meetings[meeting.id] = meeting
@@ -255,7 +255,7 @@ class Account:
         meeting.host.meetings.remove(meeting)
 
     def add_file(self, path: str, *, size: int, extension: str, meeting: int = 0) -> str:
-        """Let a file be downloaded at `path`; give the path."""
+        """Offer a file for download at `path` and return the path."""
         self.files[path] = RecordedFile(path=path, size=size, extension=extension, meeting=meeting)
         return path
 

@@ -1,4 +1,4 @@
-"""Decides whether a request may do what it asks for: bearer tokens, their lifetimes and scopes; no other state."""
+"""Authorizes requests by their bearer token, its lifetime and its scopes; holds no other state."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .wire import WireRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What one token may do, and until when (seconds; None: for ever). `scopes` None: everything.
+    """The rights of one token: its scopes (None: all) and its end in seconds since the epoch (None: never).
 
-    `user` is the id of whoever signed in, who is `me`; None: the account's owner.
+    `user` is the id of the user who signed in and is `me`; None: the account's owner.
     """
 
     scopes: frozenset[str] | None = None
@@ -24,7 +24,7 @@ class Grant:
 
 
 class IssuedTokens:
-    """The tokens that are good here; several may be, each with its own end and scopes."""
+    """The access tokens that the sandbox accepts, each with its own grant."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -38,16 +38,16 @@ class IssuedTokens:
         lifetime: float | None = None,
         user: str | None = None,
     ) -> None:
-        """Accept `token` from now on, for `lifetime` seconds, with these scopes, as that user's."""
+        """Accept `token` for `lifetime` seconds (None: forever), with these scopes, on behalf of `user`."""
         expires = None if lifetime is None else self._clock() + lifetime
         self._grants[token] = Grant(scopes=None if scopes is None else frozenset(scopes), expires=expires, user=user)
 
     def revoke(self, token: str) -> None:
-        """Accept `token` no more."""
+        """Stop accepting `token`."""
         self._grants.pop(token, None)
 
     def authorize(self, request: WireRequest) -> Grant:
-        """Give what the request's token may do, or raise Zoom's 124."""
+        """Return the grant of the request's token, or raise Zoom's 124."""
         query = request.target.partition("?")[2]
         if query and "access_token" in query and any(name == "access_token" for name, _ in parse_qsl(query)):
             raise refusal(124, "Invalid")
@@ -60,14 +60,14 @@ class IssuedTokens:
 
 
 def bearer(request: WireRequest) -> str:
-    """Give the bearer token of a request, or ""."""
+    """Return the bearer token of a request, or ""."""
     scheme, _, token = (request.header("authorization") or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def refusal(code: int, about: str) -> ZoomRefusal:
-    """Give a refusal that is no endpoint's own."""
-    return next(said for said in common() if said.code == code and about in said.says).fill({})
+    """Return the refusal common to all endpoints that has this code and contains `about`."""
+    return next(each for each in common() if each.code == code and about in each.says).fill({})
 
 
 @cache
@@ -78,7 +78,7 @@ def _classic() -> frozenset[str]:
 def check_scopes(grant: Grant, endpoint: Endpoint) -> None:
     """Raise Zoom's 4711 unless the token has one of the endpoint's scopes.
 
-    An app has classic or granular scopes, so those that are missing are named in the kind that the token has.
+    An app has either classic or granular scopes, so the refusal names the missing scopes of the token's own kind.
     """
     if grant.scopes is None:
         return

@@ -1,4 +1,4 @@
-"""Runs a server on an event loop in a thread of its own; it knows only how to start and to stop it."""
+"""Runs a server on an event loop in a separate thread; it only starts and stops the server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Act = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Background:
-    """A thread that calls `start` on its loop, and `stop` at the end; raises what `start` raises as OSError."""
+    """A thread that runs `start` on its event loop, and `stop` at the end; raises the OSError of a failed `start`."""
 
     def __init__(self, start: Act, stop: Act) -> None:
         self._start = start
@@ -28,12 +28,12 @@ class Background:
             raise self._failure
 
     def run(self, act: Callable[[], T]) -> T:
-        """Do something on the loop, between two requests."""
+        """Call `act` on the loop, between two requests, and return its result."""
 
-        async def acted() -> T:
+        async def call() -> T:
             return act()
 
-        return asyncio.run_coroutine_threadsafe(acted(), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result()
 
     def end(self) -> None:
         """Stop the server and wait for the thread."""

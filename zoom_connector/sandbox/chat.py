@@ -1,4 +1,4 @@
-"""Answers what Zoom answers about Team Chat, channels and messages; it touches the account and no HTTP."""
+"""The Team Chat endpoints, for channels and messages; they read the account and know no HTTP."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from .endpoints import Call
 from .paging import page
 from .times import DAY, end_of, read_date, read_time, start_of, write_time
 
-_OLDEST = 184 * DAY  # messages are given for six months
+_OLDEST = 184 * DAY  # Zoom returns messages of the last six months
 
 
 def list_channels(account: Account, call: Call) -> dict[str, Any]:
     user = _find_member(account, call)
     rows = [account.channels[id] for id in account.members.get(user.id, ())]
-    known = call.endpoint.fields_of("channels")
+    fields = call.endpoint.fields_of("channels")
 
     def show(row: dict[str, Any]) -> dict[str, Any]:
-        return {name: row[name] for name in known if name in row}
+        return {name: row[name] for name in fields if name in row}
 
     return page(account.tokens, call, "channels", rows, show, order=lambda row: row["seq"])
 
 
 def _find_member(account: Account, call: Call) -> User:
-    """Find the user of a path; Zoom documents no code for an unknown one, so it is the common 1001."""
+    """Find the user of a path; Zoom documents no code for an unknown user here, so raise the common 1001."""
     user = account.find_user(call.path["userId"])
     if user is None:
         raise call.refusal(1001, "User does not exist: {userId}")
@@ -44,17 +44,17 @@ def list_messages(account: Account, call: Call) -> dict[str, Any]:
     if query["exclude_child_message"]:
         rows = [row for row in rows if "reply_main_message_id" not in row]
     if query.get("search_type"):
-        rows = [row for row in rows if _is_found(row, query["search_type"], query["search_key"].casefold())]
+        rows = [row for row in rows if _contains(row, query["search_type"], query["search_key"].casefold())]
     rows.sort(key=_newest_first)
-    known = call.endpoint.fields_of("messages")
+    fields = call.endpoint.fields_of("messages")
 
     def show(row: dict[str, Any]) -> dict[str, Any]:
-        shown = {name: row[name] for name in known if name in row}
+        message = {name: row[name] for name in fields if name in row}
         if not with_deleted:
-            del shown["status"]
+            del message["status"]
         if query.get("download_file_formats") == "audio/mp4" and row["message_type"] == "audio_file":
-            shown["file_name"] = shown["file_name"].rpartition(".")[0] + ".mp4"
-        return shown
+            message["file_name"] = message["file_name"].rpartition(".")[0] + ".mp4"
+        return message
 
     answer = page(account.tokens, call, "messages", rows, show, order=_newest_first)
     if "date" in query:
@@ -75,22 +75,22 @@ def _refuse_contradictions(call: Call) -> None:
         raise call.invalid("search_key" if "search_type" in query else "search_type")
     if is_search and query["include_deleted_and_edited_message"]:
         raise call.invalid("include_deleted_and_edited_message")
-    named = bool(query.get("to_contact")) + bool(query.get("to_channel"))
-    if named > 1 or (named == 0 and not is_search):
+    recipients = bool(query.get("to_contact")) + bool(query.get("to_channel"))
+    if recipients > 1 or (recipients == 0 and not is_search):
         raise call.refusal(300, "contact or channel")
 
 
 def _window(call: Call) -> tuple[float, float]:
-    """Read which time is asked for: a `date` wins over `from` and `to`; without any, all that Zoom gives."""
+    """Read the time range: `date` wins over `from` and `to`; without any of them, all that Zoom returns."""
     query = call.query
     now = call.now
     if "date" in query:
         day = read_date(query["date"])
-        assert day is not None  # the query check saw to it
+        assert day is not None  # the query was checked
         first, last = start_of(day), end_of(day)
     else:
-        first = _moment(query, "from", now - _OLDEST)
-        last = _moment(query, "to", now) + 1
+        first = _read_moment(query, "from", now - _OLDEST)
+        last = _read_moment(query, "to", now) + 1
     if first > last:
         raise call.invalid("from", "to")
     if first < now - _OLDEST:
@@ -98,13 +98,13 @@ def _window(call: Call) -> tuple[float, float]:
     return first, last
 
 
-def _moment(query: dict[str, Any], name: str, otherwise: float) -> float:
+def _read_moment(query: dict[str, Any], name: str, default: float) -> float:
     moment = read_time(query[name], "UTC") if name in query else None
-    return otherwise if moment is None else moment
+    return default if moment is None else moment
 
 
 def _conversation(account: Account, call: Call, user: User) -> list[dict[str, Any]]:
-    """Find the messages with a contact or in a channel, or all that the user sees."""
+    """Find the messages with a contact or in a channel, or all messages that the user can read."""
     query = call.query
     if query.get("to_contact"):
         contact = account.find_user(query["to_contact"])
@@ -116,12 +116,12 @@ def _conversation(account: Account, call: Call, user: User) -> list[dict[str, An
         if channel not in account.members.get(user.id, ()):
             raise call.refusal(4130, to_channel=channel)
         return list(account.messages.get(("", channel), ()))
-    mine = set(account.members.get(user.id, ()))
-    seen = (rows for (owner, other), rows in account.messages.items() if owner == user.id or other in mine)
-    return list(chain.from_iterable(seen))
+    channels = set(account.members.get(user.id, ()))
+    readable = (rows for (owner, other), rows in account.messages.items() if owner == user.id or other in channels)
+    return list(chain.from_iterable(readable))
 
 
-def _is_found(row: dict[str, Any], kind: str, key: str) -> bool:
+def _contains(row: dict[str, Any], kind: str, key: str) -> bool:
     if kind == "file":
         return key in str(row.get("file_name", "")).casefold()
     return key in str(row["message"]).casefold()

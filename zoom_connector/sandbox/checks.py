@@ -1,4 +1,4 @@
-"""Checks what a request says against what Zoom documents: path, query and body; it reads requests, never state."""
+"""Checks a request's path, query and body against Zoom's documentation; it reads no account state."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _validators() -> dict[str, Any]:
 
 
 def check(endpoint: Endpoint, request: WireRequest, path: dict[str, str], now: float) -> Call:
-    """Make a `Call` of a request, or raise the refusal that Zoom would answer."""
+    """Turn a request into a `Call`, or raise the refusal that Zoom would answer with."""
     call = Call(endpoint=endpoint, request=request, path=path, now=now)
     for name, rule in endpoint.path_params.items():
         if rule["type"] == "integer" and not (path[name].isascii() and path[name].isdigit()):
@@ -62,13 +62,13 @@ def check(endpoint: Endpoint, request: WireRequest, path: dict[str, str], now: f
 
 
 def read_query(call: Call, text: str) -> dict[str, Any]:
-    """Read the query: known parameters get their types and defaults, unknown ones are ignored."""
-    given = dict(parse_qsl(text, keep_blank_values=True)) if text else {}
+    """Read the query: convert known parameters to their types, fill in defaults, ignore unknown parameters."""
+    pairs = dict(parse_qsl(text, keep_blank_values=True)) if text else {}
     values: dict[str, Any] = {}
     wrong = []
     for name, rule in call.endpoint.query.items():
-        if name in given and not (given[name] == "" and name == "next_page_token"):
-            value = _read_value(given[name], rule)
+        if name in pairs and not (pairs[name] == "" and name == "next_page_token"):
+            value = _read_value(pairs[name], rule)
             if value is None:
                 wrong.append(name)
             else:
@@ -81,7 +81,7 @@ def read_query(call: Call, text: str) -> dict[str, Any]:
 
 
 def _read_value(text: str, rule: Mapping[str, Any]) -> Any:
-    """Read one query value by its rule; None if it is not what the rule wants."""
+    """Read one query value by its rule; None if the rule does not allow it."""
     value: Any = text
     if rule["type"] == "integer":
         if not _INTEGER.fullmatch(text):
@@ -125,7 +125,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _fields(error: ValidationError) -> list[str]:
-    """Name the fields that an error is about, as Zoom writes them: `settings.resources[0].resource_id`."""
+    """Name the fields that an error concerns, as Zoom writes them: `settings.resources[0].resource_id`."""
     base = ""
     for step in error.absolute_path:
         base += f"[{step}]" if isinstance(step, int) else f".{step}" if base else str(step)
@@ -138,7 +138,7 @@ def _fields(error: ValidationError) -> list[str]:
 
 
 def _special(call: Call, body: dict[str, Any]) -> ZoomRefusal | None:
-    """Give the refusals that Zoom words itself where a plain check would only name the field."""
+    """Return the refusal for values that get a special message from Zoom; None for all others."""
     user = body.get("user_info")
     if call.endpoint.operation == "userCreate" and isinstance(user, dict):
         if user.get("type") == 3:

@@ -1,7 +1,7 @@
-"""The closed list of what may be wrong with an account, and which requests notice; it refuses and changes nothing.
+"""Conditions: account states that make Zoom refuse requests; raises refusals and changes nothing.
 
-Zoom refuses many things because of the state of an account, not of the request. Each name here switches one such
-state on: `Sandbox(conditions={"no_webinar_plan"})`. `DESCRIPTIONS` says what each name means.
+Zoom refuses many requests because of the state of an account, not of the request. Each name switches on one such
+state: `Sandbox(conditions={"no_webinar_plan"})`. `DESCRIPTIONS` explains every name.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _FREE_MAIL = ("@gmail.com", "@hotmail.com", "@yahoo.com", "@freemail.example")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateRule:
-    """One documented refusal that a condition provokes at some endpoints, if `when` is true of the request."""
+    """A documented refusal that a condition causes at some endpoints for the requests that `when` accepts."""
 
     name: str
-    at: tuple[str, ...]  # operations; none: every one
+    at: tuple[str, ...]  # operations; empty: all
     code: int | None
     about: str = ""
     when: Callable[[Call], bool] = lambda call: True
 
 
 def _info(call: Call) -> dict[str, Any]:
-    """Give what a request says about a user: create wraps it, update does not."""
+    """Return the user's fields from a request: create wraps them in `user_info`, update does not."""
     info: dict[str, Any] = call.body.get("user_info", call.body)
     return info
 
@@ -48,41 +48,41 @@ def _zoom_one(call: Call) -> Any:
 
 
 DESCRIPTIONS: dict[str, str] = {
-    "no_hosting": "nobody of the account may host or schedule meetings",
+    "no_hosting": "no user of the account may host or schedule meetings",
     "no_permission": "the caller's role lacks the permission",
     "no_privilege": "the caller's role lacks the privilege to create users",
     "no_user_edit": "the token lacks the permission User:Edit",
     "no_webinar_plan": "the account has no webinar plan",
-    "meeting_full": "meetings and webinars take no more registrants",
-    "paid_registration": "webinars ask registrants for money",
-    "work_email_only": "webinars take no addresses of free mail services",
+    "meeting_full": "meetings and webinars accept no more registrants",
+    "paid_registration": "registering for webinars costs money",
+    "work_email_only": "webinars accept no addresses of free mail services",
     "users_blocked": "the host is blocked from meetings",
     "account_unpaid": "the account is neither paid nor ZMP",
     "account_mismatch": "the host belongs to another account",
     "recording_owner_gone": "the owner of the recordings no longer exists",
     "no_phone_account": "the account has no Zoom Phone",
-    "others_meetings_hidden": "meetings of others are not shown",
-    "api_denied": "the account is shut out of the API",
+    "others_meetings_hidden": "other users' meetings are not visible",
+    "api_denied": "the account may not use the API",
     "call_queue_manager": "the user manages a call queue",
-    "limited_domains": "only addresses of sandbox.example are let in",
+    "limited_domains": "only addresses of sandbox.example are accepted",
     "no_type_change": "the type of users may not be changed",
     "no_licenses": "all licences are in use",
     "no_basic_seats": "all basic seats are in use",
-    "basic_seats_capped": "the account has its permitted maximum of basic users",
+    "basic_seats_capped": "the account has reached its maximum number of basic users",
     "no_zoom_one_seats": "all Zoom One licences are in use",
-    "no_basic_fallback": "no basic licence is left for a user who gives a licence back",
+    "no_basic_fallback": "no basic licence is left for a user who returns a licence",
     "no_sso": "single sign-on is off",
     "no_sso_provision": "the account may not create users by single sign-on",
     "gpa_account": "the account is a GPA account",
     "gpa_owner": "the invited user owns a GPA account",
     "force_forbidden": "the invited user is forbidden",
-    "contact_support": "Zoom wants the account to call support",
+    "contact_support": "Zoom asks the account to contact support",
     "group_missing": "the group of new users does not exist",
     "no_phone_licenses": "no Zoom Phone licence is left",
     "published_events": "users have published Zoom Events",
-    "api_user": "users were made through the API and cannot be unlinked",
+    "api_user": "users were created through the API and cannot be unlinked",
     "zoom_room": "users are Zoom Rooms",
-    "concurrent_delete": "somebody else is deleting the same user",
+    "concurrent_delete": "another request is deleting the same user",
     "rate_limited": "the account has used up this second's requests",
     "daily_limited": "the account has used up today's requests",
     "host_limited": "the host has used up today's 100 creations and updates",
@@ -155,16 +155,16 @@ _RULES: tuple[StateRule, ...] = (
 
 
 def check_names(names: Iterable[str]) -> set[str]:
-    """Give the names as a set, or raise ValueError for one that is not on the list."""
-    given = set(names)
-    unknown = sorted(given - CONDITIONS)
+    """Return the names as a set, or raise ValueError if one is unknown."""
+    conditions = set(names)
+    unknown = sorted(conditions - CONDITIONS)
     if unknown:
-        raise ValueError(f"unknown conditions {unknown}; there are {sorted(CONDITIONS)}")
-    return given
+        raise ValueError(f"unknown conditions {unknown}; choose from {sorted(CONDITIONS)}")
+    return conditions
 
 
 def refuse(conditions: set[str], call: Call) -> None:
-    """Raise the first refusal that the account's conditions have for this request."""
+    """Raise the first refusal that these conditions cause for this request."""
     for rule in _RULES:
         if rule.name not in conditions or (rule.at and call.endpoint.operation not in rule.at) or not rule.when(call):
             continue

@@ -1,4 +1,4 @@
-"""Makes the bytes of recording files and of endless bodies as they are read; it keeps none of them and moves none."""
+"""The bytes of recording files and of endless bodies, computed as they are read; nothing is stored."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _BLOCK = 1 << 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """`size` bytes from offset `start` of an endless row that follows from `name`; it gives slices, as bytes do.
+    """`size` bytes from offset `start` of an endless sequence derived from `name`; supports slices, as bytes do.
 
-    No two places of the row are alike: a piece that arrives twice, in the wrong place or of another file is found out.
+    The sequence never repeats, so a test notices a piece that arrives twice, in the wrong place or from another file.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Endless:
-    """The same bytes again and again: longer than anybody waits for; it gives slices, as bytes do."""
+    """The same bytes repeated, longer than any client waits for; supports slices, as bytes do."""
 
     piece: bytes
 
@@ -53,9 +53,9 @@ class Endless:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedFile:
-    """What can be downloaded at `path`; `meeting` is the number of the one it belongs to, 0: of none.
+    """A file that can be downloaded at `path`; `meeting` is the number of its meeting, 0 if it has none.
 
-    Another `version` has other bytes and another tag, as when Zoom processes a recording again.
+    Each `version` has its own bytes and tag, as when Zoom processes a recording again.
     """
 
     path: str
@@ -66,10 +66,10 @@ class RecordedFile:
 
     @property
     def tag(self) -> str:
-        """Its ETag."""
+        """The ETag."""
         return '"' + hashlib.sha256(f"{self.path} {self.version}".encode()).hexdigest()[:32] + '"'
 
     def content(self, first: int = 0, last: int | None = None) -> Content:
-        """Give its bytes from `first` to before `last`."""
+        """Return the bytes from `first` up to `last`, exclusive; None: to the end."""
         stop = self.size if last is None else last
         return Content(name=f"{self.path} {self.version}", start=first, size=stop - first)

@@ -1,6 +1,6 @@
-"""Steers a sandbox over HTTP, beside Zoom's paths: what goes wrong, what is limited, who is told; reads what happened.
+"""Controls a running sandbox over HTTP, below `/_sandbox`: faults, limits and subscriptions; reports what happened.
 
-A body must say that it is JSON, so that no page in a browser can send one.
+A body must have a JSON content type, so that no page in a browser can send one.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ def _say_faults(sandbox: Sandbox, _: Any) -> Any:
     return {
         "plan": odds and {"seed": odds.seed, "rate": odds.rate, "kinds": odds.kinds, "delay": odds.delay},
         "done": sandbox.faults_done,
-        "kinds": {name: kind.says for name, kind in KINDS.items()},
+        "kinds": {name: kind.description for name, kind in KINDS.items()},
     }
 
 
-def _plan_faults(sandbox: Sandbox, given: Any) -> Any:
-    sandbox.faults = given
+def _plan_faults(sandbox: Sandbox, body: Any) -> Any:
+    sandbox.faults = body
     return _say_faults(sandbox, None)
 
 
-def _inject(sandbox: Sandbox, given: Any) -> Any:
-    unknown = sorted(given.keys() - {*FIELDS, "times", "skip"})
+def _inject(sandbox: Sandbox, body: Any) -> Any:
+    unknown = sorted(body.keys() - {*FIELDS, "times", "skip"})
     if unknown:
-        raise ValueError(f"a fault has no {', '.join(unknown)}; it has {', '.join(FIELDS)}, times and skip")
-    sandbox.inject(**given)
+        raise ValueError(f"unknown: {', '.join(unknown)}; a fault has {', '.join(FIELDS)}, times and skip")
+    sandbox.inject(**body)
     return _say_faults(sandbox, None)
 
 
@@ -48,8 +48,8 @@ def _say_limits(sandbox: Sandbox, _: Any) -> Any:
     return sandbox.limits.phases[-1].describe(sandbox.state.clock())
 
 
-def _change_limits(sandbox: Sandbox, given: Any) -> Any:
-    sandbox.limits.change(**given)
+def _change_limits(sandbox: Sandbox, body: Any) -> Any:
+    sandbox.limits.change(**body)
     return _say_limits(sandbox, None)
 
 
@@ -72,45 +72,45 @@ def _say_state(sandbox: Sandbox, _: Any) -> Any:
     return {"conditions": sorted(sandbox.conditions), "latency": sandbox.latency}
 
 
-def _change_state(sandbox: Sandbox, given: Any) -> Any:
-    unknown = sorted(given.keys() - {"conditions", "latency"})
+def _change_state(sandbox: Sandbox, body: Any) -> Any:
+    unknown = sorted(body.keys() - {"conditions", "latency"})
     if unknown:
-        raise ValueError(f"there is no {', '.join(unknown)}; there are conditions and latency")
-    if "latency" in given:
-        sandbox.latency = given["latency"]
-    if "conditions" in given:
-        if not isinstance(given["conditions"], list):
-            raise ValueError("conditions is a list of names")
-        sandbox.conditions = [str(name) for name in given["conditions"]]
+        raise ValueError(f"unknown: {', '.join(unknown)}; the state has conditions and latency")
+    if "latency" in body:
+        sandbox.latency = body["latency"]
+    if "conditions" in body:
+        if not isinstance(body["conditions"], list):
+            raise ValueError("conditions must be a list of names")
+        sandbox.conditions = [str(name) for name in body["conditions"]]
     return _say_state(sandbox, None)
 
 
 def _say_subscriptions(sandbox: Sandbox, _: Any) -> Any:
-    listed = sandbox.hooks.subscriptions
-    return {"subscriptions": [{"url": each.url, "events": each.events, "client_id": each.client_id} for each in listed]}
+    rows = sandbox.hooks.subscriptions
+    return {"subscriptions": [{"url": each.url, "events": each.events, "client_id": each.client_id} for each in rows]}
 
 
-def _subscribe(sandbox: Sandbox, given: Any) -> Any:
-    told = _texts(given, ("url", "secret"), "client_id")
-    events = given.get("events", ["*"])
+def _subscribe(sandbox: Sandbox, body: Any) -> Any:
+    texts = _texts(body, ("url", "secret"), "client_id")
+    events = body.get("events", ["*"])
     if not isinstance(events, list) or not all(isinstance(name, str) for name in events):
-        raise ValueError("events is a list of names, * for any text")
-    url, secret = told.pop("url"), told.pop("secret")
-    sandbox.hooks.subscribe(url, secret, events, **told)
+        raise ValueError("events must be a list of names, with * for any text")
+    url, secret = texts.pop("url"), texts.pop("secret")
+    sandbox.hooks.subscribe(url, secret, events, **texts)
     return _say_subscriptions(sandbox, None)
 
 
-def _deauthorize(sandbox: Sandbox, given: Any) -> Any:
-    return sandbox.deauthorize_now(**_texts(given, (), "client_id", "user"))
+def _deauthorize(sandbox: Sandbox, body: Any) -> Any:
+    return sandbox.deauthorize_now(**_texts(body, (), "client_id", "user"))
 
 
-def _texts(given: Mapping[str, Any], needed: Collection[str], *more: str) -> dict[str, str]:
-    """The texts of a body by name; raise ValueError for one that is missing, that there is not, or that is none."""
-    if set(needed) - given.keys() or given.keys() - {*needed, *more, "events"}:
-        raise ValueError(f"give {', '.join([*needed, *(f'{name} if you like' for name in more)])}")
-    texts = {name: value for name, value in given.items() if name != "events"}
+def _texts(body: Mapping[str, Any], required: Collection[str], *optional: str) -> dict[str, str]:
+    """Return the texts of a body by name; raise ValueError if one is missing, unknown or not a string."""
+    if set(required) - body.keys() or body.keys() - {*required, *optional, "events"}:
+        raise ValueError(f"send {', '.join([*required, *(f'{name} (optional)' for name in optional)])}")
+    texts = {name: value for name, value in body.items() if name != "events"}
     if wrong := [name for name, value in texts.items() if not isinstance(value, str)]:
-        raise ValueError(f"{wrong[0]} is a text")
+        raise ValueError(f"{wrong[0]} must be a string")
     return texts
 
 
@@ -131,25 +131,25 @@ _ROUTES: dict[str, dict[str, Callable[[Sandbox, Any], Any]]] = {
 
 
 def steer(sandbox: Sandbox, request: WireRequest) -> WireResponse:
-    """Answer a request below `/_sandbox`; every refusal says what to do."""
+    """Answer a request below `/_sandbox`; every error says what to do."""
     route = _ROUTES.get(request.target.partition("?")[0].removeprefix(CONTROL))
     if route is None:
-        return _json(404, {"error": f"There is {', '.join(CONTROL + path for path in _ROUTES)}."})
+        return _json(404, {"error": f"Not found. The paths are {', '.join(CONTROL + path for path in _ROUTES)}."})
     act = route.get(request.method)
     if act is None:
-        return _json(405, {"error": f"{request.method} is not possible here; {', '.join(route)} is."})
-    given: Any = None
+        return _json(405, {"error": f"{request.method} is not allowed here; use {', '.join(route)}."})
+    body: Any = None
     if request.method in ("PUT", "POST"):
         if (request.header("content-type") or "").partition(";")[0].strip().lower() != "application/json":
-            return _json(415, {"error": "Send JSON, and say so: Content-Type: application/json."})
+            return _json(415, {"error": "Send JSON with Content-Type: application/json."})
         try:
-            given = json.loads(request.body)
+            body = json.loads(request.body)
         except (ValueError, RecursionError):
-            given = None
-        if not isinstance(given, dict):
+            body = None
+        if not isinstance(body, dict):
             return _json(400, {"error": "The body must be a JSON object."})
     try:
-        return _json(200, act(sandbox, given))
+        return _json(200, act(sandbox, body))
     except ValueError as error:
         text = str(error)
         return _json(400, {"error": f"{text[:1].upper()}{text[1:]}."})

@@ -1,8 +1,8 @@
-"""Serves recording files, whole or in ranges, to who may have them; it reads the account and moves no bytes.
+"""Serves recording files, whole or in ranges, to authorized clients; it reads the account and moves no bytes.
 
-A file is given to who shows, in the header, an access token of the account or the `download_access_token` of its
-meeting. Where the sandbox has a storage, a download is redirected to that other port, to an address that is its own
-permission; a token that comes along all the same is refused there, as by the storages that Zoom uses.
+A request must carry, in its header, an access token of the account or the `download_access_token` of the file's
+meeting. With storage, the sandbox redirects downloads to a signed URL on a second port. Like the storage that Zoom
+uses, that port refuses requests that also carry a token.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from .contents import RecordedFile
 from .endpoints import ZoomRefusal
 from .wire import WireRequest, WireResponse
 
-STORAGE = "/storage"  # what the paths of the other port begin with
+STORAGE = "/storage"  # prefix of the paths on the second port
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _TYPES = {"MP4": "video/mp4", "M4A": "audio/mp4", "MP3": "audio/mpeg", "VTT": "text/vtt", "TXT": "text/plain"}
 
 
 class Downloads:
-    """The files of an account; `storage` gives the origin of the other port, or "" where files are served here."""
+    """The downloads of an account; `storage` returns the origin of the second port, or "" without storage."""
 
     def __init__(self, account: Account, tokens: IssuedTokens, storage: Callable[[], str]) -> None:
         self._account = account
@@ -37,11 +37,11 @@ class Downloads:
         return request.target.partition("?")[0] in self._account.files
 
     def answer(self, request: WireRequest) -> WireResponse:
-        """Answer a request for a file, at the address that the API gave."""
+        """Answer a request for a file at the URL that the API returned."""
         file = self._account.files[request.target.partition("?")[0]]
         if request.method not in ("GET", "HEAD"):
             return _refuse(405, "Method not allowed")
-        if not self._may_have(file, request):
+        if not self._may_read(file, request):
             return _refuse(401, "Forbidden")
         if self._storage():
             signed = f"{self._storage()}{STORAGE}{file.path}?key={self._key(file)}"
@@ -49,7 +49,7 @@ class Downloads:
         return serve(file, request)
 
     def answer_in_storage(self, request: WireRequest) -> WireResponse:
-        """Answer a request for a file, at the address to which a download was redirected."""
+        """Answer a request for a file at the URL that a download was redirected to."""
         path, _, query = request.target.partition("?")
         file = self._account.files.get(path.removeprefix(STORAGE)) if path.startswith(STORAGE) else None
         if file is None or query != f"key={self._key(file)}":
@@ -61,8 +61,8 @@ class Downloads:
     def _key(self, file: RecordedFile) -> str:
         return hmac.new(self._account.tokens.secret, file.path.encode(), hashlib.sha256).hexdigest()
 
-    def _may_have(self, file: RecordedFile, request: WireRequest) -> bool:
-        if reads(self._account, bearer(request), file.meeting):
+    def _may_read(self, file: RecordedFile, request: WireRequest) -> bool:
+        if token_is_valid(self._account, bearer(request), file.meeting):
             return True
         try:
             self._tokens.authorize(request)
@@ -72,30 +72,30 @@ class Downloads:
 
 
 def issue(account: Account, meeting: int, expires: int) -> str:
-    """Make a `download_access_token`: good for the files of one meeting until `expires` (seconds)."""
-    said = f"{meeting}.{expires}".encode()
-    return base64.urlsafe_b64encode(_sign(account, said) + said).decode().rstrip("=")
+    """Make a `download_access_token`, valid for the files of one meeting until `expires` (seconds since the epoch)."""
+    content = f"{meeting}.{expires}".encode()
+    return base64.urlsafe_b64encode(_sign(account, content) + content).decode().rstrip("=")
 
 
-def reads(account: Account, token: str, meeting: int) -> bool:
+def token_is_valid(account: Account, token: str, meeting: int) -> bool:
     """True if `token` was issued for the files of this meeting and has not expired."""
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except ValueError:
         return False
-    signature, said = raw[:16], raw[16:]
-    if not meeting or not hmac.compare_digest(signature, _sign(account, said)):
+    signature, content = raw[:16], raw[16:]
+    if not meeting or not hmac.compare_digest(signature, _sign(account, content)):
         return False
-    number, _, expires = said.decode().partition(".")
+    number, _, expires = content.decode().partition(".")
     return int(number) == meeting and account.clock() < int(expires)
 
 
-def _sign(account: Account, said: bytes) -> bytes:
-    return hashlib.blake2b(b"download " + said, key=account.tokens.secret, digest_size=16).digest()
+def _sign(account: Account, content: bytes) -> bytes:
+    return hashlib.blake2b(b"download " + content, key=account.tokens.secret, digest_size=16).digest()
 
 
 def serve(file: RecordedFile, request: WireRequest) -> WireResponse:
-    """Give a file or the one range of it that is asked for."""
+    """Answer with a whole file or with the range that the request names."""
     headers = (
         ("accept-ranges", "bytes"),
         ("etag", file.tag),
@@ -113,11 +113,11 @@ def serve(file: RecordedFile, request: WireRequest) -> WireResponse:
 
 
 def _span(file: RecordedFile, request: WireRequest) -> tuple[int, int] | None:
-    """Read `Range` as RFC 9110 says: None for the whole, and an empty span for what the file has not."""
-    asked = _RANGE.fullmatch((request.header("range") or "").strip())
-    if asked is None or asked[0] == "bytes=-" or request.header("if-range") not in (None, file.tag):
+    """Read `Range` (RFC 9110, section 14.2): None for the whole file, an empty span for a range beyond its end."""
+    match = _RANGE.fullmatch((request.header("range") or "").strip())
+    if match is None or match[0] == "bytes=-" or request.header("if-range") not in (None, file.tag):
         return None
-    first, last = asked.groups()
+    first, last = match.groups()
     if not first:
         return (max(0, file.size - int(last)), file.size)
     if last and int(last) < int(first):

@@ -1,7 +1,7 @@
-"""Changes a true answer into one that no client should be hurt by; it looks at JSON and moves no bytes.
+"""Alters real answers in ways that must not harm a client; it changes JSON bodies and sends nothing.
 
-Each of `EDITS` takes the answer's data and gives the bytes that are sent instead. What cannot be written as data (a
-number of 5,000 digits, `NaN`, a key twice) is written as text.
+Each of `EDITS` takes the answer's data and returns the bytes to send instead. Values that data cannot hold (a number of
+5,000 digits, `NaN`, a duplicate key) are written as text.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ FAR = "99999-12-31T23:59:59Z"
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T.*)?")
 
-Write = Callable[[Any], str]  # of a value that is neither an object nor a list
+Write = Callable[[Any], str]  # writes a value that is neither an object nor a list
 
 
 def _text(value: Any, leaf: Write, pair: Callable[[str, str], str] = lambda key, inner: f"{key}:{inner}") -> str:
-    """Write data as JSON, its leaves and its pairs by these functions."""
+    """Write data as JSON, using these functions for leaves and pairs."""
     if isinstance(value, dict):
         pairs = (pair(json.dumps(key), _text(inner, leaf, pair)) for key, inner in value.items())
         return f"{{{','.join(pairs)}}}"
@@ -48,16 +48,16 @@ def _texts(value: Any, change: Callable[[str], str]) -> bytes:
 
 
 def _replaced(value: Any, change: Callable[[list[Any]], Any]) -> Any:
-    """Data with its lists changed."""
+    """Return data with `change` applied to its outermost lists."""
     if isinstance(value, dict):
         return {key: _replaced(inner, change) for key, inner in value.items()}
     return change(value) if isinstance(value, list) else value
 
 
-def _with(value: Any, **more: Any) -> bytes:
-    """An object in which those of these keys that it has are something else; others are as they are."""
-    known = {key: new for key, new in more.items() if isinstance(value, dict) and key in value}
-    return json.dumps({**value, **known} if known else value).encode()
+def _with(value: Any, **changes: Any) -> bytes:
+    """Write an object, replacing the values of the keys that are present."""
+    present = {key: new for key, new in changes.items() if isinstance(value, dict) and key in value}
+    return json.dumps({**value, **present} if present else value).encode()
 
 
 def _odd(items: list[Any]) -> list[Any]:
@@ -66,27 +66,27 @@ def _odd(items: list[Any]) -> list[Any]:
 
 
 EDITS: dict[str, Callable[[Any], bytes]] = {
-    "no_numbers": lambda said: _numbers(said, cycle(("NaN", "Infinity", "-Infinity", "1e400"))),
-    "long_numbers": lambda said: _numbers(said, cycle((LONG,))),
-    "deep": lambda said: b'{"nested":%b,"said":%b}' % (b"[" * DEEP + b"]" * DEEP, json.dumps(said).encode()),
-    "half_characters": lambda said: _texts(said, lambda text: f"{text}\ud83d"),
-    "escapes": lambda said: _texts(said, lambda text: f"{ESCAPES}{text}\0"),
-    "twice": lambda said: _text(said, json.dumps, lambda key, inner: f"{key}:{inner},{key}:null").encode(),
-    "no_lists": lambda said: json.dumps(_replaced(said, lambda items: "none")).encode(),
-    "odd_items": lambda said: json.dumps(_replaced(said, _odd)).encode(),
-    "no_object": lambda said: json.dumps([said]).encode(),
-    "far_dates": lambda said: _texts(said, lambda text: FAR if _DATE.fullmatch(text) else text),
-    "endless_list": lambda said: _with(said, next_page_token=secrets.token_urlsafe(12)),
-    "charset": lambda said: json.dumps(said, ensure_ascii=False).encode("utf-16", "surrogatepass"),
-    "long_lifetime": lambda said: _with(said, expires_in=1e300),
-    "no_lifetime": lambda said: _with(said, expires_in=-1e9),
+    "no_numbers": lambda data: _numbers(data, cycle(("NaN", "Infinity", "-Infinity", "1e400"))),
+    "long_numbers": lambda data: _numbers(data, cycle((LONG,))),
+    "deep": lambda data: b'{"nested":%b,"said":%b}' % (b"[" * DEEP + b"]" * DEEP, json.dumps(data).encode()),
+    "half_characters": lambda data: _texts(data, lambda text: f"{text}\ud83d"),
+    "escapes": lambda data: _texts(data, lambda text: f"{ESCAPES}{text}\0"),
+    "twice": lambda data: _text(data, json.dumps, lambda key, inner: f"{key}:{inner},{key}:null").encode(),
+    "no_lists": lambda data: json.dumps(_replaced(data, lambda items: "none")).encode(),
+    "odd_items": lambda data: json.dumps(_replaced(data, _odd)).encode(),
+    "no_object": lambda data: json.dumps([data]).encode(),
+    "far_dates": lambda data: _texts(data, lambda text: FAR if _DATE.fullmatch(text) else text),
+    "endless_list": lambda data: _with(data, next_page_token=secrets.token_urlsafe(12)),
+    "charset": lambda data: json.dumps(data, ensure_ascii=False).encode("utf-16", "surrogatepass"),
+    "long_lifetime": lambda data: _with(data, expires_in=1e300),
+    "no_lifetime": lambda data: _with(data, expires_in=-1e9),
 }
 
 
 def edited(name: str, answer: WireResponse) -> WireResponse:
-    """Give the answer changed; one that is no JSON stays as it is."""
+    """Return the answer with the edit `name` applied; an answer that is not JSON stays unchanged."""
     try:
-        said = json.loads(answer.body) if isinstance(answer.body, bytes) else None
+        data = json.loads(answer.body) if isinstance(answer.body, bytes) else None
     except ValueError:
         return answer
-    return answer if said is None else replace(answer, body=EDITS[name](said))
+    return answer if data is None else replace(answer, body=EDITS[name](data))

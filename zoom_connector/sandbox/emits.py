@@ -1,4 +1,4 @@
-"""Words the events that a change of the account causes, as Zoom documents their payloads; it sends nothing."""
+"""Builds the events that changes of the account cause, with the payloads that Zoom documents; it sends nothing."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _OF_UPDATED = (
     *_OF_CREATED, "host_video", "participant_video", "mute_upon_entry", "audio", "auto_recording", "waiting_room",
     "watermark", "approval_type", "registration_type", "meeting_authentication",
 )  # fmt: skip
+_OF_DETAILS = ("agenda", "tracking_fields")
 _OF_USER = (
     "first_name", "last_name", "display_name", "type", "company", "pmi", "use_pmi", "timezone", "vanity_name",
     "host_key", "dept", "language",
@@ -27,7 +28,7 @@ _NOT_DELETED = ("uuid", "id", "host_id", "topic", "type", "start_time", "duratio
 
 
 def before(account: Account, call: Call) -> dict[str, Any] | None:
-    """Describe what a call is about to change or to delete; None where nothing needs to be remembered."""
+    """Describe the object that a call is about to change or delete; None for any other call."""
     if call.endpoint.operation in ("meetingUpdate", "meetingDelete"):
         meeting = account.meetings.get(int(call.path["meetingId"]))
         return None if meeting is None else _meeting(meeting)
@@ -40,39 +41,39 @@ def before(account: Account, call: Call) -> dict[str, Any] | None:
 def after(
     account: Account, call: Call, old: dict[str, Any] | None, answer: Mapping[str, Any] | None
 ) -> Iterator[Emitted]:
-    """Give the events that a call has caused; `old` is what `before` gave, `answer` the call's own answer."""
+    """Yield the events that a call caused; `old` comes from `before`, `answer` is the call's answer."""
     operation = call.endpoint.operation
     by = _operator(account)
-    one = call.query.get("occurrence_id")
+    occurrence = call.query.get("occurrence_id")
     if operation == "meetingCreate" and answer:
-        shown = _meeting(account.meetings[answer["id"]])
-        shown["settings"] = {name: shown["settings"].get(name, "") for name in _OF_CREATED if name in shown["settings"]}
-        shown["settings"] = {"use_pmi": False, "alternative_hosts": "", **shown["settings"]}
-        shown.pop("agenda", None)
-        yield "meeting.created", {**by, "operation": "all", "object": {**shown, "creation_source": "open_api"}}
+        details = _meeting(account.meetings[answer["id"]])
+        settings = {name: details["settings"][name] for name in _OF_CREATED if name in details["settings"]}
+        details["settings"] = {"use_pmi": False, "alternative_hosts": "", **settings}
+        details.pop("agenda", None)
+        yield "meeting.created", {**by, "operation": "all", "object": {**details, "creation_source": "open_api"}}
     elif operation == "meetingUpdate" and old:
         now, then = _difference(_meeting(account.meetings[old["id"]]), old)
-        scope = "single" if one else "all"
+        scope = "single" if occurrence else "all"
         rest = {"scope": scope, "time_stamp": int(call.now * 1000), "old_object": then}
         yield "meeting.updated", {**by, "object": now, **rest}
     elif operation == "meetingDelete" and old:
-        gone = {name: old[name] for name in _NOT_DELETED if name in old}
-        if one:
-            gone["occurrences"] = [
+        deleted = {name: old[name] for name in _NOT_DELETED if name in old}
+        if occurrence:
+            deleted["occurrences"] = [
                 {name: row[name] for name in ("occurrence_id", "start_time")}
                 for row in old.get("occurrences", ())
-                if row["occurrence_id"] == one
+                if row["occurrence_id"] == occurrence
             ]
-        yield "meeting.deleted", {**by, "operation": "single" if one else "all", "object": gone}
+        yield "meeting.deleted", {**by, "operation": "single" if occurrence else "all", "object": deleted}
     elif operation in ("meetingRegistrantCreate", "webinarRegistrantCreate") and answer:
         kind = "meeting" if operation.startswith("meeting") else "webinar"
         event: ScheduledEvent = (account.meetings if kind == "meeting" else account.webinars)[answer["id"]]
         registrant = event.registrants.by_email[call.body["email"].casefold()]
-        shown = {name: said for name, said in _event(event).items() if name in _NOT_DELETED}
-        shown["start_time"] = write_time(event.start or event.created)
+        details = {name: value for name, value in _event(event).items() if name in _NOT_DELETED}
+        details["start_time"] = write_time(event.start or event.created)
         yield (
             f"{kind}.registration_created",
-            {"account_id": ACCOUNT_ID, "object": {**shown, "registrant": _registrant(event, registrant)}},
+            {"account_id": ACCOUNT_ID, "object": {**details, "registrant": _registrant(event, registrant)}},
         )
     elif operation == "userCreate" and answer:
         yield "user.created", {**by, "creation_type": call.body["action"], "object": dict(answer)}
@@ -81,36 +82,36 @@ def after(
         now, then = _difference(_user(user) if user else old, old)
         yield "user.updated", {**by, "object": now, "time_stamp": int(call.now * 1000), "old_object": then}
     elif operation == "userDelete" and old:
-        gone = {name: old.get(name, "") for name in ("id", "first_name", "last_name", "email", "type")}
-        yield f"user.{'deleted' if call.query['action'] == 'delete' else 'disassociated'}", {**by, "object": gone}
+        deleted = {name: old.get(name, "") for name in ("id", "first_name", "last_name", "email", "type")}
+        yield f"user.{'deleted' if call.query['action'] == 'delete' else 'disassociated'}", {**by, "object": deleted}
 
 
 def live(meeting: Meeting, ended: float | None) -> Emitted:
-    """Give the event that a meeting has started, or has ended at `ended`; here Zoom writes its number as text."""
-    shown = {name: said for name, said in _event(meeting).items() if name in _NOT_DELETED}
-    shown.update(id=str(meeting.id), host_email=meeting.host.email)
-    shown["start_time"] = write_time(meeting.start or meeting.created)
+    """Return the event that a meeting started, or ended at `ended`; here Zoom writes the meeting number as text."""
+    details = {name: value for name, value in _event(meeting).items() if name in _NOT_DELETED}
+    details.update(id=str(meeting.id), host_email=meeting.host.email)
+    details["start_time"] = write_time(meeting.start or meeting.created)
     if ended is not None:
-        shown["end_time"] = write_time(ended)
-    return f"meeting.{'started' if ended is None else 'ended'}", {"account_id": ACCOUNT_ID, "object": shown}
+        details["end_time"] = write_time(ended)
+    return f"meeting.{'started' if ended is None else 'ended'}", {"account_id": ACCOUNT_ID, "object": details}
 
 
 def deauthorized(client_id: str, user: User, now: float) -> Emitted:
-    """Give the event that a user has removed an app; here Zoom says only in the payload when it was sent."""
-    seconds = write_time(now)
-    said = {"account_id": ACCOUNT_ID, "user_id": user.id, "client_id": client_id, "deauthorization_time": seconds}
+    """Return the event that a user removed an app; here Zoom puts `event_ts` into the payload."""
+    time = write_time(now)
+    payload = {"account_id": ACCOUNT_ID, "user_id": user.id, "client_id": client_id, "deauthorization_time": time}
     signature = hashlib.sha256(f"{client_id} {user.id} {now}".encode()).hexdigest()
-    return "app_deauthorized", {**said, "signature": signature, "event_ts": int(now * 1000)}
+    return "app_deauthorized", {**payload, "signature": signature, "event_ts": int(now * 1000)}
 
 
 def _operator(account: Account) -> dict[str, Any]:
     owner = account.owner
-    said = {"operator": owner.email, "operator_id": owner.id} if owner else {}
-    return {"account_id": ACCOUNT_ID, **said}
+    operator = {"operator": owner.email, "operator_id": owner.id} if owner else {}
+    return {"account_id": ACCOUNT_ID, **operator}
 
 
 def _event(event: ScheduledEvent) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+    details: dict[str, Any] = {
         "uuid": event.uuid,
         "id": event.id,
         "host_id": event.host.id,
@@ -120,20 +121,20 @@ def _event(event: ScheduledEvent) -> dict[str, Any]:
         "timezone": event.timezone,
     }
     if event.start is not None:
-        shown["start_time"] = write_time(event.start)
+        details["start_time"] = write_time(event.start)
     if event.recurrence is not None:
-        shown["recurrence"] = dict(event.recurrence)
-        shown["occurrences"] = show_occurrences(event.occurrences)
-    return shown
+        details["recurrence"] = dict(event.recurrence)
+        details["occurrences"] = show_occurrences(event.occurrences)
+    return details
 
 
 def _meeting(meeting: Meeting) -> dict[str, Any]:
-    shown = _event(meeting)
-    shown["join_url"] = meeting_url(meeting)
-    shown["settings"] = {name: meeting.settings[name] for name in _OF_UPDATED if name in meeting.settings}
+    details = _event(meeting)
+    details["join_url"] = meeting_url(meeting)
+    details["settings"] = {name: meeting.settings[name] for name in _OF_UPDATED if name in meeting.settings}
     if meeting.password:
-        shown["password"] = meeting.password
-    return {**shown, **{name: said for name, said in meeting.details.items() if name in ("agenda", "tracking_fields")}}
+        details["password"] = meeting.password
+    return {**details, **{name: meeting.details[name] for name in _OF_DETAILS if name in meeting.details}}
 
 
 def _user(user: User) -> dict[str, Any]:
@@ -153,7 +154,7 @@ def _registrant(event: ScheduledEvent, registrant: Registrant) -> dict[str, Any]
 
 
 def _difference(now: dict[str, Any], then: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The fields that differ, of both, each with its id."""
+    """Return the fields that differ, with their new and with their old values; each result has the id."""
     new, old = {"id": now["id"]}, {"id": now["id"]}
     for name in {**now, **then}:
         if isinstance(now.get(name), dict) and isinstance(then.get(name), dict) and name == "settings":

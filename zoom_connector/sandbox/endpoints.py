@@ -1,7 +1,7 @@
-"""Reads `endpoints.json` and finds the endpoint a path means; it holds what Zoom documents and touches no state.
+"""Zoom's documented endpoints, read from `endpoints.json`, and the endpoint that a path means; touches no state.
 
-An `Endpoint` carries its parameters, its body check, its documented refusals and the shape of its answer.
-A `ZoomRefusal` is what a request is told instead: its wording always comes from the data file.
+An `Endpoint` has its parameters, the schema of its body, its documented refusals and the schema of its answer.
+A `ZoomRefusal` is the error that a request gets; its message always comes from the data file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 
 
 class ZoomRefusal(Exception):
-    """Zoom says no: an HTTP status, Zoom's own code, a message, and perhaps the fields that are wrong."""
+    """Zoom refuses a request: HTTP status, Zoom's own code, message, and the invalid fields if it names any."""
 
     def __init__(
         self,
@@ -41,17 +41,17 @@ class ZoomRefusal(Exception):
         self.headers = headers
 
     def body(self) -> dict[str, Any]:
-        """Give the error as Zoom's JSON says it."""
-        said: dict[str, Any] = {} if self.code is None else {"code": self.code}
-        said["message"] = self.message
+        """Return the error in the form of Zoom's JSON."""
+        body: dict[str, Any] = {} if self.code is None else {"code": self.code}
+        body["message"] = self.message
         if self.fields:
-            said["errors"] = [{"field": name, "message": "Invalid field."} for name in self.fields]
-        return said
+            body["errors"] = [{"field": name, "message": "Invalid field."} for name in self.fields]
+        return body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentedRefusal:
-    """One documented refusal: HTTP status, Zoom's code and the wording, with `{names}` to fill in."""
+    """One documented refusal: HTTP status, Zoom's code and message, with `{names}` to fill in."""
 
     http: int
     code: int | None
@@ -64,7 +64,7 @@ class DocumentedRefusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """What Zoom documents of one method and path; `answer` is the JSON Schema of a success, None for 204."""
+    """Zoom's documentation of one method and path; `answer` is the JSON Schema of a success, None for 204."""
 
     method: str
     path: str
@@ -83,14 +83,14 @@ class Endpoint:
         return f"{self.method} {self.path}"
 
     def refusal(self, code: int | None, about: str = "", /, **words: Any) -> ZoomRefusal:
-        """Give the documented refusal with this code whose wording contains `about`."""
-        for said in (*self.errors, *common()):
-            if said.code == code and about in said.says:
-                return said.fill(words)
+        """Return the documented refusal with this code whose message contains `about`."""
+        for refusal in (*self.errors, *common()):
+            if refusal.code == code and about in refusal.says:
+                return refusal.fill(words)
         raise LookupError(f"{self.key} documents no refusal {code} about {about!r}")
 
     def fields_of(self, *path: str) -> tuple[str, ...]:
-        """Name the fields an answer may have at `path`, e.g. `("users",)` for the rows of a list."""
+        """Name the fields that an answer may have at `path`, e.g. `("users",)` for the rows of a list."""
         node: Any = self.answer or {}
         for name in path:
             node = node["properties"][name]
@@ -100,7 +100,7 @@ class Endpoint:
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One request to one endpoint, checked: path and query values have their types, defaults are filled in."""
+    """A checked request to one endpoint: its path and query values are converted, its defaults filled in."""
 
     endpoint: Endpoint
     request: WireRequest
@@ -110,11 +110,11 @@ class Call:
     body: dict[str, Any] = field(default_factory=dict)
 
     def refusal(self, code: int | None, about: str = "", /, **words: Any) -> ZoomRefusal:
-        """Give a documented refusal, with the path's own values filled into its wording."""
+        """Return a documented refusal, with the values of the path filled into its message."""
         return self.endpoint.refusal(code, about, **{**self.path, **words})
 
     def invalid(self, *fields: str) -> ZoomRefusal:
-        """Give Zoom's `300 Validation Failed.`, naming the fields that are wrong."""
+        """Return Zoom's `300 Validation Failed.` for these fields."""
         refusal = self.endpoint.refusal(300, "Validation Failed.")
         refusal.fields = fields
         return refusal
@@ -127,25 +127,25 @@ def _data() -> Any:
 
 @cache
 def common() -> tuple[DocumentedRefusal, ...]:
-    """Give the refusals that every endpoint may answer."""
-    return tuple(DocumentedRefusal(**said) for said in _data()["common"])
+    """Return the refusals that every endpoint may answer with."""
+    return tuple(DocumentedRefusal(**row) for row in _data()["common"])
 
 
 @cache
 def endpoints() -> tuple[Endpoint, ...]:
-    """Give every endpoint of the data file."""
-    found = []
+    """Return every endpoint of the data file."""
+    result = []
     for key, row in _data()["endpoints"].items():
         method, path = key.split(" ")
         rest = {name: value for name, value in row.items() if name not in ("path", "errors")}
-        errors = tuple(DocumentedRefusal(**said) for said in row["errors"])
-        found.append(Endpoint(method=method, path=path, path_params=row["path"], errors=errors, **rest))
-    return tuple(found)
+        errors = tuple(DocumentedRefusal(**error) for error in row["errors"])
+        result.append(Endpoint(method=method, path=path, path_params=row["path"], errors=errors, **rest))
+    return tuple(result)
 
 
 @cache
 def _routes() -> dict[tuple[str, int], list[tuple[tuple[str, ...], Endpoint]]]:
-    """Sort the endpoints by method and number of segments, so that few remain to compare."""
+    """Group the endpoints by method and number of segments, so that `find` compares only a few."""
     routes: dict[tuple[str, int], list[tuple[tuple[str, ...], Endpoint]]] = {}
     for endpoint in endpoints():
         segments = tuple(endpoint.path[1:].split("/"))
@@ -154,13 +154,12 @@ def _routes() -> dict[tuple[str, int], list[tuple[tuple[str, ...], Endpoint]]]:
 
 
 def find(method: str, path: str) -> tuple[Endpoint, dict[str, str]] | None:
-    """Find the endpoint for a raw path below `/v2`, and read the values out of its segments."""
+    """Find the endpoint of a raw path below `/v2` and the path's values; None for an unknown path."""
     segments = path[1:].split("/")
     for pattern, endpoint in _routes().get((method, len(segments)), ()):
-        if all(want[0] == "{" or want == have for want, have in zip(pattern, segments, strict=True)):
-            values = {
-                want[1:-1]: read_segment(have) for want, have in zip(pattern, segments, strict=True) if want[0] == "{"
-            }
+        if all(part[0] == "{" or part == segment for part, segment in zip(pattern, segments, strict=True)):
+            pairs = zip(pattern, segments, strict=True)
+            values = {part[1:-1]: read_segment(segment) for part, segment in pairs if part[0] == "{"}
             return (endpoint, values) if all(values.values()) else None
     return None
 
@@ -168,8 +167,8 @@ def find(method: str, path: str) -> tuple[Endpoint, dict[str, str]] | None:
 def read_segment(raw: str) -> str:
     """Read one path segment as Zoom's gateway and then Zoom do.
 
-    A value that starts with "/" or contains "//" loses slashes on the way unless it was encoded twice; any other
-    value is decoded once. A bare "+" is a space, so addresses and UUIDs must write it as %2B.
+    A value that starts with "/" or contains "//" loses slashes on the way unless it was encoded twice. Any other value
+    is decoded once. A bare "+" is a space, so email addresses and UUIDs must write it as %2B.
     """
     value = unquote(raw.replace("+", " "))
     if _ESCAPE.search(value):

@@ -1,7 +1,7 @@
-"""Says what may go wrong with a request, and lets it go wrong; it decides neither when nor to whom.
+"""Faults: the ways a request can fail, and the queue of injected faults; this module draws none at random.
 
-A `Fault` is a value. It comes from the queue of `inject` or from `chances`, the random plan; both are here or made of
-what is here, and the sandbox asks each of them once for every request.
+A `Fault` is a value. It comes from the queue that `inject` fills or from the random plan (`chances`); the sandbox asks
+both once for every request.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from .wire import JSON, WireRequest, WireResponse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What goes wrong with the requests that it matches.
+    """A failure, and the requests that it affects.
 
     Args:
-        kind: its name in the counters.
-        match: `GET /v2/users`; the path without its query, raw, `*` for any text; None: every request.
-        page: only requests that carry a page token.
-        status: answer this, with `body`, `headers` and `content_type`, instead of what Zoom would.
+        kind: the name in the counters.
+        match: `GET /v2/users`: method and raw path without query, `*` for any text; None: every request.
+        page: match only requests that carry a page token.
+        status: answer with this status, `body`, `headers` and `content_type` instead of Zoom's answer.
         drop: close the connection instead of answering.
-        carry_out: with `status` or `drop`: the request is carried out all the same.
-        cut: announce the whole body, send so many bytes of it (below 1.0: such a share), close.
-        takes: seconds in which the body is sent.
+        carry_out: with `status` or `drop`, carry the request out anyway.
+        cut: announce the whole body, send this many bytes of it (below 1.0: this share) and close.
+        takes: seconds that sending the body takes.
         delay: seconds to wait before answering.
-        condition: let Zoom refuse as if this one of `conditions.CONDITIONS` held.
-        repeat_page: a page leads on to itself: it gives the page token that it was asked with.
-        revoke: the token of the request is good no more, for this request and later ones.
-        edit: the true answer is given, changed by this one of `edits.EDITS`.
-        head: what goes out as it is before the body, from the status line to the empty line; the connection is closed
+        condition: refuse the request as Zoom does under this one of `conditions.CONDITIONS`.
+        repeat_page: return the same page token that the request carried, so that the page leads to itself.
+        revoke: revoke the request's token first, for good.
+        edit: return the real answer, altered by this one of `edits.EDITS`.
+        head: bytes to send verbatim before the body, from the status line to the empty line; the connection closes
             after the body.
-        endless: the body comes again and again, without a length.
+        endless: repeat the body forever, without a length.
     """
 
     kind: str = ""
@@ -65,8 +65,8 @@ class Fault:
 
     @property
     def name(self) -> str:
-        """Its kind, or what it does."""
-        does = {
+        """The kind, or a name derived from the first effect that is set."""
+        effects = {
             "revoked": self.revoke,
             "reset_after": self.drop and self.carry_out,
             "reset_before": self.drop,
@@ -79,10 +79,10 @@ class Fault:
             "truncated": self.cut is not None,
             "slow": self.takes is not None,
         }
-        return self.kind or next((name for name, is_so in does.items() if is_so), "late")
+        return self.kind or next((name for name, is_set in effects.items() if is_set), "late")
 
     def matches(self, request: WireRequest) -> bool:
-        """Compare `GET /v2/users`, where the path may have `*` and the method may be left out or `*`."""
+        """True if `match` and `page` fit the request; the method of `match` may be missing or `*`."""
         if self.page and not page_token(request):
             return False
         if self.match is None:
@@ -90,33 +90,34 @@ class Fault:
         method, _, path = self.match.rpartition(" ")
         return method in ("", "*", request.method) and fnmatchcase(request.target.partition("?")[0], path)
 
-    def asked(self, request: WireRequest) -> WireRequest:
-        """What is to be carried out: of a list that never ends always the first page."""
+    def rewrite(self, request: WireRequest) -> WireRequest:
+        """Return the request to carry out: for a list that never ends, always its first page."""
         token = page_token(request)
         if self.edit != "endless_list" or not token:
             return request
         return replace(request, target=request.target.replace(quote(token, safe=""), ""))
 
-    def spoil(self, request: WireRequest, answer: Callable[[], WireResponse]) -> WireResponse:
-        """Let a request go wrong; `answer` carries it out, and is not called if it is not to be carried out."""
+    def apply(self, request: WireRequest, carry_out: Callable[[], WireResponse]) -> WireResponse:
+        """Return the response to a request under this fault; call `carry_out` only if the fault lets Zoom act."""
         is_instead = self.drop or self.status is not None
-        said = answer() if self.carry_out or not is_instead else WireResponse(status=self.status or 500)
+        response = carry_out() if self.carry_out or not is_instead else WireResponse(status=self.status or 500)
         if self.status is not None:
-            said = replace(
-                said, status=self.status, body=self.body, headers=self.headers, content_type=self.content_type
+            response = replace(
+                response, status=self.status, body=self.body, headers=self.headers, content_type=self.content_type
             )
         if self.repeat_page:
-            said = _with_page_token(said, page_token(request))
+            response = _with_page_token(response, page_token(request))
         if self.edit is not None:
-            said = edited(self.edit, said)
+            response = edited(self.edit, response)
         head = self.head
         if self.endless:
-            head = head or f"HTTP/1.1 {said.status} OK\r\ncontent-type: {said.content_type}\r\n\r\n".encode()
-            said = replace(said, body=Endless(said.body) if isinstance(said.body, bytes) and said.body else said.body)
-        size = len(said.body)
+            head = head or f"HTTP/1.1 {response.status} OK\r\ncontent-type: {response.content_type}\r\n\r\n".encode()
+            if isinstance(response.body, bytes) and response.body:
+                response = replace(response, body=Endless(response.body))
+        size = len(response.body)
         cut = int(size * self.cut) if isinstance(self.cut, float) and self.cut < 1 else self.cut
         return replace(
-            said,
+            response,
             head=head,
             delay=self.delay,
             drop=self.drop,
@@ -127,19 +128,20 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultKind:
-    """One kind of fault: `draw` makes one of random numbers and the longest delay (seconds), `fits` finds its requests.
+    """One kind of fault: `draw` makes a fault from random numbers and the longest delay (seconds).
 
-    `by_chance` False: a random plan has it only if it names it.
+    `fits` is True for requests that the kind can affect. With `by_chance` False, only a random plan that names the kind
+    draws it.
     """
 
-    says: str
+    description: str
     draw: Callable[[random.Random, float], Fault]
     fits: Callable[[WireRequest], bool] = lambda request: True
     by_chance: bool = True
 
 
 def has_body(request: WireRequest) -> bool:
-    return request.method in ("GET", "POST")  # the others are answered 204
+    return request.method in ("GET", "POST")  # Zoom answers the others with 204
 
 
 def is_api(request: WireRequest) -> bool:
@@ -150,42 +152,42 @@ FIELDS = tuple(field.name for field in fields(Fault))
 
 
 def page_token(request: WireRequest) -> str:
-    """Give the page token that a request carries, or ""."""
+    """Return the page token that a request carries, or ""."""
     query = request.target.partition("?")[2]
     return dict(parse_qsl(query)).get("next_page_token", "") if "next_page_token" in query else ""
 
 
 def _with_page_token(answer: WireResponse, token: str) -> WireResponse:
     try:
-        said = json.loads(answer.body) if isinstance(answer.body, bytes) else None
+        data = json.loads(answer.body) if isinstance(answer.body, bytes) else None
     except ValueError:
         return answer
-    if not isinstance(said, dict) or "next_page_token" not in said:
+    if not isinstance(data, dict) or "next_page_token" not in data:
         return answer
-    return replace(answer, body=json.dumps({**said, "next_page_token": token}, ensure_ascii=False).encode())
+    return replace(answer, body=json.dumps({**data, "next_page_token": token}, ensure_ascii=False).encode())
 
 
-def change(fault: Fault, given: Mapping[str, Any]) -> Fault:
-    """Give `fault` with these fields, written as `inject` and JSON write them; None: leave it; raise ValueError.
+def change(fault: Fault, changes: Mapping[str, Any]) -> Fault:
+    """Return `fault` with these fields, in the form that `inject` and JSON use; None leaves a field; raise ValueError.
 
     `body` and `head` may be bytes or text, `body` also a mapping, `headers` a mapping or pairs, `drop` "before" or
     "after".
     """
-    values = {name: value for name, value in given.items() if value is not None}
+    values = {name: value for name, value in changes.items() if value is not None}
     unknown = sorted(values.keys() - set(FIELDS))
     if unknown:
-        raise ValueError(f"a fault has no {', '.join(unknown)}; it has {', '.join(FIELDS)}")
+        raise ValueError(f"unknown: {', '.join(unknown)}; a fault has {', '.join(FIELDS)}")
     if "drop" in values:
         if values["drop"] not in ("before", "after"):
-            raise ValueError('drop is "before" or "after" the request is carried out')
+            raise ValueError('drop must be "before" or "after"')
         values["carry_out"], values["drop"] = values["drop"] == "after", True
     for name in {"body", "head"} & values.keys():
         values[name] = _bytes(values[name])
     if "headers" in values:
         values["headers"] = _pairs(values["headers"])
     for name, value in values.items():
-        if not _RIGHT[name](value):
-            raise ValueError(f"{name} can't be {value!r}")
+        if not _VALID[name](value):
+            raise ValueError(f"{name} cannot be {value!r}")
     return replace(fault, **values)
 
 
@@ -199,7 +201,7 @@ def _pairs(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[tupl
     try:
         return tuple(headers.items() if isinstance(headers, Mapping) else ((name, value) for name, value in headers))
     except (TypeError, ValueError):
-        raise ValueError(f"headers can't be {headers!r}; they are a mapping or pairs") from None
+        raise ValueError(f"headers cannot be {headers!r}; give a mapping or pairs") from None
 
 
 def _is_amount(value: object) -> bool:
@@ -207,7 +209,7 @@ def _is_amount(value: object) -> bool:
 
 
 def _is_text(value: object) -> bool:
-    """Texts may stand in a header."""
+    """True for text that a header can carry."""
     return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
@@ -215,7 +217,7 @@ def _is_bool(value: object) -> bool:
     return isinstance(value, bool)
 
 
-_RIGHT: dict[str, Callable[[Any], bool]] = {
+_VALID: dict[str, Callable[[Any], bool]] = {
     "kind": _is_text,
     "match": _is_text,
     "page": _is_bool,
@@ -238,8 +240,8 @@ _RIGHT: dict[str, Callable[[Any], bool]] = {
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class _Order:
-    """A fault, how often it is still to come, and how many requests it lets pass before."""
+class _Injection:
+    """A fault, its remaining uses, and the matching requests that it still lets pass first."""
 
     fault: Fault
     times: int
@@ -247,39 +249,39 @@ class _Order:
 
 
 class Queue:
-    """The faults that were ordered; each is spent on the requests it matches. Tests order from their own thread."""
+    """The injected faults, each for a number of matching requests; locked, since tests inject from another thread."""
 
     def __init__(self) -> None:
-        self._orders: list[_Order] = []
+        self._injections: list[_Injection] = []
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return sum(order.times for order in self._orders)
+        return sum(injection.times for injection in self._injections)
 
     def add(self, fault: Fault, times: int = 1, skip: int = 0) -> None:
-        """Spend `fault` on `times` requests that it matches, after it has let `skip` of them pass."""
+        """Use `fault` for `times` matching requests, after letting `skip` of them pass."""
         if not (isinstance(times, int) and isinstance(skip, int) and times >= 1 and skip >= 0):
-            raise ValueError("times is a whole number from 1, skip from 0")
+            raise ValueError("times must be a whole number from 1, skip from 0")
         with self._lock:
-            self._orders.append(_Order(fault=fault, times=times, skip=skip))
+            self._injections.append(_Injection(fault=fault, times=times, skip=skip))
 
     def clear(self) -> None:
         with self._lock:
-            self._orders.clear()
+            self._injections.clear()
 
     def take(self, request: WireRequest) -> Fault | None:
-        """Spend the oldest fault that matches and lets no more requests pass."""
-        if not self._orders:
+        """Return the oldest fault that matches and is due, and count this use; None if there is none."""
+        if not self._injections:
             return None
         with self._lock:
-            for order in self._orders:
-                if not order.fault.matches(request):
+            for injection in self._injections:
+                if not injection.fault.matches(request):
                     continue
-                if order.skip > 0:
-                    order.skip -= 1
+                if injection.skip > 0:
+                    injection.skip -= 1
                     continue
-                order.times -= 1
-                if order.times <= 0:
-                    self._orders.remove(order)
-                return order.fault
+                injection.times -= 1
+                if injection.times <= 0:
+                    self._injections.remove(injection)
+                return injection.fault
         return None

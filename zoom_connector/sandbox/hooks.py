@@ -1,7 +1,7 @@
-"""Sends events to the addresses that subscribed: Zoom's signature, its retries and its URL validation.
+"""Sends events to the subscribed URLs, with Zoom's signature, retries and URL validation.
 
-A delivery that is answered 500 or above, late or not at all is sent again 5, 25 and 85 minutes after the event by the
-account's clock, with its first timestamp and signature; anything else ends it. Deliveries go out from one thread.
+A delivery that gets 500 or above, a late answer or none is repeated 5, 25 and 85 minutes after the event, by the
+account's clock and with its first timestamp and signature. Any other answer ends it. One thread sends all deliveries.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from .endpoints import Call
 PATIENCE = 3.0  # seconds until an answer is late
 RETRIES = (300.0, 1500.0, 5100.0)  # seconds after the event
 MOST = 20  # subscriptions of one app
-CLIENT_ID = "sandbox-client"  # the app that is meant if none is named
+CLIENT_ID = "sandbox-client"  # the default app
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """One address and the events it wants; `*` in a name stands for any text."""
+    """One URL and the events it receives; `*` in an event's name matches any text."""
 
     url: str
     secret: str = field(repr=False)
     events: tuple[str, ...]
-    client_id: str  # of the app whose subscription it is
+    client_id: str  # of the app that subscribed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryAttempt:
-    """One attempt: `status` 0 is no answer."""
+    """One attempt to deliver an event; `status` 0: no answer."""
 
     event: str
     url: str
@@ -52,7 +52,7 @@ class DeliveryAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One event on its way to one address."""
+    """One event on its way to one subscription; `due` is the time of the next attempt."""
 
     event: str
     to: Subscription
@@ -64,7 +64,7 @@ class Delivery:
 
 
 class Hooks:
-    """The subscriptions of an account's app, and what is on its way to them."""
+    """The subscriptions of an account's apps, and their pending deliveries; `sent` lists all attempts."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -77,12 +77,12 @@ class Hooks:
         self.sent: list[DeliveryAttempt] = []
 
     def subscribe(self, url: str, secret: str, events: Collection[str] = ("*",), *, client_id: str = CLIENT_ID) -> None:
-        """Send these events to `url` from now on, signed with `secret`, which is that app's.
+        """Send these events to `url` from now on, signed with the app's `secret`.
 
-        Raises `ValueError` if the address does not validate.
+        Raises `ValueError` if the URL validation fails or the app has too many subscriptions.
         """
         if sum(each.client_id == client_id for each in self._subscriptions) >= MOST:
-            raise ValueError(f"an app has at most {MOST} subscriptions")
+            raise ValueError(f"an app can have at most {MOST} subscriptions")
         subscription = Subscription(url=url, secret=secret, events=tuple(events), client_id=client_id)
         self.validate(subscription)
         with self._changed:
@@ -92,39 +92,39 @@ class Hooks:
                 self._thread.start()
 
     def validate(self, subscription: Subscription) -> None:
-        """Ask an address to prove that it knows the secret, as Zoom does at first and every 72 hours."""
+        """Make a URL prove that it knows the secret, as Zoom does at first and every 72 hours; raise ValueError."""
         token = token_urlsafe(16)
         now = self._account.clock()
-        asked = {
+        challenge = {
             "event": "endpoint.url_validation",
             "payload": {"plainToken": token},
             "event_ts": int(now * 1000),
         }
-        body = json.dumps(asked).encode()
+        body = json.dumps(challenge).encode()
         status, answer = _post(subscription.url, body, sign(body, subscription.secret, now))
-        wanted = {"plainToken": token, "encryptedToken": _digest(subscription.secret, token.encode())}
+        expected = {"plainToken": token, "encryptedToken": _digest(subscription.secret, token.encode())}
         try:
-            is_right = status == 200 and json.loads(answer) == wanted
+            is_valid = status == 200 and json.loads(answer) == expected
         except ValueError:
-            is_right = False
-        if not is_right:
+            is_valid = False
+        if not is_valid:
             raise ValueError(f"{subscription.url} did not answer the validation (status {status})")
 
     @property
     def subscriptions(self) -> list[Subscription]:
-        """Who is told what."""
+        """A copy of the list of subscriptions."""
         return list(self._subscriptions)
 
     def emit(self, event: str, payload: dict[str, Any], *, client_id: str | None = None) -> None:
-        """Send an event with this payload to all that want it, or only to that app's subscriptions.
+        """Send an event to all matching subscriptions, or with `client_id` only to the matching ones of that app.
 
-        What says in its payload when it was sent says so nowhere else.
+        An event has no `event_ts` of its own if its payload has one.
         """
         now = self._account.clock()
-        said = {"event": event, "event_ts": int(now * 1000), "payload": payload}
+        data = {"event": event, "event_ts": int(now * 1000), "payload": payload}
         if "event_ts" in payload:
-            del said["event_ts"]
-        body = json.dumps(said, ensure_ascii=False).encode()
+            del data["event_ts"]
+        body = json.dumps(data, ensure_ascii=False).encode()
         with self._changed:
             for to in self._subscriptions:
                 is_theirs = client_id is None or to.client_id == client_id
@@ -134,19 +134,19 @@ class Hooks:
             self._changed.notify_all()
 
     def start_meeting(self, number: int) -> None:
-        """Let a meeting start, as if its host had come."""
+        """Start a meeting, as if its host had joined."""
         meeting = self._account.meetings[number]
         meeting.status = "started"
         self.emit(*emits.live(meeting, None))
 
     def end_meeting(self, number: int) -> None:
-        """Let a meeting end."""
+        """End a meeting."""
         meeting = self._account.meetings[number]
         meeting.status = "waiting"
         self.emit(*emits.live(meeting, self._account.clock()))
 
     def carry_out(self, handler: Callable[[Account, Call], Any], call: Call) -> Any:
-        """Answer a call, and send the events that it causes."""
+        """Call the handler and send the events that the call causes; return the handler's answer."""
         if not self._subscriptions:
             return handler(self._account, call)
         old = emits.before(self._account, call)
@@ -156,7 +156,7 @@ class Hooks:
         return answer
 
     def wait_until_idle(self, seconds: float = 10.0) -> bool:
-        """Wait until nothing is due by the account's clock, for at most `seconds`; False if something still is."""
+        """Wait until no delivery is due by the account's clock, for at most `seconds`; False if one still is."""
         until = time.monotonic() + seconds
         with self._changed:
             self._changed.notify_all()
@@ -168,7 +168,7 @@ class Hooks:
         return True
 
     def close(self) -> None:
-        """Send nothing more."""
+        """Stop sending and wait for the thread."""
         with self._changed:
             self._is_open = False
             self._changed.notify_all()
@@ -183,7 +183,7 @@ class Hooks:
                 if not self._is_open:
                     return
                 if delivery is None:
-                    self._changed.wait(0.2)  # the account's clock tells nobody that it has moved
+                    self._changed.wait(0.2)  # a test's clock jumps without a signal
                     continue
                 self._pending.remove(delivery)
                 self._sending += 1
@@ -206,7 +206,7 @@ class Hooks:
 
 
 def sign(body: bytes, secret: str, now: float) -> dict[str, str]:
-    """Give the headers with which Zoom would send these bytes at `now`."""
+    """Return the signature headers that Zoom would send with these bytes at `now`."""
     timestamp = str(int(now))
     return {
         "x-zm-signature": f"v0={_digest(secret, f'v0:{timestamp}:'.encode() + body)}",
@@ -219,13 +219,13 @@ def _digest(secret: str, message: bytes) -> str:
 
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-    """Post once; 0 for no answer in time."""
+    """Post once; return status and body, with status 0 if no answer arrives in time."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=PATIENCE)
-    given = {"content-type": "application/json; charset=utf-8", "user-agent": "Zoom Marketplace/1.0a", **headers}
+    sent = {"content-type": "application/json; charset=utf-8", "user-agent": "Zoom Marketplace/1.0a", **headers}
     try:
-        connection.request("POST", f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", body, given)
+        connection.request("POST", f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", body, sent)
         answer = connection.getresponse()
         return answer.status, answer.read(100_000)
     except (OSError, http.client.HTTPException):

@@ -1,6 +1,6 @@
-"""Names the answers that would hurt a trusting reader: too large, too slow, too deep, or not what they say they are.
+"""Kinds of faults that would harm a trusting client: answers too large, too slow, too deep, or mislabelled.
 
-None of them comes by chance unless a random plan names it. Those that change the true answer are `edits.EDITS`.
+A random plan draws them only if it names them. `edits.EDITS` makes those that alter the real answer.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _RATE = b'{"code":429,"message":"You have reached the maximum per-second rate li
 
 @cache
 def bomb() -> bytes:
-    """About 1 MB of gzip that unpacks to 1 GB and then breaks off."""
+    """Return about 1 MB of gzip that unpacks to 1 GB and then breaks off."""
     packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
     zeros = bytes(MEGABYTE)
     start = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)
-    block = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)  # stands for itself, so it can be repeated
+    block = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)  # self-contained, so it can be repeated
     return start + block * 1023
 
 
@@ -36,13 +36,13 @@ def _is_answered(request: WireRequest) -> bool:
 
 
 def _kind(
-    says: str, make: Callable[[], Fault], fits: Callable[[WireRequest], bool] = lambda request: True
+    description: str, make: Callable[[], Fault], fits: Callable[[WireRequest], bool] = lambda request: True
 ) -> FaultKind:
-    return FaultKind(says=says, draw=lambda draw, longest: make(), fits=fits, by_chance=False)
+    return FaultKind(description=description, draw=lambda draw, longest: make(), fits=fits, by_chance=False)
 
 
-def _edit(name: str, says: str) -> FaultKind:
-    return _kind(f"the true answer, but {says}", lambda: Fault(edit=name), _is_answered)
+def _edit(name: str, change: str) -> FaultKind:
+    return _kind(f"the real answer, but {change}", lambda: Fault(edit=name), _is_answered)
 
 
 def _retry(after: str) -> Fault:
@@ -50,7 +50,7 @@ def _retry(after: str) -> Fault:
 
 
 def _headed(head: str) -> Fault:
-    """The true answer behind a head that does not fit it."""
+    """Return a fault that sends the real answer's body after this head."""
     return Fault(head=f"{head}\r\n".encode("latin-1"))
 
 
@@ -60,7 +60,7 @@ HOSTILE: dict[str, FaultKind] = {
         lambda: Fault(status=200, carry_out=True, body=bomb(), headers=(("content-encoding", "gzip"),)),
     ),
     "no_gzip": _kind(
-        "the true answer, which says that it is gzip and is not",
+        "the real answer, labelled as gzip but not compressed",
         lambda: _headed(f"{_OPEN}content-encoding: gzip\r\n"),
         has_body,
     ),
@@ -69,54 +69,54 @@ HOSTILE: dict[str, FaultKind] = {
         lambda: Fault(status=200, carry_out=True, body=b'{"topic":"and so on"},' * 1000, endless=True),
     ),
     "drip": _kind(
-        "the true answer, so slowly that it takes an hour",
+        "the real answer, sent over an hour",
         lambda: Fault(takes=3600.0),
         has_body,
     ),
     "no_numbers": _edit("no_numbers", "every number is NaN, Infinity or 1e400"),
     "long_numbers": _edit("long_numbers", "every number has 5,000 digits"),
-    "deep": _edit("deep", "beside 100,000 levels of lists"),
+    "deep": _edit("deep", "next to 100,000 nested lists"),
     "half_characters": _edit("half_characters", "every text ends with half of a surrogate pair"),
-    "escapes": _edit("escapes", "every text would steer a terminal, and ends with a zero byte"),
-    "twice": _edit("twice", "every key comes twice, the second time with null"),
-    "no_lists": _edit("no_lists", "a text stands where a list should"),
+    "escapes": _edit("escapes", "every text contains terminal escape sequences and ends with a zero byte"),
+    "twice": _edit("twice", "every key is duplicated, the second time with null"),
+    "no_lists": _edit("no_lists", "with a text in place of every list"),
     "odd_items": _edit("odd_items", "the items of its lists are null, numbers, texts and lists"),
-    "no_object": _edit("no_object", "in a list"),
+    "no_object": _edit("no_object", "wrapped in a list"),
     "far_dates": _edit("far_dates", "every date is in the year 99999"),
-    "endless_list": _edit("endless_list", "it leads on to another page, always"),
-    "charset": _edit("charset", "in UTF-16, which it does not say"),
-    "long_lifetime": _edit("long_lifetime", "a token in it lives for 1e300 seconds"),
-    "no_lifetime": _edit("no_lifetime", "a token in it ended a billion seconds ago"),
+    "endless_list": _edit("endless_list", "every page leads to another page"),
+    "charset": _edit("charset", "in UTF-16, without saying so"),
+    "long_lifetime": _edit("long_lifetime", "its token lives for 1e300 seconds"),
+    "no_lifetime": _edit("no_lifetime", "its token expired a billion seconds ago"),
     "huge_header": _kind(
-        "the true answer behind a header of 1 MB", lambda: _headed(f"{_OPEN}x-huge: {'x' * MEGABYTE}\r\n")
+        "the real answer with a header of 1 MB", lambda: _headed(f"{_OPEN}x-huge: {'x' * MEGABYTE}\r\n")
     ),
-    "many_headers": _kind("the true answer behind 20,000 headers", lambda: _headed(_OPEN + "x-many: x\r\n" * 20_000)),
+    "many_headers": _kind("the real answer with 20,000 headers", lambda: _headed(_OPEN + "x-many: x\r\n" * 20_000)),
     "cookies": _kind(
-        "the true answer behind 1,000 cookies for this and other hosts",
+        "the real answer with 1,000 cookies for this and other hosts",
         lambda: _headed(_OPEN + "".join(f"set-cookie: c{n}=x; domain=.zoom.us; path=/\r\n" for n in range(1000))),
     ),
     "odd_reason": _kind(
-        "the true answer behind a reason phrase that would steer a terminal",
+        "the real answer with terminal escape sequences in its reason phrase",
         lambda: _headed("HTTP/1.1 200 \x1b]0;owned\x07\x00\r\ncontent-type: application/json\r\n"),
     ),
     "early_hints": _kind(
-        "the true answer behind 1,000 answers with 103",
+        "the real answer after 1,000 answers with 103",
         lambda: _headed("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" * 1000 + _OPEN),
     ),
     "body_in_204": _kind(
         "204 with a body; carried out", lambda: _headed("HTTP/1.1 204 No Content\r\ncontent-length: 7\r\n")
     ),
     "long_length": _kind(
-        "the true answer, which announces a million bytes more than it has",
+        "the real answer, announced as a gigabyte long",
         lambda: _headed(f"{_OPEN}content-length: 1{'0' * 9}\r\n"),
     ),
     "short_length": _kind(
-        "the true answer, which announces five bytes", lambda: _headed(f"{_OPEN}content-length: 5\r\n"), has_body
+        "the real answer, announced as five bytes long", lambda: _headed(f"{_OPEN}content-length: 5\r\n"), has_body
     ),
     "odd_length": _kind(
-        "the true answer, which announces less than nothing", lambda: _headed(f"{_OPEN}content-length: -1\r\n")
+        "the real answer, announced with a negative length", lambda: _headed(f"{_OPEN}content-length: -1\r\n")
     ),
-    "no_http": _kind("something that is no HTTP; carried out", lambda: _headed("220 smtp.example ESMTP\r\n")),
+    "no_http": _kind("bytes that are not HTTP; carried out", lambda: _headed("220 smtp.example ESMTP\r\n")),
     "redirect": _kind(
         "302 to another host; not carried out",
         lambda: Fault(status=302, headers=(("location", "http://attacker.invalid/take?token="),)),
@@ -127,7 +127,7 @@ HOSTILE: dict[str, FaultKind] = {
     "retry_in_99999": _kind("429 with Retry-After in the year 99999", lambda: _retry("99999-12-31T23:59:59Z")),
     "retry_of_5000_digits": _kind("429 with Retry-After of 5,000 digits", lambda: _retry("9" * 5_000)),
     "html_206": _kind(
-        "206 with an HTML page as the range that was asked for",
+        "206 with an HTML page as the requested range",
         lambda: Fault(
             status=206,
             body=b"<!doctype html><title>Sign in</title>",
@@ -140,7 +140,7 @@ HOSTILE: dict[str, FaultKind] = {
         "200 with a file of 0 bytes", lambda: Fault(status=200, content_type="video/mp4"), _is_download
     ),
     "wrong_range": _kind(
-        "206 with another range than was asked for",
+        "206 with a range other than the requested one",
         lambda: Fault(
             status=206,
             body=bytes(1000),

@@ -1,4 +1,4 @@
-"""Writes meetings as Zoom's answers show them: whole, as a row of a list, as an invitation; pure."""
+"""Meetings in the form of Zoom's answers: in full, as a row of a list, as an invitation; pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .times import write_time
 
 
 def show_occurrences(rows: Iterable[Occurrence]) -> list[dict[str, Any]]:
-    """Write occurrences as Zoom does."""
+    """Return occurrences in the form of Zoom's answers."""
     return [
         {
             "occurrence_id": each.id,
@@ -22,8 +22,8 @@ def show_occurrences(rows: Iterable[Occurrence]) -> list[dict[str, Any]]:
     ]
 
 
-def describe(meeting: Meeting, shown: list[Occurrence]) -> dict[str, Any]:
-    """Write a meeting as Create Meeting and Get Meeting answer it, with these of its dates."""
+def describe(meeting: Meeting, dates: list[Occurrence]) -> dict[str, Any]:
+    """Return a meeting in the form of Create Meeting and Get Meeting, with these occurrences."""
     host = meeting.host
     answer: dict[str, Any] = {
         "uuid": meeting.uuid,
@@ -57,7 +57,7 @@ def describe(meeting: Meeting, shown: list[Occurrence]) -> dict[str, Any]:
         answer["registration_url"] = f"https://zoom.us/meeting/register/{meeting.id}"
     if meeting.recurrence is not None:
         answer["recurrence"] = meeting.recurrence
-        answer["occurrences"] = show_occurrences(shown)
+        answer["occurrences"] = show_occurrences(dates)
     if meeting.details.get("tracking_fields"):
         answer["tracking_fields"] = [{"visible": True, **each} for each in meeting.details["tracking_fields"]]
     return answer
@@ -68,7 +68,7 @@ def join_url(meeting: Meeting) -> str:
 
 
 def invite(meeting: Meeting) -> dict[str, Any]:
-    """Write the text that invites to a meeting."""
+    """Return the invitation to a meeting, as Get Meeting Invitation answers it."""
     lines = [f"{meeting.host.profile['display_name']} is inviting you to a scheduled Zoom meeting.", ""]
     lines.append(f"Topic: {meeting.topic}")
     if meeting.start is not None:
@@ -80,7 +80,7 @@ def invite(meeting: Meeting) -> dict[str, Any]:
 
 
 def show_row(meeting: Meeting) -> dict[str, Any]:
-    """Write a meeting as List Meetings does."""
+    """Return a meeting as a row of List Meetings."""
     row = {
         "uuid": meeting.uuid,
         "id": meeting.id,

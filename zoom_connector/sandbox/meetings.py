@@ -1,4 +1,4 @@
-"""Answers what Zoom answers about meetings, registrants apart; it touches the account and no HTTP."""
+"""The meeting endpoints, except registrants; they read and change the account and know no HTTP."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .paging import page
 from .times import DAY, end_of, read_date, read_time, start_of, write_time, zone
 from .users import find_user
 
-_WINDOW = 183 * DAY  # upcoming and previous meetings are shown for six months
+_WINDOW = 183 * DAY  # Zoom lists upcoming and previous meetings of six months
 _DETAILS = ("agenda", "pre_schedule", "template_id", "sensitivity_label_id", "tracking_fields")
 _OF_ONE_DATE = ("host_video", "participant_video", "join_before_host", "mute_upon_entry", "waiting_room", "watermark")
 
 
 def find_meeting(account: Account, call: Call) -> Meeting:
-    """Find the meeting of a path by number, or raise what Zoom says of a webinar's or an unknown number."""
+    """Find the meeting of a path by number, or raise Zoom's refusal of a webinar's or an unknown number."""
     number = int(call.path["meetingId"])
     meeting = account.meetings.get(number)
     if meeting is None:
@@ -27,7 +27,7 @@ def find_meeting(account: Account, call: Call) -> Meeting:
             code = 300 if call.endpoint.operation == "meetingRegistrants" else 3000
             raise call.refusal(code, "Cannot access")
         raise call.refusal(1001 if call.endpoint.operation == "meetingRegistrantCreate" else 3001)
-    if not meeting.host.may_host and call.endpoint.operation != "meetingDelete":  # what is there can be removed
+    if not meeting.host.may_host and call.endpoint.operation != "meetingDelete":  # deleting is always possible
         raise call.refusal(3161)
     return meeting
 
@@ -58,7 +58,7 @@ def create_meeting(account: Account, call: Call) -> dict[str, Any]:
     )
     meeting.password = _password(account, host, body)
     if not meeting.password and not meeting.settings["meeting_authentication"]:
-        meeting.settings["waiting_room"] = True  # Zoom leaves no meeting without any protection
+        meeting.settings["waiting_room"] = True  # Zoom lets no meeting go unprotected
     if host is not user:
         meeting.details["assistant_id"] = user.id
     if kind == 8:
@@ -69,7 +69,7 @@ def create_meeting(account: Account, call: Call) -> dict[str, Any]:
 
 
 def _check_body(call: Call, kind: int, old: Meeting | None) -> None:
-    """Refuse what each field allows but Zoom does not allow together."""
+    """Refuse values that are valid alone but that Zoom does not allow together."""
     body = call.body
     wrong = []
     if body.get("timezone") and zone(body["timezone"]) is None:
@@ -89,19 +89,19 @@ def _check_body(call: Call, kind: int, old: Meeting | None) -> None:
 
 
 def _scheduled_for(account: Account, call: Call, kind: int) -> User | None:
-    given = call.body.get("schedule_for")
-    if not given:
+    host = call.body.get("schedule_for")
+    if not host:
         return None
     if kind == 1:
         raise call.refusal(3000, "schedule_for")
-    user = account.find_user(given)
+    user = account.find_user(host)
     if user is None:
         chat = call.body.get("settings", {}).get("continuous_meeting_chat", {})
         if call.endpoint.operation == "meetingUpdate" and chat.get("enable"):
             raise call.refusal(3000, "outside of your account")
         raise call.refusal(300, "schedule_for")
     if user.status != "active":
-        raise call.refusal(3000, "cannot schedule", userId=given)
+        raise call.refusal(3000, "cannot schedule", userId=host)
     return user
 
 
@@ -114,7 +114,7 @@ def _password(account: Account, host: User, body: dict[str, Any]) -> str:
 
 
 def _plan(call: Call, meeting: ScheduledEvent, recurrence: dict[str, Any]) -> None:
-    """Give a meeting its dates; the series starts with the first of them."""
+    """Set a meeting's recurrence and dates; the first date becomes its start."""
     full = complete(recurrence)
     dates = occurrences(full, meeting.start or call.now, meeting.duration, meeting.timezone)
     if not dates:
@@ -124,24 +124,24 @@ def _plan(call: Call, meeting: ScheduledEvent, recurrence: dict[str, Any]) -> No
 
 def get_meeting(account: Account, call: Call) -> dict[str, Any]:
     meeting = find_meeting(account, call)
-    shown = meeting.occurrences
+    dates = meeting.occurrences
     if not call.query.get("show_previous_occurrences"):
-        shown = [each for each in shown if each.start + each.duration * 60 > call.now]
-    answer = describe(meeting, shown)
+        dates = [date for date in dates if date.start + date.duration * 60 > call.now]
+    answer = describe(meeting, dates)
     if call.query.get("occurrence_id"):
-        found = find_occurrence(call, meeting)
-        answer.update(start_time=write_time(found.start), duration=found.duration)
-        answer["settings"] = {**meeting.settings, **found.changes.get("settings", {})}
-        answer["agenda"] = found.changes.get("agenda", answer["agenda"])
+        date = find_occurrence(call, meeting)
+        answer.update(start_time=write_time(date.start), duration=date.duration)
+        answer["settings"] = {**meeting.settings, **date.changes.get("settings", {})}
+        answer["agenda"] = date.changes.get("agenda", answer["agenda"])
     return answer
 
 
 def find_occurrence(call: Call, event: ScheduledEvent) -> Occurrence:
-    """Find the date that `occurrence_id` names, or raise the refusal."""
-    found = event.occurrence(call.query["occurrence_id"])
-    if found is None or found.status == "deleted":
+    """Find the date that `occurrence_id` names, or raise Zoom's refusal."""
+    date = event.occurrence(call.query["occurrence_id"])
+    if date is None or date.status == "deleted":
         raise call.refusal(300, "occurrence_id")
-    return found
+    return date
 
 
 def update_meeting(account: Account, call: Call) -> None:
@@ -167,7 +167,7 @@ def update_meeting(account: Account, call: Call) -> None:
     meeting.settings = settings.of_changed_meeting(meeting.settings, body.get("settings", {}), call)
     meeting.type = kind
     start = read_time(body["start_time"], meeting.timezone) if "start_time" in body else None
-    has_moved = start is not None and start > call.now  # a time in the past is silently ignored
+    has_moved = start is not None and start > call.now  # Zoom silently ignores a time in the past
     if has_moved:
         meeting.start = start
     if kind == 3:
@@ -183,18 +183,18 @@ def update_meeting(account: Account, call: Call) -> None:
             each.duration = meeting.duration
 
 
-def _update_occurrence(call: Call, meeting: Meeting, found: Occurrence) -> None:
-    """Change one date alone: Zoom honours only these fields and passes over the others."""
+def _update_occurrence(call: Call, meeting: Meeting, date: Occurrence) -> None:
+    """Change one date alone: Zoom applies only these fields and ignores the others."""
     body = call.body
     if "agenda" in body:
-        found.changes["agenda"] = body["agenda"]
-    found.duration = body.get("duration", found.duration)
+        date.changes["agenda"] = body["agenda"]
+    date.duration = body.get("duration", date.duration)
     start = read_time(body["start_time"], meeting.timezone) if "start_time" in body else None
     if start is not None and start > call.now:
-        found.start = start
-    honoured = (*_OF_ONE_DATE, "auto_recording")
-    changed = {name: value for name, value in body.get("settings", {}).items() if name in honoured}
-    found.changes["settings"] = {**found.changes.get("settings", {}), **changed}
+        date.start = start
+    names = (*_OF_ONE_DATE, "auto_recording")
+    changes = {name: value for name, value in body.get("settings", {}).items() if name in names}
+    date.changes["settings"] = {**date.changes.get("settings", {}), **changes}
 
 
 def delete_meeting(account: Account, call: Call) -> None:
@@ -224,9 +224,9 @@ def list_meetings(account: Account, call: Call) -> dict[str, Any]:
         raise call.invalid("from", "to")
     is_bounded = "from" in query or "to" in query
 
-    def is_wanted(meeting: Meeting) -> bool:
+    def is_listed(meeting: Meeting) -> bool:
         if meeting.type in (1, 10) and query["type"] != "live":
-            return False  # instant meetings are never listed
+            return False  # Zoom lists instant meetings only while they are live
         if is_bounded and (meeting.start is None or not first <= meeting.start < last):
             return False
         if query["type"] == "scheduled":
@@ -240,5 +240,5 @@ def list_meetings(account: Account, call: Call) -> dict[str, Any]:
             return True
         return end is None or (end > call.now and (meeting.start or 0) <= call.now + _WINDOW)
 
-    rows = [meeting for meeting in user.meetings.rows if is_wanted(meeting)]
+    rows = [meeting for meeting in user.meetings.rows if is_listed(meeting)]
     return page(account.tokens, call, "meetings", rows, show_row, order=lambda meeting: meeting.seq)

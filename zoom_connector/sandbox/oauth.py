@@ -1,8 +1,8 @@
-"""Plays Zoom's authorize, token and revoke endpoints for one account; it moves no bytes and checks no API request.
+"""Zoom's authorize, token and revoke endpoints for one account; it moves no bytes and checks no API requests.
 
-It follows Zoom's documents and real logs: a refresh token is good once, a later sign-in ends the earlier one, and
-refusals come as `{"reason", "error"}` from the token endpoint and as `{"errorCode", "errorMessage"}` to a browser.
-Like the rest of the sandbox it is touched from the server's loop only.
+It follows Zoom's documentation and real logs: a refresh token is valid once, and a new sign-in ends the previous one.
+The token endpoint refuses with `{"reason", "error"}`, the authorize page with `{"errorCode", "errorMessage"}`. As with
+the rest of the sandbox, only the server's loop touches it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ SERVICE = tuple(f"http://{host}:*/v1/oauth/callback" for host in ("127.0.0.1", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredApp:
-    """An app of the Marketplace. No secret: a public client. An account id: server-to-server, and nobody signs in.
+    """A Marketplace app. Without a secret it is a public client; with an account id it is server-to-server.
 
-    `*` in a redirect URI stands for any port.
+    `*` in a redirect URI matches any port.
     """
 
     client_id: str
@@ -42,9 +42,9 @@ class RegisteredApp:
     scopes: frozenset[str] | None = None  # None: all
 
     def takes(self, redirect_uri: str) -> bool:
-        """Whether people may be sent back there."""
-        known = (re.escape(uri).replace(r"\*", "[0-9]+") for uri in self.redirect_uris)
-        return any(re.fullmatch(uri, redirect_uri) for uri in known)
+        """True if the app registered this redirect URI."""
+        patterns = (re.escape(uri).replace(r"\*", "[0-9]+") for uri in self.redirect_uris)
+        return any(re.fullmatch(pattern, redirect_uri) for pattern in patterns)
 
 
 APPS = (
@@ -56,7 +56,7 @@ APPS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SignIn:
-    """One user who let one app in."""
+    """One user's consent to one app."""
 
     app: RegisteredApp
     user: str
@@ -79,9 +79,8 @@ class _OAuthError(Exception):
 class OAuth:
     """The apps of the sandbox and their tokens.
 
-    `lifetime` (seconds) is that of access tokens to come and may be changed at any time, as may `api_url`, what token
-    answers name as the API's address (None: they name none). `spent` are the refresh tokens that were used, in order,
-    and `issued` all access tokens.
+    Assign `lifetime` (seconds) of new access tokens, and `api_url`, the API's address in token answers (None: absent),
+    at any time. `spent` lists the used refresh tokens in order, `issued` all access tokens.
     """
 
     def __init__(
@@ -96,7 +95,7 @@ class OAuth:
         self._find_user = find_user
         self._apps = {app.client_id: app for app in APPS}
         self._codes: dict[str, _Code] = {}
-        self._refresh: dict[str, _SignIn] = {}  # those that are good
+        self._refresh: dict[str, _SignIn] = {}  # by valid refresh token
         self._revoked: set[str] = set()
         self._access: dict[str, str] = {}  # access token -> the refresh token that came with it
 
@@ -109,7 +108,7 @@ class OAuth:
         account_id: str | None = None,
         scopes: Collection[str] | None = None,
     ) -> None:
-        """Make an app, or change the one of that id."""
+        """Add an app, or replace the app with that id."""
         self._apps[client_id] = RegisteredApp(
             client_id=client_id,
             secret=secret,
@@ -119,42 +118,42 @@ class OAuth:
         )
 
     def allow(self, redirect_uri: str) -> None:
-        """Let people be sent back there by every app in which they sign in."""
+        """Add a redirect URI to every app that users sign in to."""
         for client_id, app in self._apps.items():
             if app.account_id is None:
                 self._apps[client_id] = replace(app, redirect_uris=(*app.redirect_uris, redirect_uri))
 
     def remove(self, client_id: str, user: str) -> None:
-        """End what this user let this app do; raise ValueError for an app that there is not."""
+        """End this user's consent to this app; raise ValueError for an unknown app."""
         if client_id not in self._apps:
-            raise ValueError(f"there is no app {client_id!r}; there is {', '.join(self._apps)}")
-        self._end([token for token, who in self._refresh.items() if (who.app.client_id, who.user) == (client_id, user)])
+            raise ValueError(f"there is no app {client_id!r}; the apps are {', '.join(self._apps)}")
+        self._end([key for key, each in self._refresh.items() if (each.app.client_id, each.user) == (client_id, user)])
 
     def forget(self) -> None:
-        """End every sign-in, as when the user removes the app."""
+        """End every sign-in, as when users remove the apps."""
         self._end(list(self._refresh))
 
     def answer(self, request: WireRequest) -> WireResponse:
-        """Answer a request to /oauth/…"""
+        """Answer a request below `/oauth/`."""
         path, _, query = request.target.partition("?")
         form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
         try:
             match request.method, path:
                 case "GET", "/oauth/authorize":
-                    return self._ask(dict(parse_qsl(query)))
+                    return self._consent_page(dict(parse_qsl(query)))
                 case "POST", "/oauth/authorize":
                     return self._decide(form)
                 case "POST", "/oauth/token":
                     return self._token(request, form)
                 case "POST", "/oauth/revoke":
                     return self._revoke(request, form)
-        except _OAuthError as refused:
-            return refused.answer
+        except _OAuthError as error:
+            return error.answer
         return _json({"status": False, "errorCode": 404, "errorMessage": "Not found", "result": None}, 404)
 
     # -- in the browser ----------------------------------------------------------------------------------------------
 
-    def _ask(self, query: dict[str, str]) -> WireResponse:
+    def _consent_page(self, query: dict[str, str]) -> WireResponse:
         fault = self._fault(query)
         if fault is not None:
             return fault
@@ -172,25 +171,25 @@ class OAuth:
     def _fault(self, query: dict[str, str]) -> WireResponse | None:
         app = self._apps.get(query.get("client_id", ""))
         if app is None or app.account_id is not None:
-            return _browser(4702, f"Invalid client_id: {query.get('client_id')}")
+            return _browser_error(4702, f"Invalid client_id: {query.get('client_id')}")
         if not app.takes(query.get("redirect_uri", "")):
-            return _browser(4700, "Invalid redirect url")
+            return _browser_error(4700, "Invalid redirect url")
         if query.get("response_type") != "code":
-            return _browser(4700, "Invalid response type")
+            return _browser_error(4700, "Invalid response type")
         if app.secret is None and "code_challenge" not in query:
-            return _browser(4700, "A public client needs a code challenge")
+            return _browser_error(4700, "A public client needs a code challenge")
         return None
 
     def _decide(self, form: dict[str, str]) -> WireResponse:
         fault = self._fault(form)
         if fault is not None:
             return fault
-        back = {"state": form["state"]} if "state" in form else {}
+        state = {"state": form["state"]} if "state" in form else {}
         if form.get("decision") != "allow":
-            return _onward(form["redirect_uri"], {"error": "access_denied", **back})
+            return _redirect(form["redirect_uri"], {"error": "access_denied", **state})
         user = self._find_user(form.get("user", "me"))
         if user is None:
-            return _browser(1001, f"User does not exist: {form['user']}.")
+            return _browser_error(1001, f"User does not exist: {form['user']}.")
         code = secrets.token_urlsafe(24)
         self._codes[code] = _Code(
             sign_in=_SignIn(app=self._apps[form["client_id"]], user=user.id),
@@ -199,7 +198,7 @@ class OAuth:
             method=form.get("code_challenge_method", "plain"),
             expires=self._clock() + CODE_LIFETIME,
         )
-        return _onward(form["redirect_uri"], {"code": code, **back})
+        return _redirect(form["redirect_uri"], {"code": code, **state})
 
     # -- tokens ------------------------------------------------------------------------------------------------------
 
@@ -223,18 +222,18 @@ class OAuth:
         app = self._client(request, form)
         match form.get("grant_type"):
             case "authorization_code":
-                who = self._check_code(app, form)
-                self.remove(app.client_id, who.user)
-                return self._grant(app, who)
+                sign_in = self._check_code(app, form)
+                self.remove(app.client_id, sign_in.user)
+                return self._grant(app, sign_in)
             case "refresh_token":
                 token = form.get("refresh_token", "")
                 if token in self._revoked:
                     raise _OAuthError("invalid_grant", "The token has been revoked.")
                 if self._refresh.get(token) is None or self._refresh[token].app.client_id != app.client_id:
                     raise _OAuthError("invalid_grant", "Invalid Token!")
-                who = self._refresh.pop(token)
+                sign_in = self._refresh.pop(token)
                 self.spent.append(token)
-                return self._grant(app, who)
+                return self._grant(app, sign_in)
             case "account_credentials":
                 if app.account_id is None:
                     raise _OAuthError("unsupported_grant_type", "unsupported grant type")
@@ -261,18 +260,19 @@ class OAuth:
                 raise _OAuthError("invalid_grant", "Invalid code verifier")
         return code.sign_in
 
-    def _grant(self, app: RegisteredApp, who: _SignIn | None) -> WireResponse:
+    def _grant(self, app: RegisteredApp, sign_in: _SignIn | None) -> WireResponse:
         access = f"access-{secrets.token_urlsafe(32)}"
-        self._tokens.issue(access, scopes=app.scopes, lifetime=self.lifetime, user=None if who is None else who.user)
+        user = None if sign_in is None else sign_in.user
+        self._tokens.issue(access, scopes=app.scopes, lifetime=self.lifetime, user=user)
         self.issued.append(access)
         scopes = app.scopes
         if scopes is None:
-            named = {scope for endpoint in endpoints() for scope in endpoint.scopes["granular"]}
-            scopes = frozenset(scope for scope in named if scope.endswith(":admin"))
+            granular = {scope for endpoint in endpoints() for scope in endpoint.scopes["granular"]}
+            scopes = frozenset(scope for scope in granular if scope.endswith(":admin"))
         body: dict[str, object] = {"access_token": access, "token_type": "bearer"}
-        if who is not None:
+        if sign_in is not None:
             token = f"refresh-{secrets.token_urlsafe(32)}"
-            self._refresh[token] = who
+            self._refresh[token] = sign_in
             self._access[access] = body["refresh_token"] = token
         body |= {"expires_in": int(self.lifetime), "scope": " ".join(sorted(scopes))}
         if self.api_url is not None:
@@ -303,10 +303,10 @@ def _json(body: dict[str, object], status: int = 200) -> WireResponse:
     return WireResponse(status=status, body=content, headers=(("cache-control", "no-store"),), carried_out=status < 400)
 
 
-def _browser(code: int, message: str) -> WireResponse:
+def _browser_error(code: int, message: str) -> WireResponse:
     return _json({"status": False, "errorCode": code, "errorMessage": message, "result": None}, 400)
 
 
-def _onward(redirect_uri: str, query: dict[str, str]) -> WireResponse:
+def _redirect(redirect_uri: str, query: dict[str, str]) -> WireResponse:
     joint = "&" if "?" in redirect_uri else "?"
     return WireResponse(status=302, headers=(("location", f"{redirect_uri}{joint}{urlencode(query)}"),))

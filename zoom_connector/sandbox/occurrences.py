@@ -1,6 +1,6 @@
 """Computes the dates of a recurring meeting from its recurrence; pure: no account, no clock.
 
-Dates keep their wall-clock time in the meeting's own time zone, as Zoom's do over a change of clocks.
+As at Zoom, dates keep their wall-clock time in the meeting's time zone when daylight saving time starts or ends.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 from .account import Occurrence
 from .times import read_time, zone
 
-MOST = 60  # Zoom makes no more dates than this; `end_times: 0`, without an end, makes as many
+MOST = 60  # Zoom's maximum number of dates; `end_times: 0`, for no end, gives this many
 _LONGEST_INTERVAL = {1: 99, 2: 50, 3: 10}
 
 
 def wrong_fields(recurrence: dict[str, Any]) -> list[str]:
-    """Name the fields of a recurrence that contradict each other or lie out of range."""
+    """Name the fields of a recurrence that are out of range or contradict others."""
     wrong = []
     if not 1 <= recurrence.get("repeat_interval", 1) <= _LONGEST_INTERVAL[recurrence["type"]]:
         wrong.append("recurrence.repeat_interval")
@@ -36,7 +36,7 @@ def wrong_fields(recurrence: dict[str, Any]) -> list[str]:
 
 
 def complete(recurrence: dict[str, Any]) -> dict[str, Any]:
-    """Fill in the defaults Zoom documents."""
+    """Return a recurrence with the defaults that Zoom documents."""
     full = {"repeat_interval": 1, **recurrence}
     if full["type"] == 2:
         full.setdefault("weekly_days", "1")
@@ -48,19 +48,19 @@ def complete(recurrence: dict[str, Any]) -> dict[str, Any]:
 
 
 def occurrences(recurrence: dict[str, Any], start: float, duration: int, zone_name: str) -> list[Occurrence]:
-    """List the dates of a completed recurrence that begins at `start` (seconds)."""
-    where = zone(zone_name) or UTC
-    first = datetime.fromtimestamp(start, where)
+    """List the dates of a completed recurrence from `start` (seconds) on; `duration` is in minutes."""
+    timezone = zone(zone_name) or UTC
+    first = datetime.fromtimestamp(start, timezone)
     most = min(recurrence.get("end_times", MOST) or MOST, MOST)
     last = read_time(recurrence["end_date_time"], "UTC") if "end_date_time" in recurrence else None
-    found: list[Occurrence] = []
+    result: list[Occurrence] = []
     for day in _days(recurrence, first.date()):
-        moment = datetime.combine(day, time(first.hour, first.minute, first.second), where).timestamp()
-        if len(found) >= most or (last is not None and moment > last):
+        moment = datetime.combine(day, time(first.hour, first.minute, first.second), timezone).timestamp()
+        if len(result) >= most or (last is not None and moment > last):
             break
         if moment >= start:
-            found.append(Occurrence(id=str(int(moment * 1000)), start=moment, duration=duration))
-    return found
+            result.append(Occurrence(id=str(int(moment * 1000)), start=moment, duration=duration))
+    return result
 
 
 def _days(recurrence: dict[str, Any], first: date) -> Iterator[date]:
@@ -69,11 +69,11 @@ def _days(recurrence: dict[str, Any], first: date) -> Iterator[date]:
         for number in count():
             yield first + timedelta(days=number * interval)
     elif recurrence["type"] == 2:
-        wanted = sorted({int(text) for text in recurrence["weekly_days"].split(",")})
+        weekdays = sorted({int(text) for text in recurrence["weekly_days"].split(",")})
         sunday = first - timedelta(days=(first.weekday() + 1) % 7)
         for number in count():
             week = sunday + timedelta(weeks=number * interval)
-            yield from (week + timedelta(days=weekday - 1) for weekday in wanted)
+            yield from (week + timedelta(days=weekday - 1) for weekday in weekdays)
     else:
         for number in count(step=interval):
             year, month = divmod(first.year * 12 + first.month - 1 + number, 12)
@@ -83,12 +83,12 @@ def _days(recurrence: dict[str, Any], first: date) -> Iterator[date]:
 
 
 def _day_of_month(recurrence: dict[str, Any], year: int, month: int) -> date | None:
-    """Find the one date in a month, e.g. the 31st (None in June) or the last Friday."""
+    """Return the recurrence's date in a month, e.g. the 31st (None in June) or the last Friday."""
     length = calendar.monthrange(year, month)[1]
     if "monthly_week" not in recurrence:
         day = recurrence["monthly_day"]
         return date(year, month, day) if day <= length else None
-    weekday = (recurrence["monthly_week_day"] + 5) % 7  # Zoom's Sunday is 1, Python's is 6
+    weekday = (recurrence["monthly_week_day"] + 5) % 7  # Sunday is 1 at Zoom, 6 in Python
     matching = [day for day in range(1, length + 1) if date(year, month, day).weekday() == weekday]
     week = recurrence["monthly_week"]
     return date(year, month, matching[week if week < 0 else week - 1])

@@ -1,4 +1,4 @@
-"""Holds Zoom's rate limits by plan, as it documents them; data, and nothing that acts on it."""
+"""Zoom's documented rate limits by plan; data only."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _PHONE_DAILY = ("phone heavy", "phone resource-intensive")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What Zoom allows: requests and seconds by label, requests a day by the labels that share them, users a day."""
+    """A plan's limits: requests and seconds by label, requests a day by labels that share them, invitations a day."""
 
     rates: Mapping[str, tuple[int, float]]
     days: Mapping[tuple[str, ...], int]
     new_users: int
 
     def rate(self, label: str) -> tuple[int, float]:
-        """Give requests and seconds; where Zoom names no limit of its own for the phone, the common one."""
+        """Return requests and seconds; a phone label without its own limit has the common one."""
         return self.rates.get(label) or self.rates[label.removeprefix("phone ")]
 
 
@@ -48,5 +48,5 @@ PLANS: Mapping[str, Plan] = {
     ),
 }  # fmt: skip
 LABELS = tuple(PLANS["business"].rates)
-HOST_A_DAY = 100  # creations and updates of meetings
+HOST_A_DAY = 100  # meetings that a host creates or updates
 REGISTRANT_A_DAY = 3  # requests for one registrant and one meeting or webinar

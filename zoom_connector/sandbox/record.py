@@ -1,4 +1,4 @@
-"""Remembers the requests that came, what was done with each, and which fault hit it; it counts and decides nothing."""
+"""Logs and counts requests with their outcome and the fault that hit them; it decides nothing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .wire import WireRequest, WireResponse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedRequest:
-    """One request as it arrived, and what became of it.
+    """One request as it arrived, and its outcome.
 
     Args:
-        status: what it was answered with, 0: the connection was dropped; an answer that broke off has its status.
-        carried_out: Zoom did what was asked, whatever the sender heard of it.
-        fault: the name of the fault that hit it, "" for none.
-        number: its place among all, from 1.
-        at: when it arrived, by the sandbox's clock.
+        status: the status of the answer, even if it broke off; 0: the connection was dropped.
+        carried_out: True if Zoom carried the request out, whatever answer the sender got.
+        fault: the name of the fault that hit it, or "".
+        number: its position among all requests, from 1.
+        at: the time of arrival by the sandbox's clock, in seconds.
     """
 
     method: str
@@ -33,19 +33,19 @@ class LoggedRequest:
     at: float = 0.0
 
     def header(self, name: str) -> str | None:
-        """Give the first header called `name` (lower case), or None."""
+        """Return the first header called `name` (lower case), or None."""
         return next((value for key, value in self.headers if key == name), None)
 
     def describe(self) -> dict[str, Any]:
-        """Give what became of it as JSON has it."""
+        """Return the request and its outcome as JSON data, without headers and body."""
         names = ("number", "method", "target", "status", "carried_out", "fault", "at")
         return {name: getattr(self, name) for name in names}
 
 
 class RequestLog(Sequence[LoggedRequest]):
-    """The last requests, newest last; safe to read from any thread, and `clear()` forgets them.
+    """The last requests, newest last, readable from any thread.
 
-    `total`, `carried_out`, `statuses` and `faults` count all requests, also those that were forgotten.
+    `total`, `carried_out`, `statuses` and `faults` count all requests, including those no longer in the log.
     """
 
     def __init__(self, most: int) -> None:
@@ -56,7 +56,7 @@ class RequestLog(Sequence[LoggedRequest]):
         self.faults: Counter[str] = Counter()
 
     def add(self, request: WireRequest, answer: WireResponse, *, at: float, fault: str = "") -> None:
-        """Remember a request."""
+        """Log a request and its answer."""
         status = 0 if answer.drop else answer.status
         self.total += 1
         self.carried_out += answer.carried_out
@@ -78,7 +78,7 @@ class RequestLog(Sequence[LoggedRequest]):
         )
 
     def clear(self) -> None:
-        """Forget the requests; what was counted stays."""
+        """Remove the requests and keep the counts."""
         self._records.clear()
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Answers what Zoom answers about recordings, in the cloud and of the phone; it touches the account and no HTTP."""
+"""The endpoints for cloud recordings and phone recordings; they read the account and know no HTTP."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _DEFAULT_TTL = 86400
 
 
 def get_recordings(account: Account, call: Call) -> dict[str, Any]:
-    """Answer a meeting's recordings; a number means its latest instance, a UUID that instance."""
-    given = call.path["meetingId"]
-    is_number = given.isascii() and given.isdigit()
-    meeting = account.meetings.get(int(given)) if is_number else account.meetings_by_uuid.get(given)
+    """Return a meeting's recordings; a number means its latest instance, a UUID that instance."""
+    id = call.path["meetingId"]
+    is_number = id.isascii() and id.isdigit()
+    meeting = account.meetings.get(int(id)) if is_number else account.meetings_by_uuid.get(id)
     if meeting is None or meeting.recording is None:
         raise call.refusal(3301)
     files = meeting.recording["recording_files"]
@@ -36,12 +36,12 @@ def get_recordings(account: Account, call: Call) -> dict[str, Any]:
         "type": str(meeting.type),
         "start_time": write_time(meeting.start or meeting.created),
         "duration": meeting.duration,
-        "total_size": sum(each.get("file_size", 0) for each in files),
+        "total_size": sum(file.get("file_size", 0) for file in files),
         "recording_count": len(files),
         "password": "rec123",
         "recording_play_passcode": f"{meeting.uuid[:12]}",
         "auto_delete": False,
-        **{key: [_reachable(account, each) for each in files] for key, files in meeting.recording.items()},
+        **{key: [_with_url(account, file) for file in files] for key, files in meeting.recording.items()},
     }
     if "download_access_token" in call.query.get("include_fields", "").split(","):
         expires = int(call.now) + call.query.get("ttl", _DEFAULT_TTL)
@@ -49,8 +49,8 @@ def get_recordings(account: Account, call: Call) -> dict[str, Any]:
     return answer
 
 
-def _reachable(account: Account, file: dict[str, Any]) -> dict[str, Any]:
-    """Show where a file can be downloaded."""
+def _with_url(account: Account, file: dict[str, Any]) -> dict[str, Any]:
+    """Return a file with its download URL at this sandbox."""
     return {**file, "download_url": f"{account.origin}{file['download_url']}"}
 
 
@@ -61,17 +61,17 @@ def list_phone_recordings(account: Account, call: Call) -> dict[str, Any]:
     first, last = _window(call)
     rows = [row for row in account.phone_recordings.get(user.id, ()) if first <= row["at"] < last]
     rows.sort(key=lambda row: -row["seq"])  # newest first
-    known = call.endpoint.fields_of("recordings")
+    fields = call.endpoint.fields_of("recordings")
 
     def show(row: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in _reachable(account, row).items() if name in known}
+        return {name: value for name, value in _with_url(account, row).items() if name in fields}
 
     answer = page(account.tokens, call, "recordings", rows, show, order=lambda row: -row["seq"])
     return {**answer, "from": write_date(first), "to": write_date(last - 1)}
 
 
 def _window(call: Call) -> tuple[float, float]:
-    """Read `from` and `to`: `to` goes with `from`, at most a month apart, within the last six months."""
+    """Read `from` and `to`: `from` requires `to`; they span at most a month within the last six months."""
     query = call.query
     if "from" in query and "to" not in query:
         raise call.invalid("to")
@@ -83,7 +83,7 @@ def _window(call: Call) -> tuple[float, float]:
 
 
 def _read(text: str, *, is_end: bool) -> float:
-    """Read a day or a moment; a day at the end of a window is in it."""
+    """Read a day or a date-time; a window includes the day at its end."""
     day = read_date(text)
     if day is not None:
         return start_of(day) + (DAY if is_end else 0)

@@ -1,4 +1,4 @@
-"""Answers what Zoom answers about the registrants of meetings and webinars; it touches the account and no HTTP."""
+"""The endpoints for registrants of meetings and webinars; they read and change the account and know no HTTP."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ def _refuse_registration(call: Call, event: ScheduledEvent) -> None:
 
 
 def _register(account: Account, call: Call, event: ScheduledEvent, status: str) -> Registrant:
-    """Register somebody; who registers again keeps the place they have."""
+    """Register a person, or update the fields and dates of an existing registrant."""
     body = call.body
     chosen = _chosen_occurrences(call, event)
     registrants = event.registrants
     account.limits.spend_registrant(call, event.id, "meeting" if isinstance(event, Meeting) else "webinar")
-    known = registrants.by_email.get(body["email"].casefold())
-    if known is not None:
-        known.fields.update({name: body[name] for name in _ROW_FIELDS if name in body})
-        if known.occurrences is not None:
-            known.occurrences = None if chosen is None else known.occurrences | chosen
-        return known
+    existing = registrants.by_email.get(body["email"].casefold())
+    if existing is not None:
+        existing.fields.update({name: body[name] for name in _ROW_FIELDS if name in body})
+        if existing.occurrences is not None:
+            existing.occurrences = None if chosen is None else existing.occurrences | chosen
+        return existing
     registrant = Registrant(
         seq=account.next_seq(),
         id=account.new_id(),
@@ -85,8 +85,8 @@ def _register(account: Account, call: Call, event: ScheduledEvent, status: str) 
 def _chosen_occurrences(call: Call, event: ScheduledEvent) -> frozenset[str] | None:
     text = call.query.get("occurrence_ids", "")
     chosen = frozenset(part.strip() for part in text.split(",") if part.strip())
-    known = {each.id for each in event.occurrences if each.status == "available"}
-    if chosen - known:
+    available = {each.id for each in event.occurrences if each.status == "available"}
+    if chosen - available:
         raise call.invalid("occurrence_ids")
     return chosen or None
 
@@ -121,11 +121,11 @@ def list_webinar_registrants(account: Account, call: Call) -> dict[str, Any]:
 
 def _list(account: Account, call: Call, event: ScheduledEvent) -> dict[str, Any]:
     rows = event.registrants.by_status[call.query["status"]].rows
-    wanted = call.query.get("occurrence_id")
-    if wanted:
-        if event.occurrence(wanted) is None:
+    occurrence = call.query.get("occurrence_id")
+    if occurrence:
+        if event.occurrence(occurrence) is None:
             raise call.refusal(300, "occurrence_id")
-        rows = [each for each in rows if each.occurrences is None or wanted in each.occurrences]
+        rows = [each for each in rows if each.occurrences is None or occurrence in each.occurrences]
     if call.query.get("tracking_source_id"):
         rows = [each for each in rows if each.source_id == call.query["tracking_source_id"]]
 

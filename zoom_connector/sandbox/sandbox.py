@@ -1,6 +1,6 @@
-"""Runs the sandbox: one account behind one loopback port, in a thread of its own; the parts do the rest.
+"""Assembles and runs the sandbox: one account behind a loopback port, served from a separate thread.
 
-Below `/_sandbox` other programs steer it (`control`). Nothing there is counted, limited or hit by a fault.
+Other programs control it below `/_sandbox` (`control`). Requests there are not counted or limited, and have no faults.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .control import CONTROL, steer
 from .downloads import Downloads
 from .faults import FIELDS, Fault, Queue, change
 from .hooks import CLIENT_ID, Hooks
-from .kinds import known
+from .kinds import find_kind
 from .limits import AccountLimits
 from .oauth import OAuth
 from .record import RequestLog
@@ -41,25 +41,25 @@ _log = logging.getLogger(__name__)
 
 
 class Sandbox:
-    """A Zoom that runs here: a context manager that serves one seeded account on 127.0.0.1.
+    """A local Zoom: a context manager that serves one seeded account on 127.0.0.1.
 
     Args:
         port: the port; 0 takes any free one.
-        users, meetings, registrants: how many the account is born with; see `seed`.
-        seed: the same seed gives the same account and the same ids.
-        token: the bearer token that is good here.
+        users, meetings, registrants: how many the account starts with; see `seed`.
+        seed: the same seed produces the same account and the same ids.
+        token: an access token that the sandbox accepts.
         token_lifetime: seconds until it expires; None: never.
-        scopes: the scopes it has; None: all.
+        scopes: the token's scopes; None: all.
         page_token_lifetime: seconds until a page token expires.
-        clock: gives the time in seconds since the epoch.
-        conditions: what is wrong with the account; the names are in `conditions.CONDITIONS`.
-        before: sees each request first and may answer it itself.
-        record: how many requests `requests` remembers.
+        clock: returns the time in seconds since the epoch.
+        conditions: the account states that make Zoom refuse requests; see `conditions.CONDITIONS`.
+        before: receives each request first and may answer it.
+        record: how many requests `requests` keeps.
         bounds: how much a client may send, and how slowly.
-        plan: the account's plan, free, pro or business, whose rate limits hold; None: there are none.
+        plan: the account's plan, free, pro or business, whose rate limits apply; None: no limits.
         faults: a random plan of faults, `seed=7,rate=0.1`; see `chances.Odds`.
         latency: seconds before every answer, or the shortest and the longest.
-        storage: recording files lie on a second port, `storage_origin`, to which downloads are redirected.
+        storage: serve recording files from a second port, `storage_origin`, and redirect downloads there.
     """
 
     def __init__(
@@ -111,27 +111,27 @@ class Sandbox:
 
     @property
     def base_url(self) -> str:
-        """Where it answers: `http://127.0.0.1:PORT/v2`."""
+        """The API's base URL: `http://127.0.0.1:PORT/v2`."""
         if self._listener is None:
-            raise RuntimeError("the sandbox does not run; use it as a context manager")
+            raise RuntimeError("the sandbox is not running; use it as a context manager")
         return f"http://127.0.0.1:{self._listener.port}/v2"
 
     @property
     def origin(self) -> str:
-        """Where its OAuth lives: `http://127.0.0.1:PORT`."""
+        """The origin of the OAuth endpoints: `http://127.0.0.1:PORT`."""
         return self.base_url.removesuffix("/v2")
 
     @property
     def storage_origin(self) -> str:
-        """Where downloads are redirected to: `http://127.0.0.1:ANOTHER PORT`; "" without a storage."""
+        """The origin that downloads are redirected to: `http://127.0.0.1:ANOTHER PORT`; "" without storage."""
         return "" if self._storage is None else f"http://127.0.0.1:{self._storage.port}"
 
     def recording_bytes(self, download_url: str) -> bytes:
-        """Give what a download from this address must bring; raise KeyError for an address that has no file."""
+        """Return the bytes that a download from this URL must yield; raise KeyError if it has no file."""
         return self.state.files[urlsplit(download_url).path].content()[:]
 
     def replace_recording(self, download_url: str) -> None:
-        """Give a file other bytes and another ETag, as when Zoom processes a recording again."""
+        """Change a file's bytes and ETag, as when Zoom processes a recording again."""
 
         def act(account: Account) -> None:
             path = urlsplit(download_url).path
@@ -141,7 +141,7 @@ class Sandbox:
 
     @property
     def conditions(self) -> Collection[str]:
-        """What is wrong with the account; assign other names of `conditions.CONDITIONS` at any time."""
+        """The conditions that apply to the account; assign any names of `conditions.CONDITIONS` at any time."""
         return frozenset(self.state.conditions)
 
     @conditions.setter
@@ -159,18 +159,18 @@ class Sandbox:
         return None if self._chances is None else self._chances.odds
 
     @faults.setter
-    def faults(self, given: str | Mapping[str, Any] | Odds | None) -> None:
-        odds = given if isinstance(given, Odds | None) else Odds.read(given)
+    def faults(self, plan: str | Mapping[str, Any] | Odds | None) -> None:
+        odds = plan if isinstance(plan, Odds | None) else Odds.read(plan)
         self._chances = None if odds is None else Chances(odds, self._may_revoke)
 
     @property
     def faults_done(self) -> Counter[str]:
-        """How often each kind of fault hit a request."""
+        """The number of requests that each kind of fault hit."""
         return self.requests.faults + self.storage_requests.faults
 
     @property
     def latency(self) -> tuple[float, float]:
-        """Shortest and longest wait (seconds) before every answer; assign them, or one number, or `0.01-0.2`."""
+        """The shortest and longest wait (seconds) before every answer; assign both, one number, or `0.01-0.2`."""
         return self._latency
 
     @latency.setter
@@ -202,64 +202,63 @@ class Sandbox:
         head: bytes | str | None = None,
         endless: bool | None = None,
     ) -> None:
-        """Let the next `times` requests that match go wrong; the oldest fault that matches is spent first.
+        """Break the next `times` requests that match; the oldest matching fault is used first.
 
         Args:
-            kind: one of `kinds.KINDS`; the other arguments change its details. None: only what they say.
-            match: `GET /v2/users`; the path without its query, raw, `*` for any text; None: every request.
-            skip: let so many requests that match pass first.
-            page: only requests that carry a page token.
-            status: answer this, with `body`, `headers` and `content_type`, without carrying the request out.
-            drop: close the connection `before` the request is carried out, or `after`.
-            carry_out: with `status`: carry the request out all the same.
-            truncate: announce the whole body, send half of it, close.
-            cut: the same after so many bytes; below 1.0: after such a share.
-            takes: seconds in which the body is sent.
+            kind: one of `kinds.KINDS`, whose details the other arguments change; None: these arguments alone.
+            match: `GET /v2/users`: method and raw path without query, `*` for any text; None: every request.
+            skip: let this many matching requests pass first.
+            page: match only requests that carry a page token.
+            status: answer with this status, `body`, `headers` and `content_type`, without carrying the request out.
+            drop: close the connection `before` or `after` carrying the request out.
+            carry_out: with `status`, carry the request out anyway.
+            truncate: announce the whole body, send half of it and close.
+            cut: the same after this many bytes, or after this share if below 1.0.
+            takes: seconds that sending the body takes.
             delay: seconds to wait before answering.
-            condition: refuse this request as Zoom does when this one of `conditions.CONDITIONS` holds.
-            repeat_page: give the page token that the request was asked with.
+            condition: refuse the request as Zoom does under this one of `conditions.CONDITIONS`.
+            repeat_page: return the same page token that the request carried.
             revoke: revoke the request's token first.
-            edit: give the true answer, changed by this one of `edits.EDITS`.
-            head: what goes out before the body as it is: status line, headers, empty line.
-            endless: send the body again and again, without a length.
+            edit: return the real answer, altered by this one of `edits.EDITS`.
+            head: bytes to send verbatim before the body: status line, headers, empty line.
+            endless: repeat the body forever, without a length.
         """
-        given = locals()
+        arguments = locals()
         fault = change(
-            Fault() if kind is None else known(kind).draw(random.Random(0), 1.0),
-            {name: given[name] for name in FIELDS if name in given} | ({"cut": 0.5} if truncate else {}),
+            Fault() if kind is None else find_kind(kind).draw(random.Random(0), 1.0),
+            {name: arguments[name] for name in FIELDS if name in arguments} | ({"cut": 0.5} if truncate else {}),
         )
         self._queue.add(fault, times, skip)
 
     def clear_faults(self) -> None:
-        """Forget the faults that are still to come, the random plan too."""
+        """Drop all pending faults and the random plan."""
         self._queue.clear()
         self._chances = None
 
     def deauthorize(self, client_id: str = CLIENT_ID, user: str = "me") -> None:
-        """Let a user (an id, an email, or `me`, the owner) remove an app: its tokens end, and it is told so.
+        """Remove an app for a user (an id, an email, or `me`, the owner): end its tokens and notify the app.
 
-        Raises ValueError for a user or an app that there is not.
+        Raises ValueError for an unknown user or app.
         """
-
         self.run(lambda account: self.deauthorize_now(client_id, user))
 
     def deauthorize_now(self, client_id: str = CLIENT_ID, user: str = "me") -> dict[str, str]:
-        """The same where the requests are answered; gives the app's id and the user's."""
-        found, now = self.state.find_user(user), self.state.clock()
-        if found is None:
+        """Do the same from the server's loop; return the ids of the app and the user."""
+        owner, now = self.state.find_user(user), self.state.clock()
+        if owner is None:
             raise ValueError(f"there is no user {user!r}")
-        self.oauth.remove(client_id, found.id)
-        self.hooks.emit(*emits.deauthorized(client_id, found, now), client_id=client_id)
-        return {"client_id": client_id, "user": found.id}
+        self.oauth.remove(client_id, owner.id)
+        self.hooks.emit(*emits.deauthorized(client_id, owner, now), client_id=client_id)
+        return {"client_id": client_id, "user": owner.id}
 
     def run(self, act: Callable[[Account], T]) -> T:
-        """Do something with the account where the requests do, so that none comes between."""
+        """Call `act` with the account on the server's loop, between two requests; return its result."""
         if self._background is None:
             return act(self.state)
         return self._background.run(lambda: act(self.state))
 
     def answer(self, request: WireRequest) -> WireResponse:
-        """Answer one request, faults and hook included; the server's loop calls this."""
+        """Answer one request, with its fault and `before`; the server's loop calls this."""
         if request.target.startswith(CONTROL):
             return steer(self, request)
         return self._answer_or_fail(request, self._answer_as_zoom, self.requests)
@@ -268,14 +267,14 @@ class Sandbox:
         at = self.state.clock()
         by_chance = None if self._chances is None else self._chances.take(request)
         fault = self._queue.take(request) or by_chance
-        hooked = self._before(request) if self._before is not None else None
+        override = self._before(request) if self._before is not None else None
         if fault is None:
-            answer = hooked or respond(request, ())
+            answer = override or respond(request, ())
         else:
             if fault.revoke:
                 self.tokens.revoke(bearer(request))
-            more = () if fault.condition is None else (fault.condition,)
-            answer = fault.spoil(request, lambda: hooked or respond(fault.asked(request), more))
+            conditions = () if fault.condition is None else (fault.condition,)
+            answer = fault.apply(request, lambda: override or respond(fault.rewrite(request), conditions))
         low, high = self._latency
         if high:
             answer = replace(answer, delay=answer.delay + self._draw.uniform(low, high))
@@ -289,12 +288,12 @@ class Sandbox:
             if self._downloads.serves(request):
                 return self._downloads.answer(request)
             return self._zoom.answer(request, more_conditions)
-        except Exception:  # a fault of ours must not take the server down
+        except Exception:  # a bug here must not take the server down
             _log.exception("%s %s", request.method, request.target)
             return WireResponse(status=500, body=b'{"code":500,"message":"The sandbox failed; its log says why."}')
 
     def _may_revoke(self, request: WireRequest) -> bool:
-        """By chance only tokens that can be had anew are revoked."""
+        """True if a client can renew the request's token; the random plan revokes no others."""
         return bearer(request) in self.oauth.issued
 
     def _answer_from_storage(self, request: WireRequest) -> WireResponse:
@@ -304,14 +303,14 @@ class Sandbox:
         return self._answer_or_fail(request, respond, self.storage_requests)
 
     async def start(self) -> None:
-        """Open the port on the running loop."""
+        """Open the ports on the running loop."""
         self._listener = await listen(self.answer, self._zoom.refuse_bytes, port=self._port, bounds=self._bounds)
         self.state.origin = self.origin
         if self._has_storage:
             self._storage = await listen(self._answer_from_storage, self._zoom.refuse_bytes, bounds=self._bounds)
 
     async def stop(self) -> None:
-        """Close the port and every connection, and send no more events."""
+        """Close the ports and every connection, and send no more events."""
         self.hooks.close()
         listeners, self._listener, self._storage = (self._listener, self._storage), None, None
         for listener in listeners:
@@ -331,11 +330,9 @@ class Sandbox:
 
 
 def serve(*, say: Callable[[str], None] = lambda line: None, **options: Any) -> None:
-    """Run a sandbox in the foreground until it is interrupted; `say` is told where it answers.
+    """Run a sandbox in the foreground until interrupted; `options` are those of `Sandbox`.
 
-    Args:
-        say: takes one line of text; called once the port is open.
-        options: those of `Sandbox`.
+    `say` receives one line of text once the port is open, and another at the end.
     """
     sandbox = Sandbox(**options)
 

@@ -1,10 +1,10 @@
-"""Fills an account before it serves: the same seed gives the same people, meetings and ids; touches no HTTP.
+"""Fills a new account: the same seed produces the same people, meetings and ids; knows no HTTP.
 
-* `users` active users, then two inactive and three pending ones. The first is the owner, `me`; the second an admin;
+* `users` active users, then two inactive and three pending ones. The first is the owner, `me`; the second is an admin;
   every seventh is Basic (type 1). The third and fourth have the rarer profile fields.
-* `meetings` meetings, all hosted by `me`: the first two are over and recorded (their UUIDs start with "/" and hold
-  "//"), the third takes registrants, the fourth recurs, the fifth has no fixed time, the sixth is live.
-* `registrants` registrants of the third meeting: of ten, one is pending; of twenty, one is denied.
+* `meetings` meetings, all hosted by `me`. The first two are over and recorded; their UUIDs start with "/" and contain
+  "//". The third accepts registrants, the fourth recurs, the fifth has no fixed time, the sixth is live.
+* `registrants` registrants of the third meeting: one in ten is pending, one in twenty denied.
 * Webinars, phone recordings and chats of `me`: see `seed_events` and `seed_talk`.
 """
 
@@ -47,7 +47,7 @@ _RARE: dict[int, dict[str, Any]] = {
 
 
 def fill(account: Account, *, users: int, meetings: int, registrants: int) -> None:
-    """Give an account its people, meetings, registrants and the rest."""
+    """Add users, meetings, registrants, webinars, phone recordings and chats to a new account."""
     now = float(int(account.clock()))
     owner = _add_user(account, 0, now)
     for number in range(1, users):
@@ -60,8 +60,8 @@ def fill(account: Account, *, users: int, meetings: int, registrants: int) -> No
     for number in range(meetings):
         meeting = _add_meeting(account, owner, number, now)
         if number == 2:
-            for each in range(registrants):
-                _add_registrant(account, meeting, each, now)
+            for index in range(registrants):
+                _add_registrant(account, meeting, index, now)
     add_webinars(account, owner, now)
     add_phone_recordings(account, owner, now)
     add_chats(account, owner, now)

@@ -1,8 +1,8 @@
-"""Fills an account with webinars, who came to them, and cloud recordings; part of `seed`, and as deterministic.
+"""Seeds an account with webinars, their participants, and cloud recordings; deterministic, as is `seed`.
 
-`me` hosts seven webinars: an open one with registration, one with manual approval and a panelist, one without
-registration, a recurring one, one of Zoom Events, and two that are over: lately (its UUID holds "//") and more than
-a year ago (its UUID starts with "/").
+`me` hosts seven webinars: one with automatic approval, one with manual approval and a panelist, one without
+registration, a recurring one, one of Zoom Events, one that ended lately (its UUID contains "//") and one that ended
+more than a year ago (its UUID starts with "/").
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .account import Account, Meeting, Registrant, User, Webinar
 from .occurrences import complete, occurrences
 from .times import DAY, write_time
 
-_CAPTIONS = 2345  # bytes; Zoom does not say how many
+_CAPTIONS = 2345  # bytes; Zoom's answer has no size for captions
 PANELIST = "panelist@guest.example"
 _SETTINGS: dict[str, Any] = {
     "host_video": True,
@@ -37,7 +37,7 @@ _SETTINGS: dict[str, Any] = {
 
 
 def add_webinars(account: Account, host: User, now: float) -> None:
-    """Give `host` seven webinars."""
+    """Add the seven webinars of `host`."""
     first = _add(account, host, "Product launch", now + 14 * DAY)
     for number in range(5):
         _register(account, first, number, now)
@@ -48,9 +48,9 @@ def add_webinars(account: Account, host: User, now: float) -> None:
     weekly.occurrences = occurrences(weekly.recurrence, weekly.start or now, weekly.duration, weekly.timezone)
     weekly.start = weekly.occurrences[0].start
     _add(account, host, "Festival 🎪", now + 40 * DAY, is_of_events=True)
-    lately = _add(account, host, "Spring review", now - 10 * DAY, uuid="ab//" + account.new_uuid()[4:])
+    recent = _add(account, host, "Spring review", now - 10 * DAY, uuid="ab//" + account.new_uuid()[4:])
     old = _add(account, host, "Spring review of last year", now - 400 * DAY, uuid="/" + account.new_uuid()[1:])
-    for webinar in (lately, old):
+    for webinar in (recent, old):
         webinar.participants = [_participant(account, webinar, number) for number in range(45)]
 
 
@@ -101,7 +101,7 @@ def _register(account: Account, webinar: Webinar, number: int, now: float) -> No
 
 
 def _participant(account: Account, webinar: Webinar, number: int) -> dict[str, Any]:
-    """Make one row of one join; every ninth row is somebody who came back, every fifth an address not shown."""
+    """Make the row of one join: every ninth row is a person who rejoined, every fifth person has no address."""
     person = number - 1 if number % 9 == 8 else number
     start = (webinar.start or 0.0) + number
     minutes = 20 if number % 9 in (7, 8) else 55
@@ -125,14 +125,14 @@ def _participant(account: Account, webinar: Webinar, number: int) -> dict[str, A
 
 
 def recording_of(account: Account, meeting: Meeting) -> dict[str, Any]:
-    """Make the recordings of a meeting that is over; the caption file has fewer fields, as at Zoom.
+    """Make the recordings of a past meeting; the caption file has fewer fields, as at Zoom.
 
-    Their addresses are paths: where the account answers is not known yet.
+    Their download URLs are only paths, since the sandbox's port is not known yet.
     """
     start = meeting.start or 0.0
     span = {"recording_start": write_time(start), "recording_end": write_time(start + meeting.duration * 60)}
 
-    def file(kind: str, extension: str, what: str, size: int) -> dict[str, Any]:
+    def file(kind: str, extension: str, recording_type: str, size: int) -> dict[str, Any]:
         id = account.new_id()
         path = f"/rec/download/{id}"
         return {
@@ -143,7 +143,7 @@ def recording_of(account: Account, meeting: Meeting) -> dict[str, Any]:
             "file_size": size,
             "play_url": f"https://zoom.us/rec/play/{id}",
             "download_url": account.add_file(path, size=size, extension=extension, meeting=meeting.id),
-            "recording_type": what,
+            "recording_type": recording_type,
             "status": "completed",
             **span,
         }
@@ -156,8 +156,8 @@ def recording_of(account: Account, meeting: Meeting) -> dict[str, Any]:
         "download_url": account.add_file(path, size=_CAPTIONS, extension="VTT", meeting=meeting.id),
         **span,
     }
-    spoken = account.new_id()
-    audio = account.add_file(f"/rec/download/{spoken}", size=1_234_567, extension="M4A", meeting=meeting.id)
+    audio_id = account.new_id()
+    audio = account.add_file(f"/rec/download/{audio_id}", size=1_234_567, extension="M4A", meeting=meeting.id)
     return {
         "recording_files": [
             file("MP4", "MP4", "shared_screen_with_speaker_view", 24_567_890),
@@ -167,11 +167,11 @@ def recording_of(account: Account, meeting: Meeting) -> dict[str, Any]:
         ],
         "participant_audio_files": [
             {
-                "id": spoken,
+                "id": audio_id,
                 "file_name": f"Audio only - {meeting.host.profile['display_name']}",
                 "file_type": "M4A",
                 "file_size": 1_234_567,
-                "play_url": f"https://zoom.us/rec/play/{spoken}",
+                "play_url": f"https://zoom.us/rec/play/{audio_id}",
                 "download_url": audio,
                 "status": "completed",
                 **span,

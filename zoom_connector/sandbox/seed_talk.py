@@ -1,8 +1,8 @@
-"""Fills an account with phone recordings, channels and messages; part of `seed`, and as deterministic.
+"""Seeds an account with phone recordings, channels and messages; deterministic, as is `seed`.
 
 `me` has forty phone recordings, two a day; twelve channels, the first of which has sixty messages, one an hour; and
-five messages with the second user. The newest channel message is deleted, the one before it edited, the one before
-that an audio file, and the oldest but one answers the oldest.
+five messages with the second user. The newest channel message is deleted, the second newest edited, the third newest an
+audio file, and the second oldest replies to the oldest.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from .account import Account, User
 from .times import DAY, write_time
 
 _HOUR = 3600.0
-_SAID = ("Hello", "Guten Tag, schön", "こんにちは", "Привет", "Done 🎉", "See the report")
+_MESSAGES = ("Hello", "Guten Tag, schön", "こんにちは", "Привет", "Done 🎉", "See the report")
 
 
 def add_phone_recordings(account: Account, user: User, now: float) -> None:
-    """Give `user` forty recorded calls, two a day."""
+    """Add forty recorded calls of `user`, two a day."""
     rows: list[dict[str, Any]] = []
     for number in range(40):
         at = now - (40 - number) * DAY / 2
@@ -49,7 +49,7 @@ def add_phone_recordings(account: Account, user: User, now: float) -> None:
 
 
 def add_chats(account: Account, user: User, now: float) -> None:
-    """Give `user` channels and messages."""
+    """Add the channels and messages of `user`."""
     ids = []
     for number in range(12):
         id = account.draw.randbytes(12).hex()
@@ -79,18 +79,18 @@ def add_chats(account: Account, user: User, now: float) -> None:
     account.messages["", ids[0]] = rows
     contact = next((each for each in account.users.values() if each is not user), None)
     if contact is not None:
-        said = [_message(account, contact, now - (5 - number) * _HOUR, number) for number in range(5)]
-        account.messages[user.id, contact.id] = account.messages[contact.id, user.id] = said
+        messages = [_message(account, contact, now - (5 - number) * _HOUR, number) for number in range(5)]
+        account.messages[user.id, contact.id] = account.messages[contact.id, user.id] = messages
 
 
 def _message(account: Account, sender: User, at: float, number: int) -> dict[str, Any]:
-    """Make one message; every eleventh is from outside the account, whose address Zoom leaves blank."""
+    """Make one message; every eleventh has a sender outside the account, whose address Zoom leaves blank."""
     is_external = number % 11 == 10
     return {
         "seq": account.next_seq(),
         "at": at,
         "id": account.draw.randbytes(16).hex().upper(),
-        "message": f"{_SAID[number % len(_SAID)]} {number}",
+        "message": f"{_MESSAGES[number % len(_MESSAGES)]} {number}",
         "message_type": "plain_text_message",
         "sender": "" if is_external else sender.email,
         "send_member_id": account.new_id() if is_external else sender.id,

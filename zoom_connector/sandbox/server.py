@@ -1,6 +1,6 @@
-"""Serves HTTP/1.1 on a loopback port with asyncio; it moves bytes and time, and knows nothing of Zoom or of state.
+"""Serves HTTP/1.1 on a loopback port with asyncio, with delays and slow bodies; it knows nothing about Zoom or state.
 
-One `HttpConnection` per client, no thread per request: everything runs on the loop that called `listen`.
+Each client has an `HttpConnection` and no thread: everything runs on the loop that called `listen`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .wire import Malformed, WireParser, WireRequest, WireResponse, render_head
 
 Respond = Callable[[WireRequest], WireResponse]
 Refuse = Callable[[int, str], WireResponse]
-_PIECE = 1 << 16  # bytes that are made and written at once
-_BEATS = 20  # pieces a second of a body that is sent slowly
+_PIECE = 1 << 16  # the most bytes computed and written at once
+_BEATS = 20  # writes per second of a slow body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How much a client may send and how long it may keep us waiting (bytes, seconds)."""
+    """Limits for clients: the size of a body (bytes), the time between requests and the time for one (seconds)."""
 
     body: int = 5 * 1024 * 1024
     idle: float = 75.0
@@ -32,7 +32,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """An open port: `close` ends it and every connection that is still there."""
+    """An open port; `close` closes it and all remaining connections."""
 
     port: int
     server: asyncio.Server
@@ -51,7 +51,7 @@ class Listener:
 async def listen(
     respond: Respond, refuse: Refuse, *, host: str = "127.0.0.1", port: int = 0, bounds: Bounds | None = None
 ) -> Listener:
-    """Open a port (0: any free one); `respond` answers requests, `refuse` words answers to bytes that are none."""
+    """Open a port (0: any free one); `respond` answers requests, `refuse` answers bytes that are not a request."""
     connections: set[HttpConnection] = set()
     allowed = bounds or Bounds()
     server = await asyncio.get_running_loop().create_server(
@@ -66,7 +66,7 @@ async def listen(
 
 
 async def _sweep(connections: set[HttpConnection], bounds: Bounds) -> None:
-    """Close the connections of clients that stopped talking."""
+    """Close the connections of silent clients."""
     while True:
         await asyncio.sleep(min(bounds.idle, bounds.request) / 4)
         now = time.monotonic()
@@ -76,7 +76,7 @@ async def _sweep(connections: set[HttpConnection], bounds: Bounds) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class _Outgoing:
-    """A body on its way: the bytes from `at` to before `end` are still to be sent."""
+    """A partly sent body: the bytes from `at` up to `end`, exclusive, remain."""
 
     body: bytes | Content | Endless
     at: int = 0
@@ -86,12 +86,12 @@ class _Outgoing:
 
     @property
     def step(self) -> int:
-        """How many bytes go out at once."""
+        """The number of bytes to write at once."""
         return _PIECE if self.pace is None else max(1, min(_PIECE, int(self.pace / _BEATS)))
 
 
 class HttpConnection(asyncio.Protocol):
-    """One client: reads requests in order and answers each before it looks at the next."""
+    """One client's connection; it answers each request before it parses the next."""
 
     def __init__(self, respond: Respond, refuse: Refuse, peers: set[HttpConnection], bounds: Bounds) -> None:
         self._respond = respond
@@ -100,8 +100,8 @@ class HttpConnection(asyncio.Protocol):
         self._bounds = bounds
         self._parser = WireParser(body_limit=bounds.body)
         self._transport: asyncio.Transport | None = None
-        self._waiting: asyncio.TimerHandle | None = None  # a delayed answer: later requests stand behind it
-        self._outgoing: _Outgoing | None = None  # a long body: it waits, or the client does not take more
+        self._waiting: asyncio.TimerHandle | None = None  # a delayed answer, which holds up later requests
+        self._outgoing: _Outgoing | None = None  # a body that is slow, or that the client has not read yet
         self._writable = True
         self._since = time.monotonic()
 
@@ -122,14 +122,14 @@ class HttpConnection(asyncio.Protocol):
         self._advance()
 
     def pause_writing(self) -> None:
-        self._writable = False  # a client that does not read gets no more to read
+        self._writable = False  # the client does not read, so do not fill its buffers
         self._read(False)
 
     def resume_writing(self) -> None:
         self._writable = True
         if self._outgoing is None:
             self._read(True)
-        elif self._waiting is None:  # not at once: asyncio is amid a write of its own
+        elif self._waiting is None:  # later, since asyncio is in the middle of a write
             asyncio.get_running_loop().call_soon(self._pump)
         self._advance()
 
@@ -138,7 +138,7 @@ class HttpConnection(asyncio.Protocol):
             self._transport.abort()
 
     def expire(self, now: float) -> None:
-        """End this connection if its client has been silent, or amid one request, for too long."""
+        """Close this connection if its client has been silent, or busy with one request, for too long."""
         if self._waiting is None:
             is_idle = self._parser.is_idle and self._outgoing is None
             allowed = self._bounds.idle if is_idle else self._bounds.request
@@ -207,10 +207,10 @@ class HttpConnection(asyncio.Protocol):
             self._pump()
 
     def _pump(self) -> None:
-        """Write as much of the body as the client takes and its pace allows."""
+        """Write as much of the body as the client reads and the pace allows."""
         out = self._outgoing
         while out is not None and self._writable and self._transport is not None:
-            if self._transport.is_closing():  # the client has gone, of which the loop has not told us yet
+            if self._transport.is_closing():  # the client left, but connection_lost is still to come
                 return
             piece = out.body[out.at : min(out.at + out.step, out.end)]
             out.at += len(piece)
@@ -227,15 +227,15 @@ class HttpConnection(asyncio.Protocol):
                 return
 
     def _wait_for_beat(self) -> bool:
-        """Put off the next piece of a body that is sent slowly; False for any other."""
+        """Schedule the next piece of a slow body; False if the body is not slow."""
         out = self._outgoing
         if out is None or out.pace is None:
             return False
         seconds = min(out.step, out.end - out.at) / out.pace
-        self._waiting = asyncio.get_running_loop().call_later(seconds, self._go_on)
+        self._waiting = asyncio.get_running_loop().call_later(seconds, self._resume)
         return True
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self._waiting = None
         self._pump()
         self._advance()
@@ -245,7 +245,7 @@ _last_date = (0, "")
 
 
 def _date(second: int) -> str:
-    """Write a second as an HTTP date; kept for the second it lasts, because every answer carries it."""
+    """Return an HTTP date, cached for its second, since every answer carries one."""
     global _last_date
     if _last_date[0] != second:
         _last_date = (second, formatdate(second, usegmt=True))

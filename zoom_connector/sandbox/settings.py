@@ -1,4 +1,4 @@
-"""Decides a meeting's settings: Zoom's defaults, what the host's own settings say, what a request says; pure."""
+"""Computes a meeting's settings from Zoom's defaults, the host's own settings and the request; pure."""
 
 from __future__ import annotations
 
@@ -50,34 +50,32 @@ DEFAULTS: dict[str, Any] = {
 
 
 @cache
-def _known() -> dict[str, Any]:
-    """Give the settings that answers show; others are accepted and forgotten."""
+def _answer_schemas() -> dict[str, Any]:
+    """Return the schemas of the settings that answers contain; Zoom accepts others and discards them."""
     create = next(endpoint for endpoint in endpoints() if endpoint.operation == "meetingCreate")
-    known: dict[str, Any] = (create.answer or {})["properties"]["settings"]["properties"]
-    return known
+    schemas: dict[str, Any] = (create.answer or {})["properties"]["settings"]["properties"]
+    return schemas
 
 
-def of_new_meeting(host: User, given: dict[str, Any], call: Call) -> dict[str, Any]:
-    """Settle the settings of a new meeting: what is left out is inherited from the host."""
-    inherited = {name: value for name, value in host.settings.items() if name in _known()}
-    named = {"contact_name": host.profile["display_name"], "contact_email": host.email}
-    return of_changed_meeting({**DEFAULTS, **named, **inherited}, given, call)
+def of_new_meeting(host: User, settings: dict[str, Any], call: Call) -> dict[str, Any]:
+    """Return the settings of a new meeting, which inherits absent ones from its host."""
+    inherited = {name: value for name, value in host.settings.items() if name in _answer_schemas()}
+    contact = {"contact_name": host.profile["display_name"], "contact_email": host.email}
+    return of_changed_meeting({**DEFAULTS, **contact, **inherited}, settings, call)
 
 
-def of_changed_meeting(old: dict[str, Any], given: dict[str, Any], call: Call) -> dict[str, Any]:
-    """Lay a request's settings over the old ones."""
-    schema: Any = (call.endpoint.body or {})["properties"]["settings"]["properties"]
-    changed = {
-        name: _keep(value, _known()[name]) for name, value in given.items() if name in _known() and name in schema
-    }
-    return {**old, **changed}
+def of_changed_meeting(old: dict[str, Any], settings: dict[str, Any], call: Call) -> dict[str, Any]:
+    """Return the old settings, updated with those of a request."""
+    accepted: Any = (call.endpoint.body or {})["properties"]["settings"]["properties"]
+    schemas = {name: schema for name, schema in _answer_schemas().items() if name in accepted}
+    return {**old, **{name: _prune(value, schemas[name]) for name, value in settings.items() if name in schemas}}
 
 
-def _keep(value: Any, shape: Any) -> Any:
-    """Forget the parts of a value that Zoom does not know."""
-    if isinstance(value, dict) and "properties" in shape:
-        known = shape["properties"]
-        return {name: _keep(each, known[name]) for name, each in value.items() if name in known}
-    if isinstance(value, list) and "items" in shape:
-        return [_keep(each, shape["items"]) for each in value]
+def _prune(value: Any, schema: Any) -> Any:
+    """Remove the parts of a value that Zoom does not document."""
+    if isinstance(value, dict) and "properties" in schema:
+        schemas = schema["properties"]
+        return {name: _prune(each, schemas[name]) for name, each in value.items() if name in schemas}
+    if isinstance(value, list) and "items" in schema:
+        return [_prune(each, schema["items"]) for each in value]
     return value

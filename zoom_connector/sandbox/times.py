@@ -1,4 +1,4 @@
-"""Reads and writes times as Zoom does; pure functions between text and seconds since the epoch."""
+"""Reads and writes times in Zoom's formats; pure functions between text and seconds since the epoch."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 DAY = 86400.0
-LAST_YEAR = 9000  # later dates leave no room for what is computed from them
+LAST_YEAR = 9000  # arithmetic on later dates could overflow
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @lru_cache(maxsize=512)
 def zone(name: str) -> ZoneInfo | None:
-    """Find a time zone such as `America/Los_Angeles`; None if there is none of that name."""
+    """Return a time zone such as `America/Los_Angeles`; None if the name is unknown."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -23,7 +23,7 @@ def zone(name: str) -> ZoneInfo | None:
 
 
 def read_time(text: str, zone_name: str) -> float | None:
-    """Read `2026-11-01T10:00:00Z`, or the same without `Z` as local time; None for anything else, offsets too."""
+    """Read `2026-11-01T10:00:00Z`, or without `Z` local time; None for anything else, including offsets."""
     if not _TIME.fullmatch(text):
         return None
     try:
@@ -32,8 +32,8 @@ def read_time(text: str, zone_name: str) -> float | None:
         return None
     if not 1970 <= moment.year < LAST_YEAR:
         return None
-    where = UTC if text.endswith("Z") else zone(zone_name)
-    return None if where is None else moment.replace(tzinfo=where).timestamp()
+    timezone = UTC if text.endswith("Z") else zone(zone_name)
+    return None if timezone is None else moment.replace(tzinfo=timezone).timestamp()
 
 
 def read_date(text: str) -> date | None:
@@ -48,12 +48,12 @@ def read_date(text: str) -> date | None:
 
 
 def start_of(day: date, zone_name: str = "UTC") -> float:
-    """Give the first second of a day in a time zone."""
+    """Return the first second of a day in a time zone."""
     return datetime(day.year, day.month, day.day, tzinfo=zone(zone_name) or UTC).timestamp()
 
 
 def end_of(day: date, zone_name: str = "UTC") -> float:
-    """Give the first second after a day in a time zone."""
+    """Return the first second after a day in a time zone."""
     return start_of(day + timedelta(days=1), zone_name)
 
 
@@ -64,10 +64,10 @@ def write_time(seconds: float) -> str:
 
 
 def write_date(seconds: float) -> str:
-    """Write `2026-11-01`, the day in UTC."""
+    """Write the UTC day as `2026-11-01`."""
     return write_time(seconds)[:10]
 
 
 def day_of(seconds: float) -> int:
-    """Number the UTC day, for limits that start afresh at midnight GMT."""
+    """Return the number of the UTC day, for limits that reset at midnight GMT."""
     return int(seconds // DAY)

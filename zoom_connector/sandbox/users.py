@@ -1,4 +1,4 @@
-"""Answers what Zoom answers about users: create, get, update, delete, list; it touches the account and no HTTP."""
+"""The user endpoints: create, get, update, delete, list; they read and change the account and know no HTTP."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from .paging import page
 from .times import DAY, write_time
 
 INVITATION_LIFETIME = 30 * DAY
-INVALID_WORDS = ("zoomsupport",)  # in a name
+INVALID_WORDS = ("zoomsupport",)  # not allowed in names
 BLOCKED_DOMAIN = "blocked.example"
 UNTRUSTED_DOMAIN = "untrusted.example"
 MANAGED_DOMAIN = "managed.example"
-FOREIGN_EMAILS = frozenset({"somebody@other-account.example"})  # hold an active account elsewhere
+FOREIGN_EMAILS = frozenset({"somebody@other-account.example"})  # active in another account
 _ROLES = {"0": "Owner", "1": "Admin", "2": "Member"}
 _LICENCE_FIELDS = ("type", "plan_united_type", "zoom_one_type")
 _NAMES = ("first_name", "last_name", "display_name")
 
 
-def find_user(account: Account, call: Call, given: str | None = None) -> User:
-    """Find the user a path names by id, email or `me`, or raise Zoom's 1001."""
-    user = account.find_user(call.path["userId"] if given is None else given)
+def find_user(account: Account, call: Call, name: str | None = None) -> User:
+    """Find a user by id, email or `me`, by default the user of the path, or raise Zoom's 1001."""
+    name = call.path["userId"] if name is None else name
+    user = account.find_user(name)
     if user is None:
-        raise call.refusal(1001, userId=call.path["userId"] if given is None else given)
+        raise call.refusal(1001, userId=name)
     return user
 
 
 def new_profile(account: Account, *, first_name: str, last_name: str, type: int, role: str = "2") -> dict[str, Any]:
-    """Fill a profile with what Zoom itself decides."""
+    """Make a profile with the values that Zoom assigns."""
     number = account.draw.randrange(1_000_000_000, 9_999_999_999)
     return {
         "first_name": first_name,
@@ -111,8 +112,7 @@ def get_user(account: Account, call: Call) -> dict[str, Any]:
         raise call.refusal(1001)
     _refuse_expired_invitation(call, user)
     profile = user.profile
-    number = profile["pmi"]
-    shown = {
+    values = {
         **profile,
         **_identity(user),
         "created_at": write_time(user.created),
@@ -123,37 +123,37 @@ def get_user(account: Account, call: Call) -> dict[str, Any]:
         "jid": f"{user.id.lower()}@xmpp.zoom.us",
         "group_ids": profile.get("group_ids", []),
         "im_group_ids": [],
-        "personal_meeting_url": f"https://zoom.us/j/{number}",
+        "personal_meeting_url": f"https://zoom.us/j/{profile['pmi']}",
     }
-    known = call.endpoint.fields_of()
-    return {name: value for name, value in shown.items() if name in known}
+    fields = call.endpoint.fields_of()
+    return {name: value for name, value in values.items() if name in fields}
 
 
 def _look_up(account: Account, call: Call) -> User:
-    given = call.path["userId"]
+    id = call.path["userId"]
     if call.query.get("search_by_unique_id"):
-        found = next((u for u in account.users.values() if u.profile.get("employee_unique_id") == given), None)
-        if found is None:
+        user = next((each for each in account.users.values() if each.profile.get("employee_unique_id") == id), None)
+        if user is None:
             raise call.refusal(1001)
-        return found
+        return user
     return find_user(account, call, _decrypt(call))
 
 
 def _decrypt(call: Call) -> str:
-    """Read the user of a path; with `encrypted_email` it is base64 here, whatever it may be at Zoom."""
-    given = call.path["userId"]
+    """Return the user of a path; the sandbox decodes an encrypted email as base64, whatever Zoom's scheme is."""
+    name = call.path["userId"]
     if not call.query.get("encrypted_email"):
-        return given
+        return name
     try:
-        return base64.urlsafe_b64decode(given + "=" * (-len(given) % 4)).decode()
+        return base64.urlsafe_b64decode(name + "=" * (-len(name) % 4)).decode()
     except ValueError:
         raise call.refusal(1001) from None
 
 
 def _identity(user: User) -> dict[str, Any]:
-    """Say who it is; somebody who has not yet accepted the invitation has no id."""
-    known = {} if user.status == "pending" else {"id": user.id}
-    return {**known, "email": user.email, "status": user.status, "user_created_at": write_time(user.created)}
+    """Return the fields that identify a user; a user with a pending invitation has no id."""
+    id = {} if user.status == "pending" else {"id": user.id}
+    return {**id, "email": user.email, "status": user.status, "user_created_at": write_time(user.created)}
 
 
 def _refuse_expired_invitation(call: Call, user: User) -> None:
@@ -173,8 +173,8 @@ def update_user(account: Account, call: Call) -> None:
     if body.get("type", 2) == 1 and any((w.end or call.now + 1) > call.now for w in user.webinars):
         raise call.refusal(300, "upcoming webinar")
     _check_profile(account, call, user)
-    known = call.endpoint.body["properties"] if call.endpoint.body else {}
-    changes = {name: value for name, value in body.items() if name in known and name != "feature"}
+    fields = call.endpoint.body["properties"] if call.endpoint.body else {}
+    changes = {name: value for name, value in body.items() if name in fields and name != "feature"}
     if "group_id" in changes:
         changes["group_ids"] = [changes.pop("group_id")]
     if changes.get("plan_united_type") == "none":
@@ -207,8 +207,8 @@ def _check_profile(account: Account, call: Call, user: User) -> None:
         raise call.invalid(*wrong)
     if {"pmi", "vanity_name"} & body.keys() and body.get("type", user.type) != 2:
         raise call.refusal(1109)
-    taken = account.vanity_names.get(body.get("vanity_name", "").casefold(), user)
-    if taken is not user:
+    holder = account.vanity_names.get(body.get("vanity_name", "").casefold(), user)
+    if holder is not user:
         raise call.refusal(4100)
 
 
@@ -267,12 +267,10 @@ def list_users(account: Account, call: Call) -> dict[str, Any]:
     if "license" in call.query:
         rows = [user for user in rows if call.query["license"] in user.settings.get("licenses", ())]
     hidden = {"custom_attributes", "host_key"} - {call.query.get("include_fields")}
-    known = [name for name in call.endpoint.fields_of("users") if name not in hidden]
+    fields = [name for name in call.endpoint.fields_of("users") if name not in hidden]
 
     def show(user: User) -> dict[str, Any]:
-        profile = user.profile
-        shown = {name: profile[name] for name in known if name in profile}
-        shown.update(_identity(user))
-        return shown
+        profile = {name: user.profile[name] for name in fields if name in user.profile}
+        return {**profile, **_identity(user)}
 
     return page(account.tokens, call, "users", rows, show, order=lambda user: user.seq)

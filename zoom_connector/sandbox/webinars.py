@@ -1,4 +1,4 @@
-"""Answers what Zoom answers about webinars and who came, registrants apart; it touches the account and no HTTP."""
+"""The endpoints for webinars and their participants, except registrants; they read the account and know no HTTP."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _UUID = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 
 def find_webinar(account: Account, call: Call) -> Webinar:
-    """Find the webinar of a path by number or, where the path may have it, by UUID."""
-    given = call.path["webinarId"]
-    is_number = given.isascii() and given.isdigit()
-    webinar = account.webinars.get(int(given)) if is_number else account.webinars_by_uuid.get(given)
+    """Find the webinar of a path by number or, where Zoom allows it, by UUID; raise Zoom's refusal."""
+    id = call.path["webinarId"]
+    is_number = id.isascii() and id.isdigit()
+    webinar = account.webinars.get(int(id)) if is_number else account.webinars_by_uuid.get(id)
     if webinar is not None:
         return webinar
-    if call.endpoint.operation == "webinar" and not is_number and not _UUID.fullmatch(given):
+    if call.endpoint.operation == "webinar" and not is_number and not _UUID.fullmatch(id):
         raise call.refusal(300, "Invalid webinar ID.")
     raise call.refusal(3001)
 
@@ -46,14 +46,14 @@ def get_webinar(account: Account, call: Call) -> dict[str, Any]:
     if webinar.settings["approval_type"] != 2:
         answer["registration_url"] = f"https://zoom.us/webinar/register/{webinar.id}"
     if webinar.recurrence is not None:
-        shown = webinar.occurrences
+        dates = webinar.occurrences
         if not call.query.get("show_previous_occurrences"):
-            shown = [each for each in shown if each.start + each.duration * 60 > call.now]
+            dates = [date for date in dates if date.start + date.duration * 60 > call.now]
         answer["recurrence"] = webinar.recurrence
-        answer["occurrences"] = show_occurrences(shown)
+        answer["occurrences"] = show_occurrences(dates)
     if call.query.get("occurrence_id"):
-        found = find_occurrence(call, webinar)
-        answer.update(start_time=write_time(found.start), duration=found.duration)
+        date = find_occurrence(call, webinar)
+        answer.update(start_time=write_time(date.start), duration=date.duration)
     return answer
 
 
@@ -108,9 +108,9 @@ def report_participants(account: Account, call: Call) -> dict[str, Any]:
 
 
 def _list_participants(account: Account, call: Call, webinar: Webinar, *, hidden: tuple[str, ...]) -> dict[str, Any]:
-    known = [name for name in call.endpoint.fields_of("participants") if name not in hidden]
+    fields = [name for name in call.endpoint.fields_of("participants") if name not in hidden]
 
     def show(row: dict[str, Any]) -> dict[str, Any]:
-        return {name: row[name] for name in known if name in row}
+        return {name: row[name] for name in fields if name in row}
 
     return page(account.tokens, call, "participants", webinar.participants, show, order=lambda row: row["seq"])

@@ -1,7 +1,7 @@
-"""Turns bytes into requests and answers into bytes, as HTTP/1.1 writes them; touches no socket and knows no Zoom.
+"""Parses HTTP/1.1 requests and writes responses as bytes; touches no socket and knows nothing about Zoom.
 
-`WireParser` is fed whatever arrives, in any pieces, and gives one `WireRequest` after the other. It is strict where
-leniency would let two programs disagree about where a request ends, and it never holds more than its limits.
+`WireParser` takes bytes in pieces of any size and returns one `WireRequest` after the other. It is strict where
+leniency would let two programs disagree about the end of a request, and it never buffers more than its limits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Malformed(Exception):
-    """These bytes are no request that can be answered in earnest; `status` says what to tell the sender."""
+    """The bytes are not a valid request; `status` is the HTTP status to answer with."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -33,7 +33,7 @@ class Malformed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireRequest:
-    """One request exactly as it arrived: `target` is the raw path and query, header names are lower case."""
+    """One request as it arrived: `target` is the raw path and query, header names are lower case."""
 
     method: str
     target: str
@@ -42,33 +42,33 @@ class WireRequest:
     keep_alive: bool = True
 
     def header(self, name: str) -> str | None:
-        """Give the first header called `name` (lower case), or None."""
+        """Return the first header called `name` (lower case), or None."""
         return next((value for key, value in self.headers if key == name), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireResponse:
-    """What goes back: a status, bytes and headers, and the ways in which a line may fail while they travel."""
+    """One response: status, body and headers, and how its transmission is to fail."""
 
     status: int
     body: bytes | Content | Endless = b""
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str = JSON
-    head: bytes | None = None  # goes out as it is instead of what the rest says; the body ends with the connection
+    head: bytes | None = None  # sent verbatim instead of status line and headers; the connection closes after the body
     delay: float = 0.0  # seconds before the first byte
     drop: bool = False  # close the connection instead of answering
-    cut: int | None = None  # announce the whole body, send so many bytes of it, close
-    pace: float | None = None  # bytes of the body a second
-    carried_out: bool = False  # what was asked for was done, whatever comes of the answer
+    cut: int | None = None  # announce the whole body, send this many bytes of it, close
+    pace: float | None = None  # bytes of the body per second
+    carried_out: bool = False  # True if Zoom carried the request out, whatever happens to the response
 
     @property
     def has_body(self) -> bool:
-        """False for a status whose answers never have one."""
+        """False for a status that never has a body."""
         return self.status >= 200 and self.status not in (204, 304)
 
 
 def render_head(answer: WireResponse, *, close: bool) -> bytes:
-    """Write what comes before the body, as HTTP/1.1 bytes; `close` adds the header that ends the connection."""
+    """Return status line, headers and empty line as bytes; `close` adds `connection: close`."""
     if answer.head is not None:
         return answer.head
     lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}"]
@@ -83,7 +83,7 @@ def render_head(answer: WireResponse, *, close: bool) -> bytes:
 
 
 class WireParser:
-    """Collects bytes and gives whole requests; `next()` is None until the next one is complete."""
+    """Collects bytes and returns complete requests; `next()` returns None until the next one is complete."""
 
     def __init__(self, *, body_limit: int) -> None:
         self._body_limit = body_limit
@@ -100,16 +100,16 @@ class WireParser:
 
     @property
     def is_idle(self) -> bool:
-        """True between two requests: nothing has been begun."""
+        """True between two requests."""
         return self._head is None and not self._buffer
 
     def wants_continue(self) -> bool:
-        """True once for a request that waits for `100 Continue` before it sends its body."""
-        wants, self._continues = self._continues and self._head is not None, False
-        return wants
+        """True, once, if the sender waits for `100 Continue` before it sends the body."""
+        waits, self._continues = self._continues and self._head is not None, False
+        return waits
 
     def next(self) -> WireRequest | None:
-        """Give the next complete request, or None; raise `Malformed` for what can be no request."""
+        """Return the next complete request, or None; raise `Malformed` for invalid bytes."""
         if self._head is None and not self._read_head():
             return None
         head = self._head
@@ -132,7 +132,7 @@ class WireParser:
         )
 
     def _read_head(self) -> bool:
-        while self._buffer.startswith(b"\r\n"):  # some clients end a body with one line break too many
+        while self._buffer.startswith(b"\r\n"):  # some clients add a line break after a body
             del self._buffer[:2]
         end = self._buffer.find(b"\r\n\r\n", self._scanned)
         if end < 0:
@@ -145,10 +145,10 @@ class WireParser:
         lines = bytes(self._buffer[:end]).split(b"\r\n")
         del self._buffer[: end + 4]
         self._scanned = 0
-        self._head = self._understand(lines)
+        self._head = self._parse_head(lines)
         return True
 
-    def _understand(self, lines: list[bytes]) -> WireRequest:
+    def _parse_head(self, lines: list[bytes]) -> WireRequest:
         parts = lines[0].split(b" ")
         if len(parts) != 3 or not _METHOD.fullmatch(parts[0]) or not _TARGET.fullmatch(parts[1]):
             raise Malformed(400, "the request line is malformed")
@@ -161,12 +161,12 @@ class WireParser:
             if match is None:
                 raise Malformed(400, "a header line is malformed")
             headers.append((match[1].decode("ascii").lower(), match[2].decode("latin-1")))
-        known = dict(headers)
-        if version == b"HTTP/1.1" and "host" not in known:
+        by_name = dict(headers)
+        if version == b"HTTP/1.1" and "host" not in by_name:
             raise Malformed(400, "the Host header is missing")
-        self._length = self._body_length(headers, known)
-        self._continues = known.get("expect", "").lower() == "100-continue"
-        connection = {word.strip() for word in known.get("connection", "").lower().split(",")}
+        self._length = self._body_length(headers, by_name)
+        self._continues = by_name.get("expect", "").lower() == "100-continue"
+        connection = {word.strip() for word in by_name.get("connection", "").lower().split(",")}
         return WireRequest(
             method=method.decode("ascii"),
             target=_origin_form(target.decode("ascii")),
@@ -174,8 +174,8 @@ class WireParser:
             keep_alive="close" not in connection and (version == b"HTTP/1.1" or "keep-alive" in connection),
         )
 
-    def _body_length(self, headers: Iterable[tuple[str, str]], known: dict[str, str]) -> int | None:
-        encoding = known.get("transfer-encoding")
+    def _body_length(self, headers: Iterable[tuple[str, str]], by_name: dict[str, str]) -> int | None:
+        encoding = by_name.get("transfer-encoding")
         lengths = {value for name, value in headers if name == "content-length"}
         if encoding is not None:
             if lengths or encoding.lower() != "chunked":
@@ -191,7 +191,7 @@ class WireParser:
         return int(text)
 
     def _read_chunks(self) -> bool:
-        """Move complete chunks into the body; True when the last one and the trailers were read."""
+        """Move complete chunks into the body; return True after the last chunk and the trailers."""
         while True:
             end = self._buffer.find(b"\r\n")
             if end < 0:
@@ -224,7 +224,7 @@ class WireParser:
 
 
 def _origin_form(target: str) -> str:
-    """Take the path and query out of `http://host/path?query`, which proxies may send."""
+    """Return the path and query of a target, which from a proxy may be `http://host/path?query`."""
     if target.startswith(("http://", "https://")):
         slash = target.find("/", target.index("//") + 2)
         return target[slash:] if slash > 0 else "/"

@@ -1,4 +1,4 @@
-"""Turns a request into Zoom's answer: finds the endpoint, authorizes, checks, asks the account; moves no bytes."""
+"""Answers requests as Zoom does: finds the endpoint, authorizes, checks, calls the handler; moves no bytes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Zoom:
-    """Answers requests for one account; `authorize` is where tokens and scopes are decided."""
+    """Answers the API requests to one account."""
 
     def __init__(self, account: Account, tokens: auth.IssuedTokens, hooks: Hooks) -> None:
         self._account = account
@@ -54,7 +54,7 @@ class Zoom:
         self._tracking = count(1)
 
     def answer(self, request: WireRequest, more_conditions: Collection[str] = ()) -> WireResponse:
-        """Answer any request, as if the account were in these conditions too; what Zoom refuses is an answer."""
+        """Answer any request under the account's conditions and these; a refusal is an answer too."""
         try:
             endpoint, path = self._find(request)
         except ZoomRefusal as refusal:
@@ -79,28 +79,28 @@ class Zoom:
         return WireResponse(status=endpoint.success, body=content, headers=(self._track(), *headers), carried_out=True)
 
     def authorize(self, request: WireRequest) -> auth.Grant:
-        """Give what the request's token may do, or raise the refusal."""
+        """Return the grant of the request's token, or raise Zoom's refusal."""
         return self._tokens.authorize(request)
 
     def refuse(self, refusal: ZoomRefusal, headers: tuple[tuple[str, str], ...] = ()) -> WireResponse:
-        """Word a refusal as an answer."""
+        """Turn a refusal into a response; its own headers replace those in `headers`."""
         body = _encode(refusal.body()).encode()
-        said = {**dict(headers), **dict(refusal.headers)}
-        return WireResponse(status=refusal.status, body=body, headers=(self._track(), *said.items()))
+        merged = {**dict(headers), **dict(refusal.headers)}
+        return WireResponse(status=refusal.status, body=body, headers=(self._track(), *merged.items()))
 
     def refuse_bytes(self, status: int, reason: str) -> WireResponse:
-        """Answer bytes that are no request."""
+        """Answer bytes that are not a valid request."""
         if status == 413:
             return self.refuse(auth.refusal(300, "too large"))
         return self.refuse(ZoomRefusal(status, 300, f"Bad request: {reason}."))
 
     def _find(self, request: WireRequest) -> tuple[Endpoint, dict[str, str]]:
         path = request.target.partition("?")[0]
-        found = endpoints.find(request.method, path[3:]) if path.startswith("/v2/") else None
-        if found is None:
+        match = endpoints.find(request.method, path[3:]) if path.startswith("/v2/") else None
+        if match is None:
             self.authorize(request)
             raise auth.refusal(2300, "")
-        return found
+        return match
 
     def _track(self) -> tuple[str, str]:
         return ("x-zm-trackingid", f"v=2.0;clid=us01;rid=WEB_{next(self._tracking):032x}")

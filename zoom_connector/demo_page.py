@@ -1,4 +1,4 @@
-"""The HTTP service with its page in front of a sandbox, whose webhooks it receives; in a thread, on loopback."""
+"""Serves the demo's page: the HTTP service on loopback, in a thread, connected to a sandbox and its webhooks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .sandbox import Sandbox
 
 
 @contextmanager
-def shown(connector: Connector, zoom: Sandbox, port: int = 0) -> Iterator[str]:
-    """Serve at a port of this machine (0: any free one) and give the page's address. Raises `OSError`."""
+def serve_page(connector: Connector, zoom: Sandbox, port: int = 0) -> Iterator[str]:
+    """Serve the page on a loopback port (0: any free one) and yield its URL; raises `OSError` if it cannot open."""
     secret = secrets.token_urlsafe(16)
-    with socket.create_server(("127.0.0.1", port)) as listening:
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a kept connection waits for each body
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or a reused connection delays each body
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         settings = ServiceSettings(base_url=zoom.base_url, oauth_url=zoom.origin, public_url=url)
         app = service_app(
             connector,
@@ -35,9 +35,9 @@ def shown(connector: Connector, zoom: Sandbox, port: int = 0) -> Iterator[str]:
             webhook_secrets={"webhook": secret},
         )
         config = uvicorn.Config(app, log_config=None, access_log=False, ws="none")
-        config.timeout_graceful_shutdown = 1  # the page's poll is long
+        config.timeout_graceful_shutdown = 1  # the page keeps a long poll open
         server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="demo-page")
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="demo-page")
         thread.start()
         try:
             while not server.started and thread.is_alive():
