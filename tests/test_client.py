@@ -247,7 +247,7 @@ def test_cookies_of_one_account_never_reach_another(
     with client:
         client.run("get-user", {"user_id": "me"})
         client.run("get-user", {"user_id": "me"})
-        opener = client._pool._line[0]  # type: ignore[index]
+        opener = client._pool._sender[0]  # type: ignore[index]
         jar = opener.func.__self__.cookies.jar if proxied else ()
         assert list(jar) == []  # or it would grow with every answer
     assert all(name != "cookie" for name, _ in zoom.requests[-1].headers)
