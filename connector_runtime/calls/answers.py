@@ -44,18 +44,18 @@ def parse(response: Response) -> Answer:
     return Answer(response.status, response.headers, body, odd)
 
 
-def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, wanted: str) -> Page:
+def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, response_type: str) -> Page:
     """The page of an answer that is not a refusal. Raises `TransportError` or `ApiError` if it cannot be read."""
     data, what = answer.body, None
     warnings: tuple[Problem, ...] = ()
-    if wanted == "text":
+    if response_type == "text":
         charset = CHARSET.search(response.headers.get("content-type", ""))
         try:
             data = response.content.decode(charset[1] if charset else "utf-8", errors="replace")
         except (LookupError, ValueError):  # an unknown charset, or one that does not support `replace`
             data = response.content.decode(errors="replace")
         data = data.encode(errors="replace").decode()  # UTF-7 can contain surrogates
-    elif wanted == "binary":
+    elif response_type == "binary":
         match = re.search(r"filename=\"?([^\";]+)", response.headers.get("content-disposition", ""))
         filename = re.sub(r"[^\w. -]", "_", match[1]).lstrip(".") if match else None
         data = {"filename": filename, "content_type": response.headers.get("content-type")}
