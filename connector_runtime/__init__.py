@@ -5,7 +5,7 @@ In short:
     from connector_runtime import load
     load("some/folder").actions["create-thing"].preview({"name": "x"})
 
-The public names are those below; all else may change without notice. A connector's package exports them as its own.
+The names below are public; everything else may change without notice. A connector's package re-exports them.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ HOMES = {  # the modules that define the public names; `make docs` writes `__ini
     ),
 }
 _HOME = {name: home for home, names in HOMES.items() for name in names.split()}
-__all__ = [name for name in _HOME if name != "service_app"]  # which needs packages that not everybody has
+__all__ = [name for name in _HOME if name != "service_app"]  # needs packages of the extra `service`
 
 
 def public(name: str, package: str) -> Any:
-    """A public name of a package, imported when it is first asked for: a command that lists actions needs no HTTP.
+    """Import a public name of a package when it is first used: a command that lists actions needs no HTTP.
 
-    Raises `AttributeError`, and `ImportError` where an extra is not installed.
+    Raises `AttributeError` for other names, and `ImportError` if an extra is not installed.
     """
     home = _HOME.get(name)
     if home is None:

@@ -34,12 +34,12 @@ class Client(AbstractContextManager["Client"]):
         with Client(load(), token="…") as client:
             meeting = client.run("create-meeting", {"user_id": "me", "topic": "Weekly"}).data
 
-    `token` is an access token, or a function that returns one: it is asked before every request, and if it takes an
-    argument given the token that the vendor has just rejected, or None. `connection` instead gives all that a
-    connection gives to requests, by name: a mapping such as `{"api_key": "…"}`, or a function that is given what was
-    rejected. `base_url` replaces the vendor's base URL, with its path: https, or http on this machine. No environment
-    variable is read. `options` are those of `ClientOptions`, and a call's own those of `CallOptions`.
-    Clients with the same way out share one pool of HTTP connections. A client may be used by several threads.
+    `token` is an access token, or a function that returns one before every request; if it takes an argument, that is
+    the token that the vendor has just rejected, or None. `connection`, instead of `token`, holds all values of a
+    connection by name, such as `{"api_key": "…"}`, or is a function that returns them and takes the rejected ones or
+    None. `base_url` replaces the vendor's base URL, with its path: https, or http on this machine. `options` are
+    `ClientOptions`; each call takes `CallOptions`. Only proxies are read from the environment. Clients with the same
+    `http` share one pool of HTTP connections, and threads may share a client. Raises `InputError`.
     """
 
     def __init__(
@@ -62,51 +62,51 @@ class Client(AbstractContextManager["Client"]):
         self.close()
 
     def close(self) -> None:
-        """Let go of the connections; the client cannot be used any more."""
+        """Close the client, which cannot be used afterwards, and its HTTP connections unless others use them."""
         if self._session.is_open:
             self._session.is_open = False
             self._pool.leave()
 
     def run(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Result:
-        """Run an action; of a list, all pages (or `limit` items) in one result.
+        """Run an action and return its result; for a list, all pages (or the first `limit` items) in one result.
 
-        Raises `InputError` before anything is sent, and the errors of `connector_runtime.errors` after.
+        Raises `InputError` before anything is sent, and other `ConnectorError`s after that.
         """
         action, steps = self._session.call(key, inputs, limit, **options)
         return fold(perform(steps, self._handlers, guarded=True), action.paging)
 
     def stream(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Iterator[Any]:
-        """The items of a list one by one, a page at a time in memory; of another action its `data`, once."""
+        """Yield the items of a list with one page in memory; for other actions, the `data` once. Raises as `run`."""
         pages = self.pages(key, inputs, limit, **options)
         return (item for page in pages for item in ([page.data] if page.items is None else page.items))
 
     def pages(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Iterator[Page]:
-        """The answers of a call as they come, each with its `items`."""
+        """Yield the answers of a call as they arrive, each with its `items`. Raises as `run`."""
         return perform(self._session.call(key, inputs, limit, **options)[1], self._handlers, guarded=True)
 
     def choices(
         self, action: str, input: str | None = None, inputs: Inputs | None = None, **options: Unpack[ChoicesOptions]
     ) -> Choices:
-        """What a drop-down offers for an input of an action; without `input`, the list called `action`.
+        """Return entries of an input's drop-down; without `input`, of the list that is called `action`.
 
-        `inputs` are those given so far, `options` those of `ChoicesOptions`. Raises `InputError` that names what has to
-        be filled in first.
+        `inputs` are those filled in so far, `options` are `ChoicesOptions`. Raises `InputError` that names the inputs
+        to fill in first, and otherwise as `run`.
         """
         steps = self._session.choices(action, input, inputs, **options)
-        found: list[Choices] = [*perform(steps, self._handlers, guarded=True)]
-        return found[0]
+        outputs: list[Choices] = [*perform(steps, self._handlers, guarded=True)]
+        return outputs[0]
 
     def files(self, key: str, inputs: Inputs) -> list[File]:
-        """Run an action and give the files that its answer offers. Raises as `run`."""
+        """Run an action and return the files that its answer offers. Raises as `run`."""
         return self._session.action_with_files(key).files_in(self.run(key, inputs).data)
 
     def download(self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]) -> list[SavedFile]:
-        """Download files into the folder `to`, which is made if it is missing; `options` are `DownloadOptions`.
+        """Download files into the folder `to`, which is created if it is missing; `options` are `DownloadOptions`.
 
-        Each goes to `.NAME.part` first, is gone on with where it broke off, also in a later run, and gets its name when
-        it is whole. One that is there with the right size is left alone; anything else of that name is an error unless
-        `overwrite`. Raises `InputError` for what can't be written, before any request where that can be known, and the
-        error of the first file that failed when the others are done.
+        A file is written to `.NAME.part` and renamed when complete; a later run resumes a part. A file that exists with
+        the right size is left alone; anything else of that name is an error unless `overwrite`. Raises `InputError` for
+        files that cannot be written, before any request if possible. If downloads fail, the error of the first one is
+        raised after all others are done.
         """
         from .downloads.download import download
 
@@ -114,9 +114,9 @@ class Client(AbstractContextManager["Client"]):
 
 
 class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
-    """`Client` for asyncio: `await run`, `async for` over `stream` and `pages`. It belongs to one event loop.
+    """`Client` for asyncio, within one event loop: `await run`, `async for` over `stream` and `pages`.
 
-    A token or connection function may be a coroutine function.
+    Its methods raise the same errors. A token or connection function may be a coroutine function.
     """
 
     def __init__(
@@ -128,11 +128,11 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         connection: AsyncConnectionSource | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        from asyncio import sleep  # which plain calls need not load
+        from asyncio import sleep  # not needed by `Client`
 
         self._session = Session(connector, token, base_url, connection, **options)
         self._pool: AsyncPool | None = None  # entered in the event loop of the first call
-        send, wait = lambda step: self._entered().send(step), lambda step: sleep(step.seconds)
+        send, wait = lambda step: self._enter().send(step), lambda step: sleep(step.seconds)
         self._handlers: Handlers = {**self._session.handlers, Token: self._token, Send: send, Wait: wait}
 
     def __repr__(self) -> str:
@@ -142,7 +142,7 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Let go of the connections; the client cannot be used any more."""
+        """As `Client.close`, as a coroutine."""
         self._session.is_open = False
         if self._pool is not None:
             await self._pool.leave()
@@ -172,8 +172,8 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
     ) -> Choices:
         """As `Client.choices`, as a coroutine."""
         steps = self._session.choices(action, input, inputs, **options)
-        found: list[Choices] = [output async for output in perform_async(steps, self._handlers, guarded=True)]
-        return found[0]
+        outputs: list[Choices] = [output async for output in perform_async(steps, self._handlers, guarded=True)]
+        return outputs[0]
 
     async def files(self, key: str, inputs: Inputs) -> list[File]:
         """As `Client.files`, as a coroutine."""
@@ -182,19 +182,19 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
     async def download(
         self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]
     ) -> list[SavedFile]:
-        """As `Client.download`; cancelling stops at once and keeps what has arrived."""
+        """As `Client.download`, as a coroutine; cancelling stops it at once, and a later run resumes the parts."""
         from .downloads.download import download_async
 
-        return await download_async(self._session.download_plan(files, to, **options), self._handlers, self._entered())
+        return await download_async(self._session.download_plan(files, to, **options), self._handlers, self._enter())
 
-    def _entered(self) -> AsyncPool:
+    def _enter(self) -> AsyncPool:
         if self._pool is None:
             self._pool = AsyncPool.enter(self._session.http)
         return self._pool
 
     def _token(self, step: Token) -> Any:
         granted = self._session.grants(step.rejected)
-        return self._later(granted) if hasattr(granted, "__await__") else self._session.credentials(granted)
+        return self._awaited(granted) if hasattr(granted, "__await__") else self._session.credentials(granted)
 
-    async def _later(self, granted: Awaitable[Mapping[str, str]]) -> Any:
+    async def _awaited(self, granted: Awaitable[Mapping[str, str]]) -> Any:
         return self._session.credentials(await granted)

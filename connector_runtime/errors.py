@@ -1,7 +1,7 @@
-"""The errors a caller can meet, sorted by what the reader should do. Pure.
+"""The errors that callers can meet, sorted by what the reader should do. Pure.
 
-What a kind of error means is said on its class and nowhere else: its name in one word, the exit code of a command, the
-HTTP status of the service, a title, and the remedy. A new kind is a new class, and its line below.
+A class defines all that its kind of error means: a name of one word, the exit code of a command, the HTTP status of the
+service, a title and the remedy. A new kind is a new class, and a line below.
 
 ConnectorError
 ├── DefinitionError     fix the YAML
@@ -16,7 +16,7 @@ ConnectorError
 │   ├── RateLimited     wait until `retry_at`
 │   └── QuotaReached    wait until `retry_at`, which may be hours away
 ├── TransportError      no readable answer; `may_have_been_done` says whether a change may have happened
-├── InternalError       a fault of the connector's own; `__cause__` is what went wrong
+├── InternalError       a fault of the connector itself; `__cause__` is the original exception
 ├── StoreError          the store of connections and events is locked, full, damaged or sealed with another key
 ├── SignatureError      a webhook that the vendor did not sign
 └── PayloadError        a signed webhook that cannot be read
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-MOST = 100  # problems that are told of one call; who made so many made one mistake
-LONGEST = 500  # characters of a problem's place, and a quarter of its text: either may quote what a stranger sent
-CHECK = Sentence("It may have been done; check in {vendor} before you send it again.")
+MOST = 100  # problems that an error lists; more of them usually have one cause
+LONGEST = 500  # characters of a problem's place, and a quarter of its text: both may quote what a stranger sent
+CHECK = Sentence("The change may have been made. Check in {vendor} before you send it again.")
 ERRORS: list[type[ConnectorError]] = []  # every kind, in the order of the tree
 
 
 @shows("where", "what")
 class Problem(Struct):
-    """One thing to mend: `where` (`inputs.topic`, `actions/x.yaml:31 inputs.type.to`) and `what` (with the remedy)."""
+    """One problem: `where` (`inputs.topic`, `actions/x.yaml:31 inputs.type.to`) and `what`, including the remedy."""
 
     where: str
     what: str
@@ -57,14 +57,14 @@ class Problem(Struct):
 
 
 def said(problems: Iterable[Problem], book: Phrasebook) -> tuple[Problem, ...]:
-    """Problems in the words of a connector."""
-    return tuple(each.replace(what=book.say(each.what)) for each in problems)
+    """The problems in the language of a connector."""
+    return tuple(problem.replace(what=book.say(problem.what)) for problem in problems)
 
 
 class ConnectorError(Exception):
-    """The root of all errors. `kind` names the class in one word; `retriable`: the same call may succeed later.
+    """The base of all errors. `kind` names the class in one word; `retriable`: the same call may succeed later.
 
-    `message` says what is wrong, `hint` the remedy if there is one, and `problems` each thing to correct.
+    `message` says what is wrong, `hint` is the remedy (None if there is none), `problems` a tuple of `Problem`s.
     """
 
     kind: str = "error"
@@ -74,11 +74,11 @@ class ConnectorError(Exception):
     remedy: str = Sentence("See `message`.")
     retriable: bool = False
 
-    def __init_subclass__(cls, **said: str | int) -> None:
-        """What a kind says of itself in the head of its class: `kind`, `exit_code`, `http_status`."""
-        for name, value in said.items():
+    def __init_subclass__(cls, **attributes: str | int) -> None:
+        """Set the attributes that a class statement gives as keywords: `kind`, `exit_code`, `http_status`."""
+        for name, value in attributes.items():
             setattr(cls, name, value)
-        if "kind" in said:
+        if "kind" in attributes:
             ERRORS.append(cls)
 
     def __init__(self, message: str, *, hint: str | None = None, problems: Iterable[Problem] = ()) -> None:
@@ -93,22 +93,22 @@ class ConnectorError(Exception):
         return "\n".join([first, *(f"  {problem}" for problem in self.problems)])
 
     def with_message(self, message: str, *, hint: str | None = None, problems: Iterable[Problem] = ()) -> Self:
-        """A copy of the error in other words; all else that is known of it stays."""
-        other = copy(self)
-        other.message, other.hint, other.problems, other.args = message, hint, tuple(problems), (message,)
-        return other
+        """Return a copy with another message, hint and problems, and all other facts of the error."""
+        error = copy(self)
+        error.message, error.hint, error.problems, error.args = message, hint, tuple(problems), (message,)
+        return error
 
     def speak(self, book: Phrasebook) -> None:
-        """Put the error into the words of a connector: its language, and the vendor's name."""
+        """Translate the error into a connector's language, and fill in the vendor's name."""
         self.message, self.hint = book.say(self.message), book.say(self.hint)
         self.problems = said(self.problems, book)
         self.args = (self.message,)
 
     def to_dict(self) -> dict[str, Any]:
-        """The error as JSON data, the shape that platforms and the command line show."""
-        said = {"kind": self.kind, "message": self.message, "hint": self.hint}
+        """The error as JSON data, as platforms and the command line show it."""
+        texts = {"kind": self.kind, "message": self.message, "hint": self.hint}
         problems = [problem.to_dict() for problem in self.problems]
-        return {**said, "problems": problems, "retriable": self.retriable}
+        return {**texts, "problems": problems, "retriable": self.retriable}
 
 
 class DefinitionError(ConnectorError, kind="definition"):
@@ -119,9 +119,9 @@ class DefinitionError(ConnectorError, kind="definition"):
 
     @classmethod
     def of(cls, problems: Iterable[Problem]) -> DefinitionError:
-        """The error of all these problems."""
-        found = tuple(problems)
-        return cls("The definition is not usable:" if len(found) == 1 else f"{len(found)} faults:", problems=found)
+        """One error with all these problems."""
+        every = tuple(problems)
+        return cls("The definition is not usable:" if len(every) == 1 else f"{len(every)} faults:", problems=every)
 
 
 class InputError(ConnectorError, kind="input", http_status=422):
@@ -132,9 +132,9 @@ class InputError(ConnectorError, kind="input", http_status=422):
 
     @classmethod
     def of(cls, subject: str, problems: Iterable[Problem], *, is_all: bool = True) -> InputError:
-        """The error of all these problems, which lists the first `MOST`; unless it `is_all`, there may be more."""
-        found = tuple(problems)
-        count = len(found)
+        """One error that lists the first `MOST` of these problems; unless `is_all`, there may be more than these."""
+        every = tuple(problems)
+        count = len(every)
         total = Sentence("One problem") if count == 1 else Sentence("{count} problems", count=count)
         if count > MOST and not is_all:
             total = Sentence("More than {most} problems", most=MOST)
@@ -142,16 +142,17 @@ class InputError(ConnectorError, kind="input", http_status=422):
         if count > MOST:
             message = Sentence("{total} with the inputs of {subject}, the first {most}:", most=MOST, **message.slots)
         longest = LONGEST * 4
-        first = [each.replace(where=each.where[:LONGEST]) for each in found[:MOST]]
-        first = [each if len(each.what) <= longest else each.replace(what=each.what[:longest]) for each in first]
-        return cls(message, problems=first)
+        listed = [p.replace(where=p.where[:LONGEST]) for p in every[:MOST]]
+        listed = [p if len(p.what) <= longest else p.replace(what=p.what[:longest]) for p in listed]
+        return cls(message, problems=listed)
 
 
 class RequestError(ConnectorError):
-    """What all errors share that come from a request: what the vendor answered, if it answered.
+    """The base of errors of a request: the vendor's `status`, `code` and `tracking_id`, None where it gave none.
 
-    In the middle of a list, `items_read` is how many items came before it, `cursor` where the list can go on (None:
-    only from its beginning), and `partial` the result so far where a run collected them.
+    `retry_at` is a `datetime` in UTC or None; `may_have_been_done` means that the change may have been made. In the
+    middle of a list, `items_read` counts the items before the error, `cursor` continues the list (None: start it
+    again), and `partial` is the `Result` so far, if `run` collected one.
     """
 
     exit_code = 4
@@ -178,31 +179,31 @@ class RequestError(ConnectorError):
 
     @property
     def answered(self) -> dict[str, Any]:
-        """What the vendor answered with, by parameter: `AuthError("…", **error.answered)` is about the same answer."""
+        """The vendor's answer as keyword arguments, for another error about it: `AuthError("…", **error.answered)`."""
         return {"status": self.status, "code": self.code, "tracking_id": self.tracking_id}
 
     def to_dict(self) -> dict[str, Any]:
         at = self.retry_at.isoformat().replace("+00:00", "Z") if self.retry_at else None
-        more = {"may_have_been_done": self.may_have_been_done, "items_read": self.items_read, "cursor": self.cursor}
-        return {**super().to_dict(), **self.answered, "retry_at": at, **more}
+        progress = {"may_have_been_done": self.may_have_been_done, "items_read": self.items_read, "cursor": self.cursor}
+        return {**super().to_dict(), **self.answered, "retry_at": at, **progress}
 
 
 class AuthError(RequestError, kind="token", exit_code=3, http_status=424):
-    """The vendor refused the token, or there is none."""
+    """The vendor rejected the token, or there is no token."""
 
     title = Sentence("The connection does not work")
     remedy = Sentence("Reconnect, or get a new token.")
 
 
 class MissingScope(AuthError, kind="missing_scope", http_status=403):
-    """The token is good but lacks a permission; `hint` names it where the vendor does."""
+    """The token is valid but lacks a scope; `hint` names it if the vendor does."""
 
     title = Sentence("The app lacks a scope")
     remedy = Sentence("Add the scope that `hint` names, then reconnect.")
 
 
 class ApiError(RequestError, kind="api", http_status=502):
-    """The vendor rejected the request. `problems` maps its complaints to our inputs where it names fields."""
+    """The vendor rejected the request. If it named fields, `problems` names the inputs behind them."""
 
     title = Sentence("{vendor} rejected the request")
     remedy = Sentence("See `message` and `code`.")
@@ -216,14 +217,14 @@ class ValidationFailed(ApiError, kind="validation", http_status=422):
 
 
 class NotFound(ApiError, kind="not_found", http_status=404):
-    """What the inputs name does not exist, or is not visible to this connection."""
+    """The inputs name something that does not exist, or that this connection cannot see."""
 
     title = Sentence("Not found")
     remedy = Sentence("Check the ID or the name; see `message`.")
 
 
 class Conflict(ApiError, kind="conflict", http_status=409):
-    """What should be made exists already, or is being changed by somebody else."""
+    """The object exists already, or is being changed by someone else."""
 
     title = Sentence("It already exists, or is being changed")
     remedy = Sentence("Check what exists before you try again.")
@@ -237,39 +238,39 @@ class PlanRequired(ApiError, kind="plan", http_status=403):
 
 
 class RateLimited(ApiError, kind="rate_limit", exit_code=5, http_status=429):
-    """Too many requests for now."""
+    """Too many requests in a short time; `retry_at` says when to try again, if the vendor does."""
 
     title = Sentence("Too many requests to {vendor}")
     remedy = Sentence("Wait until `retry_at`.")
 
 
 class QuotaReached(ApiError, kind="quota", exit_code=5, http_status=429):
-    """Too many requests for a longer time, often until midnight UTC."""
+    """A limit for a longer time is reached, often until midnight UTC; `retry_at` says when it ends, if known."""
 
     title = Sentence("{vendor}'s limit is reached")
     remedy = Sentence("Wait until `retry_at`, which may be hours away.")
 
 
 class TransportError(RequestError, kind="transport", exit_code=6, http_status=502):
-    """No readable answer: the network, a time-out, or an answer that is not what the API promises."""
+    """No readable answer: a network failure, a time-out, or an answer that the API does not document."""
 
     title = Sentence("No readable answer from {vendor}")
     remedy = Sentence("Try again if `retriable`; otherwise check first whether it was done.")
 
 
 class InternalError(RequestError, kind="internal", exit_code=7, http_status=500):
-    """An unexpected error: a fault of the connector or of a function that it was given; `__cause__` is the original."""
+    """An unexpected error: a fault of the connector, or of a function passed to it; `__cause__` is the original."""
 
     title = Sentence("The connector failed")
     remedy = Sentence("Report it with its `__cause__`; if `may_have_been_done`, check whether it was done.")
 
 
 class Guard:
-    """The outer guard of calls: within it, what is no `ConnectorError` leaves as an `InternalError`.
+    """The outer guard of calls: it turns unexpected exceptions into an `InternalError` and translates errors by `book`.
 
-    What ends a program (KeyboardInterrupt, a cancelled task) passes, and so does what `passes` says: an error of the
-    caller's own token function. `sent` says that a change may have reached the vendor. An error that leaves is put
-    into the words of `book`. Tests keep the guard open, so that it hides no fault.
+    Exceptions that end a program (KeyboardInterrupt, a cancelled task) pass, and with `passes` all do: those of the
+    caller's own token function. `sent` means that a change may have reached the vendor. Tests keep the guard open, so
+    that it hides no faults.
     """
 
     is_open = False
@@ -288,14 +289,14 @@ class Guard:
         while trace.tb_next is not None:
             trace = trace.tb_next
         at = f"{trace.tb_frame.f_globals.get('__name__')}, line {trace.tb_lineno}"
-        name = type(error).__name__  # its own text can hold a secret
+        name = type(error).__name__  # its message may hold a secret
         what = Sentence("The connector failed ({error} in {place}).", error=name, place=at)
         hint = CHECK if self.sent else Sentence("Nothing was changed.")
         raise InternalError(what, hint=hint, may_have_been_done=self.sent) from error
 
 
 class StoreError(ConnectorError, kind="store", exit_code=3, http_status=503):
-    """What keeps connections and events can't be read or written; nothing that was stored is lost."""
+    """The store of connections and events cannot be read or written; nothing that was stored is lost."""
 
     title = Sentence("The store does not work")
     remedy = Sentence("Try again later; nothing that was stored is lost.")
@@ -313,12 +314,12 @@ class SignatureError(ConnectorError, kind="signature", http_status=401):
 
 
 class PayloadError(ConnectorError, kind="payload", http_status=400):
-    """A signed webhook whose body is no JSON object: answer 400 and deliver nothing."""
+    """A signed webhook whose body is not a JSON object: answer 400 and deliver nothing."""
 
     title = Sentence("The webhook cannot be read")
     remedy = Sentence("Deliver nothing; the body is not a JSON object.")
 
 
-KINDS = {  # that a refusal can be sorted into
+KINDS = {  # of refusals
     error.kind: error for error in ERRORS if issubclass(error, RequestError) and error is not InternalError
 }

@@ -1,6 +1,6 @@
-"""What a compiled definition says, as frozen data without behaviour.
+"""Compiled definitions, requests and results as frozen data without behaviour.
 
-What nothing inherits from is a NamedTuple: to define a frozen dataclass takes seven times as long, at every start.
+Classes without subclasses are NamedTuples: a frozen dataclass takes eight times as long to define, at every start.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ SHOWN = 8  # keys that a repr names
 
 
 def _outline(data: Json) -> str:
-    """What JSON data is, without its values: the first keys of an object, the number of items of a list."""
+    """JSON data without its values: the first keys of an object, the number of items of a list."""
     if isinstance(data, dict):
-        shown = ", ".join([*data][:SHOWN])[:120]
-        return f"{{{shown}, … {len(data)} keys}}" if len(data) > SHOWN else f"{{{shown}}}"
+        keys = ", ".join([*data][:SHOWN])[:120]
+        return f"{{{keys}, … {len(data)} keys}}" if len(data) > SHOWN else f"{{{keys}}}"
     return f"[{len(data)} items]" if isinstance(data, list) else type(data).__name__
 
 
 class Place(NamedTuple):
-    """Where a value goes: `Place("body", ("settings", "audio"))`; with `spread` a map lands there key by key."""
+    """Where a value goes: `Place("body", ("settings", "audio"))`; with `spread`, a map goes there key by key."""
 
     kind: str
     path: tuple[str, ...]
@@ -37,7 +37,7 @@ class Place(NamedTuple):
 
 
 class Test(NamedTuple):
-    """One name must have one of `values` (None: not given), or none of them if `negate`."""
+    """A test that the value of `name` is one of `values` (None: not given), or, if `negate`, that it is not."""
 
     name: str
     values: tuple[Json, ...]
@@ -49,7 +49,7 @@ Condition = tuple[Test, ...]  # all must hold
 
 
 class Choice(Struct):
-    """One entry of a drop-down: what is sent, what is shown, and a line that says more."""
+    """One entry of a drop-down: the `value` to send, the `label` to show, and a line with details or None."""
 
     value: Json
     label: str
@@ -92,22 +92,22 @@ class Input(NamedTuple):
     group: str | None = None
     advanced: bool = False
     clear: tuple[Json, ...] = ()  # () if it can't be emptied, else the one value that empties it
-    was: tuple[str, ...] = ()  # names under which saved inputs may still give it
-    deprecated: str | None = None  # why it should not be given any more
+    was: tuple[str, ...] = ()  # former names, which saved inputs may still use
+    deprecated: str | None = None  # why it should no longer be used
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name under which it may be given, today's first."""
+        """All names that callers may use, the current one first."""
         return (self.key, *self.was)
 
     @property
     def optional_default(self) -> bool:
-        """A default that is shown and not sent; a required input's default is filled in instead."""
+        """True if its default is shown but not sent; a required input's default is filled in instead."""
         return self.has_default and self.required is None
 
     @property
     def is_always_needed(self) -> bool:
-        """Whether it must be given whatever else is."""
+        """True if every call must give it."""
         return self.required == () and self.only_when is None and not self.has_default
 
     @property
@@ -116,7 +116,7 @@ class Input(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A rule about a group: `at_least_one`, `at_most_one` or `together`."""
+    """A rule about several inputs; `kind` is `at_least_one`, `at_most_one` or `together`."""
 
     kind: str
     keys: tuple[str, ...]
@@ -125,7 +125,7 @@ class Rule(NamedTuple):
 
 
 class Next(NamedTuple):
-    """One style of getting to the next page."""
+    """One style of paging: how a page leads to the next."""
 
     source: str
     to: Place | None  # None: the source is the next URL
@@ -135,7 +135,7 @@ class Next(NamedTuple):
 
 
 class Paging(NamedTuple):
-    """Where a list's items lie and what leads on."""
+    """Where the items of a list are, and what leads to the next page."""
 
     items: str
     size: Place | None
@@ -146,28 +146,28 @@ class Paging(NamedTuple):
 
 
 class Recover(NamedTuple):
-    """How to look whether a create whose answer was lost has been done."""
+    """How to find out whether a create whose answer was lost was carried out."""
 
-    action: str  # the action that lists, or gets, what would have been made
-    inputs: Mapping[str, str]  # its inputs -> ours
-    same: Mapping[str, Place]  # fields of what it finds -> what was sent there
-    since: str | None  # the field that says when it was made
-    when: Condition = ()  # where looking can find it at all
+    action: str  # the action that lists or gets such objects
+    inputs: Mapping[str, str]  # input of that action -> input of the create
+    same: Mapping[str, Place]  # field of an object -> place of the request with the same value
+    since: str | None  # the field with the time of creation
+    when: Condition = ()  # without which that action cannot find the object
 
 
 class Case(NamedTuple):
-    """What one kind of refusal means and what the user can do."""
+    """One kind of refusal: when it applies, what it means, and what the user can do."""
 
     when: Condition
     text: str | None  # a pattern on the message
     kind: str
     scopes_pattern: str | None  # a pattern on the message for the scopes that `do` may name
-    scopes_from: str | None  # or the place in the answer where they stand
+    scopes_from: str | None  # or the place in the answer where they are
     do: str | None
 
 
 class Errors(NamedTuple):
-    """How refusals look: where their parts lie, and which case is which kind."""
+    """How refusals are read: the places of their parts, and the cases that tell their kinds apart."""
 
     failed: Condition | None
     code: str | None
@@ -182,18 +182,18 @@ class Errors(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """Where an answer offers files, and how they are downloaded. Paths lead from the answer or from an entry."""
+    """Where an answer offers files, and how they are downloaded. Paths start at the answer or at an entry."""
 
     sources: tuple[tuple[str, ...], ...]
     url: tuple[str, ...]
     name: tuple[str, ...]  # texts with slots: the first that is not blank
-    was: tuple[str, ...]  # the same, as it was in earlier versions
+    was: tuple[str, ...]  # the same of earlier versions
     type: tuple[str, ...]
     size: tuple[str, ...]
     id: tuple[str, ...]
     token: tuple[str, ...]
     ready: Condition | None
-    errors: Errors  # of the addresses
+    errors: Errors  # of the servers that the files come from
 
 
 DAY = 86400.0
@@ -202,7 +202,7 @@ SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "day": DAY}
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many requests in so many seconds; written `80/s`, `10/min`, `6000/day`."""
+    """A number of requests in a number of seconds; written `80/s`, `10/min`, `6000/day`."""
 
     count: int
     seconds: float
@@ -221,7 +221,7 @@ Rates = Mapping[str, tuple[Rate, ...]]  # plan -> its rates; "" for what every p
 
 
 class Label(NamedTuple):
-    """What one of the vendor's labels allows. `on`: actions that are counted here whatever their own label is."""
+    """The rates of one of the vendor's labels. `on`: actions that are counted here whatever their own label is."""
 
     rates: Rates
     on: tuple[str, ...] = ()
@@ -235,7 +235,7 @@ class SharedBudget(NamedTuple):
 
 
 class Quota(NamedTuple):
-    """What a day allows for each value of some inputs: of the host, of the registrant and the meeting."""
+    """The limit of a day for each value of the inputs `per`: for each host, for each registrant of a meeting."""
 
     rates: Rates
     per: tuple[str, ...]
@@ -244,9 +244,9 @@ class Quota(NamedTuple):
 
 
 class ReportedLimits(NamedTuple):
-    """Where an answer tells its label, the limit of the current window and what remains of it.
+    """Where an answer reports its label, the limit of the current window and how much of that remains.
 
-    `daily`: the answers whose figures are of the day.
+    `daily` holds for answers whose figures are for the day.
     """
 
     label: str | None = None
@@ -255,25 +255,25 @@ class ReportedLimits(NamedTuple):
     daily: Condition | None = None
 
     def figures(self, headers: Mapping[str, str]) -> tuple[int, int] | None:
-        """The limit and what remains of it, where an answer's headers (in lower case) tell both."""
-        found = []
+        """The limit and what remains of it; None unless the headers (lower-case names) report both."""
+        numbers = []
         for source in (self.remaining, self.limit):
             text = headers.get(source.removeprefix("header.").lower(), "").strip() if source else ""
             if not (text.isascii() and text.isdigit() and len(text) <= 15):
                 return None
-            found.append(int(text))
-        return found[1], found[0]
+            numbers.append(int(text))
+        return numbers[1], numbers[0]
 
     def is_scarce(self, headers: Mapping[str, str]) -> bool:
-        """Whether an answer tells that less than a quarter of the limit remains."""
+        """True if the headers report that less than a quarter of the limit remains."""
         figures = self.figures(headers)
         return figures is not None and figures[1] < figures[0] / 4
 
 
 class Limits(NamedTuple):
-    """What a vendor allows. All connections to one account share it, or (`per`) each connection has its own."""
+    """The limits of a vendor. All connections to one account share them, or (`per`) each connection has its own."""
 
-    key: str  # the connector's
+    key: str  # of the connector
     per: str = "account"
     plans: tuple[str, ...] = ()
     labels: Mapping[str, Label] = NOTHING
@@ -283,9 +283,9 @@ class Limits(NamedTuple):
 
     @property
     def hold_always(self) -> bool:
-        """Whether there is a rate for labels that holds whatever the plan."""
-        rates = [*(label.rates for label in self.labels.values()), *(both.rates for both in self.combined)]
-        return any("" in each for each in rates)
+        """True if a label or a budget has a rate that holds whatever the plan."""
+        limits: list[Label | SharedBudget] = [*self.labels.values(), *self.combined]
+        return any("" in limit.rates for limit in limits)
 
     def counted_as(self, action: str, label: str | None) -> str | None:
         """The label under which an action's calls are counted."""
@@ -293,12 +293,12 @@ class Limits(NamedTuple):
 
 
 def rates_of(rates: Rates, plan: str | None) -> tuple[Rate, ...]:
-    """The rates of a plan (None: it is not known) with those that every plan has."""
+    """The rates of a plan (None: not known) and those that every plan has."""
     return (*rates.get("", ()), *(rates.get(plan, ()) if plan else ()))
 
 
 class Choices(Struct):
-    """Some entries of a drop-down; `cursor` is an opaque text that leads on to more, None at the end."""
+    """Some entries of a drop-down; `cursor` is an opaque text that continues the list, None at the end."""
 
     choices: tuple[Choice, ...]
     cursor: str | None = None
@@ -307,27 +307,27 @@ class Choices(Struct):
         return f"Choices({len(self.choices)} choices{', and more' if self.cursor else ''})"
 
     def to_dict(self) -> dict[str, Json]:
-        """The entries as JSON data, the shape that platforms and the command line show."""
-        return {"choices": [each.to_dict() for each in self.choices], "cursor": self.cursor}
+        """The entries as JSON data: `{"choices": [{"value", "label", "description"}], "cursor"}`."""
+        return {"choices": [choice.to_dict() for choice in self.choices], "cursor": self.cursor}
 
 
 class ChoiceList(NamedTuple):
-    """A named list of connector.yaml: entries of its own, or what an action answers."""
+    """A named list of connector.yaml: its own entries, or the items of an action's answer."""
 
     key: str
     choices: tuple[Choice, ...] = ()
     action: str | None = None  # None: the entries are its own
     fills: Mapping[str, str] = NOTHING  # input of the action -> input of a form, or parameter
-    parameters: Mapping[str, Input] = NOTHING  # asked for where a form lacks the input
-    search: Mapping[str, Json] = NOTHING  # inputs by which the vendor searches; {} is what for
-    items: tuple[str, ...] = ()  # where the items lie, if the action's paging does not say it
-    value: tuple[str, ...] = ()  # paths in an item; of each of these three the first that is not blank counts
+    parameters: Mapping[str, Input] = NOTHING  # for forms without such an input
+    search: Mapping[str, Json] = NOTHING  # inputs that make the vendor search; {} is the search text
+    items: tuple[str, ...] = ()  # where the items are, if the action's paging does not say so
+    value: tuple[str, ...] = ()  # paths in an item; of this and the next two, the first that is not blank counts
     label: tuple[str, ...] = ()  # paths, or texts with expressions
     description: tuple[str, ...] = ()
 
 
 class Base(NamedTuple):
-    """What may stand in a brace of the base URL, and the only hosts it may lead to."""
+    """The values that a brace of the base URL takes, and the only hosts that they may lead to."""
 
     default: str | None
     hosts: tuple[str, ...]
@@ -347,7 +347,7 @@ class CredentialField(NamedTuple):
 @shows("key")
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Connection:
-    """A kind of connection: what a person fills in, how a token is got, what every request is given."""
+    """A kind of connection: what a person fills in, how a token is obtained, and what goes to every request."""
 
     key: str
     label: str
@@ -356,18 +356,18 @@ class Connection:
     oauth: Mapping[str, Json] | None
     grants: tuple[CredentialField, ...]
     gives: frozenset[str]  # the names of all grants
-    needs: frozenset[str]  # and of those that are required
+    needs: frozenset[str]  # the names of the required ones
     errors: Errors  # of the token endpoint
-    revoked_when: tuple[Condition, ...]  # the token endpoint's answers by which a refresh token is over for good
+    revoked_when: tuple[Condition, ...]  # answers of the token endpoint that end a refresh token for good
     test: Mapping[str, Json] | None
     unsupported_values: Mapping[str, Mapping[str, str]]  # input -> value -> what to do instead
-    account_wide: bool | str = False  # acts for a whole account; a text: where it has scopes of that level
+    account_wide: bool | str = False  # acts for a whole account; a text: if it has scopes of that level
 
 
 @shows("key")
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Profile:
-    """What all actions of a connector share."""
+    """The settings that all actions of a connector share: connector.yaml, compiled."""
 
     key: str
     label: str
@@ -388,7 +388,7 @@ class Profile:
 
     @property
     def hosts(self) -> list[str]:
-        """The hosts that the base URL may lead to where its braces are filled in."""
+        """The hosts that the base URL may lead to once its braces are filled in."""
         return [host for allowed in self.base.values() for host in allowed.hosts]
 
 
@@ -401,24 +401,24 @@ class InputTable:
     label: str
     description: str = ""
     inputs: Mapping[str, Input]
-    by_name: Mapping[str, Input]  # the inputs under today's names and their old ones
+    by_name: Mapping[str, Input]  # the inputs by their current and their former names
     rules: tuple[Rule, ...]
 
     @classmethod
     def of(cls, key: str, label: str, rows: Iterable[Input], description: str = "") -> InputTable:
-        """The table of some rows that have no old names, and no rules between them."""
+        """A table of rows without former names, and without rules."""
         inputs = {row.key: row for row in rows}
         return InputTable(key=key, label=label, description=description, inputs=inputs, by_name=inputs, rules=())
 
     @property
     def fields(self) -> dict[str, Input]:
-        """The inputs that a person fills in: the connection is the platform's to choose."""
+        """The inputs that a person fills in; the platform chooses the connection."""
         return {key: row for key, row in self.inputs.items() if row.type != "connection"}
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class ActionSpec(InputTable):
-    """What an action's file says."""
+    """The file of an action, compiled."""
 
     docs: str | None
     summary: str | None
@@ -434,16 +434,17 @@ class ActionSpec(InputTable):
     compute: Mapping[Place, str]
     paging: Paging | None
     errors: Errors
-    output: Mapping[str, Json] | None  # schema and example of what a run gives
+    output: Mapping[str, Json] | None  # schema and example of a result's data
     files: Files | None = None
     recover: Recover | None = None
     profile: Profile
 
 
 class Page(Struct):
-    """One answer of a call. `items` is the page's part of a list, None where the call is no list.
+    """One answer of a call, with its JSON `data`. `items` are the page's items, None if the action is not a list.
 
-    `cursor` is by what the list goes on after this page; None at its end.
+    `headers` have lower-case names, `warnings` are `Problem`s. `cursor` continues the list after this page; None at its
+    end.
     """
 
     data: Json
@@ -459,9 +460,9 @@ class Page(Struct):
 
 
 class Result(Struct):
-    """What a call gave: `data` (JSON; `{}` without a body), `status`, `headers` (lower-case names), `warnings`.
+    """The result of a call: `data` (JSON; `{}` without a body), the HTTP `status` and `headers` (lower-case names).
 
-    `cursor` is by what a list that was cut at a limit goes on; None at its end.
+    `warnings` are `Problem`s. `cursor` continues a list that was cut at a limit; None at its end.
     """
 
     data: Json
@@ -476,21 +477,21 @@ class Result(Struct):
 
 @shows("method", "template")
 class Request(Struct):
-    """One HTTP request, complete. What its repr leaves out can hold secrets."""
+    """One HTTP request, complete. The fields that its repr leaves out may hold secrets."""
 
     method: str
-    template: str  # the path with its braces: names the endpoint without naming anybody
+    template: str  # the path with its braces, which names the endpoint but no person
     shown: str  # the URL with secrets masked
     url: str
     headers: tuple[tuple[str, str], ...]
     content: bytes | None
-    body: Json  # the content as data, for a person to read
+    body: Json  # the content as data, for people to read
     call: Mapping[str, Json] = NOTHING
 
 
 @shows("status")
 class Response(Struct):
-    """One HTTP answer, read to its end. Header names are lower-case."""
+    """One HTTP response, its content decompressed. Header names are lower-case."""
 
     status: int
     headers: Mapping[str, str]

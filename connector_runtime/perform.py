@@ -1,6 +1,6 @@
 """The two performers of steps, for threads and for asyncio.
 
-A performer is given a handler for each kind of step, and hands out what is no step: the generator's outputs.
+A performer calls the handler of each step, and yields everything else: the generator's outputs.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ HANDLERS: Handlers = {
 
 
 def perform(steps: Steps, handlers: Handlers, *, guarded: bool = False) -> Iterator[Any]:
-    """Perform the steps of a generator and hand out its outputs as they come.
+    """Perform the steps of a generator and yield its outputs as they come.
 
-    A `ConnectorError` of a handler is thrown into the generator at its step; anything else ends it, and leaves through
-    the outer guard where that is asked for. Closing stops it before its next step.
+    A `ConnectorError` of a handler is thrown into the generator. Any other exception ends it; with `guarded` it becomes
+    an `InternalError`, unless a token function raised it. Closing stops the generator before its next step.
     """
     proceed: Callable[[Any], Any] = steps.send
     value: Any = None
@@ -41,7 +41,7 @@ def perform(steps: Steps, handlers: Handlers, *, guarded: bool = False) -> Itera
                 handler = handlers.get(type(step))
                 if handler is None:
                     if isinstance(step, Step):
-                        raise TypeError(f"nothing here handles the step {type(step).__name__}")
+                        raise TypeError(f"no handler for the step {type(step).__name__}")
                     yield step
                     continue
                 if type(step) is Send and step.effect != "read":
@@ -58,7 +58,7 @@ def perform(steps: Steps, handlers: Handlers, *, guarded: bool = False) -> Itera
 
 
 async def perform_async(steps: Steps, handlers: Handlers, *, guarded: bool = False) -> AsyncIterator[Any]:
-    """`perform` for asyncio: a handler may give an awaitable. Cancelling stops the generator at once."""
+    """`perform` for asyncio: handlers may return awaitables. Cancelling stops the generator at once."""
     proceed: Callable[[Any], Any] = steps.send
     value: Any = None
     try:
@@ -72,7 +72,7 @@ async def perform_async(steps: Steps, handlers: Handlers, *, guarded: bool = Fal
                 handler = handlers.get(type(step))
                 if handler is None:
                     if isinstance(step, Step):
-                        raise TypeError(f"nothing here handles the step {type(step).__name__}")
+                        raise TypeError(f"no handler for the step {type(step).__name__}")
                     yield step
                     continue
                 if type(step) is Send and step.effect != "read":

@@ -1,4 +1,4 @@
-"""Sentences: English texts that know how they were made, so that they can be said in other languages. A leaf; pure."""
+"""Sentences: English texts that keep their template and values, so that they can be translated. A leaf; pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _SLOT = re.compile(r"\{(\w+)\}")
 class Sentence(str):
     """English text from a template and its values: `Sentence("must be at most {most}", most=5)`.
 
-    The template is what a translation is found under. Values that are sentences are translated with it; a tuple is a
-    list with commas. `{vendor}` needs no value: a `Phrasebook` knows the name, and without one it is "the vendor".
+    Translations are looked up by template. Values that are sentences are translated too; a tuple becomes a list with
+    commas. `{vendor}` needs no value: a `Phrasebook` knows the name, and without one it reads "the vendor".
     """
 
     __slots__ = ("slots", "template")
@@ -23,25 +23,25 @@ class Sentence(str):
     template: str
 
     def __new__(cls, template: str, /, **slots: Any) -> Sentence:
-        made = super().__new__(cls, _filled(template, {"vendor": VENDOR, **slots}))
-        made.template, made.slots = template, slots
-        return made
+        sentence = super().__new__(cls, _filled(template, {"vendor": VENDOR, **slots}))
+        sentence.template, sentence.slots = template, slots
+        return sentence
 
     def then(self, other: str) -> Sentence:
-        """This sentence and another behind it, if there is one."""
+        """This sentence followed by another, unless that is empty."""
         return Sentence("{first} {second}", first=self, second=other) if other else self
 
 
 def either(parts: Iterable[str]) -> str:
     """Texts as alternatives: `a, b or c`."""
-    *some, last = parts
-    return Sentence("{some} or {last}", some=tuple(some), last=last) if some else last
+    *others, last = parts
+    return Sentence("{some} or {last}", some=tuple(others), last=last) if others else last
 
 
 def both(parts: Iterable[str]) -> str:
-    """Texts together: `a, b and c`."""
-    *some, last = parts
-    return Sentence("{some} and {last}", some=tuple(some), last=last) if some else last
+    """Texts joined: `a, b and c`."""
+    *others, last = parts
+    return Sentence("{some} and {last}", some=tuple(others), last=last) if others else last
 
 
 def labels(rows: Iterable[Any]) -> list[str]:
@@ -51,14 +51,14 @@ def labels(rows: Iterable[Any]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Phrasebook:
-    """How a connector speaks: the code of its language, the vendor's name, and translations by template."""
+    """The language of a connector: its code, the vendor's name, and the translations by template."""
 
     language: str = "en"
     vendor: str = VENDOR
     texts: Mapping[str, str | None] = field(default_factory=dict, repr=False)
 
     def say(self, text: Any) -> Any:
-        """A sentence in this language; any other value, or text without a translation, as it is."""
+        """Return a sentence in this language; other values, and texts without a translation, come back unchanged."""
         if isinstance(text, tuple):
             return ", ".join(str(self.say(part)) for part in text)
         if not isinstance(text, Sentence):
@@ -71,9 +71,9 @@ PLAIN = Phrasebook()
 
 
 def _filled(template: str, slots: Mapping[str, Any]) -> str:
-    def value(found: re.Match[str]) -> str:
-        said = slots.get(found[1], found[0])
-        return ", ".join(map(str, said)) if isinstance(said, tuple) else str(said)
+    def filled(slot: re.Match[str]) -> str:
+        value = slots.get(slot[1], slot[0])
+        return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
-    text = _SLOT.sub(value, template)
+    text = _SLOT.sub(filled, template)
     return text[:1].upper() + text[1:] if template.startswith("{vendor}") else text

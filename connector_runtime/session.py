@@ -1,6 +1,6 @@
-"""What both clients share: the connector, what the connection gives, on what terms calls are sent, and how they begin.
+"""The session that both clients share: a connector under one connection, with the options of its calls.
 
-A session gives each call as a generator of steps, and answers those about the connection, pacing and observation.
+It returns each call as a generator of steps, and handles the steps for tokens, pacing, observers and caches.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .downloads.download import DownloadPlan
 
 RETRIES = 4
-TTL = 60.0  # seconds for which a page of choices is not read again
+TTL = 60.0  # seconds for which a page of choices is cached
 logger = logging.getLogger("connector_runtime.calls")
 
 Grants = Callable[[Mapping[str, str] | None], Any]
@@ -43,12 +43,12 @@ Observer = Callable[[Attempt], object]
 
 
 class ClientOptions(TypedDict, total=False):
-    """How a client sends.
+    """The options of a client, all optional.
 
-    `retries` is how often a request is retried, if that is safe; 0 where the platform retries by itself.
-    `deadline` bounds each call, in seconds. `pacing` says when a request may go: a `Pacer` that knows the account's
-    plan; if it is left out, one that goes by what the vendor says from its first refusal on; False for none. `observe`
-    is called with an `Attempt` for each request. `http` is the way out: proxy, certificates, time-outs.
+    `retries` is how often a request is retried if that is safe (4); 0 suits platforms that retry by themselves.
+    `deadline` bounds each call, in seconds. `pacing` decides when a request may be sent: a `Pacer` that knows the
+    account's plan; by default, one that follows what the vendor reports from its first refusal on; False for none.
+    `observe` is called with an `Attempt` for each request. `http` sets proxy, certificates and time-outs.
     """
 
     retries: int
@@ -59,12 +59,13 @@ class ClientOptions(TypedDict, total=False):
 
 
 class CallOptions(TypedDict, total=False):
-    """What a single call may be told.
+    """The options of a single call, all optional.
 
-    `clear` names inputs whose fields are to be emptied. A list goes on at a `cursor` that a page, a result or an error
-    gave. `deadline` bounds the call with its attempts and pauses, in seconds. With `recover`, a create whose answer was
-    lost is looked for before it is sent again, where its definition says how. `idempotency_key` goes to a vendor that
-    takes one. `locale` is the language of warnings and errors, if not that of the connector.
+    `clear` names the inputs whose fields to empty. `cursor`, from a page, a result or an error, continues a list.
+    `deadline` bounds the call with its attempts and pauses, in seconds. With `recover`, if the answer of a create is
+    lost, the client looks for the object before it sends the create again, if the definition says how.
+    `idempotency_key` is sent if the vendor takes one. `locale` is the language of warnings and errors (by default, the
+    connector's).
     """
 
     clear: Iterable[str]
@@ -76,11 +77,11 @@ class CallOptions(TypedDict, total=False):
 
 
 class ChoicesOptions(TypedDict, total=False):
-    """What a request for choices may be told.
+    """The options of a request for choices, all optional.
 
-    `search` narrows the list, and `cursor` goes on where earlier choices ended. `parameters` are what the list asks for
-    beside the inputs, by name. A page that was read less than `ttl` seconds ago, for the same connection, is not read
-    again. `locale` is the language of labels and errors, if not that of the connector.
+    `search` narrows the list, and `cursor` continues it after earlier choices. `parameters` are the values by name that
+    the list needs and the action has no inputs for. Pages are cached per connection for `ttl` seconds (60). `locale` is
+    the language of labels and errors (by default, the connector's).
     """
 
     search: str | None
@@ -91,11 +92,11 @@ class ChoicesOptions(TypedDict, total=False):
 
 
 class DownloadOptions(TypedDict, total=False):
-    """How files are downloaded.
+    """The options of a download, all optional.
 
-    `parallel` of them at a time. With `overwrite`, what has a file's name already is replaced. `progress` is called
-    with the file, the bytes that are there and those of all (None if not known), now from one thread, now from another.
-    `largest` is how many bytes a file may have whose size the vendor does not announce (10 GiB).
+    `parallel` is how many files are downloaded at once (3). With `overwrite`, existing files are replaced. `progress`
+    is called with the file, the bytes saved so far and the total (None if unknown), possibly from several threads.
+    `largest` bounds, in bytes, a file whose size the vendor does not announce (10 GiB).
     """
 
     parallel: int
@@ -105,7 +106,7 @@ class DownloadOptions(TypedDict, total=False):
 
 
 class Session:
-    """A connector under one connection. `handlers` answers all steps but `Send`, waiting as threads do."""
+    """A connector under one connection. `handlers` performs all steps but `Send`; it waits by blocking the thread."""
 
     def __init__(
         self,
@@ -122,13 +123,12 @@ class Session:
     ) -> None:
         if base_url is not None:
             check_base_url(base_url)
-        problems = [*_unusable(deadline, retries)]
+        problems = [*_option_problems(deadline, retries)]
         if token is not None and connection is not None:
             problems.append(Problem("token", Sentence("is given together with a connection; choose one")))
         if pacing and not (hasattr(pacing, "ask") and hasattr(pacing, "report")):
-            problems.append(
-                Problem("pacing", Sentence("must be False, or a pacer with the methods `ask` and `report`"))
-            )
+            what = Sentence("must be False, or a pacer with the methods `ask` and `report`")
+            problems.append(Problem("pacing", what))
         if problems:
             raise InputError.of(Sentence("the client"), problems)
         self.connector = connector
@@ -147,8 +147,8 @@ class Session:
         elif pacing is not False:
             self._account = accounts.AccountPacing(limits, pacer=pacing)
         memory = ValueCache()
-        own: Handlers = {Token: self._token, AskPermit: self._ask_permit, Report: self._report}
-        self.handlers: Handlers = {**HANDLERS, **own, Recall: memory.recall, Remember: memory.remember}
+        call_handlers: Handlers = {Token: self._token, AskPermit: self._ask_permit, Report: self._report}
+        self.handlers: Handlers = {**HANDLERS, **call_handlers, Recall: memory.recall, Remember: memory.remember}
 
     def call(
         self,
@@ -163,14 +163,14 @@ class Session:
         idempotency_key: str | None = None,
         locale: str | None = None,
     ) -> tuple[Action, Steps]:
-        """An action and a call of it, whose outputs are `Page`s. Inputs that are bound already are taken as they are.
+        """Return an action and a call of it whose outputs are `Page`s. Raises `InputError`.
 
-        Raises `InputError`.
+        `BoundInputs` are not checked again.
         """
         self._check_open()
-        connector = self._spoken(locale)
+        connector = self._localized(locale)
         action = connector.action(key)
-        problems = [] if deadline is None else [*_unusable(deadline)]
+        problems = [] if deadline is None else [*_option_problems(deadline)]
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= maxsize):
             problems.append(Problem("limit", Sentence("must be a whole number of at least 1")))
         is_keyed = action.profile.idempotency is not None and action.effect in ("create", None)
@@ -189,9 +189,8 @@ class Session:
                 refuse_values(self._kind, key, bound.values)
             until = self._deadline if deadline is None else deadline
             is_observed = self._observe is not None or logger.isEnabledFor(logging.DEBUG)
-            terms = CallTerms(
-                limit, cursor, self._retries, until, idempotency_key, self._account, is_observed, self._caller
-            )
+            shared = (self._account, is_observed, self._caller)
+            terms = CallTerms(limit, cursor, self._retries, until, idempotency_key, *shared)
             if recover and action.recover is not None:
                 other = connector.action(action.recover.action)
                 return action, recovering(action, bound, terms, other)
@@ -209,16 +208,17 @@ class Session:
         ttl: float = TTL,
         locale: str | None = None,
     ) -> Steps:
-        """A request for choices: one output, the `Choices`. Raises `InputError`."""
+        """Return a request for choices, whose one output is the `Choices`. Raises `InputError`."""
         from .calls import choices
 
         self._check_open()
-        its, said = self._spoken(locale), {"search": search, "cursor": cursor}
-        with Guard(its.phrasebook):
-            asked = choices.browse(its.profile, its.action, action, input, inputs, parameters=parameters, **said)
-            return choices.choose(asked, lambda key, bound, at: self.call(key, bound, cursor=at, locale=locale)[1], ttl)
+        connector = self._localized(locale)
+        with Guard(connector.phrasebook):
+            options: dict[str, Any] = {"search": search, "cursor": cursor, "parameters": parameters}
+            query = choices.browse(connector.profile, connector.action, action, input, inputs, **options)
+            return choices.choose(query, lambda key, bound, at: self.call(key, bound, cursor=at, locale=locale)[1], ttl)
 
-    def _spoken(self, locale: str | None) -> Connector:
+    def _localized(self, locale: str | None) -> Connector:
         return self.connector if locale is None else self.connector.localized(locale)
 
     def _check_open(self) -> None:
@@ -226,7 +226,7 @@ class Session:
             raise RuntimeError("this client is closed")
 
     def action_with_files(self, key: str) -> Action:
-        """The action of that key, which must offer files. Raises `InputError`."""
+        """Return the action with that key, which must offer files. Raises `InputError`."""
         action = self.connector.action(key)
         if action.files is None:
             raise InputError.of(key, [Problem("action", Sentence("offers no files"))])
@@ -235,7 +235,7 @@ class Session:
     def download_plan(
         self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]
     ) -> DownloadPlan:
-        """What is to be downloaded, and how. Raises `InputError` with all that stands against it."""
+        """Return the plan of a download. Raises `InputError` with every problem at once."""
         from .downloads.download import DownloadPlan
         from .downloads.fetch import DownloadSettings
 
@@ -248,13 +248,13 @@ class Session:
         return DownloadPlan(files, to, settings, **options)
 
     def credentials(self, granted: Mapping[str, str]) -> Credentials:
-        """What the connection gives, laid out for requests; the last one is remembered."""
+        """Return the values of the connection, laid out for requests; the last layout is cached."""
         last = self._credentials
         if last is None or granted != last.granted:
             texts = [*granted, *granted.values()] if isinstance(granted, Mapping) else [None]
             if not all(isinstance(text, str) for text in texts):
-                what = "The connection's function must return texts by name."
-                raise AuthError(what, hint="Have it return what the connection gives to requests, or raise an error.")
+                what = "The connection function must return a mapping of names to texts."
+                raise AuthError(what, hint="Let it return the values of the connection by name, or raise an error.")
             last = self._credentials = lay_out(self.connector.profile, self._base_url, granted)
         return last
 
@@ -271,7 +271,7 @@ class Session:
         if self._observe is not None:
             try:
                 self._observe(step.attempt)
-            except Exception:  # the call must not suffer from who watches it
+            except Exception:  # an observer must not break the call
                 logger.exception("the observer failed")
         if step.permit is None or self._account is None:
             return None
@@ -283,13 +283,10 @@ class Session:
 
 
 class ValueCache:
-    """What calls remember for a moment, so that opening a form spends no rate limit: at most `most` values.
+    """A short-lived cache of at most `capacity` values, so that opening a form again costs no requests. Thread-safe."""
 
-    It may be used by several threads.
-    """
-
-    def __init__(self, most: int = 100) -> None:
-        self._most = most
+    def __init__(self, capacity: int = 100) -> None:
+        self._capacity = capacity
         self._values: dict[str, tuple[float, Any]] = {}
         self._lock = threading.Lock()
 
@@ -303,11 +300,11 @@ class ValueCache:
             self._values.pop(step.key, None)
             if step.seconds > 0:
                 self._values[step.key] = (time.monotonic(), step.value)
-                if len(self._values) > self._most:
+                if len(self._values) > self._capacity:
                     del self._values[next(iter(self._values))]  # the oldest
 
 
-def _unusable(deadline: float | None, retries: int = 0) -> Iterator[Problem]:
+def _option_problems(deadline: float | None, retries: int = 0) -> Iterator[Problem]:
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         yield Problem("retries", Sentence("must be a whole number, 0 for none"))
     is_number = isinstance(deadline, int | float) and not isinstance(deadline, bool)
@@ -321,7 +318,7 @@ def _is_line(text: Any) -> bool:
 
 
 def _guarded(connection: Grants) -> Grants:
-    """A stored connection, whose faults are the connector's; a caller's own function has its own."""
+    """Guard a stored connection, whose bugs are the connector's, unlike those of a caller's own function."""
 
     def granted(rejected: Mapping[str, str] | None) -> Any:
         with Guard():
@@ -331,36 +328,36 @@ def _guarded(connection: Grants) -> Grants:
 
 
 def _grants(connector: Connector, token: Any, connection: Any) -> Grants:
-    """What the connection gives to requests, however it was told to the client; awaitable if its function is."""
+    """The function that returns the connection's values, from any of a client's arguments; maybe an awaitable."""
     if callable(connection):
         return connection if getattr(connection, "kind", None) is None else _guarded(connection)
     if connection is not None:
-        given = checked(connector.profile, connection)
-        return lambda rejected: given
+        values = checked(connector.profile, connection)
+        return lambda rejected: values
     name = connector.token_name
 
-    def named(found: Any) -> Mapping[str, str]:
-        if not isinstance(found, str) or not found.strip():
-            hint = Sentence("Give one to the client, or connect an account.")
+    def by_name(text: Any) -> Mapping[str, str]:
+        if not isinstance(text, str) or not text.strip():
+            hint = Sentence("Pass one to the client, or connect an account.")
             raise AuthError(Sentence("There is no access token."), hint=hint)
-        return {name: found.strip()}
+        return {name: text.strip()}
 
-    async def later(found: Awaitable[Any]) -> Mapping[str, str]:
-        return named(await found)
+    async def awaited(text: Awaitable[Any]) -> Mapping[str, str]:
+        return by_name(await text)
 
     if not callable(token):
         if isinstance(token, str) and token.strip():
-            checked(connector.profile, {name: token})  # what else it needs, a token alone cannot give
-            values = named(token)
-            return lambda rejected: values
-        return lambda rejected: named(token)
-    from inspect import signature  # heavy, and of no use to those who give a text
+            checked(connector.profile, {name: token})  # raises if the connection needs more than a token
+            fixed = by_name(token)
+            return lambda rejected: fixed
+        return lambda rejected: by_name(token)
+    from inspect import signature  # slow to import, and only needed for functions
 
-    asks = bool(signature(token).parameters)  # to be told which token was rejected
+    takes_rejected = bool(signature(token).parameters)
 
     def granted(rejected: Mapping[str, str] | None) -> Any:
-        old = (rejected.get(name) if rejected else None,) if asks else ()
-        found = token(*old)
-        return later(found) if hasattr(found, "__await__") else named(found)
+        arguments = (rejected.get(name) if rejected else None,) if takes_rejected else ()
+        text = token(*arguments)
+        return awaited(text) if hasattr(text, "__await__") else by_name(text)
 
     return granted

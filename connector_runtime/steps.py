@@ -1,9 +1,9 @@
-"""Steps: what a generator asks of its performer. Pure values.
+"""Steps: the values by which a generator asks its performer to do something. Pure.
 
-What happens over time (calls, token renewals, downloads, choices) is a pure generator. It yields steps, each answered
-with the step's result or thrown its error, and between them its outputs: the pages of a call, a renewed record, the
-size of a saved file. `perform` carries it out. Below are the steps of every generator; then those about one entry of a
-store and its lease, about pacing and observation, about choices, and about downloads.
+Calls, token renewals, downloads and choices are pure generators. A generator yields steps; `perform` carries out each
+and sends back its result, or throws its error. Between steps, the generator yields its outputs: the pages of a call, a
+renewed record, the size of a saved file. The first steps below serve every generator; the others concern one entry of
+a store and its lease, pacing and observers, choices, and downloads.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from .errors import ConnectorError, RequestError, TransportError
 from .model import Request
 from .structs import Struct, shows
 
-LONGEST_WAIT = 31_536_000  # seconds that anybody may have us wait: a year, which every clock can count
+LONGEST_WAIT = 31_536_000  # seconds that a caller or a vendor may have us wait: a year, which any clock can represent
 
 
 class Now(Struct):
-    """Answered with the time, as a `datetime` in UTC."""
+    """Get the current time, a `datetime` in UTC."""
 
 
 @shows("seconds")
 class Wait(Struct):
-    """Pauses for so many seconds."""
+    """Pause for `seconds`."""
 
     seconds: float
 
 
 class Key(Struct):
-    """Answered with a text that no call had before, by which a vendor knows a repetition of this one."""
+    """Get a new unique text, by which a vendor recognizes a repeated request."""
 
 
 class Token(Struct):
-    """Answered with the `Credentials` of the connection. `rejected` is what it gave and the vendor has just refused."""
+    """Get the `Credentials` of the connection. `rejected` are the values that the vendor has just rejected."""
 
     rejected: Mapping[str, str] | None = None
 
 
 @shows("request", "effect")
 class Send(Struct):
-    """Answered with the `Response` to a request; thrown `TransportError` where there is none."""
+    """Send a request and get its `Response`. Raises `TransportError` if there is none."""
 
     request: Request
     effect: str = "read"
@@ -51,53 +51,54 @@ class Send(Struct):
 
 
 class Read(Struct):
-    """Answered with the entry's value and its version, or None if there is none."""
+    """Get the entry's value and its version, or None if the store has no such entry."""
 
 
 class Write(Struct):
-    """Writes over the version that was read; answered with the new one, or None if another writer was first."""
+    """Replace the version that was read and get the new one, or None if another writer was first."""
 
     value: Any
     version: int
 
 
 class Acquire(Struct):
-    """Takes the lease; answered with whether it was free."""
+    """Acquire the lease and get True if it was free."""
 
 
 class Release(Struct):
-    """Gives the lease back."""
+    """Release the lease."""
 
 
 @shows("action", "label")
 @dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class Permit:
-    """One attempt's wish to be sent. It stands for that attempt alone: make a new one for the next.
+    """The permission that one attempt needs before it is sent; the next attempt needs a new one.
 
-    `label` is what the action says that a call costs, `account` whose limits it counts against ("": the pacer's own).
-    `quotas` are the counted quotas it falls under, each as (name, digest of what it is counted by).
+    `label` is the action's rate limit label, `account` the account whose limits it counts against ("": the pacer's own)
+    and `quotas` the quotas that count it, each as (name, digest of the values it is counted by).
     """
 
     action: str
     label: str | None = None
     account: str = ""
     quotas: tuple[tuple[str, str], ...] = ()
-    gone: bool = False  # its call has ended or was cancelled: nobody waits any more
+    gone: bool = False  # its call has ended or was cancelled, and no longer waits
 
 
 @shows("permit")
 class AskPermit(Struct):
-    """Answered with the seconds that the permit has to wait before its request may go; 0 if it may go now."""
+    """Get the seconds to wait before the permit's request may be sent; 0 if it may be sent now."""
 
     permit: Permit
 
 
 @shows("action", "number", "status", "kind", "code", "tracking_id", "seconds", "waited", "method", "path")
 class Attempt(Struct):
-    """What an observer is told of one attempt: nothing in it is a secret or names anybody.
+    """One attempt as an observer sees it, without secrets or the names of people.
 
-    `path` is the template with its braces, `seconds` how long the answer took, `waited` the pauses before it (for
-    pacing, or after a failure), `kind` the error's kind or None if it succeeded, `status` None without an answer.
+    `path` is the template with its braces, `at` the start in UTC, `seconds` the time until the answer, `waited` the
+    seconds of pauses before it (for pacing, or after a failure). `kind` is the error's kind, None if the attempt
+    succeeded. `status` is None without an answer. `retry_at` is a `datetime` in UTC.
     """
 
     action: str
@@ -115,16 +116,16 @@ class Attempt(Struct):
     retry_at: datetime | None
 
     @classmethod
-    def of(cls, failure: RequestError | None, began: datetime, ended: datetime, **told: Any) -> Attempt:
-        """An attempt by what came of it, `failure` or an answer, and when."""
+    def of(cls, failure: RequestError | None, began: datetime, ended: datetime, **facts: Any) -> Attempt:
+        """The attempt that ended with this failure, or with an answer if that is None."""
         kind, code, at = (failure.kind, failure.code, failure.retry_at) if failure else (None, None, None)
         seconds = max(0.0, (ended - began).total_seconds())
-        return cls(at=began, seconds=seconds, kind=kind, code=code, retry_at=at, **told)
+        return cls(at=began, seconds=seconds, kind=kind, code=code, retry_at=at, **facts)
 
 
 @shows("attempt")
 class Report(Struct):
-    """Tells whoever paces and observes what came of an attempt. Without a permit, pacing has nothing to do with it."""
+    """Report an attempt to the pacer and the observer; without a permit, to the observer alone."""
 
     permit: Permit | None
     attempt: Attempt
@@ -132,14 +133,14 @@ class Report(Struct):
 
 
 class Recall(Struct):
-    """Answered with what was remembered under the key less than `seconds` ago, or None."""
+    """Get the value that was remembered under the key less than `seconds` ago, or None."""
 
     key: str
     seconds: float
 
 
 class Remember(Struct):
-    """Keeps a value under the key for later calls of this client; with `seconds` of 0 forgets it instead."""
+    """Remember a value under the key for later calls of this client; `seconds` of 0 forgets it instead."""
 
     key: str
     value: Any
@@ -148,23 +149,23 @@ class Remember(Struct):
 
 @shows("request")
 class Open(Struct):
-    """Answered with the `Response` to a request, its body still to come; thrown `TransportError` if there is none."""
+    """Send a request and get its `Response` before the body is read. Raises `TransportError` if there is none."""
 
     request: Request
 
 
 @shows("least")
 class Peek(Struct):
-    """Answered with the beginning of the body, `least` bytes of it if there are as many; it stays to be written."""
+    """Get the beginning of the body, at least `least` bytes if it has that many. `Fill` still writes all of it."""
 
     least: int
 
 
 @shows("at", "most")
 class Fill(Struct):
-    """Writes the body into the part of a file, from `at` on, and nothing behind it. Answered with a `Filled`.
+    """Write the body into the part of a file, which is cut to `at` bytes first, and get a `Filled`.
 
-    `version` says what the part belongs to, `most` how many bytes it may have: of a longer one nothing is kept.
+    `version` is the file's version that the part belongs to. A part of more than `most` bytes is emptied.
     """
 
     at: int
@@ -174,19 +175,19 @@ class Fill(Struct):
 
 @shows("size")
 class Filled(Struct):
-    """How many bytes the part has now, and what broke the body off."""
+    """The size of the part in bytes, and the failure that cut the body off, if any."""
 
     size: int
     broke: TransportError | None = None
 
 
-Entry = Read | Write | Acquire | Release  # about one entry of a store
+Entry = Read | Write | Acquire | Release  # of one entry of a store
 Step = Now | Wait | Key | Token | Send | Entry | AskPermit | Report | Recall | Remember | Open | Peek | Fill
 Steps = Generator[Any, Any, None]  # of steps and outputs
 
 
 def next_output(steps: Steps) -> Generator[Step, Any, Any]:
-    """Hand on the steps of an inner generator until its next output, and give that; None at its end."""
+    """Pass on the steps of an inner generator up to its next output, and return that; None at its end."""
     proceed: Callable[[Any], Any] = steps.send
     value: Any = None
     while True:

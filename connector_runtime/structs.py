@@ -1,4 +1,4 @@
-"""Structs: small immutable classes of named fields, and reprs that show no secret. A leaf: touches nothing."""
+"""Small immutable classes of named fields, with reprs that show no secrets. A leaf: imports nothing of ours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Kind = TypeVar("Kind", bound=type)
 
 
 def shows(*names: str) -> Callable[[Kind], Kind]:
-    """A class whose repr is short and shows these fields alone: any other may hold a secret."""
+    """Give a class a short repr of these fields only: the others may hold secrets."""
 
     def decorate(kind: Kind) -> Kind:
         setattr(kind, "__repr__", lambda self: f"{type(self).__name__}({_fields(self, names)})")  # noqa: B010
@@ -27,37 +27,37 @@ def _fields(struct: Any, names: tuple[str, ...]) -> str:
 
 
 def cut(value: Any) -> str:
-    """The repr of a value; of a long text its beginning."""
+    """The repr of a value; a long text is cut off."""
     is_long = isinstance(value, str) and len(value) > LONGEST
     return f"{value[:LONGEST]!r}…" if is_long else repr(value)
 
 
 class _StructType(type):
-    """Makes a slot of each annotated field, and an `__init__` that takes them in their order."""
+    """Turns each annotated field into a slot, and writes an `__init__` that takes the fields in order."""
 
     def __new__(kind, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> Any:
         names = tuple(body.get("__annotations__", ())) if bases else ()
-        defaults = {each: body.pop(each) for each in names if each in body}
+        defaults = {field: body.pop(field) for field in names if field in body}
         shape = {"__match_args__": names} if names else {}
-        made: Any = super().__new__(kind, name, bases, {**body, "__slots__": names, **shape})
+        struct_class: Any = super().__new__(kind, name, bases, {**body, "__slots__": names, **shape})
         if names:
-            parameters = ", ".join(f"{each}={each}" if each in defaults else each for each in names)
-            lines = "; ".join(f"set_{each}(self, {each})" for each in names)
-            scope = {**defaults, **{f"set_{each}": getattr(made, each).__set__ for each in names}}
+            parameters = ", ".join(f"{field}={field}" if field in defaults else field for field in names)
+            lines = "; ".join(f"set_{field}(self, {field})" for field in names)
+            scope = {**defaults, **{f"set_{field}": getattr(struct_class, field).__set__ for field in names}}
             exec(f"def __init__(self, {parameters}): {lines}", scope)
-            made.__init__ = scope["__init__"]
-            made.__init__.__qualname__ = f"{name}.__init__"  # for its errors
-        return made
+            struct_class.__init__ = scope["__init__"]
+            struct_class.__init__.__qualname__ = f"{name}.__init__"  # errors show it
+        return struct_class
 
 
 @dataclass_transform(frozen_default=True)
 @shows()
 class Struct(metaclass=_StructType):
-    """The base of what calls take and give. A struct equals those of its own class with equal fields, and is true.
+    """The base of the values that calls take and return. Structs are equal if class and fields are; all are truthy.
 
-    A frozen dataclass would do the same, but takes eight times as long to define, which each start of a command would
-    pay for every class. A NamedTuple equals any tuple of its values, and a new field breaks code that unpacks it.
-    A repr shows only the fields that `shows` names. A class of structs cannot be extended by fields.
+    A frozen dataclass would do the same, but takes eight times as long to define, which would slow every command's
+    start. A NamedTuple equals any tuple of the same values, and a new field breaks code that unpacks it.
+    The repr shows only the fields that `shows` names. A subclass of a class with fields cannot add any.
     """
 
     __match_args__: Any = ()  # the names of the fields
@@ -77,7 +77,7 @@ class Struct(metaclass=_StructType):
         return type(self), self._values()
 
     def replace(self, **changes: Any) -> Self:
-        """A copy in which these fields have other values."""
+        """Return a copy with other values for these fields."""
         return type(self)(**dict(zip(self.__match_args__, self._values(), strict=True)) | changes)
 
     def _values(self) -> tuple[Any, ...]:

@@ -166,7 +166,7 @@ def test_an_answer_that_is_too_large_is_not_read_on(
         **MADE,
         "kind": "transport",
         "message": "The answer (200) is larger than 1,048,576 bytes.",
-        "hint": f"{hint} Where answers are that large, raise `largest` of `Http`.",
+        "hint": f"{hint} If such large answers are expected, raise `largest` of `Http`.",
         "status": 200,
         "retriable": False,
         "may_have_been_done": True,
@@ -174,7 +174,9 @@ def test_an_answer_that_is_too_large_is_not_read_on(
     with pytest.raises(TransportError) as read:
         call.run("get-user", ME)
     assert (read.value.may_have_been_done, read.value.retriable) == (False, False)
-    assert read.value.hint == "Ask for less at a time. Where answers are that large, raise `largest` of `Http`."
+    assert (
+        read.value.hint == "Request less data at once. If such large answers are expected, raise `largest` of `Http`."
+    )
 
 
 def test_of_a_refusal_that_is_too_large_the_status_counts(call: Any, vendor: Vendor) -> None:
@@ -307,7 +309,7 @@ def test_numbers_that_json_has_not_come_as_text_with_a_warning(call: Any, vendor
         (
             "body",
             f"The answer has numbers that JSON cannot hold (NaN, -Infinity, 1e400, {'9' * 60}); "
-            "they are given as text.",
+            "they are returned as text.",
         )
     ]
     assert json.loads(json_text.write(result.data)) == result.data
@@ -418,7 +420,7 @@ def users(connector: Connector, *said: Any, **terms: Any) -> Result:
 def test_a_next_page_that_no_request_can_carry_is_an_error_after_its_page(connector: Connector, token: Any) -> None:
     with pytest.raises(ApiError) as caught:
         users(connector, {"users": [{"id": "a"}], "next_page_token": token})
-    assert caught.value.message == "The answer names a next page that cannot be asked for."
+    assert caught.value.message == "The answer names a next page that cannot be requested."
     assert (caught.value.items_read, caught.value.cursor) == (1, None)
     assert caught.value.partial.data == {"users": [{"id": "a"}]}
 
@@ -613,7 +615,7 @@ def test_what_nobody_foresaw_is_an_internal_error_that_says_whether_it_may_have_
             with pytest.raises(InternalError) as caught:
                 ask()
             hint = (
-                "It may have been done; check in the vendor before you send it again."
+                "The change may have been made. Check in the vendor before you send it again."
                 if after
                 else "Nothing was changed."
             )

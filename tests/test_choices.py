@@ -265,7 +265,7 @@ def test_an_unknown_input_or_list_and_an_input_without_choices_name_the_nearest(
     assert found == {"input": "'userid' is not an input of create-meeting. Did you mean 'user_id'?"}
     found = refused(client.choices, "get-meeting", "show_previous_occurrences")
     assert found["input"].startswith(
-        "'show_previous_occurrences' has no choices. Inputs of get-meeting that have: meet"
+        "'show_previous_occurrences' has no choices. Inputs of get-meeting with choices: meet"
     )
     assert "Did you mean 'users'" in refused(client.choices, "user")["action"]
     assert "Did you mean 'get-user'" in refused(client.choices, "get-usr", "user_id")["action"]
@@ -412,7 +412,7 @@ def test_the_command_needs_no_connection_for_fixed_choices() -> None:
         (["get-meeting"], "must be one that has choices: meeting_id"),
         (["meeting"], "Did you mean 'meetings'?"),
         (["get-meeting", "meeting_id", "--usr", "me"], "Did you mean '--user-id'?"),
-        (["get-meeting", "meeting_id", "--cursor", "x"], "cursor: is not a cursor that a page gave"),
+        (["get-meeting", "meeting_id", "--cursor", "x"], "cursor: is not a cursor of a list"),
     ],
 )
 def test_the_command_says_what_is_wrong(zoom: Sandbox, arguments: list[str], says: str) -> None:

@@ -247,7 +247,7 @@ def test_cookies_of_one_account_never_reach_another(
     with client:
         client.run("get-user", {"user_id": "me"})
         client.run("get-user", {"user_id": "me"})
-        opener = client._pool._line[0]  # type: ignore[index]
+        opener = client._pool._sender[0]  # type: ignore[index]
         jar = opener.func.__self__.cookies.jar if proxied else ()
         assert list(jar) == []  # or it would grow with every answer
     assert all(name != "cookie" for name, _ in zoom.requests[-1].headers)
@@ -258,12 +258,12 @@ def test_clients_share_one_pool_and_a_closed_client_is_refused(connector: Connec
     second = Client(connector, token=zoom.token, base_url=zoom.base_url)
     first.run("get-user", {"user_id": "me"})
     ours = transport.Pool.enter()
-    opened = ours._line
+    opened = ours._sender
     second.run("get-user", {"user_id": "me"})
     first.close()
     assert second.run("get-user", {"user_id": "me"}).status == 200
     assert opened is not None
-    assert ours._line is opened
+    assert ours._sender is opened
     ours.leave()
     with pytest.raises(RuntimeError, match="closed"):
         first.run("get-user", {"user_id": "me"})
@@ -311,12 +311,12 @@ def test_a_forked_process_opens_connections_of_its_own(connector: Connector, zoo
     with Client(connector, token=zoom.token, base_url=zoom.base_url) as client:
         client.run("get-user", {"user_id": "me"})
         pool = client._pool
-        before = pool._line
+        before = pool._sender
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
             client.run("get-user", {"user_id": "me"})
-            os.write(writer, b"other" if pool._line is not before else b"same!")
+            os.write(writer, b"other" if pool._sender is not before else b"same!")
             os._exit(0)
         os.waitpid(child, 0)
         assert os.read(reader, 5) == b"other"
@@ -505,7 +505,7 @@ def test_without_a_token_nothing_is_sent_and_it_is_said_what_to_do(
     assert caught.value.to_dict() == {
         "kind": "token",
         "message": "There is no access token.",
-        "hint": "Give one to the client, or connect an account.",
+        "hint": "Pass one to the client, or connect an account.",
         "problems": [],
         "retriable": False,
         **dict.fromkeys(("status", "code", "tracking_id", "retry_at", "items_read", "cursor")),
@@ -523,7 +523,7 @@ def test_an_action_without_files_offers_none(client: Client) -> None:
 def test_what_is_remembered_is_bounded_in_number_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr("connector_runtime.session.time.monotonic", lambda: now[0])
-    memory = ValueCache(most=2)
+    memory = ValueCache(capacity=2)
     for key in ("a", "b", "c"):
         memory.remember(Remember(key, key.upper(), 60.0))
     assert [memory.recall(Recall(key, 60.0)) for key in ("a", "b", "c")] == [None, "B", "C"]

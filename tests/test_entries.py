@@ -105,13 +105,18 @@ def test_whatever_a_vendor_sends_becomes_entries_with_one_line_of_label(items: l
 
 
 def test_entries_with_one_label_show_their_values_and_others_stay_as_they_are() -> None:
-    found = entries.told_apart([Choice(value=value, label=label) for value, label in ((1, "A"), (2, "B"), (3, "A"))])
+    found = entries.with_distinct_labels(
+        [Choice(value=value, label=label) for value, label in ((1, "A"), (2, "B"), (3, "A"))]
+    )
     assert [each.label for each in found] == ["A · 1", "B", "A · 3"]
 
 
 def test_labels_that_would_meet_by_their_values_are_told_apart_too() -> None:
     pairs = (("A", "b · c"), ("A", "x"), ("A · b", "c"), ("A · b", "y"), ("A · x", "z"))
-    labels = [each.label for each in entries.told_apart(Choice(value=value, label=label) for label, value in pairs)]
+    labels = [
+        each.label
+        for each in entries.with_distinct_labels([Choice(value=value, label=label) for label, value in pairs])
+    ]
     assert len({*labels}) == 5
     assert labels[4] == "A · x"
 
@@ -119,7 +124,7 @@ def test_labels_that_would_meet_by_their_values_are_told_apart_too() -> None:
 @settings(deadline=None)
 @given(CHOICES)
 def test_no_two_labels_are_the_same_and_no_entry_is_lost(found: list[Choice]) -> None:
-    apart = entries.told_apart(found)
+    apart = entries.with_distinct_labels(found)
     assert len({each.label for each in apart}) == len(apart)
     assert [each.value for each in apart] == [each.value for each in found]
     assert all(each.label.startswith(before.label) for each, before in zip(apart, found, strict=True))
@@ -297,7 +302,7 @@ def test_a_page_is_kept_under_another_name_for_another_connection_list_input_or_
 
 
 def test_no_more_pages_are_kept_than_there_is_room_for_and_none_with_a_ttl_of_0() -> None:
-    memory = ValueCache(most=2)
+    memory = ValueCache(capacity=2)
     for key in "abc":
         memory.remember(Remember(key, page(key, cursor=None), 60))
     recalled = [memory.recall(Recall(key, 60)) for key in "abc"]

@@ -61,7 +61,7 @@ def test_a_connection_function_that_gives_no_texts_is_told_so_and_nothing_is_sen
 ) -> None:
     with make(connector, connection=lambda rejected: given, base_url=zoom.base_url) as client:
         before = len(zoom.requests)
-        with pytest.raises(AuthError, match="must return texts by name"):
+        with pytest.raises(AuthError, match="must return a mapping of names to texts"):
             client.run("get-user", {"user_id": "me"})
     assert len(zoom.requests) == before
 
@@ -83,7 +83,7 @@ def test_what_is_no_text_is_no_address(connector: Connector, url: Any) -> None:
 def test_certificates_that_are_none_are_refused_and_nothing_was_sent(make: Any, connector: Connector) -> None:
     way = Http(ca=__file__)
     client = make(connector, token="t", base_url="https://localhost:1", http=way)
-    with client as caller, pytest.raises(InputError, match="holds no certificates that can be read"):
+    with client as caller, pytest.raises(InputError, match="has no readable certificates"):
         caller.run("create-meeting", {"user_id": "me", "topic": "x"})
 
 
@@ -93,7 +93,7 @@ def test_arguments_of_another_type_are_refused_in_words(make: Any, connector: Co
             with pytest.raises(InputError, match="is not an action of"):
                 client.run(key, {})
         for files, to in ((None, "."), (["x"], "."), ([], None)):
-            with pytest.raises(InputError, match="must be files as an answer offers them"):
+            with pytest.raises(InputError, match="must be files that an answer offers"):
                 client.download(files, to)
     stripe = load(Path(__file__).parents[1] / "examples" / "stripe")
     with (

@@ -99,7 +99,7 @@ def test_a_call_whose_time_is_over_sends_nothing_more(connector: Connector) -> N
     late = iter([NOON, NOON + timedelta(seconds=5)])
     over = told(lambda: run(connector, "get-user", ME, deadline=5, clock=[*late, NOON + timedelta(seconds=6)] * 2))
     assert over == whole(
-        "transport", "The time allowed for the call is over.", "Nothing more was sent.", retriable=True
+        "transport", "The time allowed for the call has run out.", "Nothing more was sent.", retriable=True
     )
     paced = type("Paced", (), {"pacer": object()})()
     hint = "Nothing was sent. Try again later, or allow the call more time."
@@ -171,7 +171,7 @@ def test_a_call_asks_for_retries_of_its_own_or_gets_those_that_are_safe() -> Non
     assert Retries(most=1, own=True, exponential=True).pause(0, refused, NOON) == 1.0
 
 
-# -- the way out -------------------------------------------------------------------------------------------------------
+# -- HTTP settings -----------------------------------------------------------------------------------------------------
 
 
 def send(effect: str = "read", **call: Any) -> Send:
@@ -196,8 +196,8 @@ def send(effect: str = "read", **call: Any) -> Send:
         (httpx.DecodingError("secret"), "The answer was cut off or is not HTTP.", False),
         (httpx.RemoteProtocolError("secret"), "The answer was cut off or is not HTTP.", False),
         (httpx.ReadError("secret"), "The answer was cut off or is not HTTP.", False),
-        (httpx.WriteError("secret"), "The request failed on its way (WriteError).", False),
-        (httpx.UnsupportedProtocol("secret"), "The request failed on its way (UnsupportedProtocol).", True),
+        (httpx.WriteError("secret"), "The request failed (WriteError).", False),
+        (httpx.UnsupportedProtocol("secret"), "The request failed (UnsupportedProtocol).", True),
     ],
 )
 def test_a_request_that_fails_on_its_way_says_whether_it_was_sent(
@@ -206,12 +206,12 @@ def test_a_request_that_fails_on_its_way_says_whether_it_was_sent(
     for effect in ("read", "update", "delete", "create"):
 
         def fail() -> None:
-            with transport.reported(send(effect)):  # noqa: B023
+            with transport.transport_errors(send(effect)):  # noqa: B023
                 raise error
 
         done = effect != "read" and not is_unsent
         hint = (
-            "It may have been done; check in the vendor before you send it again."
+            "The change may have been made. Check in the vendor before you send it again."
             if done
             else "Nothing was changed; try again."
         )
@@ -221,7 +221,7 @@ def test_a_request_that_fails_on_its_way_says_whether_it_was_sent(
 
 def test_a_url_that_is_too_long_says_what_to_shorten() -> None:
     def fail() -> None:
-        with transport.reported(send()):
+        with transport.transport_errors(send()):
             raise httpx.InvalidURL("secret")
 
     hint = "Shorten the inputs that go into it, or correct the address."
@@ -241,12 +241,12 @@ def test_an_answer_is_as_large_as_it_may_be_and_no_larger(coding: str) -> None:
         for start in range(0, len(content), 100):
             if not body.add(content[start : start + 100]):
                 break
-        return body.whole()
+        return body.response()
 
     assert read(1000).content == b"x" * 1000
     assert read(8000, response_type="binary").content == b"x" * 8000
-    raise_it = " Where answers are that large, raise `largest` of `Http`."
-    what, less = "The answer (200) is larger than {} bytes.", f"Ask for less at a time.{raise_it}"
+    raise_it = " If such large answers are expected, raise `largest` of `Http`."
+    what, less = "The answer (200) is larger than {} bytes.", f"Request less data at once.{raise_it}"
     assert told(lambda: read(1001)) == whole("transport", what.format("1,000"), less, status=200)
     large = told(lambda: read(8001, response_type="binary"))
     assert large == whole("transport", what.format("8,000"), less, status=200)
@@ -267,32 +267,32 @@ def test_a_way_out_is_as_the_documentation_says_and_within_bounds(tmp_path: Any)
         ({"connect_timeout": "5"}, [("connect_timeout", number.format("1,000,000"))]),
         ({"connections": -1}, [("connections", number.format("1,000,000"))]),
         ({"largest": 10**12 + 1}, [("largest", number.format("1,000,000,000,000"))]),
-        ({"ca": "/none.pem"}, [("ca", "'/none.pem' is no file")]),
+        ({"ca": "/none.pem"}, [("ca", "'/none.pem' is not a file")]),
         ({"proxy": "socks5://a"}, [("proxy", "must be a URL such as http://proxy.example:8080, or https")]),
     ):
         with pytest.raises(InputError) as caught:
             Http(**given)  # type: ignore[arg-type]
         assert [(problem.where, problem.what) for problem in caught.value.problems] == found
-        assert caught.value.message == "One problem with the inputs of the way out:"
+        assert caught.value.message == "One problem with the inputs of the HTTP settings:"
     assert Http(timeout=10**6, connections=1, largest=10**12).largest == 10**12
     assert "secret" not in repr(Http(proxy="http://user:secret@a"))
 
 
 def test_the_bounds_of_a_request_are_the_smallest_of_all() -> None:
     def bounds(wanted: Send) -> Any:
-        return transport.native(wanted, Http()).extensions["timeout"]
+        return transport.to_httpx(wanted, Http()).extensions["timeout"]
 
     assert bounds(send()) == {"connect": 10, "read": 30, "write": 30, "pool": 30}
     assert bounds(send(timeout=2500)) == {"connect": 2.5, "read": 2.5, "write": 2.5, "pool": 2.5}
     assert bounds(send().replace(seconds=20.0)) == {"connect": 10, "read": 20, "write": 20, "pool": 20}
     assert bounds(send(timeout=10**12))["read"] == 10**6
-    assert str(transport.native(send(), Http()).url).endswith("key=***")
+    assert str(transport.to_httpx(send(), Http()).url).endswith("key=***")
 
 
 def test_the_outer_guard_says_what_may_have_been_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Guard, "is_open", False)
     for sent, hint in (
-        (True, "It may have been done; check in the vendor before you send it again."),
+        (True, "The change may have been made. Check in the vendor before you send it again."),
         (False, "Nothing was changed."),
     ):
         with pytest.raises(InternalError) as caught, Guard() as guard:

@@ -90,7 +90,7 @@ def test_an_offset_grows_by_the_items_of_each_page_until_one_is_empty(tmp_path: 
 
 def test_an_offset_list_that_gives_the_same_page_again_is_no_loop(tmp_path: Path) -> None:
     answers: list[Any] = [({}, {"things": [{"id": 1}]})] * 2
-    with pytest.raises(ApiError, match="after 2 items, Acme gave the same page again") as caught:
+    with pytest.raises(ApiError, match="after 2 items, Acme sent the same page again") as caught:
         play(tmp_path, "{next: {from: query.offset, plus: count, to: query.offset}}", answers)
     assert (caught.value.items_read, caught.value.cursor, caught.value.retriable) == (2, None, True)
 

@@ -371,7 +371,7 @@ def test_a_create_that_was_done_is_found_and_not_sent_again(connector: Connector
     play = Play(DOUBT, say({"meetings": [old, meeting("y", "2026-11-22T12:00:01Z"), new]}))
     result = recover(connector, play)
     assert result.data == new
-    assert "was done" in result.warnings[0].what
+    assert "the change was made" in result.warnings[0].what
     assert [request.method for request in play.sent] == ["POST", "GET"]
 
 
@@ -431,7 +431,7 @@ def test_a_store_that_fails_after_an_answer_was_lost_leaves_the_doubt(stripe: Co
 
 def test_without_retries_a_look_is_made_and_nothing_is_sent_again(connector: Connector) -> None:
     play = Play(DOUBT, say({"meetings": []}))
-    with pytest.raises(TransportError, match="most likely not done"):
+    with pytest.raises(TransportError, match="most likely not made"):
         recover(connector, play, retries=0)
     assert [request.method for request in play.sent] == ["POST", "GET"]
 
@@ -441,7 +441,7 @@ def test_what_is_never_found_is_sent_again_as_often_as_may_be(connector: Connect
     play = Play(*[DOUBT, say({"meetings": []})] * (retries + 1))
     with pytest.raises(TransportError) as caught:
         recover(connector, play, retries=retries)
-    assert caught.value.hint == "'List Meetings' does not show it, so it was most likely not done."
+    assert caught.value.hint == "'List Meetings' does not show it, so the change was most likely not made."
     assert [request.method for request in play.sent] == ["POST", "GET"] * (retries + 1)
 
 

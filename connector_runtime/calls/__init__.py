@@ -1,1 +1,1 @@
-"""One call: the request that values become, the answer read, and what happens over time as a generator of steps."""
+"""Calls: from bound inputs to a request, from a response to a page or an error, and the steps between them."""

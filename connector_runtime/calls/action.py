@@ -1,4 +1,4 @@
-"""An action that can be asked: what it accepts, and which request given inputs become. Pure; nothing is sent."""
+"""An action: its input schema, the preview of its request, and the files and secrets of its answer. Pure."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from .files import File, files_of
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class Action(ActionSpec):
-    """One action: what it accepts, the request that given inputs become, and what its answer holds."""
+    """One action of a connector: its input schema, a preview of its request, the files and secrets of its answer."""
 
     @cached_property
     def accepts(self) -> CompiledInputs:
-        """The input table compiled, which reads the inputs of a call."""
+        """The compiled input table, which reads the inputs of a call."""
         return CompiledInputs(self)
 
     @cached_property
     def layout(self) -> render.Layout:
         """The parts of the request that no input changes."""
-        return render.layout(self)
+        return render.layout_of(self)
 
     @property
     def input_schema(self) -> dict[str, Json]:
-        """JSON Schema 2020-12 of the inputs: it accepts exactly what `preview` accepts.
+        """JSON Schema 2020-12 of the inputs, which accepts exactly what `preview` accepts.
 
-        The one thing that a schema cannot look into is text that holds JSON, where `contentSchema` says what it holds.
+        Only text that holds JSON is beyond a schema; `contentSchema` describes it.
         """
         return input_schema(self)
 
     @property
     def secrets(self) -> list[str]:
-        """Where secrets lie in what a run gives: `start_url`, `recording_files.*.download_url`."""
+        """The places of secrets in a result's data: `start_url`, `recording_files.*.download_url`."""
         return secrets.secrets(self._output_schema)
 
     def hide(self, data: Json) -> Json:
-        """A run's data, to show or to log: a copy with `***` in place of each secret that the output schema marks."""
+        """Return a copy of a result's data, to show or log, with `***` in place of secrets that the schema marks."""
         return secrets.hide(data, self._output_schema)
 
     @property
@@ -53,15 +53,15 @@ class Action(ActionSpec):
         return self.output.get("schema", {}) if self.output else {}
 
     def files_in(self, data: Json, token: str | None = None) -> list[File]:
-        """The files that an answer offers, or a webhook's payload of the same shape: give them to `Client.download`.
+        """Return the files that a result's data, or a webhook's payload of the same shape, offers for download.
 
-        `token` is used for them instead of the connection's; if the answer has one of its own, that is taken.
+        They are downloaded with `token`, by default with the token in the data, otherwise with the connection's.
         """
         with Guard(self.profile.phrasebook):
             return files_of(self, data, token)
 
     def bind(self, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> BoundInputs:
-        """The typed values to send; raises `InputError` with every problem at once."""
+        """Return the typed values to send. `clear` names inputs to empty. Raises `InputError` with every problem."""
         try:
             bound = bind(self.accepts, inputs, clear)
         except InputError as error:
@@ -72,24 +72,24 @@ class Action(ActionSpec):
     def preview(
         self, inputs: Mapping[str, Any], *, clear: Iterable[str] = (), base_url: str | None = None
     ) -> dict[str, Json]:
-        """The request that a run would send (for a list: its first page), without sending it or needing a connection.
+        """Return the request that a run would send (of a list, for its first page); it needs no connection.
 
-        `{"method", "url", "headers", "body", "warnings"}`: `url` complete and encoded, every header that the connector
-        sets (HTTP itself adds Host and Content-Length) with secrets as `***`, `body` a JSON value or None.
-        Raises `InputError` with every problem at once.
+        The keys are `method`, `url` (complete and encoded), `headers` (all that the connector sets, with secrets as
+        `***`; Host and Content-Length are missing), `body` (a JSON value or None) and `warnings` (each with `where` and
+        `what`). Raises `InputError` with every problem at once.
         """
         with Guard(self.profile.phrasebook):
             bound = self.bind(inputs, clear)
             if base_url is not None:
                 check_base_url(base_url)
-            made = render.draft(self, bound.values, self.layout)
+            draft = render.draft(self, bound.values, self.layout)
             if self.paging:
-                made = pages.page_draft(self.paging, made, pages.start(self.paging, None))
-            place = render.key_place(self, made)
+                draft = pages.page_draft(self.paging, draft, pages.start(self.paging, None))
+            place = render.key_place(self, draft)
             if place is not None:
-                made = made.with_value(place, secrets.MASK)  # a run makes a key of its own
-            request = render.finish(made, lay_out(self.profile, base_url, None))
-            sent, warnings = request.headers, [problem.to_dict() for problem in bound.warnings]
-            headers = {name: ", ".join(value for each, value in sent if each == name) for name, _ in sent}
-            shown = {"method": request.method, "url": request.shown, "headers": headers, "body": request.body}
-            return {**shown, "warnings": warnings}
+                draft = draft.with_value(place, secrets.MASK)  # each run has another key
+            request = render.finish(draft, lay_out(self.profile, base_url, None))
+            pairs, warnings = request.headers, [problem.to_dict() for problem in bound.warnings]
+            headers = {name: ", ".join(value for other, value in pairs if other == name) for name, _ in pairs}
+            facts = {"method": request.method, "url": request.shown, "headers": headers, "body": request.body}
+            return {**facts, "warnings": warnings}

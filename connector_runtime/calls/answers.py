@@ -1,4 +1,4 @@
-"""An HTTP response to data, items or the error that it is. Pure: the clock is given, never read."""
+"""Reads an HTTP response as a page of data or as an error. Pure: the time is an argument."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from ..sentences import Sentence
 
 MAX_MESSAGE = 500
 MAX_COMPLAINTS = 100
-SHOWN = 60  # characters of a name that a message quotes
-CHARSET = re.compile(r"charset=\"?(?!punycode|[\w-]*escape)([\w-]+)", re.IGNORECASE)  # punycode can take for ever
+SHOWN = 60  # characters of a content type that a message quotes
+CHARSET = re.compile(r"charset=\"?(?!punycode|[\w-]*escape)([\w-]+)", re.IGNORECASE)  # punycode can take forever
 ACCEPTED = Sentence("The request was accepted, so the change was probably made. Check before you send it again.")
 FAILED = Sentence(
     "{vendor}'s server failed, and the change may have been made all the same. "
     "Check in {vendor} before you run this again."
 )
-SOME = 5  # odd numbers that a warning names
+SOME = 5  # numbers that a warning names
 KNOWN = frozenset(HTTPStatus)
-Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # a place in the request, the inputs behind it
+Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # a place in the request, and the inputs behind it
 
 
 def parse(response: Response) -> Answer:
-    """Read a response's body as JSON; what keeps it from being read is the body then, a `JsonError`."""
+    """Read a response's body as JSON; if that fails, the answer's body is the `JsonError`."""
     body: Any = None
     odd: list[str] = []
     if response.content and not response.content.isspace():
@@ -44,26 +44,26 @@ def parse(response: Response) -> Answer:
     return Answer(response.status, response.headers, body, odd)
 
 
-def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, wanted: str) -> Page:
-    """The page that an answer is which is no refusal. Raises `TransportError` or `ApiError` for what is unreadable."""
+def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, response_type: str) -> Page:
+    """The page of an answer that is not a refusal. Raises `TransportError` or `ApiError` if it cannot be read."""
     data, what = answer.body, None
     warnings: tuple[Problem, ...] = ()
-    if wanted == "text":
+    if response_type == "text":
         charset = CHARSET.search(response.headers.get("content-type", ""))
         try:
             data = response.content.decode(charset[1] if charset else "utf-8", errors="replace")
-        except (LookupError, ValueError):  # there is no such charset, or none that replaces what it cannot read
+        except (LookupError, ValueError):  # an unknown charset, or one that does not support `replace`
             data = response.content.decode(errors="replace")
-        data = data.encode(errors="replace").decode()  # UTF-7 can hold half characters
-    elif wanted == "binary":
-        named = re.search(r"filename=\"?([^\";]+)", response.headers.get("content-disposition", ""))
-        filename = re.sub(r"[^\w. -]", "_", named[1]).lstrip(".") if named else None
+        data = data.encode(errors="replace").decode()  # UTF-7 can contain surrogates
+    elif response_type == "binary":
+        match = re.search(r"filename=\"?([^\";]+)", response.headers.get("content-disposition", ""))
+        filename = re.sub(r"[^\w. -]", "_", match[1]).lstrip(".") if match else None
         data = {"filename": filename, "content_type": response.headers.get("content-type")}
         data["base64"] = base64.b64encode(response.content).decode()
     elif data is None:
         data = {}
-        is_whole = effect == "read" and answer.status == HTTPStatus.OK and "content-type" in answer.headers
-        if is_whole or (spec.paging and answer.status != HTTPStatus.NO_CONTENT):
+        needs_body = effect == "read" and answer.status == HTTPStatus.OK and "content-type" in answer.headers
+        if needs_body or (spec.paging and answer.status != HTTPStatus.NO_CONTENT):
             what = Sentence("is empty")
     elif isinstance(data, json_text.JsonError):
         kind = response.headers.get("content-type", "no content type")
@@ -74,42 +74,42 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, want
         what = data.args[0] if str(data).startswith(("is nested", "holds")) else what
     elif answer.odd:
         odd = tuple(dict.fromkeys(answer.odd[:SOME]))
-        told = Sentence("The answer has numbers that JSON cannot hold ({odd}); they are given as text.", odd=odd)
-        warnings = (Problem("body", told),)
+        text = Sentence("The answer has numbers that JSON cannot hold ({odd}); they are returned as text.", odd=odd)
+        warnings = (Problem("body", text),)
     if what is not None:
         done, hint = effect != "read", None
         what = Sentence("The answer ({status}) {what}.", status=answer.status, what=what)
         if done:
             hint = ACCEPTED
         raise TransportError(what, hint=hint, status=answer.status, retriable=not done, may_have_been_done=done)
-    items, lacks = _items(spec.paging.items, answer) if spec.paging else (None, ())
-    return Page(data=data, items=items, status=answer.status, headers=answer.headers, warnings=(*warnings, *lacks))
+    items, missing = _items(spec.paging.items, answer) if spec.paging else (None, ())
+    return Page(data=data, items=items, status=answer.status, headers=answer.headers, warnings=(*warnings, *missing))
 
 
 def _items(key: str, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
-    found = answer.body if key == "." else places.dig(answer.body, key.split("."))
+    items = answer.body if key == "." else places.dig(answer.body, key.split("."))
     if answer.body is None and answer.status == HTTPStatus.NO_CONTENT:
         return [], ()
-    if found is None and isinstance(answer.body, dict):
+    if items is None and isinstance(answer.body, dict):
         what = Sentence("The answer has no '{key}'; it was read as an empty list.", key=key)
         return [], (Problem(f"body.{key}", what),)
-    if not isinstance(found, list):
+    if not isinstance(items, list):
         what = Sentence("The answer is not a list.")
         if key != ".":
             what = Sentence("'{key}' in the answer is not a list.", key=key)
         raise ApiError(what, status=answer.status)
-    return found, ()
+    return items, ()
 
 
 def is_refused(rules: Errors, answer: Answer) -> bool:
-    """Whether an answer is an error: by its status, or by what the definition calls `failed`."""
+    """True if an answer is an error, by its status or by the definition's condition `failed`."""
     if answer.status >= 300 or rules.failed is None:
         return answer.status >= 300
     return isinstance(answer.body, dict) and conditions.holds(rules.failed, partial(places.look, answer=answer))
 
 
 class RefusedResponse:
-    """A response that is refused, by the words of a definition's `errors`; without the secrets that it may repeat."""
+    """A refusal as a definition's `errors` describe it; secrets that it may repeat are masked."""
 
     def __init__(self, rules: Errors, response: Response, secrets: Iterable[str] = ()) -> None:
         self.rules = rules
@@ -119,32 +119,32 @@ class RefusedResponse:
         self.answer = answer._replace(headers=headers, body=body)
 
     def look(self, name: str | None) -> Any:
-        """What stands at a place of the answer; `code` stands for the place that `errors.code` names."""
+        """The value at a place of the answer; `code` is the place that `errors.code` names."""
         source = self.rules.code if name == "code" else name
         return places.look(source, self.answer) if source else None
 
     def error(self, effect: str, now: datetime, spec: ActionSpec | None = None) -> RequestError:
-        """The error that it is, of the action that was asked, if any."""
+        """The error of the refusal. With the action, its problems name inputs."""
         status, code = self.answer.status, self.look("code")
         problems = self._problems(spec)
         texts = (_text(self.look(source), data=not problems) for source in self.rules.message)
-        silent = Sentence("{vendor} does not accept some values.") if problems else ""
-        said = next((text for text in texts if text), silent)
+        default = Sentence("{vendor} does not accept some values.") if problems else ""
+        message = next((text for text in texts if text), default)
         cases = (case for case in self.rules.cases if conditions.holds(case.when, self.look))
-        case = next((each for each in cases if each.text is None or re.search(each.text, said, re.IGNORECASE)), None)
-        kind, hint = (case.kind, self._remedy(case, said)) if case else ("api", None)
+        case = next((one for one in cases if one.text is None or re.search(one.text, message, re.IGNORECASE)), None)
+        kind, hint = (case.kind, self._remedy(case, message)) if case else ("api", None)
         is_server, is_limit = status >= 500, kind in ("rate_limit", "quota")
         if hint is None and is_server:
             hint = FAILED if effect == "create" else Sentence("{vendor}'s server failed. Try again later.")
         elif hint is None and 300 <= status < 400:
             hint = Sentence("{vendor} redirects. Redirects are not followed, because the token would go with them.")
-        said = said or Sentence("{vendor} gave no reason.")
-        said = said if said.endswith((".", "!", "?", "…", "]")) else f"{said}."
+        message = message or Sentence("{vendor} gave no reason.")
+        message = message if message.endswith((".", "!", "?", "…", "]")) else f"{message}."
         phrase = f"{status} {HTTPStatus(status).phrase}" if status in KNOWN else str(status)
-        whole = Sentence("{said} ({status})", said=said, status=phrase)
+        what = Sentence("{message} ({status})", message=message, status=phrase)
         if code is not None:
-            whole = Sentence("{said} ({status}, code {code})", said=said, status=phrase, code=_text(code))
-        error = KINDS[kind](whole, hint=hint, problems=problems, status=status)
+            what = Sentence("{message} ({status}, code {code})", message=message, status=phrase, code=_text(code))
+        error = KINDS[kind](what, hint=hint, problems=problems, status=status)
         error.code = code if isinstance(code, int) else _text(code) if isinstance(code, str) else None
         error.tracking_id = _text(self.look(self.rules.id))
         error.retriable = is_limit or (is_server and effect != "create")
@@ -152,10 +152,10 @@ class RefusedResponse:
         error.may_have_been_done = is_server and effect != "read"
         return error
 
-    def _remedy(self, case: Case, said: str) -> str | None:
+    def _remedy(self, case: Case, message: str) -> str | None:
         if case.do is None or "{scopes}" not in case.do:
             return case.do
-        match = re.search(case.scopes_pattern, said) if case.scopes_pattern else None
+        match = re.search(case.scopes_pattern, message) if case.scopes_pattern else None
         scopes = match[1].strip() if match else None
         if case.scopes_from is not None:
             scopes = _text(self.look(case.scopes_from))
@@ -167,7 +167,7 @@ class RefusedResponse:
         return next((moment for moment in moments if moment is not None), None)
 
     def _problems(self, spec: ActionSpec | None) -> list[Problem]:
-        """The vendor's complaints about fields, mapped back to our inputs by inverting `to`."""
+        """The vendor's complaints about fields as problems of the inputs that go there."""
         complaints = list(islice(self._complaints(self.look(self.rules.each)), MAX_COMPLAINTS))
         fields: Fields = []
         if complaints and spec:
@@ -180,41 +180,41 @@ class RefusedResponse:
             problems += [Problem(where, says or Sentence("is not accepted")) for where in wheres]
         return problems
 
-    def _complaints(self, found: Any) -> Iterable[tuple[str, str | None]]:
-        """The fields that the vendor names, each with what it says of it."""
+    def _complaints(self, data: Any) -> Iterable[tuple[str, str | None]]:
+        """The names of the fields that the vendor complains about, each with its complaint."""
         key = self.rules.field_name
-        if found and key:
-            for entry in found if isinstance(found, list) else [found]:
-                if isinstance(entry, Mapping) and (entry.get(key) or isinstance(found, list)):
+        if data and key:
+            for entry in data if isinstance(data, list) else [data]:
+                if isinstance(entry, Mapping) and (entry.get(key) or isinstance(data, list)):
                     says = (_text(entry.get(name)) for name in self.rules.field_says)
                     yield str(entry.get(key) or ""), next((text for text in says if text), None)
-        elif isinstance(found, Mapping):
-            for name, says in found.items():
+        elif isinstance(data, Mapping):
+            for name, says in data.items():
                 yield str(name), _text("; ".join(map(places.text_of, says)) if isinstance(says, list) else says)
 
 
 def _text(value: Any, data: bool = True) -> str | None:
-    """A value as one line of text; without `data` an object of complaints is none."""
+    """A value as one line of text, or None if it is empty; without `data`, also if it is an object."""
     if value is None or value == "" or (isinstance(value, dict) and not data):
         return None
-    text = " ".join(places.text_of(value).split()).encode(errors="replace").decode()  # without half characters
+    text = " ".join(places.text_of(value).split()).encode(errors="replace").decode()  # without surrogates
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
 
 
 def _inputs_of(name: str, fields: Fields) -> tuple[str, ...]:
-    """The inputs behind a field as the vendor writes it: whole, without its envelope, or by its last part."""
+    """The inputs behind a field of the vendor: by the full path, without an envelope, by its last part or its start."""
 
     def parts(text: str) -> tuple[str, ...]:
         return tuple(part for part in re.split(r"[.\[\]]+", text) if part)
 
     steps = parts(name)
     paths = [(parts(".".join(path)), keys) for path, keys in fields]
-    for close in (
+    for candidates in (
         [keys for path, keys in paths if path == steps],
         [keys for path, keys in paths if steps and path[-len(steps) :] == steps],
         [keys for path, keys in paths if path and path == steps[-1:]],
         [keys for path, keys in paths if path and path == steps[: len(path)]],
     ):
-        if len(close) == 1:
-            return close[0]
+        if len(candidates) == 1:
+            return candidates[0]
     return ()

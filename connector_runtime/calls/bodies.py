@@ -1,4 +1,4 @@
-"""How bodies, queries and headers are written: nested JSON, forms, multipart. Pure."""
+"""Bodies, queries and headers as text and bytes: nested JSON, forms, multipart. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 @shows()
 class FormPart(NamedTuple):
-    """One part of a multipart body; without a file name it is a field."""
+    """One part of a multipart body: a file, or without a file name a field."""
 
     name: str
     content: bytes
@@ -29,7 +29,7 @@ class FormPart(NamedTuple):
 
 
 def pairs(place: Place, value: Any) -> Pairs:
-    """A value as pairs of text: a map's own, or the place's name once for each item of a list."""
+    """A value as pairs of name and text: those of a spread map, otherwise one pair for each item of a list."""
     if place.spread:
         return [(name, text_of(item)) for name, item in (value.items() if isinstance(value, Mapping) else value)]
     items = value if isinstance(value, list) else [value]
@@ -37,16 +37,16 @@ def pairs(place: Place, value: Any) -> Pairs:
 
 
 def merged(old: Iterable[tuple[str, str]], new: Pairs, *, folded: bool = False) -> Pairs:
-    """The pairs with the new ones in place of the old ones of the same name; repeats among the new are kept."""
+    """The old pairs without the names that are among the new, and the new ones; `folded` ignores the case of names."""
     if not folded:
-        taken = {name for name, _ in new}
-        return [*(pair for pair in old if pair[0] not in taken), *new]
-    taken = {name.lower() for name, _ in new}
-    return [*(pair for pair in old if pair[0].lower() not in taken), *new]
+        names = {name for name, _ in new}
+        return [*(pair for pair in old if pair[0] not in names), *new]
+    names = {name.lower() for name, _ in new}
+    return [*(pair for pair in old if pair[0].lower() not in names), *new]
 
 
 def part(name: str, value: Any) -> FormPart:
-    """A field from any value, a file from the file shape."""
+    """A part with a file if the value is one, otherwise with the value's text."""
     if is_file(value):
         kind = value.get("content_type", "application/octet-stream")
         return FormPart(name, base64.b64decode(value["base64"]), value.get("filename", name), kind)
@@ -54,35 +54,35 @@ def part(name: str, value: Any) -> FormPart:
 
 
 def is_file(value: Any) -> bool:
-    """The shape in which a file crosses JSON: `{"base64"}`, with `filename` and `content_type` if known."""
+    """True if a value is a file as JSON: `{"base64"}`, with `filename` and `content_type` if known."""
     return isinstance(value, Mapping) and "base64" in value and set(value) <= {"base64", "filename", "content_type"}
 
 
 def renamed(parts: list[FormPart], names: Mapping[str, str]) -> list[FormPart]:
-    """The parts with the file names given for them."""
+    """The parts with other file names, by the names of the parts."""
     return [part._replace(filename=names.get(part.name, part.filename)) for part in parts]
 
 
 def written(
     body: Json, parts: list[FormPart], encode: str, headers: Iterable[tuple[str, str]]
 ) -> tuple[bytes | None, Json, str | None]:
-    """The body as bytes, as data for a person, and its content type (None without a body, or if the caller set one)."""
-    typed = any(name.lower() == "content-type" for name, _ in headers)
+    """The body as bytes and as data for people, and its content type (None without a body, or if a header sets it)."""
+    has_type = any(name.lower() == "content-type" for name, _ in headers)
     if parts:
         return _multipart(parts)
     if body is None:
         return None, None, None
     if is_file(body):
         kind = body.get("content_type", "application/octet-stream")
-        return base64.b64decode(body["base64"]), dict(body), None if typed else kind
+        return base64.b64decode(body["base64"]), dict(body), None if has_type else kind
     if isinstance(body, str):
-        if not typed and body.lstrip().startswith(("{", "[")):
+        if not has_type and body.lstrip().startswith(("{", "[")):
             with suppress(ValueError, RecursionError):
                 return body.encode(), json.loads(body), "application/json"
-        return body.encode(), body, None if typed else "text/plain; charset=utf-8"
+        return body.encode(), body, None if has_type else "text/plain; charset=utf-8"
     if encode == "form":
         return urlencode(flat(body), quote_via=quote).encode(), body, "application/x-www-form-urlencoded"
-    return dumps(body), body, None if typed else "application/json"
+    return dumps(body), body, None if has_type else "application/json"
 
 
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

@@ -1,6 +1,6 @@
-"""What an input's drop-down offers: which list, what it depends on, page by page until something is found. Pure.
+"""The choices of an input's drop-down: from which list, with which inputs, page by page until one has entries. Pure.
 
-`browse` begins a request, and `choose` carries it out: it reads the pages that are not remembered from a moment ago.
+`browse` begins a request, and `choose` carries it out; it reads the pages that are not cached.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from ..types.base import NoValue, is_blank
 from ..types.registry import reader
 from .action import Action
 
-MOST_PAGES = 5  # that one request reads while it finds nothing
+MOST_PAGES = 5  # that one request reads if they have no entries
 SAFE_INTEGER = 2**53
-_UNMARKED = str.maketrans(  # letters that look marked and that Unicode does not take apart
+_UNMARKED = str.maketrans(  # letters with marks that Unicode does not decompose
     {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe"}
 )
 NOTHING = Choices(choices=())
@@ -37,37 +37,37 @@ NONE = BoundInputs({}, ())
 
 @dataclass(slots=True, kw_only=True, repr=False)
 class Browse:
-    """One request for choices. While `wants_page`, it is given the page at `cursor`; `result` is what it found."""
+    """One request for choices. While `wants_page`, it needs the page at `cursor`; `result` are the choices so far."""
 
     subject: str
-    row: Input | None  # None: a list asked for by its name
+    row: Input | None  # None: a list by its name
     source: ChoiceList
     search: str
     bound: BoundInputs = NONE  # the inputs of the list's action
-    wheres: dict[str, str] = field(default_factory=dict)  # an input of that action -> where its value was given
+    wheres: dict[str, str] = field(default_factory=dict)  # input of that action -> where its value comes from
     cursor: str | None = None
     wants_page: bool = False
     result: Choices = NOTHING
     _read: int = 0
 
-    def gathered(
-        self, spec: ActionSpec | None, lister: ActionSpec, given: Mapping[str, Any], parameters: Mapping[str, Any]
+    def list_inputs(
+        self, spec: ActionSpec | None, lister: ActionSpec, entered: Mapping[str, Any], parameters: Mapping[str, Any]
     ) -> tuple[dict[str, Any], list[Problem]]:
-        """The inputs of the list's action, and what has to be filled in first."""
+        """The inputs of the list's action, and problems with the fields to fill in first."""
         inputs: dict[str, Any] = {}
         missing: list[Problem] = []
         for target, name in self.source.fills.items():
             row = spec.inputs.get(name) if spec else None
-            asked = row or self.source.parameters.get(name)
-            values = [given.get(each) for each in row.names] if row else [parameters.get(name)]
+            source = row or self.source.parameters.get(name)
+            values = [entered.get(key) for key in row.names] if row else [parameters.get(name)]
             value = next((value for value in values if not is_blank(lister.inputs[target], value)), None)
-            if value is None and asked is not None and asked.fills_in:
-                value = asked.default
+            if value is None and source is not None and source.fills_in:
+                value = source.default
             self.wheres[target] = f"{'inputs' if row else 'parameters'}.{name}"
             if value is not None:
                 inputs[target] = value
             elif lister.inputs[target].required == () and not lister.inputs[target].has_default:
-                label = asked.label if asked else lister.inputs[target].label
+                label = source.label if source else lister.inputs[target].label
                 missing.append(Problem(self.wheres[target], Sentence("fill in '{label}' first", label=label)))
         if self.search:
             for target, value in self.source.search.items():
@@ -76,31 +76,31 @@ class Browse:
         return inputs, missing
 
     def key(self, granted: Mapping[str, str]) -> str:
-        """What the page at `cursor` is distinct under: another connection, list, input or page has another key."""
-        said = [granted, self.source.key, self.bound.values, self.cursor]
-        return sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+        """The cache key of the page at `cursor`, which depends on the connection, the list and its inputs."""
+        facts = [granted, self.source.key, self.bound.values, self.cursor]
+        return sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
     def read(self, page: Page) -> Choices:
-        """The entries of a page as the vendor wrote them, whatever the input and the search."""
+        """The entries of a page as the vendor wrote them, before they are adapted to the input and filtered."""
         items = page.items or []
         if self.source.items:
-            found = [places.at(page.data, path) for path in self.source.items]
-            items = [item for part in found if isinstance(part, list) for item in part]
+            lists = [places.at(page.data, path) for path in self.source.items]
+            items = [item for part in lists if isinstance(part, list) for item in part]
         return Choices(choices=entries(self.source, items), cursor=page.cursor)
 
     def take(self, page: Choices) -> None:
-        """Look for entries on a page; where there are none the next one is wanted, up to a bound."""
-        found = fitted(page.choices, self.row)
+        """Make a page the result; if none of its entries fit, the next page is needed, up to a bound."""
+        choices = fitted(page.choices, self.row)
         if not self.source.search:
-            found = matching(found, self.search)
+            choices = matching(choices, self.search)
         self._read += 1
         self.cursor = page.cursor
-        self.wants_page = not found and page.cursor is not None and self._read < MOST_PAGES
-        self.result = Choices(choices=found, cursor=page.cursor)
+        self.wants_page = not choices and page.cursor is not None and self._read < MOST_PAGES
+        self.result = Choices(choices=choices, cursor=page.cursor)
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
-        """What the list's action finds wrong with its inputs is told of the inputs and parameters they came from."""
+        """Raise problems of the list's inputs as problems of the inputs and parameters that filled them."""
         try:
             yield
         except InputError as error:
@@ -108,14 +108,15 @@ class Browse:
             for problem in error.problems:
                 place, _, rest = problem.where.partition(".")
                 name, dot, inner = rest.partition(".")
-                is_theirs = place == "inputs" and name in self.wheres
-                problems.append(problem.replace(where=f"{self.wheres[name]}{dot}{inner}") if is_theirs else problem)
+                if place == "inputs" and name in self.wheres:
+                    problem = problem.replace(where=f"{self.wheres[name]}{dot}{inner}")
+                problems.append(problem)
             raise _refused(self.subject, problems) from None
 
 
 def browse(
-    about: Profile,
-    find: Callable[[str], Action],
+    profile: Profile,
+    find_action: Callable[[str], Action],
     key: str,
     name: str | None,
     inputs: Mapping[str, Any] | None = None,
@@ -124,82 +125,81 @@ def browse(
     cursor: str | None = None,
     parameters: Mapping[str, Any] | None = None,
 ) -> Browse:
-    """Begin a request: for an input of an action, or without `name` for the list called `key`.
+    """Begin a request for an input of an action, or without `name` for the list called `key`.
 
-    Raises `InputError` for a name that is none, and for what has to be filled in first.
+    Raises `InputError` for unknown names, and for fields to fill in first.
     """
-    spec, row, source = _named(about, find, key, name)
+    spec, row, source = _named(profile, find_action, key, name)
     subject = source.key if row is None else row.label
     problems = []
-    for where, told in (("inputs", inputs), ("parameters", parameters)):
-        if told is not None and not isinstance(told, Mapping):
-            problems.append(Problem(where, not_object(told)))
+    for where, values in (("inputs", inputs), ("parameters", parameters)):
+        if values is not None and not isinstance(values, Mapping):
+            problems.append(Problem(where, not_object(values)))
     if search is not None and not isinstance(search, str):
         problems.append(Problem("search", Sentence("must be text, not {found}", found=kind_of(search))))
     if source.action is None and cursor:
-        problems.append(Problem("cursor", Sentence("leads nowhere: the whole list comes at once; leave it out")))
+        problems.append(Problem("cursor", Sentence("has no effect: this list has only one page; leave it out")))
     if problems:
         raise _refused(subject, problems)
-    begun = Browse(subject=subject, row=row, source=source, search=(search or "").strip(), cursor=cursor or None)
+    request = Browse(subject=subject, row=row, source=source, search=(search or "").strip(), cursor=cursor or None)
     if source.action is None:
-        begun.take(Choices(choices=source.choices))
-        return begun
-    own, lacking = reads(source, spec)
-    for given in parameters or ():
-        if given in own:
-            problems.append(Problem(f"parameters.{given}", Sentence("is an input of this action: move it to `inputs`")))
-        elif given not in source.fills.values():
-            meant = nearest(str(given), [row.key for row in lacking])
-            problems.append(
-                Problem(f"parameters.{given}", Sentence("is not a parameter of this list.{meant}", meant=meant))
-            )
-    lister = find(source.action)
-    filled, missing = begun.gathered(spec, lister, inputs or {}, parameters or {})
+        request.take(Choices(choices=source.choices))
+        return request
+    own, rows = reads(source, spec)
+    for parameter in parameters or ():
+        where = f"parameters.{parameter}"
+        if parameter in own:
+            problems.append(Problem(where, Sentence("is an input of this action: move it to `inputs`")))
+        elif parameter not in source.fills.values():
+            meant = nearest(str(parameter), [row.key for row in rows])
+            problems.append(Problem(where, Sentence("is not a parameter of this list.{meant}", meant=meant)))
+    lister = find_action(source.action)
+    filled, missing = request.list_inputs(spec, lister, inputs or {}, parameters or {})
     if problems or missing:
         raise _refused(subject, [*problems, *missing])
-    with begun.explaining():
-        begun.bound = lister.bind(filled)
-    begun.wants_page = True
-    return begun
+    with request.explaining():
+        request.bound = lister.bind(filled)
+    request.wants_page = True
+    return request
 
 
-def choose(asked: Browse, begin: Callable[[str, BoundInputs, str | None], Steps], seconds: float) -> Steps:
-    """Carry out a request; its output are the `Choices`. `begin` begins a call of the list's action at a cursor.
+def choose(request: Browse, begin: Callable[[str, BoundInputs, str | None], Steps], seconds: float) -> Steps:
+    """Carry out a request, whose one output is the `Choices`. `begin` starts a call of the list's action at a cursor.
 
-    A page that was read less than `seconds` ago, for the same connection, is not read again.
+    Pages are cached per connection for `seconds`.
     """
-    granted, action = (yield Token()).granted if asked.wants_page else {}, asked.source.action
-    while action is not None and asked.wants_page:
-        key = asked.key(granted)
+    granted, action = (yield Token()).granted if request.wants_page else {}, request.source.action
+    while action is not None and request.wants_page:
+        key = request.key(granted)
         page = yield Recall(key, seconds)
         if page is None:
-            with asked.explaining():
-                call = begin(action, asked.bound, asked.cursor)
-                page = asked.read((yield from next_output(call)))
+            with request.explaining():
+                call = begin(action, request.bound, request.cursor)
+                page = request.read((yield from next_output(call)))
                 call.close()
             yield Remember(key, page, seconds)
-        asked.take(page)
-    yield asked.result
+        request.take(page)
+    yield request.result
 
 
 def reads(source: ChoiceList, spec: ActionSpec | None) -> tuple[list[str], list[Input]]:
-    """What a list depends on: inputs of the action that offers it, and parameters in place of those it lacks."""
+    """The inputs of an action that a list depends on, and the rows of the parameters that replace missing ones."""
     names = list(dict.fromkeys(source.fills.values()))
-    here = spec.inputs if spec else {}
-    lacking = [source.parameters[name] for name in names if name not in here and name in source.parameters]
-    return [name for name in names if name in here], lacking
+    inputs = spec.inputs if spec else {}
+    rows = [source.parameters[name] for name in names if name not in inputs and name in source.parameters]
+    return [name for name in names if name in inputs], rows
 
 
 def _named(
-    about: Profile, find: Callable[[str], Action], key: str, name: str | None
+    profile: Profile, find_action: Callable[[str], Action], key: str, name: str | None
 ) -> tuple[ActionSpec | None, Input | None, ChoiceList]:
     if name is None:
-        if key in about.choices:
-            return None, None, about.choices[key]
-        slots = {"name": key, "meant": nearest(str(key), about.choices)}
+        if key in profile.choices:
+            return None, None, profile.choices[key]
+        slots = {"name": key, "meant": nearest(str(key), profile.choices)}
         unknown = Sentence("'{name}' is not a list of choices.{meant}", **slots)
         raise InputError(unknown, problems=[Problem("action", unknown)])
-    spec = find(key)
+    spec = find_action(key)
     row = spec.by_name.get(name)
     if row is None:
         slots = {"name": name, "action": key, "meant": nearest(str(name), spec.inputs)}
@@ -207,106 +207,105 @@ def _named(
     elif row.choices:
         return spec, row, ChoiceList(key=name, choices=row.choices)
     elif row.choices_from:
-        return spec, row, about.choices[row.choices_from]
+        return spec, row, profile.choices[row.choices_from]
     else:
-        able = [other.key for other in spec.inputs.values() if other.choices or other.choices_from]
-        what = Sentence("'{name}' has no choices.{meant}", name=name, meant=nearest(name, able))
-        if able:
-            what = what.then(Sentence("Inputs of {action} that have: {names}.", action=key, names=tuple(able)))
+        others = [other.key for other in spec.inputs.values() if other.choices or other.choices_from]
+        what = Sentence("'{name}' has no choices.{meant}", name=name, meant=nearest(name, others))
+        if others:
+            what = what.then(Sentence("Inputs of {action} with choices: {names}.", action=key, names=tuple(others)))
     raise _refused(key, [Problem("input", what)])
 
 
 def _refused(subject: str, problems: list[Problem]) -> InputError:
-    return InputError(Sentence("The choices of '{name}' cannot be given:", name=subject), problems=problems)
+    return InputError(Sentence("The choices of '{name}' cannot be shown:", name=subject), problems=problems)
 
 
 # -- a page's items as entries ---------------------------------------------------------------------------------------
 
 
 def entries(of: ChoiceList, items: Iterable[Json]) -> tuple[Choice, ...]:
-    """What a list makes of items; those without a value are left out, values stay as the vendor wrote them."""
-    found = []
+    """The items of a list as choices, with values as the vendor wrote them; items without a value are left out."""
+    choices = []
     for item in items:
-        at = [places.at(item, path) for path in of.value] if isinstance(item, dict) else []
-        plain = [value for value in at if isinstance(value, str | int | float) and not isinstance(value, bool)]
-        value = next((value for value in plain if expressions.line(value) is not None), None)
+        values = [places.at(item, path) for path in of.value] if isinstance(item, dict) else []
+        scalars = [value for value in values if isinstance(value, str | int | float) and not isinstance(value, bool)]
+        value = next((value for value in scalars if expressions.line(value) is not None), None)
         if value is not None:
             label = _first(of.label, item) or expressions.line(value) or ""
-            found.append(Choice(value=value, label=label, description=_first(of.description, item)))
-    return tuple(found)
+            choices.append(Choice(value=value, label=label, description=_first(of.description, item)))
+    return tuple(choices)
 
 
 def _first(lines: tuple[str, ...], item: Json) -> str | None:
     return next((text for text in (expressions.template(line).value(item) for line in lines) if text is not None), None)
 
 
-def fitted(found: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
-    """The entries with values as an input takes them, each value and each label once.
+def fitted(choices: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
+    """The choices with values as an input takes them, each value and each label once.
 
-    What the input would refuse is left out. Without an input, values are text. Where an integer is above 2^53, which
-    JavaScript rounds, all values are text.
+    Values that the input would reject are left out. All values are text without an input, and if an integer is above
+    2^53, which JavaScript would round.
     """
     cast = places.text_of if row is None else _caster(row)
-    once: dict[str, Choice] = {}
-    for each in found:
-        value = cast(each.value)
+    by_text: dict[str, Choice] = {}
+    for choice in choices:
+        value = cast(choice.value)
         if value is not None:
-            once.setdefault(places.text_of(value), each.replace(value=value))
-    distinct = [*once.values()]
-    if any(isinstance(each.value, int) and abs(each.value) >= SAFE_INTEGER for each in distinct):
-        distinct = [each.replace(value=places.text_of(each.value)) for each in distinct]
-    return told_apart(distinct)
+            by_text.setdefault(places.text_of(value), choice.replace(value=value))
+    unique = [*by_text.values()]
+    if any(isinstance(choice.value, int) and abs(choice.value) >= SAFE_INTEGER for choice in unique):
+        unique = [choice.replace(value=places.text_of(choice.value)) for choice in unique]
+    return with_distinct_labels(unique)
 
 
 def _caster(row: Input) -> Callable[[Json], Json]:
-    """How a value becomes what the input takes, or None if it takes no such value; of a list or map, one entry's."""
-    read, kind = reader(row), row.collection
+    """A function that converts a value for the input (for one entry of a list or map), or returns None."""
+    read, collection = reader(row), row.collection
 
     def cast(value: Json) -> Any:
-        found = read([value] if kind == "list" else {"key": value} if kind else value)
-        if isinstance(found, NoValue) or (kind and not found):
+        result = read([value] if collection == "list" else {"key": value} if collection else value)
+        if isinstance(result, NoValue) or (collection and not result):
             return None
-        return found[0][1] if kind == "map" else found[0] if kind else found
+        return result[0][1] if collection == "map" else result[0] if collection else result
 
     return cast
 
 
-def told_apart(found: Iterable[Choice]) -> tuple[Choice, ...]:
-    """The entries, where several have one label with their value beside it."""
-    listed = [*found]
-    counts = Counter(each.label for each in listed)
-    taken, apart = set(counts), []
-    for each in listed:
-        label = each.label
+def with_distinct_labels(choices: list[Choice]) -> tuple[Choice, ...]:
+    """The choices; labels that several of them have get the value as a suffix."""
+    counts = Counter(choice.label for choice in choices)
+    labels, distinct = set(counts), []
+    for choice in choices:
+        label = choice.label
         if counts[label] > 1:
-            while label in taken:
-                label += f" · {places.text_of(each.value)}"
-            taken.add(label)
-        apart.append(each.replace(label=label))
-    return tuple(apart)
+            while label in labels:
+                label += f" · {places.text_of(choice.value)}"
+            labels.add(label)
+        distinct.append(choice.replace(label=label))
+    return tuple(distinct)
 
 
-def matching(found: Iterable[Choice], search: str) -> tuple[Choice, ...]:
-    """The entries in which every word of a search occurs, whatever its case or accents.
+def matching(choices: Iterable[Choice], search: str) -> tuple[Choice, ...]:
+    """The choices that contain every word of a search, whatever its case or accents.
 
-    It may stand anywhere in the label or the description; in the value, which often is an id of random letters, a part
-    must begin with it.
+    A word may be anywhere in the label or the description. In the value, often an id of random letters, it must be at
+    the start of a part.
     """
-    sought = plain(search).split()
+    words = plain(search).split()
 
-    def occurs(word: str, each: Choice) -> bool:
-        begins = rf"(?<![^\W_]){re.escape(word)}"
-        is_told = word in plain(f"{each.label}\n{each.description or ''}")
-        return is_told or re.search(begins, plain(places.text_of(each.value))) is not None
+    def occurs(word: str, choice: Choice) -> bool:
+        if word in plain(f"{choice.label}\n{choice.description or ''}"):
+            return True
+        return re.search(rf"(?<![^\W_]){re.escape(word)}", plain(places.text_of(choice.value))) is not None
 
-    return tuple(each for each in found if all(occurs(word, each) for word in sought))
+    return tuple(choice for choice in choices if all(occurs(word, choice) for word in words))
 
 
 def plain(text: str) -> str:
     """Text without case and accents: `Żółć` is `zolc`, `Straße` is `strasse`."""
     if text.isascii():
         return text.casefold()
-    for _ in range(2):  # taking apart can make capitals, and lower case can make marks
-        # letter by letter: to sort a long row of marks, as it is done for a whole text, takes the square of the time
+    for _ in range(2):  # decomposing can create capitals, and lower case can create marks
+        # letter by letter: on a whole text, sorting a long run of marks takes quadratic time
         text = "".join([unicodedata.normalize("NFKD", letter) for letter in text]).casefold()
     return "".join(letter for letter in text if not unicodedata.combining(letter)).translate(_UNMARKED)

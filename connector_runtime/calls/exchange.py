@@ -1,7 +1,7 @@
-"""One call over time, as a generator of steps: which tokens, requests, retries and pages, in which order. Pure.
+"""One call as a generator of steps: its tokens, requests, retries and pages, in order. Pure.
 
-It yields a `Page` for each answer of the vendor; `fold` makes one `Result` of them. A request is retried if that is
-safe (`Retries`); `recovering` looks before it sends again what may have been done.
+It yields a `Page` for each answer of the vendor; `fold` combines them into one `Result`. A request is retried if that
+is safe (`Retries`). After a create whose answer was lost, `recovering` looks for the object before it sends it again.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ from .action import Action
 from .credentials import Credentials
 
 FIRST_PAUSE = 0.5  # seconds; doubled at each attempt
-LONGEST_PAUSE = 60.0  # a vendor that asks for more is not waited for
-LONGEST_PERMIT_WAIT = 900.0  # that a call without a deadline waits in line, all pauses together
-LONGEST_DELAY = 86400.0  # that a call's own inputs may ask for
-EMPTY_PAGES = 100  # in a row, after which a list is not believed to end
-RATE_PAUSE = 1.0  # where the vendor says too fast, and not until when
-TOLERANCE = timedelta(seconds=2)  # both clocks are written in whole seconds
+LONGEST_PAUSE = 60.0  # if the vendor asks for more, the call gives up
+LONGEST_PERMIT_WAIT = 900.0  # in total, for a call without a deadline
+LONGEST_DELAY = 86400.0  # that the inputs of a call may set
+EMPTY_PAGES = 100  # in a row, after which a list counts as endless
+RATE_PAUSE = 1.0  # after a rate limit without a time to retry at
+TOLERANCE = timedelta(seconds=2)  # both clocks give whole seconds
 
 
 @shows()
 class CallTerms(NamedTuple):
-    """On what terms a call is carried out.
+    """The terms of a call, from the options of the client and of the call.
 
-    `limit` bounds the items of a list, and `cursor` is where it goes on. `retries` is how often a request is retried,
-    if that is safe. `deadline` bounds the call with all its attempts and pauses, in seconds. `key` is the caller's own
-    idempotency key. `account` is whose limits the call counts against: it has a `pacer` under a declared plan, else
-    from the first refusal on. `observed`: somebody is told of each attempt. `caller` is as in `permit_of`.
+    `limit` bounds the items of a list, and `cursor` continues it. `retries` is how often a request is retried if that
+    is safe. `deadline` bounds the call with its attempts and pauses, in seconds. `key` is the caller's idempotency key.
+    `account` is the account whose limits count: it has a `pacer` under a declared plan, otherwise from the first
+    refusal on. `observed`: an observer gets each attempt. `caller` is as in `permit_of`.
     """
 
     limit: int | None = None
@@ -68,39 +68,39 @@ PLAIN = CallTerms()
 
 
 def exchange(action: Action, bound: BoundInputs, terms: CallTerms = PLAIN) -> Steps:
-    """Carry out one call. The first page carries what the inputs warn of beside its own warnings.
+    """Carry out one call. The first page also has the warnings about the inputs.
 
-    Raises `InputError` for a cursor that is none of this list's, before any step.
+    Raises `InputError` before any step for a cursor of another list.
     """
     call = _CallSteps(action, bound, terms)
     if action.paging is None:
         if terms.cursor is not None:
-            pages.position_of(terms.cursor, "", None)  # raises: it is none of this call's
+            pages.position_of(terms.cursor, "", None)  # always raises: the action has no cursors
         return call.single()
-    digest = pages.list_digest(call.made)
-    begun = pages.start(action.paging, terms.limit)
-    here = begun if terms.cursor is None else pages.position_of(terms.cursor, digest, action.paging)
-    return call.paged(action.paging, digest, here)
+    digest, position = pages.list_digest(call.draft), pages.start(action.paging, terms.limit)
+    if terms.cursor is not None:
+        position = pages.position_of(terms.cursor, digest, action.paging)
+    return call.paged(action.paging, digest, position)
 
 
 class _CallSteps:
-    """What all pages and attempts of a call share. `made` is the draft of the request that goes next."""
+    """The state that all pages and attempts of a call share. `draft` is that of the next request."""
 
     def __init__(self, action: Action, bound: BoundInputs, terms: CallTerms) -> None:
         self.action, self.terms, self.warnings = action, terms, bound.warnings
         self.book = action.profile.phrasebook
-        self.made = render.draft(action, bound.values, action.layout)
-        self.effect = action.effect or render.effect_of(action, self.made.method)
+        self.draft = render.draft(action, bound.values, action.layout)
+        self.effect = action.effect or render.effect_of(action, self.draft.method)
         self.is_keyed = self.effect == "create" and action.profile.idempotency is not None
-        self.until: datetime | None = None  # when it must have ended
+        self.until: datetime | None = None  # the deadline
 
     def begin(self) -> Generator[Any, Any, None]:
         if self.terms.deadline is not None:
             now: datetime = yield Now()
             self.until = now + timedelta(seconds=self.terms.deadline)
-        place = render.key_place(self.action, self.made) if self.is_keyed else None
-        if place is not None:  # once a call: all its attempts carry the same key
-            self.made = self.made.with_value(place, self.terms.key or (yield Key()))
+        place = render.key_place(self.action, self.draft) if self.is_keyed else None
+        if place is not None:  # once per call: all attempts carry the same key
+            self.draft = self.draft.with_value(place, self.terms.key or (yield Key()))
 
     def single(self) -> Steps:
         yield from self.begin()
@@ -108,53 +108,53 @@ class _CallSteps:
         warnings = (*self.warnings, *page.warnings)
         yield page.replace(warnings=said(warnings, self.book)) if warnings else page
 
-    def paged(self, paging: Paging, digest: str, here: pages.ListPosition) -> Steps:
+    def paged(self, paging: Paging, digest: str, position: pages.ListPosition) -> Steps:
         yield from self.begin()
-        self.made = pages.page_draft(paging, self.made, here)
+        self.draft = pages.page_draft(paging, self.draft, position)
         limit, warnings = self.terms.limit, self.warnings
-        seen, count, empty, last = {places.text_of(here.value)}, 0, 0, None
+        visited, count, empty, last = {places.text_of(position.value)}, 0, 0, None
         while True:
             try:
-                page, answer, base = yield from self.attempts()
+                page, answer, credentials = yield from self.attempts()
             except RequestError as error:
                 error.items_read = count
                 if error.retriable or not isinstance(error, ApiError):
-                    error.cursor = pages.cursor(digest, here)
+                    error.cursor = pages.cursor(digest, position)
                 raise
-            found, ahead = page.items or [], None
-            fault: ApiError | None = None
+            page_items, following = page.items or [], None
+            paging_error: ApiError | None = None
             try:
-                ahead = pages.next_position(paging, here, answer, self.made, page, base)
-            except ApiError as error:  # said when this page is out
-                fault = error
-            items = found[here.skip :] if limit is None else found[here.skip : here.skip + limit - count]
+                following = pages.next_position(paging, position, answer, self.draft, page, credentials)
+            except ApiError as error:  # raised after this page is yielded
+                paging_error = error
+            items = page_items[position.skip : None if limit is None else position.skip + limit - count]
             count += len(items)
-            read = here.skip + len(items)
-            if ahead is None and fault is None and read == len(found) and self.terms.cursor is None:
+            read = position.skip + len(items)
+            if following is None and paging_error is None and read == len(page_items) and self.terms.cursor is None:
                 warnings = (*warnings, *pages.count_warnings(paging, answer, count))
-            on = here._replace(skip=read) if read < len(found) else ahead
-            told = said((*warnings, *page.warnings), self.book) if warnings or page.warnings else ()
-            yield page.replace(items=items, warnings=told, cursor=pages.cursor(digest, on))
+            rest = position._replace(skip=read) if read < len(page_items) else following
+            translated = said((*warnings, *page.warnings), self.book) if warnings or page.warnings else ()
+            yield page.replace(items=items, warnings=translated, cursor=pages.cursor(digest, rest))
             warnings = ()
-            if fault is not None:
-                fault.items_read = count
-                fault.speak(self.book)
-                raise fault
-            if ahead is None or (limit is not None and count >= limit):
+            if paging_error is not None:
+                paging_error.items_read = count
+                paging_error.speak(self.book)
+                raise paging_error
+            if following is None or (limit is not None and count >= limit):
                 return
-            value, empty = places.text_of(ahead.value), 0 if found else empty + 1
-            is_stuck = found and found == last and paging.next[ahead.style or 0].plus == "count"
-            if value in seen or is_stuck or empty > EMPTY_PAGES:
-                is_over = value in seen or is_stuck
-                endless = _endless(page, count, empty, is_over=bool(is_over), is_named=value in seen)
-                endless.items_read, endless.cursor = count, None if is_over else pages.cursor(digest, ahead)
+            value, empty = places.text_of(following.value), 0 if page_items else empty + 1
+            is_stuck = page_items and page_items == last and paging.next[following.style or 0].plus == "count"
+            if value in visited or is_stuck or empty > EMPTY_PAGES:
+                is_over = value in visited or is_stuck
+                endless = _endless(page, count, empty, is_over=bool(is_over), is_named=value in visited)
+                endless.items_read, endless.cursor = count, None if is_over else pages.cursor(digest, following)
                 endless.speak(self.book)
                 raise endless
-            seen.add(value)
-            self.made, here, last = pages.page_draft(paging, self.made, ahead), ahead, found
+            visited.add(value)
+            self.draft, position, last = pages.page_draft(paging, self.draft, following), following, page_items
 
     def attempts(self) -> Generator[Any, Any, tuple[Page, Answer, Credentials]]:
-        """The page that a request gives and under which credentials, or the error of its last attempt."""
+        """Send a request until it succeeds; its page, answer and credentials. Raises the error of the last attempt."""
         credentials: Credentials = yield Token()
         retries, number, waited = 0, 0, 0.0
         is_renewed, doubt = False, None  # the failure of an attempt that may have been done
@@ -166,47 +166,47 @@ class _CallSteps:
                     return *outcome, credentials
                 if type(outcome) is AuthError and not is_renewed:
                     renewed: Credentials = yield Token(credentials.granted)
-                    if renewed.granted != credentials.granted:  # what was refused did nothing: again, with a new token
+                    if renewed.granted != credentials.granted:  # the refused request did nothing, so repeating is safe
                         credentials, is_renewed, waited = renewed, True, 0.0
                         continue
                 if isinstance(outcome, NotFound) and self.effect == "delete" and doubt:
-                    status = outcome.status or 0  # the first one did it
+                    status = outcome.status or 0  # an earlier attempt deleted it
                     page = Page({}, None, status, NOTHING, (Problem("status", DELETED),))
                     return page, Answer(status, NOTHING, None), credentials
                 doubt = outcome if outcome.may_have_been_done else doubt
-                pause = Retries.of(self.made.call, self.terms.retries, self.is_keyed).pause(retries, outcome, at)
+                pause = Retries.of(self.draft.call, self.terms.retries, self.is_keyed).pause(retries, outcome, at)
                 if pause is None or (self.until is not None and at + timedelta(seconds=pause) >= self.until):
                     raise outcome
                 retries += 1
                 yield Wait(pause)
                 waited = pause
-        except ConnectorError as error:  # what the last attempt was told does not undo the first
+        except ConnectorError as error:  # the last failure does not settle whether an earlier attempt succeeded
             error.speak(self.book)
             if doubt is None:
                 raise
-            if not isinstance(error, RequestError):  # a store's, which can say nothing of it
+            if not isinstance(error, RequestError):  # a store's error, which cannot express the doubt
                 raise doubt from error
             error.may_have_been_done = True
             raise
 
     def attempt(self, credentials: Credentials, number: int, waited: float) -> Generator[Any, Any, tuple[Any, Outcome]]:
-        """Send a request once, when it may go: the time and what came of it.
+        """Send a request once, after its permit; return the time of the end and the outcome.
 
-        The clock is read only where somebody wants to know the time, or it failed.
+        The time is read only if the attempt failed, or if a deadline, a pacer or an observer needs it; else it is None.
         """
-        action, made = self.action, self.made
+        action, draft = self.action, self.draft
         permit: Permit | None = None
         if self.terms.account is not None and self.terms.account.pacer is not None:
-            permit = permit_of(action, made.written, caller=self.terms.caller)
+            permit = permit_of(action, draft.written, caller=self.terms.caller)
             waited += yield from self.wait_for_permit(permit)
-        request = render.finish(made, credentials)
+        request = render.finish(draft, credentials)
         began: datetime | None = (yield Now()) if self.until or self.terms.observed else None
         at: datetime | None = None
         response: Response | None = None
         try:
             left = (self.until - began).total_seconds() if self.until and began else None
             if left is not None and left <= 0:
-                what, hint = Sentence("The time allowed for the call is over."), Sentence("Nothing more was sent.")
+                what, hint = Sentence("The time allowed for the call has run out."), Sentence("Nothing more was sent.")
                 raise TransportError(what, hint=hint, retriable=True)
             response = yield Send(request, self.effect, left)
             answer = answers.parse(response)
@@ -214,26 +214,26 @@ class _CallSteps:
                 at = yield Now()
                 refusal = answers.RefusedResponse(action.errors, response, credentials.secrets)
                 raise refusal.error(self.effect, at, action)
-            wanted = made.call.get("response_type", "json")
-            outcome: Outcome = answers.page(action, response, answer, self.effect, wanted), answer
+            response_type = draft.call.get("response_type", "json")
+            outcome: Outcome = answers.page(action, response, answer, self.effect, response_type), answer
             reported = action.profile.limits.reported
-            is_told = (reported.remaining or "").removeprefix("header.").lower() in response.headers
-            if not began and permit is None and not (is_told and reported.is_scarce(response.headers)):
+            is_reported = (reported.remaining or "").removeprefix("header.").lower() in response.headers
+            if not began and permit is None and not (is_reported and reported.is_scarce(response.headers)):
                 return None, outcome
         except (AuthError, ApiError, TransportError) as failure:
             outcome = failure
         ended: datetime = at or (yield Now())
-        headers, told = response.headers if response else NOTHING, action.errors.id
+        headers, place = response.headers if response else NOTHING, action.errors.id
         failed = None if isinstance(outcome, tuple) else outcome
-        status, id_ = response and response.status, places.look(told, Answer(0, headers, None)) if told else None
-        about = {"action": action.key, "effect": self.effect, "method": request.method, "path": request.template}
-        more = {"number": number, "waited": waited, "status": status, "tracking_id": id_}
-        attempt = Attempt.of(failed, began or ended, ended, **about, **more)
-        yield Report(permit or permit_of(action, made.written, caller=self.terms.caller), attempt, headers)
+        status, id_ = response and response.status, places.look(place, Answer(0, headers, None)) if place else None
+        endpoint = {"action": action.key, "effect": self.effect, "method": request.method, "path": request.template}
+        facts = {**endpoint, "number": number, "waited": waited, "status": status, "tracking_id": id_}
+        attempt = Attempt.of(failed, began or ended, ended, **facts)
+        yield Report(permit or permit_of(action, draft.written, caller=self.terms.caller), attempt, headers)
         return ended, outcome
 
     def wait_for_permit(self, permit: Permit) -> Generator[Any, Any, float]:
-        """Wait until the permit may go; how long that took, in seconds."""
+        """Wait until the request may be sent; return the seconds waited."""
         waited, until = 0.0, self.until
         try:
             while pause := (yield AskPermit(permit)):
@@ -246,7 +246,7 @@ class _CallSteps:
                     raise RateLimited(what, hint=hint, retriable=True, retry_at=free_at)
                 yield Wait(pause)
                 waited += pause
-        except BaseException:  # cancelled, or too late: nobody waits behind it
+        except BaseException:  # cancelled, or too late: later permits must not wait for this one
             permit.gone = True
             raise
         return waited
@@ -258,8 +258,8 @@ DELETED = Sentence(
 
 
 def _endless(page: Page, count: int, empty: int, *, is_over: bool, is_named: bool) -> ApiError:
-    """The error of a list that leads nowhere new."""
-    reason = Sentence("{vendor} gave the same page again")
+    """The error of a list whose pages lead nowhere."""
+    reason = Sentence("{vendor} sent the same page again")
     hint = Sentence("What was read so far is complete. Start the list again.")
     if is_named:
         reason = Sentence("{vendor} named the same next page again")
@@ -274,15 +274,15 @@ Outcome = tuple[Page, Answer] | RequestError  # of one attempt
 
 
 class Retries(NamedTuple):
-    """How often a failed attempt is made again, and after which pause; time and chance are given.
+    """How often a failed request is sent again, and after which pauses.
 
-    What may be repeated is said by the error: `retriable` if the same request is safe to send again. That is so for
-    reads, updates and deletes, for what never reached the vendor, and for what the vendor refused for coming too fast.
-    `delay` (seconds), `all_errors` and `exponential` are what a call's own inputs ask for.
+    An error is `retriable` if the same request is safe to send again: reads, updates and deletes, requests that never
+    reached the vendor, and requests over a rate limit. `delay` (in seconds), `all_errors` and `exponential` come from
+    the inputs of a call (`own`).
     """
 
     most: int = 0
-    keyed: bool = False  # the vendor knows a repetition when it sees one
+    keyed: bool = False  # the vendor recognizes a repeated request
     own: bool = False
     delay: float = 0.0
     all_errors: bool = False
@@ -290,7 +290,7 @@ class Retries(NamedTuple):
 
     @classmethod
     def of(cls, call: Mapping[str, Json], most: int, keyed: bool = False) -> Retries:
-        """Those that a call's own `call.retry.*` inputs ask for, else `most` by what the error says."""
+        """The retries that the inputs of a call (`call.retry.*`) ask for, otherwise `most` of retriable errors."""
         if not any(name.startswith("retry.") for name in call):
             return cls(most, keyed)
         most, delay = call.get("retry.max_count", 0), min(call.get("retry.delay_ms", 0), 1000 * LONGEST_DELAY) / 1000
@@ -298,7 +298,7 @@ class Retries(NamedTuple):
         return cls(most, own=True, delay=delay, all_errors=every, exponential=exponential)
 
     def pause(self, attempt: int, error: RequestError, now: datetime) -> float | None:
-        """Seconds to wait before the next attempt after `attempt` retries; None to give up."""
+        """The seconds to wait after `attempt` retries before the next one; None to give up."""
         if self.own:
             covers = self.all_errors or isinstance(error, TransportError) or (error.status or 0) >= 500
         else:
@@ -306,10 +306,10 @@ class Retries(NamedTuple):
             covers = again and not isinstance(error, QuotaReached)
         if attempt >= self.most or not covers:
             return None
-        doubled = 2.0 ** min(attempt, 10)  # beyond the longest pause
+        doubled = 2.0 ** min(attempt, 10)  # which exceeds the longest pause
         if self.own:
             return min(2 * FIRST_PAUSE * doubled, LONGEST_PAUSE) if self.exponential else self.delay
-        chance = now.microsecond / 1e6  # so that those who failed together do not come back together
+        chance = now.microsecond / 1e6  # so that calls that failed together do not retry together
         if error.retry_at is not None:
             pause = (error.retry_at - now).total_seconds()
             return max(0.0, pause) + chance * FIRST_PAUSE if pause <= LONGEST_PAUSE else None
@@ -321,9 +321,9 @@ class Retries(NamedTuple):
 
 
 def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Action) -> Steps:
-    """Carry out a create; if it may have been done, look with the `other` action and send again only if it was not.
+    """Carry out a create. If its answer is lost, look for the object with the action `other` before sending it again.
 
-    What tells it apart is what was sent: the fields that the definition calls `same`, and that it was made since.
+    The object is recognized by the fields that the definition calls `same`, and by its time of creation.
     """
     rule, book = action.recover, action.profile.phrasebook
     assert rule is not None
@@ -335,10 +335,10 @@ def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Acti
             yield from exchange(action, bound, terms)
             return
         except RequestError as error:
-            made = render.draft(action, bound.values, action.layout)
-            sent = {name: places.dig(made.body, place.path) for name, place in rule.same.items()}  # None: nothing was
-            known = None not in sent.values() and conditions.holds(rule.when, bound.values.get)
-            if not (error.may_have_been_done and known):
+            draft = render.draft(action, bound.values, action.layout)
+            sent = {name: places.dig(draft.body, place.path) for name, place in rule.same.items()}  # None: not sent
+            is_recognizable = None not in sent.values() and conditions.holds(rule.when, bound.values.get)
+            if not (error.may_have_been_done and is_recognizable):
                 raise
             failure = error
         now: datetime = yield Now()
@@ -350,47 +350,46 @@ def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Acti
         inputs = {name: bound.values[ours] for name, ours in rule.inputs.items() if ours in bound.values}
         looking = exchange(other, other.bind(inputs), terms._replace(limit=None, cursor=None, key=None, deadline=left))
         try:
-            found = yield from _found(looking, rule, sent, began)
-        except ConnectorError as error:  # whatever kept it from looking, the doubt stays
+            matches = yield from _matches(looking, rule, sent, began)
+        except ConnectorError as error:  # the look failed, so the doubt remains
             if not isinstance(error, RequestError):
                 raise failure from error
             error.may_have_been_done, error.retriable = True, False
             raise
-        if len(found) == 1:
-            what = Sentence("The answer was lost; '{action}' shows that it was done.", action=other.label)
-            warnings = said((*bound.warnings, Problem("", what)), book)
-            yield Page(data=found[0], items=None, status=200, headers={}, warnings=warnings)
+        if len(matches) == 1:
+            text = Sentence("The answer was lost, but '{action}' shows that the change was made.", action=other.label)
+            warnings = said((*bound.warnings, Problem("", text)), book)
+            yield Page(data=matches[0], items=None, status=200, headers={}, warnings=warnings)
             return
         sendings += 1
-        if found or sendings > terms.retries:
-            slots = {"action": other.label, "count": len(found)}
-            failure.hint = Sentence("'{action}' does not show it, so it was most likely not done.", **slots)
-            if found:
-                failure.hint = Sentence(
-                    "'{action}' shows {count} that look like it. Check before you send it again.", **slots
-                )
+        if matches or sendings > terms.retries:
+            slots = {"action": other.label, "count": len(matches)}
+            failure.hint = Sentence("'{action}' does not show it, so the change was most likely not made.", **slots)
+            if matches:
+                text = Sentence("'{action}' shows {count} that look like it. Check before you send it again.", **slots)
+                failure.hint = text
             failure.speak(book)
             raise failure
 
 
-def _found(looking: Steps, rule: Recover, sent: dict[str, Json], began: datetime) -> Generator[Any, Any, list[Json]]:
-    """What the look finds that is the same."""
-    found: list[Json] = []
+def _matches(looking: Steps, rule: Recover, sent: dict[str, Json], began: datetime) -> Generator[Any, Any, list[Json]]:
+    """The items of `looking` that match the request and were created since it began."""
+    matches: list[Json] = []
     try:
         while page := (yield from next_output(looking)):
             now: datetime = yield Now()
-            theirs = datetimes.http_date(page.headers.get("date"))  # their clock may be ahead of ours
+            theirs = datetimes.http_date(page.headers.get("date"))  # the vendor's clock may differ from ours
             since = began + (theirs - now if theirs else timedelta()) - TOLERANCE
             items = [page.data] if page.items is None else page.items
-            found += [item for item in items if _is_same(item, rule, sent, since)]
+            matches += [item for item in items if _is_same(item, rule, sent, since)]
     except NotFound:
         return []
-    return found
+    return matches
 
 
 def _is_same(item: Json, rule: Recover, sent: dict[str, Json], since: datetime) -> bool:
-    made = rule.since and datetimes.instant(places.dig(item, (rule.since,)))
-    if rule.since is not None and (not made or made < since):
+    created = rule.since and datetimes.instant(places.dig(item, (rule.since,)))
+    if rule.since is not None and (not created or created < since):
         return False
     for name, ours in sent.items():
         theirs = places.at(item, name)
@@ -405,49 +404,49 @@ def _is_same(item: Json, rule: Recover, sent: dict[str, Json], since: datetime) 
 
 
 def fold(pages: Iterable[Page], paging: Paging | None) -> Result:
-    """One result of all pages: the first page's object with the items of all, without the keys that are about pages.
+    """Combine all pages into one result: the first page's data with the items of all, without the keys of paging.
 
-    An error in the middle of a list carries what was read so far as its `partial` result.
+    An error in the middle of a list carries the result so far as `partial`.
     """
-    read: list[Page] = []
+    all_pages: list[Page] = []
     try:
         for page in pages:
-            read.append(page)
+            all_pages.append(page)
     except RequestError as error:
-        error.partial = result_of(read, paging) if read else None
+        error.partial = result_of(all_pages, paging) if all_pages else None
         raise
     with Guard():
-        return result_of(read, paging)
+        return result_of(all_pages, paging)
 
 
 async def fold_async(pages: AsyncIterable[Page], paging: Paging | None) -> Result:
     """`fold` for asyncio."""
-    read: list[Page] = []
+    all_pages: list[Page] = []
     try:
         async for page in pages:
-            read.append(page)
+            all_pages.append(page)
     except RequestError as error:
-        error.partial = result_of(read, paging) if read else None
+        error.partial = result_of(all_pages, paging) if all_pages else None
         raise
     with Guard():
-        return result_of(read, paging)
+        return result_of(all_pages, paging)
 
 
-def result_of(read: list[Page], paging: Paging | None) -> Result:
-    first, last = read[0], read[-1]
+def result_of(all_pages: list[Page], paging: Paging | None) -> Result:
+    first, last = all_pages[0], all_pages[-1]
     data = first.data
     if paging is not None:
-        items = [item for page in read for item in page.items or ()]
+        items = [item for page in all_pages for item in page.items or ()]
         if paging.items == ".":
             data = items
         else:
-            whole = first.data if isinstance(first.data, dict) else {}
-            data = inner = {key: value for key, value in whole.items() if key not in paging.keys}
+            envelope = first.data if isinstance(first.data, dict) else {}
+            data = target = {key: value for key, value in envelope.items() if key not in paging.keys}
             *path, name = paging.items.split(".")
             for step in path:
-                there = inner.get(step)
-                inner[step] = {**there} if isinstance(there, dict) else {}
-                inner = inner[step]
-            inner[name] = items
-    said = tuple(warning for page in read for warning in page.warnings)
-    return Result(data=data, status=last.status, headers=last.headers, warnings=said, cursor=last.cursor)
+                nested = target.get(step)
+                target[step] = {**nested} if isinstance(nested, dict) else {}
+                target = target[step]
+            target[name] = items
+    all_warnings = tuple(warning for page in all_pages for warning in page.warnings)
+    return Result(data=data, status=last.status, headers=last.headers, warnings=all_warnings, cursor=last.cursor)

@@ -1,4 +1,4 @@
-"""The files that an answer offers, under names that any file system takes. Pure: nothing is downloaded here."""
+"""The files that an answer offers, with names that every file system accepts. Pure: nothing is downloaded here."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from ..model import ActionSpec, Files, Json
 from ..sentences import Sentence
 from ..structs import shows
 
-LONGEST = 200  # bytes of UTF-8: file systems take 255, and a part of a download adds to the name
-ENDING = 96  # of them, in a name that was cut, for its end: what kind of file it is stands there
+LONGEST = 200  # bytes of UTF-8: file systems allow 255, and the name of a part is longer
+ENDING = 96  # of these bytes, for the end of a name that was cut, which shows the kind of file
 CUT = "…"
-MOST_READ = 1000  # characters of a longer text from either end
+MOST_READ = 1000  # characters that are read from either end of a longer text
 LONGEST_EXTENSION = 16
 LARGEST = 2**63 - 1  # bytes that a file can have
-MOST_UNANNOUNCED = 10 * 2**30  # bytes that are taken of one whose size the vendor does not announce
+MOST_UNANNOUNCED = 10 * 2**30  # bytes of a file whose size the vendor does not announce
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
 FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
 HIDDEN = ("Cc", "Cs", "Co", "Cn", "Zl", "Zp")
 JOINERS = "\u200c\u200d"  # the only invisible characters that scripts and emoji need
-EDGES = f" .{JOINERS}"  # a dot in front hides a file; Windows drops blanks and dots behind
+EDGES = f" .{JOINERS}"  # a leading dot hides a file; Windows drops trailing blanks and dots
 
 
 @shows("type", "size", "id")
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class File:
-    """A file that an answer offers; give it to `Client.download`.
+    """A file that an answer offers; pass it to `Client.download`.
 
-    `name` is safe in any folder and comes from the file's own facts, so it is the same in every answer; `was` is what
-    earlier versions of the definition called it. `type` is the vendor's word, `size` what the vendor announces in
-    bytes; None if it says nothing. `waits` says why it can't be downloaded yet.
+    `name` is safe in any folder, and the same in every answer; `was` is its name in earlier versions of the definition.
+    `type` is the vendor's word, `size` the bytes that the vendor announces, and `id` the vendor's id, each None if
+    missing. `waits` says why the file cannot be downloaded yet, or is None.
     """
 
     name: str
@@ -48,19 +48,19 @@ class File:
     was: str | None = None
     action: str  # the key of the action whose definition says how it is downloaded
     url: str
-    token: str | None = None  # the answer's own, instead of the connection's
+    token: str | None = None  # to use instead of the connection's
 
 
 def files_of(spec: ActionSpec, data: Json, token: str | None = None) -> list[File]:
-    """The files that an answer of the action offers, in its order; `token` instead of the answer's own."""
+    """The files that an answer offers, in its order; `token` replaces the one in the answer."""
     if spec.files is None:
         return []
     rules = spec.files
-    own = places.dig(data, rules.token) if rules.token else None
-    token = token or (own if isinstance(own, str) and own else None)
-    lists = [data if path == (".",) else places.dig(data, path) for path in rules.sources]
-    entries = (entry for found in lists for entry in (found if isinstance(found, list) else [found]))
-    return told_apart(_file(spec, rules, entry, data, token) for entry in entries if isinstance(entry, Mapping))
+    answer_token = places.dig(data, rules.token) if rules.token else None
+    token = token or (answer_token if isinstance(answer_token, str) and answer_token else None)
+    sources = [data if path == (".",) else places.dig(data, path) for path in rules.sources]
+    entries = (entry for source in sources for entry in (source if isinstance(source, list) else [source]))
+    return distinct(_file(spec, rules, entry, data, token) for entry in entries if isinstance(entry, Mapping))
 
 
 def _file(spec: ActionSpec, rules: Files, entry: Mapping[str, Json], data: Json, token: str | None) -> File:
@@ -78,25 +78,25 @@ def _file(spec: ActionSpec, rules: Files, entry: Mapping[str, Json], data: Json,
         waits = Sentence("It is not ready yet; try again later.")
     elif not isinstance(url, str) or not url:
         waits = Sentence("{vendor} gives no address for it.")
-    around = {**data, **entry} if isinstance(data, Mapping) else entry
+    facts_of_entry = {**data, **entry} if isinstance(data, Mapping) else entry
 
-    def called(templates: Iterable[str]) -> str | None:
-        names = (expressions.template(slots).value(around) for slots in templates)
+    def named(templates: Iterable[str]) -> str | None:
+        names = (expressions.template(slots).value(facts_of_entry) for slots in templates)
         return next((safe_name(name) for name in names if name), None)
 
-    name, was, url = called(rules.name) or "file", called(rules.was), url if isinstance(url, str) else ""
+    name, was, url = named(rules.name) or "file", named(rules.was), url if isinstance(url, str) else ""
     waits = spec.profile.phrasebook.say(waits)
-    more: dict[str, Any] = {"size": size, "id": id_, "waits": waits, "was": was, "action": spec.key, "token": token}
-    return File(name=name, type=type_, url=url, **more)
+    facts: dict[str, Any] = {"size": size, "id": id_, "waits": waits, "was": was, "action": spec.key, "token": token}
+    return File(name=name, type=type_, url=url, **facts)
 
 
 # -- names -------------------------------------------------------------------------------------------------------------
 
 
 def safe_name(text: str) -> str:
-    """A text as the name of a file: it can't leave its folder, hide, or be refused by a file system.
+    """A text as a file name, which cannot leave its folder, be hidden, or be rejected by a file system.
 
-    At most `LONGEST` bytes; of a longer text the middle is left out. A safe name stays as it is.
+    It has at most `LONGEST` bytes; longer texts lose their middle. Safe names stay unchanged.
     """
     if len(text) > 2 * MOST_READ:
         text = f"{text[:MOST_READ]}{CUT}{text[-MOST_READ:]}"
@@ -112,36 +112,36 @@ def safe_name(text: str) -> str:
 
 
 def folded(name: str) -> str:
-    """What two names share that some disk takes for one: neither case nor the spelling of accents counts there."""
+    """A key that is equal for names that some file system treats as one: without case and the encoding of accents."""
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
 def numbered(name: str, suffix: object) -> str:
-    """A name with a mark before its extension: `a (2).txt`."""
+    """A name with a suffix before its extension: `a (2).txt`."""
     stem, dot, extension = name.rpartition(".")
     is_short = stem and 0 < len(extension.encode()) < LONGEST_EXTENSION and " " not in extension
     stem, extension = (stem, dot + extension) if is_short else (name, "")
     return safe_name(f"{stem} ({suffix}){extension}")
 
 
-def told_apart(files: Iterable[File]) -> list[File]:
-    """The files, each once. Those whose facts give the same name are told apart by their ids, else by their addresses.
+def distinct(files: Iterable[File]) -> list[File]:
+    """The files, each once. Files of one name get a suffix from their ids, or from their addresses if ids are equal.
 
-    So no name depends on the order of an answer.
+    So names do not depend on the order of an answer.
     """
-    found = list(dict.fromkeys(files))
-    ways: tuple[Callable[[File], str], ...] = (identity, lambda file: digest(file.url))
-    for way in ways:
-        count = Counter(folded(file.name) for file in found)
-        found = [
-            replace(file, name=numbered(file.name, way(file)[:8])) if count[folded(file.name)] > 1 else file
-            for file in found
+    unique = list(dict.fromkeys(files))
+    suffixes: tuple[Callable[[File], str], ...] = (identity, lambda file: digest(file.url))
+    for suffix in suffixes:
+        count = Counter(folded(file.name) for file in unique)
+        unique = [
+            replace(file, name=numbered(file.name, suffix(file)[:8])) if count[folded(file.name)] > 1 else file
+            for file in unique
         ]
-    return found
+    return unique
 
 
 def identity(file: File) -> str:
-    """What tells a file from others of its vendor, in all its answers; no secret can be read from it."""
+    """A digest that identifies a file of a vendor in all answers, and reveals no secret."""
     parts = urlsplit(file.url)
     return digest(file.id or f"{parts.netloc}{parts.path}")
 

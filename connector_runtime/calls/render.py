@@ -1,7 +1,7 @@
-"""Values to the HTTP request that carries them. Pure: the same values always give the same bytes.
+"""The HTTP request that carries given values. Pure: the same values always give the same bytes.
 
-`draft` lays the values at their places; `finish` adds what the connection gives and writes URL, headers and body.
-Between the two, a list's next page changes one place of the draft.
+`draft` puts the values into their places; `finish` adds the credentials and writes URL, headers and body. Between the
+two, the next page of a list changes one place of the draft.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _IN_URL = "/?%:@!$&'()*+,;=~-._[]"
 
 @dataclass(slots=True, repr=False)
 class RequestDraft:
-    """A request in the making. `written` are the values as they are sent, by input."""
+    """An unfinished request. `written` are the values as they are sent, by input."""
 
     method: str
     template: str
@@ -40,86 +40,86 @@ class RequestDraft:
     encode: str = "json"
     parts: list[bodies.FormPart] = field(default_factory=list)
     call: dict[str, Json] = field(default_factory=dict)
-    next_query: str | None = None  # in place of the query, as a next page's URL had it
+    next_query: str | None = None  # replaces the query: that of the next page's URL
     written: Mapping[str, Json] = field(default_factory=dict)
 
     def with_value(self, place: Place | None, value: Json) -> RequestDraft:
-        """The draft of the next page: one place has another value, or the whole query is the one given."""
+        """A copy with another value at one place; without a place, with another query."""
         if place is None:
             return replace(self, next_query=text_of(value))
         if place.kind == "query":
             others = [pair for pair in self.query if pair[0] != place.path[0]]
             return replace(self, query=[*others, (place.path[0], text_of(value))])
-        turned = replace(self, body=copy.deepcopy(self.body or {}) if place.kind == "body" else self.body)
-        _lay(turned, turned.body, place, value)
-        return turned
+        changed = replace(self, body=copy.deepcopy(self.body or {}) if place.kind == "body" else self.body)
+        _put(changed, changed.body, place, value)
+        return changed
 
 
 def effect_of(spec: ActionSpec, method: str) -> str:
-    """What a run changes: `read`, `create`, `update` or `delete`; from the method where the method is an input."""
+    """The effect of a run: `read`, `create`, `update` or `delete`; by the method if that is an input."""
     if spec.effect is not None:
         return spec.effect
     return "read" if method in READS else {"POST": "create", "DELETE": "delete"}.get(method, "update")
 
 
-def key_place(spec: ActionSpec, made: RequestDraft) -> Place | None:
-    """Where a create carries its idempotency key; None if it needs none, or the inputs gave one."""
+def key_place(spec: ActionSpec, draft: RequestDraft) -> Place | None:
+    """The place of a create's idempotency key; None if it needs none, or the inputs set one."""
     place = spec.profile.idempotency
-    if place is None or effect_of(spec, made.method) != "create":
+    if place is None or effect_of(spec, draft.method) != "create":
         return None
-    given = place.kind == "header" and any(name.lower() == place.path[0].lower() for name, _ in made.headers)
-    return None if given else place
+    is_set = place.kind == "header" and any(name.lower() == place.path[0].lower() for name, _ in draft.headers)
+    return None if is_set else place
 
 
 class Layout(NamedTuple):
-    """Where the inputs of an action go, gathered once: a call then looks only at those that it is given."""
+    """Where the inputs of an action go, computed once per action."""
 
     places: Mapping[str, tuple[Place | None, Write | None]]
     computed: tuple[tuple[Place, expressions.Expression], ...]
-    spreads: bool  # whether any place takes a map apart: named inputs are laid after those, so that they win
+    spreads: bool  # whether a place spreads a map: other inputs are placed later, so that they win
     has_body: bool
 
 
-def layout(spec: ActionSpec) -> Layout:
+def layout_of(spec: ActionSpec) -> Layout:
     """The layout of an action."""
     computed = tuple((place, expressions.expression(source)) for place, source in spec.compute.items())
     rows = [row for row in spec.inputs.values() if row.to]
-    taken = [row.to[0] for row in rows]
+    targets = [row.to[0] for row in rows]
     lists = {row.key for row in rows if row.collection is not None or row.type in ("json", "any")}
     places = {row.key: (row.to[0], writer(row.codecs, lists=row.key in lists)) for row in rows}
-    spreads = any(place.spread for place in (*taken, *(place for place, _ in computed)))
-    return Layout(places, computed, spreads, spec.body is not None or any(place.kind == "body" for place in taken))
+    spreads = any(place.spread for place in (*targets, *(place for place, _ in computed)))
+    return Layout(places, computed, spreads, spec.body is not None or any(place.kind == "body" for place in targets))
 
 
-def draft(spec: ActionSpec, values: Mapping[str, Any], laid: Layout | None = None) -> RequestDraft:
-    """Lay bound values at their places."""
-    laid = laid or layout(spec)
+def draft(spec: ActionSpec, values: Mapping[str, Any], layout: Layout | None = None) -> RequestDraft:
+    """Put bound values into their places."""
+    layout = layout or layout_of(spec)
     written: dict[str, Any] = {}
     placed: list[tuple[Place, Any]] = []
     for key, value in values.items():
-        place, write = laid.places.get(key, NOWHERE)
+        place, write = layout.places.get(key, NOWHERE)
         written[key] = value = value if write is None else write(value)
         if place is not None:
             placed.append((place, value))
-    for place, source in laid.computed:
+    for place, source in layout.computed:
         if all(name in values for name in source.names):
             placed.append((place, source.value(values)))
-    if laid.spreads:
+    if layout.spreads:
         placed.sort(key=lambda entry: not entry[0].spread)
-    query = [(name, text_of(value)) for name, value in spec.query.items()]
-    made = RequestDraft(spec.method or "GET", spec.path, spec.path, query, [*spec.headers.items()], encode=spec.encode)
-    made.written = written
+    query, headers = [(name, text_of(value)) for name, value in spec.query.items()], [*spec.headers.items()]
+    method, path, encode = spec.method or "GET", spec.path, spec.encode
+    result = RequestDraft(method, path, path, query, headers, encode=encode, written=written)
     tree: dict[str, Any] = copy.deepcopy(spec.body) if spec.body else {}
     for place, value in placed:
-        _lay(made, tree, place, value)
-    if tree or (laid.has_body and made.method not in (*READS, "DELETE")):
-        made.body = tree
-    if made.call.get("file_names"):
-        made.parts = bodies.renamed(made.parts, dict(made.call.pop("file_names")))
-    return made
+        _put(result, tree, place, value)
+    if tree or (layout.has_body and result.method not in (*READS, "DELETE")):
+        result.body = tree
+    if result.call.get("file_names"):
+        result.parts = bodies.renamed(result.parts, dict(result.call.pop("file_names")))
+    return result
 
 
-def _lay(made: RequestDraft, tree: dict[str, Any], place: Place, value: Any) -> None:
+def _put(draft: RequestDraft, tree: dict[str, Any], place: Place, value: Any) -> None:
     kind, path, spread = place
     name = path[-1] if path else ""
     if kind == "body":
@@ -130,67 +130,67 @@ def _lay(made: RequestDraft, tree: dict[str, Any], place: Place, value: Any) -> 
         else:
             tree[name] = value
     elif kind == "path":
-        made.path = made.path.replace(f"{{{name}}}", quote(value if type(value) is str else text_of(value), safe=""))
+        draft.path = draft.path.replace(f"{{{name}}}", quote(value if type(value) is str else text_of(value), safe=""))
     elif kind == "query":
-        made.query = bodies.merged(made.query, bodies.pairs(place, value))
+        draft.query = bodies.merged(draft.query, bodies.pairs(place, value))
     elif kind == "header":
-        made.headers = bodies.merged(made.headers, bodies.pairs(place, value), folded=True)
+        draft.headers = bodies.merged(draft.headers, bodies.pairs(place, value), folded=True)
     elif kind == "part":
-        made.parts += [bodies.part(part, item) for part, item in (value if spread else [(name, value)])]
+        draft.parts += [bodies.part(part, item) for part, item in (value if spread else [(name, value)])]
     elif kind == "call":
-        made.call[name] = value
-    elif name == "body":  # the rest is the request's own: body, method, path
-        made.body = value
+        draft.call[name] = value
+    elif name == "body":  # of the request itself: body, method or path
+        draft.body = value
     elif name == "method":
-        made.method = value
+        draft.method = value
     else:
-        made.path = quote(value, safe=_IN_URL)
-        made.template = "(raw)"
+        draft.path = quote(value, safe=_IN_URL)
+        draft.template = "(raw)"
 
 
-def next_query(made: RequestDraft, credentials: Credentials, url: str) -> str:
-    """The query of a next page's URL, without what the connection gives itself.
+def next_query(draft: RequestDraft, credentials: Credentials, url: str) -> str:
+    """The query of a next page's URL, without the parameters that the connection adds itself.
 
-    Nothing else of the URL counts: a vendor may write another path than was asked, and a cursor that somebody made by
-    hand must lead nowhere but on in its list. Raises `ApiError` for a URL on another host, or at another path only.
+    The rest of the URL is ignored: vendors may write the path differently, and a forged cursor must not lead out of its
+    list. Raises `ApiError` for a URL on another host, or for another path without a query.
     """
-    asked = f"{credentials.base}{made.path}"
+    list_url = f"{credentials.base}{draft.path}"
     try:
-        here, there = urlsplit(credentials.base), urlsplit(urljoin(asked, url))
-        is_there = hosts.origin(here) == hosts.origin(there) and here.username == there.username
+        base, target = urlsplit(credentials.base), urlsplit(urljoin(list_url, url))
+        is_same_host = hosts.origin(base) == hosts.origin(target) and base.username == target.username
     except ValueError:
         raise ApiError(Sentence("The answer names a next page that is not a URL.")) from None
-    if not is_there:
+    if not is_same_host:
         raise ApiError(Sentence("The next page is on another host, where the connection's secrets are not sent."))
-    if not there.query and there.path != urlsplit(asked).path:
-        raise ApiError(Sentence("The next page is at another path than its list."))
-    return _without(there.query, credentials.query)
+    if not target.query and target.path != urlsplit(list_url).path:
+        raise ApiError(Sentence("The next page has another path than its list."))
+    return _without(target.query, credentials.query)
 
 
-def _without(query: str, given: bodies.Pairs) -> str:
-    names = {name for name, _ in given}
+def _without(query: str, pairs: bodies.Pairs) -> str:
+    names = {name for name, _ in pairs}
     return "&".join(pair for pair in query.split("&") if unquote_plus(pair.partition("=")[0]) not in names)
 
 
-def finish(made: RequestDraft, credentials: Credentials) -> Request:
+def finish(draft: RequestDraft, credentials: Credentials) -> Request:
     """The complete request."""
-    content, body, content_type = bodies.written(made.body, made.parts, made.encode, made.headers)
-    accepts = "application/json" if made.call.get("response_type", "json") == "json" else "*/*"
-    headers = None if made.headers else credentials.heads.get((accepts, content_type))
+    content, body, content_type = bodies.written(draft.body, draft.parts, draft.encode, draft.headers)
+    accepts = "application/json" if draft.call.get("response_type", "json") == "json" else "*/*"
+    headers = None if draft.headers else credentials.heads.get((accepts, content_type))
     if headers is None:
-        headers = credentials.head(made.headers, accepts, content_type)
-    shown = _url(made, credentials.base, credentials.shown)
-    url = shown if credentials.query == credentials.shown else _url(made, credentials.base, credentials.query)
-    return Request(made.method, made.template, shown, url, headers, content, body, made.call)
+        headers = credentials.head(draft.headers, accepts, content_type)
+    shown = _url(draft, credentials.base, credentials.shown)
+    url = shown if credentials.query == credentials.shown else _url(draft, credentials.base, credentials.query)
+    return Request(draft.method, draft.template, shown, url, headers, content, body, draft.call)
 
 
-def _url(made: RequestDraft, base: str, given: bodies.Pairs) -> str:
-    """The URL with what the connection gives to the query: once, even where a path or a cursor repeats it."""
-    head, _, query = f"{base}{made.path}".partition("?")
-    pairs = bodies.merged(made.query, given) if given else made.query
-    if made.next_query is not None:
-        query, pairs = quote(made.next_query, safe=_IN_URL), given
+def _url(draft: RequestDraft, base: str, added: bodies.Pairs) -> str:
+    """The URL with the pairs that the connection adds to the query: once, even if a path or a cursor repeats them."""
+    head, _, query = f"{base}{draft.path}".partition("?")
+    pairs = bodies.merged(draft.query, added) if added else draft.query
+    if draft.next_query is not None:
+        query, pairs = quote(draft.next_query, safe=_IN_URL), added
     encoded = [f"{quote(name, safe='')}={quote(value, safe='*')}" for name, value in pairs]
     if query:
-        encoded.insert(0, _without(query, given) if given else query)
+        encoded.insert(0, _without(query, added) if added else query)
     return f"{head}?{'&'.join(filter(None, encoded))}" if encoded else head

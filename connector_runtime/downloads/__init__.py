@@ -1,1 +1,1 @@
-"""Files to disk: what to ask for and what an answer means, where a part is kept, and several at a time."""
+"""Downloads: requests for files and their answers, parts on disk, and several files at once."""

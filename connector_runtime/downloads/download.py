@@ -1,6 +1,6 @@
-"""Downloads files into a folder, several at a time: with threads, or with the tasks of asyncio.
+"""Downloads files into a folder, several at once: with threads, or with the tasks of asyncio.
 
-An answer is read in the pieces in which it arrives, undecoded. What arrives is kept in a `PartFile` until it is whole.
+A body is written as it arrives, piece by piece and undecoded, into a `PartFile` until it is complete.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from ..perform import Handlers, perform, perform_async
 from ..sentences import Sentence
 from ..steps import Fill, Filled, Open, Peek, Report, Send, Steps, Wait
 from ..structs import shows
-from ..transport import AsyncPool, Pool, answered, native, reported
+from ..transport import AsyncPool, Pool, from_httpx, to_httpx, transport_errors
 from .fetch import DownloadSettings, fetch
 from .part import PartFile, size_of
 
 BATCH = 2**20  # bytes that asyncio collects before it writes them
-LONGEST_HELD = 0.25  # seconds for which it does so
+LONGEST_HELD = 0.25  # seconds after which it writes fewer
 Progress = Callable[[File, int, int | None], object] | None
 
 
 @shows("file", "size", "is_new")
 @dataclass(frozen=True, slots=True, repr=False)
 class SavedFile:
-    """What became of a file: where it is, how many bytes it has, and whether it was there already."""
+    """A file on disk: its `path`, its `size` in bytes, and `is_new`, False if it existed before the download."""
 
     file: File
     path: Path
@@ -50,9 +50,9 @@ Outcome = SavedFile | ConnectorError
 
 
 class DownloadPlan:
-    """What to download, and how. `settings` gives for each file what its definition lays down.
+    """The files to download and the options. `settings` returns the `DownloadSettings` of a file.
 
-    Raises `InputError` with all that stands against it, before any request. The folder is made if it is missing.
+    Raises `InputError` with every problem at once, before any request. Creates the folder if it is missing.
     """
 
     def __init__(
@@ -66,15 +66,15 @@ class DownloadPlan:
         progress: Progress = None,
         largest: int = MOST_UNANNOUNCED,
     ) -> None:
-        self.asked = tuple(files) if isinstance(files, Iterable) else (files,)
-        if not all(isinstance(file, File) for file in self.asked) or not isinstance(to, str | os.PathLike):
-            what = "must be files as an answer offers them, and a folder's path"
+        self.requested = tuple(files) if isinstance(files, Iterable) else (files,)
+        if not all(isinstance(file, File) for file in self.requested) or not isinstance(to, str | os.PathLike):
+            what = "must be files that an answer offers, and the path of a folder"
             raise InputError.of("the download", [Problem("files, to", what)])
         self.folder, self.settings = Path(to), settings
         self.parallel, self.overwrite, self.progress, self.largest = parallel, overwrite, progress, largest
-        self.there: dict[File, SavedFile] = {}  # those that need not be downloaded
+        self.existing: dict[File, SavedFile] = {}  # need not be downloaded
         problems = [*self._problems()]
-        self.files = [file for file in self.asked if file not in self.there]  # those that are to be
+        self.files = [file for file in self.requested if file not in self.existing]
         if self.files and not problems:
             problems += self._folder_problems()
         if problems:
@@ -88,29 +88,29 @@ class DownloadPlan:
         for name, number in (("parallel", self.parallel), ("largest", self.largest)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
                 yield Problem(name, "must be a whole number of at least 1")
-        alike = Counter((file.was, file.size) for file in self.asked)
+        alike = Counter((file.was, file.size) for file in self.requested)
         names: set[str] = set()
-        for file in self.asked:
+        for file in self.requested:
             path = self.folder / file.name
             if file.name != safe_name(file.name):
-                yield Problem("files", f"{file.name!r} is no safe name; {safe_name(file.name)!r} would be")
+                yield Problem("files", f"{file.name!r} is not a safe name; use {safe_name(file.name)!r}")
             elif folded(file.name) in names:
-                yield Problem("files", f"two have the name {file.name!r}; give one another name or folder")
+                yield Problem("files", f"two files have the name {file.name!r}; rename one, or use two folders")
             elif os.path.lexists(path):
                 size = size_of(path)
                 if size is None:
-                    yield Problem(str(path), "exists and is no file; take it away, or name another folder")
+                    yield Problem(str(path), "exists and is not a file; remove it, or choose another folder")
                 elif not self.overwrite and size and file.size in (None, size):
-                    self.there[file] = SavedFile(file, path, size, False)
+                    self.existing[file] = SavedFile(file, path, size, False)
                 elif not self.overwrite and size:  # an empty one holds nothing
-                    what = f"exists with {size} bytes, and {file.size} are announced; say overwrite to replace it"
+                    what = f"exists with {size} bytes instead of {file.size}; use overwrite to replace it"
                     yield Problem(str(path), what)
             elif not self.overwrite and alike[file.was, file.size] == 1 and (earlier := self._earlier(file)):
-                self.there[file] = earlier
+                self.existing[file] = earlier
             names.add(folded(file.name))
 
     def _earlier(self, file: File) -> SavedFile | None:
-        """The file under the name that an earlier version gave it, with a number where several had that name."""
+        """The file under its name in an earlier version, numbered if several files had that name."""
         name, number = file.was, 1
         while name and file.size and (size := size_of(self.folder / name)) is not None:
             if size == file.size:
@@ -125,105 +125,105 @@ class DownloadPlan:
             folder.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(folder).free
         except (OSError, ValueError) as error:  # ValueError for a path that no system has
-            yield Problem("to", f"{folder} can't be used: {getattr(error, 'strerror', error)}")
+            yield Problem("to", f"{folder} cannot be used: {getattr(error, 'strerror', error)}")
             return
-        there = {file: size_of(folder / f".{file.name}.part") or 0 for file in self.files}
-        needed = sum(max(0, (file.size or 0) - there[file]) for file in self.files)
+        existing = {file: size_of(folder / f".{file.name}.part") or 0 for file in self.files}
+        needed = sum(max(0, (file.size or 0) - existing[file]) for file in self.files)
         if not os.access(folder, os.W_OK | os.X_OK):
-            yield Problem("to", f"{folder} can't be written: permission denied")
+            yield Problem("to", f"{folder} cannot be written: permission denied")
         elif needed > free:
-            yield Problem("to", f"{folder} has room for {free} bytes and {needed} are needed; make room")
+            yield Problem("to", f"{folder} has {free} bytes free and needs {needed}; free some space")
 
 
-def download(wanted: DownloadPlan, handlers: Handlers, pool: Pool) -> list[SavedFile]:
-    """Download all files of an order; one that fails does not stop the others, and is named in the error at the end."""
+def download(plan: DownloadPlan, handlers: Handlers, pool: Pool) -> list[SavedFile]:
+    """Download all files of a plan. A file that fails does not stop the others; the error at the end names it."""
     stop = threading.Event()
-    if len(wanted.files) <= 1 or wanted.parallel == 1:
-        return _gathered(wanted, {file: _tried(wanted, file, handlers, pool, stop) for file in wanted.files})
-    waiting, done = deque(wanted.files), SimpleQueue[tuple[File, Outcome | BaseException]]()
+    if len(plan.files) <= 1 or plan.parallel == 1:
+        return _gathered(plan, {file: _outcome_of(plan, file, handlers, pool, stop) for file in plan.files})
+    waiting, done = deque(plan.files), SimpleQueue[tuple[File, Outcome | BaseException]]()
 
     def work() -> None:
         with suppress(IndexError):
             while not stop.is_set():
                 file = waiting.popleft()
                 try:
-                    done.put((file, _tried(wanted, file, handlers, pool, stop)))
-                except BaseException as error:  # not the vendor's or the disk's: all is over
+                    done.put((file, _outcome_of(plan, file, handlers, pool, stop)))
+                except BaseException as error:  # not a failed download: stop them all
                     stop.set()
                     done.put((file, error))
 
-    found: dict[File, Outcome] = {}
+    outcomes: dict[File, Outcome] = {}
     try:
-        for _ in range(min(wanted.parallel, len(wanted.files))):
-            threading.Thread(target=work, daemon=True, name="download").start()  # none outlives an interrupted program
-        while len(found) < len(wanted.files):
+        for _ in range(min(plan.parallel, len(plan.files))):
+            threading.Thread(target=work, daemon=True, name="download").start()  # must not outlive the program
+        while len(outcomes) < len(plan.files):
             file, outcome = done.get()
             if not isinstance(outcome, SavedFile | ConnectorError):
                 raise outcome
-            found[file] = outcome
+            outcomes[file] = outcome
     finally:
         stop.set()
-    return _gathered(wanted, found)
+    return _gathered(plan, outcomes)
 
 
-def _tried(wanted: DownloadPlan, file: File, handlers: Handlers, pool: Pool, stop: threading.Event) -> Outcome:
-    job = wanted.job(file)
+def _outcome_of(plan: DownloadPlan, file: File, handlers: Handlers, pool: Pool, stop: threading.Event) -> Outcome:
+    job = plan.job(file)
     try:
         return SavedFile(file, job.target, save(job, handlers, pool, stop), True)
     except ConnectorError as error:
         return error
 
 
-async def download_async(wanted: DownloadPlan, handlers: Handlers, pool: AsyncPool) -> list[SavedFile]:
-    """The same for asyncio."""
-    places = asyncio.Semaphore(wanted.parallel)
+async def download_async(plan: DownloadPlan, handlers: Handlers, pool: AsyncPool) -> list[SavedFile]:
+    """`download` for asyncio."""
+    places = asyncio.Semaphore(plan.parallel)
 
-    async def tried(file: File) -> Outcome:
-        job = wanted.job(file)
+    async def outcome_of(file: File) -> Outcome:
+        job = plan.job(file)
         async with places:
             try:
                 return SavedFile(file, job.target, await save_async(job, handlers, pool), True)
             except ConnectorError as error:
                 return error
 
-    tasks = [asyncio.create_task(tried(file)) for file in wanted.files]
+    tasks = [asyncio.create_task(outcome_of(file)) for file in plan.files]
     try:
-        return _gathered(wanted, dict(zip(wanted.files, await asyncio.gather(*tasks), strict=True)))
+        return _gathered(plan, dict(zip(plan.files, await asyncio.gather(*tasks), strict=True)))
     finally:
         for task in tasks:
-            if not task.cancelling():  # a second time would disturb what it still has to put away
+            if not task.cancelling():  # a second time would interrupt its cleanup
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _gathered(wanted: DownloadPlan, found: Mapping[File, Outcome]) -> list[SavedFile]:
-    """What was saved; the error names the file. Of several that failed it is the first's, with all as its problems."""
-    failed = [(file, found[file]) for file in wanted.files if isinstance(found[file], ConnectorError)]
+def _gathered(plan: DownloadPlan, outcomes: Mapping[File, Outcome]) -> list[SavedFile]:
+    """The saved files. Raises the error of the first file that failed, with all failures as its problems."""
+    failed = [(file, outcomes[file]) for file in plan.files if isinstance(outcomes[file], ConnectorError)]
     if not failed:
-        every = {**wanted.there, **found}
-        return [saved for saved in (every[file] for file in wanted.asked) if isinstance(saved, SavedFile)]
+        saved_files = {**plan.existing, **outcomes}
+        return [saved for saved in (saved_files[file] for file in plan.requested) if isinstance(saved, SavedFile)]
     error: Any = failed[0][1]
-    for file, each in failed:
-        if isinstance(each, ConnectorError):
-            each.speak(wanted.settings(file).action.profile.phrasebook)
-    if len(wanted.asked) == 1:
-        if isinstance(error, RequestError):  # others name the path
+    for file, failure in failed:
+        if isinstance(failure, ConnectorError):
+            failure.speak(plan.settings(file).action.profile.phrasebook)
+    if len(plan.requested) == 1:
+        if isinstance(error, RequestError):  # other errors name the path
             what = f"{failed[0][0].name}: {error.message}"
             raise error.with_message(what, hint=error.hint, problems=error.problems)
         raise error
-    said = Sentence("{count} of {total} files were not downloaded:", count=len(failed), total=len(wanted.asked))
-    raise error.with_message(said, problems=[Problem(file.name, str(each)) for file, each in failed])
+    message = Sentence("{count} of {total} files were not downloaded:", count=len(failed), total=len(plan.requested))
+    raise error.with_message(message, problems=[Problem(file.name, str(failure)) for file, failure in failed])
 
 
 # -- one file to disk ----------------------------------------------------------------------------------------------
 
 
 class DownloadCancelled(BaseException):
-    """The caller is gone: leave the part as it is and end."""
+    """The download was cancelled: keep the part and stop."""
 
 
 class Job(NamedTuple):
-    """One file to save, and whom to tell. `progress` is told the file, the bytes that are there, and those of all."""
+    """One file to save. `progress` is called with the file, the bytes saved so far and the total."""
 
     file: File
     target: Path
@@ -231,18 +231,18 @@ class Job(NamedTuple):
     overwrite: bool
     progress: Progress
 
-    def begun(self, part: PartFile) -> Steps:
+    def begin(self, part: PartFile) -> Steps:
         part.open()
         return fetch(self.file, self.settings, part.size, part.version)
 
-    def told(self, part: PartFile) -> None:
+    def report_progress(self, part: PartFile) -> None:
         if self.progress is not None:
             total = part.version.total if part.version else None
             self.progress(self.file, part.size, self.file.size if total is None else total)
 
 
 def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int:
-    """Save one file; its size in bytes. Once `stop` is set, `DownloadCancelled` ends it at the next piece or pause."""
+    """Save one file and return its size. Once `stop` is set, `DownloadCancelled` ends it at the next piece or pause."""
     part, body = PartFile(job.target), _FileBody(pool)
 
     def fill(step: Fill) -> Filled:
@@ -250,7 +250,7 @@ def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int
         try:
             while piece := body.piece():
                 part.write(piece)
-                job.told(part)
+                job.report_progress(part)
                 if stop.is_set():
                     raise DownloadCancelled
                 if part.size > step.most:
@@ -260,7 +260,7 @@ def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int
         return Filled(part.size, body.end)
 
     def report(step: Report) -> Any:
-        body.close()  # so that no answer stays open through a pause or while a token is renewed
+        body.close()  # so that no response stays open during a pause or while a token is renewed
         return handlers[Report](step)
 
     def wait(step: Wait) -> None:
@@ -270,7 +270,7 @@ def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int
     own: Handlers = {**handlers, Open: body.open, Peek: body.peek, Fill: fill, Wait: wait, Report: report}
     with closing(part), closing(body):
         size: int
-        (size,) = perform(job.begun(part), own)
+        (size,) = perform(job.begin(part), own)
         part.finish(job.overwrite)
         return size
 
@@ -279,54 +279,54 @@ UNENDED = Sentence("The connection was closed, and neither {vendor} nor the answ
 
 
 def end_of(answer: Any) -> TransportError | None:
-    """What the end of a body leaves open: where its length was not said, a broken connection looks like an end."""
+    """The failure that the end of a body may be: without a length, a broken connection looks like an end."""
     says = "content-length" in answer.headers or "transfer-encoding" in answer.headers
     return None if says or answer.http_version == "HTTP/2" else TransportError(UNENDED)
 
 
 class _FileBody:
-    """The body of one answer after the other; opening the next or closing ends the one before."""
+    """The bodies of successive responses; `open` closes the one before."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._answer: Any = None
+        self._response: Any = None
         self._head = b""
         self.end: TransportError | None = None
 
     def open(self, step: Open) -> Response:
-        """Send a request; the response has no `content` yet. Raises `TransportError` where there is none."""
+        """Send a request and return its response without `content`. Raises `TransportError` if there is none."""
         self.close()
         self._sending = Send(step.request)
-        with reported(self._sending):
-            self._answer = self._pool.open(self._sending)
-        self.end = end_of(self._answer)
-        self._pieces: Iterator[bytes] = self._answer.iter_raw()
-        return answered(self._answer, step.request, b"")
+        with transport_errors(self._sending):
+            self._response = self._pool.open(self._sending)
+        self.end = end_of(self._response)
+        self._pieces: Iterator[bytes] = self._response.iter_raw()
+        return from_httpx(self._response, step.request, b"")
 
     def peek(self, step: Peek) -> bytes:
-        """The beginning of the body, which is still to come."""
+        """The beginning of the body, which `piece` still returns."""
         while len(self._head) < step.least and (piece := self._next()):
             self._head += piece
         return self._head
 
     def piece(self) -> bytes:
-        """The next piece of the body, empty at its end. Raises `TransportError` where it breaks off."""
+        """The next piece of the body, empty at its end. Raises `TransportError` if it breaks off."""
         head, self._head = self._head, b""
         return head or self._next()
 
     def _next(self) -> bytes:
-        with reported(self._sending):
+        with transport_errors(self._sending):
             return next(self._pieces, b"")
 
     def close(self) -> None:
         self._head = b""
-        if self._answer is not None:
-            self._answer.close()
-            self._answer = None
+        if self._response is not None:
+            self._response.close()
+            self._response = None
 
 
 async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
-    """The same for asyncio; the disk is written by threads, and cancelling stops at once."""
+    """`save` for asyncio; threads write the file, and cancelling stops at once."""
     part, body = PartFile(job.target), _AsyncFileBody(pool)
 
     async def fill(step: Fill) -> Filled:
@@ -335,10 +335,10 @@ async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
         try:
             while piece := await body.piece():
                 buffer += piece
-                if len(buffer) >= BATCH or time.monotonic() >= due:  # a thread for each piece would take twice the time
+                if len(buffer) >= BATCH or time.monotonic() >= due:  # a thread for each piece would take twice as long
                     ready, buffer = bytes(buffer), bytearray()
                     await _in_thread(part.write, ready)
-                    job.told(part)
+                    job.report_progress(part)
                     due = time.monotonic() + LONGEST_HELD
                 if part.size + len(buffer) > step.most:
                     break
@@ -350,7 +350,7 @@ async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
             part.write(buffer)
         if part.size > step.most:
             return Filled(part.forget())
-        job.told(part)
+        job.report_progress(part)
         return Filled(part.size, broke)
 
     async def report(step: Report) -> Any:
@@ -362,13 +362,13 @@ async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
     with closing(part):
         async with aclosing(body):
             size: int
-            (size,) = [output async for output in perform_async(job.begun(part), own)]
+            (size,) = [output async for output in perform_async(job.begin(part), own)]
             await _in_thread(part.finish, job.overwrite)
             return size
 
 
 class _AsyncFileBody:
-    """`_FileBody` for asyncio; an open answer holds one of the pool's places."""
+    """`_FileBody` for asyncio; an open response takes one of the pool's connections."""
 
     def __init__(self, pool: AsyncPool) -> None:
         self._pool = pool
@@ -379,13 +379,13 @@ class _AsyncFileBody:
     async def open(self, step: Open) -> Response:
         await self.aclose()
         self._sending = Send(step.request)
-        opener = await self._open.enter_async_context(self._pool.lent())
-        with reported(self._sending):
-            answer = await opener(native(self._sending, self._pool.way))
+        opener = await self._open.enter_async_context(self._pool.lend())
+        with transport_errors(self._sending):
+            answer = await opener(to_httpx(self._sending, self._pool.http))
         self._open.push_async_callback(answer.aclose)
         self.end = end_of(answer)
         self._pieces: AsyncIterator[bytes] = answer.aiter_raw()
-        return answered(answer, step.request, b"")
+        return from_httpx(answer, step.request, b"")
 
     async def peek(self, step: Peek) -> bytes:
         while len(self._head) < step.least and (piece := await self._next()):
@@ -397,7 +397,7 @@ class _AsyncFileBody:
         return head or await self._next()
 
     async def _next(self) -> bytes:
-        with reported(self._sending):
+        with transport_errors(self._sending):
             return await anext(self._pieces, b"")
 
     async def aclose(self) -> None:
@@ -408,9 +408,9 @@ class _AsyncFileBody:
 _disk = ThreadPoolExecutor(8, "disk")  # asyncio's own threads look up host names
 
 
-async def _in_thread(act: Callable[[Any], None], given: Any) -> None:
-    """Let a thread act; who is cancelled meanwhile waits for it, since the file must not be closed under its hands."""
-    job = asyncio.get_running_loop().run_in_executor(_disk, act, given)
+async def _in_thread(act: Callable[[Any], None], argument: Any) -> None:
+    """Run a function in a thread. A cancelled task waits for it, because the file must not be closed meanwhile."""
+    job = asyncio.get_running_loop().run_in_executor(_disk, act, argument)
     try:
         await asyncio.shield(job)
     except asyncio.CancelledError:

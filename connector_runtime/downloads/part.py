@@ -1,4 +1,4 @@
-"""Where a file is written until it is whole: a part, and beside it what it is a part of. It spares all else."""
+"""The part of a file on disk until it is complete, with a note of its version. Other files are never changed."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from .fetch import FileVersion, read_version
 
 try:
     import fcntl
-except ImportError:  # Windows refuses by itself to rename what another program has open
+except ImportError:  # Windows itself refuses to rename a file that another program has open
     fcntl = None  # type: ignore[assignment]
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FLAGS = os.O_RDWR | os.O_CREAT
-for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY", "O_CLOEXEC"):  # those that this system has
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY", "O_CLOEXEC"):  # if the system has them
     FLAGS |= getattr(os, _name, 0)
-LONGEST_VERSION = 4096  # bytes of what stands beside a part
+LONGEST_VERSION = 4096  # bytes of a note
 
 
 def size_of(path: Path) -> int | None:
-    """How many bytes a file has, also behind a link; None if there is none that can be looked at."""
+    """The size of a file in bytes, also behind a link; None if there is no readable file."""
     with suppress(OSError, ValueError):
-        there = path.stat()
-        return there.st_size if stat.S_ISREG(there.st_mode) else None
+        status = path.stat()
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
     return None
 
 
 def opened(path: Path) -> int:
-    """A file that this download has to itself, made if it is missing.
+    """Open a file for this download alone, or create it.
 
-    Raises `OSError` for what is not ours to write: a link, a pipe, a device, a file with a second name; and
-    `BlockingIOError` where another download has it.
+    Raises `OSError` for a link, a pipe, a device or a file with a second name, and `BlockingIOError` if another
+    download has the file open.
     """
     file = os.open(path, FLAGS, 0o666)
     try:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        there = os.fstat(file)
-        if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
-            raise OSError(errno.EEXIST, "it is a link, a pipe or a device; take it away")
-        if not os.path.lexists(path) or not os.path.samestat(there, os.lstat(path)):
-            raise BlockingIOError  # which has just finished it
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise OSError(errno.EEXIST, "it is a link, a pipe or a device; remove it")
+        if not os.path.lexists(path) or not os.path.samestat(status, os.lstat(path)):
+            raise BlockingIOError  # another download has just finished it
     except BaseException:
         os.close(file)
         raise
@@ -54,18 +54,18 @@ def opened(path: Path) -> int:
 
 
 class PartFile:
-    """A part that one download has to itself; closing it keeps it for the next one, if there is anything to keep."""
+    """A part that only one download has open. Closing keeps it for the next download, unless it is empty."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
         self._path = target.with_name(f".{target.name}.part")
         self._note = target.with_name(f".{target.name}.part.json")
-        self._files: list[int] = []  # the part, and what says of what it is a part
+        self._files: list[int] = []  # the part and its note
         self.size = 0
         self.version: FileVersion | None = None
 
     def open(self) -> None:
-        """Open the part, or begin one. Raises `InputError` if that can't be, or another download has it."""
+        """Open the part or create it. Raises `InputError` if that fails, or if another download has it open."""
         for path in (self._path, self._note):
             try:
                 self._files.append(opened(path))
@@ -75,12 +75,12 @@ class PartFile:
                 raise self._unusable("is being downloaded by another program; wait for it") from None
             except OSError as error:
                 self.close()
-                raise self._unusable(f"can't be written: {error.strerror}", path) from None
+                raise self._unusable(f"cannot be written: {error.strerror}", path) from None
         with suppress(OSError, ValueError):
             self.version = read_version(os.read(self._files[1], LONGEST_VERSION).decode())
 
     def begin(self, at: int, version: FileVersion) -> None:
-        """Keep the first `at` bytes, as a part of what `version` names."""
+        """Keep the first `at` bytes as a part of this version."""
         part, note = self._files
         with self._writing():
             os.ftruncate(part, at)
@@ -93,7 +93,7 @@ class PartFile:
                 self.version = version
 
     def forget(self) -> int:
-        """Keep nothing of what has arrived; how much it was."""
+        """Empty the part, and return the size that it had."""
         size = self.size
         if self.version is not None:
             self.begin(0, self.version)
@@ -108,16 +108,16 @@ class PartFile:
                 rest = rest[written:]
 
     def finish(self, overwrite: bool) -> None:
-        """Make the part the file: on disk first, then under its name."""
+        """Make the part the file: write it to the disk first, then rename it."""
         with self._writing():
             os.fsync(self._files[0])
             if not overwrite and os.path.lexists(self.target) and size_of(self.target) != 0:
-                raise self._unusable("has appeared meanwhile; say overwrite to replace it")
-            if os.name == "nt":  # which does not rename what is open
-                self._let_go()
+                raise self._unusable("appeared during the download; use overwrite to replace it")
+            if os.name == "nt":  # Windows does not rename open files
+                self._close_files()
             os.replace(self._path, self.target)
             self._note.unlink(missing_ok=True)
-            self._let_go()
+            self._close_files()
             if hasattr(os, "O_DIRECTORY"):
                 folder = os.open(self.target.parent, os.O_RDONLY | os.O_DIRECTORY)
                 try:
@@ -126,16 +126,16 @@ class PartFile:
                     os.close(folder)
 
     def close(self) -> None:
-        """Let go of the part, which stays unless it is empty."""
+        """Close the part, and remove it if it is empty."""
         empty = (self._path, self._note)[: len(self._files)] if self.size == 0 else ()
-        if os.name == "nt":  # which removes nothing that is open
-            self._let_go()
+        if os.name == "nt":  # Windows does not remove open files
+            self._close_files()
         for path in empty:
             with suppress(OSError):
                 path.unlink()
-        self._let_go()
+        self._close_files()
 
-    def _let_go(self) -> None:
+    def _close_files(self) -> None:
         while self._files:
             os.close(self._files.pop())
 
@@ -144,12 +144,12 @@ class PartFile:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """What the disk refuses, as an error that says what to do."""
+        """Raise errors of the disk as an `InputError` with the remedy."""
         try:
             yield
             return
         except OSError as error:
             is_full = error.errno in FULL
             what = "the disk is full" if is_full else str(error.strerror)
-        remedy = "make room" if is_full else "mend that"
-        raise self._unusable(f"{what}; what has arrived is kept: {remedy} and download it again")
+        remedy = "free some space" if is_full else "solve the problem"
+        raise self._unusable(f"{what}; the part is kept: {remedy} and download the file again")

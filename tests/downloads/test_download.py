@@ -88,7 +88,7 @@ def test_a_file_of_no_bytes_is_an_error_and_no_file(
     assert caught.value.to_dict() == whole(
         "api",
         f"talk.vtt: {vendor.host} sends 0 bytes.",
-        "It may not be ready yet: list the files again later.",
+        "The file may not be ready yet: list the files again later.",
         retriable=True,
         status=200,
     )
@@ -199,7 +199,7 @@ def test_a_later_run_goes_on_where_the_one_before_gave_up(
     with make(connector, token=TOKEN, base_url=vendor.base_url, retries=0) as client:
         found = client.files("get-meeting-recordings", {"meeting_id": "1"})
         with pytest.raises(
-            TransportError, match=r"talk\.mp4.*250000 of 700000 bytes.*Download it again to resume"
+            TransportError, match=r"talk\.mp4.*250000 of 700000 bytes.*Download the file again to resume"
         ) as caught:
             client.download(found, tmp_path)
         assert caught.value.retriable
@@ -330,7 +330,7 @@ def test_a_server_that_never_gets_further_is_given_up_with_what_to_do(
     vendor.add("talk.mp4", VIDEO, knows_ranges=False).breaks.extend([100_000] * 9)
     with make(connector, token=TOKEN, base_url=vendor.base_url, retries=1) as client:
         found = client.files("get-meeting-recordings", {"meeting_id": "1"})
-        with pytest.raises(TransportError, match="Download it again to resume"):
+        with pytest.raises(TransportError, match="Download the file again to resume"):
             client.download(found, tmp_path)
     assert len(vendor.of("talk.mp4")) == 2  # one that got somewhere, and one retry that did not
     assert "talk.mp4" not in names(tmp_path)
@@ -399,14 +399,14 @@ def test_a_file_that_lies_elsewhere_from_the_start_is_fetched_without_a_token(
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("http://example.com/a", "anybody on the way"),
-        ("ftp://zoom.us/a", "no https"),
-        ("file:///etc/passwd", "no https"),
-        ("https://user:password@zoom.us/a", "no https"),
-        ("https://zoom.us\\@evil.example/a", "no https"),
-        ("https://zoom.us:99999/a", "no https"),
-        ("https://[::1/a", "no https"),
-        ("//", "no https"),
+        ("http://example.com/a", "cross the network unencrypted"),
+        ("ftp://zoom.us/a", "not an https"),
+        ("file:///etc/passwd", "not an https"),
+        ("https://user:password@zoom.us/a", "not an https"),
+        ("https://zoom.us\\@evil.example/a", "not an https"),
+        ("https://zoom.us:99999/a", "not an https"),
+        ("https://[::1/a", "not an https"),
+        ("//", "not an https"),
     ],
 )
 def test_an_address_that_is_not_safe_is_not_asked(
@@ -579,7 +579,7 @@ def test_a_file_that_is_not_ready_is_an_error_without_a_request(
 ) -> None:
     vendor.add("talk.mp4", VIDEO)
     vendor.entries[0]["status"] = "processing"
-    with pytest.raises(Conflict, match=r"talk\.mp4: It can't be downloaded\. It is not ready yet"):
+    with pytest.raises(Conflict, match=r"talk\.mp4: The file cannot be downloaded\. It is not ready yet"):
         client.download(files(), tmp_path)
     assert vendor.of("talk.mp4") == []
 
@@ -625,7 +625,7 @@ def test_another_file_of_that_name_is_an_error_before_any_request_unless_it_may_
     with pytest.raises(InputError) as caught:
         client.download(files(), tmp_path)
     assert [Path(problem.where).name for problem in caught.value.problems] == ["talk.mp4", "talk.m4a"]
-    assert "say overwrite" in caught.value.problems[0].what
+    assert "use overwrite" in caught.value.problems[0].what
     assert (tmp_path / "talk.mp4").read_bytes() == b"mine"
     assert vendor.of("talk.mp4") == []
     (tmp_path / "talk.m4a").rmdir()
@@ -643,7 +643,7 @@ def test_a_link_of_that_name_is_not_written_through(vendor: Any, client: Client,
     assert not (folder / "talk.mp4").is_symlink()
     (folder / "talk.mp4").unlink()
     (folder / ".talk.mp4.part").symlink_to(tmp_path / "precious")
-    with pytest.raises(InputError, match="can't be written"):
+    with pytest.raises(InputError, match="cannot be written"):
         client.download(files(), folder)
     assert (tmp_path / "precious").read_bytes() == b"mine"
 
@@ -654,7 +654,7 @@ def test_a_folder_that_is_none_is_an_error_before_any_request(
 ) -> None:
     vendor.add("talk.mp4", VIDEO)
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="can't be used"):
+    with pytest.raises(InputError, match="cannot be used"):
         client.download(files(), tmp_path / to)
     assert vendor.of("talk.mp4") == []
 
@@ -663,7 +663,7 @@ def test_a_folder_without_room_is_an_error_before_any_request(
     vendor: Any, client: Client, files: Files, tmp_path: Path
 ) -> None:
     vendor.add("talk.mp4", VIDEO, size=10**18)
-    with pytest.raises(InputError, match="1000000000000000000 are needed; make room"):
+    with pytest.raises(InputError, match="needs 1000000000000000000; free some space"):
         client.download(files(), tmp_path)
     assert vendor.of("talk.mp4") == []
 
@@ -677,7 +677,7 @@ def test_a_disk_that_takes_no_more_is_an_error_that_keeps_the_part(
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
     try:
-        with pytest.raises(InputError, match="what has arrived is kept"):
+        with pytest.raises(InputError, match="the part is kept"):
             client.download(found, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

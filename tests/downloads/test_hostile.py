@@ -240,7 +240,7 @@ def test_each_hop_is_asked_over_https_only_and_http_stays_on_this_machine(
     raw.answers = [http(302, Location="http://files.example.com/x", Content_Length=0)]
     with make(connector, token="t", base_url=raw.origin) as client, pytest.raises(ApiError) as caught:
         client.download(raw.file(), tmp_path)
-    said = "talk.mp4: The file lies at http://files.example.com, where anybody on the way could read it."
+    said = "talk.mp4: The file is at http://files.example.com, so it would cross the network unencrypted."
     assert caught.value.message == said
 
 
@@ -318,7 +318,7 @@ def test_a_folder_that_no_system_has_is_an_error_before_any_request(
         client.download(raw.file(), tmp_path / to)
     (problem,) = caught.value.problems
     assert problem.where == "to"
-    assert problem.what.startswith(f"{tmp_path / to} can't be used: ")
+    assert problem.what.startswith(f"{tmp_path / to} cannot be used: ")
     assert raw.asked == []
 
 
@@ -328,7 +328,7 @@ def test_a_folder_that_takes_no_files_is_an_error_before_any_request(make: Any, 
         pytest.skip("no such folder on this system")
     with make(connector, token="t", base_url=raw.origin) as client, pytest.raises(InputError) as caught:
         client.download(raw.file(), to)
-    assert "can't be written: " in caught.value.problems[0].what
+    assert "cannot be written: " in caught.value.problems[0].what
     assert raw.asked == []
 
 

@@ -96,13 +96,13 @@ def test_a_part_is_completed_by_the_rest() -> None:
 @pytest.mark.parametrize(
     ("headers", "body", "says"),
     [
-        ({"content-encoding": "gzip"}, VIDEO, "zoom.us sends the file compressed, which was not asked for."),
-        ({"content-encoding": " BR "}, VIDEO, "zoom.us sends the file compressed, which was not asked for."),
-        ({"content-type": "text/html"}, VIDEO, "zoom.us answered a web page instead of the file."),
-        ({"content-type": "Application/XHTML+xml; a=b"}, VIDEO, "zoom.us answered a web page instead of the file."),
-        ({}, b"\xef\xbb\xbf\r\n <HTML>" * 400, "zoom.us answered a web page instead of the file."),
-        ({"content-type": ""}, PAGE[:4000], "zoom.us answered a web page instead of the file."),
-        ({"content-type": "application/json"}, VIDEO, "zoom.us answered JSON instead of the file."),
+        ({"content-encoding": "gzip"}, VIDEO, "zoom.us sends the file compressed, which was not requested."),
+        ({"content-encoding": " BR "}, VIDEO, "zoom.us sends the file compressed, which was not requested."),
+        ({"content-type": "text/html"}, VIDEO, "zoom.us sent a web page instead of the file."),
+        ({"content-type": "Application/XHTML+xml; a=b"}, VIDEO, "zoom.us sent a web page instead of the file."),
+        ({}, b"\xef\xbb\xbf\r\n <HTML>" * 400, "zoom.us sent a web page instead of the file."),
+        ({"content-type": ""}, PAGE[:4000], "zoom.us sent a web page instead of the file."),
+        ({"content-type": "application/json"}, VIDEO, "zoom.us sent JSON instead of the file."),
         (
             {"content-type": "application/json"},
             b'{"status": false, "errorCode": 3301, "errorMessage": "Gone"}',
@@ -176,7 +176,7 @@ def test_a_server_that_never_has_the_rest_is_given_up() -> None:
     site = Site((416, {}, b""), *[(200, WHOLE, VIDEO[:1000]), (416, {}, b"")] * 9, have=VIDEO[:1000])
     with pytest.raises(ApiError) as caught:
         site.run(version=VERSION, retries=9)
-    says = "It changes while it is downloaded, or zoom.us cannot send the rest of it."
+    says = "The file changes during its download, or zoom.us cannot send the rest."
     assert (caught.value.message, caught.value.hint) == (says, "Try again later.")
     assert len([asked for asked in site.asked if "Range" in asked]) == 4
 
@@ -269,7 +269,7 @@ def test_a_file_of_no_announced_size_has_a_bound(said: dict[str, str], status: i
         site.run(largest=SIZE - 1)
     size = SIZE if "content-length" in said else SIZE - 1
     assert caught.value.message == f"zoom.us sends {size} bytes or more, and the vendor announced no size."
-    assert caught.value.hint == "At most 4999 bytes are taken then. Raise `largest` for larger files."
+    assert caught.value.hint == "Without a size, the limit is 4999 bytes. Raise `largest` for larger files."
     assert caught.value.retriable is False
     assert [step.most for step in site.plays.of(Fill)] == ([] if "content-length" in said else [SIZE - 1])
     assert Site((status, said, VIDEO)).run(largest=SIZE) == VIDEO
@@ -310,7 +310,7 @@ def test_less_than_announced_is_a_break_and_what_has_arrived_is_told() -> None:
     with pytest.raises(TransportError) as caught:
         site.run(replace(FILE, size=SIZE))
     assert caught.value.message == "The answer was cut off. 999 of 5000 bytes have arrived from zoom.us."
-    assert caught.value.hint == "What has arrived is kept. Download it again to resume."
+    assert caught.value.hint == "The part is kept. Download the file again to resume."
     assert caught.value.retriable is True
 
 
@@ -402,7 +402,7 @@ def test_a_refusal_by_a_host_elsewhere_is_no_question_of_the_token() -> None:
     with pytest.raises(ApiError) as caught:
         site.run(replace(FILE, token="own"))
     assert caught.value.message == "storage.example, to which the vendor redirects, refuses the file (403)."
-    assert caught.value.hint == "Its address may have expired: list the files again."
+    assert caught.value.hint == "The file's address may have expired: list the files again."
     assert site.tokens == ["Bearer own", None]
 
 
@@ -437,7 +437,7 @@ def test_what_waits_is_not_asked_for() -> None:
     site = Site((200, WHOLE, VIDEO))
     with pytest.raises(Conflict) as caught:
         site.run(replace(FILE, waits="It is not ready yet; try again later."))
-    assert caught.value.message == "It can't be downloaded. It is not ready yet; try again later."
+    assert caught.value.message == "The file cannot be downloaded. It is not ready yet; try again later."
     assert caught.value.retriable is True
     assert site.plays.steps == []
 
@@ -477,14 +477,14 @@ def test_the_token_goes_to_the_vendors_hosts_and_those_below_and_to_no_other(url
     ],
 )
 def test_an_address_that_is_not_safe_is_never_asked(url: str) -> None:
-    with pytest.raises(ApiError, match=r"nothing was fetched from it|anybody on the way could read it"):
+    with pytest.raises(ApiError, match=r"nothing was downloaded from it|cross the network unencrypted"):
         Site((200, WHOLE, VIDEO)).run(replace(FILE, url=url))
 
 
 @pytest.mark.parametrize("url", ["http://evil.example/x", "ftp://zoom.us/x", "https://a..b/s3cret"])
 def test_a_redirect_to_an_address_that_is_not_safe_names_who_redirects(url: str) -> None:
     site = Site((302, {"location": url}, b""))
-    with pytest.raises(ApiError, match=r"zoom\.us redirects to an address|lies at http://evil\.example") as caught:
+    with pytest.raises(ApiError, match=r"zoom\.us redirects to an address|file is at http://evil\.example") as caught:
         site.run()
     assert "s3cret" not in str(caught.value)
     assert len(site.asked) == 1

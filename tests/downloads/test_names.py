@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given, strategies as st
 
-from connector_runtime.calls.files import LONGEST, File, folded, identity, numbered, safe_name, told_apart
+from connector_runtime.calls.files import LONGEST, File, distinct, folded, identity, numbered, safe_name
 from zoom_connector import Connector, load
 
 CONNECTOR = load()
@@ -90,16 +90,16 @@ ENTRIES = st.lists(
 
 @given(ENTRIES, st.randoms(use_true_random=False))
 def test_names_are_all_different_on_any_disk_and_do_not_depend_on_the_order(files: list[File], chance: Random) -> None:
-    made = told_apart(files)
+    made = distinct(files)
     assert len({folded(file.name) for file in made}) == len(made) == len(files)
     assert all(file.name == safe_name(file.name) for file in made)
     chance.shuffle(files)
-    assert {file.name: file for file in told_apart(files)} == {file.name: file for file in made}
+    assert {file.name: file for file in distinct(files)} == {file.name: file for file in made}
 
 
-def test_files_of_one_name_are_told_apart_by_their_ids_and_where_they_have_none_by_their_addresses() -> None:
+def test_files_of_one_name_are_distinct_by_their_ids_and_where_they_have_none_by_their_addresses() -> None:
     one, two, three = of("a.txt", "1"), of("A.txt", "2"), of("a.txt", None, "https://zoom.us/b?x=1")
-    names = [file.name for file in told_apart([one, two, three, one])]
+    names = [file.name for file in distinct([one, two, three, one])]
     assert names == [f"{name} ({identity(file)[:8]}).txt" for name, file in (("a", one), ("A", two), ("a", three))]
     assert identity(three) == identity(of("", None, "https://zoom.us/b?x=2"))  # what a query gives may be gone tomorrow
     assert identity(three) != identity(of("", None, "https://zoom.us/c"))
@@ -107,7 +107,7 @@ def test_files_of_one_name_are_told_apart_by_their_ids_and_where_they_have_none_
 
 
 def test_an_id_that_is_there_twice_leaves_the_addresses_to_tell_files_apart() -> None:
-    made = told_apart([of("a.txt", "1", "https://zoom.us/a"), of("a.txt", "1", "https://zoom.us/b")])
+    made = distinct([of("a.txt", "1", "https://zoom.us/a"), of("a.txt", "1", "https://zoom.us/b")])
     assert len({file.name for file in made}) == 2
     assert all(re.fullmatch(r"a \([0-9a-f]{8}\) \([0-9a-f]{8}\)\.txt", file.name) for file in made)
 

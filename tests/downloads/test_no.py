@@ -15,10 +15,10 @@ from connector_runtime.steps import Fill
 from .test_judged import FILE, KIND, PART, SIZE, VIDEO, WHOLE, Site
 
 AGAIN = "list the files again"
-GO_ON = "What has arrived is kept. Download it again to resume."
-COMPRESSED = "zoom.us sends the file compressed, which was not asked for."
-PASSCODE = "It may ask for a passcode or a sign-in there, or the file is not ready or gone."
-CHANGES = "It changes while it is downloaded, or zoom.us cannot send the rest of it."
+GO_ON = "The part is kept. Download the file again to resume."
+COMPRESSED = "zoom.us sends the file compressed, which was not requested."
+PASSCODE = "The page may ask for a passcode or a sign-in, or the file is not ready or was deleted."
+CHANGES = "The file changes during its download, or zoom.us cannot send the rest."
 ELSEWHERE = (302, {"location": "https://storage.example/x"}, b"")
 
 
@@ -29,12 +29,12 @@ ELSEWHERE = (302, {"location": "https://storage.example/x"}, b"")
         (
             [(200, {"content-type": "text/html"}, VIDEO)],
             None,
-            whole("api", "zoom.us answered a web page instead of the file.", PASSCODE, status=200),
+            whole("api", "zoom.us sent a web page instead of the file.", PASSCODE, status=200),
         ),
         (
             [(200, {"content-type": "application/json"}, VIDEO)],
             None,
-            whole("api", "zoom.us answered JSON instead of the file.", None, status=200),
+            whole("api", "zoom.us sent JSON instead of the file.", None, status=200),
         ),
         ([(204, {}, b"")], None, whole("api", "zoom.us answered 204 instead of the file.", None, status=204)),
         ([(206, PART, VIDEO)], None, whole("api", "zoom.us answered 206 instead of the file.", None, status=206)),
@@ -44,7 +44,7 @@ ELSEWHERE = (302, {"location": "https://storage.example/x"}, b"")
             whole(
                 "api",
                 "zoom.us sends 0 bytes.",
-                f"It may not be ready yet: {AGAIN} later.",
+                f"The file may not be ready yet: {AGAIN} later.",
                 status=200,
                 retriable=True,
             ),
@@ -55,7 +55,7 @@ ELSEWHERE = (302, {"location": "https://storage.example/x"}, b"")
             whole(
                 "api",
                 "The vendor announced 999 bytes and sends 5000, from zoom.us.",
-                f"It may have changed: {AGAIN}, or download it without its size.",
+                f"The file may have changed: {AGAIN}, or download it without its size.",
             ),
         ),
         (
@@ -69,7 +69,7 @@ ELSEWHERE = (302, {"location": "https://storage.example/x"}, b"")
             whole(
                 "api",
                 "storage.example, to which the vendor redirects, refuses the file (403).",
-                f"Its address may have expired: {AGAIN}.",
+                f"The file's address may have expired: {AGAIN}.",
                 status=403,
             ),
         ),
@@ -86,7 +86,7 @@ def test_what_is_not_the_file_says_what_it_is(answers: Any, size: int | None, wa
 
 def test_a_file_of_no_announced_size_is_taken_up_to_a_bound() -> None:
     what = "zoom.us sends 5000 bytes or more, and the vendor announced no size."
-    hint = "At most 4999 bytes are taken then. Raise `largest` for larger files."
+    hint = "Without a size, the limit is 4999 bytes. Raise `largest` for larger files."
     assert told(lambda: Site((200, WHOLE, VIDEO)).run(largest=SIZE - 1)) == whole("api", what, hint)
     assert Site((200, WHOLE, VIDEO)).run(largest=SIZE) == VIDEO
     unknown = Site((200, KIND, VIDEO))
@@ -103,7 +103,7 @@ def test_a_file_that_keeps_changing_is_given_up() -> None:
 
 def test_what_waits_says_for_what() -> None:
     waiting = replace(FILE, waits="It is not ready yet; try again later.")
-    what = "It can't be downloaded. It is not ready yet; try again later."
+    what = "The file cannot be downloaded. It is not ready yet; try again later."
     assert told(lambda: Site((200, WHOLE, VIDEO)).run(waiting)) == whole("conflict", what, None, retriable=True)
 
 

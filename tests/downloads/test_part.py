@@ -56,7 +56,7 @@ def test_what_is_no_file_of_its_own_is_an_error_that_names_it_and_stays_as_it_is
     part.close()
     (problem,) = caught.value.problems
     assert problem.where == str(to / name)
-    assert problem.what.startswith("can't be written: ")
+    assert problem.what.startswith("cannot be written: ")
     assert caught.value.to_dict()["retriable"] is False
     assert precious.read_bytes() == b"mine"
     assert not (tmp_path / "nowhere").exists()
@@ -68,7 +68,7 @@ def test_what_is_no_file_of_its_own_is_an_error_that_names_it_and_stays_as_it_is
 def test_what_has_a_second_name_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "precious").write_bytes(b"mine")
     os.link(tmp_path / "precious", tmp_path / BESIDE[1])
-    with pytest.raises(InputError, match="it is a link, a pipe or a device; take it away"):
+    with pytest.raises(InputError, match="it is a link, a pipe or a device; remove it"):
         PartFile(tmp_path / "talk.mp4").open()
 
 
@@ -98,7 +98,7 @@ def test_what_appears_under_the_files_name_meanwhile_is_not_replaced(
     precious.write_bytes(b"mine")
     put(tmp_path / "talk.mp4", precious)
     before = os.lstat(tmp_path / "talk.mp4")
-    with pytest.raises(InputError, match="has appeared meanwhile; say overwrite to replace it"):
+    with pytest.raises(InputError, match="appeared during the download; use overwrite to replace it"):
         written(tmp_path / "talk.mp4", b"123456789")
     assert precious.read_bytes() == b"mine"
     assert os.lstat(tmp_path / "talk.mp4").st_ino == before.st_ino
@@ -118,7 +118,7 @@ def test_what_may_be_replaced_is_not_written_through(tmp_path: Path, put: Callab
 
 def test_a_folder_under_the_files_name_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "talk.mp4").mkdir()
-    with pytest.raises(InputError, match=r"what has arrived is kept: mend that and download it again") as caught:
+    with pytest.raises(InputError, match=r"the part is kept: solve the problem and download the file again") as caught:
         written(tmp_path / "talk.mp4", b"123456789", overwrite=True)
     assert caught.value.problems[0].where == str(tmp_path / "talk.mp4")
 

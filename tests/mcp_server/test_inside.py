@@ -181,7 +181,7 @@ def test_a_call_is_bounded_and_its_failure_told(connector: Connector, account: S
         assert failed(talk, "get-user", {"user_id": "me"})["error"] == {
             "kind": "token",
             "message": "There is no access token.",
-            "hint": "Give one to the client, or connect an account.",
+            "hint": "Pass one to the client, or connect an account.",
             "retriable": False,
             "may_have_been_done": False,
         }

@@ -272,7 +272,7 @@ def test_what_takes_too_long_says_whether_it_may_have_been_done(start: Start, zo
         listed = client.post(STREAM, json={})
         assert problem(listed) == whole(*late, "It took longer than 0.3 seconds.", "Try again.", retriable=True)
         changed = client.post(CREATE.replace("run", "stream"), json=MEETING)
-        look = "It may have been done; check in Zoom before you send it again."
+        look = "The change may have been made. Check in Zoom before you send it again."
         wanted = whole(*late, "It took longer than 0.3 seconds.", look, may_have_been_done=True)
         assert problem(changed) == wanted
 
