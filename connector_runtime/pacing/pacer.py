@@ -119,12 +119,7 @@ class Pacer:
             return 0.0
 
     def report(
-        self,
-        permit: Permit,
-        status: int | None,
-        headers: Head,
-        retry_at: datetime | None = None,
-        kind: str | None = None,
+        self, permit: Permit, status: int | None, head: Head, retry_at: datetime | None = None, kind: str | None = None
     ) -> None:
         """Learn from the answer to an attempt; see `Pacing.report`."""
         with self._lock:
@@ -141,11 +136,11 @@ class Pacer:
                     self._count_quotas(permit, now)
             limit = use.limit if use else self._label_limit(permit)
             sent = use or PermitUse(limit, limit.take(now), now)
-            limit, number = self._limit_of(permit, sent, headers, now)
+            limit, number = self._limit_of(permit, sent, head, now)
             limit.answers += is_paced
             reported = self._limits.reported
-            figures = reported.figures(headers)
-            is_daily = bool(reported.daily) and conditions.holds(reported.daily or (), partial(_at, headers))
+            figures = reported.figures(head)
+            is_daily = bool(reported.daily) and conditions.holds(reported.daily or (), partial(_at, head))
             window = None if is_daily else figures
             if window is not None:
                 midway = (now + sent.at) / 2  # the vendor counted somewhere between request and answer
@@ -167,9 +162,9 @@ class Pacer:
             if permit.quotas and kind != "quota" and (status is None or status >= 300):  # it failed, as far as we know
                 self._quotas.give_back(self._keys(permit), now)
 
-    def _limit_of(self, permit: Permit, sent: PermitUse, headers: Head, now: float) -> tuple[LabelLimit, int]:
+    def _limit_of(self, permit: Permit, sent: PermitUse, head: Head, now: float) -> tuple[LabelLimit, int]:
         """Return the limit and number that count an answer: the vendor's label decides, unless the definition does."""
-        text = _at(headers, self._limits.reported.label)
+        text = _at(head, self._limits.reported.label)
         label = "-".join(text.casefold().split()) if text else None
         labels = self._limits.labels
         is_declared = any(permit.action in entry.on for entry in labels.values())
@@ -270,5 +265,5 @@ def _used_up(what: str, hint: Sentence, until: float) -> QuotaReached:
     return QuotaReached(what, hint=hint, retriable=True, retry_at=at)
 
 
-def _at(headers: Head, source: str | None) -> str | None:
-    return headers.get(source.removeprefix("header.").lower()) if source else None
+def _at(head: Head, source: str | None) -> str | None:
+    return head.get(source.removeprefix("header.").lower()) if source else None

@@ -26,12 +26,7 @@ class Pacing(Protocol):
         """
 
     def report(
-        self,
-        permit: Permit,
-        status: int | None,
-        headers: Head,
-        retry_at: datetime | None = None,
-        kind: str | None = None,
+        self, permit: Permit, status: int | None, head: Head, retry_at: datetime | None = None, kind: str | None = None
     ) -> None:
         """Learn from the answer to an attempt; the status is None if no answer came.
 

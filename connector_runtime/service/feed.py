@@ -210,14 +210,11 @@ def positions(tenant: str, text: str) -> Positions:
         digest, numbers = json_text.read(base64.b64decode(padded, b"-_", validate=True))
     except (ValueError, TypeError):
         digest, numbers = None, None
-    if digest != _digest(tenant) or not isinstance(numbers, dict) or not all(map(_is_number, numbers.values())):
+    is_valid = isinstance(numbers, dict) and all(type(n) is int and 0 <= n < 10**DIGITS for n in numbers.values())
+    if digest != _digest(tenant) or not is_valid:
         what = "is not a cursor of these events; leave it out, or use now"
         raise InputError.of("the events", [Problem("cursor", what)])
-    return numbers
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 10**DIGITS
+    return dict(numbers)
 
 
 def _digest(tenant: str) -> str:
