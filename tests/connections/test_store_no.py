@@ -232,3 +232,8 @@ def test_a_page_of_a_sealed_store_is_full_though_its_mark_lies_in_between() -> N
         assert [key for key, _ in sealed.scan("", limit=limit)] == ["a", "b", "t", "u"][:limit]
     assert [key for key, _ in sealed.scan("", after="b", limit=1)] == ["t"]
     assert [key for key, _ in sealed.walk("")] == ["a", "b", "t", "u"]
+
+
+def test_a_path_that_no_file_system_has_is_told_with_its_reason() -> None:
+    with pytest.raises(StoreError, match=r"can't be opened \(embedded null byte\)"):
+        open_store("sqlite:////tmp/a\0b/store.db")
