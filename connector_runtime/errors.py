@@ -255,14 +255,14 @@ class TransportError(RequestError, kind="transport", exit_code=6, http_status=50
     """No readable answer: a network failure, a time-out, or an answer that the API does not document."""
 
     title = Sentence("No readable answer from {vendor}")
-    remedy = Sentence("Try again if `retriable`; otherwise check first whether it was done.")
+    remedy = Sentence("Retry if `retriable`; if not, first check whether the change was made.")
 
 
 class InternalError(RequestError, kind="internal", exit_code=7, http_status=500):
     """An unexpected error: a fault of the connector, or of a function passed to it; `__cause__` is the original."""
 
     title = Sentence("The connector failed")
-    remedy = Sentence("Report it with its `__cause__`; if `may_have_been_done`, check whether it was done.")
+    remedy = Sentence("Report it with its `__cause__`; if `may_have_been_done`, check whether the change was made.")
 
 
 class Guard:
@@ -310,7 +310,7 @@ class SignatureError(ConnectorError, kind="signature", http_status=401):
     """A webhook without a valid signature: answer 401 and deliver nothing."""
 
     title = Sentence("The webhook is not signed by {vendor}")
-    remedy = Sentence("Deliver nothing; if {vendor} did send it, compare the two secrets.")
+    remedy = Sentence("Deliver nothing; if {vendor} sent it, compare the trigger's secret with that in {vendor}'s app.")
 
 
 class PayloadError(ConnectorError, kind="payload", http_status=400):

@@ -1,4 +1,4 @@
-"""The two performers of steps, for threads and for asyncio.
+"""Runs a generator and performs the steps that it yields: one performer for threads, one for asyncio.
 
 A performer calls the handler of each step, and yields everything else: the generator's outputs.
 """

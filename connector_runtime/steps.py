@@ -1,4 +1,4 @@
-"""Steps: the values by which a generator asks its performer to do something. Pure.
+"""Steps: what a generator yields so that `perform` does it, such as `Send` or `Wait`. They do nothing themselves. Pure.
 
 Calls, token renewals, downloads and choices are pure generators. A generator yields steps; `perform` carries out each
 and sends back its result, or throws its error. Between steps, the generator yields its outputs: the pages of a call, a

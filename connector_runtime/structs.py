@@ -1,4 +1,4 @@
-"""Small immutable classes of named fields, with reprs that show no secrets. A leaf: imports nothing of ours."""
+"""`Struct`, the base of small immutable records whose reprs show no secrets. A leaf: imports nothing of ours."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from zoom_connector import RENAMED, load
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNTIME = ROOT / "connector_runtime"
-ROOMS = (  # from the ground up, single modules among them: each imports only from those before it
+ROOMS = (  # single modules among them: each imports only from those before it
     *(
         "structs",
         "sentences",

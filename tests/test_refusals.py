@@ -113,6 +113,13 @@ def test_a_refusal_is_of_its_kind(connector: Connector, status: int, code: int |
         assert message in error.message
 
 
+def test_an_unknown_address_is_the_path_of_an_action_but_an_input_of_raw_request(connector: Connector) -> None:
+    body = {"code": 2300, "message": "This API endpoint is not recognized."}
+    assert refusal(connector, 404, body).hint == "Zoom has no API address like this. Check the action's path."
+    error = refusal(connector, 404, body, "raw-request")
+    assert error.hint == "Zoom has no API address like this. Check 'Method' and 'URL'."
+
+
 @pytest.mark.parametrize(
     ("scopes", "remedy"),
     [

@@ -1,1 +1,1 @@
-"""The vocabulary: places, codecs, expressions, conditions, patterns; date-times, JSON text and secrets."""
+"""What a definition is written with: places, codecs, conditions, patterns. The files are read in `definitions/`."""

@@ -43,7 +43,7 @@ _OWN = {
     "internal": (500, "The service failed", "Give the `request_id` to the operator of the service; its log says why."),
     "busy": (503, "The service is busy", "Try again after `Retry-After` seconds."),
     "not_ready": (503, "The service is not ready", "See `problems` for the reason."),
-    "timeout": (504, "The request timed out", "Try again if `retriable`; otherwise check first whether it was done."),
+    "timeout": (504, "The request timed out", "Retry if `retriable`; if not, first check whether the change was made."),
 }
 OWN = {key: ProblemKind(status, Sentence(title), Sentence(remedy)) for key, (status, title, remedy) in _OWN.items()}
 KINDS: Mapping[str, ProblemKind | type[ConnectorError]] = {
