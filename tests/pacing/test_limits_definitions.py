@@ -62,4 +62,4 @@ def test_a_quota_that_goes_by_no_input_of_its_action_is_a_fault_of_that_action(
     common.write_text(common.read_text().replace("limits: {", f"limits: {{quotas: {{visits: {quota}}}, "))
     (found,) = load_folder(folder).check()
     assert found.where.startswith("actions/send-message.yaml:")
-    assert found.what == ("lack 'loft', by which connector.yaml counts the quota 'visits'; name another one there")
+    assert found.what == ("lack 'loft', by which connector.yaml's quota 'visits' counts; name another input there")
