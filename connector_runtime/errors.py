@@ -90,7 +90,7 @@ class ConnectorError(Exception):
 
     def __str__(self) -> str:
         first = self.message if self.hint is None else f"{self.message} {self.hint}"
-        return "\n".join([first, *(f"  {problem}" for problem in self.problems)])
+        return "\n".join([first, *(f"  {problem}" for problem in self.problems if problem.what != self.message)])
 
     def with_message(self, message: str, *, hint: str | None = None, problems: Iterable[Problem] = ()) -> Self:
         """Return a copy with another message, hint and problems, and all other facts of the error."""

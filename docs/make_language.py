@@ -160,9 +160,10 @@ def words_of(schema: dict[str, Any], prefix: str, shared: dict[str, Any]) -> Ite
     for name, part in schema.get("properties", {}).items():
         path = f"{prefix}{name}"
         yield path, name in schema.get("required", ()), kind_of(part), cell(meaning(part, shared))
-        inner, step = part, f"{path}."
-        if isinstance(part.get("additionalProperties"), dict) and "properties" in part["additionalProperties"]:
-            inner, step = part["additionalProperties"], f"{path}.‹name›."
+        inner, step, rest = part, f"{path}.", part.get("additionalProperties")
+        options = [rest, *rest.get("anyOf", ())] if isinstance(rest, dict) else []
+        if entry := next((option for option in options if "properties" in option), None):
+            inner, step = entry, f"{path}.‹name›."
         elif "properties" in part.get("items", {}):
             inner, step = part["items"], f"{path}[]."
         if "properties" in inner:
@@ -226,7 +227,7 @@ def about(key: str) -> str:
         "csv": "`[1, 2]` as `1,2`",
         "json": '`{"a": 1}` as the text `{"a":1}`',
         "base64": "text in base64",
-        "digits": "`812 7943-2123` as `81279432123`",
+        "digits": "`812 7943-2123` as `81279432123`; text with other characters, such as a UUID, as it is",
         "slash_twice": "an id with slashes encoded once more, so that servers don't take it apart",
         "utc": "`2026-11-01T09:00:00+01:00` as `2026-11-01T08:00:00Z`",
         "local_or_utc": "a local time as it is, any other as `utc`",

@@ -138,3 +138,18 @@ def test_a_file_with_another_ending_is_a_fault_and_not_silently_left_out(tmp_pat
     assert [str(problem) for problem in load(folder).check()] == [
         "actions/late.yml:1: is not read: a definition's file ends in .yaml; rename it"
     ]
+
+
+def test_an_input_with_the_key_of_a_camel_case_brace_learns_the_place_to_write(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    shutil.copytree(BAD / "folder", folder)
+    row = "  loft_id: {type: string, required: true, to: %s}\n"
+    head = 'key: late\nlabel: Late\nrequest: {method: GET, path: "/lofts/{loftId}"}\ninputs:\n'
+    (folder / "actions" / "late.yaml").write_text(head + row % "path")
+    assert [str(problem) for problem in load(folder).check()] == [
+        "actions/late.yaml:3 request.path: has {loftId}, which no input fills: write `to: path.loftId` on one",
+        "actions/late.yaml:5 inputs.loft_id.to: is path.loft_id, but the path /lofts/{loftId} has no {loft_id}."
+        " Did you mean 'path.loftId'?",
+    ]
+    (folder / "actions" / "late.yaml").write_text(head + row % "path.loftId")
+    assert load(folder).check() == []

@@ -136,6 +136,11 @@ def test_a_mistake_has_its_exit_code_and_its_remedy(arguments: tuple[str, ...], 
     assert "Traceback" not in done.stderr
 
 
+def test_a_mistake_in_the_name_of_an_action_is_named_once() -> None:
+    said = "error: 'get-meting' is not an action of zoom. Did you mean 'get-meeting'?\n"
+    assert run("run", "get-meting").stderr == said
+
+
 def test_refusals_have_exit_codes_of_their_own(zoom: Sandbox) -> None:
     assert run("run", "get-user", "--user-id", "me", zoom=zoom, ZOOM_ACCESS_TOKEN="wrong").returncode == 3
     gone = run("run", "get-meeting", "--meeting-id", "99999999999", zoom=zoom)

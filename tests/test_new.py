@@ -129,6 +129,23 @@ def test_new_says_what_is_left_to_do_and_what_comes_next(folder: Path) -> None:
     assert said.splitlines()[-1] == "then: python -m zoom_connector check ."
 
 
+@pytest.mark.parametrize(
+    ("key", "path", "name"),
+    [
+        ("update-meeting-status", "/meeting-statuses/{meeting_status_id}", "meeting_status_id"),
+        ("get-bus", "/buses/{bus_id}", "bus_id"),
+        ("delete-business", "/businesses/{business_id}", "business_id"),
+        ("delete-rooms", "/rooms/{room_id}", "room_id"),
+    ],
+)
+def test_the_draft_of_one_thing_has_the_plural_in_its_path_and_the_singular_in_its_id(
+    key: str, path: str, name: str
+) -> None:
+    data: Any = blank(key).data
+    assert data["request"]["path"] == path
+    assert name in data["inputs"]
+
+
 def test_new_never_replaces_a_file_unless_it_is_forced(folder: Path) -> None:
     before = (folder / "actions/get-meeting.yaml").read_text()
     done = new(folder, "get-meeting")

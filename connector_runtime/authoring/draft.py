@@ -58,9 +58,10 @@ def blank(key: str, common: Mapping[str, Any] | None = None) -> Draft:
     verb, _, noun = key.partition("-")
     method = VERBS.get(verb, "POST")
     many = verb in ("list", "find", "search") or (method == "POST" and verb not in VERBS)
-    thing = (noun or key).removesuffix("s")
+    thing = re.sub("(?<![ius])s$", "", noun or key)  # but status, analysis, access
+    things = f"{thing}es" if thing.endswith("s") else f"{thing}s"
     inputs: dict[str, Row] = {"connection": dict(CONNECTION)}
-    path = f"/{thing}s"
+    path = f"/{things}"
     if not many:
         name = snake(f"{thing}_id")
         inputs[name] = {"label": title_case(name), "type": "string", "required": True, "to": "path"}
@@ -69,7 +70,7 @@ def blank(key: str, common: Mapping[str, Any] | None = None) -> Draft:
         inputs["name"] = {"label": "Name", "type": "string", "to": "body"}
     data: dict[str, Json] = {**_head(key, "", method), "request": {"method": method, "path": path}}
     if many and method == "GET":
-        data["paging"] = {"items": snake(f"{thing}s")}
+        data["paging"] = {"items": snake(things)}
     guesses = "method, path and inputs are guessed from the name; take them from the vendor's page, and add `docs`"
     left = (guesses, *_always(inputs, scopes=False))
     return Draft(data={**data, "inputs": inputs}, left=left, common=common or {})

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..language.backtracking import is_slow
-from ..language.schema_faults import fault_of, kind_of, nearest
+from ..language.schema_faults import closest, fault_of, kind_of, nearest
+from ..types import registry
 from .checks import action, answer, connector, tables
 from .checks.faults import Check, CheckedFile, References
 from .complete import complete, shared_rows
@@ -33,16 +34,10 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     ),
     "locales": (connector.locale,),
 }  # fmt: skip
-RENAMED: Mapping[str, tuple[str, ...]] = {  # an old word of the language -> its successors
-    "dead_when": ("revoked_when",),
-    "forbid_values": ("unsupported_values",),
-    "names": ("scopes_pattern", "scopes_from"),
-    "only": ("scope_pattern",),
-    "prefer": ("preferred_scope_pattern",),
-}
-_SCHEMA_WORDS = {
-    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
-    "minItems", "maxItems", "items", "properties", "enum", "format",
+RENAMED: Mapping[str, tuple[str, ...]] = {  # a word of earlier versions or of other languages -> the words for it here
+    "dead_when": ("revoked_when",), "forbid_values": ("unsupported_values",), "only": ("scope_pattern",),
+    "names": ("scopes_pattern", "scopes_from"), "prefer": ("preferred_scope_pattern",), "title": ("label",),
+    "description": ("comments",), "enum": ("choices",), "help": ("comments",), "placeholder": ("example",),
 }  # fmt: skip
 
 
@@ -105,8 +100,7 @@ def patterns(file: CheckedFile) -> None:
         except (OverflowError, RecursionError):
             file.add(path, "is too large a regular expression to examine; write it shorter", breaks=True)
         except re.error as error:
-            what = f"is not a regular expression: {error}; put a \\ before a literal character"
-            file.add(path, what, breaks=True)
+            file.add(path, f"is not a regular expression: {error}; put a \\ before a literal character", breaks=True)
 
 
 def _explain(file: CheckedFile, error: Any) -> None:
@@ -114,15 +108,16 @@ def _explain(file: CheckedFile, error: Any) -> None:
     match error.validator:
         case "additionalProperties" if error.validator_value is False:
             known = list(error.schema.get("properties", {}))
-            for key in error.instance:
+            every, kind = registry.TYPES["any"], str(error.instance.get("type"))
+            takes = registry.TYPES.get(kind, every).words
+            for key in [key for key in error.instance if key not in known]:
                 remedy = nearest(key, known) or f" Known here: {', '.join(known)}."
-                if key in _SCHEMA_WORDS and "schema" in known:
-                    remedy = f" Put it under schema: `schema: {{{key}: …}}`."
-                what = f"is not a word of the language here.{remedy}"
-                if successors := [f"`{word}`" for word in RENAMED.get(key, ()) if word in known]:
-                    what = f"is now {' or '.join(successors)}: rename it"
-                if key not in known:
-                    file.add((*path, key), what, breaks=True)
+                if key in every.words and "schema" in known:
+                    put = f"Put it under schema: `schema: {{{key}: …}}`."
+                    remedy = f" {put if key in takes else f'The type {kind} has no such limit: leave it out.'}"
+                ours = " or ".join(f"`{word}`" for word in RENAMED.get(key, ()) if word in known)
+                what = f"is {ours} here: rename it" if ours else f"is not a word of the language here.{remedy}"
+                file.add((*path, key), what, breaks=True)
             return
         case "anyOf" | "oneOf" if error.context:
             deepest = max(error.context, key=_closeness)
@@ -139,6 +134,9 @@ def _explain(file: CheckedFile, error: Any) -> None:
             what = "must be snake_case: small letters, digits and _, a letter first"
         case "pattern":
             what = f"is {error.instance!r}; it must be: {error.schema.get('description', error.validator_value)}"
+            words = re.match(r"\^\(([a-z|]+)\)", error.validator_value)
+            if words and (word := closest(error.instance.partition(".")[0], words[1].split("|"))):
+                what += f". Did you mean '{re.sub('^[^.]*', word, error.instance)}'?"
         case "type" if error.validator_value == "string" and not isinstance(error.instance, str):
             remedy = "; put it in quotes" if error.instance is not None else "; write it after the colon"
             what = f"must be text, not {kind_of(error.instance)}{remedy}"
@@ -146,6 +144,8 @@ def _explain(file: CheckedFile, error: Any) -> None:
             what = "must be true; leave it out to say no"
         case "type" if not path:
             what = "must have keys with values, such as `key: send-message`"
+        case "type" if "description" in error.schema:
+            what = f"{fault_of(error)}: {error.schema['description']}"
         case _:
             what = fault_of(error)
     file.add(path, what, breaks=True)

@@ -99,14 +99,14 @@ def request(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
     braces = SLOT.findall(path)
     for name in braces if is_sound else ():
         if f"path.{name}" not in taken:
-            file.add(("request", "path"), f"has {{{name}}}, which no input fills: write `to: path` on one")
+            file.add(("request", "path"), f"has {{{name}}}, which no input fills: write `to: path.{name}` on one")
     for name in {name for name in braces if braces.count(name) > 1}:
         file.add(("request", "path"), f"has {{{name}}} twice; give the second another name")
     for key, row in rows.items():
         for place in row.to:
             if place.kind == "path":
                 what = f"is {place}, but the path {path or '(none)'} has no {{{place.path[0]}}}"
-                file.known(("inputs", key, "to"), place.path[0], braces, what, "Add it there.")
+                file.known(("inputs", key, "to"), str(place), map("path.{}".format, braces), what, "Add it there.")
     for word in ("method", "path"):
         if word not in section and f"request.{word}" not in taken and is_sound:
             file.add(("request",), f"lacks `{word}`: add it, or send an input there with `to: request.{word}`")

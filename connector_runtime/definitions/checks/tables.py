@@ -95,12 +95,12 @@ def codec(file: CheckedFile, at: Path, raw: Mapping[str, Any], refs: References)
 def _schema(file: CheckedFile, at: Path, raw: Mapping[str, Any], row: Input) -> None:
     schema = raw.get("schema", {})
     known = registry.TYPES[row.type].words
-    for word in () if "$ref" in schema else schema:
-        if word in known:
-            continue
+    for word in [word for word in schema if word not in known and "$ref" not in schema]:
         if row.collection and word in ("minItems", "maxItems", "uniqueItems"):
             remedy = f"use `type: json` with `schema: {{type: array, {word}: …}}`"
             what = f"limits the list, but `schema` describes one entry: {remedy}"
+        elif word == "enum":
+            what = "is not for a row: write `choices` beside `schema`"
         elif word in ALL_WORDS:
             what = f"has no meaning for {row.type}; " + (f"use {', '.join(known)}" if known else "leave it out")
         else:
@@ -117,14 +117,12 @@ def _limits(file: CheckedFile, at: Path, schema: Any) -> None:
         file.add(at, "must be a schema, such as {type: string}")
         return
     for word, value in schema.items():
+        wanted = ALL_WORDS.get(word, object)
         if len(at) > 3 and word not in ALL_WORDS:
             file.add((*at, word), f"is not a word of JSON Schema.{nearest(word, ALL_WORDS)}")
-        elif word in ALL_WORDS and (
-            not isinstance(value, ALL_WORDS[word])
-            or (isinstance(value, bool) and ALL_WORDS[word] in (int, (int, float)))
-        ):
+        elif not isinstance(value, wanted) or (isinstance(value, bool) and wanted in (int, (int, float))):
             kinds = {int: "a whole number", str: "text", list: "a list", dict: "a schema", bool: "true or false"}
-            file.add((*at, word), f"is {value!r}; it must be {kinds.get(ALL_WORDS[word], 'a number')}")
+            file.add((*at, word), f"is {value!r}; it must be {kinds.get(wanted, 'a number')}")
         elif word in ("properties", "anyOf", "oneOf", "allOf"):
             for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
                 _limits(file, (*at, word, step), inner)
@@ -211,7 +209,8 @@ def condition(file: CheckedFile, at: Path, raw: Any, rows: Mapping[str, Input], 
     for test in parse(raw):
         row = rows.get(test.name)
         values = [value for value in test.values if value is not None]
-        if not file.known(at, test.name, file.inputs, f"names {test.name!r}, which is not an input here", NAME_ONE):
+        remedy = "Write `true`." if (at[-1], test.name) == ("required", "yes") else NAME_ONE
+        if not file.known(at, test.name, file.inputs, f"names {test.name!r}, which is not an input here", remedy):
             continue
         if test.name == subject:
             file.add(at, "depends on its own input; name another")
