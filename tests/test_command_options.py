@@ -362,3 +362,114 @@ def test_a_comparison_ends_with_1_only_if_a_change_breaks_flows(acme: Acme, fold
     file.write_text("{")
     what = "is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
     assert acme("diff", str(old), str(file)) == wrong("diff", str(file), what)
+
+
+# -- an action with all that a definition can say ----------------------------------------------------------------------
+
+HALL = """
+key: rent-hall
+label: Rent Hall
+description: Rent a hall
+docs: https://acme.example/halls
+rate_limit: heavy
+scopes: {granular: ["hall:write", ["hall:read", "user:read"]]}
+request: {method: PUT, path: /halls}
+inputs:
+  size: {type: integer, required: true, to: body.size, choices: [{value: 10, label: Small}, {value: 500, label: Large}]}
+  seats: {type: boolean, required: true, default: true, to: body.seats}
+  plan: {type: string, required: {size: 500}, to: body.plan, example: rows}
+  bar: {type: boolean, only_when: {size: 500}, default: false, to: body.bar}
+  door: {type: string, to: body.door, deprecated: Use Gate., if_absent: the main one}
+  gate: {type: string, to: body.gate, was: [port, entry], schema: {maxLength: 5}}
+  key: {type: secret, to: body.key, example: s3cret}
+rules:
+  - {at_least_one: [door, gate], when: {size: 500}}
+  - {together: [gate, key]}
+output:
+  schema:
+    type: object
+    properties:
+      id: {type: integer, description: the hall's number}
+      pin: {type: string, x-secret: true}
+      owner: {type: object, properties: {name: {type: [string, "null"]}}}
+      days: {type: array, items: {type: string, format: date}}
+"""
+
+
+def test_all_that_a_definition_says_of_an_action_is_shown(acme: Acme, folder: Path) -> None:
+    (folder / "actions" / "rent-hall.yaml").write_text(HALL)
+    assert acme("check") == (0, "", "2 actions, no triggers, no connections: no faults\n")
+    code, out, err = acme("show", "rent-hall")
+    assert (code, err) == (0, "")
+    assert (
+        out
+        == """Rent Hall (rent-hall)
+  Rent a hall
+  PUT /halls · effect: by method · rate limit: heavy
+  granular scope: hall:write or hall:read with user:read
+  https://acme.example/halls
+
+  Size  --size  whole number  required
+      One of: 10 Small · 500 Large
+
+  Seats  --seats  true or false
+      Filled in if left out: true
+
+  Plan  --plan  text  required when 'Size' is Large
+      Example: rows
+
+  Bar  --bar  true or false
+      Only when 'Size' is Large.
+      Published default (shown, not sent): false
+
+  Door  --door  text
+      Deprecated: Use Gate.
+      If left out: the main one
+
+  Gate  --gate  text
+      Old name, still accepted: port, entry
+      At most 5 characters.
+
+  Key  --key  secret text
+
+  at least one of: Door, Gate when 'Size' is Large
+  all or none of: Gate, Key
+"""
+    )
+    code, out, err = acme("show", "rent-hall", "--output")
+    assert (code, err) == (0, "")
+    assert (
+        out
+        == """Rent Hall (rent-hall) returns:
+  id  whole number · the hall's number
+  pin  text · secret
+  owner.name  text or null
+  days  list
+  days.*  text
+"""
+    )
+    out = acme("run", "rent-hall", "--help")[1]
+    assert "  --size N              whole number. One of: 10 Small · 500 Large. Required\n" in out
+    assert "  --seats [true|false]  true or false\n" in out  # its default is filled in
+    assert out.endswith("\nexample: acme run rent-hall --size 10\n")
+    assert acme("scopes") == (0, "granular scopes:\n  hall:write\n", "")
+
+
+def test_an_example_on_the_command_line_is_data_as_json(acme: Acme, folder: Path) -> None:
+    text = HALL.replace(
+        "required: {size: 500}, to: body.plan, example: rows",
+        "to: body.plan, type: json, required: true, example: {é: [1]}",
+    )
+    (folder / "actions" / "rent-hall.yaml").write_text(text.replace("plan: {type: string, ", "plan: {"))
+    assert acme("run", "rent-hall", "--help")[1].endswith("rent-hall --size 10 --plan '{\"é\": [1]}'\n")
+    assert '\n      Example: {"é": [1]}\n' in acme("show", "rent-hall")[1]
+
+
+def test_a_document_with_half_a_character_makes_no_draft(acme: Acme, folder: Path) -> None:
+    operation = {"operationId": "x", "summary": "half \ud83d of a pair", "responses": {}}
+    (folder / "openapi").write_text(json.dumps({"openapi": "3.1.0", "paths": {"/x": {"get": operation}}}))
+    words = ("new", "get-x", "--from", str(folder / "openapi"), "--operation", "x", "--folder", str(folder))
+    code, out, err = acme(*words)
+    assert (code, out) == (2, "")
+    assert "--from: describes the operation as OpenAPI does not allow (" in err and "; correct the document" in err
+    assert not (folder / "actions" / "get-x.yaml").exists()

@@ -684,3 +684,19 @@ def test_a_run_and_a_download_go_out_with_the_documented_defaults(run: Run, monk
     asked = terms[-1]
     assert asked.pop("progress") is not None
     assert asked == {"folder": ".", "parallel": 3, "overwrite": False, "largest": 10 * 2**30}
+
+
+def test_choices_that_depend_on_an_input_are_read_for_its_value(run: Run, zoom: Sandbox) -> None:
+    about = ("choices", "get-meeting", "meeting-id")
+    code, out, err = run(*about, "--help")
+    assert (code, err) == (0, "") and "\nChoices: the input 'meeting_id' of get-meeting\n" in out
+    assert re.search(r"\n  --user-id TEXT +Host\. Default: me\n", out)
+    assert "\nChoices: the list 'users'\n" in run("choices", "users", "--help")[1]
+    code, mine, err = run(*about)
+    assert (code, err) == (0, "") and zoom.requests[-1].target.startswith("/v2/users/me/meetings?")
+    meeting = next(iter(zoom.state.meetings.values()))
+    assert str(meeting.id) in {line.split()[0] for line in mine.splitlines()}
+    code, theirs, err = run(*about, "--user-id", meeting.host.id)
+    assert (code, err, theirs) == (0, "", mine) and f"/v2/users/{meeting.host.id}/meetings?" in zoom.requests[-1].target
+    code, out, err = run("choices", "get-meeting", "meetin-id")
+    assert (code, out) == (2, "") and "  input: 'meetin_id' " in err

@@ -224,8 +224,7 @@ def disconnect(context: Context, arguments: list[str]) -> None:
             revoked = connections.disconnect(chosen.name, revoke=not chosen.forget)
         except (ApiError, TransportError) as error:
             hint = f"Try again, or delete it without revoking: {context.prog} disconnect {chosen.name} --forget"
-            what = f"{chosen.name} was not deleted: {error.message}"
-            raise error.with_message(what, hint=hint) from None
+            raise error.with_message(f"{chosen.name} was not deleted: {error.message}", hint=hint) from None
     put(f"{'Revoked and deleted' if revoked else 'Deleted'} {chosen.name}.")
 
 

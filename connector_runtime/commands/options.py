@@ -220,7 +220,8 @@ def input_table(spec: ActionSpec, width: int = 100) -> Iterator[str]:
         for rule in spec.rules:
             names = ", ".join(spec.inputs[key].label for key in rule.keys)
             when = f" when {conditions.phrase(rule.when, dict(spec.inputs))}" if rule.when else ""
-            yield from _wrapped(f"{rule.kind.replace('_', ' ')} of: {names}{when}", 2, width)
+            kind = rule.kind.replace("together", "all or none").replace("_", " ")
+            yield from _wrapped(f"{kind} of: {names}{when}", 2, width)
 
 
 def output_table(spec: ActionSpec) -> Iterator[str]:
