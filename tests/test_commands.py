@@ -361,6 +361,8 @@ def test_catalogues_with_and_without_schemas_of_events_are_told_apart(
             f"note: {tmp_path / 'without.json'} lacks the schemas of events, so they are not compared; "
             "write it with `zoom-connector catalogue --events`\n"
         )
+    code, out, err = run("diff", str(tmp_path / "with.json"), str(ROOT))  # a folder has them
+    assert (code, out) == (0, "") and err.startswith("0 changes, none breaking; ")
 
 
 def test_a_draft_is_written_with_what_is_left_to_do(run: Run, folder: Path) -> None:

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -199,6 +200,10 @@ def test_connections_lists_kind_identity_expiry_and_health(run: Run, zoom: Sandb
     assert lines[0].split() == ["NAME", "KIND", "IDENTITY", "TOKEN", "UNTIL", "HEALTH"]
     assert lines[1].split()[:3] == ["one", "server-to-server", "sandboxAccountId123456"]
     assert lines[1].endswith("ready")
+    assert re.search(r"  20\d\d-\d\d-\d\d \d\d:\d\d  ready$", lines[1])  # until when its token is valid
+    assert lines[0].index("HEALTH") == lines[1].index("ready")
+    code, out, err = run("connections", "--rekey")
+    assert (code, out.splitlines()) == (0, lines) and err.endswith(" with the newest key.\n")
 
 
 def test_disconnect_revokes_and_deletes(run: Run, zoom: Sandbox) -> None:
@@ -442,6 +447,20 @@ def test_the_port_waits_on_for_the_right_state_and_tells_the_browser_what_is_wro
         status, page = visit(port, "/callback?code=1&state=right")  # loaded again
         assert (status, "You are already connected." in page) == (200, True)
     assert got == ["code=1&state=right"]
+
+
+def test_the_page_after_a_sign_in_is_html_that_nobody_stores_and_that_names_nobody() -> None:
+    port = free_port()
+    with callback(f"http://127.0.0.1:{port}/callback", "s", lambda query: "Zoë") as wait:
+        browser = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        browser.request("GET", "/callback?state=s")
+        answer = browser.getresponse()
+        content = answer.read()
+        browser.close()
+        assert wait(5) == "Zoë"
+    assert "Connected as Zoë." in content.decode() and answer.headers["Content-Length"] == str(len(content))
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert (answer.headers["Cache-Control"], answer.headers["Referrer-Policy"]) == ("no-store", "no-referrer")
 
 
 def test_the_port_passes_on_what_went_wrong_and_nobody_coming_back() -> None:
