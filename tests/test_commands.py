@@ -700,5 +700,7 @@ def test_choices_that_depend_on_an_input_are_read_for_its_value(run: Run, zoom: 
     assert str(meeting.id) in {line.split()[0] for line in mine.splitlines()}
     code, theirs, err = run(*about, "--user-id", meeting.host.id)
     assert (code, err, theirs) == (0, "", mine) and f"/v2/users/{meeting.host.id}/meetings?" in zoom.requests[-1].target
+    assert run("choices", "get-meeting", "occurrence-id", "--meeting-id", str(meeting.id))[0] == 0
+    assert zoom.requests[-1].target.startswith(f"/v2/meetings/{meeting.id}")
     code, out, err = run("choices", "get-meeting", "meetin-id")
     assert (code, out) == (2, "") and "  input: 'meetin_id' " in err
