@@ -6,6 +6,8 @@ import base64
 import io
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import threading
@@ -16,12 +18,14 @@ from typing import Any, ClassVar
 
 import pytest
 
+from connector_runtime.commands import action_commands
 from connector_runtime.commands.action_commands import amount
 from connector_runtime.commands.cli import COMMANDS
 from connector_runtime.definitions import documents
+from connector_runtime.errors import InputError
 from connector_runtime.stores.databases import open_store
 from connector_runtime.triggers.inbox import Inbox
-from zoom_connector import Connector
+from zoom_connector import Client, Connector, Page
 from zoom_connector.__main__ import main
 from zoom_connector.sandbox import Sandbox
 
@@ -357,6 +361,8 @@ def test_catalogues_with_and_without_schemas_of_events_are_told_apart(
             f"note: {tmp_path / 'without.json'} lacks the schemas of events, so they are not compared; "
             "write it with `zoom-connector catalogue --events`\n"
         )
+    code, out, err = run("diff", str(tmp_path / "with.json"), str(ROOT))  # a folder has them
+    assert (code, out) == (0, "") and err.startswith("0 changes, none breaking; ")
 
 
 def test_a_draft_is_written_with_what_is_left_to_do(run: Run, folder: Path) -> None:
@@ -532,3 +538,169 @@ def test_the_inbox_lists_what_waits_and_delivers_again(run: Run, tmp_path: Path,
     assert run("inbox", "--replay", "e1", *where) == (0, "", "1 event will be delivered again\n")
     assert run("inbox", "--replay", "all", *where) == (0, "", "0 events will be delivered again\n")
     store.close()
+
+
+def test_the_values_that_a_field_of_an_event_can_have_are_shown(run: Run) -> None:
+    _, out, _ = run("events", "show", "meeting.started")
+    fields = [line.split(maxsplit=1) for line in out.partition("\n\n  event ")[2].splitlines()]
+    said = {name: facts for name, facts in (each for each in fields if len(each) == 2)}
+    assert said["payload.object.type"] == "integer · one of 0, 1, 2, 3, 4, 7, 8 · always present"
+    assert said["payload.object.start_time"] == "date-time · always present"
+    assert said["payload.object.timezone"] == "string"
+    _, out, _ = run("events", "show", "account.settings_updated")
+    assert ' string · one of "jbh_only", "all", "none"\n' in out
+    _, out, _ = run("events", "show", "phone.fax_log_deleted")
+    assert re.search(r"\n  payload\.object\.fax_logs\[\]\.fax_log_id  string · always present\n", out)
+
+
+def test_a_sample_goes_out_in_utf_8_as_zoom_sends_it_and_its_answer_is_printed_so(run: Run, receiver: Any) -> None:
+    receiver.answers[:] = [(200, '{"é": "🎉"}'.encode())]
+    code, out, err = run("send-event", "meeting.started", "--to", receiver.url, "--set", "payload.object.topic=Fête 🎉")
+    assert (code, out, err) == (0, '{"status": 200, "answer": {"é": "🎉"}}\n', "")
+    ((path, headers, body),) = receiver.came
+    assert path == "/" and '"topic": "Fête 🎉"'.encode() in body
+    assert headers["content-length"] == str(len(body))
+
+
+def test_what_is_set_in_a_sample_is_json_unless_the_field_is_text(run: Run, receiver: Any) -> None:
+    sets = ("payload.object.topic=5", "payload.object.duration=5", "payload.object.host=a=b", "payload.list=[1]")
+    words = [word for text in sets for word in ("--set", text)]
+    assert run("send-event", "meeting.started", "--to", receiver.url, *words)[0] == 0
+    payload = json.loads(receiver.came[0][2])["payload"]
+    changed = {name: payload["object"][name] for name in ("topic", "duration", "host")}
+    assert (changed, payload["list"]) == ({"topic": "5", "duration": 5, "host": "a=b"}, [1])
+
+
+def test_a_receiver_that_accepts_and_never_answers_is_given_up(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connector_runtime.commands.webhook_commands.TIMEOUT", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        end = threading.Timer(10, silent.shutdown, [socket.SHUT_RDWR])  # else a command without a limit waits for ever
+        end.start()
+        code, out, err = run("send-event", "meeting.started", "--to", url)
+        end.cancel()
+    assert (code, out, err) == (6, "", f"error: {url} cannot be reached: timed out. Is the receiver running?\n")
+
+
+def test_listen_opens_the_documented_port_of_this_machine_unless_told_otherwise(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def taken(host: str, port: int) -> Any:
+        asked.append((host, port))
+        raise InputError("Taken.")
+
+    monkeypatch.setattr("connector_runtime.commands.webhook_commands.listening_socket", taken)
+    for words in ((), ("--address", "::1", "--port", "0")):
+        assert run("listen", *words) == (2, "", "error: Taken.\n")
+    assert asked == [("127.0.0.1", 8200), ("::1", 0)]
+
+
+# -- lists and choices that go on --------------------------------------------------------------------------------------
+
+
+def page(count: int | None, cursor: str | None = None) -> Page:
+    return Page({}, None if count is None else [{}] * count, 200, {}, (), cursor)
+
+
+@pytest.mark.parametrize(
+    ("pages", "live", "says"),
+    [
+        ([300], True, ""),
+        ([None], True, ""),
+        ([None, None], True, ""),
+        ([300, 0, 7], True, "\r300 items …\r307 items …\r307 items in 3 pages\n"),
+        ([0, 0], True, "\r0 items …"),
+        ([300] * 9, False, ""),
+        ([300] * 20 + [1], False, "3000 items …\n6000 items …\n"),
+        ([None] * 10, False, ""),
+    ],
+)
+def test_a_list_of_several_pages_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, pages: list[int | None], live: bool, says: str
+) -> None:
+    monkeypatch.setattr(action_commands, "is_watched", lambda: live)
+    given = [page(count) for count in pages]
+    assert list(action_commands._counted(iter(given))) == given
+    assert capsys.readouterr() == ("", says)
+
+
+def test_choices_of_several_pages_go_on_at_the_cursor_that_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sandbox(users=350) as zoom:
+        monkeypatch.setenv("ZOOM_ACCESS_TOKEN", zoom.token)
+        base = ("--base-url", zoom.base_url)
+        code, out, err = run("choices", "users", *base)
+        more = re.fullmatch(r"more choices follow: add --cursor (\S+)\n", err)
+        assert more and (code, len(out.splitlines())) == (0, 300)
+        assert json.loads(run("choices", "users", *base, "--json")[1])["cursor"]
+        code, rest, err = run("choices", "users", "--cursor", more[1], *base)
+        assert (code, err, len(rest.splitlines())) == (0, "", 50)
+        assert len({line.split()[0] for line in (out + rest).splitlines()}) == 350
+
+
+def test_a_search_that_found_nothing_so_far_says_that_there_are_more_pages(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Sandbox(users=1700) as zoom:  # more than the five pages of 300 that one search reads
+        monkeypatch.setenv("ZOOM_ACCESS_TOKEN", zoom.token)
+        code, out, err = run("choices", "users", "--search", "zzz", "--base-url", zoom.base_url)
+    assert (code, out) == (0, "") and re.fullmatch(
+        r"no choices on these pages\nmore choices follow: add --cursor \S+\n", err
+    )
+
+
+# -- what an option is if it is left out -------------------------------------------------------------------------------
+
+
+def test_a_run_and_a_download_go_out_with_the_documented_defaults(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    terms: list[dict[str, Any]] = []
+
+    class Recording(Client):
+        def __init__(self, *given: Any, **more: Any) -> None:
+            terms.append(more)
+            super().__init__(*given, **more)
+
+        def files(self, *given: Any, **more: Any) -> list[Any]:
+            return []
+
+        def pages(self, action: str, inputs: Any, limit: int | None = None, **more: Any) -> Any:
+            terms.append({"limit": limit, **more})
+            return iter([page(None)])
+
+        def download(self, files: Any, folder: Any, **more: Any) -> Any:
+            terms.append({"folder": folder, **more})
+            return iter(())
+
+    monkeypatch.setattr("connector_runtime.client.Client", Recording)
+    assert run("run", "get-user", "--user-id", "me")[0] == 0
+    made, asked = terms
+    assert (made["retries"], made["token"]) == (4, os.environ["ZOOM_ACCESS_TOKEN"])
+    assert asked == {"limit": None, "cursor": None, "deadline": None, "recover": False}
+    terms.clear()
+    words = ("--limit", "3", "--retries", "0", "--deadline", "60", "--recover")
+    assert run("run", "get-user", "--user-id", "me", *words)[0] == 0
+    assert terms[0]["retries"] == 0 and terms[1] == {"limit": 3, "cursor": None, "deadline": 60.0, "recover": True}
+    terms.clear()
+    assert run("download", "81279432123") == (0, "", "")
+    asked = terms[-1]
+    assert asked.pop("progress") is not None
+    assert asked == {"folder": ".", "parallel": 3, "overwrite": False, "largest": 10 * 2**30}
+
+
+def test_choices_that_depend_on_an_input_are_read_for_its_value(run: Run, zoom: Sandbox) -> None:
+    about = ("choices", "get-meeting", "meeting-id")
+    code, out, err = run(*about, "--help")
+    assert (code, err) == (0, "") and "\nChoices: the input 'meeting_id' of get-meeting\n" in out
+    assert re.search(r"\n  --user-id TEXT +Host\. Default: me\n", out)
+    assert "\nChoices: the list 'users'\n" in run("choices", "users", "--help")[1]
+    code, mine, err = run(*about)
+    assert (code, err) == (0, "") and zoom.requests[-1].target.startswith("/v2/users/me/meetings?")
+    meeting = next(iter(zoom.state.meetings.values()))
+    assert str(meeting.id) in {line.split()[0] for line in mine.splitlines()}
+    code, theirs, err = run(*about, "--user-id", meeting.host.id)
+    assert (code, err, theirs) == (0, "", mine) and f"/v2/users/{meeting.host.id}/meetings?" in zoom.requests[-1].target
+    assert run("choices", "get-meeting", "occurrence-id", "--meeting-id", str(meeting.id))[0] == 0
+    assert zoom.requests[-1].target.startswith(f"/v2/meetings/{meeting.id}")
+    code, out, err = run("choices", "get-meeting", "meetin-id")
+    assert (code, out) == (2, "") and "  input: 'meetin_id' " in err

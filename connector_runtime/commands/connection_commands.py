@@ -19,7 +19,7 @@ from ..connections import oauth_requests
 from ..connections.connections import PENDING, CheckResult, Connections, examine
 from ..connections.oauth import Health
 from ..connections.scopes import smallest
-from ..errors import AuthError, ConnectorError, TransportError
+from ..errors import ApiError, AuthError, ConnectorError, TransportError
 from ..language.hosts import parts as parts_of
 from ..model import Connection
 from .context import Context, draw, print_table, put, say, wrong
@@ -222,10 +222,9 @@ def disconnect(context: Context, arguments: list[str]) -> None:
     with context.connections() as (connections, _):
         try:
             revoked = connections.disconnect(chosen.name, revoke=not chosen.forget)
-        except TransportError as error:
+        except (ApiError, TransportError) as error:
             hint = f"Try again, or delete it without revoking: {context.prog} disconnect {chosen.name} --forget"
-            what = f"{chosen.name} was not deleted: {error.message}"
-            raise TransportError(what, hint=hint, status=error.status) from None
+            raise error.with_message(f"{chosen.name} was not deleted: {error.message}", hint=hint) from None
     put(f"{'Revoked and deleted' if revoked else 'Deleted'} {chosen.name}.")
 
 

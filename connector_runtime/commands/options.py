@@ -57,8 +57,7 @@ def purpose(docstring: str | None) -> str:
 
 def parser(context: Context, name: str, docstring: str | None, example: str) -> Parser:
     """The parser of a command, with its purpose and an example in the help."""
-    epilog = f"example: {context.prog} {example}"
-    return Parser(f"{context.prog} {name}", description=purpose(docstring), epilog=epilog)
+    return Parser(f"{context.prog} {name}", description=purpose(docstring), epilog=f"example: {context.prog} {example}")
 
 
 def parser_of(prog: str, spec: InputTable) -> tuple[Parser, argparse._ActionsContainer]:
@@ -107,7 +106,8 @@ def parse(
         try:
             bind(inputs, chosen.clear)
         except InputError as error:
-            problems += error.problems
+            named = {problem.where for problem in problems}
+            problems += [each for each in error.problems if ".".join(each.where.split(".")[:2]) not in named]
         raise InputError.of(parser.prog, problems)
     return inputs, chosen
 
@@ -173,15 +173,17 @@ def _sample(row: Input) -> str:
 
 
 def _help(row: Input) -> str:
-    sentences = [row.comments.rstrip(".") or kind_of(row)]
-    if row.choices:
-        choices = [f"{choice.value} {choice.label}" for choice in row.choices[:10]]
-        rest = f" · and {len(row.choices) - 10} more" if row.choices[10:] else ""
-        sentences.append(f"One of: {' · '.join(choices)}{rest}")
-    sentences += filter(None, [limits_of(row).rstrip(".")])
-    if row.is_always_needed:
-        sentences.append("Required")
-    return ". ".join(sentences).replace("%", "%%")
+    choices = _choices(row)
+    rest = f" · and {len(choices) - 10} more" if choices[10:] else ""
+    one_of = f"One of: {' · '.join(choices[:10])}{rest}" if choices else ""
+    sentences = (row.comments or kind_of(row), one_of, limits_of(row), "Required" if row.is_always_needed else "")
+    return ". ".join(text.rstrip(".") for text in sentences if text).replace("%", "%%")
+
+
+def _choices(row: Input) -> list[str]:
+    """The choices for a person: each value with its label, or the values alone if no label says more."""
+    same = all(str(choice.value) == choice.label for choice in row.choices)
+    return [str(choice.value) if same else f"{choice.value} {choice.label}" for choice in row.choices]
 
 
 KINDS = {
@@ -218,7 +220,8 @@ def input_table(spec: ActionSpec, width: int = 100) -> Iterator[str]:
         for rule in spec.rules:
             names = ", ".join(spec.inputs[key].label for key in rule.keys)
             when = f" when {conditions.phrase(rule.when, dict(spec.inputs))}" if rule.when else ""
-            yield from _wrapped(f"{rule.kind.replace('_', ' ')} of: {names}{when}", 2, width)
+            kind = rule.kind.replace("together", "all or none").replace("_", " ")
+            yield from _wrapped(f"{kind} of: {names}{when}", 2, width)
 
 
 def output_table(spec: ActionSpec) -> Iterator[str]:
@@ -241,8 +244,6 @@ def _input(row: Input, spec: ActionSpec, width: int) -> Iterator[str]:
         when = (*(row.only_when or ()), *row.required)
         required = f"  required{f' when {conditions.phrase(when, rows)}' if when else ''}"
     yield f"  {row.label}  {option(row)}  {kind_of(row)}{required}"
-    same = all(str(choice.value) == choice.label for choice in row.choices)
-    choices = [str(choice.value) if same else f"{choice.value} {choice.label}" for choice in row.choices]
     is_example = row.example is not None and not row.choices and row.type != "secret"
     default = "Filled in if left out" if row.fills_in else "Published default (shown, not sent)"
     texts = (
@@ -250,7 +251,7 @@ def _input(row: Input, spec: ActionSpec, width: int) -> Iterator[str]:
         "" if row.deprecated is None else f"Deprecated: {row.deprecated}",
         f"Old name, still accepted: {', '.join(row.was)}" if row.was else "",
         f"Only when {conditions.phrase(row.only_when, rows)}." if row.only_when else "",
-        f"One of: {' · '.join(choices)}" if row.choices else "",
+        f"One of: {' · '.join(_choices(row))}" if row.choices else "",
         f"To list its choices: choices {spec.key} {row.key}" if row.choices_from else "",
         limits_of(row),
         f"{default}: {_plain(row.default)}" if row.has_default else "",

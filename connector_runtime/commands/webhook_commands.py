@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from secrets import token_urlsafe
 from typing import Any
 
@@ -194,12 +195,11 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         raise wrong("send-event", "--to", f"{url!r} must be a URL such as http://127.0.0.1:8200/")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
-        connection = kind(parts.hostname, parts.port, timeout=TIMEOUT)
-        target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-        connection.request("POST", target, body, headers)
-        response = connection.getresponse()
-        content = response.read(100_000)
-        connection.close()
+        with closing(kind(parts.hostname, parts.port, timeout=TIMEOUT)) as connection:
+            target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+            connection.request("POST", target, body, headers)
+            response = connection.getresponse()
+            content = response.read(100_000)
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise TransportError(f"{url} cannot be reached: {reason}.", hint="Is the receiver running?") from None

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,14 +17,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
-from connector_runtime.commands.connection_commands import callback
+from connector_runtime.commands.connection_commands import callback, disconnect
+from connector_runtime.commands.context import Context
 from connector_runtime.connections.connections import Connections
-from connector_runtime.errors import AuthError, InputError
+from connector_runtime.errors import AuthError, InputError, RequestError
 from connector_runtime.stores.databases import open_vault
+from zoom_connector import Connector
 from zoom_connector.__main__ import main
 from zoom_connector.sandbox import Sandbox
 
@@ -197,6 +200,10 @@ def test_connections_lists_kind_identity_expiry_and_health(run: Run, zoom: Sandb
     assert lines[0].split() == ["NAME", "KIND", "IDENTITY", "TOKEN", "UNTIL", "HEALTH"]
     assert lines[1].split()[:3] == ["one", "server-to-server", "sandboxAccountId123456"]
     assert lines[1].endswith("ready")
+    assert re.search(r"  20\d\d-\d\d-\d\d \d\d:\d\d  ready$", lines[1])  # until when its token is valid
+    assert lines[0].index("HEALTH") == lines[1].index("ready")
+    code, out, err = run("connections", "--rekey")
+    assert (code, out.splitlines()) == (0, lines) and err.endswith(" with the newest key.\n")
 
 
 def test_disconnect_revokes_and_deletes(run: Run, zoom: Sandbox) -> None:
@@ -210,6 +217,38 @@ def test_disconnect_revokes_and_deletes(run: Run, zoom: Sandbox) -> None:
     assert code == 6
     assert "disconnect main --forget" in err
     assert run("disconnect", "main", "--forget")[:2] == (0, "Deleted main.\n")
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [({"drop": "before"}, None, 6), ({"status": 503, "body": b"x"}, 503, 4), ({"status": 429, "body": b"x"}, 429, 5)],
+)
+def test_a_connection_that_could_not_be_revoked_stays_and_the_error_has_the_vendors_status(
+    run: Run, zoom: Sandbox, connector: Connector, fault: dict[str, Any], status: int | None, code: int
+) -> None:
+    run(*SERVER)
+    zoom.inject(match="POST /oauth/revoke", **fault)
+    context = Context("acme", lambda folder: connector, os.environ, "")
+    with pytest.raises(RequestError) as failed:
+        disconnect(context, ["main"])
+    error = failed.value
+    assert error.message.startswith("main was not deleted: ")
+    assert error.hint == "Try again, or delete it without revoking: acme disconnect main --forget"
+    assert (error.status, error.to_dict()["status"], error.exit_code) == (status, status, code)
+    assert run("connections")[1].splitlines()[1].startswith("main  server-to-server ")
+
+
+def test_a_sign_in_returns_to_the_documented_port_unless_told_otherwise(run: Run) -> None:
+    for words, url in (
+        ((), "http://127.0.0.1:8765/callback"),
+        (("--port", "9000"), "http://127.0.0.1:9000/callback"),
+        (("--redirect-url", "https://acme.example/back"), "https://acme.example/back"),
+    ):
+        code, out, err = run("connect", "--client-id", "sandbox-client", "--no-browser", *words)
+        assert (code, out) == (3, "")
+        assert err.splitlines()[0] == f"The app's redirect URL must be: {url}"
+        assert quote(url, safe="") in err.splitlines()[3]  # the address to sign in at
+        assert err.endswith("\nerror: No code was entered. Sign in again.\n")
 
 
 def test_doctor_finds_nothing_wrong_with_a_good_connection(run: Run) -> None:
@@ -408,6 +447,20 @@ def test_the_port_waits_on_for_the_right_state_and_tells_the_browser_what_is_wro
         status, page = visit(port, "/callback?code=1&state=right")  # loaded again
         assert (status, "You are already connected." in page) == (200, True)
     assert got == ["code=1&state=right"]
+
+
+def test_the_page_after_a_sign_in_is_html_that_nobody_stores_and_that_names_nobody() -> None:
+    port = free_port()
+    with callback(f"http://127.0.0.1:{port}/callback", "s", lambda query: "Zoë") as wait:
+        browser = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        browser.request("GET", "/callback?state=s")
+        answer = browser.getresponse()
+        content = answer.read()
+        browser.close()
+        assert wait(5) == "Zoë"
+    assert "Connected as Zoë." in content.decode() and answer.headers["Content-Length"] == str(len(content))
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert (answer.headers["Cache-Control"], answer.headers["Referrer-Policy"]) == ("no-store", "no-referrer")
 
 
 def test_the_port_passes_on_what_went_wrong_and_nobody_coming_back() -> None:

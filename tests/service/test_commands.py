@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +17,8 @@ import httpx
 import pytest
 from sse_starlette.sse import AppStatus
 
+from connector_runtime.commands import service_commands
+from connector_runtime.mcp.tools import ToolFilter
 from connector_runtime.service.serving import JsonLines
 from tests.mcp_server.test_stdio import HELLO, READY
 from tests.webhook.conftest import until
@@ -247,9 +250,99 @@ def test_what_cannot_be_served_is_said_and_nothing_starts(run: Run, words: tuple
     assert run(*words) == said
 
 
-def test_a_port_that_is_taken_says_so(run: Run) -> None:
-    import socket
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """What a command that serves would have listened at and served with; nothing is served."""
+    seen: list[Any] = []
+    sockets = []
 
+    def listening_socket(host: str, port: int) -> socket.socket:
+        seen.append((host, port))
+        sockets.append(socket.create_server(("127.0.0.1", 0)))
+        return sockets[-1]
+
+    def serve_app(context: Any, port: Any, make: Any, store: Any, says: str, workers: int = 1, **options: Any) -> None:
+        seen.append({"store": store, "workers": workers, "says": says, **options})
+
+    monkeypatch.setattr(service_commands, "listening_socket", listening_socket)
+    monkeypatch.setattr(service_commands, "serve_app", serve_app)
+    yield seen
+    assert all(each.fileno() == -1 for each in sockets)  # closed by the command
+
+
+def test_the_service_starts_with_the_documented_defaults(run: Run, started: list[Any]) -> None:
+    assert run("serve") == (0, "", "")
+    address, terms = started
+    settings = terms["settings"]
+    assert address == ("127.0.0.1", 8300)
+    assert (terms["store"], terms["workers"], terms["tenant"]) == (None, 1, "default")
+    assert (settings.timeout, settings.retries, settings.plan, settings.share) == (60, 4, None, 0.5)
+    assert (settings.body, settings.files, settings.webhook_body) == (2**20, 8 * 2**20, 8 * 2**20)
+    assert (settings.concurrency, settings.tenant_concurrency, settings.open) == (512, 256, False)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", settings.public_url)
+
+
+def test_the_help_of_the_service_names_each_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    help_ = " ".join(capsys.readouterr().out.split())
+    found = re.findall(r"\(default: ([^)]+)\)", help_)
+    assert found == [
+        "127.0.0.1",
+        "8300",
+        "default",
+        "1",
+        "60",
+        "4",
+        "0.5",
+        "1048576",
+        "8388608",
+        "8388608",
+        "512",
+        "256",
+    ]
+    assert "--plan TEXT the plan of the vendor's account; all workers together keep to its limits --share" in help_
+
+
+def test_the_service_starts_with_what_it_was_told(run: Run, started: list[Any], tmp_path: Any) -> None:
+    store = f"sqlite:///{tmp_path}/x.db"
+    words = """--host ::1 --port 7 --workers 2 --plan pro --share 0.25 --timeout 9 --retries 0 --body 1 --files 2
+        --webhook-body 3 --concurrency 4 --tenant-concurrency 5 --tenant t --open --base-url https://api.eu.zoom.us/v2"""
+    assert run("serve", *words.split(), "--store", store)[0] == 0
+    address, terms = started
+    settings = terms["settings"]
+    assert address == ("::1", 7) and " at http://[::1]:" in terms["says"]
+    assert (terms["store"], terms["workers"], terms["tenant"]) == (store, 2, "t")
+    assert (settings.timeout, settings.retries, settings.plan, settings.share) == (9, 0, "pro", 0.25)
+    assert (settings.body, settings.files, settings.webhook_body) == (1, 2, 3)
+    assert (settings.concurrency, settings.tenant_concurrency, settings.open) == (4, 5, True)
+    assert settings.base_url == "https://api.eu.zoom.us/v2"
+
+
+def test_tools_over_http_start_with_the_documented_defaults(run: Run, started: list[Any], zoom: Sandbox) -> None:
+    assert run("mcp", "--http") == (0, "", "")
+    address, terms = started
+    assert address == ("127.0.0.1", 8400)
+    assert (terms["store"], terms["tenant"], terms["connection"], terms["token"]) == (None, "default", None, zoom.token)
+    assert (terms["settings"].timeout, terms["settings"].base_url) == (50, zoom.base_url)
+    assert terms["tool_filter"] == ToolFilter(only=(), read_only=False, destructive=False, secrets=False)
+    assert re.fullmatch(
+        r"Tools at http://127\.0\.0\.1:\d+/mcp, without an API key; press Ctrl-C to stop\.", terms["says"]
+    )
+    started.clear()
+    words = ("--host", "::1", "--port", "0", "--only", "list-*", "get-*", "--only", "x", "--timeout", "86400")
+    assert (
+        run("mcp", "--http", *words, "--read-only", "--destructive", "--show-secrets", "--connection", "main")[0] == 0
+    )
+    address, terms = started
+    assert address == ("::1", 0)
+    assert (terms["connection"], terms["token"], terms["settings"].timeout) == ("main", None, 86_400)
+    assert terms["tool_filter"] == ToolFilter(
+        only=("list-*", "get-*", "x"), read_only=True, destructive=True, secrets=True
+    )
+
+
+def test_a_port_that_is_taken_says_so(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, out, err = run("serve", "--port", str(port))

@@ -81,6 +81,7 @@ def test_listen_in_one_window_and_send_event_in_another(tmp_path: Path) -> None:
             text=True,
         )
         assert forged.returncode == 4 and "401" in forged.stderr
+        assert until(lambda: "A webhook was refused: " in (tmp_path / "err").read_text())
     first, second = window.printed()
     assert first["event"] == "meeting.started"
     assert first["payload"]["payload"]["object"]["topic"] == "Retro 🎉"  # type: ignore[index]
