@@ -49,6 +49,12 @@ def test_show_prints_labels_options_choices_and_conditions() -> None:
     ):
         assert text in shown
     assert "Published default (shown, not sent): false" in shown
+    assert "--weekly-day  list of whole numbers  required" in shown
+    assert "--global-dial-in-countries  list of strings" in shown
+
+
+def test_the_help_of_a_list_option_shows_that_commas_separate_its_values() -> None:
+    assert "  --weekly-day N[,N…]" in run("run", "create-meeting", "--help").stdout
 
 
 def test_show_prints_what_an_action_gives_and_which_of_it_is_secret() -> None:

@@ -33,7 +33,7 @@ WIDTH = 20  # characters of the bar
 
 
 def _put(data: Any, path: str | None, *, once: bool) -> None:
-    """Print a result, or write it to a file: a file as its bytes, anything else as JSON."""
+    """Print a result, or write it to a file: binary results as raw bytes, all others as JSON."""
     text = as_json(data)
     if path is None:
         put(text, once=once)
@@ -55,7 +55,7 @@ def show(context: Context, arguments: list[str]) -> None:
     command.add_argument("action", metavar="ACTION", help=f"the key of an action, from `{context.prog} list`")
     either = command.add_mutually_exclusive_group()
     either.add_argument("--output", action="store_true", help="show the fields of its result instead")
-    either.add_argument("--yaml", action="store_true", help="print its definition in full, as a file of its own")
+    either.add_argument("--yaml", action="store_true", help="print its complete definition, as one file")
     chosen = command.parse_args(arguments)
     connector = context.load(None)
     action = connector.action(chosen.action)
@@ -75,7 +75,7 @@ def preview(context: Context, arguments: list[str]) -> None:
 
 
 def run(context: Context, arguments: list[str]) -> None:
-    """Run an action and print its result as JSON. A list that ends with an error is printed as far as it was read."""
+    """Run an action and print its result as JSON. If reading a list fails, the items before the error are printed."""
     action, inputs, chosen = _action(context, run, arguments)
     from ..calls import render
     from ..calls.exchange import result_of
@@ -145,7 +145,7 @@ def check(context: Context, arguments: list[str]) -> int:
 def catalogue(context: Context, arguments: list[str]) -> None:
     """Print the catalogue as JSON: all that a platform needs to draw the connector."""
     command = parser(context, "catalogue", catalogue.__doc__, "catalogue --locale de")
-    command.add_argument("--locale", metavar="CODE", help="the language of its texts, one of locales/")
+    command.add_argument("--locale", metavar="CODE", help="the language of its labels, one of locales/")
     command.add_argument("--events", action="store_true", help="include the schema and a sample of every event")
     chosen = command.parse_args(arguments)
     print_json(context.load(None).catalogue(chosen.locale, events=chosen.events))
@@ -167,11 +167,11 @@ def _action(context: Context, command: Any, arguments: list[str]) -> tuple[Any, 
     if command is run:
         options.add_common(own, "--connection")
         own.add_argument("--limit", metavar="N", type=int, help="read at most N items of a list")
-        own.add_argument("--ndjson", action="store_true", help="print each item as a line of JSON once it is read")
-        own.add_argument("--output", metavar="FILE", help="write the result to a file; a binary one as its bytes")
-        own.add_argument("--cursor", metavar="TEXT", help="continue a list where an error or a limit ended it")
-        own.add_argument("--retries", metavar="N", type=int, default=4, help="how often to try again (default: 4)")
-        own.add_argument("--deadline", metavar="SECONDS", type=float, help="give up after this time, waits included")
+        own.add_argument("--ndjson", action="store_true", help="print each item as one line of JSON")
+        own.add_argument("--output", metavar="FILE", help="write the result to a file (binary results as raw bytes)")
+        own.add_argument("--cursor", metavar="TEXT", help="continue a list after an error or a limit")
+        own.add_argument("--retries", metavar="N", type=int, default=4, help="how many times to retry (default: 4)")
+        own.add_argument("--deadline", metavar="SECONDS", type=float, help="give up after this time, including waits")
         own.add_argument("--recover", action="store_true", help="if an answer is lost, check before creating again")
     inputs, chosen = options.parse(parser, action, arguments[1:], action.bind)
     return action, inputs, chosen
@@ -206,8 +206,8 @@ def choices(context: Context, arguments: list[str]) -> int:
     subject = f"the list '{key}'" if name is None else f"the input '{name}' of {key}"
     form = InputTable.of("choices", "Choices", (*inputs, *parameters), subject)
     command, own = options.parser_of(prog, form)
-    own.add_argument("--search", metavar="TEXT", help="only choices with these words; case and accents do not matter")
-    own.add_argument("--cursor", metavar="TEXT", help="continue where an earlier page ended")
+    own.add_argument("--search", metavar="TEXT", help="only choices with these words, ignoring case and accents")
+    own.add_argument("--cursor", metavar="TEXT", help="continue after an earlier page")
     own.add_argument("--json", action="store_true", help="print {choices: [{value, label, description}], cursor}")
     options.add_common(own, "--inputs", "--base-url", "--connection")
     values, chosen = options.parse(command, form, rest)
@@ -290,11 +290,11 @@ def download(context: Context, arguments: list[str]) -> None:
     command.add_argument("--action", metavar="ACTION", help=f"{' or '.join(by_key)} (default: {first.key})")
     command.add_argument("--input", metavar="NAME=VALUE", action="append", default=[], help="another input; repeatable")
     command.add_argument("--to", metavar="FOLDER", default=".", help="the folder, created if missing (default: .)")
-    command.add_argument("--types", metavar="TYPE,…", help="only files of these types, such as MP4,CHAT")
-    command.add_argument("--parallel", metavar="N", type=int, default=3, help="files at the same time (default: 3)")
+    command.add_argument("--types", metavar="TYPE[,TYPE…]", help="only files of these types, such as MP4,CHAT")
+    command.add_argument("--parallel", metavar="N", type=int, default=3, help="concurrent downloads (default: 3)")
     command.add_argument("--overwrite", action="store_true", help="replace existing files")
     command.add_argument("--any-size", action="store_true", help="accept files that differ from their announced size")
-    largest = "the limit for a file without an announced size (default: 10 GiB)"
+    largest = "maximum size of a file without an announced size (default: 10 GiB)"
     command.add_argument("--largest", metavar="BYTES", type=int, default=MOST_UNANNOUNCED, help=largest)
     options.add_common(command, "--base-url", "--connection")
     chosen = command.parse_args(arguments)

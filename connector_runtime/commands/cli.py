@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 EXIT_CODES = """exit codes: 0 success, 1 faults or breaking changes found, 2 wrong usage, input or definition,
             3 connection, 4 refused by the vendor, 5 rate limit or quota, 6 transport, 7 bug in the connector,
-            8 result not written (one that cannot be had again is on stderr), 130 interrupted"""
+            8 the result could not be written (if it cannot be fetched again, it is printed to stderr),
+            130 interrupted"""
 
 
 class Command(NamedTuple):
@@ -76,7 +77,7 @@ def main(arguments: list[str], prog: str, load: Load, *, example: str, more: dic
 
 
 def list_actions(context: Context, arguments: list[str]) -> None:
-    """List the actions: the key, the label and what each does."""
+    """List the actions with their keys, labels and descriptions."""
     markdown = False
     if arguments:  # people wait for the bare command at a prompt, so it loads no argparse
         from .options import parser

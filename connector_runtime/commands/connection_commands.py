@@ -35,11 +35,10 @@ def connect(context: Context, arguments: list[str]) -> int:
     command = parser(context, "connect", connect.__doc__, f"connect {next(iter(kinds), '')}")
     command.add_argument("kind", metavar="KIND", nargs="?", help=f"one of {', '.join(kinds)} (default: the first)")
     command.add_argument("--name", metavar="NAME", default="main", help="the connection's name (default: main)")
-    port = f"the port to which the browser returns (default: {PORT})"
-    command.add_argument("--port", metavar="N", type=int, default=PORT, help=port)
+    command.add_argument("--port", metavar="N", type=int, default=PORT, help=f"port of the redirect (default: {PORT})")
     command.add_argument("--redirect-url", metavar="URL", help="the app's redirect URL, if it is not on that port")
     command.add_argument("--no-browser", action="store_true", help="print the sign-in address and ask for the result")
-    command.add_argument("--oauth-url", metavar="URL", help="the vendor's OAuth server, if it is not the usual one")
+    command.add_argument("--oauth-url", metavar="URL", help="the vendor's OAuth server, if it is not the default")
     names = {row.key: row for kind in [*kinds.values()][::-1] for row in kind.inputs}
     for row in names.values():
         if row.type != "secret":
@@ -195,7 +194,7 @@ def _greet(context: Context, name: str, health: Health) -> None:
 def connections(context: Context, arguments: list[str]) -> None:
     """List the stored connections: name, kind, identity, expiry and health."""
     command = parser(context, "connections", connections.__doc__, "connections")
-    command.add_argument("--rekey", action="store_true", help="encrypt the whole store again, with the newest key")
+    command.add_argument("--rekey", action="store_true", help="encrypt the whole store again with the newest key")
     chosen = command.parse_args(arguments)
     with context.connections() as (stored, store):
         if chosen.rekey:

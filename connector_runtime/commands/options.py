@@ -24,8 +24,8 @@ from .context import Context, put, wrong
 
 LONGEST = 300  # characters of an error of argparse, which may quote a whole argument
 COMMON: dict[str, dict[str, Any]] = {
-    "--inputs": {"metavar": "FILE", "help": "read inputs from a JSON file, or - for stdin; options win"},
-    "--base-url": {"metavar": "URL", "help": "the base URL of the vendor's API, if it is not the usual one"},
+    "--inputs": {"metavar": "FILE", "help": "inputs from a JSON file (-: stdin); command-line options take precedence"},
+    "--base-url": {"metavar": "URL", "help": "the base URL of the vendor's API, if it is not the default"},
     "--connection": {"metavar": "NAME", "help": "the stored connection to use (default: the only one)"},
 }
 
@@ -79,7 +79,7 @@ def parser_of(prog: str, spec: InputTable) -> tuple[Parser, argparse._ActionsCon
 def parse(
     parser: Parser, spec: InputTable, arguments: list[str], bind: Callable[..., object] = lambda *_: None
 ) -> tuple[dict[str, Any], argparse.Namespace]:
-    """The inputs, and the other options; an option wins over `--inputs`.
+    """The inputs, and the other options; options take precedence over `--inputs`.
 
     Raises `InputError` with every problem of the options. Then `bind` adds the problems of the inputs.
     """
@@ -141,7 +141,7 @@ def _file(row: Input, path: str) -> Mapping[str, str]:
 
 
 def _value(row: Input, texts: Any) -> Any:
-    """The value of an option; a collection has a list of texts, one for each time that the option occurs."""
+    """The value of an option; a collection has a list of strings, one for each occurrence of the option."""
     if not row.collection:
         return texts
     if row.collection == "list":
@@ -163,7 +163,8 @@ def _metavar(row: Input) -> str:
         return "NAME=@FILE" if row.type == "file" else "NAME=VALUE"
     if row.choices and len(row.choices) <= 5 and all(str(choice.value) == choice.label for choice in row.choices):
         return "{" + ",".join(str(choice.value) for choice in row.choices) + "}"
-    return {"boolean": "true|false", "integer": "N", "number": "N", "json": "JSON"}.get(row.type, "TEXT")
+    one = {"boolean": "true|false", "integer": "N", "number": "N", "json": "JSON"}.get(row.type, "TEXT")
+    return f"{one}[,{one}…]" if row.collection == "list" and row.type != "json" else one
 
 
 def _sample(row: Input) -> str:
@@ -196,10 +197,12 @@ KINDS = {
     "any": "JSON or text",
     "array": "list",  # of JSON Schema
 }
+PLURALS = {"string": "strings", "text": "strings", "secret": "secrets", "boolean": "booleans"}
+PLURALS |= {"datetime": "dates and times", "json": "JSON values", "any": "values"}
 
 
 def input_table(spec: ActionSpec, width: int = 100) -> Iterator[str]:
-    """The lines about an action and its inputs: label, option, type, when it is required, help."""
+    """The lines about an action and its inputs: label, option, type, requirement, help."""
     yield f"{spec.label} ({spec.key})"
     yield f"  {spec.description}"
     facts = [f"{spec.method} {spec.path}" if spec.method else "any request", f"effect: {spec.effect or 'by method'}"]
@@ -225,7 +228,7 @@ def input_table(spec: ActionSpec, width: int = 100) -> Iterator[str]:
 
 
 def output_table(spec: ActionSpec) -> Iterator[str]:
-    """The lines about the result of an action, one for each field: path, type, whether it is a secret, meaning."""
+    """The lines about the result of an action, one for each field: path, type, `secret` if it is one, description."""
     schema = spec.output.get("schema", {}) if spec.output else {}
     fields = {path: field for path, field in secrets.fields(schema) if path and field.get("type") != "object"}
     undeclared = schema.get("description", "the vendor's answer; its fields are not declared")
@@ -245,7 +248,7 @@ def _input(row: Input, spec: ActionSpec, width: int) -> Iterator[str]:
         required = f"  required{f' when {conditions.phrase(when, rows)}' if when else ''}"
     yield f"  {row.label}  {option(row)}  {kind_of(row)}{required}"
     is_example = row.example is not None and not row.choices and row.type != "secret"
-    default = "Filled in if left out" if row.fills_in else "Published default (shown, not sent)"
+    default = "Filled in if omitted" if row.fills_in else "Published default (shown, not sent)"
     texts = (
         row.comments,
         "" if row.deprecated is None else f"Deprecated: {row.deprecated}",
@@ -255,7 +258,7 @@ def _input(row: Input, spec: ActionSpec, width: int) -> Iterator[str]:
         f"To list its choices: choices {spec.key} {row.key}" if row.choices_from else "",
         limits_of(row),
         f"{default}: {_plain(row.default)}" if row.has_default else "",
-        "" if row.if_absent is None else f"If left out: {_plain(row.if_absent)}",
+        "" if row.if_absent is None else f"If omitted: {_plain(row.if_absent)}",
         f"Example: {_plain(row.example)}" if is_example else "",
     )
     for text in filter(None, texts):
@@ -263,7 +266,7 @@ def _input(row: Input, spec: ActionSpec, width: int) -> Iterator[str]:
 
 
 def limits_of(row: Input) -> str:
-    """The limits of a value as a sentence, or an empty text."""
+    """The limits of a value as a sentence, or an empty string."""
     schema = row.schema
     if row.type in ("integer", "number") and ("minimum" in schema or "maximum" in schema):
         return f"From {schema.get('minimum', 'any')} to {schema.get('maximum', 'any')}."
@@ -288,6 +291,6 @@ def option(row: Input) -> str:
 
 
 def kind_of(row: Input) -> str:
-    """The type of an input for a person: `list of text`."""
+    """The type of an input for a person: `list of strings`."""
     kind = KINDS.get(row.type, row.type)
-    return {"list": f"list of {kind}", "map": f"map of {kind}"}.get(row.collection or "", kind)
+    return f"{row.collection} of {PLURALS.get(row.type, f'{kind}s')}" if row.collection else kind

@@ -38,15 +38,15 @@ MCP_PORT = 8400
 MCP_TIMEOUT = 50.0  # seconds; clients commonly give up after 60
 NEEDS = ("fastapi", "uvicorn", "prometheus_client")
 SETTINGS: dict[str, tuple[Callable[[str], Any], str, str]] = {  # options of `serve`: type, metavar, help
-    "timeout": (float, "SECONDS", "for one request"),
-    "retries": (int, "N", "how often to repeat a request to the vendor"),
-    "plan": (str, "TEXT", "the plan of the vendor's account; all workers together keep to its limits"),
-    "share": (float, "N", "the part of these limits that the service uses"),
-    "body": (int, "BYTES", "the largest body of a request"),
-    "files": (int, "BYTES", "the largest body for actions that take files"),
-    "webhook_body": (int, "BYTES", "the largest body of a webhook"),
-    "concurrency": (int, "N", "requests at the same time in one worker"),
-    "tenant_concurrency": (int, "N", "requests at the same time of one tenant"),
+    "timeout": (float, "SECONDS", "time limit of one request"),
+    "retries": (int, "N", "how many times to retry a failed request"),
+    "plan": (str, "TEXT", "the plan of the vendor's account, whose limits all workers share"),
+    "share": (float, "N", "fraction of these limits that the service may use, above 0 and up to 1"),
+    "body": (int, "BYTES", "maximum size of a request body in bytes"),
+    "files": (int, "BYTES", "maximum size of a request body with files in bytes"),
+    "webhook_body": (int, "BYTES", "maximum size of a webhook body in bytes"),
+    "concurrency": (int, "N", "maximum concurrent requests per worker"),
+    "tenant_concurrency": (int, "N", "maximum concurrent requests per tenant"),
 }
 
 
@@ -109,13 +109,13 @@ def serve(context: Context, arguments: list[str]) -> None:
     """
     command = parser(context, "serve", serve.__doc__, f"serve --port {PORT}")
     command.add_argument("--host", default="127.0.0.1", metavar="TEXT", help="the address (default: 127.0.0.1)")
-    command.add_argument("--port", type=int, default=PORT, metavar="N", help=f"0 for a free port (default: {PORT})")
+    command.add_argument("--port", type=int, default=PORT, metavar="N", help=f"the port; 0 picks one (default: {PORT})")
     command.add_argument("--store", metavar="URL", help="the store of connections, keys and events")
     owner = "the tenant that owns everything while no API key is required (default: default)"
     command.add_argument("--tenant", default="default", metavar="TEXT", help=owner)
-    command.add_argument("--workers", type=int, default=1, metavar="N", help="processes at this port (default: 1)")
+    command.add_argument("--workers", type=int, default=1, metavar="N", help="processes sharing the port (default: 1)")
     add_common(command, "--base-url")
-    command.add_argument("--public-url", metavar="URL", help="where browsers and the vendor reach this service")
+    command.add_argument("--public-url", metavar="URL", help="the service's URL for browsers and the vendor")
     for name, (kind, metavar, text) in SETTINGS.items():
         default = getattr(ServiceSettings(), name)
         usual = "" if default is None else f" (default: {default:.12g})"
@@ -164,10 +164,10 @@ def serve(context: Context, arguments: list[str]) -> None:
 def api_key(context: Context, arguments: list[str]) -> None:
     """Create, list or revoke the API keys of the service."""
     command = parser(context, "api-key", api_key.__doc__, "api-key create --tenant acme")
-    command.add_argument("--store", metavar="URL", help="the service's store, if it is not the usual one")
+    command.add_argument("--store", metavar="URL", help="the service's store, if it is not the default")
     acts = command.add_subparsers(dest="act", metavar="create | list | revoke", required=True)
     create = acts.add_parser("create", help="create a key and show it once")
-    create.add_argument("--tenant", default="default", metavar="TEXT", help="whose key it is (default: default)")
+    create.add_argument("--tenant", default="default", metavar="TEXT", help="the tenant of the key (default: default)")
     create.add_argument("--label", default="", metavar="TEXT", help="a note on its purpose")
     create.add_argument("--metrics", action="store_true", help="create a key that can only read /metrics")
     acts.add_parser("list", help="list the keys, without their secrets")
@@ -196,7 +196,7 @@ def api_key(context: Context, arguments: list[str]) -> None:
 def mcp(context: Context, arguments: list[str]) -> None:
     """Offer the actions to a language model as tools (Model Context Protocol).
 
-    Desktop clients start this command and speak to it over stdin and stdout. With --http it is a server.
+    Desktop clients start this command and communicate over stdin and stdout. With --http it serves HTTP.
     """
     command = parser(context, "mcp", mcp.__doc__, "mcp --read-only")
     only = "offer only these actions, such as 'list-*'"
@@ -205,9 +205,9 @@ def mcp(context: Context, arguments: list[str]) -> None:
     command.add_argument("--destructive", action="store_true", help="also offer actions that can destroy data")
     command.add_argument("--show-secrets", action="store_true", help="show secrets in results, instead of ***")
     add_common(command, "--connection")
-    command.add_argument("--store", metavar="URL", help="the store of connections, if it is not the usual one")
+    command.add_argument("--store", metavar="URL", help="the store of connections, if it is not the default")
     add_common(command, "--base-url")
-    timeout = f"for one call (default: {MCP_TIMEOUT:g})"
+    timeout = f"time limit of one call (default: {MCP_TIMEOUT:g})"
     command.add_argument("--timeout", type=float, default=MCP_TIMEOUT, metavar="SECONDS", help=timeout)
     command.add_argument("--http", action="store_true", help="serve streamable HTTP at /mcp")
     command.add_argument("--host", metavar="TEXT", help="with --http: the address (default: 127.0.0.1)")

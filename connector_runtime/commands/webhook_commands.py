@@ -30,7 +30,7 @@ def events(context: Context, arguments: list[str]) -> None:
         _show(context, arguments[1:])
         return
     command = parser(context, "events", events.__doc__, "events 'meeting.*'")
-    command.add_argument("pattern", metavar="PATTERN", nargs="?", help="only matching events; * stands for any text")
+    command.add_argument("pattern", metavar="PATTERN", nargs="?", help="only matching events; * matches any characters")
     command.add_argument("--product", metavar="NAME", help="only events of this product")
     command.epilog = f"{command.epilog}\n\n`{context.prog} events show NAME` shows one event, its fields and a sample."
     chosen = command.parse_args(arguments)
@@ -98,7 +98,7 @@ def listen(context: Context, arguments: list[str]) -> None:
     command = parser(context, "listen", listen.__doc__, "listen --filter event='meeting.*'")
     trigger = _trigger(context)
     command.add_argument("--address", default="127.0.0.1", metavar="TEXT", help="the address (default: 127.0.0.1)")
-    command.add_argument("--port", type=int, default=8200, metavar="N", help="0 for a free port (default: 8200)")
+    command.add_argument("--port", type=int, default=8200, metavar="N", help="the port; 0 picks one (default: 8200)")
     keys = f"only matching events, by {', '.join((*OWN, *trigger.filters))}; repeatable"
     command.add_argument("--filter", metavar="KEY=VALUE", action="append", default=[], help=keys)
     chosen = command.parse_args(arguments)
@@ -207,14 +207,14 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
 
 
 def inbox(context: Context, arguments: list[str]) -> None:
-    """List the events of a receiver's store that wait, or were put aside after failures, as lines of JSON."""
+    """List the events of a receiver's store that wait or were put aside, as lines of JSON."""
     from ..stores.databases import open_store
     from ..triggers.inbox import Inbox
     from ..triggers.receiver import STORE
 
     command = parser(context, "inbox", inbox.__doc__, "inbox --replay all")
     command.add_argument("--store", metavar="URL", default=STORE, help=f"the receiver's store (default: {STORE})")
-    command.add_argument("--replay", metavar="EVENT_ID", help="deliver an event again, or `all` that were put aside")
+    command.add_argument("--replay", metavar="EVENT_ID", help="deliver an event again; `all`: each event put aside")
     chosen = command.parse_args(arguments)
     trigger = _trigger(context)
     queue = Inbox(open_store(chosen.store), trigger.key)

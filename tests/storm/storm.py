@@ -283,7 +283,7 @@ def judge(calls: list[Call], told: Mapping[int, Any], sent: Mapping[int, list[Lo
             outcome.untyped.append(f"{name}: {result!r}")
         else:
             outcome.succeeded += 1
-            outcome.recovered += any("shows that it was done" in str(warning) for warning in result.warnings)
+            outcome.recovered += any("shows that the change was made" in str(warning) for warning in result.warnings)
             if call.key in (*CREATES, "update-meeting", "update-user", "delete-user") and not done:
                 outcome.lost.append(f"{name}: told done, but was not")
             if call.key in here.lists:
