@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .downloads.download import DownloadPlan
 
 RETRIES = 4
-TTL = 60.0  # seconds for which a page of choices is cached
+TTL = 60.0  # seconds, for a page of choices in the cache
 logger = logging.getLogger("connector_runtime.calls")
 
 Grants = Callable[[Mapping[str, str] | None], Any]
@@ -45,10 +45,10 @@ Observer = Callable[[Attempt], object]
 class ClientOptions(TypedDict, total=False):
     """The options of a client, all optional.
 
-    `retries` is how often a request is retried if that is safe (4); 0 suits platforms that retry by themselves.
-    `deadline` bounds each call, in seconds. `pacing` decides when a request may be sent: a `Pacer` that knows the
-    account's plan; by default, one that follows what the vendor reports from its first refusal on; False for none.
-    `observe` is called with an `Attempt` for each request. `http` sets proxy, certificates and time-outs.
+    `retries` is the maximum number of retries of a request (4), made only where a retry is safe; 0 suits platforms that
+    retry calls. `deadline` bounds each call, in seconds. `pacing` decides when a request may be sent: a `Pacer` that
+    knows the account's plan, or False for none; by default, a pacer follows the vendor's reports from the first refusal
+    on. `observe` is called with an `Attempt` for each request. `http` sets proxy, certificates and time-outs.
     """
 
     retries: int
@@ -61,11 +61,11 @@ class ClientOptions(TypedDict, total=False):
 class CallOptions(TypedDict, total=False):
     """The options of a single call, all optional.
 
-    `clear` names the inputs whose fields to empty. `cursor`, from a page, a result or an error, continues a list.
-    `deadline` bounds the call with its attempts and pauses, in seconds. With `recover`, if the answer of a create is
-    lost, the client looks for the object before it sends the create again, if the definition says how.
-    `idempotency_key` is sent if the vendor takes one. `locale` is the language of warnings and errors (by default, the
-    connector's).
+    `clear` lists the inputs whose fields should be cleared. `cursor`, from a page, a result or an error, continues a
+    list. `deadline` bounds the call with its attempts and pauses, in seconds. With `recover`, if the answer to a create
+    is lost, the client looks for the object before it sends the create again, if the definition allows that.
+    `idempotency_key` is sent if the vendor accepts one. `locale` is the language of warnings and errors (by default,
+    the connector's).
     """
 
     clear: Iterable[str]
@@ -79,9 +79,9 @@ class CallOptions(TypedDict, total=False):
 class ChoicesOptions(TypedDict, total=False):
     """The options of a request for choices, all optional.
 
-    `search` narrows the list, and `cursor` continues it after earlier choices. `parameters` are the values by name that
-    the list needs and the action has no inputs for. Pages are cached per connection for `ttl` seconds (60). `locale` is
-    the language of labels and errors (by default, the connector's).
+    `search` narrows the list, and `cursor` continues it after earlier choices. `parameters` supplies, by name,
+    values that the list needs but that are not inputs of the action. Pages are cached per connection for `ttl` seconds
+    (60). `locale` is the language of labels and errors (by default, the connector's).
     """
 
     search: str | None
@@ -94,9 +94,9 @@ class ChoicesOptions(TypedDict, total=False):
 class DownloadOptions(TypedDict, total=False):
     """The options of a download, all optional.
 
-    `parallel` is how many files are downloaded at once (3). With `overwrite`, existing files are replaced. `progress`
-    is called with the file, the bytes saved so far and the total (None if unknown), possibly from several threads.
-    `largest` bounds, in bytes, a file whose size the vendor does not announce (10 GiB).
+    `parallel` is the maximum number of simultaneous downloads (3). With `overwrite`, existing files are replaced.
+    `progress` is called with the file, the bytes saved so far and the total (None if unknown), possibly from several
+    threads. `largest` bounds, in bytes, a file whose size the vendor does not announce (10 GiB).
     """
 
     parallel: int
@@ -106,7 +106,7 @@ class DownloadOptions(TypedDict, total=False):
 
 
 class Session:
-    """A connector under one connection. `handlers` performs all steps but `Send`; it waits by blocking the thread."""
+    """A connector under one connection. `handlers` handle every step except `Send`; a pause blocks the thread."""
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class Session:
         self._base_url, self._retries, self._deadline, self._observe = base_url, retries, deadline, observe
         self._credentials: Credentials | None = None
         self._limits = limits = connector.profile.limits
-        name = getattr(connection, limits.per, None)  # a stored connection knows itself and its account
+        name = getattr(connection, limits.per, None)  # a stored connection knows its account
         self._caller = getattr(connection, "connection", "")
         self._account: accounts.AccountPacing | None = None
         if pacing is None and name:
@@ -175,22 +175,22 @@ class Session:
             problems.append(Problem("limit", Sentence("must be a whole number of at least 1")))
         is_keyed = action.profile.idempotency is not None and action.effect in ("create", None)
         if idempotency_key is not None and not is_keyed:
-            what = Sentence("has no effect: {vendor} takes none for this action; leave it out")
+            what = Sentence("has no effect: {vendor} accepts no idempotency key for this action; omit it")
             problems.append(Problem("idempotency_key", what))
         if idempotency_key is not None and not _is_line(idempotency_key):
             problems.append(Problem("idempotency_key", HEADER_LINE))
         if recover and action.recover is None:
-            problems.append(Problem("recover", Sentence("has no effect for this action; leave it out")))
+            problems.append(Problem("recover", Sentence("has no effect for this action; omit it")))
         with Guard(connector.phrasebook):
             if problems:
                 raise InputError.of(key, problems)
             bound = inputs if isinstance(inputs, BoundInputs) else action.bind(inputs, clear)
             if self._kind is not None:
                 refuse_values(self._kind, key, bound.values)
-            until = self._deadline if deadline is None else deadline
+            seconds = self._deadline if deadline is None else deadline
             is_observed = self._observe is not None or logger.isEnabledFor(logging.DEBUG)
             shared = (self._account, is_observed, self._caller)
-            terms = CallTerms(limit, cursor, self._retries, until, idempotency_key, *shared)
+            terms = CallTerms(limit, cursor, self._retries, seconds, idempotency_key, *shared)
             if recover and action.recover is not None:
                 other = connector.action(action.recover.action)
                 return action, recovering(action, bound, terms, other)
@@ -226,7 +226,7 @@ class Session:
             raise RuntimeError("this client is closed")
 
     def action_with_files(self, key: str) -> Action:
-        """Return the action with that key, which must offer files. Raises `InputError`."""
+        """Return the action with this key, which must offer files. Raises `InputError`."""
         action = self.connector.action(key)
         if action.files is None:
             raise InputError.of(key, [Problem("action", Sentence("offers no files"))])
@@ -251,9 +251,9 @@ class Session:
         """Return the values of the connection, laid out for requests; the last layout is cached."""
         last = self._credentials
         if last is None or granted != last.granted:
-            texts = [*granted, *granted.values()] if isinstance(granted, Mapping) else [None]
-            if not all(isinstance(text, str) for text in texts):
-                what = "The connection function must return a mapping of names to texts."
+            strings = [*granted, *granted.values()] if isinstance(granted, Mapping) else [None]
+            if not all(isinstance(string, str) for string in strings):
+                what = "The connection function must return a mapping of names to strings."
                 raise AuthError(what, hint="Let it return the values of the connection by name, or raise an error.")
             last = self._credentials = lay_out(self.connector.profile, self._base_url, granted)
         return last
@@ -318,7 +318,7 @@ def _is_line(text: Any) -> bool:
 
 
 def _guarded(connection: Grants) -> Grants:
-    """Guard a stored connection, whose bugs are the connector's, unlike those of a caller's own function."""
+    """Guard a stored connection, whose bugs are the connector's. A caller's own function is not guarded."""
 
     def granted(rejected: Mapping[str, str] | None) -> Any:
         with Guard():
@@ -328,7 +328,7 @@ def _guarded(connection: Grants) -> Grants:
 
 
 def _grants(connector: Connector, token: Any, connection: Any) -> Grants:
-    """The function that returns the connection's values, from any of a client's arguments; maybe an awaitable."""
+    """Return the function that supplies the connection's values, perhaps as an awaitable, from a client's arguments."""
     if callable(connection):
         return connection if getattr(connection, "kind", None) is None else _guarded(connection)
     if connection is not None:

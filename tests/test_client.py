@@ -462,12 +462,12 @@ def test_what_a_client_cannot_go_by_is_refused(
         (
             "list-users",
             {"recover": True},
-            [("recover", "has no effect for this action; leave it out")],
+            [("recover", "has no effect for this action; omit it")],
         ),
         (
             "list-users",
             {"idempotency_key": "k"},
-            [("idempotency_key", "has no effect: Zoom takes none for this action; leave it out")],
+            [("idempotency_key", "has no effect: Zoom accepts no idempotency key for this action; omit it")],
         ),
     ],
 )

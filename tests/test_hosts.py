@@ -61,7 +61,7 @@ def test_a_connection_function_that_gives_no_texts_is_told_so_and_nothing_is_sen
 ) -> None:
     with make(connector, connection=lambda rejected: given, base_url=zoom.base_url) as client:
         before = len(zoom.requests)
-        with pytest.raises(AuthError, match="must return a mapping of names to texts"):
+        with pytest.raises(AuthError, match="must return a mapping of names to strings"):
             client.run("get-user", {"user_id": "me"})
     assert len(zoom.requests) == before
 

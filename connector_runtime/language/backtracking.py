@@ -1,7 +1,7 @@
-"""Detects regular expressions whose matching time can grow faster than the text, from their structure alone. Pure.
+"""Detects regular expressions whose matching time can grow faster than the input, from their structure alone. Pure.
 
-A matcher that fails has tried every way to read the text. The ways are few, unless one loop can read a text in two
-ways, or two loops in sequence can both read a text and divide it anywhere. The search for such loops runs over the
+A matcher that fails has tried every way to read the input. The ways are few, unless one loop can read a string in two
+ways, or two loops in sequence can both read a string and divide it anywhere. The search for such loops runs over the
 states of an automaton, which has one state for each character of the expression.
 """
 
@@ -14,26 +14,26 @@ from typing import Any
 
 _parser: Any = re._parser  # type: ignore[attr-defined]
 _compiler: Any = re._compiler  # type: ignore[attr-defined]
-SIGNS = [*map(chr, range(128)), "\x85", "é", "²", "中", "\u2028", "\ud800", "\U0001f600"]  # a sample of each class
-ALL = (1 << len(SIGNS)) - 1
-LONGEST = 3000  # characters of an expression; a longer one is not examined
-STEPS = 3_000_000  # the search ends after this many
-MANY = 256  # repeats that count as unlimited
+SAMPLE_CHARS = [*map(chr, range(128)), "\x85", "é", "²", "中", "\u2028", "\ud800", "\U0001f600"]  # of each class
+ALL = (1 << len(SAMPLE_CHARS)) - 1
+MAX_LENGTH = 3000  # characters of an expression; a longer expression raises OverflowError
+MAX_STEPS = 3_000_000  # of the search; a longer search raises OverflowError
+UNLIMITED = 256  # repeats that count as unlimited
 EMPTY: tuple[list[int], list[int], bool] = ([], [], True)
 
 
 def is_slow(pattern: str, flags: int = 0) -> bool:
-    """True if searching for a pattern can take time that grows faster than the text.
+    """True if searching for a pattern can take time that grows faster than the input.
 
     Raises `re.error`, and `OverflowError` or `RecursionError` if the pattern is too large to examine.
     """
-    if len(pattern) > LONGEST:
+    if len(pattern) > MAX_LENGTH:
         raise OverflowError
     return _Automaton(_parser.parse(pattern, flags), begins_anywhere=True).is_ambiguous()
 
 
 class _Automaton:
-    """The characters that each state reads, as bits of `SIGNS`, and the states that may follow it."""
+    """The characters that each state reads, as bits of `SAMPLE_CHARS`, and the states that may follow it."""
 
     def __init__(self, parsed: Any, *, begins_anywhere: bool) -> None:
         self.flags, self.has_end = parsed.state.flags, False  # `has_end`: a condition follows the last character
@@ -58,7 +58,7 @@ class _Automaton:
             self.follow[one].add(other)
 
     def sequence(self, parsed: Any) -> tuple[list[int], list[int], bool]:
-        """The states that an expression may begin with, those that it may end with, and whether it may be empty."""
+        """The states with which an expression may begin and may end, and whether it may be empty."""
         first, last, may_be_empty = EMPTY
         for operation, argument in parsed:
             if str(operation) == "AT" and "BEGINNING" in str(argument):
@@ -81,25 +81,25 @@ class _Automaton:
                 self.flags = outer_flags
                 return group
             case "BRANCH":
-                firsts, lasts, may_be_empty = zip(*map(self.sequence, argument[1]), strict=True)
-                return [*chain(*firsts)], [*chain(*lasts)], any(may_be_empty)
+                firsts, lasts, are_optional = zip(*map(self.sequence, argument[1]), strict=True)
+                return [*chain(*firsts)], [*chain(*lasts)], any(are_optional)
             case "MAX_REPEAT" | "MIN_REPEAT":
-                first, last, is_empty = self.sequence(argument[2])
-                if argument[1] >= MANY and argument[0] != argument[1]:
+                first, last, may_be_empty = self.sequence(argument[2])
+                if argument[1] >= UNLIMITED and argument[0] != argument[1]:
                     self.link(last, first)
-                return first, last, is_empty or argument[0] == 0
+                return first, last, may_be_empty or argument[0] == 0
             case "ASSERT" | "ASSERT_NOT":
                 self.has_end = True
                 self.lookarounds.append(argument[1])
             case "LITERAL" | "NOT_LITERAL" | "IN" | "ANY":
                 single = _parser.SubPattern(_parser.State(), [(getattr(re._constants, operation), argument)])  # type: ignore[attr-defined]
                 matches = _compiler.compile(single, self.flags).fullmatch
-                state = self.state(sum(1 << bit for bit, sign in enumerate(SIGNS) if matches(sign)))
+                state = self.state(sum(1 << bit for bit, char in enumerate(SAMPLE_CHARS) if matches(char)))
                 return state, state, False
         return EMPTY
 
     def is_ambiguous(self) -> bool:
-        """True if the number of ways to read a text can grow with the text, and the text still not match."""
+        """True if the number of ways to read an input can grow with it, and the input can still fail to match."""
         done = {one for one in self.last if not self.has_end or self.reads[one] == ALL}  # no match fails after these
         self.follow = [set() if one in done else after - done for one, after in enumerate(self.follow)]
         reach = [self._reach([one]) for one in range(len(self.reads))]
@@ -123,9 +123,9 @@ class _Automaton:
         return reached
 
     def _meet(self, one: int, other: int, within: list[set[int]]) -> bool:
-        """True if one text can lead from `one` to itself, from `one` to `other`, and from `other` to itself.
+        """True if one string can lead from `one` to itself, from `one` to `other`, and from `other` to itself.
 
-        If both are the same state: true if a text can lead from it to itself in two ways.
+        If both are the same state, true if a string can lead from it to itself in two ways.
         """
         queue: list[tuple[tuple[int, ...], bool]] = [((one, one, other), one != other)]
         visited = {*queue}
@@ -133,7 +133,7 @@ class _Automaton:
             states, have_parted = queue.pop()
             for after in product(*map(set.intersection, map(self.follow.__getitem__, states), within)):
                 self.steps += 1
-                if self.steps > STEPS:
+                if self.steps > MAX_STEPS:
                     raise OverflowError
                 node = (after, have_parted or after[0] != after[1])
                 if self.reads[after[0]] & self.reads[after[1]] & self.reads[after[2]] and node not in visited:

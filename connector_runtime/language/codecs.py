@@ -1,4 +1,4 @@
-"""Codecs: how a value is written (`as`). Each is a total function on the texts that its `pattern` allows. Pure."""
+"""Codecs convert a value for sending (`as`). A codec never fails on a string that its `pattern` matches. Pure."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from .places import text_of
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How a value is written. `pattern` matches the texts it can write (None: all texts); `like` is an example."""
+    """A conversion. `pattern` matches the strings that it can convert (None for all strings); `like` is an example."""
 
     write: Callable[[Any], Any]
     pattern: str | None = None
     like: str = ""
-    joins: bool = False  # writes a list as one text; otherwise a list is written item by item
+    joins: bool = False  # converts a list to one string; otherwise, each item is converted
 
 
 def _digits(value: Any) -> Any:
-    """`812 7943-2123` as `81279432123`; text with other characters stays as it is."""
+    """`812 7943-2123` as `81279432123`; a string with other characters is unchanged."""
     bare = re.sub(r"[\s\u2010-\u2015-]", "", str(value))
     return bare if re.fullmatch("[0-9]+", bare) else value
 
 
 def _slash_twice(value: Any) -> Any:
-    """Encode once more an ID that starts with `/` or contains `//`, which servers would otherwise split."""
+    """Percent-encode an extra time any ID that starts with `/` or contains `//`; otherwise servers would split it."""
     text = str(value)
     return quote(text, safe="") if text.startswith("/") or "//" in text else value
 
@@ -52,7 +52,7 @@ CODECS: dict[str, Codec] = {
 
 
 def codec(name: str, custom: Mapping[str, Callable[[Any], Any]] | None = None) -> Codec | None:
-    """The codec of an `as`: one of `CODECS`, one passed to `load`, or a text with one `{}`; None if unknown."""
+    """Return the codec of an `as`: from `CODECS`, from `load`, or for a template with one `{}`; None if unknown."""
     if custom and name in custom:
         return Codec(custom[name])
     if name.count("{}") == 1:
@@ -61,15 +61,15 @@ def codec(name: str, custom: Mapping[str, Callable[[Any], Any]] | None = None) -
 
 
 def writer(codecs: tuple[Codec, ...], *, lists: bool) -> Callable[[Any], Any] | None:
-    """A function that applies codecs one after the other; None if there are none. `lists`: the value can be a list."""
+    """Return a function that applies codecs in order; None if there are none. `lists`: the value can be a list."""
     if len(codecs) == 1 and (codecs[0].joins or not lists):
         return codecs[0].write
     return partial(encode, codecs) if codecs else None
 
 
 def encode(codecs: tuple[Codec, ...], value: Any) -> Any:
-    """Apply codecs to a value, one after the other."""
-    for codec in codecs:
-        by_item = isinstance(value, list) and not codec.joins
-        value = [codec.write(item) for item in value] if by_item else codec.write(value)
+    """Apply codecs to a value, in order."""
+    for each in codecs:
+        by_item = isinstance(value, list) and not each.joins
+        value = [each.write(item) for item in value] if by_item else each.write(value)
     return value

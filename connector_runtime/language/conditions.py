@@ -79,7 +79,7 @@ def _phrase(test: Test, subject: Input | None) -> str:
 
 
 def spelled(value: Any) -> str:
-    """A value as a form shows it: text unchanged, true and false as Yes and No."""
+    """A value as a form shows it: strings unchanged, true and false as Yes and No."""
     if isinstance(value, bool):
         return YES if value else NO
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

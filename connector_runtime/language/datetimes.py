@@ -1,4 +1,4 @@
-"""Date-times: as text in requests, as text for people, and as instants read from answers. Pure."""
+"""Date-times: as strings in requests, as text for people, and as instants read from answers. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from . import patterns
 _MOMENT = re.compile(patterns.MOMENT)
 _ZONE = re.compile(f"{patterns.ZONE}$")
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC, microsecond=0)
-MILLISECONDS = 10**11  # an epoch from here on counts milliseconds: in seconds it would be the year 5138
+MILLISECONDS = 10**11  # an epoch of at least this counts milliseconds; in seconds, it would be the year 5138
 
 
 def written(value: Any) -> Any:
-    """`2026-11-01 09:00:00.5+01:00` as `2026-11-01T08:00:00Z`; a local time keeps its hour, other text stays."""
+    """`2026-11-01 09:00:00.5+01:00` as `2026-11-01T08:00:00Z`; a local time keeps its hour; other strings stay."""
     text = str(value).strip()
     if (len(text) == 20 and text[10] + text[19] == "TZ") or not _MOMENT.fullmatch(text):
         return text  # already in this form, or not a date-time
@@ -32,7 +32,7 @@ def written(value: Any) -> Any:
 
 
 def readable(value: Any) -> str:
-    """`2026-11-01T09:00:00Z` as people read it, `2026-11-01 09:00 UTC`; other text stays. A filter of expressions."""
+    """`2026-11-01T09:00:00Z` as people read it, `2026-11-01 09:00 UTC`; other strings stay. A filter of expressions."""
     parts = re.fullmatch(
         r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2})(:[0-9]{2})?(?:\.[0-9]+)?((?s:.*))", str(value)
     )
@@ -77,12 +77,12 @@ def retry_at(text: str, now: datetime) -> datetime | None:
 
 
 def of_epoch(seconds: float) -> datetime:
-    """The instant of an epoch in seconds, limited to what a `datetime` can hold."""
+    """The instant of an epoch in seconds, limited to the range of `datetime`."""
     return datetime.fromtimestamp(min(seconds, LAST.timestamp()), UTC)
 
 
 def _utc(moment: datetime) -> datetime:
-    """A moment in UTC, which is its zone if it names none; limited to what a `datetime` can hold."""
+    """A moment in UTC, which is also the zone if it has none; limited to the range of `datetime`."""
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:

@@ -22,7 +22,7 @@ class Expression:
 
 @cache
 def expression(source: str) -> Expression:
-    """Compile an expression of a definition (`compute`), which is never text that a user entered.
+    """Compile an expression of a definition (`compute`), which never comes from a user.
 
     A plain name is looked up without Jinja2. Raises `ValueError` for a syntax error.
     """
@@ -43,7 +43,7 @@ def expression(source: str) -> Expression:
 
 @cache
 def template(text: str) -> Expression:
-    """Compile a label of a drop-down: a text with `{{ expressions }}` in it, or the path of a field (`host.email`).
+    """Compile a label of a drop-down: a template with `{{ expressions }}`, or the path of a field (`host.email`).
 
     Its value is one line of text, or None if any part of it is blank. An expression that fails on a vendor's data
     counts as blank. Raises `ValueError` for a syntax error.

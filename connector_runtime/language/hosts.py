@@ -15,12 +15,12 @@ def is_loopback(host: str | None) -> bool:
 
 
 def is_within(host: str | None, names: Iterable[str]) -> bool:
-    """True if a host is one of these names or a subdomain of one."""
+    """True if a host is one of these names or their subdomains."""
     return any(host == name or str(host).endswith(f".{name}") for name in names if name)
 
 
 def origin(url: SplitResult) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port of a URL, the default port included. Raises `ValueError` for a port that is no number."""
+    """Scheme, host and port of a URL, the default port included. Raises `ValueError` for an invalid port."""
     return url.scheme, url.hostname, url.port or PORTS.get(url.scheme)
 
 

@@ -1,4 +1,4 @@
-"""JSON text to data: leniently for the answers of vendors, strictly for requests from strangers. Pure."""
+"""Parses JSON: leniently for the answers of vendors, strictly for requests from strangers. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..sentences import Sentence
 
 DIGITS = bytes.maketrans(b"123456789", b"000000000")
 LONG = b"0" * 19  # digits; orjson rounds a number of more than 64 bits
-MOST_DIGITS = 300  # of a whole number; a longer one fits no `float`, and Python refuses to print very long ones
+MAX_DIGITS = 300  # of a whole number; a longer number fits no `float`, and Python refuses to print huge numbers
 DEPTH = 128  # levels of an answer: more than vendors use, and fewer than any JSON reader supports
 NESTED = frozenset((dict, list))
 VALUES = 200_000
@@ -36,8 +36,8 @@ class JsonError(ValueError):
 def read(text: bytes | str, odd: list[str] | None = None) -> Any:
     """Parse JSON, with orjson if it is installed, into data that can be written as JSON again.
 
-    Numbers that JSON or `float` cannot represent (NaN, Infinity, 1e400, hundreds of digits) become text and are added
-    to `odd`. Raises `JsonError`, also for more than `DEPTH` levels or `CONTAINERS` objects and lists.
+    Numbers that JSON or `float` cannot represent (NaN, Infinity, 1e400, hundreds of digits) become strings and are
+    added to `odd`. Raises `JsonError`, also for more than `DEPTH` levels or `CONTAINERS` objects and lists.
     """
     brackets = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
     count = sum(map(text.count, brackets))  # type: ignore[arg-type]
@@ -53,7 +53,7 @@ def read(text: bytes | str, odd: list[str] | None = None) -> Any:
 
 
 def _decoded(text: bytes | str, odd: list[str]) -> Any:
-    """Parse with orjson, or with the standard library what orjson does not read or would round."""
+    """Parse with orjson, or with the standard library if orjson cannot read or would round the data."""
 
     def as_text(text: str) -> str:
         odd.append(text[:SHOWN])
@@ -63,7 +63,7 @@ def _decoded(text: bytes | str, odd: list[str]) -> Any:
         return as_text(text) if math.isinf(number := float(text)) else number
 
     def as_integer(text: str) -> int | str:
-        return int(text) if len(text) <= MOST_DIGITS else as_text(text)
+        return int(text) if len(text) <= MAX_DIGITS else as_text(text)
 
     is_long = LONG in (text if isinstance(text, bytes) else text.encode(errors="replace")).translate(DIGITS)
     if (loads := _fastest()) is not None and not is_long:
@@ -98,7 +98,7 @@ def read_strictly(text: bytes | str, *, depth: int | None = None, duplicates: bo
 
 
 def fields(data: Any, **types: Any) -> dict[str, Any]:
-    """Return the named fields of a JSON object, None for a missing one. Raises `JsonError` for one of a wrong type."""
+    """Return the named fields of a JSON object, None if missing. Raises `JsonError` for a field of a wrong type."""
     if not isinstance(data, dict):
         raise JsonError(Sentence("is not an object"))
     values = {name: data.get(name) for name in types}
@@ -129,7 +129,7 @@ def is_large(value: Any, most: int = 2000) -> bool:
 def _check_size(text: bytes, what: str = "values") -> None:
     """Refuse more than `VALUES` values, or more than `CONTAINERS` objects and lists."""
     signs, most = ((b",", b"[", b"{"), VALUES) if what == "values" else ((b"[", b"{"), CONTAINERS)
-    if sum(map(text.count, signs)) > most:  # a value follows each of these signs outside of texts
+    if sum(map(text.count, signs)) > most:  # outside strings, a value follows each of these signs
         bare = text.replace(rb"\\", b"").replace(rb"\"", b"")
         parts = bare.split(b'"', 4 * most)
         if (len(parts) > 4 * most and what == "values") or sum(map(b"".join(parts[::2]).count, signs)) > most:

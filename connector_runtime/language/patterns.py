@@ -1,7 +1,7 @@
 """Regular expressions for JSON Schema: numbers in a range, dates, headers, paths. A leaf; pure.
 
 They use only the syntax that Python's and ECMAScript's dialects share. No two loops in sequence can read the same
-text, so that refusing a text takes no longer than accepting one.
+string, so that a mismatch takes no longer than a match.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 BLANK = r"^\s*$"
-END = r"(?![\s\S])"  # the very end: Python's $ also matches before a last line break
+END = r"(?![\s\S])"  # the very end; Python's $ also matches before a last line break
 
 _LEAP = "(?:19|2[0-9])(?:0[48]|[2468][048]|[13579][26])|2[048]00"
 DATE = (  # every day from 1900 to 2999, and no other
@@ -43,7 +43,7 @@ RAW_PATH = (  # a path below the base URL: no host, no `..`, nothing hidden by (
 
 
 def whole(inner: str, *, blank: bool = False) -> str:
-    """The pattern of a text that matches `inner`, with blanks around it; with `blank`, also of blanks alone."""
+    """The pattern of a string that matches `inner`, with blanks around it; with `blank`, blanks alone match too."""
     return rf"^\s*(?:(?:{inner})\s*)?$" if blank else rf"^\s*(?:{inner})\s*$"
 
 

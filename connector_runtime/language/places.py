@@ -1,4 +1,4 @@
-"""Places: where a value goes in a request (`to`), and where to find one in an answer (`from`). Pure.
+"""Places: where a value goes in a request (`to`), and where it is in an answer (`from`). Pure.
 
 `body.settings.audio`, `query.x`, `path`; `status`, `header.link`, `link.next`, `body.users.0.id`.
 """
@@ -16,12 +16,12 @@ from ..model import Place
 BARE_KINDS = ("path", "query", "header", "body", "part", "request", "call", "base")
 CALL_KNOBS = {
     "response_type": "json, text or binary",
-    "timeout": "milliseconds one attempt may take",
+    "timeout": "milliseconds that one attempt may take",
     "debug": "log the attempt, without its inputs",
     "file_names": "names for the files of a multipart body",
-    "retry.max_count": "how many retries at most",
+    "retry.max_count": "maximum number of retries",
     "retry.delay_ms": "milliseconds between retries",
-    "retry.on_all_errors": "retry whatever the answer is, not only 5xx and network errors",
+    "retry.on_all_errors": "retry after every error, not only after 5xx and network errors",
     "retry.exponential": "grow the pauses instead of the fixed delay",
 }
 
@@ -40,7 +40,7 @@ def place(text: str, key: str = "") -> Place:
 
 
 class Answer(NamedTuple):
-    """A response with its body as data: None if empty, a `JsonError` if not JSON. `odd`: numbers read as text."""
+    """A response with its body as data: None if empty, a `JsonError` if not JSON. `odd`: numbers read as strings."""
 
     status: int
     headers: Mapping[str, str]
@@ -98,7 +98,7 @@ def links(header: str) -> dict[str, str]:
 
 
 def text_of(value: Any) -> str:
-    """A value as text in a URL, a header or a form: `true`, `8`, `1.5`; lists and objects as JSON."""
+    """A value as a string in a URL, a header or a form: `true`, `8`, `1.5`; lists and objects as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer():

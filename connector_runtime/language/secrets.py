@@ -1,6 +1,6 @@
-"""Masks secrets: known texts, values whose name sounds secret, and values that a schema marks. Pure.
+"""Masks secrets: known strings, values whose name sounds secret, and values that a schema marks. Pure.
 
-A schema marks a secret with `x-secret: true`. If several schemas describe one value, one that marks it is enough.
+A schema marks a secret with `x-secret: true`. If several schemas describe a value, one mark is enough.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ KEYS = re.compile("api|app|auth|access|account|client|host|private|secret|shared
 PAGES = re.compile("page|next|prev|previous|continuation|sync|cursor|start")  # their `token` is a list's cursor
 PARAMETER = re.compile(r"[?&#;]([\w.\[\]-]{1,99})=([^&#\s\"'<>]+)")
 ESCAPE = re.compile("%[0-9A-F]{2}")
-SHORTEST = 6  # characters; a shorter secret is masked only as a whole word, since other words could contain it
+MIN_LENGTH = 6  # characters; a shorter secret is masked only as a whole word, since other words could contain it
 
 
 def mask(data: Json, secrets: Iterable[str]) -> Json:
-    """Data with `***` for these texts, wherever its texts and names repeat them, plain, JSON-escaped or URL-encoded."""
+    """Replace these strings with `***` in the values and names of data, whether plain, JSON-escaped or URL-encoded."""
     parts: dict[str, str] = {}
     for text in sorted(filter(None, secrets), key=len, reverse=True):
         escaped = json.dumps(text)[1:-1]
         for spelling in (text, escaped, escaped.replace("/", "\\/"), quote(text, safe=""), quote_plus(text)):
             pattern = ESCAPE.sub(r"(?i:\g<0>)", re.escape(spelling))
-            parts[spelling] = pattern if len(text) >= SHORTEST else rf"(?<!\w){pattern}(?!\w)"
+            parts[spelling] = pattern if len(text) >= MIN_LENGTH else rf"(?<!\w){pattern}(?!\w)"
     return _masked(data, re.compile("|".join(parts.values()))) if parts else data
 
 
@@ -51,7 +51,7 @@ def _masked(data: Json, pattern: re.Pattern[str]) -> Json:
 
 @lru_cache(maxsize=4096)
 def sounds_secret(name: str) -> bool:
-    """True if a value of that name is probably a secret: `hostKey`, `x-auth-token`, but not `password_required`."""
+    """True if a value with this name is probably a secret: `hostKey`, `x-auth-token`, but not `password_required`."""
     before, last = ("", "", *(word.lower() for word in WORDS.findall(name[-100:])))[-2:]
     if last in ("token", "key"):
         return KEYS.fullmatch(before) is not None if last == "key" else PAGES.fullmatch(before) is None
@@ -72,7 +72,7 @@ def request_text(request: Request, *, whole: bool = False) -> str:
 
 
 def in_url(text: str) -> str:
-    """A text with the query parameters of its URLs masked if their names sound secret."""
+    """Mask the query parameters of the URLs in a string if their names sound secret."""
     if "://" not in text:
         return text
     return PARAMETER.sub(lambda match: f"{match[0][0]}{match[1]}={MASK}" if _in_query(match[1]) else match[0], text)
@@ -85,7 +85,7 @@ def _in_query(name: str) -> bool:
 def fields(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every value that a schema describes, outermost first: its path, such as `users.*.id`, and its schema.
 
-    `*` is any item or name. Values inside a secret are left out; a value with several schemas comes several times.
+    `*` is any item or name. Values inside a secret are omitted. A value with several schemas appears once for each.
     """
     faces = list(_faces(schema))
     yield from ((".".join(path), face) for face in faces)
@@ -103,10 +103,10 @@ def secrets(schema: Any) -> list[str]:
 
 
 def hide(data: Json, *schemas: Any) -> Json:
-    """The data with `***` in place of each secret; null stays, and so do booleans unless a schema marks them.
+    """Replace each secret with `***`; null is unchanged, and so are booleans unless a schema marks them.
 
-    Secrets are the values that a schema marks and, unless one says `x-secret: false`, texts and numbers whose name
-    sounds secret, and parameters with such a name in a URL.
+    Secrets are the values that a schema marks and, unless one says `x-secret: false`, strings and numbers whose
+    name sounds secret, and URL parameters with such a name.
     """
     return _hidden(data, [face for schema in schemas for face in _faces(schema)], "")
 

@@ -1,4 +1,4 @@
-"""The accounts that this process calls, each with a pacer as soon as it has a limit to observe.
+"""The accounts that this process calls, each with a pacer once there is a limit to observe.
 
 Without a declared limit, calls are not paced until an answer says that the vendor's limit is near or was reached.
 """
@@ -15,15 +15,15 @@ from .permit import Pacing
 if TYPE_CHECKING:
     from .pacer import Declaration
 
-MOST = 1000  # accounts whose limits are remembered
+MAX_ACCOUNTS = 1000  # whose limits are remembered
 
 
 class AccountPacing:
-    """The pacing of one account in this process. Ask `pacer` before each attempt, unless it is None.
+    """The pacing of one account in this process. Before each attempt, ask `pacer` unless it is None.
 
-    `pacer` exists from the start if one is passed, or if limits are declared: a plan, or rates that hold without one.
-    Otherwise the session calls `wake()`, which creates it, after the first answer that is a refusal (rate_limit or
-    quota) or says that little remains (`limits.reported.is_scarce`).
+    `pacer` exists from the start if one is passed, or if limits are declared: a plan, or rates that hold without a
+    plan. Otherwise the session calls `wake()`, which creates the pacer, after the first answer that is a refusal
+    (rate_limit or quota) or reports that little remains (`limits.reported.is_scarce`).
     """
 
     def __init__(
@@ -50,11 +50,11 @@ _accounts: OrderedDict[object, AccountPacing] = OrderedDict()
 
 
 def account_pacing(limits: Limits, account: str, **terms: Unpack[Declaration]) -> AccountPacing:
-    """Return this process's pacing for a connector, account and terms; the `MOST` used last are remembered."""
+    """Return this process's pacing for a connector, account and terms; it remembers the `MAX_ACCOUNTS` used last."""
     key = (limits.key, account, *sorted(terms.items()))
     with _lock:
         pacing = _accounts.pop(key, None) or AccountPacing(limits, account, **terms)
         _accounts[key] = pacing
-        if len(_accounts) > MOST:
+        if len(_accounts) > MAX_ACCOUNTS:
             _accounts.popitem(last=False)
         return pacing

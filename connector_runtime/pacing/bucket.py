@@ -10,21 +10,21 @@ from typing import Any
 from ..language import json_text
 from ..model import DAY
 
-RESERVE = 0.25  # of the vendor's limit: the part that we leave to others
-BURST = 0.25  # of our own limit: the part that we may send at once
-PROBE = 0.2  # of the vendor's refill: assumed to be ours even if others seem to use it all, so that we try again
-MORE = 2.0  # windows over which we adapt to others using more
-LESS = 1.5  # windows over which we adapt to others using less
-BACK = 0.7  # of the refused rate: the reduced rate at which we resume
-LITTLE = 0.1  # of our own rate: the least reduced rate after a first refusal
-GROWTH = 0.05  # of the reduced rate: its growth per second
-DOUBLES = 1.5  # seconds in which it doubles if no limit is known: then a refusal says little about the limit
-MOST_DOUBLINGS = 64  # by then the rate limits nothing
-FORGOTTEN = 4  # times the reduced rate: having grown this much, the refusal is forgotten
-PAUSE = 1.0  # seconds after a refusal that gives no time
-TERMS = ("count", "seconds", "share")  # declared, so not stored
+RESERVE = 0.25  # of the vendor's limit, which we leave to other apps
+BURST = 0.25  # of our own limit, which we may send without a pause
+MIN_REFILL = 0.2  # of the vendor's refill, which we assume is ours even if others seem to use it all
+RISE_WINDOWS = 2.0  # over which we adapt when other apps send more
+FALL_WINDOWS = 1.5  # over which we adapt when other apps send less
+REDUCTION = 0.7  # of the refused rate, at which we resume
+MIN_REDUCED = 0.1  # of our own rate, the lowest reduced rate after a first refusal
+GROWTH = 0.05  # of the reduced rate, by which it grows per second
+DOUBLING_TIME = 1.5  # seconds; used if no limit is known, because a refusal then reveals little about the limit
+MAX_DOUBLINGS = 64  # after which the rate no longer limits anything
+RECOVERY = 4  # times the reduced rate, at which we forget the refusal
+PAUSE = 1.0  # seconds, after a refusal without a time
+TERMS = ("count", "seconds", "share")  # declared, and therefore not stored
 MAY_LACK = ("own", "limit", "refused")  # may be null in a store
-AHEAD = {"until": 3600.0, "since": 3600.0, "out": 2 * DAY}  # the most seconds that stored times may lie ahead
+MAX_AHEAD = {"until": 3600.0, "since": 3600.0, "out": 2 * DAY}  # seconds by which stored times may lie ahead
 
 
 def today(now: float) -> int:
@@ -47,7 +47,7 @@ class Bucket:
     may be sent until the vendor refuses; then a reduced rate is the bound, and grows again.
     """
 
-    count: float | None  # per `seconds`, as declared for the plan; our part is `share`. These three never change
+    count: float | None  # per `seconds`, as declared for the plan; `share` is our part. These three never change
     seconds: float
     share: float
     at: float
@@ -55,14 +55,14 @@ class Bucket:
     level: float = 0.0  # the vendor's remainder, less the permits issued since
     others: float = 0.0  # requests per second that other callers seem to send
     own: float = inf  # permits in our own bucket
-    until: float = 0.0  # nothing may be sent before
+    until: float = 0.0  # before which nothing may be sent
     refused: float | None = None  # permits per second, the reduced rate after a refusal, growing from `since`
     since: float = 0.0
     recent: float = 0.0  # permits in about the last second, decaying
     numbered: int = 0
     day: int = 0  # since the epoch
     used: int = 0  # permits issued on that day
-    out: float = 0.0  # the vendor's budget of the day is used up until then, by each process's own clock
+    out: float = 0.0  # time until which the vendor's daily budget is used up, by each process's own clock
 
     def __post_init__(self) -> None:
         self.own = min(self.own, self._burst(self.pace))
@@ -75,7 +75,7 @@ class Bucket:
         self.at = now
         self.recent *= exp(-elapsed)
         unknown = self.limit is None and self.count is None
-        if self.refused is not None and self._slowed() >= self.refused * FORGOTTEN ** (3 if unknown else 1):
+        if self.refused is not None and self._slowed() >= self.refused * RECOVERY ** (3 if unknown else 1):
             self.refused = None
         if self.limit is not None:
             self.level = min(self.limit, self.level + elapsed * self.refill)
@@ -94,7 +94,7 @@ class Bucket:
         if self.refused is None:
             return inf
         elapsed, unknown = max(0.0, self.at - self.since), self.limit is None and self.count is None
-        return self.refused * (2.0 ** min(elapsed / DOUBLES, MOST_DOUBLINGS) if unknown else 1 + GROWTH * elapsed)
+        return self.refused * (2.0 ** min(elapsed / DOUBLING_TIME, MAX_DOUBLINGS) if unknown else 1 + GROWTH * elapsed)
 
     def _burst(self, pace: float) -> float:
         return max(1.0, pace * self.seconds * BURST)
@@ -119,7 +119,7 @@ class Bucket:
     def refill(self) -> float:
         """The part of the vendor's refill per second that is ours."""
         added = (self.limit or 0.0) / self.seconds
-        return max(PROBE * added, added - self.others)
+        return max(MIN_REFILL * added, added - self.others)
 
     def wait(self, count: float) -> float:
         """Return the seconds until `count` permits are free at the present rates."""
@@ -130,7 +130,7 @@ class Bucket:
         return max(pause, (count - self.own) / pace) if pace < inf else pause
 
     def take(self, count: int, day: int) -> None:
-        """Issue `count` permits on a UTC day; a negative count takes back unused permits."""
+        """Issue `count` permits on a UTC day; a negative count returns unused permits."""
         self.numbered += max(0, count)
         self.recent = max(0.0, self.recent + count)
         if self.limit is not None:
@@ -153,12 +153,12 @@ class Bucket:
         self.level = min(limit, min(limit, remaining) + age * self.refill - (self.numbered - number))
         if was_known:
             missing = min(expected, limit) - self.level
-            period = (MORE if missing > 0 else LESS) * self.seconds
+            period = (RISE_WINDOWS if missing > 0 else FALL_WINDOWS) * self.seconds
             self.others = min(max(0.0, self.others + missing / period), limit / self.seconds)
         self.own = min(self.own, self._burst(self.pace))
 
     def refuse(self, ahead: float, *, until: float | None, explained: bool, counted: bool) -> None:
-        """Learn of a refusal that lasts until a time, if the vendor gave one, by a clock `ahead` seconds behind ours.
+        """Learn of a refusal, perhaps until a time, by a clock that is `ahead` seconds behind ours.
 
         `explained`: the vendor reported what remains. `counted`: this request had a permit, so we know the rate that
         was too high.
@@ -170,15 +170,15 @@ class Bucket:
             self.level = min(self.level, 0.0)
         if counted and (self.refused is None or self.at > self.since):  # one reduction for all requests under way
             pace = self.pace
-            rate = BACK * min(self.recent, pace)
+            rate = REDUCTION * min(self.recent, pace)
             if self.refused is None:  # if we sent little, others used up the limit
-                rate = max(rate, LITTLE * (pace if pace < inf else 1 / self.seconds))
+                rate = max(rate, MIN_REDUCED * (pace if pace < inf else 1 / self.seconds))
             self.refused = max(rate, 1 / max(60.0, self.seconds))
             self.since = self.until
             self.own = min(self.own, 1.0)
 
     def use_up(self, until: float) -> None:
-        """Learn that the vendor's budget of the day is used up until a time."""
+        """Learn that the vendor's daily budget is used up until a time."""
         self.out = max(self.out, until)
 
     def dump(self) -> bytes:
@@ -195,5 +195,5 @@ class Bucket:
             is_number = type(value) in (int, float) and abs(value) < inf
             if not (is_number or (value is None and name in MAY_LACK)) or (name == "at" and value > at + DAY):
                 raise ValueError(f"{name} is not a number, or lies in the future")
-        state |= {name: min(state[name], at + most) for name, most in AHEAD.items() if name in state}
+        state |= {name: min(state[name], at + most) for name, most in MAX_AHEAD.items() if name in state}
         return Bucket(**terms, **{**state, "own": inf if state["own"] is None else state["own"]})

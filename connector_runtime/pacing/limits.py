@@ -19,17 +19,16 @@ from .bucket import PAUSE, Bucket, midnight, today
 
 log = logging.getLogger("connector_runtime.pacing")
 
-NEAR = 64  # permits at the head of a queue that are counted exactly
-LATE = 2.0  # seconds that a permit may be overdue before it is dropped
-BATCH = 0.05  # seconds' worth of permits that a process takes at once
-FRESH = 0.5  # seconds after which it returns unused permits
-LOOK = 0.25  # seconds between two reads of a limit of which nothing is known
-ALONE = 5.0  # seconds until a store that failed is used again
+MAX_COUNTED = 64  # permits at the front of a queue, which are counted exactly
+LATE = 2.0  # seconds by which a permit may be overdue before it is removed
+BATCH = 0.05  # seconds for which a process takes permits together
+PERMIT_LIFETIME = 0.5  # seconds, after which a process returns unused permits
+READ_INTERVAL = 0.25  # seconds between two reads of an unknown limit
+ALONE = 5.0  # seconds without the store after it failed
 TRIES = 8
-MOST = 20  # reports that may wait to be written to the store
-NONE = b"[0, 0.0]"  # a count, and the time until which the vendor says that the quota is used up
-SWEEP = 100  # counts to check for old days at once
-
+MAX_UPDATES = 20  # that wait to be written to the store
+NO_COUNT = b"[0, 0.0]"  # a count, and the time until which the vendor reports that the quota is used up
+SWEEP = 100  # counts to check for old days at a time
 
 Budget = tuple[Rate, tuple[str, ...]]  # a rate per day, and the labels that share it
 Update = Callable[[Bucket, float], None]  # applies a report; the bucket's clock is so many seconds ahead of ours
@@ -42,7 +41,7 @@ class PermitQueue(dict[Permit, tuple[int, float]]):
     latest = 0.0  # time of the last call
 
     def ahead_of(self, permit: Permit, now: float) -> int:
-        """Return how many permits are ahead of one, or at most that many if far back. A new one joins at the end."""
+        """Return the number of permits ahead, or an upper bound if there are many. A new permit joins the end."""
         if now < self.latest:  # the clock was set back
             self.update({other: (ticket, due - self.latest + now) for other, (ticket, due) in self.items()})
         self.latest = now
@@ -50,7 +49,7 @@ class PermitQueue(dict[Permit, tuple[int, float]]):
             self.last_ticket += 1
             self[permit] = (self.last_ticket, now + LATE)
         ahead = 0
-        for other in list(islice(self, NEAR)):
+        for other in list(islice(self, MAX_COUNTED)):
             if other is permit:
                 return ahead
             if other.gone or self[other][1] < now:
@@ -64,8 +63,8 @@ class PermitQueue(dict[Permit, tuple[int, float]]):
 class LabelLimit:
     """One label of one account: its limit, the permits that wait for it, and its daily budgets.
 
-    From a store, a process takes a few permits at once, and writes its reports when it takes more. The clocks of
-    machines differ; all follow the one furthest ahead. While the store fails, each process relies on its own state.
+    From a store, a process takes a few permits at a time, and writes its reports when it takes more. The clocks of
+    machines differ; all follow the clock furthest ahead. While the store fails, each process relies on its own state.
     """
 
     name: str
@@ -79,7 +78,7 @@ class LabelLimit:
     _permits: int = 0  # taken from the store and not yet used
     _owed: int = 0  # permits used but not taken, less those taken but not used
     _updates: list[Update] = field(default_factory=list)
-    _synced: float = -LOOK
+    _synced: float = -READ_INTERVAL
     _failed: float = -ALONE  # when the store last failed
     _next: float = 0.0  # when to take permits again
 
@@ -95,14 +94,14 @@ class LabelLimit:
         if now < self._synced:  # the clock was set back
             self._synced = self._next = now
             self._ahead = max(self._ahead, bucket.at - now)
-        if self._permits and now > self._synced + FRESH:
+        if self._permits and now > self._synced + PERMIT_LIFETIME:
             self._owed -= self._permits
             self._permits = 0
         if self._permits >= count:
             return True
         bucket.advance(now + self._ahead)
         if not bucket.known:
-            if now >= self._synced + LOOK:
+            if now >= self._synced + READ_INTERVAL:
                 self._sync(now, 0)
             return not self.bucket.known and self.bucket.free >= count
         if now >= self._next and self._permits + bucket.free >= count:
@@ -128,12 +127,12 @@ class LabelLimit:
         return self.bucket.until - now - self._ahead
 
     def learn(self, now: float, update: Update, *, urgent: bool = False) -> None:
-        """Apply a report to the state; write an urgent one to the store at once."""
+        """Apply a report to the state; write an urgent report to the store immediately."""
         self.bucket.advance(now + self._ahead)
         was_known = self._store is not None and self.bucket.known
         update(self.bucket, self._ahead)
         if self._store is not None:
-            self._updates = [*self._updates[-MOST:], update]
+            self._updates = [*self._updates[-MAX_UPDATES:], update]
             if urgent or was_known is not self.bucket.known:
                 self._sync(now, 0)
 
@@ -155,7 +154,7 @@ class LabelLimit:
             permits = self._take(self.bucket, now, count) if is_alone else self._take_shared(now, count)
             self._failed = self._failed if is_alone else -ALONE
         except WriteConflict:
-            self._next = now + LOOK / 10
+            self._next = now + READ_INTERVAL / 10
             return
         except StoreError as error:
             if self._failed < 0:
@@ -202,8 +201,8 @@ class LabelLimit:
 class Quotas:
     """One connector's counts of daily quotas, such as those per user, registrant or meeting.
 
-    Each is stored under a digest, so that the store contains no names or addresses, and is removed after its day. A
-    store that fails is not used for `ALONE` seconds, in which nothing is counted.
+    Each count is stored under a digest, so that the store contains no names or addresses, and is removed after its day.
+    After the store fails, nothing is counted for `ALONE` seconds.
     """
 
     def __init__(self, store: Store, prefix: str) -> None:
@@ -212,7 +211,7 @@ class Quotas:
         self._failed = -ALONE  # when the store last failed
 
     def count(self, keys: Iterable[tuple[str, int]], now: float) -> float | None:
-        """Count a request under each key, with its quota a day. If one is full, count none; return until when it is."""
+        """Count a request under each key, with its daily quota. If one is full, count none, and return when it ends."""
         until: float | None = None
         counted: list[str] = []
         for key, allowed in keys:
@@ -230,7 +229,7 @@ class Quotas:
         return None
 
     def give_back(self, keys: Iterable[str], now: float) -> None:
-        """Count one request less under each key, because it changed nothing."""
+        """Subtract a request that changed nothing from the count under each key."""
         self._change(keys, now, lambda used, out: (max(0, used - 1), out))
 
     def use_up(self, keys: Iterable[str], now: float, until: float) -> None:
@@ -240,7 +239,7 @@ class Quotas:
     def _change(self, keys: Iterable[str], now: float, change: Callable[[int, float], tuple[int, float]]) -> None:
         def apply(state: bytes | None) -> bytes:
             try:
-                used, out = json_text.read(state or NONE)
+                used, out = json_text.read(state or NO_COUNT)
                 used, out = max(0, int(used)), float(out)
                 if not out <= now + 2 * DAY:
                     raise ValueError
@@ -253,7 +252,7 @@ class Quotas:
             return
         try:
             yesterday, day = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in (now - DAY, now))
-            if self._swept != yesterday:  # which may still be today by another clock, so only older counts are removed
+            if self._swept != yesterday:  # may still be today by another clock, so only older counts are removed
                 page = self._store.scan(self._prefix, limit=SWEEP)
                 old = [(key, entry) for key, entry in page if key < f"{self._prefix}{yesterday}"]
                 for key, entry in old:

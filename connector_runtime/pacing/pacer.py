@@ -1,6 +1,6 @@
-"""The pacer: tells each attempt of an account when to send, in order of asking. Touches a clock and a store.
+"""The pacer: tells each attempt of an account when it may be sent, in order of arrival. Uses a clock and a store.
 
-Permits with one label wait in one queue; those behind its head ask again half-way, since the state may change.
+Permits with the same label wait in one queue. A permit behind the first asks again early, since the state may change.
 """
 
 from __future__ import annotations
@@ -17,24 +17,23 @@ from typing import Any, NamedTuple, Protocol, TypedDict, Unpack
 from ..errors import InputError, Problem, QuotaReached, RateLimited
 from ..language import conditions, datetimes
 from ..model import DAY, Limits, rates_of
-from ..sentences import Sentence, both
+from ..sentences import Sentence, both, either
 from ..steps import Permit
 from ..stores.store import MemoryStore, Store, forking
 from .bucket import Bucket, midnight, today
 from .limits import LATE, Budget, LabelLimit, Quotas, log
 from .permit import Head, digest
 
-SHARE = 0.5  # the limit belongs to the account, and other apps use it too
-FORGET = 60.0  # seconds after which an answer is no longer expected
+SHARE = 0.5  # the rest is for other apps, because the limit belongs to the whole account
+RESPONSE_TIMEOUT = 60.0  # seconds, after which no answer is expected
 LEARNING = 64  # answers after which a label without a known limit is unrestricted
 START = 8  # requests that may be under way before the first answer
-SOON = 1.0  # seconds in which an answer is expected while no limit is known
-EARLY = 0.5  # of its wait: when a permit behind the head asks again
-LEAST = 0.001  # seconds: the shortest wait
-PATIENCE = 60.0  # seconds that a call waits while the vendor accepts nothing
-BELIEVED = 600.0  # seconds: a longer rate limit is cut to this
-MOST_LABELS = 1000  # labels after which a vendor's new labels are ignored
-
+RESPONSE_EXPECTED_WITHIN = 1.0  # seconds; used while no limit is known
+RECHECK_FRACTION = 0.5  # of its wait, after which a permit behind the first asks again
+MIN_WAIT = 0.001  # seconds
+MAX_REFUSAL = 60.0  # seconds; if the vendor refuses for longer, calls fail instead of waiting
+MAX_RATE_LIMIT_WAIT = 600.0  # seconds; a longer wait from the vendor is reduced to this
+MOST_LABELS = 1000  # after which the vendor's new labels are ignored
 
 WAIT = Sentence("Nothing was sent. Try again after that time.")
 WAIT_UNTIL = Sentence("Wait until {time}.")
@@ -49,7 +48,7 @@ class PermitUse(NamedTuple):
 
 
 class Declaration(TypedDict, total=False):
-    """The declared facts about an account; see `Pacer`."""
+    """The options of a pacer, all optional; see `Pacer`."""
 
     plan: str | None
     share: float
@@ -60,10 +59,10 @@ class Declaration(TypedDict, total=False):
 class Pacer:
     """Keeps the calls of an account within its limits. It never sleeps, so threads and asyncio can share one.
 
-    `limits` are a connector's (`connector.profile.limits`). `account` is any text that identifies the account wherever
-    it is used. `plan` is one of the vendor's plans; without it no limit is declared, and only the vendor's answers
-    count. `share` is our part of the declared limits, more than 0 and at most 1. `store` shares the state with all
-    processes and machines that use the same store. Raises `InputError`.
+    `limits` are a connector's (`connector.profile.limits`). `account` is any string that identifies the account
+    everywhere. `plan` is one of the vendor's plans; without a plan, only the vendor's answers and the rates that hold
+    for every plan apply. `share` is our part of the declared limits, more than 0 and at most 1. `store` shares the
+    state with all processes and machines that use the same store. Raises `InputError`.
     """
 
     def __init__(self, limits: Limits, *, account: str = "", **declared: Unpack[Declaration]) -> None:
@@ -75,7 +74,7 @@ class Pacer:
         self._store, self._clock = store, declared.get("clock", time.time)
         self._lock = threading.Lock()
         self._label_limits: dict[tuple[str, str], LabelLimit] = {}
-        self._learned: dict[str, str] = {}  # action -> the label that the vendor says it has
+        self._learned: dict[str, str] = {}  # action -> its label in the vendor's answers
         self._sent: dict[Permit, PermitUse] = {}
         self._quotas = Quotas(store or MemoryStore(), f"pacing/{limits.key}")
         forking.add(self)
@@ -97,16 +96,17 @@ class Pacer:
                     self._check_budgets(permit, limit, now)
                 ahead = limit.queue.ahead_of(permit, now)
                 ready = limit.ready(now, ahead + 1)
-                if ready and limit.answers < LEARNING and not limit.bucket.known:  # each answer allows more in parallel
-                    under_way = sum(sent.limit is limit and abs(now - sent.at) < SOON for sent in self._sent.values())
+                if ready and limit.answers < LEARNING and not limit.bucket.known:  # each answer allows more at a time
+                    uses = [use for use in self._sent.values() if use.limit is limit]
+                    under_way = sum(abs(now - use.at) < RESPONSE_EXPECTED_WITHIN for use in uses)
                     ready = under_way < START + 2 * limit.answers
                 if not ready:
-                    if (refused_for := limit.refused_for(now)) > PATIENCE:
+                    if (refused_for := limit.refused_for(now)) > MAX_REFUSAL:
                         raise self._refused(limit, now + refused_for)
                     pause = limit.wait(now, ahead + 1)
                     if ahead and pause > 0:
-                        pause = max(pause * EARLY, limit.wait(now, 1))
-                    pause = max(LEAST, pause) if pause > 0 else 0.01 * (1 + ahead)  # an answer may change that
+                        pause = max(pause * RECHECK_FRACTION, limit.wait(now, 1))
+                    pause = max(MIN_WAIT, pause) if pause > 0 else 0.01 * (1 + ahead)  # an answer may free it
                     limit.queue[permit] = (limit.queue[permit][0], now + pause + LATE)
                     return pause
                 if permit.quotas:
@@ -126,7 +126,7 @@ class Pacer:
             now = self._clock()
             while self._sent:
                 first = next(iter(self._sent))
-                if not first.gone and self._sent[first].at + FORGET > now:
+                if not first.gone and self._sent[first].at + RESPONSE_TIMEOUT > now:
                     break
                 del self._sent[first]
             use = self._sent.pop(permit, None)
@@ -145,33 +145,31 @@ class Pacer:
             if window is not None:
                 midway = (now + sent.at) / 2  # the vendor counted somewhere between request and answer
                 limit.learn(now, lambda bucket, ahead: bucket.observe(*window, number, bucket.at - midway - ahead))
-            longest = now + BELIEVED if kind == "rate_limit" else midnight(now) + DAY
+            longest = now + MAX_RATE_LIMIT_WAIT if kind == "rate_limit" else midnight(now) + DAY
             until = min(retry_at.timestamp(), longest) if retry_at else None
             if retry_at is not None and until == longest:
-                what = "the vendor says that it accepts no '%s' requests until %s; believed for %d seconds"
+                what = "the vendor says that it accepts no '%s' requests until %s; the pacer waits at most %d seconds"
                 log.warning(what, limit.name, f"{retry_at:%Y-%m-%d %H:%M} UTC", longest - now)
             if kind == "rate_limit":
                 refuse = partial(Bucket.refuse, until=until, explained=window is not None, counted=is_paced)
                 limit.learn(now, refuse, urgent=True)
-            elif kind == "quota" and permit.quotas:  # if it was the label's budget, a permit without quotas will show
+            elif kind == "quota" and permit.quotas:  # or the label's budget; a refusal without quotas will reveal that
                 self._quotas.use_up(self._keys(permit), now, until or midnight(now))
             elif (kind == "quota" and (is_daily or (until and not reported.daily))) or (
                 is_daily and figures and figures[1] == 0
-            ):  # if answers mark the daily budget, an unmarked refusal is about one user or object
+            ):  # if answers mark the daily budget, an unmarked refusal concerns one user or object
                 limit.learn(now, lambda bucket, ahead: bucket.use_up(until or midnight(now)), urgent=True)
-            if permit.quotas and kind != "quota" and (status is None or status >= 300):  # it failed, as far as we know
+            if permit.quotas and kind != "quota" and (status is None or status >= 300):  # probably failed
                 self._quotas.give_back(self._keys(permit), now)
 
     def _limit_of(self, permit: Permit, sent: PermitUse, head: Head, now: float) -> tuple[LabelLimit, int]:
-        """Return the limit and number that count an answer: the vendor's label decides, unless the definition does."""
+        """Return the limit and number under which an answer counts: by the vendor's label, unless one is declared."""
         text = _at(head, self._limits.reported.label)
         label = "-".join(text.casefold().split()) if text else None
         labels = self._limits.labels
         is_declared = any(permit.action in entry.on for entry in labels.values())
-        is_odd = label is not None and (
-            not re.fullmatch(r"[\w-]{1,64}", label) or len(self._label_limits) >= MOST_LABELS
-        )
-        if label is None or is_declared or is_odd or label == sent.limit.name or (labels and label not in labels):
+        is_valid = re.fullmatch(r"[\w-]{1,64}", label or "") and len(self._label_limits) < MOST_LABELS
+        if label is None or is_declared or not is_valid or label == sent.limit.name or (labels and label not in labels):
             return sent.limit, sent.number
         self._learned[permit.action] = label
         limit = self._label_limit(permit)
@@ -212,14 +210,15 @@ class Pacer:
         for rate, labels in limit.budgets:
             used = sum(self._label_limit(permit, label).look(now).used_on(today(now)) for label in labels)
             if used >= max(1.0, self._share * rate.count):
-                slots = {"share": f"{self._share:.0%}", "count": rate.count}
-                slots["names"] = both(f"'{label}'" for label in labels)
+                data = {"share": f"{self._share:.0%}", "count": rate.count}
+                data["names"] = both(f"'{label}'" for label in labels)
                 if self._share == 1:
-                    what = Sentence("This account has used its {count} {names} requests a day.", **slots)
+                    what = Sentence("This account has used up its daily allowance of {count} {names} requests.", **data)
                     raise _used_up(what, WAIT_UNTIL, midnight(now))
                 what = Sentence(
-                    "This connector has used its share ({share}) of the account's {count} {names} requests a day.",
-                    **slots,
+                    "This connector has used up its share ({share}) of the account's daily allowance of"
+                    " {count} {names} requests.",
+                    **data,
                 )
                 raise _used_up(what, Sentence("Wait until {time}, or give the pacer a larger share."), midnight(now))
 
@@ -230,9 +229,11 @@ class Pacer:
         until = self._quotas.count(keys, now)
         if until is not None:
             names = " or ".join(name.replace("_", " ") for name, _ in permit.quotas)
-            allowed = ", ".join(str(count) for _, count in keys)
-            what = Sentence("{vendor}'s limit of {count} a day for '{names}' is reached.", count=allowed, names=names)
-            raise _used_up(what, Sentence("Wait until {time}, or use another one."), until)
+            daily = ", ".join(str(count) for _, count in keys)
+            what = Sentence("{vendor} allows {count} '{names}' a day, and they are used up.", count=daily, names=names)
+            inputs = dict.fromkeys(f"'{key}'" for name in self._keys(permit).values() for key in quotas[name].per)
+            other = Sentence("Wait until {time}, or use a different {inputs}.", inputs=either(inputs or [""]))
+            raise _used_up(what, other if inputs else WAIT_UNTIL, until)
 
     def _keys(self, permit: Permit) -> dict[str, str]:
         """Return the names of a permit's quotas by the keys of their counts."""
@@ -243,7 +244,7 @@ class Pacer:
 def check_plan(limits: Limits, plan: str | None) -> None:
     """Raise `InputError` if the connector does not declare the plan."""
     if plan is not None and plan not in limits.plans:
-        allowed = f"one of {', '.join(limits.plans)}" if limits.plans else "left out: the connector names no plans"
+        allowed = f"one of {', '.join(limits.plans)}" if limits.plans else "omitted: the connector has no plans"
         raise InputError.of("the pacer", [Problem("plan", f"must be {allowed}")])
 
 
@@ -261,7 +262,7 @@ def pacer(connector: HasProfile, *, account: str = "", **declared: Unpack[Declar
 
 def _used_up(what: str, hint: Sentence, until: float) -> QuotaReached:
     at = datetime.fromtimestamp(until, UTC)
-    hint = Sentence(hint.template, time=f"{at:%Y-%m-%d %H:%M} UTC")
+    hint = Sentence(hint.template, **hint.slots, time=f"{at:%Y-%m-%d %H:%M} UTC")
     return QuotaReached(what, hint=hint, retriable=True, retry_at=at)
 
 

@@ -19,10 +19,10 @@ class Pacing(Protocol):
     """A pacer as clients use it. Both methods may be called from any thread, and neither sleeps."""
 
     def ask(self, permit: Permit) -> float:
-        """Return the seconds to wait before asking again with the same permit, or 0.0: send now, it is counted.
+        """Return the seconds to wait before asking again with this permit, or 0.0 if it was counted and may be sent.
 
-        Raises `QuotaReached` with `retry_at` if a budget or quota of the day is used up, and `RateLimited` if the
-        vendor accepts nothing for longer than a call waits.
+        Raises `QuotaReached` with `retry_at` if a daily budget or quota is used up, and `RateLimited` if the
+        vendor refuses requests for longer than a call waits.
         """
 
     def report(
@@ -30,16 +30,16 @@ class Pacing(Protocol):
     ) -> None:
         """Learn from the answer to an attempt; the status is None if no answer came.
 
-        The permit may never have been asked for, if the attempt was sent before the account had a pacer. `kind` is
-        `rate_limit` or `quota` if the answer was such a refusal; the vendor accepts requests again at `retry_at`.
+        The attempt may have been sent without asking, before the account had a pacer. `kind` is `rate_limit`
+        or `quota` if the answer was such a refusal; the vendor accepts requests again at `retry_at`.
         """
 
 
 def permit_of(action: ActionSpec, written: Mapping[str, Any], account: str = "", caller: str = "") -> Permit:
     """Return the permit for an action's next attempt. `written` are the values as they are sent, by input key.
 
-    Two ways of writing one id therefore count together. Values of inputs are counted separately for each `caller`, a
-    text that identifies a connection, because `me` is a different user through each connection.
+    Different spellings of an id therefore count together. Values of inputs are counted separately for each `caller`, a
+    string that identifies a connection, because `me` is a different user through each connection.
     """
     limits = action.profile.limits
     quotas = []
@@ -53,8 +53,8 @@ def permit_of(action: ActionSpec, written: Mapping[str, Any], account: str = "",
 
 
 @lru_cache(maxsize=4096)  # a flow often names the same host again
-def digest(*texts: str) -> str:
-    """Return a digest, to store instead of texts that must not be readable there."""
-    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+def digest(*strings: str) -> str:
+    """Return a digest, to store instead of strings that must not be readable in the store."""
+    encoded = [string.encode("utf-8", "surrogatepass") for string in strings]
     content = b"".join(len(data).to_bytes(8) + data for data in encoded)
     return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -80,7 +80,7 @@ async def events(
     until = time.monotonic() + min(wait, service.settings.timeout / 2)
 
     def read(after: feed.Positions | None) -> tuple[list[Any], feed.Positions, list[Problem]]:
-        logs, warnings = service.feed.reach(tenant)  # each time, because a connection may have ended
+        logs, warnings = service.feed.readable_logs(tenant)  # each time, because a connection may have ended
         if after is None:
             after = {log: service.feed.end(log) for log in logs}
         return *service.feed.read(logs, after, limit, filters), warnings

@@ -1,9 +1,9 @@
 """The feed: events stored for a day, in one log for each app and account, and read from cursors. Knows no HTTP.
 
-The numbers of a log have no gaps: a writer takes the number after the last, or the next one if another writer was
-faster. So each event is stored before any event with a higher number, whatever the clocks say, and a reader that has
-passed a number has missed nothing. The last number comes from the store. So the last entry of a log is never removed,
-because its number would be used again; neither is the number of a damaged entry used again.
+The numbers of a log have no gaps, because a writer takes the number after the last, and tries the next if another
+writer was faster. Each event is therefore stored before any event with a higher number, regardless of clocks, and a
+reader that has passed a number has missed nothing. The last number is read from the store, so a log's last entry is
+never removed: its number would be reused. A damaged entry's number is not reused either.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from ..stores.store import DamagedEntry, Store
 from ..triggers.webhook import Filter, Notification
 
 RETENTION = 24 * 3600.0  # seconds
-MAX_EVENTS = 1000  # that one read looks at
-LARGEST = 4 * 1024 * 1024  # bytes of events in one answer; the last may exceed it
+MAX_EVENTS = 1000  # that one read examines
+MAX_BYTES = 4 * 1024 * 1024  # of events in one answer; the last event may exceed it
 DIGITS = 12
-LONGEST = 64 * 1024  # characters of a cursor
+MAX_CURSOR = 64 * 1024  # characters
 logger = logging.getLogger("connector_runtime.service")
-Logs = Mapping[str, frozenset[str] | None]  # by log: the users whose events may be read; None for all
-Positions = Mapping[str, int]  # by log: the number of the last event that was read
+Logs = Mapping[str, frozenset[str] | None]  # by log, the users whose events may be read; None for all
+Positions = Mapping[str, int]  # by log, the number of the last event that was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +58,20 @@ class FeedEvent:
         at, event_id, trigger, sender, headers = json_text.read(line)
         return cls(float(at), str(event_id), str(trigger), sender and str(sender), dict(headers), body)
 
-    def is_late(self, now: float) -> bool:
+    def is_expired(self, now: float) -> bool:
         return self.at + RETENTION < now
 
 
 class Feed:
-    """The events of a service. May be used from several threads, and by several processes at once.
+    """The events of a service. Several threads may share one, and several processes its store.
 
     If `is_local`, one tenant owns all events, and its connections do not matter.
     """
 
     def __init__(self, store: Store, connector: Connector, *, is_local: bool) -> None:
         self._store, self._connector, self._is_local = store, connector, is_local
-        self._logs, self._seen = (f"service/{connector.key}/{room}/" for room in ("feed", "fed"))
-        self._ends: dict[str, int] = {}  # by log: a number in use, from which `end` searches
+        self._logs, self._seen = (f"service/{connector.key}/{kind}/" for kind in ("feed", "fed"))
+        self._ends: dict[str, int] = {}  # by log, a number in use, from which `end` searches
 
     def add(self, trigger: str, event: Notification) -> None:
         """Store an event of a trigger, unless it was stored before."""
@@ -88,7 +88,7 @@ class Feed:
             if any(stored.event_id == event.event_id for _, _, stored in self._after(log, after)):
                 return
         content = FeedEvent(now, event.event_id, trigger, event.sender, event.headers, event.body).write()
-        while not self._is_free(log, last + 1) or self._store.put(self._place(log, last + 1), content, None) is None:
+        while not self._is_free(log, last + 1) or self._store.put(self._key(log, last + 1), content, None) is None:
             last += 1
         self._ends[log] = last + 1
 
@@ -103,8 +103,8 @@ class Feed:
             low, high = (low, middle) if number is None else (number, high)
         return low
 
-    def reach(self, tenant: str) -> tuple[Logs, list[Problem]]:
-        """Return the logs that a tenant may read through its current connections, and why some give no events."""
+    def readable_logs(self, tenant: str) -> tuple[Logs, list[Problem]]:
+        """Return the logs that a tenant may read through its connections, and a problem for each without events."""
         warnings: list[Problem] = []
         if self._is_local:
             return {log_of("*", "*"): None}, warnings
@@ -121,31 +121,31 @@ class Feed:
     def read(
         self, logs: Logs, after: Positions, limit: int, filters: Mapping[str, Filter]
     ) -> tuple[list[Notification], Positions]:
-        """Return at most `limit` events, the oldest first, and the positions after all events that were looked at.
+        """Return at most `limit` events, the oldest first, and the positions after all events that were examined.
 
-        `filters` are by trigger; events of other triggers are skipped.
+        `filters` has a filter for each trigger; events of other triggers are skipped.
         """
-        now, positions, events, size = time.time(), dict(after), list[Notification](), 0
+        now, reached, events, size = time.time(), dict(after), list[Notification](), 0
         log_limit = max(1, MAX_EVENTS // max(1, len(logs)))
         entries = [self._after(log, after.get(log, 0), log_limit) for log in logs]
         for log, number, stored in heapq.merge(*entries, key=lambda entry: entry[2].at):
-            positions[log] = number
-            event = None if stored.is_late(now) else self._event(stored)
+            reached[log] = number
+            event = None if stored.is_expired(now) else self._event(stored)
             if event is not None and stored.trigger in filters and filters[stored.trigger].admits(event):
                 users = logs[log]
                 if users is None or users & comparable(event.users):
                     events.append(event)
                     size += len(stored.body)
-            if len(events) == limit or size >= LARGEST:
+            if len(events) == limit or size >= MAX_BYTES:
                 break
-        return events, positions
+        return events, reached
 
     def purge(self) -> int:
         """Remove events that are older than a day; return their number. A log keeps its last entry, without content."""
         now, count, ends = time.time(), 0, dict[str, int]()
         for key, stored, entry in self._store.rows(self._logs, FeedEvent.read):
             log, _, number = key.removeprefix(self._logs).partition("/")
-            if not stored.is_late(now):
+            if not stored.is_expired(now):
                 continue
             if log not in ends:
                 ends[log] = self.end(log)
@@ -166,13 +166,13 @@ class Feed:
         except (ConnectorError, KeyError):
             return None
 
-    def _place(self, log: str, number: int) -> str:
+    def _key(self, log: str, number: int) -> str:
         return f"{self._logs}{log}/{number:0{DIGITS}}"
 
     def _is_free(self, log: str, number: int) -> bool:
-        """True if a number was never used; that of a damaged entry was."""
+        """True if a number was never used. A damaged entry uses its number."""
         try:
-            return self._store.value(self._place(log, number), FeedEvent.read) is None
+            return self._store.value(self._key(log, number), FeedEvent.read) is None
         except DamagedEntry:
             return False
 
@@ -185,11 +185,11 @@ class Feed:
         return ((log, int(key.rpartition("/")[2]), stored) for key, stored, _ in rows)
 
     def _rows(self, log: str, number: int, limit: int | None) -> Iterator[tuple[str, FeedEvent, Any]]:
-        return self._store.rows(f"{self._logs}{log}/", FeedEvent.read, self._place(log, number), limit)
+        return self._store.rows(f"{self._logs}{log}/", FeedEvent.read, self._key(log, number), limit)
 
 
 def log_of(app: str | None, account: str | None) -> str:
-    """Return the name of the log of an app and an account, which may be any texts."""
+    """Return the name of the log of an app and an account, which may be any strings."""
     return hashlib.sha256(json.dumps([app, account]).encode()).hexdigest()[:24]
 
 
@@ -199,20 +199,20 @@ def _read_seen(content: bytes) -> tuple[int, float]:
 
 
 def cursor(tenant: str, positions: Positions) -> str:
-    """Return a tenant's positions as an opaque text that only this tenant can use."""
+    """Return a tenant's positions as an opaque string that only this tenant can use."""
     return base64.urlsafe_b64encode(json_text.write([_digest(tenant), positions])).decode().rstrip("=")
 
 
 def positions(tenant: str, text: str) -> Positions:
-    """Read a cursor. Raises `InputError` for a text that is not a cursor of this tenant."""
+    """Read a cursor. Raises `InputError` for a string that is not a cursor of this tenant."""
     try:
-        padded = text[:LONGEST] + "=" * (-len(text) % 4)
+        padded = text[:MAX_CURSOR] + "=" * (-len(text) % 4)
         digest, numbers = json_text.read(base64.b64decode(padded, b"-_", validate=True))
     except (ValueError, TypeError):
         digest, numbers = None, None
     is_valid = isinstance(numbers, dict) and all(type(n) is int and 0 <= n < 10**DIGITS for n in numbers.values())
     if digest != _digest(tenant) or not is_valid:
-        what = "is not a cursor of these events; leave it out, or use now"
+        what = "is not a valid cursor for this feed; omit it, or pass `now`"
         raise InputError.of("the events", [Problem("cursor", what)])
     return dict(numbers)
 

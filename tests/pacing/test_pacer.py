@@ -109,7 +109,7 @@ def test_without_a_plan_only_the_vendors_word_counts(limits: Limits, time: Time)
 def test_a_plan_or_share_that_can_not_be_is_refused(limits: Limits) -> None:
     with pytest.raises(InputError, match="plan: must be one of loft, tower"):
         Pacer(limits, plan="castle")
-    with pytest.raises(InputError, match="plan: must be left out"):
+    with pytest.raises(InputError, match="plan: must be omitted"):
         Pacer(Limits(key="x"), plan="castle")
     for share in (0, -1, 1.5, float("nan")):
         with pytest.raises(InputError, match="share: must be more than 0 and at most 1"):
@@ -183,7 +183,8 @@ def test_a_lockout_is_believed_for_ten_minutes_and_the_log_says_so(
     pacer = Pacer(limits, plan="tower", store=store, clock=time)
     pacer.report(go(pacer, time, permit()), 429, {}, datetime.max.replace(tzinfo=UTC), "rate_limit")
     assert [record.getMessage() for record in caplog.records] == [
-        "the vendor says that it accepts no 'light' requests until 9999-12-31 23:59 UTC; believed for 600 seconds"
+        "the vendor says that it accepts no 'light' requests until 9999-12-31 23:59 UTC;"
+        " the pacer waits at most 600 seconds"
     ]
     for each in (pacer, Pacer(limits, plan="tower", store=store, clock=time) if store else pacer):
         with pytest.raises(RateLimited, match="2026-11-01 12:10:00 UTC"):
@@ -342,7 +343,7 @@ def test_a_used_up_day_or_quota_is_learned_from_a_call_that_never_asked(limits: 
     with pytest.raises(QuotaReached, match="accepts no more 'light' requests"):
         paced.ask(permit())
     paced.report(letter(), 429, {}, None, "quota")
-    with pytest.raises(QuotaReached, match="3 a day for 'letters'"):
+    with pytest.raises(QuotaReached, match="allows 3 'letters' a day"):
         paced.ask(letter())
     assert paced.ask(letter("b")) == 0
 
@@ -421,7 +422,9 @@ def test_a_days_budget_ends_before_anything_is_sent_and_begins_anew_at_midnight(
         go(pacer, time, permit())
     with pytest.raises(QuotaReached) as caught:
         pacer.ask(permit())
-    assert str(caught.value) == ("This account has used its 6 'light' requests a day. Wait until 2026-11-02 00:00 UTC.")
+    assert str(caught.value) == (
+        "This account has used up its daily allowance of 6 'light' requests. Wait until 2026-11-02 00:00 UTC."
+    )
     assert caught.value.retry_at == MIDNIGHT
     assert caught.value.retriable
     time.now = MIDNIGHT.timestamp() + 1
@@ -432,7 +435,9 @@ def test_of_a_budget_too_only_our_share_is_ours(limits: Limits, time: Time) -> N
     pacer = Pacer(limits, plan="loft", clock=time)
     for _ in range(3):
         go(pacer, time, permit())
-    with pytest.raises(QuotaReached, match=r"its share \(50%\) of the account's 6 'light' requests .* larger share"):
+    with pytest.raises(
+        QuotaReached, match=r"its share \(50%\) of the account's daily allowance of 6 'light' requests.* larger share"
+    ):
         pacer.ask(permit())
 
 
@@ -510,7 +515,8 @@ def test_a_quota_is_counted_by_what_it_is_per_and_refused_before_sending(
     with pytest.raises(QuotaReached) as caught:
         pacer.ask(letter())
     assert str(caught.value) == (
-        "The vendor's limit of 3 a day for 'letters' is reached. Wait until 2026-11-02 00:00 UTC, or use another one."
+        "The vendor allows 3 'letters' a day, and they are used up."
+        " Wait until 2026-11-02 00:00 UTC, or use a different 'loft' or 'email'."
     )
     assert caught.value.retry_at == MIDNIGHT
     assert pacer.ask(letter("b")) == 0
@@ -610,7 +616,7 @@ def test_a_quota_of_one_plan_is_not_counted_on_another(limits: Limits, time: Tim
     for _ in range(3):
         large.report(go(large, time, user()), 201, {})
     small.report(go(small, time, user()), 201, {})
-    with pytest.raises(QuotaReached):
+    with pytest.raises(QuotaReached, match=r"used up\. Wait until 2026-11-02 00:00 UTC\.$"):  # counted by no input
         small.ask(user())
 
 
@@ -709,11 +715,11 @@ def test_a_process_has_one_pacer_for_an_account_and_keeps_those_used_last(limits
     assert accounts.account_pacing(limits, "first") is first
     assert accounts.account_pacing(limits, "second") is not first
     assert accounts.account_pacing(Limits(key="dove"), "first") is not first
-    for number in range(accounts.MOST):
+    for number in range(accounts.MAX_ACCOUNTS):
         accounts.account_pacing(limits, f"account {number}")
         accounts.account_pacing(limits, "first")
     assert accounts.account_pacing(limits, "first") is first
-    assert len(accounts._accounts) <= accounts.MOST
+    assert len(accounts._accounts) <= accounts.MAX_ACCOUNTS
     accounts._accounts.clear()
     gc.collect()
 

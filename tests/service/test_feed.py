@@ -262,7 +262,7 @@ def test_one_look_reads_a_thousand_events_at_most_and_still_gets_on(
 def test_an_answer_ends_with_the_event_that_makes_it_large(
     connector: Connector, note: Note, wanted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeds, "LARGEST", 250)
+    monkeypatch.setattr(feeds, "MAX_BYTES", 250)
     feed = local(MemoryStore(), connector)
     for number in range(5):
         feed.add("webhook", note(number))
@@ -358,7 +358,7 @@ def test_the_number_of_a_damaged_entry_is_not_given_again(
     found, after = first.read(ALL, {}, 10, wanted)
     assert len(found) == 2
     for number in (1, 2):  # what was read before is damaged now
-        store.update(first._place(OWN, number), lambda _: b"\0")
+        store.update(first._key(OWN, number), lambda _: b"\0")
     for feed, number in ((Feed(store, connector, is_local=True), 3), (second, 4)):
         feed.add("webhook", note(number))
     assert [event.object for event in first.read(ALL, after, 10, wanted)[0]] == ["3", "4"]
@@ -416,7 +416,7 @@ def test_a_cursor_is_one_tenants_alone() -> None:
         positions("two", given)
     assert (caught.value.kind, caught.value.http_status) == ("input", 422)
     assert [(problem.where, problem.what) for problem in caught.value.problems] == [
-        ("cursor", "is not a cursor of these events; leave it out, or use now")
+        ("cursor", "is not a valid cursor for this feed; omit it, or pass `now`")
     ]
 
 

@@ -312,7 +312,7 @@ def test_a_locked_store_of_limits_keeps_nobody_else_waiting(start: Start, zoom: 
 def test_the_pacers_of_a_service_are_those_of_the_process_and_bounded(
     start: Start, zoom: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accounts, "MOST", 2)
+    monkeypatch.setattr(accounts, "MAX_ACCOUNTS", 2)
     with start(tenant="t", token=zoom.token, limits={"plan": "free"}) as served:
         assert served.client().post(USER, json=ME).status_code == 200
         assert len(accounts._accounts) == 1
