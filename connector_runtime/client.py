@@ -1,4 +1,4 @@
-"""Runs actions over HTTP for one connection: `Client`, and `AsyncClient` with the same surface."""
+"""Runs actions over HTTP for one connection, with `Client` or, in asyncio, `AsyncClient`."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Client(AbstractContextManager["Client"]):
         with Client(load(), token="…") as client:
             meeting = client.run("create-meeting", {"user_id": "me", "topic": "Weekly"}).data
 
-    `token` is an access token, or a function that returns one before every request; if it takes an argument, that is
-    the token that the vendor has just rejected, or None. `connection`, instead of `token`, holds all values of a
-    connection by name, such as `{"api_key": "…"}`, or is a function that returns them and takes the rejected ones or
-    None. `base_url` replaces the vendor's base URL, with its path: https, or http on this machine. `options` are
-    `ClientOptions`; each call takes `CallOptions`. Only proxies are read from the environment. Clients with the same
-    `http` share one pool of HTTP connections, and threads may share a client. Raises `InputError`.
+    `token` is an access token, or a function that returns a token before every request. Its optional argument is the
+    token that the vendor has just rejected, or None. `connection` replaces `token`. It holds all values of a connection
+    by name, such as `{"api_key": "…"}`, or is a function that takes the rejected values or None and returns new values.
+    `base_url` replaces the vendor's base URL including its path; it must use https, or http on this machine. `options`
+    are `ClientOptions`; each call takes `CallOptions`. Only proxies are read from the environment. Clients with equal
+    `http` share a pool of HTTP connections, and threads may share a client. Raises `InputError`.
     """
 
     def __init__(
@@ -62,51 +62,51 @@ class Client(AbstractContextManager["Client"]):
         self.close()
 
     def close(self) -> None:
-        """Close the client, which cannot be used afterwards, and its HTTP connections unless others use them."""
+        """Close the client for good, and its HTTP connections unless other clients use them."""
         if self._session.is_open:
             self._session.is_open = False
             self._pool.leave()
 
     def run(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Result:
-        """Run an action and return its result; for a list, all pages (or the first `limit` items) in one result.
+        """Run an action and return its result. The result of a list contains all items, or the first `limit` items.
 
-        Raises `InputError` before anything is sent, and other `ConnectorError`s after that.
+        Raises `InputError` before anything is sent, and any other `ConnectorError` after that.
         """
         action, steps = self._session.call(key, inputs, limit, **options)
         return fold(perform(steps, self._handlers, guarded=True), action.paging)
 
     def stream(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Iterator[Any]:
-        """Yield the items of a list with one page in memory; for other actions, the `data` once. Raises as `run`."""
+        """Yield the items of a list, with one page in memory; other actions yield `data` once. Raises as `run` does."""
         pages = self.pages(key, inputs, limit, **options)
         return (item for page in pages for item in ([page.data] if page.items is None else page.items))
 
     def pages(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Iterator[Page]:
-        """Yield the answers of a call as they arrive, each with its `items`. Raises as `run`."""
+        """Yield the pages of a call as they arrive, each with its `items`. Raises as `run` does."""
         return perform(self._session.call(key, inputs, limit, **options)[1], self._handlers, guarded=True)
 
     def choices(
         self, action: str, input: str | None = None, inputs: Inputs | None = None, **options: Unpack[ChoicesOptions]
     ) -> Choices:
-        """Return entries of an input's drop-down; without `input`, of the list that is called `action`.
+        """Return entries of an input's drop-down or, without `input`, of the list named `action`.
 
-        `inputs` are those filled in so far, `options` are `ChoicesOptions`. Raises `InputError` that names the inputs
-        to fill in first, and otherwise as `run`.
+        `inputs` holds the values entered so far, and `options` are `ChoicesOptions`. Raises `InputError` if other
+        inputs must be filled in first, and otherwise as `run` does.
         """
         steps = self._session.choices(action, input, inputs, **options)
         outputs: list[Choices] = [*perform(steps, self._handlers, guarded=True)]
         return outputs[0]
 
     def files(self, key: str, inputs: Inputs) -> list[File]:
-        """Run an action and return the files that its answer offers. Raises as `run`."""
+        """Run an action and return the files that its answer offers. Raises as `run` does."""
         return self._session.action_with_files(key).files_in(self.run(key, inputs).data)
 
     def download(self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]) -> list[SavedFile]:
         """Download files into the folder `to`, which is created if it is missing; `options` are `DownloadOptions`.
 
-        A file is written to `.NAME.part` and renamed when complete; a later run resumes a part. A file that exists with
-        the right size is left alone; anything else of that name is an error unless `overwrite`. Raises `InputError` for
-        files that cannot be written, before any request if possible. If downloads fail, the error of the first one is
-        raised after all others are done.
+        A file is written to `.NAME.part` and renamed when complete; a later run resumes a part. An existing file of the
+        right size stays unchanged. Any other file with that name raises an error unless `overwrite` is true. Raises
+        `InputError` for files that cannot be written, before any request if possible. If downloads fail, raises the
+        error of the first failed file after all downloads have ended.
         """
         from .downloads.download import download
 
@@ -114,7 +114,7 @@ class Client(AbstractContextManager["Client"]):
 
 
 class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
-    """`Client` for asyncio, within one event loop: `await run`, `async for` over `stream` and `pages`.
+    """`Client` for one asyncio event loop: `await` its `run`, and use `async for` with `stream` and `pages`.
 
     Its methods raise the same errors. A token or connection function may be a coroutine function.
     """
@@ -142,21 +142,21 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """As `Client.close`, as a coroutine."""
+        """`Client.close` as a coroutine."""
         self._session.is_open = False
         if self._pool is not None:
             await self._pool.leave()
             self._pool = None
 
     async def run(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Result:
-        """As `Client.run`, as a coroutine."""
+        """`Client.run` as a coroutine."""
         action, steps = self._session.call(key, inputs, limit, **options)
         return await fold_async(perform_async(steps, self._handlers, guarded=True), action.paging)
 
     async def stream(
         self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Any]:
-        """As `Client.stream`, for `async for`."""
+        """`Client.stream` for `async for`."""
         async for page in self.pages(key, inputs, limit, **options):
             for item in [page.data] if page.items is None else page.items:
                 yield item
@@ -164,25 +164,25 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
     def pages(
         self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]
     ) -> AsyncIterator[Page]:
-        """As `Client.pages`, for `async for`."""
+        """`Client.pages` for `async for`."""
         return perform_async(self._session.call(key, inputs, limit, **options)[1], self._handlers, guarded=True)
 
     async def choices(
         self, action: str, input: str | None = None, inputs: Inputs | None = None, **options: Unpack[ChoicesOptions]
     ) -> Choices:
-        """As `Client.choices`, as a coroutine."""
+        """`Client.choices` as a coroutine."""
         steps = self._session.choices(action, input, inputs, **options)
         outputs: list[Choices] = [output async for output in perform_async(steps, self._handlers, guarded=True)]
         return outputs[0]
 
     async def files(self, key: str, inputs: Inputs) -> list[File]:
-        """As `Client.files`, as a coroutine."""
+        """`Client.files` as a coroutine."""
         return self._session.action_with_files(key).files_in((await self.run(key, inputs)).data)
 
     async def download(
         self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]
     ) -> list[SavedFile]:
-        """As `Client.download`, as a coroutine; cancelling stops it at once, and a later run resumes the parts."""
+        """`Client.download` as a coroutine. Cancelling stops it immediately, and a later run resumes the parts."""
         from .downloads.download import download_async
 
         return await download_async(self._session.download_plan(files, to, **options), self._handlers, self._enter())

@@ -1,6 +1,6 @@
 """Compiled definitions, requests and results as frozen data without behaviour.
 
-Classes without subclasses are NamedTuples: a frozen dataclass takes eight times as long to define, at every start.
+Classes without subclasses are NamedTuples, because a frozen dataclass takes eight times as long to define.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from .structs import Struct, shows
 
 Json = Any
 NOTHING: Mapping[str, Json] = {}
-SHOWN = 8  # keys that a repr names
+MAX_KEYS = 8  # in a repr
 
 
 def _outline(data: Json) -> str:
-    """JSON data without its values: the first keys of an object, the number of items of a list."""
+    """Return an outline of JSON data without values: the first keys of an object or the length of a list."""
     if isinstance(data, dict):
-        keys = ", ".join([*data][:SHOWN])[:120]
-        return f"{{{keys}, … {len(data)} keys}}" if len(data) > SHOWN else f"{{{keys}}}"
+        keys = ", ".join([*data][:MAX_KEYS])[:120]
+        return f"{{{keys}, … {len(data)} keys}}" if len(data) > MAX_KEYS else f"{{{keys}}}"
     return f"[{len(data)} items]" if isinstance(data, list) else type(data).__name__
 
 
 class Place(NamedTuple):
-    """Where a value goes: `Place("body", ("settings", "audio"))`; with `spread`, a map goes there key by key."""
+    """A place in a request, such as `Place("body", ("settings", "audio"))`. With `spread`, a map goes in key by key."""
 
     kind: str
     path: tuple[str, ...]
@@ -37,19 +37,19 @@ class Place(NamedTuple):
 
 
 class Test(NamedTuple):
-    """A test that the value of `name` is one of `values` (None: not given), or, if `negate`, that it is not."""
+    """A test that the value of `name` is one of `values` (None if absent) or, with `negate`, that it is not."""
 
     name: str
     values: tuple[Json, ...]
     negate: bool = False
 
 
-Test.__test__ = False  # type: ignore[attr-defined]  # it is not a test of pytest's
+Test.__test__ = False  # type: ignore[attr-defined]  # pytest must not collect it
 Condition = tuple[Test, ...]  # all must hold
 
 
 class Choice(Struct):
-    """One entry of a drop-down: the `value` to send, the `label` to show, and a line with details or None."""
+    """One entry of a drop-down: the `value` to send, the `label` to show, and an optional line of details."""
 
     value: Json
     label: str
@@ -61,7 +61,7 @@ class Choice(Struct):
 
 
 class Warn(NamedTuple):
-    """A schema that warns instead of refusing, under a condition."""
+    """A schema that causes a warning instead of an error, under a condition."""
 
     when: Condition
     schema: Mapping[str, Json]
@@ -91,8 +91,8 @@ class Input(NamedTuple):
     if_absent: Json = None
     group: str | None = None
     advanced: bool = False
-    clear: tuple[Json, ...] = ()  # () if it can't be emptied, else the one value that empties it
-    was: tuple[str, ...] = ()  # former names, which saved inputs may still use
+    clear: tuple[Json, ...] = ()  # the one value that empties it; () if it can't be emptied
+    was: tuple[str, ...] = ()  # former names, which stored inputs may still use
     deprecated: str | None = None  # why it should no longer be used
 
     @property
@@ -102,12 +102,12 @@ class Input(NamedTuple):
 
     @property
     def optional_default(self) -> bool:
-        """True if its default is shown but not sent; a required input's default is filled in instead."""
+        """True if its default is shown but not sent. The default of a required input is sent instead."""
         return self.has_default and self.required is None
 
     @property
     def is_always_needed(self) -> bool:
-        """True if every call must give it."""
+        """True if every call must provide it."""
         return self.required == () and self.only_when is None and not self.has_default
 
     @property
@@ -125,49 +125,49 @@ class Rule(NamedTuple):
 
 
 class Next(NamedTuple):
-    """One style of paging: how a page leads to the next."""
+    """One style of paging, which defines how to get from a page to the next page."""
 
     source: str
     to: Place | None  # None: the source is the next URL
-    plus: int | str | None = None  # a number, or "count": the items of this page
+    plus: int | str | None = None  # a number, or "count" for the number of items on the page
     below: str | None = None
     when: Condition = ()
 
 
 class Paging(NamedTuple):
-    """Where the items of a list are, and what leads to the next page."""
+    """The place of a list's items, and the styles that lead to the next page."""
 
     items: str
     size: Place | None
     max: int
     next: tuple[Next, ...]
-    keys: tuple[str, ...]  # keys of the answer that are about the page, not the list
-    total: str | None = None  # where the vendor says how many items the whole list has
+    keys: tuple[str, ...]  # keys of the answer that describe the page, not the list
+    total: str | None = None  # the place of the total number of items
 
 
 class Recover(NamedTuple):
-    """How to find out whether a create whose answer was lost was carried out."""
+    """How to find out whether a create succeeded if its answer was lost."""
 
     action: str  # the action that lists or gets such objects
-    inputs: Mapping[str, str]  # input of that action -> input of the create
+    inputs: Mapping[str, str]  # input of `action` -> input of the create
     same: Mapping[str, Place]  # field of an object -> place of the request with the same value
     since: str | None  # the field with the time of creation
-    when: Condition = ()  # without which that action cannot find the object
+    when: Condition = ()  # if it does not hold, `action` cannot find the object
 
 
 class Case(NamedTuple):
-    """One kind of refusal: when it applies, what it means, and what the user can do."""
+    """One kind of refusal: its condition, its meaning, and its remedy."""
 
     when: Condition
     text: str | None  # a pattern on the message
     kind: str
-    scopes_pattern: str | None  # a pattern on the message for the scopes that `do` may name
-    scopes_from: str | None  # or the place in the answer where they are
+    scopes_pattern: str | None  # a pattern that finds the scopes for `do` in the message
+    scopes_from: str | None  # or their place in the answer
     do: str | None
 
 
 class Errors(NamedTuple):
-    """How refusals are read: the places of their parts, and the cases that tell their kinds apart."""
+    """How to read refusals: the places of their parts, and the cases that distinguish their kinds."""
 
     failed: Condition | None
     code: str | None
@@ -182,18 +182,18 @@ class Errors(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """Where an answer offers files, and how they are downloaded. Paths start at the answer or at an entry."""
+    """Where an answer offers files, and how to download them. Paths start at the answer or at an entry."""
 
     sources: tuple[tuple[str, ...], ...]
     url: tuple[str, ...]
-    name: tuple[str, ...]  # texts with slots: the first that is not blank
-    was: tuple[str, ...]  # the same of earlier versions
+    name: tuple[str, ...]  # templates; the first that is not blank counts
+    was: tuple[str, ...]  # templates of earlier versions
     type: tuple[str, ...]
     size: tuple[str, ...]
     id: tuple[str, ...]
     token: tuple[str, ...]
     ready: Condition | None
-    errors: Errors  # of the servers that the files come from
+    errors: Errors  # for answers of the file servers
 
 
 DAY = 86400.0
@@ -202,7 +202,7 @@ SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "day": DAY}
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A number of requests in a number of seconds; written `80/s`, `10/min`, `6000/day`."""
+    """A number of requests in a number of seconds, written as `80/s`, `10/min` or `6000/day`."""
 
     count: int
     seconds: float
@@ -217,11 +217,11 @@ class Rate:
         return f"{self.count}/{unit}"
 
 
-Rates = Mapping[str, tuple[Rate, ...]]  # plan -> its rates; "" for what every plan has
+Rates = Mapping[str, tuple[Rate, ...]]  # plan -> its rates; "" for the rates of every plan
 
 
 class Label(NamedTuple):
-    """The rates of one of the vendor's labels. `on`: actions that are counted here whatever their own label is."""
+    """The rates of one of the vendor's labels. Actions in `on` are counted here, whatever their own label."""
 
     rates: Rates
     on: tuple[str, ...] = ()
@@ -235,7 +235,7 @@ class SharedBudget(NamedTuple):
 
 
 class Quota(NamedTuple):
-    """The limit of a day for each value of the inputs `per`: for each host, for each registrant of a meeting."""
+    """A daily limit for each combination of values of the inputs `per`, such as each registrant of a meeting."""
 
     rates: Rates
     per: tuple[str, ...]
@@ -244,9 +244,9 @@ class Quota(NamedTuple):
 
 
 class ReportedLimits(NamedTuple):
-    """Where an answer reports its label, the limit of the current window and how much of that remains.
+    """Where an answer reports its label, the limit of the current window, and the number of requests that remain.
 
-    `daily` holds for answers whose figures are for the day.
+    `daily` is a condition for answers whose figures apply to the day.
     """
 
     label: str | None = None
@@ -255,7 +255,7 @@ class ReportedLimits(NamedTuple):
     daily: Condition | None = None
 
     def figures(self, headers: Mapping[str, str]) -> tuple[int, int] | None:
-        """The limit and what remains of it; None unless the headers (lower-case names) report both."""
+        """Return the limit and the remaining requests; None unless the headers (lower-case names) report both."""
         numbers = []
         for source in (self.remaining, self.limit):
             text = headers.get(source.removeprefix("header.").lower(), "").strip() if source else ""
@@ -271,7 +271,7 @@ class ReportedLimits(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """The limits of a vendor. All connections to one account share them, or (`per`) each connection has its own."""
+    """The limits of a vendor. They apply per account or per connection, as `per` says."""
 
     key: str  # of the connector
     per: str = "account"
@@ -283,22 +283,22 @@ class Limits(NamedTuple):
 
     @property
     def hold_always(self) -> bool:
-        """True if a label or a budget has a rate that holds whatever the plan."""
+        """True if a label or a budget has a rate that applies to every plan."""
         limits: list[Label | SharedBudget] = [*self.labels.values(), *self.combined]
         return any("" in limit.rates for limit in limits)
 
     def counted_as(self, action: str, label: str | None) -> str | None:
-        """The label under which an action's calls are counted."""
+        """Return the label under which an action's calls are counted."""
         return next((name for name, entry in self.labels.items() if action in entry.on), label)
 
 
 def rates_of(rates: Rates, plan: str | None) -> tuple[Rate, ...]:
-    """The rates of a plan (None: not known) and those that every plan has."""
+    """Return the rates of a plan (None if unknown) and the rates of every plan."""
     return (*rates.get("", ()), *(rates.get(plan, ()) if plan else ()))
 
 
 class Choices(Struct):
-    """Some entries of a drop-down; `cursor` is an opaque text that continues the list, None at the end."""
+    """Some entries of a drop-down. `cursor` is an opaque string that continues the list, or None at the end."""
 
     choices: tuple[Choice, ...]
     cursor: str | None = None
@@ -312,22 +312,22 @@ class Choices(Struct):
 
 
 class ChoiceList(NamedTuple):
-    """A named list of connector.yaml: its own entries, or the items of an action's answer."""
+    """A named list in connector.yaml, with fixed entries or the items of an action's answer."""
 
     key: str
     choices: tuple[Choice, ...] = ()
-    action: str | None = None  # None: the entries are its own
+    action: str | None = None  # None if the entries are fixed
     fills: Mapping[str, str] = NOTHING  # input of the action -> input of a form, or parameter
     parameters: Mapping[str, Input] = NOTHING  # for forms without such an input
-    search: Mapping[str, Json] = NOTHING  # inputs that make the vendor search; {} is the search text
-    items: tuple[str, ...] = ()  # where the items are, if the action's paging does not say so
-    value: tuple[str, ...] = ()  # paths in an item; of this and the next two, the first that is not blank counts
-    label: tuple[str, ...] = ()  # paths, or texts with expressions
+    search: Mapping[str, Json] = NOTHING  # inputs that make the vendor search; {} stands for the search
+    items: tuple[str, ...] = ()  # paths of the items, unless the action's paging has one
+    value: tuple[str, ...] = ()  # paths in an item; here and below, the first that is not blank counts
+    label: tuple[str, ...] = ()  # paths, or templates
     description: tuple[str, ...] = ()
 
 
 class Base(NamedTuple):
-    """The values that a brace of the base URL takes, and the only hosts that they may lead to."""
+    """The rules for a brace of the base URL: its default, the allowed hosts and a pattern."""
 
     default: str | None
     hosts: tuple[str, ...]
@@ -347,7 +347,7 @@ class CredentialField(NamedTuple):
 @shows("key")
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Connection:
-    """A kind of connection: what a person fills in, how a token is obtained, and what goes to every request."""
+    """A kind of connection: the inputs of a person, how to obtain a token, and the values for every request."""
 
     key: str
     label: str
@@ -357,11 +357,11 @@ class Connection:
     grants: tuple[CredentialField, ...]
     gives: frozenset[str]  # the names of all grants
     needs: frozenset[str]  # the names of the required ones
-    errors: Errors  # of the token endpoint
-    revoked_when: tuple[Condition, ...]  # answers of the token endpoint that end a refresh token for good
+    errors: Errors  # for answers of the token endpoint
+    revoked_when: tuple[Condition, ...]  # answers of the token endpoint that invalidate a refresh token for good
     test: Mapping[str, Json] | None
     unsupported_values: Mapping[str, Mapping[str, str]]  # input -> value -> what to do instead
-    account_wide: bool | str = False  # acts for a whole account; a text: if it has scopes of that level
+    account_wide: bool | str = False  # True if it acts for a whole account, or the level whose scopes make it so
 
 
 @shows("key")
@@ -379,12 +379,12 @@ class Profile:
     headers: Mapping[str, str]
     encode: str
     idempotency: Place | None
-    levels: Mapping[str, Mapping[str, str]]  # level of an app -> the pattern of the scopes that it must or may have
+    levels: Mapping[str, Mapping[str, str]]  # level of an app -> the pattern of its required or possible scopes
     errors: Errors
     limits: Limits
     connections: tuple[Connection, ...]
     choices: Mapping[str, ChoiceList]
-    phrasebook: Phrasebook  # the language that the texts are in, and the vendor's name
+    phrasebook: Phrasebook  # the language of messages, and the vendor's name
 
     @property
     def hosts(self) -> list[str]:
@@ -395,7 +395,7 @@ class Profile:
 @shows("key")
 @dataclass(frozen=True, repr=False, kw_only=True)
 class InputTable:
-    """An input table: the rows that a person fills in, with the rules between them."""
+    """An input table: the rows that a person fills in, and rules about several rows."""
 
     key: str
     label: str
@@ -406,7 +406,7 @@ class InputTable:
 
     @classmethod
     def of(cls, key: str, label: str, rows: Iterable[Input], description: str = "") -> InputTable:
-        """A table of rows without former names, and without rules."""
+        """Return a table of rows without former names and rules."""
         inputs = {row.key: row for row in rows}
         return InputTable(key=key, label=label, description=description, inputs=inputs, by_name=inputs, rules=())
 
@@ -422,7 +422,7 @@ class ActionSpec(InputTable):
 
     docs: str | None
     summary: str | None
-    effect: str | None  # None: it follows from the method
+    effect: str | None  # None if it follows from the method
     scopes: Mapping[str, tuple[Any, ...]]
     rate_limit: str | None
     method: str | None
@@ -441,10 +441,10 @@ class ActionSpec(InputTable):
 
 
 class Page(Struct):
-    """One answer of a call, with its JSON `data`. `items` are the page's items, None if the action is not a list.
+    """One answer in a call, with its JSON `data`. `items` holds the page's items, or None if the action is not a list.
 
-    `headers` have lower-case names, `warnings` are `Problem`s. `cursor` continues the list after this page; None at its
-    end.
+    `headers` have lower-case names, and `warnings` are `Problem`s. `cursor` continues the list after this page, and is
+    None at the end.
     """
 
     data: Json
@@ -462,7 +462,7 @@ class Page(Struct):
 class Result(Struct):
     """The result of a call: `data` (JSON; `{}` without a body), the HTTP `status` and `headers` (lower-case names).
 
-    `warnings` are `Problem`s. `cursor` continues a list that was cut at a limit; None at its end.
+    `warnings` are `Problem`s. `cursor` continues a list that was cut at a limit, and is None at the end.
     """
 
     data: Json
@@ -477,21 +477,21 @@ class Result(Struct):
 
 @shows("method", "template")
 class Request(Struct):
-    """One HTTP request, complete. The fields that its repr leaves out may hold secrets."""
+    """One complete HTTP request. The fields that its repr omits may hold secrets."""
 
     method: str
-    template: str  # the path with its braces, which names the endpoint but no person
+    template: str  # the path with its braces, without personal data
     shown: str  # the URL with secrets masked
     url: str
     headers: tuple[tuple[str, str], ...]
     content: bytes | None
-    body: Json  # the content as data, for people to read
+    body: Json  # the content as readable data
     call: Mapping[str, Json] = NOTHING
 
 
 @shows("status")
 class Response(Struct):
-    """One HTTP response, its content decompressed. Header names are lower-case."""
+    """One HTTP response with decompressed content. Header names are lower-case."""
 
     status: int
     headers: Mapping[str, str]

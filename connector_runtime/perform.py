@@ -1,6 +1,10 @@
+<<<<<<< HEAD
 """Runs a generator and performs the steps that it yields: one performer for threads, one for asyncio.
+=======
+"""The two performers of steps, one for threads and one for asyncio.
+>>>>>>> h14-p3
 
-A performer calls the handler of each step, and yields everything else: the generator's outputs.
+A performer calls the handler of each step and yields all other values, which are the generator's outputs.
 """
 
 from __future__ import annotations
@@ -23,10 +27,10 @@ HANDLERS: Handlers = {
 
 
 def perform(steps: Steps, handlers: Handlers, *, guarded: bool = False) -> Iterator[Any]:
-    """Perform the steps of a generator and yield its outputs as they come.
+    """Perform the steps of a generator and yield its outputs as they arrive.
 
-    A `ConnectorError` of a handler is thrown into the generator. Any other exception ends it; with `guarded` it becomes
-    an `InternalError`, unless a token function raised it. Closing stops the generator before its next step.
+    If a handler raises a `ConnectorError`, the generator gets the error. Any other exception ends the generator; with
+    `guarded` it becomes an `InternalError`, unless a token function raised it. Closing prevents further steps.
     """
     proceed: Callable[[Any], Any] = steps.send
     value: Any = None
@@ -58,7 +62,7 @@ def perform(steps: Steps, handlers: Handlers, *, guarded: bool = False) -> Itera
 
 
 async def perform_async(steps: Steps, handlers: Handlers, *, guarded: bool = False) -> AsyncIterator[Any]:
-    """`perform` for asyncio: handlers may return awaitables. Cancelling stops the generator at once."""
+    """`perform` for asyncio: handlers may return awaitables. Cancelling stops the generator immediately."""
     proceed: Callable[[Any], Any] = steps.send
     value: Any = None
     try:

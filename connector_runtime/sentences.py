@@ -1,4 +1,4 @@
-"""Sentences: English texts that keep their template and values, so that they can be translated. A leaf; pure."""
+"""English messages that keep their template and values for translation. Pure; imports nothing from this package."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 
 class Sentence(str):
-    """English text from a template and its values: `Sentence("must be at most {most}", most=5)`.
+    """English text made from a template and values, such as `Sentence("must be at most {most}", most=5)`.
 
-    Translations are looked up by template. Values that are sentences are translated too; a tuple becomes a list with
-    commas. `{vendor}` needs no value: a `Phrasebook` knows the name, and without one it reads "the vendor".
+    Translations are looked up by template. Values that are sentences are translated too, and a tuple is joined with
+    commas. `{vendor}` needs no value. A `Phrasebook` fills in the name; the default is "the vendor".
     """
 
     __slots__ = ("slots", "template")
@@ -28,37 +28,37 @@ class Sentence(str):
         return sentence
 
     def then(self, other: str) -> Sentence:
-        """This sentence followed by another, unless that is empty."""
+        """Return this sentence followed by `other`, unless `other` is empty."""
         return Sentence("{first} {second}", first=self, second=other) if other else self
 
 
 def either(parts: Iterable[str]) -> str:
-    """Texts as alternatives: `a, b or c`."""
+    """Join strings as alternatives: `a, b or c`."""
     *others, last = parts
     return Sentence("{some} or {last}", some=tuple(others), last=last) if others else last
 
 
 def both(parts: Iterable[str]) -> str:
-    """Texts joined: `a, b and c`."""
+    """Join strings: `a, b and c`."""
     *others, last = parts
     return Sentence("{some} and {last}", some=tuple(others), last=last) if others else last
 
 
 def labels(rows: Iterable[Any]) -> list[str]:
-    """The labels of inputs in quotes."""
+    """Return the labels of inputs in quotes."""
     return [Sentence("'{label}'", label=row.label) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
 class Phrasebook:
-    """The language of a connector: its code, the vendor's name, and the translations by template."""
+    """The language of a connector: the language code, the vendor's name, and translations by template."""
 
     language: str = "en"
     vendor: str = VENDOR
     texts: Mapping[str, str | None] = field(default_factory=dict, repr=False)
 
     def say(self, text: Any) -> Any:
-        """Return a sentence in this language; other values, and texts without a translation, come back unchanged."""
+        """Translate a sentence to this language; other values, and sentences without a translation, stay unchanged."""
         if isinstance(text, tuple):
             return ", ".join(str(self.say(part)) for part in text)
         if not isinstance(text, Sentence):

@@ -1,9 +1,13 @@
+<<<<<<< HEAD
 """Steps: what a generator yields so that `perform` does it, such as `Send` or `Wait`. They do nothing themselves. Pure.
+=======
+"""Steps, the requests that a generator makes to its performer. Pure.
+>>>>>>> h14-p3
 
-Calls, token renewals, downloads and choices are pure generators. A generator yields steps; `perform` carries out each
-and sends back its result, or throws its error. Between steps, the generator yields its outputs: the pages of a call, a
-renewed record, the size of a saved file. The first steps below serve every generator; the others concern one entry of
-a store and its lease, pacing and observers, choices, and downloads.
+Calls, token renewals, downloads and choices are pure generators. A generator yields steps. `perform` carries out each
+step and sends back its result, or throws its error. Between steps, the generator yields its outputs, such as the pages
+of a call or the size of a saved file. All generators use the first steps below. The later steps are for store entries
+and leases, for pacing and observers, for choices, and for downloads.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from .errors import ConnectorError, RequestError, TransportError
 from .model import Request
 from .structs import Struct, shows
 
-LONGEST_WAIT = 31_536_000  # seconds that a caller or a vendor may have us wait: a year, which any clock can represent
+LONGEST_WAIT = 31_536_000  # seconds (a year) that a caller or a vendor may set; any clock can represent the end
 
 
 class Now(Struct):
@@ -32,22 +36,22 @@ class Wait(Struct):
 
 
 class Key(Struct):
-    """Get a new unique text, by which a vendor recognizes a repeated request."""
+    """Get a new unique string, by which a vendor recognizes a repeated request."""
 
 
 class Token(Struct):
-    """Get the `Credentials` of the connection. `rejected` are the values that the vendor has just rejected."""
+    """Get the `Credentials` of the connection. `rejected` holds the values that the vendor has just rejected."""
 
     rejected: Mapping[str, str] | None = None
 
 
 @shows("request", "effect")
 class Send(Struct):
-    """Send a request and get its `Response`. Raises `TransportError` if there is none."""
+    """Send a request and get its `Response`. Raises `TransportError` if none arrives."""
 
     request: Request
     effect: str = "read"
-    seconds: float | None = None  # what the deadline leaves
+    seconds: float | None = None  # until the deadline
 
 
 class Read(Struct):
@@ -55,7 +59,7 @@ class Read(Struct):
 
 
 class Write(Struct):
-    """Replace the version that was read and get the new one, or None if another writer was first."""
+    """Replace the version that was read, and get the new version, or None if another writer was first."""
 
     value: Any
     version: int
@@ -74,15 +78,15 @@ class Release(Struct):
 class Permit:
     """The permission that one attempt needs before it is sent; the next attempt needs a new one.
 
-    `label` is the action's rate limit label, `account` the account whose limits it counts against ("": the pacer's own)
-    and `quotas` the quotas that count it, each as (name, digest of the values it is counted by).
+    `label` is the action's rate limit label, `account` the account whose limits apply ("" for the pacer's default), and
+    `quotas` the quotas that apply, each as (name, digest of the values in its `per`).
     """
 
     action: str
     label: str | None = None
     account: str = ""
     quotas: tuple[tuple[str, str], ...] = ()
-    gone: bool = False  # its call has ended or was cancelled, and no longer waits
+    gone: bool = False  # True once its call has ended or was cancelled
 
 
 @shows("permit")
@@ -96,9 +100,9 @@ class AskPermit(Struct):
 class Attempt(Struct):
     """One attempt as an observer sees it, without secrets or the names of people.
 
-    `path` is the template with its braces, `at` the start in UTC, `seconds` the time until the answer, `waited` the
-    seconds of pauses before it (for pacing, or after a failure). `kind` is the error's kind, None if the attempt
-    succeeded. `status` is None without an answer. `retry_at` is a `datetime` in UTC.
+    `path` is the template with its braces, `at` the start in UTC, `seconds` the time until the answer, and `waited` the
+    pauses before the attempt in seconds (for pacing, or after a failure). `kind` is the kind of the error, or None
+    after a success. `status` is None if no answer arrived. `retry_at` is a `datetime` in UTC.
     """
 
     action: str
@@ -117,7 +121,7 @@ class Attempt(Struct):
 
     @classmethod
     def of(cls, failure: RequestError | None, began: datetime, ended: datetime, **facts: Any) -> Attempt:
-        """The attempt that ended with this failure, or with an answer if that is None."""
+        """Return the attempt that ended with this failure, or with a success if `failure` is None."""
         kind, code, at = (failure.kind, failure.code, failure.retry_at) if failure else (None, None, None)
         seconds = max(0.0, (ended - began).total_seconds())
         return cls(at=began, seconds=seconds, kind=kind, code=code, retry_at=at, **facts)
@@ -125,7 +129,7 @@ class Attempt(Struct):
 
 @shows("attempt")
 class Report(Struct):
-    """Report an attempt to the pacer and the observer; without a permit, to the observer alone."""
+    """Report an attempt to the observer and, with a permit, to the pacer."""
 
     permit: Permit | None
     attempt: Attempt
@@ -133,14 +137,14 @@ class Report(Struct):
 
 
 class Recall(Struct):
-    """Get the value that was remembered under the key less than `seconds` ago, or None."""
+    """Get the value that was stored under the key less than `seconds` ago, or None."""
 
     key: str
     seconds: float
 
 
 class Remember(Struct):
-    """Remember a value under the key for later calls of this client; `seconds` of 0 forgets it instead."""
+    """Store a value under the key for later calls of this client; if `seconds` is 0, delete it instead."""
 
     key: str
     value: Any
@@ -149,23 +153,23 @@ class Remember(Struct):
 
 @shows("request")
 class Open(Struct):
-    """Send a request and get its `Response` before the body is read. Raises `TransportError` if there is none."""
+    """Send a request and get its `Response` before the body is read. Raises `TransportError` if none arrives."""
 
     request: Request
 
 
 @shows("least")
 class Peek(Struct):
-    """Get the beginning of the body, at least `least` bytes if it has that many. `Fill` still writes all of it."""
+    """Get the start of the body, at least `least` bytes if it is that long. `Fill` still writes the whole body."""
 
     least: int
 
 
 @shows("at", "most")
 class Fill(Struct):
-    """Write the body into the part of a file, which is cut to `at` bytes first, and get a `Filled`.
+    """Cut the part of a file to `at` bytes, append the body, and get a `Filled`.
 
-    `version` is the file's version that the part belongs to. A part of more than `most` bytes is emptied.
+    `version` is the version of the file that the body belongs to. A part larger than `most` bytes is emptied.
     """
 
     at: int
@@ -175,19 +179,19 @@ class Fill(Struct):
 
 @shows("size")
 class Filled(Struct):
-    """The size of the part in bytes, and the failure that cut the body off, if any."""
+    """The size of the part in bytes, and the failure that cut off the body, if any."""
 
     size: int
     broke: TransportError | None = None
 
 
-Entry = Read | Write | Acquire | Release  # of one entry of a store
+Entry = Read | Write | Acquire | Release  # steps for one entry of a store
 Step = Now | Wait | Key | Token | Send | Entry | AskPermit | Report | Recall | Remember | Open | Peek | Fill
 Steps = Generator[Any, Any, None]  # of steps and outputs
 
 
 def next_output(steps: Steps) -> Generator[Step, Any, Any]:
-    """Pass on the steps of an inner generator up to its next output, and return that; None at its end."""
+    """Pass on the steps of an inner generator, and return its next output; None at its end."""
     proceed: Callable[[Any], Any] = steps.send
     value: Any = None
     while True:

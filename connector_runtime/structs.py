@@ -1,16 +1,20 @@
+<<<<<<< HEAD
 """`Struct`, the base of small immutable records whose reprs show no secrets. A leaf: imports nothing of ours."""
+=======
+"""Small immutable classes of named fields, with reprs that show no secrets. Imports nothing from this package."""
+>>>>>>> h14-p3
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Self, TypeVar, dataclass_transform
 
-LONGEST = 180  # characters that a repr shows of the fields
+MAX_LENGTH = 180  # characters of the fields in a repr
 Kind = TypeVar("Kind", bound=type)
 
 
 def shows(*names: str) -> Callable[[Kind], Kind]:
-    """Give a class a short repr of these fields only: the others may hold secrets."""
+    """Give a class a short repr of only these fields, because other fields may hold secrets."""
 
     def decorate(kind: Kind) -> Kind:
         setattr(kind, "__repr__", lambda self: f"{type(self).__name__}({_fields(self, names)})")  # noqa: B010
@@ -23,17 +27,17 @@ def _fields(struct: Any, names: tuple[str, ...]) -> str:
     values = {name: getattr(struct, name) for name in names}
     text = ", ".join(f"{name}={cut(value)}" for name, value in values.items() if value is not None)
     text = text or "…" if getattr(struct, "__dataclass_fields__", struct.__match_args__) else ""
-    return f"{text[: LONGEST - 1]}…" if len(text) > LONGEST else text
+    return f"{text[: MAX_LENGTH - 1]}…" if len(text) > MAX_LENGTH else text
 
 
 def cut(value: Any) -> str:
-    """The repr of a value; a long text is cut off."""
-    is_long = isinstance(value, str) and len(value) > LONGEST
-    return f"{value[:LONGEST]!r}…" if is_long else repr(value)
+    """Return the repr of a value, with a long string cut off."""
+    is_long = isinstance(value, str) and len(value) > MAX_LENGTH
+    return f"{value[:MAX_LENGTH]!r}…" if is_long else repr(value)
 
 
 class _StructType(type):
-    """Turns each annotated field into a slot, and writes an `__init__` that takes the fields in order."""
+    """Turns each annotated field into a slot, and creates an `__init__` that takes the fields in order."""
 
     def __new__(kind, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> Any:
         names = tuple(body.get("__annotations__", ())) if bases else ()
@@ -53,11 +57,11 @@ class _StructType(type):
 @dataclass_transform(frozen_default=True)
 @shows()
 class Struct(metaclass=_StructType):
-    """The base of the values that calls take and return. Structs are equal if class and fields are; all are truthy.
+    """The base class of the values that calls take and return. Structs are equal if their classes and fields are equal.
 
-    A frozen dataclass would do the same, but takes eight times as long to define, which would slow every command's
-    start. A NamedTuple equals any tuple of the same values, and a new field breaks code that unpacks it.
-    The repr shows only the fields that `shows` names. A subclass of a class with fields cannot add any.
+    A frozen dataclass would work too, but takes eight times as long to define, which slows the start of every command.
+    A NamedTuple is equal to any tuple with equal values, and adding a field breaks code that unpacks it. The repr shows
+    only the fields listed in `shows`. A subclass of a class with fields cannot add fields.
     """
 
     __match_args__: Any = ()  # the names of the fields
@@ -77,7 +81,7 @@ class Struct(metaclass=_StructType):
         return type(self), self._values()
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy with other values for these fields."""
+        """Return a copy with new values for these fields."""
         return type(self)(**dict(zip(self.__match_args__, self._values(), strict=True)) | changes)
 
     def _values(self) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
-"""HTTP: sends our requests with httpx over pools of connections that clients share. Only this module imports httpx.
+"""Sends requests with httpx over connection pools that clients share. Only this module imports httpx.
 
-A process has one pool for each `Http`, in asyncio one for each event loop; all its clients share it, and the last one
-closes it. The errors and logs of httpx never show a secret of a request.
+A process has one pool for each `Http`, and in asyncio one for each event loop and `Http`. Clients share the pool, and
+the last client closes it. The errors and logs of httpx never show a secret of a request.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger("connector_runtime")
 
 
-MOST = {"timeout": 10**6, "connect_timeout": 10**6, "connections": 10**6, "largest": 10**12}  # what systems can handle
-BINARY = 8  # times as large as other answers may an answer with `response_type: binary` be
+MAX_SETTINGS = {"timeout": 10**6, "connect_timeout": 10**6, "connections": 10**6, "largest": 10**12}  # system limits
+BINARY_FACTOR = 8  # answers with `response_type: binary` may be this many times larger than others
 
 
 @shows("timeout", "connect_timeout", "connections", "largest")
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Http:
-    """The HTTP settings of a client: proxy, certificates, time-outs, and bounds. Raises `InputError` for wrong ones.
+    """The HTTP settings of a client: proxy, certificates, timeouts and limits. Raises `InputError` if one is invalid.
 
-    `proxy` is a URL (`http://user:password@proxy:8080`), by default that of the environment (HTTPS_PROXY). `ca` is the
-    path of a file of certificates to trust, or an `ssl.SSLContext`. `timeout` bounds each wait for the vendor, and
-    `connect_timeout` the opening of a connection, in seconds. `connections` is how many may be open at once. `largest`
-    bounds an answer, in bytes after decompression; with `response_type: binary` it may be eight times as large. With
-    `log_inputs`, calls with `debug_request` also log URL, header values and body, secrets masked: for your own
-    programs, not where others enter the inputs. `client` is an `httpx.Client` (for `AsyncClient`, an
-    `httpx.AsyncClient`) to use instead of all this; it is never closed or changed.
+    `proxy` is a URL (`http://user:password@proxy:8080`), by default the proxy of the environment (HTTPS_PROXY). `ca` is
+    the path of a file of trusted certificates, or an `ssl.SSLContext`. `timeout` limits each wait for the vendor, and
+    `connect_timeout` the opening of a connection, in seconds. `connections` is the maximum number of open connections.
+    `largest` limits an answer, in bytes after decompression; with `response_type: binary` it may be eight times larger.
+    With `log_inputs`, calls with `debug_request` also log URL, header values and body with secrets masked. Use it only
+    in your own programs, not where others enter the inputs. `client` is an `httpx.Client` (for `AsyncClient`, an
+    `httpx.AsyncClient`) to use instead of these settings; it is never closed or changed.
     """
 
     proxy: str | None = None
@@ -68,7 +68,7 @@ class Http:
 
     def __post_init__(self) -> None:
         problems = []
-        for name, most in MOST.items():
+        for name, most in MAX_SETTINGS.items():
             if not (isinstance(value := getattr(self, name), int | float) and 0 < value <= most):
                 problems.append(Problem(name, f"must be a number above 0, and at most {most:,}"))
         if isinstance(self.ca, str) and not isfile(self.ca):
@@ -79,7 +79,7 @@ class Http:
             raise InputError.of("the HTTP settings", problems)
 
 
-_parsed = lru_cache(maxsize=256)(httpx.URL)  # of URLs without secrets: parsing takes longer than the rest of a request
+_parsed = lru_cache(maxsize=256)(httpx.URL)  # only URLs without secrets; parsing is the slowest part of a request
 
 
 def to_httpx(step: Send, http: Http) -> httpx.Request:
@@ -88,7 +88,7 @@ def to_httpx(step: Send, http: Http) -> httpx.Request:
         logger.warning("%s", secrets.request_text(request, whole=http.log_inputs))
     wait, connect = http.timeout, http.connect_timeout
     if "timeout" in request.call:
-        wait = connect = min(request.call["timeout"], 1000 * MOST["timeout"]) / 1000
+        wait = connect = min(request.call["timeout"], 1000 * MAX_SETTINGS["timeout"]) / 1000
     if step.seconds is not None:
         wait, connect = min(wait, step.seconds), min(connect, step.seconds)
     has_no_secrets = request.url == request.shown
@@ -119,7 +119,7 @@ _SENDING: ContextVar[bool] = ContextVar("sending", default=False)
 
 
 def _without_headers(record: logging.LogRecord) -> bool:
-    """Whether a record of the HTTP libraries may be logged: not if it shows the headers of our requests."""
+    """True if a record of the HTTP libraries may be logged; False if it shows the headers of our requests."""
     has_headers = record.name.startswith("hpack") or "headers" in record.getMessage().partition(" ")[0]
     return not (_SENDING.get() and has_headers)
 
@@ -140,13 +140,13 @@ def from_httpx(response: httpx.Response, request: Request, content: bytes) -> Re
 
 @contextmanager
 def transport_errors(step: Send) -> Iterator[None]:
-    """Raise failures of httpx as `TransportError`; httpx's own error is dropped, because it holds the request."""
+    """Convert httpx errors to `TransportError`. The httpx error is dropped, because it holds the request."""
     token = _SENDING.set(True)
     try:
         yield
     except httpx.HTTPError as error:
         failure = _error_of(error, step)
-    except (httpx.InvalidURL, UnicodeError):  # UnicodeError: a name that no host can have
+    except (httpx.InvalidURL, UnicodeError):  # UnicodeError: the host name is invalid
         what = Sentence("The URL is too long, or its host is not a name.")
         failure = TransportError(what, hint=Sentence("Shorten the inputs that go into it, or correct the address."))
     else:
@@ -156,16 +156,16 @@ def transport_errors(step: Send) -> Iterator[None]:
     raise failure
 
 
-LONGEST_ANSWER = 900.0  # seconds for an answer to a call without a deadline: a server may trickle bytes forever
-UNSENT = (
+LONGEST_ANSWER = 900.0  # seconds for an answer if the call has no deadline, because a server may trickle bytes forever
+UNSENT_ERRORS = (
     *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError),
     httpx.LocalProtocolError,  # a request that is not valid HTTP
 )
 
 
 def _error_of(error: httpx.HTTPError, step: Send) -> TransportError:
-    """The error for a failure of httpx. Its own text is not shown if it could quote a header."""
-    unsent = isinstance(error, UNSENT)
+    """The `TransportError` for an httpx error, whose message is omitted if it could quote a header."""
+    unsent = isinstance(error, UNSENT_ERRORS)
     done = step.effect != "read" and not unsent
     host = urlsplit(step.request.shown).hostname
     if isinstance(error, httpx.TimeoutException):
@@ -187,28 +187,28 @@ def _error_of(error: httpx.HTTPError, step: Send) -> TransportError:
 
 
 class _ResponseBody:
-    """The body of one answer, decompressed piece by piece up to the bound of its size.
+    """The body of one answer, decompressed piece by piece up to the size limit.
 
-    A larger body is an error, except that of a refusal, which is dropped: its status says enough.
+    A larger body raises an error. The body of a refusal is dropped instead, because its status is enough.
     """
 
     def __init__(self, response: httpx.Response, step: Send, http: Http) -> None:
         self._response, self._step = response, step
-        self._most = int(http.largest) * (BINARY if step.request.call.get("response_type") == "binary" else 1)
-        self._read = 0  # bytes, as they were sent
+        self._most = int(http.largest) * (BINARY_FACTOR if step.request.call.get("response_type") == "binary" else 1)
+        self._read = 0  # compressed bytes
         self._content = bytearray()
         coding = response.headers.get("content-encoding", "").strip().lower()
-        self._coding = "" if response.is_stream_consumed else coding  # the program's own client has decompressed it
+        self._coding = "" if response.is_stream_consumed else coding  # a custom client has decompressed it
         self._plain: Any = None
 
     def add(self, piece: bytes) -> bool:
-        """Add a piece and return False if no more are needed. Raises `TransportError` if the body is too large."""
+        """Add a piece; return False if no more pieces are needed. Raises `TransportError` if the body is too large."""
         self._read += len(piece)
         if self._coding in ("gzip", "x-gzip", "deflate") and piece:
-            if self._plain is None:  # `deflate` comes with its envelope or without
+            if self._plain is None:  # `deflate` may come with or without a zlib header
                 bits = -15 if self._coding == "deflate" and piece[0] & 15 != 8 else 15
                 self._plain = zlib.decompressobj(bits if self._coding == "deflate" else bits + 16)
-            try:  # one byte beyond the bound shows that the body is too large
+            try:  # one byte above the limit shows that the body is too large
                 piece = self._plain.decompress(piece, self._most - len(self._content) + 1)
             except zlib.error as error:
                 raise httpx.DecodingError(str(error)) from None
@@ -227,7 +227,7 @@ class _ResponseBody:
         raise TransportError(what, hint=hint, status=status, may_have_been_done=done)
 
     def response(self) -> Response:
-        """The response with its body, once all pieces are added."""
+        """The response with its complete body, after all pieces were added."""
         if self._plain is not None and not self._plain.eof:
             raise httpx.DecodingError("The compressed body is cut off.")
         return from_httpx(self._response, self._step.request, bytes(self._content))
@@ -235,14 +235,14 @@ class _ResponseBody:
 
 Opener = Callable[[httpx.Request], httpx.Response]
 AsyncOpener = Callable[[httpx.Request], Awaitable[httpx.Response]]
-PROXIED = {"http", "https", "all"}  # schemes for which the environment may name proxies
+PROXIED = {"http", "https", "all"}  # schemes with proxies in the environment
 PLAIN = Http()
 
 
 class Pool:
     """The HTTP connections of a process for one `Http`, opened at the first request and closed by the last user.
 
-    Cookies are not stored, so that those of one account cannot reach another. A forked process opens its own pool.
+    Cookies are not stored, so one account's cookies cannot reach another account. A forked process opens its own pool.
     """
 
     _pools: ClassVar[dict[Http, Pool]] = {}
@@ -250,7 +250,7 @@ class Pool:
 
     @classmethod
     def enter(cls, http: Http = PLAIN) -> Pool:
-        """Return the pool for these settings, until `leave`."""
+        """Return the pool for these settings; call `leave` when done."""
         with cls._lock:
             pool = cls._pools.setdefault(http, cls(http))
             pool._users += 1
@@ -299,17 +299,17 @@ class Pool:
 
 
 class AsyncPool:
-    """The HTTP connections of one event loop, each in its own transport, which one call uses at a time.
+    """The HTTP connections of one event loop. Each has its own transport, which serves one call at a time.
 
-    httpx's own pool searches all its connections at every request, which takes longer than the requests themselves when
-    64 calls run at once. Taking one from a stack of idle transports takes no time.
+    The pool of httpx searches all its connections at every request. With 64 concurrent calls, the search takes longer
+    than the requests. Taking a transport from a stack of idle ones takes no time.
     """
 
     _pools: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Http, AsyncPool]]] = WeakKeyDictionary()
 
     @classmethod
     def enter(cls, http: Http = PLAIN) -> AsyncPool:
-        """Return the pool of the running event loop for these settings, until `leave`."""
+        """Return the running event loop's pool for these settings; call `leave` when done."""
         from asyncio import get_running_loop
 
         pools = cls._pools.setdefault(get_running_loop(), {})
@@ -332,7 +332,7 @@ class AsyncPool:
 
         self.http = http
         self._users = 0
-        self._siblings: dict[Http, AsyncPool] = {}  # the pools of its loop
+        self._siblings: dict[Http, AsyncPool] = {}  # the pools of the event loop
         self._idle: list[tuple[AsyncOpener, Callable[[], Awaitable[None]] | None]] = []
         self._slots = Semaphore(http.connections)
 
@@ -377,7 +377,7 @@ class AsyncPool:
 
 
 def send(request: Request, seconds: float, http: Http = PLAIN) -> Response:
-    """Send one request outside of calls. Raises `TransportError` if it gets no answer within `seconds`."""
+    """Send one request outside a call. Raises `TransportError` if it gets no answer within `seconds`."""
     pool = Pool.enter(http)
     try:
         return pool.send(Send(request, "read", seconds))
@@ -398,10 +398,10 @@ def _trusted(ca: str | ssl.SSLContext | None) -> ssl.SSLContext:
 
 
 def _new_sender(http: Http, is_async: bool = False) -> tuple[Any, Any]:
-    """A function that sends requests, and one that closes its connections (None: they belong to the program's client).
+    """Functions that send a request and close the connections (None: a custom client owns the connections).
 
-    httpx's client spends a quarter of a call on cookies, redirects and sign-ins, which are all off here. So requests go
-    to its transport directly, except with the program's own client or with proxies of the environment.
+    The httpx client spends a quarter of a call on cookies, redirects and sign-ins, which are all off here. Requests
+    therefore go straight to its transport, except with a custom client or with proxies from the environment.
     """
     if http.client is not None:
         return partial(http.client.send, stream=True, follow_redirects=False), None

@@ -26,7 +26,7 @@ from connector_runtime import transport
 from connector_runtime.calls import choices
 from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.exchange import EMPTY_PAGES, CallTerms, exchange, fold
-from connector_runtime.calls.pages import LONGEST
+from connector_runtime.calls.pages import MAX_LENGTH
 from connector_runtime.errors import Guard
 from connector_runtime.language import datetimes, json_text
 from connector_runtime.language.json_text import DEPTH
@@ -416,7 +416,7 @@ def users(connector: Connector, *said: Any, **terms: Any) -> Result:
     return fold(play(exchange(action, action.bind({}), CallTerms(**terms))), action.paging)
 
 
-@pytest.mark.parametrize("token", ["a\ud800", "x" * (LONGEST + 1), {"a": ["x" * LONGEST]}])
+@pytest.mark.parametrize("token", ["a\ud800", "x" * (MAX_LENGTH + 1), {"a": ["x" * MAX_LENGTH]}])
 def test_a_next_page_that_no_request_can_carry_is_an_error_after_its_page(connector: Connector, token: Any) -> None:
     with pytest.raises(ApiError) as caught:
         users(connector, {"users": [{"id": "a"}], "next_page_token": token})
@@ -445,7 +445,7 @@ def test_a_cursor_with_numbers_out_of_range_is_refused(connector: Connector, spo
     real = users(connector, {"users": [{"id": "a"}], "next_page_token": "t"}, limit=1).cursor
     assert real is not None
     mark = json.loads(base64.urlsafe_b64decode(real + "=" * (-len(real) % 4)))[0]
-    for text in ([mark, *spot], [mark, 300, 0, "x" * (LONGEST + 1), 0], [mark, 300, 0, "\ud800", 0]):
+    for text in ([mark, *spot], [mark, 300, 0, "x" * (MAX_LENGTH + 1), 0], [mark, 300, 0, "\ud800", 0]):
         bent = base64.urlsafe_b64encode(json.dumps(text).encode()).decode().rstrip("=")
         with pytest.raises(InputError) as caught:
             users(connector, cursor=bent)

@@ -1,1 +1,1 @@
-"""Calls: from bound inputs to a request, from a response to a page or an error, and the steps between them."""
+"""Calls, from inputs to a request, and from a response to a page or an error."""

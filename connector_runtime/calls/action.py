@@ -1,4 +1,4 @@
-"""An action: its input schema, the preview of its request, and the files and secrets of its answer. Pure."""
+"""Compiled actions: input schemas, previews of requests, and the files and secrets of answers. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .files import File, files_of
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class Action(ActionSpec):
-    """One action of a connector: its input schema, a preview of its request, the files and secrets of its answer."""
+    """One action of a connector, with its input schema, previews of its request, and the files of its answer."""
 
     @cached_property
     def accepts(self) -> CompiledInputs:
@@ -35,17 +35,17 @@ class Action(ActionSpec):
     def input_schema(self) -> dict[str, Json]:
         """JSON Schema 2020-12 of the inputs, which accepts exactly what `preview` accepts.
 
-        Only text that holds JSON is beyond a schema; `contentSchema` describes it.
+        The one exception is a string that contains JSON, which only `contentSchema` describes.
         """
         return input_schema(self)
 
     @property
     def secrets(self) -> list[str]:
-        """The places of secrets in a result's data: `start_url`, `recording_files.*.download_url`."""
+        """The places of secrets in a result's data, such as `start_url` and `recording_files.*.download_url`."""
         return secrets.secrets(self._output_schema)
 
     def hide(self, data: Json) -> Json:
-        """Return a copy of a result's data, to show or log, with `***` in place of secrets that the schema marks."""
+        """Return a copy of a result's data that is safe to log: `***` replaces the secrets that the schema marks."""
         return secrets.hide(data, self._output_schema)
 
     @property
@@ -55,7 +55,7 @@ class Action(ActionSpec):
     def files_in(self, data: Json, token: str | None = None) -> list[File]:
         """Return the files that a result's data, or a webhook's payload of the same shape, offers for download.
 
-        They are downloaded with `token`, by default with the token in the data, otherwise with the connection's.
+        They are downloaded with `token`, by default the token in the data, otherwise the connection's token.
         """
         with Guard(self.profile.phrasebook):
             return files_of(self, data, token)
@@ -72,11 +72,11 @@ class Action(ActionSpec):
     def preview(
         self, inputs: Mapping[str, Any], *, clear: Iterable[str] = (), base_url: str | None = None
     ) -> dict[str, Json]:
-        """Return the request that a run would send (of a list, for its first page); it needs no connection.
+        """Return the request that a run would send (for a list, the first page), without using a connection.
 
-        The keys are `method`, `url` (complete and encoded), `headers` (all that the connector sets, with secrets as
-        `***`; Host and Content-Length are missing), `body` (a JSON value or None) and `warnings` (each with `where` and
-        `what`). Raises `InputError` with every problem at once.
+        The keys are `method`, `url` (complete and encoded), `headers` (all headers that the connector sets, with
+        secrets as `***`, but not Host and Content-Length), `body` (a JSON value or None) and `warnings` (each with
+        `where` and `what`). Raises `InputError` with every problem.
         """
         with Guard(self.profile.phrasebook):
             bound = self.bind(inputs, clear)
@@ -87,7 +87,7 @@ class Action(ActionSpec):
                 draft = pages.page_draft(self.paging, draft, pages.start(self.paging, None))
             place = render.key_place(self, draft)
             if place is not None:
-                draft = draft.with_value(place, secrets.MASK)  # each run has another key
+                draft = draft.with_value(place, secrets.MASK)  # every run generates a new key
             request = render.finish(draft, lay_out(self.profile, base_url, None))
             pairs, warnings = request.headers, [problem.to_dict() for problem in bound.warnings]
             headers = {name: ", ".join(value for other, value in pairs if other == name) for name, _ in pairs}

@@ -1,4 +1,4 @@
-"""Reads an HTTP response as a page of data or as an error. Pure: the time is an argument."""
+"""Reads an HTTP response as a page of data or as an error. Pure, because callers pass the time."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from ..sentences import Sentence
 
 MAX_MESSAGE = 500
 MAX_COMPLAINTS = 100
-SHOWN = 60  # characters of a content type that a message quotes
-CHARSET = re.compile(r"charset=\"?(?!punycode|[\w-]*escape)([\w-]+)", re.IGNORECASE)  # punycode can take forever
-ACCEPTED = Sentence("The request was accepted, so the change was probably made. Check before you send it again.")
-FAILED = Sentence(
+MAX_TYPE_LENGTH = 60  # characters of a content type that a message quotes
+CHARSET = re.compile(r"charset=\"?(?!punycode|[\w-]*escape)([\w-]+)", re.IGNORECASE)  # punycode is very slow
+ACCEPTED_HINT = Sentence("The request was accepted, so the change was probably made. Check before you send it again.")
+FAILED_HINT = Sentence(
     "{vendor}'s server failed, and the change may have been made all the same. "
     "Check in {vendor} before you run this again."
 )
-SOME = 5  # numbers that a warning names
-KNOWN = frozenset(HTTPStatus)
-Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # a place in the request, and the inputs behind it
+MAX_NUMBERS = 5  # numbers that a warning names
+KNOWN_STATUSES = frozenset(HTTPStatus)
+Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # a place in the request, and the inputs that go there
 
 
 def parse(response: Response) -> Answer:
-    """Read a response's body as JSON; if that fails, the answer's body is the `JsonError`."""
+    """Parse a response's body as JSON. If parsing fails, the answer's body is the `JsonError`."""
     body: Any = None
     odd: list[str] = []
     if response.content and not response.content.isspace():
@@ -45,7 +45,7 @@ def parse(response: Response) -> Answer:
 
 
 def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, response_type: str) -> Page:
-    """The page of an answer that is not a refusal. Raises `TransportError` or `ApiError` if it cannot be read."""
+    """Return the page of a successful answer. Raises `TransportError` or `ApiError` if it cannot be read."""
     data, what = answer.body, None
     warnings: tuple[Problem, ...] = ()
     if response_type == "text":
@@ -70,17 +70,17 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, resp
         is_cut = "json" in kind and response.content.lstrip()[:1] in (b"{", b"[")
         what = Sentence("is cut off")
         if not is_cut:
-            what = Sentence("is not JSON ({type})", type=kind.partition(";")[0][:SHOWN])
+            what = Sentence("is not JSON ({type})", type=kind.partition(";")[0][:MAX_TYPE_LENGTH])
         what = data.args[0] if str(data).startswith(("is nested", "holds")) else what
     elif answer.odd:
-        odd = tuple(dict.fromkeys(answer.odd[:SOME]))
+        odd = tuple(dict.fromkeys(answer.odd[:MAX_NUMBERS]))
         text = Sentence("The answer has numbers that JSON cannot hold ({odd}); they are returned as text.", odd=odd)
         warnings = (Problem("body", text),)
     if what is not None:
         done, hint = effect != "read", None
         what = Sentence("The answer ({status}) {what}.", status=answer.status, what=what)
         if done:
-            hint = ACCEPTED
+            hint = ACCEPTED_HINT
         raise TransportError(what, hint=hint, status=answer.status, retriable=not done, may_have_been_done=done)
     items, missing = _items(spec.paging.items, answer) if spec.paging else (None, ())
     return Page(data=data, items=items, status=answer.status, headers=answer.headers, warnings=(*warnings, *missing))
@@ -102,14 +102,14 @@ def _items(key: str, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
 
 
 def is_refused(rules: Errors, answer: Answer) -> bool:
-    """True if an answer is an error, by its status or by the definition's condition `failed`."""
+    """True if the status of an answer, or the definition's condition `failed`, marks it as an error."""
     if answer.status >= 300 or rules.failed is None:
         return answer.status >= 300
     return isinstance(answer.body, dict) and conditions.holds(rules.failed, partial(places.look, answer=answer))
 
 
 class RefusedResponse:
-    """A refusal as a definition's `errors` describe it; secrets that it may repeat are masked."""
+    """An answer that is an error, read by the definition's `errors`, with secrets masked."""
 
     def __init__(self, rules: Errors, response: Response, secrets: Iterable[str] = ()) -> None:
         self.rules = rules
@@ -119,12 +119,12 @@ class RefusedResponse:
         self.answer = answer._replace(headers=headers, body=body)
 
     def look(self, name: str | None) -> Any:
-        """The value at a place of the answer; `code` is the place that `errors.code` names."""
+        """Return the value at a place in the answer; `code` stands for the place in `errors.code`."""
         source = self.rules.code if name == "code" else name
         return places.look(source, self.answer) if source else None
 
     def error(self, effect: str, now: datetime, spec: ActionSpec | None = None) -> RequestError:
-        """The error of the refusal. With the action, its problems name inputs."""
+        """Return the error to raise. With an action, its problems name inputs."""
         status, code = self.answer.status, self.look("code")
         problems = self._problems(spec)
         texts = (_text(self.look(source), data=not problems) for source in self.rules.message)
@@ -135,12 +135,12 @@ class RefusedResponse:
         kind, hint = (case.kind, self._remedy(case, message)) if case else ("api", None)
         is_server, is_limit = status >= 500, kind in ("rate_limit", "quota")
         if hint is None and is_server:
-            hint = FAILED if effect == "create" else Sentence("{vendor}'s server failed. Try again later.")
+            hint = FAILED_HINT if effect == "create" else Sentence("{vendor}'s server failed. Try again later.")
         elif hint is None and 300 <= status < 400:
             hint = Sentence("{vendor} redirects. Redirects are not followed, because the token would go with them.")
         message = message or Sentence("{vendor} gave no reason.")
         message = message if message.endswith((".", "!", "?", "…", "]")) else f"{message}."
-        phrase = f"{status} {HTTPStatus(status).phrase}" if status in KNOWN else str(status)
+        phrase = f"{status} {HTTPStatus(status).phrase}" if status in KNOWN_STATUSES else str(status)
         what = Sentence("{message} ({status})", message=message, status=phrase)
         if code is not None:
             what = Sentence("{message} ({status}, code {code})", message=message, status=phrase, code=_text(code))
@@ -167,7 +167,7 @@ class RefusedResponse:
         return next((moment for moment in moments if moment is not None), None)
 
     def _problems(self, spec: ActionSpec | None) -> list[Problem]:
-        """The vendor's complaints about fields as problems of the inputs that go there."""
+        """Return the vendor's complaints about fields as problems of the inputs that fill these fields."""
         complaints = list(islice(self._complaints(self.look(self.rules.each)), MAX_COMPLAINTS))
         fields: Fields = []
         if complaints and spec:
@@ -181,7 +181,7 @@ class RefusedResponse:
         return problems
 
     def _complaints(self, data: Any) -> Iterable[tuple[str, str | None]]:
-        """The names of the fields that the vendor complains about, each with its complaint."""
+        """Yield the name of each field that the vendor complains about, with the complaint."""
         key = self.rules.field_name
         if data and key:
             for entry in data if isinstance(data, list) else [data]:
@@ -194,7 +194,7 @@ class RefusedResponse:
 
 
 def _text(value: Any, data: bool = True) -> str | None:
-    """A value as one line of text, or None if it is empty; without `data`, also if it is an object."""
+    """Return a value as one line of text; None if it is empty or, without `data`, an object."""
     if value is None or value == "" or (isinstance(value, dict) and not data):
         return None
     text = " ".join(places.text_of(value).split()).encode(errors="replace").decode()  # without surrogates
@@ -202,7 +202,7 @@ def _text(value: Any, data: bool = True) -> str | None:
 
 
 def _inputs_of(name: str, fields: Fields) -> tuple[str, ...]:
-    """The inputs behind a field of the vendor: by the full path, without an envelope, by its last part or its start."""
+    """Return the inputs that fill a vendor's field: by full path, as the end of a path, by last part or start."""
 
     def parts(text: str) -> tuple[str, ...]:
         return tuple(part for part in re.split(r"[.\[\]]+", text) if part)

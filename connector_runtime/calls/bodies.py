@@ -1,4 +1,4 @@
-"""Bodies, queries and headers as text and bytes: nested JSON, forms, multipart. Pure."""
+"""Encodes bodies, queries and headers: nested JSON, forms and multipart. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _QUOTED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 @shows()
 class FormPart(NamedTuple):
-    """One part of a multipart body: a file, or without a file name a field."""
+    """One part of a multipart body: a file or, if it has no file name, a field."""
 
     name: str
     content: bytes
@@ -29,7 +29,7 @@ class FormPart(NamedTuple):
 
 
 def pairs(place: Place, value: Any) -> Pairs:
-    """A value as pairs of name and text: those of a spread map, otherwise one pair for each item of a list."""
+    """Return a value as (name, text) pairs: one pair per key of a spread map or per item of a list."""
     if place.spread:
         return [(name, text_of(item)) for name, item in (value.items() if isinstance(value, Mapping) else value)]
     items = value if isinstance(value, list) else [value]
@@ -37,7 +37,7 @@ def pairs(place: Place, value: Any) -> Pairs:
 
 
 def merged(old: Iterable[tuple[str, str]], new: Pairs, *, folded: bool = False) -> Pairs:
-    """The old pairs without the names that are among the new, and the new ones; `folded` ignores the case of names."""
+    """Return the old pairs, with the new pairs replacing equal names; `folded` ignores the case of names."""
     if not folded:
         names = {name for name, _ in new}
         return [*(pair for pair in old if pair[0] not in names), *new]
@@ -46,7 +46,7 @@ def merged(old: Iterable[tuple[str, str]], new: Pairs, *, folded: bool = False) 
 
 
 def part(name: str, value: Any) -> FormPart:
-    """A part with a file if the value is one, otherwise with the value's text."""
+    """Return the part for a value: a file if the value is a file, otherwise a field."""
     if is_file(value):
         kind = value.get("content_type", "application/octet-stream")
         return FormPart(name, base64.b64decode(value["base64"]), value.get("filename", name), kind)
@@ -54,19 +54,19 @@ def part(name: str, value: Any) -> FormPart:
 
 
 def is_file(value: Any) -> bool:
-    """True if a value is a file as JSON: `{"base64"}`, with `filename` and `content_type` if known."""
+    """True if a value is a file in JSON: `{"base64"}` with optional `filename` and `content_type`."""
     return isinstance(value, Mapping) and "base64" in value and set(value) <= {"base64", "filename", "content_type"}
 
 
 def renamed(parts: list[FormPart], names: Mapping[str, str]) -> list[FormPart]:
-    """The parts with other file names, by the names of the parts."""
+    """Return the parts with new file names, which `names` maps from part names."""
     return [part._replace(filename=names.get(part.name, part.filename)) for part in parts]
 
 
 def written(
     body: Json, parts: list[FormPart], encode: str, headers: Iterable[tuple[str, str]]
 ) -> tuple[bytes | None, Json, str | None]:
-    """The body as bytes and as data for people, and its content type (None without a body, or if a header sets it)."""
+    """Return the body as bytes and as readable data, and its type (None without a body, or if a header sets it)."""
     has_type = any(name.lower() == "content-type" for name, _ in headers)
     if parts:
         return _multipart(parts)
@@ -93,7 +93,7 @@ def dumps(data: Json) -> bytes:
 
 
 def flat(data: Any, prefix: str = "") -> Pairs:
-    """Nested data as form fields: `address[city]`, `items[0][price]`; an empty list or object is an empty field."""
+    """Return nested data as form fields, such as `items[0][price]`. An empty list or object becomes an empty field."""
     if isinstance(data, Mapping):
         entries = [(f"{prefix}[{key}]" if prefix else str(key), value) for key, value in data.items()]
     elif isinstance(data, list):

@@ -1,6 +1,6 @@
-"""The choices of an input's drop-down: from which list, with which inputs, page by page until one has entries. Pure.
+"""The choices of an input's drop-down, read page by page until a page has matching entries. Pure.
 
-`browse` begins a request, and `choose` carries it out; it reads the pages that are not cached.
+`browse` prepares a request, and `choose` carries it out, reading the pages that are not cached.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ from ..types.base import NoValue, is_blank
 from ..types.registry import reader
 from .action import Action
 
-MOST_PAGES = 5  # that one request reads if they have no entries
+MAX_PAGES = 5  # pages per request while no entries match
 SAFE_INTEGER = 2**53
 _UNMARKED = str.maketrans(  # letters with marks that Unicode does not decompose
     {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe"}
 )
-NOTHING = Choices(choices=())
-NONE = BoundInputs({}, ())
+NO_CHOICES = Choices(choices=())
+NO_INPUTS = BoundInputs({}, ())
 
 
 @dataclass(slots=True, kw_only=True, repr=False)
 class Browse:
-    """One request for choices. While `wants_page`, it needs the page at `cursor`; `result` are the choices so far."""
+    """One request for choices. While `wants_page` is true, it needs the page at `cursor`. `result` has the choices."""
 
     subject: str
-    row: Input | None  # None: a list by its name
+    row: Input | None  # None if the list is named directly
     source: ChoiceList
     search: str
-    bound: BoundInputs = NONE  # the inputs of the list's action
-    wheres: dict[str, str] = field(default_factory=dict)  # input of that action -> where its value comes from
+    bound: BoundInputs = NO_INPUTS  # the inputs of the list's action
+    wheres: dict[str, str] = field(default_factory=dict)  # input of the list's action -> the source of its value
     cursor: str | None = None
     wants_page: bool = False
-    result: Choices = NOTHING
+    result: Choices = NO_CHOICES
     _read: int = 0
 
     def list_inputs(
         self, spec: ActionSpec | None, lister: ActionSpec, entered: Mapping[str, Any], parameters: Mapping[str, Any]
     ) -> tuple[dict[str, Any], list[Problem]]:
-        """The inputs of the list's action, and problems with the fields to fill in first."""
+        """Return the inputs of the list's action, and a problem for each field to fill in first."""
         inputs: dict[str, Any] = {}
         missing: list[Problem] = []
         for target, name in self.source.fills.items():
@@ -76,12 +76,12 @@ class Browse:
         return inputs, missing
 
     def key(self, granted: Mapping[str, str]) -> str:
-        """The cache key of the page at `cursor`, which depends on the connection, the list and its inputs."""
+        """Return the cache key of the page at `cursor`, which includes the connection, the list and its inputs."""
         facts = [granted, self.source.key, self.bound.values, self.cursor]
         return sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
     def read(self, page: Page) -> Choices:
-        """The entries of a page as the vendor wrote them, before they are adapted to the input and filtered."""
+        """Return the entries of a page in the vendor's form, before they are converted and filtered."""
         items = page.items or []
         if self.source.items:
             lists = [places.at(page.data, path) for path in self.source.items]
@@ -89,18 +89,18 @@ class Browse:
         return Choices(choices=entries(self.source, items), cursor=page.cursor)
 
     def take(self, page: Choices) -> None:
-        """Make a page the result; if none of its entries fit, the next page is needed, up to a bound."""
+        """Use a page as the result. If none of its entries fit, request the next page, up to `MAX_PAGES`."""
         choices = fitted(page.choices, self.row)
         if not self.source.search:
             choices = matching(choices, self.search)
         self._read += 1
         self.cursor = page.cursor
-        self.wants_page = not choices and page.cursor is not None and self._read < MOST_PAGES
+        self.wants_page = not choices and page.cursor is not None and self._read < MAX_PAGES
         self.result = Choices(choices=choices, cursor=page.cursor)
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
-        """Raise problems of the list's inputs as problems of the inputs and parameters that filled them."""
+        """Convert problems with the list's inputs to problems with the inputs and parameters that filled them."""
         try:
             yield
         except InputError as error:
@@ -125,9 +125,9 @@ def browse(
     cursor: str | None = None,
     parameters: Mapping[str, Any] | None = None,
 ) -> Browse:
-    """Begin a request for an input of an action, or without `name` for the list called `key`.
+    """Prepare a request for the input `name` of the action `key` or, without `name`, for the list `key`.
 
-    Raises `InputError` for unknown names, and for fields to fill in first.
+    Raises `InputError` for unknown names, and for fields that must be filled in first.
     """
     spec, row, source = _named(profile, find_action, key, name)
     subject = source.key if row is None else row.label
@@ -164,7 +164,7 @@ def browse(
 
 
 def choose(request: Browse, begin: Callable[[str, BoundInputs, str | None], Steps], seconds: float) -> Steps:
-    """Carry out a request, whose one output is the `Choices`. `begin` starts a call of the list's action at a cursor.
+    """Carry out a request; the one output is its `Choices`. `begin` starts a call of the list's action at a cursor.
 
     Pages are cached per connection for `seconds`.
     """
@@ -183,7 +183,7 @@ def choose(request: Browse, begin: Callable[[str, BoundInputs, str | None], Step
 
 
 def reads(source: ChoiceList, spec: ActionSpec | None) -> tuple[list[str], list[Input]]:
-    """The inputs of an action that a list depends on, and the rows of the parameters that replace missing ones."""
+    """Return the inputs of an action that a list depends on, and the parameters that replace missing inputs."""
     names = list(dict.fromkeys(source.fills.values()))
     inputs = spec.inputs if spec else {}
     rows = [source.parameters[name] for name in names if name not in inputs and name in source.parameters]
@@ -224,7 +224,7 @@ def _refused(subject: str, problems: list[Problem]) -> InputError:
 
 
 def entries(of: ChoiceList, items: Iterable[Json]) -> tuple[Choice, ...]:
-    """The items of a list as choices, with values as the vendor wrote them; items without a value are left out."""
+    """Return the items of a list as choices with unconverted values, omitting items without a value."""
     choices = []
     for item in items:
         values = [places.at(item, path) for path in of.value] if isinstance(item, dict) else []
@@ -241,10 +241,10 @@ def _first(lines: tuple[str, ...], item: Json) -> str | None:
 
 
 def fitted(choices: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
-    """The choices with values as an input takes them, each value and each label once.
+    """Return the choices with values converted for an input, and with unique values and labels.
 
-    Values that the input would reject are left out. All values are text without an input, and if an integer is above
-    2^53, which JavaScript would round.
+    Values that the input would reject are omitted. All values become strings if there is no input, or if any integer is
+    2^53 or more, which JavaScript would round.
     """
     cast = places.text_of if row is None else _caster(row)
     by_text: dict[str, Choice] = {}
@@ -259,7 +259,7 @@ def fitted(choices: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
 
 
 def _caster(row: Input) -> Callable[[Json], Json]:
-    """A function that converts a value for the input (for one entry of a list or map), or returns None."""
+    """Return a function that converts a value for the input (or for one entry of a list or map); None if invalid."""
     read, collection = reader(row), row.collection
 
     def cast(value: Json) -> Any:
@@ -272,7 +272,7 @@ def _caster(row: Input) -> Callable[[Json], Json]:
 
 
 def with_distinct_labels(choices: list[Choice]) -> tuple[Choice, ...]:
-    """The choices; labels that several of them have get the value as a suffix."""
+    """Return the choices, with the value appended to labels that occur more than once."""
     counts = Counter(choice.label for choice in choices)
     labels, distinct = set(counts), []
     for choice in choices:
@@ -286,10 +286,10 @@ def with_distinct_labels(choices: list[Choice]) -> tuple[Choice, ...]:
 
 
 def matching(choices: Iterable[Choice], search: str) -> tuple[Choice, ...]:
-    """The choices that contain every word of a search, whatever its case or accents.
+    """Return the choices that contain every word of a search, ignoring case and accents.
 
-    A word may be anywhere in the label or the description. In the value, often an id of random letters, it must be at
-    the start of a part.
+    A word may occur anywhere in the label or the description. In the value, which is often an id of random letters, it
+    must start a part.
     """
     words = plain(search).split()
 
@@ -302,10 +302,10 @@ def matching(choices: Iterable[Choice], search: str) -> tuple[Choice, ...]:
 
 
 def plain(text: str) -> str:
-    """Text without case and accents: `Żółć` is `zolc`, `Straße` is `strasse`."""
+    """Return text without case and accents: `Żółć` becomes `zolc`, and `Straße` becomes `strasse`."""
     if text.isascii():
         return text.casefold()
     for _ in range(2):  # decomposing can create capitals, and lower case can create marks
-        # letter by letter: on a whole text, sorting a long run of marks takes quadratic time
+        # letter by letter, because sorting a long run of marks in a whole string takes quadratic time
         text = "".join([unicodedata.normalize("NFKD", letter) for letter in text]).casefold()
     return "".join(letter for letter in text if not unicodedata.combining(letter)).translate(_UNMARKED)

@@ -1,4 +1,4 @@
-"""Credentials: the values that a connection gives to requests, checked like inputs and laid out once. Pure."""
+"""The values of a connection, checked like inputs and compiled once into parts of requests. Pure."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from ..sentences import Sentence
 from . import bodies
 
 Headers = tuple[tuple[str, str], ...]
-MOST_HEADS = 16  # merged headers that are cached for a connection
+MAX_HEADS = 16  # merged sets of headers in a connection's cache
 
 
 def checked(profile: Profile, values: Any) -> dict[str, str]:
-    """Check the values of a connection against the kind that takes them, and return them as texts by name.
+    """Check the values of a connection against its kind, and return them as strings by name.
 
-    Raises `InputError` with every problem at once.
+    Raises `InputError` with every problem.
     """
     if not isinstance(values, Mapping):
         raise InputError.of(Sentence("the client"), [Problem("connection", not_object(values))])
-    values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}  # as pasted
+    values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}  # pasted
     names = {name for name, value in values.items() if value is not None}
     kind = connection_of(profile, dict.fromkeys(names, ""))
-    if kind is None:  # complain by the kind with the fewest unknown names
+    if kind is None:  # report problems for the kind with the fewest unknown names
         kinds = profile.connections
         kind = min(kinds, key=lambda kind: len(names - {grant.name for grant in kind.grants}), default=None)
     if kind is None:
@@ -47,18 +47,18 @@ def checked(profile: Profile, values: Any) -> dict[str, str]:
 
 
 def subject(kind: Connection) -> str:
-    """The name of a connection of this kind in messages."""
+    """Return the name of this kind of connection for messages."""
     return Sentence("the connection '{label}'", label=kind.label)
 
 
 def filled(kind: Connection, rows: Iterable[Input], entered: Mapping[str, Any]) -> dict[str, str]:
-    """Check what a person entered for rows of a kind of connection; the texts by name. Raises `InputError`."""
+    """Check the values that a person entered for a kind of connection; return strings by name. Raises `InputError`."""
     table = InputTable.of(subject(kind), kind.label, rows)
     return {name: places.text_of(value) for name, value in bind(CompiledInputs(table), entered).values.items()}
 
 
 def _rows(profile: Profile, kind: Connection) -> Iterator[Input]:
-    """The inputs that go to requests, and rows for the values that come from the token endpoint instead."""
+    """Yield a row for each value that requests use, whether a person enters it or the token endpoint returns it."""
     entered = {row.key: row for row in kind.inputs}
     for grant in kind.grants:
         label, type_ = grant.name.replace("_", " ").capitalize(), "secret" if grant.secret else "string"
@@ -72,7 +72,7 @@ def _rows(profile: Profile, kind: Connection) -> Iterator[Input]:
 
 
 def refuse_values(kind: Connection | None, action: str, bound: Mapping[str, Any]) -> None:
-    """Raise `InputError` for values that this kind of connection does not support."""
+    """Raise `InputError` for input values that this kind of connection does not support."""
     problems = []
     for name, remedies in kind.unsupported_values.items() if kind else ():
         if name in bound and str(bound[name]) in remedies:
@@ -83,11 +83,11 @@ def refuse_values(kind: Connection | None, action: str, bound: Mapping[str, Any]
 
 @dataclass(slots=True)
 class Credentials:
-    """The parts of every request under a connection: the base of its URL, headers, and parameters of its query."""
+    """The parts that a connection adds to every request: base URL, headers and query parameters."""
 
     granted: Mapping[str, str] = field(repr=False)
     base: str
-    fixed: Headers  # of the connector
+    fixed: Headers  # from the connector
     headers: Headers = field(repr=False)
     query: bodies.Pairs = field(repr=False)
     shown: bodies.Pairs  # the query with secrets masked
@@ -95,23 +95,23 @@ class Credentials:
     heads: dict[tuple[str, str | None], Headers] = field(default_factory=dict, repr=False)
 
     def head(self, own: Iterable[tuple[str, str]], accepts: str, content_type: str | None) -> Headers:
-        """The headers of a request: those of HTTP, of the connector, of the request, and last of the connection.
+        """Return the headers of a request: standard headers, then the connector's, the request's and the connection's.
 
-        The result is cached in `heads` if the request has no headers of its own.
+        The result is cached in `heads` if `own`, the headers of the request, is empty.
         """
         headers = [("Accept", accepts), ("Accept-Encoding", "gzip, deflate")]
         for pairs in (self.fixed, [("Content-Type", content_type)] if content_type else [], own, self.headers):
             headers = bodies.merged(headers, [*pairs], folded=True)
         head = tuple(headers)
-        if not own and len(self.heads) < MOST_HEADS:  # every upload has another boundary
+        if not own and len(self.heads) < MAX_HEADS:  # the content type of an upload has a unique boundary
             self.heads[accepts, content_type] = head
         return head
 
 
 def lay_out(profile: Profile, base_url: str | None, granted: Mapping[str, str] | None) -> Credentials:
-    """Lay out the values of a connection as requests carry them; for None, with masked secrets as previews show them.
+    """Return the parts of requests for the values of a connection, or for previews (None) with secrets masked.
 
-    Raises `AuthError` for values that cannot be sent, or that lead to a host that is not the vendor's.
+    Raises `AuthError` for values that cannot be sent, or that lead to a host other than the vendor's.
     """
     kind = connection_of(profile, granted)
     if kind is None and granted:
@@ -151,7 +151,7 @@ def lay_out(profile: Profile, base_url: str | None, granted: Mapping[str, str] |
 
 
 def connection_of(profile: Profile, granted: Mapping[str, str] | None) -> Connection | None:
-    """The kind of connection with these values that lacks the fewest others; for None, the first kind."""
+    """Return the kind with all these values and the fewest missing ones; for None, the first kind."""
     if granted is None:
         return next(iter(profile.connections), None)
     names = granted.keys()
@@ -160,7 +160,7 @@ def connection_of(profile: Profile, granted: Mapping[str, str] | None) -> Connec
 
 
 def _base(profile: Profile, granted: Mapping[str, str] | None) -> str:
-    """The base URL with its braces filled in: https, and on one of the allowed hosts or their subdomains, if any."""
+    """Return the base URL with its braces filled in. It must use https and, if hosts are listed, one of them."""
     base = profile.base_url
     for name, rule in profile.base.items():
         value = (granted or {}).get(name) or rule.default
@@ -182,7 +182,7 @@ def _base(profile: Profile, granted: Mapping[str, str] | None) -> str:
 
 
 def check_base_url(text: str) -> None:
-    """Check a base URL that a platform sets: https, or http on this machine. Raises `InputError`."""
+    """Check a platform's base URL, which must use https, or http on this machine. Raises `InputError`."""
     parts = hosts.parts(text)
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query or parts.fragment:
         what = Sentence("must be a URL such as https://api.example.com/v2, without user, query or fragment")

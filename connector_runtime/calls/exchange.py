@@ -1,7 +1,7 @@
 """One call as a generator of steps: its tokens, requests, retries and pages, in order. Pure.
 
-It yields a `Page` for each answer of the vendor; `fold` combines them into one `Result`. A request is retried if that
-is safe (`Retries`). After a create whose answer was lost, `recovering` looks for the object before it sends it again.
+It yields a `Page` for each of the vendor's answers, and `fold` combines the pages into one `Result`. `Retries` decides
+which requests are retried. If the answer to a create is lost, `recovering` looks for the object before sending again.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ from . import answers, pages, render
 from .action import Action
 from .credentials import Credentials
 
-FIRST_PAUSE = 0.5  # seconds; doubled at each attempt
-LONGEST_PAUSE = 60.0  # if the vendor asks for more, the call gives up
-LONGEST_PERMIT_WAIT = 900.0  # in total, for a call without a deadline
-LONGEST_DELAY = 86400.0  # that the inputs of a call may set
-EMPTY_PAGES = 100  # in a row, after which a list counts as endless
-RATE_PAUSE = 1.0  # after a rate limit without a time to retry at
-TOLERANCE = timedelta(seconds=2)  # both clocks give whole seconds
+FIRST_PAUSE = 0.5  # seconds, doubled at each attempt
+LONGEST_PAUSE = 60.0  # seconds; the call fails if the vendor asks for more
+LONGEST_PERMIT_WAIT = 900.0  # seconds in total for a call without a deadline
+LONGEST_DELAY = 86400.0  # seconds that an input may set
+EMPTY_PAGES = 100  # in a row, before a list counts as endless
+RATE_PAUSE = 1.0  # seconds after a rate limit that names no time
+TOLERANCE = timedelta(seconds=2)  # both clocks may be rounded to seconds
 
 
 @shows()
 class CallTerms(NamedTuple):
     """The terms of a call, from the options of the client and of the call.
 
-    `limit` bounds the items of a list, and `cursor` continues it. `retries` is how often a request is retried if that
-    is safe. `deadline` bounds the call with its attempts and pauses, in seconds. `key` is the caller's idempotency key.
-    `account` is the account whose limits count: it has a `pacer` under a declared plan, otherwise from the first
-    refusal on. `observed`: an observer gets each attempt. `caller` is as in `permit_of`.
+    `limit` is the maximum number of items of a list, and `cursor` continues the list. `retries` is the maximum number
+    of retries per request. `deadline` limits the whole call, in seconds. `key` is the caller's idempotency key.
+    `account` is the account whose limits apply; it has a `pacer` if its plan is declared, or after the first refusal.
+    `observed` is true if an observer gets each attempt. `caller` is passed to `permit_of`.
     """
 
     limit: int | None = None
@@ -68,9 +68,9 @@ PLAIN = CallTerms()
 
 
 def exchange(action: Action, bound: BoundInputs, terms: CallTerms = PLAIN) -> Steps:
-    """Carry out one call. The first page also has the warnings about the inputs.
+    """Carry out one call. The first page includes the warnings about the inputs.
 
-    Raises `InputError` before any step for a cursor of another list.
+    Raises `InputError` before any step if the cursor belongs to another list.
     """
     call = _CallSteps(action, bound, terms)
     if action.paging is None:
@@ -84,7 +84,7 @@ def exchange(action: Action, bound: BoundInputs, terms: CallTerms = PLAIN) -> St
 
 
 class _CallSteps:
-    """The state that all pages and attempts of a call share. `draft` is that of the next request."""
+    """The state that all pages and attempts of a call share. `draft` is the draft of the next request."""
 
     def __init__(self, action: Action, bound: BoundInputs, terms: CallTerms) -> None:
         self.action, self.terms, self.warnings = action, terms, bound.warnings
@@ -99,7 +99,7 @@ class _CallSteps:
             now: datetime = yield Now()
             self.until = now + timedelta(seconds=self.terms.deadline)
         place = render.key_place(self.action, self.draft) if self.is_keyed else None
-        if place is not None:  # once per call: all attempts carry the same key
+        if place is not None:  # generated once, so that all attempts carry the same key
             self.draft = self.draft.with_value(place, self.terms.key or (yield Key()))
 
     def single(self) -> Steps:
@@ -154,10 +154,10 @@ class _CallSteps:
             self.draft, position, last = pages.page_draft(paging, self.draft, following), following, page_items
 
     def attempts(self) -> Generator[Any, Any, tuple[Page, Answer, Credentials]]:
-        """Send a request until it succeeds; its page, answer and credentials. Raises the error of the last attempt."""
+        """Send a request until it succeeds; return page, answer and credentials. Raises the last attempt's error."""
         credentials: Credentials = yield Token()
         retries, number, waited = 0, 0, 0.0
-        is_renewed, doubt = False, None  # the failure of an attempt that may have been done
+        is_renewed, doubt = False, None  # the last failure after which the change may have been made
         try:
             while True:
                 number += 1
@@ -184,15 +184,15 @@ class _CallSteps:
             error.speak(self.book)
             if doubt is None:
                 raise
-            if not isinstance(error, RequestError):  # a store's error, which cannot express the doubt
+            if not isinstance(error, RequestError):  # an error of the store has no `may_have_been_done`
                 raise doubt from error
             error.may_have_been_done = True
             raise
 
     def attempt(self, credentials: Credentials, number: int, waited: float) -> Generator[Any, Any, tuple[Any, Outcome]]:
-        """Send a request once, after its permit; return the time of the end and the outcome.
+        """Send a request once, after getting its permit; return the time at its end and the outcome.
 
-        The time is read only if the attempt failed, or if a deadline, a pacer or an observer needs it; else it is None.
+        The time is None unless the attempt failed, or a deadline, a pacer or an observer needs it.
         """
         action, draft = self.action, self.draft
         permit: Permit | None = None
@@ -233,7 +233,7 @@ class _CallSteps:
         return ended, outcome
 
     def wait_for_permit(self, permit: Permit) -> Generator[Any, Any, float]:
-        """Wait until the request may be sent; return the seconds waited."""
+        """Wait until the request may be sent; return the number of seconds."""
         waited, until = 0.0, self.until
         try:
             while pause := (yield AskPermit(permit)):
@@ -246,7 +246,7 @@ class _CallSteps:
                     raise RateLimited(what, hint=hint, retriable=True, retry_at=free_at)
                 yield Wait(pause)
                 waited += pause
-        except BaseException:  # cancelled, or too late: later permits must not wait for this one
+        except BaseException:  # cancelled or too late, so later permits must not wait for this permit
             permit.gone = True
             raise
         return waited
@@ -258,7 +258,7 @@ DELETED = Sentence(
 
 
 def _endless(page: Page, count: int, empty: int, *, is_over: bool, is_named: bool) -> ApiError:
-    """The error of a list whose pages lead nowhere."""
+    """Return the error for a list whose pages do not end."""
     reason = Sentence("{vendor} sent the same page again")
     hint = Sentence("What was read so far is complete. Start the list again.")
     if is_named:
@@ -274,11 +274,11 @@ Outcome = tuple[Page, Answer] | RequestError  # of one attempt
 
 
 class Retries(NamedTuple):
-    """How often a failed request is sent again, and after which pauses.
+    """The policy for sending a failed request again: up to `most` times, with pauses.
 
-    An error is `retriable` if the same request is safe to send again: reads, updates and deletes, requests that never
-    reached the vendor, and requests over a rate limit. `delay` (in seconds), `all_errors` and `exponential` come from
-    the inputs of a call (`own`).
+    An error is `retriable` if the request is safe to repeat, as are reads, updates and deletes, requests that never
+    reached the vendor, and requests over a rate limit. If `own` is true, the policy comes from the inputs of a call,
+    including `delay` (in seconds), `all_errors` and `exponential`.
     """
 
     most: int = 0
@@ -290,7 +290,7 @@ class Retries(NamedTuple):
 
     @classmethod
     def of(cls, call: Mapping[str, Json], most: int, keyed: bool = False) -> Retries:
-        """The retries that the inputs of a call (`call.retry.*`) ask for, otherwise `most` of retriable errors."""
+        """Return the policy in the inputs of a call (`call.retry.*`) or, without any, `most` retries."""
         if not any(name.startswith("retry.") for name in call):
             return cls(most, keyed)
         most, delay = call.get("retry.max_count", 0), min(call.get("retry.delay_ms", 0), 1000 * LONGEST_DELAY) / 1000
@@ -298,7 +298,7 @@ class Retries(NamedTuple):
         return cls(most, own=True, delay=delay, all_errors=every, exponential=exponential)
 
     def pause(self, attempt: int, error: RequestError, now: datetime) -> float | None:
-        """The seconds to wait after `attempt` retries before the next one; None to give up."""
+        """Return the seconds to wait before the next retry, after `attempt` retries; None to give up."""
         if self.own:
             covers = self.all_errors or isinstance(error, TransportError) or (error.status or 0) >= 500
         else:
@@ -306,10 +306,10 @@ class Retries(NamedTuple):
             covers = again and not isinstance(error, QuotaReached)
         if attempt >= self.most or not covers:
             return None
-        doubled = 2.0 ** min(attempt, 10)  # which exceeds the longest pause
+        doubled = 2.0 ** min(attempt, 10)  # more would exceed the longest pause anyway
         if self.own:
             return min(2 * FIRST_PAUSE * doubled, LONGEST_PAUSE) if self.exponential else self.delay
-        chance = now.microsecond / 1e6  # so that calls that failed together do not retry together
+        chance = now.microsecond / 1e6  # a random share, so that calls that failed together do not retry together
         if error.retry_at is not None:
             pause = (error.retry_at - now).total_seconds()
             return max(0.0, pause) + chance * FIRST_PAUSE if pause <= LONGEST_PAUSE else None
@@ -323,7 +323,7 @@ class Retries(NamedTuple):
 def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Action) -> Steps:
     """Carry out a create. If its answer is lost, look for the object with the action `other` before sending it again.
 
-    The object is recognized by the fields that the definition calls `same`, and by its time of creation.
+    The object is recognized by the fields listed under `same` in the definition, and by its creation time.
     """
     rule, book = action.recover, action.profile.phrasebook
     assert rule is not None
@@ -336,7 +336,7 @@ def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Acti
             return
         except RequestError as error:
             draft = render.draft(action, bound.values, action.layout)
-            sent = {name: places.dig(draft.body, place.path) for name, place in rule.same.items()}  # None: not sent
+            sent = {name: places.dig(draft.body, place.path) for name, place in rule.same.items()}  # None if not sent
             is_recognizable = None not in sent.values() and conditions.holds(rule.when, bound.values.get)
             if not (error.may_have_been_done and is_recognizable):
                 raise
@@ -351,7 +351,7 @@ def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Acti
         looking = exchange(other, other.bind(inputs), terms._replace(limit=None, cursor=None, key=None, deadline=left))
         try:
             matches = yield from _matches(looking, rule, sent, began)
-        except ConnectorError as error:  # the look failed, so the doubt remains
+        except ConnectorError as error:  # it is still unknown whether the object exists
             if not isinstance(error, RequestError):
                 raise failure from error
             error.may_have_been_done, error.retriable = True, False
@@ -373,7 +373,7 @@ def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Acti
 
 
 def _matches(looking: Steps, rule: Recover, sent: dict[str, Json], began: datetime) -> Generator[Any, Any, list[Json]]:
-    """The items of `looking` that match the request and were created since it began."""
+    """Return the items from `looking` that match the request and were created after `began`."""
     matches: list[Json] = []
     try:
         while page := (yield from next_output(looking)):
@@ -404,9 +404,9 @@ def _is_same(item: Json, rule: Recover, sent: dict[str, Json], since: datetime) 
 
 
 def fold(pages: Iterable[Page], paging: Paging | None) -> Result:
-    """Combine all pages into one result: the first page's data with the items of all, without the keys of paging.
+    """Combine all pages into one result: the first page's data without paging keys, with the items of all pages.
 
-    An error in the middle of a list carries the result so far as `partial`.
+    An error after the first page carries the result so far as `partial`.
     """
     all_pages: list[Page] = []
     try:

@@ -16,18 +16,18 @@ from ..model import ActionSpec, Files, Json
 from ..sentences import Sentence
 from ..structs import shows
 
-LONGEST = 200  # bytes of UTF-8: file systems allow 255, and the name of a part is longer
-ENDING = 96  # of these bytes, for the end of a name that was cut, which shows the kind of file
-CUT = "…"
-MOST_READ = 1000  # characters that are read from either end of a longer text
-LONGEST_EXTENSION = 16
-LARGEST = 2**63 - 1  # bytes that a file can have
-MOST_UNANNOUNCED = 10 * 2**30  # bytes of a file whose size the vendor does not announce
+MAX_NAME_BYTES = 200  # in UTF-8; file systems allow 255, and the name of a part is longer
+END_BYTES = 96  # kept at the end of a name that was cut, because the end shows the kind of file
+ELLIPSIS = "…"
+MAX_READ = 1000  # characters to read from each end of a long name
+MAX_EXTENSION_BYTES = 16
+MAX_FILE_BYTES = 2**63 - 1  # the largest size that a file can have
+MOST_UNANNOUNCED = 10 * 2**30  # bytes of a file with unknown size
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
 FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
 HIDDEN = ("Cc", "Cs", "Co", "Cn", "Zl", "Zp")
 JOINERS = "\u200c\u200d"  # the only invisible characters that scripts and emoji need
-EDGES = f" .{JOINERS}"  # a leading dot hides a file; Windows drops trailing blanks and dots
+EDGES = f" .{JOINERS}"  # a leading dot hides a file, and Windows drops trailing blanks and dots
 
 
 @shows("type", "size", "id")
@@ -35,9 +35,9 @@ EDGES = f" .{JOINERS}"  # a leading dot hides a file; Windows drops trailing bla
 class File:
     """A file that an answer offers; pass it to `Client.download`.
 
-    `name` is safe in any folder, and the same in every answer; `was` is its name in earlier versions of the definition.
-    `type` is the vendor's word, `size` the bytes that the vendor announces, and `id` the vendor's id, each None if
-    missing. `waits` says why the file cannot be downloaded yet, or is None.
+    `name` is safe in any folder and equal in all answers. `was` is its name in earlier versions of the definition.
+    `type`, `size` (in bytes) and `id` come from the vendor, and are None if missing. `waits` is the reason why the file
+    cannot be downloaded yet, or None.
     """
 
     name: str
@@ -46,13 +46,13 @@ class File:
     id: str | None = None
     waits: str | None = None
     was: str | None = None
-    action: str  # the key of the action whose definition says how it is downloaded
+    action: str  # the key of the action that offers the file
     url: str
-    token: str | None = None  # to use instead of the connection's
+    token: str | None = None  # used instead of the connection's token
 
 
 def files_of(spec: ActionSpec, data: Json, token: str | None = None) -> list[File]:
-    """The files that an answer offers, in its order; `token` replaces the one in the answer."""
+    """Return the files that an answer offers, in order. `token` replaces the token in the answer."""
     if spec.files is None:
         return []
     rules = spec.files
@@ -72,7 +72,7 @@ def _file(spec: ActionSpec, rules: Files, entry: Mapping[str, Json], data: Json,
 
     url, size, type_, id_ = at(rules.url), at(rules.size), text(rules.type), text(rules.id)
     is_whole = not isinstance(size, bool) and (isinstance(size, int) or (isinstance(size, float) and size.is_integer()))
-    size = int(size) if is_whole and 0 <= size <= LARGEST else None
+    size = int(size) if is_whole and 0 <= size <= MAX_FILE_BYTES else None
     waits = None
     if rules.ready is not None and not conditions.holds(rules.ready, lambda name: places.dig(entry, (name,))):
         waits = Sentence("It is not ready yet; try again later.")
@@ -94,40 +94,40 @@ def _file(spec: ActionSpec, rules: Files, entry: Mapping[str, Json], data: Json,
 
 
 def safe_name(text: str) -> str:
-    """A text as a file name, which cannot leave its folder, be hidden, or be rejected by a file system.
+    """Return text as a file name that no file system rejects, that stays in its folder and is not hidden.
 
-    It has at most `LONGEST` bytes; longer texts lose their middle. Safe names stay unchanged.
+    It has at most `MAX_NAME_BYTES` bytes; a longer name loses its middle. Safe names are unchanged.
     """
-    if len(text) > 2 * MOST_READ:
-        text = f"{text[:MOST_READ]}{CUT}{text[-MOST_READ:]}"
+    if len(text) > 2 * MAX_READ:
+        text = f"{text[:MAX_READ]}{ELLIPSIS}{text[-MAX_READ:]}"
     text = "".join(char for char in text if unicodedata.category(char) != "Cf" or char in JOINERS)
     text = unicodedata.normalize("NFC", text)
     text = "".join("_" if unicodedata.category(char) in HIDDEN else char for char in text)
     text = re.sub(r"\s+", " ", FORBIDDEN.sub("-", text)).strip(EDGES) or "file"
     raw = (f"_{text}" if RESERVED.match(text) else text).encode()
-    if len(raw) > LONGEST:
-        head, end = raw[: LONGEST - ENDING - len(CUT.encode())], raw[-ENDING:]
-        raw = head.decode(errors="ignore").encode() + CUT.encode() + end.decode(errors="ignore").encode()
+    if len(raw) > MAX_NAME_BYTES:
+        head, end = raw[: MAX_NAME_BYTES - END_BYTES - len(ELLIPSIS.encode())], raw[-END_BYTES:]
+        raw = head.decode(errors="ignore").encode() + ELLIPSIS.encode() + end.decode(errors="ignore").encode()
     return raw.decode()
 
 
 def folded(name: str) -> str:
-    """A key that is equal for names that some file system treats as one: without case and the encoding of accents."""
+    """Return a key that is equal for names that any file system treats as equal, ignoring case and normal form."""
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
 def numbered(name: str, suffix: object) -> str:
-    """A name with a suffix before its extension: `a (2).txt`."""
+    """Return a name with a suffix before its extension, such as `a (2).txt`."""
     stem, dot, extension = name.rpartition(".")
-    is_short = stem and 0 < len(extension.encode()) < LONGEST_EXTENSION and " " not in extension
+    is_short = stem and 0 < len(extension.encode()) < MAX_EXTENSION_BYTES and " " not in extension
     stem, extension = (stem, dot + extension) if is_short else (name, "")
     return safe_name(f"{stem} ({suffix}){extension}")
 
 
 def distinct(files: Iterable[File]) -> list[File]:
-    """The files, each once. Files of one name get a suffix from their ids, or from their addresses if ids are equal.
+    """Return the files without duplicates. Files with the same name get a suffix from their ids, else from their URLs.
 
-    So names do not depend on the order of an answer.
+    Names therefore do not depend on the order of an answer.
     """
     unique = list(dict.fromkeys(files))
     suffixes: tuple[Callable[[File], str], ...] = (identity, lambda file: digest(file.url))
@@ -141,7 +141,7 @@ def distinct(files: Iterable[File]) -> list[File]:
 
 
 def identity(file: File) -> str:
-    """A digest that identifies a file of a vendor in all answers, and reveals no secret."""
+    """Return a digest that identifies a vendor's file in all answers and reveals no secret."""
     parts = urlsplit(file.url)
     return digest(file.id or f"{parts.netloc}{parts.path}")
 

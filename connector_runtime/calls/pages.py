@@ -1,4 +1,4 @@
-"""The pages of a list: the position of the next page, and cursors that name a position. Pure."""
+"""Finds the next page of a list, and encodes its position as a cursor. Pure."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ..structs import shows
 from .credentials import Credentials
 from .render import RequestDraft, next_query
 
-LONGEST = 4096  # characters of the value that names a next page
-LONGEST_CURSOR = 6 * LONGEST  # a character may be four bytes, which base64 writes as six characters
-SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character, which no request can carry
+MAX_LENGTH = 4096  # characters of the value that names a next page
+LONGEST_CURSOR = 6 * MAX_LENGTH  # base64 writes a four-byte character as six
+SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character, which cannot be sent
 
 
 @shows()
 class ListPosition(NamedTuple):
-    """Where in a list a page begins: the index of the paging style (None: the list's first page) and its value.
+    """The position of a page in a list: the index of the paging style (None for the first page) and its value.
 
-    The first `skip` items of the page were returned before. All pages of a list have the same `size`.
+    The first `skip` items of the page were already returned. All pages of a list have the same `size`.
     """
 
     size: int = 0
@@ -36,13 +36,13 @@ class ListPosition(NamedTuple):
 
 
 def start(paging: Paging, limit: int | None) -> ListPosition:
-    """The position of the first page, which is as large as allowed but no larger than `limit`."""
+    """Return the position of the first page, with the largest page size up to `limit`."""
     size = paging.max if limit is None else max(1, min(paging.max, limit))
     return ListPosition(0 if paging.size is None else size)
 
 
 def page_draft(paging: Paging, draft: RequestDraft, position: ListPosition) -> RequestDraft:
-    """The draft of the request for the page at a position."""
+    """Return the draft of the request for the page at a position."""
     if paging.size is not None:
         draft = draft.with_value(paging.size, position.size)
     return draft if position.style is None else draft.with_value(paging.next[position.style].to, position.value)
@@ -51,10 +51,10 @@ def page_draft(paging: Paging, draft: RequestDraft, position: ListPosition) -> R
 def next_position(
     paging: Paging, position: ListPosition, answer: Answer, draft: RequestDraft, page: Page, credentials: Credentials
 ) -> ListPosition | None:
-    """The position of the next page; None at the end. The first style that gives one is used for the whole list.
+    """Return the position of the next page; None at the end. The first style with a value applies to the whole list.
 
-    Only the query of a next page's URL is used, so that it cannot lead out of the list. Raises `ApiError` for a next
-    page that cannot be requested.
+    If the answer has the URL of the next page, only its query is used, so that it cannot lead out of the list. Raises
+    `ApiError` for a next page that cannot be requested.
     """
     numbers = range(len(paging.next)) if position.style is None else (position.style,)
     for number in numbers:
@@ -95,11 +95,11 @@ def _value(style: Next, answer: Answer, draft: RequestDraft, page: Page) -> Any:
 
 
 def _is_sendable(text: str) -> bool:
-    return len(text) <= LONGEST and not SURROGATE.search(text)
+    return len(text) <= MAX_LENGTH and not SURROGATE.search(text)
 
 
 def count_warnings(paging: Paging, answer: Answer, count: int) -> tuple[Problem, ...]:
-    """A warning if the vendor announced another number of items than it sent."""
+    """Return a warning if the vendor announced a different number of items than it sent."""
     total = places.look(paging.total, answer) if paging.total else None
     if isinstance(total, bool) or not re.fullmatch("[0-9]{1,15}", str(total)) or int(str(total)) == count:
         return ()
@@ -108,13 +108,13 @@ def count_warnings(paging: Paging, answer: Answer, count: int) -> tuple[Problem,
 
 
 def list_digest(draft: RequestDraft) -> str:
-    """A short text that identifies a list, so that a cursor of one list is not used in another."""
+    """Return a short digest that identifies a list, so that its cursors are rejected for other lists."""
     text = json.dumps([draft.method, draft.path, sorted(draft.query), draft.body], sort_keys=True, default=str)
     return blake2s(text.encode(), digest_size=6).hexdigest()
 
 
 def cursor(list_digest: str, position: ListPosition | None) -> str | None:
-    """The position as an opaque text that is safe in a URL."""
+    """Return a position as an opaque, URL-safe string."""
     if position is None:
         return None
     text = json.dumps([list_digest, *position], separators=(",", ":"), ensure_ascii=False)
@@ -122,7 +122,7 @@ def cursor(list_digest: str, position: ListPosition | None) -> str | None:
 
 
 def position_of(text: str, list_digest: str, paging: Paging | None) -> ListPosition:
-    """The position that a cursor names. Raises `InputError` for other texts, and for cursors of other lists."""
+    """Return the position in a cursor. Raises `InputError` for other strings, and for cursors of other lists."""
     try:
         if len(text) > LONGEST_CURSOR:
             raise ValueError

@@ -1,7 +1,7 @@
-"""The HTTP request that carries given values. Pure: the same values always give the same bytes.
+"""Writes the HTTP request for the values of a call. Pure, so equal values always produce equal bytes.
 
-`draft` puts the values into their places; `finish` adds the credentials and writes URL, headers and body. Between the
-two, the next page of a list changes one place of the draft.
+`draft` puts the values into their places, and `finish` adds the credentials and writes URL, headers and body. In
+between, paging changes one place of the draft for each page.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from ..sentences import Sentence
 from . import bodies
 from .credentials import Credentials
 
-NOWHERE = (None, None)
-Write = Callable[[Any], Any]  # a value as it is sent
+NO_PLACE = (None, None)
+Write = Callable[[Any], Any]  # converts a value to the form that is sent
 READS = ("GET", "HEAD", "OPTIONS")
 _IN_URL = "/?%:@!$&'()*+,;=~-._[]"
 
 
 @dataclass(slots=True, repr=False)
 class RequestDraft:
-    """An unfinished request. `written` are the values as they are sent, by input."""
+    """An unfinished request. `written` holds the encoded values by input."""
 
     method: str
     template: str
@@ -40,11 +40,11 @@ class RequestDraft:
     encode: str = "json"
     parts: list[bodies.FormPart] = field(default_factory=list)
     call: dict[str, Json] = field(default_factory=dict)
-    next_query: str | None = None  # replaces the query: that of the next page's URL
+    next_query: str | None = None  # the query of the next page's URL, which replaces `query`
     written: Mapping[str, Json] = field(default_factory=dict)
 
     def with_value(self, place: Place | None, value: Json) -> RequestDraft:
-        """A copy with another value at one place; without a place, with another query."""
+        """Return a copy with a new value at one place or, without a place, with a new query."""
         if place is None:
             return replace(self, next_query=text_of(value))
         if place.kind == "query":
@@ -56,14 +56,14 @@ class RequestDraft:
 
 
 def effect_of(spec: ActionSpec, method: str) -> str:
-    """The effect of a run: `read`, `create`, `update` or `delete`; by the method if that is an input."""
+    """Return the effect of a run (`read`, `create`, `update` or `delete`), derived from an input's method if needed."""
     if spec.effect is not None:
         return spec.effect
     return "read" if method in READS else {"POST": "create", "DELETE": "delete"}.get(method, "update")
 
 
 def key_place(spec: ActionSpec, draft: RequestDraft) -> Place | None:
-    """The place of a create's idempotency key; None if it needs none, or the inputs set one."""
+    """Return the place of a create's idempotency key; None if it needs no key or an input sets the key."""
     place = spec.profile.idempotency
     if place is None or effect_of(spec, draft.method) != "create":
         return None
@@ -72,16 +72,16 @@ def key_place(spec: ActionSpec, draft: RequestDraft) -> Place | None:
 
 
 class Layout(NamedTuple):
-    """Where the inputs of an action go, computed once per action."""
+    """The places of an action's inputs, computed once per action."""
 
     places: Mapping[str, tuple[Place | None, Write | None]]
     computed: tuple[tuple[Place, expressions.Expression], ...]
-    spreads: bool  # whether a place spreads a map: other inputs are placed later, so that they win
+    spreads: bool  # True if any place spreads a map; spread maps go first, so that other inputs override them
     has_body: bool
 
 
 def layout_of(spec: ActionSpec) -> Layout:
-    """The layout of an action."""
+    """Return the layout of an action."""
     computed = tuple((place, expressions.expression(source)) for place, source in spec.compute.items())
     rows = [row for row in spec.inputs.values() if row.to]
     targets = [row.to[0] for row in rows]
@@ -97,7 +97,7 @@ def draft(spec: ActionSpec, values: Mapping[str, Any], layout: Layout | None = N
     written: dict[str, Any] = {}
     placed: list[tuple[Place, Any]] = []
     for key, value in values.items():
-        place, write = layout.places.get(key, NOWHERE)
+        place, write = layout.places.get(key, NO_PLACE)
         written[key] = value = value if write is None else write(value)
         if place is not None:
             placed.append((place, value))
@@ -139,7 +139,7 @@ def _put(draft: RequestDraft, tree: dict[str, Any], place: Place, value: Any) ->
         draft.parts += [bodies.part(part, item) for part, item in (value if spread else [(name, value)])]
     elif kind == "call":
         draft.call[name] = value
-    elif name == "body":  # of the request itself: body, method or path
+    elif name == "body":  # the place is the whole body, the method or the path
         draft.body = value
     elif name == "method":
         draft.method = value
@@ -149,10 +149,10 @@ def _put(draft: RequestDraft, tree: dict[str, Any], place: Place, value: Any) ->
 
 
 def next_query(draft: RequestDraft, credentials: Credentials, url: str) -> str:
-    """The query of a next page's URL, without the parameters that the connection adds itself.
+    """Return the query of a next page's URL, without the parameters that the connection adds.
 
-    The rest of the URL is ignored: vendors may write the path differently, and a forged cursor must not lead out of its
-    list. Raises `ApiError` for a URL on another host, or for another path without a query.
+    The rest of the URL is ignored, because vendors may write the path differently, and a forged cursor must not lead
+    out of its list. Raises `ApiError` for a URL on another host, or with another path and no query.
     """
     list_url = f"{credentials.base}{draft.path}"
     try:
@@ -173,7 +173,7 @@ def _without(query: str, pairs: bodies.Pairs) -> str:
 
 
 def finish(draft: RequestDraft, credentials: Credentials) -> Request:
-    """The complete request."""
+    """Return the complete request."""
     content, body, content_type = bodies.written(draft.body, draft.parts, draft.encode, draft.headers)
     accepts = "application/json" if draft.call.get("response_type", "json") == "json" else "*/*"
     headers = None if draft.headers else credentials.heads.get((accepts, content_type))
@@ -185,7 +185,7 @@ def finish(draft: RequestDraft, credentials: Credentials) -> Request:
 
 
 def _url(draft: RequestDraft, base: str, added: bodies.Pairs) -> str:
-    """The URL with the pairs that the connection adds to the query: once, even if a path or a cursor repeats them."""
+    """Return the URL. The connection's query parameters occur once, even if a path or a cursor repeats them."""
     head, _, query = f"{base}{draft.path}".partition("?")
     pairs = bodies.merged(draft.query, added) if added else draft.query
     if draft.next_query is not None:

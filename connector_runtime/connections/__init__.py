@@ -1,1 +1,1 @@
-"""Connections: tokens are obtained, stored, renewed by one process at a time, and given to requests."""
+"""Connections: obtains, stores and renews tokens, and supplies them to requests."""

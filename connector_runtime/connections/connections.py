@@ -1,6 +1,6 @@
-"""The stored connections of one tenant: add, list, test, examine and end them, or open one for a client.
+"""Adds, lists, tests, examines, ends and opens the stored connections of one tenant.
 
-A connection is stored under its tenant and name; an object for one tenant never reads another tenant's entries.
+A connection is stored under its tenant and name. An object for one tenant never reads another tenant's entries.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from .oauth import AsyncStoredConnection, Health, StoredConnection
 from .oauth_requests import App, ConnectionRecord, Tokens
 
 PENDING = 600.0  # seconds that a sign-in may take
-WAITING: Any = {"name": str, "kind": str, "values": dict, "origin": str | None, "redirect_uri": str, "verifier": str}
-SKEW = 30.0  # seconds of difference between our clock and the vendor's that need no warning
+SIGN_IN: Any = {"name": str, "kind": str, "values": dict, "origin": str | None, "redirect_uri": str, "verifier": str}
+MAX_SKEW = 30.0  # seconds between our clock and the vendor's without a warning
 
 
 class AlreadyConnected(AuthError):
@@ -41,9 +41,9 @@ class AlreadyConnected(AuthError):
 
 
 class PendingSignIns:
-    """The pending sign-ins below one prefix of a store. A state is a secret, so only its digest is stored.
+    """The pending sign-ins under one prefix of a store. A state is secret, so only its digest is stored.
 
-    `fields` are the names and types of a sign-in's data.
+    `fields` maps the names of a sign-in's data to types.
     """
 
     def __init__(self, store: Store, prefix: str, **fields: Any) -> None:
@@ -52,15 +52,15 @@ class PendingSignIns:
     def add(self, state: str, data: Mapping[str, Any]) -> None:
         """Store JSON data for ten minutes, and delete sign-ins that have expired."""
         now = time.time()
-        for key, pending, entry in self._store.rows(self._prefix, self._read, limit=100):  # a bounded clean-up
+        for key, pending, entry in self._store.rows(self._prefix, self._read, limit=100):  # limits the clean-up
             if pending["until"] < now:
                 self._store.remove(key, entry)
         self._store.put(self._prefix + digest(state), json_text.write({**data, "until": now + PENDING}), None)
 
     def take(self, state: str) -> dict[str, Any]:
-        """Return the data of a state, which becomes invalid.
+        """Return the data of a state, and invalidate the state.
 
-        Raises `AuthError` for an unknown, used or expired state, `AlreadyConnected` after a successful sign-in.
+        Raises `AuthError` for an unknown, used or expired state, and `AlreadyConnected` after a successful sign-in.
         """
         key, row = self._prefix + digest(state), None
         with suppress(DamagedEntry):
@@ -74,7 +74,7 @@ class PendingSignIns:
         return row[0]
 
     def end(self, state: str, name: str) -> None:
-        """Remember for ten minutes that a sign-in succeeded, in case its last page is loaded again."""
+        """Store for ten minutes that a sign-in succeeded, in case its last page is loaded again."""
         self.add(state, {"done": name})
 
     def _read(self, content: bytes) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class PendingSignIns:
 
 
 def digest(state: str) -> str:
-    """Return a digest to use instead of a state wherever it could be read."""
+    """Return a digest that replaces a state wherever others could read it."""
     return hashlib.sha256(state.encode()).hexdigest()
 
 
@@ -93,8 +93,8 @@ def digest(state: str) -> str:
 class ConnectionSummary:
     """A stored connection without its secrets; `expires_at` is in seconds since 1970.
 
-    `health` is ready, due (renewed at the next call), failing (its last test or call was refused) or dead (reconnect
-    it); `why` gives the vendor's reason. `seen` is the error of its last test or call, as in `ConnectionRecord`.
+    `health` is ready, due (for renewal at the next call), failing (the vendor refused the last test or call) or dead
+    (reconnect it). `why` is the vendor's reason, `seen` the error of the last test or call, as in `ConnectionRecord`.
     """
 
     name: str
@@ -110,8 +110,8 @@ class ConnectionSummary:
 class Connections:
     """The connections of one tenant in a store.
 
-    `seconds` bounds each phase of a token request. A process that dies during one keeps others from renewing for four
-    times as long at most.
+    `seconds` limits each phase of a token request. If a process dies during such a request, other processes cannot
+    renew the token for up to four times `seconds`.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Connections:
         self._connector, self._store, self._tenant, self._seconds = connector, store, tenant, seconds
         part = key_part("tenant", tenant)
         self._prefix = f"connections/{connector.key}/{part}/"
-        self._pending = PendingSignIns(store, f"pending/{connector.key}/{part}/", **WAITING)
+        self._pending = PendingSignIns(store, f"pending/{connector.key}/{part}/", **SIGN_IN)
 
     def __repr__(self) -> str:
         return f"Connections({self._connector.key!r}, tenant={self._tenant!r})"
@@ -137,13 +137,13 @@ class Connections:
     ) -> str:
         """Begin a sign-in and return the URL to send the person to.
 
-        The sign-in stays in the store for ten minutes, so `finish` may run in another process. `origin` is as in
+        The sign-in stays in the store for ten minutes, so `finish` may run in another process. For `origin`, see
         `oauth.app`. Raises `InputError`.
         """
         app = oauth_requests.app(self._kind(kind), values, origin)
         if not oauth_requests.needs_person(app.kind):
             raise InputError.of("connect", [Problem("kind", f"is {kind}, which needs no sign-in; use `add`")])
-        self._key(name)  # an unusable name is refused before the person signs in
+        self._key(name)  # rejects an invalid name before the person signs in
         start = oauth.authorize(app, redirect_uri, self._needed(app, actions))
         sign_in = {"name": name, "kind": kind, "values": app.values, "origin": app.origin}
         self._pending.add(start.state, {**sign_in, "redirect_uri": redirect_uri, "verifier": start.verifier})
@@ -152,15 +152,15 @@ class Connections:
     def finish(self, callback: str | Mapping[str, str]) -> str:
         """Complete a sign-in with its callback, and return the connection's name.
 
-        `callback` is a URL or its parameters. A state is valid once: it is used up before anything else happens.
-        Raises `AuthError` for an unknown, used, expired or missing state, or if the vendor refuses.
+        `callback` is a URL or its parameters. A state is invalidated first, so it is valid only once. Raises
+        `AuthError` for an unknown, used, expired or missing state, or if the vendor refuses.
         """
         query = oauth_requests.query_of(callback)
         sign_in = self._pending.take(oauth_requests.state_of(query))
         return self._exchange(sign_in, oauth_requests.code_of(query), query["state"])
 
     def finish_code(self, url: str, code: str) -> str:
-        """Complete a sign-in as `finish` does, with a code that a person copied; `url` is the one from `begin`."""
+        """Complete a sign-in as `finish` does, with a code that a person copied. `url` is the result of `begin`."""
         state = oauth_requests.state_of(oauth_requests.query_of(url))
         return self._exchange(self._pending.take(state), code, state)
 
@@ -173,7 +173,7 @@ class Connections:
         origin: str | None = None,
         actions: Iterable[str] = (),
     ) -> str:
-        """Store a connection that needs no sign-in, with a token from the vendor or from `values`; return its name."""
+        """Store a connection without a sign-in, with a token from the vendor or from `values`; return its name."""
         app = oauth_requests.app(self._kind(kind), values, origin)
         if oauth_requests.needs_person(app.kind):
             raise InputError.of("connect", [Problem("kind", f"is {kind}, which needs a sign-in; use `begin`")])
@@ -187,7 +187,7 @@ class Connections:
         return self._write(name, oauth_requests.app(self._kind(kind), values), tokens)
 
     def open(self, name: str | None = None) -> StoredConnection:
-        """Return the connection for `Client(…, connection=…)`; `name` may be omitted if there is only one."""
+        """Return the connection for `Client(…, connection=…)`; omit `name` if there is only one."""
         if name is None:
             names = self.names()
             if not names:
@@ -208,16 +208,16 @@ class Connections:
         return [summary.name for summary in self.list()]
 
     def list(self) -> list[ConnectionSummary]:
-        """Return all connections in order of name; damaged ones are set aside and left out."""
+        """Return all connections, sorted by name. Damaged entries are set aside and omitted."""
         rows = self._store.rows(self._prefix, ConnectionRecord.read)
         return [_summary(unquote(key.removeprefix(self._prefix)), record) for key, record, _ in rows]
 
     def summary(self, name: str) -> ConnectionSummary:
-        """Return one connection. Raises `AuthError` if there is none of that name."""
+        """Return one connection. Raises `AuthError` if no connection has this name."""
         return _summary(name, self._record(name))
 
     def test(self, name: str | None = None, *, actions: Iterable[str] = (), base_url: str | None = None) -> Health:
-        """Call the vendor through the connection, and store its owner and its health."""
+        """Call the vendor with the connection, and store the connection's owner and health."""
         stored = self.open(name)
         try:
             stored(None)
@@ -239,20 +239,20 @@ class Connections:
         return oauth.test(self._connector, App(kind, {}), granted, actions=actions, base_url=base_url)
 
     def missing(self, name: str, actions: Iterable[str] = ()) -> dict[str, tuple[str, ...]]:
-        """Return the scopes that actions (default: all) lack through a connection, by action."""
+        """Return the scopes that a connection lacks for actions (default: all), by action."""
         return scopes.missing(self._connector, actions, self._record(name).tokens.scopes)
 
     def disconnect(self, name: str, *, revoke: bool = True) -> bool:
         """Revoke the tokens and delete the connection; True if the vendor revoked them.
 
-        The connection is deleted even if the vendor rejects its token. If the vendor cannot be reached, the connection
-        stays and `TransportError` is raised; `revoke=False` deletes it without asking the vendor.
+        The connection is deleted even if the vendor rejects its token. If the vendor cannot be reached, this raises
+        `TransportError` and keeps the connection. `revoke=False` deletes it without a request to the vendor.
         """
         self._record(name)
         revoked = False
         if revoke:
             with suppress(AuthError):
-                self.open(name)(None)  # renew first: an expired access token cannot be revoked
+                self.open(name)(None)  # renews first, because an expired access token cannot be revoked
                 record = self._record(name)
                 app = App(self._kind(record.kind), record.values, record.origin)
                 oauth.revoke(app, record.tokens, seconds=self._seconds)
@@ -272,7 +272,7 @@ class Connections:
         return kinds[key]
 
     def _needed(self, app: App, actions: Iterable[str]) -> tuple[str, ...]:
-        """Return the scopes to ask for, if actions decide according to the definition."""
+        """Return the scopes to request, if the definition derives them from actions."""
         if app.oauth.get("scope", {}).get("from") != "actions":
             return ()
         specs = [self._connector.action(key) for key in list(actions) or self._connector.actions]
@@ -289,10 +289,9 @@ class Connections:
 
     def _write(self, name: str, app: App, tokens: Tokens) -> str:
         now, kind = time.time(), app.kind.key
-        record = ConnectionRecord(
-            kind=kind, values=app.values, origin=app.origin, tokens=tokens, connected_at=now
-        ).write()
-        self._store.update(self._key(name), lambda old: record)
+        record = ConnectionRecord(kind=kind, values=app.values, origin=app.origin, tokens=tokens, connected_at=now)
+        content = record.write()
+        self._store.update(self._key(name), lambda old: content)
         return name
 
     def _exchange(self, sign_in: dict[str, Any], code: str, state: str) -> str:
@@ -315,7 +314,7 @@ def _summary(name: str, record: ConnectionRecord) -> ConnectionSummary:
 @shows("step", "state")
 @dataclass(frozen=True, slots=True, repr=False)
 class CheckResult:
-    """The result of one check: `state` is ok, warning or fault; `says` explains it, `do` is the remedy."""
+    """The result of one check. `state` is ok, warning or fault, `says` explains it, and `do` is the remedy."""
 
     step: str
     state: str
@@ -331,9 +330,9 @@ def examine(
     actions: Iterable[str] = (),
     base_url: str | None = None,
 ) -> Iterator[CheckResult]:
-    """Yield the results of checking a stored connection, or an access token instead, in order.
+    """Check a stored connection, or instead an access token, and yield the results in order.
 
-    Stops after a fault that makes further checks impossible.
+    Stops after a fault that prevents further checks.
     """
     if token is not None:
         health = connections.test_token(token, actions=actions, base_url=base_url)
@@ -359,7 +358,7 @@ def examine(
         yield CheckResult(step, "fault", failure["message"], failure["hint"])
         return
     yield CheckResult("reachability", "ok", "The vendor answers and accepts the token.")
-    if health.skew is not None and abs(health.skew) <= SKEW:
+    if health.skew is not None and abs(health.skew) <= MAX_SKEW:
         yield CheckResult("clock", "ok", "It agrees with the vendor's.")
     elif health.skew is not None:
         says = f"It is {abs(health.skew):.0f} s {'ahead of' if health.skew > 0 else 'behind'} the vendor's."

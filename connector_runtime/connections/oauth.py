@@ -1,6 +1,6 @@
-"""OAuth over the network: functions for platforms that store connections themselves, and the stored connection.
+"""OAuth over the network: functions for platforms that store tokens themselves, and stored connections.
 
-Call `app`, `authorize` and `exchange_code`, later `refresh`; store its tokens before you use them.
+Call `app`, `authorize` and `exchange_code`, and later `refresh`. Store refreshed tokens before you use them.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from .scopes import missing
 
 T = TypeVar("T")
 SECONDS = 15.0  # for one phase of a token request
-FRESH = 1.0  # seconds for which a record is not read again: each page of a list asks for the token
-PHASES = 3  # at most in a token request; its lease lasts four
-TRIES = 3  # to store a new pair
+RECORD_TTL = 1.0  # seconds for which a record is cached, because each page of a list needs the token
+REQUEST_PHASES = 3  # of a token request at most; the lease lasts four
+WRITE_ATTEMPTS = 3  # for a new pair of tokens
 
 
 @shows()
 @dataclass(frozen=True, slots=True, repr=False)
 class Authorization:
-    """A sign-in under way: keep `state` and `verifier` until the callback, then use them once."""
+    """A pending sign-in. Keep `state` and `verifier` until the callback, and use them once."""
 
     url: str
     state: str
@@ -56,8 +56,8 @@ class Authorization:
 class Health:
     """The result of testing a connection.
 
-    `missing_scopes` are those that the actions in question lack, `skew` is how many seconds this machine's clock is
-    ahead of the vendor's, `error` is the failure as from `ConnectorError.to_dict`; a missing scope leaves `ok` true.
+    `missing_scopes` are the scopes that the tested actions lack. `skew` is the number of seconds by which our clock is
+    ahead of the vendor's. `error` is a `ConnectorError.to_dict`; `ok` stays true if only a scope is missing.
     """
 
     ok: bool
@@ -78,23 +78,23 @@ class Health:
 def authorize(app: App, redirect_uri: str, scopes: Iterable[str] = ()) -> Authorization:
     """Begin a sign-in. Compare the callback's state with `state` before the code is exchanged.
 
-    `scopes` are asked for if the definition says `scope: {from: actions}`; otherwise the app's own setup decides.
+    `scopes` are requested if the definition has `scope: {from: actions}`; otherwise the app's setup decides.
     """
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
     return Authorization(app.authorize_url(redirect_uri, state, verifier, scopes), state, verifier)
 
 
 def exchange_code(app: App, code: str, redirect_uri: str, verifier: str, *, seconds: float = SECONDS) -> Tokens:
-    """Exchange an authorization code for tokens; `redirect_uri` and `verifier` are those of its sign-in.
+    """Exchange an authorization code for tokens, with the `redirect_uri` and `verifier` of its sign-in.
 
-    Raises `AuthError` with a remedy if the vendor refuses, `TransportError` without a readable answer.
+    Raises `AuthError` with a remedy if the vendor refuses, and `TransportError` without a readable answer.
     """
     request = app.code_request(code, redirect_uri, verifier, seconds)
     return _tokens(app, request, seconds, None, (code, verifier))
 
 
 def obtain(app: App, scopes: Iterable[str] = (), *, seconds: float = SECONDS) -> Tokens:
-    """Obtain tokens for an app without a sign-in. `scopes` are as for `authorize`, errors as for `exchange_code`."""
+    """Obtain tokens for an app without a sign-in. For `scopes`, see `authorize`. Raises as `exchange_code` does."""
     scopes = tuple(scopes)
     return _tokens(app, app.renewal_request(None, seconds, scopes), seconds, Tokens(granted={}, scopes=scopes))
 
@@ -102,7 +102,7 @@ def obtain(app: App, scopes: Iterable[str] = (), *, seconds: float = SECONDS) ->
 def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
     """Renew tokens. The old refresh token may become invalid, so store the new tokens before you use them.
 
-    Let one process at a time do this. Raises as `exchange_code` does.
+    Only one process may do this at a time. Raises as `exchange_code` does.
     """
     if tokens.refresh_token is None and oauth_requests.needs_person(app.kind):
         raise AuthError(Sentence("There is no refresh token."), hint=oauth_requests.SIGN_IN)
@@ -111,16 +111,16 @@ def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
 
 def _tokens(app: App, request: Request, seconds: float, old: Tokens | None, sent: Iterable[str] = ()) -> Tokens:
     now = time.time()
-    return app.tokens(transport.send(request, PHASES * seconds), now, old, sent)
+    return app.tokens(transport.send(request, REQUEST_PHASES * seconds), now, old, sent)
 
 
 def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
-    """Revoke the access token and with it the refresh token; does nothing if the vendor has no address for that."""
+    """Revoke the access token and with it the refresh token, if the definition has a `revoke_url`."""
     token = tokens.granted.get("access_token")
     if "revoke_url" not in app.oauth or token is None:
         return
     request = app.request({"token": token}, seconds, "revoke_url")
-    app.check(transport.send(request, PHASES * seconds), time.time(), tokens.secrets)
+    app.check(transport.send(request, REQUEST_PHASES * seconds), time.time(), tokens.secrets)
 
 
 def test(
@@ -132,10 +132,10 @@ def test(
     actions: Iterable[str] = (),
     base_url: str | None = None,
 ) -> Health:
-    """Call the connection's test action, and return its health and owner; does not raise if the vendor refuses.
+    """Call the connection's test action, and return the health, including the owner, even if the vendor refuses.
 
-    `granted` are the connection's credentials, or a function that returns them; `token_scopes` are `Tokens.scopes`;
-    `actions` (default: all) are those whose scopes are checked.
+    `granted` are the connection's credentials, or a function that returns them. `token_scopes` are `Tokens.scopes`.
+    `actions` (default: all) are the actions whose scopes are checked.
     """
     scopes = tuple(token_scopes)
     missing_by_action = missing(connector, actions, scopes)
@@ -164,9 +164,9 @@ def test(
 
 
 def in_own_thread(function: Callable[..., T], /, *arguments: Any, **options: Any) -> Future[T]:
-    """Run a function that waits for a vendor's token endpoint in a thread of its own.
+    """Run a function that calls a token endpoint in a separate thread.
 
-    It does not queue behind other waits, and Ctrl-C or a cancelled task cannot interrupt it between answer and store.
+    It does not queue behind other calls, and Ctrl-C or a cancelled task cannot interrupt it before tokens are stored.
     """
     threads = ThreadPoolExecutor(1, "vendor")
     try:
@@ -177,23 +177,23 @@ def in_own_thread(function: Callable[..., T], /, *arguments: Any, **options: Any
 
 async def shielded(future: asyncio.Future[T]) -> T:
     """Await a future that continues even if the waiting task is cancelled."""
-    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # perhaps no task is left to look
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # there may be no task left to read it
     return await asyncio.shield(future)
 
 
 class StoredConnection:
-    """A stored connection as clients use it: call it with the credentials that the vendor has just rejected, or None.
+    """A stored connection for clients. Call it with the credentials that the vendor has just rejected, or with None.
 
-    Any number of threads and clients may share it; each process may have its own. If another process ends, deletes or
-    reconnects the connection, that takes effect within `FRESH` seconds, or at once through `record`.
+    Threads and clients may share it, and every process may open it. If another process ends, deletes or reconnects the
+    connection, the change takes effect within `RECORD_TTL` seconds, or immediately after `record`.
 
-    Tokens can be lost only between the vendor's answer and the store. Storing them is therefore tried more than once,
-    and until it succeeds they stay in memory.
+    Tokens can be lost only between the vendor's answer and the store. Storing is therefore retried, and the tokens stay
+    in memory until it succeeds.
     """
 
     def __init__(self, kind: Connection, name: str, store: Store, key: str, seconds: float, account: str) -> None:
         self.kind, self.name = kind, name
-        self.account, self.connection = account, key  # whose limits its calls count against
+        self.account, self.connection = account, key  # whose limits apply to its calls
         self._store, self._key, self._seconds = store, key, seconds
         self._lock = threading.Lock()
         self._seen: tuple[ConnectionRecord, float] | None = None  # the stored record, and when it was read
@@ -211,13 +211,13 @@ class StoredConnection:
         return granted if granted is not None else self.renewal(rejected).result()
 
     def ready(self, rejected: Mapping[str, str] | None) -> Mapping[str, str] | None:
-        """Return the credentials if neither the store nor the vendor has to be asked, else None."""
+        """Return the credentials if they need no request to the store or the vendor, else None."""
         record, at = self._seen or (None, 0.0)
-        is_fresh = record is not None and time.monotonic() < at + FRESH and record.serves(rejected, time.time())
+        is_fresh = record is not None and time.monotonic() < at + RECORD_TTL and record.serves(rejected, time.time())
         return record.tokens.granted if record is not None and is_fresh else None
 
     def record(self) -> ConnectionRecord:
-        """Return the record that is stored now. Raises `AuthError` if it is gone, and `StoreError`."""
+        """Read the record from the store. Raises `AuthError` if it is gone, and `StoreError`."""
         row = self._read(Read())
         if row is None:
             self._seen = None
@@ -225,11 +225,11 @@ class StoredConnection:
         return row[0]
 
     def note(self, error: Mapping[str, Any] | None, **owner: str | None) -> None:
-        """Store the connection's health: the error of a test or call, as from `to_dict`, or None after a success.
+        """Store the connection's health: the `to_dict` of a test's or call's error, or None after a success.
 
         Writes nothing if nothing has changed, or if the connection is gone or damaged.
         """
-        seen = error and {word: error.get(word) for word in oauth_requests.SEEN}
+        seen = error and {word: error.get(word) for word in oauth_requests.ERROR_FIELDS}
         fields: dict[str, Any] = {word: value for word, value in owner.items() if value is not None}
 
         def change(old: bytes | None) -> bytes | None:
@@ -243,11 +243,11 @@ class StoredConnection:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Store as health whether the vendor accepts the token in the calls of the block."""
+        """Store in the health whether the vendor accepts the token during the block."""
         try:
             yield
         except AuthError as error:
-            if not isinstance(error, MissingScope):  # then the vendor has accepted the token
+            if not isinstance(error, MissingScope):  # a missing scope means that the token was accepted
                 with suppress(ConnectorError):
                     self.note(error.to_dict())
             raise
@@ -256,7 +256,7 @@ class StoredConnection:
                 self.note(None)
 
     def renewal(self, rejected: Mapping[str, str] | None) -> Future[Mapping[str, str]]:
-        """Return the renewed credentials as a future; one renewal at a time runs in this process."""
+        """Return a future of the renewed credentials. This process runs one renewal at a time."""
         return in_own_thread(self._renew, rejected)
 
     def _renew(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:
@@ -290,12 +290,12 @@ class StoredConnection:
         return None if row is None else (row[0], row[1].version)
 
     def _send(self, step: Send) -> Response:
-        return transport.send(step.request, PHASES * self._seconds)
+        return transport.send(step.request, REQUEST_PHASES * self._seconds)
 
     def _save(self, step: Write) -> int | None:
-        """Store a new pair, trying more than once, because the old pair is invalid."""
+        """Store a new pair of tokens, with retries, because the old pair is invalid."""
         self._unsaved = (step.value.write(), step.version)
-        for _ in range(TRIES - 1):
+        for _ in range(WRITE_ATTEMPTS - 1):
             with suppress(StoreError):
                 return self._put_unsaved()
             time.sleep(0.2)
@@ -318,9 +318,9 @@ def unreadable(name: str) -> AuthError:
 
 
 class AsyncStoredConnection:
-    """A `StoredConnection` for asyncio: renewals run in a thread, one at a time, and complete if a task is cancelled.
+    """A `StoredConnection` for asyncio. Renewals run in a thread, one at a time, even if a task is cancelled.
 
-    Tasks that need the token meanwhile await the same renewal and occupy no thread.
+    Other tasks that need the token await the same renewal and occupy no thread.
     """
 
     def __init__(self, stored: StoredConnection) -> None:

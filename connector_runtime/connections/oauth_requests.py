@@ -1,6 +1,6 @@
-"""OAuth 2.0 as data: token requests, the tokens in their answers, and the steps of renewing a connection. Pure.
+"""OAuth 2.0 requests, the tokens in their answers, and the steps to renew a connection. Pure.
 
-Token requests carry secrets in headers and bodies, never in a URL, and errors mask them in a refusal's text.
+Token requests carry secrets in headers and bodies, never in a URL, and error messages mask secrets.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from ..sentences import PLAIN, Phrasebook, Sentence
 from ..steps import Acquire, Now, Read, Release, Send, Steps, Wait, Write
 from ..structs import shows
 
-CLIENT = ("id", "secret")
-SEEN: Any = {"kind": str, "message": str, "hint": str | None, "status": int | None, "code": int | str | None}
-EARLY = 60.0  # seconds before a token expires at which it is renewed, or a tenth of its lifetime if that is less
+CLIENT_PARTS = ("id", "secret")
+ERROR_FIELDS: Any = {"kind": str, "message": str, "hint": str | None, "status": int | None, "code": int | str | None}
+MAX_MARGIN = 60.0  # seconds before expiry to renew a token, or a tenth of its lifetime if less
 PAUSE = 0.05  # seconds between the first two reads of the store while another process renews; doubles each time
 LONGEST_PAUSE = 1.0
-PATIENCE = 5  # how long to wait for another process to renew, in time limits of a token request
-YEAR = 366 * 86400.0  # seconds: a longer lifetime is cut to this
-LATEST = 253402300799.0  # seconds since 1970: the last that a date can show
-LONGEST = 64 * 1024  # characters of a text from a token endpoint
+WAIT_LIMITS = 5  # time limits of a token request to wait for another process
+YEAR = 366 * 86400.0  # the maximum lifetime in seconds
+MAX_TIMESTAMP = 253402300799.0  # the last second of the year 9999
+MAX_LENGTH = 64 * 1024  # of a string from a token endpoint
 
 
 @shows("expires_at")
@@ -47,12 +47,12 @@ class Tokens:
     scopes: tuple[str, ...] = ()
 
     def is_due(self, now: float) -> bool:
-        """True if it is time to renew: min(60 s, a tenth of the lifetime) before the tokens expire."""
-        return self.expires_at is not None and now >= self.expires_at - min(EARLY, (self.lifetime or 0) / 10)
+        """True in the last 60 seconds, or the last tenth of the lifetime if that is shorter."""
+        return self.expires_at is not None and now >= self.expires_at - min(MAX_MARGIN, (self.lifetime or 0) / 10)
 
     @property
     def secrets(self) -> set[str]:
-        """The texts that no message may show."""
+        """The strings that no message may show."""
         return {*self.granted.values(), self.refresh_token or ""}
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Tokens:
         """Return the tokens from the data of `to_dict`. Raises `ValueError` for other data."""
         times = {"expires_at": float | int | None, "lifetime": float | int | None}
         fields = json_text.fields(data, granted=dict, refresh_token=str | None, scopes=list, **times)
-        for name, most in (("expires_at", LATEST), ("lifetime", YEAR)):  # out of range is unknown
+        for name, most in (("expires_at", MAX_TIMESTAMP), ("lifetime", YEAR)):  # treat values out of range as unknown
             fields[name] = float(fields[name]) if fields[name] is not None and 0 <= fields[name] <= most else None
         return cls(**{**fields, "granted": _texts(fields["granted"]), "scopes": tuple(_texts(fields["scopes"]))})
 
@@ -73,9 +73,9 @@ class Tokens:
 @shows("origin")
 @dataclass(frozen=True, slots=True, repr=False)
 class App:
-    """A person's values for a kind of connection, and the origin of the vendor's OAuth if it is not the usual one.
+    """A person's values for a kind of connection, with the origin of the vendor's OAuth unless it is the default.
 
-    Its methods write the requests of OAuth and read their answers.
+    Its methods create the OAuth requests and read their answers.
     """
 
     kind: Connection
@@ -88,18 +88,18 @@ class App:
         return self.kind.oauth or {}
 
     def sent(self, to: str) -> dict[str, str]:
-        """Return the values for a place of token requests, by name: `client` has an `id` and perhaps a `secret`."""
+        """Return the values for a place in token requests, by name; `client` has an `id` and possibly a `secret`."""
         rows = [row for row in self.kind.inputs if row.key in self.values]
         return {place.path[0]: self.values[row.key] for row in rows for place in row.to if place.kind == to}
 
     @property
     def basic(self) -> str:
-        """The id and secret of a Basic header: encoded as in a form, then joined (RFC 6749, 2.3.1)."""
+        """The id and secret in a Basic header, form-encoded and then joined (RFC 6749, 2.3.1)."""
         client = self.sent("client")
-        return base64.b64encode(":".join(quote_plus(client.get(part, "")) for part in CLIENT).encode()).decode()
+        return base64.b64encode(":".join(quote_plus(client.get(part, "")) for part in CLIENT_PARTS).encode()).decode()
 
     def authorize_url(self, redirect_uri: str, state: str, verifier: str, scopes: Iterable[str] = ()) -> str:
-        """Return the URL where a person signs in. `state` and `verifier` are unguessable texts."""
+        """Return the URL where a person signs in. `state` and `verifier` are random strings."""
         identity = self.sent("client").get("id", "")
         query = {"response_type": "code", "client_id": identity, "redirect_uri": redirect_uri, "state": state}
         if self.oauth.get("pkce") == "S256":
@@ -116,13 +116,13 @@ class App:
         return self.request({**form, "code_verifier": verifier} if "pkce" in self.oauth else form, seconds)
 
     def renewal_request(self, refresh_token: str | None, seconds: float, scopes: Iterable[str] = ()) -> Request:
-        """Return the request for new tokens: with a refresh token, or with the app's credentials and for `scopes`."""
+        """Return the request for new tokens, with a refresh token or with the app's credentials and `scopes`."""
         if refresh_token is not None:
             return self.request({"grant_type": "refresh_token", "refresh_token": refresh_token}, seconds)
         return self.request({"grant_type": self.oauth["grant"], **self.sent("token"), **self._scope(scopes)}, seconds)
 
     def request(self, form: dict[str, str], seconds: float, word: str = "token_url") -> Request:
-        """Return a form with the client's credentials, for the address that the definition names `word`."""
+        """Return the request that posts a form with the client's credentials to the definition's URL `word`."""
         headers = [("Accept", "application/json"), ("Content-Type", "application/x-www-form-urlencoded")]
         if self.oauth["client"] == "basic":
             headers.append(("Authorization", f"Basic {self.basic}"))
@@ -142,11 +142,11 @@ class App:
 
     def _address(self, word: str) -> str:
         url: str = self.oauth[word]
-        origin = check_origin(self.kind, self.origin)  # checked again, because it may come from a store
+        origin = check_origin(self.kind, self.origin)  # checked again, because it may be from a store
         return url if origin is None else origin + urlsplit(url)._replace(scheme="", netloc="").geturl()
 
     def check(self, response: Response, now: float, secrets: Iterable[str] = ()) -> Any:
-        """Return the body of a response. Raises its error if refused, with the app's and these secrets masked."""
+        """Return the body of a response. Raises the error of a refusal, masking the app's secrets and `secrets`."""
         answer = answers.parse(response)
         if not answers.is_refused(self.kind.errors, answer):
             return answer.body
@@ -155,9 +155,9 @@ class App:
         raise answers.RefusedResponse(self.kind.errors, response, hidden).error("read", at)
 
     def tokens(self, response: Response, sent_at: float, old: Tokens | None = None, sent: Iterable[str] = ()) -> Tokens:
-        """Return the tokens of a response. Raises its error if it is a refusal, with the request's secrets masked.
+        """Return the tokens in a response. Raises the error of a refusal, masking the secrets of the request.
 
-        `old` are the tokens that it renews: a response may omit unchanged ones. `sent` are more secrets of the request.
+        `old` are the tokens to renew, because a response may omit unchanged values. `sent` are further secrets to mask.
         """
         old = old or Tokens(granted={})
         body = self.check(response, sent_at, {*old.secrets, *sent})
@@ -188,14 +188,14 @@ class App:
         )
 
     def is_over(self, response: Response) -> bool:
-        """True if a response says that the refresh token is invalid for good, which no server error does."""
+        """True if a response means that the refresh token is permanently invalid. A server error never does."""
         look = answers.RefusedResponse(self.kind.errors, response).look
         is_verdict = 400 <= response.status < 500 and response.status != 429
         return is_verdict and any(conditions.holds(condition, look) for condition in self.kind.revoked_when)
 
 
 def lifetime_of(value: Any) -> float | None:
-    """Return a token's lifetime in seconds, at most a year, from `expires_in`; None if it is not a lifetime."""
+    """Return a token's lifetime in seconds, at most a year, from `expires_in`; None if it is invalid."""
     try:
         seconds = -1.0 if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -204,32 +204,32 @@ def lifetime_of(value: Any) -> float | None:
 
 
 def _can_be_sent(text: str, in_header: bool) -> bool:
-    return len(text) <= LONGEST and text.isprintable() and (text.isascii() or not in_header)
+    return len(text) <= MAX_LENGTH and text.isprintable() and (text.isascii() or not in_header)
 
 
-AGAIN = Sentence("Try again.")
+TRY_AGAIN = Sentence("Try again.")
 SIGN_IN = Sentence("Sign in again.")
 
 
-def _unusable(response: Response, what: str, hint: str = AGAIN) -> TransportError:
-    media_type = response.headers.get("content-type", "no content type").partition(";")[0][: answers.SHOWN]
+def _unusable(response: Response, what: str, hint: str = TRY_AGAIN) -> TransportError:
+    media_type = response.headers.get("content-type", "no content type").partition(";")[0][: answers.MAX_TYPE_LENGTH]
     slots = {"status": response.status, "type": media_type, "what": what}
     message = Sentence("The token endpoint's answer ({status}, {type}) {what}.", **slots)
     return TransportError(message, hint=hint, status=response.status, retriable=True)
 
 
 def app(kind: Connection, values: Mapping[str, Any], origin: str | None = None) -> App:
-    """Return the app for a person's values, which are checked like the inputs of an action.
+    """Check a person's values like the inputs of an action, and return the app.
 
-    `origin` replaces the usual origin of the vendor's OAuth: one of the definition's `origins`, such as a government
-    cloud, or this machine for tests. Raises `InputError` with all problems.
+    `origin` replaces the default origin of the vendor's OAuth. It must be one of the definition's `origins`, such as a
+    government cloud, or this machine for tests. Raises `InputError` with all problems.
     """
     texts = {name: text.strip() for name, text in filled(kind, kind.inputs, values).items()}
     return App(kind, texts, check_origin(kind, origin))
 
 
 def page(text: str, book: Phrasebook = PLAIN) -> str:
-    """Return the page for a browser that came back from a sign-in; it loads nothing else."""
+    """Return the HTML page to show after a sign-in, which loads no other resources."""
     title = escape(book.say(Sentence("Sign-in")))
     head = f'<!doctype html><html lang="{book.language}"><meta charset="utf-8"><title>{title}</title>'
     return f"{head}<p>{escape(text)}</p></html>"
@@ -241,7 +241,7 @@ def needs_person(kind: Connection) -> bool:
 
 
 def check_origin(kind: Connection, origin: str | None) -> str | None:
-    """Return the origin if it replaces the usual one, else None. Raises `InputError` unless it is as for `app`."""
+    """Return the origin unless it is the default; then return None. Raises `InputError` if `app` does not allow it."""
     if origin is None or kind.oauth is None:
         return None
     origin = origin.rstrip("/")
@@ -260,14 +260,14 @@ def check_origin(kind: Connection, origin: str | None) -> str | None:
 
 
 def _texts(data: Any) -> Any:
-    """Return a list or map of texts unchanged. Raises `ValueError` if it contains anything else."""
+    """Return a list or map of strings unchanged. Raises `ValueError` if it contains other types."""
     if not all(isinstance(text, str) for text in (data.values() if isinstance(data, dict) else data)):
         raise ValueError("a value that must be text is not")
     return data
 
 
 def query_of(callback: str | Mapping[str, str]) -> dict[str, str]:
-    """Return the parameters of a callback: a mapping, a whole URL, or its query string."""
+    """Return the parameters of a callback, which is a mapping, a URL, or a query string."""
     if not isinstance(callback, str):
         return dict(callback)
     head, question_mark, query = callback.strip().partition("#")[0].partition("?")
@@ -275,7 +275,7 @@ def query_of(callback: str | Mapping[str, str]) -> dict[str, str]:
 
 
 def state_of(query: Mapping[str, str]) -> str:
-    """Return the state of a callback. Raises `AuthError` without one, as for a sign-in begun at the vendor's."""
+    """Return the state of a callback. Raises `AuthError` if it is missing because the vendor began the sign-in."""
     if query.get("state"):
         return query["state"]
     what = Sentence("This sign-in was not started here.")
@@ -301,27 +301,27 @@ def code_of(query: Mapping[str, str]) -> str:
 class ConnectionRecord:
     """One stored connection. `dead` is the reason why it can no longer be renewed.
 
-    `seen` is the error of its last test or call, None after a success: `kind`, `message`, `hint`, `status`, `code`.
+    `seen` is the error of its last test or call, with `kind`, `message`, `hint`, `status` and `code`, or None.
     """
 
     kind: str
-    values: Mapping[str, str]  # by the keys of its inputs
+    values: Mapping[str, str]  # by input
     tokens: Tokens
     origin: str | None = None
     identity: str | None = None
     account: str | None = None
     user: str | None = None
-    connected_at: float = 0.0  # another time means another connection of that name
+    connected_at: float = 0.0  # differs if the name was connected again
     dead: str | None = None
     seen: Mapping[str, Any] | None = None
 
     @property
     def is_failing(self) -> bool:
-        """True if its last test or call failed, except for a missing scope: then the vendor accepted the token."""
+        """True if its last test or call failed. A missing scope does not count, because the token was accepted."""
         return self.seen is not None and self.seen["kind"] != MissingScope.kind
 
     def ended(self, why: str) -> ConnectionRecord:
-        """Return the same connection, dead and without its tokens."""
+        """Return a copy that is dead and has no tokens."""
         return replace(self, tokens=Tokens(granted={}), dead=why)
 
     def write(self) -> bytes:
@@ -330,16 +330,16 @@ class ConnectionRecord:
 
     @classmethod
     def read(cls, content: bytes) -> ConnectionRecord:
-        """Return the record from the bytes of `write`, perhaps of another version. Raises `ValueError` for others."""
+        """Return the record from the bytes of `write`, in any version. Raises `ValueError` for other bytes."""
         optional = dict.fromkeys(("origin", "identity", "account", "user", "dead"), str | None)
         data = json_text.read(content)
         fields = json_text.fields(data, kind=str, values=dict, connected_at=float | int, seen=dict | None, **optional)
         if fields["seen"] is not None:
-            fields["seen"] = json_text.fields(fields["seen"], **SEEN)
+            fields["seen"] = json_text.fields(fields["seen"], **ERROR_FIELDS)
         return cls(**{**fields, "values": _texts(fields["values"]), "tokens": Tokens.from_dict(data.get("tokens"))})
 
     def serves(self, rejected: Mapping[str, str] | None, now: float) -> bool:
-        """True if its token can be used: it was not just rejected, and does not expire soon."""
+        """True if its token is usable, that is, neither rejected nor due for renewal."""
         return self.dead is None and rejected != self.tokens.granted and not self.tokens.is_due(now)
 
 
@@ -347,12 +347,12 @@ class ConnectionRecord:
 class Renewal:
     """The renewal of a stored connection's token, as `steps`.
 
-    One process at a time renews: the holder of the lease reads the store again, asks the vendor, and stores the new
-    pair before it is used. The others use the old token while it is valid, and otherwise wait for the new one. A pair
-    can be lost only between the vendor's answer and `Write`, when the old refresh token is spent and the new one is
-    not yet stored.
+    Only one process renews at a time. It holds the lease, reads the store again, requests a new pair of tokens, and
+    stores the pair before using it. Other processes use the old token while it is valid, and then wait for the new
+    token. A pair can be lost only between the vendor's answer and `Write`, when the old refresh token is already
+    invalid and the new refresh token is not yet stored.
 
-    `rejected` is what the vendor has just refused, `seconds` the time limit of a token request.
+    `rejected` holds the values that the vendor has just rejected, and `seconds` the time limit of a token request.
     """
 
     kind: Connection
@@ -361,7 +361,7 @@ class Renewal:
     seconds: float
 
     def steps(self) -> Steps:
-        """Yield, as the output, a record with a valid token, renewed if necessary.
+        """Renew the token if necessary; the one output is a record with a valid token.
 
         Raises `AuthError` ("reconnect"), or `TransportError` if the token endpoint does not answer.
         """
@@ -379,12 +379,12 @@ class Renewal:
                 break
             has_lease = yield Acquire()
             if has_lease:
-                continue  # the last holder may have renewed it
+                continue  # the previous holder may have renewed it
             if self._is_valid(record, now):
                 break
-            if now - started > PATIENCE * self.seconds:
+            if now - started > WAIT_LIMITS * self.seconds:
                 what = Sentence("The connection {name} is being renewed elsewhere.", name=self.name)
-                raise TransportError(what, hint=AGAIN, retriable=True)
+                raise TransportError(what, hint=TRY_AGAIN, retriable=True)
             yield Wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
         if has_lease:
@@ -392,11 +392,11 @@ class Renewal:
         yield record
 
     def _renew(self, record: ConnectionRecord, version: int, now: float) -> Generator[Any, Any, ConnectionRecord]:
-        """Ask for new tokens and return the stored record with them, or the one that another process stored."""
+        """Request new tokens, store them, and return the new record, or the record that another process stored."""
         refresh_token, response = record.tokens.refresh_token, None
         if self.kind.oauth is None or (refresh_token is None and needs_person(self.kind)):
             if self.rejected is not None:
-                return record  # the only token: the vendor's own refusal says more than we could
+                return record  # it cannot be renewed, and the vendor's refusal is the best error
             raise self._ended(Sentence("its token has expired and cannot be renewed"))
         app = App(self.kind, record.values, record.origin)
         try:
@@ -410,7 +410,7 @@ class Renewal:
                     raise self._ended(error.message, error) from None
                 if record.dead is not None:
                     raise self._ended(record.dead) from None
-                return record  # another process stored a newer one
+                return record  # another process stored a newer record
             if not (isinstance(error, TransportError) or error.retriable):
                 what = Sentence("The token of {name} was refused: {reason}", name=self.name, reason=error.message)
                 raise error.with_message(what, hint=error.hint) from None
@@ -430,7 +430,7 @@ class Renewal:
                 return record  # reconnected meanwhile
 
     def _is_valid(self, record: ConnectionRecord, now: float) -> bool:
-        """True if its token, though due, can still be used: it was not just rejected and has not expired."""
+        """True if its token is still usable, that is, neither rejected nor expired, although it may be due."""
         until = record.tokens.expires_at
         return self.rejected != record.tokens.granted and (until is None or now < until)
 
@@ -449,7 +449,7 @@ class Renewal:
 
 
 def no_connection(name: str, known: Iterable[str] = ()) -> AuthError:
-    """Return the error for a name that no stored connection has; `known` are the names that exist."""
+    """Return the error for an unknown connection; `known` are the existing names."""
     names = tuple(known)
     hint = Sentence("Connections: {names}.", names=names) if names else Sentence("Connect an account.")
     return AuthError(Sentence("There is no connection {name}.", name=name), hint=hint)

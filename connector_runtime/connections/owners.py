@@ -1,4 +1,4 @@
-"""The owners of stored connections: to match events with them, and to end them when a user withdraws consent."""
+"""The owners of stored connections, for matching events and for ending connections if consent is withdrawn."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ logger = logging.getLogger("connector_runtime")
 
 
 class Owner(NamedTuple):
-    """The app (a client id), account and users of a connection; `users` is None if it is for all of the account.
+    """The app (a client id), account and users of a connection; `users` is None if it covers the whole account.
 
-    `why` is the reason if it entitles to no events. Ids are compared exactly, email addresses without regard to case.
+    `why` is the reason if it cannot receive events, else None. Ids are compared exactly, email addresses without case.
     """
 
     tenant: str
@@ -60,7 +60,7 @@ class Owner(NamedTuple):
 
 
 def comparable(texts: Iterable[str]) -> frozenset[str]:
-    """Return ids and email addresses of users in the form in which they are compared."""
+    """Return the ids and email addresses of users in a form for comparison."""
     return frozenset(text.casefold() if "@" in text else text for text in texts)
 
 
@@ -81,7 +81,7 @@ def end(connector: Connector, store: Store, event: Notification, *, trusted: boo
     """End the connections of all tenants whose user, according to an event, has withdrawn consent; return the owners.
 
     The event must be signed by the app that it names; if its signer is unknown, it counts only if `trusted`.
-    Connections made after the event stay. A connection that ends remains stored, dead and without its tokens.
+    Connections made after the event stay. An ended connection remains in the store, dead and without tokens.
     """
     if event.app is None or event.app != (event.sender or (event.app if trusted else None)):
         logger.warning("An event that ends connections was not signed by the app that it names; no connection is ended")

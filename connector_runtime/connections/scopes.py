@@ -1,4 +1,4 @@
-"""The scopes that actions need: the smallest set for an app of a kind and level, and those a token lacks. Pure."""
+"""The scopes that actions need: the smallest set for an app, and the scopes that a token lacks. Pure."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from itertools import chain
 from ..definitions.connector import Connector
 from ..model import ActionSpec
 
-Options = tuple[frozenset[str], ...]  # alternatives, each of one or several scopes
+Options = tuple[frozenset[str], ...]  # alternatives of one or more scopes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeSet:
-    """The scopes that actions need of one kind of app; `impossible` are actions that its level does not allow."""
+    """The scopes that actions need in a kind of app; `impossible` lists actions that its level does not allow."""
 
     scopes: tuple[str, ...]
     impossible: tuple[str, ...]
 
 
 def smallest(actions: Iterable[ActionSpec], kind: str, rule: Mapping[str, str]) -> ScopeSet:
-    """Return the smallest set with which all actions work; of equally small sets, the one listed first.
+    """Return the smallest set of scopes for all actions; of equally small sets, the set listed first.
 
-    An action lists alternatives for each kind of scope an app can have. `rule` says which of them an app of the level
-    (one user's, an admin's) can have: `{scope_pattern: …}` or `{preferred_scope_pattern: …}`.
+    An action lists alternatives for each kind of scope. `rule` selects the alternatives for the app's level (user or
+    admin): `{scope_pattern: …}` or `{preferred_scope_pattern: …}`.
     """
-    required: dict[Options, None] = {}  # each once: actions often share their options
+    required: dict[Options, None] = {}  # deduplicated, because actions often share their options
     impossible = []
     for action in actions:
         options = _options(action, kind, rule)
@@ -36,7 +36,7 @@ def smallest(actions: Iterable[ActionSpec], kind: str, rule: Mapping[str, str]) 
             required[tuple(options)] = None
         elif options is not None:
             impossible.append(action.key)
-    groups: list[tuple[set[str], list[Options]]] = []  # without common scopes, each solved alone
+    groups: list[tuple[set[str], list[Options]]] = []  # groups share no scopes, so each is solved separately
     for member in required:
         scopes = {scope for option in member for scope in option}
         overlapping = [group for group in groups if group[0] & scopes]
@@ -61,9 +61,9 @@ def _cover(members: Iterable[Options]) -> frozenset[str]:
 
 
 def missing(connector: Connector, actions: Iterable[str], scopes: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Return the scopes that actions (default: all) lack, by action, with a token that has `scopes`.
+    """Return the scopes that a token with `scopes` lacks for actions (default: all), by action.
 
-    They are of the token's kind and level. Empty if `scopes` is empty, because the vendor does not report them.
+    They fit the token's kind and level. Empty if `scopes` is empty, because the vendor does not report scopes.
     """
     granted, levels = set(scopes), connector.profile.levels
     all_specs = [connector.action(key) for key in connector.actions]
@@ -94,7 +94,7 @@ def is_of_level(connector: Connector, level: str, scopes: Iterable[str]) -> bool
 
 
 def _options(action: ActionSpec, kind: str, rule: Mapping[str, str]) -> list[frozenset[str]] | None:
-    """Return the options that an app of this level can have; None if the action needs no scope of this kind."""
+    """Return the options for an app of this level; None if the action needs no scope of this kind."""
     options = _all(action, kind)
     pattern = rule.get("scope_pattern") or rule.get("preferred_scope_pattern", "")
     fitting = [option for option in options if all(re.search(pattern, scope) for scope in option)]

@@ -1,1 +1,1 @@
-"""Downloads: requests for files and their answers, parts on disk, and several files at once."""
+"""Downloads: the requests for files, parts on disk, and concurrent downloads."""

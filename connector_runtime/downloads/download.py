@@ -1,6 +1,6 @@
-"""Downloads files into a folder, several at once: with threads, or with the tasks of asyncio.
+"""Downloads files into a folder, several at a time, with threads or asyncio tasks.
 
-A body is written as it arrives, piece by piece and undecoded, into a `PartFile` until it is complete.
+A body is written to a `PartFile` as it arrives, piece by piece and undecoded.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from ..transport import AsyncPool, Pool, from_httpx, to_httpx, transport_errors
 from .fetch import DownloadSettings, fetch
 from .part import PartFile, size_of
 
-BATCH = 2**20  # bytes that asyncio collects before it writes them
-LONGEST_HELD = 0.25  # seconds after which it writes fewer
+BATCH_BYTES = 2**20  # bytes that asyncio collects before a write
+MAX_DELAY = 0.25  # seconds after which it writes a smaller batch
 Progress = Callable[[File, int, int | None], object] | None
 
 
 @shows("file", "size", "is_new")
 @dataclass(frozen=True, slots=True, repr=False)
 class SavedFile:
-    """A file on disk: its `path`, its `size` in bytes, and `is_new`, False if it existed before the download."""
+    """A file on disk: its `path`, its `size` in bytes, and `is_new`, which is False if the file existed before."""
 
     file: File
     path: Path
@@ -50,9 +50,9 @@ Outcome = SavedFile | ConnectorError
 
 
 class DownloadPlan:
-    """The files to download and the options. `settings` returns the `DownloadSettings` of a file.
+    """The files to download, and the options. `settings` returns the `DownloadSettings` of a file.
 
-    Raises `InputError` with every problem at once, before any request. Creates the folder if it is missing.
+    Raises `InputError` with every problem before any request. Creates the folder if it is missing.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class DownloadPlan:
             raise InputError.of("the download", [Problem("files, to", what)])
         self.folder, self.settings = Path(to), settings
         self.parallel, self.overwrite, self.progress, self.largest = parallel, overwrite, progress, largest
-        self.existing: dict[File, SavedFile] = {}  # need not be downloaded
+        self.existing: dict[File, SavedFile] = {}  # files that need no download
         problems = [*self._problems()]
         self.files = [file for file in self.requested if file not in self.existing]
         if self.files and not problems:
@@ -102,7 +102,7 @@ class DownloadPlan:
                     yield Problem(str(path), "exists and is not a file; remove it, or choose another folder")
                 elif not self.overwrite and size and file.size in (None, size):
                     self.existing[file] = SavedFile(file, path, size, False)
-                elif not self.overwrite and size:  # an empty one holds nothing
+                elif not self.overwrite and size:  # an empty file may be replaced
                     what = f"exists with {size} bytes instead of {file.size}; use overwrite to replace it"
                     yield Problem(str(path), what)
             elif not self.overwrite and alike[file.was, file.size] == 1 and (earlier := self._earlier(file)):
@@ -110,7 +110,7 @@ class DownloadPlan:
             names.add(folded(file.name))
 
     def _earlier(self, file: File) -> SavedFile | None:
-        """The file under its name in an earlier version, numbered if several files had that name."""
+        """Return the existing file with the name of an earlier version, or with that name and a number."""
         name, number = file.was, 1
         while name and file.size and (size := size_of(self.folder / name)) is not None:
             if size == file.size:
@@ -124,7 +124,7 @@ class DownloadPlan:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(folder).free
-        except (OSError, ValueError) as error:  # ValueError for a path that no system has
+        except (OSError, ValueError) as error:  # ValueError for an invalid path
             yield Problem("to", f"{folder} cannot be used: {getattr(error, 'strerror', error)}")
             return
         existing = {file: size_of(folder / f".{file.name}.part") or 0 for file in self.files}
@@ -136,7 +136,7 @@ class DownloadPlan:
 
 
 def download(plan: DownloadPlan, handlers: Handlers, pool: Pool) -> list[SavedFile]:
-    """Download all files of a plan. A file that fails does not stop the others; the error at the end names it."""
+    """Download all files of a plan. A failed file does not stop other files; it is part of the error at the end."""
     stop = threading.Event()
     if len(plan.files) <= 1 or plan.parallel == 1:
         return _gathered(plan, {file: _outcome_of(plan, file, handlers, pool, stop) for file in plan.files})
@@ -148,14 +148,14 @@ def download(plan: DownloadPlan, handlers: Handlers, pool: Pool) -> list[SavedFi
                 file = waiting.popleft()
                 try:
                     done.put((file, _outcome_of(plan, file, handlers, pool, stop)))
-                except BaseException as error:  # not a failed download: stop them all
+                except BaseException as error:  # not a failed download, so stop all downloads
                     stop.set()
                     done.put((file, error))
 
     outcomes: dict[File, Outcome] = {}
     try:
         for _ in range(min(plan.parallel, len(plan.files))):
-            threading.Thread(target=work, daemon=True, name="download").start()  # must not outlive the program
+            threading.Thread(target=work, daemon=True, name="download").start()  # a daemon must not block an exit
         while len(outcomes) < len(plan.files):
             file, outcome = done.get()
             if not isinstance(outcome, SavedFile | ConnectorError):
@@ -191,13 +191,13 @@ async def download_async(plan: DownloadPlan, handlers: Handlers, pool: AsyncPool
         return _gathered(plan, dict(zip(plan.files, await asyncio.gather(*tasks), strict=True)))
     finally:
         for task in tasks:
-            if not task.cancelling():  # a second time would interrupt its cleanup
+            if not task.cancelling():  # cancelling again would interrupt the cleanup
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _gathered(plan: DownloadPlan, outcomes: Mapping[File, Outcome]) -> list[SavedFile]:
-    """The saved files. Raises the error of the first file that failed, with all failures as its problems."""
+    """Return the saved files. Raises the error of the first failed file, with all failures as its problems."""
     failed = [(file, outcomes[file]) for file in plan.files if isinstance(outcomes[file], ConnectorError)]
     if not failed:
         saved_files = {**plan.existing, **outcomes}
@@ -219,11 +219,11 @@ def _gathered(plan: DownloadPlan, outcomes: Mapping[File, Outcome]) -> list[Save
 
 
 class DownloadCancelled(BaseException):
-    """The download was cancelled: keep the part and stop."""
+    """The download was cancelled; the part stays on disk."""
 
 
 class Job(NamedTuple):
-    """One file to save. `progress` is called with the file, the bytes saved so far and the total."""
+    """One file to save. `progress` receives the file, the bytes saved so far and the total or None."""
 
     file: File
     target: Path
@@ -242,7 +242,7 @@ class Job(NamedTuple):
 
 
 def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int:
-    """Save one file and return its size. Once `stop` is set, `DownloadCancelled` ends it at the next piece or pause."""
+    """Save one file and return its size. Raises `DownloadCancelled` at the first piece or pause after `stop` is set."""
     part, body = PartFile(job.target), _FileBody(pool)
 
     def fill(step: Fill) -> Filled:
@@ -275,17 +275,17 @@ def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int
         return size
 
 
-UNENDED = Sentence("The connection was closed, and neither {vendor} nor the answer says how long the file is.")
+UNKNOWN_LENGTH = Sentence("The connection was closed, and neither {vendor} nor the answer says how long the file is.")
 
 
 def end_of(answer: Any) -> TransportError | None:
-    """The failure that the end of a body may be: without a length, a broken connection looks like an end."""
+    """Return a possible failure: without a length, a broken connection looks like the end of the body."""
     says = "content-length" in answer.headers or "transfer-encoding" in answer.headers
-    return None if says or answer.http_version == "HTTP/2" else TransportError(UNENDED)
+    return None if says or answer.http_version == "HTTP/2" else TransportError(UNKNOWN_LENGTH)
 
 
 class _FileBody:
-    """The bodies of successive responses; `open` closes the one before."""
+    """The bodies of successive responses; `open` closes the previous body."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -294,7 +294,7 @@ class _FileBody:
         self.end: TransportError | None = None
 
     def open(self, step: Open) -> Response:
-        """Send a request and return its response without `content`. Raises `TransportError` if there is none."""
+        """Send a request and return its response without `content`. Raises `TransportError` if none arrives."""
         self.close()
         self._sending = Send(step.request)
         with transport_errors(self._sending):
@@ -304,13 +304,13 @@ class _FileBody:
         return from_httpx(self._response, step.request, b"")
 
     def peek(self, step: Peek) -> bytes:
-        """The beginning of the body, which `piece` still returns."""
+        """Return the start of the body, which `piece` returns again."""
         while len(self._head) < step.least and (piece := self._next()):
             self._head += piece
         return self._head
 
     def piece(self) -> bytes:
-        """The next piece of the body, empty at its end. Raises `TransportError` if it breaks off."""
+        """Return the next piece of the body, which is empty at the end. Raises `TransportError` if it breaks off."""
         head, self._head = self._head, b""
         return head or self._next()
 
@@ -326,7 +326,7 @@ class _FileBody:
 
 
 async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
-    """`save` for asyncio; threads write the file, and cancelling stops at once."""
+    """`save` for asyncio. Threads write the file, and cancelling stops it immediately."""
     part, body = PartFile(job.target), _AsyncFileBody(pool)
 
     async def fill(step: Fill) -> Filled:
@@ -335,11 +335,11 @@ async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
         try:
             while piece := await body.piece():
                 buffer += piece
-                if len(buffer) >= BATCH or time.monotonic() >= due:  # a thread for each piece would take twice as long
+                if len(buffer) >= BATCH_BYTES or time.monotonic() >= due:  # a thread for each piece takes twice as long
                     ready, buffer = bytes(buffer), bytearray()
                     await _in_thread(part.write, ready)
                     job.report_progress(part)
-                    due = time.monotonic() + LONGEST_HELD
+                    due = time.monotonic() + MAX_DELAY
                 if part.size + len(buffer) > step.most:
                     break
             else:
@@ -368,7 +368,7 @@ async def save_async(job: Job, handlers: Handlers, pool: AsyncPool) -> int:
 
 
 class _AsyncFileBody:
-    """`_FileBody` for asyncio; an open response takes one of the pool's connections."""
+    """`_FileBody` for asyncio. An open response occupies one of the pool's connections."""
 
     def __init__(self, pool: AsyncPool) -> None:
         self._pool = pool

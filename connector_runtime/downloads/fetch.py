@@ -1,4 +1,4 @@
-"""The download of one file as a generator of steps: requests with token and range until the file is complete. Pure."""
+"""The download of one file as steps, which request ranges with a token until the file is complete. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..calls import answers, render
 from ..calls.action import Action
 from ..calls.credentials import Credentials, lay_out
 from ..calls.exchange import Retries
-from ..calls.files import LARGEST, MOST_UNANNOUNCED, File, identity
+from ..calls.files import MAX_FILE_BYTES, MOST_UNANNOUNCED, File, identity
 from ..errors import ApiError, AuthError, Conflict, MissingScope, RequestError, TransportError
 from ..language import hosts
 from ..model import NOTHING, Profile, Request, Response
@@ -22,15 +22,15 @@ from ..sentences import Sentence
 from ..steps import Attempt, Fill, Filled, Now, Open, Peek, Report, Steps, Token, Wait
 
 PATH = "(download)"
-MOST_REDIRECTS = 8
-HEAD = 64 * 1024  # bytes of a response that are read to see whether it is a refusal
-BEGINNING = 512  # bytes that show whether a body is a web page
-SMALL = 4096  # bytes of a body that may be a refusal whatever its content type
-MOST_RESTARTS = 3  # of a file that changes during its download
+MAX_REDIRECTS = 8
+HEAD = 64 * 1024  # bytes to read of a response that may be a refusal
+BEGINNING = 512  # bytes to read of a body that may be a web page
+SMALL_BODY = 4096  # bytes; a body up to this size may be a refusal of any content type
+MAX_RESTARTS = 3  # if the file changes during its download
 REDIRECTS = (301, 302, 303, 307, 308)
-BLANKS = b"\xef\xbb\xbf \t\r\n"  # may come before a web page
+BLANKS = b"\xef\xbb\xbf \t\r\n"  # may precede a web page
 PAGES = ("text/html", "application/xhtml+xml")
-FOREIGN_HEADERS = ("user-agent", "accept")  # go also to hosts that are not the definition's
+FOREIGN_HEADERS = ("user-agent", "accept")  # sent to foreign hosts too
 HOST = r"(?:[A-Za-z0-9_-]{1,63}\.){0,126}[A-Za-z0-9_-]{1,63}\.?|\[[0-9A-Fa-f:.]+\]"
 URL = re.compile(rf"https?://({HOST})(:[0-9]{{1,5}})?([/?][^\s\"<>\\]*)?")
 UNQUOTED = "".join(chr(code) for code in range(0x21, 0x7F))
@@ -39,24 +39,24 @@ TAG = re.compile(r'(W/)?"[^"]{0,200}"')
 STRONG = re.compile(r'"[\x21\x23-\x7e]*"')
 DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} GMT")
 RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)", re.IGNORECASE)
-AddressedResponse = tuple["Address", Response, Credentials]  # with the credentials that it was requested with
+AddressedResponse = tuple["Address", Response, Credentials]  # with the credentials of its request
 
 
 @dataclass(slots=True, kw_only=True)
 class DownloadSettings:
-    """The settings of a download, by its definition and its client."""
+    """The settings of a download, from the definition and the client."""
 
     action: Action
     token_name: str
     base_url: str | None = None
-    retries: int = 4  # in a row without progress
-    largest: int = MOST_UNANNOUNCED  # bytes of a file whose size the vendor does not announce
+    retries: int = 4  # consecutive retries without progress
+    largest: int = MOST_UNANNOUNCED  # bytes of a file with unknown size
 
 
 def fetch(file: File, settings: DownloadSettings, have: int = 0, version: FileVersion | None = None) -> Steps:
-    """Fetch the rest of a file whose first `have` bytes exist, of this `version`. The one output is its size in bytes.
+    """Fetch the rest of a file, whose first `have` bytes are saved in `version`. The one output is its size in bytes.
 
-    Errors say what is wrong and with which host; the caller adds the name of the file.
+    Errors name the cause and the host; the caller adds the name of the file.
     """
     if file.waits is not None:
         raise Conflict(f"The file cannot be downloaded. {file.waits}", retriable=True)
@@ -64,16 +64,16 @@ def fetch(file: File, settings: DownloadSettings, have: int = 0, version: FileVe
     if version is None or not is_same_file or (version.total is not None and have > version.total):
         have, version = 0, None
     elif 0 < have == version.total:
-        yield have  # complete: the program stopped before it renamed the part
+        yield have  # complete, but the program stopped before it renamed the part
         return
-    elif not version.is_version:  # nothing would show that the vendor's file has changed since
+    elif not version.is_version:  # a change of the vendor's file would go unnoticed
         have, version = 0, None
     start = address(file.url, settings.action.profile, settings.base_url)
     yield from _Fetch(file, settings, have, version, (yield Token())).run(start)
 
 
 class _Fetch:
-    """The state of a download: the first `have` bytes exist, of `version`, and the rest is requested with the token."""
+    """The state of a download whose first `have` bytes are saved in `version`."""
 
     def __init__(
         self, file: File, settings: DownloadSettings, have: int, version: FileVersion | None, credentials: Credentials
@@ -84,7 +84,7 @@ class _Fetch:
         self.restarts = 0
         self.status: int | None = None  # of the last response
         self.host = ""  # of the last request
-        self.refuses_token = False  # True if another token might have got the file
+        self.refuses_token = False  # True if another token might work
 
     def run(self, start: Address) -> Steps:
         retries = Retries(most=self.settings.retries)
@@ -127,7 +127,7 @@ class _Fetch:
             waited = pause
 
     def renewed(self, failure: RequestError) -> Generator[Any, Any, bool]:
-        """Get another token: the connection's instead of the answer's own, then, once, a new one. False if none."""
+        """Switch from the answer's token to the connection's, then renew it once. False if no token is left."""
         if self.own_token is not None:
             self.own_token = None
             return True
@@ -138,7 +138,7 @@ class _Fetch:
         return bool(self.credentials.granted != old.granted)
 
     def attempt(self, start: Address) -> Generator[Any, Any, int | None]:
-        """Make one attempt from the first address on; the size of the complete file, or None to start it again."""
+        """Make one attempt from the first address. Return the size of the complete file, or None to start again."""
         file, before, self.refuses_token = self.file, self.version, False
         announced = file.size if before is None or before.total is None else before.total
         range_headers = {}
@@ -189,16 +189,15 @@ class _Fetch:
             raise broke
         if filled.size == 0:
             hint = Sentence("The file may not be ready yet: list the files again later.")
-            raise ApiError(
-                Sentence("{host} sends 0 bytes.", host=target.host), hint=hint, status=response.status, retriable=True
-            )
+            what = Sentence("{host} sends 0 bytes.", host=target.host)
+            raise ApiError(what, hint=hint, status=response.status, retriable=True)
         return filled.size
 
     def restart(self) -> None:
-        """Start the file again, because the saved bytes are not part of what the vendor sends now."""
+        """Start the file again, because the saved bytes do not belong to the file that the vendor sends now."""
         self.have, self.version = 0, None
         self.restarts += 1
-        if self.restarts > MOST_RESTARTS:
+        if self.restarts > MAX_RESTARTS:
             what = Sentence("The file changes during its download, or {host} cannot send the rest.", host=self.host)
             raise ApiError(what, hint=Sentence("Try again later."))
 
@@ -216,7 +215,7 @@ class _Fetch:
             granted = {**credentials.granted, name: self.own_token}
             credentials = lay_out(self.profile, self.settings.base_url, granted)
         target, self.status = start, None
-        for _ in range(MOST_REDIRECTS):
+        for _ in range(MAX_REDIRECTS):
             self.host = target.host
             response: Response = yield Open(request(target, credentials, range_headers))
             self.status = response.status
@@ -224,7 +223,7 @@ class _Fetch:
             if response.status not in REDIRECTS or location is None:
                 return target, response, credentials
             target = address(location, self.profile, self.settings.base_url, target)
-        slots = {"most": MOST_REDIRECTS, "host": target.host}
+        slots = {"most": MAX_REDIRECTS, "host": target.host}
         raise ApiError(Sentence("{vendor} redirects more than {most} times, at last to {host}.", **slots))
 
     def check(self, target: Address, credentials: Credentials, response: Response) -> Generator[Any, Any, None]:
@@ -235,7 +234,7 @@ class _Fetch:
             what = Sentence("{host} sends the file compressed, which was not requested.", host=target.host)
             raise ApiError(what, status=status)
         total = length(response.headers)
-        if kind == "application/json" or (total is not None and total <= SMALL):
+        if kind == "application/json" or (total is not None and total <= SMALL_BODY):
             yield from self.refuse(target, credentials, response)
         head: bytes = yield Peek(BEGINNING)
         is_page = kind in PAGES or head.lstrip(BLANKS)[:9].lower().startswith((b"<!doctype", b"<html"))
@@ -249,7 +248,7 @@ class _Fetch:
             raise ApiError(Sentence("{host} sent JSON instead of the file.", host=target.host), status=status)
 
     def refuse(self, target: Address, credentials: Credentials, response: Response) -> Generator[Any, Any, None]:
-        """Raise the error of a response that is a refusal."""
+        """Raise the error of a response if it is a refusal."""
         if not target.is_ours and 400 <= response.status < 500 and response.status != 429:
             slots = {"host": target.host, "status": response.status}
             what = Sentence("{host}, to which {vendor} redirects, refuses the file ({status}).", **slots)
@@ -267,7 +266,7 @@ class _Fetch:
 
 
 def request(target: Address, credentials: Credentials, range_headers: Mapping[str, str]) -> Request:
-    """The request for a file. Credentials go only into headers, and only to the definition's hosts."""
+    """Return the request for a file. Credentials go only into headers, and only to the definition's hosts."""
     finished = render.finish(render.RequestDraft("GET", PATH, "", call={"response_type": "binary"}), credentials)
     headers = [pair for pair in finished.headers if pair[0].lower() != "accept-encoding"]
     if not target.is_ours:
@@ -281,7 +280,7 @@ def request(target: Address, credentials: Credentials, range_headers: Mapping[st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileVersion:
-    """The version of a file, as the vendor names it; `of` identifies the file, `total` is its size in bytes."""
+    """The version of a file in the vendor's headers. `of` identifies the file, and `total` is its size in bytes."""
 
     of: str
     etag: str | None = None
@@ -290,16 +289,16 @@ class FileVersion:
 
     @property
     def is_version(self) -> bool:
-        """True if it distinguishes versions of the same size."""
+        """True if it distinguishes versions of equal size."""
         return self.etag is not None or self.modified is not None
 
     @property
     def validator(self) -> str | None:
-        """The value for `If-Range`: an ETag that stands for exactly these bytes, else the date of the last change."""
+        """The value for `If-Range`: a strong ETag, otherwise the date of the last change."""
         return self.etag if self.etag and STRONG.fullmatch(self.etag) else self.modified
 
     def fits(self, other: FileVersion) -> bool:
-        """True if both are of one file and do not contradict each other."""
+        """True if both belong to the same file and do not contradict each other."""
         pairs = ((self.etag, other.etag), (self.modified, other.modified), (self.total, other.total))
         return self.of == other.of and all(one == two for one, two in pairs if one is not None and two is not None)
 
@@ -308,7 +307,7 @@ class FileVersion:
 
 
 def read_version(text: str) -> FileVersion | None:
-    """Read a version from its text; None if the text is not a version."""
+    """Return the version from the JSON of `FileVersion.text`; None if the text is not a version."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
@@ -317,28 +316,28 @@ def read_version(text: str) -> FileVersion | None:
         return None
     of, total = data["of"], data["total"]
     texts = ((data["etag"], TAG), (data["modified"], DATE))
-    fits = isinstance(of, str) and (total is None or (type(total) is int and 0 <= total <= LARGEST))
+    fits = isinstance(of, str) and (total is None or (type(total) is int and 0 <= total <= MAX_FILE_BYTES))
     fits = fits and all(text is None or (isinstance(text, str) and form.fullmatch(text)) for text, form in texts)
     return FileVersion(**data) if fits else None
 
 
 def version_of(file: File, headers: Mapping[str, str], total: int | None) -> FileVersion:
-    """The version of a file by the headers of a response."""
+    """Return the version of a file from the headers of a response."""
     etag = TAG.fullmatch(headers.get("etag", ""))
     modified = DATE.fullmatch(headers.get("last-modified", ""))
     return FileVersion(of=identity(file), etag=etag and etag[0], modified=modified and modified[0], total=total)
 
 
 def length(headers: Mapping[str, str]) -> int | None:
-    """The length of a response's body in bytes; None if the headers do not give it."""
+    """Return the length of a response's body in bytes; None if the headers lack it."""
     text = headers.get("content-length", "")
     return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
 
 def rest(headers: Mapping[str, str], at: int, announced: int | None) -> int | None:
-    """The size of the file if a partial response contains everything from `at` on; None if it does not, or may not.
+    """Return the file's size if a partial response certainly contains all bytes from offset `at`, else None.
 
-    `announced` is the size to assume if the response does not give it.
+    `announced` is the size to assume if the response does not contain it.
     """
     match: Any = RANGE.fullmatch(headers.get("content-range", "").strip())
     if match is None:
@@ -353,7 +352,7 @@ def rest(headers: Mapping[str, str], at: int, announced: int | None) -> int | No
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A URL to fetch from. Its repr and `shown` leave out everything that could give access."""
+    """A URL of a file. Its repr and `shown` omit everything that could grant access."""
 
     url: str = field(repr=False)
     is_ours: bool  # on the definition's hosts or the client's base URL, where the token may be sent
@@ -368,10 +367,10 @@ class Address:
 
 
 def address(url: str, profile: Profile, base_url: str | None, before: Address | None = None) -> Address:
-    """The address that a vendor gives in an answer, or in a redirect from the address `before`.
+    """Return the address from an answer, or from a redirect at the address `before`.
 
-    After a redirect to a foreign host, the token is not sent any more, even if the next one leads back. Raises
-    `ApiError` for addresses other than https (or http on this machine), and for users and passwords in them.
+    After a redirect to a foreign host, the token is no longer sent, even if the next redirect leads back. Raises
+    `ApiError` unless the URL uses https (or http on this machine) and has no user or password.
     """
     try:
         text = urljoin(before.url, url.strip()) if before else url.strip()

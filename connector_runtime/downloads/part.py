@@ -1,4 +1,4 @@
-"""The part of a file on disk until it is complete, with a note of its version. Other files are never changed."""
+"""The part of an incomplete file on disk, and the note of its version. Other files are never changed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .fetch import FileVersion, read_version
 
 try:
     import fcntl
-except ImportError:  # Windows itself refuses to rename a file that another program has open
+except ImportError:  # Windows refuses to rename a file that another program has open
     fcntl = None  # type: ignore[assignment]
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FLAGS = os.O_RDWR | os.O_CREAT
 for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY", "O_CLOEXEC"):  # if the system has them
     FLAGS |= getattr(os, _name, 0)
-LONGEST_VERSION = 4096  # bytes of a note
+MAX_NOTE_BYTES = 4096
 
 
 def size_of(path: Path) -> int | None:
-    """The size of a file in bytes, also behind a link; None if there is no readable file."""
+    """Return the size of a file (or of a link's target) in bytes; None if no regular file exists."""
     with suppress(OSError, ValueError):
         status = path.stat()
         return status.st_size if stat.S_ISREG(status.st_mode) else None
@@ -33,10 +33,10 @@ def size_of(path: Path) -> int | None:
 
 
 def opened(path: Path) -> int:
-    """Open a file for this download alone, or create it.
+    """Open or create a file for exclusive use by this download.
 
-    Raises `OSError` for a link, a pipe, a device or a file with a second name, and `BlockingIOError` if another
-    download has the file open.
+    Raises `OSError` for a link, a pipe, a device or a file with two names, and `BlockingIOError` if another download
+    has the file open.
     """
     file = os.open(path, FLAGS, 0o666)
     try:
@@ -54,7 +54,7 @@ def opened(path: Path) -> int:
 
 
 class PartFile:
-    """A part that only one download has open. Closing keeps it for the next download, unless it is empty."""
+    """A part that only one download has open. It stays on disk after closing, unless it is empty."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -65,7 +65,7 @@ class PartFile:
         self.version: FileVersion | None = None
 
     def open(self) -> None:
-        """Open the part or create it. Raises `InputError` if that fails, or if another download has it open."""
+        """Open or create the part. Raises `InputError` on failure, or if another download has it open."""
         for path in (self._path, self._note):
             try:
                 self._files.append(opened(path))
@@ -77,10 +77,10 @@ class PartFile:
                 self.close()
                 raise self._unusable(f"cannot be written: {error.strerror}", path) from None
         with suppress(OSError, ValueError):
-            self.version = read_version(os.read(self._files[1], LONGEST_VERSION).decode())
+            self.version = read_version(os.read(self._files[1], MAX_NOTE_BYTES).decode())
 
     def begin(self, at: int, version: FileVersion) -> None:
-        """Keep the first `at` bytes as a part of this version."""
+        """Cut the part to `at` bytes, and note this version."""
         part, note = self._files
         with self._writing():
             os.ftruncate(part, at)
@@ -93,7 +93,7 @@ class PartFile:
                 self.version = version
 
     def forget(self) -> int:
-        """Empty the part, and return the size that it had."""
+        """Empty the part, and return its previous size."""
         size = self.size
         if self.version is not None:
             self.begin(0, self.version)
@@ -108,7 +108,7 @@ class PartFile:
                 rest = rest[written:]
 
     def finish(self, overwrite: bool) -> None:
-        """Make the part the file: write it to the disk first, then rename it."""
+        """Flush the part to disk, and rename it to the final file."""
         with self._writing():
             os.fsync(self._files[0])
             if not overwrite and os.path.lexists(self.target) and size_of(self.target) != 0:
@@ -144,12 +144,12 @@ class PartFile:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Raise errors of the disk as an `InputError` with the remedy."""
+        """Convert disk errors to `InputError` with a remedy."""
         try:
             yield
             return
         except OSError as error:
-            is_full = error.errno in FULL
+            is_full = error.errno in DISK_FULL
             what = "the disk is full" if is_full else str(error.strerror)
         remedy = "free some space" if is_full else "solve the problem"
         raise self._unusable(f"{what}; the part is kept: {remedy} and download the file again")

@@ -1,1 +1,1 @@
-"""Stores: small values by key, written only if unchanged, with leases, and encrypted at rest."""
+"""Stores of small values by key, with versions, leases and encryption at rest."""

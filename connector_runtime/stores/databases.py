@@ -1,4 +1,4 @@
-"""Persistent stores: SQLite, PostgreSQL and `Sealed`, which encrypts another; `open_store` opens one by its URL."""
+"""Persistent stores: SQLite, PostgreSQL, and `Sealed`, which encrypts another store. `open_store` takes a URL."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ..errors import StoreError
 from .store import DAMAGED, LAST, UNWRITABLE, DamagedEntry, Entry, Lease, MemoryStore, Store, checked, damaged, forking
 
 T = TypeVar("T")
-BUSY = 5.0  # seconds to wait for another process's write to a SQLite file
-PATIENCE = 10  # seconds for a connection or a statement in PostgreSQL
-SILENT = 15.0  # seconds after which a PostgreSQL server that sends nothing, not even a timeout, is given up
+BUSY_TIMEOUT = 5.0  # seconds to wait for another process's write to a SQLite file
+STATEMENT_TIMEOUT = 10  # seconds for a connection or a statement in PostgreSQL
+SILENCE_TIMEOUT = 15.0  # seconds without any answer from a PostgreSQL server, not even a timeout
 TABLES = (
     "CREATE TABLE IF NOT EXISTS entries (key {text} PRIMARY KEY, value {bytes} NOT NULL, version BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS leases (key {text} PRIMARY KEY, owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
@@ -36,9 +36,9 @@ SQLITE_ERRORS = {
     "SQLITE_CANTOPEN": ("can't be opened", "Choose a path that you can write to."),
     "SQLITE_IOERR": ("can't be read or written: the disk reports an error", "Check the disk, then try again."),
 }
-SEAL = "seal"  # key of the entry by which a sealed store recognises its encryption keys
-TOKEN = b"gAAAA"  # every sealed value begins with this, whichever key sealed it
-_inherited: list[Any] = []  # the parent process's connections: closing one here would end the parent's
+SEAL = "seal"  # key of the entry that verifies the encryption keys of a sealed store
+TOKEN = b"gAAAA"  # the start of every sealed value
+_inherited: list[Any] = []  # the parent process's connections, which must not be closed here
 
 
 class ConnectionLost(StoreError):
@@ -46,10 +46,10 @@ class ConnectionLost(StoreError):
 
 
 class Database(Store):
-    """A store in a database: one connection, used by one thread at a time and reopened after a fork or a failure.
+    """A store in a database, with one connection for one thread at a time, reopened after a fork or a failure.
 
     A subclass connects and runs statements. `now` is its SQL for the time in seconds by the database's clock, which
-    all users of the store share; `blob` is the SQL type to which values are cast, whatever type was written.
+    all users of the store share. `blob` is the SQL type to which values are cast.
     """
 
     now: str
@@ -66,7 +66,7 @@ class Database(Store):
 
     @abstractmethod
     def run(self, connection: Any, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
-        """Run a statement with `?` for values; return its rows and how many it changed. Raises `StoreError`."""
+        """Run a statement with `?` for values; return its rows and the number of changed rows. Raises `StoreError`."""
 
     def read(self, key: str) -> Entry | None:
         sql = f"SELECT CAST(value AS {self.blob}), version FROM entries WHERE key = ?"
@@ -143,7 +143,7 @@ class Sqlite(Database):
     now, blob = "(julianday('now') - 2440587.5) * 86400.0", "BLOB"
 
     def __init__(self, path: Path) -> None:
-        import sqlite3  # imported late: a store in memory does not need it
+        import sqlite3  # imported late, because a store in memory does not need it
 
         self._path, self._sqlite3 = path, sqlite3
         super().__init__()
@@ -153,8 +153,15 @@ class Sqlite(Database):
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not self._path.exists():  # SQLite gives its -wal and -shm files the same mode
                 self._path.touch(0o600)
+<<<<<<< HEAD
             connection = self._sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
         except (OSError, ValueError, self._sqlite3.Error) as error:
+=======
+            connection = self._sqlite3.connect(
+                self._path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, self._sqlite3.Error) as error:
+>>>>>>> h14-p3
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
             message = f"The store {self._path} can't be opened ({reason})."
             raise StoreError(message, hint=SQLITE_ERRORS["SQLITE_CANTOPEN"][1]) from None
@@ -170,7 +177,7 @@ class Sqlite(Database):
         return connection
 
     def _write_ahead(self, connection: Any) -> None:
-        deadline = time.monotonic() + BUSY
+        deadline = time.monotonic() + BUSY_TIMEOUT
         while True:
             try:
                 self.run(connection, "PRAGMA journal_mode = WAL", ())
@@ -192,7 +199,7 @@ class Sqlite(Database):
 
 
 class Postgres(Database):
-    """A store in a PostgreSQL database, which several machines can share. Needs psycopg."""
+    """A store in a PostgreSQL database, which several machines can share. Requires psycopg."""
 
     now, blob = "extract(epoch from clock_timestamp())", "BYTEA"
 
@@ -207,14 +214,14 @@ class Postgres(Database):
 
     def connect(self) -> Any:
         try:
-            connection: Any = self._psycopg.connect(self._url, autocommit=True, connect_timeout=PATIENCE)
+            connection: Any = self._psycopg.connect(self._url, autocommit=True, connect_timeout=STATEMENT_TIMEOUT)
         except self._psycopg.Error as error:
             raise self._failed("can't be reached", error, retriable=True) from None
         wait, connection.wait = connection.wait, lambda steps, *rest: wait(self._in_time(steps, connection), *rest)
         try:
-            connection.execute(f"SET statement_timeout = {PATIENCE * 1000}")
+            connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT * 1000}")
             tables = connection.execute("SELECT to_regclass('entries') || '', to_regclass('leases') || ''").fetchone()
-            if tables is None or None in tables:  # IF NOT EXISTS alone fails if several processes start at once
+            if tables is None or None in tables:  # IF NOT EXISTS can fail if processes start together
                 with connection.transaction():
                     connection.execute("SELECT pg_advisory_xact_lock(727175)")
                     for table in TABLES:
@@ -237,8 +244,8 @@ class Postgres(Database):
             raise self._failed(what, error, retriable=code in ("57014", "55P03", "40P01", "40001")) from None
 
     def _in_time(self, steps: Generator[Any, Any, T], connection: Any) -> Generator[Any, Any, T]:
-        """Pass on the events psycopg waits for during a statement; close the connection if they take too long."""
-        until, ready = time.monotonic() + SILENT, None
+        """Pass on the events that psycopg waits for; close the connection if a statement takes too long."""
+        until, ready = time.monotonic() + SILENCE_TIMEOUT, None
         while True:
             try:
                 event = steps.send(ready)
@@ -251,7 +258,7 @@ class Postgres(Database):
 
     def _failed(self, what: str, error: Exception, retriable: bool = False) -> StoreError:
         reason = getattr(getattr(error, "diag", None), "message_primary", None)
-        message = f"The PostgreSQL store {what} ({reason or type(error).__name__})."  # its full text may quote the URL
+        message = f"The PostgreSQL store {what} ({reason or type(error).__name__})."  # the full text may quote the URL
         return StoreError(message, hint="Check the database and its URL, then try again.", retriable=retriable)
 
 
@@ -268,15 +275,15 @@ def open_store(url: str) -> Store:
     if scheme in ("postgresql", "postgres"):
         return Postgres(url)
     hint = "Use sqlite:///path/to/file, postgresql://user@host/database or memory://."
-    raise StoreError("The store's URL is not supported.", hint=hint)  # not quoted: it may contain a password
+    raise StoreError("The store's URL is not supported.", hint=hint)  # not quoted, because it may contain a password
 
 
 class Sealed(Store):
-    """A store that encrypts the values of another. Of the Fernet `keys`, the first (newest) encrypts, all decrypt.
+    """A store that encrypts the values of another store. It encrypts with the first Fernet key and decrypts with all.
 
-    Each value is encrypted together with its store key, so that write access to the database does not suffice to give
-    one tenant's connection to another. The entry `SEAL`, encrypted with a writer's newest key, tells a store that uses
-    other keys, which is refused, from a damaged entry, which is set aside.
+    Each value is encrypted together with its store key, so write access to the database is not enough to give one
+    tenant's connection to another tenant. The entry `SEAL` is encrypted with the newest key. It distinguishes a store
+    with other keys, which is refused, from a damaged entry, which is set aside.
     """
 
     def __init__(self, store: Store, keys: Sequence[str]) -> None:
@@ -310,7 +317,7 @@ class Sealed(Store):
                     rows += [(after, self._open(after, entry))] if after != SEAL else []
                 except DamagedEntry:
                     self._store.set_aside(after, entry)
-                    rows += [(after, entry)] if after.startswith(DAMAGED) else []  # still sealed
+                    rows += [(after, entry)] if after.startswith(DAMAGED) else []  # stays sealed
             if len(page) < size:
                 break
         return rows
@@ -330,7 +337,7 @@ class Sealed(Store):
         self._store.close()
 
     def rekey(self) -> int:
-        """Seal all values with the newest key, so that older keys can be dropped; return the number of values."""
+        """Encrypt all values with the newest key, so that older keys can be removed; return the number of values."""
         self._check_seal()
         count = 0
         for key, _ in self.walk(""):
@@ -356,7 +363,7 @@ class Sealed(Store):
         return Entry(value, entry.version)
 
     def _check_seal(self) -> None:
-        """Before the first write, check that the store uses these keys, and write a seal for others to check."""
+        """Before the first write, check that the store uses these keys, and write a seal for later checks."""
         if not self._is_checked:
             self._store.update(SEAL, self._renew_seal)
             self._is_checked = True
@@ -366,7 +373,7 @@ class Sealed(Store):
         return seal if seal is not None and self._can_open(seal, self._newest) else self._seal(SEAL, b"")
 
     def _check(self, seal: bytes | None) -> None:
-        """Raise `StoreError` if the keys do not open the store's seal or, without one, any entry of its first page."""
+        """Raise `StoreError` if the keys open neither the store's seal nor, without a seal, any first entry."""
         is_seal = seal is not None and seal.startswith(TOKEN)
         page = [seal] if is_seal else [entry.value for _, entry in self._store.scan("")]
         if page and not any(self._can_open(value, self._fernet) for value in page):
@@ -382,7 +389,7 @@ class Sealed(Store):
 
 
 def open_vault(app: str, url: str | None = None, keys: str | None = None) -> Sealed:
-    """Open the sealed store at a URL, or by default an app's own store on this machine.
+    """Open the sealed store at a URL, by default the app's store on this machine.
 
     `url` is as for `open_store`; the default is a SQLite file in the user's data directory. `keys` are Fernet keys
     separated by commas, the newest first; the default is a key file in that directory, created at first use and
@@ -407,7 +414,7 @@ def read_keys(path: Path) -> list[str]:
             from cryptography.fernet import Fernet
 
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            temporary = path.with_name(f"{path.name}.{os.getpid()}")  # linked when complete, never read in part
+            temporary = path.with_name(f"{path.name}.{os.getpid()}")  # linked when complete, so never read in part
             temporary.touch(0o600)
             temporary.write_bytes(Fernet.generate_key() + b"\n")
             try:
@@ -417,7 +424,7 @@ def read_keys(path: Path) -> list[str]:
                 temporary.unlink()
         if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise StoreError(f"Other users can read the key file {path}.", hint=f"Restrict it: chmod 600 {path}")
-        return path.read_text(errors="replace").replace(",", " ").split()  # what is not text is not a key
+        return path.read_text(errors="replace").replace(",", " ").split()  # invalid text is not a key
     except OSError as error:
         hint = "Give this user access to it, or set the key in the environment."
         raise StoreError(f"The key file {path} can't be used ({error.strerror}).", hint=hint) from None

@@ -1,6 +1,6 @@
-"""The store interface: a few primitives, the loops built on them, and a store in memory. Values are plain bytes.
+"""The store interface: primitives, methods built on them, and a store in memory. Values are bytes.
 
-A key is a text such as `connections/acme/main`. A write succeeds only if the entry has the version that was read.
+A key is a string such as `connections/acme/main`. A write succeeds only if the entry still has the version read.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from ..structs import shows
 T = TypeVar("T")
 LONGEST_PART = 200  # characters of a URL-encoded name, so that two names and a prefix fit into a key
 LAST = "\U0010ffff"  # no key begins with this character, so it ends the range of a prefix
-LONGEST = 500  # characters of a key
+MAX_KEY_LENGTH = 500  # characters of a key
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")  # NUL and unpaired surrogates, which databases reject
 DAMAGED = "damaged/"  # prefix of the original keys of entries that could not be read
-UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, OSError)  # raised by `read` functions for other bytes
+UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, OSError)  # raised by `read` functions for invalid bytes
 logger = logging.getLogger("connector_runtime.stores")
 forking: weakref.WeakSet[Any] = weakref.WeakSet()  # owners of locks or connections; a child process calls `forked`
 
@@ -63,13 +63,13 @@ class DamagedEntry(StoreError):
 @shows()
 @dataclass(frozen=True, repr=False)
 class Lease(AbstractContextManager["Lease"]):
-    """An exclusive right that ends when it is released, also by leaving its `with` block, or when its time is up."""
+    """An exclusive right that ends when it is released, when its `with` block ends, or when its time is up."""
 
     give_back: Callable[[], object]
 
     def release(self, *error: object) -> None:
-        """Give the lease back before its time is up. Raises nothing."""
-        with suppress(StoreError):  # a lease expires anyway, and must not hide an error of its block
+        """Release the lease before its time is up. Raises nothing."""
+        with suppress(StoreError):  # the lease expires anyway, and a failure must not hide an error in the block
             self.give_back()
 
     __exit__ = release
@@ -91,27 +91,27 @@ class Store(ABC):
 
     @abstractmethod
     def scan(self, prefix: str, after: str = "", limit: int = 100) -> list[tuple[str, Entry]]:
-        """Return up to `limit` entries whose keys begin with `prefix` and follow `after`, in key order."""
+        """Return up to `limit` entries in key order, with keys that begin with `prefix` and sort after `after`."""
 
     @abstractmethod
     def lease(self, key: str, seconds: float) -> Lease | None:
-        """Acquire the lease on `key` for `seconds`; None if another holds it. A dead process's lease expires."""
+        """Acquire the lease on `key` for `seconds`; None if it is taken. The lease of a dead process expires."""
 
     @abstractmethod
     def close(self) -> None:
         """Close files and sockets."""
 
     def walk(self, prefix: str) -> Iterator[tuple[str, Entry]]:
-        """Yield every entry whose key begins with `prefix`, in key order; reads one page after another."""
+        """Yield every entry whose key begins with `prefix`, in key order, reading page by page."""
         after = ""
         while page := self.scan(prefix, after):
             yield from page
             after = page[-1][0]
 
     def update(self, key: str, change: Callable[[bytes | None], bytes | None], *, tries: float = inf) -> Entry | None:
-        """Replace a value by the result of `change`, again if another writer was first. None stands for no entry.
+        """Replace a value with the result of `change`, and repeat if another writer was first. None means no entry.
 
-        Writes nothing if the value stays the same. Returns the resulting entry. Raises `WriteConflict` if another
+        Writes nothing if the value does not change. Returns the resulting entry. Raises `WriteConflict` if another
         writer was first `tries` times.
         """
         while tries > 0:
@@ -133,9 +133,9 @@ class Store(ABC):
     def rows(
         self, prefix: str, read: Callable[[bytes], T], after: str = "", limit: int | None = None
     ) -> Iterator[tuple[str, T, Entry]]:
-        """Yield key, value and entry of up to `limit` entries, as `walk` does; `read` decodes the value.
+        """Yield the key, decoded value and entry of up to `limit` entries, as `walk` does; `read` decodes values.
 
-        An entry for which `read` raises one of `UNREADABLE` is set aside and skipped.
+        If `read` raises an error in `UNREADABLE`, the entry is set aside and skipped.
         """
         return islice(self._read_each(prefix, read, after, limit or 100), limit)
 
@@ -154,7 +154,7 @@ class Store(ABC):
     def value(self, key: str, read: Callable[[bytes], T]) -> tuple[T, Entry] | None:
         """Return the value at a key, decoded by `read`, and its entry; None if the key is absent.
 
-        Raises `DamagedEntry` if `read` cannot read the value, or if the entry was set aside before.
+        Raises `DamagedEntry` if `read` cannot decode the value, or if the entry was set aside earlier.
         """
         entry = self.read(key)
         if entry is None:
@@ -167,7 +167,7 @@ class Store(ABC):
             raise damaged(key) from None
 
     def set_aside(self, key: str, entry: Entry) -> None:
-        """Move an unreadable entry below `damaged/`, unless it has changed since it was read, and log its key."""
+        """Move an unreadable entry to `damaged/` unless it has changed since it was read, and log its key."""
         if key.startswith(DAMAGED):
             return
         aside = _aside(key)
@@ -227,7 +227,7 @@ class MemoryStore(Store):
 
 
 def key_part(where: str, name: str) -> str:
-    """Return a user's name, encoded as part of a key. Raises `InputError` at `where` if the name is not usable."""
+    """Return a user's name, encoded as part of a key. Raises `InputError` at `where` if the name is invalid."""
     try:
         encoded = quote(name, safe="")
     except UnicodeEncodeError:  # an unpaired surrogate
@@ -239,13 +239,13 @@ def key_part(where: str, name: str) -> str:
 
 
 def checked(key: str) -> str:
-    if not key or len(key) > LONGEST or key.startswith(LAST) or UNWRITABLE.search(key):
-        raise StoreError(f"A key of the store must be a text of 1 to {LONGEST} characters without NUL.")
+    if not key or len(key) > MAX_KEY_LENGTH or key.startswith(LAST) or UNWRITABLE.search(key):
+        raise StoreError(f"A key of the store must be a text of 1 to {MAX_KEY_LENGTH} characters without NUL.")
     return key
 
 
 def _aside(key: str) -> str:
-    return f"{DAMAGED}{key}"[:LONGEST]
+    return f"{DAMAGED}{key}"[:MAX_KEY_LENGTH]
 
 
 def damaged(key: str) -> DamagedEntry:

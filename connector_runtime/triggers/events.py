@@ -1,6 +1,6 @@
-"""The documented events of a trigger: each with its label, scopes, schema and sample. Pure.
+"""The documented events of a trigger, each with its label, scopes, schema and sample. Pure.
 
-Vendors add events without notice, so an undocumented event is accepted too.
+Undocumented events are accepted too, because vendors add events without notice.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Event:
         """The complete JSON Schema 2020-12 of the payload."""
         used: dict[str, Json] = {}
         shapes = [self.shape]
-        for shape in shapes:  # the list grows by the shapes that it refers to
+        for shape in shapes:  # the loop appends the shapes that these refer to
             for name in re.findall(r'"\$ref": "#/\$defs/([^"]*)"', json.dumps(shape, ensure_ascii=False)):
                 if name not in used:
                     used[name] = self.shared[name]
@@ -61,7 +61,7 @@ def catalogued(data: Mapping[str, Any]) -> dict[str, Event]:
 
 
 def faults(data: Json, path: str) -> Iterator[Problem]:
-    """Yield the problems of an events file: an unreadable shape, a broken reference, a sample that does not fit."""
+    """Yield the problems of an events file: invalid shapes, broken references, samples that do not fit."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import UnknownType
 

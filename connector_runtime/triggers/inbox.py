@@ -1,8 +1,8 @@
-"""Events that were accepted and are not yet handled, in a store, so that none is lost and repeats are recognised.
+"""Stores events between acceptance and handling, so that none is lost and repeats are recognised.
 
-An event is stored under `waiting/`, then its id under `done/`, or the event under `aside/`. The new state is written
-before the old one is deleted: a process that dies between the two leaves both, and the newer one counts. The process
-that delivers an event leases it and renews the lease while its handler runs. Callers pass the time.
+An event is stored under `waiting/`. After that, `done/` holds its id, or `aside/` the event. The new state is written
+before the old state is deleted. If a process dies in between, both exist, and the newer state counts. The process that
+delivers an event leases it and renews the lease while its handler runs. Callers pass the current time.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ..errors import InputError, Problem
 from ..language import json_text
 from ..stores.store import Store
 
-PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 3600.0)  # seconds before the second attempt, the third, …
-REMEMBER = 3 * 86400.0
-MOST_REASON = 500  # characters
+PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 3600.0)  # seconds before the second attempt, the third etc.
+RETENTION = 3 * 86400.0
+MAX_REASON = 500  # characters
 Number = float | int
 FIELDS: dict[str, Any] = {  # the head, written before the body
     "headers": dict, "received": Number, "due": Number, "claimed": Number, "failures": int, "reason": str | None,
@@ -31,9 +31,9 @@ _head = attrgetter(*FIELDS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxEntry:
-    """An event in the inbox, with its number of failures and the reason of the last. Times are seconds since 1970.
+    """An event in the inbox, with its number of failures and the last `reason`. Times are seconds since 1970.
 
-    Its lease ends at `claimed`; `sender` is the client id of the app whose secret signed it, if that is known.
+    Its lease ends at `claimed`. `sender` is the client id of the app whose secret signed it, or None if unknown.
     """
 
     event_id: str
@@ -57,7 +57,7 @@ class InboxEntry:
         """Return the entry from the bytes of `to_bytes`. Raises `ValueError` or `TypeError` for other bytes."""
         head, _, body = content.partition(b"\n")
         fields = json_text.read(head)
-        if "turn" in fields:  # the name of `replays` until 0.1
+        if "turn" in fields:  # versions up to 0.1 call `replays` this
             fields["replays"] = fields.pop("turn")
         event = cls(event_id=event_id, body=body, version=version, **fields)
         if not all(isinstance(getattr(event, name), kind) for name, kind in FIELDS.items()):
@@ -66,14 +66,14 @@ class InboxEntry:
 
 
 class Inbox:
-    """The events of one trigger in a store. Several threads and processes may use it at once.
+    """The events of one trigger in a store. Several threads and processes may share it.
 
-    `name` distinguishes the inboxes of one store. `pauses` are the seconds between attempts; an event is put aside
-    after one failure more than there are pauses. Repeats are recognised for `remember` seconds. Raises `StoreError`.
+    `name` distinguishes the inboxes of one store. `pauses` are the seconds between attempts; if the attempt after the
+    last pause fails, the event is put aside. Repeats are recognised for `remember` seconds. Raises `StoreError`.
     """
 
     def __init__(
-        self, store: Store, name: str = "webhook", *, pauses: tuple[float, ...] = PAUSES, remember: float = REMEMBER
+        self, store: Store, name: str = "webhook", *, pauses: tuple[float, ...] = PAUSES, remember: float = RETENTION
     ) -> None:
         if not name or "/" in name:
             raise InputError.of("the inbox", [Problem("name", "must be a text without /")])
@@ -91,7 +91,7 @@ class Inbox:
         lease: float = 0.0,
         sender: str | None = None,
     ) -> InboxEntry | None:
-        """Record an event, leased for `lease` seconds; None if it is a repeat.
+        """Record an event, lease it for `lease` seconds, and return it; None if it is a repeat.
 
         Identical events for two apps are not repeats, so the id of an entry includes a digest of the sender.
         """
@@ -129,17 +129,17 @@ class Inbox:
         return self._rewrite(replace(event, claimed=now + lease))
 
     def release(self, event: InboxEntry) -> None:
-        """Release the lease on an event, so that it can be taken at once."""
+        """Release the lease on an event, so that any process can take it."""
         self._rewrite(replace(event, claimed=0.0))
 
     def done(self, event: InboxEntry, now: float) -> None:
-        """Remember that the event was handled."""
+        """Record that the event was handled."""
         self._store.put(self._key("done", event.event_id), str(int(now)).encode(), None)
         self._delete("waiting", event)
 
     def fail(self, event: InboxEntry, now: float, reason: str) -> bool:
-        """Count a failed attempt: the event is due again after a pause, or put aside. True if it was put aside."""
-        failed = replace(event, failures=event.failures + 1, reason=reason[:MOST_REASON], claimed=0.0)
+        """Count a failed attempt, and make the event due after a pause or put it aside. True if it was put aside."""
+        failed = replace(event, failures=event.failures + 1, reason=reason[:MAX_REASON], claimed=0.0)
         if failed.failures <= len(self._pauses):
             self._rewrite(replace(failed, due=now + self._pauses[failed.failures - 1]))
             return False
@@ -148,7 +148,7 @@ class Inbox:
         return True
 
     def waiting(self) -> Iterator[InboxEntry]:
-        """Yield the events that are still to be handled, in no particular order."""
+        """Yield the events that are not yet handled, in no particular order."""
         return self._all("waiting")
 
     def aside(self) -> Iterator[InboxEntry]:
@@ -156,7 +156,7 @@ class Inbox:
         return self._all("aside")
 
     def replay(self, event_id: str, now: float) -> bool:
-        """Make an event that was put aside due again, with all its attempts; False if it is not there."""
+        """Make an event that was put aside due again, with no failures; False if it does not exist."""
         event = self._event("aside", event_id)
         if event is None:
             return False
@@ -166,7 +166,7 @@ class Inbox:
         return True
 
     def forget(self, now: float) -> int:
-        """Forget the events that were handled more than `remember` seconds ago; return their number."""
+        """Delete the ids of events handled more than `remember` seconds ago; return their number."""
         handled = self._store.rows(self._key("done"), float)
         return sum(self._store.remove(key, done) for key, at, done in handled if at + self.remember < now)
 

@@ -1,13 +1,13 @@
-"""The receiver of webhooks: verify, record, acknowledge, and only then deliver. As an ASGI app, or without a server.
+"""Receives webhooks: verifies, records and acknowledges each, and only then delivers it. With or without ASGI.
 
     app = webhook_app(load("folder").triggers["webhook"], secret, handler)
 
-Answers: 200 if the event was recorded, is a repeat or not wanted, or is signed but unreadable; the proof that a
-challenge asks for; 401 if unsigned; 405 if not a POST; 503 if it could not be verified or recorded here, so that the
-vendor sends it again.
+A challenge gets its proof. An event gets 200 if it was recorded, is a repeat, does not pass the filter, or is signed
+but unreadable. It gets 401 if it is unsigned, 405 if it is not a POST, and 503 if it could not be verified or recorded
+here, which makes the vendor send it again.
 
-A handler is a function or coroutine function of one `Notification`; it fails if it raises or takes longer than
-`timeout`. It may get an event twice, with the same `event_id`, if a process dies right after the handler has ended.
+A handler is a function or coroutine function that takes a `Notification`; it fails if it raises or exceeds `timeout`.
+If a process dies right after a handler has ended, the handler gets the event a second time, with the same `event_id`.
 """
 
 from __future__ import annotations
@@ -39,33 +39,33 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 STORE = "sqlite:///webhooks.sqlite3"
 LIMIT = 8 * 1024 * 1024  # bytes of a body
-LARGE = 64 * 1024  # bytes above which a body is verified in a thread: anybody may send it, with many secrets to try
-SHARE = 0.8  # of the time until the vendor gives up
-REST = 5.0  # seconds: the longest pause after a slow look at the inbox
-PURGE = 3600.0  # seconds between two purges of the ids of handled events
+LARGE_BODY = 64 * 1024  # bytes; larger bodies are verified in a thread, because anybody can send them
+TIME_SHARE = 0.8  # of the vendor's timeout
+MAX_PAUSE = 5.0  # seconds after a slow read of the inbox
+PURGE_INTERVAL = 3600.0  # seconds between two purges of the ids of handled events
 logger = logging.getLogger("connector_runtime")
 
 
 @shows("status")
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Reply:
-    """The answer to a webhook: an HTTP status and a body, which is JSON or empty."""
+    """The answer to a webhook: an HTTP status, and a body that is JSON or empty."""
 
     status: int
     body: bytes = b""
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers to answer with; a server adds the length."""
+        """The headers of the answer, without Content-Length, which the server adds."""
         return {"content-type": "application/json"} if self.body else {}
 
 
 class Receiver:
     """The receiver for a platform with its own server: call `accept` per request, and `deliver` in a thread or process.
 
-    `secrets` is a secret, several during a rotation, those of several apps by client id, or a function that returns
-    them. `store` is a store or its URL. `limit` is the greatest size of a body in bytes. `filter` restricts the events
-    to those that the flow wants. `disconnect` is called, like the handler, for an event that withdraws consent.
+    `secrets` is one secret, several secrets during a rotation, a mapping of client ids to secrets, or a function that
+    returns any of these. `store` is a store or its URL. `limit` is the maximum body size in bytes. `filter` selects the
+    events that the flow wants. `disconnect` is a second handler, for events that withdraw consent.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Receiver:
             logger.warning("%s", warning)
 
     def accept(self, body: bytes, headers: Headers) -> Reply:
-        """Verify and record one request, and return the answer; `deliver` delivers its event, wherever that runs."""
+        """Verify and record one request, and return the answer. `deliver`, in any process, delivers the event."""
         reply, event = self.verified(body, headers)
         if event is not None:
             try:
@@ -114,7 +114,7 @@ class Receiver:
         return Deliveries(self, handler, pace)
 
     def verified(self, body: bytes, headers: Headers) -> tuple[Reply, Notification | None]:
-        """Return the answer to a request, and the event that must be recorded before it is sent; writes nothing."""
+        """Return the answer to a request, and the event to record before answering. Writes nothing."""
         if len(body) > self.limit:
             return self.too_large(), None
         try:
@@ -126,7 +126,7 @@ class Receiver:
         except PayloadError as error:  # sending it again would not help
             logger.error("A signed webhook of %d bytes cannot be read and is dropped: %s", len(body), error.message)
             return Reply(status=self.trigger.reply_status), None
-        except InputError as error:  # our fault, not the vendor's, which would not send it again after a 401
+        except InputError as error:  # our fault; after a 401 the vendor would not send it again
             logger.warning("A webhook cannot be verified; the vendor is asked to send it again: %s", error)
             return problem(503, "The receiver is not set up."), None
         except Exception as error:
@@ -138,7 +138,7 @@ class Receiver:
         return Reply(status=self.trigger.reply_status), message if is_wanted else None
 
     def too_large(self) -> Reply:
-        """Return the answer to a body above the limit: the vendor sends it again, perhaps after the limit is raised."""
+        """Return the answer to a body above the limit. The vendor sends it again, in case the limit is raised."""
         logger.error("A webhook has more than %d bytes; raise the limit to accept it", self.limit)
         return problem(503, f"The body is larger than {self.limit} bytes.")
 
@@ -148,7 +148,7 @@ def problem(status: int, message: str) -> Reply:
 
 
 def unrecorded(error: BaseException) -> Reply:
-    """Return the answer if an event could not be recorded."""
+    """Return the answer to an event that could not be recorded."""
     reason = error if isinstance(error, ConnectorError) else type(error).__name__
     logger.error("A webhook could not be recorded; the vendor is asked to send it again: %s", reason)
     return problem(503, "The event could not be recorded; send it again.")
@@ -159,15 +159,15 @@ def webhook_app(
 ) -> WebhookApp:
     """Return an ASGI app that receives a trigger's webhooks at any path, as a route or mounted.
 
-    It calls `handler` at least once for each event, with a `Notification`, as `pace` says; `options` are those of
-    `Receiver`. Raises `InputError` for an empty secret, `StoreError` for a store that fails.
+    It calls `handler` with a `Notification`, at least once per event. `pace` holds the delivery settings, and `options`
+    go to `Receiver`. Raises `InputError` for an empty secret, `StoreError` for a store that fails.
     """
     return WebhookApp(Receiver(trigger, secrets, **options), handler, pace)
 
 
 @dataclass(slots=True)
 class WebhookApp:
-    """The ASGI app; deliveries start with the server, or with the first request if it sends no lifespan events."""
+    """The ASGI app. Deliveries start with the server or, if it sends no lifespan events, with the first request."""
 
     receiver: Receiver
     handler: Handler
@@ -196,12 +196,12 @@ class WebhookApp:
         if scope["method"] != "POST":
             return problem(405, "Webhooks must be sent with POST.")
         try:
-            async with asyncio.timeout(self.receiver.trigger.reply_within * SHARE):
+            async with asyncio.timeout(self.receiver.trigger.reply_within * TIME_SHARE):
                 body = await self._body(scope["headers"], receive)
                 if body is None:
                     return self.receiver.too_large()
                 verify = partial(self.receiver.verified, body, scope["headers"])
-                reply, event = await asyncio.to_thread(verify) if len(body) > LARGE else verify()
+                reply, event = await asyncio.to_thread(verify) if len(body) > LARGE_BODY else verify()
                 if event is not None:
                     await self._start().record(event)
                 return reply
@@ -209,7 +209,7 @@ class WebhookApp:
             return unrecorded(error)
 
     async def _body(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> bytes | None:
-        """Return the body; None if it is too large, which a Content-Length header shows before it is read."""
+        """Return the body; None if it, or its Content-Length header, exceeds the limit."""
         limit = self.receiver.limit
         for name, value in headers:
             if name == b"content-length" and value.isdigit() and int(value[:18]) > limit:
@@ -233,7 +233,7 @@ class WebhookApp:
 
     @contextlib.asynccontextmanager
     async def delivering(self) -> AsyncIterator[None]:
-        """Deliver during the block, and let handlers finish at its end; for a server that includes this app."""
+        """Deliver events during the block, then let handlers finish. For a server that mounts this app."""
         self._start()
         try:
             yield
@@ -247,9 +247,9 @@ class WebhookApp:
 class DeliverySettings:
     """The settings of deliveries; times are in seconds.
 
-    Up to `workers` handlers run at once, each for at most `timeout`. A lease lasts `lease` and is renewed while a
-    handler runs; the event of a process that died waits that long. `poll` is the pause between two looks for events
-    that other processes left or that are due again; a stop waits `grace` for running handlers.
+    Up to `workers` handlers run concurrently, each for at most `timeout`. A lease lasts `lease` and is renewed while a
+    handler runs; after a process dies, its event waits for the lease to end. `poll` is the interval between searches
+    for events that other processes left or that are due again. A stop waits up to `grace` for running handlers.
     """
 
     workers: int = 8
@@ -257,11 +257,11 @@ class DeliverySettings:
     lease: float = 20.0
     poll: float = 1.0
     grace: float = 5.0
-    queue: int = 256  # events that may wait in memory; others wait in the store only
+    queue: int = 256  # maximum number of events in memory; more events wait in the store
 
 
 class Deliveries:
-    """The deliveries of one process, until cancelled; several processes may share an inbox."""
+    """Delivers events in one process until cancelled. Several processes may share an inbox."""
 
     def __init__(self, receiver: Receiver, handler: Handler, pace: DeliverySettings | None = None) -> None:
         self._receiver, self._handler, self._pace = receiver, handler, pace or DeliverySettings()
@@ -279,7 +279,7 @@ class Deliveries:
             self._queue.put_nowait(entry)
 
     async def run(self) -> None:
-        """Deliver until cancelled; then let running handlers end and release every lease."""
+        """Deliver until cancelled, then let running handlers end, and release every lease."""
         tasks = [asyncio.create_task(self._work()) for _ in range(self._pace.workers)]
         tasks.append(asyncio.create_task(self._look()))
         try:
@@ -299,7 +299,7 @@ class Deliveries:
                 await self._release(self._queue.get_nowait())
 
     async def run_once(self) -> int:
-        """Deliver the events that are due now, one after another; return how many were tried."""
+        """Deliver the events that are due now, one after another; return the number of attempts."""
         count = 0
         while events := await stored(self._inbox.take, self._clock(), self._pace.lease, 1):
             await self._deliver(events[0])
@@ -315,13 +315,13 @@ class Deliveries:
                 if self._queue.empty():
                     for event in await stored(self._inbox.take, self._clock(), self._pace.lease, self._pace.queue):
                         self._queue.put_nowait(event)
-                if self._clock() - purged >= PURGE:
+                if self._clock() - purged >= PURGE_INTERVAL:
                     purged = self._clock()
                     await stored(self._inbox.forget, purged)
             except StoreError as error:
                 logger.error("The inbox cannot be read; deliveries wait: %s", error)
             elapsed = time.monotonic() - started
-            await asyncio.sleep(max(self._pace.poll, min(5 * elapsed, REST)))  # a long backlog must not load the store
+            await asyncio.sleep(max(self._pace.poll, min(5 * elapsed, MAX_PAUSE)))  # a backlog must not load the store
 
     async def _work(self) -> None:
         task = cast("asyncio.Task[None]", asyncio.current_task())
@@ -329,7 +329,7 @@ class Deliveries:
             event = await self._queue.get()
             self._busy.add(task)
             try:
-                is_late = event.claimed - self._clock() < self._pace.lease / 2  # it waited long in the queue
+                is_late = event.claimed - self._clock() < self._pace.lease / 2  # it has waited long in the queue
                 leased = await stored(self._inbox.renew, event, self._clock(), self._pace.lease) if is_late else event
                 if leased is not None:
                     await self._deliver(leased)
@@ -369,14 +369,14 @@ class Deliveries:
         finally:
             if not task.done():
                 task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-                task.cancel()  # a handler in a thread cannot be stopped: its thread runs on
+                task.cancel()  # a handler in a thread cannot be stopped and keeps running
         if task.cancelled():
             return "The handler was cancelled.", event
         error = task.exception()
         return (None if error is None else f"{type(error).__name__}: {error}"), event
 
     async def _handle(self, event: InboxEntry) -> None:
-        """Call the handler for an event that the flow wants, and `disconnect` for one that withdraws consent."""
+        """Call the handler if the flow wants the event, and `disconnect` if the event withdraws consent."""
         notification = self._receiver.trigger.read(event.body, event.headers, event.sender)
         disconnect = self._receiver.disconnect
         if disconnect is not None and notification.disconnects:
@@ -385,7 +385,7 @@ class Deliveries:
             await call(self._handler, notification)
 
     async def _record_outcome(self, write: Callable[..., T], *arguments: Any) -> T:
-        """Write the outcome of an event; repeat this while the store fails, because the handler has already run."""
+        """Write the outcome of an event, retrying while the store fails, because the handler has already run."""
         while True:
             try:
                 return await stored(write, *arguments)
@@ -399,7 +399,7 @@ class Deliveries:
 
 
 async def call(handler: Handler, event: Notification) -> None:
-    """Call a handler: a coroutine function on this loop, any other in a thread that may outlive the loop."""
+    """Call a handler: a coroutine function on this loop, any other function in a thread that may outlive the loop."""
     inner: Any = handler
     while isinstance(inner, partial):
         inner = inner.func
@@ -423,5 +423,5 @@ _stores = ThreadPoolExecutor(max_workers=4, thread_name_prefix="inbox")
 
 
 async def stored(function: Callable[..., T], *arguments: Any) -> T:
-    """Call the store in one of a few threads; a call that is cancelled before it starts does not run."""
+    """Call the store in a small thread pool. A call that is cancelled before it starts does not run."""
     return await asyncio.get_running_loop().run_in_executor(_stores, partial(function, *arguments))

@@ -1,6 +1,6 @@
-"""Compiled triggers: raw bytes become a verified notification, or the answer to a challenge. Pure.
+"""Compiled triggers, which turn raw bytes into a verified notification or the answer to a challenge. Pure.
 
-The signature is verified over the bytes as received, before any JSON is read and any challenge answered.
+The signature is verified over the raw bytes, before any JSON is parsed or any challenge answered.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from .events import Event, catalogued
 
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 OneOrMore = str | Sequence[str]  # one secret or, during a rotation, several
-Secrets = OneOrMore | Mapping[str, OneOrMore]  # of all apps, or those of each app by its client id
+Secrets = OneOrMore | Mapping[str, OneOrMore]  # for all apps, or by client id
 Source = tuple[str, tuple[str, ...]]  # ("header", ("x-event",)) or ("body", ("payload", "object", "id"))
 
 _is_number = re.compile("[0-9]{1,15}").fullmatch
-ONLY = "Only the vendor's own requests are accepted."
+VENDOR_ONLY = "Only the vendor's own requests are accepted."
 OWN = {
     "event": (Sentence("Event"), Sentence("The event's name; * stands for any text, as in meeting.*")),
     "account": (Sentence("Account"), Sentence("The ID of the account that the event is about.")),
@@ -40,7 +40,7 @@ OWN = {
 
 
 class SignatureScheme:
-    """A vendor's way to sign: `verify` in a trigger's file, compiled."""
+    """A vendor's signature scheme, compiled from `verify` in a trigger's file."""
 
     def __init__(self, verify: Mapping[str, Any]) -> None:
         time = verify.get("time", {})
@@ -51,7 +51,7 @@ class SignatureScheme:
         self._per_second = 1000 if time.get("unit") == "ms" else 1
         self._field = verify.get("fields", {}).get("signature")  # of a header with parts, `t=1,v1=…`
         self._time_field = time.get("field")
-        pieces = re.split(r"\{(body|timestamp)\}", verify["message"])  # every other one is a placeholder
+        pieces = re.split(r"\{(body|timestamp)\}", verify["message"])  # every second piece is a placeholder
         self._message = [text if index % 2 else text.encode() for index, text in enumerate(pieces) if text]
         self._hmac = verify["hmac"]
         self._digest = verify.get("digest", "hex")
@@ -60,14 +60,14 @@ class SignatureScheme:
     def verify(
         self, body: bytes, headers: dict[str, str], secrets: Iterable[str], now: float, window: float | None
     ) -> str:
-        """Return the secret that signed the bytes; names in `headers` are in lower case.
+        """Return the secret that signed the bytes. The names in `headers` are lower-case.
 
         The time is checked after the signature. Raises `SignatureError`, and `InputError` if this machine's clock is
         behind.
         """
         header = headers.get(self.header)
         if not header:
-            raise SignatureError(f"There is no {self.header} header.", hint=ONLY)
+            raise SignatureError(f"There is no {self.header} header.", hint=VENDOR_ONLY)
         parts: dict[str | None, list[str]] = {}
         for part in header.split(",") if self._field else ():
             name, _, value = part.strip().partition("=")
@@ -112,7 +112,7 @@ class SignatureScheme:
 
     def _timestamp(self, text: str) -> str:
         if not text:
-            raise SignatureError(f"There is no {self._where}.", hint=ONLY)
+            raise SignatureError(f"There is no {self._where}.", hint=VENDOR_ONLY)
         if not _is_number(text):
             raise SignatureError(f"The {self._where} is not a number.")
         return text
@@ -127,9 +127,9 @@ class SignatureScheme:
 
 
 def usable(secrets: Secrets) -> dict[str, str | None]:
-    """Return the stripped secrets, each with its app's client id, or None if it has none.
+    """Return the stripped secrets, each with the client id of its app, or None if there is no client id.
 
-    Raises `InputError` if there are none, if one is empty, so that anybody could sign, or if two apps share one.
+    Raises `InputError` if there is no secret, if one is empty (anybody could sign), or if two apps share one.
     """
     apps: dict[str, str | None] = {}
     problems: list[Problem] = []
@@ -148,7 +148,7 @@ def usable(secrets: Secrets) -> dict[str, str | None]:
 
 
 def sources(raw: str | Iterable[str]) -> tuple[Source, ...]:
-    """Compile places in a webhook, `header.x-event` or `body.payload.id`; the first that has a value counts."""
+    """Compile places in a webhook, such as `header.x-event` or `body.payload.id`. The first with a value counts."""
     texts = (raw,) if isinstance(raw, str) else raw
     parts = (text.partition(".") for text in texts)
     return tuple((kind, (rest.lower(),) if kind == "header" else tuple(rest.split("."))) for kind, _, rest in parts)
@@ -157,7 +157,7 @@ def sources(raw: str | Iterable[str]) -> tuple[Source, ...]:
 @shows()
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class UrlValidation:
-    """A challenge: answer 200 with `response` as JSON, to prove that the address is ours. It has no event."""
+    """A challenge without an event. Answer 200 with `response` as JSON to prove that the address is ours."""
 
     response: dict[str, str]
 
@@ -167,11 +167,11 @@ class UrlValidation:
 class Notification:
     """One verified event.
 
-    `event` is its name ("" if it has none), `time` is when it happened, `account` and `object` are the ids of its
-    account and subject as text, `payload` is the unchanged JSON body. `event_id` is the same for every repeat, `repeat`
-    is the vendor's own id of the delivery; `disconnects` is true if consent was withdrawn. `users` are the ids and
-    email addresses of the users that it belongs to, `app` is the client id that it names, and `sender` the client id
-    whose secret signed it: None if secrets are not configured by client id.
+    `event` is its name ("" if it has none), `time` the time of the event, `account` and `object` the ids of its account
+    and subject as strings, and `payload` the unchanged JSON body. `event_id` is equal for all repeats, and `repeat` is
+    the vendor's id of the delivery. `disconnects` is true if consent was withdrawn. `users` are the ids and email
+    addresses of the event's users, `app` is the client id in the event, and `sender` the client id whose secret signed
+    it, or None if secrets are not configured by client id.
     """
 
     event: str
@@ -186,7 +186,7 @@ class Notification:
     sender: str | None = None
     payload: dict[str, Json]
     body: bytes
-    headers: Mapping[str, str]  # those that the definition reads, in lower case
+    headers: Mapping[str, str]  # only the ones that the definition reads, names in lower case
 
     @property
     def head(self) -> dict[str, str | None]:
@@ -206,7 +206,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterRow:
-    """One filter of a trigger's events: a flow's value is compared, as text, with the value at `sources`."""
+    """One filter of a trigger's events, which compares a flow's value, as a string, with the value at `sources`."""
 
     key: str
     label: str
@@ -217,7 +217,7 @@ class FilterRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """The events of a trigger that a flow wants; an empty filter admits all. `warnings` name probable mistakes."""
+    """Selects the events that a flow wants; an empty filter admits all. `warnings` name probable mistakes."""
 
     patterns: tuple[re.Pattern[str], ...]
     own: tuple[tuple[str, frozenset[str]], ...]  # account and object
@@ -240,7 +240,7 @@ class Filter:
 @shows("key")
 @dataclass(frozen=True, repr=False, kw_only=True)
 class Trigger:
-    """One compiled trigger: it verifies requests and reads their events."""
+    """One compiled trigger, which verifies requests and reads their events."""
 
     key: str
     label: str
@@ -248,24 +248,24 @@ class Trigger:
     inputs: tuple[Input, ...]
     recipe: SignatureScheme
     challenge_when: Condition | None
-    challenge_answer: Mapping[str, Mapping[str, str]]  # by key: `from` or `hmac`, and a place
+    challenge_answer: Mapping[str, Mapping[str, str]]  # by key, each with `from` or `hmac`, and a place
     event: Mapping[str, tuple[Source, ...]]
     filters: Mapping[str, FilterRow]
     disconnect_when: Condition | None
     reply_status: int
     reply_within: float  # seconds until the vendor gives up
-    load_events: Callable[[], Json] | None  # reads the events file, when first needed
+    load_events: Callable[[], Json] | None  # reads the events file on first use
 
     def receive(
         self, body: bytes, headers: Headers, secrets: Secrets, now: float, window: float | None = None
     ) -> Notification | UrlValidation:
         """Verify one request and read it.
 
-        `body` is the raw bytes as they arrived; `headers` a mapping or pairs, names in any case; `secrets` one secret,
-        several during a rotation, or those of each app by its client id; `now` seconds since 1970; `window` the
-        greatest age of a request in seconds (default: the definition's). Raises `SignatureError` (answer 401),
-        `PayloadError` (acknowledge it: sending it again would not help), and `InputError` for an empty secret or a
-        clock that is behind (answer 503: the fault is ours).
+        `body` is the raw bytes, and `headers` a mapping or pairs with names in any case. `secrets` is one secret,
+        several secrets during a rotation, or a mapping of client ids to secrets. `now` is in seconds since 1970, and
+        `window` is the maximum age of a request in seconds (default: the definition's). Raises `SignatureError` (answer
+        401), `PayloadError` (acknowledge the event, because sending it again would not help), and `InputError` for an
+        empty secret or a clock that is behind (answer 503, because the fault is ours).
         """
         apps, relevant = usable(secrets), self._relevant(headers)
         secret = self.recipe.verify(_raw(body), relevant, apps, now, window)
@@ -275,11 +275,11 @@ class Trigger:
         return self._notification(body, relevant, payload, apps[secret])
 
     def verify(self, body: bytes, headers: Headers, secrets: Secrets, now: float, window: float | None = None) -> None:
-        """Verify one request without reading it; arguments and errors are those of `receive`."""
+        """Verify one request without reading it. Takes the arguments of `receive` and raises the same errors."""
         self.recipe.verify(_raw(body), self._relevant(headers), usable(secrets), now, window)
 
     def read(self, body: bytes, headers: Headers, sender: str | None = None) -> Notification:
-        """Read a request that was verified before, such as one from an inbox. Raises `PayloadError`."""
+        """Read a request that was verified earlier, such as an inbox entry. Raises `PayloadError`."""
         return self._notification(body, self._relevant(headers), _parsed(body), sender)
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
@@ -287,7 +287,7 @@ class Trigger:
         return self.recipe.sign(_raw(body), secret, now)
 
     def challenge(self, text: str) -> tuple[bytes, Callable[[str], dict[str, str]]] | None:
-        """Return the body of a challenge, and a function from a secret to its answer; None if the vendor sends none."""
+        """Return a challenge's body and a function that answers it with a secret; None if the vendor sends none."""
         if self.challenge_when is None:
             return None
         payload: dict[str, Any] = {}
@@ -299,7 +299,7 @@ class Trigger:
         return json.dumps(payload).encode(), lambda secret: self._proofs(payload, next(iter(usable(secret))))
 
     def stamp(self, payload: dict[str, Json], now: float) -> None:
-        """Set the time of a sample to `now` (seconds since 1970), in the sample's own unit."""
+        """Set the time of a sample to `now` (seconds since 1970), in the unit that the sample uses."""
         for kind, steps in self.event.get("time", ()):
             time = dig(payload, steps) if kind == "body" else None
             if type(time) is int:
@@ -313,7 +313,7 @@ class Trigger:
 
     @property
     def window(self) -> float | None:
-        """The greatest age of a request in seconds; None if the vendor signs no time."""
+        """The maximum age of a request in seconds; None if the vendor signs no time."""
         return self.recipe.past
 
     @cached_property
@@ -322,7 +322,7 @@ class Trigger:
         return catalogued(self.load_events() if self.load_events else {})
 
     def filter(self, values: Mapping[str, Any]) -> Filter:
-        """Return the filter for the events that a flow wants; each value is a text, or a list of which one must match.
+        """Return the filter for the events that a flow wants. Each value is a string, or a list of alternatives.
 
         Raises `InputError` for an unknown key or a value of another type.
         """
@@ -349,7 +349,7 @@ class Trigger:
             for key, row in self.filters.items()
             if key in texts
         )
-        warnings = tuple(  # a name is mistyped, or newer than the list of events
+        warnings = tuple(  # the name has a typo or is newer than the list of events
             Problem("filter.event", f"{name!r} is not a documented event.{nearest(name, documented)}")
             for name, pattern in zip(names, patterns, strict=True)
             if documented and not any(map(pattern.fullmatch, documented))
@@ -358,13 +358,13 @@ class Trigger:
 
     @cached_property
     def _names(self) -> tuple[frozenset[str], frozenset[str]]:
-        """The names of headers that describe the event, and these with those that authenticate it."""
+        """The names of the headers that describe the event, and of all headers that the definition reads."""
         all_sources = [*self.event.values(), *(row.sources for row in self.filters.values())]
         names = frozenset(steps[0] for places in all_sources for kind, steps in places if kind == "header")
         return names, names | {self.recipe.header, self.recipe.time_header or self.recipe.header}
 
     def _relevant(self, headers: Headers) -> dict[str, str]:
-        """Return the headers that the definition reads, names in lower case; of several with one name, the first.
+        """Return the headers that the definition reads, with lower-case names. The first of several values counts.
 
         Raises `SignatureError` if a header that authenticates the event has two values.
         """
@@ -411,7 +411,7 @@ class Trigger:
                     texts[word] = text_of(value)
                 break
         name, disconnect_when = texts.get("name", ""), self.disconnect_when
-        # if only a header names the event, two events may have the same body
+        # if a header names the event, two different events may have the same body
         prefix = name.encode() + b"\n" if self.event["name"][0][0] == "header" else b""
         return Notification(
             event=name,
@@ -431,7 +431,7 @@ class Trigger:
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    """Return a pattern for a name in which `*` matches any text. It never backtracks, since anybody may filter."""
+    """Return a pattern for a name in which `*` matches anything. It never backtracks, because users write filters."""
     first, *between = name.split("*")
     last = [f".*{re.escape(between.pop())}"] if between else []
     return re.compile("".join([re.escape(first), *(f"(?>.*?{re.escape(part)})" for part in between), *last]), re.DOTALL)

@@ -337,7 +337,7 @@ def test_what_another_process_ends_is_noticed_within_a_second(
     granted = stored()
     person.connections(connections._store).disconnect("main", revoke=False)
     assert stored() == granted
-    monkeypatch.setattr(oauth, "FRESH", 0.0)
+    monkeypatch.setattr(oauth, "RECORD_TTL", 0.0)
     with pytest.raises(AuthError, match="There is no connection main"):
         stored()
     stored.note(None, account="acc-1")  # nor does a note bring it back

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from connector_runtime.errors import StoreError
-from connector_runtime.stores.databases import PATIENCE, ConnectionLost, Postgres, Sqlite, open_store
+from connector_runtime.stores.databases import STATEMENT_TIMEOUT, ConnectionLost, Postgres, Sqlite, open_store
 from connector_runtime.stores.store import Entry, Store
 
 Open = Callable[[str], Store]
@@ -261,7 +261,7 @@ def test_postgresql_gives_up_a_statement_within_the_time_that_a_call_waits(postg
     store = opened(postgres_url)
     assert isinstance(store, Postgres)
     assert store._run("SELECT 7 FROM pg_sleep(?)", 0.5)[0] == [(7,)]
-    assert store._connection.execute("SHOW statement_timeout").fetchone() == (f"{PATIENCE}s",)
+    assert store._connection.execute("SHOW statement_timeout").fetchone() == (f"{STATEMENT_TIMEOUT}s",)
 
 
 # -- what can be wrong -----------------------------------------------------------------------------------------------
@@ -291,7 +291,7 @@ def test_a_new_file_and_its_side_files_are_their_owners_alone(tmp_path: Path) ->
 
 
 def test_a_locked_file_says_so_and_that_it_can_be_tried_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connector_runtime.stores.databases.BUSY", 0.1)
+    monkeypatch.setattr("connector_runtime.stores.databases.BUSY_TIMEOUT", 0.1)
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     store = open_store(f"sqlite:///{file}")
@@ -475,7 +475,7 @@ def test_a_row_that_another_holds_is_waited_for_no_longer_than_a_statement_may_t
 ) -> None:
     import psycopg
 
-    monkeypatch.setattr("connector_runtime.stores.databases.PATIENCE", 2)
+    monkeypatch.setattr("connector_runtime.stores.databases.STATEMENT_TIMEOUT", 2)
     store = opened(postgres_url)
     version = store.put("a", b"1", None)
     with psycopg.connect(postgres_url) as other:
@@ -493,7 +493,7 @@ def test_a_database_that_does_not_answer_at_all_is_left_and_asked_anew(
     store = opened(postgres_url)
     version = store.put("a", b"1", None)
     silent = store._connection.info.backend_pid  # type: ignore[attr-defined]
-    monkeypatch.setattr("connector_runtime.stores.databases.SILENT", 0.5)
+    monkeypatch.setattr("connector_runtime.stores.databases.SILENCE_TIMEOUT", 0.5)
     os.kill(silent, signal.SIGSTOP)
     try:
         assert store.read("a") == Entry(b"1", version or 0)
@@ -505,7 +505,7 @@ def test_a_database_that_does_not_answer_at_all_is_left_and_asked_anew(
 def test_a_database_that_never_answers_is_a_store_error_that_says_try_again(
     postgres_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connector_runtime.stores.databases.PATIENCE", 2)
+    monkeypatch.setattr("connector_runtime.stores.databases.STATEMENT_TIMEOUT", 2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(StoreError, match="PostgreSQL store can't be reached") as caught:

@@ -209,7 +209,10 @@ def test_a_lease_that_cannot_be_given_back_ends_by_itself() -> None:
 
 def test_how_long_a_database_is_waited_for() -> None:
     """A statement of PostgreSQL ends by itself before it is left."""
-    assert (databases.BUSY, databases.PATIENCE) == (5, 10) and databases.PATIENCE < databases.SILENT
+    assert (databases.BUSY_TIMEOUT, databases.STATEMENT_TIMEOUT) == (
+        5,
+        10,
+    ) and databases.STATEMENT_TIMEOUT < databases.SILENCE_TIMEOUT
 
 
 def test_a_file_may_have_the_shortest_name_and_lie_where_one_is(

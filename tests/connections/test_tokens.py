@@ -17,7 +17,14 @@ from told import whole
 
 from connector_runtime.connections import oauth_requests
 from connector_runtime.connections.connections import Connections
-from connector_runtime.connections.oauth_requests import LATEST, LONGEST, YEAR, ConnectionRecord, Tokens, lifetime_of
+from connector_runtime.connections.oauth_requests import (
+    MAX_LENGTH,
+    MAX_TIMESTAMP,
+    YEAR,
+    ConnectionRecord,
+    Tokens,
+    lifetime_of,
+)
 from connector_runtime.definitions.folders import load as load_folder
 from connector_runtime.errors import ConnectorError, TransportError
 from connector_runtime.model import Connection, Response
@@ -61,7 +68,7 @@ def test_whatever_a_lifetime_is_said_to_be_the_connections_can_be_listed(connect
     assert summary.expires_at is None or datetime.fromtimestamp(summary.expires_at, UTC)
 
 
-@pytest.mark.parametrize("said", [1e300, -1.0, math.nan, math.inf, LATEST + 1])
+@pytest.mark.parametrize("said", [1e300, -1.0, math.nan, math.inf, MAX_TIMESTAMP + 1])
 def test_a_time_that_an_older_version_stored_unbounded_is_unknown(said: float) -> None:
     data = {**Tokens(granted={"access_token": "a"}).to_dict(), "expires_at": said, "lifetime": said}
     read = Tokens.from_dict(json.loads(json.dumps(data)))
@@ -70,7 +77,7 @@ def test_a_time_that_an_older_version_stored_unbounded_is_unknown(said: float) -
 
 
 def test_times_at_the_bounds_are_kept() -> None:
-    for name, value in (("expires_at", LATEST), ("lifetime", YEAR), ("expires_at", 0.0), ("lifetime", 0)):
+    for name, value in (("expires_at", MAX_TIMESTAMP), ("lifetime", YEAR), ("expires_at", 0.0), ("lifetime", 0)):
         data = {**Tokens(granted={}).to_dict(), name: value}
         assert getattr(Tokens.from_dict(data), name) == value
 
@@ -86,7 +93,7 @@ def test_a_record_with_fields_of_a_later_version_is_read_by_those_that_are_known
 
 UNUSABLE = {
     "a line break": "a\r\nX-Evil: 1", "a tab": "a\tb", "NUL": "a\0b", "half a pair": "a\ud800", "no latin-1": "токен",
-    "latin-1": "tökén", "megabytes": "a" * 3_000_000, "just too long": "a" * (LONGEST + 1),
+    "latin-1": "tökén", "megabytes": "a" * 3_000_000, "just too long": "a" * (MAX_LENGTH + 1),
 }  # fmt: skip
 
 
@@ -118,11 +125,11 @@ def test_other_texts_may_have_other_letters_but_no_control_characters_and_no_meg
 
 
 def test_texts_of_the_largest_size_are_taken(connector: Connector) -> None:
-    found = tokens(connector, access_token="a" * LONGEST, refresh_token="~ " * 10, scope="s" * LONGEST)
+    found = tokens(connector, access_token="a" * MAX_LENGTH, refresh_token="~ " * 10, scope="s" * MAX_LENGTH)
     assert (len(found.granted["access_token"]), found.refresh_token, len(found.scopes[0])) == (
-        LONGEST,
+        MAX_LENGTH,
         "~ " * 10,
-        LONGEST,
+        MAX_LENGTH,
     )
 
 

@@ -14,7 +14,7 @@ from plays import Play
 from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.files import File, identity
 from connector_runtime.downloads.fetch import (
-    MOST_REDIRECTS,
+    MAX_REDIRECTS,
     PATH,
     DownloadSettings,
     FileVersion,
@@ -495,7 +495,7 @@ def test_redirects_end() -> None:
     with pytest.raises(ApiError) as caught:
         site.run(retries=3)
     assert caught.value.message == "The vendor redirects more than 8 times, at last to zoom.us."
-    assert len(site.asked) == MOST_REDIRECTS == 8
+    assert len(site.asked) == MAX_REDIRECTS == 8
     assert Site(*[(301, {"location": "/again"}, b"")] * 7, (200, WHOLE, VIDEO)).run() == VIDEO
 
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given, strategies as st
 
-from connector_runtime.calls.files import LONGEST, File, distinct, folded, identity, numbered, safe_name
+from connector_runtime.calls.files import MAX_NAME_BYTES, File, distinct, folded, identity, numbered, safe_name
 from zoom_connector import Connector, load
 
 CONNECTOR = load()
@@ -32,7 +32,7 @@ def test_a_safe_name_is_one_part_of_a_path_on_every_system(text: str) -> None:
     assert not [char for char in name if unicodedata.category(char) in ("Cc", "Cs")]
     assert not {unicodedata.bidirectional(char) for char in name} & TURNING
     assert name[0] not in ". \u200d" and name[-1] not in ". \u200d"
-    assert 0 < len(name.encode()) <= LONGEST <= 255 - PART
+    assert 0 < len(name.encode()) <= MAX_NAME_BYTES <= 255 - PART
     assert not PureWindowsPath(name).is_reserved()
 
 
@@ -55,7 +55,7 @@ def test_a_name_with_a_mark_is_safe_and_keeps_mark_and_extension(name: str, mark
 
 def test_a_name_of_any_length_is_read_from_its_ends_alone() -> None:
     name = safe_name("a" * 50_000_000 + ", gallery_view.mp4")
-    assert name.startswith("aaa") and name.endswith("a, gallery_view.mp4") and len(name.encode()) == LONGEST
+    assert name.startswith("aaa") and name.endswith("a, gallery_view.mp4") and len(name.encode()) == MAX_NAME_BYTES
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from told import told, whole
 
-from connector_runtime.downloads.fetch import MOST_RESTARTS
+from connector_runtime.downloads.fetch import MAX_RESTARTS
 from connector_runtime.errors import TransportError
 from connector_runtime.steps import Fill
 
@@ -96,9 +96,9 @@ def test_a_file_of_no_announced_size_is_taken_up_to_a_bound() -> None:
 
 def test_a_file_that_keeps_changing_is_given_up() -> None:
     site = Site((200, WHOLE, VIDEO[:1000]), (416, {}, b""), broke=TransportError("It broke.", retriable=True))
-    site.answers = [each for _ in range(MOST_RESTARTS + 1) for each in [(200, WHOLE, VIDEO[:1000]), (416, {}, b"")]]
+    site.answers = [each for _ in range(MAX_RESTARTS + 1) for each in [(200, WHOLE, VIDEO[:1000]), (416, {}, b"")]]
     assert told(lambda: site.run(retries=9)) == whole("api", CHANGES, "Try again later.")
-    assert len(site.asked) == 2 * (MOST_RESTARTS + 1)
+    assert len(site.asked) == 2 * (MAX_RESTARTS + 1)
 
 
 def test_what_waits_says_for_what() -> None:

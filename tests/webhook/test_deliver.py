@@ -202,7 +202,7 @@ def test_marks_are_forgotten_once_an_hour(trigger: Trigger) -> None:
 
     began = now[0]
     run_until(receiver, print, forgotten)
-    assert 7000 < now[0] - began < 7000 + receiving.PURGE + 1500
+    assert 7000 < now[0] - began < 7000 + receiving.PURGE_INTERVAL + 1500
 
 
 def test_a_server_that_stops_ends_deliveries_without_a_word_and_leaves_its_own_cancellation_alone(
