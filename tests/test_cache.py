@@ -24,7 +24,7 @@ OLD = 1_700_000_000  # seconds; a file that was not changed lately
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where entries are kept in this test; files count as settled at once."""
     monkeypatch.setenv("CONNECTOR_CACHE", str(tmp_path / "place"))
-    monkeypatch.setattr(caches, "FRESH", -3600.0)
+    monkeypatch.setattr(caches, "MIN_FILE_AGE", -3600.0)
     return tmp_path / "place"
 
 
@@ -236,7 +236,7 @@ def test_a_place_that_cannot_be_written_is_no_error(place: Path, folder: Path) -
 
 @pytest.mark.parametrize("word", ["off", "0", "no"])
 def test_it_can_be_switched_off(word: str, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caches, "FRESH", -3600.0)
+    monkeypatch.setattr(caches, "MIN_FILE_AGE", -3600.0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("CONNECTOR_CACHE", word)
     assert label(folder) == "Get User"
@@ -246,7 +246,7 @@ def test_it_can_be_switched_off(word: str, tmp_path: Path, folder: Path, monkeyp
 def test_a_file_changed_a_moment_ago_is_not_kept_since_it_may_change_again_unseen(
     place: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(caches, "FRESH", 3600.0)
+    monkeypatch.setattr(caches, "MIN_FILE_AGE", 3600.0)
     label(folder)
     assert not entries(place)
 

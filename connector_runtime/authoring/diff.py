@@ -1,7 +1,7 @@
 """The changes between two catalogues, and which of them break flows that were built on the old one. Pure.
 
 A change is *major* if a flow that worked may be rejected, or may send or receive something else; *minor* if something
-was added; *patch* if only texts changed. If that cannot be decided, it is major.
+was added; *patch* if only descriptions changed. A change whose level cannot be decided is major.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ LEVELS = ("major", "minor", "patch")
 TEXTS = (  # words that only people read
     "label", "description", "summary", "docs", "rate_limit", "help", "placeholder", "group", "advanced", "if_absent",
 )  # fmt: skip
-WIDER = {("string", "text"), ("text", "string"), ("secret", "string"), ("string", "secret"), ("integer", "number")}
-LOW = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
-HIGH = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
-EQUAL = ("pattern", "const", "anyOf", "oneOf", "allOf", "not", "multipleOf", "propertyNames", "uniqueItems")
+WIDENED = {("string", "text"), ("text", "string"), ("secret", "string"), ("string", "secret"), ("integer", "number")}
+LOWER_LIMITS = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
+UPPER_LIMITS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
+EXACT_WORDS = ("pattern", "const", "anyOf", "oneOf", "allOf", "not", "multipleOf", "propertyNames", "uniqueItems")
 ANNOTATIONS = ("title", "description", "deprecated", "examples", "format")  # words of a schema that restrict nothing
 
 Data = Mapping[str, Json]
@@ -203,7 +203,7 @@ def _accepted(entry: Data, key: str) -> Json:
 
 
 def _field(entry: Data, hint: Data) -> Data:
-    """The schema with an input's limits. For JSON data that is the schema of the text, because a form has less."""
+    """The schema with an input's limits: its form field or, for JSON data, its `contentSchema`, which has more."""
     field: Data = entry.get("form_schema", {}).get("properties", {}).get(hint["key"], {})
     return (hint["type"] == "json" and _content(_accepted(entry, hint["key"]))) or field
 
@@ -226,7 +226,7 @@ def _input(where: str, old: Data, new: Data, *, ruled: bool) -> Changes:
     changed = {word for word in old.keys() | new.keys() if _differ(old, new, word)}
     yield from _texts(where, old, new)
     if "type" in changed:
-        level = "minor" if (old["type"], new["type"]) in WIDER else "major"
+        level = "minor" if (old["type"], new["type"]) in WIDENED else "major"
         yield level, where, f"its type {old['type']} became {new['type']}"
     if "collection" in changed:
         was, now = (f"a {hint['collection']}" if hint.get("collection") else "one value" for hint in (old, new))
@@ -275,16 +275,16 @@ def _choices(where: str, old: Data, new: Data) -> Changes:
 def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Changes:
     """The limits that changed: tighter ones are major, looser ones minor.
 
-    `deep`: inside a JSON value, where types are compared here and not as the type of the input.
+    With `deep`, inside a JSON value, types are compared too. `_input` compares the type of the input itself.
     """
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return
-    for word in (*LOW, *HIGH):
+    for word in (*LOWER_LIMITS, *UPPER_LIMITS):
         before, after = old.get(word), new.get(word)
         if before != after:
-            tighter = after is not None and (before is None or (after > before) is (word in LOW))
+            tighter = after is not None and (before is None or (after > before) is (word in LOWER_LIMITS))
             yield "major" if tighter else "minor", where, f"{word} {_became(old, new, word)}"
-    for word in EQUAL:
+    for word in EXACT_WORDS:
         if _differ(old, new, word):
             removed = word not in new
             what = f"its {word} was {'removed' if removed else 'changed' if word in old else 'added'}"

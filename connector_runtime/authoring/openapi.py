@@ -23,12 +23,12 @@ MEDIA = (
     (re.compile(r"application/x-www-form-urlencoded.*"), "form"),
     (re.compile(r"multipart/form-data.*"), "multipart"),
 )
-MOST_SCHEMAS = 20_000  # of one operation; further ones count as empty
+MAX_SCHEMAS = 20_000  # of one operation; further schemas count as empty
 Schema = dict[str, Json]
 
 
 class Parameter(NamedTuple):
-    """One parameter with its resolved schema. `style` is `csv` if a list is sent as one text, `json` for JSON text."""
+    """One parameter with its resolved schema. `style` is `csv` for a list as one string, `json` for JSON."""
 
     name: str
     place: str
@@ -49,7 +49,7 @@ def operations(document: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def operation(document: Mapping[str, Any], name: str | None) -> Operation:
-    """The facts of one operation, by its id or `METHOD /path`; raises `InputError` with the nearest ids."""
+    """Return one operation by its id or `METHOD /path`. Raises `InputError`, which suggests the nearest ids."""
     if not isinstance(document, Mapping) or not ("openapi" in document or "swagger" in document):
         what = "is not an OpenAPI document: it has neither `openapi` nor `swagger`"
         raise InputError.of("--from", [Problem("--from", what)])
@@ -64,7 +64,7 @@ def operation(document: Mapping[str, Any], name: str | None) -> Operation:
 
 
 def server_path(document: Mapping[str, Any], *parts: Mapping[str, Any]) -> str:
-    """The path of the first server, which precedes an operation's own; `parts` may name other servers."""
+    """The path of the first server, which precedes an operation's path; `parts` may name other servers."""
     if "swagger" in document:
         return str(document.get("basePath") or "").rstrip("/")
     owner: Any = next((part for part in (*reversed(parts), document) if part.get("servers")), {"servers": [{}]})
@@ -175,7 +175,7 @@ class Operation:
         """A schema without references, eight levels deep, with one type, `nullable`, and `allOf` merged."""
         source = self._follow(raw)
         self._schemas += 1
-        if depth > 8 or self._schemas > MOST_SCHEMAS:
+        if depth > 8 or self._schemas > MAX_SCHEMAS:
             return {}
         schema = self._alternatives({key: value for key, value in source.items() if key != "allOf"}, depth)
         if isinstance(schema.get("properties"), Mapping):
@@ -225,7 +225,7 @@ def _merged(one: Schema, other: Schema) -> Schema:
 
 
 def arrays(schema: Schema | None) -> list[str]:
-    """The places of the lists in an answer: `.` if it is a list itself, else keys, such as `users` or `data.users`."""
+    """The paths of the lists in an answer: `.` if it is a list itself, otherwise such as `users` or `data.users`."""
     places = {".": schema or {}}
     for name, part in _mapping(places["."].get("properties")).items():
         places[name] = part

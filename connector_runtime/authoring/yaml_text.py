@@ -1,6 +1,6 @@
-"""The text of definition files as an author would write them: actions in the style of the house, translations. Pure.
+"""Writes definition files as an author would: actions in the house style, and translations. Pure.
 
-Every YAML loader reads an action as the same data. Texts are quoted only if needed, and a row is one line if it fits.
+Every YAML loader reads an action as the same data. Strings are quoted only if needed; a row is one line if it fits.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from ..definitions.complete import complete
 from ..definitions.locales import Locale, Texts, closest
 
 WIDTH = 150
-LONG = 60  # characters; a longer sentence has its translation in the next line
+MAX_KEY = 60  # characters; the translation of a longer sentence is on the next line
 _PLAIN = re.compile(r"[A-Za-z/](?:[A-Za-z0-9_./ '()-]*[A-Za-z0-9_./')])?")
 _UNPRINTABLE = re.compile(r"[\x7f-\x9f\ufeff\ufffe\uffff\u2028\u2029]")
-_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # some loaders read these as other than text
+_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # some loaders do not read these as strings
 
 
 def definition(data: Mapping[str, Any]) -> str:
@@ -99,10 +99,10 @@ def _scalar(value: str) -> str:
 
 
 def locale(key: str, texts: Texts, old: Locale | None, spare: set[str], schema: str | None) -> str:
-    """The text of a file of locales/: existing translations, empty entries for other texts, and, above a text that
-    changed, a comment with the old text and its translation.
+    """The text of a file in locales/: existing translations, empty entries for other strings, and, above a string that
+    changed, a comment with the old string and its translation.
 
-    `old` is the file so far, `spare` are texts that need no translation, `schema` is the path of the file's schema.
+    `old` is the current file, `spare` are strings that need no translation, `schema` is the path of the file's schema.
     """
     translations: Mapping[str, str | None] = old.texts if old else {}
     unused = [text for text in translations if translations[text] and text not in texts and text not in spare]
@@ -133,13 +133,13 @@ def locale(key: str, texts: Texts, old: Locale | None, spare: set[str], schema: 
 
 def _translation(text: str, translation: str | None, indent: str) -> list[str]:
     value = f" {_bare(translation)}" if translation else ""
-    if len(text) <= LONG:
+    if len(text) <= MAX_KEY:
         return [f"{indent}{_bare(text)}:{value}"]
     return [f"{indent}? {_bare(text)}", f"{indent}:{value}"]
 
 
 def _bare(text: str) -> str:
-    """The text without quotes, if YAML allows it."""
+    """The string without quotes, if YAML allows it."""
     import yaml
 
     scalar: str = yaml.safe_dump(text, allow_unicode=True, width=10**9).removesuffix("\n...\n").strip()

@@ -1,7 +1,7 @@
 """The catalogue: a connector's actions, triggers and connections as one JSON document, for platforms. Pure.
 
-Its shape is schemas/catalogue.schema.json. `Connector.catalogue` assembles it, in the order of keys, so that the same
-definitions always give the same document.
+schemas/catalogue.schema.json describes its shape. `Connector.catalogue` assembles it in key order, so that the same
+definitions always produce the same document.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from ..model import ActionSpec, ChoiceList, Condition, Input, Json, Profile
 from ..triggers.webhook import OWN as OWN_FILTERS, Trigger
 from .forms import Say, choices, form_schema, same, ui_schema, widget
 
-SHAPE = 1  # the number of the document's shape; it grows when a reader of the old shape could misread the new one
-SAFETY = {  # effect -> whether an action is read-only, destructive, idempotent
+SHAPE = 1  # the version of the document's shape; it rises when a reader of the old shape could misread the new one
+SAFETY = {  # effect -> (read-only, destructive, idempotent)
     "read": (True, False, True),
     "create": (False, False, False),
     "update": (False, False, True),
     "delete": (False, True, True),
-    None: (False, True, False),  # unknown, since it depends on the inputs: the worst case
+    None: (False, True, False),  # the effect depends on the inputs, so assume the worst
 }
 INTERNAL = ("errors", "revoked_when")  # words of `oauth` that only the runtime needs
 
 
 def head(profile: Profile, icon: str | None, locale: str, locales: Iterable[str]) -> dict[str, Json]:
-    """The first part of the catalogue: the facts about the whole connector, and its connections."""
+    """The opening fields of the catalogue: the connector's metadata and its connections."""
     return {
         "catalogue_version": SHAPE,
         **_attributes(profile, "key", "version"),
@@ -48,7 +48,7 @@ def head(profile: Profile, icon: str | None, locale: str, locales: Iterable[str]
 
 
 def data_url(svg: str) -> str:
-    """The icon as the `src` of an image, where no script in it can run."""
+    """The icon as a data URL for the `src` of an image, where no script in it can run."""
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
@@ -92,7 +92,7 @@ def _attributes(definition: object, *names: str) -> dict[str, Json]:
 
 
 def safety(effect: str | None) -> dict[str, bool]:
-    """The hints that tell a platform whether to ask a person first, and whether it may retry."""
+    """Hints that tell a platform whether to ask a person for confirmation, and whether it may retry."""
     return dict(zip(("read_only", "destructive", "idempotent"), SAFETY[effect], strict=True))
 
 
@@ -121,7 +121,7 @@ def choice_list(source: ChoiceList) -> dict[str, Json]:
 
 
 def hints(row: Input) -> dict[str, Json]:
-    """The facts about an input that a form shows; empty ones are left out."""
+    """The properties of an input that a form shows, without the empty ones."""
     required: Json = None
     if row.required is not None:
         required = condition((*(row.only_when or ()), *row.required)) or True
@@ -150,5 +150,5 @@ def hints(row: Input) -> dict[str, Json]:
 
 
 def condition(parsed: Condition | None) -> Json:
-    """A condition as data: `[{"input", "is": [..]}]` or `"is_not"`, where null means no value; all must hold."""
+    """A condition as data, `[{"input", "is" or "is_not": [..]}]`. All tests must hold; null means no value."""
     return [{"input": test.name, "is_not" if test.negate else "is": list(test.values)} for test in parsed or ()] or None

@@ -1,7 +1,7 @@
-"""Finds every fault of a definition, with file, line and remedy. Pure: takes documents and reads no files.
+"""Finds every fault in a definition, with file, line and remedy. Pure: takes documents and reads no files.
 
-The JSON Schema of the kind judges the shape first; its `errorMessage` or this module explains a fault. Parts of the
-right shape then go through the checks that a schema cannot express: functions in checks/, which `CHECKS` lists.
+The JSON Schema for the kind of file validates the shape first; its `errorMessage` or this module explains each fault.
+Parts with a valid shape then go through the functions in checks/, for rules that a schema cannot express.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .complete import complete, shared_rows
 from .documents import Document, walk
 
 TABLE: tuple[Check, ...] = (tables.entries, tables.conditions, tables.cycles)
-# Kind of file -> its checks, in the order of the faults of one line.
+# Kind of file -> its checks. Faults on one line are reported in this order.
 CHECKS: Mapping[str, tuple[Check, ...]] = {
     "actions": (
         *TABLE, answer.headers, action.targets, action.compute, action.request, action.inputs, action.rules,
@@ -44,7 +44,7 @@ RENAMED: Mapping[str, tuple[str, ...]] = {  # a word of earlier versions or of o
 def checked(document: Document, kind: str, stem: str, refs: References) -> CheckedFile:
     """Check a document. `kind` is its folder, such as `actions`, or `connector`; `stem` is its name without .yaml.
 
-    The schema judges the data as written; all other checks see the data in full.
+    The schema validates the data as written; all other checks see the completed data.
     """
     file = CheckedFile(document, kind)
     schema(file, refs)
@@ -60,7 +60,7 @@ def checked(document: Document, kind: str, stem: str, refs: References) -> Check
 
 
 def in_full(file: CheckedFile, refs: References) -> None:
-    """Complete the data; rows that cannot be completed are broken."""
+    """Complete the data, and mark rows that cannot be completed as broken."""
     file.shared = shared_rows(refs.common)
     file.data, doubts = complete(file.data, file.kind, refs.common)
     for path, what in doubts:
@@ -69,7 +69,7 @@ def in_full(file: CheckedFile, refs: References) -> None:
 
 
 def schema(file: CheckedFile, refs: References) -> None:
-    """Compare with the schema. A part that does not match is broken, unless the schema has an `errorMessage`."""
+    """Validate against the schema. A part that fails is broken, unless the schema has an `errorMessage`."""
     errors = list(refs.language(file.kind).iter_errors(file.data))
     for error in errors:
         is_lost = error.validator != "additionalProperties" and tuple(error.absolute_path) in file.document.holes
@@ -87,7 +87,7 @@ SLOW = (
 
 
 def patterns(file: CheckedFile) -> None:
-    """Regular expressions that are not valid, or can be very slow."""
+    """Report regular expressions that are invalid or can be very slow."""
     for path, value in walk(file.data):
         is_pattern = path and (
             path[-1] == "pattern"
@@ -152,7 +152,7 @@ def _explain(file: CheckedFile, error: Any) -> None:
 
 
 def _closeness(error: Any) -> tuple[float, ...]:
-    """How close an alternative is to what the author wrote: by depth, by type, by the keys that are present."""
+    """How closely an alternative matches the author's data: by depth, by type, by the share of required keys."""
     missing = error.validator == "required"
     present = sum(key in error.instance for key in error.validator_value) / len(error.validator_value) if missing else 0
     return len(error.absolute_path), error.validator != "type", present

@@ -1,6 +1,6 @@
 """Compiles definitions that passed `check` into frozen models. Pure: takes data, and a function for shared schemas.
 
-It finds no faults; `check` does. An action inherits what connector.yaml defines for all.
+It reports no faults; `check` does. An action inherits the settings that connector.yaml defines for all actions.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ PLAN_WORDS = ("on", "labels", "per", "when", "rate")  # the keys of a limit that
 
 
 def record(kind: Callable[..., T], raw: Raw, **fields: Any) -> T:
-    """A record with these fields; the others are taken unchanged from the words of a definition.
+    """Create a record from these fields and, for its other fields, from a definition's words, unchanged.
 
-    A field in neither has its default, or is None.
+    A field in neither gets its default, or None.
     """
     words = {name: raw.get(name) for name, has_default in _fields(kind) if name in raw or not has_default}
     return kind(**words | fields)
@@ -70,7 +70,7 @@ def profile(data: Raw, connections: tuple[model.Connection, ...], shared: Shared
 
 
 def action(data: Raw, common: Raw, profile: model.Profile, shared: Shared, codecs: Codecs) -> Action:
-    """Compile one file of actions/; `common` is connector.yaml's data, `profile` the same compiled."""
+    """Compile one file of actions/; `common` is connector.yaml's data, and `profile` is that data compiled."""
     request, errors, common_errors = data["request"], data.get("errors", {}), common.get("errors", {})
     inputs, recover, files = rows(data, shared, codecs), None, None
     if raw := data.get("files"):
@@ -203,7 +203,7 @@ def choice_list(key: str, raw: Raw, shared: Shared) -> model.ChoiceList:
 
 
 def search(raw: Raw) -> Mapping[str, Json]:
-    """The inputs by which the vendor searches a list, with their values; `{}` is replaced by the search text."""
+    """The inputs that search a list, with their values, in which the search text replaces `{}`."""
     words = raw.get("search", {})
     return {words: "{}"} if isinstance(words, str) else words
 
@@ -226,7 +226,7 @@ def inline(schema: Any, shared: Shared, file: str = "") -> Any:
 
 
 def several(raw: Any) -> tuple[str, ...]:
-    """A text, or a list of texts, as a tuple."""
+    """A string, or a list of strings, as a tuple."""
     return (raw,) if isinstance(raw, str) else tuple(raw)
 
 

@@ -1,7 +1,7 @@
-"""Completes definitions: fills in what a file may leave out, before any other module reads it. Pure.
+"""Completes definitions: fills in the parts that a file may omit, before any other module reads it. Pure.
 
-A row inherits from the shared row that it refers to, a label is the key in title case, a value goes to its obvious
-place, and a connection inherits the error cases that connector.yaml has for all token endpoints.
+A row inherits from its shared row, a label defaults to the key in title case, an input without `to` goes to its
+obvious place, and a connection inherits connector.yaml's error cases for all token endpoints.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def title_case(key: str) -> str:
 
 
 def complete(data: Raw, kind: str, common: Raw) -> tuple[dict[str, Any], list[Fault]]:
-    """Return a file's data in full, and the faults of rows that cannot be completed. Data of a wrong shape stays.
+    """Return a file's completed data, and the faults of rows that cannot be completed. Invalid data stays unchanged.
 
     `kind` is the file's folder, or `connector`; `common` is connector.yaml's data, empty if it cannot be read.
     """
@@ -113,7 +113,7 @@ def _computed_from(data: Raw) -> set[str]:
 
 
 def _obvious_place(key: str, data: Raw, taken: Mapping[str, str]) -> tuple[str, str]:
-    """The place of an input without `to`, or why it is in doubt; both are empty if `request` has no method."""
+    """The place of an input without `to`, or the reason for doubt. Both are empty if `request` has no method."""
     request = _map(data, "request")
     method, path = request.get("method"), request.get("path")
     constant = next((f"request.{word}" for word in ("query", "body") if key in _map(request, word)), None)

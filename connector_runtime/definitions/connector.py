@@ -11,7 +11,7 @@ from ..errors import InputError, Problem
 from ..structs import Struct, shows
 from .sources import Sources, collected, phrases
 
-if TYPE_CHECKING:  # methods import what they need, so that a list of actions does not wait for all of it
+if TYPE_CHECKING:  # imported where they are needed, so that a list of actions loads quickly
     from ..calls.action import Action
     from ..model import Connection, Json, Profile
     from ..sentences import Phrasebook
@@ -59,7 +59,7 @@ class Outline(Struct):
 class Connector:
     """One vendor's connector: `actions`, `triggers` and `connections` by key, and their catalogue.
 
-    Its texts are in the language of the definitions, or translated: see `localized`.
+    Its labels and messages are in the language of the definitions, or translated: see `localized`.
     """
 
     def __init__(self, sources: Sources, translation: Locale | None = None) -> None:
@@ -103,13 +103,13 @@ class Connector:
         return "access_token" if "access_token" in secrets or not secrets else secrets[0]
 
     def action(self, key: str) -> Action:
-        """Return an action by its key. Raises `InputError` for an unknown one, with the nearest."""
+        """Return an action by its key. Raises `InputError` for an unknown key, and suggests the nearest."""
         return _known("action", key, self.key, self.actions)
 
     def definition(self, key: str) -> dict[str, Json]:
         """Return the data of an action's file in full, with shared rows, labels and places.
 
-        Raises `InputError` for an unknown key, with the nearest one.
+        Raises `InputError` for an unknown key, and suggests the nearest.
         """
         return self._sources.data("actions", self.action(key).key)
 
@@ -125,7 +125,7 @@ class Connector:
         """Return the catalogue for platforms as one JSON document; its shape is schemas/catalogue.schema.json.
 
         `locale` is a language's code, as in `localized`. With `events`, every event has its schema and sample, which
-        triples the length; `event` returns those of one event. Raises `InputError` for an unknown language.
+        triples the size; `event` returns the schema and sample of one. Raises `InputError` for an unknown language.
         """
         from .catalogue import choice_list, entry, head, trigger_entry
 
@@ -141,24 +141,24 @@ class Connector:
     def event(self, trigger: str, name: str) -> dict[str, Json]:
         """Return a documented event of a trigger as in the catalogue, with `schema` and `sample`.
 
-        Raises `InputError` for an unknown trigger or event, with the nearest one.
+        Raises `InputError` for an unknown trigger or event, and suggests the nearest.
         """
         return _known("event", name, trigger, _known("trigger", trigger, self.key, self.triggers).events).entry()
 
     @property
     def locale(self) -> str:
-        """The code of the language of the texts."""
+        """The code of this connector's language."""
         return self._translation.key if self._translation else self.locales[0]
 
     @property
     def locales(self) -> tuple[str, ...]:
-        """The codes of all languages; that of the definitions is the first."""
+        """The codes of all languages, beginning with the language of the definitions."""
         return (self._sources.common.get("language", "en"), *self.translations)
 
     def localized(self, locale: str) -> Connector:
-        """Return the same connector with its texts in another language, including the hints of errors.
+        """Return this connector in another language, including the hints of its errors.
 
-        `locale` is a code such as de or pt-BR; without pt-BR, pt is used. Texts without a translation stay as they are.
+        `locale` is a code such as de or pt-BR, which falls back to pt. Strings without a translation stay unchanged.
         Raises `InputError` for an unknown language.
         """
         for code in (locale, locale.partition("-")[0]):
@@ -170,7 +170,7 @@ class Connector:
         raise InputError(f"'{locale}' {what}", problems=[Problem("locale", f"{locale!r} {what}")])
 
     def say(self, text: str, action: str | None = None) -> str:
-        """Translate a text of the definitions into this connector's language; `action` is the action that has it."""
+        """Translate a string of the definitions into this connector's language; `action` is the key of its action."""
         return self._translation.say(text, action) if self._translation else text
 
     @property
@@ -179,7 +179,7 @@ class Connector:
         return self.profile.phrasebook
 
     def gaps(self) -> list[Problem]:
-        """Missing and superfluous translations. They break nothing: an untranslated text stays as it is.
+        """Missing and superfluous translations. They break nothing: an untranslated string stays unchanged.
 
         Raises `DefinitionError` if the definitions have faults.
         """
@@ -228,7 +228,7 @@ class Connector:
         return Locale(**data)
 
     def _translated(self, definition: T, action: str | None = None) -> T:
-        """A compiled definition with its texts in this connector's language."""
+        """A compiled definition in this connector's language."""
         if self._translation is None:
             return definition
         from .locales import translated  # only translations need it

@@ -1,7 +1,7 @@
 """Parses strict YAML into plain data, with the line of every key. Pure: takes text and reads no files.
 
-YAML 1.2 scalars (`on`, `no`, `12:30:00` and dates stay text), no tags, no duplicate keys, only text as keys, and limits
-of size, depth and expanded aliases. Faults are problems with file and line.
+Scalars follow YAML 1.2: `on`, `no`, `12:30:00` and dates stay strings. Tags, duplicate keys and keys that are not
+strings are faults; size, depth and expanded aliases are limited. Faults are problems with file and line.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Document:
     name: str
     data: Any = None
     lines: dict[Path, int] = field(default_factory=dict, repr=False)
-    problems: list[Problem] = field(default_factory=list)  # of the YAML; `read` raises them
-    holes: list[Path] = field(default_factory=list)  # where data is missing because of them
+    problems: list[Problem] = field(default_factory=list)  # faults of the YAML, which `read` raises
+    holes: list[Path] = field(default_factory=list)  # paths whose data is missing because of a fault
     _nodes: int = 0
 
     def line(self, path: Path = ()) -> int:

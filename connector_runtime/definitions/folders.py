@@ -1,7 +1,7 @@
 """Loads definition folders from disk or from a package, and caches checked definitions.
 
-The cache spares the next start the check, until a source file changes. Its entries are JSON in a folder that only the
-user can read; damaged ones are ignored. CONNECTOR_CACHE names another folder, or is `off`.
+The cache lets later starts skip the check until a source file changes. Its entries are JSON in a folder that only the
+user can read; damaged entries are ignored. CONNECTOR_CACHE names another folder, or is `off`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 Stamp = list[int] | None  # a file's length, mtime and ctime in ns; None if it does not exist
-FRESH = 2.0  # seconds; a file that changed more recently may change again with the same times
-FORGOTTEN = 30 * 86400.0  # seconds; older folders of the cache are deleted when it gets a new one
+MIN_FILE_AGE = 2.0  # seconds; a file that changed more recently may change again with the same times
+MAX_FOLDER_AGE = 30 * 86400.0  # seconds; older folders are deleted when the cache gets a new folder
 
 
 def load(path: str | Path | Traversable, *, codecs: Mapping[str, Callable[[Any], Any]] | None = None) -> Connector:
@@ -59,7 +59,7 @@ class Cache:
         self._stamp = cache(lambda path: _stamp(os.path.join(self._root, path)))
 
     def get(self, path: str, make: Make) -> Any:
-        """The cached data of a file, or that which `make` returns."""
+        """The cached data of a file, or the data that `make` returns."""
         entry = os.path.join(self._folder, f"{path.replace('/', '-')}.json")
         try:
             if self._home is not None and _is_private(self._home):
@@ -86,7 +86,7 @@ class Cache:
         """Write an entry, and create its folder if needed, but only below a folder that is private to the user."""
         head = self._head(sources, body)
         times = [moment for stamp in head["sources"].values() for moment in (stamp or ())[1:]]
-        if max(times, default=0) > (time.time() - FRESH) * 1e9:
+        if max(times, default=0) > (time.time() - MIN_FILE_AGE) * 1e9:
             return
         if not os.path.isdir(home):
             os.makedirs(os.path.dirname(home), exist_ok=True)
@@ -97,7 +97,7 @@ class Cache:
             import shutil  # slow to load
 
             for old in os.scandir(home):
-                if old.stat(follow_symlinks=False).st_mtime < time.time() - FORGOTTEN:
+                if old.stat(follow_symlinks=False).st_mtime < time.time() - MAX_FOLDER_AGE:
                     shutil.rmtree(old.path, ignore_errors=True)
             os.mkdir(self._folder, 0o700)
         temporary = f"{path}.{os.getpid()}"
@@ -122,9 +122,9 @@ def _stamp(path: str) -> Stamp:
 
 @cache
 def _runtime() -> int:
-    """A checksum over the stamps of the code that reads and checks, and of the language's schemas."""
+    """A checksum of the stamps of the code that reads and checks definitions, and of the language's schemas."""
     package = os.path.dirname(os.path.dirname(__file__))
-    rooms = ("", "definitions", "definitions/checks", "language", "types", "inputs", "calls", "schemas", "../schemas")
-    folders = [folder for folder in (os.path.join(package, room) for room in rooms) if os.path.isdir(folder)]
+    parts = ("", "definitions", "definitions/checks", "language", "types", "inputs", "calls", "schemas", "../schemas")
+    folders = [folder for folder in (os.path.join(package, part) for part in parts) if os.path.isdir(folder)]
     files = [os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder))]
     return zlib.crc32(repr([_stamp(file) for file in files if file.endswith((".py", ".json"))]).encode())

@@ -15,7 +15,7 @@ from ..model import ActionSpec, Input, Json
 from ..sentences import Sentence
 from ..types import registry
 
-Say = Callable[[str], str]  # a text -> its translation into the language of the form
+Say = Callable[[str], str]  # a string -> its translation into the language of the form
 
 SAFE_INTEGER = 2**53
 KEY, VALUE = Sentence("Key"), Sentence("Value")
@@ -23,7 +23,7 @@ RJSF_WIDGETS = {"textarea": "textarea", "password": "password", "code": "textare
 
 
 def same(text: str) -> str:
-    """Return the text unchanged, for forms in the language of the definitions."""
+    """Return the string unchanged, for forms in the language of the definitions."""
     return text
 
 
@@ -35,7 +35,7 @@ def form_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
         "title": spec.label,
         "description": spec.description,
         "properties": {row.key: _field(row, say) for row in rows},
-        # no boolean is required: libraries would post false for a person who chose nothing
+        # no boolean is required: libraries would post false when a person chose nothing
         "required": [row.key for row in rows if row.is_always_needed and (row.type != "boolean" or row.collection)],
     }
 
@@ -46,7 +46,7 @@ def widget(row: Input) -> str | None:
 
 
 def choices(row: Input) -> list[dict[str, Json]]:
-    """The choices for a form. If one is an integer above 2^53, which JavaScript would round, all values are text."""
+    """The choices for a form. If one is an integer above 2^53, which JavaScript would round, all values are strings."""
     as_text = any(isinstance(choice.value, int) and abs(choice.value) >= SAFE_INTEGER for choice in row.choices)
     return [{"value": str(choice.value) if as_text else choice.value, "label": choice.label} for choice in row.choices]
 
@@ -68,7 +68,7 @@ def _value(row: Input) -> dict[str, Json]:
 
 
 def editor_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
-    """Return the schema of a form for json-editor, with its words for labels of choices, long texts and secrets.
+    """Return the schema of a form for json-editor, with its keywords for choice labels, multiline text and secrets.
 
     Use it with the option `show_opt_in`, which posts an optional field only if a person opted in.
     """
@@ -107,7 +107,7 @@ def ui_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
 
 
 def _boolean_hints(schema: Mapping[str, Any], labels: list[str]) -> dict[str, Json]:
-    """The hints that draw booleans, at any depth, as a list of yes, no and nothing."""
+    """The hints that show booleans, at any depth, as a list of yes, no and no choice."""
     if schema.get("type") == "boolean":
         return {"ui:widget": "select", "ui:enumNames": labels}
     if schema.get("type") == "array" and isinstance(schema.get("items"), Mapping):

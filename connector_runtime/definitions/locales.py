@@ -1,6 +1,6 @@
-"""Translations of a connector's texts: lists the texts, applies a locale, and reports its gaps. Pure.
+"""Translations of a connector's strings: lists the strings, applies a locale, and reports its gaps. Pure.
 
-A locale maps each original sentence to its translation, so that a changed sentence loses its translation.
+A locale maps each original sentence to its translation, so a sentence that changes loses its translation.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .documents import Document, Path
 from .forms import Say
 from .sources import phrases
 
-NAMED = 10  # texts that one line names; it counts the others
-LIKE = 0.75  # how similar a text must be to count as a changed version of another
-Texts = dict[str, list[str]]  # a text -> the files that have it, in order
+MAX_NAMES = 10  # strings that one line quotes; it counts the others
+MIN_SIMILARITY = 0.75  # from 0 to 1, of two versions of one string
+Texts = dict[str, list[str]]  # a string -> the files that have it, in order
 T = TypeVar("T")
 
-TEXTS: Mapping[type, tuple[str, ...]] = {  # the attributes with texts for people, in the order of the definitions
+TEXTS: Mapping[type, tuple[str, ...]] = {  # the attributes that people read, in the order of the definitions
     model.ActionSpec: ("label", "inputs", "description", "summary", "rules", "errors", "files"),
     model.Connection: ("label", "description", "inputs", "errors", "test", "unsupported_values"),
     Trigger: ("label", "description", "inputs", "filters", "load_events"),
@@ -41,7 +41,7 @@ TEXTS: Mapping[type, tuple[str, ...]] = {  # the attributes with texts for peopl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locale:
-    """One language: translations by original text, and other ones for single actions."""
+    """One language: translations by original string, and exceptions for single actions."""
 
     key: str
     label: str
@@ -49,14 +49,14 @@ class Locale:
     actions: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
 
     def say(self, text: str, action: str | None = None) -> str:
-        """Translate a text, or return it unchanged."""
+        """Translate a string, or return it unchanged."""
         return self.actions.get(action or "", {}).get(text) or self.texts.get(text) or text
 
 
 def translated(part: T, say: Say) -> T:
-    """A compiled definition, or a part of one, with every text for people replaced by what `say` returns for it.
+    """A compiled definition, or a part of one, with `say` applied to every string that people read.
 
-    Values that are sent stay. With a `say` that records its argument, the same walk lists the texts.
+    Values that are sent stay unchanged. A `say` that records its arguments lists the strings.
     """
     result: Any = part
     fields = next((names for kind, names in TEXTS.items() if isinstance(part, kind)), None)
@@ -93,7 +93,7 @@ def _field(part: Any, name: str, say: Say) -> Any:
             # a sentence, or the value that the vendor takes
             is_text = isinstance(value, str) and " " in value and value not in [choice.value for choice in part.choices]
             return say(value) if is_text else value
-        case "schema":  # the description of a pattern is the remedy of a complaint
+        case "schema":  # the description of a pattern is the remedy in complaints
             has_remedy = "pattern" in value and "description" in value
             return {**value, "description": say(value["description"])} if has_remedy else value
         case "load_events":
@@ -109,9 +109,9 @@ def _events(data: model.Json, say: Say) -> model.Json:
 
 
 def texts(profile: model.Profile, actions: Mapping[str, model.ActionSpec], triggers: Mapping[str, Trigger]) -> Texts:
-    """Every text for people, in the order of the definitions, without the labels of events and the runtime's sentences.
+    """Every string that people read, with its files, in the order of the definitions.
 
-    A locale need not translate those: see `spare`.
+    It leaves out the strings that a locale need not translate: see `spare`.
     """
     files: Texts = {}
     parts: list[tuple[Any, str]] = [(profile.errors, "connector.yaml")]
@@ -131,18 +131,18 @@ def texts(profile: model.Profile, actions: Mapping[str, model.ActionSpec], trigg
 
 
 def spare(triggers: Mapping[str, Trigger]) -> set[str]:
-    """Texts that a locale may translate or leave out: the labels of events, and the runtime's sentences."""
+    """Strings that a locale may translate or omit: the labels of events, and the runtime's sentences."""
     return {event.label for trigger in triggers.values() for event in trigger.events.values()} | phrases("de").keys()
 
 
 def gaps(document: Document, known: Texts, optional: set[str]) -> Iterator[Problem]:
-    """The missing and the superfluous translations of a locale of the right shape."""
+    """The missing and the superfluous translations of a locale with a valid shape."""
     shared: Mapping[str, Any] = document.data.get("texts", {})
     by_action: Mapping[str, Mapping[str, Any]] = document.data.get("actions", {})
     missing = untranslated(shared, by_action, known)
     if missing:
-        names = ", ".join(_clipped(text) for text in missing[:NAMED])
-        names += f" and {len(missing) - NAMED:,} more" if len(missing) > NAMED else ""
+        names = ", ".join(_clipped(text) for text in missing[:MAX_NAMES])
+        names += f" and {len(missing) - MAX_NAMES:,} more" if len(missing) > MAX_NAMES else ""
         what = f"{len(missing):,} of {len(known):,} texts {'is' if len(missing) == 1 else 'are'} not translated"
         yield Problem(f"{document.name}:{document.line(('texts',))}", f"{what}: {names}")
     for text in shared:
@@ -154,7 +154,7 @@ def gaps(document: Document, known: Texts, optional: set[str]) -> Iterator[Probl
 
 
 def untranslated(shared: Mapping[str, Any], by_action: Mapping[str, Mapping[str, Any]], known: Texts) -> list[str]:
-    """The texts that a locale does not translate."""
+    """The strings that a locale does not translate."""
     covered = {(text, f"actions/{key}.yaml") for key, entries in by_action.items() for text in entries if entries[text]}
     return [
         text
@@ -171,10 +171,10 @@ def _superfluous(document: Document, path: Path, known: list[str]) -> Problem:
 
 
 def closest(text: str, known: list[str]) -> str | None:
-    """The known text that this text was probably changed to or from."""
+    """The known string that is probably an earlier or later version of this one."""
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(text, known, n=1, cutoff=LIKE)), None)
+    return next(iter(get_close_matches(text, known, n=1, cutoff=MIN_SIMILARITY)), None)
 
 
 def _clipped(text: str) -> str:

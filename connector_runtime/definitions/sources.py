@@ -1,4 +1,4 @@
-"""Reads the files of a definition folder, a `Traversable`, as data that has passed the check."""
+"""Reads the files of a definition folder, a `Traversable`, as checked data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS = ("actions", "connection", "triggers", "locales")
 class Sources:
     """The files of one folder, each read and checked on first use.
 
-    `cached(path, make)` returns the data that `make` makes for a path, or made in an earlier process.
+    `cached(path, make)` returns the data that `make` returns for a path, or returned in an earlier process.
     """
 
     def __init__(self, root: Traversable, codecs: Codecs, cached: Callable[[str, Make], Json] | None = None) -> None:
@@ -62,7 +62,7 @@ class Sources:
         return self.data("connector", "connector")
 
     def data(self, kind: str, stem: str) -> dict[str, Any]:
-        """A definition's data in full, checked now or by an earlier process; raises `DefinitionError`."""
+        """A definition's completed data, checked now or by an earlier process; raises `DefinitionError`."""
         path = path_of(kind, stem)
 
         def make() -> tuple[Json, Iterable[str]]:
@@ -86,7 +86,7 @@ class Sources:
         return problems
 
     def all_faults(self) -> list[Problem]:
-        """Every fault of all files, and files with a wrong ending, such as `x.yml`, which are not read."""
+        """Every fault in all files, including wrong extensions, such as `x.yml`, whose files are not read."""
         what = "is not read: a definition's file ends in .yaml; rename it"
         paths = [f"{kind}/{name}" for kind in KINDS for name in self.names(kind) if not name.endswith(".yaml")]
         problems = [Problem(f"{path}:1", what) for path in paths if path.lower().endswith((".yml", ".yaml"))]
@@ -141,7 +141,7 @@ class Sources:
         return {}
 
     def _readable(self, key: str) -> dict[str, Any]:
-        """An action's data in full, unchecked, to check the files that refer to it; `{}` if it cannot be read."""
+        """An action's completed data, unchecked, for files that refer to it; `{}` if it cannot be read."""
         from . import documents
         from .complete import complete
 
@@ -169,7 +169,7 @@ class Sources:
 
 @cache
 def phrases(code: str) -> Mapping[str, str]:
-    """The runtime's sentences in a language (for de-AT, those in de); empty if they are not translated."""
+    """The translations of the runtime's sentences by original; de-AT falls back to de. Empty if there are none."""
     language = code.partition("-")[0]
     if language == "en":
         return {}

@@ -1,7 +1,7 @@
 """Turns raw inputs into the values to send: compiles an input table, and reads the inputs of a call in one pass. Pure.
 
 An input is *present* if its value is not blank, and *touched* if it is present and its value is not the published
-default of an optional input. A refused value is present, and equals nothing.
+default of an optional input. A refused value counts as present, and equals nothing.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from ..types import registry
 from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
 
 MAX_DEPTH = 100
-LARGEST = int(sys.float_info.max)
-MEANT = 20  # unknown names for which the nearest is looked up
+MAX_NUMBER = int(sys.float_info.max)
+MAX_SUGGESTIONS = 20  # unknown names for which a message suggests the nearest
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ATOMS = (int, bool)
 _BAD = NoValue()  # not JSON, or present under two names
 NO_DEFAULT = object()
-HALF = Sentence("contains a broken character, often half an emoji: delete it and type it again")
+BROKEN_CHARACTER = Sentence("contains a broken character, often half an emoji: delete it and type it again")
 
 
 class Constraint(NamedTuple):
-    """A constraint, with the place and text of its problem.
+    """A constraint, with the place and message of its problem.
 
     It is broken if `when` holds and `unless` does not, each group of `touched` has a touched input, and no input of
     `needs` is present; or if an input is present under both `names`.
@@ -52,7 +52,7 @@ class Constraint(NamedTuple):
     def watched(self) -> str:
         """An input that must be touched or filled in for the constraint to be broken; empty if there is none.
 
-        Two names of one input are noticed during reading, so the old name, which is never touched, is returned.
+        For two names of one input, this is the old name, which is never touched: `InputReading` detects them.
         """
         single = [group[0] for group in self.touched if len(group) == 1]
         tested = [test.name for test in self.when if test.negate is (None in test.values)]
@@ -60,7 +60,7 @@ class Constraint(NamedTuple):
 
 
 class CompiledInput:
-    """How to read an input that is present under one of its names."""
+    """One row of an input table, compiled for reading under one of its names."""
 
     __slots__ = ("default", "is_plain", "items", "key", "kind", "may_be_blank", "position", "read", "row")
 
@@ -78,7 +78,7 @@ _UNKNOWN = CompiledInput(Input(key="", label="", type="any", schema={"not": {}})
 
 
 class CompiledInputs(dict[str, CompiledInput]):
-    """An input table, compiled: its inputs by name, each when it is first needed, and facts about the whole table."""
+    """A compiled input table: its inputs by name, each compiled on first use, and properties of the whole table."""
 
     def __init__(self, spec: InputTable) -> None:
         super().__init__()
@@ -89,8 +89,8 @@ class CompiledInputs(dict[str, CompiledInput]):
         self.constraints = tuple((constraint.watched, constraint) for constraint in constraints(spec))
         self.needed = frozenset(key for key, row in rows.items() if row.is_always_needed and not row.was)
         self.filled = {key: row.default for key, row in rows.items() if row.fills_in}
-        self.knobs = {key: row.default for key, row in optional.items() if row.to and row.to[0].kind == "call"}
-        self.defaults = frozenset((*self.filled, *self.knobs))
+        self.call_defaults = {key: row.default for key, row in optional.items() if row.to and row.to[0].kind == "call"}
+        self.defaults = frozenset((*self.filled, *self.call_defaults))
         self.rivals = tuple(rule for rule in spec.rules if rule.kind == "at_most_one")
         warning = [row for key, row in rows.items() if row.warn or row.deprecated is not None or key in samples]
         self.may_warn = tuple((row, *_silent_range(row)) for row in warning)
@@ -104,7 +104,7 @@ class CompiledInputs(dict[str, CompiledInput]):
 
 
 def _silent_range(row: Input) -> tuple[float, float]:
-    """The least and the greatest number that certainly cause no warning."""
+    """The smallest and the largest number that certainly cause no warning."""
     schemas = [warn.schema for warn in row.warn]
     if row.deprecated is not None or not all(schema.keys() <= {"minimum", "maximum"} for schema in schemas):
         return math.inf, -math.inf
@@ -188,7 +188,7 @@ def not_object(value: Any) -> str:
 
 
 class InputReading:
-    """The inputs of one call, read. Raises `InputError` if they are not an object."""
+    """The result of reading the inputs of one call. Raises `InputError` if they are not an object."""
 
     __slots__ = ("accepts", "broken", "in_order", "inputs", "present", "rejects", "touched")
 
@@ -255,12 +255,12 @@ class InputReading:
         return broken
 
     def with_defaults(self, cleared: dict[str, Any]) -> dict[str, Any]:
-        """The values to send, in the table's order, with the defaults that apply and do not rival a touched input."""
+        """The values to send, in the table's order, with the defaults that apply, except rivals of touched inputs."""
         accepts, present, touched, rows = self.accepts, self.present, self.touched, self.accepts.spec.inputs
         if not cleared and len(touched) == len(present) and accepts.defaults <= present.keys():  # no default applies
             return present if self.in_order else {key: present[key] for key in rows if key in present}
         touched |= cleared
-        values = {**accepts.knobs, **present, **touched}
+        values = {**accepts.call_defaults, **present, **touched}
         for key in [*values]:
             condition = rows[key].only_when
             if condition is not None and not conditions.holds(condition, touched.get):
@@ -301,7 +301,7 @@ class InputReading:
     def problems(self) -> list[Problem]:
         """The problems of the inputs in the order of the table: all, or the first `MOST` + 1.
 
-        JSON inside texts is not examined. Raises `InputError` if the inputs are not JSON.
+        JSON inside strings is not read. Raises `InputError` if the inputs are not JSON.
         """
         spec, not_json = self.accepts.spec, list(islice(_not_json(dict(self.inputs), "inputs", 0), MOST + 1))
         if not_json:
@@ -327,7 +327,7 @@ class InputReading:
                 yield from _problems(key, registry.complaints(row, None))
         unknown = (name for name in inputs if name not in rows)
         for count, name in enumerate(islice(unknown, MOST + 1)):
-            meant = nearest(name, accepts.spec.inputs) if count < MEANT else ""
+            meant = nearest(name, accepts.spec.inputs) if count < MAX_SUGGESTIONS else ""
             what = Sentence("is not an input of {action}.{meant}", action=accepts.spec.key, meant=meant)
             yield Problem(f"inputs.{name}", what)
         for _, constraint in accepts.constraints:
@@ -337,7 +337,7 @@ class InputReading:
                 yield Problem(constraint.where, constraint.what)
 
     def unreadable(self, problems: list[Problem]) -> Iterator[Problem]:
-        """Problems inside texts that should contain JSON, for inputs that have no other problem."""
+        """Problems inside strings that should contain JSON, for inputs that have no other problem."""
         reported = {problem.where for problem in problems}
         for name, reject in self.rejects.items():
             where = f"inputs.{name}"
@@ -350,7 +350,7 @@ def _are_plain(items: list[Any], kind: type, is_plain: Callable[[Any], object]) 
 
 
 def _is_json(value: Any, depth: int) -> bool:
-    """True if a value is certainly JSON, as nearly all are; `_not_json` decides about the rest."""
+    """True if a value is certainly JSON, as nearly all values are; `_not_json` examines the rest."""
     kind = type(value)
     if kind is str:
         return bool(value.isascii()) or _SURROGATE.search(value) is None
@@ -358,7 +358,7 @@ def _is_json(value: Any, depth: int) -> bool:
         return {*map(type, value)} <= {str} and _is_json("".join(value), 0) and _is_json([*value.values()], depth)
     if kind is list and depth <= MAX_DEPTH:
         return all([(type(item) is str and item.isascii()) or _is_json(item, depth + 1) for item in value])
-    return kind is bool or value is None or (kind is int and -LARGEST <= value <= LARGEST)
+    return kind is bool or value is None or (kind is int and -MAX_NUMBER <= value <= MAX_NUMBER)
 
 
 def _problems(name: str, faults: Iterable[Fault]) -> list[Problem]:
@@ -382,8 +382,8 @@ def _not_json(value: Any, where: str, depth: int) -> Iterator[Problem]:
     if depth > MAX_DEPTH:
         yield Problem(where, Sentence("is nested deeper than {depth} levels", depth=MAX_DEPTH))
     elif isinstance(value, str) and _SURROGATE.search(value):
-        yield Problem(where, HALF)
-    elif isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+        yield Problem(where, BROKEN_CHARACTER)
+    elif isinstance(value, int) and not -MAX_NUMBER <= value <= MAX_NUMBER:
         yield Problem(where, Sentence("is too large: JSON numbers go up to 1.8e308"))
     elif isinstance(value, float) and not math.isfinite(value):
         yield Problem(where, Sentence("is {value}, which is not a number in JSON", value=value))

@@ -33,7 +33,7 @@ def input_schema(table: InputTable) -> Schema:
     if schemas:
         schema["allOf"] = schemas
     if len(rows) < len(table.inputs):
-        schema["patternProperties"] = {"^connection$": True}  # the platform chooses it; if a form posts it: ignored
+        schema["patternProperties"] = {"^connection$": True}  # the platform chooses it; a posted value is ignored
     return schema
 
 
@@ -70,7 +70,7 @@ def _condition_schema(condition: Condition, rows: Mapping[str, Input]) -> Schema
 
 
 def _has_value(row: Input, value: Json) -> Schema:
-    """The input has the value for conditions: an untouched default does not count, one that is filled in does."""
+    """The input has the value in conditions: an untouched default counts only if it is filled in."""
     if value is None:
         return NEVER if row.fills_in else {"not": _is_touched(row)}
     is_default = row.has_default and same(row.default, value)
@@ -91,7 +91,7 @@ def _is_touched(row: Input) -> Schema:
 
 
 def _input_matches(row: Input, schema: Schema) -> Schema:
-    """The input is there, under any of its names, with a value that matches a schema."""
+    """The inputs have, under one of the row's names, a value that matches a schema."""
     return _any_of(_property_matches(name, schema) for name in row.names)
 
 

@@ -2,7 +2,7 @@
 
 The output of a tool is an object with `data` and, where they apply, `cursor`, `warnings`, `unexpected` and `error`.
 The embedding program lends a client for each call, and so decides which connection the call uses. Over stdio, standard
-output carries the protocol alone.
+output carries only the protocol.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Context = ServerRequestContext[Any, Any]
 LIMIT = 50  # items of a list, unless the model asks for another number
 MAX_LIMIT = 1000
 MAX_DEPTH = 64  # nested objects and lists that every client can read
-MAX_INTEGER = 2**53  # JavaScript rounds larger integers, so they are sent as text
+MAX_INTEGER = 2**53  # JavaScript rounds larger integers, so they are sent as strings
 MAX_LABELS = 30  # an input with more choices does not list them in its description
 SHAPES = {"date": "Such as 2026-11-01", "datetime": "Such as 2026-11-01T09:00:00Z"}
 EFFECTS: Mapping[str | None, str] = {
@@ -51,11 +51,11 @@ OPTIONS = {  # arguments that are not inputs of the action
     "cursor": "Continues after the answer that had this cursor; repeat the other arguments unchanged.",
     "clear": "Fields to empty; blank text and null only leave a field unchanged.",
 }
-DROPPED = ("format", "pattern", SECRET_WORD)  # schema words that could make a client reject an answer
+DROPPED_WORDS = ("format", "pattern", SECRET_WORD)  # schema words that could make a client reject an answer
 
 
 class ToolFilter(NamedTuple):
-    """The selection of actions as tools: `only` are patterns of keys (empty: all). `secrets`: answers show secrets."""
+    """Selects the actions for tools. `only` has key patterns (empty: all); with `secrets`, answers show secrets."""
 
     only: tuple[str, ...] = ()
     read_only: bool = False
@@ -170,7 +170,7 @@ def _when(parsed: Condition) -> str:
 
 
 def call(tool: Tool, arguments: Mapping[str, Any]) -> tuple[BoundInputs, int | None, str | None]:
-    """Read a tool's arguments: its inputs, bound, a limit and a cursor. Raises `InputError` with all problems."""
+    """Return the bound inputs, limit and cursor of a tool's arguments. Raises `InputError` with all problems."""
     inputs = dict(arguments)
     options = {name: inputs.pop(name, None) for name in tool.options}
     problems: list[Problem] = []
@@ -196,7 +196,7 @@ def call(tool: Tool, arguments: Mapping[str, Any]) -> tuple[BoundInputs, int | N
 
 
 def _limit(value: Any) -> int | None:
-    """Return the number of items, or None if the value is not one. Text and 5.0 are accepted, as in inputs."""
+    """Return the number of items, or None if the value is invalid. Strings and 5.0 are accepted, as in inputs."""
     if _is_blank(value):
         return LIMIT
     text = str(value).strip().removesuffix(".0")
@@ -208,7 +208,7 @@ def _is_blank(value: Any) -> bool:
 
 
 def _output_schema(action: Action, data: dict[str, Json]) -> dict[str, Json]:
-    """An object, whatever the action answers. It requires no property, because an error must fit it too."""
+    """An object, whatever the action returns. It requires no property, because errors must match it too."""
     properties: dict[str, Json] = {"data": data}
     if action.paging is not None:
         properties["cursor"] = {"type": "string", "description": "The list has more items: call again with this."}
@@ -219,7 +219,7 @@ def _output_schema(action: Action, data: dict[str, Json]) -> dict[str, Json]:
 
 
 def data_schema(action: Action, secrets: bool) -> dict[str, Json]:
-    """Return the schema of a tool's `data`. Unless `secrets` are shown, they are text in it."""
+    """Return the schema of a tool's `data`. Without `secrets`, each secret is a string in it."""
     schema = (action.output or {}).get("schema")
     lenient: dict[str, Json] = _lenient(schema, secrets) if isinstance(schema, Mapping) else {}
     return lenient or ANY
@@ -240,7 +240,7 @@ def _lenient(schema: Json, secrets: bool) -> Json:
             lenient[word] = part
         elif word == "type" and isinstance(part, list) and "anyOf" not in schema:
             lenient |= _of_types(part)
-        elif word not in DROPPED:
+        elif word not in DROPPED_WORDS:
             lenient[word] = _lenient(part, secrets)
     return lenient
 
@@ -277,7 +277,7 @@ def failure(tool: Tool | None, error: ConnectorError, offer: ToolFilter) -> dict
 
 
 def plain(value: Json, depth: int = 0) -> Json:
-    """Return data that every client reads unchanged: large integers and deep nesting as text, no lone surrogates."""
+    """Return data that every client reads unchanged: large integers and deep nesting as strings, no lone surrogates."""
     if isinstance(value, dict | list) and depth >= MAX_DEPTH:
         return json_text.write(value).decode()
     if isinstance(value, dict):

@@ -1,6 +1,6 @@
 """The tools over streamable HTTP, with the service's protection: its gate, API keys, tenants' connections and limits.
 
-A session belongs to the API key that opened it; no tenant can open all of them. Pages of other origins are refused.
+A session belongs to the API key that opened it; no tenant can open all sessions. Pages of other origins are refused.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .tools import ToolFilter, server
 PATH = "/mcp"
 IDLE = 600.0  # seconds after which an unused session ends
 SESSIONS = 1000  # open at the same time
-TENANT_SESSIONS = 250  # of them for one tenant
+TENANT_SESSIONS = 250  # for one tenant
 
 
 def app(shared: Service, offer: ToolFilter, connection: str | None) -> Starlette:
@@ -75,7 +75,7 @@ class Sessions(StreamableHTTPSessionManager):
 
 
 class ToolsEndpoint(StreamableHTTPASGIApp):
-    """Lets a request in if its caller may, and marks it with the tenant that owns it."""
+    """Lets in requests of identified callers, and records each request's tenant as its owner."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_origin(scope)

@@ -1,7 +1,7 @@
 """The service as an app: `service_app(connector, store=…)` for a platform to mount, or for `serve` to run.
 
-This module also has the routes of the catalogue, of health and metrics, and of the page. Documents depend on the
-definitions alone, so each is written once, and a client that has it gets a 304. The page loads nothing else.
+This module also has the routes of the catalogue, of health and metrics, and of the page. Documents depend only on the
+definitions, so each is written once; a client that has it gets a 304. The page loads nothing from other hosts.
 """
 
 from __future__ import annotations
@@ -79,13 +79,13 @@ def service_app(
 ) -> FastAPI:
     """The HTTP service of a connector as an ASGI app.
 
-    `store` is a store, best an encrypted one (`open_vault`), or its address. `tenant` identifies the tenant of a
-    request: None for API keys; a function of the request, for a platform's own sign-in, which returns None if nobody is
-    signed in; or the name of the one tenant of a service for this machine alone, which answers under no other name and
-    needs no key as long as the store never had one. Runs of that tenant without a connection use `token`.
-    `webhook_secrets` are by trigger, and with several tenants also by client id, because the events that an app's
-    secret signed are for that app's connections alone. `handler` gets the events instead of `/v1/events`. Raises
-    `InputError`, `StoreError`.
+    `store` is a store, preferably encrypted (`open_vault`), or its address. `tenant` identifies the tenant of a
+    request: None for API keys; a function of the request, for a platform's sign-in, which returns None if nobody is
+    signed in; or the name of the only tenant of a local service, which answers only to this machine's names and needs
+    no key as long as the store never had one. Runs of that tenant without a connection use `token`. `webhook_secrets`
+    are keyed by trigger and, with several tenants, by client id, because only an app's own connections may receive the
+    events that its secret signs. `handler` receives the events instead of `/v1/events`. Raises `InputError`,
+    `StoreError`.
     """
     opened = open_store(store) if isinstance(store, str) else store
     settings = settings or ServiceSettings()
@@ -286,7 +286,7 @@ async def page(request: Request) -> Response:
 
 @page_router.get("/page/words")
 async def words(request: Request) -> Response:
-    """The translations of the page's texts, which its scripts pass to `t("…")`, in the language of the request."""
+    """The translations of the page's strings, which its scripts pass to `t("…")`, in the language of the request."""
     context = context_of(request)
     await context.speak(request)
     book = context.connector.phrasebook
@@ -296,7 +296,7 @@ async def words(request: Request) -> Response:
 
 @cache
 def page_texts() -> tuple[str, ...]:
-    """Return every text of the page, which is the key of its translation."""
+    """Return every string of the page; each is the key of its translation."""
     scripts = (_read(f"{name}.js")[0].decode() for name in SCRIPTS)
     texts = (re.findall(r'\b(?:t|around)\("((?:[^"\\]|\\.)*)"', script) for script in scripts)
     return tuple(dict.fromkeys(chain.from_iterable(texts)))

@@ -1,6 +1,6 @@
-"""The routes for events: vendors post webhooks to one, and tenants read the events that have arrived from the other.
+"""The routes for events: vendors post webhooks to one, and tenants read the received events from the other.
 
-A waiting request checks the tenant's connections at each read, so a connection that has ended gives no more events.
+While a request waits, each read checks the tenant's connections, so a connection that ended delivers no more events.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ FEED = "Received events, oldest first; ask again with `cursor` for later ones."
 WARNINGS = Field(description="Connections that give no events, with the reason; names in the filter that no event has.")
 Warnings = Annotated[list[models.WarningBody], WARNINGS]
 EventsAnswer = shape("EventsAnswer", FEED, events=list[dict[str, Any]], cursor=str, warnings=Warnings)
-LONGEST = 20.0  # seconds for which a request may wait for events
-POLL = 0.5  # seconds between reads while it waits
+MAX_WAIT = 20.0  # seconds for which a request may wait for events
+POLL_INTERVAL = 0.5  # seconds between reads while it waits
 NAMES = "Names of events, of which any may match; `*` stands for any text."
 AFTER = "Only events after this cursor; `now` for only those still to come."
 ANY_JSON = {"application/json": {"schema": {"type": "object"}}}
@@ -63,7 +63,7 @@ async def events(
     context: Context,
     cursor: Annotated[str | None, Query(description=AFTER)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    wait: Annotated[float, Query(ge=0, le=LONGEST, description="Seconds to wait for the first.")] = 0,
+    wait: Annotated[float, Query(ge=0, le=MAX_WAIT, description="Seconds to wait for the first.")] = 0,
     event: Annotated[list[str], Query(max_length=50, description=NAMES)] = [],  # noqa: B006
     account: Annotated[list[str], Query(description="Only of these accounts.")] = [],  # noqa: B006
     object: Annotated[list[str], Query(description="Only about these objects.")] = [],  # noqa: B006
@@ -97,7 +97,7 @@ async def events(
             data = {"events": [event.to_dict() for event in batch], "cursor": feed.cursor(tenant, after)}
             return answer({**data, "warnings": spoken})
         if after == before:
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL_INTERVAL)
         await context.check()
         before = after
 

@@ -1,7 +1,7 @@
-"""The gate that every request passes: id, caller, limits of size, time and number, log line. An ASGI middleware.
+"""ASGI middleware for every request: its id, caller, log line, and limits of size, time and concurrency.
 
-No request can take more than its share. An unforeseen error becomes a 500 that quotes nothing from the request. The log
-and the metrics never show inputs, keys or addresses, and every label has a bounded set of values.
+No request exceeds its share. An unforeseen error becomes a 500 that quotes nothing from the request. The log and
+the metrics never show inputs, keys or addresses, and every label has a bounded set of values.
 """
 
 from __future__ import annotations
@@ -45,21 +45,21 @@ logger = logging.getLogger("connector_runtime.service")
 SCOPE_KEY = "connector_runtime.context"
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
-NOT_LOGGED = ("/health", "/ready", "/metrics")  # probes would fill the log
+UNLOGGED_PATHS = ("/health", "/ready", "/metrics")  # probes would fill the log
 WEBHOOKS = "/v1/webhooks/"
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-METHODS = SAFE | {"POST", "PUT", "PATCH", "DELETE"}
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 SEND_KEY = Sentence("Send a key as `Authorization: Bearer …`.")
-LONGEST = 500  # characters of an Accept-Language header that are read
-DEPTH = 64  # nested arrays and objects in a body
-SMALL = 64 * 1024  # bytes of a body that needs no place, so that slow senders do not keep webhooks out
-LARGE = 16 * 1024  # bytes of a body; larger ones are read in a thread, so that other requests need not wait
+MAX_ACCEPT_LANGUAGE = 500  # characters of an Accept-Language header that are read
+MAX_DEPTH = 64  # nested arrays and objects in a body
+SMALL_BODY = 64 * 1024  # bytes; a body up to this size takes no place, so that slow senders cannot keep webhooks out
+LARGE_BODY = 16 * 1024  # bytes; larger bodies are parsed in a thread, so that other requests need not wait
 THIS_MACHINE = frozenset({*LOOPBACK, "[::1]"})
 FORWARDED = re.compile(
     rb"\A(?:forwarded|via|x-(?:forwarded|original)-.*|x-real-ip|[a-z]{1,20}-connecting-ip|true-client-ip)\Z"
 )
 CALLBACK = "/v1/oauth/callback"  # for browsers, which have no key
-COMMON = {
+COMMON_HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
     b"cache-control": b"no-store",
@@ -68,7 +68,7 @@ COMMON = {
 
 
 class Gate:
-    """The middleware. A service without keys answers to this machine's names, and to callbacks and webhooks."""
+    """The middleware. Without keys, it lets in only requests to this machine's names, callbacks and webhooks."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service, self._metrics = app, service, Metrics()
@@ -105,7 +105,7 @@ class Gate:
             metrics.in_flight.dec()
             context.leave()
             context.route = getattr(scope.get("route"), "path", None) or "(none)"  # with placeholders, not their values
-            context.end(path not in NOT_LOGGED)
+            context.end(path not in UNLOGGED_PATHS)
 
     def _check_host(self, scope: Scope, headers: Mapping[bytes, bytes], is_callback: bool) -> None:
         host = re.sub(r":[0-9]*\Z", "", headers.get(b"host", b"").decode("latin-1").lower())
@@ -116,7 +116,7 @@ class Gate:
             message += ", and under its public URL only OAuth callbacks and webhooks." if self._public else "."
             hint = "Call it as http://127.0.0.1 or http://localhost, or create a key with `api-key create`."
             raise ServiceRefusal("host", message, hint=f"{hint} Then restart the service.")
-        if scope["method"] not in SAFE:
+        if scope["method"] not in SAFE_METHODS:
             check_origin(scope, self._service.settings.public_url)
 
 
@@ -174,7 +174,7 @@ class RequestContext:
     body_limit: int = 0  # bytes
     size: int = 0  # bytes of the body so far
     is_complete: bool = False  # the body has arrived
-    places: list[str | None] = field(default_factory=list)  # that the request occupies among those in progress
+    places: list[str | None] = field(default_factory=list)  # tenants under which this request is counted in `running`
     request: Request = field(init=False)  # set before the caller is identified
     connector: Connector = field(init=False)  # in the language of the request
 
@@ -192,10 +192,10 @@ class RequestContext:
         self.connector = spoken[code] if code is not None else own
 
     def enter(self, tenant: str | None) -> None:
-        """Take a place among the requests of a tenant, or (None) among the unknown. Raises `ServiceRefusal`.
+        """Take a place of a tenant or, for None, a place of unknown callers. Raises `ServiceRefusal` if none is left.
 
-        A request whose tenant is not known yet takes a place while a body that is not small arrives. These places are
-        separate, so that strangers cannot take those of tenants.
+        An unknown caller takes a place only to send a body larger than `SMALL_BODY`. These places are separate, so that
+        strangers cannot take the places of tenants.
         """
         running, settings = self.service.running, self.service.settings
         most = settings.unknown_concurrency if tenant is None else settings.concurrency
@@ -217,7 +217,7 @@ class RequestContext:
                 del running[tenant]
 
     async def check(self) -> None:
-        """Raise `ServiceRefusal` if a request that takes long no longer belongs to the same tenant."""
+        """Raise `ServiceRefusal` if a long request no longer belongs to the same tenant."""
         if await _tenant(self) != self.tenant:
             raise ServiceRefusal("key", Sentence("The request no longer belongs to the same tenant."), hint=SEND_KEY)
 
@@ -249,7 +249,7 @@ class RequestContext:
         logger.log(level, "request", extra={"fields": fields})
 
     def failure(self, error: BaseException) -> ServiceRefusal:
-        """Log where an unforeseen error was raised, without its text, which may quote inputs; return its refusal."""
+        """Log the origin of an unforeseen error without its message, which may quote inputs. Return its refusal."""
         frames = [
             f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
         ]
@@ -258,13 +258,13 @@ class RequestContext:
         return ServiceRefusal("internal", Sentence("The service failed."), hint=Sentence("Its log says why."))
 
     async def receive(self) -> Message:
-        """Return the next piece of the body, within its limits of size and time; after the body, the disconnection."""
+        """Return the next chunk of the body, within the limits of size and time; after the body, the disconnection."""
         settings = self.service.settings
         if self.is_complete or self.status:
             return await self.receiving()
         if self.length > self.body_limit:
             raise too_large(self.body_limit)
-        if not self.places and max(self.length, self.size) > SMALL:
+        if not self.places and max(self.length, self.size) > SMALL_BODY:
             self.enter(None)
         try:
             async with asyncio.timeout(max(0.0, self.began + settings.patience - time.monotonic())):
@@ -284,7 +284,7 @@ class RequestContext:
             self.status = message["status"]
             headers = list(message.get("headers", ()))
             names = {name.lower() for name, _ in headers}
-            headers += [(name, value) for name, value in COMMON.items() if name not in names]
+            headers += [(name, value) for name, value in COMMON_HEADERS.items() if name not in names]
             headers.append((b"x-request-id", self.request_id.encode()))
             message["headers"] = headers
         try:
@@ -332,8 +332,8 @@ class RequestContext:
         return await self.aside(_body, model, await self.request.body())
 
     async def aside(self, function: Callable[..., T], /, *args: Any, is_large: bool | None = None, **kwargs: Any) -> T:
-        """Call a function; in a thread if its work `is_large` (None: if the body is), so that others need not wait."""
-        if len(await self.request.body()) > LARGE if is_large is None else is_large:
+        """Call a function, in a thread if `is_large` (None: if the body is), so that other requests need not wait."""
+        if len(await self.request.body()) > LARGE_BODY if is_large is None else is_large:
             return await self.service.in_work(self.tenant, function, *args, **kwargs)
         return function(*args, **kwargs)
 
@@ -344,7 +344,7 @@ class RequestContext:
 
 def _body(model: type[M], content: bytes) -> M:
     try:
-        data = json_text.read_strictly(content, depth=DEPTH)
+        data = json_text.read_strictly(content, depth=MAX_DEPTH)
     except json_text.JsonError as error:
         what = Sentence("The body {what}.", what=error.args[0])
         raise ServiceRefusal("body", what, hint=error.hint, problems=(Problem(error.place or "body", what),)) from None
@@ -357,9 +357,9 @@ def context_of(request: Request) -> RequestContext:
 
 
 def preferred(header: str, known: Collection[str]) -> str | None:
-    """Return the language of `known` that an Accept-Language header prefers, or None; de-AT also asks for de."""
+    """Return the language of `known` that an Accept-Language header prefers, or None; de-AT falls back to de."""
     weights: list[tuple[float, str]] = []
-    for part in header[:LONGEST].lower().split(","):
+    for part in header[:MAX_ACCEPT_LANGUAGE].lower().split(","):
         code, _, parameter = (text.strip() for text in part.partition(";"))
         match = re.fullmatch(r"q=([01](?:\.[0-9]{0,3})?)", parameter)
         weights += [(float(match[1]) if match else 1.0, language) for language in (code, code.partition("-")[0])]
@@ -369,7 +369,7 @@ def preferred(header: str, known: Collection[str]) -> str | None:
 
 
 def check_origin(scope: Scope, public_url: str | None = None) -> None:
-    """Raise `ServiceRefusal` (403) if a browser names, as the origin, a page of another server."""
+    """Raise `ServiceRefusal` (403) if the Origin header names a page of another server."""
     headers = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
     own = (headers.get(b"host", ""), urlsplit(public_url or "").netloc.lower())
     if b"origin" in headers and (headers[b"origin"].partition("://")[2] or "null") not in own:
@@ -395,7 +395,7 @@ async def identify(
 ) -> RequestContext:
     """Identify the caller and language of a request. Raises `ServiceRefusal` (401, 403, 429) and `InputError`.
 
-    FastAPI documents the parameters and judges `locale`; callers without FastAPI pass the request alone.
+    FastAPI documents the parameters and validates `locale`; callers without FastAPI pass only the request.
     """
     context = context_of(request)
     context.request = request

@@ -18,7 +18,7 @@ from ..connections import oauth_requests
 from ..definitions.connector import Connector
 from ..definitions.forms import form_schema
 from ..errors import InputError, Problem
-from ..inputs.bind import MEANT, InputReading
+from ..inputs.bind import MAX_SUGGESTIONS, InputReading
 from ..inputs.schema import input_schema
 from ..language.schema_faults import nearest
 from ..model import Connection, Input, InputTable
@@ -137,7 +137,7 @@ def read(model: type[M], data: Any) -> M:
     """Return a body as its model. Raises `InputError` for unknown fields, otherwise for wrong values."""
     unknown = [name for name in data if name not in model.model_fields] if isinstance(data, dict) else []
     if unknown:
-        hints = (nearest(name, model.model_fields) for name in unknown[:MEANT])
+        hints = (nearest(name, model.model_fields) for name in unknown[:MAX_SUGGESTIONS])
         whats = (f"is unknown here.{hint}" for hint in chain(hints, repeat("")))
         raise InputError.of(REQUEST, map(Problem, unknown, whats))
     try:
@@ -239,13 +239,13 @@ def inputs_schema(action: Any) -> dict[str, Any]:
 
 
 def example(action: Any) -> dict[str, Any]:
-    """Return inputs to try the action with: its required inputs, and as many other examples as go together."""
+    """Return example inputs: the required inputs, and as many optional inputs as are valid together."""
     values = dict(_examples(action, lambda row: row.is_always_needed))
-    least = len(InputReading(action.accepts, values).problems())
+    fewest = len(InputReading(action.accepts, values).problems())
     for key, value in _examples(action, lambda row: row.only_when is None and not row.advanced):
         count = len(InputReading(action.accepts, {**values, key: value}).problems())
-        if count <= least:
-            values[key], least = value, count
+        if count <= fewest:
+            values[key], fewest = value, count
     return values
 
 

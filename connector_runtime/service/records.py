@@ -1,4 +1,4 @@
-"""The service's records in its store: API keys and the first answers of runs. Knows no HTTP.
+"""The service's records in its store: API keys and the first answers of runs. Independent of HTTP.
 
 A key is `ck_ID_SECRET`. The secret has 256 random bits, so one fast digest protects it. Each request looks its key up
 in the store. A revoked key leaves its entry behind, because a store that ever had a key must not become open again.
@@ -31,7 +31,7 @@ from ..structs import shows
 from .problems import ServiceRefusal
 
 CHECK_FIRST = Sentence("Check whether it was done; if not, send it with a new key.")
-FORM = re.compile(r"ck_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
+KEY_PATTERN = re.compile(r"ck_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 NO_DIGEST = hashlib.sha256(b"nobody").hexdigest()
 RETENTION = 24 * 3600.0  # seconds
 LARGEST = 1024 * 1024  # bytes of an answer that is stored
@@ -55,7 +55,7 @@ class ApiKeys:
         self._store, self._prefix = store, f"service/{connector}/keys/"
 
     def create(self, tenant: str | None, label: str = "") -> tuple[str, ApiKey]:
-        """Create a key; return its text, which is not stored, and its record. Raises `InputError`: no tenant name."""
+        """Create a key; return its text, which is not stored, and its record. Raises `InputError` for a bad tenant."""
         if tenant is not None:
             key_part("--tenant", tenant)
         key_id = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(12))
@@ -86,7 +86,7 @@ class ApiKeys:
 
     def find(self, text: str) -> ApiKey | None:
         """Return the key with this text, or None. A wrong secret takes as long as the right one."""
-        match = FORM.fullmatch(text)
+        match = KEY_PATTERN.fullmatch(text)
         row = self._valid(match[1]) if match else None
         key = row[0] if row else None
         is_right = match and hmac.compare_digest(NO_DIGEST if key is None else key.digest, _digest(match[2]))

@@ -40,8 +40,8 @@ from .records import LARGEST, FirstAnswer, RunLock
 from .state import Service, named, within
 
 T = TypeVar("T")
-GRACE = 2.0  # seconds beyond the deadline in which the client may report itself that it has passed
-HIDDEN = frozenset({"set-cookie", "connection", "transfer-encoding", "content-encoding", "content-length"})
+GRACE = 2.0  # seconds after the deadline for the client to report the timeout itself
+HIDDEN_HEADERS = frozenset({"set-cookie", "connection", "transfer-encoding", "content-encoding", "content-length"})
 logger = logging.getLogger("connector_runtime.service")
 router = APIRouter(prefix="/v1", tags=["runs"])
 connection_router = APIRouter(prefix="/v1", tags=["connection"])
@@ -210,7 +210,7 @@ class Run:
                 raise ServiceRefusal("timeout", error.message, **fields) from None
         meta = {
             "status": result.status,
-            "headers": {name: value for name, value in result.headers.items() if name not in HIDDEN},
+            "headers": {name: value for name, value in result.headers.items() if name not in HIDDEN_HEADERS},
             "warnings": [warning.to_dict() for warning in result.warnings],
             "cursor": result.cursor,
             "request_id": self.context.request_id,
@@ -434,7 +434,7 @@ async def _begin(context: RequestContext, body: models.ConnectionRequest, *, bou
 
 
 def _cookie(state_digest: str) -> str:
-    """Return the name of a sign-in's cookie; it differs, because a browser may have begun several sign-ins."""
+    """Return the name of a sign-in's cookie, which is unique, because a browser may have begun several sign-ins."""
     return f"connector_sign_in_{state_digest[:16]}"
 
 

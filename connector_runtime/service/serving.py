@@ -29,10 +29,10 @@ from ..errors import InputError
 
 logger = logging.getLogger("connector_runtime.service")
 HEADERS = 10.0  # seconds for a client to send the headers of a request
-STARTUP = 10.0  # seconds within which a failed worker counts as unable to start
+STARTUP_TIME = 10.0  # seconds; a worker that fails earlier counts as unable to start
 KEEP_ALIVE = 30  # seconds for which an idle connection stays open
-GRACE = 15  # seconds, beyond the time limit of a run, that a shutdown waits for it
-LINGER = 5.0  # seconds for a closing connection to deliver what was written
+GRACE = 15  # seconds that a shutdown waits for a run beyond its time limit
+LINGER = 5.0  # seconds for a closing connection to send its remaining data
 
 
 class TimedProtocol(H11Protocol):
@@ -73,7 +73,7 @@ class TimedProtocol(H11Protocol):
 
 
 def serve(app: Callable[[], Any], timeout: float, port: socket.socket, workers: int = 1) -> None:
-    """Serve at an open port until SIGTERM or Ctrl-C. Raises `KeyboardInterrupt` after Ctrl-C.
+    """Serve on an open port until SIGTERM or Ctrl-C. Raises `KeyboardInterrupt` after Ctrl-C.
 
     `app` builds the app, once in each worker; `timeout` is the time limit of a run, in seconds.
     """
@@ -86,7 +86,7 @@ def serve(app: Callable[[], Any], timeout: float, port: socket.socket, workers: 
 
 
 def _run(app: Callable[[], Any], timeout: float, port: socket.socket, *handled: signal.Signals) -> None:
-    """Run one worker. uvicorn raises the signal that ended it once more; the handlers here swallow it."""
+    """Run one worker. uvicorn raises the signal that ended it again; the handlers here ignore it."""
     for name in handled:
         signal.signal(name, lambda number, frame: None)
     if multiprocessing.parent_process():
@@ -120,7 +120,7 @@ def _supervise(work: Callable[[], None], count: int) -> None:
         for dead in [worker for worker in workers if worker.exitcode is not None and not signals]:
             logger.error("worker %s ended with %s", dead.pid, dead.exitcode)
             multiprocess.mark_process_dead(dead.pid)  # type: ignore[no-untyped-call]
-            if dead.exitcode and dead.exitcode > 0 and time.monotonic() < workers[dead] + STARTUP:
+            if dead.exitcode and dead.exitcode > 0 and time.monotonic() < workers[dead] + STARTUP_TIME:
                 signals.append(0)  # it could not start, so its replacement would not either
                 break
             del workers[dead]
@@ -135,7 +135,7 @@ def _supervise(work: Callable[[], None], count: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this worker when its parent is gone; otherwise it would run on and occupy the port."""
+    """End this worker when its parent is gone; otherwise it would keep running and occupy the port."""
     if parent := multiprocessing.parent_process():
         parent.join()
     while True:  # the first signal may arrive before the server handles signals
@@ -144,7 +144,7 @@ def _end_with_parent() -> None:
 
 
 class JsonLines(logging.Formatter):
-    """Writes a log record as one line of JSON, and only the type of an exception: its text may quote secrets."""
+    """Formats a log record as one line of JSON, with only the type of an exception: its message may quote secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))

@@ -22,7 +22,7 @@ COUNTS = ("body", "files", "webhook_body", "concurrency", "tenant_concurrency", 
 class ServiceSettings:
     """The settings of the service: times in seconds, sizes in bytes, counts for one worker. Raises `InputError`."""
 
-    base_url: str | None = None  # of the vendor's API; None for the usual one
+    base_url: str | None = None  # of the vendor's API; None for the default
     oauth_url: str | None = None  # the same for OAuth
     public_url: str | None = None  # where browsers and the vendor reach the service
     timeout: float = 60.0  # for one request; for one page of a stream

@@ -39,8 +39,8 @@ from .settings import ServiceSettings
 
 T = TypeVar("T")
 MARGIN = 30.0  # seconds beyond its time limit after which a run counts as dead
-PURGE = 3600.0  # seconds between removals of old records
-TENANT_THREADS = {"store": 2, "work": 2, "vendor": 8}  # of each pool, for one tenant at a time
+PURGE_INTERVAL = 3600.0  # seconds between removals of old records
+TENANT_THREADS = {"store": 2, "work": 2, "vendor": 8}  # of each pool, at most for one tenant
 
 
 class _ThreadedPacing(NamedTuple):
@@ -68,7 +68,7 @@ class _ReadyClient:
 class Service:
     """One service: a connector for the tenants of one store. It belongs to one event loop.
 
-    `tenant` and `token` are those of `service_app`. Raises `InputError` for a plan that the connector does not know.
+    `service_app` explains `tenant` and `token`. Raises `InputError` for a plan that the connector does not know.
     """
 
     def __init__(self, connector: Connector, store: Store, settings: ServiceSettings, tenant: Any, token: Any) -> None:
@@ -94,7 +94,7 @@ class Service:
         return await self._in_thread("store", tenant, partial(function, *arguments))
 
     async def in_vendor(self, tenant: str, function: Callable[..., T], /, *arguments: Any, **keywords: Any) -> T:
-        """Run a function that waits for the vendor's token endpoint, in a thread of its own."""
+        """Run a function that waits for the vendor's token endpoint, in a new thread."""
         return await self._in_thread("vendor", tenant, partial(function, *arguments, **keywords))
 
     async def in_work(self, tenant: str | None, function: Callable[..., T], /, *arguments: Any, **keywords: Any) -> T:
@@ -102,7 +102,7 @@ class Service:
         return await self._in_thread("work", tenant, partial(function, *arguments, **keywords))
 
     async def _in_thread(self, pool: str, tenant: str | None, work: Callable[[], T]) -> T:
-        """Run work in a thread of a pool. A tenant whose share of the pool is busy delays no other."""
+        """Run work in a thread of a pool. A tenant whose share of the pool is busy delays no other tenant."""
         threads, key = self._threads.get(pool), tenant or work  # work without a tenant shares no limit
         places = self._places.setdefault((pool, key), asyncio.Semaphore(TENANT_THREADS[pool]))
 
@@ -115,14 +115,14 @@ class Service:
         return await within(self.settings.timeout, run(), changes=True)
 
     def connections(self, tenant: str, connector: Connector | None = None) -> Connections:
-        """Return the connections of a tenant, which speak the language of `connector`."""
+        """Return the connections of a tenant, with messages in the language of `connector`."""
         return Connections(connector or self.connector, self.store, tenant)
 
     @asynccontextmanager
     async def lend(self, tenant: str, name: str | None, *, needed: bool = True) -> AsyncIterator[AsyncClient]:
-        """Lend the client of a tenant's connection; without a name, of the service's token or its only connection.
+        """Lend the client of a tenant's connection; without a name, of the service's token or the only connection.
 
-        If no connection is `needed`, as for choices that never change, a tenant without one gets a client without one.
+        If no connection is `needed`, as for choices that never change, a tenant without any gets an unconnected client.
         Raises `ServiceRefusal` (404) if the tenant has no connection of this name, `AuthError` if it has none at all.
         """
         if name is None:
@@ -164,7 +164,7 @@ class Service:
         await self._retire(self._ready.pop((tenant, name), None))
 
     async def disconnect(self, event: Notification) -> None:
-        """End the connections, of all tenants, whose user removed the app. Only an event signed for that app counts."""
+        """End the connections of a user who removed the app, for all tenants, if the event was signed for that app."""
         ending = partial(end, self.connector, self.store, event, trusted=self.is_local)
         for owner in await self.in_store(None, ending):
             await self.forget(owner.tenant, owner.name)
@@ -174,7 +174,7 @@ class Service:
         """Deliver webhooks and remove old records in the background while the service runs, whatever app serves it."""
 
         def purge() -> None:
-            if self.store.lease(f"lease/service/{self.connector.key}/purge", PURGE / 2) is not None:
+            if self.store.lease(f"lease/service/{self.connector.key}/purge", PURGE_INTERVAL / 2) is not None:
                 self.idempotency.purge()
                 self.feed.purge()
 
@@ -182,7 +182,7 @@ class Service:
             while True:
                 with suppress(StoreError, ServiceRefusal):
                     await self.in_store(None, purge)
-                await asyncio.sleep(PURGE)
+                await asyncio.sleep(PURGE_INTERVAL)
 
         async with AsyncExitStack() as running:
             for receiver in self.webhooks.values():

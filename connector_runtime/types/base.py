@@ -1,8 +1,8 @@
 """The base class of input types, and what types share. Pure.
 
-A type has the JSON Schema of every value that it accepts, and `convert`s such values; `plain` is a fast path for values
-that need neither. An absent value, null and a blank string are all *blank*; `8`, `"8"` and `8.0` are one integer. For
-text that contains JSON, the schema says `contentSchema`, and `convert` checks it.
+A type has the JSON Schema of every value that it accepts, and `convert` turns them into typed values; `plain` is a
+fast path that skips both. An absent value, null and a blank string are all *blank*; `8`, `"8"` and `8.0` are the same
+integer. For strings that contain JSON, the schema has `contentSchema`, which `convert` checks.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..model import Input, Json
 from ..sentences import Sentence
 
 LONGEST_NUMBER = 25  # characters; a longer number for a text input is a mistake, or was rounded before it arrived
-LONGEST_SCALAR = 256  # characters of a number, date or boolean as text, with the blanks around it
-LONGEST_TEXT = 1_000_000  # characters of any other text, unless its schema sets another limit
+LONGEST_SCALAR = 256  # characters of a number, date or boolean as a string, including the blanks around it
+LONGEST_TEXT = 1_000_000  # characters of any other string, unless its schema sets another limit
 HEADER_LINE = Sentence("must be one line of printable ASCII text without blanks at its ends")
 
 Schema = dict[str, Json]
 Reader = Callable[[Any], Any]  # a raw value -> the typed value, or `NoValue`
-Plain = tuple[type, Callable[[Any], object]]  # a Python type (exactly) and a test that only plain values of it pass
+Plain = tuple[type, Callable[[Any], object]]  # an exact Python type, and a test that only its plain values pass
 
 NOT_PLAIN: Plain = (object, bool)  # no value has exactly the type `object`
 
@@ -52,22 +52,22 @@ REFUSED = NoValue()  # `complaints` says why
 
 
 class InputType:
-    """A type of input. The defaults are those of a text field without limits."""
+    """An input type. The defaults describe a text field without limits."""
 
     words: Mapping[str, Any] = {}  # the words that its `schema:` may have, with the Python types of their values
     wants: str = ""  # the noun phrase for its values in complaints
-    widget: str | None = None  # how forms draw it, if not as a line of text
-    drawn: str = ""  # the JSON type of its form field, if not text
+    widget: str | None = None  # its form widget; None for a line of text
+    drawn: str = ""  # the JSON type of its form field; empty for text
     choice: type | None = None  # the Python type of its choices, if it can have any
     may_be_blank = True  # whether a blank value is accepted, regardless of the row's schema
-    any_text = True  # whether the values of a map may be any text
+    any_text = True  # whether the values of a map may be any string
 
     def schema(self, row: Input, blank: bool) -> Schema:
-        """The schema of every value that the row accepts; without `blank`, of those that are not blank."""
+        """The schema of every value that the row accepts; without `blank`, of every non-blank value."""
         return or_blank({"type": "string", "pattern": r"\S"}, blank)
 
     def text_pattern(self, row: Input) -> str | None:
-        """The pattern of one value as text, if a pattern is enough to recognise a list of them."""
+        """The pattern of one value as a string, if a pattern is enough to recognise a list of such values."""
         return None
 
     def spellings(self, row: Input, value: Json) -> Schema:
@@ -75,13 +75,13 @@ class InputType:
         return {"const": value}
 
     def convert(self, row: Input, value: Any) -> Any:
-        """The typed value of a value that the schema accepts and is not blank. Raises `NoValue` for text only."""
+        """Convert a non-blank value that the schema accepts to its type. Raises `NoValue` only for strings."""
         return value
 
     def plain(self, row: Input) -> Plain:
-        """A quick test for values that are accepted, not blank and already typed; it may miss some.
+        """A quick test for accepted, non-blank values that already have their type; it may miss some.
 
-        It runs for each value of each call, so it should be a built-in function, such as a set's.
+        It runs for each value of each call, so it should be a built-in method, such as a set's `__contains__`.
         """
         known = {choice.value for choice in row.choices if not is_blank_item(choice.value)}
         return (self.choice, known.__contains__) if self.choice and known else NOT_PLAIN
@@ -121,14 +121,14 @@ class InputType:
 
 
 def is_blank(row: Input, value: Any) -> bool:
-    """True if a value is blank; so is a list or map of blanks alone, which forms post."""
+    """True if a value is blank. A list or map with only blank items, which forms post, is blank too."""
     if row.collection and isinstance(value, list) and value:
         return all(is_blank_item(item) or (row.collection == "map" and fits(BLANK_PAIR, item)) for item in value)
     return is_blank_item(value)
 
 
 def is_blank_item(value: Any) -> bool:
-    """True if a single value is blank; no list is."""
+    """True if a single value is blank. A list never is."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -141,13 +141,13 @@ def or_text(value: Json, pattern: str) -> Schema:
 
 
 def holding(pattern: str, content: Schema) -> Schema:
-    """The words of a schema for text that contains JSON."""
+    """The keywords of a schema for a string that contains JSON."""
     text = {"maxLength": LONGEST_TEXT, "pattern": pattern}
     return {**text, "contentMediaType": "application/json", "contentSchema": content}
 
 
 def read_json(text: Any, content: Mapping[str, Json]) -> Any:
-    """The data of a JSON text, or data as it is. Raises `NoValue` if the text is not JSON or the data does not fit."""
+    """Parse a string as JSON; other data stays unchanged. Raises `NoValue` for invalid JSON or unsuitable data."""
     try:
         value = json_text.read_strictly(text, duplicates=True) if isinstance(text, str) else text
     except json_text.JsonError as error:

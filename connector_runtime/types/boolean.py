@@ -1,4 +1,4 @@
-"""`boolean`: true or false, also as text in any case. Pure."""
+"""`boolean`: true or false, also as a string in any case. Pure."""
 
 from __future__ import annotations
 

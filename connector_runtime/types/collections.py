@@ -25,7 +25,7 @@ class Collection(InputType):
 
 
 class ListOf(Collection):
-    """`[1, 2]`, `"1, 2"` or a list as JSON text; blank items are left out."""
+    """`[1, 2]`, `"1, 2"` or a list as a JSON string; blank items are dropped."""
 
     def schema(self, row: Input, blank: bool) -> Schema:
         content: Schema = {"type": "array", "items": self._item(row)}
@@ -70,7 +70,7 @@ class ListOf(Collection):
 
 
 class MapOf(Collection):
-    """`{k: v}`, or `[{key, value}]`, where keys may repeat, or either as JSON text; read as pairs in order."""
+    """`{k: v}`, `[{key, value}]`, where keys may repeat, or either as a JSON string; converted to pairs in order."""
 
     def schema(self, row: Input, blank: bool) -> Schema:
         pairs, rows = shapes = self._shapes()

@@ -1,4 +1,4 @@
-"""`file`: `{"filename", "content_type", "base64"}`, or text, which becomes a text file. Pure."""
+"""`file`: `{"filename", "content_type", "base64"}`, or a string, which becomes a text file. Pure."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SHAPE: Schema = {
     "required": ["base64"],
     "additionalProperties": False,
 }
-LIKE: Schema = {"type": "object", "propertyNames": {"enum": [*SHAPE["properties"]]}, "required": ["base64"]}
+FILE_LIKE: Schema = {"type": "object", "propertyNames": {"enum": [*SHAPE["properties"]]}, "required": ["base64"]}
 NO_FILE = Sentence('must be a file: {"filename": "a.png", "content_type": "image/png", "base64": "…"}')
 
 
 def or_file(row: Input, schema: Schema) -> Schema:
-    """A schema of data that, if it looks like a file and the row would send it as one, must be a file."""
+    """A schema in which data that looks like a file must be a valid file, if the row would send it as a file."""
     is_sent = any(place.kind == "part" or (place.kind, place.path) == ("request", ("body",)) for place in row.to)
-    return {"allOf": [schema, {"anyOf": [{"not": LIKE}, SHAPE]}]} if is_sent else schema
+    return {"allOf": [schema, {"anyOf": [{"not": FILE_LIKE}, SHAPE]}]} if is_sent else schema
 
 
 class FileData(InputType):

@@ -1,4 +1,4 @@
-"""`json`: data, or the same as JSON text; and `any`: all data, in which text stays text. Pure."""
+"""`json`: data, or a string that contains it as JSON. `any`: all data, in which strings stay strings. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..language.schema_faults import fits, out_of_bounds
 from ..model import Input, Json
 from ..sentences import Sentence
 from .base import ALL_WORDS, BLANKS, LONGEST_TEXT, NOT_PLAIN, InputType, Plain, Schema, holding, or_blank, read_json
-from .file import LIKE, NO_FILE, or_file
+from .file import FILE_LIKE, NO_FILE, or_file
 
 
 class JsonData(InputType):
-    """Objects, lists, numbers and booleans; text is read as JSON."""
+    """Objects, lists, numbers and booleans; strings are parsed as JSON."""
 
     words = ALL_WORDS
     widget = "code"
@@ -36,7 +36,7 @@ class JsonData(InputType):
 
     def complaint(self, row: Input, value: Any) -> str:
         if not isinstance(value, str):
-            return NO_FILE if fits(LIKE, value) else ""
+            return NO_FILE if fits(FILE_LIKE, value) else ""
         match row.schema.get("type"):
             case "object":
                 return Sentence('must be an object written as JSON, such as {"key": "value"}')
@@ -64,7 +64,7 @@ class Anything(InputType):
     def complaint(self, row: Input, value: Any) -> str:
         if isinstance(value, str) and len(value) > LONGEST_TEXT:
             return out_of_bounds("maxLength", LONGEST_TEXT, value)
-        return NO_FILE if fits(LIKE, value) else ""
+        return NO_FILE if fits(FILE_LIKE, value) else ""
 
 
 def _quiet(schema: Json, *, added: bool = False) -> Json:

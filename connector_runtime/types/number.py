@@ -1,4 +1,4 @@
-"""`number`: a number with or without a fraction, also as text. Pure."""
+"""`number`: a number with or without a fraction, also as a string. Pure."""
 
 from __future__ import annotations
 

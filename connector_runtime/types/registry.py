@@ -1,4 +1,4 @@
-"""The types of inputs by name. A new type is a line here: text with a format, or a class of its own. Pure."""
+"""The types of inputs by name. A new type needs one line here: `Text` with a format, or a new class. Pure."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def type_of(row: Input) -> InputType:
 
 
 def schema(row: Input, *, blank: bool = True) -> Schema:
-    """The schema of every value that the row accepts; without `blank`, of those that are not blank."""
+    """The schema of every value that the row accepts; without `blank`, of every non-blank value."""
     return type_of(row).schema(row, blank)
 
 
 def accepts(row: Input, value: Any) -> bool:
-    """True if the row accepts a value, or it is blank; the JSON inside a text is not examined."""
+    """True if the row accepts a value, or the value is blank. JSON inside strings is not examined."""
     return fits(schema(row), value)
 
 

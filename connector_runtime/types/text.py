@@ -1,4 +1,4 @@
-"""Texts: `string`, `text` of several lines, `secret`, and those with a format, `date` and `datetime`. Pure."""
+"""String types: `string`, multiline `text`, `secret`, and those with a format, `date` and `datetime`. Pure."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from .base import (
 
 
 class Text(InputType):
-    """Any text, and numbers, which become text; or only texts with a `format`, which is a pattern.
+    """Any string, and numbers, which become strings; with a `format`, only strings that match this pattern.
 
-    Unless the format is `fixed`, a row's pattern or codec replaces it. Limits of length apply to numbers as limits of
+    Unless the format is `fixed`, a row's pattern or codec replaces it. Length limits apply to numbers as limits on
     their values; a row with a pattern accepts numbers only if it has a `minimum` or `maximum`.
     """
 
@@ -46,7 +46,7 @@ class Text(InputType):
         if self.format and (self.fixed or not matches):
             matches.append(patterns.whole(self.format))
         kinds = ["string"]
-        if not matches or "minimum" in limits or "maximum" in limits:  # `pattern` does not judge numbers
+        if not matches or "minimum" in limits or "maximum" in limits:  # `pattern` does not check numbers
             digits = min(limits.get("maxLength", LONGEST_NUMBER), LONGEST_NUMBER)
             shortest = limits.get("minLength", 1)
             limits.setdefault("minimum", 10 ** (shortest - 1) if shortest > 1 else 1 - 10 ** (digits - 1))
@@ -89,11 +89,11 @@ class Text(InputType):
         if any(codec.joins for codec in row.codecs):
             matches.append("^[^,]*$")
         if self.format:
-            matches.append(r"^\S(?s:.*)(?<=\S)\Z")  # `convert` strips blanks, so such text is not plain
+            matches.append(r"^\S(?s:.*)(?<=\S)\Z")  # `convert` strips blanks, so such strings are not plain
         # a single pattern, so that the test is one built-in call
         size = f"{{{limits.get('minLength', 0)},{limits['maxLength']}}}"
-        never = r"(?!\.\.?\Z)" if "not" in limits else ""
-        ahead = [rf"(?=\s*\S)(?=(?s:.){size}\Z){never}", *(rf"(?=(?s:.*?)(?:{pattern}))" for pattern in matches)]
+        not_dots = r"(?!\.\.?\Z)" if "not" in limits else ""
+        ahead = [rf"(?=\s*\S)(?=(?s:.){size}\Z){not_dots}", *(rf"(?=(?s:.*?)(?:{pattern}))" for pattern in matches)]
         try:
             has_groups = any(re.compile(pattern).groups for pattern in matches[1:])  # joining would renumber them
             return NOT_PLAIN if has_groups else (str, re.compile("".join(ahead)).match)
