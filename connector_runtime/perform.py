@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Runs a generator and performs the steps that it yields: one performer for threads, one for asyncio.
-=======
-"""The two performers of steps, one for threads and one for asyncio.
->>>>>>> h14-p3
 
 A performer calls the handler of each step and yields all other values, which are the generator's outputs.
 """

@@ -64,8 +64,7 @@ class CallOptions(TypedDict, total=False):
     `clear` lists the inputs whose fields should be cleared. `cursor`, from a page, a result or an error, continues a
     list. `deadline` bounds the call with its attempts and pauses, in seconds. With `recover`, if the answer to a create
     is lost, the client looks for the object before it sends the create again, if the definition allows that.
-    `idempotency_key` is sent if the vendor accepts one. `locale` is the language of warnings and errors (by default,
-    the connector's).
+    `idempotency_key` is sent if the vendor accepts one. `locale` is the language of warnings and errors.
     """
 
     clear: Iterable[str]

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Steps: what a generator yields so that `perform` does it, such as `Send` or `Wait`. They do nothing themselves. Pure.
-=======
-"""Steps, the requests that a generator makes to its performer. Pure.
->>>>>>> h14-p3
 
 Calls, token renewals, downloads and choices are pure generators. A generator yields steps. `perform` carries out each
 step and sends back its result, or throws its error. Between steps, the generator yields its outputs, such as the pages

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """`Struct`, the base of small immutable records whose reprs show no secrets. A leaf: imports nothing of ours."""
-=======
-"""Small immutable classes of named fields, with reprs that show no secrets. Imports nothing from this package."""
->>>>>>> h14-p3
 
 from __future__ import annotations
 

@@ -84,8 +84,7 @@ def service_app(
     signed in; or the name of the only tenant of a local service, which answers only to this machine's names and needs
     no key as long as the store never had one. Runs of that tenant without a connection use `token`. `webhook_secrets`
     are keyed by trigger and, with several tenants, by client id, because only an app's own connections may receive the
-    events that its secret signs. `handler` receives the events instead of `/v1/events`. Raises `InputError`,
-    `StoreError`.
+    events that its secret signs. `handler` gets the events instead of `/v1/events`. Raises `InputError`, `StoreError`.
     """
     opened = open_store(store) if isinstance(store, str) else store
     settings = settings or ServiceSettings()

@@ -153,15 +153,10 @@ class Sqlite(Database):
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not self._path.exists():  # SQLite gives its -wal and -shm files the same mode
                 self._path.touch(0o600)
-<<<<<<< HEAD
-            connection = self._sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
-        except (OSError, ValueError, self._sqlite3.Error) as error:
-=======
             connection = self._sqlite3.connect(
                 self._path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False
             )
-        except (OSError, self._sqlite3.Error) as error:
->>>>>>> h14-p3
+        except (OSError, ValueError, self._sqlite3.Error) as error:
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
             message = f"The store {self._path} can't be opened ({reason})."
             raise StoreError(message, hint=SQLITE_ERRORS["SQLITE_CANTOPEN"][1]) from None

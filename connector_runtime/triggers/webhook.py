@@ -62,8 +62,7 @@ class SignatureScheme:
     ) -> str:
         """Return the secret that signed the bytes. The names in `headers` are lower-case.
 
-        The time is checked after the signature. Raises `SignatureError`, and `InputError` if this machine's clock is
-        behind.
+        The time is checked next. Raises `SignatureError`, and `InputError` if this machine's clock is behind.
         """
         header = headers.get(self.header)
         if not header:
