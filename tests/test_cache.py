@@ -291,7 +291,7 @@ def test_words_of_ones_own_are_checked_each_time(place: Path, folder: Path, chec
 
 def test_many_processes_that_start_at_once_all_get_the_same(place: Path, folder: Path) -> None:
     script = (
-        "import sys; from connector_runtime.definitions import folders; folders.FRESH = -3600.0\n"
+        "import sys; from connector_runtime.definitions import folders; folders.MIN_FILE_AGE = -3600.0\n"
         f"from zoom_connector import load; print(*[o.label for o in load({str(folder)!r}).outlines()])"
     )
     for _ in range(2):
