@@ -474,3 +474,10 @@ def test_a_document_with_half_a_character_makes_no_draft(acme: Acme, folder: Pat
     assert (code, out) == (2, "")
     assert "--from: describes the operation as OpenAPI does not allow (" in err and "; correct the document" in err
     assert not (folder / "actions" / "get-x.yaml").exists()
+
+
+def test_the_help_of_choices_tells_how_to_see_what_they_depend_on(acme: Acme) -> None:
+    assert (
+        "`acme choices ACTION INPUT --help` lists the inputs that the choices depend on."
+        in acme("choices", "--help")[1]
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -144,6 +145,15 @@ def test_the_draft_of_one_thing_has_the_plural_in_its_path_and_the_singular_in_i
     data: Any = blank(key).data
     assert data["request"]["path"] == path
     assert name in data["inputs"]
+
+
+def test_new_ends_with_1_and_names_what_check_would_refuse_in_a_draft(folder: Path, tmp_path: Path) -> None:
+    query = {"name": "q", "in": "query", "schema": {"type": "string", "pattern": "^(a+)+$"}}
+    document = {"openapi": "3.1.0", "paths": {"/a": {"get": {"operationId": "x", "parameters": [query]}}}}
+    (tmp_path / "slow.json").write_text(json.dumps(document))
+    done = new(folder, "look-up", "--from", str(tmp_path / "slow.json"), "--operation", "x")
+    assert done.returncode == 1
+    assert re.search(r"^  actions/look-up\.yaml:\d+ inputs\.q\.schema\.pattern: can take very long", done.stdout, re.M)
 
 
 def test_new_never_replaces_a_file_unless_it_is_forced(folder: Path) -> None:

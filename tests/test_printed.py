@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -16,11 +17,12 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies
 
-from connector_runtime.commands import context
+from connector_runtime.commands import action_commands, context
 from connector_runtime.commands.cli import COMMANDS as COMMON
 from connector_runtime.commands.context import as_json, escape
 from connector_runtime.errors import InputError
 from connector_runtime.steps import LONGEST_WAIT
+from zoom_connector import File
 from zoom_connector.__main__ import COMMANDS, main
 from zoom_connector.sandbox import Sandbox
 
@@ -405,3 +407,25 @@ def test_ctrl_c_while_a_reader_lets_it_wait_loses_nothing_that_can_be_had_only_o
         patch.setattr(sys, "stdout", Waiting())
         context.put('{"id": 77}', once=once)
     assert capsys.readouterr().err == ('{"id": 77}\n' if once else "")
+
+
+def test_a_stdout_that_names_no_encoding_gets_the_text_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    assert out.encoding is None
+    monkeypatch.setattr(sys, "stdout", out)
+    context.put("Zoë 🎉")
+    assert out.getvalue() == "Zoë 🎉\n"
+
+
+def test_the_progress_of_downloads_is_drawn_before_a_file_is_complete(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(action_commands, "is_watched", lambda: True)
+    file = File(action="a", url="https://x.example/f", name="talk.mp4", size=100)
+    bar = action_commands._Bar([file])
+    bar.update(file, 50, 100)
+    first = capsys.readouterr().err
+    bar.update(file, 60, 100)  # within the time between two drawings
+    assert "50" in first and capsys.readouterr().err == ""
+    bar.update(file, 100, 100)
+    assert capsys.readouterr().err

@@ -150,6 +150,21 @@ def test_a_person_at_a_terminal_is_asked_and_a_secret_is_not_shown(settings: dic
     assert "sandbox-server" in shown and "Client Secret: " in shown and "sandbox-secret" not in shown
 
 
+def test_only_at_a_terminal_somebody_is_asked(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.delenv("ZOOM_CLIENT_SECRET")
+    asked: list[str] = []
+    monkeypatch.setattr("getpass.getpass", lambda prompt: asked.append(prompt) or "sandbox-secret")
+    monkeypatch.setattr("sys.stdin", Terminal("sandboxAccountId123456\nsandbox-server\n"))
+    assert main(["connect", "server-to-server"]) == 0
+    assert asked == ["Client Secret: "] and "Account ID: Client ID: " in capsys.readouterr().err
+
+
 def test_server_to_server_connects_without_anybody_and_is_used_by_run(run: Run) -> None:
     assert run(*SERVER)[:2] == (0, "Connected main: account sandboxAccountId123456.\n")
     code, out, _ = run("run", "list-users", "--limit", "1")
