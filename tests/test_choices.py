@@ -412,7 +412,7 @@ def test_the_command_needs_no_connection_for_fixed_choices() -> None:
         (["get-meeting"], "must be one that has choices: meeting_id"),
         (["meeting"], "Did you mean 'meetings'?"),
         (["get-meeting", "meeting_id", "--usr", "me"], "Did you mean '--user-id'?"),
-        (["get-meeting", "meeting_id", "--cursor", "x"], "cursor: is not a cursor of a list"),
+        (["get-meeting", "meeting_id", "--cursor", "x"], "cursor: is not a valid cursor"),
     ],
 )
 def test_the_command_says_what_is_wrong(zoom: Sandbox, arguments: list[str], says: str) -> None:

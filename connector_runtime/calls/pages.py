@@ -135,11 +135,11 @@ def position_of(text: str, list_digest: str, paging: Paging | None) -> ListPosit
     except (ValueError, TypeError, RecursionError):
         is_valid = False
     if not is_valid:
-        raise _wrong_cursor(Sentence("is not a cursor of a list; leave it out to start from the beginning"))
+        raise _wrong_cursor(Sentence("is not a valid cursor; omit it to start from the beginning"))
     if digest != list_digest or paging is None or (style or 0) >= len(paging.next) or not 0 <= size <= paging.max:
-        raise _wrong_cursor(Sentence("is of another list or other inputs; use the same action and inputs as before"))
+        raise _wrong_cursor(Sentence("belongs to another list or to other inputs; use those that it came from"))
     if style is not None and paging.next[style].to is None and re.match("https?:|/", str(value)):
-        raise _wrong_cursor(Sentence("is not a cursor of this list; leave it out to start from the beginning"))
+        raise _wrong_cursor(Sentence("is not a cursor of this list; omit it to start from the beginning"))
     return position
 
 

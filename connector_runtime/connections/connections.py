@@ -191,7 +191,7 @@ class Connections:
         if name is None:
             names = self.names()
             if not names:
-                raise AuthError(Sentence("There is no connection yet."), hint=Sentence("Connect an account."))
+                raise AuthError(Sentence("No account is connected yet."), hint=Sentence("Connect an account."))
             if len(names) > 1:
                 what = Sentence("There are several connections: {names}.", names=tuple(names))
                 raise AuthError(what, hint=Sentence("Choose one of them."))

@@ -76,7 +76,7 @@ def test_a_state_that_is_not_waiting_says_what_became_of_it(monkeypatch: pytest.
 
 
 def test_a_connection_that_is_not_there_says_which_are(person: Person, connections: Connections) -> None:
-    none = whole("token", "There is no connection yet.", "Connect an account.")
+    none = whole("token", "No account is connected yet.", "Connect an account.")
     assert told(connections.open) == told(connections.test) == none
     for ask in (connections.open, connections.summary, connections.test, connections.disconnect, connections.missing):
         lacking = whole("token", "There is no connection main.", "Connect an account.")
