@@ -301,7 +301,7 @@ def test_the_help_of_the_service_names_each_default(capsys: pytest.CaptureFixtur
         "512",
         "256",
     ]
-    assert "--plan TEXT the plan of the vendor's account; all workers together keep to its limits --share" in help_
+    assert "--plan TEXT the plan of the vendor's account, whose limits all workers share --share" in help_
 
 
 def test_the_service_starts_with_what_it_was_told(run: Run, started: list[Any], tmp_path: Any) -> None:
