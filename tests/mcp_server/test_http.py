@@ -253,5 +253,5 @@ def test_the_inputs_of_a_call_are_read_in_the_threads_of_its_tenant(
         headers |= {"Mcp-Session-Id": session, "MCP-Protocol-Version": "2025-06-18"}
         params = {"name": "list-users", "arguments": {}}
         called = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}
-        assert "no connection yet" in ask.post(f"{found.url}/mcp", json=called, headers=headers).text
+        assert "No account is connected yet" in ask.post(f"{found.url}/mcp", json=called, headers=headers).text
     assert readers == ["acme"]
