@@ -427,5 +427,6 @@ def test_the_progress_of_downloads_is_drawn_before_a_file_is_complete(
     first = capsys.readouterr().err
     bar.update(file, 60, 100)  # within the time between two drawings
     assert "50" in first and capsys.readouterr().err == ""
+    assert first.count("█") == first.count("░") == 10  # half of the bar
     bar.update(file, 100, 100)
     assert capsys.readouterr().err

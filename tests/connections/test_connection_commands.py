@@ -21,12 +21,12 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from connector_runtime.commands.connection_commands import callback, disconnect
+from connector_runtime.commands.connection_commands import _greet, callback, disconnect
 from connector_runtime.commands.context import Context
 from connector_runtime.connections.connections import Connections
 from connector_runtime.errors import AuthError, InputError, RequestError
 from connector_runtime.stores.databases import open_vault
-from zoom_connector import Connector
+from zoom_connector import Connector, Health, load
 from zoom_connector.__main__ import main
 from zoom_connector.sandbox import Sandbox
 
@@ -148,6 +148,16 @@ def test_a_person_at_a_terminal_is_asked_and_a_secret_is_not_shown(settings: dic
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, shown
     assert "sandbox-server" in shown and "Client Secret: " in shown and "sandbox-secret" not in shown
+
+
+@pytest.mark.parametrize(("scopes", "gap"), [(("a",), "1 scope is missing"), (("a", "b"), "2 scopes are missing")])
+def test_a_new_connection_says_how_many_scopes_are_missing(
+    capsys: pytest.CaptureFixture[str], scopes: tuple[str, ...], gap: str
+) -> None:
+    _greet(
+        Context("zoom-connector", lambda folder: load(), {}, "get-user"), "main", Health(ok=True, missing_scopes=scopes)
+    )
+    assert capsys.readouterr().out == (f"Connected main.\n{gap} for some actions: see zoom-connector doctor main\n")
 
 
 def test_only_at_a_terminal_somebody_is_asked(
