@@ -205,3 +205,24 @@ def test_a_text_has_a_length(connector: Connector, key: str, field: str, filling
     assert [problem.where for problem in caught.value.problems] == [f"inputs.{field}"]
     assert len(str(caught.value)) < 1000
     assert not judge.is_valid({**needed, field: filling[:1] + longest})
+
+
+@pytest.mark.parametrize(
+    ("schema", "drawn"),
+    [
+        ({"type": "object", "required": ["a"], "properties": {"a": True, "b": {"type": "string"}}},
+         {"type": "object", "properties": {"a": True, "b": {"type": "string"}}}),
+        ({"type": "array", "minItems": 1, "items": True}, {"type": "array", "items": True}),
+        ({"maxProperties": 3}, {"type": "string"}),
+    ],
+)  # fmt: skip
+def test_json_of_a_known_shape_is_drawn_as_it_is_and_other_json_as_a_text(schema: Schema, drawn: Schema) -> None:
+    assert TYPES["json"].field(Input(key="a", label="A", type="json", schema=schema)) == drawn
+
+
+def test_a_value_that_is_no_number_in_json_is_named(connector: Connector) -> None:
+    with pytest.raises(InputError) as caught:
+        connector.actions["update-user"].preview({"user_id": "x", "custom_attributes": [{"key": float("nan")}]})
+    assert [(each.where, each.what) for each in caught.value.problems] == [
+        ("inputs.custom_attributes.0.key", "is nan, which is not a number in JSON")
+    ]
