@@ -111,7 +111,7 @@ def _explain(file: CheckedFile, error: Any) -> None:
             every, kind = registry.TYPES["any"], str(error.instance.get("type"))
             takes = registry.TYPES.get(kind, every).words
             for key in [key for key in error.instance if key not in known]:
-                remedy = nearest(key, known) or f" Known here: {', '.join(known)}."
+                remedy = nearest(key, known, f"Known here: {', '.join(known)}.")
                 if key in every.words and "schema" in known:
                     put = f"Put it under schema: `schema: {{{key}: …}}`."
                     remedy = f" {put if key in takes else f'The type {kind} has no such limit: leave it out.'}"

@@ -91,7 +91,7 @@ def _inherited(key: str, row: Any, common: Raw, faults: list[Fault]) -> Any:
         return row
     known = shared_rows(common)
     if common and name not in known:
-        what = nearest(name, known) or " Add it there, or write the row out."
+        what = nearest(name, known, "Add it there, or write the row out.")
         faults.append((("inputs", key, "row"), f"is {name!r}, which is not in connector.yaml's `rows`.{what}"))
         return row
     shared = known.get(name)

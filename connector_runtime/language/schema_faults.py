@@ -35,10 +35,10 @@ KINDS = {
 }
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """` Did you mean 'topic'?` or nothing."""
+def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """` Did you mean 'topic'?`, or else the other remedy."""
     close = closest(name, known)
-    return Sentence(" Did you mean '{name}'?", name=close) if close is not None else ""
+    return Sentence(" Did you mean '{name}'?", name=close) if close is not None else otherwise and f" {otherwise}"
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:

@@ -7,11 +7,12 @@ from typing import Any
 
 from ...calls.render import READS
 from ...language import expressions, places
+from ...language.schema_faults import nearest
 from ...model import Input, Place
 from ..compiler import RULES, sent_as, several
 from ..documents import Path
 from .answer import SLOT
-from .faults import CheckedFile, References, near
+from .faults import CheckedFile, References
 from .tables import NAME_ONE, condition
 
 Targets = dict[str, tuple[Place, str]]  # a place as text -> the place, and the name of its value
@@ -75,7 +76,7 @@ def compute(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
         at: Path = ("compute", text)
         place = places.place(text)
         if place.kind not in COMPUTED or not place.path:
-            file.add(at, f"cannot be computed: use one of {'.x, '.join(COMPUTED)}.x.{near(place.kind, COMPUTED)}")
+            file.add(at, f"cannot be computed: use one of {'.x, '.join(COMPUTED)}.x.{nearest(place.kind, COMPUTED)}")
         elif text in taken:
             file.add(at, f"is a place where '{taken[text][1]}' already goes; keep one")
         try:

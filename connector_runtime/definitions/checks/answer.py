@@ -14,7 +14,7 @@ from ...model import Input
 from ...types.collections import GUARDED_HEADERS
 from ..compiler import inline
 from ..documents import Path, walk
-from .faults import CheckedFile, References, near
+from .faults import CheckedFile, References
 
 SLOT = re.compile(r"\{([^{}]*)\}")
 SINGLE = ("status", "code", "message", "count")  # places of an answer without a name after them
@@ -93,12 +93,12 @@ def files(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> Non
     for at, text in _each(("files", "from"), rules["from"]) if isinstance(example, Mapping) else ():
         part = example if text == "." else places.at(example, text)
         if part is None:
-            file.add(at, f"is {text!r}, which is not in output's example.{near(text, example, remedy)}")
+            file.add(at, f"is {text!r}, which is not in output's example.{nearest(text, example, remedy)}")
         entries += [entry for entry in (part if isinstance(part, list) else [part]) if isinstance(entry, Mapping)]
     for word in ("url", "type", "size", "id") if entries else ():
         if word in rules and all(places.at(entry, rules[word]) is None for entry in entries):
             known, what = {key for entry in entries for key in entry}, "which no file in output's example has"
-            file.add(("files", word), f"is {rules[word]!r}, {what}.{near(rules[word], known, remedy)}")
+            file.add(("files", word), f"is {rules[word]!r}, {what}.{nearest(rules[word], known, remedy)}")
     _looks(file, ("files", "errors", "failed"), rules.get("errors", {}).get("failed", {}), SEEN)
 
 

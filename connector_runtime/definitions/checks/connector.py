@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 from ...calls.render import READS
 from ...language import hosts, places
+from ...language.schema_faults import nearest
 from ...model import DAY, Input, Place
 from ..compiler import PLAN_WORDS, choice_list, inline, rates, search, several
 from ..documents import Path
 from .answer import SLOT, template
-from .faults import PLACES, CheckedFile, References, listed, near
+from .faults import PLACES, CheckedFile, References, listed
 from .tables import codec
 
 ADD_IT = "Add it there."
@@ -169,7 +170,7 @@ def grants(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
         earlier = taken.get(str(place).lower())
         if place.kind == "base" and place.path[0] not in braces:
             what = f"is {place}, but connector.yaml's `base` has no {place.path[0]!r}"
-            file.add(path, f"{what}.{near(place.path[0], braces, 'Add it there.')}")
+            file.add(path, f"{what}.{nearest(place.path[0], braces, ADD_IT)}")
         elif earlier is not None:
             file.add(path, f"is {place}, where '{earlier[1]}' already goes; keep one")
         taken.setdefault(str(place).lower(), path)

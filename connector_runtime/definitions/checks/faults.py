@@ -63,7 +63,7 @@ class CheckedFile:
         """True if a name is known. If not, adds `what` as a fault; the remedy is the nearest name, or `otherwise`."""
         names = list(known)
         if name not in names:
-            self.add(path, f"{what}.{near(name, names, otherwise)}")
+            self.add(path, f"{what}.{nearest(name, names, otherwise)}")
         return name in names
 
     def sound(self, *path: str | int) -> bool:
@@ -94,11 +94,6 @@ Check = Callable[[CheckedFile, Mapping[str, Input], References], None]  # `rows`
 def _part(path: Path) -> Path:
     """The smallest part around a path that can be broken: a row, a list of choices, or a section of the file."""
     return path[: 2 if path[:1] in (("inputs",), ("choices",), ("rows",)) else 1]
-
-
-def near(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """` Did you mean 'topic'?`, or the other remedy."""
-    return nearest(name, known) or (otherwise and f" {otherwise}")
 
 
 def listed(names: Iterable[str]) -> str:
