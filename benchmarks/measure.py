@@ -96,10 +96,7 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
+        self._process.communicate()  # ends it by closing its input
 
 
 def contest(workers: Sequence[Worker], rounds: int, warm: int = 1) -> dict[str, list[Any]]:
