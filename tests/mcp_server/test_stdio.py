@@ -27,6 +27,13 @@ HELLO = {
     },
 }
 READY = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+CALL = {"name": "list-users", "arguments": {"limit": 1}}
+MESSAGES: list[dict[str, Any]] = [  # of a short talk, which gets three answers
+    HELLO,
+    READY,
+    {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
+    {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": CALL},
+]
 
 
 def start(zoom: Sandbox, folder: Path, *options: str, **more: str) -> subprocess.Popen[str]:
@@ -84,15 +91,8 @@ def test_without_a_connection_tools_are_listed_and_a_call_says_what_to_do(zoom: 
 
 def test_an_older_client_is_answered_and_only_the_protocol_reaches_stdout(zoom: Sandbox, tmp_path: Path) -> None:
     process = start(zoom, tmp_path)
-    call = {"name": "list-users", "arguments": {"limit": 1}}
-    lines: list[dict[str, Any]] = [
-        HELLO,
-        READY,
-        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
-        {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": call},
-    ]
     assert process.stdin and process.stdout
-    for line in lines:
+    for line in MESSAGES:
         process.stdin.write(json.dumps(line) + "\n")
         process.stdin.flush()
     answers = {answer["id"]: answer["result"] for answer in (json.loads(process.stdout.readline()) for _ in range(3))}

@@ -20,7 +20,7 @@ from sse_starlette.sse import AppStatus
 from connector_runtime.commands import service_commands
 from connector_runtime.mcp.tools import ToolFilter
 from connector_runtime.service.serving import JsonLines
-from tests.mcp_server.test_stdio import HELLO, READY
+from tests.mcp_server.test_stdio import MESSAGES
 from tests.webhook.conftest import until
 from zoom_connector.__main__ import main
 from zoom_connector.sandbox import Sandbox
@@ -178,19 +178,12 @@ def test_tools_are_served_to_a_program(zoom: Sandbox, run: Run, monkeypatch: pyt
         words = ("--client-id", "sandbox-server", "--account-id", "sandboxAccountId123456", "--name", "work")
         assert run("connect", "server-to-server", *words)[0] == 0
         name = ["--connection", "work"]
-    call = {"name": "list-users", "arguments": {"limit": 1}}
-    asked: list[dict[str, Any]] = [
-        HELLO,
-        READY,
-        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
-        {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": call},
-    ]
     there, ours = os.pipe()
     out = io.BytesIO()
 
     def talk() -> None:
         with os.fdopen(ours, "wb") as sending:
-            for line in asked:
+            for line in MESSAGES:
                 sending.write(f"{json.dumps(line)}\n".encode())
                 sending.flush()
             assert until(lambda: out.getvalue().count(b"\n") == 3)
